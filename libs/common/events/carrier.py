@@ -1,0 +1,90 @@
+"""The conversation with the courier: where to collect, and what happened at the door."""
+
+from datetime import date
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.common.events import topics
+from libs.common.events.envelope import Payload
+from libs.common.events.values import Address, Identifier, IssueLine, TimeWindow, UtcTime
+
+
+class CarrierOrder(Payload):
+    TOPIC = topics.CARRIER_ORDERS
+
+    issue_id: UUID
+    order_id: Identifier
+    collection_id: UUID
+
+
+class CollectionRequested(CarrierOrder):
+    """Fetch these at the customer's door, at no cost to the customer, on `earliest_date` or later.
+
+    `earliest_date` is never before the day on which the replacement arrives (invariant 1).
+    """
+
+    TYPE: ClassVar = "collection.requested.v1"
+
+    lines: Annotated[tuple[IssueLine, ...], Field(min_length=1)]
+    collect_from: Address
+    earliest_date: date
+    attempt: Annotated[int, Field(ge=1)] = 1
+    requested_at: UtcTime
+
+
+class CollectionCancelled(CarrierOrder):
+    TYPE: ClassVar = "collection.cancelled.v1"
+
+    cause: str
+    cancelled_at: UtcTime
+
+
+class CarrierEvent(Payload):
+    TOPIC = topics.CARRIER_EVENTS
+
+    issue_id: UUID
+
+
+class ParcelDelivered(CarrierEvent):
+    """The replacement is at the customer's door."""
+
+    TYPE: ClassVar = "parcel.delivered.v1"
+
+    replacement_id: UUID
+    delivered_at: UtcTime
+
+
+class ParcelException(CarrierEvent):
+    """Something happened to the replacement on its way. `expected_delivery_date`, where known, is the new one."""
+
+    TYPE: ClassVar = "parcel.exception.v1"
+
+    replacement_id: UUID
+    code: str
+    detail: str | None = None
+    expected_delivery_date: date | None = None
+    occurred_at: UtcTime
+
+
+class CollectionBooked(CarrierEvent):
+    TYPE: ClassVar = "collection.booked.v1"
+
+    collection_id: UUID
+    window: TimeWindow
+
+
+class CollectionAttemptFailed(CarrierEvent):
+    TYPE: ClassVar = "collection.attempt_failed.v1"
+
+    collection_id: UUID
+    cause: str
+    attempted_at: UtcTime
+
+
+class CollectionCollected(CarrierEvent):
+    TYPE: ClassVar = "collection.collected.v1"
+
+    collection_id: UUID
+    collected_at: UtcTime

@@ -1,0 +1,244 @@
+"""The life of an issue, in the order in which it usually happens. No personal data (invariant 12).
+
+Intake writes the first facts, returns the later ones; every service reads them.
+"""
+
+from datetime import date
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.common.events import topics
+from libs.common.events.envelope import Payload
+from libs.common.events.storefront import Lines
+from libs.common.events.values import (
+    Choice,
+    Fault,
+    Identifier,
+    InspectedLine,
+    IssueLine,
+    Money,
+    Reason,
+    Remedy,
+    ReportedLine,
+    TimeWindow,
+    UtcTime,
+)
+
+
+class IssueEvent(Payload):
+    TOPIC = topics.ISSUES
+
+    issue_id: UUID
+    order_id: Identifier
+    customer_id: Identifier
+
+
+class IssueReported(IssueEvent):
+    TYPE: ClassVar = "issue.reported.v1"
+
+    reason: Reason
+    lines: Annotated[tuple[ReportedLine, ...], Field(min_length=1)]
+    wish: Remedy | None = None
+    reference: str | None = None
+    reported_at: UtcTime
+
+
+class IssueAccepted(IssueEvent):
+    """The report stands. Carries what the order said, so that nobody has to ask back.
+
+    `delivered_on` is the latest delivery day of the reported units, None where none was delivered (lost in transit).
+    """
+
+    TYPE: ClassVar = "issue.accepted.v1"
+
+    reason: Reason
+    lines: Annotated[tuple[IssueLine, ...], Field(min_length=1)]
+    wish: Remedy | None = None
+    market: str = "JP"
+    delivered_on: date | None = None
+    reported_at: UtcTime
+    accepted_at: UtcTime
+
+
+class IssueRejected(IssueEvent):
+    """The report does not stand. `code` is stable for machines; `message` names the field and the remedy."""
+
+    TYPE: ClassVar = "issue.rejected.v1"
+
+    code: str
+    message: str
+    reference: str | None = None
+    rejected_at: UtcTime
+
+
+class IssueReviewRequested(IssueEvent):
+    """A human decides, by `due_at`; the customer is told when."""
+
+    TYPE: ClassVar = "issue.review_requested.v1"
+
+    cause: str
+    due_at: UtcTime
+
+
+class IssueDetailsRequested(IssueEvent):
+    """Something is missing from the customer: a photo at most."""
+
+    TYPE: ClassVar = "issue.details_requested.v1"
+
+    missing: tuple[str, ...]
+    due_at: UtcTime
+
+
+class IssueReplacementOrdered(IssueEvent):
+    """The warehouse was asked to send it. `promised_ship_date` is the first date the customer hears."""
+
+    TYPE: ClassVar = "issue.replacement_ordered.v1"
+
+    replacement_id: UUID
+    remedy: Remedy
+    lines: Lines
+    promised_ship_date: date
+    ordered_at: UtcTime
+
+
+class IssueReplacementPromised(IssueEvent):
+    """The warehouse has confirmed: it ships on this day. `version` counts the promises of this replacement."""
+
+    TYPE: ClassVar = "issue.replacement_promised.v1"
+
+    replacement_id: UUID
+    ship_date: date
+    version: Annotated[int, Field(ge=1)]
+
+
+class IssueReplacementDelayed(IssueEvent):
+    """The promised day cannot be kept; `ship_date` is the new one."""
+
+    TYPE: ClassVar = "issue.replacement_delayed.v1"
+
+    replacement_id: UUID
+    previous_ship_date: date
+    ship_date: date
+    version: Annotated[int, Field(ge=1)]
+    cause: str | None = None
+
+
+class IssueReplacementShipped(IssueEvent):
+    TYPE: ClassVar = "issue.replacement_shipped.v1"
+
+    replacement_id: UUID
+    shipped_at: UtcTime
+    expected_delivery_date: date
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+class IssueReplacementDelivered(IssueEvent):
+    TYPE: ClassVar = "issue.replacement_delivered.v1"
+
+    replacement_id: UUID
+    delivered_at: UtcTime
+
+
+class IssueChoiceRequested(IssueEvent):
+    """The customer is asked, once, by link: `options`, until `due_at`; no answer means `default`."""
+
+    TYPE: ClassVar = "issue.choice_requested.v1"
+
+    choice_id: UUID
+    cause: str
+    options: Annotated[tuple[Choice, ...], Field(min_length=1)]
+    default: Choice
+    restock_date: date | None = None
+    due_at: UtcTime
+
+
+class IssueCollectionRequested(IssueEvent):
+    TYPE: ClassVar = "issue.collection_requested.v1"
+
+    collection_id: UUID
+    earliest_date: date
+    attempt: Annotated[int, Field(ge=1)] = 1
+    requested_at: UtcTime
+
+
+class IssueCollectionBooked(IssueEvent):
+    TYPE: ClassVar = "issue.collection_booked.v1"
+
+    collection_id: UUID
+    window: TimeWindow
+    attempt: Annotated[int, Field(ge=1)] = 1
+
+
+class IssueCollected(IssueEvent):
+    TYPE: ClassVar = "issue.collected.v1"
+
+    collection_id: UUID
+    collected_at: UtcTime
+
+
+class IssueItemReceived(IssueEvent):
+    TYPE: ClassVar = "issue.item_received.v1"
+
+    lines: Lines
+    received_at: UtcTime
+
+
+class IssueItemInspected(IssueEvent):
+    TYPE: ClassVar = "issue.item_inspected.v1"
+
+    lines: Annotated[tuple[InspectedLine, ...], Field(min_length=1)]
+    inspected_at: UtcTime
+
+
+class IssueRefundRequested(IssueEvent):
+    TYPE: ClassVar = "issue.refund_requested.v1"
+
+    refund_id: UUID
+    amount: Money
+    requested_at: UtcTime
+
+
+class IssueRefunded(IssueEvent):
+    TYPE: ClassVar = "issue.refunded.v1"
+
+    refund_id: UUID
+    amount: Money
+    refunded_at: UtcTime
+
+
+class IssueResolved(IssueEvent):
+    """All legs are done. `resolution` counts how often this issue was resolved (1, or more after reopening).
+
+    `value` is what the reported units had cost; `fault` whose fault it was: what loyalty needs to say sorry.
+    """
+
+    TYPE: ClassVar = "issue.resolved.v1"
+
+    remedy: Remedy
+    reason: Reason
+    fault: Fault
+    value: Money
+    resolution: Annotated[int, Field(ge=1)] = 1
+    resolved_at: UtcTime
+
+
+class IssueReopened(IssueEvent):
+    """A resolved issue goes on. `resolution` names the resolution that no longer holds."""
+
+    TYPE: ClassVar = "issue.reopened.v1"
+
+    cause: str
+    resolution: Annotated[int, Field(ge=1)] = 1
+    reopened_at: UtcTime
+
+
+class IssueCancelled(IssueEvent):
+    """Nothing will be sent, fetched or paid any more; the units are free for another report."""
+
+    TYPE: ClassVar = "issue.cancelled.v1"
+
+    cause: str
+    cancelled_at: UtcTime

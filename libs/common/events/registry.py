@@ -1,0 +1,132 @@
+"""All payloads of the contract, in flow order, and the decoder from bytes to a typed event."""
+
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+from pydantic import Field, TypeAdapter, ValidationError, create_model
+
+from libs.common.events import carrier, issues, loyalty, notices, payment, storefront, warehouse
+from libs.common.events.envelope import Event, Payload
+
+PAYLOADS: tuple[type[Payload], ...] = (
+    storefront.OrderPlaced,
+    storefront.OrderPromiseChanged,
+    storefront.OrderShipped,
+    storefront.OrderDelivered,
+    storefront.OrderCancelled,
+    storefront.PreorderProgressed,
+    storefront.IssueSubmitted,
+    issues.IssueReported,
+    issues.IssueAccepted,
+    issues.IssueRejected,
+    issues.IssueReviewRequested,
+    issues.IssueDetailsRequested,
+    warehouse.ReplacementOrdered,
+    issues.IssueReplacementOrdered,
+    warehouse.ReplacementCancelled,
+    warehouse.ReplacementConfirmed,
+    issues.IssueReplacementPromised,
+    warehouse.ReplacementRejected,
+    issues.IssueChoiceRequested,
+    warehouse.ReplacementDelayed,
+    issues.IssueReplacementDelayed,
+    warehouse.ReplacementShipped,
+    issues.IssueReplacementShipped,
+    carrier.CollectionRequested,
+    issues.IssueCollectionRequested,
+    carrier.CollectionCancelled,
+    carrier.ParcelDelivered,
+    issues.IssueReplacementDelivered,
+    carrier.ParcelException,
+    carrier.CollectionBooked,
+    issues.IssueCollectionBooked,
+    carrier.CollectionAttemptFailed,
+    carrier.CollectionCollected,
+    issues.IssueCollected,
+    warehouse.ItemReceived,
+    issues.IssueItemReceived,
+    warehouse.ItemInspected,
+    issues.IssueItemInspected,
+    payment.RefundRequested,
+    issues.IssueRefundRequested,
+    payment.RefundCompleted,
+    issues.IssueRefunded,
+    payment.RefundFailed,
+    issues.IssueResolved,
+    issues.IssueReopened,
+    issues.IssueCancelled,
+    notices.NoticeSent,
+    notices.NoticeFailed,
+    notices.NoticeSuppressed,
+    notices.CustomerDecided,
+    loyalty.PointsGranted,
+    loyalty.PointsFinalised,
+    loyalty.PointsReversed,
+    loyalty.PointsRedeemed,
+    loyalty.PointsExpired,
+)
+
+BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOADS}
+
+AnyEvent: TypeAlias = Event[Payload]
+
+
+class UndecodableError(ValueError):
+    """The record is not an event of the contract; the message names the field and what would be right."""
+
+
+class UnknownTypeError(UndecodableError):
+    """A well-formed CloudEvent whose type the contract does not know."""
+
+
+class NewerVersionError(UnknownTypeError):
+    """A newer version of a type that the contract knows; its `v1` travels beside it, so it may be passed over."""
+
+
+def schema_name(payload: type[Payload]) -> str:
+    """The `dataschema` of a payload: a name, not an address, since schemas ship with the code."""
+    return f"urn:sakidashi:{payload.TYPE}"
+
+
+@cache
+def event_class(payload: type[Payload]) -> type[AnyEvent]:
+    """The envelope of one payload, its `type` fixed."""
+    fixed: Any = Literal[payload.TYPE]
+    envelope: Any = Event.__class_getitem__(payload)
+    model: Any = create_model(f"{payload.__name__}Event", __base__=envelope, type=(fixed, payload.TYPE))
+    return cast(type[AnyEvent], model)
+
+
+@cache
+def _decoder() -> TypeAdapter[AnyEvent]:
+    classes: Any = reduce(or_, (event_class(payload) for payload in PAYLOADS))
+    return TypeAdapter(Annotated[classes, Field(discriminator="type")])
+
+
+def decode(value: bytes | str) -> AnyEvent:
+    """Read one record's value. Raises `UndecodableError`, or `UnknownTypeError` where only the type is foreign.
+
+    Strict: what the schema does not promise is not guessed at. Else a number would pass for a date, in 1970.
+    """
+    try:
+        return _decoder().validate_json(value, strict=True)
+    except ValidationError as error:
+        raise _reason(error) from error
+
+
+def encode(event: AnyEvent) -> bytes:
+    """The record's value: structured JSON, absent options left out."""
+    return event.__pydantic_serializer__.to_json(event, exclude_none=True)
+
+
+def _reason(error: ValidationError) -> UndecodableError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "union_tag_invalid":
+        name = first["ctx"]["tag"]
+        base, _, version = name.rpartition(".v")
+        if f"{base}.v1" in BY_TYPE and version.isdecimal() and int(version) > 1:
+            return NewerVersionError(f"type: {name!r} is newer than this reader")
+        return UnknownTypeError(f"type: {name!r} is not in the contract; known are e.g. {next(iter(BY_TYPE))!r}")
+    where = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and part in BY_TYPE))
+    return UndecodableError(f"{where or 'record'}: {first['msg']} ({error.error_count()} fault(s))")

@@ -1,0 +1,117 @@
+"""What the storefront tells: orders and their fate, and reports of issues."""
+
+from datetime import date
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from libs.common.events import topics
+from libs.common.events.envelope import Payload
+from libs.common.events.values import (
+    Address,
+    Contact,
+    Identifier,
+    LineQuantity,
+    OrderLine,
+    Reason,
+    Remedy,
+    ReportedLine,
+    UtcTime,
+)
+
+Lines = Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class StorefrontOrderEvent(Payload):
+    TOPIC = topics.STOREFRONT_ORDERS
+
+    order_id: Identifier
+
+
+class OrderPlaced(StorefrontOrderEvent):
+    """A customer bought something. The only event that carries contact and address into Sakidashi.
+
+    `purchase_count` says the how-manieth order of this customer it is, where the storefront knows.
+    """
+
+    TYPE: ClassVar = "order.placed.v1"
+
+    customer_id: Identifier
+    placed_at: UtcTime
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1)]
+    contact: Contact
+    ship_to: Address
+    market: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
+    purchase_count: int | None = None
+
+
+class OrderPromiseChanged(StorefrontOrderEvent):
+    """The shop now promises another ship date for some lines (all of them, where `line_ids` is empty)."""
+
+    TYPE: ClassVar = "order.promise_changed.v1"
+
+    line_ids: tuple[Identifier, ...] = ()
+    promised_ship_date: date
+    cause: str | None = None
+    changed_at: UtcTime
+
+
+class OrderShipped(StorefrontOrderEvent):
+    TYPE: ClassVar = "order.shipped.v1"
+
+    lines: Lines
+    shipped_at: UtcTime
+    expected_delivery_date: date | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+class OrderDelivered(StorefrontOrderEvent):
+    TYPE: ClassVar = "order.delivered.v1"
+
+    lines: Lines
+    delivered_at: UtcTime
+
+
+class OrderCancelled(StorefrontOrderEvent):
+    """The order, or the named lines of it, will not be delivered."""
+
+    TYPE: ClassVar = "order.cancelled.v1"
+
+    line_ids: tuple[Identifier, ...] = ()
+    cancelled_at: UtcTime
+    cause: str | None = None
+
+
+class PreorderProgressed(StorefrontOrderEvent):
+    """A preordered line reached a stage (e.g. `materials`, `production`, `quality_check`, `packing`)."""
+
+    TYPE: ClassVar = "preorder.progressed.v1"
+
+    line_id: Identifier
+    stage: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    detail: str | None = None
+    promised_ship_date: date | None = None
+    progressed_at: UtcTime
+
+
+class IssueSubmitted(Payload):
+    """A customer reports an issue: the same payload as `POST /v1/issues`.
+
+    `reference` is the storefront's own number for the report; it comes back in `issue.reported` or `issue.rejected`.
+    """
+
+    TYPE: ClassVar = "issue.submitted.v1"
+    TOPIC = topics.STOREFRONT_ISSUES
+
+    order_id: Identifier
+    customer_id: Identifier
+    reason: Reason
+    lines: Annotated[tuple[ReportedLine, ...], Field(min_length=1, max_length=100)]
+    wish: Remedy | None = None
+    description: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    reference: Annotated[str, StringConstraints(max_length=128)] | None = None
+    issue_id: UUID | None = Field(
+        default=None, description="Only where the storefront gives the id itself; else intake derives one."
+    )
