@@ -1,0 +1,53 @@
+"""Postgres: the pool, and which errors pass by themselves."""
+
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+class ConflictError(Exception):
+    """Two transactions made the same row at the same time; done again, the second one sees the first."""
+
+
+TRANSIENT: tuple[type[Exception], ...] = (
+    ConflictError,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""Errors after which the same transaction may well succeed: connection, deadlock, serialisation, restart, full disk."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether to roll back, wait and do the same again, rather than to park what was being done."""
+    if isinstance(error, asyncpg.InterfaceError):
+        # A wrong argument is an InterfaceError too; only a lost or closed connection heals.
+        return "connection" in str(error)
+    return isinstance(error, TRANSIENT)
+
+
+async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
+    """A pool whose sessions cannot hang: statements, locks and idle transactions all have an end."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=30,
+        max_inactive_connection_lifetime=0,
+        server_settings={
+            "application_name": application_name,
+            "lock_timeout": "10s",
+            "idle_in_transaction_session_timeout": "60s",
+            "jit": "off",
+        },
+    )

@@ -1,0 +1,67 @@
+"""The inbox: which events were already taken. This, not Kafka's offsets, is what keeps effects single."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.db import Connection
+from libs.common.events.registry import AnyEvent
+
+
+def event_key(consumer: str, event: AnyEvent) -> UUID:
+    """16 bytes that stand for this event at this consumer: `source` and `id` together are unique."""
+    text = f"{consumer}\x1f{event.source}\x1f{event.id}"
+    return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the inbox says of a batch: the events that are new, and the Kafka keys that are held back."""
+
+    fresh: set[UUID]
+    held: set[str]
+
+
+# One round trip: an event whose key is held back by a parked one must not be marked as taken.
+_ADMIT = """
+    WITH held AS (
+        SELECT DISTINCT p.key FROM parked p
+        WHERE p.aggregate = $3 AND p.topic = $4 AND p.key = ANY($2)
+          AND p.blocks AND p.state IN ('parked', 'replaying')),
+    fresh AS (
+        INSERT INTO inbox (event_key)
+        SELECT e.event_key FROM unnest($1::uuid[], $2::text[]) AS e (event_key, key)
+        WHERE e.key NOT IN (SELECT key FROM held)
+        ORDER BY e.event_key
+        ON CONFLICT DO NOTHING
+        RETURNING event_key)
+    SELECT event_key, NULL AS held FROM fresh UNION ALL SELECT NULL, key FROM held"""
+
+
+async def admit(
+    conn: Connection, aggregate: str, topic: str, event_keys: Sequence[UUID], kafka_keys: Sequence[str]
+) -> Admission:
+    """Mark these events as taken; whoever comes second for the same event waits here and then finds it taken."""
+    rows = await conn.fetch(_ADMIT, event_keys, kafka_keys, aggregate, topic)
+    return Admission(
+        fresh={row["event_key"] for row in rows if row["event_key"] is not None},
+        held={row["held"] for row in rows if row["held"] is not None},
+    )
+
+
+async def admit_replayed(conn: Connection, key: UUID) -> bool:
+    """Mark one parked event as taken, whatever is held back behind it; False where it was taken before."""
+    status = await conn.execute("INSERT INTO inbox (event_key) VALUES ($1) ON CONFLICT DO NOTHING", key)
+    return status == "INSERT 0 1"
+
+
+async def sweep(conn: Connection, before: datetime, limit: int = 10_000) -> int:
+    """Forget marks older than any record that Kafka could still deliver; gives how many."""
+    status = await conn.execute(
+        "DELETE FROM inbox WHERE event_key IN (SELECT event_key FROM inbox WHERE received_at < $1 LIMIT $2)",
+        before,
+        limit,
+    )
+    return int(status.rsplit(" ", 1)[1])

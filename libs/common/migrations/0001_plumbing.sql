@@ -1,0 +1,65 @@
+-- What every service's database holds besides its own tables.
+
+-- Events already taken. One digest of consumer, source and id per event; kept longer than any topic keeps records.
+CREATE TABLE inbox (
+    event_key   uuid        PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX inbox_received_at ON inbox USING brin (received_at);
+
+-- Events not yet acknowledged by Kafka, in the order in which they must leave. A queue: rows are deleted, so vacuum often.
+CREATE TABLE outbox (
+    id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic      text        NOT NULL,
+    key        text,
+    value      bytea,
+    headers    jsonb,
+    created_at timestamptz NOT NULL DEFAULT now()
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+-- What must be looked at again when nothing happens: one row per state and name.
+CREATE TABLE timers (
+    aggregate text        NOT NULL,
+    key       text        NOT NULL,
+    name      text        NOT NULL,
+    due_at    timestamptz NOT NULL,
+    trace     jsonb,
+    PRIMARY KEY (aggregate, key, name)
+);
+CREATE INDEX timers_due ON timers (aggregate, due_at);
+
+-- Records that could not be taken, whole, with the reason; a row that blocks holds back later events of its key.
+CREATE TABLE parked (
+    id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    aggregate   text        NOT NULL,
+    topic       text        NOT NULL,
+    "partition" integer     NOT NULL,
+    "offset"    bigint      NOT NULL,
+    written_at  timestamptz NOT NULL,
+    key         text,
+    value       bytea,
+    headers     jsonb       NOT NULL,
+    reason      text        NOT NULL CHECK (reason IN ('undecodable', 'unknown_type', 'failed', 'behind')),
+    error       text        NOT NULL,
+    blocks      boolean     NOT NULL,
+    state       text        NOT NULL DEFAULT 'parked' CHECK (state IN ('parked', 'replaying', 'replayed', 'discarded')),
+    attempts    integer     NOT NULL DEFAULT 1,
+    parked_at   timestamptz NOT NULL DEFAULT now(),
+    settled_at  timestamptz,
+    settled_by  text,
+    UNIQUE (aggregate, topic, "partition", "offset", written_at)
+);
+CREATE INDEX parked_blocking ON parked (aggregate, topic, key) WHERE blocks AND state IN ('parked', 'replaying');
+CREATE INDEX parked_open ON parked (id) WHERE state IN ('parked', 'replaying');
+
+-- Answers already given to writing HTTP calls, kept so that a repeated call gets the first answer again.
+CREATE TABLE idempotency (
+    caller      text        NOT NULL,
+    key         text        NOT NULL,
+    fingerprint bytea       NOT NULL,
+    status      integer     NOT NULL,
+    body        jsonb       NOT NULL,
+    answered_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (caller, key)
+);
+CREATE INDEX idempotency_answered_at ON idempotency USING brin (answered_at);

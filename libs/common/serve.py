@@ -1,0 +1,57 @@
+"""Runs one service: `python -m libs.common.serve services.intake.app`. Also sets up its log: JSON lines on stderr."""
+
+import importlib
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+import typer
+import uvicorn
+
+
+class JsonLines(logging.Formatter):
+    """One object a line, so that a log store can read it; what is logged names ids, never people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # These log every rebalance, call or connection; what matters of it is counted or shown by the health routes.
+    for name in ("aiokafka", "faststream", "uvicorn.access", "httpx"):
+        logging.getLogger(name).setLevel("WARNING")
+
+
+def main(app: str) -> None:
+    """Serve APP, a module with `create_app`, until SIGTERM; what is under way is finished first."""
+    module = importlib.import_module(app)
+    application = module.create_app()
+    settings = application.state.service.settings
+    set_up_logging(settings.log_level)
+    uvicorn.run(
+        application,
+        host=settings.http_host,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

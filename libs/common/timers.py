@@ -1,0 +1,93 @@
+"""Durable timers: no open thing without a next deadline (invariant 6).
+
+A timer belongs to one state. It is claimed after the state was locked, by deleting exactly the row that was seen as
+due, so that a timer moved or cancelled in the meantime does not fire, and two pollers never fire the same one.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.db import Connection
+from libs.common.decision import CancelTimer, SetTimer
+from libs.common.telemetry import Carrier
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    key: str
+    name: str
+    due_at: datetime
+    trace: Carrier | None
+
+
+TimerChanges = Mapping[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]]
+"""The last change of each timer, by state key and timer name, with the trace that made it."""
+
+_SET = """
+    INSERT INTO timers (aggregate, key, name, due_at, trace)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::jsonb[])
+    ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at, trace = excluded.trace"""
+_CANCEL = """
+    DELETE FROM timers t USING unnest($2::text[], $3::text[]) AS c (key, name)
+    WHERE t.aggregate = $1 AND t.key = c.key AND t.name = c.name"""
+_DUE = """
+    SELECT key, name, due_at, trace FROM timers
+    WHERE aggregate = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3"""
+_CLAIM = """
+    DELETE FROM timers t USING unnest($2::text[], $3::text[], $4::timestamptz[]) AS c (key, name, due_at)
+    WHERE t.aggregate = $1 AND t.key = c.key AND t.name = c.name AND t.due_at = c.due_at
+    RETURNING t.key, t.name"""
+
+
+async def change(conn: Connection, aggregate: str, changes: TimerChanges) -> None:
+    """Set and cancel timers of states that this transaction has locked."""
+    gone = [at for at, (fact, _) in changes.items() if isinstance(fact, CancelTimer)]
+    if gone:
+        await conn.execute(_CANCEL, aggregate, [key for key, _ in gone], [name for _, name in gone])
+    kept = [(at, fact.due_at, trace) for at, (fact, trace) in changes.items() if isinstance(fact, SetTimer)]
+    if kept:
+        await conn.execute(
+            _SET,
+            aggregate,
+            [key for (key, _), _, _ in kept],
+            [name for (_, name), _, _ in kept],
+            [due_at for _, due_at, _ in kept],
+            [json.dumps(trace) if trace else None for _, _, trace in kept],
+        )
+
+
+async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> list[DueTimer]:
+    """What is due, the longest waiting first; nothing is claimed yet."""
+    return [
+        DueTimer(row["key"], row["name"], row["due_at"], json.loads(row["trace"]) if row["trace"] else None)
+        for row in await conn.fetch(_DUE, aggregate, now, limit)
+    ]
+
+
+async def next_due_at(conn: Connection, aggregate: str) -> datetime | None:
+    found: datetime | None = await conn.fetchval(
+        "SELECT due_at FROM timers WHERE aggregate = $1 ORDER BY due_at LIMIT 1", aggregate
+    )
+    return found
+
+
+async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) -> set[tuple[str, str]]:
+    """Take these timers, whose states are locked now; gives (key, name) of those that were still as seen."""
+    rows = await conn.fetch(
+        _CLAIM, aggregate, [t.key for t in timers], [t.name for t in timers], [t.due_at for t in timers]
+    )
+    return {(row["key"], row["name"]) for row in rows}
+
+
+async def put_off(conn: Connection, aggregate: str, timer: DueTimer, until: datetime) -> None:
+    """Move one timer that is still as seen."""
+    await conn.execute(
+        "UPDATE timers SET due_at = $4 WHERE (aggregate, key, name) = ($1, $2, $3) AND due_at = $5",
+        aggregate,
+        timer.key,
+        timer.name,
+        until,
+        timer.due_at,
+    )

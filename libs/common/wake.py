@@ -1,0 +1,18 @@
+"""A bell between tasks of one process: rung after COMMIT, heard by the relay at once, with a slow poll behind it."""
+
+import asyncio
+from contextlib import suppress
+
+
+class Wake:
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def __call__(self) -> None:
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until it rings, or so long at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), seconds)
+        self._rung.clear()

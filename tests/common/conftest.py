@@ -1,0 +1,35 @@
+"""A running tally service, on its own database and topics."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from libs.common.settings import ServiceSettings
+from tests.common import tally
+from tests.conftest import MakeDatabase
+from tests.running import Live, running
+
+
+@pytest.fixture
+async def tally_database(database: MakeDatabase) -> str:
+    """A database with the plumbing and the one table of the tally service."""
+    url = await database("loyalty")
+    conn = await asyncpg.connect(url)
+    await conn.execute(tally.SCHEMA)
+    await conn.close()
+    return url
+
+
+@pytest.fixture
+async def offline(tally_database: str) -> AsyncIterator[Live]:
+    """The tally service while there is no Kafka."""
+    async with running(tally.create_app, ServiceSettings, database=tally_database) as live:
+        yield live
+
+
+@pytest.fixture
+async def online(tally_database: str, kafka: str, topics: str) -> AsyncIterator[Live]:
+    """The tally service with its consumers assigned."""
+    async with running(tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics) as live:
+        yield live

@@ -1,0 +1,41 @@
+"""The settings of every subscriber of every service that decide whether events get lost."""
+
+import importlib
+from typing import Any
+
+import pytest
+from faststream import AckPolicy
+
+from libs.common.events.topics import SERVICES
+from libs.common.service import Service
+
+
+def service_of(name: str) -> Service:
+    settings = importlib.import_module(f"services.{name}.settings").Settings.model_construct(
+        database_url="postgresql://localhost/x", kafka_bootstrap_servers="localhost:9092"
+    )
+    service: Service = importlib.import_module(f"services.{name}.app").create_app(settings).state.service
+    return service
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_subscriber_acknowledges_after_the_work_and_reads_from_the_earliest_offset(name: str) -> None:
+    subscribers: list[Any] = list(service_of(name).broker().subscribers)
+    assert subscribers
+    for subscriber in subscribers:
+        assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
+        assert subscriber._connection_args["auto_offset_reset"] == "earliest"
+        assert subscriber._connection_args["enable_auto_commit"] is False
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_subscriber_has_a_consumer_group_of_its_own(name: str) -> None:
+    groups = [subscriber.group_id for subscriber in service_of(name).broker().subscribers]  # type: ignore[attr-defined]
+    assert len(set(groups)) == len(groups)
+    assert all(group.startswith(f"{name}.") for group in groups)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_takes_a_payload_only_once(name: str) -> None:
+    taken = [payload for one in service_of(name).subscriptions for payload in one.takes]
+    assert len(set(taken)) == len(taken)

@@ -1,0 +1,94 @@
+"""Commands over HTTP: idempotent, grouped, and honest about what is wrong."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from tests.running import OPS, STOREFRONT, Live, eventually
+
+
+async def cancel(live: Live, key: str | None, order: str = "a", cause: str = "x", **headers: str) -> httpx.Response:
+    named = {"Idempotency-Key": key} if key else {}
+    body = {"order_id": order, "cause": cause}
+    return await live.client.post("/cancellations", json=body, headers={**STOREFRONT, **named, **headers})
+
+
+async def versions(live: Live) -> dict[str, int]:
+    return {row["key"]: row["version"] for row in await live.service.pool.fetch("SELECT key, version FROM tallies")}
+
+
+async def test_a_command_is_accepted_while_kafka_is_down_and_its_event_waits_in_the_outbox(offline: Live) -> None:
+    answer = await cancel(offline, "k1")
+    assert (answer.status_code, answer.json()) == (202, {"count": 1})
+    assert await offline.service.pool.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_the_same_key_and_body_gets_the_first_answer_again_and_changes_nothing(offline: Live) -> None:
+    first, again = await cancel(offline, "k1"), await cancel(offline, "k1")
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert await versions(offline) == {"a": 1}
+
+
+async def test_the_same_key_with_another_body_is_refused(offline: Live) -> None:
+    await cancel(offline, "k1")
+    answer = await cancel(offline, "k1", cause="other")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_missing_key_is_named(offline: Live) -> None:
+    answer = await cancel(offline, None)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("Idempotency-Key:")
+
+
+async def test_the_same_key_at_the_same_time_is_told_to_wait_or_gets_the_first_answer(offline: Live) -> None:
+    answers = await asyncio.gather(*(cancel(offline, "k1") for _ in range(20)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert await versions(offline) == {"a": 1}
+
+
+async def test_two_keys_of_two_callers_do_not_meet(offline: Live) -> None:
+    await cancel(offline, "k1", order="a")
+    await cancel(offline, "k2", order="b")
+    assert await versions(offline) == {"a": 1, "b": 1}
+
+
+async def test_many_commands_at_once_share_transactions_and_all_count(offline: Live) -> None:
+    answers = await asyncio.gather(*(cancel(offline, f"k{n}", order=f"o{n % 5}") for n in range(200)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert sum((await versions(offline)).values()) == 5 * 40 or len(await versions(offline)) == 5
+    counts = sorted(answer.json()["count"] for answer in answers)
+    assert counts == sorted(n for n in range(1, 41) for _ in range(5))
+
+
+async def test_one_command_that_fails_does_not_fail_those_beside_it(offline: Live) -> None:
+    poison = [cancel(offline, "p", cause="poison")]
+    answers = await asyncio.gather(*(cancel(offline, f"k{n}", order=f"o{n}") for n in range(20)), *poison)
+    assert [answer.status_code for answer in answers] == [202] * 20 + [500]
+
+
+async def test_a_refused_command_is_a_problem_and_stays_one_when_repeated(offline: Live, monkeypatch: Any) -> None:
+    from tests.common import tally
+
+    monkeypatch.setattr(tally, "decide", lambda state, event, now: (state, ()))
+    first, again = await cancel(offline, "k1"), await cancel(offline, "k1")
+    assert [answer.json()["code"] for answer in (first, again)] == ["nothing_counted"] * 2
+    assert first.headers["content-type"] == again.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_caller_without_a_key_or_with_a_wrong_one_is_turned_away(offline: Live) -> None:
+    assert (await offline.client.post("/cancellations", json={})).status_code == 401
+    assert (await cancel(offline, "k1", Authorization="Bearer wrong")).status_code == 401
+    assert (await cancel(offline, "k1", **OPS)).status_code == 403
+
+
+async def test_a_timer_set_by_a_command_fires_and_is_gone(offline: Live) -> None:
+    await cancel(offline, "k1", cause="set-timer")
+
+    async def twice() -> bool:
+        return await versions(offline) == {"a": 2}
+
+    await eventually(twice, "the timer has fired")
+    assert await offline.service.pool.fetchval("SELECT count(*) FROM timers") == 0

@@ -1,0 +1,167 @@
+"""The batch consumer on a real broker and a real Postgres: nothing lost, nothing twice, in order per key."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderCancelled
+from tests.common import tally, wire
+from tests.running import OPS, Live, eventually
+
+NOW = datetime(2027, 3, 1, tzinfo=UTC)
+
+
+def cancelled(order: str, cause: str, event_id: str | None = None) -> wire.Wanted:
+    payload = OrderCancelled(order_id=order, cause=cause, cancelled_at=NOW)
+    return "storefront.orders", order, wire.event_bytes(payload, event_id), []
+
+
+async def give(live: Live, records: Sequence[wire.Wanted]) -> None:
+    settings = live.service.settings
+    prefixed = [(settings.kafka_topic_prefix + topic, *rest) for topic, *rest in records]
+    await wire.publish(settings.kafka_bootstrap_servers, prefixed)  # type: ignore[arg-type]
+
+
+async def causes(live: Live, order: str) -> list[str]:
+    found = await live.service.pool.fetchval("SELECT body -> 'causes' FROM tallies WHERE key = $1", order)
+    return list(tally.TypeAdapter(tuple[str, ...]).validate_json(found)) if found else []
+
+
+async def parked(live: Live) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await live.client.get("/ops/parked", headers=OPS)).json()["items"]
+    return items
+
+
+async def reach(live: Live, order: str, wanted: list[str]) -> None:
+    async def as_wanted() -> bool:
+        return await causes(live, order) == wanted
+
+    await eventually(as_wanted, f"{order} has {wanted}")
+
+
+async def test_events_of_one_key_are_applied_in_the_order_they_were_written(online: Live) -> None:
+    await give(online, [cancelled("a", str(n)) for n in range(300)])
+    await reach(online, "a", [str(n) for n in range(300)])
+
+
+async def test_an_event_that_comes_twice_is_applied_once(online: Live) -> None:
+    await give(online, [cancelled("a", "one", "id-1"), cancelled("a", "one", "id-1"), cancelled("a", "two", "id-2")])
+    await give(online, [cancelled("a", "one", "id-1"), cancelled("a", "end", "id-3")])
+    await reach(online, "a", ["one", "two", "end"])
+
+
+async def test_what_a_batch_decides_is_published_once_and_in_order(online: Live) -> None:
+    await give(online, [cancelled("a", str(n)) for n in range(50)])
+    await reach(online, "a", [str(n) for n in range(50)])
+
+    async def relayed() -> bool:
+        return await online.service.pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+    await eventually(relayed, "the outbox is empty")
+    settings = online.service.settings
+    told = await wire.read_json(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + "loyalty")
+    assert [event["data"]["cause"] for event in told] == [str(n) for n in range(50)]
+
+
+async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_it(online: Live) -> None:
+    await give(online, [cancelled("a", "first"), cancelled("a", "poison"), cancelled("a", "late"), cancelled("b", "x")])
+    await reach(online, "b", ["x"])
+
+    async def both() -> bool:
+        return [item["reason"] for item in await parked(online)] == ["failed", "behind"]
+
+    await eventually(both, "the poison and what stood behind it are parked")
+    assert await causes(online, "a") == ["first"]
+
+
+async def test_a_parked_event_is_replayed_in_order_once_the_code_is_mended(
+    online: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give(online, [cancelled("a", "poison"), cancelled("a", "late")])
+    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+
+    def mended(state: Any, event: AnyEvent, now: datetime) -> Any:
+        data = event.data
+        assert isinstance(data, OrderCancelled)
+        return tally._count(state or tally.Tally(data.order_id), data.cause or "", now)
+
+    monkeypatch.setattr(tally, "decide", mended)
+    asked = await online.client.post(f"/ops/parked/{items[0]['id']}/replay", headers=OPS)
+    assert (asked.status_code, asked.json()) == (202, {"replaying": 2})
+    await reach(online, "a", ["poison", "late"])
+
+
+async def _parked_count(live: Live, count: int) -> list[dict[str, Any]]:
+    items = await parked(live)
+    return items if len(items) == count else []
+
+
+async def test_a_discarded_event_lets_those_behind_it_go_on(online: Live) -> None:
+    await give(online, [cancelled("a", "poison"), cancelled("a", "late")])
+    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+    await online.client.post(f"/ops/parked/{items[0]['id']}/discard", headers=OPS)
+    await online.client.post(f"/ops/parked/{items[1]['id']}/replay", headers=OPS)
+    await reach(online, "a", ["late"])
+
+
+async def test_bytes_that_are_no_event_are_parked_as_bytes_and_block_nothing(online: Live) -> None:
+    topic = "storefront.orders"
+    await give(online, [(topic, "a", b"\xff\xfe{", []), (topic, "a", None, []), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+    assert {(item["reason"], item["value"]) for item in items} == {("undecodable", "base64://57"), ("undecodable", "")}
+
+
+async def test_a_parked_record_is_published_whole_with_its_reason(online: Live) -> None:
+    await give(online, [("storefront.orders", "a", b"not json", [("x-shop", b"7"), ("broken", b"\xff")])])
+    settings = online.service.settings
+
+    async def published() -> list[Any]:
+        return await wire.read_all(settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.parked")
+
+    record = (await eventually(published, "it is on the parked topic"))[0]
+    headers = {name: value.decode() for name, value in record.headers}
+    assert record.value == b"not json"
+    assert (headers["parked.reason"], headers["x-shop"], headers["broken"]) == ("undecodable", "7", "base64:/w==")
+
+
+async def test_a_null_header_does_not_make_its_batch_vanish(online: Live) -> None:
+    topic, key, value, _ = cancelled("a", "one")
+    await give(online, [(topic, key, value, [("nothing", None), ("binary", b"\xff")]), cancelled("a", "two")])
+    await reach(online, "a", ["one", "two"])
+
+
+async def test_an_unknown_type_is_parked_but_a_newer_version_passes_by(online: Live) -> None:
+    topic, key, value, _ = cancelled("a", "x")
+    assert value
+    newer = value.replace(b"order.cancelled.v1", b"order.cancelled.v2")
+    foreign = value.replace(b"order.cancelled.v1", b"order.eaten.v1")
+    await give(online, [(topic, key, newer, []), (topic, key, foreign, []), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    assert [item["reason"] for item in await parked(online)] == ["unknown_type"]
+
+
+async def test_an_event_of_a_type_that_is_not_taken_passes_by(online: Live) -> None:
+    topic, key, value, _ = cancelled("a", "x")
+    assert value
+    shipped = value.replace(b"order.cancelled.v1", b"order.delivered.v1").replace(
+        b'"cancelled_at"', b'"lines":[{"line_id":"1","quantity":1}],"delivered_at"'
+    )
+    await give(online, [(topic, key, shipped, []), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    assert await parked(online) == []
+
+
+async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka: str, topics: str) -> None:
+    from libs.common.settings import ServiceSettings
+    from tests.running import running
+
+    for round_ in ("one", "two"):
+        async with running(
+            tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
+        ) as live:
+            await give(live, [cancelled("a", round_)])
+            await reach(live, "a", ["one"] if round_ == "one" else ["one", "two"])
