@@ -1,0 +1,129 @@
+"""Apache Kafka from its jars: fetched once, formatted once, up in two seconds after that.
+
+Formatting a data folder needs a second Java start, and what it writes does not depend on ports (the quorum is named in
+the settings), so the formatted folder is kept and copied. After SIGKILL a start takes `broker.session.timeout.ms`
+longer, because the broker waits until its former self has lost its registration.
+"""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.child import Child
+from deploy.local.places import CACHE, ROOT
+from deploy.local.ports import LOOPBACK, free_port
+
+POM = ROOT / "deploy" / "kafka" / "pom.xml"
+
+_SETTINGS = """\
+node.id=1
+process.roles=broker,controller
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@{host}:{controller}
+controller.quorum.election.timeout.ms=200
+controller.quorum.election.backoff.max.ms=100
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=1
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.index.size.max.bytes=1048576
+log.cleaner.dedupe.buffer.size=8388608
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+"""
+
+
+def java_major() -> int:
+    """The major version of `java`; 0 if there is none."""
+    try:
+        answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    found = re.search(r'version "(\d+)', answer)
+    return int(found[1]) if found else 0
+
+
+def version() -> str:
+    """The version that the pom pins."""
+    found = re.search(r"<artifactId>kafka_[^<]+</artifactId>\s*<version>([^<]+)<", POM.read_text(encoding="utf-8"))
+    return found[1] if found else "unknown"
+
+
+def fetched() -> bool:
+    """Whether the jars that the pom pins are here already."""
+    return (_jars() / ".complete").exists()
+
+
+def fetch() -> Path:
+    """The folder with the jars, fetched from Maven Central if they are not here yet. Needs Maven only then."""
+    jars = _jars()
+    with _one_at_a_time():
+        if not fetched():
+            goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+            subprocess.run(["mvn", "-B", "-q", "-f", POM, *goal], check=True)
+            (jars / ".complete").touch()
+    return jars
+
+
+def prepare(folder: Path, port: int, heap_mb: int, log: Path) -> Child:
+    """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
+    settings = folder / "server.properties"
+    data = folder / "data"
+    text = _SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
+    settings.write_text(text, encoding="utf-8")
+    shutil.copytree(_formatted(), data)
+    return Child("kafka (apache)", [*_java(heap_mb), "kafka.Kafka", settings], log=log)
+
+
+def _formatted() -> Path:
+    """A data folder as the storage tool leaves it."""
+    keep = fetch() / "formatted"
+    with _one_at_a_time():
+        if not (keep / "meta.properties").exists():
+            settings = keep.parent / "format.properties"
+            settings.write_text(_SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=keep), encoding="utf-8")
+            tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
+            command = [*_java(256), *tool, "--config", str(settings)]
+            subprocess.run(command, check=True, capture_output=True, text=True)
+    return keep
+
+
+def _java(heap_mb: int) -> list[str]:
+    jars = _jars()
+    logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+    memory = [f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
+    return ["java", *memory, "-Xshare:auto", "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*"]
+
+
+def _jars() -> Path:
+    """Another pom, another folder: a change of version needs no clearing away."""
+    return CACHE / "kafka" / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Several test runs may start at once in one work tree."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

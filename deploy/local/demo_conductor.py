@@ -1,0 +1,135 @@
+"""The conductor of the fast clock: hours pass in a blink while nobody has anything to do, and time all but stands still
+while somebody has.
+
+With a fixed speed, simulated days would pass while a real backlog is worked off, and every promise would break by the
+slowness of the machine. So the conductor moves on by a step at a time, waits until everybody has caught up (outboxes
+empty, no timer or notice due, no record unread, no partner with something to say), and then moves on to the next moment
+at which anything is due. Nothing is skipped: the services run the code they always run.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import asyncpg
+import httpx
+
+from libs.common.clock import SharedClock
+from libs.common.db import Pool
+
+BUSY_SPEED = 30.0
+"""Simulated seconds a second while work is under way: slow enough for every deadline, and times still differ."""
+
+LOOK_SECONDS = 0.012
+PATIENCE_SECONDS = 20.0
+"""After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
+
+RAMP = 8
+
+_WORK = """
+    SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
+           (SELECT count(*) FROM timers) AS timers"""
+_NOTICES = "SELECT min(due_at) AS next_at FROM notices WHERE status IN ('pending', 'sending')"
+
+
+class ConductedClock(SharedClock):
+    """The shared clock with the one right that only the conductor has: to put the hands forward."""
+
+    def move_to(self, moment: datetime, speed: float) -> None:
+        self._write(moment, speed)
+
+
+@dataclass
+class Look:
+    """What one look around found: how much is under way, and when the next thing is due."""
+
+    backlog: int = 0
+    next_at: datetime | None = None
+    open_timers: int = 0
+    story: dict[str, Any] = field(default_factory=dict)
+
+    def due(self, moment: datetime | None, now: datetime) -> None:
+        if moment is None:
+            return
+        if moment <= now:
+            self.backlog += 1
+        elif self.next_at is None or moment < self.next_at:
+            self.next_at = moment
+
+
+class Conductor:
+    """`databases` by service; `partners` and `services` are addresses."""
+
+    def __init__(
+        self, clock: ConductedClock, databases: Mapping[str, str], services: list[str], partners: Mapping[str, str]
+    ) -> None:
+        self.clock = clock
+        self.databases, self.services, self.partners = databases, services, partners
+        self.impatient = 0
+        self._pools: dict[str, Pool] = {}
+        self._http = httpx.AsyncClient(timeout=10)
+
+    async def open(self) -> None:
+        for service, url in self.databases.items():
+            self._pools[service] = await asyncpg.create_pool(url, min_size=1, max_size=1)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+        for pool in self._pools.values():
+            pool.terminate()
+
+    async def look(self) -> Look:
+        """One look around at everybody."""
+        look = Look()
+        await asyncio.gather(
+            *(self._look_at_database(look, service) for service in self._pools),
+            *(self._look_at_service(look, url) for url in self.services),
+            *(self._look_at_partner(look, name) for name in self.partners),
+        )
+        return look
+
+    async def _look_at_database(self, look: Look, service: str) -> None:
+        row = cast("asyncpg.Record", await self._pools[service].fetchrow(_WORK))
+        now = self.clock.now()
+        look.backlog += row["outbox"]
+        look.due(row["next_at"], now)
+        if service in ("returns", "loyalty"):
+            look.open_timers += row["timers"]
+        if service == "delivery_notify":
+            look.due(await self._pools[service].fetchval(_NOTICES), now)
+
+    async def _look_at_service(self, look: Look, url: str) -> None:
+        answer = (await self._http.get(f"{url}/health/ready")).json()
+        look.backlog += sum(answer["lag"].values())
+
+    async def _look_at_partner(self, look: Look, name: str) -> None:
+        answer = (await self._http.get(f"{self.partners[name]}/status")).json()
+        look.backlog += answer["backlog"] + answer.get("in_hand", 0)
+        if answer["next_at"]:
+            look.due(datetime.fromisoformat(answer["next_at"]), self.clock.now())
+        look.story[name] = answer
+
+    async def until_quiet(self) -> Look:
+        """Wait until two looks in a row find nothing under way."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        calm = 0
+        while True:
+            look = await self.look()
+            calm = 0 if look.backlog else calm + 1
+            if calm >= 2:
+                return look
+            if time.monotonic() > give_up:
+                self.impatient += 1
+                return look
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def step(self, look: Look, most: timedelta) -> None:
+        """Move on by `most`, or to the next moment at which anything is due where that is later."""
+        now = self.clock.now()
+        target = max(now + most, look.next_at or now)
+        for part in range(1, RAMP + 1):
+            self.clock.move_to(max(self.clock.now(), now + (target - now) * part / RAMP), BUSY_SPEED)
+            await asyncio.sleep(0.001)

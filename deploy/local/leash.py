@@ -1,0 +1,123 @@
+"""The leash: nothing that this process started outlives it, however it ends.
+
+A guard (this file, run as a program) holds the other end of a pipe and a list of process groups and folders. When the
+pipe closes, because we ended, crashed or were killed with SIGKILL, it ends those groups and removes those folders.
+Chosen over `atexit` and signal handlers, which do not run on SIGKILL, and over PR_SET_PDEATHSIG, which only Linux has
+and which follows a thread, not a process.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+GRACE_SECONDS = 3.0
+
+
+class Leash:
+    """Our end of the pipe. One per process, made when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._guard: subprocess.Popen[str] | None = None
+
+    def hold(self, group: int, stop_signal: int = signal.SIGTERM) -> None:
+        """End process group `group` when we end, with `stop_signal` first and SIGKILL `GRACE_SECONDS` later."""
+        self._tell(["hold", group, int(stop_signal)])
+
+    def release(self, group: int) -> None:
+        """The group has ended; its number may belong to a stranger from now on."""
+        self._tell(["release", group])
+
+    def remove_at_end(self, folder: Path) -> None:
+        """Remove `folder` after the groups have ended."""
+        self._tell(["remove", str(folder)])
+
+    def _tell(self, command: list[str | int]) -> None:
+        with self._lock:
+            if self._guard is None:
+                self._guard = _start_guard()
+                atexit.register(self._let_go, self._guard)
+            assert self._guard.stdin is not None
+            self._guard.stdin.write(json.dumps(command) + "\n")
+            self._guard.stdin.flush()
+
+    def _let_go(self, guard: subprocess.Popen[str]) -> None:
+        """At an orderly end: what is still held is ended before we are gone ourselves."""
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait()
+
+
+def _start_guard() -> subprocess.Popen[str]:
+    command = [sys.executable, "-I", "-S", __file__]
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, text=True, start_new_session=True)
+
+
+LEASH = Leash()
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `SystemExit`, so that `with` blocks are left in order, as they are on Ctrl-C."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def guard(commands: Iterable[str]) -> None:
+    """Take commands until the pipe closes, then end and remove what is still held."""
+    groups: dict[int, int] = {}
+    folders: list[str] = []
+    for line in commands:
+        match json.loads(line):
+            case ["hold", int(group), int(stop_signal)]:
+                groups[group] = stop_signal
+            case ["release", int(group)]:
+                groups.pop(group, None)
+            case ["remove", str(folder)]:
+                folders.append(folder)
+    _end(groups)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(groups: dict[int, int]) -> None:
+    for group, stop_signal in groups.items():
+        _send(group, stop_signal)
+        _send(group, signal.SIGCONT)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while any(_send(group, 0) for group in groups) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for group in groups:
+        _send(group, signal.SIGKILL)
+
+
+def _send(group: int, number: int) -> bool:
+    """Whether the group is still there."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard(sys.stdin)

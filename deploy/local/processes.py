@@ -1,0 +1,131 @@
+"""The processes of a local run: started together, watched, and stopped in reverse however the run ends.
+
+Used like this::
+
+    with ending_on_signals(), Supervisor() as supervisor:
+        returns = supervisor.start("returns", ["-m", "libs.common.serve", "services.returns.app"], env, port=port)
+        supervisor.wait_ready()
+        returns.kill()
+        returns.restart()
+"""
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local.child import Child, NotReadyError
+from deploy.local.places import LOGS, ROOT
+from deploy.local.ports import LOOPBACK
+
+READY_SECONDS = 60.0
+
+
+class ServiceProcess:
+    """One Python process of the run; with a port it is ready when `GET /health/ready` answers 200."""
+
+    def __init__(self, child: Child, port: int | None) -> None:
+        self.child = child
+        self.port = port
+        self.expected_to_run = False
+
+    @property
+    def name(self) -> str:
+        return self.child.name
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.child.alive
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        """Start it, or start it again after `kill` or `stop`; returns at once."""
+        self.child.start()
+        self.expected_to_run = True
+
+    def wait_ready(self, timeout: float = READY_SECONDS) -> None:
+        """Returns when it is ready. Raises `NotReadyError` with the end of its log."""
+        if self.port is not None:
+            self.child.wait_until(lambda: answers_ok(f"{self.url}/health/ready"), timeout)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """SIGTERM, and SIGKILL after `timeout` seconds."""
+        self.expected_to_run = False
+        self.child.stop(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL, as a machine would die; returns when it is gone."""
+        self.expected_to_run = False
+        self.child.kill()
+
+    def restart(self) -> None:
+        """Stop it if it runs, start it, wait until it is ready."""
+        self.stop()
+        self.start()
+        self.wait_ready()
+
+
+class Supervisor:
+    """Starts processes, each with a log of its own, and stops them all, last one first, when its block is left."""
+
+    def __init__(self, logs: Path = LOGS) -> None:
+        self.logs = logs
+        self.processes: list[ServiceProcess] = []
+
+    def start(
+        self, name: str, arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, port: int | None = None
+    ) -> ServiceProcess:
+        """Start `python *arguments` from the repository root with `env` added to ours; returns at once."""
+        log = self.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        paths = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HTTP_HOST": LOOPBACK}
+        places = paths if port is None else {**paths, "HTTP_PORT": str(port)}
+        child = Child(name, [sys.executable, *arguments], log=log, env={**places, **(env or {})})
+        process = ServiceProcess(child, port)
+        self.processes.append(process)
+        process.start()
+        return process
+
+    def wait_ready(self, timeout: float = READY_SECONDS) -> None:
+        """Returns when all are ready. Raises `NotReadyError` for the first that is not."""
+        for process in self.processes:
+            process.wait_ready(timeout)
+
+    def check(self) -> None:
+        """Raise `NotReadyError`, with the end of its log, if a process has ended that nobody stopped."""
+        for process in self.processes:
+            if process.expected_to_run and not process.alive:
+                code = process.child.exit_code
+                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.last_words()}")
+
+    def stop(self) -> None:
+        """Stop everything, last one first. Done again it does nothing."""
+        while self.processes:
+            self.processes.pop().stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def answers_ok(url: str) -> bool:
+    """Whether GET of `url` gives a 2xx within two seconds."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+            return 200 <= int(answer.status) < 300
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,160 @@
+"""Real parts for tests: one Postgres and one Kafka broker for the whole run, a fresh database and topics for each test.
+
+Postgres is made forgetful, so that a database costs some 20 ms; what needs a durable one (faults) runs its own. Each
+service's database is migrated once into a template, then cloned.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.local import apache_kafka, kafka, postgres
+from deploy.local.mailbox import Mailbox, mailbox
+from deploy.local.sharing import SharedServers, ask
+from libs.common.events.topics import SERVICES
+from libs.common.migrate import migrate
+from libs.common.topics_admin import create_topics
+
+MakeDatabase = Callable[[str], Awaitable[str]]
+"""`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role."""
+
+_shared = pytest.StashKey[SharedServers]()
+_choice = pytest.StashKey[kafka.Choice]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        choice = kafka.choose(os.environ.get("BROKER"))
+    except kafka.BrokerUnavailableError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[_choice] = choice
+    if choice.kind == "embedded":
+        os.environ["KAFKA_IDEMPOTENCE"] = "false"
+    if not hasattr(config, "workerinput"):
+        run = f"test_{uuid.uuid4().hex[:8]}_"
+        templates = {service: partial(_template, config, service, run) for service in SERVICES}
+        config.stash[_shared] = SharedServers(
+            {"kafka": partial(_kafka, choice.kind), "postgres": _postgres, **templates}
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _shared in config.stash:
+        config.stash[_shared].close()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    choice = config.stash[_choice]
+    name = {"apache": f"Apache Kafka {apache_kafka.version()}", "embedded": "embedded broker", "given": "broker given"}
+    given = "the server that DATABASE_URL names" if os.environ.get("DATABASE_URL") else "embedded"
+    return [f"kafka: {name[choice.kind]} ({choice.reason})", f"postgres: {given}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = kafka.missing_for_apache()
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+        if missing and item.get_closest_marker("apache"):
+            item.add_marker(pytest.mark.skip(reason=f"needs Apache Kafka, but {missing}"))
+
+
+@contextmanager
+def _kafka(kind: kafka.Kind) -> Iterator[str]:
+    with kafka.broker(kind) as running:
+        yield running.bootstrap_servers
+
+
+@contextmanager
+def _postgres() -> Iterator[str]:
+    with postgres.server(durable=False) as running:
+        yield running.admin_url
+
+
+@contextmanager
+def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
+    """A migrated database of that service, which nobody connects to any more, so that it can be cloned."""
+    admin_url = config.stash[_shared].get("postgres")
+    yield asyncio.run(_make_template(admin_url, service, run))
+    asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service}", f"DROP ROLE {run}{service}"))
+
+
+async def _make_template(admin_url: str, service: str, run: str) -> str:
+    url = (await postgres.provision(admin_url, [service], run))[service]
+    connection = await asyncpg.connect(url)
+    try:
+        await migrate(connection, service)
+    finally:
+        await connection.close()
+    return url
+
+
+async def _in_admin(admin_url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(admin_url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[MakeDatabase]:
+    """`await database("returns")` makes a fresh, migrated database; all are dropped after the test."""
+    made: list[str] = []
+
+    async def make(service: str) -> str:
+        template, name = ask(service), f"test_{uuid.uuid4().hex}"
+        role = postgres.name_of(template)
+        await _in_admin(ask("postgres"), f"CREATE DATABASE {name} OWNER {role} TEMPLATE {role} STRATEGY FILE_COPY")
+        made.append(name)
+        return postgres.url_of(template, database=name)
+
+    yield make
+    if made:
+        await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
+
+
+@pytest.fixture(name="kafka", scope="session")
+def kafka_servers() -> str:
+    """Bootstrap servers of the broker that the run shares; it makes no topics by itself, see `topics`."""
+    return ask("kafka")
+
+
+@pytest.fixture
+async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A prefix that no other test has; the topics that were made with it are deleted after the test."""
+    prefix = f"t{uuid.uuid4().hex[:12]}."
+    yield prefix
+    if "kafka" in request.fixturenames:
+        await _delete_topics(ask("kafka"), prefix)
+
+
+@pytest.fixture
+async def topics(kafka: str, topic_prefix: str) -> str:
+    """All topics of the contract, made under `topic_prefix`; gives the prefix."""
+    await create_topics(kafka, topic_prefix)
+    return topic_prefix
+
+
+async def _delete_topics(bootstrap_servers: str, prefix: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(prefix)])
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[Mailbox]:
+    """A real SMTP server: `smtp.url`, `smtp.messages`, `await smtp.wait_for(n)`, `smtp.refusals`."""
+    async with mailbox() as box:
+        yield box

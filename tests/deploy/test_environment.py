@@ -1,0 +1,85 @@
+"""The environment: locked by hashes, in step with pyproject.toml, and refused clearly on a wrong Python."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.places import ROOT
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def locked(file: str) -> dict[str, str]:
+    """Name to the whole entry of each package in a lock file."""
+    entries = re.split(r"\n(?=\S)", (ROOT / file).read_text(encoding="utf-8"))
+    return {plain(entry.split("==", maxsplit=1)[0]): entry for entry in entries if "==" in entry}
+
+
+def plain(requirement: str) -> str:
+    """The bare name, spelled as package indexes compare it."""
+    name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def asked_for(group: str) -> set[str]:
+    names: set[str] = set()
+    for entry in PROJECT["dependency-groups"][group]:
+        names |= asked_for(entry["include-group"]) if isinstance(entry, dict) else {plain(entry)}
+    return names
+
+
+def test_the_runtime_lock_holds_every_dependency() -> None:
+    assert {plain(entry) for entry in PROJECT["project"]["dependencies"]} <= locked("requirements.lock").keys()
+
+
+def test_the_development_lock_holds_every_dependency() -> None:
+    assert asked_for("dev") <= locked("requirements-dev.lock").keys()
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements-dev.lock"])
+def test_every_locked_package_has_a_version_and_hashes(file: str) -> None:
+    assert [name for name, entry in locked(file).items() if "--hash=sha256:" not in entry] == []
+
+
+def test_both_locks_agree() -> None:
+    version = re.compile(r"==([^\s;]+)")
+    runtime, development = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert {name: version.findall(entry) for name, entry in runtime.items()} == {
+        name: version.findall(development[name]) for name in runtime
+    }
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements-dev.lock"])
+def test_no_package_index_is_named(file: str) -> None:
+    assert re.findall(r"https?://|--index-url|--find-links", (ROOT / file).read_text(encoding="utf-8")) == []
+
+
+def make_env(tmp_path: Path, python: str) -> "subprocess.CompletedProcess[str]":
+    lock = tmp_path / "requirements-dev.lock"
+    lock.touch(exist_ok=True) if not lock.exists() else None
+    command = ["make", "-f", str(ROOT / "Makefile"), "env", f"PYTHON={python}"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("version", ["3, 9", "3, 10", "3, 14"])
+def test_a_python_of_the_wrong_version_is_refused_with_the_right_ones(tmp_path: Path, version: str) -> None:
+    python = tmp_path / "python"
+    # Stands for an interpreter of that version, whose answer is an exit code.
+    python.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = ({version}); exec(sys.argv[2])" "$@"\n'
+    )
+    python.chmod(0o755)
+    refused = make_env(tmp_path, str(python))
+    assert refused.returncode != 0
+    assert "needs Python 3.11, 3.12 or 3.13" in refused.stderr
+
+
+def test_an_environment_is_made_and_then_kept(tmp_path: Path) -> None:
+    first, second = make_env(tmp_path, sys.executable), make_env(tmp_path, sys.executable)
+    assert (first.returncode, "Making .venv" in first.stdout) == (0, True), first.stderr
+    assert "Making .venv" not in second.stdout

@@ -1,0 +1,67 @@
+"""The fixtures that every other test stands on."""
+
+from email.message import EmailMessage
+
+import aiosmtplib
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.local.mailbox import Mailbox
+from libs.common.events.topics import SERVICES, TOPICS
+from tests.conftest import MakeDatabase
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_database_comes_migrated_and_belongs_to_the_role_that_connects(
+    database: MakeDatabase, service: str
+) -> None:
+    connection = await asyncpg.connect(await database(service))
+    owners = await connection.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    me = await connection.fetchval("SELECT current_user")
+    await connection.close()
+    assert [row["tableowner"] for row in owners] == [me]
+
+
+async def test_two_databases_of_a_service_do_not_share_rows(database: MakeDatabase) -> None:
+    first, second = await database("loyalty"), await database("loyalty")
+    for url in (first, second):
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE TABLE only_here (id int PRIMARY KEY)")
+        await connection.close()
+    assert first != second
+
+
+async def test_all_topics_of_the_contract_are_there_under_the_prefix(kafka: str, topics: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    there = set(await admin.list_topics())
+    await admin.close()
+    assert {topics + topic.name for topic in TOPICS} <= there
+
+
+def letter(subject: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "shop@example.com", "customer@example.com", subject
+    message.set_content("お詫び申し上げます。")
+    return message
+
+
+async def test_mail_is_kept_whole(smtp: Mailbox) -> None:
+    await aiosmtplib.send(letter("ご注文について"), hostname="127.0.0.1", port=smtp.port)
+    (message,) = await smtp.wait_for(1)
+    assert message["Subject"] == "ご注文について"
+    assert "お詫び" in message.get_content()
+
+
+async def test_mail_is_refused_as_told_and_taken_afterwards(smtp: Mailbox) -> None:
+    smtp.refusals.append("550 5.1.1 no such user")
+    with pytest.raises(aiosmtplib.SMTPDataError, match="no such user"):
+        await aiosmtplib.send(letter("first"), hostname="127.0.0.1", port=smtp.port)
+    await aiosmtplib.send(letter("second"), hostname="127.0.0.1", port=smtp.port)
+    assert [message["Subject"] for message in await smtp.wait_for(1)] == ["second"]
+
+
+async def test_waiting_for_mail_that_does_not_come_ends(smtp: Mailbox) -> None:
+    with pytest.raises(TimeoutError):
+        await smtp.wait_for(1, seconds=0.05)
