@@ -11,16 +11,18 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env demo test bench faults docs lock clean
+.PHONY: help env demo test bench faults docs secrets lock clean
 
 help:
-	@grep -E '^(#|[a-z]+:.*##)' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
+	@grep -E '^(# .?.?`?make |#   make |[a-z]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
 
 env: $(STAMP) ## make .venv from requirements-dev.lock, every file of it checked by its hash
 
-# The stamp is written last, so that an installation that was cut short is done again.
+# The stamp is a copy of the lock, so that a new date alone changes nothing; it is written last, so that an
+# installation that was cut short is done again.
 $(STAMP): requirements-dev.lock
-	@for python in $(PYTHONS); do \
+	@if cmp -s requirements-dev.lock $@; then touch $@; exit 0; fi; \
+	for python in $(PYTHONS); do \
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then break; fi; \
 	  python=; \
 	done; \
@@ -31,7 +33,7 @@ $(STAMP): requirements-dev.lock
 	echo "Making $(VENV) with $$($$python --version), once (about 20 seconds)"; \
 	rm -rf $(VENV) && $$python -m venv $(VENV) && \
 	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
-	touch $@
+	cp requirements-dev.lock $@
 
 demo: $(STAMP) ## four services, partners, real orders and reports on a fast clock
 	@$(RUN) -m deploy.local.demo
@@ -52,6 +54,9 @@ faults: $(STAMP) ## kill and restart real parts under load, then check every inv
 
 docs: $(STAMP) ## write the AsyncAPI and OpenAPI documents again
 	@$(RUN) -m deploy.documents
+
+secrets: $(STAMP) ## random passwords and keys for docker-compose.yml, into .secrets/ (kept if they are there)
+	@$(RUN) -m deploy.local.compose_secrets
 
 lock: $(STAMP) ## resolve pyproject.toml into the two lock files again (UPGRADE=1: to the newest)
 	$(COMPILE) pyproject.toml --output-file requirements.lock

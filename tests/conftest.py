@@ -83,7 +83,7 @@ def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
     """A migrated database of that service, which nobody connects to any more, so that it can be cloned."""
     admin_url = config.stash[_shared].get("postgres")
     yield asyncio.run(_make_template(admin_url, service, run))
-    asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service}", f"DROP ROLE {run}{service}"))
+    asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service} WITH (FORCE)", f"DROP ROLE {run}{service}"))
 
 
 async def _make_template(admin_url: str, service: str, run: str) -> str:

@@ -1,6 +1,7 @@
 """Runs a service inside the test: its real app, pool, relay and consumers; HTTP without a socket in between."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from libs.common.settings import ServiceSettings
 STOREFRONT = {"Authorization": "Bearer storefront-key-for-tests"}
 OPS = {"Authorization": "Bearer ops-key-for-tests-only"}
 API_KEYS = "storefront:storefront-key-for-tests,ops:ops-key-for-tests-only"
+
+EMBEDDED_BROKER = {"kafka_idempotence": False, "kafka_session_timeout_ms": 3_000, "kafka_fetch_max_wait_ms": 15}
+"""The embedded broker knows no idempotence, lets a group join for half its session timeout, and ends no wait early."""
 
 NO_KAFKA = "127.0.0.1:1"
 """Nobody listens there: for tests of a service that never gets to its broker."""
@@ -54,6 +58,8 @@ async def running(
                 "kafka_bootstrap_servers": kafka,
                 "kafka_topic_prefix": prefix,
                 "api_keys": API_KEYS,
+                "kafka_session_timeout_ms": 6_000,
+                **(EMBEDDED_BROKER if os.environ.get("KAFKA_IDEMPOTENCE") == "false" else {}),
                 **settings,
             }
         )

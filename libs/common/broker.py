@@ -94,6 +94,7 @@ def subscribe(
         heartbeat_interval_ms=min(3_000, settings.kafka_session_timeout_ms // 3),
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=300_000,
+        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
         max_partition_fetch_bytes=2 * 1024 * 1024,
         title=f"{topic}:{service}",
         description=f"{service} takes: " + ", ".join(payload.TYPE for payload in payloads),

@@ -72,6 +72,7 @@ class Commands:
         name = (idempotency.caller, idempotency.key) if idempotency else None
         if name in self._running:
             raise _still_running()
+        self.shell.tracing.describe(event.data)
         call = _Call(event, respond, idempotency, self.shell.tracing.current(), asyncio.Future())
         if name:
             self._running.add(name)

@@ -40,7 +40,7 @@ async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
     """A pool whose sessions cannot hang: statements, locks and idle transactions all have an end."""
     return await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0,
         max_size=size,
         command_timeout=30,
         max_inactive_connection_lifetime=0,

@@ -80,6 +80,7 @@ class Service:
         self.progress: list[ConsumerProgress] = []
         self.aggregates: dict[str, Aggregate[Any]] = {}
         self.wake_relay = Wake()
+        self.joined = False
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._commands: dict[str, Commands] = {}
         self._loops: dict[str, Loop] = {}
@@ -178,9 +179,10 @@ class Service:
             yield
         finally:
             stop_kafka.set()
-            await asyncio.wait([kafka], timeout=40)
+            if self.joined:
+                await asyncio.wait([kafka], timeout=40)
             await _cancel([kafka, *self.tasks.values()])
-            await self._pool.close()
+            await _close(self._pool)
             self._pool = None
             self.tracing.shutdown()
 
@@ -216,6 +218,7 @@ class Service:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 2)
                 continue
+            self.joined = True
             await stop.wait()
             await broker.stop()
 
@@ -243,6 +246,15 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close(pool: Pool) -> None:
+    """Give every connection its chance to end in order, but do not let a hung one hold the shutdown up."""
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def _take_nothing(_: Any) -> None:

@@ -47,6 +47,7 @@ class ServiceSettings(BaseSettings):
     kafka_topic_prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]*$")] = ""
     kafka_idempotence: bool = True
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 45_000
+    kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000

@@ -95,6 +95,11 @@ class Tracing:
         """The context of the HTTP request that is being answered."""
         return _inject(None)
 
+    def describe(self, payload: Payload) -> None:
+        """Say on the span of the HTTP request which issue it is about."""
+        if self._tracer is not None:
+            trace.get_current_span().set_attributes(issue_attributes(payload))
+
     def shutdown(self) -> None:
         if self.provider:
             self.provider.shutdown()

@@ -14,5 +14,6 @@ class Wake:
     async def wait(self, seconds: float) -> None:
         """Until it rings, or so long at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for can swallow a cancellation that comes with the ring
+                await self._rung.wait()
         self._rung.clear()
