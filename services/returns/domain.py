@@ -1,0 +1,239 @@
+"""Returns: what moves, in which order, and who is waiting for whom.
+
+`HANDLERS` is the table of contents, `GIVES` what comes of it. Every event in every state has an outcome: it is applied,
+or ignored as repeated or overtaken, or an anomaly. Handlers note what happened to one leg; what the plan wants started
+because of it is started in one place, `proceed`, which is also where "ship first" is kept (invariant 1). At the end of
+every decision the timers are made those of the case, and an open case without one goes to a human (invariant 6).
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from libs.common.decision import Anomaly, Facts, Ignored, TimerFired
+from libs.common.events import carrier, issues, payment, warehouse
+from libs.common.events.carrier import (
+    CollectionAttemptFailed,
+    CollectionBooked,
+    CollectionCollected,
+    ParcelDelivered,
+    ParcelException,
+)
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueAccepted
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.payment import RefundCompleted, RefundFailed
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Address
+from libs.common.events.warehouse import (
+    ItemInspected,
+    ItemReceived,
+    ReplacementConfirmed,
+    ReplacementDelayed,
+    ReplacementRejected,
+    ReplacementShipped,
+)
+from services.returns import choice, closing, inbound, money, outbound, reviews
+from services.returns.case import (
+    Case,
+    Counts,
+    InboundStatus,
+    OutboundStatus,
+    Plan,
+    ReviewCause,
+    missing,
+    shared,
+)
+from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.policy import CollectOn, ShipOn
+from services.returns.turn import Rules, Turn
+
+
+def decide(
+    case: Case | None, ship_to: Address | None, event: AnyEvent, now: datetime, rules: Rules
+) -> tuple[Case | None, Facts]:
+    """What this event makes of the case. `ship_to` is where the customer lives, None while it is not known."""
+    data = event.data
+    if case is None:
+        return _without_case(ship_to, data, now, rules)
+    handler = HANDLERS.get(type(data))
+    if handler is None:
+        return case, (Ignored("already_open" if isinstance(data, IssueAccepted) else "not_ours"),)
+    turn = Turn(case, now, rules, ship_to)
+    handler(turn, data)
+    return _settled(turn, case, data.name if isinstance(data, TimerFired) else None)
+
+
+def _without_case(ship_to: Address | None, data: Payload, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
+    if not isinstance(data, IssueAccepted):
+        return None, (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
+    turn = Turn(_opened(data, rules), now, rules, ship_to)
+    if len({line.unit_price.currency for line in data.lines}) > 1:
+        turn.review(ReviewCause.MIXED_CURRENCIES)
+    elif rules.policy.needs_a_human(turn.case.value):
+        turn.review(ReviewCause.VALUE)
+    return _settled(turn, None, None)
+
+
+def _opened(accepted: IssueAccepted, rules: Rules) -> Case:
+    rule = rules.policy.reasons[accepted.reason]
+    remedy = rule.remedy(accepted.wish)
+    return Case(
+        issue_id=accepted.issue_id,
+        order_id=accepted.order_id,
+        customer_id=accepted.customer_id,
+        reason=accepted.reason,
+        fault=rule.fault,
+        lines=accepted.lines,
+        policy_version=rules.policy.version,
+        plan=Plan.of(remedy, rule.remedies[remedy]),
+        accepted_at=accepted.accepted_at,
+    )
+
+
+def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, Facts]:
+    proceed(turn)
+    closing.resolve_if_done(turn)
+    if not turn.case.is_closed and next(turn.case.timers(), None) is None:
+        turn.anomaly("stalled")
+        turn.review(ReviewCause.STALLED)
+    turn.set_timers(before, fired)
+    return turn.case, turn.facts
+
+
+def proceed(turn: Turn) -> None:
+    """Start what the plan wants by now and what has not been started."""
+    if turn.case.is_closed or turn.case.in_review(ReviewCause.VALUE, ReviewCause.MIXED_CURRENCIES):
+        return
+    to_ship, collect_from = _to_ship(turn.case), _collection_day(turn)
+    if (to_ship or collect_from) and turn.ship_to is None:
+        _await_address(turn)
+    else:
+        _address_known(turn)
+        if to_ship:
+            outbound.order(turn, to_ship)
+        if collect_from:
+            inbound.request(turn, collect_from)
+    if turn.case.outbound.status is OutboundStatus.SHIPPED and turn.case.outbound.expected_delivery:
+        inbound.postpone(turn, turn.case.outbound.expected_delivery)
+    if counts := money.owed(turn.case):
+        money.ask(turn, counts)
+
+
+def _to_ship(case: Case) -> Counts:
+    """What is to be sent now."""
+    if case.outbound.status is not OutboundStatus.NONE:
+        return {}
+    match case.plan.ship_on:
+        case ShipOn.ACCEPTED:
+            return case.reported
+        case ShipOn.RECEIVED:
+            back = shared(case.inbound.received, case.reported)
+            whole = not missing(case.reported, back) or case.inbound.status is InboundStatus.WAIVED
+            return back if whole else {}
+        case _:
+            return {}
+
+
+def _collection_day(turn: Turn) -> date | None:
+    """The first day on which the courier may come, once there is one: never before the replacement is there."""
+    case, leg = turn.case, turn.case.outbound
+    if case.inbound.status is not InboundStatus.NONE:
+        return None
+    match case.plan.collect_on, leg.status:
+        case CollectOn.ACCEPTED, _:
+            return turn.open_day_after(turn.today)
+        case CollectOn.SHIPPED, OutboundStatus.SHIPPED:
+            return max(leg.expected_delivery or turn.today, turn.today)
+        case CollectOn.SHIPPED | CollectOn.DELIVERED, OutboundStatus.DELIVERED:
+            return turn.today
+        case _:
+            return None
+
+
+def _await_address(turn: Turn) -> None:
+    """The order itself has not been heard of yet: look again soon, and in the end ask a human."""
+    case = turn.case
+    if case.address_due_at or case.in_review(ReviewCause.NO_ADDRESS):
+        return
+    if case.address_tries >= turn.terms.address_max_tries:
+        turn.review(ReviewCause.NO_ADDRESS)
+    else:
+        due_at = turn.after(minutes=turn.terms.address_retry_minutes)
+        turn.change(address_tries=case.address_tries + 1, address_due_at=due_at)
+
+
+def _address_known(turn: Turn) -> None:
+    if turn.case.address_tries or turn.case.address_due_at:
+        turn.change(address_tries=0, address_due_at=None)
+    turn.withdraw(ReviewCause.NO_ADDRESS)
+
+
+def _timer_fired(turn: Turn, fired: TimerFired) -> None:
+    """A due timer; one that the case no longer has, or has for later, only makes sure that the later one is set."""
+    due_at = dict(turn.case.timers()).get(fired.name)
+    if due_at is None or due_at > turn.now:
+        turn.ignore("timer_moved")
+    else:
+        TIMERS[fired.name](turn)
+
+
+def _address_due(turn: Turn) -> None:
+    turn.change(address_due_at=None)
+
+
+TIMERS: Mapping[str, Callable[[Turn], None]] = {
+    "address": _address_due,
+    "outbound": outbound.due,
+    "inbound": inbound.due,
+    "money": money.due,
+    "choice": choice.due,
+    "review": reviews.due,
+}
+
+HANDLERS: Mapping[type[Payload], Callable[[Turn, Any], None]] = {
+    ReplacementConfirmed: outbound.confirmed,
+    ReplacementDelayed: outbound.delayed,
+    ReplacementRejected: choice.rejected,
+    CustomerDecided: choice.decided,
+    ReplacementShipped: outbound.shipped,
+    ParcelException: outbound.exception,
+    ParcelDelivered: outbound.delivered,
+    CollectionBooked: inbound.booked,
+    CollectionAttemptFailed: inbound.attempt_failed,
+    CollectionCollected: inbound.collected,
+    ItemReceived: inbound.received,
+    ItemInspected: inbound.inspected,
+    RefundCompleted: money.completed,
+    RefundFailed: money.failed,
+    ReviewDecided: reviews.decided,
+    CancelRequested: closing.cancel_requested,
+    ReopenRequested: closing.reopen,
+    TimerFired: _timer_fired,
+}
+
+GIVES = (
+    warehouse.ReplacementOrdered,
+    warehouse.ReplacementCancelled,
+    carrier.CollectionRequested,
+    carrier.CollectionCancelled,
+    payment.RefundRequested,
+    issues.IssueReviewRequested,
+    issues.IssueReplacementOrdered,
+    issues.IssueReplacementPromised,
+    issues.IssueReplacementDelayed,
+    issues.IssueReplacementShipped,
+    issues.IssueReplacementDelivered,
+    issues.IssueChoiceRequested,
+    issues.IssueCollectionRequested,
+    issues.IssueCollectionBooked,
+    issues.IssueCollected,
+    issues.IssueItemReceived,
+    issues.IssueItemInspected,
+    issues.IssueRefundRequested,
+    issues.IssueRefunded,
+    issues.IssueResolved,
+    issues.IssueReopened,
+    issues.IssueCancelled,
+)
+"""Every event that a decision may give."""

@@ -1,0 +1,114 @@
+"""Reviews: what a human's yes and no do, per cause.
+
+Yes does what the review proposes; no does the opposite where there is one, and else goes on waiting. Where goods or
+money have moved there may be no way back: then only yes is taken, and said so. The customer was told by when; when that
+passes they hear a new day, so that a forgotten review is not silence.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from libs.common.decision import Ignored
+from libs.common.events.issues import IssueReviewRequested
+from services.returns import choice, closing, inbound, money, outbound
+from services.returns.case import Review, ReviewCause
+from services.returns.commands import ReviewDecided
+from services.returns.policy import RefundOn
+from services.returns.turn import Turn
+
+Act = Callable[[Turn], None]
+
+
+def go_on(turn: Turn) -> None:
+    """Nothing to do but to close the review: what it held goes on by itself."""
+
+
+def _never(turn: Turn) -> None:
+    turn.ignore("lines_cannot_be_added_up")
+
+
+def _look_again(turn: Turn) -> None:
+    turn.change(address_tries=0)
+
+
+def _take_default(turn: Turn) -> None:
+    if turn.case.question:
+        choice.take(turn, turn.case.question.default)
+
+
+def _refuse(turn: Turn) -> None:
+    closing.cancel(turn, "refused")
+
+
+def _let_keep(turn: Turn) -> None:
+    """The customer keeps it; where money waited for it and nothing came, there is nothing left to do."""
+    if turn.case.plan.refund_on is RefundOn.RECEIVED and closing.is_cancellable(turn.case):
+        closing.cancel(turn, "not_returned")
+    elif turn.case.plan.refund_on is RefundOn.RECEIVED and not turn.case.money.refunds:
+        turn.ignore("too_late_to_cancel")
+    else:
+        inbound.waive(turn)
+
+
+YES: Mapping[ReviewCause, Act] = {
+    ReviewCause.VALUE: go_on,
+    ReviewCause.MIXED_CURRENCIES: _never,
+    ReviewCause.NO_ADDRESS: _look_again,
+    ReviewCause.WAREHOUSE_SILENT: outbound.ask_again,
+    ReviewCause.NOT_SHIPPING: outbound.ask_again,
+    ReviewCause.DELIVERED_UNSHIPPED: outbound.take_as_shipped,
+    ReviewCause.DELIVERY_OVERDUE: outbound.send_again,
+    ReviewCause.PARCEL_EXCEPTION: outbound.send_again,
+    ReviewCause.NO_DECISION: _take_default,
+    ReviewCause.COLLECTION_FAILED: inbound.ask_again,
+    ReviewCause.RECEIPT_OVERDUE: go_on,
+    ReviewCause.UNEXPECTED_ITEM: go_on,
+    ReviewCause.INSPECTION_OVERDUE: inbound.waive_inspection,
+    ReviewCause.INSPECTION_MISMATCH: go_on,
+    ReviewCause.REFUND_FAILED: money.ask_again,
+    ReviewCause.REFUND_DIFFERS: go_on,
+    ReviewCause.MOVED_AFTER_STOP: go_on,
+    ReviewCause.STALLED: go_on,
+}
+NO: Mapping[ReviewCause, Act] = {
+    ReviewCause.VALUE: _refuse,
+    ReviewCause.MIXED_CURRENCIES: _refuse,
+    ReviewCause.NO_ADDRESS: _refuse,
+    ReviewCause.WAREHOUSE_SILENT: _refuse,
+    ReviewCause.NOT_SHIPPING: _refuse,
+    ReviewCause.DELIVERED_UNSHIPPED: go_on,
+    ReviewCause.DELIVERY_OVERDUE: go_on,
+    ReviewCause.PARCEL_EXCEPTION: go_on,
+    ReviewCause.NO_DECISION: go_on,
+    ReviewCause.COLLECTION_FAILED: _let_keep,
+    ReviewCause.RECEIPT_OVERDUE: _let_keep,
+    ReviewCause.INSPECTION_OVERDUE: go_on,
+    ReviewCause.STALLED: _refuse,
+}
+
+
+def decided(turn: Turn, command: ReviewDecided) -> None:
+    before = turn.case
+    act = (YES if command.approved else NO).get(command.cause)
+    if not before.in_review(command.cause):
+        turn.ignore("no_such_review")
+    elif act is None:
+        turn.ignore("only_yes_is_possible")
+    else:
+        turn.withdraw(command.cause)
+        act(turn)
+        if any(isinstance(fact, Ignored) for fact in turn.facts):
+            turn.case = before
+
+
+def due(turn: Turn) -> None:
+    """Nobody has decided by the day the customer was told."""
+    due_at = turn.human_answer_at()
+
+    def later(review: Review) -> Review:
+        if review.due_at > turn.now:
+            return review
+        turn.say(IssueReviewRequested(**turn.ids, cause=review.cause, due_at=due_at))
+        return replace(review, due_at=due_at)
+
+    turn.change(reviews=tuple(later(review) for review in turn.case.reviews))

@@ -1,0 +1,106 @@
+"""One decision under way: the case as it becomes, and the facts so far.
+
+The steps of a decision write into a `Turn` rather than hand (case, facts) pairs to each other; it lives no longer than
+one call of `decide`, which stays a pure function.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.events.issues import IssueReviewRequested
+from libs.common.events.values import Address
+from libs.common.shop_calendar import ShopCalendar
+from services.returns.case import Case, Review, ReviewCause
+from services.returns.policy import Policy, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What every decision goes by: the policy, and the shop's days."""
+
+    policy: Policy
+    calendar: ShopCalendar
+
+
+@dataclass(slots=True)
+class Turn:
+    case: Case
+    now: datetime
+    rules: Rules
+    ship_to: Address | None
+    facts: list[Fact] = field(default_factory=list)
+
+    @property
+    def terms(self) -> Terms:
+        return self.rules.policy.terms
+
+    @property
+    def calendar(self) -> ShopCalendar:
+        return self.rules.calendar
+
+    @property
+    def today(self) -> date:
+        return self.rules.calendar.day(self.now)
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What every event about this issue carries."""
+        return {"issue_id": self.case.issue_id, "order_id": self.case.order_id, "customer_id": self.case.customer_id}
+
+    @property
+    def partner_ids(self) -> dict[str, Any]:
+        """What every order to the warehouse or the courier carries."""
+        return {"issue_id": self.case.issue_id, "order_id": self.case.order_id}
+
+    def say(self, *facts: Fact) -> None:
+        self.facts.extend(facts)
+
+    def ignore(self, reason: str) -> None:
+        self.facts.append(Ignored(reason))
+
+    def anomaly(self, reason: str) -> None:
+        self.facts.append(Anomaly(reason, f"issue {self.case.issue_id}"))
+
+    def change(self, **changes: Any) -> None:
+        self.case = replace(self.case, **changes)
+
+    def outbound(self, **changes: Any) -> None:
+        self.case = replace(self.case, outbound=replace(self.case.outbound, **changes))
+
+    def inbound(self, **changes: Any) -> None:
+        self.case = replace(self.case, inbound=replace(self.case.inbound, **changes))
+
+    def after(self, *, hours: int = 0, days: int = 0, minutes: int = 0) -> datetime:
+        return self.now + timedelta(days=days, hours=hours, minutes=minutes)
+
+    def open_day_after(self, day: date) -> date:
+        """The first open day that is later than that day."""
+        return self.calendar.next_open(day + timedelta(days=1))
+
+    def human_answer_at(self) -> datetime:
+        """By when a human has decided: what the customer is told."""
+        day = self.calendar.add_open_days(self.today, self.terms.review_open_days)
+        return self.calendar.moment(day, self.terms.review_hour)
+
+    def review(self, cause: ReviewCause) -> None:
+        """A human looks at this; the same thing is asked once until it is decided."""
+        if self.case.in_review(cause):
+            return
+        review = Review(cause, self.now, self.human_answer_at())
+        self.change(reviews=(*self.case.reviews, review))
+        self.say(IssueReviewRequested(**self.ids, cause=cause, due_at=review.due_at))
+
+    def withdraw(self, *causes: ReviewCause) -> None:
+        """It settled itself, or was decided."""
+        if self.case.in_review(*causes):
+            self.change(reviews=tuple(review for review in self.case.reviews if review.cause not in causes))
+
+    def set_timers(self, before: Case | None, fired: str | None) -> None:
+        """Make the timers in the database those of the case. One that fired is gone there and must be set again."""
+        old = dict(before.timers()) if before else {}
+        old.pop(fired or "", None)
+        new = dict(self.case.timers())
+        self.facts.extend(SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at)
+        self.facts.extend(CancelTimer(name) for name in old if name not in new)

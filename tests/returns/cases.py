@@ -1,0 +1,222 @@
+"""Factories, and a `Story`: one issue told event by event, with its timers, as the shell would keep them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
+from libs.common.events.carrier import (
+    CollectionAttemptFailed,
+    CollectionBooked,
+    CollectionCollected,
+    ParcelDelivered,
+)
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueAccepted
+from libs.common.events.payment import RefundCompleted, RefundFailed
+from libs.common.events.registry import AnyEvent, event_class
+from libs.common.events.values import (
+    Address,
+    Condition,
+    InspectedLine,
+    IssueLine,
+    LineQuantity,
+    Money,
+    Reason,
+    Remedy,
+    TimeWindow,
+)
+from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
+from libs.common.ids import derived_id
+from libs.common.shop_calendar import ShopCalendar
+from services.returns.case import Case
+from services.returns.domain import decide
+from services.returns.policy import read_policy
+from services.returns.turn import Rules
+
+TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
+"""10:00 in Tokyo; the days around it are open until the weekend, and Friday the 20th is a holiday."""
+
+CALENDAR = ShopCalendar(ZoneInfo("Asia/Tokyo"))
+RULES = Rules(read_policy(), CALENDAR)
+HOME = Address(
+    name="Sato Hana", postal_code="150-0001", country="JP", city="Shibuya", street="1-2-3", phone="0312345678"
+)
+ISSUE = derived_id("issue", "returns-tests")
+
+P = TypeVar("P")
+
+
+def line(line_id: str = "1", quantity: int = 1, price: str = "1200", currency: str = "JPY") -> IssueLine:
+    money = Money(amount=Decimal(price), currency=currency)
+    return IssueLine(line_id=line_id, quantity=quantity, sku=f"SKU-{line_id}", name="Teapot", unit_price=money)
+
+
+def accepted(
+    reason: Reason = Reason.DEFECTIVE,
+    *lines: IssueLine,
+    wish: Remedy | None = None,
+    issue_id: UUID = ISSUE,
+    order_id: str = "O-1",
+    at: datetime = TUESDAY,
+) -> IssueAccepted:
+    return IssueAccepted(
+        issue_id=issue_id,
+        order_id=order_id,
+        customer_id="C-1",
+        reason=reason,
+        lines=lines or (line(),),
+        wish=wish,
+        reported_at=at,
+        accepted_at=at,
+    )
+
+
+def event_of(payload: Payload, at: datetime = TUESDAY, subject: str | None = None, id: str = "e") -> AnyEvent:
+    return event_class(type(payload)).model_construct(
+        id=id, source="/test", type=payload.TYPE, subject=subject, time=at, data=payload
+    )
+
+
+@dataclass
+class Story:
+    """One case as events happen to it. What was said is in `said`; `timers` are those that would be in the database."""
+
+    case: Case | None = None
+    now: datetime = TUESDAY
+    ship_to: Address | None = HOME
+    rules: Rules = RULES
+    said: list[Fact] = field(default_factory=list)
+    timers: dict[str, datetime] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Case:
+        assert self.case
+        return self.case
+
+    def take(self, payload: Payload) -> Facts:
+        self.case, facts = decide(self.case, self.ship_to, event_of(payload, self.now), self.now, self.rules)
+        self.said.extend(facts)
+        for fact in facts:
+            match fact:
+                case SetTimer(name=name, due_at=due_at):
+                    self.timers[name] = due_at
+                case CancelTimer(name=name):
+                    self.timers.pop(name, None)
+        return facts
+
+    def later(self, **span: int) -> "Story":
+        self.now += timedelta(**span)
+        return self
+
+    def next_timer(self) -> Facts:
+        """Let time go on to the next timer, and fire it."""
+        name, due_at = min(self.timers.items(), key=lambda timer: timer[1])
+        self.now = max(self.now, due_at)
+        del self.timers[name]
+        return self.take(TimerFired(name=name, due_at=due_at))
+
+    def until(self, kind: type[P], most: int = 40) -> P:
+        """Let timers fire until something of this kind is said."""
+        for _ in range(most):
+            for fact in self.next_timer():
+                if isinstance(fact, kind):
+                    return fact
+        raise AssertionError(f"{kind.__name__} was not said within {most} timers")
+
+    def all(self, kind: type[P]) -> list[P]:
+        return [fact for fact in self.said if isinstance(fact, kind)]
+
+    def last(self, kind: type[P]) -> P:
+        return self.all(kind)[-1]
+
+    # --- what partners tell --------------------------------------------------------------------------------------
+
+    @property
+    def replacement_id(self) -> UUID:
+        found = self.known.outbound.replacement_id
+        assert found
+        return found
+
+    @property
+    def collection_id(self) -> UUID:
+        found = self.known.inbound.collection_id
+        assert found
+        return found
+
+    @property
+    def lines(self) -> tuple[LineQuantity, ...]:
+        return tuple(LineQuantity(line_id=i.line_id, quantity=i.quantity) for i in self.known.lines)
+
+    def confirm(self, ship_date: date) -> Facts:
+        return self.take(ReplacementConfirmed(issue_id=ISSUE, replacement_id=self.replacement_id, ship_date=ship_date))
+
+    def ship(self, **more: Any) -> Facts:
+        return self.take(
+            ReplacementShipped(issue_id=ISSUE, replacement_id=self.replacement_id, shipped_at=self.now, **more)
+        )
+
+    def deliver(self) -> Facts:
+        return self.take(ParcelDelivered(issue_id=ISSUE, replacement_id=self.replacement_id, delivered_at=self.now))
+
+    def book(self, day: date) -> Facts:
+        window = TimeWindow(day=day)
+        return self.take(CollectionBooked(issue_id=ISSUE, collection_id=self.collection_id, window=window))
+
+    def miss(self) -> Facts:
+        return self.take(
+            CollectionAttemptFailed(
+                issue_id=ISSUE, collection_id=self.collection_id, cause="nobody_home", attempted_at=self.now
+            )
+        )
+
+    def collect(self) -> Facts:
+        return self.take(CollectionCollected(issue_id=ISSUE, collection_id=self.collection_id, collected_at=self.now))
+
+    def receive(self, *lines: LineQuantity) -> Facts:
+        return self.take(ItemReceived(issue_id=ISSUE, lines=lines or self.lines, received_at=self.now))
+
+    def inspect(self, condition: Condition = Condition.SCRAP) -> Facts:
+        lines = tuple(InspectedLine(line_id=i.line_id, quantity=i.quantity, condition=condition) for i in self.lines)
+        return self.take(ItemInspected(issue_id=ISSUE, lines=lines, inspected_at=self.now))
+
+    def pay(self, amount: str | None = None) -> Facts:
+        refund = self.known.money.refunds[-1]
+        money = Money(amount=Decimal(amount) if amount else refund.amount, currency=self.known.currency)
+        return self.take(
+            RefundCompleted(issue_id=ISSUE, refund_id=refund.refund_id, amount=money, completed_at=self.now)
+        )
+
+    def fail_refund(self, retriable: bool = True) -> Facts:
+        refund = self.known.money.refunds[-1]
+        return self.take(
+            RefundFailed(
+                issue_id=ISSUE, refund_id=refund.refund_id, cause="bank", retriable=retriable, failed_at=self.now
+            )
+        )
+
+
+def story(reason: Reason = Reason.DEFECTIVE, *lines: IssueLine, wish: Remedy | None = None) -> Story:
+    """A case just accepted."""
+    told = Story()
+    told.take(accepted(reason, *lines, wish=wish))
+    return told
+
+
+def spoken(facts: Facts) -> list[str]:
+    """The types of the events among the facts."""
+    return [fact.TYPE for fact in facts if isinstance(fact, Payload)]
+
+
+def refusals(facts: Facts) -> list[str]:
+    return list(_refusals(facts))
+
+
+def _refusals(facts: Facts) -> Iterator[str]:
+    for fact in facts:
+        if isinstance(fact, Ignored | Anomaly):
+            yield fact.reason

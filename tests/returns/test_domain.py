@@ -1,0 +1,524 @@
+"""The ways through: one case, event by event."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from libs.common.events.carrier import CollectionCancelled, CollectionRequested, ParcelException
+from libs.common.events.issues import (
+    IssueChoiceRequested,
+    IssueCollectionRequested,
+    IssueRefundRequested,
+    IssueReplacementDelayed,
+    IssueReplacementOrdered,
+    IssueReplacementPromised,
+    IssueReplacementShipped,
+    IssueResolved,
+    IssueReviewRequested,
+)
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.payment import RefundRequested
+from libs.common.events.values import Choice, Fault, LineQuantity, Money, Reason, Remedy
+from libs.common.events.warehouse import (
+    Priority,
+    ReplacementCancelled,
+    ReplacementConfirmed,
+    ReplacementDelayed,
+    ReplacementOrdered,
+    ReplacementRejected,
+)
+from libs.common.ids import derived_id
+from services.returns.case import InboundStatus, OutboundStatus, RefundStatus
+from services.returns.headline import Headline, headline
+from tests.returns.cases import HOME, ISSUE, Story, accepted, line, refusals, spoken, story
+
+WEDNESDAY, THURSDAY, FRIDAY, MONDAY = date(2026, 3, 11), date(2026, 3, 12), date(2026, 3, 13), date(2026, 3, 16)
+
+SHIPS_FIRST = [Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT, Reason.WRONG_ITEM]
+SHIPS_ONLY = [Reason.MISSING_PART, Reason.MISSING_ITEM, Reason.LOST_IN_TRANSIT]
+
+
+def reject(told: Story, restock: date | None = None) -> IssueChoiceRequested:
+    told.take(ReplacementRejected(issue_id=ISSUE, replacement_id=told.replacement_id, restock_date=restock))
+    return told.last(IssueChoiceRequested)
+
+
+def choose(told: Story, choice: Choice) -> list[str]:
+    asked = told.last(IssueChoiceRequested)
+    decided = CustomerDecided(
+        order_id="O-1",
+        customer_id="C-1",
+        issue_id=ISSUE,
+        choice_id=asked.choice_id,
+        choice=choice,
+        decided_at=told.now,
+    )
+    facts = told.take(decided)
+    return spoken(facts) or refusals(facts)
+
+
+# --- the plain way, per reason ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", SHIPS_FIRST)
+def test_the_replacement_ships_first_and_the_courier_comes_on_its_delivery_day(reason: Reason) -> None:
+    told = story(reason)
+    assert not told.all(CollectionRequested)
+    told.confirm(WEDNESDAY)
+    told.later(days=1).ship(expected_delivery_date=THURSDAY)
+    assert told.last(CollectionRequested).earliest_date == THURSDAY
+
+
+@pytest.mark.parametrize("reason", SHIPS_FIRST)
+def test_a_replaced_case_is_resolved_when_the_old_item_is_back(reason: Reason) -> None:
+    told = story(reason)
+    told.ship()
+    told.later(days=1).deliver()
+    told.collect()
+    told.receive()
+    told.inspect()
+    assert told.last(IssueResolved).remedy is Remedy.REPLACEMENT
+    assert not told.timers
+
+
+@pytest.mark.parametrize("reason", SHIPS_ONLY)
+def test_what_never_arrived_is_sent_and_nothing_is_collected(reason: Reason) -> None:
+    told = story(reason)
+    told.ship()
+    told.later(days=1).deliver()
+    assert told.all(IssueResolved)
+    assert not told.all(CollectionRequested)
+
+
+def test_a_missing_part_is_sent_alone() -> None:
+    assert story(Reason.MISSING_PART).last(IssueReplacementOrdered).remedy is Remedy.PART_SHIPMENT
+
+
+def test_a_change_of_mind_is_collected_and_paid_back_on_receipt() -> None:
+    told = story(Reason.CHANGED_MIND)
+    assert told.last(CollectionRequested).earliest_date == WEDNESDAY
+    told.later(days=1).collect()
+    assert not told.all(RefundRequested)
+    told.later(days=1).receive()
+    assert told.last(RefundRequested).amount == Money(amount=Decimal(1200), currency="JPY")
+    told.pay()
+    told.inspect()
+    assert told.all(IssueResolved)
+    assert not told.all(ReplacementOrdered)
+
+
+def test_a_wish_for_a_refund_of_what_was_lost_is_paid_at_once() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told.pay()
+    assert told.last(IssueResolved).fault is Fault.CARRIER
+
+
+def test_what_cost_nothing_is_refunded_without_a_payment() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, line(price="0"), wish=Remedy.REFUND)
+    assert told.all(IssueResolved)
+    assert not told.all(RefundRequested)
+
+
+def test_the_resolution_carries_the_value_of_the_reported_units() -> None:
+    told = story(Reason.MISSING_ITEM, line("1", 2, "10.50", "USD"), line("2", 1, "5", "USD"))
+    told.ship()
+    told.deliver()
+    assert told.last(IssueResolved).value == Money(amount=Decimal("26.00"), currency="USD")
+
+
+def test_the_warehouse_is_told_where_to_and_how_soon() -> None:
+    order = story().last(ReplacementOrdered)
+    assert (order.ship_to, order.priority, order.promised_ship_date) == (HOME, Priority.EXPRESS, WEDNESDAY)
+
+
+# --- promises ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_confirmation_in_time_is_the_first_version_of_the_promise() -> None:
+    told = story()
+    told.confirm(WEDNESDAY)
+    promised = told.last(IssueReplacementPromised)
+    assert (promised.ship_date, promised.version) == (WEDNESDAY, 1)
+
+
+def test_a_later_date_is_told_as_a_delay() -> None:
+    told = story()
+    told.confirm(FRIDAY)
+    delayed = told.last(IssueReplacementDelayed)
+    assert (delayed.previous_ship_date, delayed.ship_date, delayed.version) == (WEDNESDAY, FRIDAY, 1)
+
+
+def test_the_same_date_again_is_told_to_nobody() -> None:
+    told = story()
+    told.confirm(WEDNESDAY)
+    assert refusals(told.confirm(WEDNESDAY)) == ["repeated"]
+
+
+def test_the_warehouse_delays_and_the_promise_gets_a_new_version() -> None:
+    told = story()
+    told.confirm(WEDNESDAY)
+    told.take(ReplacementDelayed(issue_id=ISSUE, replacement_id=told.replacement_id, ship_date=MONDAY, cause="press"))
+    delayed = told.last(IssueReplacementDelayed)
+    assert (delayed.version, delayed.cause) == (2, "press")
+
+
+def test_a_date_in_the_past_is_told_as_today() -> None:
+    told = story()
+    told.later(days=3).confirm(WEDNESDAY)
+    assert told.last(IssueReplacementDelayed).ship_date == FRIDAY
+
+
+def test_a_promise_that_passes_unshipped_is_renewed_for_the_next_open_day() -> None:
+    told = story()
+    told.confirm(FRIDAY)
+    delayed = told.until(IssueReplacementDelayed)
+    assert (delayed.previous_ship_date, delayed.ship_date, delayed.cause) == (FRIDAY, MONDAY, "no_shipment")
+    assert not told.all(IssueReviewRequested)
+
+
+def test_from_the_second_slip_on_a_human_looks() -> None:
+    told = story()
+    told.confirm(WEDNESDAY)
+    assert told.until(IssueReviewRequested).cause == "not_shipping"
+    assert len(told.all(IssueReplacementDelayed)) == 2
+
+
+def test_a_silent_warehouse_is_asked_again_under_the_same_id() -> None:
+    told = story()
+    told.until(ReplacementOrdered)
+    first, second = told.all(ReplacementOrdered)
+    assert first.replacement_id == second.replacement_id
+
+
+def test_shipping_settles_the_review_of_a_silent_warehouse() -> None:
+    told = story()
+    told.until(IssueReviewRequested)
+    told.ship()
+    assert headline(told.known) is Headline.REPLACEMENT_SHIPPED
+
+
+def test_without_a_word_from_the_warehouse_the_delivery_day_is_still_definite() -> None:
+    told = story()
+    told.ship()
+    assert told.last(IssueReplacementShipped).expected_delivery_date == THURSDAY
+
+
+# --- out of stock -----------------------------------------------------------------------------------------------------
+
+
+def test_out_of_stock_with_a_near_day_asks_and_waits_by_default() -> None:
+    asked = reject(story(), restock=MONDAY)
+    assert (asked.options, asked.default, asked.restock_date) == ((Choice.WAIT, Choice.REFUND), Choice.WAIT, MONDAY)
+
+
+def test_out_of_stock_for_long_refunds_by_default() -> None:
+    assert reject(story(), restock=WEDNESDAY + timedelta(days=60)).default is Choice.REFUND
+
+
+def test_out_of_stock_without_a_day_offers_no_waiting() -> None:
+    asked = reject(story())
+    assert Choice.WAIT not in asked.options
+    assert asked.default is Choice.REFUND
+
+
+def test_who_waits_gets_another_order_for_the_day_of_restocking() -> None:
+    told = story()
+    reject(told, restock=MONDAY)
+    choose(told, Choice.WAIT)
+    first, second = told.all(ReplacementOrdered)
+    assert first.replacement_id != second.replacement_id
+    assert second.promised_ship_date == MONDAY
+
+
+def test_who_takes_the_money_for_a_defective_item_is_visited_first() -> None:
+    told = story()
+    reject(told)
+    choose(told, Choice.REFUND)
+    assert told.all(CollectionRequested)
+    assert not told.all(RefundRequested)
+    told.receive()
+    told.inspect()
+    told.pay()
+    assert told.last(IssueResolved).remedy is Remedy.REFUND
+
+
+def test_who_takes_the_money_for_what_never_came_is_paid_at_once() -> None:
+    told = story(Reason.MISSING_ITEM)
+    reject(told)
+    choose(told, Choice.REFUND)
+    assert told.all(RefundRequested)
+
+
+def test_who_leaves_it_ends_the_case() -> None:
+    told = story()
+    reject(told)
+    assert choose(told, Choice.CANCEL) == ["issue.cancelled.v1"]
+
+
+def test_a_second_answer_changes_nothing() -> None:
+    told = story()
+    reject(told, restock=MONDAY)
+    choose(told, Choice.WAIT)
+    assert choose(told, Choice.REFUND) == ["question_closed"]
+
+
+def test_a_choice_that_was_not_offered_is_an_anomaly() -> None:
+    told = story()
+    reject(told)
+    assert choose(told, Choice.CHANGE) == ["choice_not_offered"]
+
+
+def test_a_choice_that_nobody_answers_goes_to_a_human() -> None:
+    told = story()
+    reject(told)
+    assert told.until(IssueReviewRequested).cause == "no_decision"
+
+
+def test_a_rejected_replacement_that_ships_after_all_answers_its_own_question() -> None:
+    told = story()
+    reject(told)
+    told.ship()
+    assert choose(told, Choice.REFUND) == ["question_closed"]
+    assert told.known.outbound.status is OutboundStatus.SHIPPED
+
+
+def test_a_replacement_that_ships_after_the_money_was_chosen_is_for_a_human() -> None:
+    told = story()
+    reject(told)
+    choose(told, Choice.REFUND)
+    told.ship()
+    assert told.last(IssueReviewRequested).cause == "moved_after_stop"
+
+
+# --- events out of order ----------------------------------------------------------------------------------------------
+
+
+def test_a_delivery_told_before_its_shipping_waits_for_it() -> None:
+    told = story()
+    assert spoken(told.deliver()) == []
+    assert spoken(told.ship()) == [
+        "issue.replacement_shipped.v1",
+        "issue.replacement_delivered.v1",
+        "collection.requested.v1",
+        "issue.collection_requested.v1",
+    ]
+
+
+def test_a_delivery_whose_shipping_is_never_told_goes_to_a_human() -> None:
+    told = story()
+    told.deliver()
+    assert told.until(IssueReviewRequested).cause == "delivered_unshipped"
+    assert not told.all(CollectionRequested)
+
+
+def test_a_receipt_before_its_collection_counts() -> None:
+    told = story()
+    told.ship()
+    told.receive()
+    assert refusals(told.collect()) == ["overtaken"]
+    assert told.known.inbound.status is InboundStatus.RECEIVED
+
+
+def test_a_courier_who_is_not_needed_any_more_is_called_off() -> None:
+    told = story()
+    told.ship()
+    told.receive()
+    assert told.last(CollectionCancelled).cause == "already_received"
+
+
+def test_a_confirmation_after_the_shipping_is_overtaken() -> None:
+    told = story()
+    told.ship()
+    assert refusals(told.confirm(FRIDAY)) == ["overtaken"]
+
+
+def test_an_event_for_an_unknown_issue_is_an_anomaly() -> None:
+    told = Story()
+    facts = told.take(
+        ReplacementConfirmed(issue_id=ISSUE, replacement_id=derived_id("replacement", 1), ship_date=FRIDAY)
+    )
+    assert refusals(facts) == ["unknown_issue"]
+    assert told.case is None
+
+
+def test_an_event_for_an_unknown_replacement_is_an_anomaly() -> None:
+    told = story()
+    facts = told.take(
+        ReplacementConfirmed(issue_id=ISSUE, replacement_id=derived_id("replacement", 1), ship_date=FRIDAY)
+    )
+    assert refusals(facts) == ["unknown_replacement"]
+
+
+def test_the_same_acceptance_again_changes_nothing() -> None:
+    assert refusals(story().take(accepted())) == ["already_open"]
+
+
+def test_what_came_back_unasked_is_not_fetched_again_when_the_money_is_chosen() -> None:
+    told = story(Reason.MISSING_PART)
+    told.receive()
+    reject(told)
+    choose(told, Choice.REFUND)
+    assert not told.all(CollectionRequested)
+    assert told.all(RefundRequested)
+
+
+# --- the courier ------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_home_is_tried_again_on_the_next_open_day() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.book(FRIDAY)
+    told.later(days=3).miss()
+    again = told.last(IssueCollectionRequested)
+    assert (again.attempt, again.earliest_date) == (2, MONDAY)
+
+
+def test_nobody_home_three_times_goes_to_a_human() -> None:
+    told = story(Reason.CHANGED_MIND)
+    for _ in range(3):
+        told.later(days=1).miss()
+    assert told.last(IssueReviewRequested).cause == "collection_failed"
+    assert len(told.all(CollectionRequested)) == 3
+
+
+def test_a_courier_who_would_come_before_the_replacement_is_asked_again() -> None:
+    told = story()
+    told.ship(expected_delivery_date=FRIDAY)
+    assert refusals(told.book(THURSDAY)) == ["booked_too_early"]
+    assert told.last(CollectionRequested).earliest_date == FRIDAY
+
+
+def test_a_late_parcel_moves_the_courier_behind_it() -> None:
+    told = story()
+    told.ship(expected_delivery_date=THURSDAY)
+    late = ParcelException(
+        issue_id=ISSUE,
+        replacement_id=told.replacement_id,
+        code="snow",
+        expected_delivery_date=MONDAY,
+        occurred_at=told.now,
+    )
+    told.take(late)
+    assert told.last(CollectionRequested).earliest_date == MONDAY
+
+
+def test_a_silent_courier_is_asked_again() -> None:
+    told = story(Reason.CHANGED_MIND)
+    assert told.until(CollectionRequested).attempt == 2
+
+
+def test_what_was_collected_and_does_not_arrive_goes_to_a_human() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.collect()
+    assert told.until(IssueReviewRequested).cause == "receipt_overdue"
+
+
+def test_what_nobody_inspects_goes_to_a_human() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.receive()
+    told.pay()
+    assert told.until(IssueReviewRequested).cause == "inspection_overdue"
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_was_received_is_paid_back() -> None:
+    told = story(Reason.CHANGED_MIND, line(quantity=3))
+    told.receive(LineQuantity(line_id="1", quantity=2))
+    assert told.last(IssueRefundRequested).amount.amount == 2400
+
+
+def test_the_rest_is_paid_back_when_it_arrives() -> None:
+    told = story(Reason.CHANGED_MIND, line(quantity=3))
+    told.receive(LineQuantity(line_id="1", quantity=2))
+    told.pay()
+    told.later(days=1).receive(LineQuantity(line_id="1", quantity=1))
+    assert [asked.amount.amount for asked in told.all(IssueRefundRequested)] == [2400, 1200]
+
+
+def test_more_than_was_reported_is_not_paid_back() -> None:
+    told = story(Reason.CHANGED_MIND)
+    facts = told.receive(LineQuantity(line_id="1", quantity=2))
+    assert "surplus_received" in refusals(facts)
+    assert told.last(IssueRefundRequested).amount.amount == 1200
+
+
+def test_an_item_that_nobody_reported_is_for_a_human() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.receive(LineQuantity(line_id="9", quantity=1))
+    assert told.last(IssueReviewRequested).cause == "unexpected_item"
+    assert not told.all(RefundRequested)
+
+
+def test_the_same_receipt_again_is_counted_once() -> None:
+    told = story(Reason.CHANGED_MIND, line(quantity=2))
+    told.receive(LineQuantity(line_id="1", quantity=1))
+    assert refusals(told.receive(LineQuantity(line_id="1", quantity=1))) == ["repeated"]
+
+
+def test_a_refund_that_failed_is_asked_for_again_later_under_the_same_id() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told.fail_refund()
+    assert len(told.all(RefundRequested)) == 1
+    told.until(RefundRequested)
+    assert len({asked.refund_id for asked in told.all(RefundRequested)}) == 1
+    assert len(told.all(IssueRefundRequested)) == 1
+
+
+def test_a_refund_that_cannot_succeed_goes_to_a_human() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told.fail_refund(retriable=False)
+    assert told.last(IssueReviewRequested).cause == "refund_failed"
+
+
+def test_a_provider_that_never_answers_goes_to_a_human() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    assert told.until(IssueReviewRequested).cause == "refund_failed"
+    assert len(told.all(RefundRequested)) == 5
+
+
+def test_a_failure_told_after_the_success_is_overtaken() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.receive()
+    told.pay()
+    assert refusals(told.fail_refund()) == ["overtaken"]
+    assert told.known.money.refunds[0].status is RefundStatus.COMPLETED
+
+
+def test_another_amount_than_asked_for_is_for_a_human() -> None:
+    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told.pay("1")
+    assert told.last(IssueReviewRequested).cause == "refund_differs"
+    assert not told.all(IssueResolved)
+
+
+# --- the address ------------------------------------------------------------------------------------------------------
+
+
+def test_without_an_address_the_case_waits_and_looks_again() -> None:
+    told = Story(ship_to=None)
+    told.take(accepted())
+    assert headline(told.known) is Headline.WAITING_FOR_ADDRESS
+    told.ship_to = HOME
+    assert "replacement.ordered.v1" in spoken(told.next_timer())
+
+
+def test_an_address_that_never_comes_goes_to_a_human() -> None:
+    told = Story(ship_to=None)
+    told.take(accepted())
+    assert told.until(IssueReviewRequested).cause == "no_address"
+
+
+def test_money_needs_no_address() -> None:
+    told = Story(ship_to=None)
+    told.take(accepted(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND))
+    assert told.all(RefundRequested)
+
+
+def test_an_order_that_the_warehouse_rejected_itself_is_not_called_back() -> None:
+    told = story()
+    reject(told)
+    choose(told, Choice.REFUND)
+    assert not told.all(ReplacementCancelled)

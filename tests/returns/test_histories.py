@@ -1,0 +1,376 @@
+"""Random histories of one case: what holds in every one of them, whatever comes, twice, late or in another order.
+
+The numbers are those of the invariants in the design.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.common.decision import Anomaly, Ignored, TimerFired
+from libs.common.events.carrier import (
+    CollectionAttemptFailed,
+    CollectionBooked,
+    CollectionCollected,
+    CollectionRequested,
+    ParcelDelivered,
+    ParcelException,
+)
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import (
+    IssueCancelled,
+    IssueReopened,
+    IssueReplacementDelayed,
+    IssueReplacementDelivered,
+    IssueReplacementOrdered,
+    IssueReplacementPromised,
+    IssueReplacementShipped,
+    IssueResolved,
+)
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
+from libs.common.events.values import Choice, Condition, InspectedLine, LineQuantity, Money, Reason, Remedy, TimeWindow
+from libs.common.events.warehouse import (
+    ItemInspected,
+    ItemReceived,
+    ReplacementConfirmed,
+    ReplacementDelayed,
+    ReplacementRejected,
+    ReplacementShipped,
+)
+from libs.common.ids import derived_id
+from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, shared
+from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.domain import GIVES, decide
+from services.returns.policy import RefundOn, ShipOn
+from services.returns.store import CASE
+from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
+
+Happening: TypeAlias = Callable[[Story], Payload]
+
+numbers = st.integers(1, 3)
+days = st.integers(-2, 6)
+line_ids = st.sampled_from(["1"] * 6 + ["2"] * 5 + ["9"])
+lines = st.lists(st.builds(LineQuantity, line_id=line_ids, quantity=st.integers(1, 2)), min_size=1, max_size=2)
+
+
+def _day(told: Story, days: int) -> date:
+    return CALENDAR.day(told.now) + timedelta(days=days)
+
+
+def _named(kind: str, number: int) -> UUID:
+    return derived_id(kind, ISSUE, number)
+
+
+def warehouse_says(word: str, number: int, day: int, known: bool) -> Happening:
+    def happening(told: Story) -> Payload:
+        ids = {"issue_id": ISSUE, "replacement_id": _named("replacement", number)}
+        match word:
+            case "confirmed":
+                return ReplacementConfirmed(**ids, ship_date=_day(told, day))
+            case "delayed":
+                return ReplacementDelayed(**ids, ship_date=_day(told, day))
+            case "rejected":
+                return ReplacementRejected(**ids, restock_date=_day(told, day * 5) if known else None)
+            case "shipped":
+                expected = _day(told, day) if known else None
+                return ReplacementShipped(**ids, shipped_at=told.now, expected_delivery_date=expected)
+            case "delivered":
+                return ParcelDelivered(**ids, delivered_at=told.now)
+            case _:
+                expected = _day(told, day) if known else None
+                return ParcelException(**ids, code="late", expected_delivery_date=expected, occurred_at=told.now)
+
+    return happening
+
+
+def courier_says(word: str, number: int, day: int) -> Happening:
+    def happening(told: Story) -> Payload:
+        ids = {"issue_id": ISSUE, "collection_id": _named("collection", number)}
+        match word:
+            case "booked":
+                return CollectionBooked(**ids, window=TimeWindow(day=_day(told, day)))
+            case "failed":
+                return CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=told.now + timedelta(days=day))
+            case _:
+                return CollectionCollected(**ids, collected_at=told.now)
+
+    return happening
+
+
+def bank_says(done: bool, number: int, amount: int, retriable: bool) -> Happening:
+    def happening(told: Story) -> Payload:
+        ids = {"issue_id": ISSUE, "refund_id": _named("refund", number)}
+        if done:
+            money = Money(amount=Decimal(amount), currency="JPY")
+            return RefundCompleted(**ids, amount=money, completed_at=told.now)
+        return RefundFailed(**ids, cause="bank", retriable=retriable, failed_at=told.now)
+
+    return happening
+
+
+def received(counted: Sequence[LineQuantity]) -> Happening:
+    return lambda told: ItemReceived(issue_id=ISSUE, lines=tuple(counted), received_at=told.now)
+
+
+def inspected(counted: Sequence[LineQuantity], condition: Condition) -> Happening:
+    def happening(told: Story) -> Payload:
+        found = tuple(InspectedLine(**one.model_dump(), condition=condition) for one in counted)
+        return ItemInspected(issue_id=ISSUE, lines=found, inspected_at=told.now)
+
+    return happening
+
+
+def customer_says(number: int, choice: Choice) -> Happening:
+    def happening(told: Story) -> Payload:
+        return CustomerDecided(
+            order_id="O-1",
+            customer_id="C-1",
+            issue_id=ISSUE,
+            choice_id=_named("choice", number),
+            choice=choice,
+            decided_at=told.now,
+        )
+
+    return happening
+
+
+def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
+    """`None`: whichever review is open."""
+
+    def happening(told: Story) -> Payload:
+        is_open = told.known.reviews[0].cause if told.known.reviews else ReviewCause.VALUE
+        return ReviewDecided(issue_id=ISSUE, cause=cause or is_open, approved=approved)
+
+    return happening
+
+
+def as_it_should_go(number: int) -> Happening:
+    """What a partner would most likely tell next, so that histories get far."""
+
+    def happening(told: Story) -> Payload:
+        case = told.known
+        likely: list[Happening] = []
+        if case.outbound.status in (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED):
+            likely += [warehouse_says("shipped", case.outbound.number, 1, True)] * 2
+            likely += [warehouse_says("confirmed", case.outbound.number, 1, True)]
+            likely += [warehouse_says("rejected", case.outbound.number, 1, number == 1)]
+        if case.outbound.status is OutboundStatus.SHIPPED:
+            likely += [warehouse_says("delivered", case.outbound.number, 1, True)]
+            likely += [warehouse_says("late", case.outbound.number, 5, True)]
+        if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
+            likely += [courier_says("booked", case.inbound.number, 3), courier_says("failed", case.inbound.number, 0)]
+            likely += [courier_says("collected", case.inbound.number, 0)]
+            likely += [courier_says("booked", case.inbound.number, -1)]
+        if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.COLLECTED):
+            likely += [received([LineQuantity(line_id="1", quantity=1)])]
+        if case.inbound.status is InboundStatus.COLLECTED:
+            likely += [lambda told: ItemReceived(issue_id=ISSUE, lines=told.lines, received_at=told.now)]
+        if case.inbound.status is InboundStatus.RECEIVED and case.plan.inspect:
+            likely += [inspected(told.lines, Condition.SCRAP)]
+        if case.money.due_at:
+            refund = case.money.refunds[-1]
+            likely += [bank_says(True, len(case.money.refunds), int(refund.amount), True)]
+        if case.question:
+            likely += [customer_says(case.questions, case.question.options[number % 2])]
+        if case.reviews:
+            likely += [human_says(None, number > 1)]
+        if case.resolved_at and number == 1:
+            likely += [lambda told: ReopenRequested(issue_id=ISSUE, cause="again")]
+        return likely[number % len(likely)](told) if likely else TimerFired(name="review", due_at=told.now)
+
+    return happening
+
+
+commands = st.sampled_from(
+    [
+        lambda told: CancelRequested(issue_id=ISSUE, cause="called"),
+        lambda told: ReopenRequested(issue_id=ISSUE, cause="again"),
+        lambda told: ReopenRequested(issue_id=ISSUE, cause="again", remedy=Remedy.REFUND),
+        lambda told: TimerFired(name="outbound", due_at=told.now),
+    ]
+)
+words = ["confirmed", "confirmed", "delayed", "rejected", "shipped", "shipped", "delivered", "delivered", "late"]
+happenings: st.SearchStrategy[Happening] = st.one_of(
+    st.builds(warehouse_says, st.sampled_from(words), numbers, days, st.booleans()),
+    st.builds(warehouse_says, st.sampled_from(words), st.just(1), days, st.booleans()),
+    st.builds(courier_says, st.sampled_from(["booked", "failed", "collected"]), numbers, days),
+    st.builds(bank_says, st.booleans(), numbers, st.sampled_from([1200, 2400, 3400]), st.booleans()),
+    st.builds(received, lines),
+    st.just(lambda told: ItemReceived(issue_id=ISSUE, lines=told.lines, received_at=told.now)),
+    st.builds(inspected, lines, st.sampled_from(Condition)),
+    st.builds(customer_says, numbers, st.sampled_from(Choice)),
+    st.builds(human_says, st.none() | st.sampled_from(ReviewCause), st.booleans()),
+    commands,
+)
+steps = st.one_of(
+    happenings,
+    st.builds(as_it_should_go, st.integers(1, 6)),
+    st.builds(as_it_should_go, st.integers(1, 6)),
+    st.builds(as_it_should_go, st.integers(1, 6)),
+    st.builds(lambda hours: hours, st.integers(1, 120)),  # time goes on
+    st.just("timer"),
+    st.just("address"),
+    st.builds(lambda back: ("again", back), st.integers(1, 8)),  # an earlier event once more
+)
+reports = st.builds(
+    lambda reason, wish, quantity, price: accepted(reason, line("1", quantity, price), line("2", 1, "1000"), wish=wish),
+    st.sampled_from([*Reason, Reason.CHANGED_MIND, Reason.DEFECTIVE]),
+    st.none() | st.sampled_from(Remedy),
+    st.integers(1, 2),
+    st.sampled_from(["1200", "1200", "1200", "1200", "0", "300000"]),
+)
+
+
+def tell(told: Story, history: Sequence[object], after_each: Callable[[Story], None]) -> None:
+    """Let a history happen, and look after each of its steps."""
+    past: list[Payload] = []
+    for step in history:
+        match step:
+            case int(hours):
+                told.later(hours=hours)
+            case "timer" if told.timers:
+                told.next_timer()
+            case "address":
+                told.ship_to = HOME
+            case ("again", int(back)) if past:
+                told.take(past[-min(back, len(past))])
+            case step if callable(step):
+                past.append(step(told))
+                told.take(past[-1])
+        after_each(told)
+
+
+def always(told: Story) -> None:
+    ship_first(told)
+    one_entitlement_per_unit(told)
+    in_order(told)
+    no_silence(told)
+    money_follows_counted_units(told)
+    only_known_facts(told)
+    assert CASE.validate_json(CASE.dump_json(told.known, exclude_defaults=True)) == told.known
+
+
+def ship_first(told: Story) -> None:
+    """1: no courier before the replacement has left, nor on a day before it arrives."""
+    case = told.known
+    inbound, outbound = case.inbound, case.outbound
+    if case.plan.ship_on is ShipOn.ACCEPTED and inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
+        assert outbound.status in (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
+    if outbound.status is OutboundStatus.SHIPPED and inbound.status is InboundStatus.REQUESTED:
+        assert inbound.earliest
+        assert outbound.expected_delivery
+        assert inbound.earliest >= outbound.expected_delivery
+    if outbound.status is OutboundStatus.SHIPPED and inbound.window_day:
+        assert outbound.expected_delivery
+        assert inbound.window_day >= outbound.expected_delivery
+    told_so_far = [type(fact) for fact in told.said]
+    if case.plan.ship_on is ShipOn.ACCEPTED and CollectionRequested in told_so_far and IssueReopened not in told_so_far:
+        assert told_so_far.index(IssueReplacementShipped) < told_so_far.index(CollectionRequested)
+
+
+def one_entitlement_per_unit(told: Story) -> None:
+    """2: a unit is paid back once at most, and not beside a replacement that is under way."""
+    case = told.known
+    assert all(count <= case.reported[line_id] for line_id, count in case.money.asked.items())
+    if case.money.refunds:
+        assert case.outbound.status in (OutboundStatus.NONE, OutboundStatus.CANCELLED)
+
+
+def in_order(told: Story) -> None:
+    """5: of each replacement: ordered, promised in rising versions, shipped, delivered, each once."""
+    for ordered in told.all(IssueReplacementOrdered):
+        about = [fact for fact in told.said if getattr(fact, "replacement_id", None) == ordered.replacement_id]
+        versions = [
+            fact.version for fact in about if isinstance(fact, IssueReplacementPromised | IssueReplacementDelayed)
+        ]
+        assert versions == list(range(1, len(versions) + 1))
+        milestones = (IssueReplacementOrdered, IssueReplacementShipped, IssueReplacementDelivered)
+        reached = [type(fact) for fact in about if isinstance(fact, milestones)]
+        assert reached == list(milestones[: len(reached)])
+
+
+def no_silence(told: Story) -> None:
+    """6: an open case has a timer, and the timers are those of the case."""
+    assert told.timers == dict(told.known.timers())
+    assert told.known.is_closed or told.timers
+    assert not any(isinstance(fact, Anomaly) and fact.reason == "stalled" for fact in told.said)
+
+
+def money_follows_counted_units(told: Story) -> None:
+    """7: a refund on receipt is never more than what was received and reported."""
+    case = told.known
+    if case.plan.refund_on is RefundOn.RECEIVED:
+        asked = {refund.refund_id: refund.amount.amount for refund in told.all(RefundRequested)}
+        assert sum(asked.values()) <= case.worth(shared(case.inbound.received, case.reported))
+
+
+def only_known_facts(told: Story) -> None:
+    """8: nothing is ever charged, because no such fact exists; and every fact is one that the service declares."""
+    assert all(type(fact) in GIVES for fact in told.said if isinstance(fact, Payload))
+
+
+@settings(max_examples=600, deadline=None)
+@given(reports, st.sampled_from([True, True, True, False]), st.lists(steps, min_size=5, max_size=40))
+def test_the_invariants_hold_in_every_history(report: Payload, with_address: bool, history: list[object]) -> None:
+    told = Story(ship_to=HOME if with_address else None)
+    told.take(report)
+    tell(told, history, always)
+
+
+@settings(max_examples=150, deadline=None)
+@given(reports, st.lists(steps, max_size=25))
+def test_when_nothing_happens_something_does(report: Payload, history: list[object]) -> None:
+    told = Story()
+    told.take(report)
+    tell(told, history, lambda _: None)
+    before = len([fact for fact in told.said if isinstance(fact, Payload)])
+    for _ in range(20):
+        if told.timers:
+            fired = min(told.timers, key=lambda name: told.timers[name])
+            told.next_timer()
+            assert told.timers.get(fired, told.now + timedelta(1)) > told.now
+    after = len([fact for fact in told.said if isinstance(fact, Payload)])
+    assert after > before or not told.timers
+
+
+@settings(max_examples=150, deadline=None)
+@given(reports, st.lists(steps, max_size=25))
+def test_a_case_ends_once_per_opening(report: Payload, history: list[object]) -> None:
+    told = Story()
+    told.take(report)
+    tell(told, history, lambda _: None)
+    ends = [fact for fact in told.said if isinstance(fact, IssueResolved | IssueCancelled | IssueReopened)]
+    kinds = [isinstance(fact, IssueReopened) for fact in ends]
+    assert kinds == [bool(place % 2) for place in range(len(kinds))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(reports, st.lists(steps, max_size=25), happenings)
+def test_the_same_event_in_the_same_state_gives_the_same(
+    report: Payload, history: list[object], happening: Happening
+) -> None:
+    told = Story()
+    told.take(report)
+    tell(told, history, lambda _: None)
+    event = event_of(happening(told), told.now)
+    assert decide(told.case, HOME, event, told.now, told.rules) == decide(told.case, HOME, event, told.now, told.rules)
+
+
+@settings(max_examples=150, deadline=None)
+@given(reports, st.lists(steps, max_size=25), happenings)
+def test_what_is_ignored_leaves_the_case_as_it_was(
+    report: Payload, history: list[object], happening: Happening
+) -> None:
+    told = Story()
+    told.take(report)
+    tell(told, history, lambda _: None)
+    before = told.known
+    facts = told.take(happening(told))
+    if any(isinstance(fact, Ignored) for fact in facts):
+        assert told.known == before

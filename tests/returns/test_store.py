@@ -1,0 +1,174 @@
+"""The store on a real Postgres: cases and addresses come back as they went in, and two writers never lose a case."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+import pytest
+
+from libs.common.clock import SystemClock
+from libs.common.db import ConflictError, Connection, Pool, create_pool
+from libs.common.decision import Facts, TimerFired
+from libs.common.events.envelope import Payload
+from libs.common.events.storefront import OrderPlaced
+from libs.common.events.values import Contact, Money, OrderLine, Reason
+from libs.common.ids import derived_id
+from libs.common.shell import Incoming, Shell
+from libs.common.telemetry import Tracing
+from services.returns.headline import Headline
+from services.returns.store import CaseFilter, Cases, Destinations, Held, find_case, list_cases
+from tests.conftest import MakeDatabase
+from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
+
+CASES = Cases(RULES)
+
+
+class StoppedClock(SystemClock):
+    def now(self) -> datetime:
+        return TUESDAY
+
+
+SHELL = Shell("returns", StoppedClock(), Tracing("returns", None))
+
+
+@pytest.fixture
+async def pool(database: MakeDatabase) -> AsyncIterator[Pool]:
+    pool = await create_pool(await database("returns"), size=4, application_name="test")
+    yield pool
+    await pool.close()
+
+
+def placed(order_id: str = "O-1", phone: str | None = "0300000000") -> OrderPlaced:
+    price = Money.model_validate({"amount": "1200", "currency": "JPY"})
+    return OrderPlaced(
+        order_id=order_id,
+        customer_id="C-1",
+        placed_at=TUESDAY,
+        lines=(OrderLine(line_id="1", sku="SKU-1", name="Teapot", quantity=1, unit_price=price),),
+        contact=Contact(name="Sato Hana", email="hana@example.jp", phone=phone),
+        ship_to=HOME.model_copy(update={"phone": None}),
+    )
+
+
+async def learn(pool: Pool, *orders: OrderPlaced) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        await SHELL.apply(conn, Destinations(), [Incoming(event_of(order)) for order in orders])
+
+
+async def take(pool: Pool, *payloads: Payload, subject: str | None = None) -> Sequence[Facts]:
+    async with pool.acquire() as conn, conn.transaction():
+        return await SHELL.apply(conn, CASES, [Incoming(event_of(one, subject=subject)) for one in payloads])
+
+
+async def load(conn: Connection, key: str = str(ISSUE)) -> Held:
+    return (await CASES.load(conn, [key], []))[key]
+
+
+async def test_a_case_comes_back_as_it_went_in(pool: Pool) -> None:
+    told = story(Reason.DEFECTIVE, line("1", 2), line("2"))
+    told.ship()
+    told.deliver()
+    told.receive()
+    async with pool.acquire() as conn:
+        await CASES.save(conn, {str(ISSUE): Held(0, told.known, None)}, ())
+        assert (await load(conn)).case == told.known
+
+
+async def test_the_address_is_joined_to_the_case_and_not_kept_in_it(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        assert (await load(conn)).ship_to == HOME.model_copy(update={"phone": "0300000000"})
+        assert HOME.street not in await conn.fetchval("SELECT body::text FROM cases")
+
+
+async def test_an_address_that_came_first_is_there_for_the_first_event(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        topics = [row["topic"] for row in await conn.fetch("SELECT topic FROM outbox ORDER BY id")]
+    assert topics == ["warehouse.orders", "issues"]
+
+
+async def test_the_last_address_told_is_the_one_that_counts(pool: Pool) -> None:
+    await learn(pool, placed(phone="1"), placed(phone="2"))
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        ship_to = (await load(conn)).ship_to
+    assert ship_to
+    assert ship_to.phone == "2"
+
+
+async def test_a_waiting_case_goes_on_by_its_timer_once_the_address_is_there(pool: Pool) -> None:
+    await take(pool, accepted())
+    await learn(pool, placed())
+    async with pool.acquire() as conn:
+        held = await load(conn)
+        assert held.case
+        await CASES.save(conn, {str(ISSUE): replace(held, case=replace(held.case, address_due_at=TUESDAY))}, ())
+    await take(pool, TimerFired(name="address", due_at=TUESDAY), subject=str(ISSUE))
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SELECT headline FROM cases") == "replacement_ordered"
+
+
+async def test_two_openings_of_one_case_at_once_conflict(pool: Pool) -> None:
+    case = story().known
+    async with pool.acquire() as first, pool.acquire() as second:
+        await CASES.save(first, {str(ISSUE): Held(0, case, None)}, ())
+        with pytest.raises(ConflictError, match="another transaction"):
+            await CASES.save(second, {str(ISSUE): Held(0, case, None)}, ())
+
+
+async def test_a_case_that_is_being_decided_on_is_locked(pool: Pool) -> None:
+    await take(pool, accepted())
+    async with pool.acquire() as first, pool.acquire() as second, first.transaction():
+        await load(first)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await second.execute("SELECT 1 FROM cases FOR UPDATE NOWAIT")
+
+
+async def test_events_of_a_batch_are_decided_one_after_the_other(pool: Pool) -> None:
+    await learn(pool, placed())
+    outcomes = await take(pool, accepted(), accepted())
+    assert [len(facts) > 1 for facts in outcomes] == [True, False]
+
+
+async def test_the_timers_in_the_database_are_those_of_the_case(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        held = await load(conn)
+        timers = {row["name"]: row["due_at"] for row in await conn.fetch("SELECT name, due_at FROM timers")}
+    assert held.case
+    assert timers == dict(held.case.timers())
+
+
+async def test_cases_are_listed_by_headline_and_review_a_page_at_a_time(pool: Pool) -> None:
+    await learn(pool, placed())
+    ids = [derived_id("issue", number) for number in range(5)]
+    dear = line(price="999999")
+    reports = [accepted(Reason.DEFECTIVE, *([dear] if n == 4 else []), issue_id=id) for n, id in enumerate(ids)]
+    await take(pool, *reports)
+    async with pool.acquire() as conn:
+        ordered = CaseFilter(headline=Headline.REPLACEMENT_ORDERED, limit=3)
+        first = await list_cases(conn, ordered)
+        second = await list_cases(conn, replace(ordered, after=str(first[-1].issue_id)))
+        reviewed = await list_cases(conn, CaseFilter(in_review=True))
+    assert [case.issue_id for case in first + second] == sorted(ids[:4], key=str)
+    assert [case.issue_id for case in reviewed] == ids[4:]
+
+
+async def test_a_case_that_is_not_there_is_none(pool: Pool) -> None:
+    async with pool.acquire() as conn:
+        assert await find_case(conn, str(ISSUE)) is None
+
+
+async def test_many_writers_of_one_case_lose_nothing(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    late = TimerFired(name="outbound", due_at=TUESDAY)
+    await asyncio.gather(*(take(pool, late, subject=str(ISSUE)) for _ in range(4)))
+    async with pool.acquire() as conn:
+        assert (await load(conn)).version == 1
