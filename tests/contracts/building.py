@@ -1,0 +1,74 @@
+"""Builds random payloads from the models themselves, so that a new field is covered on the day it is added."""
+
+from datetime import UTC, date
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from hypothesis import strategies as st
+from pydantic import AwareDatetime, BaseModel
+from pydantic.fields import FieldInfo
+
+TEXT = st.characters(codec="utf-8", exclude_categories=("Cs", "Zs", "Zl", "Zp", "Cc"))
+
+
+@cache
+def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+    """Instances of a model; options are sometimes left to their default."""
+    hints = get_type_hints(model, include_extras=True)
+    required = {name: values(hints[name]) for name, field in model.model_fields.items() if field.is_required()}
+    optional = {name: values(hints[name]) for name, field in model.model_fields.items() if not field.is_required()}
+    return st.fixed_dictionaries(required, optional=optional).map(lambda fields: model(**fields))
+
+
+def values(hint: Any, limits: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Values of one field, within the limits that its annotation names."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return values(inner[0], (*limits, *(part for limit in inner[1:] for part in _parts(limit))))
+    if origin in (Union, UnionType):
+        return st.one_of(*(values(one, limits) for one in inner))
+    if origin is tuple:
+        least, most = _limit(limits, "min_length", 0), min(_limit(limits, "max_length", 3), 3)
+        return st.lists(values(inner[0]), min_size=least, max_size=most).map(tuple)
+    return _plain(hint, limits)
+
+
+def _plain(hint: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    if hint is type(None):
+        return st.none()
+    if hint is AwareDatetime:
+        return st.datetimes(timezones=st.just(UTC))
+    if hint is str:
+        return _texts(limits)
+    if hint is int:
+        return st.integers(_limit(limits, "ge", 0), _limit(limits, "le", 2**31))
+    if hint is Decimal:
+        places = _limit(limits, "decimal_places", 2)
+        return st.decimals(min_value=-(10**9), max_value=10**9, places=places, allow_nan=False)
+    if issubclass(hint, Enum):
+        return st.sampled_from(hint)
+    if issubclass(hint, BaseModel):
+        return models(hint)
+    return {bool: st.booleans(), date: st.dates(), UUID: st.uuids()}[hint]
+
+
+def _texts(limits: tuple[Any, ...]) -> st.SearchStrategy[str]:
+    pattern = _limit(limits, "pattern", None)
+    if pattern:
+        return st.from_regex(pattern.replace("$", r"\Z"), fullmatch=True).filter(str.isprintable)
+    most = min(_limit(limits, "max_length", 20), 20)
+    return st.text(TEXT, min_size=_limit(limits, "min_length", 0), max_size=most)
+
+
+def _parts(limit: Any) -> list[Any]:
+    return [part for inner in limit.metadata for part in _parts(inner)] if isinstance(limit, FieldInfo) else [limit]
+
+
+def _limit(limits: tuple[Any, ...], name: str, default: Any) -> Any:
+    """The value of a limit such as `ge`, wherever in the annotation it stands."""
+    found = [value for limit in limits if (value := getattr(limit, name, None)) is not None]
+    return found[-1] if found else default

@@ -1,0 +1,144 @@
+"""The topics: which events travel on which, by which key, and where personal data may be."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+from libs.common.events import topics
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueEvent
+from libs.common.events.registry import BY_TYPE, PAYLOADS
+from libs.common.events.schemas_export import schema_of
+from libs.common.events.topics import TOPICS, Direction
+from libs.common.events.values import Address, Contact, OrderLine
+from tests.contracts.reading import each_payload
+
+CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
+    "storefront.orders": (
+        "order_id",
+        Direction.IN,
+        "order.placed order.promise_changed order.shipped order.delivered order.cancelled preorder.progressed",
+    ),
+    "storefront.issues": ("order_id", Direction.IN, "issue.submitted"),
+    "warehouse.orders": ("issue_id", Direction.OUT, "replacement.ordered replacement.cancelled"),
+    "warehouse.events": (
+        "issue_id",
+        Direction.IN,
+        "replacement.confirmed replacement.rejected replacement.delayed replacement.shipped item.received "
+        "item.inspected",
+    ),
+    "carrier.orders": ("issue_id", Direction.OUT, "collection.requested collection.cancelled"),
+    "carrier.events": (
+        "issue_id",
+        Direction.IN,
+        "parcel.delivered parcel.exception collection.booked collection.attempt_failed collection.collected",
+    ),
+    "payment.orders": ("issue_id", Direction.OUT, "refund.requested"),
+    "payment.events": ("issue_id", Direction.IN, "refund.completed refund.failed"),
+    "issues": (
+        "issue_id",
+        Direction.INTERNAL,
+        "issue.reported issue.accepted issue.rejected issue.review_requested issue.details_requested "
+        "issue.replacement_ordered issue.replacement_promised issue.replacement_delayed issue.replacement_shipped "
+        "issue.replacement_delivered issue.choice_requested issue.collection_requested issue.collection_booked "
+        "issue.collected issue.item_received issue.item_inspected issue.refund_requested issue.refunded "
+        "issue.resolved issue.reopened issue.cancelled",
+    ),
+    "notices": ("order_id", Direction.INTERNAL, "notice.sent notice.failed notice.suppressed customer.decided"),
+    "loyalty": (
+        "customer_id",
+        Direction.INTERNAL,
+        "points.granted points.finalised points.reversed points.redeemed points.expired",
+    ),
+}
+
+PUBLIC = (topics.ISSUES, topics.NOTICES, topics.LOYALTY)
+PERSONAL_MODELS = {Address.__name__, Contact.__name__}
+PERSONAL_FIELDS = {
+    *Address.model_fields,
+    *Contact.model_fields,
+    *("address", "contact", "ship_to", "collect_from", "recipient", "mail", "tel", "mobile", "first_name"),
+    *("last_name", "full_name", "birthday", "description"),
+} - {"language"}
+
+
+def test_the_topics_are_those_of_the_design() -> None:
+    assert {topic.name: (topic.key, topic.direction) for topic in TOPICS} == {
+        name: (key, direction) for name, (key, direction, _) in CONVERSATIONS.items()
+    }
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_a_topic_carries_the_events_of_the_design(name: str) -> None:
+    events = {payload.TYPE.removesuffix(".v1") for payload in PAYLOADS if payload.TOPIC.name == name}
+    assert events == set(CONVERSATIONS[name][2].split())
+
+
+@each_payload
+def test_every_payload_has_the_key_of_its_topic(payload: type[Payload]) -> None:
+    assert payload.model_fields[payload.TOPIC.key].is_required()
+
+
+def test_no_type_is_listed_twice() -> None:
+    assert len(BY_TYPE) == len(PAYLOADS)
+
+
+@each_payload
+def test_a_type_is_dotted_past_tense_and_versioned(payload: type[Payload]) -> None:
+    thing, _, fact = payload.TYPE.removesuffix(".v1").partition(".")
+    assert thing.isidentifier()
+    assert fact.isidentifier()
+    assert payload.TYPE.endswith(".v1")
+
+
+@pytest.mark.parametrize("payload", [one for one in PAYLOADS if one.TOPIC in PUBLIC], ids=lambda one: one.TYPE)
+def test_no_personal_data_is_on_the_topics_that_everybody_reads(payload: type[Payload]) -> None:
+    assert list(personal(schema_of(payload))) == []
+
+
+class IssueWithMail(IssueEvent):
+    TYPE: ClassVar = "issue.mailed.v1"
+
+    email: str
+
+
+class IssueWithAddress(IssueEvent):
+    TYPE: ClassVar = "issue.addressed.v1"
+
+    deliver: Address | None = None
+
+
+class IssueWithName(IssueEvent):
+    TYPE: ClassVar = "issue.named.v1"
+
+    name: str
+
+
+class IssueWithItem(IssueEvent):
+    TYPE: ClassVar = "issue.itemised.v1"
+
+    lines: tuple[OrderLine, ...]
+
+
+@pytest.mark.parametrize(
+    ("payload", "found"),
+    [
+        (IssueWithMail, {"IssueWithMail.email"}),
+        (IssueWithAddress, {"Address"} | {f"Address.{field}" for field in Address.model_fields}),
+        (IssueWithName, {"IssueWithName.name"}),
+        (IssueWithItem, set()),
+    ],
+)
+def test_personal_data_is_found_where_it_is(payload: type[Payload], found: set[str]) -> None:
+    assert set(personal(schema_of(payload))) == found
+
+
+def personal(schema: dict[str, Any]) -> Iterator[str]:
+    """Models and fields of personal data anywhere in a schema; the name of an item (beside its SKU) is none."""
+    for name, model in schema["$defs"].items():
+        if name in PERSONAL_MODELS:
+            yield name
+        fields = set(model.get("properties", {}))
+        allowed = {"name"} if "sku" in fields else set()
+        yield from sorted(f"{name}.{field}" for field in fields & PERSONAL_FIELDS - allowed)
