@@ -130,7 +130,8 @@ async def _replay(
                 supervisor.check()
                 look = await conductor.until_quiet()
                 story = look.story["storefront"]
-                told = f"{clock.now().astimezone(book.zone):%Y-%m-%d %H:%M}  {look.story["mail"]["mails"]} mails"
+                mails = look.story["mail"]["mails"]
+                told = f"{clock.now().astimezone(book.zone):%Y-%m-%d %H:%M}  {mails} mails"
                 progress.update(task, completed=story["told"], total=story["to_tell"] + 1, description=told)
                 if story["told"] >= story["to_tell"]:
                     over_at = over_at or clock.now() + LONGEST_TAIL
@@ -146,9 +147,9 @@ async def _replay(
 
 
 def _step_of(book: OrderBook) -> timedelta:
-    """Two hours for a few months of orders, up to six for years of them."""
+    """Three hours for a few months of orders, up to six for years of them."""
     span = book.orders[-1].placed_at - book.orders[0].placed_at
-    return min(timedelta(hours=6), max(timedelta(hours=2), span / 720))
+    return min(timedelta(hours=6), max(timedelta(hours=3), span / 480))
 
 
 def _is_over(look: Look, now: datetime, over_at: datetime) -> bool:

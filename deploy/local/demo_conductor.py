@@ -15,15 +15,17 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import asyncpg
-import httpx
 
+from deploy.local.demo_peek import Peek
 from libs.common.clock import SharedClock
 from libs.common.db import Pool
 
-BUSY_SPEED = 30.0
-"""Simulated seconds a second while work is under way: slow enough for every deadline, and times still differ."""
+BUSY_SPEED, HELD_SPEED = 1200.0, 60.0
+"""Simulated seconds a second while work is under way: at first so fast that the services' alarm clocks, which look once
+a simulated minute, are not what everybody waits for; slow after `HELD_AFTER_SECONDS`, for then it is a real backlog."""
 
-LOOK_SECONDS = 0.012
+HELD_AFTER_SECONDS = 1.0
+LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 20.0
 """After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
 
@@ -67,17 +69,19 @@ class Conductor:
         self, clock: ConductedClock, databases: Mapping[str, str], services: list[str], partners: Mapping[str, str]
     ) -> None:
         self.clock = clock
-        self.databases, self.services, self.partners = databases, services, partners
+        self.databases = databases
         self.impatient = 0
+        self._services = [Peek(f"{url}/health/started") for url in services]
+        self._partners = {name: Peek(f"{url}/status") for name, url in partners.items()}
         self._pools: dict[str, Pool] = {}
-        self._http = httpx.AsyncClient(timeout=10)
 
     async def open(self) -> None:
         for service, url in self.databases.items():
             self._pools[service] = await asyncpg.create_pool(url, min_size=1, max_size=1)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        for peek in (*self._services, *self._partners.values()):
+            peek.close()
         for pool in self._pools.values():
             pool.terminate()
 
@@ -86,8 +90,8 @@ class Conductor:
         look = Look()
         await asyncio.gather(
             *(self._look_at_database(look, service) for service in self._pools),
-            *(self._look_at_service(look, url) for url in self.services),
-            *(self._look_at_partner(look, name) for name in self.partners),
+            *(self._look_at_service(look, peek) for peek in self._services),
+            *(self._look_at_partner(look, name) for name in self._partners),
         )
         return look
 
@@ -101,12 +105,11 @@ class Conductor:
         if service == "delivery_notify":
             look.due(await self._pools[service].fetchval(_NOTICES), now)
 
-    async def _look_at_service(self, look: Look, url: str) -> None:
-        answer = (await self._http.get(f"{url}/health/ready")).json()
-        look.backlog += sum(answer["lag"].values())
+    async def _look_at_service(self, look: Look, peek: Peek) -> None:
+        look.backlog += sum((await peek.ask())["lag"].values())
 
     async def _look_at_partner(self, look: Look, name: str) -> None:
-        answer = (await self._http.get(f"{self.partners[name]}/status")).json()
+        answer = await self._partners[name].ask()
         look.backlog += answer["backlog"] + answer.get("in_hand", 0)
         if answer["next_at"]:
             look.due(datetime.fromisoformat(answer["next_at"]), self.clock.now())
@@ -114,16 +117,19 @@ class Conductor:
 
     async def until_quiet(self) -> Look:
         """Wait until two looks in a row find nothing under way."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
         calm = 0
         while True:
             look = await self.look()
             calm = 0 if look.backlog else calm + 1
             if calm >= 2:
                 return look
-            if time.monotonic() > give_up:
+            waited = time.monotonic() - began
+            if waited > PATIENCE_SECONDS:
                 self.impatient += 1
                 return look
+            if waited > HELD_AFTER_SECONDS and self.clock.speed > HELD_SPEED:
+                self.clock.set_speed(HELD_SPEED)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def step(self, look: Look, most: timedelta) -> None:

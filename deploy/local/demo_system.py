@@ -15,7 +15,11 @@ from libs.common.events.topics import SERVICES
 from libs.common.migrate import migrate
 from libs.common.topics_admin import create_topics
 
-PARTNERS = ("storefront", "warehouse", "courier", "payment", "customers")
+_EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
+"""The embedded broker answers a fetch only when its wait is over, whatever arrives, and lets whoever joins a group wait
+for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured)."""
+
+PARTNERS = ("storefront", "warehouse", "courier", "payment", "customers", "ops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases
         "CLOCK_FILE": str(replay.clock_file),
         "SHOP_TIME_ZONE": replay.zone,
         "LOG_LEVEL": "INFO",
+        **(_EMBEDDED if given.broker.kind == "embedded" else {}),
     }
     smtp_port = free_port()
     mail = supervisor.start("mail", ["-m", "deploy.demo.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port())
@@ -129,6 +134,7 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
             "REPORT_SHARE": str(replay.report_share),
             **({"ORDERS": str(replay.orders)} if replay.orders else {}),
         },
+        "ops": {"RETURNS_URL": system.service_url("returns"), "API_KEY": system.keys["ops"]},
         "customers": {"MAIL_URL": system.partner_url("mail"), "PUBLIC_URL": system.service_url("delivery_notify")},
     }
     for name in PARTNERS:

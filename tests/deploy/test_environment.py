@@ -1,5 +1,6 @@
 """The environment: locked by hashes, in step with pyproject.toml, and refused clearly on a wrong Python."""
 
+import os
 import re
 import subprocess
 import sys
@@ -59,27 +60,39 @@ def test_no_package_index_is_named(file: str) -> None:
     assert re.findall(r"https?://|--index-url|--find-links", (ROOT / file).read_text(encoding="utf-8")) == []
 
 
-def make_env(tmp_path: Path, python: str) -> "subprocess.CompletedProcess[str]":
-    lock = tmp_path / "requirements-dev.lock"
-    lock.touch(exist_ok=True) if not lock.exists() else None
-    command = ["make", "-f", str(ROOT / "Makefile"), "env", f"PYTHON={python}"]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["make", "-f", str(ROOT / "Makefile"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("version", ["3, 9", "3, 10", "3, 14"])
 def test_a_python_of_the_wrong_version_is_refused_with_the_right_ones(tmp_path: Path, version: str) -> None:
+    (tmp_path / "requirements-dev.lock").touch()
+    # Stands for an interpreter of that version, whose answer to the question is an exit code.
+    question = f"import sys; sys.version_info = ({version}); exec(sys.argv[2])"
     python = tmp_path / "python"
-    # Stands for an interpreter of that version, whose answer is an exit code.
-    python.write_text(
-        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = ({version}); exec(sys.argv[2])" "$@"\n'
-    )
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{question}' \"$@\"\n")
     python.chmod(0o755)
-    refused = make_env(tmp_path, str(python))
+    refused = make(tmp_path, "env", f"PYTHON={python}")
     assert refused.returncode != 0
     assert "needs Python 3.11, 3.12 or 3.13" in refused.stderr
 
 
-def test_an_environment_is_made_and_then_kept(tmp_path: Path) -> None:
-    first, second = make_env(tmp_path, sys.executable), make_env(tmp_path, sys.executable)
-    assert (first.returncode, "Making .venv" in first.stdout) == (0, True), first.stderr
-    assert "Making .venv" not in second.stdout
+def environment(folder: Path, *, lock: str, made_from: str) -> None:
+    """An environment made long ago from one lock, and a lock written now."""
+    (folder / ".venv").mkdir()
+    stamp = folder / ".venv" / ".locked"
+    stamp.write_text(made_from)
+    os.utime(stamp, (1_000, 1_000))
+    (folder / "requirements-dev.lock").write_text(lock)
+
+
+def test_an_environment_made_from_the_same_lock_is_kept(tmp_path: Path) -> None:
+    environment(tmp_path, lock="uvloop==1", made_from="uvloop==1")
+    kept = make(tmp_path, "env", "PYTHON=/nowhere/python")
+    assert kept.returncode == 0, kept.stderr
+
+
+def test_an_environment_made_from_another_lock_is_made_again(tmp_path: Path) -> None:
+    environment(tmp_path, lock="uvloop==2", made_from="uvloop==1")
+    assert "Name one" in make(tmp_path, "env", "PYTHON=/nowhere/python").stderr
