@@ -150,7 +150,8 @@ class Commands:
         return new, answers
 
     async def _store(self, conn: Connection, answered: Sequence[tuple[_Call, Answer]]) -> None:
-        kept = [(call.idempotency, answer) for call, answer in answered if call.idempotency]
+        # What was not found may yet come: that answer is worked out anew, the same call is then not lost.
+        kept = [(call.idempotency, answer) for call, answer in answered if call.idempotency and answer.status != 404]
         if not kept:
             return
         try:

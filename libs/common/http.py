@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -137,16 +138,39 @@ async def idempotency_key(
     return IdempotencyKey(request.state.caller, key, hashlib.sha256(target + await request.body()).digest())
 
 
-async def limited_body(request: Request) -> None:
-    """A dependency that refuses a body over `MAX_BODY_BYTES` without reading it to its end."""
-    if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
-        raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+class BodyLimit:
+    """Refuses a body over `MAX_BODY_BYTES` before anything of it is parsed, announced or not.
+
+    A multipart upload streams past: its route has a limit of its own and counts while it reads.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _is_upload(scope):
+            await self.app(scope, receive, send)
+            return
+        body, more = bytearray(), True
+        while more and len(body) <= MAX_BODY_BYTES:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the caller has gone away
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
         if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
-    request._body = bytes(body)  # what request.body() would have kept
+            await _too_large().response()(scope, receive, send)
+            return
+        read = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
+
+        async def replayed() -> Message:
+            return next(read, None) or await receive()
+
+        await self.app(scope, replayed, send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    return any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"])
 
 
 def _too_large() -> Problem:
@@ -155,6 +179,7 @@ def _too_large() -> Problem:
 
 def install_problems(app: FastAPI) -> None:
     """Every error of this app becomes a problem; what was not foreseen is logged and told without detail."""
+    app.add_middleware(BodyLimit)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

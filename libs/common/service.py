@@ -243,9 +243,11 @@ async def _keep_running(name: str, loop: Loop) -> None:
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel until they have ended: on Python 3.11 a cancellation can get lost in a connection that just failed."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=1)
 
 
 async def _close(pool: Pool) -> None:

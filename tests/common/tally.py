@@ -83,16 +83,17 @@ class Cancelling(BaseModel):
     cause: str
 
 
+def counted(facts: Facts) -> Answer:
+    if not facts:
+        raise Problem(422, "nothing_counted", "cause: this counts for nothing.")
+    return Answer(202, {"count": next(f.points for f in facts if isinstance(f, PointsExpired))})
+
+
 def create_app(settings: ServiceSettings) -> FastAPI:
     service = Service("loyalty", settings, description="Counts cancelled orders.", gives=(PointsExpired,))
     tallies = Tallies()
     service.consume(tallies, OrderCancelled)
     routes = APIRouter()
-
-    def counted(facts: Facts) -> Answer:
-        if not facts:
-            raise Problem(422, "nothing_counted", "cause: this counts for nothing.")
-        return Answer(202, {"count": next(f.points for f in facts if isinstance(f, PointsExpired))})
 
     @routes.post("/cancellations", dependencies=[Depends(service.caller("storefront"))])
     async def cancel(body: Cancelling, key: Annotated[IdempotencyKey, Depends(idempotency_key)]) -> JSONResponse:

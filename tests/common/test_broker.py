@@ -1,20 +1,17 @@
 """The settings of every subscriber of every service that decide whether events get lost."""
 
-import importlib
 from typing import Any
 
 import pytest
 from faststream import AckPolicy
 
+from deploy.documents import example_app
 from libs.common.events.topics import SERVICES
 from libs.common.service import Service
 
 
 def service_of(name: str) -> Service:
-    settings = importlib.import_module(f"services.{name}.settings").Settings.model_construct(
-        database_url="postgresql://localhost/x", kafka_bootstrap_servers="localhost:9092"
-    )
-    service: Service = importlib.import_module(f"services.{name}.app").create_app(settings).state.service
+    service: Service = example_app(name).state.service
     return service
 
 

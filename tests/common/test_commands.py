@@ -1,10 +1,14 @@
 """Commands over HTTP: idempotent, grouped, and honest about what is wrong."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 
+from libs.common.http import Problem
+from tests.common import tally
 from tests.running import OPS, STOREFRONT, Live, eventually
 
 
@@ -69,9 +73,9 @@ async def test_one_command_that_fails_does_not_fail_those_beside_it(offline: Liv
     assert [answer.status_code for answer in answers] == [202] * 20 + [500]
 
 
-async def test_a_refused_command_is_a_problem_and_stays_one_when_repeated(offline: Live, monkeypatch: Any) -> None:
-    from tests.common import tally
-
+async def test_a_refused_command_is_a_problem_and_stays_one_when_repeated(
+    offline: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tally, "decide", lambda state, event, now: (state, ()))
     first, again = await cancel(offline, "k1"), await cancel(offline, "k1")
     assert [answer.json()["code"] for answer in (first, again)] == ["nothing_counted"] * 2
@@ -92,3 +96,27 @@ async def test_a_timer_set_by_a_command_fires_and_is_gone(offline: Live) -> None
 
     await eventually(twice, "the timer has fired")
     assert await offline.service.pool.fetchval("SELECT count(*) FROM timers") == 0
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(announced: bool, offline: Live) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1024
+
+    content: Any = b"x" * 102_400 if announced else chunks()
+    headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = await offline.client.post("/cancellations", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_what_was_not_found_is_worked_out_anew_with_the_same_key(
+    offline: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: Any) -> Any:
+        raise Problem(404, "unknown_order", "order_id: not known yet.")
+
+    monkeypatch.setattr(tally, "counted", unknown)
+    assert (await cancel(offline, "k1")).status_code == 404
+    monkeypatch.undo()
+    assert (await cancel(offline, "k1")).status_code == 202

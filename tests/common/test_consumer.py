@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
@@ -27,7 +28,7 @@ async def give(live: Live, records: Sequence[wire.Wanted]) -> None:
 
 async def causes(live: Live, order: str) -> list[str]:
     found = await live.service.pool.fetchval("SELECT body -> 'causes' FROM tallies WHERE key = $1", order)
-    return list(tally.TypeAdapter(tuple[str, ...]).validate_json(found)) if found else []
+    return list(TypeAdapter(tuple[str, ...]).validate_json(found)) if found else []
 
 
 async def parked(live: Live) -> list[dict[str, Any]]:
@@ -58,7 +59,7 @@ async def test_what_a_batch_decides_is_published_once_and_in_order(online: Live)
     await reach(online, "a", [str(n) for n in range(50)])
 
     async def relayed() -> bool:
-        return await online.service.pool.fetchval("SELECT count(*) FROM outbox") == 0
+        return bool(await online.service.pool.fetchval("SELECT count(*) = 0 FROM outbox"))
 
     await eventually(relayed, "the outbox is empty")
     settings = online.service.settings

@@ -112,6 +112,6 @@ async def test_after_a_failed_send_nothing_later_of_its_key_is_deleted() -> None
         {"id": n, "topic": "t", "key": key, "value": str(n).encode(), "headers": None}
         for n, key in enumerate(["a", "b", "a", "b", "a"])
     ]
-    sent, error = await publish(_Refusing(b"2"), rows)  # type: ignore[arg-type]
+    sent, error = await publish(_Refusing(b"2"), rows)
     assert sent == [0, 1, 3]
     assert isinstance(error, ConnectionError)

@@ -1,0 +1,255 @@
+"""What intake decides: which reports stand.
+
+- `order.placed`, `.shipped`, `.delivered`, `.cancelled`: keeps what is known of the order, in any order of arrival, and
+  decides the reports that waited for it.
+- A report over HTTP (`ReportFiled`): decides at once, since somebody waits for the answer; gives `issue.reported` and
+  `issue.accepted`, or a refusal as the answer.
+- `issue.submitted` by Kafka: decides, or waits some minutes for news of its order, which comes on another topic; gives
+  the same, or `issue.rejected`.
+- The timer of a waiting report: decides with what is known by then.
+
+A report that stands takes its units: rows whose primary key lets nobody else take them (invariant 2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, Record, SetTimer, TimerFired
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
+from libs.common.events.values import IssueLine, OrderLine, ReportedLine
+from libs.common.ids import derived_id
+from services.intake.checks import MAY_HEAL, Refusal, examine
+from services.intake.orders import Book, Order, Purchase, Report, Unit
+from services.intake.windows import Rules
+
+
+class ReportFiled(Payload):
+    """A report over HTTP: the same as `issue.submitted`, but its sender waits for the answer. Never leaves intake."""
+
+    TYPE: ClassVar = "report.filed.v1"
+
+    issue_id: UUID
+    report: IssueSubmitted
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFiled(Record):
+    """A row in `issues`, and the units it takes. `refusal` is None where the report stands."""
+
+    report: Report
+    units: tuple[Unit, ...] = ()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRefused(Record):
+    """The answer to a report over HTTP that does not stand; nothing is written or published for it."""
+
+    refusal: Refusal
+
+
+def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
+    """Total: an event that is not for intake is ignored, one that comes early is kept."""
+    match event.data:
+        case OrderPlaced() | OrderShipped() | OrderDelivered() | OrderCancelled() as news:
+            known = book or Book(Order(news.order_id))
+            learnt, facts = _learn(known.order, news, rules)
+            return _settle(replace(known, order=learnt), facts, now, rules)
+        case ReportFiled(issue_id=issue_id, report=said):
+            return _file(book, Report(issue_id, said, now), rules)
+        case IssueSubmitted() as said:
+            return _submit(book or Book(Order(said.order_id)), submitted(event, said, now), now, rules)
+        case TimerFired(name=name) if book:
+            return _give_up(book, name, now, rules)
+        case _:
+            return book, [Ignored("not_for_intake")]
+
+
+def submitted(event: AnyEvent, said: IssueSubmitted, now: datetime) -> Report:
+    """A report by Kafka. It counts from when it was sent, however long it lay there; a clock ahead of ours does not."""
+    return Report(issue_id_of(event, said), said, min(event.time, now))
+
+
+def issue_id_of(event: AnyEvent, said: IssueSubmitted) -> UUID:
+    """The storefront's own id, else one that is the same whenever the same event comes again."""
+    return said.issue_id or derived_id("issue", event.source, event.id)
+
+
+def timer_name(issue_id: UUID) -> str:
+    """The timer of a report that waits for its order."""
+    return f"report:{issue_id}"
+
+
+def _learn(
+    order: Order, news: OrderPlaced | OrderShipped | OrderDelivered | OrderCancelled, rules: Rules
+) -> tuple[Order, list[Fact]]:
+    match news:
+        case OrderPlaced() if order.purchase:
+            return order, [Ignored("order_known")]
+        case OrderPlaced():
+            return replace(order, purchase=Purchase(news.customer_id, news.market, news.lines)), []
+        case OrderShipped():
+            return order.shipped(news.lines, _shop_day(news.shipped_at, rules)), []
+        case OrderDelivered():
+            learnt = order.delivered(news.lines, _shop_day(news.delivered_at, rules))
+            return learnt, _more_than_ordered(learnt)
+        case OrderCancelled():
+            return order.cancel(news.line_ids), []
+
+
+def _shop_day(moment: datetime, rules: Rules) -> date:
+    return moment.astimezone(rules.zone).date()
+
+
+def _more_than_ordered(order: Order) -> list[Fact]:
+    """Pieces beyond the order cannot be reported; that so many arrived is for ops to look at."""
+    lines = order.purchase.lines if order.purchase else ()
+    surplus = [line.line_id for line in lines if order.moved_of(line.line_id).delivered_quantity > line.quantity]
+    return [Anomaly("more_delivered_than_ordered", f"order {order.order_id}: {surplus}")] if surplus else []
+
+
+def _file(book: Book | None, report: Report, rules: Rules) -> tuple[Book | None, Facts]:
+    known = book or Book(Order(report.said.order_id))
+    if _exists(known, report.issue_id):
+        issue_id = report.issue_id
+        message = f"issue {issue_id} exists already; see its status, or send another Idempotency-Key or issue_id"
+        return book, [ReportRefused(Refusal("issue_exists", "issue_id", message, issue_id))]
+    found = _examine(known, report, rules)
+    if isinstance(found, Refusal):
+        return book, [ReportRefused(found)]
+    return _accept(known, report, found, report.reported_at)
+
+
+def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    if book.issues.get(report.issue_id, report.said.order_id) != report.said.order_id:
+        return book, [_foreign_issue(report)]
+    if _exists(book, report.issue_id):
+        return book, [Ignored("issue_known")]
+    found = _examine(book, report, rules)
+    if _may_heal(found):
+        waiting = replace(book.order, waiting=(*book.order.waiting, report))
+        return replace(book, order=waiting), [SetTimer(timer_name(report.issue_id), now + rules.patience)]
+    return _conclude(book, report, found, now)
+
+
+def _settle(book: Book, facts: list[Fact], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    """News of the order: the reports that waited for it, in the order in which they came."""
+    for report in book.order.waiting:
+        found = _examine(book, report, rules)
+        if not _may_heal(found):
+            book, decided = _conclude(_no_longer_waiting(book, report), report, found, now)
+            facts = [*facts, CancelTimer(timer_name(report.issue_id)), *decided]
+    return book, facts
+
+
+def _give_up(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    """The time to wait is over: what is known now decides."""
+    report = next((one for one in book.order.waiting if timer_name(one.issue_id) == name), None)
+    if report is None:
+        return book, [Ignored("report_no_longer_waiting")]
+    return _conclude(_no_longer_waiting(book, report), report, _examine(book, report, rules), now)
+
+
+def _examine(book: Book, report: Report, rules: Rules) -> tuple[Unit, ...] | Refusal:
+    return examine(book, report.said, _shop_day(report.reported_at, rules), rules)
+
+
+def _may_heal(found: tuple[Unit, ...] | Refusal) -> bool:
+    return isinstance(found, Refusal) and found.code in MAY_HEAL
+
+
+def _exists(book: Book, issue_id: UUID) -> bool:
+    return issue_id in book.issues or any(report.issue_id == issue_id for report in book.order.waiting)
+
+
+def _no_longer_waiting(book: Book, done: Report) -> Book:
+    left = tuple(report for report in book.order.waiting if report is not done)
+    return replace(book, order=replace(book.order, waiting=left))
+
+
+def _conclude(book: Book, report: Report, found: tuple[Unit, ...] | Refusal, now: datetime) -> tuple[Book, Facts]:
+    if report.issue_id in book.issues:
+        return book, [_foreign_issue(report)]
+    if isinstance(found, Refusal):
+        return _reject(book, report, found, now)
+    return _accept(book, report, found, now)
+
+
+def _foreign_issue(report: Report) -> Anomaly:
+    """The storefront gave the same id to reports of two orders: the first one has it."""
+    return Anomaly("issue_id_of_another_order", f"issue {report.issue_id}, order {report.said.order_id}")
+
+
+def _accept(book: Book, report: Report, units: tuple[Unit, ...], now: datetime) -> tuple[Book, Facts]:
+    held = {**book.held, **dict.fromkeys(units, report.issue_id)}
+    after = replace(book, held=held, issues={**book.issues, report.issue_id: book.order.order_id})
+    return after, [IssueFiled(report, units), _reported(report), _accepted(book.order, report, units, now)]
+
+
+def _reject(book: Book, report: Report, refusal: Refusal, now: datetime) -> tuple[Book, Facts]:
+    rejected = IssueRejected(
+        issue_id=report.issue_id,
+        order_id=report.said.order_id,
+        customer_id=report.said.customer_id,
+        code=refusal.code,
+        message=refusal.message,
+        reference=report.said.reference,
+        rejected_at=now,
+    )
+    after = replace(book, issues={**book.issues, report.issue_id: book.order.order_id})
+    return after, [IssueFiled(report, refusal=refusal), rejected]
+
+
+def _reported(report: Report) -> IssueReported:
+    said = report.said
+    return IssueReported(
+        issue_id=report.issue_id,
+        order_id=said.order_id,
+        customer_id=said.customer_id,
+        reason=said.reason,
+        lines=said.lines,
+        wish=said.wish,
+        reference=said.reference,
+        reported_at=report.reported_at,
+    )
+
+
+def _accepted(order: Order, report: Report, units: tuple[Unit, ...], now: datetime) -> IssueAccepted:
+    said = report.said
+    bought = {line.line_id: line for line in order.purchase.lines} if order.purchase else {}
+    return IssueAccepted(
+        issue_id=report.issue_id,
+        order_id=said.order_id,
+        customer_id=said.customer_id,
+        reason=said.reason,
+        lines=tuple(_told(line, bought[line.line_id]) for line in said.lines),
+        wish=said.wish,
+        market=order.purchase.market if order.purchase else "JP",
+        delivered_on=_latest_delivery(order, units),
+        reported_at=report.reported_at,
+        accepted_at=now,
+    )
+
+
+def _told(line: ReportedLine, bought: OrderLine) -> IssueLine:
+    """A reported line with what the order said about it, so that nobody has to call back."""
+    return IssueLine(
+        line_id=line.line_id,
+        quantity=line.quantity,
+        part=line.part,
+        sku=bought.sku,
+        name=bought.name,
+        unit_price=bought.unit_price,
+        product_group=bought.product_group,
+    )
+
+
+def _latest_delivery(order: Order, units: Iterable[Unit]) -> date | None:
+    days = (order.moved_of(unit.line_id).delivered_on(unit.number) for unit in units)
+    return max((day for day in days if day is not None), default=None)

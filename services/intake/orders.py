@@ -1,0 +1,139 @@
+"""What intake knows of an order: what was bought, and what of it was shipped and delivered on which day.
+
+The knowledge comes in parts that do not need each other, because topics are read at their own pace: a delivery that is
+heard of before its order is kept, and counts as soon as the order is known. Days are kept per movement and not per
+order, so that each piece has the window of its own delivery. Contact and address are not kept at all (invariant 12).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.common.events.storefront import IssueSubmitted
+from libs.common.events.values import LineQuantity, OrderLine
+
+
+class Unit(NamedTuple):
+    """One physical piece of an order line; numbers count from 1 in the order in which pieces arrived."""
+
+    line_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """So many pieces of a line, on this day in the shop's time zone."""
+
+    day: date
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What of one line left the warehouse and what arrived, in the order in which it was told."""
+
+    shipped: tuple[Movement, ...] = ()
+    delivered: tuple[Movement, ...] = ()
+
+    @property
+    def delivered_quantity(self) -> int:
+        return sum(movement.quantity for movement in self.delivered)
+
+    @property
+    def shipped_quantity(self) -> int:
+        """What arrived was shipped, whether or not anybody said so."""
+        return max(sum(movement.quantity for movement in self.shipped), self.delivered_quantity)
+
+    def delivered_on(self, number: int) -> date | None:
+        """The day on which the piece of this number arrived."""
+        return _day_of(self.delivered, number)
+
+    def day_of(self, number: int) -> date | None:
+        """The day on which the piece arrived, else the day on which it left."""
+        return self.delivered_on(number) or _day_of(self.shipped, number)
+
+
+def _day_of(movements: Iterable[Movement], number: int) -> date | None:
+    for movement in movements:
+        number -= movement.quantity
+        if number <= 0:
+            return movement.day
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What `order.placed` told."""
+
+    customer_id: str
+    market: str
+    lines: tuple[OrderLine, ...]
+
+    def line(self, line_id: str) -> OrderLine | None:
+        return next((line for line in self.lines if line.line_id == line_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a customer reported, under the id of its issue, at the moment that counts for its windows."""
+
+    issue_id: UUID
+    said: IssueSubmitted
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything known so far; `purchase` is None until `order.placed` was heard.
+
+    `waiting` are reports that came by Kafka before the news of the order that they need.
+    """
+
+    order_id: str
+    purchase: Purchase | None = None
+    moved: dict[str, Moved] = field(default_factory=dict)
+    cancelled: tuple[str, ...] = ()
+    cancelled_whole: bool = False
+    waiting: tuple[Report, ...] = ()
+
+    def moved_of(self, line_id: str) -> Moved:
+        return self.moved.get(line_id, Moved())
+
+    def is_cancelled(self, line_id: str) -> bool:
+        return self.cancelled_whole or line_id in self.cancelled
+
+    def shipped(self, lines: Iterable[LineQuantity], day: date) -> "Order":
+        moved = dict(self.moved)
+        for line in lines:
+            known = moved.get(line.line_id, Moved())
+            moved[line.line_id] = replace(known, shipped=(*known.shipped, Movement(day, line.quantity)))
+        return replace(self, moved=moved)
+
+    def delivered(self, lines: Iterable[LineQuantity], day: date) -> "Order":
+        moved = dict(self.moved)
+        for line in lines:
+            known = moved.get(line.line_id, Moved())
+            moved[line.line_id] = replace(known, delivered=(*known.delivered, Movement(day, line.quantity)))
+        return replace(self, moved=moved)
+
+    def cancel(self, line_ids: tuple[str, ...]) -> "Order":
+        """No lines named means all of them."""
+        named = tuple(sorted({*self.cancelled, *line_ids}))
+        return replace(self, cancelled=named, cancelled_whole=self.cancelled_whole or not line_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """An order with what lies beside it: who holds which piece, and which issues exist.
+
+    `held` and `issues` are rows of their own (the primary keys carry invariant 2), loaded where a report is to be
+    decided. `stored` is the order as it was loaded: a report that changes only rows need not write the order again.
+    """
+
+    order: Order
+    held: Mapping[Unit, UUID] = field(default_factory=dict)
+    issues: Mapping[UUID, str] = field(default_factory=dict)
+    version: int = 0
+    stored: Order | None = None

@@ -1,0 +1,146 @@
+"""The story of an issue, as the topics tell it: rows for reading, and a headline that follows from them.
+
+Some fifteen facts per issue arrive here, so taking one reads nothing: every fact becomes a row, hundreds of rows are
+one insert, and the headline is worked out when somebody asks. A stored status was left aside: it would be a second
+truth, and a read and a write per fact. To look at again when issues are listed by status.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from libs.common.decision import Fact, Facts, Ignored, Record
+from libs.common.events import issues, loyalty, notices
+from libs.common.events.envelope import Payload
+from libs.common.events.registry import AnyEvent
+
+FACTS: tuple[type[Payload], ...] = (
+    issues.IssueReported,
+    issues.IssueAccepted,
+    issues.IssueRejected,
+    issues.IssueReviewRequested,
+    issues.IssueDetailsRequested,
+    issues.IssueReplacementOrdered,
+    issues.IssueReplacementPromised,
+    issues.IssueReplacementDelayed,
+    issues.IssueReplacementShipped,
+    issues.IssueReplacementDelivered,
+    issues.IssueChoiceRequested,
+    issues.IssueCollectionRequested,
+    issues.IssueCollectionBooked,
+    issues.IssueCollected,
+    issues.IssueItemReceived,
+    issues.IssueItemInspected,
+    issues.IssueRefundRequested,
+    issues.IssueRefunded,
+    issues.IssueResolved,
+    issues.IssueReopened,
+    issues.IssueCancelled,
+    notices.NoticeSent,
+    notices.NoticeFailed,
+    notices.NoticeSuppressed,
+    notices.CustomerDecided,
+    loyalty.PointsGranted,
+    loyalty.PointsFinalised,
+    loyalty.PointsReversed,
+)
+"""What a timeline is made of. Notices about the order itself and points without an issue are in no timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry(Record):
+    """One fact of an issue; `data` is the payload as JSON text, without what the issue says already."""
+
+    issue_id: UUID
+    event_id: str
+    at: datetime
+    type: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsReleased(Record):
+    """The units of this issue may be reported again."""
+
+    order_id: str
+    issue_id: UUID
+
+
+def issue_of(event: AnyEvent) -> UUID | None:
+    """The issue whose story this event belongs to."""
+    found: UUID | None = getattr(event.data, "issue_id", None)
+    return found
+
+
+_SAID_BY_THE_ISSUE = frozenset({"issue_id", "order_id", "customer_id"})
+
+
+def decide(event: AnyEvent) -> Facts:
+    """Needs no state: each fact stands for itself, and the row's key drops what comes twice."""
+    issue_id = issue_of(event)
+    if issue_id is None:
+        return [Ignored("about_no_issue")]
+    data = event.data.model_dump_json(exclude=set(_SAID_BY_THE_ISSUE), exclude_none=True)
+    facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data)]
+    if isinstance(event.data, issues.IssueCancelled | issues.IssueRejected):
+        facts.append(UnitsReleased(event.data.order_id, issue_id))
+    return facts
+
+
+class Status(StrEnum):
+    """The headline: the one word a customer sees first."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    IN_REVIEW = "in_review"
+    WAITING_FOR_CUSTOMER = "waiting_for_customer"
+    REPLACEMENT_ORDERED = "replacement_ordered"
+    REPLACEMENT_SHIPPED = "replacement_shipped"
+    REPLACEMENT_DELIVERED = "replacement_delivered"
+    RETURN_UNDER_WAY = "return_under_way"
+    RETURN_RECEIVED = "return_received"
+    REFUND_REQUESTED = "refund_requested"
+    REFUNDED = "refunded"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    CANCELLED = "cancelled"
+
+
+_HEADLINES: dict[str, Status] = {
+    issues.IssueAccepted.TYPE: Status.ACCEPTED,
+    issues.IssueRejected.TYPE: Status.REJECTED,
+    issues.IssueReviewRequested.TYPE: Status.IN_REVIEW,
+    issues.IssueDetailsRequested.TYPE: Status.WAITING_FOR_CUSTOMER,
+    issues.IssueChoiceRequested.TYPE: Status.WAITING_FOR_CUSTOMER,
+    notices.CustomerDecided.TYPE: Status.ACCEPTED,
+    issues.IssueReplacementOrdered.TYPE: Status.REPLACEMENT_ORDERED,
+    issues.IssueReplacementPromised.TYPE: Status.REPLACEMENT_ORDERED,
+    issues.IssueReplacementDelayed.TYPE: Status.REPLACEMENT_ORDERED,
+    issues.IssueReplacementShipped.TYPE: Status.REPLACEMENT_SHIPPED,
+    issues.IssueReplacementDelivered.TYPE: Status.REPLACEMENT_DELIVERED,
+    issues.IssueCollectionBooked.TYPE: Status.RETURN_UNDER_WAY,
+    issues.IssueCollected.TYPE: Status.RETURN_UNDER_WAY,
+    issues.IssueItemReceived.TYPE: Status.RETURN_RECEIVED,
+    issues.IssueItemInspected.TYPE: Status.RETURN_RECEIVED,
+    issues.IssueRefundRequested.TYPE: Status.REFUND_REQUESTED,
+    issues.IssueRefunded.TYPE: Status.REFUNDED,
+    issues.IssueResolved.TYPE: Status.RESOLVED,
+    issues.IssueReopened.TYPE: Status.REOPENED,
+    issues.IssueCancelled.TYPE: Status.CANCELLED,
+}
+_OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+
+
+def headline(refused: bool, types: Iterable[str]) -> Status:
+    """What the facts, in the order of their times, come to; `refused` is what intake itself decided at the start.
+
+    The last fact that has a headline gives it, except that only a reopening goes on after the end.
+    """
+    status = Status.REJECTED if refused else Status.ACCEPTED
+    for type_ in types:
+        after = _HEADLINES.get(type_, status)
+        if status not in _OVER or after in _OVER or after is Status.REOPENED:
+            status = after
+    return status

@@ -1,0 +1,81 @@
+"""Photos on their way in: a multipart body, counted while it is read, checked in a worker thread, put into the folder.
+
+The bytes are safe in the folder before their rows are written; a row that is then not written leaves a file that
+nobody names, which is harmless. One picture is decoded at a time, so that memory has a bound.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from libs.common.http import Problem
+from services.intake import photos
+from services.intake.photos import StoredPhoto
+
+FRAMING_BYTES = 64 * 1024
+"""What boundaries and part headers may add to the photos themselves."""
+
+
+class _CountedRequest(Request):
+    """A request whose body ends with a problem once it is longer than `most` bytes, announced or not."""
+
+    most: int
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        length = 0
+        async for chunk in super().stream():
+            length += len(chunk)
+            if length > self.most:
+                raise _too_large(f"{self.most} bytes in all are the most; send fewer photos at a time")
+            yield chunk
+
+
+@dataclass
+class Evidence:
+    """The folder of photos. `most` photos per issue, and so per upload."""
+
+    folder: Path
+    most: int
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def receive(self, request: Request) -> list[StoredPhoto]:
+        """Read, check and keep the photos of an upload. Raises `Problem` 413, 415 or 422 that names the photo."""
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            raise Problem(415, "wrong_media_type", "Content-Type: send the photos as multipart/form-data.")
+        counted = _CountedRequest(request.scope, request.receive)
+        counted.most = self.most * photos.MAX_BYTES + FRAMING_BYTES
+        if int(request.headers.get("content-length") or 0) > counted.most:
+            raise _too_large(f"{counted.most} bytes in all are the most; send fewer photos at a time")
+        try:
+            async with counted.form(max_files=self.most, max_fields=0) as form:
+                return await self._keep([part for part in form.getlist("photos") if isinstance(part, UploadFile)])
+        except HTTPException as error:
+            detail = f"body: {error.detail} Send up to {self.most} parts, each a file with the name photos."
+            raise Problem(422, "unreadable_upload", detail) from error
+
+    async def _keep(self, parts: list[UploadFile]) -> list[StoredPhoto]:
+        if not parts:
+            raise Problem(422, "no_photo", "photos: send one file or more in parts with the name photos.")
+        return [await self._keep_one(part, f"photos.{index}") for index, part in enumerate(parts)]
+
+    async def _keep_one(self, part: UploadFile, at: str) -> StoredPhoto:
+        if (part.size or 0) > photos.MAX_BYTES:
+            raise _too_large(f"{part.size} bytes, {photos.MAX_BYTES} are the most; send a smaller picture", at)
+        try:
+            async with self._one_at_a_time:
+                return await asyncio.to_thread(photos.store, self.folder, await part.read())
+        except photos.TooLargeError as error:
+            raise _too_large(f"{error}; send a smaller picture", at) from error
+        except photos.WrongTypeError as error:
+            raise Problem(415, "wrong_photo_type", f"{at}: {error}; send one of these.", field=at) from error
+        except photos.UnreadableError as error:
+            raise Problem(422, "unreadable_photo", f"{at}: {error}; send it again.", field=at) from error
+
+
+def _too_large(detail: str, at: str = "photos") -> Problem:
+    return Problem(413, "photo_too_large", f"{at}: {detail}.", field=at)

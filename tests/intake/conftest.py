@@ -1,0 +1,28 @@
+"""Intake, running in the test on a fresh database, with one delivered order; no broker."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.intake.app import create_app
+from services.intake.settings import Settings
+from tests.intake.reports import delivered, placed
+from tests.running import Live, running
+
+
+@pytest.fixture
+def evidence_dir(tmp_path: Path) -> Path:
+    return tmp_path / "evidence"
+
+
+@pytest.fixture
+async def live(database: Callable[[str], Awaitable[str]], evidence_dir: Path) -> AsyncIterator[Live]:
+    url = await database("intake")
+    async with running(create_app, Settings, database=url, evidence_dir=evidence_dir, photos_per_issue=3) as live:
+        now = datetime.now(UTC)
+        orders = live.service.aggregates["orders"]
+        for news in (placed(at=now), delivered(at=now)):
+            await live.service.execute(orders, news)
+        yield live

@@ -1,0 +1,203 @@
+"""Reports over HTTP: what is accepted, and what each kind of bad input is told."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.intake.app import create_app
+from services.intake.settings import Settings
+from tests.intake.calls import body, report, reported
+from tests.intake.reports import http_id
+from tests.running import OPS, STOREFRONT, Live, running
+
+
+async def outbox_of(live: Live) -> list[dict[str, Any]]:
+    """The events that wait for Kafka, in order."""
+    rows = await live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    return [json.loads(row["value"]) for row in rows]
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a problem, which must be of the right media type and name a remedy."""
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["detail"]
+    return response.status_code, response.json()["code"]
+
+
+async def test_a_report_is_accepted_with_its_id_and_address(live: Live) -> None:
+    response = await report(live, key="k-1")
+    address = f"/v1/issues/{http_id('k-1')}"
+    assert (response.status_code, response.headers["Location"], response.json()) == (
+        202,
+        address,
+        {"issue_id": str(http_id("k-1")), "status_url": address, "status": "accepted"},
+    )
+
+
+async def test_an_accepted_report_is_told_to_everybody_while_kafka_is_down(live: Live) -> None:
+    await report(live)
+    assert [event["type"] for event in await outbox_of(live)] == ["issue.reported.v1", "issue.accepted.v1"]
+
+
+async def test_a_refused_report_is_told_to_nobody(live: Live) -> None:
+    await report(live, body(9))
+    assert await outbox_of(live) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (404, "unknown_order", body(order_id="O-none")),
+        (403, "foreign_customer", body(customer_id="C-other")),
+        (422, "unknown_line", body(line_id="9")),
+        (422, "too_many_units", body(3)),
+        (422, "not_delivered", body(line_id="2")),
+        (422, "invalid", body(0)),
+        (422, "invalid", body(reason="ugly")),
+        (422, "invalid", body(reason=None)),
+        (422, "invalid", body(lines=[])),
+        (422, "invalid", body(order_id="")),
+        (422, "invalid", body(description="x" * 4001)),
+        (422, "invalid", body(issue_id="not-a-uuid")),
+    ],
+)
+async def test_a_report_that_does_not_stand_is_refused(
+    live: Live, status: int, code: str, said: dict[str, Any]
+) -> None:
+    assert problem(await report(live, said)) == (status, code)
+
+
+async def test_a_closed_window_is_told(live: Live) -> None:
+    later = "UPDATE orders SET body = replace(body::text, $1, '2020-01-01')::jsonb"
+    day = await live.service.pool.fetchval("SELECT body #>> '{moved,1,delivered,0,day}' FROM orders")
+    await live.service.pool.execute(later, day)
+    assert problem(await report(live)) == (422, "window_closed")
+
+
+async def test_a_second_report_for_a_unit_leads_to_the_open_issue(live: Live) -> None:
+    first = await report(live, body(2))
+    second = await report(live, body(1))
+    assert (problem(second), second.json()["issue_url"]) == ((409, "already_reported"), first.headers["Location"])
+
+
+async def test_malformed_json_is_told(live: Live) -> None:
+    headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "application/json"}
+    assert problem(await live.client.post("/v1/issues", content=b'{"order_id": ', headers=headers)) == (
+        400,
+        "malformed_json",
+    )
+
+
+async def test_a_body_that_is_not_json_is_told(live: Live) -> None:
+    headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "text/plain"}
+    assert problem(await live.client.post("/v1/issues", content=b"hello", headers=headers)) == (415, "wrong_media_type")
+
+
+async def test_an_oversized_body_is_refused(live: Live) -> None:
+    assert problem(await report(live, body(description="x" * 70_000))) == (413, "body_too_large")
+
+
+async def test_an_oversized_body_that_hides_its_length_is_refused(live: Live) -> None:
+    async def endless() -> Any:
+        while True:
+            yield b" " * 10_000
+
+    headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "application/json"}
+    assert problem(await live.client.post("/v1/issues", content=endless(), headers=headers)) == (413, "body_too_large")
+
+
+async def test_a_missing_idempotency_key_is_told(live: Live) -> None:
+    assert problem(await live.client.post("/v1/issues", json=body(), headers=STOREFRONT)) == (
+        400,
+        "idempotency_key_missing",
+    )
+
+
+async def test_the_same_key_and_body_give_the_same_answer(live: Live) -> None:
+    first, again = await report(live, key="k"), await report(live, key="k")
+    assert (again.status_code, again.json(), again.headers["Location"]) == (
+        202,
+        first.json(),
+        first.headers["Location"],
+    )
+
+
+async def test_the_same_call_twice_has_one_effect(live: Live) -> None:
+    await report(live, key="k")
+    await report(live, key="k")
+    assert len(await outbox_of(live)) == 2
+
+
+async def test_the_same_key_with_another_body_is_refused(live: Live) -> None:
+    await report(live, key="k")
+    assert problem(await report(live, body(2), key="k")) == (422, "idempotency_key_reused")
+
+
+async def test_an_id_that_exists_is_refused(live: Live) -> None:
+    await report(live, body(issue_id=str(http_id("given"))))
+    assert problem(await report(live, body(issue_id=str(http_id("given"))))) == (409, "issue_exists")
+
+
+async def test_many_reports_at_once_for_the_last_unit_accept_exactly_one(live: Live) -> None:
+    await report(live, body(1))
+    responses = await asyncio.gather(*(report(live, body(1)) for _ in range(40)))
+    assert sorted(response.status_code for response in responses) == [202, *[409] * 39]
+
+
+async def test_processes_that_share_the_database_give_the_last_unit_to_one_report(live: Live, tmp_path: Path) -> None:
+    await report(live, body(1))
+    url = live.service.settings.database_url
+    async with (
+        running(create_app, Settings, database=url, evidence_dir=tmp_path) as second,
+        running(create_app, Settings, database=url, evidence_dir=tmp_path) as third,
+    ):
+        calls = (report(process, body(1)) for process in [live, second, third] * 15)
+        responses = await asyncio.gather(*calls)
+    assert sorted(response.status_code for response in responses) == [202, *[409] * 44]
+
+
+async def test_the_same_call_to_two_processes_at_once_has_one_effect(live: Live, tmp_path: Path) -> None:
+    url = live.service.settings.database_url
+    async with running(create_app, Settings, database=url, evidence_dir=tmp_path) as second:
+        await asyncio.gather(*(report(process, key="k") for process in [live, second] * 5))
+    assert len(await live.service.pool.fetch("SELECT 1 FROM issues")) == 1
+
+
+@pytest.mark.parametrize(("headers", "expected"), [({}, (401, "unauthenticated")), (OPS, (403, "forbidden"))])
+async def test_only_the_storefront_reports(live: Live, headers: dict[str, str], expected: tuple[int, str]) -> None:
+    said = await live.client.post("/v1/issues", json=body(), headers={**headers, "Idempotency-Key": "k"})
+    assert problem(said) == expected
+
+
+@pytest.mark.parametrize("caller", [STOREFRONT, OPS])
+async def test_an_issue_is_shown_to_storefront_and_ops(live: Live, caller: dict[str, str]) -> None:
+    address = await reported(live)
+    shown = (await live.client.get(address, headers=caller)).json()
+    assert (shown["status"], shown["lines"], shown["timeline"], shown["photos"]) == (
+        "accepted",
+        [{"line_id": "1", "quantity": 1, "part": None}],
+        [],
+        [],
+    )
+
+
+async def test_an_issue_is_shown_to_nobody_else(live: Live) -> None:
+    assert problem(await live.client.get(await reported(live))) == (401, "unauthenticated")
+
+
+async def test_an_unknown_issue_is_told(live: Live) -> None:
+    assert problem(await live.client.get(f"/v1/issues/{http_id('none')}", headers=OPS)) == (404, "unknown_issue")
+
+
+async def test_an_id_that_is_none_is_told(live: Live) -> None:
+    assert problem(await live.client.get("/v1/issues/17", headers=OPS)) == (422, "invalid")
+
+
+async def test_the_published_document_shows_what_a_report_is_made_of(live: Live) -> None:
+    document = (await live.client.get("/openapi.json")).json()
+    content = document["paths"]["/v1/issues"]["post"]["requestBody"]["content"]["application/json"]
+    assert {"order_id", "customer_id", "reason", "lines"} <= content["schema"]["properties"].keys()

@@ -1,0 +1,253 @@
+"""Which reports stand: tables of single cases. Random histories are in test_histories."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import pytest
+
+from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import IssueSubmitted
+from libs.common.events.values import Reason, ReportedLine
+from libs.common.ids import derived_id
+from services.intake.checks import Refusal
+from services.intake.domain import IssueFiled, ReportRefused, decide, timer_name
+from services.intake.orders import Book, Unit
+from tests.intake.reports import (
+    NOON,
+    RULES,
+    after,
+    by_http,
+    by_kafka,
+    cancelled,
+    days,
+    delivered,
+    http_id,
+    line,
+    placed,
+    said,
+    shipped,
+    timer_of,
+)
+
+F = TypeVar("F")
+
+
+def of(kind: type[F], facts: Sequence[Fact]) -> list[F]:
+    return [fact for fact in facts if isinstance(fact, kind)]
+
+
+def refusal(history: Sequence[AnyEvent], report: IssueSubmitted) -> Refusal:
+    """What a report over HTTP is told after this history."""
+    _, facts = after([*history, by_http(report)])
+    return of(ReportRefused, facts)[0].refusal
+
+
+ARRIVED = [placed(), shipped(), delivered()]
+
+
+def test_a_report_about_a_delivered_piece_is_accepted() -> None:
+    _, facts = after([*ARRIVED, by_http(said())])
+    assert [type(fact) for fact in facts] == [IssueFiled, IssueReported, IssueAccepted]
+
+
+def test_an_accepted_report_carries_what_the_order_said() -> None:
+    _, facts = after([placed(market="DE"), delivered(), by_http(said())])
+    accepted = of(IssueAccepted, facts)[0]
+    told = (accepted.market, accepted.lines[0].sku, str(accepted.lines[0].unit_price.amount), accepted.lines[0].name)
+    assert told == ("DE", "SKU-1", "4980", "Tetsubin")
+
+
+def test_an_accepted_report_takes_one_unit_per_piece() -> None:
+    book, _ = after([*ARRIVED, by_http(said(2), key="k")])
+    assert book.held == {Unit("1", 1): http_id("k"), Unit("1", 2): http_id("k")}
+
+
+def test_the_delivery_day_is_the_shops_day() -> None:
+    late_evening_utc = NOON.replace(hour=20)  # five in the morning of the 11th in Tokyo
+    _, facts = after([placed(), delivered(at=late_evening_utc), by_http(said(), at=NOON + days(1))])
+    assert str(of(IssueAccepted, facts)[0].delivered_on) == "2026-03-11"
+
+
+@pytest.mark.parametrize(
+    ("code", "field", "history", "report"),
+    [
+        ("unknown_order", "order_id", [delivered()], said()),
+        ("foreign_customer", "customer_id", ARRIVED, said(customer_id="C-other")),
+        ("unknown_line", "lines.0.line_id", ARRIVED, said(line_id="9")),
+        ("too_many_units", "lines.0.quantity", ARRIVED, said(3)),
+        ("not_delivered", "lines.0.quantity", [placed(), shipped()], said()),
+        ("not_delivered", "lines.0.quantity", [placed(), delivered(quantity=1)], said(2)),
+        ("not_delivered", "lines.0.quantity", [placed()], said(reason=Reason.LOST_IN_TRANSIT)),
+        ("line_cancelled", "lines.0.line_id", [placed(), shipped(), cancelled()], said(reason=Reason.LOST_IN_TRANSIT)),
+        ("line_cancelled", "lines.0.line_id", [placed(), cancelled("1")], said()),
+        ("already_reported", "lines.0.quantity", [*ARRIVED, by_http(said(2))], said()),
+        ("window_closed", "lines.0.quantity", [placed(), delivered(at=NOON - days(731))], said()),
+        (
+            "repeated_line",
+            "lines.1.line_id",
+            ARRIVED,
+            said(lines=(ReportedLine(line_id="1", quantity=1), ReportedLine(line_id="1", quantity=1))),
+        ),
+    ],
+)
+def test_a_report_that_does_not_stand_is_refused(
+    code: str, field: str, history: list[AnyEvent], report: IssueSubmitted
+) -> None:
+    found = refusal(history, report)
+    assert (found.code, found.field) == (code, field)
+
+
+def test_a_refusal_names_the_issue_that_holds_the_pieces() -> None:
+    assert refusal([*ARRIVED, by_http(said(2), key="first")], said()).issue_id == http_id("first")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_last_day_of_a_window_counts_in_full(reason: Reason) -> None:
+    last = NOON + days(RULES.windows[reason].days)
+    _, facts = after([*ARRIVED, by_http(said(reason=reason), at=last)])
+    assert of(IssueAccepted, facts)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_day_after_a_window_is_too_late(reason: Reason) -> None:
+    late = NOON + days(RULES.windows[reason].days + 1)
+    _, facts = after([*ARRIVED, by_http(said(reason=reason), at=late)])
+    assert of(ReportRefused, facts)[0].refusal.code == "window_closed"
+
+
+def test_each_piece_has_the_window_of_its_own_delivery() -> None:
+    history = [placed(), delivered(quantity=1, at=NOON - days(20)), delivered(quantity=1)]
+    book, _ = after([*history, by_http(said(reason=Reason.CHANGED_MIND))])
+    assert list(book.held) == [Unit("1", 2)]
+
+
+@pytest.mark.parametrize("reason", [Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM])
+def test_a_piece_that_never_arrived_may_be_reported_missing(reason: Reason) -> None:
+    _, facts = after([placed(), shipped(), by_http(said(2, reason=reason))])
+    assert of(IssueAccepted, facts)[0].delivered_on is None
+
+
+def test_what_never_arrived_is_reported_lost_before_what_arrived() -> None:
+    book, _ = after([placed(), shipped(), delivered(quantity=1), by_http(said(reason=Reason.LOST_IN_TRANSIT))])
+    assert list(book.held) == [Unit("1", 2)]
+
+
+def test_pieces_that_arrived_before_a_cancellation_may_be_reported() -> None:
+    _, facts = after([placed(), delivered(quantity=1), cancelled(), by_http(said())])
+    assert of(IssueAccepted, facts)
+
+
+def test_a_delivery_heard_of_before_its_order_counts() -> None:
+    _, facts = after([delivered(), shipped(), placed(), by_http(said())])
+    assert of(IssueAccepted, facts)
+
+
+def test_an_order_placed_twice_keeps_what_was_heard_first() -> None:
+    book, facts = after([placed(), placed(line("1", 9))])
+    assert (facts, book.order.purchase and book.order.purchase.lines[0].quantity) == ([Ignored("order_known")], 2)
+
+
+def test_more_pieces_than_ordered_are_told_to_ops() -> None:
+    _, facts = after([placed(), delivered(quantity=3)])
+    assert of(Anomaly, facts)[0].reason == "more_delivered_than_ordered"
+
+
+def test_a_refusal_over_http_changes_nothing() -> None:
+    book, _ = after(ARRIVED)
+    assert decide(book, by_http(said(3)), NOON, RULES)[0] is book
+
+
+def test_a_report_about_an_unknown_order_makes_no_order() -> None:
+    assert decide(None, by_http(said()), NOON, RULES)[0] is None
+
+
+def test_a_report_by_kafka_that_does_not_stand_is_rejected_with_its_remedy() -> None:
+    _, facts = after([*ARRIVED, by_kafka(said(3, reference="R-5"))])
+    rejected = of(IssueRejected, facts)[0]
+    assert (rejected.code, rejected.reference, "report that many at most" in rejected.message) == (
+        "too_many_units",
+        "R-5",
+        True,
+    )
+
+
+def test_a_rejected_report_takes_no_units() -> None:
+    book, _ = after([*ARRIVED, by_kafka(said(3))])
+    assert not book.held
+
+
+def test_the_id_of_an_issue_follows_from_the_event() -> None:
+    _, facts = after([*ARRIVED, by_kafka(said(), id="e-42")])
+    assert of(IssueAccepted, facts)[0].issue_id == derived_id("issue", "/storefront", "e-42")
+
+
+def test_the_storefront_may_give_the_id_itself() -> None:
+    given = derived_id("issue", "of the storefront")
+    _, facts = after([*ARRIVED, by_kafka(said(issue_id=given))])
+    assert of(IssueAccepted, facts)[0].issue_id == given
+
+
+def test_the_same_id_again_is_the_same_report() -> None:
+    given = derived_id("issue", "of the storefront")
+    _, facts = after([*ARRIVED, by_kafka(said(issue_id=given)), by_kafka(said(issue_id=given))])
+    assert facts[-1] == Ignored("issue_known")
+
+
+def test_an_id_that_another_order_has_is_told_to_ops() -> None:
+    given = derived_id("issue", "of the storefront")
+    book, _ = after(ARRIVED)
+    other = Book(book.order, issues={given: "O-other"})
+    _, facts = after([by_kafka(said(issue_id=given))], book=other)
+    assert of(Anomaly, facts)[0].reason == "issue_id_of_another_order"
+
+
+@pytest.mark.parametrize("known", [[], [placed()], [delivered()]])
+def test_a_report_by_kafka_waits_for_news_of_its_order(known: list[AnyEvent]) -> None:
+    _, facts = after([*known, by_kafka(said(issue_id=http_id("w")))])
+    assert facts == [SetTimer(timer_name(http_id("w")), NOON + RULES.patience)]
+
+
+def test_a_waiting_report_is_accepted_once_the_news_are_there() -> None:
+    _, facts = after([by_kafka(said()), placed(), delivered()])
+    assert [type(fact) for fact in facts] == [SetTimer, CancelTimer, IssueFiled, IssueReported, IssueAccepted]
+
+
+def test_a_waiting_report_counts_from_when_it_was_sent() -> None:
+    _, facts = after([by_kafka(said()), placed(at=NOON + days(1)), delivered(at=NOON + days(1))])
+    assert of(IssueAccepted, facts)[0].reported_at == NOON
+
+
+def test_a_report_that_lay_on_the_topic_counts_from_when_it_was_sent() -> None:
+    sent = by_kafka(said(reason=Reason.CHANGED_MIND), at=NOON + days(14))
+    _, facts = after([*ARRIVED, sent], now=NOON + days(16))
+    assert of(IssueAccepted, facts)[0].reported_at == NOON + days(14)
+
+
+def test_a_clock_that_runs_ahead_of_ours_does_not_count() -> None:
+    _, facts = after([*ARRIVED, by_kafka(said(), at=NOON + days(5))], now=NOON + days(1))
+    assert of(IssueAccepted, facts)[0].reported_at == NOON + days(1)
+
+
+def test_a_report_waits_no_longer_than_it_should() -> None:
+    book, facts = after([by_kafka(said(issue_id=http_id("w"))), timer_of(timer_name(http_id("w")))])
+    assert (of(IssueRejected, facts)[0].code, book.order.waiting) == ("unknown_order", ())
+
+
+def test_a_report_rejected_after_waiting_is_told_the_reason_of_that_moment() -> None:
+    waiting = by_kafka(said(issue_id=http_id("w")))
+    _, facts = after([waiting, placed(), timer_of(timer_name(http_id("w")))])
+    assert of(IssueRejected, facts)[0].code == "not_delivered"
+
+
+def test_a_timer_of_a_report_that_no_longer_waits_is_ignored() -> None:
+    _, facts = after([placed(), timer_of("report:gone")])
+    assert facts == [Ignored("report_no_longer_waiting")]
+
+
+def test_two_waiting_reports_for_the_last_piece_are_decided_in_their_order() -> None:
+    first, second = (by_kafka(said(2, issue_id=http_id(key))) for key in ("a", "b"))
+    _, facts = after([first, second, placed(), delivered()])
+    decided = [(type(fact), fact.issue_id) for fact in facts if isinstance(fact, IssueAccepted | IssueRejected)]
+    assert decided == [(IssueAccepted, http_id("a")), (IssueRejected, http_id("b"))]

@@ -1,0 +1,168 @@
+"""Photos: believed by their content, bounded before they are decoded, kept once."""
+
+import hashlib
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zlib import compress, crc32
+
+import httpx
+import pytest
+from PIL import Image
+
+from services.intake import photos
+from services.intake.photos import TooLargeError, UnreadableError, WrongTypeError
+from tests.intake.calls import reported
+from tests.intake.reports import http_id
+from tests.running import STOREFRONT, Live
+
+
+def picture(format_: str = "JPEG", size: tuple[int, int] = (64, 48), colour: str = "red") -> bytes:
+    file = BytesIO()
+    Image.new("RGB", size, colour).save(file, format_)
+    return file.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of some bytes whose header promises that many pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + name + data + crc32(name + data).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(
+    ("format_", "media_type", "suffix"),
+    [("JPEG", "image/jpeg", ".jpg"), ("PNG", "image/png", ".png"), ("WEBP", "image/webp", ".webp")],
+)
+def test_a_photo_is_kept_under_the_hash_of_its_content(
+    tmp_path: Path, format_: str, media_type: str, suffix: str
+) -> None:
+    content = picture(format_)
+    stored = photos.store(tmp_path, content)
+    file = tmp_path / stored.sha256[:2] / (stored.sha256 + suffix)
+    assert (stored.sha256, stored.media_type, file.read_bytes()) == (
+        hashlib.sha256(content).hexdigest(),
+        media_type,
+        content,
+    )
+
+
+def test_nothing_but_the_photo_is_left_in_the_folder(tmp_path: Path) -> None:
+    photos.store(tmp_path, picture())
+    photos.store(tmp_path, picture())
+    assert len([file for file in tmp_path.rglob("*") if file.is_file()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", WrongTypeError),
+        (b"GIF89a" + b"\0" * 50, WrongTypeError),
+        (picture("GIF"), WrongTypeError),
+        (picture("BMP"), WrongTypeError),
+        (b"%PDF-1.7 " * 100, WrongTypeError),
+        (picture("PNG")[:-30], UnreadableError),
+        (picture("JPEG", (640, 480))[:-400], UnreadableError),
+        (bomb(8_000, 7_000), TooLargeError),
+        (bomb(12_000, 9_000), TooLargeError),
+        (bomb(60_000, 60_000), TooLargeError),
+        (b"\0" * (photos.MAX_BYTES + 1), TooLargeError),
+    ],
+)
+def test_what_is_no_photo_is_refused(tmp_path: Path, content: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        photos.store(tmp_path, content)
+
+
+def test_a_refused_photo_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(WrongTypeError):
+        photos.store(tmp_path, b"no picture")
+    assert not list(tmp_path.iterdir())
+
+
+async def upload(live: Live, address: str, contents: Sequence[bytes], field: str = "photos") -> httpx.Response:
+    files: Any = [(field, (f"IMG_{index}.jpg", content)) for index, content in enumerate(contents)]
+    return await live.client.post(f"{address}/photos", files=files, headers=STOREFRONT)
+
+
+async def test_an_uploaded_photo_is_part_of_its_issue(live: Live) -> None:
+    address = await reported(live)
+    response = await upload(live, address, [picture()])
+    shown = (await live.client.get(address, headers=STOREFRONT)).json()
+    assert (response.status_code, shown["photos"]) == (201, response.json()["photos"])
+
+
+async def test_the_same_upload_again_changes_nothing(live: Live) -> None:
+    address = await reported(live)
+    await upload(live, address, [picture(), picture(colour="blue")])
+    await upload(live, address, [picture(), picture(colour="blue")])
+    shown = (await live.client.get(address, headers=STOREFRONT)).json()
+    assert len(shown["photos"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "contents"),
+    [
+        (415, "wrong_photo_type", [picture(), picture("GIF")]),
+        (415, "wrong_photo_type", [b""]),
+        (422, "unreadable_photo", [picture("PNG")[:-30]]),
+        (413, "photo_too_large", [b"\0" * (photos.MAX_BYTES + 1)]),
+        (413, "photo_too_large", [bomb(60_000, 60_000)]),
+        (422, "unreadable_upload", [picture()] * 4),
+    ],
+)
+async def test_an_upload_that_is_not_right_is_refused(
+    live: Live, status: int, code: str, contents: list[bytes]
+) -> None:
+    response = await upload(live, await reported(live), contents)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+async def test_a_refusal_names_the_photo(live: Live) -> None:
+    response = await upload(live, await reported(live), [picture(), b"no picture"])
+    assert response.json()["field"] == "photos.1"
+
+
+async def test_more_photos_than_an_issue_holds_are_refused(live: Live) -> None:
+    address = await reported(live)
+    await upload(live, address, [picture(), picture(colour="blue")])
+    response = await upload(live, address, [picture(colour="green"), picture(colour="white")])
+    assert (response.status_code, response.json()["code"]) == (422, "too_many_photos")
+
+
+async def test_an_upload_under_another_name_is_told_the_right_one(live: Live) -> None:
+    response = await upload(live, await reported(live), [picture()], field="image")
+    assert (response.status_code, response.json()["code"]) == (422, "no_photo")
+
+
+async def test_a_photo_that_is_not_in_a_form_is_told_how(live: Live) -> None:
+    address = await reported(live)
+    headers = {**STOREFRONT, "Content-Type": "image/jpeg"}
+    response = await live.client.post(f"{address}/photos", content=picture(), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (415, "wrong_media_type")
+
+
+async def test_an_endless_upload_is_cut_off_where_it_is_too_long(live: Live) -> None:
+    megabytes = 0
+
+    async def endless() -> Any:
+        nonlocal megabytes
+        yield b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
+        while True:
+            megabytes += 1
+            yield b"\0" * 1_000_000
+
+    headers = {**STOREFRONT, "Content-Type": "multipart/form-data; boundary=b"}
+    address = await reported(live)
+    response = await live.client.post(f"{address}/photos", content=endless(), headers=headers)
+    assert (response.status_code, response.json()["code"], megabytes) == (413, "photo_too_large", 32)
+
+
+async def test_a_photo_of_an_unknown_issue_is_refused(live: Live) -> None:
+    response = await upload(live, f"/v1/issues/{http_id('none')}", [picture()])
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_issue")

@@ -1,0 +1,235 @@
+"""Orders, entitlements and timelines on a real Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db import ConflictError, Connection
+from libs.common.decision import Facts, Record
+from libs.common.events import issues
+from libs.common.events.issues import IssueAccepted, IssueRejected
+from libs.common.events.registry import AnyEvent
+from services.intake import store
+from services.intake.domain import IssueFiled, ReportRefused
+from services.intake.orders import Report, Unit
+from services.intake.photos import StoredPhoto
+from services.intake.store import Orders, Timeline
+from services.intake.timeline import Status
+from tests.intake.reports import (
+    CUSTOMER,
+    NOON,
+    ORDER,
+    RULES,
+    by_http,
+    by_kafka,
+    delivered,
+    event,
+    http_id,
+    placed,
+    said,
+    shipped,
+)
+
+ORDERS = Orders(RULES)
+TIMELINE = Timeline()
+
+
+@pytest.fixture
+async def database_url(database: Callable[[str], Awaitable[str]]) -> str:
+    return await database("intake")
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def take(conn: Connection, *events: AnyEvent) -> list[Facts]:
+    """One batch of the orders' aggregate, as the shell does it."""
+    async with conn.transaction():
+        keys = sorted({key for one in events if (key := ORDERS.key_of(one))})
+        books = dict(await ORDERS.load(conn, keys, events))
+        changed, outcomes = {}, []
+        for one in events:
+            key = ORDERS.key_of(one) or ""
+            before = books.get(key)
+            after, facts = ORDERS.decide(before, one, NOON)
+            if after is not None and after is not before:
+                books[key] = changed[key] = after
+            outcomes.append(facts)
+        records = [fact for facts in outcomes for fact in facts if isinstance(fact, Record)]
+        await ORDERS.save(conn, changed, records)
+    return outcomes
+
+
+async def tell(conn: Connection, *events: AnyEvent) -> None:
+    """One batch of the timeline's aggregate."""
+    records = [fact for one in events for fact in TIMELINE.decide(None, one, NOON)[1] if isinstance(fact, Record)]
+    async with conn.transaction():
+        await TIMELINE.save(conn, {}, records)
+
+
+async def held(conn: Connection) -> set[tuple[str, int]]:
+    return {(row["line_id"], row["unit"]) for row in await conn.fetch("SELECT line_id, unit FROM entitlements")}
+
+
+def kinds(facts: Facts) -> list[type]:
+    return [type(fact) for fact in facts]
+
+
+async def test_what_is_known_of_an_order_comes_back_from_the_database(conn: Connection) -> None:
+    await take(conn, delivered(quantity=1), shipped())
+    await take(conn, placed(), by_kafka(said(2, issue_id=http_id("w"), description="割れています")))
+    book = (await ORDERS.load(conn, [ORDER], []))[ORDER]
+    assert (
+        book.order.purchase and book.order.purchase.customer_id,
+        book.order.moved_of("1").shipped_quantity,
+        book.order.waiting[0].said.description,
+    ) == (CUSTOMER, 2, "割れています")
+
+
+async def test_an_order_holds_no_contact_and_no_address(conn: Connection) -> None:
+    await take(conn, placed())
+    body = await conn.fetchval("SELECT body::text FROM orders")
+    assert not [personal for personal in ("山田", "hanako", "神宮前", "150-0001") if personal in body]
+
+
+async def test_an_accepted_report_takes_rows_for_its_units(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(2)))
+    assert await held(conn) == {("1", 1), ("1", 2)}
+
+
+async def test_a_unit_taken_in_an_earlier_batch_is_seen(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(2)))
+    (facts,) = await take(conn, by_http(said()))
+    assert kinds(facts) == [ReportRefused]
+
+
+async def test_a_report_does_not_write_its_order_again(conn: Connection) -> None:
+    await take(conn, placed(), delivered())
+    await take(conn, by_http(said()))
+    assert await conn.fetchval("SELECT version FROM orders") == 1
+
+
+async def test_a_waiting_report_is_decided_when_its_order_comes(conn: Connection) -> None:
+    await take(conn, by_kafka(said()))
+    await take(conn, delivered(), placed())
+    assert await held(conn) == {("1", 1)}
+
+
+async def test_a_waiting_report_sees_the_units_taken_meanwhile(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_kafka(said(2)), by_http(said()))
+    facts = await take(conn, delivered(quantity=1))
+    assert [type(fact) for fact in facts[0] if isinstance(fact, IssueRejected)] == [IssueRejected]
+
+
+async def test_an_id_that_exists_already_is_refused_whatever_its_order(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    (facts,) = await take(conn, by_http(said(order_id="O-2"), key="k"))
+    assert [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)] == ["issue_exists"]
+
+
+async def test_one_id_for_two_orders_in_one_batch_is_not_taken(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), placed(order_id="O-2"), delivered(order_id="O-2"))
+    with pytest.raises(ValueError, match="issue_id"):
+        await take(conn, by_http(said(), key="k"), by_http(said(order_id="O-2"), key="k"))
+
+
+async def test_a_unit_that_somebody_took_without_the_lock_is_a_conflict(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said()))
+    unseen = IssueFiled(Report(http_id("other"), said(), NOON), (Unit("1", 1),))
+    with pytest.raises(ConflictError, match="entitlements"):
+        await ORDERS.save(conn, {}, [unseen])
+
+
+async def test_many_batches_at_once_give_the_last_unit_to_one_report(conn: Connection, database_url: str) -> None:
+    await take(conn, placed(), delivered(quantity=1))
+    others = [await asyncpg.connect(database_url) for _ in range(8)]
+    outcomes = await asyncio.gather(*(take(other, by_http(said()), by_http(said())) for other in others))
+    for other in others:
+        await other.close()
+    accepted = [fact for batch in outcomes for facts in batch for fact in facts if isinstance(fact, IssueAccepted)]
+    assert (len(accepted), await held(conn)) == (1, {("1", 1)})
+
+
+ABOUT = {"issue_id": http_id("k"), "order_id": ORDER, "customer_id": CUSTOMER}
+
+
+async def test_a_cancelled_issue_gives_its_units_back(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(), key="k"), by_http(said(), key="other"))
+    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
+    assert await held(conn) == {("1", 2)}
+
+
+async def test_a_unit_given_back_may_be_reported_again(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="k"))
+    await tell(conn, event(issues.IssueRejected(**ABOUT, code="x", message="y", rejected_at=NOON)))
+    (facts,) = await take(conn, by_http(said(), key="again"))
+    assert IssueAccepted in kinds(facts)
+
+
+async def story(conn: Connection, key: str = "k") -> dict[str, object]:
+    issue = await store.read_issue(conn, http_id(key))
+    assert issue is not None
+    return issue
+
+
+async def test_an_issue_is_read_with_its_story_in_the_order_of_its_facts(conn: Connection) -> None:
+    (*_, facts) = await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    told = [fact for fact in facts if isinstance(fact, issues.IssueEvent)]
+    await tell(conn, *[event(fact, id=id) for fact, id in zip(told, ("z", "y"), strict=True)])
+    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON), id="x"))
+    issue = await story(conn)
+    timeline = issue["timeline"]
+    assert isinstance(timeline, list)
+    assert ([fact["type"] for fact in timeline], issue["status"]) == (
+        ["issue.reported.v1", "issue.accepted.v1", "issue.cancelled.v1"],
+        Status.CANCELLED,
+    )
+
+
+async def test_the_same_fact_twice_is_told_once(conn: Connection) -> None:
+    again = event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON))
+    await tell(conn, again, again)
+    await tell(conn, again)
+    assert await conn.fetchval("SELECT count(*) FROM timeline") == 1
+
+
+async def test_a_rejected_report_is_readable_as_such(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_kafka(said(3, issue_id=http_id("k"))))
+    assert (await story(conn))["status"] == Status.REJECTED
+
+
+async def test_nobody_reads_an_issue_that_is_not_there(conn: Connection) -> None:
+    assert await store.read_issue(conn, UUID(int=0)) is None
+
+
+PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
+
+
+async def add(conn: Connection, photos: Sequence[StoredPhoto], most: int = 2) -> bool:
+    async with conn.transaction():
+        return await store.add_photos(conn, http_id("k"), photos, NOON, most)
+
+
+async def test_the_same_photo_twice_is_one_row(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    await add(conn, [PHOTO, PHOTO])
+    await add(conn, [PHOTO])
+    assert len(await conn.fetch("SELECT 1 FROM evidence")) == 1
+
+
+async def test_two_uploads_at_once_do_not_exceed_the_most(conn: Connection, database_url: str) -> None:
+    await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    others = [await asyncpg.connect(database_url) for _ in range(4)]
+    photos = [replace(PHOTO, sha256=letter * 64) for letter in "abcd"]
+    added = await asyncio.gather(*(add(other, [photo]) for other, photo in zip(others, photos, strict=True)))
+    for other in others:
+        await other.close()
+    assert sorted(added) == [False, False, True, True]

@@ -1,0 +1,94 @@
+"""What a timeline is made of, and which headline follows from it."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+import pytest
+
+from libs.common.decision import Ignored
+from libs.common.events import issues, loyalty, notices
+from libs.common.events.registry import PAYLOADS
+from libs.common.events.values import Choice, Language
+from services.intake import timeline
+from services.intake.timeline import FACTS, Status, TimelineEntry, UnitsReleased, decide, headline
+from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
+
+ISSUE = http_id("story")
+ABOUT = {"issue_id": ISSUE, "order_id": ORDER, "customer_id": CUSTOMER}
+DELAYED = issues.IssueReplacementDelayed(
+    **ABOUT,
+    replacement_id=UUID(int=1),
+    previous_ship_date=date(2026, 3, 11),
+    ship_date=date(2026, 3, 13),
+    version=2,
+)
+CANCELLED = issues.IssueCancelled(**ABOUT, cause="by customer", cancelled_at=NOON)
+NOTICE_OF_ORDER = notices.NoticeSent(
+    order_id=ORDER,
+    customer_id=CUSTOMER,
+    notice_id=UUID(int=2),
+    kind=notices.NoticeKind.ORDER_EARLY,
+    channel="mail",
+    language=Language.JA,
+    sent_at=NOON,
+)
+
+
+def test_a_fact_becomes_an_entry_without_what_the_issue_says() -> None:
+    told = event(DELAYED, id="e-1")
+    entry = decide(told)[0]
+    assert isinstance(entry, TimelineEntry)
+    assert json.loads(entry.data).keys() == {"replacement_id", "previous_ship_date", "ship_date", "version"}
+
+
+def test_a_cancelled_issue_releases_its_units() -> None:
+    assert UnitsReleased(ORDER, ISSUE) in decide(event(CANCELLED))
+
+
+def test_a_notice_about_no_issue_is_in_no_timeline() -> None:
+    assert decide(event(NOTICE_OF_ORDER)) == [Ignored("about_no_issue")]
+
+
+def test_every_fact_about_an_issue_is_told() -> None:
+    readable = {"issues", "notices", "loyalty"}
+    about_issues = {p for p in PAYLOADS if p.TOPIC.name in readable and "issue_id" in p.model_fields}
+    assert set(FACTS) == about_issues
+
+
+REPORTED, ACCEPTED = issues.IssueReported, issues.IssueAccepted
+ORDERED, SHIPPED = issues.IssueReplacementOrdered, issues.IssueReplacementShipped
+RESOLVED, REOPENED = issues.IssueResolved, issues.IssueReopened
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([], Status.ACCEPTED),
+        ([REPORTED, ACCEPTED], Status.ACCEPTED),
+        ([REPORTED, ACCEPTED, ORDERED, notices.NoticeSent], Status.REPLACEMENT_ORDERED),
+        ([ACCEPTED, ORDERED, SHIPPED, issues.IssueCollectionRequested], Status.REPLACEMENT_SHIPPED),
+        ([ACCEPTED, issues.IssueChoiceRequested], Status.WAITING_FOR_CUSTOMER),
+        ([ACCEPTED, issues.IssueChoiceRequested, notices.CustomerDecided], Status.ACCEPTED),
+        ([ACCEPTED, RESOLVED, loyalty.PointsGranted], Status.RESOLVED),
+        ([ACCEPTED, RESOLVED, issues.IssueItemInspected], Status.RESOLVED),
+        ([ACCEPTED, RESOLVED, REOPENED, ORDERED], Status.REPLACEMENT_ORDERED),
+        ([ACCEPTED, issues.IssueCancelled, SHIPPED], Status.CANCELLED),
+    ],
+)
+def test_the_headline_follows_from_the_facts(facts: Sequence[type[issues.IssueEvent]], expected: Status) -> None:
+    assert headline(refused=False, types=[fact.TYPE for fact in facts]) == expected
+
+
+def test_a_refused_report_is_rejected_before_any_topic_says_so() -> None:
+    assert headline(refused=True, types=[]) == Status.REJECTED
+
+
+def test_an_answer_of_the_customer_is_part_of_the_story() -> None:
+    decided = notices.CustomerDecided(**ABOUT, choice_id=UUID(int=3), choice=Choice.WAIT, decided_at=NOON)
+    assert isinstance(decide(event(decided))[0], TimelineEntry)
+
+
+def test_headlines_are_given_only_by_facts_of_the_timeline() -> None:
+    assert timeline._HEADLINES.keys() <= {fact.TYPE for fact in FACTS}

@@ -1,0 +1,182 @@
+"""All four services at once, on a real broker and real Postgres, and a listener on every topic.
+
+A journey plays the partners by hand: it says what the storefront, the warehouse and the courier say, and waits for
+what Sakidashi answers. Partners hand on the trace context of what they answer, as the contract asks them to.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.common.events import storefront, values
+from libs.common.events.envelope import Payload
+from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from services.delivery_notify import app as delivery_notify
+from services.delivery_notify.settings import Settings as DeliveryNotifySettings
+from services.intake import app as intake
+from services.intake.settings import Settings as IntakeSettings
+from services.loyalty import app as loyalty
+from services.loyalty.settings import Settings as LoyaltySettings
+from services.returns import app as returns
+from services.returns.settings import Settings as ReturnsSettings
+from tests.common import wire
+from tests.conftest import MakeDatabase
+from tests.running import STOREFRONT, Live, eventually, running
+
+ADDRESS = values.Address(
+    name="山田 花子", postal_code="150-0001", country="JP", region="東京都", city="渋谷区", street="神宮前 9-99-9"
+)
+CONTACT = values.Contact(name="山田 花子", email="hanako@example.jp", language=values.Language.JA)
+
+
+@dataclass
+class Backbone:
+    """The running system. `told` is everything read from the topics, in the order in which it was seen."""
+
+    kafka: str
+    prefix: str
+    intake: Live
+    returns: Live
+    delivery_notify: Live
+    loyalty: Live
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    async def say(
+        self, payload: Payload, *, answers: dict[str, Any] | None = None, event_id: str | None = None
+    ) -> None:
+        """A partner publishes an event; `answers` is the event it reacts to, whose trace it hands on."""
+        headers: wire.Headers = (
+            [("traceparent", answers["traceparent"].encode())] if answers and "traceparent" in answers else []
+        )
+        value = wire.event_bytes(payload, event_id)
+        await wire.publish(self.kafka, [(self.prefix + payload.TOPIC.name, payload.key, value, headers)])
+
+    async def hear(self, type_: str, **wanted: Any) -> dict[str, Any]:
+        """The first event of this type (without its version) whose data has these values; waits for it."""
+
+        async def heard() -> dict[str, Any] | None:
+            return next(iter(self.all_heard(type_, **wanted)), None)
+
+        found = await eventually(heard, f"{type_} {wanted} was told", seconds=30)
+        assert found
+        return found
+
+    def all_heard(self, type_: str, **wanted: Any) -> list[dict[str, Any]]:
+        """Every event of this type so far whose data has these values."""
+        expected = {name: str(value) for name, value in wanted.items()}
+        return [
+            event
+            for event in self.told
+            if event["type"].rpartition(".v")[0] == type_
+            and all(str(event["data"].get(name)) == value for name, value in expected.items())
+        ]
+
+    async def place_order(self, order_id: str, *lines: values.OrderLine, **more: Any) -> None:
+        """An order that the services know: placed, shipped and delivered today unless told otherwise."""
+        lines = lines or (line("1"),)
+        now = datetime.now(UTC)
+        placed = storefront.OrderPlaced(
+            order_id=order_id, customer_id=f"customer of {order_id}", placed_at=now, lines=lines,
+            contact=CONTACT, ship_to=ADDRESS, **more,
+        )  # fmt: skip
+        await self.say(placed)
+        everything = tuple(values.LineQuantity(line_id=one.line_id, quantity=one.quantity) for one in lines)
+        await self.say(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
+        await self.say(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
+        await eventually(lambda: self._knows(order_id), f"intake knows that {order_id} was delivered")
+
+    async def _knows(self, order_id: str) -> bool:
+        """The state of the order is asked for, since no route of intake shows an order."""
+        query = "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"
+        return bool(await self.intake.service.pool.fetchval(query, order_id))
+
+    async def post_report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> Any:
+        """A customer reports over HTTP; gives the answer as it is."""
+        body = {
+            "order_id": order_id,
+            "customer_id": f"customer of {order_id}",
+            "reason": reason,
+            "lines": [{"line_id": "1", "quantity": quantity}],
+            **more,
+        }
+        key = f"{order_id}/{reason}/{quantity}/{len(self.told)}"
+        return await self.intake.client.post("/v1/issues", json=body, headers={**STOREFRONT, "Idempotency-Key": key})
+
+    async def report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> UUID:
+        """A customer reports, and it is accepted; gives the issue's id."""
+        answer = await self.post_report(order_id, reason, quantity, **more)
+        assert answer.status_code == 202, answer.text
+        return UUID(answer.json()["issue_id"])
+
+    async def timeline(self, issue_id: UUID) -> list[str]:
+        """The types of the facts that intake shows for an issue, without their versions."""
+        answer = await self.intake.client.get(f"/v1/issues/{issue_id}", headers=STOREFRONT)
+        return [fact["type"].rpartition(".v")[0] for fact in answer.json()["timeline"]]
+
+    async def _listen(self, consumer: AIOKafkaConsumer) -> None:
+        async for record in consumer:
+            headers = {name: value.decode() for name, value in record.headers if value is not None}
+            event = json.loads(record.value or b"{}")
+            self.told.append({**event, "topic": record.topic.removeprefix(self.prefix), **headers})
+
+
+def line(line_id: str, quantity: int = 1, price: str = "4980", **more: Any) -> values.OrderLine:
+    """An order line as a shop would have it."""
+    return values.OrderLine(
+        line_id=line_id, sku=f"SKU-{line_id}", name="南部鉄器 急須", quantity=quantity,
+        unit_price=values.Money(amount=price, currency="JPY"), **more,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def backbone(
+    database: MakeDatabase, kafka: str, prefix: str, evidence: Path, smtp_url: str = "discard://", **settings: Any
+) -> AsyncIterator[Backbone]:
+    """Start all four services on fresh databases and topics, and the listener; stop them after the block."""
+    mail = {
+        "smtp_url": smtp_url,
+        "mail_from": "さきだし商店 <shop@example.com>",
+        "public_url": "http://service",
+        "link_secrets": "a-secret-for-signing-links",
+    }
+    urls = {name: await database(name) for name in SERVICES}
+    async with AsyncExitStack() as stack:
+
+        def start(create_app: Callable[[Any], Any], settings_class: Any, name: str, **more: Any) -> Any:
+            service = running(
+                create_app, settings_class, database=urls[name], kafka=kafka, prefix=prefix, **settings, **more
+            )
+            return stack.enter_async_context(service)
+
+        live = await asyncio.gather(
+            start(intake.create_app, IntakeSettings, "intake", evidence_dir=evidence),
+            start(returns.create_app, ReturnsSettings, "returns"),
+            start(delivery_notify.create_app, DeliveryNotifySettings, "delivery_notify", **mail),
+            start(loyalty.create_app, LoyaltySettings, "loyalty"),
+        )
+        running_system = Backbone(kafka, prefix, *live)
+        consumer = await stack.enter_async_context(_listener(kafka, prefix))
+        listening = asyncio.create_task(running_system._listen(consumer))
+        stack.callback(listening.cancel)
+        yield running_system
+
+
+@asynccontextmanager
+async def _listener(kafka: str, prefix: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    parts = [TopicPartition(prefix + topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
+    parts += [TopicPartition(prefix + parked_topic(service), 0) for service in SERVICES]
+    consumer.assign(parts)
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()

@@ -1,0 +1,85 @@
+"""A real OTLP receiver: takes what an exporter posts, in protobuf over HTTP, and keeps the spans."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
+"""Span kinds as OTLP numbers them."""
+
+
+@dataclass(frozen=True)
+class Span:
+    service: str
+    name: str
+    kind: int
+    trace_id: str
+    span_id: str
+    parent_id: str
+    attributes: dict[str, Any]
+    links: tuple[str, ...]
+
+
+@dataclass
+class Receiver:
+    """`endpoint` is what OTEL_EXPORTER_OTLP_ENDPOINT should say."""
+
+    endpoint: str
+    spans: list[Span] = field(default_factory=list)
+
+    def of_trace(self, trace_id: str) -> list[Span]:
+        return [span for span in self.spans if span.trace_id == trace_id]
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """Listen on loopback for the length of the block."""
+    kept: list[Span] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            kept.extend(_spans(ExportTraceServiceRequest.FromString(_unpacked(body, self.headers))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Receiver(f"http://127.0.0.1:{server.server_address[1]}", kept)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _unpacked(body: bytes, headers: Any) -> bytes:
+    import gzip
+
+    return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+
+
+def _spans(request: Any) -> Iterator[Span]:
+    for resource in request.resource_spans:
+        service = next(a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Span(
+                    service,
+                    span.name,
+                    span.kind,
+                    span.trace_id.hex(),
+                    span.span_id.hex(),
+                    span.parent_span_id.hex(),
+                    {a.key: a.value.string_value or a.value.int_value for a in span.attributes},
+                    tuple(link.trace_id.hex() for link in span.links),
+                )
