@@ -1,0 +1,144 @@
+"""Notices and promises as facts of a decision, and the one way in which a notice is made.
+
+A notice's id follows from the fact it tells (order, kind, promise versions or business ids), so that a fact gives at
+most one notice, however often it arrives. Facts in a notice hold no name and no address: those are looked up when
+the message is written.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+from uuid import UUID
+
+from libs.common.decision import Fact, Ignored, Record
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Choice, Reason, Remedy
+from libs.common.ids import derived_id
+from services.delivery_notify.conversation import Conversation, Said
+
+Outcome: TypeAlias = tuple[Conversation, list[Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A line of a notice: what, how many, and its dates and stage where the notice is about those."""
+
+    name: str
+    quantity: int
+    ship_date: date | None = None
+    previous_date: date | None = None
+    stage: str | None = None
+    stage_detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFacts:
+    """All that a template may say. `day` is the definite date of the notice; what it means follows from the kind.
+
+    `answer_by` is the moment up to which a link with choices works. `next_word` is the day of our next message.
+    """
+
+    things: tuple[Thing, ...] = ()
+    day: date | None = None
+    previous_day: date | None = None
+    next_word: date | None = None
+    plan: str | None = None
+    reason: Reason | None = None
+    remedy: Remedy | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    from_hour: int | None = None
+    to_hour: int | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+    code: str | None = None
+    missing: tuple[str, ...] = ()
+    choice_id: UUID | None = None
+    options: tuple[Choice, ...] = ()
+    default: Choice | None = None
+    answer_by: datetime | None = None
+    word: int = 1
+    purchase_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeMade(Record):
+    """A notice to send, from `due_at` on. `promised_date` is the date it promises, if any."""
+
+    notice_id: UUID
+    order_id: str
+    customer_id: str
+    kind: NoticeKind
+    facts: NoticeFacts
+    made_at: datetime
+    due_at: datetime
+    issue_id: UUID | None = None
+    promised_date: date | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesWithdrawn(Record):
+    """Do not send these any more, if they have not left yet."""
+
+    notice_ids: tuple[UUID, ...]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromiseMade(Record):
+    """A date promised for a line or a replacement, from now on; rows are only ever added."""
+
+    order_id: str
+    subject: str
+    subject_id: str
+    version: int
+    ship_date: date
+    source: str
+    promised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLearned(Record):
+    """How to reach the customer of this order: the only personal data of this service."""
+
+    order_id: str
+    customer_id: str
+    name: str
+    email: str
+    language: str
+
+
+def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:
+    return derived_id("notice", kind, order_id, *cause)
+
+
+def say(
+    talk: Conversation,
+    kind: NoticeKind,
+    facts: NoticeFacts,
+    now: datetime,
+    *,
+    cause: tuple[object, ...],
+    about: tuple[str, ...],
+    issue_id: UUID | None = None,
+    customer_id: str | None = None,
+    promised_date: date | None = None,
+    wait: timedelta = timedelta(0),
+) -> Outcome:
+    """Make a notice, unless this fact was told before. `wait` keeps it back, so that newer news may overtake it."""
+    new_id = notice_id(talk.order_id, kind, *cause)
+    customer = customer_id or talk.customer_id
+    if customer is None:
+        return talk, [Ignored("nobody_to_tell")]
+    if any(said.notice_id == new_id for said in talk.said):
+        return talk, [Ignored("already_said")]
+    made = NoticeMade(new_id, talk.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date)
+    return talk.with_said(Said(new_id, kind, about, now)), [made]
+
+
+def withdraw(talk: Conversation, kinds: frozenset[NoticeKind], about: frozenset[str], cause: str) -> list[Fact]:
+    """Take back what was said about nothing but these, as far as it has not left."""
+    ids = tuple(s.notice_id for s in talk.said if s.kind in kinds and s.about and about.issuperset(s.about))
+    return [NoticesWithdrawn(ids, cause)] if ids else []

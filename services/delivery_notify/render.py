@@ -1,0 +1,162 @@
+"""From a notice's facts to a message, in the customer's language, as text and as HTML.
+
+Text and HTML are rendered from the same words, so they can never say two things: a notice's template fills the blocks
+of a layout, which exists once as text and once as HTML. A variable that is not there is an error, not a blank.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from libs.common.shop_calendar import ShopCalendar
+from services.delivery_notify import words
+from services.delivery_notify.links import Links
+from services.delivery_notify.notices import NoticeFacts, Thing
+
+_PARAGRAPH = '<p style="margin:0 0 16px">'
+_TABLE = '<table role="presentation" style="border-collapse:collapse;width:100%;margin:20px 0;font-size:15px">'
+_LABEL = '<td style="padding:9px 12px 9px 0;border-top:1px solid #e6e2da;color:#6b6861;vertical-align:top;width:34%">'
+_VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:top;font-weight:600">'
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a message is made from: facts, and the person it goes to."""
+
+    kind: NoticeKind
+    order_id: str
+    name: str
+    language: Language
+    facts: NoticeFacts
+
+
+class Renderer:
+    def __init__(self, calendar: ShopCalendar, links: Links, shop: str) -> None:
+        self._calendar, self._links, self._shop = calendar, links, shop
+        loader = PackageLoader("services.delivery_notify", "templates")
+        new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True)
+        self._text, self._html = new(autoescape=False), new(autoescape=True)
+        self._text.filters |= {"paragraphs": _text_paragraphs, "rows": _text_rows}
+        self._html.filters |= {"paragraphs": _html_paragraphs, "rows": _html_rows}
+        self._text_layout = self._text.get_template("layout.txt")
+        self._html_layout = self._html.get_template("layout.html")
+
+    def render(self, letter: Letter) -> Rendered:
+        """Raises `jinja2.UndefinedError` or `KeyError` where a fact that the words need is not there."""
+        values = self._values(letter)
+        name = f"{letter.language}/{letter.kind}.jinja"
+        whole = self._render(self._text.get_template(name), self._text_layout, values)
+        subject, _, text = whole.partition("\n===\n")
+        subject = " ".join(subject.split())
+        html = self._render(self._html.get_template(name), self._html_layout, {**values, "subject": subject})
+        return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
+
+    def _render(self, template: Template, layout: Template, values: dict[str, Any]) -> str:
+        return template.render({**values, "layout": layout})
+
+    def _values(self, letter: Letter) -> dict[str, Any]:
+        language = letter.language
+        facts = replace(letter.facts, things=tuple(map(_clean_thing, letter.facts.things)))
+        phrases = words.PHRASES[language]
+        date = partial(words.say_date, language=language)
+        values = {
+            "f": facts,
+            "language": language,
+            "shop": self._shop,
+            "order_id": _clean(letter.order_id),
+            "greeting": words.greet(_clean(letter.name), language),
+            "thanks": words.thank(facts.purchase_count, language),
+            "words": phrases,
+            "date": date,
+            "item": _item,
+            "stage": partial(_stage, phrases),
+            "items": words.list_items([_item(thing) for thing in facts.things], language),
+            "missing": [words.MISSING[language].get(each, each) for each in facts.missing],
+            "link": "",
+            **self._choice(letter, phrases),
+        }
+        dated = {"day": facts.day, "previous_day": facts.previous_day, "next_word": facts.next_word}
+        values |= {name: date(day) for name, day in dated.items() if day}
+        if facts.amount is not None and facts.currency:
+            values["money"] = words.say_money(facts.amount, facts.currency, language)
+        return values
+
+    def _choice(self, letter: Letter, phrases: words.Phrases) -> dict[str, Any]:
+        facts = letter.facts
+        if facts.choice_id is None or facts.answer_by is None or facts.default is None:
+            return {}
+        until = words.say_moment(facts.answer_by, self._calendar.zone, letter.language)
+        note = f"{until}まで。" if letter.language is Language.JA else f"Until {until}. "
+        return {
+            "link": self._links.choice_url(letter.order_id, facts.choice_id, facts.answer_by),
+            "options": [phrases.options[option] for option in facts.options],
+            "choice_note": note + phrases.by_default[facts.default],
+        }
+
+
+def _clean(text: str) -> str:
+    """Text from outside on one line, without what our own layout means something by."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def _clean_thing(thing: Thing) -> Thing:
+    return replace(
+        thing,
+        name=_clean(thing.name),
+        stage=_clean(thing.stage) if thing.stage else None,
+        stage_detail=_clean(thing.stage_detail) if thing.stage_detail else None,
+    )
+
+
+def _item(thing: Thing) -> str:
+    return f"{thing.name} × {thing.quantity}" if thing.quantity > 1 else thing.name
+
+
+def _stage(phrases: words.Phrases, thing: Thing) -> str:
+    """A stage in the customer's words; one we have no words for is told by its detail, or as it was named."""
+    stage = thing.stage or ""
+    return phrases.stages.get(stage) or thing.stage_detail or stage
+
+
+def _blocks(text: str) -> list[str]:
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    lines = [line.strip().partition("|") for line in text.splitlines() if "|" in line]
+    return [(label, value) for label, _, value in lines]
+
+
+def _text_paragraphs(text: str) -> str:
+    return "\n\n".join(_blocks(text))
+
+
+def _text_rows(text: str) -> str:
+    return "\n".join(f"{label}: {value}" for label, value in _pairs(text))
+
+
+def _html_paragraphs(text: str) -> Markup:
+    return Markup("".join(f"{_PARAGRAPH}{block}</p>\n" for block in _blocks(_markup(text))))  # noqa: S704
+
+
+def _html_rows(text: str) -> Markup:
+    rows = (f"<tr>{_LABEL}{label}</td>{_VALUE}{value}</td></tr>\n" for label, value in _pairs(_markup(text)))
+    return Markup(f"{_TABLE}\n{''.join(rows)}</table>")  # noqa: S704
+
+
+def _markup(text: str) -> str:
+    """What a block gave: escaped by the environment already, or text, which is escaped now."""
+    return str(text) if isinstance(text, Markup) else str(escape(text))

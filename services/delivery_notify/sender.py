@@ -1,0 +1,177 @@
+"""The sender: claims due notices, writes and sends them outside any transaction, records how it went in one.
+
+A notice's `Message-ID` follows from its id, so when a process dies between sending and recording, the second mail
+carries the same one and mail programs show one message. Until the outcome is recorded the row is leased, by the wall
+clock; nobody else takes it. An error never ends the loop: a notice that cannot be written is failed by itself, and a
+database or mail server that is away is waited for.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+
+from libs.common import outbox
+from libs.common.events.envelope import Payload
+from libs.common.events.notices import NoticeFailed, NoticeSent, NoticeSuppressed
+from libs.common.service import Service
+from libs.common.telemetry import Carrier
+from services.delivery_notify import store
+from services.delivery_notify.channels import Channel, Message, Outcome, Verdict
+from services.delivery_notify.mail import Envelope, write_mail
+from services.delivery_notify.render import Letter, Renderer
+from services.delivery_notify.store import Claimed, Contact, Settled
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=5)
+BATCH = 500
+POLL_SECONDS = 0.25
+SHUTDOWN_SECONDS = 20.0
+
+MAX_ATTEMPTS = 20
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(hours=1)
+"""With these, a notice is given up after about ten hours of temporary failures."""
+
+
+def pause_after(attempt: int, jitter: float) -> timedelta:
+    """How long to wait after the `attempt`-th failure (from 1); `jitter` between 0 and 1 takes off up to a half."""
+    pause: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt - 1, 20))
+    return pause * (0.5 + jitter / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A claimed notice and what became of it."""
+
+    notice: Claimed
+    outcome: Outcome | None = None
+    suppressed: str | None = None
+
+    @property
+    def contact(self) -> Contact:
+        if self.notice.contact is None:
+            raise ValueError("a notice without a contact is never sent")
+        return self.notice.contact
+
+
+class Sender:
+    def __init__(self, service: Service, channel: Channel, renderer: Renderer, mail_from: str, name: str) -> None:
+        self._service, self._channel, self._renderer = service, channel, renderer
+        self._sender = (name, parseaddr(mail_from)[1])
+
+    async def run(self) -> None:
+        """Send what is due, for ever. On shutdown the batch under way is finished and recorded."""
+        try:
+            while True:
+                batch = asyncio.ensure_future(self._send_due_safely())
+                try:
+                    sent = await asyncio.shield(batch)
+                except asyncio.CancelledError:
+                    await asyncio.wait({batch}, timeout=SHUTDOWN_SECONDS)
+                    raise
+                if sent < BATCH:
+                    await asyncio.sleep(POLL_SECONDS)
+        finally:
+            await self._channel.close()
+
+    async def _send_due_safely(self) -> int:
+        try:
+            return await self.send_due()
+        except Exception:  # the loop must outlive whatever a batch meets
+            log.exception("the sender could not finish a batch; its notices are taken again when their lease is over")
+            return 0
+
+    async def send_due(self) -> int:
+        """One batch: claim, send, record. Gives how many notices were claimed."""
+        async with self._service.transaction() as tx:
+            claimed = await store.claim_notices(tx.conn, tx.now, BATCH, LEASE)
+        if claimed:
+            await self._record(await self._send(claimed))
+        return len(claimed)
+
+    async def _send(self, claimed: Sequence[Claimed]) -> list[Result]:
+        results: list[Result] = []
+        written: list[tuple[Claimed, Message]] = []
+        for notice in claimed:
+            if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
+                results.append(Result(notice, suppressed=cause))
+                continue
+            try:
+                written.append((notice, self.message(notice, self._service.clock.now())))
+            except Exception as error:  # one notice that cannot be written must not hold up the others
+                log.exception("notice %s (%s) cannot be written", notice.notice_id, notice.kind)
+                results.append(Result(notice, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}")))
+        outcomes = await self._channel.send([message for _, message in written])
+        return results + [Result(notice, outcome) for (notice, _), outcome in zip(written, outcomes, strict=True)]
+
+    def message(self, notice: Claimed, now: datetime) -> Message:
+        """The mail for one notice. Raises where a fact that its words need is missing."""
+        contact = Result(notice).contact
+        letter = Letter(notice.kind, notice.order_id, contact.name, contact.language, notice.facts)
+        rendered = self._renderer.render(letter)
+        recipient = (contact.name, contact.email)
+        envelope = Envelope(self._sender, recipient, notice.notice_id, contact.language, now)
+        return Message(self._sender[1], contact.email, write_mail(envelope, rendered))
+
+    async def _record(self, results: Sequence[Result]) -> None:
+        """Outcomes and their events, in one transaction."""
+        later = {r.notice.notice_id: self._retry(r) for r in results if _again(r)}
+        ended = [result for result in results if not _again(result)]
+        async with self._service.transaction() as tx:
+            settled = await store.settle_notices(tx.conn, [self._settled(result) for result in ended], tx.now)
+            await store.put_off_notices(tx.conn, later)
+            told = [result for result in ended if result.notice.notice_id in settled]
+            rows = [tx.shell.outbox_row(self._event(r, tx.now), _trace(r.notice)) for r in told]
+            await outbox.write(tx.conn, rows)
+        for result in told:
+            self._service.counters.add("notice", self._settled(result).status)
+
+    def _retry(self, result: Result) -> tuple[str, timedelta]:
+        cause = (result.outcome.cause if result.outcome else None) or "unknown"
+        return cause, pause_after(result.notice.attempts, random.random())  # noqa: S311
+
+    def _settled(self, result: Result) -> Settled:
+        notice_id, channel = result.notice.notice_id, self._channel.name
+        if result.suppressed:
+            return Settled(notice_id, "suppressed", cause=result.suppressed)
+        if result.outcome and result.outcome.verdict is Verdict.SENT:
+            return Settled(notice_id, "sent", channel, result.contact.language)
+        return Settled(notice_id, "failed", channel, cause=_cause(result))
+
+    def _event(self, result: Result, now: datetime) -> Payload:
+        notice = result.notice
+        about = {
+            "order_id": notice.order_id,
+            "customer_id": notice.customer_id,
+            "issue_id": notice.issue_id,
+            "notice_id": notice.notice_id,
+            "kind": notice.kind,
+        }
+        if result.suppressed:
+            return NoticeSuppressed.model_validate({**about, "cause": result.suppressed, "suppressed_at": now})
+        channel = self._channel.name
+        if result.outcome and result.outcome.verdict is Verdict.SENT:
+            told = {"language": result.contact.language, "promised_date": notice.promised_date, "sent_at": now}
+            return NoticeSent.model_validate({**about, "channel": channel, **told})
+        return NoticeFailed.model_validate({**about, "channel": channel, "cause": _cause(result), "failed_at": now})
+
+
+def _again(result: Result) -> bool:
+    """Whether to try this one again: a temporary failure that has not lasted too long."""
+    temporary = result.outcome is not None and result.outcome.verdict is Verdict.LATER
+    return temporary and result.notice.attempts < MAX_ATTEMPTS
+
+
+def _cause(result: Result) -> str:
+    cause = (result.outcome.cause if result.outcome else None) or "unknown"
+    given_up = result.outcome is not None and result.outcome.verdict is Verdict.LATER
+    return f"given up after {result.notice.attempts} attempts: {cause}" if given_up else cause
+
+
+def _trace(notice: Claimed) -> Carrier | None:
+    return {"traceparent": notice.traceparent} if notice.traceparent else None

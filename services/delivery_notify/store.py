@@ -1,0 +1,293 @@
+"""All SQL of this service, and the aggregate that the shell works with.
+
+A notice is written once (`ON CONFLICT DO NOTHING` on its id), taken back by a mark that the sender honours, and
+settled by the sender alone. Promises are only ever added; a trigger refuses anything else.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from pydantic import TypeAdapter
+
+from libs.common.db import Connection
+from libs.common.decision import Fact, Facts, Record, TimerFired
+from libs.common.events.notices import NoticeKind
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Language
+from libs.common.shop_calendar import ShopCalendar
+from libs.common.state import StateTable
+from services.delivery_notify.conversation import Conversation
+from services.delivery_notify.domain import decide
+from services.delivery_notify.notices import ContactLearned, NoticeFacts, NoticeMade, NoticesWithdrawn, PromiseMade
+
+CONTACT_COMES = timedelta(hours=24)
+"""How long a notice waits for the order that says whom to write to."""
+
+_TRACE = TraceContextTextMapPropagator()
+_FACTS = TypeAdapter(NoticeFacts)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A conversation with the version of the row it came from (0: there was none)."""
+
+    version: int
+    conversation: Conversation
+
+
+class Conversations:
+    """The aggregate of this service: one conversation per order."""
+
+    name = "conversations"
+
+    def __init__(self, calendar: ShopCalendar) -> None:
+        self.calendar = calendar
+        self.table: StateTable[Conversation] = StateTable("conversations", TypeAdapter(Conversation))
+
+    def key_of(self, event: AnyEvent) -> str | None:
+        if isinstance(event.data, TimerFired):
+            return event.subject
+        order_id: str | None = getattr(event.data, "order_id", None)
+        return order_id
+
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Loaded]:
+        found = await self.table.load(conn, keys)
+        return {key: Loaded(version, conversation) for key, (version, conversation) in found.items()}
+
+    def decide(self, state: Loaded | None, event: AnyEvent, now: datetime) -> tuple[Loaded | None, Facts]:
+        before = state.conversation if state else None
+        after, facts = decide(before, event, now, self.calendar)
+        traced = [_with_trace(fact) for fact in facts]
+        if after is None or after is before:
+            return state, traced
+        return Loaded(state.version if state else 0, after), traced
+
+    async def save(self, conn: Connection, changed: Mapping[str, Loaded], records: Sequence[Record]) -> None:
+        await self.table.save(conn, {key: (each.version, each.conversation) for key, each in changed.items()})
+        await _save_contacts(conn, [record for record in records if isinstance(record, ContactLearned)])
+        await _save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
+        await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
+        await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
+
+
+def _with_trace(fact: Fact) -> Fact:
+    """A notice goes on in the trace of the event that caused it, however long it waits to be sent."""
+    if not isinstance(fact, NoticeMade):
+        return fact
+    carrier: dict[str, str] = {}
+    _TRACE.inject(carrier)
+    return replace(fact, traceparent=carrier.get("traceparent"))
+
+
+_CONTACTS = """
+    INSERT INTO contacts (order_id, customer_id, name, email, language)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+    ON CONFLICT (order_id) DO NOTHING"""
+
+
+async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> None:
+    if rows:
+        columns = [(row.order_id, row.customer_id, row.name, row.email, row.language) for row in rows]
+        await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
+
+
+_PROMISES = """
+    INSERT INTO promises (order_id, subject, subject_id, version, ship_date, source, promised_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::date[], $6::text[], $7::timestamptz[])
+    ON CONFLICT DO NOTHING"""
+
+
+async def _save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
+    if rows:
+        columns = [
+            (row.order_id, row.subject, row.subject_id, row.version, row.ship_date, row.source, row.promised_at)
+            for row in rows
+        ]
+        await conn.execute(_PROMISES, *map(list, zip(*columns, strict=True)))
+
+
+_NOTICES = """
+    INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
+                         made_at, due_at, contact_by, traceparent)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
+                         $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[])
+    ON CONFLICT (notice_id) DO NOTHING"""
+
+
+async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
+    if rows:
+        columns = [
+            (
+                row.notice_id,
+                row.order_id,
+                row.customer_id,
+                row.issue_id,
+                row.kind,
+                _FACTS.dump_json(row.facts, exclude_defaults=True).decode(),
+                row.promised_date,
+                row.made_at,
+                row.due_at,
+                row.made_at + CONTACT_COMES,
+                row.traceparent,
+            )
+            for row in rows
+        ]
+        await conn.execute(_NOTICES, *map(list, zip(*columns, strict=True)))
+
+
+# The latest cause wins; a notice that has left or was settled stays as it is.
+_WITHDRAWN = """
+    UPDATE notices n SET withdrawn = w.cause, due_at = least(n.due_at, n.made_at)
+    FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause)
+    WHERE n.notice_id = w.notice_id AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL"""
+
+
+async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) -> None:
+    pairs = {notice_id: row.cause for row in rows for notice_id in row.notice_ids}
+    if pairs:
+        await conn.execute(_WITHDRAWN, list(pairs), list(pairs.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    name: str
+    email: str
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A notice that this sender now holds a lease on. Without a contact, nobody will ever say whom to write to."""
+
+    notice_id: UUID
+    order_id: str
+    customer_id: str
+    issue_id: UUID | None
+    kind: NoticeKind
+    facts: NoticeFacts
+    promised_date: date | None
+    attempts: int
+    withdrawn: str | None
+    contact: Contact | None
+    traceparent: str | None
+
+
+# Of the rows that are due, take those that can be settled now; another sender's rows are passed over.
+_CLAIM = """
+    WITH due AS (
+        SELECT n.notice_id FROM notices n LEFT JOIN contacts c USING (order_id)
+        WHERE n.status IN ('pending', 'sending') AND n.due_at <= $1
+          AND (n.wait_until IS NULL OR n.wait_until <= clock_timestamp())
+          AND (c.order_id IS NOT NULL OR n.withdrawn IS NOT NULL OR n.contact_by <= $1)
+        ORDER BY n.due_at LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
+    claimed AS (
+        UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
+        FROM due WHERE n.notice_id = due.notice_id RETURNING n.*)
+    SELECT n.*, c.name, c.email, c.language AS contact_language
+    FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND c.customer_id = n.customer_id
+    ORDER BY n.due_at, n.made_at"""
+
+
+async def claim_notices(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
+    """Take up to `limit` due notices, for as long as the lease holds (wall clock)."""
+    return [
+        Claimed(
+            row["notice_id"],
+            row["order_id"],
+            row["customer_id"],
+            row["issue_id"],
+            NoticeKind(row["kind"]),
+            _FACTS.validate_json(row["facts"]),
+            row["promised_date"],
+            row["attempts"],
+            row["withdrawn"],
+            Contact(row["name"], row["email"], Language(row["contact_language"])) if row["email"] else None,
+            row["traceparent"],
+        )
+        for row in await conn.fetch(_CLAIM, now, limit, lease)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a claimed notice ended. `status` is sent, failed or suppressed."""
+
+    notice_id: UUID
+    status: str
+    channel: str | None = None
+    language: str | None = None
+    cause: str | None = None
+
+
+_SETTLE = """
+    UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
+                         settled_at = $6, wait_until = NULL
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+         AS s (notice_id, status, channel, language, cause)
+    WHERE n.notice_id = s.notice_id AND n.status = 'sending' RETURNING n.notice_id"""
+
+
+async def settle_notices(conn: Connection, outcomes: Sequence[Settled], now: datetime) -> set[UUID]:
+    """Record how these ended; gives those that had not been settled by another sender before."""
+    if not outcomes:
+        return set()
+    columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
+    rows = await conn.fetch(_SETTLE, *map(list, zip(*columns, strict=True)), now)
+    return {row["notice_id"] for row in rows}
+
+
+_PUT_OFF = """
+    UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause
+    FROM unnest($1::uuid[], $2::text[], $3::interval[]) AS p (notice_id, cause, pause)
+    WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
+
+
+async def put_off_notices(conn: Connection, later: Mapping[UUID, tuple[str, timedelta]]) -> None:
+    """Try these again after a pause of the wall clock."""
+    if later:
+        causes = [cause for cause, _ in later.values()]
+        await conn.execute(_PUT_OFF, list(later), causes, [pause for _, pause in later.values()])
+
+
+async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
+    """A conversation as it is now, for reading, and whom we have it with."""
+    row = await conn.fetchrow(
+        """SELECT v.body, c.name, c.email, c.language
+           FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key WHERE v.key = $1""",
+        order_id,
+    )
+    if row is None:
+        return None
+    conversation = TypeAdapter(Conversation).validate_json(row["body"])
+    contact = Contact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
+    return conversation, contact
+
+
+async def notice_facts(conn: Connection, notice_id: UUID) -> NoticeFacts | None:
+    body = await conn.fetchval("SELECT facts FROM notices WHERE notice_id = $1", notice_id)
+    return _FACTS.validate_json(body) if body else None
+
+
+async def notices_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
+    """Every notice of an order, oldest first, as the API shows it."""
+    rows = await conn.fetch(
+        """SELECT notice_id, issue_id, kind, status, promised_date, made_at, due_at, settled_at, language, channel,
+                  coalesce(cause, withdrawn) AS cause, attempts, facts
+           FROM notices WHERE order_id = $1 ORDER BY made_at, notice_id""",
+        order_id,
+    )
+    return [{**dict(row), "facts": json.loads(row["facts"])} for row in rows]
+
+
+async def promises_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
+    """Every date ever promised for an order, in the order in which it was promised."""
+    rows = await conn.fetch(
+        """SELECT subject, subject_id, version, ship_date, source, promised_at
+           FROM promises WHERE order_id = $1 ORDER BY promised_at, subject, subject_id, version""",
+        order_id,
+    )
+    return [dict(row) for row in rows]

@@ -1,0 +1,127 @@
+"""The words around a notice, per language: dates, money and counts as each language writes them, and fixed phrases."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency
+
+from libs.common.events.values import Choice, Language
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What does not differ from notice to notice."""
+
+    order: str
+    choose: str
+    open: str
+    options: dict[Choice, str]
+    by_default: dict[Choice, str]
+    stages: dict[str, str]
+
+
+JAPANESE = Phrases(
+    order="ご注文番号",
+    choose="次の中からお選びいただけます。",
+    open="ご希望を選ぶ",
+    options={
+        Choice.WAIT: "このまま待つ",
+        Choice.CHANGE: "ほかの日に変える",
+        Choice.CANCEL: "キャンセルする",
+        Choice.REFUND: "返金を受ける",
+    },
+    by_default={
+        Choice.WAIT: "お返事がない場合は、このままお待ちいただくものとして進めます。",
+        Choice.CHANGE: "お返事がない場合は、あらためて日にちをご相談いたします。",
+        Choice.CANCEL: "お返事がない場合は、キャンセルとして進めます。",
+        Choice.REFUND: "お返事がない場合は、ご返金の手続きを進めます。",
+    },
+    stages={
+        "materials": "材料の準備中です",
+        "production": "製作中です",
+        "quality_check": "検品中です",
+        "packing": "梱包中です",
+    },
+)
+ENGLISH = Phrases(
+    order="Order",
+    choose="You can choose:",
+    open="Choose what suits you",
+    options={
+        Choice.WAIT: "Wait for it",
+        Choice.CHANGE: "Choose another day",
+        Choice.CANCEL: "Cancel",
+        Choice.REFUND: "Get a refund",
+    },
+    by_default={
+        Choice.WAIT: "If we do not hear from you, we take it that you would like to wait.",
+        Choice.CHANGE: "If we do not hear from you, we will ask you about another day.",
+        Choice.CANCEL: "If we do not hear from you, we will cancel it for you.",
+        Choice.REFUND: "If we do not hear from you, we will refund you.",
+    },
+    stages={
+        "materials": "the materials are being prepared",
+        "production": "it is being made",
+        "quality_check": "it is being checked",
+        "packing": "it is being packed",
+    },
+)
+PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
+
+
+def say_date(day: date, language: Language) -> str:
+    if language is Language.JA:
+        return format_date(day, "y年M月d日(E)", locale="ja")
+    return format_date(day, "EEEE, MMMM d, y", locale="en")
+
+
+def say_moment(moment: datetime, zone: ZoneInfo, language: Language) -> str:
+    """A moment in the shop's time zone."""
+    local = moment.astimezone(zone)
+    if language is Language.JA:
+        return f"{say_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
+    return f"{say_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
+
+
+def say_money(amount: Decimal, currency: str, language: Language) -> str:
+    if language is Language.JA and currency == "JPY":
+        return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
+    return format_currency(amount, currency, locale="ja_JP" if language is Language.JA else "en_US")
+
+
+def greet(name: str, language: Language) -> str:
+    return f"{name} 様" if language is Language.JA else f"Dear {name},"
+
+
+def thank(purchase_count: int | None, language: Language) -> str:
+    """Thanks, and the how-manieth order it is, where that is known."""
+    if language is Language.JA:
+        if purchase_count == 1:
+            return "はじめてのご注文をいただき、ありがとうございます。"
+        if purchase_count and purchase_count > 1:
+            return f"{purchase_count}回目のご注文をいただき、いつもありがとうございます。"
+        return "ご利用いただき、ありがとうございます。"
+    if purchase_count == 1:
+        return "Thank you for your first order with us."
+    if purchase_count and purchase_count > 1:
+        return f"Thank you for your {ordinal(purchase_count)} order with us."
+    return "Thank you for shopping with us."
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def list_items(items: list[str], language: Language) -> str:
+    return "、".join(items) if language is Language.JA else ", ".join(items)
+
+
+MISSING = {
+    Language.JA: {"photo": "お品のようすがわかる写真", "part": "足りない部品の名前"},
+    Language.EN: {"photo": "a photo that shows the item", "part": "the name of the part that is missing"},
+}

@@ -1,0 +1,40 @@
+"""What the storefront and ops may ask of this service."""
+
+import pytest
+
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.service import notifying, settled, take
+from tests.delivery_notify.talks import ORDER
+from tests.delivery_notify.test_sender import later, order, soon
+from tests.running import OPS, STOREFRONT
+
+
+async def test_the_notices_of_an_order_are_listed_without_personal_data(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        await take(live, order(), later())
+        await settled(live)
+        answer = await live.client.get(f"/v1/orders/{ORDER}/notices", headers=STOREFRONT)
+    assert [(n["kind"], n["status"]) for n in answer.json()["notices"]] == [("order_delayed", "sent")]
+    assert "hanako" not in answer.text
+    assert "花子" not in answer.text
+
+
+async def test_the_promises_of_an_order_are_listed(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        await take(live, order(), later())
+        answer = await live.client.get(f"/v1/orders/{ORDER}/promises", headers=OPS)
+    dates = [row["ship_date"] for row in answer.json()["promises"]]
+    assert dates == [soon(7).isoformat(), soon(14).isoformat()]
+
+
+@pytest.mark.parametrize("what", ["notices", "promises"])
+async def test_an_order_nobody_told_of_is_not_known(database: MakeDatabase, what: str) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        answer = await live.client.get(f"/v1/orders/O-9/{what}", headers=OPS)
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
+
+
+async def test_only_the_storefront_and_ops_may_ask(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        answer = await live.client.get(f"/v1/orders/{ORDER}/notices")
+    assert answer.status_code == 401

@@ -1,0 +1,279 @@
+"""Promises of an order: what the customer hears when a date moves, is broken, or is kept."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from libs.common.events.notices import CustomerDecided, NoticeKind
+from libs.common.events.storefront import (
+    OrderCancelled,
+    OrderDelivered,
+    OrderPromiseChanged,
+    OrderShipped,
+    PreorderProgressed,
+)
+from libs.common.events.values import Choice, LineQuantity
+from services.delivery_notify.choices import CustomerAnswered
+from services.delivery_notify.notices import PromiseMade
+from tests.delivery_notify.talks import (
+    FRIDAY,
+    MONDAY,
+    NEXT_FRIDAY,
+    NEXT_WEDNESDAY,
+    ORDER,
+    Talk,
+    at,
+    line,
+    of,
+    placed,
+    reasons,
+    story,
+)
+
+ONE = (LineQuantity(line_id="1", quantity=1),)
+
+
+def changed(day: date, hours: int = 1, *line_ids: str) -> OrderPromiseChanged:
+    moment = MONDAY + timedelta(hours=hours)
+    return OrderPromiseChanged(order_id=ORDER, line_ids=line_ids, promised_ship_date=day, changed_at=moment)
+
+
+def shipped(*line_ids: str, quantity: int = 1) -> OrderShipped:
+    lines = tuple(LineQuantity(line_id=each, quantity=quantity) for each in line_ids or ("1",))
+    return OrderShipped(order_id=ORDER, lines=lines, shipped_at=MONDAY)
+
+
+def answer(talk: Talk, choice: Choice, wish: date | None = None) -> list[str]:
+    choice_id = talk.notices[-1].facts.choice_id
+    assert choice_id is not None
+    facts = talk.take(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
+    return [fact.choice for fact in of(facts, CustomerDecided)] or reasons(facts)
+
+
+def test_a_placed_order_is_promised_and_not_mailed() -> None:
+    talk = story(placed())
+    assert [(row.version, row.ship_date) for row in of(talk.facts, PromiseMade)] == [(1, FRIDAY)]
+    assert talk.kinds == []
+
+
+def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    (notice,) = talk.notices
+    assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
+        NoticeKind.ORDER_DELAYED,
+        NEXT_FRIDAY,
+        FRIDAY,
+    )
+    assert notice.facts.options == (Choice.WAIT, Choice.CHANGE, Choice.CANCEL)
+
+
+def test_a_date_moved_earlier_is_told_as_good_news_without_a_question() -> None:
+    talk = story(placed(), changed(FRIDAY - timedelta(days=1)))
+    assert [(notice.kind, notice.facts.choice_id) for notice in talk.notices] == [(NoticeKind.ORDER_EARLY, None)]
+
+
+def test_the_same_date_again_is_no_news() -> None:
+    talk = story(placed(), changed(FRIDAY))
+    assert talk.kinds == []
+
+
+def test_news_older_than_what_was_told_is_dropped() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY, 5))
+    assert reasons(talk.take(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
+
+
+def test_several_lines_that_move_together_are_one_notice() -> None:
+    talk = story(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
+    assert [len(notice.facts.things) for notice in talk.notices] == [2]
+
+
+def test_a_second_slip_takes_back_the_first_notice_if_it_has_not_left() -> None:
+    talk = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    assert talk.withdrawn == {talk.notices[0].notice_id}
+
+
+def test_a_second_slip_closes_the_question_of_the_first() -> None:
+    talk = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    assert sorted(question.closed_by or "open" for question in talk.known.questions) == ["newer_news", "open"]
+
+
+def test_a_promised_day_that_reaches_noon_unshipped_is_told_with_our_next_word() -> None:
+    talk = story(placed())
+    talk.pass_to(at(FRIDAY, 12))
+    (notice,) = talk.notices
+    assert (notice.kind, notice.facts.next_word) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
+
+
+def test_nothing_is_said_before_noon_of_the_promised_day() -> None:
+    talk = story(placed())
+    talk.pass_to(at(FRIDAY, 11, 59))
+    assert talk.kinds == []
+
+
+def test_our_next_word_is_kept() -> None:
+    talk = story(placed())
+    talk.pass_to(at(FRIDAY, 12))
+    next_word = talk.notices[0].facts.next_word
+    assert next_word is not None
+    talk.pass_to(at(next_word, 12))
+    assert talk.kinds == [NoticeKind.ORDER_OVERDUE] * 2
+
+
+def test_a_new_date_takes_the_place_of_our_next_word() -> None:
+    talk = story(placed())
+    talk.pass_to(at(FRIDAY, 12))
+    talk.take(changed(NEXT_FRIDAY, 24 * 4 + 4))
+    talk.pass_to(at(NEXT_FRIDAY, 11))
+    assert talk.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
+
+
+def test_a_same_day_order_of_the_afternoon_is_spoken_of_on_the_next_day() -> None:
+    afternoon = at(FRIDAY, 15)
+    talk = Talk(now=afternoon)
+    talk.take(placed(placed_at=afternoon))
+    assert talk.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
+
+
+def test_a_shipment_reported_at_noon_overtakes_the_notice_about_silence() -> None:
+    talk = story(placed())
+    talk.pass_to(at(FRIDAY, 12))
+    talk.take(shipped())
+    assert talk.heard == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        shipped(),
+        OrderDelivered(order_id=ORDER, lines=ONE, delivered_at=MONDAY),
+        OrderCancelled(order_id=ORDER, cancelled_at=MONDAY),
+        OrderCancelled(order_id=ORDER, line_ids=("1",), cancelled_at=MONDAY),
+    ],
+)
+def test_nothing_more_is_said_about_what_has_left_or_was_cancelled(end: OrderShipped) -> None:
+    talk = story(placed(), end, changed(NEXT_FRIDAY))
+    talk.pass_to(at(date(2027, 6, 1), 12))
+    assert (talk.kinds, talk.timers) == ([], {})
+
+
+def test_a_line_of_which_one_of_two_has_left_is_still_promised() -> None:
+    talk = story(placed(line(quantity=2)), shipped())
+    talk.pass_to(at(FRIDAY, 12))
+    assert talk.kinds == [NoticeKind.ORDER_OVERDUE]
+
+
+def test_an_order_that_has_shipped_has_nothing_left_to_choose() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY), shipped())
+    assert answer(talk, Choice.CANCEL) == ["question_closed"]
+
+
+def test_an_answer_becomes_a_decision() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    assert answer(talk, Choice.CANCEL) == [Choice.CANCEL]
+
+
+def test_a_second_answer_is_refused() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    answer(talk, Choice.WAIT)
+    assert answer(talk, Choice.CANCEL) == ["answered_before"]
+
+
+def test_an_answer_after_the_time_is_over_is_refused() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    talk.now += timedelta(days=30)
+    assert answer(talk, Choice.CANCEL) == ["answered_late"]
+
+
+@pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
+def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    assert answer(talk, Choice.CHANGE, wish) == ["date_not_possible"]
+
+
+def test_the_date_the_customer_asked_for_is_no_news_when_it_is_promised() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    answer(talk, Choice.CHANGE, date(2027, 3, 20))
+    talk.take(changed(date(2027, 3, 20), 3))
+    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+
+
+def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    facts = talk.pass_to(MONDAY + timedelta(days=8))
+    assert [(d.choice, d.by_default) for d in of(facts, CustomerDecided)] == [(Choice.WAIT, True)]
+
+
+def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
+    talk = story(placed(), changed(NEXT_FRIDAY))
+    answer(talk, Choice.CANCEL)
+    facts = talk.pass_to(at(NEXT_FRIDAY, 12))
+    assert (talk.kinds, reasons(facts)) == ([NoticeKind.ORDER_DELAYED], ["cancel_not_carried_out"])
+
+
+def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
+    talk = story(changed(NEXT_FRIDAY), placed())
+    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+
+
+def test_what_came_before_the_order_is_taken_in_the_order_in_which_it_happened() -> None:
+    talk = story(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
+    assert talk.known.lines[0].promise == NEXT_FRIDAY
+
+
+def test_an_order_told_twice_is_known_already() -> None:
+    talk = story(placed())
+    assert reasons(talk.take(placed())) == ["order_known"]
+
+
+def test_a_promise_for_a_line_that_is_not_there_is_for_ops() -> None:
+    talk = story(placed())
+    assert reasons(talk.take(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
+
+
+def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderProgressed:
+    moment = MONDAY + timedelta(hours=hours)
+    return PreorderProgressed(order_id=ORDER, line_id="1", stage=stage, progressed_at=moment, promised_ship_date=day)
+
+
+LATE_MAY = date(2027, 5, 28)
+
+
+def preorder(promise: date | None = LATE_MAY) -> Talk:
+    return story(placed(line(promise=promise, preorder=True)))
+
+
+def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
+    talk = preorder()
+    talk.pass_to(at(date(2027, 5, 1), 12))
+    days = [(notice.kind, notice.made_at) for notice in talk.notices]
+    reports = [date(2027, 3, 15), date(2027, 4, 1), date(2027, 4, 15), date(2027, 5, 1)]
+    assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
+
+
+def test_a_report_tells_the_newest_stage() -> None:
+    talk = preorder()
+    talk.take(progressed("production", 5))
+    talk.take(progressed("materials", 2))
+    talk.pass_to(at(date(2027, 3, 15), 10))
+    assert talk.notices[0].facts.things[0].stage == "production"
+
+
+def test_a_report_is_skipped_when_another_notice_said_as_much_days_ago() -> None:
+    talk = preorder()
+    talk.now = at(date(2027, 3, 13), 10)
+    talk.take(progressed("production", 24 * 12, date(2027, 6, 4)))
+    talk.pass_to(at(date(2027, 3, 16), 10))
+    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+
+
+def test_reports_end_when_the_parcel_leaves() -> None:
+    talk = preorder()
+    talk.take(shipped())
+    talk.pass_to(at(date(2027, 8, 1), 12))
+    assert (talk.kinds, talk.timers) == ([], {})
+
+
+def test_a_preorder_that_gets_its_first_date_is_told_it() -> None:
+    talk = preorder(promise=None)
+    talk.take(changed(LATE_MAY))
+    assert [(notice.kind, notice.facts.day) for notice in talk.notices] == [(NoticeKind.PREORDER_PROGRESS, LATE_MAY)]

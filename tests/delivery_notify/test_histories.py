@@ -1,0 +1,181 @@
+"""Random histories, in any order, with repeats and pauses: what must be true of every conversation."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from libs.common.events import issues as ev
+from libs.common.events.envelope import Payload
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.storefront import (
+    OrderCancelled,
+    OrderDelivered,
+    OrderPromiseChanged,
+    OrderShipped,
+    PreorderProgressed,
+)
+from libs.common.events.values import Choice, LineQuantity
+from libs.common.ids import derived_id
+from services.delivery_notify.choices import CustomerAnswered
+from services.delivery_notify.conversation import Conversation
+from services.delivery_notify.domain import deadlines
+from services.delivery_notify.notices import NoticeMade, PromiseMade
+from services.delivery_notify.orders import DATE_NEWS
+from tests.delivery_notify.talks import MONDAY, ORDER, Talk, issue, line, of, placed
+
+DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
+MOMENTS = st.integers(-48, 24 * 60).map(lambda hours: MONDAY + timedelta(hours=hours))
+LINE_IDS = st.sampled_from(("1", "2"))
+SOME_LINES = st.lists(LINE_IDS, max_size=2, unique=True).map(tuple)
+COUNTS = st.lists(st.builds(LineQuantity, line_id=LINE_IDS, quantity=st.integers(1, 2)), min_size=1, max_size=2).map(
+    tuple
+)
+
+ISSUE_KINDS: tuple[type[ev.IssueEvent], ...] = (
+    ev.IssueReported,
+    ev.IssueAccepted,
+    ev.IssueRejected,
+    ev.IssueReviewRequested,
+    ev.IssueDetailsRequested,
+    ev.IssueReplacementOrdered,
+    ev.IssueReplacementShipped,
+    ev.IssueReplacementDelivered,
+    ev.IssueCollectionRequested,
+    ev.IssueCollectionBooked,
+    ev.IssueCollected,
+    ev.IssueItemReceived,
+    ev.IssueRefundRequested,
+    ev.IssueRefunded,
+    ev.IssueResolved,
+    ev.IssueReopened,
+    ev.IssueCancelled,
+)
+
+
+def _issue(kind: type[ev.IssueEvent]) -> Payload:
+    return issue(kind)
+
+
+def _dated(kind: type[ev.IssueEvent], version: int, day: date) -> Payload:
+    return issue(kind, ship_date=day, previous_ship_date=day, version=version)
+
+
+def _asked(number: int, options: list[Choice]) -> Payload:
+    choice_id = derived_id("choice", number)
+    return issue(ev.IssueChoiceRequested, choice_id=choice_id, options=tuple(options), default=options[0])
+
+
+def _answered(talk: Talk, index: int, choice: Choice, wish: date | None) -> Payload | None:
+    questions = talk.state.questions if talk.state else ()
+    if not questions:
+        return None
+    choice_id = questions[index % len(questions)].choice_id
+    return CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish)
+
+
+CHOICES = st.sampled_from(list(Choice))
+PAYLOADS = st.one_of(
+    st.just(placed(line("1", preorder=True, quantity=2), line("2"))),
+    st.builds(
+        OrderPromiseChanged,
+        order_id=st.just(ORDER),
+        line_ids=SOME_LINES,
+        promised_ship_date=DAYS,
+        changed_at=MOMENTS,
+    ),
+    st.builds(OrderShipped, order_id=st.just(ORDER), lines=COUNTS, shipped_at=MOMENTS),
+    st.builds(OrderDelivered, order_id=st.just(ORDER), lines=COUNTS, delivered_at=MOMENTS),
+    st.builds(OrderCancelled, order_id=st.just(ORDER), line_ids=SOME_LINES, cancelled_at=MOMENTS),
+    st.builds(
+        PreorderProgressed,
+        order_id=st.just(ORDER),
+        line_id=LINE_IDS,
+        stage=st.sampled_from(("materials", "production")),
+        promised_ship_date=st.none() | DAYS,
+        progressed_at=MOMENTS,
+    ),
+    st.sampled_from(ISSUE_KINDS).map(_issue),
+    st.builds(
+        _dated,
+        st.sampled_from((ev.IssueReplacementPromised, ev.IssueReplacementDelayed)),
+        st.integers(1, 4),
+        DAYS,
+    ),
+    st.builds(_asked, st.integers(1, 3), st.lists(CHOICES, min_size=1, unique=True)),
+)
+ANSWERS = st.tuples(st.integers(0, 5), CHOICES, st.none() | DAYS)
+PAUSES = st.integers(0, 24 * 20).map(lambda hours: timedelta(hours=hours))
+HISTORIES = st.lists(st.one_of(PAYLOADS, ANSWERS, PAUSES), max_size=25)
+
+
+def _check_each_step(talk: Talk, facts: list[Any]) -> None:
+    """Every open promise has its timer, and nothing is said of a line that has left or was cancelled."""
+    state = talk.state
+    if state is None:
+        return
+    assert talk.timers == deadlines(state)
+    if any(each.open and each.promise for each in state.lines):
+        assert "overdue" in talk.timers
+    new = {notice.notice_id for notice in of(facts, NoticeMade)}
+    for said in state.said:
+        if said.kind in DATE_NEWS and said.notice_id in new:
+            lines = [state.line(line_id) for line_id in said.about]
+            assert all(each and each.awaited for each in lines)
+
+
+def _live(history: list[Any]) -> Talk:
+    talk = Talk()
+    for step in history:
+        match step:
+            case timedelta():
+                facts = talk.pass_to(talk.now + step)
+            case (index, choice, wish):
+                command = _answered(talk, index, choice, wish)
+                facts = talk.take(command) if command else []
+            case payload:
+                facts = talk.take(payload)
+        if not isinstance(step, timedelta):
+            _check_each_step(talk, facts)
+    return talk
+
+
+@settings(max_examples=100, deadline=None)
+@given(HISTORIES)
+def test_a_fact_gives_at_most_one_notice(history: list[Any]) -> None:
+    ids = [notice.notice_id for notice in _live(history).notices]
+    assert len(ids) == len(set(ids))
+
+
+@settings(max_examples=100, deadline=None)
+@given(HISTORIES)
+def test_a_promise_never_gives_way_to_an_older_one(history: list[Any]) -> None:
+    newest: dict[tuple[str, str], tuple[int, Any]] = {}
+    for row in of(_live(history).facts, PromiseMade):
+        version, promised_at = newest.get((row.subject, row.subject_id), (-1, row.promised_at))
+        assert row.version > version
+        assert row.promised_at >= promised_at
+        newest[row.subject, row.subject_id] = (row.version, row.promised_at)
+
+
+@settings(max_examples=100, deadline=None)
+@given(HISTORIES)
+def test_a_question_is_decided_at_most_once(history: list[Any]) -> None:
+    decided = [each.choice_id for each in of(_live(history).facts, CustomerDecided)]
+    assert len(decided) == len(set(decided))
+
+
+@settings(max_examples=100, deadline=None)
+@given(HISTORIES)
+def test_a_notice_always_tells_a_definite_day(history: list[Any]) -> None:
+    for notice in _live(history).notices:
+        assert notice.facts.day or notice.facts.next_word, notice.kind
+
+
+@settings(max_examples=100, deadline=None)
+@given(HISTORIES)
+def test_a_state_survives_being_stored(history: list[Any]) -> None:
+    state, adapter = _live(history).state, TypeAdapter(Conversation | None)
+    assert adapter.validate_json(adapter.dump_json(state)) == state

@@ -1,0 +1,58 @@
+"""Mails as a mail program reads them, whatever is in a name."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+
+from libs.common.events.values import Language
+from libs.common.ids import derived_id
+from services.delivery_notify.mail import Envelope, write_mail
+from tests.delivery_notify.letters import RENDERER, letter
+
+NOTICE = derived_id("notice", "mail")
+RENDERED = {language: RENDERER.render(letter("order delayed", language)) for language in Language}
+
+
+def read(name: str, address: str = "hanako@example.jp", language: Language = Language.JA) -> EmailMessage:
+    sender = ("さきだし商店", "shop@example.jp")
+    envelope = Envelope(sender, (name, address), NOTICE, language, datetime(2027, 3, 1, tzinfo=UTC))
+    return message_from_bytes(write_mail(envelope, RENDERED[language]), policy=policy.default)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_mail_reads_as_it_was_written(language: Language) -> None:
+    mail, rendered = read("山田 花子", language=language), RENDERED[language]
+    bodies = [part.get_content() for part in mail.iter_parts() if isinstance(part, EmailMessage)]
+    assert (mail["Subject"], bodies) == (rendered.subject, [rendered.text, rendered.html])
+
+
+@pytest.mark.parametrize("name", ["Hanako", "山田 花子", 'O"Neil, Jr.', "山" * 12, "a" * 200])
+def test_a_name_reads_as_it_was_given(name: str) -> None:
+    (person,) = read(name)["To"].addresses
+    assert (person.display_name, person.addr_spec) == (name, "hanako@example.jp")
+
+
+@pytest.mark.parametrize("name", ["花子\r\nBcc: all@example.jp", "Hanako\nBcc: all@example.jp", "a\u2028Bcc: b@c"])
+def test_a_name_cannot_add_a_header(name: str) -> None:
+    assert read(name)["Bcc"] is None
+
+
+@pytest.mark.parametrize("address", ["a\x00b@example.jp", "a>,<b@example.jp", "花子@example.jp"])
+def test_an_address_that_cannot_stand_in_a_header_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        read("Hanako", address)
+
+
+def test_an_address_that_carriers_once_gave_out_is_taken_as_it_is() -> None:
+    assert "<hana..ko@example.jp>" in str(read("Hanako", "hana..ko@example.jp").as_bytes())
+
+
+def test_the_message_id_is_the_same_whenever_the_notice_is_the_same() -> None:
+    assert read("a")["Message-ID"] == read("b")["Message-ID"] == f"<{NOTICE}@example.jp>"
+
+
+def test_no_line_is_longer_than_a_mail_server_takes() -> None:
+    envelope = Envelope(("店" * 80, "s@example.jp"), ("名" * 200, "h@example.jp"), NOTICE, "ja", datetime.now(UTC))
+    assert max(map(len, write_mail(envelope, RENDERED[Language.JA]).split(b"\r\n"))) < 100

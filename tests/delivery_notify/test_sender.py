@@ -1,0 +1,173 @@
+"""Notices on their way: against a real mail server that takes, refuses and goes away."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from deploy.local.mailbox import Mailbox
+from libs.common.events import issues as ev
+from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
+from libs.common.events.values import Contact, Language, LineQuantity
+from services.delivery_notify.sender import FIRST_PAUSE, LONGEST_PAUSE, pause_after
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.service import notifying, published, settled, take
+from tests.delivery_notify.talks import ORDER, issue, line, placed
+from tests.running import Live, eventually
+
+NEVER = "smtp://127.0.0.1:1"
+"""Nobody listens there."""
+
+
+def soon(days: int) -> date:
+    return (datetime.now(UTC) + timedelta(days=days)).date()
+
+
+def order(language: Language = Language.JA) -> OrderPlaced:
+    """An order of today, promised for a week from now: the running service lives by the real clock."""
+    return placed(line(promise=soon(7)), language=language, placed_at=datetime.now(UTC))
+
+
+def later() -> OrderPromiseChanged:
+    return OrderPromiseChanged(order_id=ORDER, promised_ship_date=soon(14), changed_at=datetime.now(UTC))
+
+
+async def at_once(live: Live) -> None:
+    """Forget leases and pauses."""
+    await live.service.pool.execute("UPDATE notices SET wait_until = NULL")
+
+
+async def put_off(live: Live) -> bool:
+    return bool(await live.service.pool.fetchval("SELECT count(*) FROM notices WHERE cause IS NOT NULL"))
+
+
+async def test_a_notice_is_mailed_in_the_language_of_the_customer(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(Language.EN), later())
+        (mail,) = await smtp.wait_for(1)
+    assert (mail["Content-Language"], mail["Subject"].startswith("Your order will now ship on")) == ("en", True)
+
+
+async def test_a_mail_has_a_text_and_an_html_part(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (mail,) = await smtp.wait_for(1)
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+
+
+async def test_what_was_mailed_is_told_as_an_event(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        await settled(live)
+        assert await published(live) == ["notice.sent.v1"]
+
+
+async def test_the_message_id_follows_from_the_notice(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+    assert smtp.messages[0]["Message-ID"] == f"<{row['notice_id']}@example.jp>"
+
+
+async def test_a_temporary_refusal_is_tried_again_until_it_is_sent(database: MakeDatabase, smtp: Mailbox) -> None:
+    smtp.refusals.append("451 try again later")
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        await eventually(lambda: put_off(live), "the notice is put off")
+        await at_once(live)
+        (row,) = await settled(live)
+    assert (row["status"], row["attempts"], len(smtp.messages)) == ("sent", 2, 1)
+
+
+async def test_a_final_refusal_fails_the_notice_at_once(database: MakeDatabase, smtp: Mailbox) -> None:
+    smtp.refusals.append("550 no such user")
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+        assert await published(live) == ["notice.failed.v1"]
+    assert (row["status"], row["cause"], row["attempts"]) == ("failed", "smtp 550 data", 1)
+
+
+async def test_a_refusal_of_one_mail_does_not_hold_up_the_next(database: MakeDatabase, smtp: Mailbox) -> None:
+    smtp.refusals.append("550 no such user")
+    async with notifying(await database("delivery_notify"), smtp.url, smtp_connections=1) as live:
+        other = {"order_id": "O-2"}
+        await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
+        rows = await settled(live, 2)
+    assert sorted(row["status"] for row in rows) == ["failed", "sent"]
+
+
+async def test_a_mail_server_that_is_away_is_waited_for(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify"), NEVER) as live:
+        await take(live, order(), later())
+        await eventually(lambda: put_off(live), "the notice is put off")
+        (row,) = await live.service.pool.fetch("SELECT status, cause FROM notices")
+    assert (row["status"], row["cause"]) == ("pending", "connection: SMTPConnectError")
+
+
+_BROKEN = """
+    CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
+    CREATE TRIGGER broken BEFORE UPDATE ON notices FOR EACH ROW WHEN (NEW.status = 'sent') EXECUTE FUNCTION broken()"""
+
+
+async def sent_twice(live: Live, smtp: Mailbox) -> bool:
+    await at_once(live)
+    return len(smtp.messages) >= 2
+
+
+async def test_a_mail_whose_recording_failed_is_sent_again_with_the_same_message_id(
+    database: MakeDatabase, smtp: Mailbox
+) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await live.service.pool.execute(_BROKEN)
+        await take(live, order(), later())
+        await eventually(lambda: sent_twice(live, smtp), "the mail is sent again")
+        await live.service.pool.execute("DROP TRIGGER broken ON notices")
+        await at_once(live)
+        await settled(live)
+        assert await published(live) == ["notice.sent.v1"]
+    assert len({mail["Message-ID"] for mail in smtp.messages}) == 1
+
+
+async def test_a_notice_that_was_overtaken_is_suppressed_and_never_mailed(
+    database: MakeDatabase, smtp: Mailbox
+) -> None:
+    smtp.refusals.append("451 try again later")
+    parcel = OrderShipped(order_id=ORDER, lines=(LineQuantity(line_id="1", quantity=1),), shipped_at=datetime.now(UTC))
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        await eventually(lambda: put_off(live), "the notice is put off")
+        await take(live, parcel)
+        await at_once(live)
+        (row,) = await settled(live)
+        assert await published(live) == ["notice.suppressed.v1"]
+    assert (row["status"], row["cause"], smtp.messages) == ("suppressed", "shipped", [])
+
+
+async def test_a_notice_waits_for_the_order_that_says_whom_to_write_to(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
+        assert smtp.messages == []
+        await take(live, order())
+        (mail,) = await smtp.wait_for(1)
+    assert "hanako@example.jp" in mail["To"]
+
+
+async def test_a_name_cannot_add_a_header(database: MakeDatabase, smtp: Mailbox) -> None:
+    name = "花子\r\nBcc: everybody@example.jp"
+    placed_order = order().model_copy(update={"contact": Contact(name=name, email="hanako@example.jp")})
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, placed_order, later())
+        (mail,) = await smtp.wait_for(1)
+    assert (mail["Bcc"], smtp.receivers) == (None, [["hanako@example.jp"]])
+
+
+async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+    assert (row["status"], row["channel"]) == ("sent", "discard")
+
+
+@pytest.mark.parametrize(("attempt", "longest"), [(1, FIRST_PAUSE), (2, FIRST_PAUSE * 2), (99, LONGEST_PAUSE)])
+def test_pauses_double_up_to_an_hour(attempt: int, longest: timedelta) -> None:
+    assert (pause_after(attempt, 1.0), pause_after(attempt, 0.0)) == (longest, longest / 2)

@@ -1,0 +1,131 @@
+"""Conversations, notices and promises on a real Postgres."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import asyncpg
+import pytest
+
+from libs.common.db import Connection
+from libs.common.events.envelope import Payload
+from libs.common.events.notices import NoticeKind
+from libs.common.shell import Incoming, Shell
+from libs.common.telemetry import Tracing
+from services.delivery_notify import store
+from services.delivery_notify.store import Conversations, Settled
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.talks import CALENDAR, FRIDAY, MONDAY, NEXT_FRIDAY, ORDER, placed
+from tests.delivery_notify.test_domain import changed, shipped
+
+LEASE = timedelta(minutes=5)
+
+
+class Monday:
+    """The shop's clock stands still."""
+
+    def now(self) -> datetime:
+        return MONDAY
+
+    def real_seconds(self, span: timedelta) -> float:
+        return span.total_seconds()
+
+
+@pytest.fixture
+async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(await database("delivery_notify"))
+    yield connection
+    await connection.close()
+
+
+async def apply(conn: Connection, *payloads: Payload) -> None:
+    shell = Shell("delivery_notify", Monday(), Tracing("delivery_notify", None))
+    async with conn.transaction():
+        await shell.apply(conn, Conversations(CALENDAR), [Incoming(shell.event(payload)) for payload in payloads])
+
+
+async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    found = await store.conversation_with(conn, ORDER)
+    assert found is not None
+    assert (found[0].lines[0].promise, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
+
+
+async def test_every_promise_stays_written(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    rows = await store.promises_of(conn, ORDER)
+    assert [(row["version"], row["ship_date"], row["source"]) for row in rows] == [
+        (1, FRIDAY, "order.placed"),
+        (2, NEXT_FRIDAY, "order.promise_changed"),
+    ]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE promises SET ship_date = ship_date", "DELETE FROM promises"])
+async def test_a_promise_can_neither_be_changed_nor_removed(conn: Connection, statement: str) -> None:
+    await apply(conn, placed())
+    with pytest.raises(asyncpg.RaiseError, match="only ever added"):
+        await conn.execute(statement)
+
+
+async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    first = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    assert ([each.kind for each in first], await store.claim_notices(conn, MONDAY, 10, LEASE)) == (
+        [NoticeKind.ORDER_DELAYED],
+        [],
+    )
+
+
+async def test_a_lease_that_is_over_lets_another_sender_take_the_notice(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    await store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    again = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    assert [each.attempts for each in again] == [2]
+
+
+async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -> None:
+    url = await database("delivery_notify")
+    one, two = await asyncpg.connect(url), await asyncpg.connect(url)
+    orders = [f"O-{n}" for n in range(4)]
+    await apply(one, *(placed(order_id=order) for order in orders))
+    await apply(one, *(changed(NEXT_FRIDAY).model_copy(update={"order_id": order}) for order in orders))
+    async with one.transaction():
+        mine = await store.claim_notices(one, MONDAY, 2, LEASE)
+        theirs = await store.claim_notices(two, MONDAY, 10, LEASE)
+    await one.close()
+    await two.close()
+    assert (len(mine), len(theirs), len({each.notice_id for each in (*mine, *theirs)})) == (2, 2, 4)
+
+
+async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    (claimed,) = await store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    await store.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
+
+
+async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    (claimed,) = await store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    outcome = Settled(claimed.notice_id, "sent", "email", "ja")
+    await store.settle_notices(conn, [outcome], MONDAY)
+    assert await store.settle_notices(conn, [outcome], MONDAY) == set()
+
+
+async def test_a_notice_that_was_overtaken_is_claimed_as_withdrawn(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY), shipped())
+    assert [each.withdrawn for each in await store.claim_notices(conn, MONDAY, 10, LEASE)] == ["shipped"]
+
+
+async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    await conn.execute("DELETE FROM contacts")
+    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    late = await store.claim_notices(conn, MONDAY + store.CONTACT_COMES, 10, LEASE)
+    assert [each.contact for each in late] == [None]
+
+
+async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    (claimed,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    await store.put_off_notices(conn, {claimed.notice_id: ("smtp 451 data", timedelta(minutes=1))})
+    assert await store.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []

@@ -1,0 +1,106 @@
+"""What a customer reads: every kind, both languages, as text and as HTML."""
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import pytest
+from jinja2 import UndefinedError
+
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from services.delivery_notify.notices import NoticeFacts, Thing
+from services.delivery_notify.words import ordinal, say_money, thank
+from tests.delivery_notify.letters import FACTS, RENDERER, letter
+
+DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
+
+EVERY = [(case, language) for case in FACTS for language in Language]
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def words_of(html: str) -> str:
+    parser = _Words()
+    parser.feed(html.partition("<body")[2])
+    return " ".join("".join(parser.found).split())
+
+
+def test_every_kind_of_notice_has_words() -> None:
+    assert {kind for kind, _ in FACTS.values()} == set(NoticeKind)
+
+
+@pytest.mark.parametrize(("case", "language"), EVERY)
+def test_a_notice_tells_its_definite_date_as_text_and_as_html(case: str, language: Language) -> None:
+    rendered = RENDERER.render(letter(case, language))
+    assert DAY_AS_WRITTEN[language] in rendered.text
+    assert DAY_AS_WRITTEN[language] in rendered.html
+
+
+@pytest.mark.parametrize(("case", "language"), EVERY)
+def test_text_and_html_say_the_same(case: str, language: Language) -> None:
+    rendered = RENDERER.render(letter(case, language))
+    html = words_of(rendered.html)
+    for paragraph in rendered.text.split("\n\n"):
+        if not re.search(r"https://|^- |: ", paragraph, re.M):
+            assert " ".join(paragraph.split()) in html
+
+
+@pytest.mark.parametrize(("case", "language"), EVERY)
+def test_no_fact_shows_through_as_code(case: str, language: Language) -> None:
+    rendered = RENDERER.render(letter(case, language))
+    assert not re.search(r"None|\{\{|\{%|\||_stage|datetime|&lt;p", rendered.subject + rendered.text)
+
+
+@pytest.mark.parametrize(("case", "language"), EVERY)
+def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, language: Language) -> None:
+    assert not re.search(r"<img|<script|<link|src=|url\(", RENDERER.render(letter(case, language)).html)
+
+
+@pytest.mark.parametrize(("case", "language"), EVERY)
+def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> None:
+    text = RENDERER.render(letter(case, language)).text
+    assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
+    assert thank(3, language) in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_fact_that_is_missing_is_an_error_and_not_a_blank(language: Language) -> None:
+    with pytest.raises(UndefinedError):
+        RENDERER.render(replace(letter("order delayed", language), facts=NoticeFacts()))
+
+
+def test_what_a_name_contains_is_text_and_never_markup() -> None:
+    html = RENDERER.render(letter("order delayed", name="<b>花子</b>")).html
+    assert "<b>" not in html
+
+
+def test_what_an_item_is_called_cannot_break_the_layout() -> None:
+    facts = replace(letter("order early").facts, things=(Thing("a|b\n===\nc", 1),))
+    assert "a/b === c" in RENDERER.render(letter("order early", facts=facts)).text
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "language", "written"),
+    [
+        ("3800", "JPY", Language.JA, "3,800円"),
+        ("3800", "JPY", Language.EN, "¥3,800"),
+        ("12.5", "USD", Language.EN, "$12.50"),
+        ("12.5", "USD", Language.JA, "$12.50"),
+    ],
+)
+def test_money_is_written_as_the_language_does(amount: str, currency: str, language: Language, written: str) -> None:
+    assert say_money(Decimal(amount), currency, language) == written
+
+
+@pytest.mark.parametrize(("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (22, "22nd")])
+def test_counts_are_written_as_english_does(number: int, word: str) -> None:
+    assert ordinal(number) == word
