@@ -1,4 +1,4 @@
-"""Writes the OpenAPI and AsyncAPI document of every service, from the code itself, to `deploy/documents/`.
+"""Writes what describes the borders from the code itself: OpenAPI and AsyncAPI documents, and the README's event table.
 
 They are committed, so that a change of a border shows in review; a test fails where they are out of date.
 """
@@ -12,8 +12,8 @@ import typer
 from fastapi import FastAPI
 from faststream.specification import AsyncAPI
 
-from libs.common.events.registry import event_class
-from libs.common.events.topics import SERVICES
+from libs.common.events.registry import PAYLOADS, event_class
+from libs.common.events.topics import SERVICES, TOPICS
 from libs.common.service import Service
 
 _NOWHERE = {
@@ -26,6 +26,10 @@ _NOWHERE = {
     "link_secrets": "nothing-is-signed-with-this",
 }
 
+_PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
+_BEGIN, _END = "<!-- events: written by `make docs` -->", "<!-- /events -->"
+
+README = Path(__file__).parents[1] / "README.md"
 FOLDER = Path(__file__).parent / "documents"
 
 
@@ -67,6 +71,26 @@ def asyncapi(service: Service) -> dict[str, Any]:
     return made
 
 
+def event_table() -> str:
+    """All events of the contract as a table: who gives them, who takes them."""
+    services = [example_app(name).state.service for name in SERVICES]
+    lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
+    for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
+        partner = _PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
+        givers = [service.name for service in services if payload in service.gives]
+        takers = [s.name for s in services if any(payload in one.takes for one in s.subscriptions)]
+        giver, taker = ", ".join(givers) or partner or "later", ", ".join(takers) or partner or "who is interested"
+        lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {giver} | {taker} |")
+    return "\n".join(lines)
+
+
+def with_event_table(readme: str) -> str:
+    """The README with the table as it should be."""
+    head, begin, rest = readme.partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    return f"{head}{begin}\n{event_table()}\n{end}{tail}"
+
+
 def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -79,6 +103,12 @@ def stale(folder: Path = FOLDER) -> list[str]:
     return sorted({*changed, *(present - wanted.keys())})
 
 
+def readme_is_stale() -> bool:
+    """Whether the README's table of events is not the contract's."""
+    readme = README.read_text(encoding="utf-8")
+    return with_event_table(readme) != readme
+
+
 def _same(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
@@ -86,13 +116,14 @@ def _same(path: Path, text: str) -> bool:
 def main(check: Annotated[bool, typer.Option(help="Only say which are out of date.")] = False) -> None:
     """Write (or check) the documents."""
     if check:
-        out_of_date = stale()
+        out_of_date = [*stale(), *(["README.md"] if readme_is_stale() else [])]
         typer.echo("out of date: " + ", ".join(out_of_date) if out_of_date else "up to date")
         raise typer.Exit(bool(out_of_date))
     FOLDER.mkdir(exist_ok=True)
     for name, text in documents().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-        typer.echo(FOLDER / name)
+    README.write_text(with_event_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    typer.echo(f"{FOLDER.name}: {len(documents())} documents; README.md: the table of events")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,9 @@ class Bench:
         counts_before = await bare_plan.ends(self._servers, self.given.topic_prefix)
         flooded = await self._flood(system, usage, books)
         steady_rate = flooded.per_second / 2
+        cpu, begin = sum(usage.cpu_seconds().values()), time.perf_counter()
         accepted, seen = await self._steady(system, books, steady_rate)
+        steady_cores = (sum(usage.cpu_seconds().values()) - cpu) / (time.perf_counter() - begin)
         counts_after = await bare_plan.ends(self._servers, self.given.topic_prefix)
         counts = {topic: count - counts_before[topic] for topic, count in counts_after.items()}
         lifecycles = flooded.issues + len(accepted.at)
@@ -93,17 +95,19 @@ class Bench:
         await asyncio.to_thread(self.supervisor.stop)
         with self.console.status("the bare loop"):
             bare = await bare_run.run(self.supervisor, self.given, parts, self.options.issues)
-        changes = [(t.inserts + t.updates + t.deletes) for part in parts for t in part.tables]
+        changes = {f"{part.name}.{t.name}": t.inserts + t.updates + t.deletes for part in parts for t in part.tables}
         return Figures(
             flood=flooded,
             connections=self.options.connections,
             steady_per_second=steady_rate,
+            steady_cores=steady_cores,
             waits_ms=waits_ms(accepted.at, seen),
             waits_from_schedule_ms=waits_ms(accepted.due, seen),
             peak_rss_mb=peaks,
-            bare_per_second=bare,
-            records_per_lifecycle=sum(counts.values()) / lifecycles,
-            row_changes_per_lifecycle=sum(changes),
+            bare_per_second=bare.per_second,
+            bare_cpu_ms=bare.cpu_ms,
+            records={topic: count / lifecycles for topic, count in counts.items() if count},
+            row_changes=changes,
             broker="Apache Kafka" if self.given.broker.kind == "apache" else self.given.broker.kind,
         )
 

@@ -147,9 +147,9 @@ async def _replay(
 
 
 def _step_of(book: OrderBook) -> timedelta:
-    """Three hours for a few months of orders, up to six for years of them."""
+    """Two hours for a few months of orders, up to six for years of them."""
     span = book.orders[-1].placed_at - book.orders[0].placed_at
-    return min(timedelta(hours=6), max(timedelta(hours=3), span / 480))
+    return min(timedelta(hours=6), max(timedelta(hours=2), span / 720))
 
 
 def _is_over(look: Look, now: datetime, over_at: datetime) -> bool:

@@ -116,13 +116,13 @@ class Conductor:
         look.story[name] = answer
 
     async def until_quiet(self) -> Look:
-        """Wait until two looks in a row find nothing under way."""
+        """Wait until looks in a row find nothing under way: two; four after work, which may still be on its way."""
         began = time.monotonic()
-        calm = 0
+        calm, enough = 0, 2
         while True:
             look = await self.look()
-            calm = 0 if look.backlog else calm + 1
-            if calm >= 2:
+            calm, enough = (0, 4) if look.backlog else (calm + 1, enough)
+            if calm >= enough:
                 return look
             waited = time.monotonic() - began
             if waited > PATIENCE_SECONDS:

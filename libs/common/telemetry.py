@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind
@@ -65,7 +65,8 @@ class Tracing:
     ) -> Iterator[Carrier | None]:
         """A span below `trace_of` (with `link`: a new trace that links back to it); yields its own context."""
         if self._tracer is None:
-            yield trace_of
+            with _handed_on(trace_of):
+                yield trace_of
             return
         context = _W3C.extract(trace_of) if trace_of else Context()
         links = _links(context) if link else []
@@ -103,6 +104,19 @@ class Tracing:
     def shutdown(self) -> None:
         if self.provider:
             self.provider.shutdown()
+
+
+@contextmanager
+def _handed_on(trace_of: Carrier | None) -> Iterator[None]:
+    """Make a partner's trace the current one, so that whoever asks for it finds it though nothing is recorded."""
+    if trace_of is None:
+        yield
+        return
+    token = attach(_W3C.extract(trace_of))
+    try:
+        yield
+    finally:
+        detach(token)
 
 
 def _inject(context: Context | None) -> Carrier | None:

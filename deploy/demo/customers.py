@@ -1,0 +1,136 @@
+"""The customers: they read their mail, and some of them follow the link in it and answer.
+
+They know nothing but what a customer knows: the mail, the page behind its link, and the buttons on that page.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+
+from deploy.demo.partner import Partner, main
+from deploy.demo.settings import CustomersSettings
+from deploy.demo.wire import Received
+from libs.common.settings import load
+
+LOOK_SECONDS = 0.03
+_LINK = re.compile(r"https?://[^\s<>\"']+")
+
+
+@dataclass
+class Form:
+    """One form of a page: where it goes, and what each of its buttons or options would send."""
+
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+    choices: list[tuple[str, str]] = field(default_factory=list)
+    days: dict[str, str] = field(default_factory=dict)
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Form] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.found.append(Form(named.get("action", "")))
+        elif self.found and tag in ("input", "button", "select") and named.get("name"):
+            self._input(self.found[-1], tag, named)
+
+    def _input(self, form: Form, tag: str, named: dict[str, str]) -> None:
+        kind = named.get("type", "submit" if tag == "button" else "text")
+        if kind == "date":
+            form.days[named["name"]] = named.get("min", "") or named.get("value", "")
+        elif kind in ("radio", "submit"):
+            form.choices.append((named["name"], named.get("value", "")))
+        else:
+            form.fields[named["name"]] = named.get("value", "")
+
+
+def forms_of(page: str) -> list[Form]:
+    parser = _Forms()
+    parser.feed(page)
+    return parser.found
+
+
+def answers_on(page: str) -> list[tuple[str, dict[str, str]]]:
+    """Every answer that this page lets a customer give: where to, and the fields to send."""
+    found = []
+    for form in forms_of(page):
+        common = form.fields | {name: day for name, day in form.days.items() if day}
+        choices = form.choices or [("", "")]
+        for name, value in choices:
+            found.append((form.action, common | ({name: value} if name else {})))
+    return found
+
+
+@dataclass
+class Customers:
+    partner: Partner
+    settings: CustomersSettings
+    http: httpx.AsyncClient
+    read: int = 0
+    opened: set[str] = field(default_factory=set)
+    answers: dict[int, int] = field(default_factory=dict)
+
+    async def read_mail(self) -> None:
+        """Look into the letter boxes again and again; until the process ends."""
+        while True:
+            for mail in (await self.http.get(f"{self.settings.mail_url}/api/mails?after={self.read}")).json():
+                self.read = mail["number"]
+                self._read(mail)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _read(self, mail: dict[str, Any]) -> None:
+        for link in _LINK.findall(mail["text"]):
+            if link.startswith(self.settings.public_url) and link not in self.opened:
+                self.opened.add(link)
+                self._consider(link, mail["message_id"])
+
+    def _consider(self, link: str, cause: str) -> None:
+        rng = self.partner.rng("answer", cause)
+        if rng.random() < self.settings.answer_share:
+            at = self.partner.clock.now() + timedelta(minutes=rng.uniform(20, 36 * 60))
+            self.partner.at(at, partial(self._answer, link, rng.random()))
+
+    async def _answer(self, link: str, chance: float) -> None:
+        """Open the page and press one of its buttons; a page without buttons is just read."""
+        page = await self.http.get(link)
+        possible = answers_on(page.text)
+        if page.status_code != 200 or not possible:
+            self._count(page.status_code)
+            return
+        action, fields = possible[int(chance * len(possible))]
+        answer = await self.http.post(urljoin(link, action), data=fields)
+        self._count(answer.status_code)
+
+    def _count(self, status: int) -> None:
+        self.answers[status] = self.answers.get(status, 0) + 1
+
+    def details(self) -> dict[str, Any]:
+        return {"mails_read": self.read, "answers": self.answers}
+
+    def listen(self, received: Received) -> None:
+        """Customers read no topics."""
+
+
+async def run() -> None:
+    settings = load(CustomersSettings)
+    partner = Partner("customers", settings)
+    async with httpx.AsyncClient(timeout=30, follow_redirects=True) as http, asyncio.TaskGroup() as tasks:
+        customers = Customers(partner, settings, http)
+        partner.details = customers.details
+        tasks.create_task(customers.read_mail())
+        tasks.create_task(partner.run(customers.listen))
+
+
+if __name__ == "__main__":
+    main(run)

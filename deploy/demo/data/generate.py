@@ -1,0 +1,123 @@
+"""Makes the bundled orders, the same ones every time.
+
+Real orders would be livelier, but none are ours to give away; invented ones carry no licence and no person.
+"""
+
+import csv
+import random
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+HERE = Path(__file__).parent
+ZONE = ZoneInfo("Asia/Tokyo")
+FIRST_DAY = date(2026, 3, 2)
+DAYS, ORDERS, CUSTOMERS = 60, 300, 210
+
+PRODUCTS = (
+    ("KTL-01", "南部鉄器の急須 0.6L", "kitchen", 12800),
+    ("KTL-02", "ほうろうケトル 1.2L", "kitchen", 5980),
+    ("CUP-11", "波佐見焼マグカップ", "tableware", 1980),
+    ("CUP-12", "ガラスの酒器セット", "tableware", 4400),
+    ("BWL-21", "漆の汁椀 二客組", "tableware", 7700),
+    ("KNF-31", "三徳包丁 170mm", "kitchen", 14300),
+    ("BRD-32", "檜のまな板", "kitchen", 3850),
+    ("LMP-41", "和紙の卓上灯", "home", 9900),
+    ("TWL-51", "今治タオル 三枚組", "home", 3300),
+    ("BLK-52", "ウールの膝掛け", "home", 8800),
+    ("BAG-61", "帆布の肩掛け鞄", "fashion", 11000),
+    ("UMB-62", "長傘 16本骨", "fashion", 6600),
+    ("PEN-71", "万年筆 極細字", "stationery", 16500),
+    ("NTB-72", "方眼手帳 B6", "stationery", 1320),
+    ("FIG-81", "限定フィギュア「風待ち」", "hobby", 19800),
+    ("FIG-82", "限定フィギュア「雪明かり」", "hobby", 22000),
+    ("KIT-83", "木製からくり組立キット", "hobby", 5500),
+    ("SPK-91", "竹の小型スピーカー", "audio", 13200),
+)
+PREORDERED = {"FIG-81", "FIG-82"}
+
+FAMILY = ("架空", "見本", "例田", "仮山", "試原", "雛形", "想田", "空野", "夢川", "写本")
+GIVEN = ("一花", "二葉", "三樹", "四季", "五月", "六実", "七海", "八雲", "九音", "十和")
+ENGLISH = ("Alex Sample", "Kim Example", "Robin Placeholder", "Sam Fiction", "Jo Specimen", "Max Invented")
+PLACES = (
+    ("100-0000", "東京都", "架空区"),
+    ("530-0000", "大阪府", "見本市"),
+    ("060-0000", "北海道", "例示市"),
+    ("810-0000", "福岡県", "仮想市"),
+    ("980-0000", "宮城県", "想像市"),
+    ("460-0000", "愛知県", "試作市"),
+)
+
+Row = Sequence[Any]
+
+
+def main() -> None:
+    rng = random.Random(20260302)
+    customers = [_customer(rng, number) for number in range(CUSTOMERS)]
+    orders, lines = _orders(rng, [str(row[0]) for row in customers])
+    _write("products.csv", "sku name product_group unit_price", PRODUCTS)
+    fields = "customer_id name email language postal_code country region city street phone"
+    _write("customers.csv", fields, customers)
+    _write("orders.csv", "order_id customer_id placed_at shipped_at delivered_at cancelled_at", orders)
+    _write("order_lines.csv", "order_id line_id sku quantity promised_ship_date preorder", lines)
+
+
+def _write(name: str, fields: str, rows: Iterable[Row]) -> None:
+    with (HERE / name).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(fields.split())
+        writer.writerows(rows)
+
+
+def _customer(rng: random.Random, number: int) -> Row:
+    english = rng.random() < 0.2
+    name = f"{rng.choice(ENGLISH)} {number}" if english else f"{rng.choice(FAMILY)} {rng.choice(GIVEN)}{number}"
+    postal_code, region, city = rng.choice(PLACES)
+    street = f"架空町{rng.randint(1, 9)}-{rng.randint(1, 30)}-{number}"
+    email = f"kyaku{number:03}@example.{'com' if english else 'jp'}"
+    language = "en" if english else "ja"
+    return f"C{number:04}", name, email, language, postal_code, "JP", region, city, street, f"+81-00-0000-{number:04}"
+
+
+def _orders(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], list[Row]]:
+    moments = sorted(_moment(rng, FIRST_DAY + timedelta(days=rng.randrange(DAYS))) for _ in range(ORDERS))
+    orders: list[Row] = []
+    lines: list[Row] = []
+    for number, placed in enumerate(moments):
+        order_id = f"S{10001 + number}"
+        preorder = rng.random() < 0.08
+        promised = placed.date() + timedelta(days=rng.randint(18, 40) if preorder else rng.randint(1, 3))
+        orders.append((order_id, rng.choice(customers), placed.isoformat(), *_fate(rng, promised, preorder)))
+        lines.extend((order_id, f"L{n}", *line) for n, line in enumerate(_lines(rng, promised, preorder), 1))
+    return orders, lines
+
+
+def _moment(rng: random.Random, day: date) -> datetime:
+    return datetime.combine(day, time(rng.randint(7, 23), rng.randrange(60), rng.randrange(60)), ZONE)
+
+
+def _fate(rng: random.Random, promised: date, preorder: bool) -> tuple[str, str, str]:
+    """Shipped, delivered, cancelled: about one in nine late, a few early, a few never arrive, a few called off."""
+    if rng.random() < 0.015:
+        return "", "", _moment(rng, promised - timedelta(days=1)).isoformat()
+    late = rng.choice((1, 2, 3, 5, 9)) if rng.random() < 0.11 else 0
+    if preorder and rng.random() < 0.25:
+        late = -rng.randint(3, 6)
+    shipped = datetime.combine(promised + timedelta(days=late), time(rng.randint(9, 11), rng.randrange(60)), ZONE)
+    if rng.random() < 0.01:
+        return shipped.isoformat(), "", ""
+    delivered = shipped + timedelta(days=rng.randint(1, 3), hours=rng.randint(0, 8))
+    return shipped.isoformat(), delivered.isoformat(), ""
+
+
+def _lines(rng: random.Random, promised: date, preorder: bool) -> Iterable[Row]:
+    shelf = [product[0] for product in PRODUCTS if (product[0] in PREORDERED) == preorder]
+    count = 1 if preorder else rng.choices((1, 2, 3), (6, 3, 1))[0]
+    for sku in rng.sample(shelf, min(count, len(shelf))):
+        yield sku, rng.choices((1, 2, 4), (7, 2, 1))[0], promised.isoformat(), int(preorder)
+
+
+if __name__ == "__main__":
+    main()

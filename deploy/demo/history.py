@@ -1,0 +1,133 @@
+"""What happened, as seen from outside: the records of every topic, rows of the databases, mails and logs.
+
+Part of the auditor, so it shares no code with the services and nothing with the contract: records are taken as JSON,
+rows as they stand. What cannot be read stays visible as a record without a body.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One Kafka record. `written_ms` is the record's own time, in real milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+    written_ms: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.value)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def type(self) -> str:
+        return str(self.body.get("type", "")).removesuffix(".v1")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found = self.body.get("data")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return str(self.body.get("source")), str(self.body.get("id"))
+
+    @property
+    def issue(self) -> str:
+        return str(self.data.get("issue_id") or "")
+
+    @property
+    def order(self) -> str:
+        return str(self.data.get("order_id") or "")
+
+    @cached_property
+    def time(self) -> datetime:
+        return moment(self.body["time"])
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset} {self.type} {self.body.get('id', '')}"
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@dataclass
+class Database:
+    """What the auditor read of one service's database; `tables` by name, `personal` the tables that name a person."""
+
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    personal: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, table: str) -> list[Row]:
+        return self.tables.get(table, [])
+
+
+@dataclass
+class History:
+    """Everything the checks may look at. `now` is the demo's present; `ledger` what the storefront was answered."""
+
+    facts: Sequence[Fact]
+    zone: ZoneInfo
+    now: datetime
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    ledger: Sequence[Row] = ()
+    mails: Sequence[Row] | None = None
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def first(self) -> list[Fact]:
+        """Every event once, as it came first: repeats with the same source and id are allowed on the wire."""
+        seen: set[tuple[str, ...]] = set()
+        kept = []
+        for fact in self.facts:
+            name = (fact.topic, *fact.identity)
+            if name not in seen:
+                seen.add(name)
+                kept.append(fact)
+        return kept
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[Fact]]:
+        return _grouped(self.first, lambda fact: fact.type)
+
+    @cached_property
+    def _by_issue(self) -> dict[str, list[Fact]]:
+        return _grouped((fact for fact in self.first if fact.issue), lambda fact: fact.issue)
+
+    def of(self, *types: str) -> list[Fact]:
+        """Events of these types, each once, in the order in which they were written within a partition."""
+        return [fact for each in types for fact in self._by_type.get(each, ())]
+
+    def issues(self) -> Iterator[tuple[str, list[Fact]]]:
+        yield from self._by_issue.items()
+
+    def about(self, issue: str, *types: str) -> list[Fact]:
+        return [fact for fact in self._by_issue.get(issue, ()) if not types or fact.type in types]
+
+    def database(self, service: str) -> Database:
+        return self.databases.get(service, Database())
+
+
+def _grouped(facts: Iterable[Fact], name: Any) -> dict[str, list[Fact]]:
+    found: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        found[name(fact)].append(fact)
+    return dict(found)

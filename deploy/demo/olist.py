@@ -1,0 +1,111 @@
+"""Reads a folder of the form of the public Brazilian e-commerce data set by Olist.
+
+`orders.csv`, `order_items.csv` (a row per unit) and `customers.csv`, times local to Brazil without a zone. The day of
+`shipping_limit_date` is the promised ship date here. The files name no people and no streets, so those are invented;
+preorders are not in them either: from the seed, some orders are taken to have been placed weeks earlier.
+"""
+
+import hashlib
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from deploy.demo.bundled import Row, rows
+from deploy.demo.orders import Customer, Line, Order, OrderBook
+
+ZONE = ZoneInfo("America/Sao_Paulo")
+PREORDER_SHARE = 0.02
+LONGEST_WAIT_DAYS = 60
+
+
+def is_olist(folder: Path) -> bool:
+    return (folder / "order_items.csv").exists()
+
+
+def read(folder: Path, seed: int = 1) -> OrderBook:
+    """The orders in the order of their placing. Orders without items (cancelled before packing) are left out."""
+    people = {row["customer_id"]: row for row in rows(folder / "customers.csv")}
+    items: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows(folder / "order_items.csv"):
+        items[row["order_id"]].append(row)
+    known = (row for row in rows(folder / "orders.csv") if row["order_id"] in items)
+    orders = [_order(row, items[row["order_id"]], people[row["customer_id"]], seed) for row in known]
+    orders.sort(key=lambda order: order.placed_at)
+    return OrderBook(_counted(orders), ZONE)
+
+
+def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:
+    placed = _moment(row["order_purchase_timestamp"])
+    assert placed is not None, "an order has a moment of purchase"
+    shipped = _moment(row["order_delivered_carrier_date"])
+    rng = random.Random(f"{seed}:preorder:{row['order_id']}")
+    preorder = shipped is not None and rng.random() < PREORDER_SHARE
+    if preorder:
+        placed -= timedelta(days=rng.randint(20, LONGEST_WAIT_DAYS))
+    stopped = shipped is None and row["order_status"] in ("canceled", "unavailable")
+    delivered = _moment(row["order_delivered_customer_date"])
+    return Order(
+        order_id=row["order_id"],
+        customer=_customer(person),
+        market="BR",
+        placed_at=placed,
+        lines=tuple(_lines(items, placed, preorder)),
+        shipped_at=max(shipped, placed + timedelta(minutes=30)) if shipped else None,
+        delivered_at=max(delivered, shipped + timedelta(hours=1)) if shipped and delivered else None,
+        cancelled_at=placed + timedelta(days=1) if stopped else None,
+    )
+
+
+def _lines(items: Sequence[Row], placed: datetime, preorder: bool) -> Iterable[Line]:
+    """Equal units next to each other become one line with their number."""
+    ordered = sorted(items, key=lambda row: int(row["order_item_id"]))
+    for (product, price), units in groupby(ordered, key=lambda row: (row["product_id"], row["price"])):
+        same = list(units)
+        limit = _moment(same[0]["shipping_limit_date"]) or placed
+        yield Line(
+            line_id=same[0]["order_item_id"],
+            sku=product,
+            name=f"Product {product[:8]}",
+            product_group=f"group-{int(product[:4], 36) % 12}",
+            quantity=len(same),
+            unit_price=Decimal(price),
+            currency="BRL",
+            promised_ship_date=max(limit, placed).date(),
+            preorder=preorder,
+        )
+
+
+def _customer(row: Row) -> Customer:
+    person = row["customer_unique_id"]
+    number = int(hashlib.sha256(person.encode()).hexdigest()[:8], 16)
+    return Customer(
+        customer_id=person,
+        name=f"Cliente Exemplo {person[:10]}",
+        email=f"{person[:16]}@example.com",
+        language="en",
+        postal_code=row["customer_zip_code_prefix"].zfill(5),
+        country="BR",
+        region=row["customer_state"],
+        city=row["customer_city"],
+        street=f"Rua Imaginada {number % 9000 + 1}",
+        phone=f"+55 00 0000-{number % 10000:04}",
+    )
+
+
+def _counted(orders: Sequence[Order]) -> list[Order]:
+    bought: Counter[str] = Counter()
+    counted = []
+    for order in orders:
+        bought[order.customer.customer_id] += 1
+        counted.append(replace(order, purchase_count=bought[order.customer.customer_id]))
+    return counted
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE) if text else None

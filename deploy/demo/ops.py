@@ -1,0 +1,59 @@
+"""The shop's own people: they look at what was put before them, within some hours, and say yes or no."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+
+from deploy.demo.partner import Partner, main
+from deploy.demo.settings import OpsSettings
+from deploy.demo.wire import Received
+from libs.common.events.issues import IssueReviewRequested
+from libs.common.events.topics import ISSUES
+from libs.common.settings import load
+
+YES_SHARE = 0.75
+
+
+@dataclass
+class Ops:
+    partner: Partner
+    http: httpx.AsyncClient
+    seen: set[str] = field(default_factory=set)
+    answers: dict[int, int] = field(default_factory=dict)
+
+    def listen(self, received: Received) -> None:
+        match received.event.data:
+            case IssueReviewRequested() as review if received.event.id not in self.seen:
+                self.seen.add(received.event.id)
+                rng = self.partner.rng(review.issue_id, review.cause, received.event.time.date())
+                at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
+                approved = rng.random() < YES_SHARE
+                self.partner.at(at, partial(self._decide, review, received.event.id, approved))
+            case _:
+                return
+
+    async def _decide(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
+        """A review that was settled meanwhile is refused by the service, and rightly so."""
+        place = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
+        answer = await self.http.post(place, json={"approved": approved}, headers={"Idempotency-Key": key})
+        self.answers[answer.status_code] = self.answers.get(answer.status_code, 0) + 1
+
+    def details(self) -> dict[str, Any]:
+        return {"answers": self.answers}
+
+
+async def run() -> None:
+    settings = load(OpsSettings)
+    partner = Partner("ops", settings, (ISSUES,))
+    headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
+    async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30) as http:
+        ops = Ops(partner, http)
+        partner.details = ops.details
+        await partner.run(ops.listen)
+
+
+if __name__ == "__main__":
+    main(run)

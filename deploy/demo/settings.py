@@ -1,0 +1,48 @@
+"""What a partner needs to know: one environment variable each, as for the services."""
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PartnerSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_topic_prefix: str = ""
+    kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1)] = 500
+    clock_file: Path | None = None
+    shop_time_zone: str = "Asia/Tokyo"
+    seed: int = 1
+    repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.shop_time_zone)
+
+
+class StorefrontSettings(PartnerSettings):
+    intake_url: str
+    api_key: SecretStr
+    orders: Path | None = None
+    report_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+
+
+class CustomersSettings(PartnerSettings):
+    mail_url: str
+    public_url: str
+    answer_share: Annotated[float, Field(ge=0, le=1)] = 0.7
+
+
+class OpsSettings(PartnerSettings):
+    returns_url: str
+    api_key: SecretStr
+
+
+class MailSettings(PartnerSettings):
+    smtp_port: int = 1025

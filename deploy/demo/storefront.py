@@ -1,0 +1,207 @@
+"""The storefront: tells of its orders as they happen, passes on what customers report, and does what they decide.
+
+It keeps a ledger of every report it handed over and what it was answered (`GET /ledger`), so that the auditor can ask
+the topics whether what was answered 202 came to its effect. Reports go by HTTP, some by Kafka; some carry a photo.
+"""
+
+import asyncio
+import io
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
+from functools import partial
+from typing import Any
+
+import httpx
+from PIL import Image
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from deploy.demo.books import open_book
+from deploy.demo.orders import OrderBook
+from deploy.demo.partner import Partner, main
+from deploy.demo.script import Told, life_of
+from deploy.demo.settings import StorefrontSettings
+from deploy.demo.story import Channel, Report, Twist, reports
+from deploy.demo.wire import Planned, Received
+from libs.common.events.notices import CustomerDecided
+from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
+from libs.common.events.topics import NOTICES
+from libs.common.events.values import Choice
+from libs.common.ids import derived_id
+from libs.common.settings import load
+
+ATTEMPTS = 8
+"""How often a report is handed over again where the answer was lost or 5xx: the same key, so it is one report."""
+
+
+@dataclass
+class Storefront:
+    partner: Partner
+    settings: StorefrontSettings
+    http: httpx.AsyncClient
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    stopped: set[str] = field(default_factory=set)
+    shipped: set[str] = field(default_factory=set)
+    decided: set[str] = field(default_factory=set)
+    moved: dict[str, datetime] = field(default_factory=dict)
+    told: int = 0
+    to_tell: int = 0
+    in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def take(self, book: OrderBook) -> None:
+        """Put every order and every report of the replay on the list of what to do when."""
+        for order in book.orders:
+            for told in life_of(order, book.zone, self.settings.seed):
+                self.partner.at(told.at, partial(self._tell, told))
+                self.to_tell += 1
+        for report in reports(book.orders, self.settings.seed, self.settings.report_share):
+            self.partner.at(report.at, partial(self._report, report))
+            self.to_tell += 1
+
+    def listen(self, received: Received) -> None:
+        match received.event.data:
+            case CustomerDecided(issue_id=None) as decision if received.event.id not in self.decided:
+                self.decided.add(received.event.id)
+                self._decide(decision)
+            case _:
+                return
+
+    def _decide(self, decision: CustomerDecided) -> None:
+        """An order that has not left yet is called off or moved; waiting changes nothing."""
+        order_id = decision.order_id
+        if order_id in self.shipped or order_id in self.stopped:
+            return
+        at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
+        if decision.choice is Choice.CANCEL:
+            self.stopped.add(order_id)
+            cancelled = OrderCancelled(order_id=order_id, cancelled_at=at, cause="customer_decided")
+            self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
+        elif decision.choice is Choice.CHANGE and decision.requested_date:
+            day = decision.requested_date
+            moved = OrderPromiseChanged(
+                order_id=order_id, promised_ship_date=day, cause="customer_asked", changed_at=at
+            )
+            self.partner.plan(Planned(at, f"decided-{decision.choice_id}", moved))
+            self.moved[order_id] = datetime.combine(day, clock_time(10), self.settings.zone).astimezone(UTC)
+
+    async def _tell(self, told: Told) -> None:
+        order_id = told.payload.order_id
+        wanted = self.moved.get(order_id)
+        if wanted and told.at < wanted:
+            # The customer asked for another day: all that was to come happens that much later.
+            self.partner.at(wanted, partial(self._tell, _moved(told, wanted)))
+            return
+        self.told += 1
+        if order_id in self.stopped:
+            return
+        if isinstance(told.payload, OrderShipped):
+            self.shipped.add(order_id)
+        self.partner.plan(Planned(told.at, f"{told.name}-{order_id}", told.payload))
+
+    async def _report(self, report: Report) -> None:
+        """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
+        task = asyncio.create_task(self._hand_over(report))
+        self.in_hand.add(task)
+        task.add_done_callback(self.in_hand.discard)
+
+    async def _hand_over(self, report: Report) -> None:
+        self.told += 1
+        if report.order_id in self.stopped or report.order_id in self.moved:
+            return
+        entry: dict[str, Any] = {"key": report.key, "order_id": report.order_id, "channel": report.channel}
+        entry |= {"twist": report.twist, "reason": report.reason}
+        submitted = IssueSubmitted(
+            order_id=report.order_id,
+            customer_id=report.customer_id,
+            reason=report.reason,
+            lines=report.lines,
+            wish=report.wish,
+            reference=report.key,
+        )
+        self.ledger.append(entry)
+        if report.channel is Channel.KAFKA:
+            await self.partner.say(Planned(report.said_at, f"report-{report.key}", submitted), _trace(report))
+        else:
+            entry |= await self._post(report, submitted)
+
+    async def _post(self, report: Report, submitted: IssueSubmitted) -> dict[str, Any]:
+        headers = {"Idempotency-Key": report.key, "Content-Type": "application/json", **_trace(report)}
+        body = submitted.model_dump_json(exclude_none=True)
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = await self.http.post("/v1/issues", content=body, headers=headers)
+            except httpx.TransportError:
+                await asyncio.sleep(0.1 * 2**attempt)
+                continue
+            if answer.status_code < 500 and not _still_running(answer):
+                return await self._answered(report, answer)
+            await asyncio.sleep(0.05 * 2**attempt)
+        return {"status": None}
+
+    async def _answered(self, report: Report, answer: httpx.Response) -> dict[str, Any]:
+        body = answer.json()
+        found = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
+        found |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
+        if answer.status_code == 202 and report.photo and report.twist is Twist.NONE:
+            found["photo"] = await self._upload(report, body["issue_id"])
+        return found
+
+    async def _upload(self, report: Report, issue_id: str) -> int:
+        files = {"photos": ("photo.jpg", _photo(report.key), "image/jpeg")}
+        answer = await self.http.post(f"/v1/issues/{issue_id}/photos", files=files)
+        return answer.status_code
+
+    def details(self) -> dict[str, Any]:
+        return {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand)}
+
+    async def show_ledger(self, request: Request) -> JSONResponse:
+        return JSONResponse(self.ledger)
+
+
+def _still_running(answer: httpx.Response) -> bool:
+    """The first call with this key is not answered yet: ask again for its answer."""
+    return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
+
+
+def _moved(told: Told, wanted: datetime) -> Told:
+    """The same event on the day the customer asked for; what has its own date in it gets the new one."""
+    at = wanted + timedelta(days=2) if told.name == "delivered" else wanted + timedelta(minutes=1)
+    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(told.name)
+    changes: dict[str, Any] = {name: at} if name else {}
+    if told.name == "shipped":
+        changes["expected_delivery_date"] = (wanted + timedelta(days=2)).date()
+    return Told(at, told.name, told.payload.model_copy(update=changes))
+
+
+def _trace(report: Report) -> dict[str, str]:
+    """A trace context of the storefront's own, so that the story of a report can be followed from its click."""
+    number = derived_id("trace", report.key).hex
+    return {"traceparent": f"00-{number}-{number[:16]}-01"}
+
+
+def _photo(key: str) -> bytes:
+    """A small picture of one colour: a real JPEG, and nobody's."""
+    colour = tuple(derived_id("photo", key).bytes[:3])
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+async def run() -> None:
+    settings = load(StorefrontSettings)
+    partner = Partner("storefront", settings, (NOTICES,))
+    key = settings.api_key.get_secret_value()
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=settings.intake_url, headers=headers, timeout=30) as http:
+        storefront = Storefront(partner, settings, http)
+        storefront.take(open_book(settings.orders, settings.seed))
+        partner.details = storefront.details
+        partner.routes.append(Route("/ledger", storefront.show_ledger))
+        await partner.run(storefront.listen)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,64 @@
+"""The mail catcher takes real SMTP and shows what came."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+
+import aiosmtplib
+import httpx
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from deploy.demo.mailcatcher import Mails
+
+
+@pytest.fixture
+async def catcher() -> AsyncIterator[tuple[Mails, int]]:
+    mails = Mails()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(mails), "127.0.0.1", 0)
+    async with server:
+        yield mails, server.sockets[0].getsockname()[1]
+
+
+async def send(port: int, subject: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "shop@example.jp", "kyaku@example.jp", subject
+    message["Message-ID"] = f"<{len(subject)}@example.jp>"
+    message.set_content("発送日は3月12日です。 http://127.0.0.1/c/abc")
+    await aiosmtplib.send(message, hostname="127.0.0.1", port=port)
+
+
+def browser(mails: Mails) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=mails.app()), base_url="http://mail")
+
+
+async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[Mails, int]) -> None:
+    mails, port = catcher
+    await send(port, "発送しました")
+    async with browser(mails) as http:
+        listed = (await http.get("/api/mails")).json()
+    assert [(mail["number"], mail["subject"]) for mail in listed] == [(1, "発送しました")]
+    assert "http://127.0.0.1/c/abc" in listed[0]["text"]
+
+
+async def test_only_mails_after_a_number_are_listed(catcher: tuple[Mails, int]) -> None:
+    mails, port = catcher
+    for subject in ("one", "three"):
+        await send(port, subject)
+    async with browser(mails) as http:
+        listed = (await http.get("/api/mails?after=1")).json()
+    assert [mail["subject"] for mail in listed] == ["three"]
+
+
+async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[Mails, int]) -> None:
+    mails, port = catcher
+    await send(port, "<script>alert(1)</script>")
+    async with browser(mails) as http:
+        page = (await http.get("/")).text
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+async def test_a_mail_that_never_came_is_not_found(catcher: tuple[Mails, int]) -> None:
+    async with browser(catcher[0]) as http:
+        assert (await http.get("/mails/7")).status_code == 404

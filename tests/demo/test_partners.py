@@ -1,0 +1,187 @@
+"""What partners answer: pure plans, drawn from a seed."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from deploy.demo import courier, payment, warehouse
+from deploy.demo.customers import answers_on
+from deploy.demo.partner import Partner
+from deploy.demo.settings import PartnerSettings
+from deploy.demo.wire import Planned, Received, to_bytes
+from libs.common.events.carrier import CollectionAttemptFailed, CollectionBooked, CollectionRequested, ParcelDelivered
+from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
+from libs.common.events.registry import AnyEvent, decode, event_class
+from libs.common.events.values import Address, IssueLine, Money
+from libs.common.events.warehouse import (
+    ItemInspected,
+    ItemReceived,
+    ReplacementConfirmed,
+    ReplacementOrdered,
+    ReplacementRejected,
+    ReplacementShipped,
+)
+
+ZONE = ZoneInfo("Asia/Tokyo")
+NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+ISSUE, REPLACEMENT, COLLECTION, REFUND = (UUID(int=number) for number in range(1, 5))
+PRICE = Money(amount=Decimal(1000), currency="JPY")
+LINE = IssueLine(line_id="L1", quantity=2, sku="CUP", name="cup", unit_price=PRICE)
+HOME = Address(name="架空 一花", postal_code="100-0000", country="JP", city="架空区", street="架空町1-1")
+SEEDS = range(300)
+
+
+def ordered(replacement: UUID = REPLACEMENT) -> ReplacementOrdered:
+    return ReplacementOrdered(
+        issue_id=ISSUE,
+        order_id="S1",
+        replacement_id=replacement,
+        lines=(LINE,),
+        ship_to=HOME,
+        promised_ship_date=date(2026, 3, 11),
+        ordered_at=NOW,
+    )
+
+
+def shipped() -> ReplacementShipped:
+    at = NOW + timedelta(days=1)
+    return ReplacementShipped(
+        issue_id=ISSUE, replacement_id=REPLACEMENT, shipped_at=at, expected_delivery_date=date(2026, 3, 13)
+    )
+
+
+def collection(attempt: int = 1) -> CollectionRequested:
+    return CollectionRequested(
+        issue_id=ISSUE,
+        order_id="S1",
+        collection_id=COLLECTION,
+        lines=(LINE,),
+        collect_from=HOME,
+        earliest_date=date(2026, 3, 13),
+        attempt=attempt,
+        requested_at=NOW,
+    )
+
+
+def refund() -> RefundRequested:
+    return RefundRequested(
+        issue_id=ISSUE, order_id="S1", customer_id="C1", refund_id=REFUND, amount=PRICE, requested_at=NOW
+    )
+
+
+def envelope(payload: ReplacementOrdered | RefundRequested, id: str) -> AnyEvent:
+    return event_class(type(payload))(id=id, source="/returns", type=payload.TYPE, time=NOW, data=payload)
+
+
+def partner() -> Partner:
+    return Partner("warehouse", PartnerSettings(repeat_share=0))
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_the_warehouse_tells_things_in_order(attempt: int) -> None:
+    for seed in SEEDS:
+        told = warehouse.answers(ordered(), NOW, attempt, random.Random(seed), ZONE)
+        assert all(earlier.at < later.at for earlier, later in pairwise(told))
+
+
+def test_the_warehouse_does_all_that_warehouses_do() -> None:
+    plans = [warehouse.answers(ordered(), NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
+    refusals = [told[0].payload for told in plans if isinstance(told[0].payload, ReplacementRejected)]
+    kinds = {told.payload.TYPE for plan in plans for told in plan}
+    assert kinds == {
+        "replacement.confirmed.v1",
+        "replacement.delayed.v1",
+        "replacement.rejected.v1",
+        "replacement.shipped.v1",
+    }
+    assert {refusal.restock_date is None for refusal in refusals} == {True, False}
+
+
+def test_asked_a_second_time_the_warehouse_has_it() -> None:
+    for seed in SEEDS:
+        told = warehouse.answers(ordered(), NOW, 2, random.Random(seed), ZONE)
+        assert isinstance(told[0].payload, ReplacementConfirmed)
+
+
+def test_the_same_replacement_order_is_taken_once() -> None:
+    house = warehouse.Warehouse(partner())
+    for name in ("first", "first", "asked again"):
+        house.listen(Received(envelope(ordered(), name), {}))
+    assert house.attempts[ISSUE] == 1
+
+
+def test_nothing_ships_before_it_was_confirmed_or_on_a_day_before_the_confirmed_one() -> None:
+    for seed in SEEDS:
+        told = warehouse.answers(ordered(), NOW, 2, random.Random(seed), ZONE)
+        confirmed, left = told[0].payload, told[-1]
+        assert isinstance(confirmed, ReplacementConfirmed)
+        assert left.at.astimezone(ZONE).date() >= confirmed.ship_date
+
+
+def test_what_comes_back_is_counted_then_inspected_and_never_more_than_was_collected() -> None:
+    for seed in SEEDS:
+        received, inspected = warehouse.returned(collection(), NOW, random.Random(seed), ZONE)
+        assert isinstance(received.payload, ItemReceived)
+        assert isinstance(inspected.payload, ItemInspected)
+        assert NOW < received.at < inspected.at
+        assert received.payload.lines[0].quantity in (1, 2)
+
+
+def test_a_parcel_is_delivered_last_whatever_happened_on_the_way() -> None:
+    lengths = set()
+    for seed in SEEDS:
+        told = courier.delivery(shipped(), random.Random(seed), ZONE)
+        lengths.add(len(told))
+        assert isinstance(told[-1].payload, ParcelDelivered)
+    assert lengths == {1, 2}
+
+
+def test_the_courier_never_comes_before_the_earliest_date_or_the_replacement() -> None:
+    arrives = datetime(2026, 3, 15, 5, 0, tzinfo=UTC)
+    for seed in SEEDS:
+        booked, happened = courier.collection(collection(), NOW, arrives, random.Random(seed), ZONE)
+        assert isinstance(booked.payload, CollectionBooked)
+        assert booked.payload.window.day >= date(2026, 3, 13)
+        assert happened.at > arrives
+
+
+def test_now_and_then_nobody_is_at_home() -> None:
+    plans = [courier.collection(collection(), NOW, None, random.Random(seed), ZONE) for seed in SEEDS]
+    assert 0 < sum(isinstance(plan[1].payload, CollectionAttemptFailed) for plan in plans) < 60
+
+
+def test_a_refund_fails_at_most_once_and_may_then_be_asked_for_again() -> None:
+    first = [payment.answer(refund(), NOW, 1, random.Random(seed)).payload for seed in SEEDS]
+    assert all(each.retriable for each in first if isinstance(each, RefundFailed))
+    assert any(isinstance(each, RefundFailed) for each in first)
+    again = [payment.answer(refund(), NOW, 2, random.Random(seed)).payload for seed in SEEDS]
+    assert all(isinstance(each, RefundCompleted) for each in again)
+
+
+def test_a_refund_that_was_paid_is_not_paid_again() -> None:
+    provider = payment.PaymentProvider(partner())
+    for name in ("one", "two", "three", "four"):
+        provider.listen(Received(envelope(refund(), name), {}))
+    assert len(provider.paid) == 1
+    assert len(provider.asked[REFUND]) <= 2
+
+
+def test_said_again_an_event_has_the_same_id() -> None:
+    planned = Planned(NOW, "shipped-1", shipped())
+    assert decode(to_bytes("warehouse", planned)) == decode(to_bytes("warehouse", planned))
+
+
+def test_a_page_is_answered_by_its_buttons_with_its_hidden_fields() -> None:
+    page = """<form method="post" action="/c/token"><input type="hidden" name="t" value="x">
+        <button name="choice" value="wait">Wait</button><button name="choice" value="cancel">Cancel</button></form>"""
+    assert answers_on(page) == [("/c/token", {"t": "x", "choice": c}) for c in ("wait", "cancel")]
+
+
+def test_a_date_field_is_filled_with_the_first_day_it_allows() -> None:
+    page = '<form action=""><input type="date" name="day" min="2026-03-12"><button name="choice" value="change"></form>'
+    assert answers_on(page) == [("", {"day": "2026-03-12", "choice": "change"})]
