@@ -81,9 +81,10 @@ class Bench:
         counts_before = await bare_plan.ends(self._servers, self.given.topic_prefix)
         flooded = await self._flood(system, usage, books)
         steady_rate = flooded.per_second / 2
-        cpu, begin = sum(usage.cpu_seconds().values()), time.perf_counter()
+        cpu, begin = usage.cpu_seconds(), time.perf_counter()
         accepted, seen = await self._steady(system, books, steady_rate)
-        steady_cores = (sum(usage.cpu_seconds().values()) - cpu) / (time.perf_counter() - begin)
+        took = time.perf_counter() - begin
+        steady_cores = {name: (seconds - cpu[name]) / took for name, seconds in usage.cpu_seconds().items()}
         counts_after = await bare_plan.ends(self._servers, self.given.topic_prefix)
         counts = {topic: count - counts_before[topic] for topic, count in counts_after.items()}
         lifecycles = flooded.issues + len(accepted.at)

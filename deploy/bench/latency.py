@@ -1,0 +1,58 @@
+"""From the 202 to the moment at which the order to the warehouse can be read on its topic.
+
+Both ends are seen by the bench's own process, so one clock measures. A record may be readable before the bench has
+heard the 202, which is then a wait of nothing. Each partition has a consumer of its own: one for all would leave a
+partition it has just read out of the fetch that is under way, and measure its own wait for that.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from math import ceil
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.common.events.topics import WAREHOUSE_ORDERS
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of all are not above (nearest rank)."""
+    if not values:
+        raise ValueError("values: there are none to take a percentile of")
+    return sorted(values)[max(0, ceil(share * len(values)) - 1)]
+
+
+def waits_ms(since: Mapping[str, float], until: Mapping[str, float]) -> list[float]:
+    """Milliseconds from one moment to the other for every id that has both."""
+    return [max(0.0, until[key] - moment) * 1000 for key, moment in since.items() if key in until]
+
+
+@contextlib.asynccontextmanager
+async def readable(bootstrap_servers: str, prefix: str) -> AsyncIterator[dict[str, float]]:
+    """Gives, and keeps up to date, when each issue's order to the warehouse was first read."""
+    seen: dict[str, float] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for number in range(WAREHOUSE_ORDERS.partitions):
+            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
+            partition = TopicPartition(prefix + WAREHOUSE_ORDERS.name, number)
+            consumer.assign([partition])
+            await consumer.start()
+            stack.push_async_callback(consumer.stop)
+            await consumer.seek_to_end(partition)
+            stack.push_async_callback(_cancel, asyncio.create_task(_read(consumer, seen)))
+        yield seen
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _read(consumer: AIOKafkaConsumer, seen: dict[str, float]) -> None:
+    while True:
+        heard = await consumer.getmany(timeout_ms=1_000)
+        moment = time.perf_counter()
+        for records in heard.values():
+            for record in records:
+                seen.setdefault(record.key.decode(), moment)

@@ -1,0 +1,43 @@
+"""What the environment asks of the bench."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ISSUES = 6_000
+"""With this many the bench takes about a minute and a half on two free cores."""
+
+CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`issues` are flooded, half as many more are reported at a steady rate, as many go through the bare loop.
+
+    `connections` is how many HTTP calls are under way at a time during the flood; `report` is the file to write.
+    """
+
+    issues: int = ISSUES
+    connections: int = CONNECTIONS
+    report: Path | None = None
+
+    @classmethod
+    def from_environment(cls) -> "Options":
+        """Raises `ValueError` that names the wrong variable."""
+        report = os.environ.get("REPORT")
+        return cls(
+            issues=_number("ISSUES", ISSUES, 100, 200_000),
+            connections=_number("CONNECTIONS", CONNECTIONS, 1, 1_000),
+            report=Path(report) if report else None,
+        )
+
+    @property
+    def steady_issues(self) -> int:
+        return self.issues // 2
+
+
+def _number(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name, "") or str(default)
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise ValueError(f"{name}: {text!r} should be a whole number from {least:,} to {most:,}")
+    return int(text)

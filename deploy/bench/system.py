@@ -1,0 +1,74 @@
+"""What a bench run starts: the four services and the partner, on a real clock, without traces and without mail."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploy.local.demo_system import Surroundings
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from libs.common.events.topics import SERVICES
+
+JOIN_SECONDS = 90.0
+"""Until every consumer has its partitions; long, because other work may share the machine."""
+
+
+@dataclass
+class BenchSystem:
+    """The running processes, and the key with which reports are sent."""
+
+    databases: Mapping[str, str]
+    api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    services: dict[str, ServiceProcess] = field(default_factory=dict)
+    partner: ServiceProcess | None = None
+
+    @property
+    def intake_port(self) -> int:
+        port = self.services["intake"].port
+        assert port is not None, "services have ports"
+        return port
+
+    def pids(self) -> dict[str, int]:
+        processes = {**self.services, **({"partner": self.partner} if self.partner else {})}
+        return {name: process.pid for name, process in processes.items()}
+
+
+def start(supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str]) -> BenchSystem:
+    """Start everything; returns when every service has its partitions."""
+    system = BenchSystem(databases)
+    common = {
+        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "LOG_LEVEL": "WARNING",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+        "CLOCK_FILE": "",
+        "API_KEYS": f"storefront:{system.api_key},ops:{secrets.token_urlsafe(24)}",
+    }
+    for name in SERVICES:
+        system.services[name] = _start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
+    for process in system.services.values():
+        _wait_until_started(process)
+    system.partner = supervisor.start("bench-partner", ["-m", "deploy.bench.partner"], common)
+    return system
+
+
+def _start_service(supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str]) -> ServiceProcess:
+    port = free_port()
+    photos = given.folder / "photos"
+    photos.mkdir(exist_ok=True)
+    own = {
+        "intake": {"EVIDENCE_DIR": str(photos)},
+        "delivery_notify": {
+            "SMTP_URL": "discard://",
+            "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+            "LINK_SECRETS": secrets.token_urlsafe(32),
+            "MAIL_FROM": "shop@example.jp",
+        },
+    }
+    env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
+    return supervisor.start(name, ["-m", "libs.common.serve", f"services.{name}.app"], env, port)
+
+
+def _wait_until_started(process: ServiceProcess) -> None:
+    process.child.wait_until(lambda: answers_ok(f"{process.url}/health/started"), JOIN_SECONDS)
