@@ -111,7 +111,13 @@ def _formatted() -> Path:
 def _java(heap_mb: int) -> list[str]:
     jars = _jars()
     logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    memory = [f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
+    memory = [
+        f"-Xms{heap_mb}m",
+        f"-Xmx{heap_mb}m",
+        "-XX:+UseG1GC",
+        "-XX:MaxGCPauseMillis=20",
+        "-XX:TieredStopAtLevel=1",
+    ]
     return ["java", *memory, "-Xshare:auto", "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*"]
 
 

@@ -55,6 +55,11 @@ async def _raw(message: "StreamMessage[Any]") -> list[Any]:
     return list(message.raw_message)
 
 
+PROMPT_WAIT_MS = 20
+GATHER_WAIT_MS, GATHER_BYTES = 150, 65_536
+"""How long the broker holds an empty fetch, and what it waits to gather for those who are not in a hurry."""
+
+
 def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
     """A broker that only consumes; what is published goes through the outbox and the relay."""
     return KafkaBroker(
@@ -79,8 +84,15 @@ def subscribe(
     topic: str,
     payloads: "Sequence[type[Payload]]",
     take: Take,
+    *,
+    prompt: bool,
 ) -> Any:
-    """Subscribe one handler to one topic; the payloads are what AsyncAPI shows."""
+    """Subscribe one handler to one topic; the payloads are what AsyncAPI shows.
+
+    aiokafka has one fetch under way per broker, and a partition that was just read waits for its end. So a `prompt`
+    subscription asks often and takes whatever is there; all others let the broker gather, which makes their batches
+    larger and everybody's work less. With one setting for all, either the replacement waited or the broker span.
+    """
     prefix = settings.kafka_topic_prefix
     subscriber = broker.subscriber(
         prefix + topic,
@@ -94,7 +106,8 @@ def subscribe(
         heartbeat_interval_ms=min(3_000, settings.kafka_session_timeout_ms // 3),
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=300_000,
-        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+        fetch_min_bytes=1 if prompt else GATHER_BYTES,
+        fetch_max_wait_ms=min(PROMPT_WAIT_MS if prompt else GATHER_WAIT_MS, settings.kafka_fetch_max_wait_ms),
         max_partition_fetch_bytes=2 * 1024 * 1024,
         title=f"{topic}:{service}",
         description=f"{service} takes: " + ", ".join(payload.TYPE for payload in payloads),

@@ -36,6 +36,10 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, TRANSIENT)
 
 
+async def _leave_as_it_is(conn: Connection) -> None:
+    """Given back without a reset query, a round trip each: nothing here sets anything for longer than a transaction."""
+
+
 async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
     """A pool whose sessions cannot hang: statements, locks and idle transactions all have an end."""
     return await asyncpg.create_pool(
@@ -44,6 +48,7 @@ async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
         max_size=size,
         command_timeout=30,
         max_inactive_connection_lifetime=0,
+        reset=_leave_as_it_is,
         server_settings={
             "application_name": application_name,
             "lock_timeout": "10s",

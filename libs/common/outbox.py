@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.common.db import Connection
+from libs.common.decision import CancelTimer, SetTimer
+from libs.common.timers import TimerChanges
 
 MAX_VALUE_BYTES = 900_000
 """Below Kafka's default of 1 MiB per record, so that no row is ever written that could not be sent."""
@@ -24,25 +26,54 @@ class OutboxRow:
     headers: dict[str, str] | None = None
 
 
-# The ids are drawn in row order, and after the states of these events were locked: id order is right per key.
-_INSERT = """
+async def write(conn: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Write rows in this order, one statement. Raises `TooLargeError` before anything is written."""
+    await write_effects(conn, rows)
+
+
+# Timers and outbox in one round trip, since every decision leaves both. The ids are drawn in row order, and after the
+# states of these events were locked: id order is right per key.
+_EFFECTS = """
+    WITH cancelled AS (
+        DELETE FROM timers t USING unnest($6::text[], $7::text[]) AS c (key, name)
+        WHERE t.aggregate = $5 AND t.key = c.key AND t.name = c.name),
+    moved AS (
+        INSERT INTO timers (aggregate, key, name, due_at, trace)
+        SELECT $5, * FROM unnest($8::text[], $9::text[], $10::timestamptz[], $11::jsonb[])
+        ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at, trace = excluded.trace)
     INSERT INTO outbox (topic, key, value, headers)
     SELECT topic, key, value, headers
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[]) WITH ORDINALITY AS r (topic, key, value, headers, n)
     ORDER BY n"""
 
 
-async def write(conn: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in this order, one statement. Raises `TooLargeError` before anything is written."""
-    if not rows:
+async def write_effects(
+    conn: Connection, rows: Sequence[OutboxRow], aggregate: str = "", timers: TimerChanges | None = None
+) -> None:
+    """Write outbox rows and change timers of states that this transaction has locked, in one statement."""
+    if not rows and not timers:
         return
-    for row in rows:
-        if row.value is not None and len(row.value) > MAX_VALUE_BYTES:
-            raise TooLargeError(f"{row.topic} {row.key}: {len(row.value)} bytes, {MAX_VALUE_BYTES} are the most")
+    _check_sizes(rows)
+    changes = timers or {}
+    cancelled = [at for at, (fact, _) in changes.items() if isinstance(fact, CancelTimer)]
+    moved = [(*at, fact.due_at, trace) for at, (fact, trace) in changes.items() if isinstance(fact, SetTimer)]
     await conn.execute(
-        _INSERT,
+        _EFFECTS,
         [row.topic for row in rows],
         [row.key for row in rows],
         [row.value for row in rows],
         [json.dumps(row.headers) if row.headers else None for row in rows],
+        aggregate,
+        [key for key, _ in cancelled],
+        [name for _, name in cancelled],
+        [key for key, _, _, _ in moved],
+        [name for _, name, _, _ in moved],
+        [due_at for _, _, due_at, _ in moved],
+        [json.dumps(trace) if trace else None for _, _, _, trace in moved],
     )
+
+
+def _check_sizes(rows: Sequence[OutboxRow]) -> None:
+    for row in rows:
+        if row.value is not None and len(row.value) > MAX_VALUE_BYTES:
+            raise TooLargeError(f"{row.topic} {row.key}: {len(row.value)} bytes, {MAX_VALUE_BYTES} are the most")

@@ -24,8 +24,11 @@ from libs.common.wake import Wake
 
 log = logging.getLogger(__name__)
 
-_SELECT = "SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT $1"
-_DELETE = "DELETE FROM outbox WHERE id = ANY($1)"
+# Delete what was acknowledged and read on, in one round trip. A statement sees the rows that it deletes itself, so they
+# are left out by their ids; a row whose slow transaction committed late has a lower id and is still found.
+_NEXT = """
+    WITH gone AS (DELETE FROM outbox WHERE id = ANY($1))
+    SELECT id, topic, key, value, headers FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 
 BATCH = 1000
@@ -77,18 +80,18 @@ class Relay:
             conn.terminate()  # also gives the lock back, whatever state the connection is in
 
     async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
+        sent: list[int] = []
         while True:
-            rows = await conn.fetch(_SELECT, BATCH)
-            failpoint("relay_selected")
+            rows = await conn.fetch(_NEXT, sent, BATCH)
+            failpoint("relay_deleted" if sent else "relay_selected")
+            sent = []
             if not rows:
                 await self._wake.wait(0.2)
                 continue
             sent, error = await publish(producer, rows)
             failpoint("relay_sent")
-            if sent:
-                await conn.execute(_DELETE, sent)
-                failpoint("relay_deleted")
             if error:
+                await conn.fetch(_NEXT, sent, 0)
                 raise error
 
 

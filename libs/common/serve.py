@@ -1,5 +1,6 @@
 """Runs one service: `python -m libs.common.serve services.intake.app`. Also sets up its log: JSON lines on stderr."""
 
+import gc
 import importlib
 import json
 import logging
@@ -34,12 +35,23 @@ def set_up_logging(level: str) -> None:
         logging.getLogger(name).setLevel("WARNING")
 
 
+def calm_the_collector() -> None:
+    """Leave alone what was made at start, and look for cycles seldom: events and states have none.
+
+    Measured under load: with Python's default the collector took up to a fifth of a service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 def main(app: str) -> None:
     """Serve APP, a module with `create_app`, until SIGTERM; what is under way is finished first."""
     module = importlib.import_module(app)
     application = module.create_app()
     settings = application.state.service.settings
     set_up_logging(settings.log_level)
+    calm_the_collector()
     uvicorn.run(
         application,
         host=settings.http_host,

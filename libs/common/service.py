@@ -7,7 +7,7 @@ background and tried again until it is there, so that reports are accepted while
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from libs.common.db import Connection, Pool, create_pool
 from libs.common.decision import Facts
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
+from libs.common.events.topics import Topic
 from libs.common.health import health_routes
 from libs.common.http import Answer, Callers, IdempotencyKey, install_problems
 from libs.common.ops import ops_routes
@@ -48,6 +49,7 @@ class Subscription:
     topic: str
     takes: tuple[type[Payload], ...]
     aggregate: Aggregate[Any]
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,16 @@ class Service:
 
     # --- wiring -------------------------------------------------------------------------------------------------
 
-    def consume(self, aggregate: Aggregate[Any], *takes: type[Payload]) -> None:
-        """Take these payloads for this aggregate; the topics follow from the payloads."""
+    def consume(self, aggregate: Aggregate[Any], *takes: type[Payload], promptly: Collection[Topic] = ()) -> None:
+        """Take these payloads for this aggregate; the topics follow from the payloads.
+
+        Those in `promptly` are read at once, for somebody waits for the answer; the others in larger batches.
+        """
         self.aggregates[aggregate.name] = aggregate
         for topic in dict.fromkeys(payload.TOPIC.name for payload in takes):
             chosen = tuple(payload for payload in takes if payload.TOPIC.name == topic)
-            self.subscriptions.append(Subscription(topic, chosen, aggregate))
+            prompt = any(one.name == topic for one in promptly)
+            self.subscriptions.append(Subscription(topic, chosen, aggregate, prompt))
 
     def run_in_background(self, name: str, loop: Loop) -> None:
         """Run this loop from start to shutdown; it should never end by itself."""
@@ -158,7 +164,7 @@ class Service:
         self.consumers, self.progress = [], []
         for one in self.subscriptions:
             take = self._consumer(one) if self._pool else _take_nothing
-            subscriber = subscribe(broker, self.settings, self.name, one.topic, one.takes, take)
+            subscriber = subscribe(broker, self.settings, self.name, one.topic, one.takes, take, prompt=one.prompt)
             self.progress.append(ConsumerProgress(one.topic, subscriber))
         return broker
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from opentelemetry.trace import SpanKind
 
-from libs.common import outbox, timers
+from libs.common import outbox
 from libs.common.clock import Clock
 from libs.common.db import Connection
 from libs.common.decision import Anomaly, CancelTimer, Facts, Ignored, Record, SetTimer, TimerFired
@@ -119,9 +119,7 @@ class Shell:
             outcomes.append(facts)
         if changed or harvest.records:
             await aggregate.save(conn, changed, harvest.records)
-        if harvest.timers:
-            await timers.change(conn, aggregate.name, harvest.timers)
-        await outbox.write(conn, harvest.rows)
+        await outbox.write_effects(conn, harvest.rows, aggregate.name, harvest.timers)
         return outcomes
 
     def _decide(

@@ -23,15 +23,8 @@ class DueTimer:
 
 
 TimerChanges = Mapping[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]]
-"""The last change of each timer, by state key and timer name, with the trace that made it."""
+"""The last change of each timer, by state key and timer name, with its trace; see `outbox.write_effects`."""
 
-_SET = """
-    INSERT INTO timers (aggregate, key, name, due_at, trace)
-    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::jsonb[])
-    ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at, trace = excluded.trace"""
-_CANCEL = """
-    DELETE FROM timers t USING unnest($2::text[], $3::text[]) AS c (key, name)
-    WHERE t.aggregate = $1 AND t.key = c.key AND t.name = c.name"""
 _DUE = """
     SELECT key, name, due_at, trace FROM timers
     WHERE aggregate = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3"""
@@ -39,23 +32,6 @@ _CLAIM = """
     DELETE FROM timers t USING unnest($2::text[], $3::text[], $4::timestamptz[]) AS c (key, name, due_at)
     WHERE t.aggregate = $1 AND t.key = c.key AND t.name = c.name AND t.due_at = c.due_at
     RETURNING t.key, t.name"""
-
-
-async def change(conn: Connection, aggregate: str, changes: TimerChanges) -> None:
-    """Set and cancel timers of states that this transaction has locked."""
-    gone = [at for at, (fact, _) in changes.items() if isinstance(fact, CancelTimer)]
-    if gone:
-        await conn.execute(_CANCEL, aggregate, [key for key, _ in gone], [name for _, name in gone])
-    kept = [(at, fact.due_at, trace) for at, (fact, trace) in changes.items() if isinstance(fact, SetTimer)]
-    if kept:
-        await conn.execute(
-            _SET,
-            aggregate,
-            [key for (key, _), _, _ in kept],
-            [name for (_, name), _, _ in kept],
-            [due_at for _, due_at, _ in kept],
-            [json.dumps(trace) if trace else None for _, _, trace in kept],
-        )
 
 
 async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> list[DueTimer]:

@@ -42,7 +42,7 @@ class ChoicePage:
     def __init__(self, service: Service, conversations: Conversations, links: Links, shop: str) -> None:
         self._service, self._conversations, self._links, self._shop = service, conversations, links, shop
         loader = PackageLoader("services.delivery_notify", "templates/page")
-        environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+        environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, auto_reload=False)
         css = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
         self._css = Markup(css)  # noqa: S704 - our own file
         self._template = environment.get_template("choice.html")

@@ -47,7 +47,7 @@ class Renderer:
     def __init__(self, calendar: ShopCalendar, links: Links, shop: str) -> None:
         self._calendar, self._links, self._shop = calendar, links, shop
         loader = PackageLoader("services.delivery_notify", "templates")
-        new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True)
+        new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True, auto_reload=False)
         self._text, self._html = new(autoescape=False), new(autoescape=True)
         self._text.filters |= {"paragraphs": _text_paragraphs, "rows": _text_rows}
         self._html.filters |= {"paragraphs": _html_paragraphs, "rows": _html_rows}

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from libs.common.events import carrier, issues, payment, warehouse
+from libs.common.events import carrier, issues, payment, topics, warehouse
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import OrderPlaced
 from libs.common.service import Service
@@ -44,6 +44,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     rules = Rules(read_policy(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
     cases = Cases(rules)
-    service.consume(cases, *TAKES)
+    service.consume(cases, *TAKES, promptly=(topics.ISSUES,))  # a replacement should leave at once
     service.consume(Destinations(), OrderPlaced)
     return service.create_app(api.routes(service, cases))
