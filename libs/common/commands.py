@@ -1,7 +1,8 @@
 """Commands over HTTP, committed in groups: calls that arrive together share one transaction.
 
 A lone call is answered as fast as ever; under load the batch grows by itself, and a call costs about as much as an
-event. The first answer to an `Idempotency-Key` is stored in the same transaction as the change it tells of.
+event. The first answer to an `Idempotency-Key` is stored in the same transaction as the change it tells of. Refusals
+are not: they change nothing, so the same call is decided anew and hears the same for as long as it is so.
 """
 
 import asyncio
@@ -150,8 +151,8 @@ class Commands:
         return new, answers
 
     async def _store(self, conn: Connection, answered: Sequence[tuple[_Call, Answer]]) -> None:
-        # What was not found may yet come: that answer is worked out anew, the same call is then not lost.
-        kept = [(call.idempotency, answer) for call, answer in answered if call.idempotency and answer.status != 404]
+        # A refusal changed nothing, and its cause may pass (the order was still on its way): it is worked out anew.
+        kept = [(call.idempotency, answer) for call, answer in answered if call.idempotency and answer.status < 400]
         if not kept:
             return
         try:

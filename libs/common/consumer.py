@@ -79,8 +79,7 @@ class Consumer:
         attempt = 0
         while True:
             try:
-                await self._transact(reads)
-                self._outcomes.extend([True] * len(reads))
+                self._outcomes.extend([True] * await self._transact(reads))
                 return
             except Exception as error:
                 if is_transient(error):
@@ -112,8 +111,8 @@ class Consumer:
             self.halted = True
             await asyncio.sleep(5)
 
-    async def _transact(self, reads: Sequence[Read]) -> None:
-        """One transaction: inbox, states, outbox, parked records; then wake the relay."""
+    async def _transact(self, reads: Sequence[Read]) -> int:
+        """One transaction: inbox, states, outbox, parked records; then wake the relay. Gives how many were applied."""
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, parkings = await self._admit(conn, reads)
             failpoint("after_inbox")
@@ -122,6 +121,7 @@ class Consumer:
             failpoint("before_commit")
         failpoint("after_commit")
         self.wake_relay()
+        return len(admitted)
 
     async def _admit(self, conn: Connection, reads: Sequence[Read]) -> tuple[list[Incoming], list[Parking]]:
         name = self.aggregate.name

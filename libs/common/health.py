@@ -20,15 +20,20 @@ def health_routes(service: "Service") -> APIRouter:
     @routes.get("/live")
     async def live() -> JSONResponse:
         """503 when only a restart can help."""
-        faults = [fault for one in service.progress if (fault := one.fault())]
+        # A consumer that halts on purpose makes no progress; a restart would only make it forget why.
+        halted = any(consumer.halted for consumer in service.consumers)
+        faults = [fault for one in service.progress if not halted and (fault := one.fault())]
         faults += [f"{name} has ended" for name, task in service.tasks.items() if task.done()]
         return answer(not faults, faults=faults)
 
     @routes.get("/ready")
     async def ready() -> JSONResponse:
-        """503 when calls should go elsewhere. Kafka may be down: reports are still accepted."""
+        """503 when calls should go elsewhere: no database, or most of what comes fails, as after a bad deploy.
+
+        Kafka may be down: reports are still accepted.
+        """
         halted = [consumer.aggregate.name for consumer in service.consumers if consumer.halted]
-        return answer(await _database_answers(service), halted=halted, lag=_lag(service))
+        return answer(await _database_answers(service) and not halted, halted=halted, lag=_lag(service))
 
     @routes.get("/started")
     async def started() -> JSONResponse:

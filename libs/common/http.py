@@ -138,30 +138,28 @@ async def idempotency_key(
     return IdempotencyKey(request.state.caller, key, hashlib.sha256(target + await request.body()).digest())
 
 
-class BodyLimit:
-    """Refuses a body over `MAX_BODY_BYTES` before anything of it is parsed, announced or not.
+class Border:
+    """Refuses what no route could take, before anything of it is parsed: a body over `MAX_BODY_BYTES`, announced or
+    not, and the character NUL, which no text in Postgres can hold.
 
-    A multipart upload streams past: its route has a limit of its own and counts while it reads.
+    A route whose path ends in `uploads` is let through: it counts its multipart body itself while it reads.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, uploads: str = "") -> None:
         self.app = app
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_upload(scope):
+        if scope["type"] != "http" or (self.uploads and scope["path"].endswith(self.uploads)):
             await self.app(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more and len(body) <= MAX_BODY_BYTES:
-            message = await receive()
-            if message["type"] != "http.request":
-                return  # the caller has gone away
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        if len(body) > MAX_BODY_BYTES:
-            await _too_large().response()(scope, receive, send)
+        body = await _read_body(receive)
+        if body is None:
+            return  # the caller has gone away
+        if problem := _refusal(scope, body):
+            await problem.response()(scope, receive, send)
             return
-        read = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
+        read = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replayed() -> Message:
             return next(read, None) or await receive()
@@ -169,17 +167,32 @@ class BodyLimit:
         await self.app(scope, replayed, send)
 
 
-def _is_upload(scope: Scope) -> bool:
-    return any(name == b"content-type" and value.startswith(b"multipart/") for name, value in scope["headers"])
+async def _read_body(receive: Receive) -> bytes | None:
+    """The body, or a little more than is allowed of it."""
+    body, more = bytearray(), True
+    while more and len(body) <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
-def _too_large() -> Problem:
-    return Problem(413, "body_too_large", f"body: {MAX_BODY_BYTES} bytes are the most; send photos as uploads.")
+def _refusal(scope: Scope, body: bytes) -> Problem | None:
+    if len(body) > MAX_BODY_BYTES:
+        return Problem(413, "body_too_large", f"body: {MAX_BODY_BYTES} bytes are the most; send photos as uploads.")
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        return Problem(400, "nul_character", "address: leave out the character NUL (%00).")
+    form = any(name == b"content-type" and b"urlencoded" in value for name, value in scope["headers"])
+    if b"\\u0000" in body or b"\x00" in body or (form and b"%00" in body):
+        return Problem(422, "nul_character", "body: leave out the character NUL (\\u0000).")
+    return None
 
 
-def install_problems(app: FastAPI) -> None:
+def install_problems(app: FastAPI, uploads: str = "") -> None:
     """Every error of this app becomes a problem; what was not foreseen is logged and told without detail."""
-    app.add_middleware(BodyLimit)
+    app.add_middleware(Border, uploads=uploads)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

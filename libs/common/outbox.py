@@ -8,8 +8,8 @@ from libs.common.db import Connection
 from libs.common.decision import CancelTimer, SetTimer
 from libs.common.timers import TimerChanges
 
-MAX_VALUE_BYTES = 900_000
-"""Below Kafka's default of 1 MiB per record, so that no row is ever written that could not be sent."""
+MAX_BYTES = 900_000
+"""Of key, value and headers: below Kafka's default of 1 MiB, so that no row is ever written that could not be sent."""
 
 
 class TooLargeError(ValueError):
@@ -24,6 +24,12 @@ class OutboxRow:
     key: str | None
     value: bytes | None
     headers: dict[str, str] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, about as Kafka counts them."""
+        headers = sum(len(name) + len(value.encode()) for name, value in (self.headers or {}).items())
+        return len(self.value or b"") + len((self.key or "").encode()) + headers
 
 
 async def write(conn: Connection, rows: Sequence[OutboxRow]) -> None:
@@ -75,5 +81,5 @@ async def write_effects(
 
 def _check_sizes(rows: Sequence[OutboxRow]) -> None:
     for row in rows:
-        if row.value is not None and len(row.value) > MAX_VALUE_BYTES:
-            raise TooLargeError(f"{row.topic} {row.key}: {len(row.value)} bytes, {MAX_VALUE_BYTES} are the most")
+        if row.size > MAX_BYTES:
+            raise TooLargeError(f"{row.topic} {row.key}: {row.size} bytes, {MAX_BYTES} are the most")

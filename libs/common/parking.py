@@ -20,7 +20,7 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from libs.common.db import Connection
-from libs.common.outbox import OutboxRow
+from libs.common.outbox import MAX_BYTES, OutboxRow
 
 
 class ParkReason(StrEnum):
@@ -102,14 +102,22 @@ def _text(value: bytes) -> str:
 
 
 _INSERT = """
-    INSERT INTO parked (aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks)
-    SELECT $1, p.* FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
-                               $8::jsonb[], $9::text[], $10::text[], $11::bool[]) AS p
+    INSERT INTO parked (
+        aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, state)
+    SELECT $1, p.*, CASE WHEN p.reason = 'behind' AND (
+               SELECT bool_and(q.state = 'replaying') FROM parked q WHERE q.blocks AND q.state IN ('parked', 'replaying')
+               AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'parked' END
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
+                               $8::jsonb[], $9::text[], $10::text[], $11::bool[])
+        AS p (topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks)
     ON CONFLICT DO NOTHING"""
 
 
 async def park(conn: Connection, aggregate: str, parkings: Sequence[Parking]) -> None:
-    """Keep these records, in this order; a record that is parked already stays as it is."""
+    """Keep these records, in this order; a record that is parked already stays as it is.
+
+    One that comes behind records which are being replayed joins them, or it would wait for somebody to ask again.
+    """
     if not parkings:
         return
     records = [parking.record for parking in parkings]
@@ -130,23 +138,23 @@ async def park(conn: Connection, aggregate: str, parkings: Sequence[Parking]) ->
 
 
 def parked_row(topic: str, service: str, aggregate: str, parking: Parking) -> OutboxRow:
-    """The record for `<service>.parked`: value and key untouched, the reason in headers."""
+    """The record for `<service>.parked`: its value untouched, the reason in headers; key and headers as text.
+
+    One that is too large to be published again is told without value and headers; the row in `parked` has them.
+    """
     record = parking.record
-    return OutboxRow(
-        topic,
-        text_key(record) or None,
-        record.value or b"",
-        {
-            **text_headers(record.headers),
-            "parked.reason": parking.reason,
-            "parked.error": parking.error[:500],
-            "parked.service": service,
-            "parked.aggregate": aggregate,
-            "parked.topic": record.topic,
-            "parked.partition": str(record.partition),
-            "parked.offset": str(record.offset),
-        },
-    )
+    why = {
+        "parked.reason": parking.reason,
+        "parked.error": parking.error[:500],
+        "parked.service": service,
+        "parked.aggregate": aggregate,
+        "parked.topic": record.topic,
+        "parked.partition": str(record.partition),
+        "parked.offset": str(record.offset),
+    }
+    key = text_key(record)[:1000] or None
+    whole = OutboxRow(topic, key, record.value or b"", {**text_headers(record.headers), **why})
+    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**why, "parked.too_large": "true"})
 
 
 _COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, parked_at'
@@ -184,32 +192,36 @@ async def ask_replay(conn: Connection, parked_id: int | None, by: str) -> int:
 
 
 async def discard(conn: Connection, parked_id: int, by: str) -> bool:
-    """Give a record up, with who did it; those behind it are then free to be replayed."""
+    """Give a record up, with who did it; those behind it are then free to be replayed. Its content is forgotten."""
     status = await conn.execute(
-        "UPDATE parked SET state = 'discarded', settled_at = now(), settled_by = $2 WHERE id = $1 AND state = 'parked'",
+        """
+        UPDATE parked SET state = 'discarded', settled_at = now(), settled_by = $2, value = NULL, headers = '{}'
+        WHERE id = $1 AND state = 'parked'""",
         parked_id,
         by,
     )
     return status == "UPDATE 1"
 
 
-async def next_to_replay(conn: Connection, aggregate: str, limit: int = 100) -> list[ParkedRecord]:
-    """Records marked for replay whose key has nothing parked before them, locked, oldest first."""
+async def next_to_replay(conn: Connection, aggregate: str) -> ParkedRecord | None:
+    """The oldest record marked for replay whose key has nothing parked before it, locked for this transaction."""
     query = f"""
         SELECT {_COLUMNS} FROM parked p WHERE p.aggregate = $1 AND p.state = 'replaying' AND NOT EXISTS (
             SELECT 1 FROM parked q WHERE p.blocks AND q.blocks AND q.state IN ('parked', 'replaying')
             AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key) AND q.id < p.id)
-        ORDER BY p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
-    return [_parked(row) for row in await conn.fetch(query, aggregate, limit)]
+        ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
+    row = await conn.fetchrow(query, aggregate)
+    return _parked(row) if row else None
 
 
 async def settle_replay(conn: Connection, parked_id: int, error: str | None) -> None:
-    """Record how a replay went: done, or parked again with the new error."""
+    """Record how a replay went: done, its content forgotten; or parked again with the new error."""
     await conn.execute(
         """
         UPDATE parked SET state = CASE WHEN $2::text IS NULL THEN 'replayed' ELSE 'parked' END,
             attempts = attempts + 1, error = coalesce($2, error),
-            settled_at = CASE WHEN $2::text IS NULL THEN now() END
+            settled_at = CASE WHEN $2::text IS NULL THEN now() END,
+            value = CASE WHEN $2::text IS NULL THEN NULL ELSE value END
         WHERE id = $1""",
         parked_id,
         error,

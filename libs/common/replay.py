@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.common import inbox, parking
-from libs.common.db import Connection, Pool
+from libs.common.db import Connection, Pool, is_transient
 from libs.common.events.registry import decode
 from libs.common.parking import ParkedRecord
 from libs.common.shell import Aggregate, Incoming, Shell
@@ -24,38 +24,39 @@ class Replayer:
 
     async def run(self) -> None:
         while True:
-            try:
-                done = sum([await self.replay_next(aggregate) for aggregate in self._aggregates.values()])
-            except Exception:
-                log.exception("replay: trying again")
-                done = 0
+            done = 0
+            for aggregate in self._aggregates.values():
+                try:
+                    done += await self.replay_next(aggregate)
+                except Exception as error:
+                    log.warning("replay for %s waits: %s", aggregate.name, type(error).__name__)
             if not done:
                 await asyncio.sleep(0.5)
 
     async def replay_next(self, aggregate: Aggregate[Any]) -> int:
-        """Replay what may go now, one transaction each; gives how many were tried."""
-        async with self._pool.acquire() as conn:
-            async with conn.transaction():
-                records = await parking.next_to_replay(conn, aggregate.name)
-            for record in records:
-                error = await self._try(conn, aggregate, record)
-                if error is not None:
-                    await parking.settle_replay(conn, record.id, error)
-                self._shell.counters.add("replayed", "failed" if error else "done")
-        return len(records)
+        """Replay one record, if one may go now, in the transaction that holds it locked; gives 1 if there was one.
+
+        Raises what is transient: the record then stays marked, and its turn comes again.
+        """
+        async with self._pool.acquire() as conn, conn.transaction():
+            record = await parking.next_to_replay(conn, aggregate.name)
+            if record is None:
+                return 0
+            error = await self._try(conn, aggregate, record)
+            await parking.settle_replay(conn, record.id, error)
+        self._shell.counters.add("replayed", "failed" if error else "done")
+        self._wake_relay()
+        return 1
 
     async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: ParkedRecord) -> str | None:
+        """Apply it inside a savepoint; gives why it could not be applied, or None."""
         try:
             async with conn.transaction():
-                await self._apply(conn, aggregate, record)
-                await parking.settle_replay(conn, record.id, None)
+                event = decode(record.value or b"")
+                if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
+                    await self._shell.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
         except Exception as error:
-            log.warning("replay of parked record %s failed: %s", record.id, type(error).__name__)
+            if is_transient(error):
+                raise
             return f"{type(error).__name__}: {error}"
-        self._wake_relay()
         return None
-
-    async def _apply(self, conn: Connection, aggregate: Aggregate[Any], record: ParkedRecord) -> None:
-        event = decode(record.value or b"")
-        if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
-            await self._shell.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])

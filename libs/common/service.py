@@ -74,7 +74,9 @@ class Service:
         self.name, self.settings, self.description, self.gives = name, settings, description, tuple(gives)
         self.clock = open_clock(settings.clock_file)
         self.tracing = Tracing(name, settings.otel_exporter_otlp_endpoint)
-        self.shell = Shell(name, self.clock, self.tracing, topic_prefix=settings.kafka_topic_prefix)
+        self.shell = Shell(
+            name, self.clock, self.tracing, self.tracing.counters, topic_prefix=settings.kafka_topic_prefix
+        )
         self.counters = self.shell.counters
         self.callers = Callers(settings.api_keys)
         self.subscriptions: list[Subscription] = []
@@ -96,6 +98,9 @@ class Service:
         Those in `promptly` are read at once, for somebody waits for the answer; the others in larger batches.
         """
         self.aggregates[aggregate.name] = aggregate
+        twice = {payload.TOPIC.name for payload in takes} & {one.topic for one in self.subscriptions}
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: taken already; two subscriptions of one group would share it")
         for topic in dict.fromkeys(payload.TOPIC.name for payload in takes):
             chosen = tuple(payload for payload in takes if payload.TOPIC.name == topic)
             prompt = any(one.name == topic for one in promptly)
@@ -141,20 +146,24 @@ class Service:
 
     # --- life ---------------------------------------------------------------------------------------------------
 
-    def create_app(self, *routers: APIRouter) -> FastAPI:
-        """The HTTP app; everything else lives as long as it does."""
+    def create_app(self, *routers: APIRouter, uploads: str = "") -> FastAPI:
+        """The HTTP app; everything else lives as long as it does. `uploads` is how paths of upload routes end."""
         app = FastAPI(
             title=f"Sakidashi {self.name}", description=self.description, version="1", lifespan=self._lifespan
         )
         app.state.service = self
-        install_problems(app)
+        install_problems(app, uploads)
         for router in (*routers, health_routes(self), ops_routes(self)):
             app.include_router(router)
         if self.tracing.provider:
+            # A signed link is a key: the address of such a call must not stand in a span.
             from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
             FastAPIInstrumentor.instrument_app(
-                app, tracer_provider=self.tracing.provider, excluded_urls="/health", exclude_spans=["receive", "send"]
+                app,
+                tracer_provider=self.tracing.provider,
+                excluded_urls="/health,/c/",
+                exclude_spans=["receive", "send"],
             )
         return app
 
@@ -234,7 +243,8 @@ class Service:
             await asyncio.sleep(60)
             async with self.pool.acquire() as conn:
                 before = datetime.now().astimezone() - timedelta(days=self.settings.inbox_retention_days)
-                await inbox.sweep(conn, before)
+                while await inbox.sweep(conn, before):
+                    await asyncio.sleep(0)
                 await conn.execute("DELETE FROM idempotency WHERE answered_at < $1", before)
 
 

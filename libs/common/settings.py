@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -63,8 +63,6 @@ class ServiceSettings(BaseSettings):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.shop_time_zone)
 
-
-Secret = SecretStr
 
 S = TypeVar("S", bound=BaseSettings)
 

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, NonRecordingSpan, SpanKind
@@ -54,6 +56,8 @@ class Tracing:
     def __init__(self, service: str, endpoint: str | None) -> None:
         self.provider = _provider(service, endpoint) if endpoint else None
         self._tracer = self.provider.get_tracer("sakidashi") if self.provider else None
+        self._metrics = _meter_provider(service, endpoint) if endpoint else None
+        self.counters = Counters(self._metrics.get_meter("sakidashi") if self._metrics else None)
 
     @property
     def enabled(self) -> bool:
@@ -104,6 +108,8 @@ class Tracing:
     def shutdown(self) -> None:
         if self.provider:
             self.provider.shutdown()
+        if self._metrics:
+            self._metrics.shutdown()
 
 
 @contextmanager
@@ -130,23 +136,36 @@ def _links(context: Context) -> list[Link]:
     return [Link(span.get_span_context())] if isinstance(span, NonRecordingSpan) else []
 
 
+def _resource(service: str) -> Resource:
+    return Resource.create({"service.name": service, "service.namespace": "sakidashi"})
+
+
 def _provider(service: str, endpoint: str) -> TracerProvider:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "sakidashi"}))
+    provider = TracerProvider(resource=_resource(service))
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
     return provider
 
 
-class Counters:
-    """What happened, counted by name and reason; read by `/metrics`-like pages, tests and the OpenTelemetry meter."""
+def _meter_provider(service: str, endpoint: str) -> MeterProvider:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    def __init__(self) -> None:
+    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics")
+    return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], _resource(service))
+
+
+class Counters:
+    """What happened, counted by outcome and reason: shown at `/ops/counters`, and sent where metrics are collected."""
+
+    def __init__(self, meter: Meter | None = None) -> None:
         self.values: Counter[tuple[str, str]] = Counter()
-        self._meter = metrics.get_meter("sakidashi").create_counter("sakidashi.events")
+        self._counter = meter.create_counter("sakidashi.outcomes") if meter else None
 
     def add(self, name: str, reason: str, amount: int = 1) -> None:
         self.values[name, reason] += amount
-        self._meter.add(amount, {"outcome": name, "reason": reason})
+        if self._counter:
+            self._counter.add(amount, {"outcome": name, "reason": reason})

@@ -110,13 +110,20 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(annou
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-async def test_what_was_not_found_is_worked_out_anew_with_the_same_key(
+async def test_a_refusal_is_worked_out_anew_with_the_same_key_since_its_cause_may_pass(
     offline: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(_: Any) -> Any:
-        raise Problem(404, "unknown_order", "order_id: not known yet.")
+        raise Problem(422, "not_delivered", "lines.0: not delivered yet.")
 
     monkeypatch.setattr(tally, "counted", unknown)
-    assert (await cancel(offline, "k1")).status_code == 404
+    assert (await cancel(offline, "k1")).status_code == 422
     monkeypatch.undo()
     assert (await cancel(offline, "k1")).status_code == 202
+
+
+async def test_the_character_nul_is_refused_before_postgres_would(offline: Live) -> None:
+    answer = await cancel(offline, "k1", order="a\x00b")
+    assert (answer.status_code, answer.json()["code"]) == (422, "nul_character")
+    answer = await offline.client.get("/ops/parked?state=%00", headers=OPS)
+    assert (answer.status_code, answer.json()["code"]) == (400, "nul_character")

@@ -166,3 +166,37 @@ async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka
         ) as live:
             await give(live, [cancelled("a", round_)])
             await reach(live, "a", ["one"] if round_ == "one" else ["one", "two"])
+
+
+async def test_a_consumer_that_can_apply_hardly_anything_holds_still_and_says_so(online: Live) -> None:
+    """After a bad deploy a whole topic must not end up parked: 60 were well, then every one fails."""
+    await give(online, [cancelled(f"good{n}", "x") for n in range(60)])
+    await reach(online, "good59", ["x"])
+    await give(online, [cancelled(f"bad{n}", "poison") for n in range(300)])
+
+    async def halted() -> bool:
+        return (await online.client.get("/health/ready")).status_code == 503
+
+    await eventually(halted, "the service says that it halted")
+    assert (await online.client.get("/health/ready")).json()["halted"] == ["tallies"]
+    assert (await online.client.get("/health/live")).status_code == 200
+    assert len(await parked(online)) < 150
+
+
+async def test_a_record_too_large_to_publish_again_is_parked_and_stops_nobody(online: Live) -> None:
+    await give(online, [("storefront.orders", "a", b"x" * 950_000, []), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    settings = online.service.settings
+
+    async def published() -> list[Any]:
+        return await wire.read_all(settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.parked")
+
+    record = (await eventually(published, "it is on the parked topic"))[0]
+    assert dict(record.headers)["parked.too_large"] == b"true"
+    assert await online.service.pool.fetchval("SELECT length(value) FROM parked") == 950_000
+
+
+async def test_an_event_with_the_character_nul_is_undecodable_and_blocks_nothing(online: Live) -> None:
+    await give(online, [cancelled("a", "x\x00y"), cancelled("a", "good")])
+    await reach(online, "a", ["good"])
+    assert [item["reason"] for item in await parked(online)] == ["undecodable"]

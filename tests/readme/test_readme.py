@@ -71,7 +71,7 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
         env = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
-            "TOPIC_PREFIX": topics,
+            "KAFKA_TOPIC_PREFIX": topics,
             "INTAKE_URL": intake_url,
             "API_KEY": API_KEYS.partition(",")[0].partition(":")[2],
             "ORDER_ID": f"order-{uuid4().hex[:8]}",

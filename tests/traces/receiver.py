@@ -44,7 +44,8 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.extend(_spans(ExportTraceServiceRequest.FromString(_unpacked(body, self.headers))))
+            if self.path.endswith("/v1/traces"):
+                kept.extend(_spans(ExportTraceServiceRequest.FromString(_unpacked(body, self.headers))))
             self.send_response(200)
             self.end_headers()
 

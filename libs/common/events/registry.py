@@ -109,6 +109,9 @@ def decode(value: bytes | str) -> AnyEvent:
 
     Strict: what the schema does not promise is not guessed at. Else a number would pass for a date, in 1970.
     """
+    text = value.encode() if isinstance(value, str) else value
+    if b"\\u0000" in text:
+        raise UndecodableError("record: leave out the character NUL (\\u0000), which no text in Postgres can hold")
     try:
         return _decoder().validate_json(value, strict=True)
     except ValidationError as error:
