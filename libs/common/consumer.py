@@ -11,6 +11,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,10 @@ HALT_SHARE = 0.5
 """When more than this share of the last records failed to apply, the fault is ours, not theirs: stop and say so."""
 
 
+class StoppedError(Exception):
+    """The batch was given back because the service stops; its offsets were not committed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A record and what was read from it: the event, or why there is none."""
@@ -53,6 +58,7 @@ class Consumer:
     takes: frozenset[type[Payload]]
     wake_relay: Wake
     halted: bool = False
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HALT_WINDOW))
 
     async def take(self, records: Sequence["ConsumerRecord[Any, Any]"]) -> None:
@@ -100,7 +106,7 @@ class Consumer:
         self.shell.counters.add("retried", type(error).__name__)
         pause = min(10.0, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
         log.warning("%s waits %.2f s and tries again: %s", self.aggregate.name, pause, type(error).__name__)
-        await asyncio.sleep(pause)
+        await self._pause(pause)
 
     async def _halt_on_many_failures(self) -> None:
         """Most records fail: hold still rather than park a whole topic on a bad deploy."""
@@ -109,7 +115,15 @@ class Consumer:
             if not self.halted:
                 log.error("%s halts: more than half of its last records failed; mend and restart", self.aggregate.name)
             self.halted = True
-            await asyncio.sleep(5)
+            await self._pause(5)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not into a shutdown: then the batch is left as it is, and comes again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        if self.stopping.is_set():
+            raise StoppedError("the service stops while a batch cannot be taken")
 
     async def _transact(self, reads: Sequence[Read]) -> int:
         """One transaction: inbox, states, outbox, parked records; then wake the relay. Gives how many were applied."""
@@ -143,7 +157,8 @@ class Consumer:
                 parkings.append(Parking(read.record, ParkReason.BEHIND, behind))
             elif (key := ids[id(read)]) in fresh:
                 fresh.discard(key)
-                trace = carrier_of(parking.text_headers(read.record.headers))
+                headers = read.record.headers
+                trace = carrier_of(parking.text_headers(headers)) if headers else None
                 admitted.append(Incoming(read.event, trace))
             else:
                 self.shell.counters.add("ignored", "duplicate")

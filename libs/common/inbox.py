@@ -4,23 +4,22 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from libs.common.db import Connection
 from libs.common.events.registry import AnyEvent
 
 
-def event_key(consumer: str, event: AnyEvent) -> UUID:
+def event_key(consumer: str, event: AnyEvent) -> bytes:
     """16 bytes that stand for this event at this consumer: `source` and `id` together are unique."""
     text = f"{consumer}\x1f{event.source}\x1f{event.id}"
-    return UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What the inbox says of a batch: the events that are new, and the Kafka keys that are held back."""
 
-    fresh: set[UUID]
+    fresh: set[bytes]
     held: set[str]
 
 
@@ -32,7 +31,7 @@ _ADMIT = """
           AND p.blocks AND p.state IN ('parked', 'replaying')),
     fresh AS (
         INSERT INTO inbox (event_key)
-        SELECT e.event_key FROM unnest($1::uuid[], $2::text[]) AS e (event_key, key)
+        SELECT e.event_key FROM unnest($1::bytea[], $2::text[]) AS e (event_key, key)
         WHERE e.key NOT IN (SELECT key FROM held)
         ORDER BY e.event_key
         ON CONFLICT DO NOTHING
@@ -41,7 +40,7 @@ _ADMIT = """
 
 
 async def admit(
-    conn: Connection, aggregate: str, topic: str, event_keys: Sequence[UUID], kafka_keys: Sequence[str]
+    conn: Connection, aggregate: str, topic: str, event_keys: Sequence[bytes], kafka_keys: Sequence[str]
 ) -> Admission:
     """Mark these events as taken; whoever comes second for the same event waits here and then finds it taken."""
     rows = await conn.fetch(_ADMIT, event_keys, kafka_keys, aggregate, topic)
@@ -51,7 +50,7 @@ async def admit(
     )
 
 
-async def admit_replayed(conn: Connection, key: UUID) -> bool:
+async def admit_replayed(conn: Connection, key: bytes) -> bool:
     """Mark one parked event as taken, whatever is held back behind it; False where it was taken before."""
     status = await conn.execute("INSERT INTO inbox (event_key) VALUES ($1) ON CONFLICT DO NOTHING", key)
     return status == "INSERT 0 1"

@@ -105,7 +105,8 @@ _INSERT = """
     INSERT INTO parked (
         aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, state)
     SELECT $1, p.*, CASE WHEN p.reason = 'behind' AND (
-               SELECT bool_and(q.state = 'replaying') FROM parked q WHERE q.blocks AND q.state IN ('parked', 'replaying')
+               SELECT bool_and(q.state = 'replaying') FROM parked q
+               WHERE q.blocks AND q.state IN ('parked', 'replaying')
                AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'parked' END
     FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
                                $8::jsonb[], $9::text[], $10::text[], $11::bool[])

@@ -194,6 +194,8 @@ class Service:
             yield
         finally:
             stop_kafka.set()
+            for consumer in self.consumers:
+                consumer.stopping.set()
             if self.joined:
                 await asyncio.wait([kafka], timeout=40)
             await _cancel([kafka, *self.tasks.values()])

@@ -69,6 +69,9 @@ class Tracing:
     ) -> Iterator[Carrier | None]:
         """A span below `trace_of` (with `link`: a new trace that links back to it); yields its own context."""
         if self._tracer is None:
+            if trace_of is None:
+                yield None
+                return
             with _handed_on(trace_of):
                 yield trace_of
             return
@@ -113,11 +116,8 @@ class Tracing:
 
 
 @contextmanager
-def _handed_on(trace_of: Carrier | None) -> Iterator[None]:
+def _handed_on(trace_of: Carrier) -> Iterator[None]:
     """Make a partner's trace the current one, so that whoever asks for it finds it though nothing is recorded."""
-    if trace_of is None:
-        yield
-        return
     token = attach(_W3C.extract(trace_of))
     try:
         yield

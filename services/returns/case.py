@@ -56,7 +56,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """The replacement. `number` counts the orders made in this case; `slips` the promises that passed unshipped."""
+    """The replacement. `number` counts the orders made in this case; `slips` the promises that passed unshipped.
+
+    `heard_at`: when the warehouse last said something about its ship date.
+    """
 
     status: OutboundStatus = OutboundStatus.NONE
     number: int = 0
@@ -68,6 +71,7 @@ class Outbound:
     slips: int = 0
     expected_delivery: date | None = None
     delivered_at: datetime | None = None
+    heard_at: datetime | None = None
     due_at: datetime | None = None
 
 
@@ -85,7 +89,7 @@ class InboundStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What comes back. `receipts` and `inspections`: the moments counted; the same moment is the same count."""
+    """What comes back. `receipts` and `inspections`: the names of the counts taken, so that none counts twice."""
 
     status: InboundStatus = InboundStatus.NONE
     number: int = 0
@@ -93,8 +97,8 @@ class Inbound:
     asked: Counts = field(default_factory=dict)
     received: Counts = field(default_factory=dict)
     inspected: Counts = field(default_factory=dict)
-    receipts: tuple[datetime, ...] = ()
-    inspections: tuple[datetime, ...] = ()
+    receipts: tuple[str, ...] = ()
+    inspections: tuple[str, ...] = ()
     attempt: int = 0
     failures: int = 0
     requested_at: datetime | None = None
@@ -108,6 +112,7 @@ class RefundStatus(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     COMPLETED = "completed"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +176,12 @@ class ReviewCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
+    """Waits for a human until `due_at`, and is then told again; None: it stays open without another word."""
+
     cause: ReviewCause
     opened_at: datetime
-    due_at: datetime
+    due_at: datetime | None
+    reminders: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,7 @@ class Case:
     plan: Plan
     accepted_at: datetime
     outbound: Outbound = Outbound()
+    formers: tuple[Outbound, ...] = ()
     inbound: Inbound = Inbound()
     money: MoneyLeg = MoneyLeg()
     question: Question | None = None
@@ -231,7 +240,7 @@ class Case:
             ("inbound", self.inbound.due_at),
             ("money", self.money.due_at),
             ("choice", self.question.wake_at if self.question else None),
-            ("review", min((review.due_at for review in self.reviews), default=None)),
+            ("review", min((review.due_at for review in self.reviews if review.due_at), default=None)),
         ):
             if due_at is not None:
                 yield name, due_at

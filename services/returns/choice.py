@@ -14,27 +14,28 @@ from libs.common.events.warehouse import ReplacementRejected
 from libs.common.ids import derived_id
 from services.returns import closing, outbound
 from services.returns.case import OutboundStatus, Plan, Question, ReviewCause
+from services.returns.replacements import WAITED_FOR, is_ours, is_past, is_stale, stop
 from services.returns.turn import Turn
 
 
 def rejected(turn: Turn, fact: ReplacementRejected) -> None:
     """The warehouse cannot send it; this order is over, and waiting means another one."""
-    if not outbound.is_ours(turn, fact) or outbound.is_past(turn, *outbound.WAITED_FOR):
+    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
-    turn.outbound(status=OutboundStatus.REJECTED, due_at=None)
+    turn.outbound(status=OutboundStatus.REJECTED, heard_at=turn.told_at, due_at=None)
     turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
     ask(turn, fact.cause, fact.restock_date)
 
 
 def ask(turn: Turn, cause: str, restock_date: date | None) -> None:
-    """Wait or refund, where there is a day to wait for; else refund or leave it."""
+    """Ask for their choice among what is possible, and say what happens without an answer."""
     number = turn.case.questions + 1
     day = turn.calendar.add_open_days(turn.today, turn.terms.choice_open_days)
     due_at = turn.calendar.moment(day, turn.terms.review_hour)
     restock = turn.calendar.next_open(max(restock_date, turn.today)) if restock_date else None
     question = Question(
         choice_id=derived_id("choice", turn.case.issue_id, number),
-        options=(Choice.WAIT, Choice.REFUND) if restock else (Choice.REFUND, Choice.CANCEL),
+        options=_options(turn, restock),
         default=_fair_default(turn, restock, number),
         restock_date=restock,
         due_at=due_at,
@@ -53,6 +54,13 @@ def ask(turn: Turn, cause: str, restock_date: date | None) -> None:
     turn.say(told)
 
 
+def _options(turn: Turn, restock: date | None) -> tuple[Choice, ...]:
+    """Wait or refund, where there is a day to wait for; else refund or leave it, where leaving it is still possible."""
+    if restock:
+        return Choice.WAIT, Choice.REFUND
+    return (Choice.REFUND, Choice.CANCEL) if closing.is_cancellable(turn.case) else (Choice.REFUND,)
+
+
 def _fair_default(turn: Turn, restock: date | None, number: int) -> Choice:
     """Waiting a little is what they asked for; waiting long, or a second time, is not."""
     soon = restock is not None and restock <= turn.today + timedelta(days=turn.terms.wait_if_restock_within_days)
@@ -66,24 +74,32 @@ def decided(turn: Turn, fact: CustomerDecided) -> None:
     elif fact.choice not in question.options:
         turn.anomaly("choice_not_offered")
     else:
-        take(turn, fact.choice)
+        take(turn, question, fact.choice)
 
 
-def take(turn: Turn, choice: Choice) -> None:
-    """Do what was chosen."""
-    question = turn.case.question
-    turn.change(question=None)
-    turn.withdraw(ReviewCause.NO_DECISION)
+def take(turn: Turn, question: Question, choice: Choice) -> None:
+    """Do what was chosen. What has become impossible meanwhile is for a human, and the question stays open for them."""
     match choice:
-        case Choice.WAIT if question:
+        case Choice.WAIT:
+            _answered(turn)
             restock = turn.calendar.next_open(max(question.restock_date or turn.today, turn.today))
             outbound.order(turn, turn.case.outbound.ordered, restock)
+        case Choice.REFUND:
+            _answered(turn)
+            stop(turn, "refund_chosen")
+            movements = turn.rules.policy.reasons[turn.case.reason].remedies[Remedy.REFUND]
+            turn.change(plan=Plan.of(Remedy.REFUND, movements), policy_version=turn.rules.policy.version)
         case Choice.CANCEL if closing.is_cancellable(turn.case):
+            _answered(turn)
             closing.cancel(turn, "customer_choice")
         case _:
-            rule = turn.rules.policy.reasons[turn.case.reason]
-            outbound.stop(turn, "refund_chosen")
-            turn.change(plan=Plan.of(Remedy.REFUND, rule.remedies[Remedy.REFUND]))
+            turn.anomaly("choice_impossible")
+            turn.review(ReviewCause.NO_DECISION)
+
+
+def _answered(turn: Turn) -> None:
+    turn.change(question=None)
+    turn.withdraw(ReviewCause.NO_DECISION)
 
 
 def due(turn: Turn) -> None:

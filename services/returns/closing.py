@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
-from services.returns import inbound, money, outbound
+from services.returns import inbound, money
 from services.returns.case import Case, Inbound, InboundStatus, Outbound, OutboundStatus, Plan, ReviewCause, missing
 from services.returns.commands import CancelRequested, ReopenRequested
 from services.returns.policy import CollectOn, RefundOn, ShipOn
+from services.returns.replacements import has_moved, stop, with_former
 from services.returns.turn import Turn
 
 HUMAN_FIRST = (
@@ -16,6 +17,9 @@ HUMAN_FIRST = (
     ReviewCause.MOVED_AFTER_STOP,
 )
 """Reviews that do not settle themselves: a case does not end before a human has decided them."""
+
+NOT_AS_REPORTED = "not_as_reported"
+"""The cause of an end by inspection; loyalty takes back what was granted."""
 
 
 def is_done(case: Case) -> bool:
@@ -60,7 +64,7 @@ def resolve_if_done(turn: Turn) -> None:
 
 def is_cancellable(case: Case) -> bool:
     """Only while nothing has left, come back or been paid."""
-    still_here = case.outbound.status not in outbound.GONE and case.outbound.delivered_at is None
+    still_here = not any(has_moved(leg) for leg in with_former(case))
     untouched = not case.inbound.received and case.inbound.status is not InboundStatus.COLLECTED
     return not case.is_closed and still_here and untouched and not case.money.refunds
 
@@ -69,10 +73,35 @@ def cancel(turn: Turn, cause: str) -> None:
     if not is_cancellable(turn.case):
         turn.ignore("too_late_to_cancel")
         return
-    outbound.stop(turn, cause)
+    end(turn, cause)
+
+
+def end(turn: Turn, cause: str) -> None:
+    """Nothing is sent or fetched any more, whatever has moved; for the cases in which that is right."""
+    stop(turn, cause)
     inbound.stop(turn, cause)
     turn.change(cancelled_at=turn.now, question=None, reviews=(), address_due_at=None)
     turn.say(IssueCancelled(**turn.ids, cause=cause, cancelled_at=turn.now))
+
+
+def reject(turn: Turn) -> None:
+    """What came back is not what was reported: the case ends, and a resolution that it already had does not hold.
+
+    What has left or been paid stays so, but nothing more is; other reviews that only a human can settle stay open.
+    """
+    case = turn.case
+    if case.cancelled_at:
+        return
+    if case.resolved_at:
+        turn.change(resolved_at=None)
+        turn.say(_reopened(turn, NOT_AS_REPORTED))
+    money.stop(turn)
+    end(turn, NOT_AS_REPORTED)
+    turn.change(reviews=tuple(review for review in case.reviews if review.cause in HUMAN_FIRST))
+
+
+def _reopened(turn: Turn, cause: str) -> IssueReopened:
+    return IssueReopened(**turn.ids, cause=cause, resolution=turn.case.resolution, reopened_at=turn.now)
 
 
 def cancel_requested(turn: Turn, command: CancelRequested) -> None:
@@ -93,9 +122,11 @@ def reopen(turn: Turn, command: ReopenRequested) -> None:
         turn.change(
             plan=Plan.of(remedy, rule.remedies[remedy]),
             policy_version=turn.rules.policy.version,
+            formers=with_former(case),
             outbound=Outbound(number=case.outbound.number),
             inbound=Inbound(number=case.inbound.number),
             money=replace(case.money, asked={}),
+            reviews=tuple(turn.awake(review) for review in case.reviews),
             resolved_at=None,
         )
-        turn.say(IssueReopened(**turn.ids, cause=command.cause, resolution=case.resolution, reopened_at=turn.now))
+        turn.say(_reopened(turn, command.cause))

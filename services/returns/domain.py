@@ -55,19 +55,20 @@ def decide(
     """What this event makes of the case. `ship_to` is where the customer lives, None while it is not known."""
     data = event.data
     if case is None:
-        return _without_case(ship_to, data, now, rules)
+        return _without_case(ship_to, event, now, rules)
     handler = HANDLERS.get(type(data))
     if handler is None:
         return case, (Ignored("already_open" if isinstance(data, IssueAccepted) else "not_ours"),)
-    turn = Turn(case, now, rules, ship_to)
+    turn = Turn(case, now, rules, ship_to, event.time)
     handler(turn, data)
     return _settled(turn, case, data.name if isinstance(data, TimerFired) else None)
 
 
-def _without_case(ship_to: Address | None, data: Payload, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
+def _without_case(ship_to: Address | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
+    data = event.data
     if not isinstance(data, IssueAccepted):
         return None, (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
-    turn = Turn(_opened(data, rules), now, rules, ship_to)
+    turn = Turn(_opened(data, rules), now, rules, ship_to, event.time)
     if len({line.unit_price.currency for line in data.lines}) > 1:
         turn.review(ReviewCause.MIXED_CURRENCIES)
     elif rules.policy.needs_a_human(turn.case.value):

@@ -4,6 +4,7 @@ What was counted decides, never what was announced (invariant 7). A courier who 
 same id for the next open day, until the policy's patience ends and a human looks.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from libs.common.events.carrier import (
@@ -20,10 +21,10 @@ from libs.common.events.issues import (
     IssueItemInspected,
     IssueItemReceived,
 )
-from libs.common.events.values import Condition
+from libs.common.events.values import Condition, LineQuantity
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.ids import derived_id
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, added, lines_of, missing
+from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, added, as_lines, lines_of, missing
 from services.returns.policy import CollectOn
 from services.returns.turn import Turn
 
@@ -78,7 +79,7 @@ def booked(turn: Turn, fact: CollectionBooked) -> None:
     if not _is_ours(turn, fact):
         return
     leg = turn.case.inbound
-    if leg.status not in COMING:
+    if leg.status not in COMING or _is_of_earlier_attempt(turn, fact):
         turn.ignore("overtaken")
     elif leg.window_day == fact.window.day:
         turn.ignore("repeated")
@@ -102,10 +103,15 @@ def attempt_failed(turn: Turn, fact: CollectionAttemptFailed) -> None:
     if not _is_ours(turn, fact):
         return
     leg = turn.case.inbound
-    if leg.status not in COMING or (leg.requested_at and fact.attempted_at < leg.requested_at):
+    before = leg.requested_at is not None and fact.attempted_at < leg.requested_at
+    if leg.status not in COMING or before or _is_of_earlier_attempt(turn, fact):
         turn.ignore("overtaken")
     else:
         _again(turn)
+
+
+def _is_of_earlier_attempt(turn: Turn, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
+    return fact.attempt is not None and fact.attempt < turn.case.inbound.attempt
 
 
 def _again(turn: Turn) -> None:
@@ -147,14 +153,21 @@ def collected(turn: Turn, fact: CollectionCollected) -> None:
 def received(turn: Turn, fact: ItemReceived) -> None:
     """Count it, however it came: also before its collection was told, also what nobody asked for."""
     leg = turn.case.inbound
-    if fact.received_at in leg.receipts:
+    name = _name(fact.receipt_id, fact.received_at, fact.lines)
+    if name in leg.receipts:
         turn.ignore("repeated")
         return
-    turn.inbound(received=added(leg.received, {}, fact.lines), receipts=(*leg.receipts, fact.received_at))
+    turn.inbound(received=added(leg.received, {}, fact.lines), receipts=(*leg.receipts, name))
     turn.say(IssueItemReceived(**turn.ids, lines=fact.lines, received_at=fact.received_at))
     _tell_the_unexpected(turn)
     if _expects_more(turn):
         _advance(turn)
+
+
+def _name(given: str | None, moment: datetime, lines: Sequence[LineQuantity]) -> str:
+    """The name of a count: the warehouse's own, or else what was counted when, for two may be scanned in one second."""
+    counted = sorted(line.model_dump_json() for line in lines)
+    return given or str(derived_id("count", moment.isoformat(), *counted))
 
 
 def _tell_the_unexpected(turn: Turn) -> None:
@@ -162,7 +175,10 @@ def _tell_the_unexpected(turn: Turn) -> None:
     if any(line_id not in case.reported for line_id in case.inbound.received):
         turn.anomaly("unknown_line_received")
         turn.review(ReviewCause.UNEXPECTED_ITEM)
-    elif case.is_closed or case.plan.collect_on is CollectOn.NEVER:
+    elif case.is_closed:
+        turn.anomaly("received_after_end")
+        turn.review(ReviewCause.MOVED_AFTER_STOP)
+    elif case.plan.collect_on is CollectOn.NEVER:
         turn.anomaly("unexpected_receipt")
     elif missing(case.inbound.received, case.reported):
         turn.anomaly("surplus_received")
@@ -197,10 +213,11 @@ def _inspection_ends(turn: Turn) -> datetime:
 
 def inspected(turn: Turn, fact: ItemInspected) -> None:
     leg = turn.case.inbound
-    if fact.inspected_at in leg.inspections:
+    name = _name(fact.inspection_id, fact.inspected_at, fact.lines)
+    if name in leg.inspections:
         turn.ignore("repeated")
         return
-    turn.inbound(inspected=added(leg.inspected, {}, fact.lines), inspections=(*leg.inspections, fact.inspected_at))
+    turn.inbound(inspected=added(leg.inspected, {}, fact.lines), inspections=(*leg.inspections, name))
     turn.say(IssueItemInspected(**turn.ids, lines=fact.lines, inspected_at=fact.inspected_at))
     if any(line.condition in MISMATCHES for line in fact.lines):
         turn.review(ReviewCause.INSPECTION_MISMATCH)
@@ -212,6 +229,19 @@ def waive_inspection(turn: Turn) -> None:
     """A human does not need to know what state it is in."""
     if turn.case.inbound.status is InboundStatus.RECEIVED:
         turn.inbound(status=InboundStatus.INSPECTED, due_at=None)
+
+
+def take_as_received(turn: Turn) -> None:
+    """The courier has it and it is lost: a human takes it as received, for the customer gave it out of their hands.
+
+    What is lost is inspected by nobody, so that it does not wait for that either.
+    """
+    case, leg = turn.case, turn.case.inbound
+    lost = missing(case.reported, leg.received)
+    if leg.status is InboundStatus.COLLECTED and lost:
+        turn.inbound(received=added(leg.received, lost), inspected=added(leg.inspected, lost))
+        turn.say(IssueItemReceived(**turn.ids, lines=as_lines(lost), received_at=turn.now))
+        _advance(turn)
 
 
 def hold(turn: Turn) -> None:

@@ -117,6 +117,20 @@ def due(turn: Turn) -> None:
             _give_up(turn, refund)
 
 
+def stop(turn: Turn) -> None:
+    """Nothing is asked for any more; what the provider already has may still come through, and is then told."""
+    for refund in turn.case.money.refunds:
+        if refund.status is not RefundStatus.COMPLETED:
+            _update(turn, refund, status=RefundStatus.STOPPED, due_at=None)
+
+
+def ask_for_late_receipt(turn: Turn) -> None:
+    """A human wants paid back what was to be paid on receipt and came back only after the case had ended."""
+    counts = owed(turn.case)
+    if turn.case.is_closed and turn.case.plan.refund_on is RefundOn.RECEIVED and counts:
+        ask(turn, counts)
+
+
 def ask_again(turn: Turn) -> None:
     """A human has settled with the provider why it failed."""
     for refund in turn.case.money.refunds:

@@ -1,6 +1,7 @@
 """The outbound leg: the replacement, from the order to the customer's door.
 
-Ship dates are told as promises with versions; the same or an older word from the warehouse tells the customer nothing.
+Ship dates are told as promises with versions; the same or an older word from the warehouse tells the customer nothing,
+older by the moment at which the warehouse said it (the event's time), not by when it was heard.
 A delivery that is heard of before its shipping is kept until the shipping is told, so that everybody downstream hears
 them in order and the courier is never asked to come before (invariant 1).
 """
@@ -18,29 +19,16 @@ from libs.common.events.issues import (
 from libs.common.events.values import Fault
 from libs.common.events.warehouse import (
     Priority,
-    ReplacementCancelled,
     ReplacementConfirmed,
     ReplacementDelayed,
     ReplacementOrdered,
-    ReplacementRejected,
     ReplacementShipped,
 )
 from libs.common.ids import derived_id
 from services.returns import inbound
 from services.returns.case import Counts, Outbound, OutboundStatus, Promise, ReviewCause, as_lines, lines_of
+from services.returns.replacements import GONE, WAITED_FOR, is_ours, is_past, is_stale, repeated, with_former
 from services.returns.turn import Turn
-
-WAITED_FOR = (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED)
-GONE = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
-
-Told = (
-    ReplacementConfirmed
-    | ReplacementRejected
-    | ReplacementDelayed
-    | ReplacementShipped
-    | ParcelDelivered
-    | ParcelException
-)
 
 
 def order(turn: Turn, counts: Counts, ship_date: date | None = None) -> None:
@@ -54,7 +42,7 @@ def order(turn: Turn, counts: Counts, ship_date: date | None = None) -> None:
         ordered=counts,
         promises=(Promise(promised, 0),),
     )
-    turn.change(outbound=fresh)
+    turn.change(formers=with_former(turn.case), outbound=fresh)
     _ask(turn)
     told = IssueReplacementOrdered(
         **turn.ids,
@@ -89,28 +77,27 @@ def _ask(turn: Turn) -> None:
 
 
 def confirmed(turn: Turn, fact: ReplacementConfirmed) -> None:
-    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR):
+    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
     known = turn.case.outbound
     ship_date = max(fact.ship_date, turn.today)
-    repeated = known.status is OutboundStatus.CONFIRMED and known.promises[-1].ship_date == ship_date
-    if repeated:
-        turn.ignore("repeated")
+    if known.status is OutboundStatus.CONFIRMED and known.promises[-1].ship_date == ship_date:
+        repeated(turn)
         return
-    turn.outbound(status=OutboundStatus.CONFIRMED)
+    turn.outbound(status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
     turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
     _promise(turn, ship_date, None)
 
 
 def delayed(turn: Turn, fact: ReplacementDelayed) -> None:
-    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR):
+    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
     ship_date = max(fact.ship_date, turn.today)
     if ship_date == turn.case.outbound.promises[-1].ship_date:
-        turn.ignore("repeated")
+        repeated(turn)
         return
     turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
-    turn.outbound(status=OutboundStatus.CONFIRMED)
+    turn.outbound(status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
     _promise(turn, ship_date, fact.cause)
 
 
@@ -191,7 +178,9 @@ def exception(turn: Turn, fact: ParcelException) -> None:
     """Something happened on the way; without a new day for it a human looks."""
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED, OutboundStatus.SHIPPED):
         return
-    if turn.case.outbound.status is not OutboundStatus.SHIPPED:
+    if turn.case.is_closed:
+        turn.ignore("closed")
+    elif turn.case.outbound.status is not OutboundStatus.SHIPPED:
         turn.ignore("not_shipped_yet")
     elif fact.expected_delivery_date is None:
         turn.review(ReviewCause.PARCEL_EXCEPTION)
@@ -200,34 +189,6 @@ def exception(turn: Turn, fact: ParcelException) -> None:
     else:
         turn.outbound(expected_delivery=max(fact.expected_delivery_date, turn.today))
         turn.outbound(due_at=_delivery_ends(turn))
-
-
-def is_ours(turn: Turn, fact: Told) -> bool:
-    """Whether this is about the replacement that is under way; says so where it is not."""
-    leg = turn.case.outbound
-    if fact.replacement_id == leg.replacement_id:
-        return True
-    former = (derived_id("replacement", turn.case.issue_id, number) for number in range(1, leg.number))
-    if fact.replacement_id not in former:
-        turn.anomaly("unknown_replacement")
-    elif isinstance(fact, ReplacementShipped):
-        turn.anomaly("former_replacement_shipped")
-    else:
-        turn.ignore("former_replacement")
-    return False
-
-
-def is_past(turn: Turn, *waiting: OutboundStatus) -> bool:
-    """Whether the leg is beyond what this event could change; goods that move after a stop are for a human."""
-    status = turn.case.outbound.status
-    if status in waiting:
-        return False
-    if status is OutboundStatus.CANCELLED and OutboundStatus.REJECTED in waiting:
-        turn.anomaly("moved_after_stop")
-        turn.review(ReviewCause.MOVED_AFTER_STOP)
-    else:
-        turn.ignore("overtaken")
-    return True
 
 
 def due(turn: Turn) -> None:
@@ -280,16 +241,3 @@ def ask_again(turn: Turn) -> None:
     """A human wants the warehouse asked once more."""
     if turn.case.outbound.status in WAITED_FOR:
         _ask(turn)
-
-
-def stop(turn: Turn, cause: str) -> None:
-    """Nothing is sent any more; a replacement that is under way in the warehouse is called back."""
-    leg = turn.case.outbound
-    if leg.status in GONE:
-        return
-    turn.outbound(status=OutboundStatus.CANCELLED, due_at=None)
-    if leg.status in WAITED_FOR:
-        told = ReplacementCancelled(
-            **turn.partner_ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=turn.now
-        )
-        turn.say(told)

@@ -117,6 +117,7 @@ class Terms(_Strict):
     address_max_tries: Count
     review_open_days: Count
     review_hour: Hour
+    review_max_reminders: Count
 
 
 class Policy(_Strict):

@@ -2,7 +2,8 @@
 
 Yes does what the review proposes; no does the opposite where there is one, and else goes on waiting. Where goods or
 money have moved there may be no way back: then only yes is taken, and said so. The customer was told by when; when that
-passes they hear a new day, so that a forgotten review is not silence.
+passes they hear a new day, so that a forgotten review is not silence. On a case that has ended that is said only so
+many times as the policy allows; then the review stays in the list of ops, still to be decided.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from services.returns import choice, closing, inbound, money, outbound
 from services.returns.case import Review, ReviewCause
 from services.returns.commands import ReviewDecided
 from services.returns.policy import RefundOn
+from services.returns.replacements import has_moved, stop
 from services.returns.turn import Turn
 
 Act = Callable[[Turn], None]
@@ -33,7 +35,7 @@ def _look_again(turn: Turn) -> None:
 
 def _take_default(turn: Turn) -> None:
     if turn.case.question:
-        choice.take(turn, turn.case.question.default)
+        choice.take(turn, turn.case.question, turn.case.question.default)
 
 
 def _refuse(turn: Turn) -> None:
@@ -42,12 +44,20 @@ def _refuse(turn: Turn) -> None:
 
 def _let_keep(turn: Turn) -> None:
     """The customer keeps it; where money waited for it and nothing came, there is nothing left to do."""
-    if turn.case.plan.refund_on is RefundOn.RECEIVED and closing.is_cancellable(turn.case):
-        closing.cancel(turn, "not_returned")
-    elif turn.case.plan.refund_on is RefundOn.RECEIVED and not turn.case.money.refunds:
-        turn.ignore("too_late_to_cancel")
+    if turn.case.plan.refund_on is RefundOn.RECEIVED and not turn.case.money.asked:
+        closing.end(turn, "not_returned")
     else:
         inbound.waive(turn)
+
+
+def _send_nothing(turn: Turn) -> None:
+    """The warehouse does not send it. Where something had moved before, that cannot be undone: they get their money."""
+    if closing.is_cancellable(turn.case) or has_moved(turn.case.outbound):
+        _refuse(turn)
+    else:
+        turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
+        stop(turn, "refused")
+        choice.ask(turn, "refused", None)
 
 
 YES: Mapping[ReviewCause, Act] = {
@@ -61,28 +71,30 @@ YES: Mapping[ReviewCause, Act] = {
     ReviewCause.PARCEL_EXCEPTION: outbound.send_again,
     ReviewCause.NO_DECISION: _take_default,
     ReviewCause.COLLECTION_FAILED: inbound.ask_again,
-    ReviewCause.RECEIPT_OVERDUE: go_on,
+    ReviewCause.RECEIPT_OVERDUE: inbound.take_as_received,
     ReviewCause.UNEXPECTED_ITEM: go_on,
     ReviewCause.INSPECTION_OVERDUE: inbound.waive_inspection,
     ReviewCause.INSPECTION_MISMATCH: go_on,
     ReviewCause.REFUND_FAILED: money.ask_again,
     ReviewCause.REFUND_DIFFERS: go_on,
-    ReviewCause.MOVED_AFTER_STOP: go_on,
+    ReviewCause.MOVED_AFTER_STOP: money.ask_for_late_receipt,
     ReviewCause.STALLED: go_on,
 }
 NO: Mapping[ReviewCause, Act] = {
     ReviewCause.VALUE: _refuse,
     ReviewCause.MIXED_CURRENCIES: _refuse,
     ReviewCause.NO_ADDRESS: _refuse,
-    ReviewCause.WAREHOUSE_SILENT: _refuse,
-    ReviewCause.NOT_SHIPPING: _refuse,
+    ReviewCause.WAREHOUSE_SILENT: _send_nothing,
+    ReviewCause.NOT_SHIPPING: _send_nothing,
     ReviewCause.DELIVERED_UNSHIPPED: go_on,
     ReviewCause.DELIVERY_OVERDUE: go_on,
     ReviewCause.PARCEL_EXCEPTION: go_on,
     ReviewCause.NO_DECISION: go_on,
     ReviewCause.COLLECTION_FAILED: _let_keep,
-    ReviewCause.RECEIPT_OVERDUE: _let_keep,
+    ReviewCause.RECEIPT_OVERDUE: go_on,
     ReviewCause.INSPECTION_OVERDUE: go_on,
+    ReviewCause.INSPECTION_MISMATCH: closing.reject,
+    ReviewCause.MOVED_AFTER_STOP: go_on,
     ReviewCause.STALLED: _refuse,
 }
 
@@ -106,9 +118,11 @@ def due(turn: Turn) -> None:
     due_at = turn.human_answer_at()
 
     def later(review: Review) -> Review:
-        if review.due_at > turn.now:
+        if review.due_at is None or review.due_at > turn.now:
             return review
+        if turn.case.is_closed and review.reminders >= turn.terms.review_max_reminders:
+            return replace(review, due_at=None)
         turn.say(IssueReviewRequested(**turn.ids, cause=review.cause, due_at=due_at))
-        return replace(review, due_at=due_at)
+        return replace(review, due_at=due_at, reminders=review.reminders + 1)
 
     turn.change(reviews=tuple(later(review) for review in turn.case.reviews))

@@ -16,6 +16,7 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderPlaced
 from libs.common.events.values import Address
+from libs.common.state import StateTable
 from services.returns import domain
 from services.returns.case import Case
 from services.returns.headline import Headline, headline
@@ -23,9 +24,9 @@ from services.returns.turn import Rules
 
 CASE: TypeAdapter[Case] = TypeAdapter(Case)
 
-_LOAD = "SELECT key, version, body FROM cases WHERE key = ANY($1) ORDER BY key FOR UPDATE"
+_CASES = StateTable("cases", CASE)
 _PLACES = "SELECT order_id, ship_to FROM destinations WHERE order_id = ANY($1)"
-# A key that did not exist could not be locked; if somebody else made it meanwhile the version tells.
+# Not `StateTable.save`: what cases are listed by is derived in code and written beside the body, in the same statement.
 _SAVE = """
     INSERT INTO cases AS old (key, version, body, headline, in_review)
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::jsonb[], $4::text[], $5::boolean[])
@@ -63,14 +64,13 @@ class Cases:
         return str(issue_id) if issue_id else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Held]:
-        rows = await conn.fetch(_LOAD, sorted(keys))
-        cases = {row["key"]: (row["version"], CASE.validate_json(row["body"])) for row in rows}
+        cases = await _CASES.load(conn, keys)
         orders = {str(e.data.issue_id): e.data.order_id for e in events if isinstance(e.data, IssueAccepted)}
         orders |= {key: case.order_id for key, (_, case) in cases.items()}
         places = await _places(conn, orders)
 
         def held(key: str) -> Held:
-            version, case = cases.get(key, (0, None))
+            version, case = cases.get(key) or (0, None)
             return Held(version, case, places.get(orders.get(key, "")))
 
         return {key: held(key) for key in keys}

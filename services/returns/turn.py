@@ -30,6 +30,7 @@ class Turn:
     now: datetime
     rules: Rules
     ship_to: Address | None
+    said_at: datetime
     facts: list[Fact] = field(default_factory=list)
 
     @property
@@ -39,6 +40,11 @@ class Turn:
     @property
     def calendar(self) -> ShopCalendar:
         return self.rules.calendar
+
+    @property
+    def told_at(self) -> datetime:
+        """When this was said, by its own envelope; a partner whose clock runs ahead has said it now."""
+        return min(self.said_at, self.now)
 
     @property
     def today(self) -> date:
@@ -91,6 +97,10 @@ class Turn:
         review = Review(cause, self.now, self.human_answer_at())
         self.change(reviews=(*self.case.reviews, review))
         self.say(IssueReviewRequested(**self.ids, cause=cause, due_at=review.due_at))
+
+    def awake(self, review: Review) -> Review:
+        """The same review on a case that is open again: reminded of once more."""
+        return replace(review, due_at=review.due_at or self.human_answer_at(), reminders=0)
 
     def withdraw(self, *causes: ReviewCause) -> None:
         """It settled itself, or was decided."""

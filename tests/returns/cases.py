@@ -98,8 +98,9 @@ class Story:
         assert self.case
         return self.case
 
-    def take(self, payload: Payload) -> Facts:
-        self.case, facts = decide(self.case, self.ship_to, event_of(payload, self.now), self.now, self.rules)
+    def take(self, payload: Payload, said_at: datetime | None = None) -> Facts:
+        event = event_of(payload, said_at or self.now)
+        self.case, facts = decide(self.case, self.ship_to, event, self.now, self.rules)
         self.said.extend(facts)
         for fact in facts:
             match fact:
@@ -167,18 +168,16 @@ class Story:
         window = TimeWindow(day=day)
         return self.take(CollectionBooked(issue_id=ISSUE, collection_id=self.collection_id, window=window))
 
-    def miss(self) -> Facts:
-        return self.take(
-            CollectionAttemptFailed(
-                issue_id=ISSUE, collection_id=self.collection_id, cause="nobody_home", attempted_at=self.now
-            )
-        )
+    def miss(self, attempt: int | None = None) -> Facts:
+        ids = {"issue_id": ISSUE, "collection_id": self.collection_id}
+        return self.take(CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=self.now, attempt=attempt))
 
     def collect(self) -> Facts:
         return self.take(CollectionCollected(issue_id=ISSUE, collection_id=self.collection_id, collected_at=self.now))
 
-    def receive(self, *lines: LineQuantity) -> Facts:
-        return self.take(ItemReceived(issue_id=ISSUE, lines=lines or self.lines, received_at=self.now))
+    def receive(self, *lines: LineQuantity, receipt_id: str | None = None) -> Facts:
+        found = lines or self.lines
+        return self.take(ItemReceived(issue_id=ISSUE, lines=found, received_at=self.now, receipt_id=receipt_id))
 
     def inspect(self, condition: Condition = Condition.SCRAP) -> Facts:
         lines = tuple(InspectedLine(line_id=i.line_id, quantity=i.quantity, condition=condition) for i in self.lines)

@@ -19,8 +19,18 @@ from libs.common.events.issues import (
 )
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.payment import RefundRequested
-from libs.common.events.values import Choice, Fault, LineQuantity, Money, Reason, Remedy
+from libs.common.events.values import (
+    Choice,
+    Condition,
+    Fault,
+    InspectedLine,
+    LineQuantity,
+    Money,
+    Reason,
+    Remedy,
+)
 from libs.common.events.warehouse import (
+    ItemInspected,
     Priority,
     ReplacementCancelled,
     ReplacementConfirmed,
@@ -31,7 +41,8 @@ from libs.common.events.warehouse import (
 from libs.common.ids import derived_id
 from services.returns.case import InboundStatus, OutboundStatus, RefundStatus
 from services.returns.headline import Headline, headline
-from tests.returns.cases import HOME, ISSUE, Story, accepted, line, refusals, spoken, story
+from services.returns.turn import Rules
+from tests.returns.cases import HOME, ISSUE, RULES, Story, accepted, line, refusals, spoken, story
 
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY = date(2026, 3, 11), date(2026, 3, 12), date(2026, 3, 13), date(2026, 3, 16)
 
@@ -163,6 +174,41 @@ def test_the_warehouse_delays_and_the_promise_gets_a_new_version() -> None:
     assert (delayed.version, delayed.cause) == (2, "press")
 
 
+def test_an_older_word_heard_later_is_stale() -> None:
+    told = story()
+    told.later(hours=1).confirm(THURSDAY)
+    ids = {"issue_id": ISSUE, "replacement_id": told.replacement_id}
+    told.later(hours=1).take(ReplacementDelayed(**ids, ship_date=MONDAY))
+    facts = told.later(hours=1).take(
+        ReplacementConfirmed(**ids, ship_date=THURSDAY), said_at=told.now - timedelta(hours=2)
+    )
+    assert refusals(facts) == ["stale"]
+    assert told.known.outbound.promises[-1].ship_date == MONDAY
+
+
+def test_a_word_older_than_a_repeated_one_is_stale_too() -> None:
+    told = story()
+    told.confirm(THURSDAY)
+    told.later(hours=2).confirm(THURSDAY)
+    delayed = ReplacementDelayed(issue_id=ISSUE, replacement_id=told.replacement_id, ship_date=MONDAY)
+    assert refusals(told.take(delayed, said_at=told.now - timedelta(hours=1))) == ["stale"]
+
+
+def test_a_rejection_older_than_the_confirmation_is_stale() -> None:
+    told = story()
+    told.later(hours=2).confirm(THURSDAY)
+    rejected = ReplacementRejected(issue_id=ISSUE, replacement_id=told.replacement_id)
+    assert refusals(told.take(rejected, said_at=told.now - timedelta(hours=1))) == ["stale"]
+
+
+def test_a_warehouse_whose_clock_runs_ahead_can_still_change_its_word() -> None:
+    told = story()
+    ids = {"issue_id": ISSUE, "replacement_id": told.replacement_id}
+    told.take(ReplacementConfirmed(**ids, ship_date=THURSDAY), said_at=told.now + timedelta(days=2))
+    told.later(hours=1).take(ReplacementDelayed(**ids, ship_date=MONDAY))
+    assert told.last(IssueReplacementDelayed).ship_date == MONDAY
+
+
 def test_a_date_in_the_past_is_told_as_today() -> None:
     told = story()
     told.later(days=3).confirm(WEDNESDAY)
@@ -254,6 +300,29 @@ def test_who_leaves_it_ends_the_case() -> None:
     told = story()
     reject(told)
     assert choose(told, Choice.CANCEL) == ["issue.cancelled.v1"]
+
+
+def test_who_leaves_it_after_something_came_back_is_for_a_human() -> None:
+    told = story()
+    reject(told)
+    told.receive()
+    choose(told, Choice.CANCEL)
+    assert told.last(IssueReviewRequested).cause == "no_decision"
+    assert told.known.plan.remedy is Remedy.REPLACEMENT
+
+
+def test_leaving_it_is_offered_only_while_it_is_possible() -> None:
+    told = story()
+    told.receive()
+    assert reject(told).options == (Choice.REFUND,)
+
+
+def test_who_takes_the_money_is_paid_under_the_present_policy_and_its_version() -> None:
+    told = story()
+    reject(told)
+    told.rules = Rules(RULES.policy.model_copy(update={"version": "2026-02"}), RULES.calendar)
+    choose(told, Choice.REFUND)
+    assert told.known.policy_version == "2026-02"
 
 
 def test_a_second_answer_changes_nothing() -> None:
@@ -374,6 +443,13 @@ def test_nobody_home_is_tried_again_on_the_next_open_day() -> None:
     assert (again.attempt, again.earliest_date) == (2, MONDAY)
 
 
+def test_a_failure_of_an_earlier_attempt_does_not_count_against_the_next() -> None:
+    told = story(Reason.CHANGED_MIND)
+    told.later(days=1).miss(attempt=1)
+    assert refusals(told.later(days=1).miss(attempt=1)) == ["overtaken"]
+    assert len(told.all(CollectionRequested)) == 2
+
+
 def test_nobody_home_three_times_goes_to_a_human() -> None:
     told = story(Reason.CHANGED_MIND)
     for _ in range(3):
@@ -456,6 +532,35 @@ def test_the_same_receipt_again_is_counted_once() -> None:
     told = story(Reason.CHANGED_MIND, line(quantity=2))
     told.receive(LineQuantity(line_id="1", quantity=1))
     assert refusals(told.receive(LineQuantity(line_id="1", quantity=1))) == ["repeated"]
+
+
+def test_two_receipts_of_the_same_second_are_both_counted() -> None:
+    told = story(Reason.CHANGED_MIND, line("1"), line("2"))
+    told.receive(LineQuantity(line_id="1", quantity=1))
+    told.receive(LineQuantity(line_id="2", quantity=1))
+    assert told.known.inbound.received == {"1": 1, "2": 1}
+
+
+def test_two_receipts_with_names_of_their_own_are_both_counted() -> None:
+    told = story(Reason.CHANGED_MIND, line(quantity=2))
+    for receipt_id in ("R-1", "R-2"):
+        told.receive(LineQuantity(line_id="1", quantity=1), receipt_id=receipt_id)
+    assert told.known.inbound.received == {"1": 2}
+
+
+def test_a_receipt_under_the_same_name_is_counted_once() -> None:
+    told = story(Reason.CHANGED_MIND, line(quantity=2))
+    told.receive(LineQuantity(line_id="1", quantity=1), receipt_id="R-1")
+    facts = told.later(hours=1).receive(LineQuantity(line_id="1", quantity=1), receipt_id="R-1")
+    assert refusals(facts) == ["repeated"]
+
+
+def test_two_inspections_of_the_same_second_are_both_counted() -> None:
+    told = story(Reason.CHANGED_MIND, line("1"), line("2"))
+    for line_id in ("1", "2"):
+        found = InspectedLine(line_id=line_id, quantity=1, condition=Condition.SCRAP)
+        told.take(ItemInspected(issue_id=ISSUE, lines=(found,), inspected_at=told.now))
+    assert told.known.inbound.inspected == {"1": 1, "2": 1}
 
 
 def test_a_refund_that_failed_is_asked_for_again_later_under_the_same_id() -> None:

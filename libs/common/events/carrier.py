@@ -69,18 +69,24 @@ class ParcelException(CarrierEvent):
 
 
 class CollectionBooked(CarrierEvent):
+    """The courier comes in this window. `attempt`, where told, is that of the request which this answers."""
+
     TYPE: ClassVar = "collection.booked.v1"
 
     collection_id: UUID
     window: TimeWindow
+    attempt: Annotated[int, Field(ge=1)] | None = None
 
 
 class CollectionAttemptFailed(CarrierEvent):
+    """Nobody met. `attempt`, where told, is that of the request: a late failure does not count against the next."""
+
     TYPE: ClassVar = "collection.attempt_failed.v1"
 
     collection_id: UUID
     cause: str
     attempted_at: UtcTime
+    attempt: Annotated[int, Field(ge=1)] | None = None
 
 
 class CollectionCollected(CarrierEvent):

@@ -95,16 +95,23 @@ class ReplacementShipped(WarehouseEvent):
 
 
 class ItemReceived(WarehouseEvent):
-    """Something came back to the warehouse: what was counted, not what was announced."""
+    """Something came back to the warehouse: what was counted, not what was announced.
+
+    `receipt_id` names this count; without it the same lines at the same moment are the same count.
+    """
 
     TYPE: ClassVar = "item.received.v1"
 
     lines: Lines
     received_at: UtcTime
+    receipt_id: Identifier | None = None
 
 
 class ItemInspected(WarehouseEvent):
+    """In what state it is. `inspection_id` names this count as `receipt_id` does a receipt."""
+
     TYPE: ClassVar = "item.inspected.v1"
 
     lines: Annotated[tuple[InspectedLine, ...], Field(min_length=1)]
     inspected_at: UtcTime
+    inspection_id: Identifier | None = None

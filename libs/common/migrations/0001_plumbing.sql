@@ -2,7 +2,7 @@
 
 -- Events already taken. One digest of consumer, source and id per event; kept longer than any topic keeps records.
 CREATE TABLE inbox (
-    event_key   uuid        PRIMARY KEY,
+    event_key   bytea       PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX inbox_received_at ON inbox USING brin (received_at);
