@@ -59,7 +59,8 @@ def _plain(hint: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 def _texts(limits: tuple[Any, ...]) -> st.SearchStrategy[str]:
     pattern = _limit(limits, "pattern", None)
     if pattern:
-        return st.from_regex(pattern.replace("$", r"\Z"), fullmatch=True).filter(str.isprintable)
+        printable = st.characters(min_codepoint=33, max_codepoint=126)
+        return st.from_regex(pattern.replace("$", r"\Z"), fullmatch=True, alphabet=printable)
     most = min(_limit(limits, "max_length", 20), 20)
     return st.text(TEXT, min_size=_limit(limits, "min_length", 0), max_size=most)
 
