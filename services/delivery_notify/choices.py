@@ -44,7 +44,7 @@ class Asked:
 
 
 def ask(
-    talk: Conversation,
+    conversation: Conversation,
     kind: NoticeKind,
     facts: NoticeFacts,
     now: datetime,
@@ -59,10 +59,10 @@ def ask(
     wait: timedelta = timedelta(0),
 ) -> Outcome:
     """Make a notice with a link to a choice. About an order the choice is to wait (the default), change or cancel."""
-    asked = asked or Asked(derived_id("choice", kind, talk.order_id, *cause), ORDER_OPTIONS, Choice.WAIT)
+    asked = asked or Asked(derived_id("choice", kind, conversation.order_id, *cause), ORDER_OPTIONS, Choice.WAIT)
     facts = replace(facts, choice_id=asked.choice_id, options=asked.options, default=asked.default, answer_by=due_at)
     after, told = say(
-        talk,
+        conversation,
         kind,
         facts,
         now,
@@ -75,7 +75,7 @@ def ask(
     )
     made = next((fact for fact in told if isinstance(fact, NoticeMade)), None)
     if made is None:
-        return talk, told
+        return conversation, told
     question = Question(
         asked.choice_id,
         made.notice_id,
@@ -90,27 +90,31 @@ def ask(
 
 
 def close_questions(
-    talk: Conversation, cause: str, *, lines: frozenset[str] = frozenset(), issue_id: UUID | None = None
+    conversation: Conversation, cause: str, *, lines: frozenset[str] = frozenset(), issue_id: UUID | None = None
 ) -> Outcome:
-    """Close what is open about nothing but these lines, or about this issue: there is no more to choose."""
-    for question in talk.questions:
-        theirs = (
-            question.issue_id == issue_id if issue_id else bool(question.about) and lines.issuperset(question.about)
-        )
-        if question.open and theirs:
-            talk = talk.with_question(replace(question, status=QuestionStatus.CLOSED, closed_by=cause))
-    return talk, []
+    """Close what is open about nothing but these lines, or about this issue: there is no more to choose.
+
+    A question about other lines as well goes on about those.
+    """
+    for question in conversation.questions:
+        left = tuple(each for each in question.about if each not in lines)
+        theirs = question.issue_id == issue_id if issue_id else bool(question.about) and left != question.about
+        if question.open and theirs and left:
+            conversation = conversation.with_question(replace(question, about=left))
+        elif question.open and theirs:
+            conversation = conversation.with_question(replace(question, status=QuestionStatus.CLOSED, closed_by=cause))
+    return conversation, []
 
 
-def answered(talk: Conversation, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> Outcome:
+def answered(conversation: Conversation, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> Outcome:
     """Take an answer, if the question is still open and it is one of the options."""
-    question = talk.question(answer.choice_id)
+    question = conversation.question(answer.choice_id)
     if question is None:
-        return talk, [Anomaly("answer_to_unknown_question", str(answer.choice_id))]
+        return conversation, [Anomaly("answer_to_unknown_question", str(answer.choice_id))]
     if refusal := refuse(question, answer.choice, answer.requested_date, now, calendar):
-        return talk, [Ignored(refusal)]
+        return conversation, [Ignored(refusal)]
     wish = answer.requested_date if answer.choice is Choice.CHANGE else None
-    return _decide(talk, question, answer.choice, wish, now, by_default=False)
+    return _decide(conversation, question, answer.choice, wish, now, by_default=False)
 
 
 def refuse(question: Question, choice: Choice, wish: date | None, now: datetime, calendar: ShopCalendar) -> str | None:
@@ -127,22 +131,28 @@ def refuse(question: Question, choice: Choice, wish: date | None, now: datetime,
     return None
 
 
-def defaulted(talk: Conversation, choice_id: UUID, now: datetime) -> Outcome:
+def defaulted(conversation: Conversation, choice_id: UUID, now: datetime) -> Outcome:
     """The time to answer is over: decide what was announced as the default."""
-    question = talk.question(choice_id)
+    question = conversation.question(choice_id)
     if question is None or not question.open or now < question.due_at:
-        return talk, [Ignored("question_not_due")]
-    return _decide(talk, question, question.default, None, now, by_default=True)
+        return conversation, [Ignored("question_not_due")]
+    return _decide(conversation, question, question.default, None, now, by_default=True)
 
 
 def _decide(
-    talk: Conversation, question: Question, choice: Choice, wish: date | None, now: datetime, *, by_default: bool
+    conversation: Conversation,
+    question: Question,
+    choice: Choice,
+    wish: date | None,
+    now: datetime,
+    *,
+    by_default: bool,
 ) -> Outcome:
-    customer_id = _asked_of(talk, question)
+    customer_id = _asked_of(conversation, question)
     if customer_id is None:
-        return talk, [Anomaly("answer_without_customer", str(question.choice_id))]
+        return conversation, [Anomaly("answer_without_customer", str(question.choice_id))]
     decided = CustomerDecided(
-        order_id=talk.order_id,
+        order_id=conversation.order_id,
         customer_id=customer_id,
         issue_id=question.issue_id,
         choice_id=question.choice_id,
@@ -152,17 +162,17 @@ def _decide(
         decided_at=now,
     )
     status = QuestionStatus.ANSWERED
-    talk = talk.with_question(
+    conversation = conversation.with_question(
         replace(question, status=status, answer=choice, requested_date=wish, by_default=by_default)
     )
     if choice is Choice.CANCEL:
-        for line in talk.lines:
+        for line in conversation.lines:
             if line.line_id in question.about:
-                talk = talk.with_line(replace(line, leaving=True))
+                conversation = conversation.with_line(replace(line, leaving=True))
     facts: list[Fact] = [decided]
-    return talk, facts
+    return conversation, facts
 
 
-def _asked_of(talk: Conversation, question: Question) -> str | None:
-    asked = talk.talk(question.issue_id) if question.issue_id else None
-    return asked.customer_id if asked else talk.customer_id
+def _asked_of(conversation: Conversation, question: Question) -> str | None:
+    asked = conversation.talk(question.issue_id) if question.issue_id else None
+    return asked.customer_id if asked else conversation.customer_id

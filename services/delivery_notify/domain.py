@@ -33,13 +33,25 @@ from services.delivery_notify.notices import Outcome
 HELD_AT_MOST = 50
 """Events of an order that are kept until its `order.placed` comes."""
 
+
+class TooMuchBeforeOrderError(ValueError):
+    """More events of an order came before its `order.placed` than are kept: look why it is missing.
+
+    Raised, so that the shell parks the event and nothing is lost. What follows of the order is parked behind it, a
+    late `order.placed` too: once ops discard the surplus, the rest is replayed in its order.
+    """
+
+
 OVERDUE, PROGRESS, CHOICE, WORD = "overdue", "progress", "choice", "word"
 
 
 def decide(
     state: Conversation | None, event: AnyEvent, now: datetime, calendar: ShopCalendar
 ) -> tuple[Conversation | None, Facts]:
-    """Total: every event in every state has an outcome."""
+    """Total: every event in every state has an outcome, but one.
+
+    Raises `TooMuchBeforeOrderError`, for the shell to park the event.
+    """
     payload = event.data
     order_id = getattr(payload, "order_id", None) or event.subject
     if state is None and (order_id is None or isinstance(payload, TimerFired | CustomerAnswered)):
@@ -52,32 +64,32 @@ def decide(
     return (state if after is before else after), [*facts, *changes]
 
 
-def _take(talk: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _take(conversation: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
     match payload:
         case OrderPlaced():
-            return _placed(talk, payload, now, calendar)
-        case StorefrontOrderEvent() if not talk.placed:
-            return _hold(talk, payload)
+            return _placed(conversation, payload, now, calendar)
+        case StorefrontOrderEvent() if not conversation.placed:
+            return _hold(conversation, payload)
         case StorefrontOrderEvent():
-            return _order_event(talk, payload, now, calendar)
+            return _order_event(conversation, payload, now, calendar)
         case IssueEvent():
-            return issues.take(talk, payload, now, calendar)
+            return issues.take(conversation, payload, now, calendar)
         case CustomerAnswered():
-            return answered(talk, payload, now, calendar)
+            return answered(conversation, payload, now, calendar)
         case TimerFired():
-            return _fired(talk, payload.name, now, calendar)
+            return _fired(conversation, payload.name, now, calendar)
         case _:
-            return talk, [Ignored("not_for_us")]
+            return conversation, [Ignored("not_for_us")]
 
 
-def _placed(talk: Conversation, payload: OrderPlaced, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _placed(conversation: Conversation, payload: OrderPlaced, now: datetime, calendar: ShopCalendar) -> Outcome:
     """Begin with the order, then take what came before it, in the order in which it happened.
 
     What has left or was cancelled comes first: it needs no date any more.
     """
-    held = [BY_TYPE[each.type].model_validate_json(each.body) for each in talk.held]
-    after, facts = orders.placed(talk, payload, calendar)
-    after = replace(after, held=()) if talk.held else after
+    held = [BY_TYPE[each.type].model_validate_json(each.body) for each in conversation.held]
+    after, facts = orders.placed(conversation, payload, calendar)
+    after = replace(after, held=()) if conversation.held else after
     for earlier in sorted(held, key=lambda each: (isinstance(each, _DATED), _happened_at(each))):
         after, told = _order_event(after, earlier, now, calendar)
         facts += told
@@ -93,57 +105,57 @@ def _happened_at(payload: Payload) -> datetime:
     return moment
 
 
-def _hold(talk: Conversation, payload: StorefrontOrderEvent) -> Outcome:
-    if len(talk.held) >= HELD_AT_MOST:
-        return talk, [Anomaly("too_much_before_order_placed", talk.order_id)]
+def _hold(conversation: Conversation, payload: StorefrontOrderEvent) -> Outcome:
+    if len(conversation.held) >= HELD_AT_MOST:
+        raise TooMuchBeforeOrderError(f"{conversation.order_id}: {HELD_AT_MOST} events wait for order.placed already")
     held = Held(payload.TYPE, payload.model_dump_json(exclude_none=True))
-    return replace(talk, held=(*talk.held, held)), [Ignored("kept_until_order_placed")]
+    return replace(conversation, held=(*conversation.held, held)), [Ignored("kept_until_order_placed")]
 
 
-def _order_event(talk: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _order_event(conversation: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
     match payload:
         case OrderPromiseChanged():
-            return orders.promise_changed(talk, payload, now, calendar)
+            return orders.promise_changed(conversation, payload, now, calendar)
         case OrderShipped():
-            return orders.shipped(talk, payload)
+            return orders.shipped(conversation, payload)
         case OrderDelivered():
-            return orders.delivered(talk, payload)
+            return orders.delivered(conversation, payload)
         case OrderCancelled():
-            return orders.cancelled(talk, payload)
+            return orders.cancelled(conversation, payload)
         case PreorderProgressed():
-            return orders.progressed(talk, payload, now, calendar)
+            return orders.progressed(conversation, payload, now, calendar)
         case _:
-            return talk, [Ignored("not_for_us")]
+            return conversation, [Ignored("not_for_us")]
 
 
-def _fired(talk: Conversation, name: str, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _fired(conversation: Conversation, name: str, now: datetime, calendar: ShopCalendar) -> Outcome:
     kind, _, of = name.partition(":")
     match kind:
         case "overdue":
-            return orders.overdue(talk, now, calendar)
+            return orders.overdue(conversation, now, calendar)
         case "progress":
-            return preorders.half_month(talk, now, calendar)
+            return preorders.half_month(conversation, now, calendar)
         case "choice":
-            return defaulted(talk, UUID(of), now)
+            return defaulted(conversation, UUID(of), now)
         case "word":
-            return issues.speak(talk, UUID(of), now, calendar)
+            return issues.speak(conversation, UUID(of), now, calendar)
         case _:
-            return talk, [Anomaly("unknown_timer", name)]
+            return conversation, [Anomaly("unknown_timer", name)]
 
 
-def deadlines(talk: Conversation) -> dict[str, datetime]:
+def deadlines(conversation: Conversation) -> dict[str, datetime]:
     """When this conversation must be looked at again, and why; derived, never stored beside the state."""
     due: dict[str, datetime] = {}
-    if promises := [line.speak_at for line in talk.lines if line.open and line.speak_at]:
+    if promises := [line.speak_at for line in conversation.lines if line.open and line.speak_at]:
         due[OVERDUE] = min(promises)
-    if talk.next_progress:
-        due[PROGRESS] = talk.next_progress
-    for question in talk.questions:
+    if conversation.next_progress:
+        due[PROGRESS] = conversation.next_progress
+    for question in conversation.questions:
         if question.open:
             due[f"{CHOICE}:{question.choice_id}"] = question.due_at
-    for issue in talk.talks:
-        if issue.waiting and issue.quiet_until:
-            due[f"{WORD}:{issue.issue_id}"] = issue.quiet_until
+    for talk in conversation.talks:
+        if talk.waiting and talk.quiet_until:
+            due[f"{WORD}:{talk.issue_id}"] = talk.quiet_until
     return due
 
 

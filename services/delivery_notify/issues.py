@@ -33,85 +33,87 @@ WORD_HOUR = 12
 Closing: TypeAlias = ev.IssueResolved | ev.IssueCancelled | ev.IssueRejected
 
 
-def take(order: Conversation, event: IssueEvent, now: datetime, calendar: ShopCalendar) -> Outcome:
+def take(conversation: Conversation, event: IssueEvent, now: datetime, calendar: ShopCalendar) -> Outcome:
     """One event of an issue's life. Total: an event for a closed issue, or for another customer, changes nothing."""
-    if order.customer_id is not None and order.customer_id != event.customer_id:
-        return order, [Anomaly("issue_of_another_customer", f"{order.order_id} {event.issue_id}")]
-    talk = order.talk(event.issue_id) or Talk(event.issue_id, event.customer_id)
+    if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
+        return conversation, [Anomaly("issue_of_another_customer", f"{conversation.order_id} {event.issue_id}")]
+    talk = conversation.talk(event.issue_id) or Talk(event.issue_id, event.customer_id)
     if talk.closed_by and not isinstance(event, ev.IssueReopened | ev.IssueRefunded):
-        return order, [Ignored("issue_closed")]
-    return _dispatch(order, talk, event, now, calendar)
+        return conversation, [Ignored("issue_closed")]
+    return _dispatch(conversation, talk, event, now, calendar)
 
 
-def _dispatch(order: Conversation, talk: Talk, event: IssueEvent, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _dispatch(
+    conversation: Conversation, talk: Talk, event: IssueEvent, now: datetime, calendar: ShopCalendar
+) -> Outcome:
     match event:
         case ev.IssueAccepted():
-            return _accepted(order, talk, event, now)
+            return _accepted(conversation, talk, event, now)
         case ev.IssueReplacementOrdered():
-            return replacements.ordered(order, talk, event, now)
+            return replacements.ordered(conversation, talk, event, now)
         case ev.IssueReplacementPromised() | ev.IssueReplacementDelayed():
-            return replacements.dated(order, talk, event, now)
+            return replacements.dated(conversation, talk, event, now)
         case ev.IssueReplacementShipped():
-            return replacements.shipped(order, talk, event, now)
+            return replacements.shipped(conversation, talk, event, now)
         case ev.IssueReviewRequested():
-            return _review(order, talk, event, now, calendar)
+            return _review(conversation, talk, event, now, calendar)
         case ev.IssueDetailsRequested():
-            return _details(order, talk, event, now, calendar)
+            return _details(conversation, talk, event, now, calendar)
         case ev.IssueChoiceRequested():
-            return _choice(order, talk, event, now, calendar)
+            return _choice(conversation, talk, event, now, calendar)
         case ev.IssueCollectionRequested():
-            return _collection_asked(order, talk, event, now)
+            return _collection_asked(conversation, talk, event, now)
         case ev.IssueCollectionBooked():
-            return _collection_booked(order, talk, event, now)
+            return _collection_booked(conversation, talk, event, now)
         case ev.IssueItemReceived():
-            return _received(order, talk, event, now)
+            return _received(conversation, talk, event, now)
         case ev.IssueRefundRequested():
-            return _refund_asked(order, talk, event, now, calendar)
+            return _refund_asked(conversation, talk, event, now, calendar)
         case ev.IssueRefunded():
-            return _refunded(order, talk, event, now, calendar)
+            return _refunded(conversation, talk, event, now, calendar)
         case ev.IssueResolved():
-            return _resolved(order, talk, event, now, calendar)
+            return _resolved(conversation, talk, event, now, calendar)
         case ev.IssueReopened():
-            return _reopened(order, talk, event, now, calendar)
+            return _reopened(conversation, talk, event, now, calendar)
         case ev.IssueRejected():
-            return _rejected(order, talk, event, now, calendar)
+            return _rejected(conversation, talk, event, now, calendar)
         case ev.IssueCancelled():
-            return _cancelled(order, talk, event, now, calendar)
+            return _cancelled(conversation, talk, event, now, calendar)
         case _:
-            return order, [Ignored("nothing_to_say")]
+            return conversation, [Ignored("nothing_to_say")]
 
 
-def _accepted(order: Conversation, talk: Talk, event: ev.IssueAccepted, now: datetime) -> Outcome:
+def _accepted(conversation: Conversation, talk: Talk, event: ev.IssueAccepted, now: datetime) -> Outcome:
     items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
     talk = replace(talk, reason=event.reason, items=items)
     if not talk.answered and talk.waiting is None:
         talk = replace(talk, waiting=Waiting.PLAN, quiet_until=now + PLAN_COMES)
-    return order.with_talk(talk), []
+    return conversation.with_talk(talk), []
 
 
-def speak(order: Conversation, issue_id: UUID, now: datetime, calendar: ShopCalendar) -> Outcome:
+def speak(conversation: Conversation, issue_id: UUID, now: datetime, calendar: ShopCalendar) -> Outcome:
     """A quiet talk's moment has come: say what is known, and when we write again."""
-    talk = order.talk(issue_id)
+    talk = conversation.talk(issue_id)
     if talk is None or talk.waiting is None or talk.quiet_until is None or now < talk.quiet_until:
-        return order, [Ignored("quiet_not_over")]
+        return conversation, [Ignored("quiet_not_over")]
     match talk.waiting:
         case Waiting.PLAN:
             next_word = calendar.add_open_days(calendar.day(now), 1)
-            facts = issue_facts(order, talk, NoticeFacts(plan="wait", day=next_word, next_word=next_word))
-            order = order.with_talk(_word_due(replace(talk, answered=True), next_word_at(now, calendar)))
-            return tell(order, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(issue_id,))
+            facts = issue_facts(conversation, talk, NoticeFacts(plan="wait", day=next_word, next_word=next_word))
+            conversation = conversation.with_talk(_word_due(replace(talk, answered=True), next_word_at(now, calendar)))
+            return tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(issue_id,))
         case Waiting.RECEIPT:
             day = calendar.day(talk.received_at or now)
-            order = order.with_talk(replace(talk, waiting=None, quiet_until=None))
-            facts = issue_facts(order, talk, NoticeFacts(day=day))
-            return tell(order, talk, NoticeKind.ITEM_RECEIVED, facts, now, cause=(issue_id, talk.received_at))
+            conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None))
+            facts = issue_facts(conversation, talk, NoticeFacts(day=day))
+            return tell(conversation, talk, NoticeKind.ITEM_RECEIVED, facts, now, cause=(issue_id, talk.received_at))
         case Waiting.NEXT_WORD:
             next_word = calendar.add_open_days(calendar.day(now), 1)
-            order = order.with_talk(_word_due(talk, next_word_at(now, calendar)))
-            facts = issue_facts(order, talk, NoticeFacts(day=next_word, next_word=next_word))
+            conversation = conversation.with_talk(_word_due(talk, next_word_at(now, calendar)))
+            facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
             cause = (issue_id, talk.quiet_until)
-            order, told = tell(order, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=cause)
-            return order, [Anomaly("word_due_without_news", str(issue_id)), *told]
+            conversation, told = tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=cause)
+            return conversation, [Anomaly("word_due_without_news", str(issue_id)), *told]
 
 
 def next_word_at(now: datetime, calendar: ShopCalendar) -> datetime:
@@ -123,39 +125,41 @@ def _word_due(talk: Talk, at: datetime) -> Talk:
 
 
 def _review(
-    order: Conversation, talk: Talk, event: ev.IssueReviewRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueReviewRequested, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
     """A customer who holds a date for the goods need not hear of our desk work; everybody else hears until when."""
     if talk.outbound and not talk.outbound.shipped:
-        return order, [Ignored("holds_a_date")]
+        return conversation, [Ignored("holds_a_date")]
     day = calendar.day(event.due_at)
-    order = order.with_talk(_word_due(replace(talk, answered=True), max(event.due_at, now + timedelta(hours=1))))
-    facts = issue_facts(order, talk, NoticeFacts(day=day, next_word=day))
-    return tell(order, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=(event.issue_id, event.due_at))
+    conversation = conversation.with_talk(
+        _word_due(replace(talk, answered=True), max(event.due_at, now + timedelta(hours=1)))
+    )
+    facts = issue_facts(conversation, talk, NoticeFacts(day=day, next_word=day))
+    return tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=(event.issue_id, event.due_at))
 
 
 def _details(
-    order: Conversation, talk: Talk, event: ev.IssueDetailsRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueDetailsRequested, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
-    order = order.with_talk(_said_something(talk))
-    facts = issue_facts(order, talk, NoticeFacts(day=calendar.day(event.due_at), missing=event.missing))
-    return tell(order, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=(event.issue_id, event.due_at))
+    conversation = conversation.with_talk(_said_something(talk))
+    facts = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.due_at), missing=event.missing))
+    return tell(conversation, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=(event.issue_id, event.due_at))
 
 
 def _choice(
-    order: Conversation, talk: Talk, event: ev.IssueChoiceRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueChoiceRequested, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
-    if order.question(event.choice_id):
-        return order, [Ignored("already_asked")]
+    if conversation.question(event.choice_id):
+        return conversation, [Ignored("already_asked")]
     facts = issue_facts(
-        order, talk, NoticeFacts(day=event.restock_date or calendar.day(event.due_at), code=event.cause)
+        conversation, talk, NoticeFacts(day=event.restock_date or calendar.day(event.due_at), code=event.cause)
     )
     facts = replace(facts, next_word=calendar.day(event.due_at), plan="restock" if event.restock_date else "unknown")
-    taken_back = withdraw_issue(order, event.issue_id, ISSUE_NEWS, "overtaken")
-    order, closed = close_questions(order, "newer_news", issue_id=event.issue_id)
-    order = order.with_talk(_said_something(talk))
-    order, told = ask(
-        order,
+    taken_back = withdraw_issue(conversation, event.issue_id, ISSUE_NEWS, "overtaken")
+    conversation, closed = close_questions(conversation, "newer_news", issue_id=event.issue_id)
+    conversation = conversation.with_talk(_said_something(talk))
+    conversation, told = ask(
+        conversation,
         NoticeKind.CHOICE_REQUESTED,
         facts,
         now,
@@ -167,120 +171,128 @@ def _choice(
         customer_id=event.customer_id,
         promised_date=event.restock_date,
     )
-    return order, [*taken_back, *closed, *told]
+    return conversation, [*taken_back, *closed, *told]
 
 
 def _said_something(talk: Talk) -> Talk:
     return replace(talk, answered=True, waiting=None, quiet_until=None)
 
 
-def _collection_asked(order: Conversation, talk: Talk, event: ev.IssueCollectionRequested, now: datetime) -> Outcome:
+def _collection_asked(
+    conversation: Conversation, talk: Talk, event: ev.IssueCollectionRequested, now: datetime
+) -> Outcome:
     """Told only where it is the first answer to the report; else the appointment itself is the news."""
     if talk.answered:
-        return order, [Ignored("appointment_will_tell")]
-    order = order.with_talk(_said_something(talk))
-    facts = issue_facts(order, talk, NoticeFacts(plan="collection", day=event.earliest_date))
-    return tell(order, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(event.issue_id,))
+        return conversation, [Ignored("appointment_will_tell")]
+    conversation = conversation.with_talk(_said_something(talk))
+    facts = issue_facts(conversation, talk, NoticeFacts(plan="collection", day=event.earliest_date))
+    return tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(event.issue_id,))
 
 
-def _collection_booked(order: Conversation, talk: Talk, event: ev.IssueCollectionBooked, now: datetime) -> Outcome:
+def _collection_booked(
+    conversation: Conversation, talk: Talk, event: ev.IssueCollectionBooked, now: datetime
+) -> Outcome:
     window = event.window
     facts = NoticeFacts(day=window.day, from_hour=window.from_hour, to_hour=window.to_hour, word=event.attempt)
-    order = order.with_talk(_said_something(talk))
-    taken_back = withdraw_issue(order, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "overtaken")
+    conversation = conversation.with_talk(_said_something(talk))
+    taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "overtaken")
     cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour)
-    facts = issue_facts(order, talk, facts)
-    order, told = tell(order, talk, NoticeKind.COLLECTION_BOOKED, facts, now, cause=cause)
-    return order, [*taken_back, *told]
+    facts = issue_facts(conversation, talk, facts)
+    conversation, told = tell(conversation, talk, NoticeKind.COLLECTION_BOOKED, facts, now, cause=cause)
+    return conversation, [*taken_back, *told]
 
 
-def _received(order: Conversation, talk: Talk, event: ev.IssueItemReceived, now: datetime) -> Outcome:
+def _received(conversation: Conversation, talk: Talk, event: ev.IssueItemReceived, now: datetime) -> Outcome:
     talk = replace(talk, waiting=Waiting.RECEIPT, quiet_until=now + REFUND_COMES, received_at=event.received_at)
-    return order.with_talk(talk), []
+    return conversation.with_talk(talk), []
 
 
 def _refund_asked(
-    order: Conversation, talk: Talk, event: ev.IssueRefundRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueRefundRequested, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
     first = not talk.answered
-    order = order.with_talk(_said_something(talk))
+    conversation, closed = close_questions(conversation, "refund", issue_id=event.issue_id)
+    taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.CHOICE_REQUESTED}), "overtaken")
+    conversation = conversation.with_talk(_said_something(talk))
     money = NoticeFacts(
         plan="refund",
         day=calendar.day(event.requested_at),
         amount=event.amount.amount,
         currency=event.amount.currency,
     )
-    facts = issue_facts(order, talk, money)
+    facts = issue_facts(conversation, talk, money)
+    kind, cause = NoticeKind.REFUND_REQUESTED, event.refund_id
     if first:
-        return tell(order, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(event.issue_id,))
-    return tell(order, talk, NoticeKind.REFUND_REQUESTED, facts, now, cause=(event.refund_id,))
+        kind, cause = NoticeKind.ISSUE_ACCEPTED, event.issue_id
+    conversation, told = tell(conversation, talk, kind, facts, now, cause=(cause,))
+    return conversation, [*closed, *taken_back, *told]
 
 
 def _refunded(
-    order: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
-    taken_back = withdraw_issue(order, event.issue_id, frozenset({NoticeKind.REFUND_REQUESTED}), "overtaken")
-    order = order.with_talk(replace(_said_something(talk), refunded_at=now))
+    taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.REFUND_REQUESTED}), "overtaken")
+    conversation = conversation.with_talk(replace(_said_something(talk), refunded_at=now))
     money = NoticeFacts(day=calendar.day(event.refunded_at), amount=event.amount.amount, currency=event.amount.currency)
-    facts = issue_facts(order, talk, money)
-    order, told = tell(order, talk, NoticeKind.REFUNDED, facts, now, cause=(event.refund_id,))
-    return order, [*taken_back, *told]
+    facts = issue_facts(conversation, talk, money)
+    conversation, told = tell(conversation, talk, NoticeKind.REFUNDED, facts, now, cause=(event.refund_id,))
+    return conversation, [*taken_back, *told]
 
 
 def _resolved(
-    order: Conversation, talk: Talk, event: ev.IssueResolved, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueResolved, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
     """The end, with thanks; unless the refund told just now was the end."""
     if event.resolution <= talk.resolution:
-        return order, [Ignored("resolved_before")]
+        return conversation, [Ignored("resolved_before")]
     told_with_refund = talk.refunded_at is not None and now - talk.refunded_at < timedelta(days=1)
     talk = replace(_said_something(talk), resolution=event.resolution, reason=event.reason)
-    order, facts = _close(order, talk, "resolved")
+    conversation, facts = _close(conversation, talk, "resolved")
     if told_with_refund:
-        return order, [*facts, Ignored("told_with_refund")]
+        return conversation, [*facts, Ignored("told_with_refund")]
     day = calendar.day(event.resolved_at)
-    words = issue_facts(order, talk, NoticeFacts(day=day, remedy=event.remedy))
+    words = issue_facts(conversation, talk, NoticeFacts(day=day, remedy=event.remedy))
     cause = (event.issue_id, event.resolution)
-    order, told = tell(order, talk, NoticeKind.ISSUE_RESOLVED, words, now, cause=cause)
-    return order, [*facts, *told]
+    conversation, told = tell(conversation, talk, NoticeKind.ISSUE_RESOLVED, words, now, cause=cause)
+    return conversation, [*facts, *told]
 
 
 def _reopened(
-    order: Conversation, talk: Talk, event: ev.IssueReopened, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueReopened, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
     if event.resolution < talk.resolution or (event.resolution == talk.resolution and not talk.closed_by):
-        return order, [Ignored("reopened_before")]
+        return conversation, [Ignored("reopened_before")]
     next_word = calendar.add_open_days(calendar.day(now), 1)
     talk = _word_due(talk, next_word_at(now, calendar))
     talk = replace(talk, closed_by=None, answered=True, refunded_at=None, resolution=event.resolution)
-    order = order.with_talk(talk)
-    facts = issue_facts(order, talk, NoticeFacts(day=next_word, next_word=next_word))
+    conversation = conversation.with_talk(talk)
+    facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
     cause = (event.issue_id, event.resolution)
-    return tell(order, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
+    return tell(conversation, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
 
 
 def _rejected(
-    order: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
-    order, facts = _close(order, talk, "rejected")
-    words = issue_facts(order, talk, NoticeFacts(day=calendar.day(event.rejected_at), code=event.code))
-    order, told = tell(order, talk, NoticeKind.ISSUE_REJECTED, words, now, cause=(event.issue_id,))
-    return order, [*facts, *told]
+    conversation, facts = _close(conversation, talk, "rejected")
+    words = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.rejected_at), code=event.code))
+    conversation, told = tell(conversation, talk, NoticeKind.ISSUE_REJECTED, words, now, cause=(event.issue_id,))
+    return conversation, [*facts, *told]
 
 
 def _cancelled(
-    order: Conversation, talk: Talk, event: ev.IssueCancelled, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueCancelled, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
-    order, facts = _close(order, talk, "cancelled")
-    words = issue_facts(order, talk, NoticeFacts(day=calendar.day(event.cancelled_at), code=event.cause))
+    conversation, facts = _close(conversation, talk, "cancelled")
+    words = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.cancelled_at), code=event.cause))
     cause = (event.issue_id, event.cancelled_at)
-    order, told = tell(order, talk, NoticeKind.ISSUE_CANCELLED, words, now, cause=cause)
-    return order, [*facts, *told]
+    conversation, told = tell(conversation, talk, NoticeKind.ISSUE_CANCELLED, words, now, cause=cause)
+    return conversation, [*facts, *told]
 
 
-def _close(order: Conversation, talk: Talk, cause: str) -> Outcome:
+def _close(conversation: Conversation, talk: Talk, cause: str) -> Outcome:
     """No more questions, no more waiting, and nothing that has not left yet."""
-    facts: list[Fact] = withdraw_issue(order, talk.issue_id, ISSUE_NEWS, cause)
-    order = order.with_talk(replace(talk, waiting=None, quiet_until=None, closed_by=cause))
-    order, closed = close_questions(order, cause, issue_id=talk.issue_id)
-    return order, [*facts, *closed]
+    facts: list[Fact] = withdraw_issue(conversation, talk.issue_id, ISSUE_NEWS, cause)
+    conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None, closed_by=cause))
+    conversation, closed = close_questions(conversation, cause, issue_id=talk.issue_id)
+    return conversation, [*facts, *closed]

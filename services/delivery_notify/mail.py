@@ -8,11 +8,13 @@ import base64
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime, formataddr
 from uuid import UUID
 
 from services.delivery_notify.render import Rendered
+
+_BYTES_PER_WORD = 45
+"""60 characters of base64 and 12 around them, with room for a space and an address's bracket."""
 
 _NOT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>,;:\"()]|[^\x00-\x7f]")
 
@@ -66,8 +68,18 @@ def _person(header: str, name: str, address: str) -> str:
 
 
 def _encoded(header: str, text: str) -> str:
+    """RFC 2047: encoded words of 75 characters at most, each of whole characters, lines of 76 at most."""
     line = _one_line(text)
-    return line if line.isascii() else Header(line, "utf-8", header_name=header).encode(linesep="\r\n")
+    if line.isascii():
+        return line
+    words: list[bytes] = []
+    begun, room = b"", _BYTES_PER_WORD - len(header)
+    for character in line:
+        piece = character.encode()
+        if len(begun) + len(piece) > room:
+            words, begun, room = [*words, begun], b"", _BYTES_PER_WORD
+        begun += piece
+    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in [*words, begun])
 
 
 def _one_line(text: str) -> str:

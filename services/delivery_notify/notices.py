@@ -5,7 +5,7 @@ most one notice, however often it arrives. Facts in a notice hold no name and no
 the message is written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
@@ -30,6 +30,7 @@ class Thing:
     previous_date: date | None = None
     stage: str | None = None
     stage_detail: str | None = None
+    line_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ class NoticesWithdrawn(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class LineLeftOut(Record):
+    """Do not speak of this line in these notices any more, if they have not left yet."""
+
+    notice_ids: tuple[UUID, ...]
+    line_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromiseMade(Record):
     """A date promised for a line or a replacement, from now on; rows are only ever added."""
 
@@ -115,7 +124,7 @@ def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:
 
 
 def say(
-    talk: Conversation,
+    conversation: Conversation,
     kind: NoticeKind,
     facts: NoticeFacts,
     now: datetime,
@@ -128,17 +137,35 @@ def say(
     wait: timedelta = timedelta(0),
 ) -> Outcome:
     """Make a notice, unless this fact was told before. `wait` keeps it back, so that newer news may overtake it."""
-    new_id = notice_id(talk.order_id, kind, *cause)
-    customer = customer_id or talk.customer_id
+    new_id = notice_id(conversation.order_id, kind, *cause)
+    customer = customer_id or conversation.customer_id
     if customer is None:
-        return talk, [Ignored("nobody_to_tell")]
-    if any(said.notice_id == new_id for said in talk.said):
-        return talk, [Ignored("already_said")]
-    made = NoticeMade(new_id, talk.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date)
-    return talk.with_said(Said(new_id, kind, about, now)), [made]
+        return conversation, [Ignored("nobody_to_tell")]
+    if any(said.notice_id == new_id for said in conversation.said):
+        return conversation, [Ignored("already_said")]
+    made = NoticeMade(new_id, conversation.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date)
+    return conversation.with_said(Said(new_id, kind, about, now)), [made]
 
 
-def withdraw(talk: Conversation, kinds: frozenset[NoticeKind], about: frozenset[str], cause: str) -> list[Fact]:
+def withdraw(conversation: Conversation, kinds: frozenset[NoticeKind], about: frozenset[str], cause: str) -> list[Fact]:
     """Take back what was said about nothing but these, as far as it has not left."""
-    ids = tuple(s.notice_id for s in talk.said if s.kind in kinds and s.about and about.issuperset(s.about))
+    ids = tuple(s.notice_id for s in conversation.said if s.kind in kinds and s.about and about.issuperset(s.about))
     return [NoticesWithdrawn(ids, cause)] if ids else []
+
+
+def leave_out(conversation: Conversation, kinds: frozenset[NoticeKind], lines: frozenset[str]) -> Outcome:
+    """Where a notice is about these lines and others, let it speak of the others only, as far as it has not left."""
+    facts: list[Fact] = []
+    for line_id in sorted(lines):
+        partly = [
+            s for s in conversation.said if s.kind in kinds and line_id in s.about and not lines.issuperset(s.about)
+        ]
+        if partly:
+            facts.append(LineLeftOut(tuple(said.notice_id for said in partly), line_id))
+    said = tuple(_without(said, lines) if said.kind in kinds else said for said in conversation.said)
+    return (replace(conversation, said=said) if facts else conversation), facts
+
+
+def _without(said: Said, lines: frozenset[str]) -> Said:
+    left = tuple(each for each in said.about if each not in lines)
+    return replace(said, about=left) if left and left != said.about else said

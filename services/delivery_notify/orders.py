@@ -23,7 +23,16 @@ from libs.common.events.values import LineQuantity
 from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify.choices import ask, close_questions
 from services.delivery_notify.conversation import Conversation, Line
-from services.delivery_notify.notices import ContactLearned, NoticeFacts, Outcome, PromiseMade, Thing, say, withdraw
+from services.delivery_notify.notices import (
+    ContactLearned,
+    NoticeFacts,
+    Outcome,
+    PromiseMade,
+    Thing,
+    leave_out,
+    say,
+    withdraw,
+)
 
 OVERDUE_HOUR = 12
 """Shop-local hour of the promised day at which an unshipped order is spoken of."""
@@ -48,22 +57,22 @@ class Move:
     previous: date | None
 
 
-def placed(talk: Conversation, event: OrderPlaced, calendar: ShopCalendar) -> Outcome:
-    if talk.placed:
-        return talk, [Ignored("order_known")]
+def placed(conversation: Conversation, event: OrderPlaced, calendar: ShopCalendar) -> Outcome:
+    if conversation.placed:
+        return conversation, [Ignored("order_known")]
     contact = event.contact
-    learned = ContactLearned(talk.order_id, event.customer_id, contact.name, contact.email, contact.language)
+    learned = ContactLearned(conversation.order_id, event.customer_id, contact.name, contact.email, contact.language)
     lines: list[Line] = []
     facts: list[Fact] = [learned]
     for ordered in event.lines:
         line = Line(ordered.line_id, ordered.name, ordered.quantity, ordered.preorder)
         if ordered.promised_ship_date:
             line = promised(line, ordered.promised_ship_date, event.placed_at, calendar)
-            facts.append(_row(talk, line, "order.placed"))
+            facts.append(_row(conversation, line, "order.placed"))
         lines.append(line)
     return (
         replace(
-            talk,
+            conversation,
             placed=True,
             customer_id=event.customer_id,
             purchase_count=event.purchase_count,
@@ -84,16 +93,18 @@ def promised(line: Line, day: date, at: datetime, calendar: ShopCalendar) -> Lin
     return replace(line, promise=day, version=line.version + 1, promised_at=at, speak_at=speak_at, words=0)
 
 
-def promise_changed(talk: Conversation, event: OrderPromiseChanged, now: datetime, calendar: ShopCalendar) -> Outcome:
-    named = [line for line in talk.lines if not event.line_ids or line.line_id in event.line_ids]
+def promise_changed(
+    conversation: Conversation, event: OrderPromiseChanged, now: datetime, calendar: ShopCalendar
+) -> Outcome:
+    named = [line for line in conversation.lines if not event.line_ids or line.line_id in event.line_ids]
     if unknown := set(event.line_ids) - {line.line_id for line in named}:
-        return talk, [Anomaly("promise_for_unknown_line", f"{talk.order_id}: {sorted(unknown)}")]
+        return conversation, [Anomaly("promise_for_unknown_line", f"{conversation.order_id}: {sorted(unknown)}")]
     source = OrderPromiseChanged.TYPE.removesuffix(".v1")
-    return move(talk, named, event.promised_ship_date, event.changed_at, source, now, calendar)
+    return move(conversation, named, event.promised_ship_date, event.changed_at, source, now, calendar)
 
 
 def move(
-    talk: Conversation,
+    conversation: Conversation,
     lines: Iterable[Line],
     day: date,
     at: datetime,
@@ -111,46 +122,65 @@ def move(
             facts.append(Ignored("older_promise"))
         elif line.promise == day:
             facts.append(Ignored("same_promise"))
-            talk = talk.with_line(replace(line, promised_at=at))
+            conversation = conversation.with_line(replace(line, promised_at=at))
         else:
             changed = promised(replace(line, leaving=False), day, at, calendar)
-            talk = talk.with_line(changed)
-            facts.append(_row(talk, changed, source))
+            conversation = conversation.with_line(changed)
+            facts.append(_row(conversation, changed, source))
             moves.append(Move(changed, line.promise))
-    talk, told = _tell_moves(talk, moves, day, now, calendar)
-    return talk, [*facts, *told]
+    conversation, told = _tell_moves(conversation, moves, day, now, calendar)
+    return conversation, [*facts, *told]
 
 
-def _row(talk: Conversation, line: Line, source: str) -> PromiseMade:
+def _row(conversation: Conversation, line: Line, source: str) -> PromiseMade:
     if line.promise is None or line.promised_at is None:
         raise ValueError(f"line {line.line_id}: has no promise to write down")
-    return PromiseMade(talk.order_id, "line", line.line_id, line.version, line.promise, source, line.promised_at)
+    return PromiseMade(
+        conversation.order_id, "line", line.line_id, line.version, line.promise, source, line.promised_at
+    )
 
 
-def _tell_moves(talk: Conversation, moves: list[Move], day: date, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _tell_moves(
+    conversation: Conversation, moves: list[Move], day: date, now: datetime, calendar: ShopCalendar
+) -> Outcome:
     """One notice for what moved later, one for what moved earlier; a date the customer asked for is no news."""
-    wished = {line_id for q in talk.questions if q.requested_date == day for line_id in q.about}
+    wished = {line_id for q in conversation.questions if q.requested_date == day for line_id in q.about}
     later = [move for move in moves if move.previous and move.previous < day and move.line.line_id not in wished]
     earlier = [move for move in moves if move.previous and move.previous > day and move.line.line_id not in wished]
     first = [move for move in moves if move.previous is None and move.line.preorder]
     ids = frozenset(move.line.line_id for move in moves)
-    facts: list[Fact] = withdraw(talk, DATE_NEWS, ids, "overtaken") if moves else []
+    facts: list[Fact] = []
+    if moves:
+        conversation, facts = _overtake(conversation, ids, "overtaken")
     for kind, group in ((NoticeKind.ORDER_EARLY, earlier), (NoticeKind.PREORDER_PROGRESS, first)):
         if group:
-            talk, told = say(
-                talk, kind, moved(talk, group, day), now, cause=_versions(group), about=_ids(group), promised_date=day
+            conversation, told = say(
+                conversation,
+                kind,
+                moved(conversation, group, day),
+                now,
+                cause=_versions(group),
+                about=_ids(group),
+                promised_date=day,
             )
             facts += told
     if later:
         about = _ids(later)
-        talk, closed = close_questions(talk, "newer_news", lines=frozenset(about))
+        conversation, closed = close_questions(conversation, "newer_news", lines=frozenset(about))
         due_at = answer_by(day, now, calendar)
         kind = NoticeKind.ORDER_DELAYED
-        talk, told = ask(
-            talk, kind, moved(talk, later, day), now, due_at, cause=_versions(later), about=about, promised_date=day
+        conversation, told = ask(
+            conversation,
+            kind,
+            moved(conversation, later, day),
+            now,
+            due_at,
+            cause=_versions(later),
+            about=about,
+            promised_date=day,
         )
         facts += [*closed, *told]
-    return talk, facts
+    return conversation, facts
 
 
 def _versions(moves: list[Move]) -> tuple[str, ...]:
@@ -161,13 +191,15 @@ def _ids(moves: list[Move]) -> tuple[str, ...]:
     return tuple(move.line.line_id for move in moves)
 
 
-def moved(talk: Conversation, moves: list[Move], day: date) -> NoticeFacts:
+def moved(conversation: Conversation, moves: list[Move], day: date) -> NoticeFacts:
     things = tuple(thing(move.line, move.previous) for move in moves)
-    return NoticeFacts(things, day=day, previous_day=moves[0].previous, purchase_count=talk.purchase_count)
+    return NoticeFacts(things, day=day, previous_day=moves[0].previous, purchase_count=conversation.purchase_count)
 
 
 def thing(line: Line, previous: date | None = None) -> Thing:
-    return Thing(line.name, line.quantity - line.shipped, line.promise, previous, line.stage, line.stage_detail)
+    return Thing(
+        line.name, line.quantity - line.shipped, line.promise, previous, line.stage, line.stage_detail, line.line_id
+    )
 
 
 def answer_by(day: date, now: datetime, calendar: ShopCalendar) -> datetime:
@@ -176,62 +208,69 @@ def answer_by(day: date, now: datetime, calendar: ShopCalendar) -> datetime:
     return max(now + timedelta(days=1), min(now + timedelta(days=7), before))
 
 
-def shipped(talk: Conversation, event: OrderShipped) -> Outcome:
-    return _count(talk, event.lines, "shipped")
+def shipped(conversation: Conversation, event: OrderShipped) -> Outcome:
+    return _count(conversation, event.lines, "shipped")
 
 
-def delivered(talk: Conversation, event: OrderDelivered) -> Outcome:
-    return _count(talk, event.lines, "delivered")
+def delivered(conversation: Conversation, event: OrderDelivered) -> Outcome:
+    return _count(conversation, event.lines, "delivered")
 
 
-def _count(talk: Conversation, counted: Iterable[LineQuantity], what: str) -> Outcome:
+def _count(conversation: Conversation, counted: Iterable[LineQuantity], what: str) -> Outcome:
     facts: list[Fact] = []
     for count in counted:
-        line = talk.line(count.line_id)
+        line = conversation.line(count.line_id)
         if line is None:
-            facts.append(Anomaly(f"{what}_unknown_line", f"{talk.order_id}: {count.line_id}"))
+            facts.append(Anomaly(f"{what}_unknown_line", f"{conversation.order_id}: {count.line_id}"))
             continue
         total = min(line.quantity, getattr(line, what) + count.quantity)
         changed = replace(line, **{what: total})
-        talk = talk.with_line(replace(changed, shipped=max(changed.shipped, changed.delivered)))
-    talk, settled = _settle(talk, what)
-    return talk, [*facts, *settled]
+        conversation = conversation.with_line(replace(changed, shipped=max(changed.shipped, changed.delivered)))
+    conversation, settled = _settle(conversation, what)
+    return conversation, [*facts, *settled]
 
 
-def cancelled(talk: Conversation, event: OrderCancelled) -> Outcome:
-    for line in talk.lines:
+def cancelled(conversation: Conversation, event: OrderCancelled) -> Outcome:
+    for line in conversation.lines:
         if not event.line_ids or line.line_id in event.line_ids:
-            talk = talk.with_line(replace(line, cancelled=True))
-    return _settle(talk, "cancelled")
+            conversation = conversation.with_line(replace(line, cancelled=True))
+    return _settle(conversation, "cancelled")
 
 
-def _settle(talk: Conversation, cause: str) -> Outcome:
+def _settle(conversation: Conversation, cause: str) -> Outcome:
     """Nothing more to say about lines of which nothing is left to send."""
-    done = frozenset(line.line_id for line in talk.lines if not line.open)
-    facts = withdraw(talk, DATE_NEWS, done, cause)
-    talk, closed = close_questions(talk, cause, lines=done)
-    return talk, [*facts, *closed]
+    done = frozenset(line.line_id for line in conversation.lines if not line.open)
+    conversation, facts = _overtake(conversation, done, cause)
+    conversation, closed = close_questions(conversation, cause, lines=done)
+    return conversation, [*facts, *closed]
 
 
-def overdue(talk: Conversation, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _overtake(conversation: Conversation, lines: frozenset[str], cause: str) -> Outcome:
+    """What was said of these lines, and has not left, is over; said of others as well, it is said of those only."""
+    taken_back = withdraw(conversation, DATE_NEWS, lines, cause)
+    conversation, left_out = leave_out(conversation, DATE_NEWS, lines)
+    return conversation, [*taken_back, *left_out]
+
+
+def overdue(conversation: Conversation, now: datetime, calendar: ShopCalendar) -> Outcome:
     """The promised day is half over (or our next word is due) and something has not shipped: say so, in one message.
 
     A line that the customer asked to cancel is not spoken of; that nobody carried it out is for ops.
     """
-    due = [line for line in talk.lines if line.open and line.speak_at and line.speak_at <= now]
+    due = [line for line in conversation.lines if line.open and line.speak_at and line.speak_at <= now]
     if not due:
-        return talk, [Ignored("nothing_overdue")]
+        return conversation, [Ignored("nothing_overdue")]
     told = [line for line in due if line.awaited]
-    facts: list[Fact] = [Anomaly("cancel_not_carried_out", talk.order_id)] if len(told) < len(due) else []
+    facts: list[Fact] = [Anomaly("cancel_not_carried_out", conversation.order_id)] if len(told) < len(due) else []
     gap = max((_gap(line.words) for line in told), default=1)
     next_word = calendar.add_open_days(calendar.day(now), gap)
     speak_at = calendar.moment(next_word, OVERDUE_HOUR)
     for line in due:
-        talk = talk.with_line(replace(line, words=line.words + 1, speak_at=speak_at))
+        conversation = conversation.with_line(replace(line, words=line.words + 1, speak_at=speak_at))
     if told:
-        talk, said = _say_overdue(talk, tuple(line.line_id for line in told), next_word, speak_at, now)
+        conversation, said = _say_overdue(conversation, tuple(line.line_id for line in told), next_word, speak_at, now)
         facts += said
-    return talk, facts
+    return conversation, facts
 
 
 def _gap(words: int) -> int:
@@ -239,9 +278,9 @@ def _gap(words: int) -> int:
 
 
 def _say_overdue(
-    talk: Conversation, about: tuple[str, ...], next_word: date, speak_at: datetime, now: datetime
+    conversation: Conversation, about: tuple[str, ...], next_word: date, speak_at: datetime, now: datetime
 ) -> Outcome:
-    lines = [line for line in talk.lines if line.line_id in about]
+    lines = [line for line in conversation.lines if line.line_id in about]
     promises = [line.promise for line in lines if line.promise]
     facts = NoticeFacts(
         tuple(thing(line) for line in lines),
@@ -249,27 +288,31 @@ def _say_overdue(
         previous_day=min(promises),
         next_word=next_word,
         word=max(line.words for line in lines),
-        purchase_count=talk.purchase_count,
+        purchase_count=conversation.purchase_count,
     )
-    taken_back = withdraw(talk, DATE_NEWS, frozenset(about), "overtaken")
-    talk, closed = close_questions(talk, "newer_news", lines=frozenset(about))
+    conversation, taken_back = _overtake(conversation, frozenset(about), "overtaken")
+    conversation, closed = close_questions(conversation, "newer_news", lines=frozenset(about))
     cause = tuple(f"{line.line_id}:{line.version}:{line.words}" for line in lines)
-    talk, told = ask(talk, NoticeKind.ORDER_OVERDUE, facts, now, speak_at, cause=cause, about=about, wait=OVERDUE_GRACE)
-    return talk, [*taken_back, *closed, *told]
+    conversation, told = ask(
+        conversation, NoticeKind.ORDER_OVERDUE, facts, now, speak_at, cause=cause, about=about, wait=OVERDUE_GRACE
+    )
+    return conversation, [*taken_back, *closed, *told]
 
 
-def progressed(talk: Conversation, event: PreorderProgressed, now: datetime, calendar: ShopCalendar) -> Outcome:
-    line = talk.line(event.line_id)
+def progressed(conversation: Conversation, event: PreorderProgressed, now: datetime, calendar: ShopCalendar) -> Outcome:
+    line = conversation.line(event.line_id)
     if line is None:
-        return talk, [Anomaly("progress_of_unknown_line", f"{talk.order_id}: {event.line_id}")]
+        return conversation, [Anomaly("progress_of_unknown_line", f"{conversation.order_id}: {event.line_id}")]
     facts: list[Fact] = []
     if line.staged_at and event.progressed_at < line.staged_at:
         facts.append(Ignored("older_stage"))
     else:
         line = replace(line, preorder=True, stage=event.stage, stage_detail=event.detail, staged_at=event.progressed_at)
-        talk = talk.with_line(line)
+        conversation = conversation.with_line(line)
     if event.promised_ship_date:
         source = PreorderProgressed.TYPE.removesuffix(".v1")
-        talk, told = move(talk, [line], event.promised_ship_date, event.progressed_at, source, now, calendar)
+        conversation, told = move(
+            conversation, [line], event.promised_ship_date, event.progressed_at, source, now, calendar
+        )
         facts += told
-    return talk, facts
+    return conversation, facts

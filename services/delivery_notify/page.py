@@ -106,8 +106,7 @@ class ChoicePage:
         title, lines, asking = self._state(view)
         said, today = PAGE_WORDS[view.language], self._conversations.calendar.day(self._service.clock.now())
         labels = words.PHRASES[view.language].options
-        until = words.say_moment(view.question.due_at, self._conversations.calendar.zone, view.language)
-        note = f"{until}まで。" if view.language is Language.JA else f"Until {until}. "
+        question, zone = view.question, self._conversations.calendar.zone
         return self._html(
             status,
             language=view.language,
@@ -116,11 +115,11 @@ class ChoicePage:
             alert=alert,
             rows=self._rows(view),
             words=said,
-            options=[(option, labels[option]) for option in view.question.options] if asking else [],
+            options=[(option, labels[option]) for option in question.options] if asking else [],
             chosen=chosen,
             first_day=(today + timedelta(days=1)).isoformat(),
             last_day=(today + LATEST_WISH).isoformat(),
-            note=note + words.PHRASES[view.language].by_default[view.question.default],
+            note=words.choice_note(question.due_at, question.default, zone, view.language),
         )
 
     def _state(self, view: View) -> tuple[str, list[str], bool]:
@@ -137,7 +136,7 @@ class ChoicePage:
     def _rows(self, view: View) -> list[tuple[str, str]]:
         facts, question, said = view.facts, view.question, PAGE_WORDS[view.language]
         overdue, about_issue = facts.next_word is not None and not question.issue_id, question.issue_id is not None
-        items = [f"{t.name} × {t.quantity}" if t.quantity > 1 else t.name for t in facts.things]
+        items = [words.say_item(thing.name, thing.quantity) for thing in facts.things]
         dates: list[tuple[str, date | None]] = [
             (said.previous_date, facts.previous_day),
             (said.ship_date, None if overdue or about_issue else facts.day),

@@ -24,41 +24,42 @@ def next_half_month(after: datetime, calendar: ShopCalendar) -> datetime:
     return min(moment for each in days if (moment := calendar.moment(each, PROGRESS_HOUR)) > after)
 
 
-def schedule(talk: Conversation, now: datetime, calendar: ShopCalendar) -> Conversation:
+def schedule(conversation: Conversation, now: datetime, calendar: ShopCalendar) -> Conversation:
     """See to it that an order with an awaited preorder has a next report, and any other has none."""
-    waiting = any(line.preorder and line.awaited for line in talk.lines)
-    if waiting and talk.next_progress is None:
-        return replace(talk, next_progress=next_half_month(now, calendar))
-    if not waiting and talk.next_progress is not None:
-        return replace(talk, next_progress=None)
-    return talk
+    waiting = any(line.preorder and line.awaited for line in conversation.lines)
+    if waiting and conversation.next_progress is None:
+        return replace(conversation, next_progress=next_half_month(now, calendar))
+    if not waiting and conversation.next_progress is not None:
+        return replace(conversation, next_progress=None)
+    return conversation
 
 
-def half_month(talk: Conversation, now: datetime, calendar: ShopCalendar) -> Outcome:
+def half_month(conversation: Conversation, now: datetime, calendar: ShopCalendar) -> Outcome:
     """The 1st or the 15th has come: tell how the preordered lines are going, those not spoken of lately."""
-    if talk.next_progress is None or now < talk.next_progress:
-        return talk, [Ignored("progress_not_due")]
-    due = calendar.day(talk.next_progress)
+    if conversation.next_progress is None or now < conversation.next_progress:
+        return conversation, [Ignored("progress_not_due")]
+    due = calendar.day(conversation.next_progress)
     following = next_half_month(now, calendar)
-    talk = replace(talk, next_progress=following)
-    lines = [line for line in talk.lines if line.preorder and line.awaited and line.words == 0]
-    lines = [line for line in lines if not _told_lately(talk, line, now)]
+    conversation = replace(conversation, next_progress=following)
+    lines = [line for line in conversation.lines if line.preorder and line.awaited and line.words == 0]
+    lines = [line for line in lines if not _told_lately(conversation, line, now)]
     if not lines:
-        return talk, [Ignored("told_lately")]
+        return conversation, [Ignored("told_lately")]
     dates = [line.promise for line in lines if line.promise]
     day = max(dates) if len(dates) == len(lines) else None
     facts = NoticeFacts(
         tuple(thing(line) for line in lines),
         day=day,
         next_word=calendar.day(following),
-        purchase_count=talk.purchase_count,
+        purchase_count=conversation.purchase_count,
     )
     about = tuple(line.line_id for line in lines)
     kind = NoticeKind.PREORDER_PROGRESS
-    return say(talk, kind, facts, now, cause=(due,), about=about, promised_date=day)
+    return say(conversation, kind, facts, now, cause=(due,), about=about, promised_date=day)
 
 
-def _told_lately(talk: Conversation, line: Line, now: datetime) -> bool:
+def _told_lately(conversation: Conversation, line: Line, now: datetime) -> bool:
     return any(
-        line.line_id in said.about and said.kind in DATE_NEWS and now - said.at < TOLD_LATELY for said in talk.said
+        line.line_id in said.about and said.kind in DATE_NEWS and now - said.at < TOLD_LATELY
+        for said in conversation.said
     )

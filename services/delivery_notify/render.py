@@ -98,12 +98,10 @@ class Renderer:
         facts = letter.facts
         if facts.choice_id is None or facts.answer_by is None or facts.default is None:
             return {}
-        until = words.say_moment(facts.answer_by, self._calendar.zone, letter.language)
-        note = f"{until}まで。" if letter.language is Language.JA else f"Until {until}. "
         return {
             "link": self._links.choice_url(letter.order_id, facts.choice_id, facts.answer_by),
             "options": [phrases.options[option] for option in facts.options],
-            "choice_note": note + phrases.by_default[facts.default],
+            "choice_note": words.choice_note(facts.answer_by, facts.default, self._calendar.zone, letter.language),
         }
 
 
@@ -122,7 +120,7 @@ def _clean_thing(thing: Thing) -> Thing:
 
 
 def _item(thing: Thing) -> str:
-    return f"{thing.name} × {thing.quantity}" if thing.quantity > 1 else thing.name
+    return words.say_item(thing.name, thing.quantity)
 
 
 def _stage(phrases: words.Phrases, thing: Thing) -> str:

@@ -13,6 +13,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.notices import NoticeKind
+from services.delivery_notify.choices import close_questions
 from services.delivery_notify.conversation import Conversation, Outbound, Talk
 from services.delivery_notify.notices import NoticeFacts, Outcome, PromiseMade, Thing, say, withdraw
 
@@ -26,28 +27,40 @@ ISSUE_NEWS = DATES | {
 }
 """Notices about something still to come; they are taken back when it is overtaken."""
 
+BEFORE_A_DATE = ISSUE_NEWS - {NoticeKind.COLLECTION_BOOKED, NoticeKind.CHOICE_REQUESTED}
+"""What a newer date of the replacement overtakes: older dates, among them that of the answer to the report."""
+
+BEFORE_THE_GOODS = ISSUE_NEWS - {NoticeKind.COLLECTION_BOOKED}
+"""What another replacement, or one that has left, overtakes: the question what to do instead as well."""
+
 
 def about(issue_id: UUID) -> tuple[str, ...]:
     return (f"issue:{issue_id}",)
 
 
-def withdraw_issue(order: Conversation, issue_id: UUID, kinds: frozenset[NoticeKind], cause: str) -> list[Fact]:
-    return withdraw(order, kinds, frozenset(about(issue_id)), cause)
+def withdraw_issue(conversation: Conversation, issue_id: UUID, kinds: frozenset[NoticeKind], cause: str) -> list[Fact]:
+    return withdraw(conversation, kinds, frozenset(about(issue_id)), cause)
 
 
-def issue_facts(order: Conversation, talk: Talk, facts: NoticeFacts) -> NoticeFacts:
+def issue_facts(conversation: Conversation, talk: Talk, facts: NoticeFacts) -> NoticeFacts:
     """These facts with what the talk is about: the reason and the things reported."""
     things = facts.things or tuple(Thing(item.name, item.quantity) for item in talk.items)
-    return replace(facts, things=things, reason=talk.reason, purchase_count=order.purchase_count)
+    return replace(facts, things=things, reason=talk.reason, purchase_count=conversation.purchase_count)
 
 
 def tell(
-    order: Conversation, talk: Talk, kind: NoticeKind, facts: NoticeFacts, now: datetime, *, cause: tuple[object, ...]
+    conversation: Conversation,
+    talk: Talk,
+    kind: NoticeKind,
+    facts: NoticeFacts,
+    now: datetime,
+    *,
+    cause: tuple[object, ...],
 ) -> Outcome:
     """A notice about an issue. A day is a promise where the goods' way is what the notice is about."""
     promise = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
     return say(
-        order,
+        conversation,
         kind,
         facts,
         now,
@@ -62,75 +75,90 @@ def tell(
 _PROMISING = DATES | {NoticeKind.REPLACEMENT_SHIPPED, NoticeKind.COLLECTION_BOOKED}
 
 
-def ordered(order: Conversation, talk: Talk, event: IssueReplacementOrdered, now: datetime) -> Outcome:
+def ordered(conversation: Conversation, talk: Talk, event: IssueReplacementOrdered, now: datetime) -> Outcome:
     """The first definite date. If the report was not answered yet, this is the answer."""
     known = talk.outbound
     if event.replacement_id in talk.past_outbound or (known and known.replacement_id == event.replacement_id):
-        return order, [Ignored("replacement_known")]
+        return conversation, [Ignored("replacement_known")]
     past = (*talk.past_outbound, known.replacement_id) if known else talk.past_outbound
     outbound = Outbound(event.replacement_id, event.promised_ship_date)
     first = not talk.answered
     talk = replace(talk, outbound=outbound, past_outbound=past, answered=True, waiting=None, quiet_until=None)
-    order = order.with_talk(talk)
-    row = _row(order, outbound, "issue.replacement_ordered", now)
+    conversation = conversation.with_talk(talk)
+    conversation, overtaken = _overtake(conversation, talk.issue_id, "overtaken", "promised")
+    row = _row(conversation, outbound, "issue.replacement_ordered", now)
     plan = NoticeFacts(plan="replacement", day=event.promised_ship_date, remedy=event.remedy)
-    facts = issue_facts(order, talk, plan)
+    facts = issue_facts(conversation, talk, plan)
     if first:
-        order, told = tell(order, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(talk.issue_id,))
+        conversation, told = tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(talk.issue_id,))
     else:
         kind = NoticeKind.REPLACEMENT_PROMISED
-        order, told = tell(order, talk, kind, facts, now, cause=(event.replacement_id, 0))
-    return order, [row, *told]
+        conversation, told = tell(conversation, talk, kind, facts, now, cause=(event.replacement_id, 0))
+    return conversation, [row, *overtaken, *told]
 
 
 def dated(
-    order: Conversation, talk: Talk, event: IssueReplacementPromised | IssueReplacementDelayed, now: datetime
+    conversation: Conversation, talk: Talk, event: IssueReplacementPromised | IssueReplacementDelayed, now: datetime
 ) -> Outcome:
     """A newer date. The customer hears of it only where it differs from the one already told."""
     known = talk.outbound
     if event.replacement_id in talk.past_outbound:
-        return order, [Ignored("replacement_replaced")]
+        return conversation, [Ignored("replacement_replaced")]
     if known and known.replacement_id == event.replacement_id and (known.shipped or event.version <= known.version):
-        return order, [Ignored("older_promise")]
+        return conversation, [Ignored("older_promise")]
     told_before = known.ship_date if known and known.replacement_id == event.replacement_id else None
     past = (*talk.past_outbound, known.replacement_id) if known and told_before is None else talk.past_outbound
     outbound = Outbound(event.replacement_id, event.ship_date, event.version)
     talk = replace(talk, outbound=outbound, past_outbound=past, answered=True, waiting=None, quiet_until=None)
-    order = order.with_talk(talk)
-    facts: list[Fact] = [_row(order, outbound, event.TYPE.removesuffix(".v1"), now)]
+    conversation = conversation.with_talk(talk)
+    facts: list[Fact] = [_row(conversation, outbound, event.TYPE.removesuffix(".v1"), now)]
+    if known and told_before is None:
+        conversation, overtaken = _overtake(conversation, talk.issue_id, "overtaken", "promised")
+        facts += overtaken
     if told_before == event.ship_date:
-        return order, [*facts, Ignored("same_promise")]
+        return conversation, [*facts, Ignored("same_promise")]
     previous = event.previous_ship_date if isinstance(event, IssueReplacementDelayed) else None
-    order, told = _tell_date(order, talk, outbound, told_before or previous, now)
-    return order, [*facts, *told]
+    conversation, told = _tell_date(conversation, talk, outbound, told_before or previous, now)
+    return conversation, [*facts, *told]
 
 
-def _tell_date(order: Conversation, talk: Talk, outbound: Outbound, before: date | None, now: datetime) -> Outcome:
+def _tell_date(
+    conversation: Conversation, talk: Talk, outbound: Outbound, before: date | None, now: datetime
+) -> Outcome:
     later = before is not None and outbound.ship_date > before
     kind = NoticeKind.REPLACEMENT_DELAYED if later else NoticeKind.REPLACEMENT_PROMISED
-    facts = issue_facts(order, talk, NoticeFacts(day=outbound.ship_date, previous_day=before))
-    taken_back = withdraw_issue(order, talk.issue_id, DATES, "overtaken")
-    order, told = tell(order, talk, kind, facts, now, cause=(outbound.replacement_id, outbound.version))
-    return order, [*taken_back, *told]
+    facts = issue_facts(conversation, talk, NoticeFacts(day=outbound.ship_date, previous_day=before))
+    taken_back = withdraw_issue(conversation, talk.issue_id, BEFORE_A_DATE, "overtaken")
+    conversation, told = tell(conversation, talk, kind, facts, now, cause=(outbound.replacement_id, outbound.version))
+    return conversation, [*taken_back, *told]
 
 
-def shipped(order: Conversation, talk: Talk, event: IssueReplacementShipped, now: datetime) -> Outcome:
+def shipped(conversation: Conversation, talk: Talk, event: IssueReplacementShipped, now: datetime) -> Outcome:
     known = talk.outbound
     if known and known.replacement_id == event.replacement_id and known.shipped:
-        return order, [Ignored("shipped_before")]
-    taken_back = withdraw_issue(order, talk.issue_id, DATES, "shipped")
+        return conversation, [Ignored("shipped_before")]
+    conversation, overtaken = _overtake(conversation, talk.issue_id, "shipped", "shipped")
     outbound = known if known and known.replacement_id == event.replacement_id else None
     if outbound is None:
         outbound = Outbound(event.replacement_id, event.expected_delivery_date)
     talk = replace(talk, outbound=replace(outbound, shipped=True), answered=True, waiting=None, quiet_until=None)
-    order = order.with_talk(talk)
+    conversation = conversation.with_talk(talk)
     way = NoticeFacts(day=event.expected_delivery_date, carrier=event.carrier, tracking_number=event.tracking_number)
-    facts = issue_facts(order, talk, way)
+    facts = issue_facts(conversation, talk, way)
     cause = (event.replacement_id,)
-    order, told = tell(order, talk, NoticeKind.REPLACEMENT_SHIPPED, facts, now, cause=cause)
-    return order, [*taken_back, *told]
+    conversation, told = tell(conversation, talk, NoticeKind.REPLACEMENT_SHIPPED, facts, now, cause=cause)
+    return conversation, [*overtaken, *told]
 
 
-def _row(order: Conversation, outbound: Outbound, source: str, now: datetime) -> PromiseMade:
+def _overtake(conversation: Conversation, issue_id: UUID, cause: str, closed_by: str) -> Outcome:
+    """The goods come after all: what was said or asked before, and has not left or been answered, is over."""
+    taken_back = withdraw_issue(conversation, issue_id, BEFORE_THE_GOODS, cause)
+    conversation, closed = close_questions(conversation, closed_by, issue_id=issue_id)
+    return conversation, [*taken_back, *closed]
+
+
+def _row(conversation: Conversation, outbound: Outbound, source: str, now: datetime) -> PromiseMade:
     subject_id = str(outbound.replacement_id)
-    return PromiseMade(order.order_id, "replacement", subject_id, outbound.version, outbound.ship_date, source, now)
+    return PromiseMade(
+        conversation.order_id, "replacement", subject_id, outbound.version, outbound.ship_date, source, now
+    )

@@ -15,20 +15,27 @@ from pydantic import TypeAdapter
 
 from libs.common.db import Connection
 from libs.common.decision import Fact, Facts, Record, TimerFired
-from libs.common.events.notices import NoticeKind
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.state import StateTable
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
-from services.delivery_notify.notices import ContactLearned, NoticeFacts, NoticeMade, NoticesWithdrawn, PromiseMade
+from services.delivery_notify.notices import (
+    ContactLearned,
+    LineLeftOut,
+    NoticeFacts,
+    NoticeMade,
+    NoticesWithdrawn,
+    PromiseMade,
+)
 
 CONTACT_COMES = timedelta(hours=24)
 """How long a notice waits for the order that says whom to write to."""
 
 _TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)
+_CONVERSATION = TypeAdapter(Conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Conversations:
 
     def __init__(self, calendar: ShopCalendar) -> None:
         self.calendar = calendar
-        self.table: StateTable[Conversation] = StateTable("conversations", TypeAdapter(Conversation))
+        self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION)
 
     def key_of(self, event: AnyEvent) -> str | None:
         if isinstance(event.data, TimerFired):
@@ -71,6 +78,7 @@ class Conversations:
         await _save_contacts(conn, [record for record in records if isinstance(record, ContactLearned)])
         await _save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
         await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
+        await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
         await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
 
 
@@ -139,6 +147,27 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
         await conn.execute(_NOTICES, *map(list, zip(*columns, strict=True)))
 
 
+# A notice that has left, or is just leaving, stays as it is; so does one that would have nothing left to speak of.
+_LEFT_OUT = """
+    UPDATE notices n SET facts = n.facts || jsonb_build_object('things', kept.things) || CASE
+        WHEN kept.things #> '{0,previous_date}' IS NULL THEN '{}'
+        ELSE jsonb_build_object('previous_day', kept.things #> '{0,previous_date}') END
+    FROM (
+        SELECT o.notice_id, jsonb_agg(t.thing ORDER BY t.place) AS things
+        FROM notices o CROSS JOIN jsonb_array_elements(o.facts -> 'things') WITH ORDINALITY AS t (thing, place)
+        WHERE o.notice_id = ANY ($1) AND NOT EXISTS (
+            SELECT 1 FROM unnest($1::uuid[], $2::text[]) AS l (notice_id, line_id)
+            WHERE l.notice_id = o.notice_id AND l.line_id = t.thing ->> 'line_id')
+        GROUP BY o.notice_id) AS kept
+    WHERE n.notice_id = kept.notice_id AND n.status = 'pending' AND n.withdrawn IS NULL"""
+
+
+async def _save_left_out(conn: Connection, rows: Sequence[LineLeftOut]) -> None:
+    pairs = [(notice_id, row.line_id) for row in rows for notice_id in row.notice_ids]
+    if pairs:
+        await conn.execute(_LEFT_OUT, [notice_id for notice_id, _ in pairs], [line_id for _, line_id in pairs])
+
+
 # The latest cause wins; a notice that has left or was settled stays as it is.
 _WITHDRAWN = """
     UPDATE notices n SET withdrawn = w.cause, due_at = least(n.due_at, n.made_at)
@@ -161,14 +190,17 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notice that this sender now holds a lease on. Without a contact, nobody will ever say whom to write to."""
+    """A notice that this sender now holds a lease on. Without a contact, nobody will ever say whom to write to.
+
+    Kind and facts are as they were written, unread: one that cannot be read must not hold up the others of its claim.
+    """
 
     notice_id: UUID
     order_id: str
     customer_id: str
     issue_id: UUID | None
-    kind: NoticeKind
-    facts: NoticeFacts
+    kind: str
+    facts: str
     promised_date: date | None
     attempts: int
     withdrawn: str | None
@@ -176,32 +208,39 @@ class Claimed:
     traceparent: str | None
 
 
-# Of the rows that are due, take those that can be settled now; another sender's rows are passed over.
+# Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
+# an order leave one after the other, in the order in which they were made: one that is due waits until those before it
+# are settled, whatever holds them up. What was withdrawn never leaves: it neither waits nor is waited for, unless it
+# was on its way already. (`IS TRUE` keeps the planner from reading all that is due for each of them.)
 _CLAIM = """
     WITH due AS (
         SELECT n.notice_id FROM notices n LEFT JOIN contacts c USING (order_id)
-        WHERE n.status IN ('pending', 'sending') AND n.due_at <= $1
+        WHERE n.settled_at IS NULL AND n.due_at <= $1
           AND (n.wait_until IS NULL OR n.wait_until <= clock_timestamp())
           AND (c.order_id IS NOT NULL OR n.withdrawn IS NOT NULL OR n.contact_by <= $1)
-        ORDER BY n.due_at LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
+          AND (n.withdrawn IS NOT NULL OR NOT EXISTS (
+              SELECT 1 FROM notices e
+              WHERE e.order_id = n.order_id AND e.place < n.place AND e.settled_at IS NULL AND (e.due_at <= $1) IS TRUE
+                AND (e.withdrawn IS NULL OR e.status = 'sending')))
+        ORDER BY n.due_at, n.place LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
     claimed AS (
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
         FROM due WHERE n.notice_id = due.notice_id RETURNING n.*)
     SELECT n.*, c.name, c.email, c.language AS contact_language
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND c.customer_id = n.customer_id
-    ORDER BY n.due_at, n.made_at"""
+    ORDER BY n.due_at, n.place"""
 
 
 async def claim_notices(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-    """Take up to `limit` due notices, for as long as the lease holds (wall clock)."""
+    """Take up to `limit` due notices, one per order at most, for as long as the lease holds (wall clock)."""
     return [
         Claimed(
             row["notice_id"],
             row["order_id"],
             row["customer_id"],
             row["issue_id"],
-            NoticeKind(row["kind"]),
-            _FACTS.validate_json(row["facts"]),
+            row["kind"],
+            row["facts"],
             row["promised_date"],
             row["attempts"],
             row["withdrawn"],
@@ -241,16 +280,26 @@ async def settle_notices(conn: Connection, outcomes: Sequence[Settled], now: dat
 
 
 _PUT_OFF = """
-    UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause
-    FROM unnest($1::uuid[], $2::text[], $3::interval[]) AS p (notice_id, cause, pause)
+    UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause,
+                         attempts = CASE WHEN p.counts THEN n.attempts ELSE n.attempts - 1 END
+    FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::bool[]) AS p (notice_id, cause, pause, counts)
     WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
 
 
-async def put_off_notices(conn: Connection, later: Mapping[UUID, tuple[str, timedelta]]) -> None:
-    """Try these again after a pause of the wall clock."""
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A claimed notice to try again, after a pause of the wall clock. `counts`: this was an attempt."""
+
+    notice_id: UUID
+    cause: str
+    pause: timedelta
+    counts: bool = True
+
+
+async def put_off_notices(conn: Connection, later: Sequence[PutOff]) -> None:
     if later:
-        causes = [cause for cause, _ in later.values()]
-        await conn.execute(_PUT_OFF, list(later), causes, [pause for _, pause in later.values()])
+        columns = [(each.notice_id, each.cause, each.pause, each.counts) for each in later]
+        await conn.execute(_PUT_OFF, *map(list, zip(*columns, strict=True)))
 
 
 async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
@@ -262,9 +311,14 @@ async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversati
     )
     if row is None:
         return None
-    conversation = TypeAdapter(Conversation).validate_json(row["body"])
+    conversation = _CONVERSATION.validate_json(row["body"])
     contact = Contact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
     return conversation, contact
+
+
+def read_facts(body: str) -> NoticeFacts:
+    """Raises `ValueError` where what was written is no longer understood."""
+    return _FACTS.validate_json(body)
 
 
 async def notice_facts(conn: Connection, notice_id: UUID) -> NoticeFacts | None:
@@ -277,7 +331,7 @@ async def notices_of(conn: Connection, order_id: str) -> list[dict[str, object]]
     rows = await conn.fetch(
         """SELECT notice_id, issue_id, kind, status, promised_date, made_at, due_at, settled_at, language, channel,
                   coalesce(cause, withdrawn) AS cause, attempts, facts
-           FROM notices WHERE order_id = $1 ORDER BY made_at, notice_id""",
+           FROM notices WHERE order_id = $1 ORDER BY place""",
         order_id,
     )
     return [{**dict(row), "facts": json.loads(row["facts"])} for row in rows]

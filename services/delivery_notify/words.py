@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
@@ -72,7 +73,9 @@ ENGLISH = Phrases(
 PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 
 
+@lru_cache(maxsize=1_000)
 def say_date(day: date, language: Language) -> str:
+    """Kept, because one day's mails name the same few days."""
     if language is Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
     return format_date(day, "EEEE, MMMM d, y", locale="en")
@@ -115,6 +118,18 @@ def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
+
+
+def say_item(name: str, quantity: int) -> str:
+    return f"{name} × {quantity}" if quantity > 1 else name
+
+
+def choice_note(until: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
+    """Until when a choice stands, and what happens without one."""
+    moment = say_moment(until, zone, language)
+    return (f"{moment}まで。" if language is Language.JA else f"Until {moment}. ") + PHRASES[language].by_default[
+        default
+    ]
 
 
 def list_items(items: list[str], language: Language) -> str:

@@ -10,7 +10,7 @@ from libs.common.ids import derived_id
 from services.delivery_notify.links import Links
 from services.delivery_notify.notices import NoticeFacts, Thing
 from services.delivery_notify.render import Letter, Renderer
-from tests.delivery_notify.talks import CALENDAR
+from tests.delivery_notify.rehearsal import CALENDAR
 
 DAY, BEFORE = date(2027, 3, 12), date(2027, 3, 5)
 LINKS = Links("https://shop.example/notices", ["a-secret-for-tests-only"])

@@ -14,14 +14,15 @@ from libs.common.events.storefront import (
 )
 from libs.common.events.values import Choice, LineQuantity
 from services.delivery_notify.choices import CustomerAnswered
-from services.delivery_notify.notices import PromiseMade
-from tests.delivery_notify.talks import (
+from services.delivery_notify.domain import HELD_AT_MOST, TooMuchBeforeOrderError
+from services.delivery_notify.notices import LineLeftOut, PromiseMade
+from tests.delivery_notify.rehearsal import (
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,
     NEXT_WEDNESDAY,
     ORDER,
-    Talk,
+    Rehearsal,
     at,
     line,
     of,
@@ -43,22 +44,22 @@ def shipped(*line_ids: str, quantity: int = 1) -> OrderShipped:
     return OrderShipped(order_id=ORDER, lines=lines, shipped_at=MONDAY)
 
 
-def answer(talk: Talk, choice: Choice, wish: date | None = None) -> list[str]:
-    choice_id = talk.notices[-1].facts.choice_id
+def answer(rehearsal: Rehearsal, choice: Choice, wish: date | None = None) -> list[str]:
+    choice_id = rehearsal.notices[-1].facts.choice_id
     assert choice_id is not None
-    facts = talk.take(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
+    facts = rehearsal.take(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
     return [fact.choice for fact in of(facts, CustomerDecided)] or reasons(facts)
 
 
 def test_a_placed_order_is_promised_and_not_mailed() -> None:
-    talk = story(placed())
-    assert [(row.version, row.ship_date) for row in of(talk.facts, PromiseMade)] == [(1, FRIDAY)]
-    assert talk.kinds == []
+    rehearsal = story(placed())
+    assert [(row.version, row.ship_date) for row in of(rehearsal.facts, PromiseMade)] == [(1, FRIDAY)]
+    assert rehearsal.kinds == []
 
 
 def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    (notice,) = talk.notices
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    (notice,) = rehearsal.notices
     assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
         NoticeKind.ORDER_DELAYED,
         NEXT_FRIDAY,
@@ -68,77 +69,77 @@ def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -
 
 
 def test_a_date_moved_earlier_is_told_as_good_news_without_a_question() -> None:
-    talk = story(placed(), changed(FRIDAY - timedelta(days=1)))
-    assert [(notice.kind, notice.facts.choice_id) for notice in talk.notices] == [(NoticeKind.ORDER_EARLY, None)]
+    rehearsal = story(placed(), changed(FRIDAY - timedelta(days=1)))
+    assert [(notice.kind, notice.facts.choice_id) for notice in rehearsal.notices] == [(NoticeKind.ORDER_EARLY, None)]
 
 
 def test_the_same_date_again_is_no_news() -> None:
-    talk = story(placed(), changed(FRIDAY))
-    assert talk.kinds == []
+    rehearsal = story(placed(), changed(FRIDAY))
+    assert rehearsal.kinds == []
 
 
 def test_news_older_than_what_was_told_is_dropped() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY, 5))
-    assert reasons(talk.take(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY, 5))
+    assert reasons(rehearsal.take(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
 
 
 def test_several_lines_that_move_together_are_one_notice() -> None:
-    talk = story(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
-    assert [len(notice.facts.things) for notice in talk.notices] == [2]
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
+    assert [len(notice.facts.things) for notice in rehearsal.notices] == [2]
 
 
 def test_a_second_slip_takes_back_the_first_notice_if_it_has_not_left() -> None:
-    talk = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
-    assert talk.withdrawn == {talk.notices[0].notice_id}
+    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    assert rehearsal.withdrawn == {rehearsal.notices[0].notice_id}
 
 
 def test_a_second_slip_closes_the_question_of_the_first() -> None:
-    talk = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
-    assert sorted(question.closed_by or "open" for question in talk.known.questions) == ["newer_news", "open"]
+    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    assert sorted(question.closed_by or "open" for question in rehearsal.known.questions) == ["newer_news", "open"]
 
 
 def test_a_promised_day_that_reaches_noon_unshipped_is_told_with_our_next_word() -> None:
-    talk = story(placed())
-    talk.pass_to(at(FRIDAY, 12))
-    (notice,) = talk.notices
+    rehearsal = story(placed())
+    rehearsal.pass_to(at(FRIDAY, 12))
+    (notice,) = rehearsal.notices
     assert (notice.kind, notice.facts.next_word) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
 
 
 def test_nothing_is_said_before_noon_of_the_promised_day() -> None:
-    talk = story(placed())
-    talk.pass_to(at(FRIDAY, 11, 59))
-    assert talk.kinds == []
+    rehearsal = story(placed())
+    rehearsal.pass_to(at(FRIDAY, 11, 59))
+    assert rehearsal.kinds == []
 
 
 def test_our_next_word_is_kept() -> None:
-    talk = story(placed())
-    talk.pass_to(at(FRIDAY, 12))
-    next_word = talk.notices[0].facts.next_word
+    rehearsal = story(placed())
+    rehearsal.pass_to(at(FRIDAY, 12))
+    next_word = rehearsal.notices[0].facts.next_word
     assert next_word is not None
-    talk.pass_to(at(next_word, 12))
-    assert talk.kinds == [NoticeKind.ORDER_OVERDUE] * 2
+    rehearsal.pass_to(at(next_word, 12))
+    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE] * 2
 
 
 def test_a_new_date_takes_the_place_of_our_next_word() -> None:
-    talk = story(placed())
-    talk.pass_to(at(FRIDAY, 12))
-    talk.take(changed(NEXT_FRIDAY, 24 * 4 + 4))
-    talk.pass_to(at(NEXT_FRIDAY, 11))
-    assert talk.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
+    rehearsal = story(placed())
+    rehearsal.pass_to(at(FRIDAY, 12))
+    rehearsal.take(changed(NEXT_FRIDAY, 24 * 4 + 4))
+    rehearsal.pass_to(at(NEXT_FRIDAY, 11))
+    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
 
 
 def test_a_same_day_order_of_the_afternoon_is_spoken_of_on_the_next_day() -> None:
     afternoon = at(FRIDAY, 15)
-    talk = Talk(now=afternoon)
-    talk.take(placed(placed_at=afternoon))
-    assert talk.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
+    rehearsal = Rehearsal(now=afternoon)
+    rehearsal.take(placed(placed_at=afternoon))
+    assert rehearsal.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
 
 
 def test_a_shipment_reported_at_noon_overtakes_the_notice_about_silence() -> None:
-    talk = story(placed())
-    talk.pass_to(at(FRIDAY, 12))
-    talk.take(shipped())
-    assert talk.heard == []
+    rehearsal = story(placed())
+    rehearsal.pass_to(at(FRIDAY, 12))
+    rehearsal.take(shipped())
+    assert rehearsal.heard == []
 
 
 @pytest.mark.parametrize(
@@ -151,83 +152,83 @@ def test_a_shipment_reported_at_noon_overtakes_the_notice_about_silence() -> Non
     ],
 )
 def test_nothing_more_is_said_about_what_has_left_or_was_cancelled(end: OrderShipped) -> None:
-    talk = story(placed(), end, changed(NEXT_FRIDAY))
-    talk.pass_to(at(date(2027, 6, 1), 12))
-    assert (talk.kinds, talk.timers) == ([], {})
+    rehearsal = story(placed(), end, changed(NEXT_FRIDAY))
+    rehearsal.pass_to(at(date(2027, 6, 1), 12))
+    assert (rehearsal.kinds, rehearsal.timers) == ([], {})
 
 
 def test_a_line_of_which_one_of_two_has_left_is_still_promised() -> None:
-    talk = story(placed(line(quantity=2)), shipped())
-    talk.pass_to(at(FRIDAY, 12))
-    assert talk.kinds == [NoticeKind.ORDER_OVERDUE]
+    rehearsal = story(placed(line(quantity=2)), shipped())
+    rehearsal.pass_to(at(FRIDAY, 12))
+    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE]
 
 
 def test_an_order_that_has_shipped_has_nothing_left_to_choose() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY), shipped())
-    assert answer(talk, Choice.CANCEL) == ["question_closed"]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY), shipped())
+    assert answer(rehearsal, Choice.CANCEL) == ["question_closed"]
 
 
 def test_an_answer_becomes_a_decision() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    assert answer(talk, Choice.CANCEL) == [Choice.CANCEL]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    assert answer(rehearsal, Choice.CANCEL) == [Choice.CANCEL]
 
 
 def test_a_second_answer_is_refused() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    answer(talk, Choice.WAIT)
-    assert answer(talk, Choice.CANCEL) == ["answered_before"]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    answer(rehearsal, Choice.WAIT)
+    assert answer(rehearsal, Choice.CANCEL) == ["answered_before"]
 
 
 def test_an_answer_after_the_time_is_over_is_refused() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    talk.now += timedelta(days=30)
-    assert answer(talk, Choice.CANCEL) == ["answered_late"]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal.now += timedelta(days=30)
+    assert answer(rehearsal, Choice.CANCEL) == ["answered_late"]
 
 
 @pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
 def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    assert answer(talk, Choice.CHANGE, wish) == ["date_not_possible"]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    assert answer(rehearsal, Choice.CHANGE, wish) == ["date_not_possible"]
 
 
 def test_the_date_the_customer_asked_for_is_no_news_when_it_is_promised() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    answer(talk, Choice.CHANGE, date(2027, 3, 20))
-    talk.take(changed(date(2027, 3, 20), 3))
-    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    answer(rehearsal, Choice.CHANGE, date(2027, 3, 20))
+    rehearsal.take(changed(date(2027, 3, 20), 3))
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    facts = talk.pass_to(MONDAY + timedelta(days=8))
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    facts = rehearsal.pass_to(MONDAY + timedelta(days=8))
     assert [(d.choice, d.by_default) for d in of(facts, CustomerDecided)] == [(Choice.WAIT, True)]
 
 
 def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
-    talk = story(placed(), changed(NEXT_FRIDAY))
-    answer(talk, Choice.CANCEL)
-    facts = talk.pass_to(at(NEXT_FRIDAY, 12))
-    assert (talk.kinds, reasons(facts)) == ([NoticeKind.ORDER_DELAYED], ["cancel_not_carried_out"])
+    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    answer(rehearsal, Choice.CANCEL)
+    facts = rehearsal.pass_to(at(NEXT_FRIDAY, 12))
+    assert (rehearsal.kinds, reasons(facts)) == ([NoticeKind.ORDER_DELAYED], ["cancel_not_carried_out"])
 
 
 def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
-    talk = story(changed(NEXT_FRIDAY), placed())
-    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+    rehearsal = story(changed(NEXT_FRIDAY), placed())
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_what_came_before_the_order_is_taken_in_the_order_in_which_it_happened() -> None:
-    talk = story(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
-    assert talk.known.lines[0].promise == NEXT_FRIDAY
+    rehearsal = story(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
+    assert rehearsal.known.lines[0].promise == NEXT_FRIDAY
 
 
 def test_an_order_told_twice_is_known_already() -> None:
-    talk = story(placed())
-    assert reasons(talk.take(placed())) == ["order_known"]
+    rehearsal = story(placed())
+    assert reasons(rehearsal.take(placed())) == ["order_known"]
 
 
 def test_a_promise_for_a_line_that_is_not_there_is_for_ops() -> None:
-    talk = story(placed())
-    assert reasons(talk.take(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
+    rehearsal = story(placed())
+    assert reasons(rehearsal.take(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
 
 
 def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderProgressed:
@@ -238,42 +239,67 @@ def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderP
 LATE_MAY = date(2027, 5, 28)
 
 
-def preorder(promise: date | None = LATE_MAY) -> Talk:
+def preorder(promise: date | None = LATE_MAY) -> Rehearsal:
     return story(placed(line(promise=promise, preorder=True)))
 
 
 def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
-    talk = preorder()
-    talk.pass_to(at(date(2027, 5, 1), 12))
-    days = [(notice.kind, notice.made_at) for notice in talk.notices]
+    rehearsal = preorder()
+    rehearsal.pass_to(at(date(2027, 5, 1), 12))
+    days = [(notice.kind, notice.made_at) for notice in rehearsal.notices]
     reports = [date(2027, 3, 15), date(2027, 4, 1), date(2027, 4, 15), date(2027, 5, 1)]
     assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
 
 
 def test_a_report_tells_the_newest_stage() -> None:
-    talk = preorder()
-    talk.take(progressed("production", 5))
-    talk.take(progressed("materials", 2))
-    talk.pass_to(at(date(2027, 3, 15), 10))
-    assert talk.notices[0].facts.things[0].stage == "production"
+    rehearsal = preorder()
+    rehearsal.take(progressed("production", 5))
+    rehearsal.take(progressed("materials", 2))
+    rehearsal.pass_to(at(date(2027, 3, 15), 10))
+    assert rehearsal.notices[0].facts.things[0].stage == "production"
 
 
 def test_a_report_is_skipped_when_another_notice_said_as_much_days_ago() -> None:
-    talk = preorder()
-    talk.now = at(date(2027, 3, 13), 10)
-    talk.take(progressed("production", 24 * 12, date(2027, 6, 4)))
-    talk.pass_to(at(date(2027, 3, 16), 10))
-    assert talk.kinds == [NoticeKind.ORDER_DELAYED]
+    rehearsal = preorder()
+    rehearsal.now = at(date(2027, 3, 13), 10)
+    rehearsal.take(progressed("production", 24 * 12, date(2027, 6, 4)))
+    rehearsal.pass_to(at(date(2027, 3, 16), 10))
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_reports_end_when_the_parcel_leaves() -> None:
-    talk = preorder()
-    talk.take(shipped())
-    talk.pass_to(at(date(2027, 8, 1), 12))
-    assert (talk.kinds, talk.timers) == ([], {})
+    rehearsal = preorder()
+    rehearsal.take(shipped())
+    rehearsal.pass_to(at(date(2027, 8, 1), 12))
+    assert (rehearsal.kinds, rehearsal.timers) == ([], {})
 
 
 def test_a_preorder_that_gets_its_first_date_is_told_it() -> None:
-    talk = preorder(promise=None)
-    talk.take(changed(LATE_MAY))
-    assert [(notice.kind, notice.facts.day) for notice in talk.notices] == [(NoticeKind.PREORDER_PROGRESS, LATE_MAY)]
+    rehearsal = preorder(promise=None)
+    rehearsal.take(changed(LATE_MAY))
+    assert [(notice.kind, notice.facts.day) for notice in rehearsal.notices] == [
+        (NoticeKind.PREORDER_PROGRESS, LATE_MAY)
+    ]
+
+
+def test_a_notice_about_two_lines_leaves_out_the_one_that_has_newer_news() -> None:
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    left_out = [(fact.notice_ids, fact.line_id) for fact in of(rehearsal.facts, LineLeftOut)]
+    assert left_out == [((rehearsal.notices[0].notice_id,), "1")]
+
+
+def test_a_notice_of_which_every_line_has_newer_news_is_taken_back() -> None:
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    rehearsal.take(changed(NEXT_FRIDAY, 3, "2"))
+    assert rehearsal.notices[0].notice_id in rehearsal.withdrawn
+
+
+def test_a_question_about_two_lines_goes_on_about_the_one_without_newer_news() -> None:
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    assert sorted(question.about for question in rehearsal.known.questions if question.open) == [("1",), ("2",)]
+
+
+def test_more_than_can_be_kept_before_the_order_is_left_to_the_shell_to_park() -> None:
+    rehearsal = story(*(changed(NEXT_FRIDAY, hours) for hours in range(HELD_AT_MOST)))
+    with pytest.raises(TooMuchBeforeOrderError, match=ORDER):
+        rehearsal.take(changed(NEXT_FRIDAY, HELD_AT_MOST))

@@ -24,7 +24,7 @@ from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import deadlines
 from services.delivery_notify.notices import NoticeMade, PromiseMade
 from services.delivery_notify.orders import DATE_NEWS
-from tests.delivery_notify.talks import MONDAY, ORDER, Talk, issue, line, of, placed
+from tests.delivery_notify.rehearsal import MONDAY, ORDER, Rehearsal, issue, line, of, placed
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
 MOMENTS = st.integers(-48, 24 * 60).map(lambda hours: MONDAY + timedelta(hours=hours))
@@ -68,8 +68,8 @@ def _asked(number: int, options: list[Choice]) -> Payload:
     return issue(ev.IssueChoiceRequested, choice_id=choice_id, options=tuple(options), default=options[0])
 
 
-def _answered(talk: Talk, index: int, choice: Choice, wish: date | None) -> Payload | None:
-    questions = talk.state.questions if talk.state else ()
+def _answered(rehearsal: Rehearsal, index: int, choice: Choice, wish: date | None) -> Payload | None:
+    questions = rehearsal.state.questions if rehearsal.state else ()
     if not questions:
         return None
     choice_id = questions[index % len(questions)].choice_id
@@ -111,14 +111,14 @@ PAUSES = st.integers(0, 24 * 20).map(lambda hours: timedelta(hours=hours))
 HISTORIES = st.lists(st.one_of(PAYLOADS, ANSWERS, PAUSES), max_size=25)
 
 
-def _check_each_step(talk: Talk, facts: list[Any]) -> None:
+def _check_each_step(rehearsal: Rehearsal, facts: list[Any]) -> None:
     """Every open promise has its timer, and nothing is said of a line that has left or was cancelled."""
-    state = talk.state
+    state = rehearsal.state
     if state is None:
         return
-    assert talk.timers == deadlines(state)
+    assert rehearsal.timers == deadlines(state)
     if any(each.open and each.promise for each in state.lines):
-        assert "overdue" in talk.timers
+        assert "overdue" in rehearsal.timers
     new = {notice.notice_id for notice in of(facts, NoticeMade)}
     for said in state.said:
         if said.kind in DATE_NEWS and said.notice_id in new:
@@ -126,20 +126,20 @@ def _check_each_step(talk: Talk, facts: list[Any]) -> None:
             assert all(each and each.awaited for each in lines)
 
 
-def _live(history: list[Any]) -> Talk:
-    talk = Talk()
+def _live(history: list[Any]) -> Rehearsal:
+    rehearsal = Rehearsal()
     for step in history:
         match step:
             case timedelta():
-                facts = talk.pass_to(talk.now + step)
+                facts = rehearsal.pass_to(rehearsal.now + step)
             case (index, choice, wish):
-                command = _answered(talk, index, choice, wish)
-                facts = talk.take(command) if command else []
+                command = _answered(rehearsal, index, choice, wish)
+                facts = rehearsal.take(command) if command else []
             case payload:
-                facts = talk.take(payload)
+                facts = rehearsal.take(payload)
         if not isinstance(step, timedelta):
-            _check_each_step(talk, facts)
-    return talk
+            _check_each_step(rehearsal, facts)
+    return rehearsal
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.header import decode_header
 from email.message import EmailMessage
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_mail_reads_as_it_was_written(language: Language) -> None:
 def test_a_name_reads_as_it_was_given(name: str) -> None:
     (person,) = read(name)["To"].addresses
     assert (person.display_name, person.addr_spec) == (name, "hanako@example.jp")
+
+
+@pytest.mark.parametrize("name", ["山" * 60, "山田 hanako " * 12 + "x", "🎁" * 40, "é" * 99])
+def test_a_long_name_is_written_in_words_that_come_together_again(name: str) -> None:
+    """Read by the older of the two parsers: the newer one leaves a space between such words in a name."""
+    mail = message_from_bytes(read(name).as_bytes(policy=policy.default.clone(refold_source="none")))
+    parts = [part for part, _ in decode_header(mail["To"].rpartition(" <")[0])]
+    assert b"".join(parts).decode() == name
 
 
 @pytest.mark.parametrize("name", ["花子\r\nBcc: all@example.jp", "Hanako\nBcc: all@example.jp", "a\u2028Bcc: b@c"])

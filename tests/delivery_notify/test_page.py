@@ -10,8 +10,8 @@ import pytest
 from libs.common.events.values import Language
 from services.delivery_notify.links import LinkInvalidError, Links
 from tests.conftest import MakeDatabase
+from tests.delivery_notify.rehearsal import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
-from tests.delivery_notify.talks import ORDER
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import Live
 

@@ -8,10 +8,19 @@ from deploy.local.mailbox import Mailbox
 from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
 from libs.common.events.values import Contact, Language, LineQuantity
-from services.delivery_notify.sender import FIRST_PAUSE, LONGEST_PAUSE, pause_after
+from services.delivery_notify import sender
+from services.delivery_notify.channels import DELIVERY_SECONDS
+from services.delivery_notify.sender import (
+    FIRST_PAUSE,
+    LEASE,
+    LONGEST_PAUSE,
+    MAX_ATTEMPTS,
+    SEND_SECONDS,
+    pause_after,
+)
 from tests.conftest import MakeDatabase
+from tests.delivery_notify.rehearsal import ORDER, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
-from tests.delivery_notify.talks import ORDER, issue, line, placed
 from tests.running import Live, eventually
 
 NEVER = "smtp://127.0.0.1:1"
@@ -171,3 +180,56 @@ async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) ->
 @pytest.mark.parametrize(("attempt", "longest"), [(1, FIRST_PAUSE), (2, FIRST_PAUSE * 2), (99, LONGEST_PAUSE)])
 def test_pauses_double_up_to_an_hour(attempt: int, longest: timedelta) -> None:
     assert (pause_after(attempt, 1.0), pause_after(attempt, 0.0)) == (longest, longest / 2)
+
+
+async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDatabase, smtp: Mailbox) -> None:
+    other = {"order_id": "O-2"}
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await live.service.pool.execute(_UNREADABLE)
+        await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
+        rows = await settled(live, 2)
+    assert {row["order_id"]: (row["status"], row["cause"]) for row in rows} == {
+        ORDER: ("failed", "unwritable: ValidationError"),
+        "O-2": ("sent", None),
+    }
+
+
+_UNREADABLE = """
+    CREATE FUNCTION unreadable() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        NEW.facts = '{"day": "some day"}'; RETURN NEW; END $$;
+    CREATE TRIGGER unreadable BEFORE INSERT ON notices FOR EACH ROW WHEN (NEW.order_id = 'O-1')
+        EXECUTE FUNCTION unreadable()"""
+
+
+async def test_a_kind_that_only_newer_code_knows_does_not_hold_up_the_others(
+    database: MakeDatabase, smtp: Mailbox
+) -> None:
+    other = {"order_id": "O-2"}
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await live.service.pool.execute(_UNREADABLE.replace('NEW.facts = \'{"day": "some day"}\'', "NEW.kind = 'song'"))
+        await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
+        rows = await settled(live, 2)
+        assert await published(live) == ["notice.sent.v1"]
+    assert sorted(row["status"] for row in rows) == ["failed", "sent"]
+
+
+async def test_a_mail_server_that_is_away_costs_no_attempt(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify"), NEVER) as live:
+        await take(live, order(), later())
+        await eventually(lambda: put_off(live), "the notice is put off")
+        assert await live.service.pool.fetchval("SELECT attempts FROM notices") == 0
+
+
+async def test_a_notice_is_sent_when_the_server_is_back_however_long_it_was_away(
+    database: MakeDatabase, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "LONGEST_ABSENCE", timedelta(milliseconds=1))
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        smtp.refusals += ["421 closing"] * (2 * MAX_ATTEMPTS)
+        await take(live, order(), later())
+        (row,) = await settled(live)
+    assert (row["status"], row["attempts"]) == ("sent", 1)
+
+
+def test_sending_ends_well_before_the_lease() -> None:
+    assert LEASE.total_seconds() - SEND_SECONDS - DELIVERY_SECONDS >= 60

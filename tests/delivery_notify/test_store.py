@@ -1,5 +1,6 @@
 """Conversations, notices and promises on a real Postgres."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
@@ -7,14 +8,25 @@ import asyncpg
 import pytest
 
 from libs.common.db import Connection
+from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
 from services.delivery_notify import store
-from services.delivery_notify.store import Conversations, Settled
+from services.delivery_notify.store import Conversations, PutOff, Settled
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.talks import CALENDAR, FRIDAY, MONDAY, NEXT_FRIDAY, ORDER, placed
+from tests.delivery_notify.rehearsal import (
+    CALENDAR,
+    FRIDAY,
+    MONDAY,
+    NEXT_FRIDAY,
+    NEXT_WEDNESDAY,
+    ORDER,
+    issue,
+    line,
+    placed,
+)
 from tests.delivery_notify.test_domain import changed, shipped
 
 LEASE = timedelta(minutes=5)
@@ -127,5 +139,47 @@ async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    await store.put_off_notices(conn, {claimed.notice_id: ("smtp 451 data", timedelta(minutes=1))})
+    await store.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
     assert await store.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
+
+
+async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    (claimed,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    await store.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
+    assert [each.attempts for each in await store.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
+
+
+async def two_of_one_order(conn: Connection) -> None:
+    """A delay of the order, then the answer to a report."""
+    await apply(conn, placed(), changed(NEXT_FRIDAY), issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
+
+
+async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
+    await two_of_one_order(conn)
+    (first,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    await store.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
+    (second,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
+
+
+async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
+    await two_of_one_order(conn)
+    (first,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    await store.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
+
+
+async def test_a_notice_does_not_wait_for_one_that_was_withdrawn(conn: Connection) -> None:
+    await two_of_one_order(conn)
+    await conn.execute("UPDATE notices SET withdrawn = 'overtaken' WHERE kind = 'order_delayed'")
+    claimed = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    assert {each.kind for each in claimed} == {NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED}
+
+
+async def test_a_pending_notice_about_two_lines_goes_on_about_the_one_without_newer_news(conn: Connection) -> None:
+    await apply(conn, placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    rows = await store.notices_of(conn, ORDER)
+    facts = [json.loads(json.dumps(row["facts"])) for row in rows]
+    told = [[(thing["line_id"], each["day"]) for thing in each["things"]] for each in facts]
+    assert told == [[("2", "2027-03-10")], [("1", "2027-03-12")]]

@@ -98,7 +98,7 @@ def issue(kind: type[F], **more: Any) -> F:
 
 
 @dataclass
-class Talk:
+class Rehearsal:
     """A conversation under test: `take` an event, `pass_to` a moment (timers fire on the way), see what was said."""
 
     now: datetime = MONDAY
@@ -164,8 +164,8 @@ def reasons(facts: list[Fact]) -> list[str]:
     return [fact.reason for fact in facts if isinstance(fact, Ignored | Anomaly)]
 
 
-def story(*payloads: Payload) -> Talk:
-    talk = Talk()
+def story(*payloads: Payload) -> Rehearsal:
+    rehearsal = Rehearsal()
     for payload in payloads:
-        talk.take(payload)
-    return talk
+        rehearsal.take(payload)
+    return rehearsal
