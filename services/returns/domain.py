@@ -7,7 +7,7 @@ every decision the timers are made those of the case, and an open case without o
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from libs.common.decision import Anomaly, Facts, Ignored, TimerFired
@@ -160,7 +160,8 @@ def _await_address(turn: Turn) -> None:
     if case.address_tries >= turn.terms.address_max_tries:
         turn.review(ReviewCause.NO_ADDRESS)
     else:
-        due_at = turn.after(minutes=turn.terms.address_retry_minutes)
+        # Usually the order is just a moment behind on its own topic; each look waits twice as long as the one before.
+        due_at = turn.now + timedelta(seconds=turn.terms.address_first_look_seconds * 2**case.address_tries)
         turn.change(address_tries=case.address_tries + 1, address_due_at=due_at)
 
 

@@ -113,7 +113,7 @@ class Terms(_Strict):
     refund_answer_hours: Count
     refund_retry_hours: Count
     refund_max_attempts: Count
-    address_retry_minutes: Count
+    address_first_look_seconds: Count
     address_max_tries: Count
     review_open_days: Count
     review_hour: Hour

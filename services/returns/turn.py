@@ -78,8 +78,8 @@ class Turn:
     def inbound(self, **changes: Any) -> None:
         self.case = replace(self.case, inbound=replace(self.case.inbound, **changes))
 
-    def after(self, *, hours: int = 0, days: int = 0, minutes: int = 0) -> datetime:
-        return self.now + timedelta(days=days, hours=hours, minutes=minutes)
+    def after(self, *, hours: int = 0, days: int = 0) -> datetime:
+        return self.now + timedelta(days=days, hours=hours)
 
     def open_day_after(self, day: date) -> date:
         """The first open day that is later than that day."""
