@@ -114,8 +114,7 @@ def _java(heap_mb: int) -> list[str]:
     memory = [
         f"-Xms{heap_mb}m",
         f"-Xmx{heap_mb}m",
-        "-XX:+UseG1GC",
-        "-XX:MaxGCPauseMillis=20",
+        "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
     ]
     return ["java", *memory, "-Xshare:auto", "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*"]

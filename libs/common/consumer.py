@@ -20,7 +20,14 @@ from aiokafka import ConsumerRecord
 from libs.common import inbox, outbox, parking
 from libs.common.db import Connection, Pool, is_transient
 from libs.common.events.envelope import Payload
-from libs.common.events.registry import AnyEvent, NewerVersionError, UndecodableError, UnknownTypeError, decode
+from libs.common.events.registry import (
+    AnyEvent,
+    NewerVersionError,
+    UndecodableError,
+    UnknownTypeError,
+    decode,
+    peek_type,
+)
 from libs.common.events.topics import parked_topic
 from libs.common.failpoints import failpoint
 from libs.common.parking import Parking, ParkReason
@@ -70,6 +77,9 @@ class Consumer:
         failpoint("before_offsets")
 
     def _read(self, record: "ConsumerRecord[Any, Any]") -> Read | None:
+        known = peek_type(record.value or b"")
+        if known is not None and known not in self.takes:
+            return None
         try:
             event = decode(record.value or b"")
         except NewerVersionError:

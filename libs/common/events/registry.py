@@ -1,5 +1,6 @@
 """All payloads of the contract, in flow order, and the decoder from bytes to a typed event."""
 
+import re
 from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, TypeAlias, cast
@@ -72,6 +73,9 @@ BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOA
 AnyEvent: TypeAlias = Event[Payload]
 
 
+_OWN_SPELLING = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"[^"\\]*","type":"([a-z_.]+\.v[0-9]+)"')
+
+
 class UndecodableError(ValueError):
     """The record is not an event of the contract; the message names the field and what would be right."""
 
@@ -116,6 +120,16 @@ def decode(value: bytes | str) -> AnyEvent:
         return _decoder().validate_json(value, strict=True)
     except ValidationError as error:
         raise _reason(error) from error
+
+
+def peek_type(value: bytes) -> type[Payload] | None:
+    """The payload class of a record as our own `encode` writes it, at a tenth of the cost of reading it; else None.
+
+    Most records of a topic pass a service by. Only our own exact spelling is trusted: a partner's JSON may hold a
+    `type` in other places too, and is read whole.
+    """
+    match = _OWN_SPELLING.match(value)
+    return BY_TYPE.get(match[1].decode()) if match else None
 
 
 def encode(event: AnyEvent) -> bytes:
