@@ -114,6 +114,8 @@ def _java(heap_mb: int) -> list[str]:
     memory = [
         f"-Xms{heap_mb}m",
         f"-Xmx{heap_mb}m",
+        # A small, short-lived broker: the JVM's second compiler and its parallel collector take more of two cores
+        # than they give back within minutes. Production has its own settings, so this belongs beside any figure.
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
     ]
