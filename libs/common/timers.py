@@ -42,13 +42,6 @@ async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> li
     ]
 
 
-async def next_due_at(conn: Connection, aggregate: str) -> datetime | None:
-    found: datetime | None = await conn.fetchval(
-        "SELECT due_at FROM timers WHERE aggregate = $1 ORDER BY due_at LIMIT 1", aggregate
-    )
-    return found
-
-
 async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) -> set[tuple[str, str]]:
     """Take these timers, whose states are locked now; gives (key, name) of those that were still as seen."""
     rows = await conn.fetch(
