@@ -23,6 +23,9 @@ EMBEDDED_BROKER = {"kafka_idempotence": False, "kafka_session_timeout_ms": 3_000
 NO_KAFKA = "127.0.0.1:1"
 """Nobody listens there: for tests of a service that never gets to its broker."""
 
+LINK_SECRETS = "a-secret-for-signing-links"
+"""All services that are given it read each other's links, as they should."""
+
 T = TypeVar("T")
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -59,6 +62,8 @@ async def running(
                 "kafka_topic_prefix": prefix,
                 "api_keys": API_KEYS,
                 "kafka_session_timeout_ms": 6_000,
+                "public_url": "http://service",
+                "link_secrets": LINK_SECRETS,
                 **(EMBEDDED_BROKER if os.environ.get("KAFKA_IDEMPOTENCE") == "false" else {}),
                 **settings,
             }

@@ -57,14 +57,10 @@ def _start_service(supervisor: Supervisor, given: Surroundings, name: str, commo
     port = free_port()
     photos = given.folder / "photos"
     photos.mkdir(exist_ok=True)
+    links = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}", "LINK_SECRETS": secrets.token_urlsafe(32)}
     own = {
-        "intake": {"EVIDENCE_DIR": str(photos)},
-        "delivery_notify": {
-            "SMTP_URL": "discard://",
-            "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
-            "LINK_SECRETS": secrets.token_urlsafe(32),
-            "MAIL_FROM": "shop@example.jp",
-        },
+        "intake": {"EVIDENCE_DIR": str(photos), **links},
+        "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp", **links},
     }
     env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
     return supervisor.start(name, ["-m", "libs.common.serve", f"services.{name}.app"], env, port)

@@ -102,13 +102,16 @@ def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases
 def _start_services(
     supervisor: Supervisor, system: System, given: Surroundings, common: Mapping[str, str], smtp_port: int
 ) -> None:
-    notify_port = free_port()
+    ports = {name: free_port() for name in SERVICES}
+    addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    links = {"LINK_SECRETS": secrets.token_urlsafe(32)}
     own = {
-        "intake": {"EVIDENCE_DIR": str(given.folder / "photos")},
+        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), "PUBLIC_URL": addresses["intake"], **links},
         "delivery_notify": {
             "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
-            "PUBLIC_URL": f"http://{LOOPBACK}:{notify_port}",
-            "LINK_SECRETS": secrets.token_urlsafe(32),
+            "PUBLIC_URL": addresses["delivery_notify"],
+            "CUSTOMER_PAGES_URL": addresses["intake"],
+            **links,
             "MAIL_FROM": "shop@example.jp",
         },
     }
@@ -116,9 +119,8 @@ def _start_services(
     keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
     for name in SERVICES:
         env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}
-        port = notify_port if name == "delivery_notify" else free_port()
         arguments = ["-m", "libs.common.serve", f"services.{name}.app"]
-        system.services[name] = supervisor.start(name, arguments, env, port)
+        system.services[name] = supervisor.start(name, arguments, env, ports[name])
 
 
 def _wait_for_services(system: System) -> None:

@@ -1,24 +1,16 @@
-"""Signed links: what a customer may do without logging in. A link is good for one question, until its time is over.
-
-The expiry stands inside the signature as a moment of the shop's clock. Several secrets: the first signs, all are
-accepted, so that a secret is rotated without breaking the links already sent.
-"""
+"""The links of the choice page: one question each, readable for a while after its last moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 READABLE_AFTER = timedelta(days=30)
 """How long after the last moment to answer the link still shows what became of the question."""
 
-_PURPOSE = "sakidashi.choice.v1"
-
-
-class LinkInvalidError(Exception):
-    """The link was not signed by us, was cut off or changed, or is for something else."""
+__all__ = ["READABLE_AFTER", "ChoiceLink", "LinkInvalidError", "Links"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +23,19 @@ class ChoiceLink:
 class Links:
     def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
         self._public_url = public_url.rstrip("/")
-        # itsdangerous signs with the last key and accepts all.
-        self._serializer = URLSafeSerializer(list(reversed(secrets)), salt=_PURPOSE)
+        self._signed = SignedLinks(secrets)
 
     def choice_url(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
         return f"{self._public_url}/c/{self.choice_token(order_id, choice_id, answer_by)}"
 
     def choice_token(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
-        expires = int((answer_by + READABLE_AFTER).timestamp())
-        return self._serializer.dumps([order_id, choice_id.hex, expires])
+        return self._signed.token(Purpose.CHOICE, answer_by + READABLE_AFTER, order_id, choice_id.hex)
 
     def read_choice(self, token: str) -> ChoiceLink:
         """Raises `LinkInvalidError`. Whether the link has expired is for the caller, who knows what time it is."""
+        link = self._signed.read(Purpose.CHOICE, token)
         try:
-            order_id, choice_id, expires = self._serializer.loads(token)
-            return ChoiceLink(str(order_id), UUID(choice_id), datetime.fromtimestamp(expires, UTC))
-        except (BadSignature, ValueError, TypeError) as error:
+            order_id, choice_id = link.subject
+            return ChoiceLink(order_id, UUID(choice_id), link.expires_at)
+        except ValueError as error:
             raise LinkInvalidError("link: not one of ours; open the one in the newest message") from error

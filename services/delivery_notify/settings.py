@@ -4,10 +4,10 @@ from email.utils import parseaddr
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from libs.common.settings import ServiceSettings
+from libs.common.signed_links import LinkSecrets
 
 
 def _smtp_or_discard(url: SecretStr) -> SecretStr:
@@ -15,15 +15,6 @@ def _smtp_or_discard(url: SecretStr) -> SecretStr:
     if parts.scheme == "discard" or (parts.scheme == "smtp" and parts.hostname):
         return url
     raise ValueError("write smtp://[user:password@]host:port[?starttls], or discard:// to send nothing")
-
-
-def _secrets(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    secrets = tuple(filter(None, (part.strip() for part in value.split(","))))
-    if not secrets or any(len(secret) < 16 for secret in secrets):
-        raise ValueError("write one or more secrets of 16 characters or more, separated by commas, the newest first")
-    return secrets
 
 
 def _mail_address(value: str) -> str:
@@ -37,8 +28,10 @@ class Settings(ServiceSettings):
     mail_from: Annotated[str, AfterValidator(_mail_address)]
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
     """Where customers reach this service; links in mails begin with it."""
-    link_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
-    """The first signs; all are accepted, so that a secret is rotated without breaking links already sent."""
+    customer_pages_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")] | None = None
+    """Where customers reach intake's status page and survey; no mail links to them where it is not set."""
+    link_secrets: LinkSecrets
+    """The same as intake's, whose pages read the links in our mails."""
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
     """What the shop is called in notices; the name in MAIL_FROM unless given."""

@@ -36,6 +36,7 @@ FACTS: tuple[type[Payload], ...] = (
     issues.IssueRefundRequested,
     issues.IssueRefunded,
     issues.IssueResolved,
+    issues.IssueRated,
     issues.IssueReopened,
     issues.IssueCancelled,
     notices.NoticeSent,

@@ -149,7 +149,7 @@ async def backbone(
         "smtp_url": smtp_url,
         "mail_from": "さきだし商店 <shop@example.com>",
         "public_url": "http://service",
-        "link_secrets": "a-secret-for-signing-links",
+        "customer_pages_url": "http://service",
     }
     urls = {name: await database(name) for name in SERVICES}
     async with AsyncExitStack() as stack:

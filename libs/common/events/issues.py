@@ -225,6 +225,19 @@ class IssueResolved(IssueEvent):
     resolved_at: UtcTime
 
 
+class IssueRated(IssueEvent):
+    """The customer answered the survey: 0 (never again) to 10. `resolution` names the resolution that was rated.
+
+    Why stays with intake: it is the customer's own text (invariant 12).
+    """
+
+    TYPE: ClassVar = "issue.rated.v1"
+
+    score: Annotated[int, Field(ge=0, le=10)]
+    resolution: Annotated[int, Field(ge=1)] = 1
+    rated_at: UtcTime
+
+
 class IssueReopened(IssueEvent):
     """A resolved issue goes on. `resolution` names the resolution that no longer holds."""
 

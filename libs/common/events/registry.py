@@ -55,6 +55,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     issues.IssueRefunded,
     payment.RefundFailed,
     issues.IssueResolved,
+    issues.IssueRated,
     issues.IssueReopened,
     issues.IssueCancelled,
     notices.NoticeSent,
