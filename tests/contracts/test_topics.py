@@ -51,9 +51,10 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         Direction.INTERNAL,
         "points.granted points.finalised points.reversed points.redeemed points.expired",
     ),
+    "product.alerts": ("sku", Direction.INTERNAL, "cluster.detected lot.held lot.released buyer.warned"),
 }
 
-PUBLIC = (topics.ISSUES, topics.NOTICES, topics.LOYALTY)
+PUBLIC = (topics.ISSUES, topics.NOTICES, topics.LOYALTY, topics.PRODUCT_ALERTS)
 PERSONAL_MODELS = {Address.__name__, Contact.__name__}
 PERSONAL_FIELDS = {
     *Address.model_fields,

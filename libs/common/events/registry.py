@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, TypeAdapter, ValidationError, create_model
 
-from libs.common.events import carrier, issues, loyalty, notices, payment, storefront, warehouse
+from libs.common.events import carrier, issues, loyalty, notices, payment, products, storefront, warehouse
 from libs.common.events.envelope import Event, Payload
 
 PAYLOADS: tuple[type[Payload], ...] = (
@@ -67,6 +67,10 @@ PAYLOADS: tuple[type[Payload], ...] = (
     loyalty.PointsReversed,
     loyalty.PointsRedeemed,
     loyalty.PointsExpired,
+    products.ClusterDetected,
+    products.LotHeld,
+    products.LotReleased,
+    products.BuyerWarned,
 )
 
 BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOADS}

@@ -17,6 +17,7 @@ from libs.common.events.values import (
     Reason,
     Remedy,
     ReportedLine,
+    ShippedLine,
     UtcTime,
 )
 
@@ -58,9 +59,11 @@ class OrderPromiseChanged(StorefrontOrderEvent):
 
 
 class OrderShipped(StorefrontOrderEvent):
+    """Some pieces left the warehouse. A line whose pieces are of several lots is named once per lot."""
+
     TYPE: ClassVar = "order.shipped.v1"
 
-    lines: Lines
+    lines: Annotated[tuple[ShippedLine, ...], Field(min_length=1)]
     shipped_at: UtcTime
     expected_delivery_date: date | None = None
     carrier: str | None = None

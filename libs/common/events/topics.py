@@ -38,6 +38,7 @@ PAYMENT_EVENTS = Topic("payment.events", "issue_id", Direction.IN)
 ISSUES = Topic("issues", "issue_id", Direction.INTERNAL, retention_days=30)
 NOTICES = Topic("notices", "order_id", Direction.INTERNAL, retention_days=30)
 LOYALTY = Topic("loyalty", "customer_id", Direction.INTERNAL, retention_days=30)
+PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30)
 
 TOPICS: tuple[Topic, ...] = (
     STOREFRONT_ORDERS,
@@ -51,6 +52,7 @@ TOPICS: tuple[Topic, ...] = (
     ISSUES,
     NOTICES,
     LOYALTY,
+    PRODUCT_ALERTS,
 )
 
 SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")

@@ -131,6 +131,17 @@ class LineQuantity(Value):
     quantity: Quantity
 
 
+class ShippedLine(LineQuantity):
+    """Some pieces of one order line that left, and of which production lot they are, where the warehouse knows.
+
+    A plain `LineQuantity` is taken for one too: pieces of an unknown lot.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    lot: Identifier | None = None
+
+
 class ReportedLine(LineQuantity):
     """Some pieces of one order line that a customer reports; `part` names the missing part, if any."""
 
@@ -138,12 +149,16 @@ class ReportedLine(LineQuantity):
 
 
 class IssueLine(ReportedLine):
-    """A reported line with what the order said about it, so that nobody has to call back."""
+    """A reported line with what the order said about it, so that nobody has to call back.
+
+    `lot` is the lot of the reported pieces, None where it is not known or they are of several.
+    """
 
     sku: Identifier
     name: str
     unit_price: Money
     product_group: str | None = None
+    lot: Identifier | None = None
 
 
 class InspectedLine(LineQuantity):
