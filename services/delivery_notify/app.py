@@ -8,7 +8,7 @@ from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify import api, page
-from services.delivery_notify.channels import open_channel
+from services.delivery_notify.channels.smtp import open_mail
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
 from services.delivery_notify.sender import Sender
@@ -52,9 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     links = Links(settings.public_url, [secret.get_secret_value() for secret in settings.link_secrets])
     conversations = Conversations(calendar)
     service.consume(conversations, *ORDERS, *ISSUES)
-    channel = open_channel(settings.smtp_url.get_secret_value(), settings.smtp_connections)
+    channel = open_mail(settings.smtp_url.get_secret_value(), settings.smtp_connections, settings.mail_sender)
     renderer = Renderer(calendar, links, settings.sender_name)
-    service.run_in_background(
-        "sender", Sender(service, channel, renderer, settings.mail_from, settings.sender_name).run
-    )
+    service.run_in_background("sender", Sender(service, channel, renderer).run)
     return service.create_app(api.routes(service), page.routes(service, conversations, links, settings.sender_name))

@@ -13,18 +13,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parseaddr
 
 from libs.common import outbox
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from libs.common.service import Service
 from libs.common.telemetry import Carrier
-from services.delivery_notify import store
-from services.delivery_notify.channels import Channel, Message, Outcome, Verdict
-from services.delivery_notify.mail import Envelope, write_mail
+from services.delivery_notify import sending_store, store
+from services.delivery_notify.channels.channel import Channel, Draft, Message, Outcome, Verdict
 from services.delivery_notify.render import Letter, Renderer
-from services.delivery_notify.store import Claimed, Contact, PutOff, Settled
+from services.delivery_notify.sending_store import Claimed, Contact, PutOff, Settled
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +67,8 @@ class Result:
 
 
 class Sender:
-    def __init__(self, service: Service, channel: Channel, renderer: Renderer, mail_from: str, name: str) -> None:
+    def __init__(self, service: Service, channel: Channel, renderer: Renderer) -> None:
         self._service, self._channel, self._renderer = service, channel, renderer
-        self._sender = (name, parseaddr(mail_from)[1])
         self._away = 0
 
     async def run(self) -> None:
@@ -101,7 +98,7 @@ class Sender:
     async def send_due(self) -> int:
         """One batch: claim, send, record. Gives how many notices were claimed."""
         async with self._service.transaction() as tx:
-            claimed = await store.claim_notices(tx.conn, tx.now, PROBE if self._away else BATCH, LEASE)
+            claimed = await sending_store.claim_notices(tx.conn, tx.now, PROBE if self._away else BATCH, LEASE)
         if claimed:
             await self._record(await self._send(claimed))
         return len(claimed)
@@ -136,17 +133,17 @@ class Sender:
         kind, facts = NoticeKind(notice.kind), store.read_facts(notice.facts)
         letter = Letter(kind, notice.order_id, contact.name, contact.language, facts)
         rendered = self._renderer.render(letter)
-        recipient = (contact.name, contact.email)
-        envelope = Envelope(self._sender, recipient, notice.notice_id, contact.language, now)
-        return Message(self._sender[1], contact.email, write_mail(envelope, rendered))
+        return self._channel.write(
+            Draft(notice.notice_id, contact.name, contact.email, contact.language, now, rendered)
+        )
 
     async def _record(self, results: Sequence[Result]) -> None:
         """Outcomes and their events, in one transaction."""
         later = [_put_off(result) for result in results if _again(result)]
         ended = [result for result in results if not _again(result)]
         async with self._service.transaction() as tx:
-            settled = await store.settle_notices(tx.conn, [self._settled(result) for result in ended], tx.now)
-            await store.put_off_notices(tx.conn, later)
+            settled = await sending_store.settle_notices(tx.conn, [self._settled(result) for result in ended], tx.now)
+            await sending_store.put_off_notices(tx.conn, later)
             told = [result for result in ended if result.notice.notice_id in settled]
             events = [(self._event(result, tx.now), _trace(result.notice)) for result in told if _nameable(result)]
             rows = [tx.shell.outbox_row(event, trace) for event, trace in events]

@@ -40,3 +40,8 @@ class Settings(ServiceSettings):
     def sender_name(self) -> str:
         name, address = parseaddr(self.mail_from)
         return self.shop_name or name or address
+
+    @property
+    def mail_sender(self) -> tuple[str, str]:
+        """The name and the address that mails come from."""
+        return self.sender_name, parseaddr(self.mail_from)[1]

@@ -11,9 +11,15 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from deploy.local.mailbox import Mailbox
 from deploy.local.ports import LOOPBACK
-from services.delivery_notify.channels import Message, Smtp, Verdict
+from libs.common.ids import derived_id
+from services.delivery_notify.channels.channel import Message, Verdict
+from services.delivery_notify.channels.smtp import MailWriter, Smtp
 
-MAILS = [Message("shop@example.jp", f"customer-{number}@example.jp", b"Subject: 1\r\n\r\n1\r\n") for number in range(4)]
+WRITER = MailWriter(("Shop", "shop@example.jp"))
+MAILS = [
+    Message(derived_id("notice", number), f"customer-{number}@example.jp", b"Subject: 1\r\n\r\n1\r\n")
+    for number in range(4)
+]
 
 
 class Slow:
@@ -48,7 +54,7 @@ async def server(handler: object, **options: Any) -> AsyncIterator[str]:
 
 
 async def verdicts(url: str, seconds: float = 60.0) -> list[Verdict]:
-    channel = Smtp(urlsplit(url), 1)
+    channel = Smtp(urlsplit(url), 1, WRITER)
     outcomes = await channel.send(MAILS, seconds)
     await channel.close()
     return [outcome.verdict for outcome in outcomes]
@@ -83,7 +89,7 @@ async def test_a_refusal_of_one_message_is_about_that_message(answer: str, verdi
 
 
 async def test_a_kept_connection_that_the_server_has_closed_is_opened_anew(smtp: Mailbox) -> None:
-    channel = Smtp(urlsplit(smtp.url), 1)
+    channel = Smtp(urlsplit(smtp.url), 1, WRITER)
     await channel.send(MAILS[:1], 60.0)
     for transport in channel._open:
         transport.close()

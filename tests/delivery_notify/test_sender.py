@@ -9,7 +9,7 @@ from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
 from libs.common.events.values import Contact, Language, LineQuantity
 from services.delivery_notify import sender
-from services.delivery_notify.channels import DELIVERY_SECONDS
+from services.delivery_notify.channels.channel import DELIVERY_SECONDS
 from services.delivery_notify.sender import (
     FIRST_PAUSE,
     LEASE,

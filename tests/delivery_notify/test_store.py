@@ -13,8 +13,9 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
-from services.delivery_notify import store
-from services.delivery_notify.store import Conversations, PutOff, Settled
+from services.delivery_notify import sending_store, store
+from services.delivery_notify.sending_store import PutOff, Settled
+from services.delivery_notify.store import Conversations
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.rehearsal import (
     CALENDAR,
@@ -80,8 +81,8 @@ async def test_a_promise_can_neither_be_changed_nor_removed(conn: Connection, st
 
 async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    first = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    assert ([each.kind for each in first], await store.claim_notices(conn, MONDAY, 10, LEASE)) == (
+    first = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    assert ([each.kind for each in first], await sending_store.claim_notices(conn, MONDAY, 10, LEASE)) == (
         [NoticeKind.ORDER_DELAYED],
         [],
     )
@@ -89,8 +90,8 @@ async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> Non
 
 async def test_a_lease_that_is_over_lets_another_sender_take_the_notice(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    await store.claim_notices(conn, MONDAY, 10, timedelta(0))
-    again = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    again = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
     assert [each.attempts for each in again] == [2]
 
 
@@ -101,8 +102,8 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
     await apply(one, *(placed(order_id=order) for order in orders))
     await apply(one, *(changed(NEXT_FRIDAY).model_copy(update={"order_id": order}) for order in orders))
     async with one.transaction():
-        mine = await store.claim_notices(one, MONDAY, 2, LEASE)
-        theirs = await store.claim_notices(two, MONDAY, 10, LEASE)
+        mine = await sending_store.claim_notices(one, MONDAY, 2, LEASE)
+        theirs = await sending_store.claim_notices(two, MONDAY, 10, LEASE)
     await one.close()
     await two.close()
     assert (len(mine), len(theirs), len({each.notice_id for each in (*mine, *theirs)})) == (2, 2, 4)
@@ -110,44 +111,44 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
 
 async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await store.claim_notices(conn, MONDAY, 10, timedelta(0))
-    await store.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
-    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    await sending_store.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
     outcome = Settled(claimed.notice_id, "sent", "email", "ja")
-    await store.settle_notices(conn, [outcome], MONDAY)
-    assert await store.settle_notices(conn, [outcome], MONDAY) == set()
+    await sending_store.settle_notices(conn, [outcome], MONDAY)
+    assert await sending_store.settle_notices(conn, [outcome], MONDAY) == set()
 
 
 async def test_a_notice_that_was_overtaken_is_claimed_as_withdrawn(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY), shipped())
-    assert [each.withdrawn for each in await store.claim_notices(conn, MONDAY, 10, LEASE)] == ["shipped"]
+    assert [each.withdrawn for each in await sending_store.claim_notices(conn, MONDAY, 10, LEASE)] == ["shipped"]
 
 
 async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     await conn.execute("DELETE FROM contacts")
-    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
-    late = await store.claim_notices(conn, MONDAY + store.CONTACT_COMES, 10, LEASE)
+    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    late = await sending_store.claim_notices(conn, MONDAY + store.CONTACT_COMES, 10, LEASE)
     assert [each.contact for each in late] == [None]
 
 
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    await store.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
-    assert await store.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
+    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    await sending_store.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
+    assert await sending_store.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
 
 
 async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    await store.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
-    assert [each.attempts for each in await store.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
+    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    await sending_store.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
+    assert [each.attempts for each in await sending_store.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
 
 
 async def two_of_one_order(conn: Connection) -> None:
@@ -157,23 +158,23 @@ async def two_of_one_order(conn: Connection) -> None:
 
 async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
     await two_of_one_order(conn)
-    (first,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    await store.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
-    (second,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    (first,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    await sending_store.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
+    (second,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
     assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
 
 
 async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
     await two_of_one_order(conn)
-    (first,) = await store.claim_notices(conn, MONDAY, 10, LEASE)
-    await store.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
-    assert await store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    (first,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    await sending_store.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_a_notice_does_not_wait_for_one_that_was_withdrawn(conn: Connection) -> None:
     await two_of_one_order(conn)
     await conn.execute("UPDATE notices SET withdrawn = 'overtaken' WHERE kind = 'order_delayed'")
-    claimed = await store.claim_notices(conn, MONDAY, 10, LEASE)
+    claimed = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
     assert {each.kind for each in claimed} == {NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED}
 
 

@@ -1,78 +1,44 @@
-"""Ways out: SMTP over connections that stay open, or none at all (`discard://`, for load runs).
+"""Mail: SMTP over connections that stay open, plain text and HTML, TLS and login where the server wants them.
 
-A channel answers for each message by itself: gone, to be tried again, or refused for good. Where the server as a whole
-is at fault (away, wrong password, sender not allowed), nothing was tried that a message could be given up for: it is
-left as it was, since somebody will mend that. So is what could not be sent in the time that was given.
+RFC 5321 for the answers (4yz is tried again, 5yz is final), RFC 3207 for STARTTLS, RFC 3463 for the codes of mailboxes
+that do not exist. The `Message-ID` follows from the notice, so that a second copy is one message to a mail program.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from services.delivery_notify.channels.channel import (
+    DELIVERY_SECONDS,
+    Channel,
+    Discard,
+    Draft,
+    Message,
+    Outcome,
+    Verdict,
+)
+from services.delivery_notify.mail import Envelope, write_mail
+
 SMTP_TIMEOUT = 20.0
 """Seconds of the wall clock for one step of the SMTP conversation."""
 
-DELIVERY_SECONDS = 60.0
-"""Of the wall clock, for one message with all its steps, the opening of a connection among them."""
-
 _SERVICE_NOT_AVAILABLE, _TOO_LARGE = 421, 552
-
-
-class Verdict(StrEnum):
-    SENT = "sent"
-    LATER = "later"
-    REFUSED = "refused"
-    AWAY = "away"
-    """The server cannot be worked with at all."""
-    NOT_TRIED = "not_tried"
+_NO_SUCH_MAILBOX = (550, 551, 553)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """`cause` is short and holds no address: a code and where it came from."""
+class MailWriter:
+    """Writes mails of this sender: its name and its address."""
 
-    verdict: Verdict
-    cause: str | None = None
+    sender: tuple[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One mail as it goes over the wire."""
-
-    sender: str
-    recipient: str
-    content: bytes
-
-
-class Channel(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        """One outcome per message, in their order; never raises for what a server does.
-
-        Begins no message once so many seconds are over; one takes up to `DELIVERY_SECONDS` more.
-        """
-
-    async def close(self) -> None: ...
-
-
-class Discard:
-    """Takes everything and sends nothing."""
-
-    name = "discard"
-
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return [Outcome(Verdict.SENT) for _ in messages]
-
-    async def close(self) -> None:
-        return None
+    def write(self, draft: Draft) -> Message:
+        envelope = Envelope(self.sender, (draft.name, draft.address), draft.key, draft.language, draft.date)
+        return Message(draft.key, draft.address, write_mail(envelope, draft.rendered))
 
 
 @dataclass
@@ -81,8 +47,12 @@ class Smtp:
 
     server: SplitResult
     connections: int
+    writer: MailWriter
     name: str = field(default="email", init=False)
     _open: list[aiosmtplib.SMTP] = field(default_factory=list, init=False)
+
+    def write(self, draft: Draft) -> Message:
+        return self.writer.write(draft)
 
     async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
         outcomes = [Outcome(Verdict.NOT_TRIED, "not_tried")] * len(messages)
@@ -119,7 +89,7 @@ class Smtp:
         """None where the server has hung up. A connection that is of no more use is closed."""
         try:
             async with asyncio.timeout_at(until):
-                await client.sendmail(message.sender, [message.recipient], message.content)
+                await client.sendmail(self.writer.sender[1], [message.recipient], message.content)
         except TimeoutError:
             client.close()
             return Outcome(Verdict.LATER, "timeout")
@@ -161,7 +131,8 @@ class Smtp:
 def _judge(error: aiosmtplib.SMTPException) -> Outcome:
     """5xx about the recipient or the message is final, 4xx is tried again; about anything else, the server is away."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        return _by_code(error.recipients[0].code if error.recipients else 0, "recipient")
+        code = error.recipients[0].code if error.recipients else 0
+        return replace(_by_code(code, "recipient"), dead_address=code in _NO_SUCH_MAILBOX)
     if isinstance(error, aiosmtplib.SMTPDataError):
         return _by_code(error.code, "data")
     if isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == _TOO_LARGE:
@@ -180,7 +151,7 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__} {code}" if code else type(error).__name__
 
 
-def open_channel(url: str, connections: int) -> Channel:
-    """The channel that `SMTP_URL` names; nothing is connected before the first message."""
-    parts = urlsplit(url)
-    return Discard() if parts.scheme == "discard" else Smtp(parts, connections)
+def open_mail(url: str, connections: int, sender: tuple[str, str]) -> Channel:
+    """The way out that `SMTP_URL` names; nothing is connected before the first message."""
+    parts, writer = urlsplit(url), MailWriter(sender)
+    return Discard(writer.write) if parts.scheme == "discard" else Smtp(parts, connections, writer)
