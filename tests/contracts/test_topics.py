@@ -49,7 +49,8 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "loyalty": (
         "customer_id",
         Direction.INTERNAL,
-        "points.granted points.finalised points.reversed points.redeemed points.expired",
+        "points.granted points.finalised points.reversed points.reserved points.released points.redeemed "
+        "points.expiring points.expired points.adjusted points.withheld tier.changed",
     ),
     "product.alerts": ("sku", Direction.INTERNAL, "cluster.detected lot.held lot.released buyer.warned"),
 }

@@ -45,6 +45,10 @@ class OrderPlaced(StorefrontOrderEvent):
     ship_to: Address
     market: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
     purchase_count: int | None = None
+    birthday: Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")] | None = Field(
+        default=None,
+        description="Month and day (MM-DD) where the customer gave it and wants a present; never the year.",
+    )
 
 
 class OrderPromiseChanged(StorefrontOrderEvent):
