@@ -2,7 +2,16 @@
 
 from fastapi import FastAPI
 
-from libs.common.events.issues import IssueAccepted, IssueRated, IssueRejected, IssueReported
+from libs.common.events.issues import (
+    IssueAccepted,
+    IssueCollectionWindowChosen,
+    IssueDetailsProvided,
+    IssueDetailsRequested,
+    IssueRated,
+    IssueRejected,
+    IssueReported,
+    IssueStaffDecided,
+)
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.service import Service
 from libs.common.settings import load
@@ -19,7 +28,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "intake",
         settings,
         description="Takes reports of what is wrong with an order, and shows where each of them is.",
-        gives=(IssueReported, IssueAccepted, IssueRejected, IssueRated),
+        gives=(
+            IssueReported,
+            IssueAccepted,
+            IssueRejected,
+            IssueDetailsRequested,
+            IssueDetailsProvided,
+            IssueStaffDecided,
+            IssueCollectionWindowChosen,
+            IssueRated,
+        ),
     )
     orders = Orders(read_rules(settings.zone))
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)

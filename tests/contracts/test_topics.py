@@ -40,6 +40,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue_id",
         Direction.INTERNAL,
         "issue.reported issue.accepted issue.rejected issue.review_requested issue.details_requested "
+        "issue.details_provided issue.staff_decided issue.collection_window_chosen "
         "issue.replacement_ordered issue.replacement_promised issue.replacement_delayed issue.replacement_shipped "
         "issue.replacement_delivered issue.choice_requested issue.collection_requested issue.collection_booked "
         "issue.collected issue.item_received issue.item_inspected issue.refund_requested issue.refunded "

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
@@ -22,6 +22,7 @@ from libs.common.events.values import (
     Reason,
     Remedy,
     ReportedLine,
+    StaffAction,
     TimeWindow,
     UtcTime,
 )
@@ -42,6 +43,7 @@ class IssueReported(IssueEvent):
     lines: Annotated[tuple[ReportedLine, ...], Field(min_length=1)]
     wish: Remedy | None = None
     reference: str | None = None
+    noticed_on: date | None = None
     reported_at: UtcTime
 
 
@@ -49,6 +51,8 @@ class IssueAccepted(IssueEvent):
     """The report stands. Carries what the order said, so that nobody has to ask back.
 
     `delivered_on` is the latest delivery day of the reported units, None where none was delivered (lost in transit).
+    `next_word_by` is the open day by which the customer hears more at the latest; `first_response_due_at` the moment by
+    which they should have had a first answer, in the shop's open hours.
     """
 
     TYPE: ClassVar = "issue.accepted.v1"
@@ -58,18 +62,25 @@ class IssueAccepted(IssueEvent):
     wish: Remedy | None = None
     market: str = "JP"
     delivered_on: date | None = None
+    noticed_on: date | None = None
+    next_word_by: date | None = None
+    first_response_due_at: UtcTime | None = None
     reported_at: UtcTime
     accepted_at: UtcTime
 
 
 class IssueRejected(IssueEvent):
-    """The report does not stand. `code` is stable for machines; `message` names the field and the remedy."""
+    """The report does not stand. `code` is stable for machines; `message` names the field and the remedy.
+
+    `duplicate_of` is the open issue that has these pieces already: the customer is led there.
+    """
 
     TYPE: ClassVar = "issue.rejected.v1"
 
     code: str
     message: str
     reference: str | None = None
+    duplicate_of: UUID | None = None
     rejected_at: UtcTime
 
 
@@ -83,12 +94,46 @@ class IssueReviewRequested(IssueEvent):
 
 
 class IssueDetailsRequested(IssueEvent):
-    """Something is missing from the customer: a photo at most."""
+    """Something is missing from the customer: a photo at most. The report is held until it is there, or `due_at`.
+
+    `missing` are codes (`photo`, `part`, `description`). The same is asked for again as `reminder` 1, 2 and so on.
+    """
 
     TYPE: ClassVar = "issue.details_requested.v1"
 
     missing: tuple[str, ...]
     due_at: UtcTime
+    reason: Reason | None = None
+    lines: tuple[IssueLine, ...] = ()
+    reminder: Annotated[int, Field(ge=0)] = 0
+    requested_at: UtcTime | None = None
+
+
+class IssueDetailsProvided(IssueEvent):
+    """The customer gave what was asked for, or some of it; `missing` is what is still to come."""
+
+    TYPE: ClassVar = "issue.details_provided.v1"
+
+    provided: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    provided_at: UtcTime
+
+
+class IssueStaffDecided(IssueEvent):
+    """One of the shop's people decided something; `issue.decision_taken` tells what came of it.
+
+    `review` is the cause of the review that is approved or refused, `remedy` the one that is chosen.
+    """
+
+    TYPE: ClassVar = "issue.staff_decided.v1"
+
+    decision_id: UUID
+    action: StaffAction
+    review: Annotated[str, StringConstraints(max_length=100)] | None = None
+    remedy: Remedy | None = None
+    staff: Identifier
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    decided_at: UtcTime
 
 
 class IssueReplacementOrdered(IssueEvent):
@@ -162,6 +207,15 @@ class IssueCollectionRequested(IssueEvent):
     earliest_date: date
     attempt: Annotated[int, Field(ge=1)] = 1
     requested_at: UtcTime
+
+
+class IssueCollectionWindowChosen(IssueEvent):
+    """The customer picked when the courier may come, or changed it."""
+
+    TYPE: ClassVar = "issue.collection_window_chosen.v1"
+
+    window: TimeWindow
+    chosen_at: UtcTime
 
 
 class IssueCollectionBooked(IssueEvent):

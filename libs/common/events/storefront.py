@@ -17,6 +17,7 @@ from libs.common.events.values import (
     Reason,
     Remedy,
     ReportedLine,
+    Sha256,
     ShippedLine,
     UtcTime,
 )
@@ -107,6 +108,8 @@ class IssueSubmitted(Payload):
     """A customer reports an issue: the same payload as `POST /v1/issues`.
 
     `reference` is the storefront's own number for the report; it comes back in `issue.reported` or `issue.rejected`.
+    `noticed_on` is the day on which the customer noticed it: some windows count from then. `photos` are names that
+    `POST /v1/photos` gave: a report that comes with them is not held for want of a photo.
     """
 
     TYPE: ClassVar = "issue.submitted.v1"
@@ -119,6 +122,8 @@ class IssueSubmitted(Payload):
     wish: Remedy | None = None
     description: Annotated[str, StringConstraints(max_length=4000)] | None = None
     reference: Annotated[str, StringConstraints(max_length=128)] | None = None
+    noticed_on: date | None = None
+    photos: Annotated[tuple[Sha256, ...], Field(max_length=50)] = ()
     issue_id: UUID | None = Field(
         default=None, description="Only where the storefront gives the id itself; else intake derives one."
     )

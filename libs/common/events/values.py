@@ -24,6 +24,9 @@ Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217 alphabetic code."""
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""The hash of some content in small hexadecimal: the name of a photo."""
+
 Quantity = Annotated[int, Field(ge=1, le=10_000)]
 """Pieces of one order line."""
 
@@ -109,6 +112,19 @@ class Choice(StrEnum):
     CHANGE = "change"
     CANCEL = "cancel"
     REFUND = "refund"
+
+
+class StaffAction(StrEnum):
+    """What the shop's people may decide about an issue."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    CHOOSE_REMEDY = "choose_remedy"
+    WAIVE_COLLECTION = "waive_collection"
+    REOPEN = "reopen"
+    CANCEL = "cancel"
+    APPROVE_REVIEW = "approve_review"
+    REFUSE_REVIEW = "refuse_review"
 
 
 class OrderLine(Value):
