@@ -12,43 +12,14 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decision import Fact, Facts, Ignored, Record
-from libs.common.events import issues, loyalty, notices
+from libs.common.events import issues, notices, topics
 from libs.common.events.envelope import Payload
-from libs.common.events.registry import AnyEvent
+from libs.common.events.registry import PAYLOADS, AnyEvent
 
-FACTS: tuple[type[Payload], ...] = (
-    issues.IssueReported,
-    issues.IssueAccepted,
-    issues.IssueRejected,
-    issues.IssueReviewRequested,
-    issues.IssueDetailsRequested,
-    issues.IssueDetailsProvided,
-    issues.IssueStaffDecided,
-    issues.IssueReplacementOrdered,
-    issues.IssueReplacementPromised,
-    issues.IssueReplacementDelayed,
-    issues.IssueReplacementShipped,
-    issues.IssueReplacementDelivered,
-    issues.IssueChoiceRequested,
-    issues.IssueCollectionRequested,
-    issues.IssueCollectionWindowChosen,
-    issues.IssueCollectionBooked,
-    issues.IssueCollected,
-    issues.IssueItemReceived,
-    issues.IssueItemInspected,
-    issues.IssueRefundRequested,
-    issues.IssueRefunded,
-    issues.IssueResolved,
-    issues.IssueRated,
-    issues.IssueReopened,
-    issues.IssueCancelled,
-    notices.NoticeSent,
-    notices.NoticeFailed,
-    notices.NoticeSuppressed,
-    notices.CustomerDecided,
-    loyalty.PointsGranted,
-    loyalty.PointsFinalised,
-    loyalty.PointsReversed,
+FACTS: tuple[type[Payload], ...] = tuple(
+    payload
+    for payload in PAYLOADS
+    if payload.TOPIC in (topics.ISSUES, topics.NOTICES, topics.LOYALTY) and "issue_id" in payload.model_fields
 )
 """What a timeline is made of. Notices about the order itself and points without an issue are in no timeline."""
 
