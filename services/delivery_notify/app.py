@@ -18,6 +18,7 @@ from services.delivery_notify.store import Conversations
 ORDERS = (
     storefront.OrderPlaced,
     storefront.OrderPromiseChanged,
+    storefront.OrderDelayed,
     storefront.OrderShipped,
     storefront.OrderDelivered,
     storefront.OrderCancelled,

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from libs.common.decision import Anomaly, Fact, Ignored
 from libs.common.events.envelope import Payload
-from libs.common.events.notices import CustomerDecided, NoticeKind
-from libs.common.events.values import Choice
+from libs.common.events.notices import Change, CustomerDecided, NoticeKind
+from libs.common.events.values import Address, Choice
 from libs.common.ids import derived_id
 from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify.conversation import Conversation, Question, QuestionStatus
@@ -24,14 +24,20 @@ LATEST_WISH = timedelta(days=365)
 
 
 class CustomerAnswered(Payload):
-    """A customer pressed the button on the choice page. A command: it never leaves the service."""
+    """A customer pressed the button on the choice page. A command: it never leaves the service.
+
+    `change` says what `choice: change` is about (the date unless told otherwise); the rest is what it is changed to.
+    """
 
     TYPE: ClassVar = "customer.answered.v1"
 
     order_id: str
     choice_id: UUID
     choice: Choice
+    change: Change = Change.DATE
     requested_date: date | None = None
+    requested_sku: str | None = None
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from uuid import UUID
 
 from libs.common.decision import Fact, Ignored, Record
-from libs.common.events.notices import NoticeKind
+from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Reason, Remedy
 from libs.common.ids import derived_id
+from services.delivery_notify.consent import Terms
 from services.delivery_notify.conversation import Conversation, Said
 
 Outcome: TypeAlias = tuple[Conversation, list[Fact]]
@@ -22,7 +23,10 @@ Outcome: TypeAlias = tuple[Conversation, list[Fact]]
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A line of a notice: what, how many, and its dates and stage where the notice is about those."""
+    """A line of a notice: what, how many, and its dates and stage where the notice is about those.
+
+    `arrival` is the promised day at the door, where there is one; `previous_arrival` the one it takes the place of.
+    """
 
     name: str
     quantity: int
@@ -31,13 +35,17 @@ class Thing:
     stage: str | None = None
     stage_detail: str | None = None
     line_id: str | None = None
+    arrival: date | None = None
+    previous_arrival: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeFacts:
     """All that a template may say. `day` is the definite date of the notice; what it means follows from the kind.
 
-    `answer_by` is the moment up to which a link with choices works. `next_word` is the day of our next message.
+    `answer_by` is the moment up to which a link with choices works. `next_word` is the day of our next message. `terms`
+    are what the law of the customer's market makes of a late delivery. With `received_on` the notice is one of
+    acceptance of a prepaid order (Japan), alone or within a notice of delay: `amount` was received then.
     """
 
     things: tuple[Thing, ...] = ()
@@ -61,6 +69,10 @@ class NoticeFacts:
     answer_by: datetime | None = None
     word: int = 1
     purchase_count: int | None = None
+    terms: Terms | None = None
+    received_on: date | None = None
+    decided_by: DecidedBy | None = None
+    refund_by: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

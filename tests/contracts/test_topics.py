@@ -18,7 +18,8 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "storefront.orders": (
         "order_id",
         Direction.IN,
-        "order.placed order.promise_changed order.shipped order.delivered order.cancelled preorder.progressed",
+        "order.placed order.promise_changed order.delayed order.shipped order.delivered order.cancelled "
+        "preorder.progressed",
     ),
     "storefront.issues": ("order_id", Direction.IN, "issue.submitted"),
     "warehouse.orders": ("issue_id", Direction.OUT, "replacement.ordered replacement.cancelled"),

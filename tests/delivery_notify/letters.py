@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.common.events.notices import NoticeKind
+from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy
 from libs.common.ids import derived_id
 from services.delivery_notify.links import Links
@@ -70,6 +70,18 @@ FACTS: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {"previous_day": BEFORE, "next_word": DAY, "word": 3, **CHOICE},
     ),
     "order early": (NoticeKind.ORDER_EARLY, {"previous_day": date(2027, 3, 19)}),
+    "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": BEFORE, **MONEY}),
+    "order accepted, no date": (
+        NoticeKind.ORDER_ACCEPTED,
+        {"received_on": BEFORE, "day": None, "next_word": DAY, **MONEY},
+    ),
+    "order cancelled": (NoticeKind.ORDER_CANCELLED, {"decided_by": DecidedBy.CUSTOMER, "refund_by": DAY}),
+    "order cancelled by silence": (
+        NoticeKind.ORDER_CANCELLED,
+        {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": BEFORE, **MONEY},
+    ),
+    "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": BEFORE, **CHOICE}),
+    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": BEFORE, "next_word": DAY, **CHOICE}),
     "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_word": date(2027, 4, 1)}),
     "preorder, no date": (
         NoticeKind.PREORDER_PROGRESS,

@@ -2,12 +2,14 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
+
+from pydantic import Field
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from libs.common.events.values import Choice, Identifier, Language, UtcTime
+from libs.common.events.values import Choice, Identifier, Language, UtcTime, Value
 
 
 class NoticeKind(StrEnum):
@@ -32,6 +34,27 @@ class NoticeKind(StrEnum):
     ORDER_OVERDUE = "order_overdue"
     ORDER_EARLY = "order_early"
     PREORDER_PROGRESS = "preorder_progress"
+    ORDER_ACCEPTED = "order_accepted"
+    ORDER_CANCELLED = "order_cancelled"
+    DELIVERY_DELAYED = "delivery_delayed"
+    DELIVERY_OVERDUE = "delivery_overdue"
+
+
+class PromiseSubject(StrEnum):
+    """What a promised day is about: a line leaving, a line arriving at the door, a replacement leaving."""
+
+    LINE = "line"
+    ARRIVAL = "arrival"
+    REPLACEMENT = "replacement"
+
+
+class PromiseRef(Value):
+    """One row of the ledger of promises. `subject_id` is the line, or the replacement; `version` counts its days."""
+
+    subject: PromiseSubject
+    subject_id: str
+    version: Annotated[int, Field(ge=0)]
+    day: date
 
 
 class NoticeEvent(Payload):
@@ -45,13 +68,21 @@ class NoticeEvent(Payload):
 
 
 class NoticeSent(NoticeEvent):
-    """One message left for one customer about one fact. `promised_date` is the definite date it told, if any."""
+    """One message left for one customer about one fact. `promised_date` is the definite date it told, if any.
+
+    `tells` are the promises of the ledger that the message made known, `breaks` those of which it said that they will
+    not be kept. Any surface that shows a customer a date shows one that was told here (or at checkout): the newest
+    version. `next_word_on` is the day for which the message announced the next one.
+    """
 
     TYPE: ClassVar = "notice.sent.v1"
 
     channel: str
     language: Language
     promised_date: date | None = None
+    tells: tuple[PromiseRef, ...] = ()
+    breaks: tuple[PromiseRef, ...] = ()
+    next_word_on: date | None = None
     sent_at: UtcTime
 
 
@@ -74,10 +105,29 @@ class NoticeSuppressed(NoticeEvent):
     suppressed_at: UtcTime
 
 
+class DecidedBy(StrEnum):
+    """Why a decision was taken: the customer said so, their silence says so, or the last day of the law has come."""
+
+    CUSTOMER = "customer"
+    SILENCE = "silence"
+    DEADLINE = "deadline"
+
+
+class Change(StrEnum):
+    """What a customer who answers `change` wants changed."""
+
+    DATE = "date"
+    ITEM = "item"
+    ADDRESS = "address"
+
+
 class CustomerDecided(Payload):
     """The customer answered (or, with `by_default`, the time to answer ran out).
 
-    `choice_id` names the question. An answer about an issue carries `issue_id`; one about the order itself does not.
+    `choice_id` names the question. An answer about an issue carries `issue_id`; one about the order itself does not,
+    and names its lines. `change` says what `choice: change` is about: `requested_date`, `requested_sku`, or the
+    address, which never stands in an event: the storefront asks delivery_notify for it, by the choice. Where the order
+    is cancelled, `refund_due_on` is the last day for the money to be returned.
     """
 
     TYPE: ClassVar = "customer.decided.v1"
@@ -88,6 +138,11 @@ class CustomerDecided(Payload):
     issue_id: UUID | None = None
     choice_id: UUID
     choice: Choice
+    change: Change | None = None
     requested_date: date | None = None
+    requested_sku: Identifier | None = None
+    line_ids: tuple[Identifier, ...] = ()
     by_default: bool = False
+    reason: DecidedBy | None = None
+    refund_due_on: date | None = None
     decided_at: UtcTime

@@ -13,6 +13,7 @@ from libs.common.events.envelope import Event, Payload
 PAYLOADS: tuple[type[Payload], ...] = (
     storefront.OrderPlaced,
     storefront.OrderPromiseChanged,
+    storefront.OrderDelayed,
     storefront.OrderShipped,
     storefront.OrderDelivered,
     storefront.OrderCancelled,
@@ -160,4 +161,8 @@ def _reason(error: ValidationError) -> UndecodableError:
             return NewerVersionError(f"type: {name!r} is newer than this reader")
         return UnknownTypeError(f"type: {name!r} is not in the contract; known are e.g. {next(iter(BY_TYPE))!r}")
     where = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and part in BY_TYPE))
-    return UndecodableError(f"{where or 'record'}: {first['msg']} ({error.error_count()} fault(s))")
+    remedy = _NO_ESTIMATES if first["type"].startswith("date_") else ""
+    return UndecodableError(f"{where or 'record'}: {first['msg']}{remedy} ({error.error_count()} fault(s))")
+
+
+_NO_ESTIMATES = "; write one definite day, as 2027-03-12: an estimate ('late March') is no promise"

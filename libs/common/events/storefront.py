@@ -14,6 +14,7 @@ from libs.common.events.values import (
     Identifier,
     LineQuantity,
     OrderLine,
+    Prepayment,
     Reason,
     Remedy,
     ReportedLine,
@@ -34,7 +35,9 @@ class StorefrontOrderEvent(Payload):
 class OrderPlaced(StorefrontOrderEvent):
     """A customer bought something. The only event that carries contact and address into Sakidashi.
 
-    `purchase_count` says the how-manieth order of this customer it is, where the storefront knows.
+    `purchase_count` says the how-manieth order of this customer it is, where the storefront knows. `prepaid` is given
+    where money was received before the goods leave (Japan then asks for a notice of acceptance); `essential_date` where
+    the goods are of no use to the customer after that day (a birthday), and the shop knew when it took the order.
     """
 
     TYPE: ClassVar = "order.placed.v1"
@@ -50,17 +53,41 @@ class OrderPlaced(StorefrontOrderEvent):
         default=None,
         description="Month and day (MM-DD) where the customer gave it and wants a present; never the year.",
     )
+    prepaid: Prepayment | None = None
+    essential_date: date | None = None
 
 
 class OrderPromiseChanged(StorefrontOrderEvent):
-    """The shop now promises another ship date for some lines (all of them, where `line_ids` is empty)."""
+    """The shop now promises another ship date for some lines (all of them, where `line_ids` is empty).
+
+    `promised_delivery_date` is the day at the door, where that was promised and moves as well.
+    """
 
     TYPE: ClassVar = "order.promise_changed.v1"
 
     line_ids: tuple[Identifier, ...] = ()
     promised_ship_date: date
+    ship_by: UtcTime | None = None
+    promised_delivery_date: date | None = None
     cause: str | None = None
     changed_at: UtcTime
+
+
+class OrderDelayed(StorefrontOrderEvent):
+    """Some lines (all, where `line_ids` is empty) will be late: a warehouse or carrier delay, out of stock.
+
+    With a date where there is a definite one; without, the customer hears that there is none yet, and when we write
+    again: on `next_word_on`, or when the policy of delivery_notify says.
+    """
+
+    TYPE: ClassVar = "order.delayed.v1"
+
+    line_ids: tuple[Identifier, ...] = ()
+    cause: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    promised_ship_date: date | None = None
+    promised_delivery_date: date | None = None
+    next_word_on: date | None = None
+    delayed_at: UtcTime
 
 
 class OrderShipped(StorefrontOrderEvent):

@@ -128,7 +128,11 @@ class StaffAction(StrEnum):
 
 
 class OrderLine(Value):
-    """One line of an order as it was placed."""
+    """One line of an order as it was placed.
+
+    Promises are definite days in the shop's zone. `ship_by` is the moment of the promised ship date by which the parcel
+    has to be with the carrier, where the shop knows one (the last pickup); else the shop's usual cutoff counts.
+    """
 
     line_id: Identifier
     sku: Identifier
@@ -138,6 +142,15 @@ class OrderLine(Value):
     product_group: str | None = None
     preorder: bool = False
     promised_ship_date: date | None = None
+    ship_by: UtcTime | None = None
+    promised_delivery_date: date | None = None
+
+
+class Prepayment(Value):
+    """What was paid before anything was sent: all of it, with postage, and when it was received."""
+
+    amount: Money
+    received_at: UtcTime
 
 
 class LineQuantity(Value):
