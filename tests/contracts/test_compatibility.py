@@ -45,6 +45,9 @@ class Same(IssueEvent):
     value: Money
     resolution: Annotated[int, Field(ge=1)] = 1
     resolved_at: UtcTime
+    waited_days: Annotated[int, Field(ge=0)] = 0
+    promises_broken: Annotated[int, Field(ge=0)] = 0
+    wish_met: bool = True
 
 
 class WithAnOptionalField(Same):

@@ -20,11 +20,13 @@ from libs.common.events.values import (
     IssueLine,
     Money,
     Reason,
+    ReceivedLine,
     Remedy,
     ReportedLine,
     StaffAction,
     TimeWindow,
     UtcTime,
+    Variant,
 )
 
 
@@ -170,7 +172,24 @@ class IssueReplacementDelayed(IssueEvent):
     cause: str | None = None
 
 
+class IssueReplacementPartShipped(IssueEvent):
+    """Some of it has left; the `rest` follows by `rest_ship_date`. When the last has left, that is told as shipped."""
+
+    TYPE: ClassVar = "issue.replacement_part_shipped.v1"
+
+    replacement_id: UUID
+    lines: Lines
+    rest: Lines
+    rest_ship_date: date
+    shipped_at: UtcTime
+    expected_delivery_date: date
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
 class IssueReplacementShipped(IssueEvent):
+    """All of it has left; `expected_delivery_date` is that of the last parcel."""
+
     TYPE: ClassVar = "issue.replacement_shipped.v1"
 
     replacement_id: UUID
@@ -188,7 +207,10 @@ class IssueReplacementDelivered(IssueEvent):
 
 
 class IssueChoiceRequested(IssueEvent):
-    """The customer is asked, once, by link: `options`, until `due_at`; no answer means `default`."""
+    """The customer is asked, once, by link: `options`, until `due_at`; no answer means `default`.
+
+    With the option `change` they may have one of `variants` instead; the answer names it as `requested_sku`.
+    """
 
     TYPE: ClassVar = "issue.choice_requested.v1"
 
@@ -197,14 +219,23 @@ class IssueChoiceRequested(IssueEvent):
     options: Annotated[tuple[Choice, ...], Field(min_length=1)]
     default: Choice
     restock_date: date | None = None
+    variants: tuple[Variant, ...] = ()
     due_at: UtcTime
 
 
 class IssueCollectionRequested(IssueEvent):
+    """The courier was asked to come. With `swap` it is the one who brings the replacement: the old goes with them.
+
+    `window` is what the customer picked; a `visit_id` that another issue has too means one visit for both.
+    """
+
     TYPE: ClassVar = "issue.collection_requested.v1"
 
     collection_id: UUID
     earliest_date: date
+    swap: bool = False
+    window: TimeWindow | None = None
+    visit_id: UUID | None = None
     attempt: Annotated[int, Field(ge=1)] = 1
     requested_at: UtcTime
 
@@ -226,17 +257,45 @@ class IssueCollectionBooked(IssueEvent):
     attempt: Annotated[int, Field(ge=1)] = 1
 
 
+class IssueCollectionAttempted(IssueEvent):
+    """The courier was at the door and nobody met. They come again on `next_date`; None: a human arranges it."""
+
+    TYPE: ClassVar = "issue.collection_attempted.v1"
+
+    collection_id: UUID
+    cause: str
+    attempt: Annotated[int, Field(ge=1)]
+    attempted_at: UtcTime
+    next_date: date | None = None
+
+
+class IssueCollectionReminded(IssueEvent):
+    """The item has not come back since the replacement arrived: the customer is reminded, for the `reminder`-th time.
+
+    The courier comes on `next_date` unless the customer picks another window; from `due_on` on a human looks. Nothing
+    is ever charged by this.
+    """
+
+    TYPE: ClassVar = "issue.collection_reminded.v1"
+
+    reminder: Annotated[int, Field(ge=1)]
+    next_date: date
+    due_on: date
+    reminded_at: UtcTime
+
+
 class IssueCollected(IssueEvent):
     TYPE: ClassVar = "issue.collected.v1"
 
     collection_id: UUID
     collected_at: UtcTime
+    lines: Lines | None = None
 
 
 class IssueItemReceived(IssueEvent):
     TYPE: ClassVar = "issue.item_received.v1"
 
-    lines: Lines
+    lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1)]
     received_at: UtcTime
 
 
@@ -266,7 +325,9 @@ class IssueRefunded(IssueEvent):
 class IssueResolved(IssueEvent):
     """All legs are done. `resolution` counts how often this issue was resolved (1, or more after reopening).
 
-    `value` is what the reported units had cost; `fault` whose fault it was: what loyalty needs to say sorry.
+    `value` is what the reported units had cost; `fault` whose fault it was: what loyalty needs to say sorry, with how
+    long they waited for the goods or the money (whole days since the report), how many promised dates broke, and
+    whether they got what they had wished for.
     """
 
     TYPE: ClassVar = "issue.resolved.v1"
@@ -277,6 +338,9 @@ class IssueResolved(IssueEvent):
     value: Money
     resolution: Annotated[int, Field(ge=1)] = 1
     resolved_at: UtcTime
+    waited_days: Annotated[int, Field(ge=0)] = 0
+    promises_broken: Annotated[int, Field(ge=0)] = 0
+    wish_met: bool = True
 
 
 class IssueRated(IssueEvent):
@@ -309,3 +373,21 @@ class IssueCancelled(IssueEvent):
 
     cause: str
     cancelled_at: UtcTime
+
+
+class IssueDecisionTaken(IssueEvent):
+    """What came of a staff decision. Not `applied`: nothing changed, and `code` and `message` say why.
+
+    `decision_id` is that of `issue.staff_decided`, where the decision came that way.
+    """
+
+    TYPE: ClassVar = "issue.decision_taken.v1"
+
+    decision_id: UUID | None = None
+    action: StaffAction
+    staff: Identifier
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    applied: bool
+    code: str | None = None
+    message: str | None = None
+    taken_at: UtcTime

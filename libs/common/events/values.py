@@ -127,6 +127,13 @@ class StaffAction(StrEnum):
     REFUSE_REVIEW = "refuse_review"
 
 
+class Variant(Value):
+    """Another item that could be sent instead: the same thing in another colour, size or make."""
+
+    sku: Identifier
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 class OrderLine(Value):
     """One line of an order as it was placed.
 
@@ -172,9 +179,13 @@ class ShippedLine(LineQuantity):
 
 
 class ReportedLine(LineQuantity):
-    """Some pieces of one order line that a customer reports; `part` names the missing part, if any."""
+    """Some pieces of one order line that a customer reports; `part` names the missing part, if any.
+
+    `arrived` is what came instead, where the wrong item came and somebody knows what it is.
+    """
 
     part: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+    arrived: Variant | None = None
 
 
 class IssueLine(ReportedLine):
@@ -190,10 +201,31 @@ class IssueLine(ReportedLine):
     lot: Identifier | None = None
 
 
-class InspectedLine(LineQuantity):
+class CollectedLine(IssueLine):
+    """What the courier is to fetch. `instead_of`: the item that was ordered, where another one was sent.
+
+    `sku` and `name` are then those of what was sent; where nobody knows what it is, those of what was ordered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    instead_of: Identifier | None = None
+
+
+class ReceivedLine(LineQuantity):
+    """Some pieces that came back for one line; `sku` and `serials` are what stands on them, where the gate reads it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    sku: Identifier | None = None
+    serials: tuple[Identifier, ...] = ()
+
+
+class InspectedLine(ReceivedLine):
     """Some pieces of one line, all found in the same condition."""
 
     condition: Condition
+    note: Annotated[str, StringConstraints(max_length=400)] | None = None
 
 
 class TimeWindow(Value):
@@ -202,3 +234,14 @@ class TimeWindow(Value):
     day: date
     from_hour: Annotated[int, Field(ge=0, le=23)] = 9
     to_hour: Annotated[int, Field(ge=1, le=24)] = 21
+
+
+class RawStatus(Value):
+    """What a carrier or a tracking service said in its own words; kept as it came, whatever we make of it.
+
+    `source` names whose words these are (`easypost`, `aftership`, `yamato`), `detail` is the finer code beside it.
+    """
+
+    source: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    detail: Annotated[str, StringConstraints(max_length=200)] | None = None

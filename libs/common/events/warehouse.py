@@ -10,7 +10,15 @@ from pydantic import Field
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import Lines
-from libs.common.events.values import Address, Identifier, InspectedLine, IssueLine, UtcTime
+from libs.common.events.values import (
+    Address,
+    Identifier,
+    InspectedLine,
+    IssueLine,
+    ReceivedLine,
+    UtcTime,
+    Variant,
+)
 
 
 class Priority(StrEnum):
@@ -45,6 +53,8 @@ class ReplacementOrdered(WarehouseOrder):
 
 
 class ReplacementCancelled(WarehouseOrder):
+    """Do not send it, or, where some of it has left already, not the rest."""
+
     TYPE: ClassVar = "replacement.cancelled.v1"
 
     cause: str
@@ -67,13 +77,18 @@ class ReplacementConfirmed(WarehouseEvent):
 
 
 class ReplacementRejected(WarehouseEvent):
-    """It cannot be sent. `restock_date`, where known, is the first day on which it could."""
+    """It cannot be sent. `restock_date`, where known, is the first day on which it could.
+
+    `lines`, where told, are the pieces that are short, the others being reserved; `variants` could be sent at once.
+    """
 
     TYPE: ClassVar = "replacement.rejected.v1"
 
     replacement_id: UUID
     cause: str = "out_of_stock"
     restock_date: date | None = None
+    lines: Lines | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 class ReplacementDelayed(WarehouseEvent):
@@ -85,6 +100,12 @@ class ReplacementDelayed(WarehouseEvent):
 
 
 class ReplacementShipped(WarehouseEvent):
+    """It has left. `lines`, where told, are the pieces in this parcel: the others follow in another one.
+
+    `shipment_id` names the parcel; without it the replacement has only one, or the same pieces at the same moment are
+    the same parcel.
+    """
+
     TYPE: ClassVar = "replacement.shipped.v1"
 
     replacement_id: UUID
@@ -92,6 +113,8 @@ class ReplacementShipped(WarehouseEvent):
     expected_delivery_date: date | None = None
     carrier: str | None = None
     tracking_number: str | None = None
+    lines: Lines | None = None
+    shipment_id: Identifier | None = None
 
 
 class ItemReceived(WarehouseEvent):
@@ -102,7 +125,7 @@ class ItemReceived(WarehouseEvent):
 
     TYPE: ClassVar = "item.received.v1"
 
-    lines: Lines
+    lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1)]
     received_at: UtcTime
     receipt_id: Identifier | None = None
 
