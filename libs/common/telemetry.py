@@ -115,6 +115,12 @@ class Tracing:
             self._metrics.shutdown()
 
 
+def current_trace_id() -> str | None:
+    """The trace in which the present event is decided, as 32 hex digits; None where there is none."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
 @contextmanager
 def _handed_on(trace_of: Carrier) -> Iterator[None]:
     """Make a partner's trace the current one, so that whoever asks for it finds it though nothing is recorded."""

@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     orders = Orders(read_rules(settings.zone))
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
-    service.consume(Timeline(), *timeline.FACTS)
+    service.consume(Timeline(settings.zone), *timeline.FACTS)
     return service.create_app(
         api.routes(service, orders, Evidence(settings.evidence_dir, settings.photos_per_issue)), uploads="/photos"
     )

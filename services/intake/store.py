@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
 from libs.common.db import ConflictError, Connection
 from libs.common.decision import Facts, Record, TimerFired
+from libs.common.events.issues import IssueReported
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, StorefrontOrderEvent
 from libs.common.events.values import ReportedLine
 from libs.common.state import StateTable
+from libs.common.telemetry import current_trace_id
 from services.intake import domain, timeline
+from services.intake.desk import work, work_store
 from services.intake.domain import IssueFiled, ReportFiled
 from services.intake.orders import Book, Order, Unit
 from services.intake.photos import StoredPhoto
@@ -45,10 +49,10 @@ _RELEASE = """
     DELETE FROM entitlements e USING unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
     WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id"""
 _TELL = """
-    INSERT INTO timeline (issue_id, event_id, at, type, data)
-    SELECT issue_id, event_id, at, type, data
-    FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::jsonb[]) WITH ORDINALITY
-         AS t (issue_id, event_id, at, type, data, n)
+    INSERT INTO timeline (issue_id, event_id, at, type, data, trace_id)
+    SELECT issue_id, event_id, at, type, data, trace_id
+    FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::text[]) WITH ORDINALITY
+         AS t (issue_id, event_id, at, type, data, trace_id, n)
     ORDER BY n
     ON CONFLICT (issue_id, event_id) DO NOTHING"""
 _ISSUE = """
@@ -172,8 +176,9 @@ def _expect(status: str, count: int, table: str) -> None:
 
 @dataclass
 class Timeline:
-    """The aggregate that tells each issue's story. It has no state: facts only become rows."""
+    """The aggregate that tells each issue's story, and what of it waits. It has no state: facts only become rows."""
 
+    zone: ZoneInfo
     name: str = "timeline"
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -184,7 +189,8 @@ class Timeline:
         return {}
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        return None, timeline.decide(event)
+        trace_id = current_trace_id() if isinstance(event.data, IssueReported) else None
+        return None, [*timeline.decide(event, trace_id), *work.changes(event, self.zone)]
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
         told = [record for record in records if isinstance(record, TimelineEntry)]
@@ -195,7 +201,9 @@ class Timeline:
             [entry.at for entry in told],
             [entry.type for entry in told],
             [entry.data for entry in told],
+            [entry.trace_id for entry in told],
         )
+        await work_store.save(conn, [record for record in records if isinstance(record, work.Opened | work.Ended)])
         released = sorted({(r.order_id, r.issue_id) for r in records if isinstance(r, UnitsReleased)})
         if released:
             await conn.execute(_RELEASE, [order_id for order_id, _ in released], [issue_id for _, issue_id in released])

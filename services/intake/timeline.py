@@ -33,6 +33,7 @@ class TimelineEntry(Record):
     at: datetime
     type: str
     data: str
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ def issue_of(event: AnyEvent) -> UUID | None:
 _SAID_BY_THE_ISSUE = frozenset({"issue_id", "order_id", "customer_id"})
 
 
-def decide(event: AnyEvent) -> Facts:
+def decide(event: AnyEvent, trace_id: str | None = None) -> Facts:
     """Needs no state: each fact stands for itself, and the row's key drops what comes twice."""
     issue_id = issue_of(event)
     if issue_id is None:
         return [Ignored("about_no_issue")]
     data = event.data.model_dump_json(exclude=set(_SAID_BY_THE_ISSUE), exclude_none=True)
-    facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data)]
+    facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data, trace_id)]
     if isinstance(event.data, issues.IssueCancelled | issues.IssueRejected):
         facts.append(UnitsReleased(event.data.order_id, issue_id))
     return facts

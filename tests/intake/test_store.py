@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -35,7 +36,7 @@ from tests.intake.reports import (
 )
 
 ORDERS = Orders(RULES)
-TIMELINE = Timeline()
+TIMELINE = Timeline(ZoneInfo("Asia/Tokyo"))
 
 
 @pytest.fixture

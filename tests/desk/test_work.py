@@ -1,0 +1,133 @@
+"""What waits: each event opens, moves or ends what it should, and nothing open is without a moment."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.events.envelope import Payload
+from libs.common.events.registry import decode
+from services.intake.desk.work import Change, Ended, Kind, Opened, changes, fold
+from services.intake.store import Timeline
+from tests.conftest import MakeDatabase
+from tests.contracts.reading import SAMPLES, written
+from tests.intake.reports import event
+
+ZONE = ZoneInfo("Asia/Tokyo")
+AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
+IDS: dict[str, Any] = {"issue_id": UUID(int=7), "order_id": "O-1", "customer_id": "C-1"}
+SHIP, ARRIVE, PICK = date(2026, 3, 11), date(2026, 3, 13), date(2026, 3, 14)
+
+PAYLOADS: dict[str, Payload] = {name: decode(written(told)).data for name, told in SAMPLES.items()}
+ABOUT_ISSUES = [payload for payload in PAYLOADS.values() if getattr(payload, "issue_id", None)]
+
+
+def of(type_: str, **fields: Any) -> tuple[Change, ...]:
+    """What an event of this type changes, made from its sample."""
+    return changes(event(PAYLOADS[type_].model_copy(update={**IDS, **fields}), at=AT), ZONE)
+
+
+def open_after(*told: tuple[Change, ...]) -> dict[str, str]:
+    """What is open after these, by kind and what it is about, with its detail."""
+    opened, _ = fold(change for one in told for change in one)
+    return {f"{one.kind} {one.about}".strip(): one.detail for one in opened}
+
+
+ORDERED = of("issue.replacement_ordered.v1", promised_ship_date=SHIP)
+SHIPPED = of("issue.replacement_shipped.v1", expected_delivery_date=ARRIVE)
+ACCEPTED = of("issue.accepted.v1")
+
+
+def test_an_accepted_report_waits_for_what_starts_it() -> None:
+    assert open_after(ACCEPTED) == {"progress start": "order"}
+
+
+def test_a_replacement_waits_for_the_day_it_was_promised_for() -> None:
+    assert open_after(ACCEPTED, ORDERED) == {"progress out": "ship 2026-03-11"}
+
+
+def test_a_promise_is_broken_when_its_day_is_over_in_the_shop() -> None:
+    (promise,) = [one for one in ORDERED if isinstance(one, Opened)]
+    assert promise.due_at == datetime(2026, 3, 11, 14, 59, 59, tzinfo=UTC)
+
+
+def test_goods_go_out_and_come_back_at_the_same_time() -> None:
+    requested = of("issue.collection_requested.v1")
+    assert open_after(ACCEPTED, ORDERED, SHIPPED, requested) == {
+        "progress out": "arrive 2026-03-13",
+        "progress in": "book",
+    }
+
+
+@pytest.mark.parametrize("end", ["issue.resolved.v1", "issue.cancelled.v1", "issue.rejected.v1"])
+def test_nothing_waits_after_the_end(end: str) -> None:
+    review = of("issue.review_requested.v1", cause="value", due_at=AT)
+    assert open_after(ACCEPTED, review, ORDERED, SHIPPED, of(end)) == {}
+
+
+def test_a_review_waits_until_what_it_was_about_has_happened() -> None:
+    silent = of("issue.review_requested.v1", cause="warehouse_silent", due_at=AT)
+    failed = of("issue.review_requested.v1", cause="refund_failed", due_at=AT)
+    promised = of("issue.replacement_promised.v1", ship_date=SHIP)
+    assert open_after(silent, failed, promised) == {"review refund_failed": "", "progress out": "ship 2026-03-11"}
+
+
+def test_a_question_waits_for_its_answer() -> None:
+    asked = of("issue.choice_requested.v1", cause="out_of_stock", due_at=AT + timedelta(days=2))
+    assert open_after(ACCEPTED, asked) == {"choice": "out_of_stock", "progress start": "decision"}
+    assert open_after(ACCEPTED, asked, of("customer.decided.v1")) == {"progress start": "decision"}
+
+
+@pytest.mark.parametrize(("score", "waits"), [(0, True), (6, True), (7, False), (10, False)])
+def test_an_unhappy_customer_waits_for_a_human_even_after_the_end(score: int, waits: bool) -> None:
+    rated = of("issue.rated.v1", score=score, resolution=1)
+    assert ("unhappy 1" in open_after(rated, of("issue.resolved.v1"))) is waits
+
+
+def test_a_message_that_did_not_arrive_waits_until_another_one_does() -> None:
+    failed = of("notice.failed.v1", cause="mailbox unknown")
+    assert open_after(failed) == {"unreached": "mailbox unknown"}
+    assert open_after(failed, of("notice.sent.v1")) == {}
+
+
+@given(st.lists(st.sampled_from(ABOUT_ISSUES), max_size=12))
+def test_work_in_batches_is_work_one_by_one(told: list[Payload]) -> None:
+    each = [changes(event(payload, at=AT), ZONE) for payload in told]
+    open_: dict[tuple[UUID, Kind, str], Opened] = {}
+    for batch in each:
+        opened, ended = fold(batch)
+        for end in ended:
+            open_ = {
+                key: one for key, one in open_.items() if not (key[0] == end.issue_id
+                and end.kind in (None, key[1]) and end.about in (None, key[2]))
+            }  # fmt: skip
+        open_ |= {(one.issue_id, one.kind, one.about): one for one in opened}
+    at_once, _ = fold(change for batch in each for change in batch)
+    assert {(one.issue_id, one.kind, one.about): one for one in at_once} == open_
+
+
+async def test_rows_follow_the_events(database: MakeDatabase) -> None:
+    timeline = Timeline(ZONE)
+    async with asyncpg.create_pool(await database("intake"), min_size=1) as pool, pool.acquire() as conn:
+        for batch in ([*ACCEPTED, *ORDERED], list(SHIPPED), [Ended(IDS["issue_id"])]):
+            await timeline.save(conn, {}, batch)
+            rows = await conn.fetch("SELECT about, detail, due_at FROM desk_work")
+            opened, _ = fold(batch)
+            assert [(row["about"], row["detail"], row["due_at"]) for row in rows] == [
+                (one.about, one.detail, one.due_at) for one in opened
+            ]
+
+
+async def test_an_older_event_moves_nothing_back(database: MakeDatabase) -> None:
+    timeline = Timeline(ZONE)
+    (promise,) = [one for one in ORDERED if isinstance(one, Opened)]
+    older = Opened(promise.issue_id, promise.kind, AT - timedelta(days=1), AT, promise.about, "ship 2026-03-01")
+    async with asyncpg.create_pool(await database("intake"), min_size=1) as pool, pool.acquire() as conn:
+        for one in (promise, older):
+            await timeline.save(conn, {}, [one])
+        assert await conn.fetchval("SELECT detail FROM desk_work") == "ship 2026-03-11"
