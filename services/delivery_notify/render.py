@@ -27,9 +27,12 @@ _VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:t
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
+    """`brief` is for ways out with room for a sentence or two: the subject names the fact and its date."""
+
     subject: str
     text: str
     html: str
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Renderer:
         subject, _, text = whole.partition("\n===\n")
         subject = " ".join(subject.split())
         html = self._render(self._html.get_template(name), self._html_layout, {**values, "subject": subject})
-        return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
+        brief = " ".join(filter(None, (f"[{self._shop}]", subject, values["link"])))
+        return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html, brief)
 
     def _render(self, template: Template, layout: Template, values: dict[str, Any]) -> str:
         return template.render({**values, "layout": layout})

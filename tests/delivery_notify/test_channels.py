@@ -1,13 +1,21 @@
 """The way out by SMTP, against servers that are slow, strict or gone."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from deploy.local.mailbox import Mailbox
 from deploy.local.ports import LOOPBACK
@@ -94,3 +102,59 @@ async def test_a_kept_connection_that_the_server_has_closed_is_opened_anew(smtp:
     for transport in channel._open:
         transport.close()
     assert [outcome.verdict for outcome in await channel.send(MAILS[1:2], 60.0)] == [Verdict.SENT]
+
+
+class Listening(Mailbox):
+    """Remembers who logged in, and whether the line was encrypted."""
+
+    secure: bool = False
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        self.secure = session.ssl is not None and bool(session.authenticated)
+        return await super().handle_DATA(server, session, envelope)
+
+
+async def test_a_server_that_wants_starttls_and_a_login_gets_both(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    make_certificate(certificate, key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    check = {"authenticator": allow_the_shop, "auth_required": True, "require_starttls": True}
+    box = Listening()
+    async with server(box, tls_context=context, **check) as address:
+        url = f"smtp://shop:pass%2Fword@{address}?starttls&ca={certificate}"
+        assert await verdicts(url) == [Verdict.SENT] * 4
+        assert await verdicts(f"smtp://shop:wrong@{address}?starttls&ca={certificate}") == [
+            Verdict.AWAY,
+            *[Verdict.NOT_TRIED] * 3,
+        ]
+        assert await verdicts(f"smtp://shop:pass%2Fword@{address}?starttls") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
+    assert box.secure
+
+
+def allow_the_shop(_: SMTP, __: Session, ___: Envelope, ____: str, login: Any) -> AuthResult:
+    return AuthResult(success=(login.login, login.password) == (b"shop", b"pass/word"))
+
+
+def make_certificate(certificate: Path, key: Path) -> None:
+    """For 127.0.0.1, signed by itself."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")]), datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))])
+    signed = builder.add_extension(here, critical=False).sign(private, SHA256())
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+async def test_a_mailbox_that_does_not_exist_is_known_as_dead(smtp: Mailbox) -> None:
+    class Unknown(Mailbox):
+        async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, *_: Any) -> str:  # noqa: N802
+            return "550 5.1.1 no such user"
+
+    async with server(Unknown()) as address:
+        channel = Smtp(urlsplit(f"smtp://{address}"), 1, WRITER)
+        (outcome,) = await channel.send(MAILS[:1], 60.0)
+        await channel.close()
+    assert (outcome.verdict, outcome.dead_address) == (Verdict.REFUSED, True)

@@ -104,13 +104,15 @@ class Smtp:
 
     async def _connect(self, until: float) -> tuple[aiosmtplib.SMTP | None, str]:
         """A connection that is ready to take mail, or why there is none."""
-        starttls = True if "starttls" in parse_qs(self.server.query, keep_blank_values=True) else None
+        query, at_once = parse_qs(self.server.query, keep_blank_values=True), self.server.scheme == "smtps"
         client = aiosmtplib.SMTP(
             hostname=self.server.hostname,
-            port=self.server.port or 25,
+            port=self.server.port or (465 if at_once else 25),
+            use_tls=at_once,
+            cert_bundle=query.get("ca", [None])[0],
             username=unquote(self.server.username) if self.server.username else None,
             password=unquote(self.server.password) if self.server.password else None,
-            start_tls=starttls,
+            start_tls=True if "starttls" in query else None,
             timeout=SMTP_TIMEOUT,
         )
         try:
