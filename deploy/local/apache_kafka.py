@@ -20,7 +20,7 @@ from deploy.local.ports import LOOPBACK, free_port
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 
-_SETTINGS = """\
+SETTINGS = """\
 node.id=1
 process.roles=broker,controller
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
@@ -89,10 +89,10 @@ def prepare(folder: Path, port: int, heap_mb: int, log: Path) -> Child:
     """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
-    text = _SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
+    text = SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
     settings.write_text(text, encoding="utf-8")
     shutil.copytree(_formatted(), data)
-    return Child("kafka (apache)", [*_java(heap_mb), "kafka.Kafka", settings], log=log)
+    return Child("kafka (apache)", [*java(heap_mb), "kafka.Kafka", settings], log=log)
 
 
 def _formatted() -> Path:
@@ -101,14 +101,14 @@ def _formatted() -> Path:
     with _one_at_a_time():
         if not (keep / "meta.properties").exists():
             settings = keep.parent / "format.properties"
-            settings.write_text(_SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=keep), encoding="utf-8")
+            settings.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=keep), encoding="utf-8")
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
-            command = [*_java(256), *tool, "--config", str(settings)]
+            command = [*java(256), *tool, "--config", str(settings)]
             subprocess.run(command, check=True, capture_output=True, text=True)
     return keep
 
 
-def _java(heap_mb: int) -> list[str]:
+def java(heap_mb: int) -> list[str]:
     jars = _jars()
     logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     memory = [

@@ -17,6 +17,8 @@ import psutil
 
 from deploy.local.leash import LEASH
 
+FREEZE_SECONDS = 5.0
+
 
 class NotReadyError(Exception):
     """A process ended, or did not answer in time; the message ends with the last lines of its log."""
@@ -110,8 +112,9 @@ class Child:
         return self._popen.wait(timeout)
 
     def pause(self) -> None:
-        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers."""
+        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
         self._signal_tree(signal.SIGSTOP)
+        self.wait_until(lambda: not any(_runs(process) for process in self._tree()), FREEZE_SECONDS)
 
     def resume(self) -> None:
         self._signal_tree(signal.SIGCONT)
@@ -144,6 +147,13 @@ class Child:
         for process in self._tree():
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """The signal is taken some time after it was sent; until then a thread may still answer."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    return False
 
 
 def _still_there(process: psutil.Process) -> bool:

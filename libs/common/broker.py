@@ -65,6 +65,7 @@ def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
     return KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),
         client_id=f"sakidashi-{service}",
+        security=settings.faststream_security(),
         graceful_timeout=25.0,
         allow_auto_create_topics=False,
         apply_types=False,
@@ -147,4 +148,5 @@ def new_producer(settings: ServiceSettings, service: str) -> AIOKafkaProducer:
         linger_ms=0,
         compression_type="lz4",
         request_timeout_ms=15_000,
+        **settings.kafka_client_options,
     )

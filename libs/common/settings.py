@@ -6,11 +6,16 @@ A secret may come from a file instead: `DATABASE_URL_FILE=/run/secrets/...` is r
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode
+
+from libs.common.kafka_security import KafkaSecurity
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def _known_zone(name: str) -> str:
@@ -37,10 +42,8 @@ ApiKeys = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_parse
 """`caller:key,caller:key`; a caller may have several keys, so that a key is rotated without downtime."""
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(KafkaSecurity):
     """What every service needs. One environment variable each, named like the field in capitals."""
-
-    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
     kafka_bootstrap_servers: Annotated[str, StringConstraints(min_length=3)]
@@ -81,7 +84,12 @@ def load(settings: type[S]) -> S:
     try:
         return settings(**from_files)
     except ValidationError as error:
-        faults = (f"  {'_'.join(str(p) for p in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors())
-        message = "Settings are wrong:\n" + "\n".join(faults)
+        message = "Settings are wrong:\n" + "\n".join(f"  {_fault(e)}" for e in error.errors())
         print(message, file=sys.stderr)  # noqa: T201 - before logging is set up
         raise SettingsError(2) from None
+
+
+def _fault(error: "ErrorDetails") -> str:
+    """One line a fault; what concerns several variables names them itself."""
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{str(error['loc'][0]).upper()}: {said}" if error["loc"] else said

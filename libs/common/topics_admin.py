@@ -8,6 +8,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from libs.common.kafka_security import KafkaSecurity
+from libs.common.settings import load
 
 PARKED_RETENTION_DAYS = 90
 
@@ -25,9 +27,12 @@ def new_topics(prefix: str, replication: int) -> list[NewTopic]:
     ]
 
 
-async def create_topics(bootstrap_servers: str, prefix: str = "", replication: int = 1) -> list[str]:
+async def create_topics(
+    bootstrap_servers: str, prefix: str = "", replication: int = 1, security: KafkaSecurity | None = None
+) -> list[str]:
     """Make what is missing; gives the names of all topics. Raises the broker's error for anything but "exists"."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    options = security.kafka_client_options if security else {}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **options)
     await admin.start()
     try:
         topics = new_topics(prefix, replication)
@@ -46,8 +51,8 @@ def main(
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
     replication: Annotated[int, typer.Option(envvar="KAFKA_REPLICATION")] = 1,
 ) -> None:
-    """Make the topics of the contract."""
-    names = asyncio.run(create_topics(bootstrap_servers, prefix, replication))
+    """Make the topics of the contract. KAFKA_SECURITY_PROTOCOL and so on say how to reach a secured broker."""
+    names = asyncio.run(create_topics(bootstrap_servers, prefix, replication, load(KafkaSecurity)))
     typer.echo("topics: " + ", ".join(names))
 
 

@@ -74,3 +74,25 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_caller_may_have_two_keys_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEYS", "ops:first-key-of-ops-1,ops:second-key-of-ops")
     assert load(ServiceSettings).api_keys == {"ops": ("first-key-of-ops-1", "second-key-of-ops")}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL: "),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "KAFKA_SECURITY_PROTOCOL: "),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "x"}, "KAFKA_SASL_USERNAME and "),
+        ({"KAFKA_SASL_USERNAME": "x", "KAFKA_SASL_PASSWORD": "y"}, "KAFKA_SECURITY_PROTOCOL: "),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA": "no certificate"}, "KAFKA_CA: "),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CLIENT_CERTIFICATE": "/nowhere.pem"}, "KAFKA_CLIENT_CERTIFICATE: "),
+        ({"KAFKA_CLIENT_CERTIFICATE": "/nowhere.pem"}, "KAFKA_SECURITY_PROTOCOL: "),
+    ],
+)
+def test_kafka_security_that_does_not_fit_together_ends_the_start(
+    given: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError):
+        load(ServiceSettings)
+    assert f"  {named}" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""Kafka that only speaks SASL_SSL to its clients, and Postgres behind TLS, both on loopback with a new authority."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from deploy.local import apache_kafka
+from deploy.local.child import Child
+from deploy.local.kafka import START_SECONDS, answers
+from deploy.local.places import LOGS
+from deploy.local.ports import LOOPBACK, free_port
+
+USER, PASSWORD = "sakidashi", "a-password-for-this-broker-only"
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority that lives as long as a test."""
+
+    ca: trustme.CA
+    server: trustme.LeafCert
+
+    @classmethod
+    def new(cls) -> "Authority":
+        ca = trustme.CA()
+        return cls(ca, ca.issue_cert(LOOPBACK, "localhost"))
+
+    @property
+    def pem(self) -> str:
+        return self.ca.cert_pem.bytes().decode()
+
+    def server_pem_for_java(self, path: Path) -> Path:
+        """Key (PKCS 8, the only form that Kafka reads) and certificates in one file."""
+        key = serialization.load_pem_private_key(self.server.private_key_pem.bytes(), None)
+        pkcs8 = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path.write_bytes(pkcs8 + b"".join(cert.bytes() for cert in self.server.cert_chain_pems))
+        return path
+
+
+@contextmanager
+def encrypted_kafka(authority: Authority, folder: Path) -> Iterator[str]:
+    """Apache Kafka whose clients must come with TLS and SCRAM; gives its address."""
+    port, inside, data = free_port(), free_port(), folder / "data"
+    text = apache_kafka.SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
+    text = text.replace(f"PLAINTEXT://{LOOPBACK}:{port}", f"SASL_SSL://{LOOPBACK}:{port},INSIDE://{LOOPBACK}:{inside}")
+    settings = folder / "server.properties"
+    settings.write_text(text + _secured(authority.server_pem_for_java(folder / "server.pem")), encoding="utf-8")
+    _format(settings)
+    process = Child("kafka (encrypted)", [*apache_kafka.java(256), "kafka.Kafka", settings], log=LOGS / "kafka.log")
+    process.start()
+    try:
+        process.wait_until(lambda: answers(f"{LOOPBACK}:{inside}"), START_SECONDS)
+        yield f"{LOOPBACK}:{port}"
+    finally:
+        process.kill()
+
+
+def _secured(keystore: Path) -> str:
+    return f"""\
+listener.security.protocol.map=SASL_SSL:SASL_SSL,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INSIDE
+sasl.enabled.mechanisms=SCRAM-SHA-512
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+
+
+def _format(settings: Path) -> None:
+    apache_kafka.fetch()
+    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ", "--config", str(settings)]
+    user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
+    subprocess.run([*apache_kafka.java(256), *tool, "--add-scram", user], check=True, capture_output=True, text=True)
+
+
+_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
+"""How a Postgres client asks for TLS before it says anything else ("SSLRequest", Postgres documentation 54.7)."""
+
+
+@asynccontextmanager
+async def postgres_behind_tls(authority: Authority, url: str) -> AsyncIterator[str]:
+    """`url` through a terminator that turns away whoever does not ask for TLS: the wheel's Postgres has none."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.server.configure_cert(tls)
+    behind = urlsplit(url)
+    place = f"{behind.hostname}:{behind.port}"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            if await reader.readexactly(len(_SSL_REQUEST)) == _SSL_REQUEST:
+                writer.write(b"S")
+                await writer.start_tls(tls)
+                to_read, to_write = await asyncio.open_connection(behind.hostname, behind.port)
+                await asyncio.gather(_pump(reader, to_write), _pump(to_read, writer))
+        writer.close()
+
+    async with await asyncio.start_server(serve, LOOPBACK, 0) as server:
+        yield url.replace(place, f"{LOOPBACK}:{server.sockets[0].getsockname()[1]}")
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
