@@ -24,6 +24,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
 from libs.common.ids import derived_id
+from services.intake.arrivals import arrived
 from services.intake.checks import MAY_HEAL, Refusal, examine
 from services.intake.orders import Book, Order, Purchase, Report, Unit
 from services.intake.windows import Rules
@@ -60,6 +61,7 @@ def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> t
         case OrderPlaced() | OrderShipped() | OrderDelivered() | OrderCancelled() as news:
             known = book or Book(Order(news.order_id))
             learnt, facts = _learn(known.order, news, rules)
+            facts = [*facts, *arrived(known.order, learnt)]
             return _settle(replace(known, order=learnt), facts, now, rules)
         case ReportFiled(issue_id=issue_id, report=said):
             return _file(book, Report(issue_id, said, now), rules)
@@ -228,7 +230,7 @@ def _accepted(order: Order, report: Report, units: tuple[Unit, ...], now: dateti
         order_id=said.order_id,
         customer_id=said.customer_id,
         reason=said.reason,
-        lines=tuple(_told(line, bought[line.line_id]) for line in said.lines),
+        lines=tuple(_told(line, bought[line.line_id], _lot_of(order, line.line_id, units)) for line in said.lines),
         wish=said.wish,
         market=order.purchase.market if order.purchase else "JP",
         delivered_on=_latest_delivery(order, units),
@@ -237,7 +239,13 @@ def _accepted(order: Order, report: Report, units: tuple[Unit, ...], now: dateti
     )
 
 
-def _told(line: ReportedLine, bought: OrderLine) -> IssueLine:
+def _lot_of(order: Order, line_id: str, units: Iterable[Unit]) -> str | None:
+    """The lot that all of these pieces are of, if there is one."""
+    lots = {order.moved_of(line_id).lot_of(unit.number) for unit in units if unit.line_id == line_id}
+    return lots.pop() if len(lots) == 1 else None
+
+
+def _told(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
     """A reported line with what the order said about it, so that nobody has to call back."""
     return IssueLine(
         line_id=line.line_id,
@@ -247,6 +255,7 @@ def _told(line: ReportedLine, bought: OrderLine) -> IssueLine:
         name=bought.name,
         unit_price=bought.unit_price,
         product_group=bought.product_group,
+        lot=lot,
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import LineQuantity, OrderLine
+from libs.common.events.values import LineQuantity, OrderLine, ShippedLine
 
 
 class Unit(NamedTuple):
@@ -24,10 +24,11 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """So many pieces of a line, on this day in the shop's time zone."""
+    """So many pieces of a line, on this day in the shop's time zone; `lot` where the warehouse said it."""
 
     day: date
     quantity: int
+    lot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,22 @@ class Moved:
         """The day on which the piece arrived, else the day on which it left."""
         return self.delivered_on(number) or _day_of(self.shipped, number)
 
+    def lot_of(self, number: int) -> str | None:
+        """The lot of the piece of this number: what left first arrived first."""
+        found = _movement_of(self.shipped, number)
+        return found.lot if found else None
+
 
 def _day_of(movements: Iterable[Movement], number: int) -> date | None:
+    found = _movement_of(movements, number)
+    return found.day if found else None
+
+
+def _movement_of(movements: Iterable[Movement], number: int) -> Movement | None:
     for movement in movements:
         number -= movement.quantity
         if number <= 0:
-            return movement.day
+            return movement
     return None
 
 
@@ -104,11 +115,11 @@ class Order:
     def is_cancelled(self, line_id: str) -> bool:
         return self.cancelled_whole or line_id in self.cancelled
 
-    def shipped(self, lines: Iterable[LineQuantity], day: date) -> "Order":
+    def shipped(self, lines: Iterable[ShippedLine], day: date) -> "Order":
         moved = dict(self.moved)
         for line in lines:
             known = moved.get(line.line_id, Moved())
-            moved[line.line_id] = replace(known, shipped=(*known.shipped, Movement(day, line.quantity)))
+            moved[line.line_id] = replace(known, shipped=(*known.shipped, Movement(day, line.quantity, line.lot)))
         return replace(self, moved=moved)
 
     def delivered(self, lines: Iterable[LineQuantity], day: date) -> "Order":

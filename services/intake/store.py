@@ -25,6 +25,8 @@ from libs.common.telemetry import current_trace_id
 from services.intake import domain, timeline
 from services.intake.desk import work, work_store
 from services.intake.domain import IssueFiled, ReportFiled
+from services.intake.insights import gathering
+from services.intake.insights.figures import figures
 from services.intake.orders import Book, Order, Unit
 from services.intake.photos import StoredPhoto
 from services.intake.timeline import TimelineEntry, UnitsReleased
@@ -107,6 +109,7 @@ class Orders:
         if filed:
             await _file(conn, filed)
             await _entitle(conn, filed)
+        await gathering.count_arrivals(conn, records)
         learnt = {key: (book.version, book.order) for key, book in changed.items() if book.order is not book.stored}
         await self._table.save(conn, learnt)
 
@@ -190,7 +193,7 @@ class Timeline:
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
         trace_id = current_trace_id() if isinstance(event.data, IssueReported) else None
-        return None, [*timeline.decide(event, trace_id), *work.changes(event, self.zone)]
+        return None, [*timeline.decide(event, trace_id), *work.changes(event, self.zone), *figures(event, self.zone)]
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
         told = [record for record in records if isinstance(record, TimelineEntry)]
@@ -204,6 +207,7 @@ class Timeline:
             [entry.trace_id for entry in told],
         )
         await work_store.save(conn, [record for record in records if isinstance(record, work.Opened | work.Ended)])
+        await gathering.count_reports(conn, records)
         released = sorted({(r.order_id, r.issue_id) for r in records if isinstance(r, UnitsReleased)})
         if released:
             await conn.execute(_RELEASE, [order_id for order_id, _ in released], [issue_id for _, issue_id in released])

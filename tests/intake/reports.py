@@ -14,6 +14,7 @@ from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, LineQuantity, Money, OrderLine, Reason, ReportedLine
 from libs.common.ids import derived_id
+from services.intake.arrivals import PiecesArrived
 from services.intake.domain import ReportFiled, decide
 from services.intake.orders import Book
 from services.intake.windows import read_rules
@@ -89,7 +90,17 @@ def timer_of(name: str, order_id: str = ORDER, at: datetime = NOON) -> AnyEvent:
 
 
 def after(events: Sequence[AnyEvent], now: datetime | None = None, book: Book | None = None) -> tuple[Book, list[Fact]]:
-    """The book and all facts after these events, each decided at its own time unless `now` is given."""
+    """The book and all facts after these events, each decided at its own time unless `now` is given.
+
+    What only counts arrivals is left out; see `counted_after`.
+    """
+    book, facts = counted_after(events, now, book)
+    return book, [fact for fact in facts if not isinstance(fact, PiecesArrived)]
+
+
+def counted_after(
+    events: Sequence[AnyEvent], now: datetime | None = None, book: Book | None = None
+) -> tuple[Book, list[Fact]]:
     facts: list[Fact] = []
     for one in events:
         book, new = decide(book, one, now or one.time, RULES)

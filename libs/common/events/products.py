@@ -36,15 +36,15 @@ class ProductAlert(Payload):
 
 
 class ClusterDetected(ProductAlert):
-    """More pieces are reported than chance explains: `reported_units` of `delivered_units`, `expected_units` by the
-    base rate. `reasons` with the most frequent first."""
+    """More orders report it than chance explains: `reported_orders` of `delivered_units`, `expected_orders` by the base
+    rate. `reasons` with the most frequent first. An order counts once: pieces of one parcel break together."""
 
     TYPE: ClassVar = "cluster.detected.v1"
 
     reasons: Annotated[tuple[Reason, ...], Field(min_length=1)]
-    reported_units: Annotated[int, Field(ge=1)]
+    reported_orders: Annotated[int, Field(ge=1)]
     delivered_units: Annotated[int, Field(ge=1)]
-    expected_units: Annotated[Decimal, Field(max_digits=12, decimal_places=2, allow_inf_nan=False)]
+    expected_orders: Annotated[Decimal, Field(max_digits=12, decimal_places=2, allow_inf_nan=False)]
     detected_at: UtcTime
 
 
