@@ -4,15 +4,18 @@ from fastapi import FastAPI
 
 from libs.common.events import issues, storefront
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
+from libs.common.events.values import Language
 from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify import api, page
-from services.delivery_notify.channels.smtp import open_mail
+from services.delivery_notify.channels.opening import customer_channels, staff_channel
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
-from services.delivery_notify.sender import Sender
+from services.delivery_notify.sender import Manners, Sender
 from services.delivery_notify.settings import Settings
+from services.delivery_notify.staff_sender import StaffSender
+from services.delivery_notify.staff_words import StaffWords
 from services.delivery_notify.store import Conversations
 
 ORDERS = (
@@ -53,7 +56,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     links = Links(settings.public_url, [secret.get_secret_value() for secret in settings.link_secrets])
     conversations = Conversations(calendar)
     service.consume(conversations, *ORDERS, *ISSUES)
-    channel = open_mail(settings.smtp_url.get_secret_value(), settings.smtp_connections, settings.mail_sender)
     renderer = Renderer(calendar, links, settings.sender_name)
-    service.run_in_background("sender", Sender(service, channel, renderer).run)
+    manners = Manners((settings.quiet_from_hour, settings.quiet_to_hour), settings.messages_a_day)
+    sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
+    service.run_in_background("sender", sender.run)
+    if to_staff := staff_channel(settings):
+        words = StaffWords(Language(settings.staff_language), settings.sender_name)
+        service.run_in_background("staff notices", StaffSender(service, *to_staff, words).run)
     return service.create_app(api.routes(service), page.routes(service, conversations, links, settings.sender_name))

@@ -29,6 +29,7 @@ from services.delivery_notify import issues, orders, preorders
 from services.delivery_notify.choices import CustomerAnswered, answered, defaulted
 from services.delivery_notify.conversation import Conversation, Held
 from services.delivery_notify.notices import Outcome
+from services.delivery_notify.staff import for_staff
 
 HELD_AT_MOST = 50
 """Events of an order that are kept until its `order.placed` comes."""
@@ -61,7 +62,7 @@ def decide(
     after = preorders.schedule(after, now, calendar) if after is not before else after
     fired = payload.name if isinstance(payload, TimerFired) else None
     changes = _timer_changes(before, after, fired) if after is not before or fired else []
-    return (state if after is before else after), [*facts, *changes]
+    return (state if after is before else after), [*facts, *for_staff(payload, facts, now), *changes]
 
 
 def _take(conversation: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:

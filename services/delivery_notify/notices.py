@@ -129,6 +129,7 @@ class ContactLearned(Record):
     name: str
     email: str
     language: str
+    phone: str | None = None
 
 
 def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:

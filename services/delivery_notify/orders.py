@@ -61,7 +61,9 @@ def placed(conversation: Conversation, event: OrderPlaced, calendar: ShopCalenda
     if conversation.placed:
         return conversation, [Ignored("order_known")]
     contact = event.contact
-    learned = ContactLearned(conversation.order_id, event.customer_id, contact.name, contact.email, contact.language)
+    learned = ContactLearned(
+        conversation.order_id, event.customer_id, contact.name, contact.email, contact.language, contact.phone
+    )
     lines: list[Line] = []
     facts: list[Fact] = [learned]
     for ordered in event.lines:

@@ -5,9 +5,11 @@ of a layout, which exists once as text and once as HTML. A variable that is not 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -44,6 +46,7 @@ class Letter:
     name: str
     language: Language
     facts: NoticeFacts
+    issue_id: UUID | None = None
 
 
 class Renderer:
@@ -66,7 +69,30 @@ class Renderer:
         subject = " ".join(subject.split())
         html = self._render(self._html.get_template(name), self._html_layout, {**values, "subject": subject})
         brief = " ".join(filter(None, (f"[{self._shop}]", subject, values["link"])))
-        return Rendered(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html, brief)
+        return Rendered(subject, _tidy(text), html, brief)
+
+    def render_together(self, letters: Sequence[Letter]) -> Rendered:
+        """Several notices to one customer as one message, each under its own heading."""
+        values = self._values(letters[0])
+        subject = words.several(len(letters), values["language"])
+        whole = {**values, "subject": subject, "link": ""}
+        text = self._text.get_template("together.txt").render(
+            whole, sections=self._sections(letters, self._text, "txt")
+        )
+        sections = self._sections(letters, self._html, "html")
+        html = self._html.get_template("together.html").render(whole, sections=sections)
+        return Rendered(subject, _tidy(text), html, f"[{self._shop}] {subject}")
+
+    def _sections(self, letters: Sequence[Letter], environment: Environment, kind: str) -> list[tuple[str, str]]:
+        """The heading and the body of each, rendered by a layout that has nothing else."""
+        section = environment.get_template(f"section.{kind}")
+        found: list[tuple[str, str]] = []
+        for letter in letters:
+            template = environment.get_template(f"{letter.language}/{letter.kind}.jinja")
+            heading, _, body = self._render(template, section, self._values(letter)).partition("\n===\n")
+            escaped = environment.autoescape
+            found.append((Markup(heading.strip()) if escaped else heading.strip(), Markup(body) if escaped else body))  # noqa: S704
+        return found
 
     def _render(self, template: Template, layout: Template, values: dict[str, Any]) -> str:
         return template.render({**values, "layout": layout})
@@ -107,6 +133,10 @@ class Renderer:
             "options": [phrases.options[option] for option in facts.options],
             "choice_note": words.choice_note(facts.answer_by, facts.default, self._calendar.zone, letter.language),
         }
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _clean(text: str) -> str:

@@ -1,28 +1,30 @@
 """The sender: claims due notices, writes and sends them outside any transaction, records how it went in one.
 
-A notice's `Message-ID` follows from its id, so when a process dies between sending and recording, the second mail
-carries the same one and mail programs show one message. Until the outcome is recorded the row is leased, by the wall
-clock; nobody else takes it. Sending ends long before the lease does; what was not tried by then is given back. An error
-never ends the loop: a notice that cannot be read or written is failed by itself, and a database or mail server that is
-away is waited for. That wait is the sender's own and costs no notice an attempt.
+A message's key follows from its notice, and its way is written down before it leaves; so when a process dies between
+sending and recording, the second message goes the same way with the same `Message-ID` or idempotency key, and the
+customer has one. Until the outcome is recorded the row is leased, by the wall clock; nobody else takes it. Sending ends
+long before the lease does; what was not tried by then is given back. An error never ends the loop: a notice that cannot
+be read or written is failed by itself, and a database or server that is away is waited for.
 """
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from libs.common import outbox
-from libs.common.events.envelope import Payload
-from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
-from libs.common.service import Service
-from libs.common.telemetry import Carrier
-from services.delivery_notify import sending_store, store
-from services.delivery_notify.channels.channel import Channel, Draft, Message, Outcome, Verdict
-from services.delivery_notify.render import Letter, Renderer
-from services.delivery_notify.sending_store import Claimed, Contact, PutOff, Settled
+from libs.common.failpoints import failpoint
+from libs.common.service import Service, Writing
+from libs.common.shop_calendar import ShopCalendar
+from services.delivery_notify import recording, sending_store
+from services.delivery_notify.channels.channel import Channel, Message, Outcome, Verdict
+from services.delivery_notify.parcels import Outgoing, Parcel, Planned, is_whole, parcels
+from services.delivery_notify.render import Renderer
+from services.delivery_notify.rests import Rests
+from services.delivery_notify.results import Tried
+from services.delivery_notify.routing import Circumstances, Keep, NoWay, Way, route
+from services.delivery_notify.sending_store import Begun, Claimed, Kept, PutOff, Settled
+from services.delivery_notify.store import read_facts
 
 log = logging.getLogger(__name__)
 
@@ -31,45 +33,31 @@ SEND_SECONDS = 120.0
 """No message is begun later than this after its batch was claimed; with `DELIVERY_SECONDS` well within the lease."""
 
 BATCH = 500
-PROBE = 10
-"""How many notices are claimed while the mail server is away."""
 POLL_SECONDS = 0.25
+POLL = timedelta(seconds=POLL_SECONDS)
 SHUTDOWN_SECONDS = 20.0
-
-MAX_ATTEMPTS = 20
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(hours=1)
-"""With these, a notice is given up after about ten hours of temporary failures."""
-
-LONGEST_ABSENCE = timedelta(minutes=1)
-"""A mail server that is away is asked again after this at the latest."""
-
-
-def pause_after(attempt: int, jitter: float) -> timedelta:
-    """How long to wait after the `attempt`-th failure (from 1); `jitter` between 0 and 1 takes off up to a half."""
-    pause: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt - 1, 20))
-    return pause * (0.5 + jitter / 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A claimed notice and what became of it."""
+class Manners:
+    """When customers are left in peace. `quiet` are shop hours, from and to, for what rings."""
 
-    notice: Claimed
-    outcome: Outcome | None = None
-    suppressed: str | None = None
-
-    @property
-    def contact(self) -> Contact:
-        if self.notice.contact is None:
-            raise ValueError("a notice without a contact is never sent")
-        return self.notice.contact
+    quiet: tuple[int, int] = (21, 8)
+    messages_a_day: int = 6
 
 
 class Sender:
-    def __init__(self, service: Service, channel: Channel, renderer: Renderer) -> None:
-        self._service, self._channel, self._renderer = service, channel, renderer
-        self._away = 0
+    def __init__(
+        self,
+        service: Service,
+        channels: dict[str, Channel],
+        renderer: Renderer,
+        calendar: ShopCalendar,
+        manners: Manners,
+    ) -> None:
+        self._service, self._channels, self._renderer = service, channels, renderer
+        self._calendar, self._manners = calendar, manners
+        self._rests = Rests(lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Send what is due, for ever. On shutdown the batch under way is finished and recorded."""
@@ -81,12 +69,12 @@ class Sender:
                 except asyncio.CancelledError:
                     await asyncio.wait({batch}, timeout=SHUTDOWN_SECONDS)
                     raise
-                if self._away:
-                    await asyncio.sleep(min(LONGEST_ABSENCE, pause_after(self._away, random.random())).total_seconds())  # noqa: S311
-                elif sent < BATCH:
-                    await asyncio.sleep(POLL_SECONDS)
+                if sent < BATCH:
+                    rest = self._rests.soonest()
+                    await asyncio.sleep(min(POLL_SECONDS, rest.total_seconds() if rest is not None else POLL_SECONDS))
         finally:
-            await self._channel.close()
+            for channel in self._channels.values():
+                await channel.close()
 
     async def _send_due_safely(self) -> int:
         try:
@@ -98,112 +86,98 @@ class Sender:
     async def send_due(self) -> int:
         """One batch: claim, send, record. Gives how many notices were claimed."""
         async with self._service.transaction() as tx:
-            claimed = await sending_store.claim_notices(tx.conn, tx.now, PROBE if self._away else BATCH, LEASE)
-        if claimed:
-            await self._record(await self._send(claimed))
+            claimed = await sending_store.claim_notices(tx.conn, tx.now, BATCH, LEASE)
+            outgoing = await self._begin(tx, claimed) if claimed else None
+        if outgoing:
+            failpoint("notice_claimed")
+            tried = await self._send(outgoing.parcels)
+            failpoint("notice_sent")
+            await recording.record(self._service, outgoing, tried, self._rests)
         return len(claimed)
 
-    async def _send(self, claimed: Sequence[Claimed]) -> list[Result]:
-        results: list[Result] = []
-        written: list[tuple[Claimed, Message]] = []
+    async def _begin(self, tx: Writing, claimed: Sequence[Claimed]) -> Outgoing:
+        """Decide on each way and write it down, in the transaction of the claim."""
+        outgoing = Outgoing()
+        planned: list[Planned] = []
         for notice in claimed:
-            if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
-                results.append(Result(notice, suppressed=cause))
-                continue
-            try:
-                written.append((notice, self.message(notice, self._service.clock.now())))
-            except Exception as error:  # one notice that cannot be written must not hold up the others
-                log.exception("notice %s (%s) cannot be written", notice.notice_id, notice.kind)
-                results.append(Result(notice, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}")))
-        outcomes = await self._channel.send([message for _, message in written], SEND_SECONDS)
-        self._heed(outcomes)
-        return results + [Result(notice, outcome) for (notice, _), outcome in zip(written, outcomes, strict=True)]
+            match self._route(notice, tx):
+                case Way() as way:
+                    planned.append(Planned(notice, way))
+                case Keep(until=until, cause=cause, held=held):
+                    outgoing.kept.append(Kept(notice.notice_id, until, cause, held))
+                case NoWay(cause=cause):
+                    outgoing.suppressed.append((notice, Settled(notice.notice_id, "suppressed", cause=cause)))
+        for parcel in parcels(planned):
+            if is_whole(parcel):
+                outgoing.parcels.append(parcel)
+            else:
+                outgoing.returned += [PutOff(n.notice_id, "parts_missing", POLL, counts=False) for n in parcel.notices]
+        begun = [
+            Begun(notice.notice_id, parcel.way.channel, parcel.together)
+            for parcel in outgoing.parcels
+            for notice in parcel.notices
+        ]
+        await sending_store.begin(tx.conn, begun)
+        return outgoing
 
-    def _heed(self, outcomes: Sequence[Outcome]) -> None:
-        """Count the batches in a row for which the mail server was away."""
-        verdicts = {outcome.verdict for outcome in outcomes}
-        if Verdict.AWAY in verdicts and Verdict.SENT not in verdicts:
-            self._away += 1
-        elif verdicts:
-            self._away = 0
-
-    def message(self, notice: Claimed, now: datetime) -> Message:
-        """The mail for one notice. Raises where it cannot be read, or a fact that its words need is missing."""
-        contact = Result(notice).contact
-        kind, facts = NoticeKind(notice.kind), store.read_facts(notice.facts)
-        letter = Letter(kind, notice.order_id, contact.name, contact.language, facts)
-        rendered = self._renderer.render(letter)
-        return self._channel.write(
-            Draft(notice.notice_id, contact.name, contact.email, contact.language, now, rendered)
+    def _route(self, notice: Claimed, tx: Writing) -> Way | Keep | NoWay:
+        if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
+            return NoWay(cause)
+        assert notice.contact is not None
+        given = Circumstances(
+            tx.now,
+            self._calendar,
+            tuple(self._channels),
+            self._rests.long_away(),
+            self._manners.quiet,
+            self._manners.messages_a_day,
+            notice.heard,
         )
+        if len(self._channels) > 1:
+            given = replace(given, breaks_at=self._breaks_at(notice))
+        return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, given)
 
-    async def _record(self, results: Sequence[Result]) -> None:
-        """Outcomes and their events, in one transaction."""
-        later = [_put_off(result) for result in results if _again(result)]
-        ended = [result for result in results if not _again(result)]
-        async with self._service.transaction() as tx:
-            settled = await sending_store.settle_notices(tx.conn, [self._settled(result) for result in ended], tx.now)
-            await sending_store.put_off_notices(tx.conn, later)
-            told = [result for result in ended if result.notice.notice_id in settled]
-            events = [(self._event(result, tx.now), _trace(result.notice)) for result in told if _nameable(result)]
-            rows = [tx.shell.outbox_row(event, trace) for event, trace in events]
-            await outbox.write(tx.conn, rows)
-        for result in told:
-            self._service.counters.add("notice", self._settled(result).status)
+    def _breaks_at(self, notice: Claimed) -> datetime | None:
+        """When the promise is over that this notice takes back; None where it takes none back, or cannot be read."""
+        try:
+            day = read_facts(notice.facts).previous_day
+        except ValueError:
+            return None
+        return self._calendar.moment(day + timedelta(days=1), 0) if day else None
 
-    def _settled(self, result: Result) -> Settled:
-        notice_id, channel = result.notice.notice_id, self._channel.name
-        if result.suppressed:
-            return Settled(notice_id, "suppressed", cause=result.suppressed)
-        if result.outcome and result.outcome.verdict is Verdict.SENT:
-            return Settled(notice_id, "sent", channel, result.contact.language)
-        return Settled(notice_id, "failed", channel, cause=_cause(result))
+    async def _send(self, outgoing: Sequence[Parcel]) -> list[Tried]:
+        by_channel: dict[str, list[Parcel]] = {}
+        for parcel in outgoing:
+            by_channel.setdefault(parcel.way.channel, []).append(parcel)
+        sent = await asyncio.gather(*(self._send_by(name, theirs) for name, theirs in by_channel.items()))
+        return [each for tried in sent for each in tried]
 
-    def _event(self, result: Result, now: datetime) -> Payload:
-        notice = result.notice
-        about = {
-            "order_id": notice.order_id,
-            "customer_id": notice.customer_id,
-            "issue_id": notice.issue_id,
-            "notice_id": notice.notice_id,
-            "kind": notice.kind,
-        }
-        if result.suppressed:
-            return NoticeSuppressed.model_validate({**about, "cause": result.suppressed, "suppressed_at": now})
-        channel = self._channel.name
-        if result.outcome and result.outcome.verdict is Verdict.SENT:
-            told = {"language": result.contact.language, "promised_date": notice.promised_date, "sent_at": now}
-            return NoticeSent.model_validate({**about, "channel": channel, **told})
-        return NoticeFailed.model_validate({**about, "channel": channel, "cause": _cause(result), "failed_at": now})
+    async def _send_by(self, name: str, outgoing: list[Parcel]) -> list[Tried]:
+        channel = self._channels[name]
+        may_try = self._rests.may_try(name)
+        now, later = (outgoing, []) if may_try is None else (outgoing[:may_try], outgoing[may_try:])
+        results: list[tuple[Parcel, Outcome]] = [(each, Outcome(Verdict.NOT_TRIED, "channel_away")) for each in later]
+        written: list[tuple[Parcel, Message]] = []
+        for parcel in now:
+            try:
+                written.append((parcel, self._write(channel, parcel)))
+            except Exception as error:  # one notice that cannot be written must not hold up the others
+                log.exception("notice %s (%s) cannot be written", parcel.notices[0].notice_id, parcel.notices[0].kind)
+                results.append((parcel, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}")))
+        outcomes = await channel.send([message for _, message in written], SEND_SECONDS)
+        self._rests.heed(name, outcomes)
+        results += [(parcel, outcome) for (parcel, _), outcome in zip(written, outcomes, strict=True)]
+        return [
+            Tried(notice, parcel.way, channel.name, outcome, self._others(notice, name))
+            for parcel, outcome in results
+            for notice in parcel.notices
+        ]
 
+    def _write(self, channel: Channel, parcel: Parcel) -> Message:
+        return channel.write(parcel.draft(self._renderer, read_facts, self._service.clock.now()))
 
-def _again(result: Result) -> bool:
-    """Whether to try this one again: a temporary failure that has not lasted too long."""
-    verdict = result.outcome.verdict if result.outcome else None
-    return verdict in _UNTRIED or (verdict is Verdict.LATER and result.notice.attempts < MAX_ATTEMPTS)
-
-
-_UNTRIED = (Verdict.AWAY, Verdict.NOT_TRIED)
-
-
-def _put_off(result: Result) -> PutOff:
-    """An attempt is followed by a pause; what was not tried is given back as it was."""
-    outcome = result.outcome
-    tried = outcome is not None and outcome.verdict is Verdict.LATER
-    pause = pause_after(result.notice.attempts, random.random()) if tried else timedelta(0)  # noqa: S311
-    return PutOff(result.notice.notice_id, (outcome.cause if outcome else None) or "unknown", pause, counts=tried)
-
-
-def _nameable(result: Result) -> bool:
-    """Of a kind that the contract knows: of another, which only newer code can have made, there is no event to tell."""
-    return result.notice.kind in set(NoticeKind)
-
-
-def _cause(result: Result) -> str:
-    cause = (result.outcome.cause if result.outcome else None) or "unknown"
-    given_up = result.outcome is not None and result.outcome.verdict is Verdict.LATER
-    return f"given up after {result.notice.attempts} attempts: {cause}" if given_up else cause
-
-
-def _trace(notice: Claimed) -> Carrier | None:
-    return {"traceparent": notice.traceparent} if notice.traceparent else None
+    def _others(self, notice: Claimed, name: str) -> list[str]:
+        """Channels by which the customer could still be reached."""
+        contact = notice.contact
+        closed = {name, *notice.tried, *(contact.suppressed if contact else ())}
+        return [other for other in self._channels if other not in closed and contact and contact.address(other)]

@@ -1,19 +1,13 @@
-"""What the sender asks of the database: claim what is due, record how it went, put off what is to be tried again."""
+"""What the sender asks of the database: claim what is due, say on which way it is begun, record how it went."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from libs.common.db import Connection
 from libs.common.events.values import Language
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    name: str
-    email: str
-    language: Language
+from services.delivery_notify.routing import Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +15,9 @@ class Claimed:
     """A notice that this sender now holds a lease on. Without a contact, nobody will ever say whom to write to.
 
     Kind and facts are as they were written, unread: one that cannot be read must not hold up the others of its claim.
+    `begun` is the channel on which an earlier attempt may have got through ("" for none), `tried` those that failed for
+    good, `heard` how many messages the customer got in the last 24 hours, `together` the message it was put
+    into with others, of so many `parts`.
     """
 
     notice_id: UUID
@@ -34,28 +31,50 @@ class Claimed:
     withdrawn: str | None
     contact: Contact | None
     traceparent: str | None
+    begun: str = ""
+    tried: tuple[str, ...] = ()
+    heard: int = 0
+    held: bool = False
+    together: UUID | None = None
+    parts: int | None = None
 
 
 # Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
 # an order leave one after the other, in the order in which they were made: one that is due waits until those before it
 # are settled, whatever holds them up. What was withdrawn never leaves: it neither waits nor is waited for, unless it
-# was on its way already. (`IS TRUE` keeps the planner from reading all that is due for each of them.)
+# was on its way already. Those that a cap kept back leave together, so they do not wait for each other. (`IS TRUE`
+# keeps the planner from reading all that is due for each of them.) What was begun before stays on its way: no way in
+# the row means by mail.
 _CLAIM = """
     WITH due AS (
-        SELECT n.notice_id FROM notices n LEFT JOIN contacts c USING (order_id)
+        SELECT n.notice_id,
+               coalesce(n.way, CASE WHEN n.status = 'sending' OR n.attempts > 0 THEN 'email' END) AS begun
+        FROM notices n LEFT JOIN contacts c USING (order_id)
         WHERE n.settled_at IS NULL AND n.due_at <= $1
           AND (n.wait_until IS NULL OR n.wait_until <= clock_timestamp())
           AND (c.order_id IS NOT NULL OR n.withdrawn IS NOT NULL OR n.contact_by <= $1)
           AND (n.withdrawn IS NOT NULL OR NOT EXISTS (
               SELECT 1 FROM notices e
               WHERE e.order_id = n.order_id AND e.place < n.place AND e.settled_at IS NULL AND (e.due_at <= $1) IS TRUE
-                AND (e.withdrawn IS NULL OR e.status = 'sending')))
+                AND (e.withdrawn IS NULL OR e.status = 'sending') AND NOT (e.held AND n.held)))
         ORDER BY n.due_at, n.place LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
     claimed AS (
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
-        FROM due WHERE n.notice_id = due.notice_id RETURNING n.*)
-    SELECT n.*, c.name, c.email, c.language AS contact_language
+        FROM due WHERE n.notice_id = due.notice_id RETURNING n.*, due.begun)
+    SELECT n.*, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
+           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels,
+           (SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
+            WHERE h.customer_id = n.customer_id AND h.status = 'sent'
+              AND h.settled_at > $1 - interval '1 day') AS heard,
+           CASE WHEN n.together IS NOT NULL THEN (
+               SELECT count(*) FROM notices t
+               WHERE t.together = n.together AND t.settled_at IS NULL AND t.withdrawn IS NULL) END AS parts,
+           ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
+               ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
+               ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
+               ('line', sha256(convert_to(lower(p.line_user_id), 'UTF8'))))) AS suppressed
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND c.customer_id = n.customer_id
+    LEFT JOIN preferences p ON p.customer_id = n.customer_id
     ORDER BY n.due_at, n.place"""
 
 
@@ -72,11 +91,48 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["promised_date"],
             row["attempts"],
             row["withdrawn"],
-            Contact(row["name"], row["email"], Language(row["contact_language"])) if row["email"] else None,
+            Contact(
+                row["name"],
+                row["email"],
+                Language(row["contact_language"]),
+                row["phone"],
+                row["line_user_id"],
+                tuple(row["channels"] or ()),
+                frozenset(row["suppressed"]),
+            )
+            if row["email"]
+            else None,
             row["traceparent"],
+            row["begun"] or "",
+            tuple(row["tried"] or ()),
+            row["heard"],
+            row["held"],
+            row["together"],
+            row["parts"],
         )
         for row in await conn.fetch(_CLAIM, now, limit, lease)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A claimed notice goes this way now, in this message: written down before anything leaves."""
+
+    notice_id: UUID
+    way: str
+    together: UUID | None = None
+
+
+async def begin(conn: Connection, begun: Sequence[Begun]) -> None:
+    """Nothing needs to be written for one that goes by mail and alone."""
+    rows = [(each.notice_id, each.way, each.together) for each in begun if each.way != "email" or each.together]
+    if rows:
+        await conn.execute(
+            """UPDATE notices n SET way = b.way, together = b.together
+               FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS b (notice_id, way, together)
+               WHERE n.notice_id = b.notice_id""",
+            *map(list, zip(*rows, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +154,13 @@ _SETTLE = """
     WHERE n.notice_id = s.notice_id AND n.status = 'sending' RETURNING n.notice_id"""
 
 
-async def settle_notices(conn: Connection, outcomes: Sequence[Settled], now: datetime) -> set[UUID]:
+async def settle_notices(conn: Connection, outcomes: Collection[Settled], now: datetime) -> set[UUID]:
     """Record how these ended; gives those that had not been settled by another sender before."""
     if not outcomes:
         return set()
     columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
     rows = await conn.fetch(_SETTLE, *map(list, zip(*columns, strict=True)), now)
     return {row["notice_id"] for row in rows}
-
-
-_PUT_OFF = """
-    UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause,
-                         attempts = CASE WHEN p.counts THEN n.attempts ELSE n.attempts - 1 END
-    FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::bool[]) AS p (notice_id, cause, pause, counts)
-    WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +173,59 @@ class PutOff:
     counts: bool = True
 
 
+# What was not an attempt was not begun either, unless it had been before.
+_PUT_OFF = """
+    UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause,
+                         attempts = CASE WHEN p.counts THEN n.attempts ELSE n.attempts - 1 END,
+                         way = CASE WHEN p.counts OR n.attempts > 1 THEN n.way END
+    FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::bool[]) AS p (notice_id, cause, pause, counts)
+    WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
+
+
 async def put_off_notices(conn: Connection, later: Sequence[PutOff]) -> None:
     if later:
         columns = [(each.notice_id, each.cause, each.pause, each.counts) for each in later]
         await conn.execute(_PUT_OFF, *map(list, zip(*columns, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A claimed notice that must not leave before this moment of the shop's clock."""
+
+    notice_id: UUID
+    until: datetime
+    cause: str
+    held: bool
+
+
+async def keep_notices(conn: Connection, kept: Sequence[Kept]) -> None:
+    if kept:
+        columns = [(each.notice_id, each.until, each.cause, each.held) for each in kept]
+        await conn.execute(
+            """UPDATE notices n SET status = 'pending', cause = k.cause, due_at = k.until, wait_until = NULL,
+                                    attempts = n.attempts - 1, held = n.held OR k.held
+               FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bool[]) AS k (notice_id, until, cause, held)
+               WHERE n.notice_id = k.notice_id AND n.status = 'sending'""",
+            *map(list, zip(*columns, strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A claimed notice that failed for good on this channel and takes its next way at once."""
+
+    notice_id: UUID
+    channel: str
+    cause: str
+
+
+async def turn_notices(conn: Connection, turned: Sequence[Turned]) -> None:
+    if turned:
+        columns = [(each.notice_id, each.channel, each.cause) for each in turned]
+        await conn.execute(
+            """UPDATE notices n SET status = 'pending', cause = t.cause, wait_until = NULL, attempts = 0, way = NULL,
+                                    tried = array_append(coalesce(n.tried, '{}'), t.channel), together = NULL
+               FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (notice_id, channel, cause)
+               WHERE n.notice_id = t.notice_id AND n.status = 'sending'""",
+            *map(list, zip(*columns, strict=True)),
+        )

@@ -19,6 +19,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.state import StateTable
+from services.delivery_notify import staff_store
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import (
@@ -29,7 +30,8 @@ from services.delivery_notify.notices import (
     NoticesWithdrawn,
     PromiseMade,
 )
-from services.delivery_notify.sending_store import Contact
+from services.delivery_notify.routing import Contact
+from services.delivery_notify.staff import StaffNotice
 
 CONTACT_COMES = timedelta(hours=24)
 """How long a notice waits for the order that says whom to write to."""
@@ -81,6 +83,7 @@ class Conversations:
         await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
         await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
         await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
+        await staff_store.save(conn, [record for record in records if isinstance(record, StaffNotice)])
 
 
 def _with_trace(fact: Fact) -> Fact:
@@ -93,14 +96,14 @@ def _with_trace(fact: Fact) -> Fact:
 
 
 _CONTACTS = """
-    INSERT INTO contacts (order_id, customer_id, name, email, language)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+    INSERT INTO contacts (order_id, customer_id, name, email, language, phone)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
     ON CONFLICT (order_id) DO NOTHING"""
 
 
 async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> None:
     if rows:
-        columns = [(row.order_id, row.customer_id, row.name, row.email, row.language) for row in rows]
+        columns = [(row.order_id, row.customer_id, row.name, row.email, row.language, row.phone) for row in rows]
         await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
 
 
@@ -185,8 +188,9 @@ async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) 
 async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
     """A conversation as it is now, for reading, and whom we have it with."""
     row = await conn.fetchrow(
-        """SELECT v.body, c.name, c.email, c.language
-           FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key WHERE v.key = $1""",
+        """SELECT v.body, c.name, c.email, coalesce(p.language, c.language) AS language
+           FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key
+           LEFT JOIN preferences p ON p.customer_id = c.customer_id WHERE v.key = $1""",
         order_id,
     )
     if row is None:

@@ -132,6 +132,11 @@ def choice_note(until: datetime, default: Choice, zone: ZoneInfo, language: Lang
     ]
 
 
+def several(count: int, language: Language) -> str:
+    """The subject of a message that holds several notices."""
+    return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
+
+
 def list_items(items: list[str], language: Language) -> str:
     return "、".join(items) if language is Language.JA else ", ".join(items)
 

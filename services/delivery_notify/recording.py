@@ -1,0 +1,83 @@
+"""Writing down how a batch went: ends, turns to the next way, pauses; the events; and what staff should hear."""
+
+import random
+from collections.abc import Sequence
+
+from libs.common import outbox
+from libs.common.service import Service, Writing
+from libs.common.telemetry import Carrier
+from services.delivery_notify import preferences_store, sending_store, staff_store
+from services.delivery_notify.parcels import Outgoing
+from services.delivery_notify.rests import Rests
+from services.delivery_notify.results import Tried, event_of
+from services.delivery_notify.sending_store import Claimed, PutOff, Settled, Turned
+from services.delivery_notify.staff import StaffKind, StaffNotice
+
+
+async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], rests: Rests) -> None:
+    """Outcomes and their events, in one transaction."""
+    ends = [(each.notice, each.end(random.random(), rests.left(each.way.channel))) for each in tried]  # noqa: S311
+    settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Settled))]
+    async with service.transaction() as tx:
+        known = await sending_store.settle_notices(tx.conn, [end for _, end in settled], tx.now)
+        pauses = [end for _, end in ends if isinstance(end, PutOff)]
+        await sending_store.put_off_notices(tx.conn, [*outgoing.returned, *pauses])
+        await sending_store.turn_notices(tx.conn, [end for _, end in ends if isinstance(end, Turned)])
+        await sending_store.keep_notices(tx.conn, outgoing.kept)
+        told = [(notice, end) for notice, end in settled if notice.notice_id in known]
+        await _tell(tx, told)
+        await _suppress(tx, tried)
+        await staff_store.save(tx.conn, [*_failures(told, tx), *_dead(tried, tx)])
+    for _, end in told:
+        service.counters.add("notice", end.status)
+
+
+async def _tell(tx: Writing, told: Sequence[tuple[Claimed, Settled]]) -> None:
+    events = [(event_of(notice, end, tx.now), _trace(notice)) for notice, end in told]
+    await outbox.write(tx.conn, [tx.shell.outbox_row(event, trace) for event, trace in events if event])
+
+
+async def _suppress(tx: Writing, tried: Sequence[Tried]) -> None:
+    dead = [
+        (each.way.channel, each.way.address, each.outcome.cause or "") for each in tried if each.outcome.dead_address
+    ]
+    await preferences_store.suppress(tx.conn, dead, tx.now)
+
+
+def _failures(told: Sequence[tuple[Claimed, Settled]], tx: Writing) -> list[StaffNotice]:
+    """A customer who does not hear what we had to say is somebody's to call."""
+    return [
+        StaffNotice(
+            StaffKind.NOTICE_FAILED if end.status == "failed" else StaffKind.CUSTOMER_UNREACHABLE,
+            (str(notice.notice_id),),
+            tx.now,
+            _about(notice) | {"cause": end.cause or "unknown"},
+        )
+        for notice, end in told
+        if end.status == "failed" or (end.status == "suppressed" and end.cause in UNREACHABLE)
+    ]
+
+
+UNREACHABLE = ("contact_unknown", "address_suppressed", "no_way_left")
+
+
+def _dead(tried: Sequence[Tried], tx: Writing) -> list[StaffNotice]:
+    return [
+        StaffNotice(
+            StaffKind.ADDRESS_SUPPRESSED,
+            (each.way.channel, each.notice.customer_id, each.outcome.cause or ""),
+            tx.now,
+            _about(each.notice) | {"channel": each.way.channel, "cause": each.outcome.cause or "unknown"},
+        )
+        for each in tried
+        if each.outcome.dead_address
+    ]
+
+
+def _about(notice: Claimed) -> dict[str, str]:
+    issue = {"issue_id": str(notice.issue_id)} if notice.issue_id else {}
+    return {"order_id": notice.order_id, "customer_id": notice.customer_id, "kind": notice.kind, **issue}
+
+
+def _trace(notice: Claimed) -> Carrier | None:
+    return {"traceparent": notice.traceparent} if notice.traceparent else None
