@@ -49,8 +49,8 @@ test: $(STAMP) ## lint, types, borders, and all tests on real parts
 bench: $(STAMP) ## flood the running system on Apache Kafka
 	@$(RUN) -m deploy.local.bench
 
-faults: $(STAMP) ## kill services at every step, Kafka and Postgres too, and count what came of it
-	$(RUN) -m pytest -m faults -n 0 -v tests/faults
+faults: $(STAMP) ## break everything by a seed (SECONDS=300 SEED=1 REPORT=file.json), then audit what came of it
+	@$(RUN) -m deploy.faults
 
 docs: $(STAMP) ## write the AsyncAPI and OpenAPI documents again
 	@$(RUN) -m deploy.documents

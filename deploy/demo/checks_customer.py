@@ -97,7 +97,7 @@ def points_once(history: History) -> Iterator[Violation]:
     resolved = {f"issue:{fact.issue}:{fact.data.get('resolution', 1)}": fact for fact in history.of("issue.resolved")}
     for grant in grants:
         cause = grant.data["cause"]
-        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].time > grant.time):
+        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].at > grant.at):
             yield violation(f"{cause}: points before the resolution", grant)
     reversed_grants = {fact.data["reverses"] for fact in history.of("points.reversed")}
     for reopened in history.of("issue.reopened"):

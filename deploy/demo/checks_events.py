@@ -28,7 +28,7 @@ def nothing_lost(history: History) -> Iterator[Violation]:
     for said, (effect, name) in MIRRORS.items():
         done = {fact.data.get(name) for fact in history.of(effect)}
         for fact in history.of(said):
-            if fact.data.get(name) not in done and not history.about(fact.issue, "issue.cancelled"):
+            if fact.data.get(name) not in done and not _overtaken(history, fact):
                 yield violation(f"issue {fact.issue}: {said} never became {effect}", fact)
     for fact in history.of("issue.accepted"):
         if not history.about(fact.issue, *ACTED):
@@ -39,6 +39,17 @@ def nothing_lost(history: History) -> Iterator[Violation]:
             if rows := database.rows(table):
                 shown = tuple(str(dict(row)) for row in rows[:3])
                 yield Violation(f"{service}: {len(rows)} rows left in {table}", shown)
+
+
+OVERTAKEN_BY = {
+    "collection.booked": ("issue.collected", "issue.item_received", "issue.item_inspected"),
+    "collection.collected": ("issue.item_received", "issue.item_inspected"),
+}
+"""What a partner tells late on one topic may have been overtaken by what came of another: then it is old news."""
+
+
+def _overtaken(history: History, said: Fact) -> bool:
+    return bool(history.about(said.issue, "issue.cancelled", *OVERTAKEN_BY.get(said.type, ())))
 
 
 def _reports_lost(history: History) -> Iterator[Violation]:
@@ -131,12 +142,28 @@ def in_order_per_issue(history: History) -> Iterator[Violation]:
     """On `issues`, facts of one issue stand in one partition, in the order in which they happened."""
     for issue, facts in history.issues():
         told = [fact for fact in facts if fact.topic == "issues"]
+        excused = _told_backwards(facts)
         if len({fact.partition for fact in told}) > 1:
             yield violation(f"issue {issue}: its facts are in several partitions", *told)
         for earlier, later in BEFORE:
-            yield from _swapped(issue, told, earlier, later)
+            if (earlier, later) not in excused:
+                yield from _swapped(issue, told, earlier, later)
         yield from _versions(issue, told)
     yield from _timeline(history)
+
+
+def _told_backwards(facts: Iterable[Fact]) -> set[tuple[str, str]]:
+    """Pairs whose partner said the later one first, or the earlier one too late for it to count."""
+    said = {effect: fact for cause, (effect, _) in MIRRORS.items() for fact in facts if fact.type == cause}
+    return {
+        (earlier, later)
+        for earlier, later in BEFORE
+        if earlier in said and later in said and _stands_after(said[earlier], said[later])
+    }
+
+
+def _stands_after(fact: Fact, other: Fact) -> bool:
+    return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
 
 
 def _swapped(issue: str, told: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
@@ -229,5 +256,8 @@ def _trace(fact: Fact) -> str:
 
 def _woken(history: History, issue: str, fact: Fact) -> bool:
     """It follows from a wait: a new trace, linked to the old one, is then right."""
-    earlier = [each for each in history.about(issue) if each.time <= fact.time]
+    if history.roots is not None:
+        # Where spans were collected, the link is asked for; the first span may have died with its process.
+        return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
+    earlier = [each for each in history.about(issue) if each.at <= fact.at]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)

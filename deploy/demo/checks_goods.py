@@ -19,7 +19,7 @@ def ship_first(history: History) -> Iterator[Violation]:
             continue
         shipped = [fact for fact in facts if fact.type == "replacement.shipped"]
         for request in requests:
-            before = [each for each in shipped if each.time <= request.time]
+            before = [each for each in shipped if each.at <= request.at]
             if not before:
                 yield violation(f"issue {issue}: collection asked for before the replacement left", request, *shipped)
                 continue
@@ -72,7 +72,7 @@ def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
 
 def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -> Iterator[Violation]:
     live = 0
-    for _, change in sorted(moved, key=lambda each: (each[0].time, each[1])):
+    for _, change in sorted(moved, key=lambda each: (each[0].at, each[1])):
         live += change
         if live > most:
             shown = [each for each, _ in moved]
@@ -100,7 +100,7 @@ def counted_units(history: History) -> Iterator[Violation]:
         paid = sum((Decimal(each["amount"]) for each in _by_business_id(refunds).values()), Decimal(0))
         if paid > (most := _value(accepted[0], None)):
             yield violation(f"issue {issue}: {paid} paid back for goods of {most}", *accepted, *refunds)
-        fetched = any(fact.type == "collection.requested" and fact.time <= refunds[0].time for fact in facts)
+        fetched = any(fact.type == "collection.requested" and fact.at <= refunds[0].at for fact in facts)
         if fetched or accepted[0].data["reason"] == "changed_mind":
             yield from _after_receipt(issue, facts, accepted[0], refunds, paid)
 
@@ -109,7 +109,7 @@ def _after_receipt(
     issue: str, facts: Iterable[Fact], accepted: Fact, refunds: list[Fact], paid: Decimal
 ) -> Iterator[Violation]:
     received = [fact for fact in facts if fact.type == "item.received"]
-    if not any(fact.time <= refunds[0].time for fact in received):
+    if not any(fact.at <= refunds[0].at for fact in received):
         yield violation(f"issue {issue}: refund asked for before anything came back", refunds[0], *received)
         return
     counted: defaultdict[str, int] = defaultdict(int)

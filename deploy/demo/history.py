@@ -6,7 +6,7 @@ rows as they stand. What cannot be read stays visible as a record without a body
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -32,7 +32,7 @@ class Fact:
     def body(self) -> dict[str, Any]:
         try:
             found = json.loads(self.value)
-        except ValueError:
+        except (ValueError, RecursionError):  # deeply nested brackets exhaust the parser
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -61,6 +61,11 @@ class Fact:
     def time(self) -> datetime:
         return moment(self.body["time"])
 
+    @cached_property
+    def at(self) -> float:
+        """When it came to stand on its topic, in seconds: what came later did not cause it, whatever clocks say."""
+        return self.written_ms / 1000 if self.written_ms else self.time.timestamp()
+
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset} {self.type} {self.body.get('id', '')}"
 
@@ -82,7 +87,10 @@ class Database:
 
 @dataclass
 class History:
-    """Everything the checks may look at. `now` is the demo's present; `ledger` what the storefront was answered."""
+    """Everything the checks may look at. `now` is the demo's present; `ledger` what the storefront was answered.
+
+    `roots`, where spans were collected: by trace id, the traces that its first span links back to.
+    """
 
     facts: Sequence[Fact]
     zone: ZoneInfo
@@ -91,6 +99,7 @@ class History:
     ledger: Sequence[Row] = ()
     mails: Sequence[Row] | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
+    roots: Mapping[str, Set[str]] | None = None
 
     @cached_property
     def first(self) -> list[Fact]:

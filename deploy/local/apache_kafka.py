@@ -10,8 +10,9 @@ import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -23,8 +24,10 @@ POM = ROOT / "deploy" / "kafka" / "pom.xml"
 SETTINGS = """\
 node.id=1
 process.roles=broker,controller
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{door_listeners}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised_doors}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{door_protocols}
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@{host}:{controller}
 controller.quorum.election.timeout.ms=200
@@ -51,6 +54,18 @@ num.network.threads=2
 num.io.threads=4
 background.threads=2
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One more listener: the broker listens on `port`, and tells those who come in by it to come back to `advertised`.
+
+    With a proxy on `advertised`, whoever uses this door can be cut off without the others noticing.
+    """
+
+    name: str
+    port: int
+    advertised: int
 
 
 def java_major() -> int:
@@ -85,14 +100,27 @@ def fetch() -> Path:
     return jars
 
 
-def prepare(folder: Path, port: int, heap_mb: int, log: Path) -> Child:
+def prepare(folder: Path, port: int, heap_mb: int, log: Path, doors: Sequence[Door] = ()) -> Child:
     """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
-    text = SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
+    text = settings_text(port, free_port(), data, doors)
     settings.write_text(text, encoding="utf-8")
     shutil.copytree(_formatted(), data)
     return Child("kafka (apache)", [*java(heap_mb), "kafka.Kafka", settings], log=log)
+
+
+def settings_text(port: int, controller: int, data: Path, doors: Sequence[Door] = ()) -> str:
+    """The broker's settings file, as `SETTINGS` with these in place."""
+    return SETTINGS.format(
+        host=LOOPBACK,
+        port=port,
+        controller=controller,
+        data=data,
+        door_listeners="".join(f",{door.name}://{LOOPBACK}:{door.port}" for door in doors),
+        advertised_doors="".join(f",{door.name}://{LOOPBACK}:{door.advertised}" for door in doors),
+        door_protocols="".join(f",{door.name}:PLAINTEXT" for door in doors),
+    )
 
 
 def _formatted() -> Path:
@@ -101,7 +129,7 @@ def _formatted() -> Path:
     with _one_at_a_time():
         if not (keep / "meta.properties").exists():
             settings = keep.parent / "format.properties"
-            settings.write_text(SETTINGS.format(host=LOOPBACK, port=1, controller=2, data=keep), encoding="utf-8")
+            settings.write_text(settings_text(1, 2, keep), encoding="utf-8")
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
             command = [*java(256), *tool, "--config", str(settings)]
             subprocess.run(command, check=True, capture_output=True, text=True)

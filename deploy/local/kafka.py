@@ -10,13 +10,14 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from deploy.local import apache_kafka
+from deploy.local.apache_kafka import Door
 from deploy.local.child import Child
 from deploy.local.places import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, free_port
@@ -121,8 +122,11 @@ def missing_for_apache() -> str:
 
 
 @contextmanager
-def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None) -> Iterator[Broker]:
-    """Run a broker for the length of the block, on a free loopback port and on data that is gone afterwards."""
+def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None, doors: Sequence[Door] = ()) -> Iterator[Broker]:
+    """Run a broker for the length of the block, on a free loopback port and on data that is gone afterwards.
+
+    `doors` (Apache Kafka only) are listeners beside the one that `bootstrap_servers` names.
+    """
     if kind == "given":
         yield Broker("given", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
         return
@@ -130,7 +134,7 @@ def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None) -> Iterat
         port = free_port()
         log = log or LOGS / "kafka.log"
         if kind == "apache":
-            process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log)
+            process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log, doors)
         else:
             process = _embedded(port, log)
         running = Broker(kind, f"{LOOPBACK}:{port}", process)

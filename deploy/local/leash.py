@@ -42,6 +42,10 @@ class Leash:
         """Remove `folder` after the groups have ended."""
         self._tell(["remove", str(folder)])
 
+    def unmount_at_end(self, folder: Path) -> None:
+        """Unmount what is mounted at `folder` after the groups have ended, before folders are removed."""
+        self._tell(["unmount", str(folder)])
+
     def _tell(self, command: list[str | int]) -> None:
         with self._lock:
             if self._guard is None:
@@ -86,6 +90,7 @@ def guard(commands: Iterable[str]) -> None:
     """Take commands until the pipe closes, then end and remove what is still held."""
     groups: dict[int, int] = {}
     folders: list[str] = []
+    mounts: list[str] = []
     for line in commands:
         match json.loads(line):
             case ["hold", int(group), int(stop_signal)]:
@@ -94,7 +99,11 @@ def guard(commands: Iterable[str]) -> None:
                 groups.pop(group, None)
             case ["remove", str(folder)]:
                 folders.append(folder)
+            case ["unmount", str(folder)]:
+                mounts.append(folder)
     _end(groups)
+    for folder in mounts:
+        subprocess.run(["umount", "--lazy", folder], stderr=subprocess.DEVNULL, check=False)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 

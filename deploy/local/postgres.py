@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +83,18 @@ class Postgres:
 
 @contextmanager
 def server(
-    *, durable: bool = True, log: Path | None = None, environ: Mapping[str, str] = os.environ
+    *,
+    durable: bool = True,
+    log: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    settings: Mapping[str, str] | None = None,
+    mount: Callable[[Path], None] | None = None,
 ) -> Iterator[Postgres]:
     """Run Postgres for the length of the block, on a free loopback port and on data that is gone afterwards.
 
     `durable=False` is for tests that never crash it: quicker, and a crash may lose everything. With DATABASE_URL set
-    (a role that may create databases and roles) that server is given instead.
+    (a role that may create databases and roles) that server is given instead. `settings` are added to ours; `mount` is
+    shown the empty data folder before anything is put into it, to put a disk of another size there.
     """
     if environ.get("DATABASE_URL"):
         yield Postgres(environ["DATABASE_URL"])
@@ -96,10 +102,12 @@ def server(
     with ExitStack() as stack:
         folder = _own_folder(stack)
         programs = _programs(folder)
+        _make_data_folder(folder / "data", mount)
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
         port = free_port()
-        running = _prepare(programs, folder, port, password, durable, log or LOGS / "postgres.log")
+        wanted = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL), **(settings or {})}
+        running = _prepare(programs, folder, port, password, wanted, log or LOGS / "postgres.log")
         stack.callback(running.kill)
         running.start()
         yield running
@@ -161,6 +169,14 @@ def _own_folder(stack: ExitStack) -> Path:
     return folder
 
 
+def _make_data_folder(data: Path, mount: Callable[[Path], None] | None) -> None:
+    data.mkdir(mode=0o700)
+    if mount:
+        mount(data)
+    if _run_as():
+        shutil.chown(data, _ROOT_MAY_NOT)
+
+
 def _reachable(path: Path) -> bool:
     return subprocess.run(["test", "-x", path], user=_run_as(), check=False).returncode == 0
 
@@ -192,8 +208,9 @@ def _initialise(programs: Path, folder: Path, password: str) -> None:
         raise RuntimeError(f"initdb failed: {done.stdout[-500:]}{done.stderr[-500:]}")
 
 
-def _prepare(programs: Path, folder: Path, port: int, password: str, durable: bool, log: Path) -> Postgres:
-    settings = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL)}
+def _prepare(
+    programs: Path, folder: Path, port: int, password: str, settings: Mapping[str, str], log: Path
+) -> Postgres:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = Child(
         "postgres",

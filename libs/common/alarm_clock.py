@@ -10,6 +10,7 @@ from libs.common import timers
 from libs.common.db import Connection, Pool, is_transient
 from libs.common.decision import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
+from libs.common.failpoints import failpoint
 from libs.common.shell import Aggregate, Incoming, Shell
 from libs.common.timers import DueTimer
 from libs.common.wake import Wake
@@ -51,6 +52,8 @@ class AlarmClock:
         try:
             async with self._pool.acquire() as conn, conn.transaction():
                 await self._decide(conn, due)
+                failpoint("timer_before_commit")
+            failpoint("timer_after_commit")
         except Exception as error:
             if is_transient(error):
                 raise

@@ -17,6 +17,7 @@ import asyncpg
 from libs.common.db import ConflictError, Connection, Pool, is_transient
 from libs.common.decision import Facts
 from libs.common.events.registry import AnyEvent
+from libs.common.failpoints import failpoint
 from libs.common.http import Answer, IdempotencyKey, Problem
 from libs.common.shell import Aggregate, Incoming, Shell
 from libs.common.telemetry import Carrier
@@ -122,6 +123,8 @@ class Commands:
             outcomes = await self.shell.apply(conn, self.aggregate, [Incoming(call.event, call.trace) for call in new])
             fresh = [(call, _answer(call, facts)) for call, facts in zip(new, outcomes, strict=True)]
             await self._store(conn, fresh)
+            failpoint("command_before_commit")
+        failpoint("command_after_commit")
         self.wake_relay()
         for call, answer in (*answers, *fresh):
             if call.done.done():

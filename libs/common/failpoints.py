@@ -5,6 +5,22 @@
 
 import os
 
+STEPS = (
+    "after_fetch",
+    "after_inbox",
+    "before_commit",
+    "after_commit",
+    "before_offsets",
+    "relay_selected",
+    "relay_sent",
+    "relay_deleted",
+    "command_before_commit",
+    "command_after_commit",
+    "timer_before_commit",
+    "timer_after_commit",
+)
+"""Every named step, in the order in which an event, a row of the outbox, a command or a timer comes to them."""
+
 _NAME, _, _COUNT = os.environ.get("FAILPOINT", "").partition(":")
 _left = int(_COUNT or 1)
 

@@ -53,7 +53,10 @@ class Story:
 
     def moved(self, kind: str, hours: float) -> "Story":
         """The same story with every event of this kind at another hour."""
-        return self.changed(kind, lambda body: body | {"time": (START + timedelta(hours=hours)).isoformat()})
+        at = START + timedelta(hours=hours)
+        later = self.changed(kind, lambda body: body | {"time": at.isoformat()})
+        written = int(at.timestamp() * 1000)
+        return replace(later, facts=[replace(f, written_ms=written) if f.type == kind else f for f in later.facts])
 
     def changed(self, kind: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> "Story":
         return replace(self, facts=[_changed(f, change) if f.type == kind else f for f in self.facts])

@@ -51,7 +51,7 @@ class Authority:
 def encrypted_kafka(authority: Authority, folder: Path) -> Iterator[str]:
     """Apache Kafka whose clients must come with TLS and SCRAM; gives its address."""
     port, inside, data = free_port(), free_port(), folder / "data"
-    text = apache_kafka.SETTINGS.format(host=LOOPBACK, port=port, controller=free_port(), data=data)
+    text = apache_kafka.settings_text(port, free_port(), data)
     text = text.replace(f"PLAINTEXT://{LOOPBACK}:{port}", f"SASL_SSL://{LOOPBACK}:{port},INSIDE://{LOOPBACK}:{inside}")
     settings = folder / "server.properties"
     settings.write_text(text + _secured(authority.server_pem_for_java(folder / "server.pem")), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""`make faults`: break everything, for a while and by a seed, and see whether anything was lost or happened twice.
+
+    SECONDS=300 SEED=1 REPORT=faults.json python -m deploy.faults
+
+The exit code is 0 only where nothing was violated and everything recovered.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from deploy.faults.options import Options
+from deploy.faults.report import as_json, show
+from deploy.faults.run import SPEED, Outcome, monday_morning, run
+from deploy.faults.system import Ground, ground, system
+from deploy.local.child import NotReadyError
+from deploy.local.kafka import BrokerUnavailableError
+from deploy.local.leash import ending_on_signals
+
+
+async def _run(console: Console, options: Options, given: Ground) -> Outcome:
+    async with system(given, monday_morning(datetime.now(UTC)), SPEED) as running:
+        return await run(running, options, lambda text: console.print(text, highlight=False, markup=False))
+
+
+def main() -> None:
+    console = Console()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is our own doing
+    try:
+        options = Options.from_environment()
+        console.print(f"seed {options.seed}, {options.seconds:g} seconds; the same seed repeats the same schedule")
+        with ending_on_signals(), ground() as given:
+            outcome = asyncio.run(_run(console, options, given))
+    except (NotReadyError, BrokerUnavailableError, TimeoutError, ValueError) as error:
+        console.print(f"[red]faults failed:[/red] {error}", highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("stopped")
+        sys.exit(130)
+    show(console, outcome)
+    if options.report:
+        options.report.write_text(json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.exit(1 if any(outcome.violations.values()) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Waits until nothing is under way any more, and then lets days pass until every timer that is due has rung."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+import httpx
+
+from deploy.faults.system import System
+
+_WORK = """
+    SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
+           (SELECT count(*) FROM parked WHERE state = 'replaying') AS replaying"""
+# A notice whose sender died is leased for minutes of the wall clock, and those of its order wait behind it: for
+# `let_days_pass`, not for calm.
+_NOTICES = """
+    SELECT min(n.due_at) FROM notices n WHERE n.settled_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM notices e
+        WHERE e.order_id = n.order_id AND e.settled_at IS NULL AND e.wait_until > clock_timestamp())"""
+_END_LEASES = "UPDATE notices SET wait_until = clock_timestamp() WHERE wait_until > clock_timestamp()"
+
+CALM_LOOKS = 3
+LOOK_SECONDS = 0.15
+LONGEST_STEP = timedelta(hours=8)
+RAMP = 4
+
+
+class NeverCalmError(Exception):
+    """The system did not come to rest in time; the message says what was still under way."""
+
+
+@dataclass
+class Look:
+    """What one look around found."""
+
+    under_way: dict[str, int] = field(default_factory=dict)
+    next_at: datetime | None = None
+
+    def note(self, what: str, count: int) -> None:
+        if count:
+            self.under_way[what] = count
+
+    def due(self, what: str, moment: datetime | None, now: datetime) -> None:
+        if moment is not None and moment <= now:
+            self.note(what, 1)
+        elif moment is not None and (self.next_at is None or moment < self.next_at):
+            self.next_at = moment
+
+
+@dataclass
+class Calm:
+    """`others` tells of work outside the services, by name."""
+
+    system: System
+    others: dict[str, Callable[[], int]]
+
+    async def wait(self, seconds: float) -> Look:
+        """Until some looks in a row found nothing. Raises `NeverCalmError`."""
+        deadline, calm = time.monotonic() + seconds, 0
+        while calm < CALM_LOOKS:
+            look = await self.look()
+            calm = 0 if look.under_way else calm + 1
+            if time.monotonic() > deadline:
+                raise NeverCalmError(", ".join(f"{what}: {count}" for what, count in look.under_way.items()))
+            await asyncio.sleep(LOOK_SECONDS)
+        return look
+
+    async def let_days_pass(self, days: int, real_seconds: float) -> timedelta:
+        """Move on from one due moment to the next, calm in between; gives how far it came until either limit."""
+        await self._end_leases()
+        begin, deadline = self.system.clock.now(), time.monotonic() + real_seconds
+        while time.monotonic() < deadline and self.system.clock.now() - begin < timedelta(days=days):
+            look = await self.wait(60)
+            now = self.system.clock.now()
+            if look.next_at is None:
+                break
+            await self._move(now, min(max(now + LONGEST_STEP, look.next_at), begin + timedelta(days=days, minutes=1)))
+        await self.wait(60)
+        return self.system.clock.now() - begin
+
+    async def _end_leases(self) -> None:
+        """In the days that are about to pass, every lease on the wall clock would end too."""
+        conn = await asyncpg.connect(self.system.databases["delivery_notify"])
+        try:
+            await conn.execute(_END_LEASES)
+        finally:
+            await conn.close()
+
+    async def _move(self, now: datetime, target: datetime) -> None:
+        for part in range(1, RAMP + 1):
+            self.system.show_time(now + (target - now) * part / RAMP, 1)
+            await asyncio.sleep(0.002)
+
+    async def look(self) -> Look:
+        look = Look()
+        for what, count in self.others.items():
+            look.note(what, count())
+        async with httpx.AsyncClient(timeout=5) as http:
+            await asyncio.gather(
+                *(self._look_at_database(look, service) for service in self.system.databases),
+                *(self._look_at_process(look, http, replica.url) for replica in self.system.all_replicas()),
+            )
+        return look
+
+    async def _look_at_database(self, look: Look, service: str) -> None:
+        try:
+            conn = await asyncpg.connect(self.system.databases[service], timeout=5)
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            look.note(f"{service}: no database", 1)
+            return
+        try:
+            row = await conn.fetchrow(_WORK)
+            assert row is not None, "a query without FROM gives a row"
+            now = self.system.clock.now()
+            look.note(f"{service}: outbox", row["outbox"])
+            look.note(f"{service}: replaying", row["replaying"])
+            look.due(f"{service}: timer due", row["next_at"], now)
+            if service == "delivery_notify":
+                look.due(f"{service}: notice due", await conn.fetchval(_NOTICES), now)
+        finally:
+            with suppress(Exception):  # what it told us stands
+                await conn.close(timeout=2)
+
+    async def _look_at_process(self, look: Look, http: httpx.AsyncClient, url: str) -> None:
+        try:
+            answer = await http.get(f"{url}/health/started")
+            look.note(f"{url}: not joined", int(answer.status_code != 200))
+            look.note(f"{url}: lag", sum(answer.json()["lag"].values()))
+        except httpx.HTTPError:
+            look.note(f"{url}: no answer", 1)

@@ -1,0 +1,84 @@
+"""Listens to topics from their beginning, through every trouble of the broker, and hands each event on once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from libs.common.events.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as JSON, and the trace context that it came with."""
+
+    type: str
+    data: dict[str, Any]
+    id: str
+    trace: list[tuple[str, bytes | None]]
+
+
+@dataclass
+class Ears:
+    """`behind` counts what is written and not yet heard, as far as the last fetch told."""
+
+    servers: str
+    prefix: str
+    topics: Sequence[Topic]
+    behind: int = 0
+    _at: dict[TopicPartition, int] = field(default_factory=dict)
+    _known: set[tuple[str, str]] = field(default_factory=set)
+
+    async def listen(self) -> AsyncIterator[Heard]:
+        """For ever; a broken consumer is replaced and goes on where the last one was."""
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self.servers, auto_offset_reset="earliest", enable_auto_commit=False
+            )
+            try:
+                await consumer.start()
+                self._take_place(consumer)
+                while True:
+                    for heard in await self._fetch(consumer):
+                        yield heard
+            except (KafkaError, OSError):
+                await asyncio.sleep(0.3)
+            finally:
+                with suppress(Exception):  # whatever state it is in, it is done with
+                    await consumer.stop()
+
+    def _take_place(self, consumer: Any) -> None:
+        places = [TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)]
+        consumer.assign(places)
+        for place, offset in self._at.items():
+            consumer.seek(place, offset)
+
+    async def _fetch(self, consumer: Any) -> list[Heard]:
+        batches = await consumer.getmany(timeout_ms=200)
+        found = []
+        for place, records in batches.items():
+            self._at[place] = records[-1].offset + 1
+            found += [heard for record in records if (heard := self._read(record))]
+        self.behind = sum((consumer.highwater(place) or 0) - self._at.get(place, 0) for place in consumer.assignment())
+        return found
+
+    def _read(self, record: Any) -> Heard | None:
+        try:
+            event = json.loads(record.value or b"")
+            name = event["source"], event["id"]
+            heard = Heard(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if name in self._known:
+            return None
+        self._known.add(name)
+        return heard
+
+
+def _trace(record: Any) -> list[tuple[str, bytes | None]]:
+    return [(name, value) for name, value in record.headers if name in ("traceparent", "tracestate")]

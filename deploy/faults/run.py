@@ -1,0 +1,132 @@
+"""One run: load and faults for so many seconds, then healing, calm, the passing of days, and the judgement."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from deploy.demo.verdict import Verdict
+from deploy.faults.calm import Calm, NeverCalmError
+from deploy.faults.driver import Driver
+from deploy.faults.judge import Evidence, read_evidence, verdicts
+from deploy.faults.mouth import Mouth
+from deploy.faults.nemesis import Nemesis
+from deploy.faults.options import Options
+from deploy.faults.partners import Partners
+from deploy.faults.poison import Poisoner
+from deploy.faults.schedule import Breakable, plan
+from deploy.faults.system import System
+from deploy.faults.wiring import wiring
+from libs.common.events.topics import SERVICES
+from libs.common.failpoints import STEPS
+
+ZONE = ZoneInfo("Asia/Tokyo")
+SPEED = 60.0
+RECOVERY_SECONDS = 180.0
+DAYS, DAYS_SECONDS = 40, 90.0
+
+Tell = Callable[[str], None]
+
+
+def monday_morning(today: datetime) -> datetime:
+    """Nine in the morning of the next Monday in the shop's zone: a working week lies ahead."""
+    local = today.astimezone(ZONE)
+    day = local + timedelta(days=(7 - local.weekday()) % 7 or 7)
+    return day.replace(hour=9, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    seed: int
+    seconds: float
+    done: dict[str, int]
+    not_done: dict[str, str]
+    accepted: int
+    effects: int
+    recovery_seconds: float | None
+    verdicts: list[Verdict]
+    never_calm: str = ""
+    evidence: Evidence | None = field(default=None, repr=False)
+
+    @property
+    def violations(self) -> dict[str, int]:
+        counted = {verdict.name: len(verdict.violations or ()) for verdict in self.verdicts}
+        return {**counted, "recovered": int(bool(self.never_calm))}
+
+
+async def run(system: System, options: Options, tell: Tell, days_seconds: float = DAYS_SECONDS) -> Outcome:
+    """Break the system for so long, heal it, wait for it, and judge it."""
+    for service in SERVICES:
+        system.add_replica(service)
+    await system.joined()
+    mouth = Mouth(system.servers, system.prefix)
+    partners = Partners(system, mouth, options.seed, ZONE)
+    driver = Driver(system, mouth, options.seed, ZONE, options.per_second)
+    poisoner = Poisoner(mouth, options.seed)
+    nemesis = Nemesis(system, tell)
+    there = Breakable(SERVICES, STEPS, disk=system.ground.disk.path is not None)
+    if not there.disk:
+        nemesis.not_done["disk_full"] = system.ground.disk.reason
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(partners.run())
+            poisoning = tasks.create_task(poisoner.run())
+            driving = tasks.create_task(driver.run(options.seconds))
+            await nemesis.run(plan(options.seed, options.seconds, there))
+            poisoning.cancel()
+            tell("healing")
+            await nemesis.heal()
+            partners.calm = True
+            others = {"answers": lambda: partners.under_way, "calls": lambda: driver.under_way}
+            calm = Calm(system, {**others, "reports to come": lambda: int(not driving.done())})
+            recovered, trouble = await _recover(calm, tell, days_seconds)
+            listening.cancel()
+            driving.cancel()
+    finally:
+        await mouth.stop()
+    tell("judging")
+    evidence = await read_evidence(system, ZONE, driver.ledger, wiring())
+    judged = await asyncio.to_thread(verdicts, evidence)
+    done = nemesis.done + driver.done + partners.done
+    done["poisons"] = sum(poisoner.done.values())
+    return Outcome(
+        seed=options.seed,
+        seconds=options.seconds,
+        done=dict(done),
+        not_done=nemesis.not_done,
+        accepted=len(_accepted(evidence)),
+        effects=len(_effects(evidence) & _accepted(evidence)),
+        recovery_seconds=recovered,
+        verdicts=judged,
+        never_calm=trouble,
+        evidence=evidence,
+    )
+
+
+async def _recover(calm: Calm, tell: Tell, days_seconds: float) -> tuple[float | None, str]:
+    begin = time.monotonic()
+    try:
+        await calm.wait(RECOVERY_SECONDS)
+        recovered = time.monotonic() - begin
+        tell(f"recovered after {recovered:.1f} s; letting days pass")
+        passed = await calm.let_days_pass(DAYS, days_seconds)
+        tell(f"{passed.days} days passed")
+    except NeverCalmError as error:
+        tell(f"never calm: {error}")
+        return None, str(error)
+    return recovered, ""
+
+
+def _accepted(evidence: Evidence) -> set[str]:
+    history = evidence.history
+    answered = {str(entry["issue_id"]) for entry in history.ledger if entry.get("status") == 202}
+    return answered | {fact.issue for fact in history.of("issue.accepted")}
+
+
+def _effects(evidence: Evidence) -> set[str]:
+    acted = ("replacement.ordered", "refund.requested", "collection.requested", "issue.review_requested")
+    return {fact.issue for fact in evidence.history.of(*acted)}

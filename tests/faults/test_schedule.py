@@ -1,0 +1,45 @@
+"""The schedule: pure data, the same for the same seed, and with everything in it that can be broken."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from deploy.faults.schedule import Breakable, Kind, plan
+from libs.common.events.topics import SERVICES
+from libs.common.failpoints import STEPS
+
+THERE = Breakable(SERVICES, STEPS)
+
+
+def test_the_same_seed_gives_the_same_schedule_and_another_seed_another() -> None:
+    assert plan(7, 300, THERE) == plan(7, 300, THERE)
+    assert plan(7, 300, THERE) != plan(8, 300, THERE)
+
+
+def test_a_longer_run_begins_like_the_shorter_one() -> None:
+    short = plan(7, 100, THERE)
+    assert set(short) <= set(plan(7, 300, THERE))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_five_minutes_have_every_kind_and_every_step(seed: int) -> None:
+    faults = plan(seed, 300, THERE)
+    assert {fault.kind for fault in faults} == set(Kind)
+    assert {fault.detail.partition(":")[0] for fault in faults if fault.kind is Kind.STEP} == set(STEPS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_faults_of_one_lane_do_not_overlap_and_end_in_time(seed: int) -> None:
+    lanes: dict[str, list[tuple[float, float]]] = {}
+    for fault in plan(seed, 120, THERE):
+        lanes.setdefault(fault.lane, []).append((fault.at, fault.at + fault.seconds))
+    for times in lanes.values():
+        assert all(earlier[1] <= later[0] for earlier, later in pairwise(times))
+        assert times[-1][1] <= 120
+
+
+def test_without_a_disk_of_its_own_the_database_keeps_its_room() -> None:
+    kinds = Counter(fault.kind for fault in plan(1, 900, Breakable(SERVICES, STEPS, disk=False)))
+    assert kinds[Kind.DISK_FULL] == 0
+    assert kinds[Kind.CRASH] > 5

@@ -1,0 +1,14 @@
+"""Every named step stands in the code once, and every one in the code is named."""
+
+import re
+from pathlib import Path
+
+from libs.common.failpoints import STEPS
+
+LIBS = Path(__file__).parents[2] / "libs" / "common"
+
+
+def test_the_list_of_steps_is_that_of_the_code() -> None:
+    source = "\n".join(file.read_text("utf-8") for file in LIBS.glob("*.py") if file.name != "failpoints.py")
+    calls = " ".join(re.findall(r"failpoint\((.*)\)\n", source))
+    assert sorted(re.findall(r'"(\w+)"', calls)) == sorted(STEPS)
