@@ -1,40 +1,23 @@
-"""The HTTP face of intake: report an issue, add photos, see where it is.
+"""The HTTP face of intake: report an issue, and see where it is. Photos, staff and lists have files of their own.
 
 The storefront calls on behalf of its customers and shows each of them only what is theirs; ops see every issue.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
-from libs.common.decision import Facts
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import Reason, ReportedLine
-from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
-from libs.common.ids import derived_id
-from libs.common.service import Service
+from libs.common.events.values import Reason, Remedy, ReportedLine
+from libs.common.http import PROBLEM_RESPONSE, IdempotencyKey, Problem, idempotency_key
 from services.intake import store
-from services.intake.domain import ReportFiled, ReportRefused
-from services.intake.store import Orders
-from services.intake.timeline import Status, headline
-from services.intake.uploads import Evidence
-
-_STATUS_OF_REFUSAL = {"unknown_order": 404, "foreign_customer": 403, "already_reported": 409, "issue_exists": 409}
-"""Every other refusal is 422: the report is understood and does not stand."""
-
-
-class Receipt(BaseModel):
-    """The report was accepted, and this is where to see how it goes on."""
-
-    issue_id: UUID
-    status_url: str
-    status: Status
+from services.intake.calls import Calls, Receipt, no_such_issue
+from services.intake.timeline import Status
 
 
 class TimelineFact(BaseModel):
@@ -52,25 +35,33 @@ class Photo(BaseModel):
 
 
 class Issue(BaseModel):
-    """An issue and everything that happened to it, in the order in which it happened."""
+    """An issue and everything that happened to it, in the order in which it happened.
+
+    `missing` is what the customer still owes; `version` counts decisions of staff; `decide_by` is when the shop owes a
+    decision, in its open hours, while its clock runs.
+    """
 
     issue_id: UUID
     order_id: str
     customer_id: str
     reason: Reason
     lines: list[ReportedLine]
+    wish: Remedy | None
+    reference: str | None
+    noticed_on: date | None
     status: Status
+    missing: list[str]
+    version: int
+    decide_by: datetime | None
+    decided_at: datetime | None
     reported_at: datetime
     timeline: list[TimelineFact]
     photos: list[Photo]
 
 
-class Photos(BaseModel):
-    photos: list[Photo]
-
-
-def routes(service: Service, orders: Orders, evidence: Evidence) -> APIRouter:
+def routes(calls: Calls) -> APIRouter:
     """The routes; `Depends` stand in the order in which they refuse: caller, size, key, content."""
+    service = calls.service
     router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
     storefront = service.caller("storefront")
     anybody = service.caller("storefront", "ops")
@@ -87,40 +78,26 @@ def routes(service: Service, orders: Orders, evidence: Evidence) -> APIRouter:
         said: Annotated[IssueSubmitted, Depends(_read_report)],
     ) -> JSONResponse:
         """Report what is wrong with delivered pieces of an order. Accepted at once, or refused with the remedy."""
-        issue_id = said.issue_id or derived_id("issue", f"/{key.caller}", key.key)
-        event = service.event(ReportFiled(issue_id=issue_id, report=said))
-        answer = await service.execute(orders, event, idempotency=key, answer=_answer_of(issue_id))
+        answer = await calls.report(said, key)
         status_url = answer.body.get("status_url")
         return answer.response({"Location": status_url} if status_url else None)
 
-    @router.post(
-        "/{issue_id}/photos",
-        status_code=201,
-        response_model=Photos,
-        dependencies=[Depends(storefront)],
-        openapi_extra={"requestBody": _PHOTO_BODY},
-    )
-    async def add_photos(request: Request, issue_id: UUID) -> dict[str, Any]:
-        """Add photos. They are known by their content, so the same upload again changes nothing and needs no key."""
-        async with service.pool.acquire() as conn:
-            if not await store.issue_exists(conn, issue_id):
-                raise _no_such_issue(issue_id)
-        photos = await evidence.receive(request)
-        async with service.transaction() as tx:
-            if not await store.add_photos(tx.conn, issue_id, photos, tx.now, evidence.most):
-                raise Problem(422, "too_many_photos", f"photos: an issue holds {evidence.most}; leave some out.")
-        return {"photos": photos}
-
     @router.get("/{issue_id}", response_model=Issue, dependencies=[Depends(anybody)])
-    async def show_issue(issue_id: UUID) -> dict[str, Any]:
+    async def show_issue(issue_id: UUID, customer_id: CustomerId = None) -> dict[str, Any]:
         """Where the issue is now, and its whole story."""
         async with service.pool.acquire() as conn:
             issue = await store.read_issue(conn, issue_id)
-        if issue is None:
-            raise _no_such_issue(issue_id)
+        if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
+            raise no_such_issue(issue_id)
         return issue
 
     return router
+
+
+CustomerId = Annotated[
+    str | None,
+    Query(max_length=128, description="On whose behalf: an issue of anybody else is then not known (404)."),
+]
 
 
 async def _read_report(request: Request) -> IssueSubmitted:
@@ -132,27 +109,6 @@ async def _read_report(request: Request) -> IssueSubmitted:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from error
-
-
-def _answer_of(issue_id: UUID) -> Callable[[Facts], Answer]:
-    def answer(facts: Facts) -> Answer:
-        refused = next((fact.refusal for fact in facts if isinstance(fact, ReportRefused)), None)
-        if refused is None:
-            receipt = Receipt(
-                issue_id=issue_id, status_url=f"/v1/issues/{issue_id}", status=headline(refused=False, types=())
-            )
-            return Answer(202, receipt.model_dump(mode="json"))
-        members: dict[str, Any] = {"field": refused.field}
-        if refused.issue_id:
-            members |= {"issue_id": str(refused.issue_id), "issue_url": f"/v1/issues/{refused.issue_id}"}
-        status = _STATUS_OF_REFUSAL.get(refused.code, 422)
-        raise Problem(status, refused.code, f"{refused.field}: {refused.message}.", **members)
-
-    return answer
-
-
-def _no_such_issue(issue_id: UUID) -> Problem:
-    return Problem(404, "unknown_issue", f"issue_id: {issue_id} is not known; send the id that the report was given.")
 
 
 def _json_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -174,17 +130,3 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
     inlined: dict[str, Any] = inline(schema)
     return inlined
-
-
-_PHOTO_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["photos"],
-                "properties": {"photos": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-            }
-        }
-    },
-}

@@ -5,17 +5,22 @@ from fastapi import FastAPI
 from libs.common.events.issues import (
     IssueAccepted,
     IssueCollectionWindowChosen,
+    IssueDecisionTaken,
     IssueDetailsProvided,
     IssueDetailsRequested,
     IssueRated,
     IssueRejected,
     IssueReported,
+    IssueReviewRequested,
     IssueStaffDecided,
 )
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.service import Service
 from libs.common.settings import load
-from services.intake import api, timeline
+from libs.common.signed_links import open_links
+from services.intake import api, photo_routes, staff_routes, timeline
+from services.intake.calls import Calls
+from services.intake.evidence import open_evidence
 from services.intake.settings import Settings
 from services.intake.store import Orders, Timeline
 from services.intake.uploads import Evidence
@@ -34,14 +39,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             IssueRejected,
             IssueDetailsRequested,
             IssueDetailsProvided,
+            IssueReviewRequested,
             IssueStaffDecided,
+            IssueDecisionTaken,
             IssueCollectionWindowChosen,
             IssueRated,
         ),
     )
-    orders = Orders(read_rules(settings.zone))
+    orders = Orders(read_rules(settings.open_hours))
+    calls = Calls(service, orders)
+    evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
     service.consume(Timeline(settings.zone), *timeline.FACTS)
     return service.create_app(
-        api.routes(service, orders, Evidence(settings.evidence_dir, settings.photos_per_issue)), uploads="/photos"
+        api.routes(calls),
+        photo_routes.routes(calls, evidence, open_links(settings.link_secrets)),
+        staff_routes.routes(calls),
+        uploads="/photos",
     )

@@ -6,12 +6,12 @@ alike, so the customer names a quantity and intake picks the units: free ones, w
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import OrderLine, ReportedLine
-from services.intake.orders import Book, Unit
+from services.intake.orders import Book, Purchase, Report, Unit
 from services.intake.windows import Pieces, Rules, Window
 
 
@@ -29,29 +29,46 @@ MAY_HEAL = frozenset({"unknown_order", "not_delivered"})
 """Refusals that the next news of the order may undo; reports by Kafka wait for it."""
 
 
-def examine(book: Book, report: IssueSubmitted, today: date, rules: Rules) -> tuple[Unit, ...] | Refusal:
-    """The units that the report is about, or why it does not stand."""
-    refusal = _order_refused(book, report) or _repeated_line(report.lines)
+def examine(
+    book: Book, report: Report, today: date, rules: Rules, *, any_day: bool = False
+) -> tuple[Unit, ...] | Refusal:
+    """The units that the report is about, or why it does not stand. With `any_day`, whatever the window says."""
+    said, purchase = report.said, book.order.purchase
+    if purchase is None:
+        return _unknown_order(said)
+    refusal = _order_refused(book, report, purchase, today) or _repeated_line(said.lines)
     if refusal:
         return refusal
-    window = rules.windows[report.reason]
     units: list[Unit] = []
-    for index, line in enumerate(report.lines):
-        found = _units_of(book, line, f"lines.{index}", window, today)
+    for index, line in enumerate(said.lines):
+        found = _units_of(book, report, line, f"lines.{index}", rules, today if not any_day else date.min)
         if isinstance(found, Refusal):
             return found
         units.extend(found)
     return tuple(units)
 
 
-def _order_refused(book: Book, report: IssueSubmitted) -> Refusal | None:
-    purchase = book.order.purchase
-    if purchase is None:
-        message = f"order {report.order_id!r} is not known here; send order.placed for it first, then report again"
-        return Refusal("unknown_order", "order_id", message)
-    if purchase.customer_id != report.customer_id:
-        message = f"order {report.order_id!r} belongs to another customer; send the id of the customer who placed it"
+def _unknown_order(said: IssueSubmitted) -> Refusal:
+    message = f"order {said.order_id!r} is not known here; send order.placed for it first, then report again"
+    return Refusal("unknown_order", "order_id", message)
+
+
+def _order_refused(book: Book, report: Report, purchase: Purchase, today: date) -> Refusal | None:
+    said = report.said
+    if purchase.customer_id != said.customer_id:
+        message = f"order {said.order_id!r} belongs to another customer; send the id of the customer who placed it"
         return Refusal("foreign_customer", "customer_id", message)
+    first = book.references.get(said.reference) if said.reference else None
+    if first and first != report.issue_id:
+        message = f"{said.reference!r} is reported already; see issue {first}, or give a new report a number of its own"
+        return Refusal("already_reported", "reference", message, first)
+    if said.noticed_on and said.noticed_on > today:
+        message = f"{said.noticed_on} is still to come; send the day on which the customer noticed it, or leave it out"
+        return Refusal("noticed_in_future", "noticed_on", message)
+    unknown = next((photo for photo in said.photos if photo not in book.photos), None)
+    if unknown:
+        message = f"{unknown} is not here; upload it with POST /v1/photos first, and send the sha256 that it answers"
+        return Refusal("unknown_photo", f"photos.{said.photos.index(unknown)}", message)
     return None
 
 
@@ -65,16 +82,21 @@ def _repeated_line(lines: Iterable[ReportedLine]) -> Refusal | None:
     return None
 
 
-def _units_of(book: Book, asked: ReportedLine, at: str, window: Window, today: date) -> tuple[Unit, ...] | Refusal:
-    bought = book.order.purchase and book.order.purchase.line(asked.line_id)
-    if not bought:
+def _units_of(
+    book: Book, report: Report, asked: ReportedLine, at: str, rules: Rules, today: date
+) -> tuple[Unit, ...] | Refusal:
+    purchase = book.order.purchase
+    bought = purchase and purchase.line(asked.line_id)
+    if not purchase or not bought:
         message = f"order {book.order.order_id!r} has no line {asked.line_id!r}; send a line id of that order"
         return Refusal("unknown_line", f"{at}.line_id", message)
+    window = rules.window(report.said.reason, purchase.market, bought.product_group)
     candidates = _candidates(book, bought, window)
+    taken = [unit for unit in candidates if book.held.get(unit, report.issue_id) != report.issue_id]
     return (
         _too_few(book, bought, asked, at, len(candidates))
-        or _held(book, candidates, asked, at)
-        or _open(book, candidates, asked, at, window, today)
+        or _held(book, candidates, taken, asked, at)
+        or _open(book, [unit for unit in candidates if unit not in taken], report.said, asked, at, window, today)
     )
 
 
@@ -102,8 +124,7 @@ def _too_few(book: Book, bought: OrderLine, asked: ReportedLine, at: str, there:
     return Refusal("not_delivered", f"{at}.quantity", message)
 
 
-def _held(book: Book, candidates: list[Unit], asked: ReportedLine, at: str) -> Refusal | None:
-    taken = [unit for unit in candidates if unit in book.held]
+def _held(book: Book, candidates: list[Unit], taken: list[Unit], asked: ReportedLine, at: str) -> Refusal | None:
     free = len(candidates) - len(taken)
     if asked.quantity <= free:
         return None
@@ -113,20 +134,25 @@ def _held(book: Book, candidates: list[Unit], asked: ReportedLine, at: str) -> R
 
 
 def _open(
-    book: Book, candidates: list[Unit], asked: ReportedLine, at: str, window: Window, today: date
+    book: Book, free: list[Unit], said: IssueSubmitted, asked: ReportedLine, at: str, window: Window, today: date
 ) -> tuple[Unit, ...] | Refusal:
     moved = book.order.moved_of(asked.line_id)
-    last_days = {unit: _last_day(moved.day_of(unit.number), window) for unit in candidates if unit not in book.held}
+    last_days = {unit: _last_day(moved.day_of(unit.number), said.noticed_on, window) for unit in free}
     still_open = tuple(unit for unit, last_day in last_days.items() if last_day is None or today <= last_day)
     if len(still_open) >= asked.quantity:
         return still_open[: asked.quantity]
     closed_on = max(last_day for last_day in last_days.values() if last_day is not None and last_day < today)
     message = (
-        f"{len(still_open)} of {asked.quantity} pieces can still be reported for this reason: its {window.days} days "
-        f"from delivery ended on {closed_on}; report those at most, choose another reason or ask the shop"
+        f"{len(still_open)} of {asked.quantity} pieces can still be reported for this reason: its time, {window.days} "
+        f"days from delivery{_or_knowledge(window)}, ended on {closed_on}; report those at most, choose another reason "
+        "or ask the shop"
     )
     return Refusal("window_closed", f"{at}.quantity", message)
 
 
-def _last_day(moved_on: date | None, window: Window) -> date | None:
-    return moved_on + timedelta(days=window.days) if moved_on else None
+def _or_knowledge(window: Window) -> str:
+    return f" or {window.noticed_days} from noticing it (send noticed_on)" if window.noticed_days else ""
+
+
+def _last_day(moved_on: date | None, noticed_on: date | None, window: Window) -> date | None:
+    return window.last_day(moved_on, noticed_on) if moved_on else None

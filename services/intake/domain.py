@@ -6,27 +6,30 @@
   `issue.accepted`, or a refusal as the answer.
 - `issue.submitted` by Kafka: decides, or waits some minutes for news of its order, which comes on another topic; gives
   the same, or `issue.rejected`.
-- The timer of a waiting report: decides with what is known by then.
+- A report that lacks a photo or a fact is held until it comes, see `held.py` (`DetailsGiven`).
+- `StaffDecides`: what the shop's people decide, see `staff.py`.
+- A timer: of a report that waits for its order, which is decided with what is known by then; or of one that is held.
 
 A report that stands takes its units: rows whose primary key lets nobody else take them (invariant 2).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, Record, SetTimer, TimerFired
+from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
-from libs.common.events.values import IssueLine, OrderLine, ReportedLine
 from libs.common.ids import derived_id
+from services.intake import filing, held, staff
 from services.intake.arrivals import arrived
 from services.intake.checks import MAY_HEAL, Refusal, examine
+from services.intake.filing import ReportRefused
+from services.intake.held import DetailsGiven
 from services.intake.orders import Book, Order, Purchase, Report, Unit
+from services.intake.staff import StaffDecides
 from services.intake.windows import Rules
 
 
@@ -37,22 +40,6 @@ class ReportFiled(Payload):
 
     issue_id: UUID
     report: IssueSubmitted
-
-
-@dataclass(frozen=True, slots=True)
-class IssueFiled(Record):
-    """A row in `issues`, and the units it takes. `refusal` is None where the report stands."""
-
-    report: Report
-    units: tuple[Unit, ...] = ()
-    refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportRefused(Record):
-    """The answer to a report over HTTP that does not stand; nothing is written or published for it."""
-
-    refusal: Refusal
 
 
 def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
@@ -67,8 +54,12 @@ def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> t
             return _file(book, Report(issue_id, said, now), rules)
         case IssueSubmitted() as said:
             return _submit(book or Book(Order(said.order_id)), submitted(event, said, now), now, rules)
+        case DetailsGiven() as given:
+            return held.take(book, given, now, rules)
+        case StaffDecides() as decision:
+            return staff.decide(book, decision, now, rules)
         case TimerFired(name=name) if book:
-            return _give_up(book, name, now, rules)
+            return _timer(book, name, now, rules)
         case _:
             return book, [Ignored("not_for_intake")]
 
@@ -125,7 +116,7 @@ def _file(book: Book | None, report: Report, rules: Rules) -> tuple[Book | None,
     found = _examine(known, report, rules)
     if isinstance(found, Refusal):
         return book, [ReportRefused(found)]
-    return _accept(known, report, found, report.reported_at)
+    return _take(known, report, found, report.reported_at, rules)
 
 
 def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:
@@ -137,7 +128,7 @@ def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Bo
     if _may_heal(found):
         waiting = replace(book.order, waiting=(*book.order.waiting, report))
         return replace(book, order=waiting), [SetTimer(timer_name(report.issue_id), now + rules.patience)]
-    return _conclude(book, report, found, now)
+    return _conclude(book, report, found, now, rules)
 
 
 def _settle(book: Book, facts: list[Fact], now: datetime, rules: Rules) -> tuple[Book, Facts]:
@@ -145,9 +136,14 @@ def _settle(book: Book, facts: list[Fact], now: datetime, rules: Rules) -> tuple
     for report in book.order.waiting:
         found = _examine(book, report, rules)
         if not _may_heal(found):
-            book, decided = _conclude(_no_longer_waiting(book, report), report, found, now)
+            book, decided = _conclude(_no_longer_waiting(book, report), report, found, now, rules)
             facts = [*facts, CancelTimer(timer_name(report.issue_id)), *decided]
     return book, facts
+
+
+def _timer(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    lacking = next((one for one in book.order.incomplete if held.timer_name(one.report.issue_id) == name), None)
+    return held.wake(book, lacking, now, rules) if lacking else _give_up(book, name, now, rules)
 
 
 def _give_up(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, Facts]:
@@ -155,11 +151,11 @@ def _give_up(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, 
     report = next((one for one in book.order.waiting if timer_name(one.issue_id) == name), None)
     if report is None:
         return book, [Ignored("report_no_longer_waiting")]
-    return _conclude(_no_longer_waiting(book, report), report, _examine(book, report, rules), now)
+    return _conclude(_no_longer_waiting(book, report), report, _examine(book, report, rules), now, rules)
 
 
 def _examine(book: Book, report: Report, rules: Rules) -> tuple[Unit, ...] | Refusal:
-    return examine(book, report.said, _shop_day(report.reported_at, rules), rules)
+    return examine(book, report, _shop_day(report.reported_at, rules), rules)
 
 
 def _may_heal(found: tuple[Unit, ...] | Refusal) -> bool:
@@ -175,90 +171,24 @@ def _no_longer_waiting(book: Book, done: Report) -> Book:
     return replace(book, order=replace(book.order, waiting=left))
 
 
-def _conclude(book: Book, report: Report, found: tuple[Unit, ...] | Refusal, now: datetime) -> tuple[Book, Facts]:
+def _conclude(
+    book: Book, report: Report, found: tuple[Unit, ...] | Refusal, now: datetime, rules: Rules
+) -> tuple[Book, Facts]:
     if report.issue_id in book.issues:
         return book, [_foreign_issue(report)]
     if isinstance(found, Refusal):
-        return _reject(book, report, found, now)
-    return _accept(book, report, found, now)
+        return filing.reject(book, report, found, now)
+    return _take(book, report, found, now, rules)
+
+
+def _take(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    """A report that has its pieces: accepted, unless something has to be asked for first."""
+    terms = rules.needs.terms(report.said, book.order.purchase) if book.order.purchase else None
+    if terms and held.missing_from(terms, report):
+        return held.hold(book, report, units, terms, now, rules)
+    return filing.accept(book, report, units, now, rules)
 
 
 def _foreign_issue(report: Report) -> Anomaly:
     """The storefront gave the same id to reports of two orders: the first one has it."""
     return Anomaly("issue_id_of_another_order", f"issue {report.issue_id}, order {report.said.order_id}")
-
-
-def _accept(book: Book, report: Report, units: tuple[Unit, ...], now: datetime) -> tuple[Book, Facts]:
-    held = {**book.held, **dict.fromkeys(units, report.issue_id)}
-    after = replace(book, held=held, issues={**book.issues, report.issue_id: book.order.order_id})
-    return after, [IssueFiled(report, units), _reported(report), _accepted(book.order, report, units, now)]
-
-
-def _reject(book: Book, report: Report, refusal: Refusal, now: datetime) -> tuple[Book, Facts]:
-    rejected = IssueRejected(
-        issue_id=report.issue_id,
-        order_id=report.said.order_id,
-        customer_id=report.said.customer_id,
-        code=refusal.code,
-        message=refusal.message,
-        reference=report.said.reference,
-        rejected_at=now,
-    )
-    after = replace(book, issues={**book.issues, report.issue_id: book.order.order_id})
-    return after, [IssueFiled(report, refusal=refusal), rejected]
-
-
-def _reported(report: Report) -> IssueReported:
-    said = report.said
-    return IssueReported(
-        issue_id=report.issue_id,
-        order_id=said.order_id,
-        customer_id=said.customer_id,
-        reason=said.reason,
-        lines=said.lines,
-        wish=said.wish,
-        reference=said.reference,
-        reported_at=report.reported_at,
-    )
-
-
-def _accepted(order: Order, report: Report, units: tuple[Unit, ...], now: datetime) -> IssueAccepted:
-    said = report.said
-    bought = {line.line_id: line for line in order.purchase.lines} if order.purchase else {}
-    return IssueAccepted(
-        issue_id=report.issue_id,
-        order_id=said.order_id,
-        customer_id=said.customer_id,
-        reason=said.reason,
-        lines=tuple(_told(line, bought[line.line_id], _lot_of(order, line.line_id, units)) for line in said.lines),
-        wish=said.wish,
-        market=order.purchase.market if order.purchase else "JP",
-        delivered_on=_latest_delivery(order, units),
-        reported_at=report.reported_at,
-        accepted_at=now,
-    )
-
-
-def _lot_of(order: Order, line_id: str, units: Iterable[Unit]) -> str | None:
-    """The lot that all of these pieces are of, if there is one."""
-    lots = {order.moved_of(line_id).lot_of(unit.number) for unit in units if unit.line_id == line_id}
-    return lots.pop() if len(lots) == 1 else None
-
-
-def _told(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
-    """A reported line with what the order said about it, so that nobody has to call back."""
-    return IssueLine(
-        line_id=line.line_id,
-        quantity=line.quantity,
-        part=line.part,
-        sku=bought.sku,
-        name=bought.name,
-        unit_price=bought.unit_price,
-        product_group=bought.product_group,
-        lot=lot,
-    )
-
-
-def _latest_delivery(order: Order, units: Iterable[Unit]) -> date | None:
-    days = (order.moved_of(unit.line_id).delivered_on(unit.number) for unit in units)
-    return max((day for day in days if day is not None), default=None)

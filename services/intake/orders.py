@@ -8,6 +8,7 @@ order, so that each piece has the window of its own delivery. Contact and addres
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -95,11 +96,75 @@ class Report:
     reported_at: datetime
 
 
+class Need(StrEnum):
+    """What a report may lack."""
+
+    PHOTO = "photo"
+    PART = "part"
+    DESCRIPTION = "description"
+
+
+class Silence(StrEnum):
+    """What happens to a report whose customer does not answer."""
+
+    REVIEW = "review"
+    CLOSE = "close"
+
+
+class Stage(StrEnum):
+    """How far a report that lacks something has got. `QUIET`: nobody was asked yet, it may be on its way."""
+
+    QUIET = "quiet"
+    ASKED = "asked"
+    REVIEW = "review"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldReport:
+    """A report that stands but for what it lacks. Its pieces are taken, except once it is closed.
+
+    `due_at` is the end of its stage; `decide_by` the moment by which the shop owes a decision, while the shop's clock
+    runs: it stops while the customer owes an answer, from `asked_at` on.
+    """
+
+    report: Report
+    missing: tuple[Need, ...]
+    when_silent: Silence
+    due_at: datetime
+    decide_by: datetime
+    stage: Stage = Stage.QUIET
+    asked_at: datetime | None = None
+    reminders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """A photo that lies in the evidence store under the hash of its content, and what that content says about it."""
+
+    sha256: str
+    media_type: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A report as its row has it: `refusal_code` where it does not stand, `version` counts decisions of staff."""
+
+    report: Report
+    refusal_code: str | None
+    version: int
+    photos: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """Everything known so far; `purchase` is None until `order.placed` was heard.
 
-    `waiting` are reports that came by Kafka before the news of the order that they need.
+    `waiting` are reports that came by Kafka before the news of the order that they need, `incomplete` those that lack
+    something of the customer.
     """
 
     order_id: str
@@ -108,6 +173,7 @@ class Order:
     cancelled: tuple[str, ...] = ()
     cancelled_whole: bool = False
     waiting: tuple[Report, ...] = ()
+    incomplete: tuple[HeldReport, ...] = ()
 
     def moved_of(self, line_id: str) -> Moved:
         return self.moved.get(line_id, Moved())
@@ -140,11 +206,33 @@ class Book:
     """An order with what lies beside it: who holds which piece, and which issues exist.
 
     `held` and `issues` are rows of their own (the primary keys carry invariant 2), loaded where a report is to be
-    decided. `stored` is the order as it was loaded: a report that changes only rows need not write the order again.
+    decided; `references` leads from the storefront's number to the issue that has it, `filed` are whole rows where one
+    is to be changed, `photos` those that reports name and that are there. `stored` is the order as it was loaded: a
+    report that changes only rows need not write the order again.
     """
 
     order: Order
     held: Mapping[Unit, UUID] = field(default_factory=dict)
     issues: Mapping[UUID, str] = field(default_factory=dict)
+    references: Mapping[str, UUID] = field(default_factory=dict)
+    filed: Mapping[UUID, Filed] = field(default_factory=dict)
+    photos: frozenset[str] = frozenset()
     version: int = 0
     stored: Order | None = None
+
+    def held_report(self, issue_id: UUID) -> HeldReport | None:
+        return next((one for one in self.order.incomplete if one.report.issue_id == issue_id), None)
+
+    def with_held(self, changed: HeldReport) -> "Book":
+        """This report is held as it is now, in its place or at the end."""
+        known = self.held_report(changed.report.issue_id)
+        held = self.order.incomplete
+        placed = tuple(changed if one is known else one for one in held) if known else (*held, changed)
+        return replace(self, order=replace(self.order, incomplete=placed))
+
+    def without_held(self, issue_id: UUID) -> "Book":
+        left = tuple(one for one in self.order.incomplete if one.report.issue_id != issue_id)
+        return replace(self, order=replace(self.order, incomplete=left))
+
+    def units_of(self, issue_id: UUID) -> tuple[Unit, ...]:
+        return tuple(unit for unit, holder in self.held.items() if holder == issue_id)

@@ -1,20 +1,71 @@
 """Settings of intake."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic_settings import NoDecode
 
 from libs.common.settings import ServiceSettings
+from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import LinkSecrets
+from services.intake.evidence import S3Access
+from services.intake.open_hours import OpenHours
+
+
+def _days(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    days = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(day in "0123456" and len(day) == 1 for day in days):
+        raise ValueError("write weekdays as numbers, separated by commas: 0 is Monday, 6 is Sunday")
+    return tuple(map(int, days))
 
 
 class Settings(ServiceSettings):
-    """`evidence_dir` is where photos are kept: a folder that all processes of intake share."""
+    """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
-    evidence_dir: Path
+    evidence_url: Annotated[str, StringConstraints(pattern=r"^(file:///\S+|s3://[^/\s]+(/\S*)?)$")] | None = None
+    """`file:///folder` or `s3://bucket/prefix`."""
+    evidence_dir: Path | None = None
+    evidence_s3_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")] | None = None
+    """Of an S3-compatible store that is not Amazon's."""
+    evidence_s3_region: str | None = None
+    evidence_s3_access_key: str | None = None
+    evidence_s3_secret_key: SecretStr | None = None
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
     """Where customers and staff reach this service; links to its pages begin with it."""
     link_secrets: LinkSecrets
     """The same as those of delivery_notify: its mails link to our pages, and ours to its mails."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
+    shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
+    """Whose public holidays the shop keeps."""
+    shop_closed_weekdays: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_days)] = (5, 6)
+    shop_opens: Annotated[int, Field(ge=0, le=22)] = 10
+    shop_closes: Annotated[int, Field(ge=1, le=23)] = 18
+    """Full hours, local: answers are due in open time."""
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.evidence_url is None and self.evidence_dir is None:
+            raise ValueError("evidence_url: say where photos are kept: file:///folder or s3://bucket/prefix")
+        _ = self.open_hours
+        return self
+
+    @property
+    def evidence_at(self) -> str:
+        return self.evidence_url or (self.evidence_dir or Path()).absolute().as_uri()
+
+    @property
+    def s3_access(self) -> S3Access:
+        return S3Access(
+            self.evidence_s3_endpoint,
+            self.evidence_s3_region,
+            self.evidence_s3_access_key,
+            self.evidence_s3_secret_key,
+        )
+
+    @property
+    def open_hours(self) -> OpenHours:
+        calendar = ShopCalendar(self.zone, self.shop_country, self.shop_closed_weekdays)
+        return OpenHours(calendar, self.shop_opens, self.shop_closes)

@@ -1,14 +1,16 @@
 """The story of an issue, as the topics tell it: rows for reading, and a headline that follows from them.
 
 Some fifteen facts per issue arrive here, so taking one reads nothing: every fact becomes a row, hundreds of rows are
-one insert, and the headline is worked out when somebody asks. A stored status was left aside: it would be a second
-truth, and a read and a write per fact. To look at again when issues are listed by status.
+one insert. The headline is kept beside the report, because issues are listed by it: as two registers that only the
+latest word moves (`Move`), so that facts may come in any order and twice, and one statement moves a whole batch. What
+it comes to is `headline`, a fold over the story; a test holds the two together.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from libs.common.decision import Fact, Facts, Ignored, Record
@@ -60,7 +62,7 @@ def decide(event: AnyEvent, trace_id: str | None = None) -> Facts:
         return [Ignored("about_no_issue")]
     data = event.data.model_dump_json(exclude=set(_SAID_BY_THE_ISSUE), exclude_none=True)
     facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data, trace_id)]
-    if isinstance(event.data, issues.IssueCancelled | issues.IssueRejected):
+    if isinstance(event.data, issues.IssueCancelled):
         facts.append(UnitsReleased(event.data.order_id, issue_id))
     return facts
 
@@ -108,16 +110,81 @@ _HEADLINES: dict[str, Status] = {
     issues.IssueCancelled.TYPE: Status.CANCELLED,
 }
 _OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+_GATES: dict[str, Status] = {
+    type_: _HEADLINES[type_]
+    for type_ in (
+        issues.IssueAccepted.TYPE,
+        issues.IssueRejected.TYPE,
+        issues.IssueResolved.TYPE,
+        issues.IssueReopened.TYPE,
+        issues.IssueCancelled.TYPE,
+    )
+}
+"""What ends an issue, opens it, or opens it again; between the end and that, nothing else changes the headline."""
+
+DECISIONS = frozenset(
+    {
+        issues.IssueRejected.TYPE,
+        issues.IssueReplacementOrdered.TYPE,
+        issues.IssueChoiceRequested.TYPE,
+        issues.IssueCollectionRequested.TYPE,
+        issues.IssueRefundRequested.TYPE,
+        issues.IssueResolved.TYPE,
+        issues.IssueCancelled.TYPE,
+    }
+)
+"""What tells a customer what the shop does about their report: the first of them is the decision."""
 
 
 def headline(refused: bool, types: Iterable[str]) -> Status:
     """What the facts, in the order of their times, come to; `refused` is what intake itself decided at the start.
 
-    The last fact that has a headline gives it, except that only a reopening goes on after the end.
+    The last fact that has a headline gives it, except that only a gate goes on after the end.
     """
     status = Status.REJECTED if refused else Status.ACCEPTED
     for type_ in types:
         after = _HEADLINES.get(type_, status)
-        if status not in _OVER or after in _OVER or after is Status.REOPENED:
+        if status not in _OVER or type_ in _GATES:
             status = after
     return status
+
+
+@dataclass(slots=True)
+class Move:
+    """How one batch moves one headline: the latest word, the latest gate, the earliest decision, each with its time."""
+
+    head: Status | None = None
+    head_at: datetime | None = None
+    gate: Status | None = None
+    gate_at: datetime | None = None
+    decided_at: datetime | None = None
+
+    def take(self, entry: TimelineEntry) -> None:
+        if entry.type in _HEADLINES and (self.head_at is None or entry.at >= self.head_at):
+            self.head, self.head_at = _HEADLINES[entry.type], entry.at
+        if entry.type in _GATES and (self.gate_at is None or entry.at >= self.gate_at):
+            self.gate, self.gate_at = _GATES[entry.type], entry.at
+        if entry.type in DECISIONS:
+            self.decided_at = min(self.decided_at or entry.at, entry.at)
+
+
+@dataclass
+class Moves:
+    """The moves of one batch, by issue."""
+
+    by_issue: dict[UUID, Move]
+
+    def columns(self) -> tuple[list[Any], ...]:
+        """For a statement: ids, head, head_at, gate, gate_at, decided_at."""
+        moves = list(self.by_issue.values())
+        fields = ("head", "head_at", "gate", "gate_at", "decided_at")
+        return (list(self.by_issue), *([getattr(move, name) for move in moves] for name in fields))
+
+
+def moves(entries: Iterable[TimelineEntry]) -> Moves:
+    """The registers make up the same headline as `headline` does, in whatever order facts arrive."""
+    by_issue: dict[UUID, Move] = {}
+    for entry in entries:
+        if entry.type in _HEADLINES or entry.type in DECISIONS:
+            by_issue.setdefault(entry.issue_id, Move()).take(entry)
+    return Moves(by_issue)

@@ -1,13 +1,12 @@
-"""Photos on their way in: a multipart body, counted while it is read, checked in a worker thread, put into the folder.
+"""Photos on their way in: a multipart body, counted while it is read, checked in a worker thread, put into the store.
 
-The bytes are safe in the folder before their rows are written; a row that is then not written leaves a file that
-nobody names, which is harmless. One picture is decoded at a time, so that memory has a bound.
+The bytes are safe in the store before their rows are written; a row that is then not written leaves a file that nobody
+names, which is harmless. One picture is decoded at a time, so that memory has a bound.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -15,7 +14,8 @@ from starlette.exceptions import HTTPException
 
 from libs.common.http import Problem
 from services.intake import photos
-from services.intake.photos import StoredPhoto
+from services.intake.evidence import EvidenceFiles, EvidenceUnavailableError
+from services.intake.orders import StoredPhoto
 
 FRAMING_BYTES = 64 * 1024
 """What boundaries and part headers may add to the photos themselves."""
@@ -37,9 +37,9 @@ class _CountedRequest(Request):
 
 @dataclass
 class Evidence:
-    """The folder of photos. `most` photos per issue, and so per upload."""
+    """Takes photos. `most` per issue, and so per upload."""
 
-    folder: Path
+    files: EvidenceFiles
     most: int
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -49,7 +49,8 @@ class Evidence:
             raise Problem(415, "wrong_media_type", "Content-Type: send the photos as multipart/form-data.")
         counted = _CountedRequest(request.scope, request.receive)
         counted.most = self.most * photos.MAX_BYTES + FRAMING_BYTES
-        if int(request.headers.get("content-length") or 0) > counted.most:
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > counted.most:
             raise _too_large(f"{counted.most} bytes in all are the most; send fewer photos at a time")
         try:
             async with counted.form(max_files=self.most, max_fields=0) as form:
@@ -68,13 +69,18 @@ class Evidence:
             raise _too_large(f"{part.size} bytes, {photos.MAX_BYTES} are the most; send a smaller picture", at)
         try:
             async with self._one_at_a_time:
-                return await asyncio.to_thread(photos.store, self.folder, await part.read())
+                prepared = await asyncio.to_thread(photos.prepare, await part.read())
+            await self.files.put(prepared)
+            return prepared.photo
         except photos.TooLargeError as error:
             raise _too_large(f"{error}; send a smaller picture", at) from error
         except photos.WrongTypeError as error:
             raise Problem(415, "wrong_photo_type", f"{at}: {error}; send one of these.", field=at) from error
         except photos.UnreadableError as error:
             raise Problem(422, "unreadable_photo", f"{at}: {error}; send it again.", field=at) from error
+        except EvidenceUnavailableError as error:
+            detail = "The store of photos does not answer; try again soon."
+            raise Problem(503, "evidence_unavailable", detail, retry_after=5) from error
 
 
 def _too_large(detail: str, at: str = "photos") -> Problem:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,13 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 async def test_a_report_is_accepted_with_its_id_and_address(live: Live) -> None:
     response = await report(live, key="k-1")
     address = f"/v1/issues/{http_id('k-1')}"
-    assert (response.status_code, response.headers["Location"], response.json()) == (
+    told = response.json()
+    next_word_by = date.fromisoformat(told.pop("next_word_by"))
+    assert (response.status_code, response.headers["Location"], told, next_word_by > datetime.now(UTC).date()) == (
         202,
         address,
         {"issue_id": str(http_id("k-1")), "status_url": address, "status": "accepted"},
+        True,
     )
 
 

@@ -1,7 +1,7 @@
 """Which reports stand: tables of single cases. Random histories are in test_histories."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,7 +12,8 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
 from libs.common.ids import derived_id
 from services.intake.checks import Refusal
-from services.intake.domain import IssueFiled, ReportRefused, decide, timer_name
+from services.intake.domain import decide, timer_name
+from services.intake.filing import IssueFiled, ReportRefused
 from services.intake.orders import Book, Unit
 from tests.intake.reports import (
     NOON,
@@ -84,6 +85,9 @@ def test_the_delivery_day_is_the_shops_day() -> None:
         ("line_cancelled", "lines.0.line_id", [placed(), cancelled("1")], said()),
         ("already_reported", "lines.0.quantity", [*ARRIVED, by_http(said(2))], said()),
         ("window_closed", "lines.0.quantity", [placed(), delivered(at=NOON - days(731))], said()),
+        ("already_reported", "reference", [*ARRIVED, by_http(said(reference="R-1"))], said(reference="R-1")),
+        ("noticed_in_future", "noticed_on", ARRIVED, said(noticed_on=NOON.date() + days(1))),
+        ("unknown_photo", "photos.0", ARRIVED, said(photos=("a" * 64,))),
         (
             "repeated_line",
             "lines.1.line_id",
@@ -103,10 +107,16 @@ def test_a_refusal_names_the_issue_that_holds_the_pieces() -> None:
     assert refusal([*ARRIVED, by_http(said(2), key="first")], said()).issue_id == http_id("first")
 
 
+def complete(reason: Reason) -> dict[str, Any]:
+    """What a report of this reason needs to be accepted at once."""
+    named = (ReportedLine(line_id="1", quantity=1, part="lid"),)
+    return {"lines": named} if reason is Reason.MISSING_PART else {}
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_the_last_day_of_a_window_counts_in_full(reason: Reason) -> None:
     last = NOON + days(RULES.windows[reason].days)
-    _, facts = after([*ARRIVED, by_http(said(reason=reason), at=last)])
+    _, facts = after([*ARRIVED, by_http(said(reason=reason, **complete(reason)), at=last)])
     assert of(IssueAccepted, facts)
 
 

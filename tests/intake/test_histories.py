@@ -10,7 +10,8 @@ from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain import IssueFiled, decide
+from services.intake.domain import decide
+from services.intake.filing import IssueFiled
 from services.intake.orders import Book, Unit
 from tests.intake.reports import (
     NOON,

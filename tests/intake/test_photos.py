@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from zlib import compress, crc32
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from services.intake import photos
 from services.intake.photos import TooLargeError, UnreadableError, WrongTypeError
@@ -36,26 +36,15 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("format_", "media_type", "suffix"),
-    [("JPEG", "image/jpeg", ".jpg"), ("PNG", "image/png", ".png"), ("WEBP", "image/webp", ".webp")],
+    ("format_", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")]
 )
-def test_a_photo_is_kept_under_the_hash_of_its_content(
-    tmp_path: Path, format_: str, media_type: str, suffix: str
-) -> None:
-    content = picture(format_)
-    stored = photos.store(tmp_path, content)
-    file = tmp_path / stored.sha256[:2] / (stored.sha256 + suffix)
-    assert (stored.sha256, stored.media_type, file.read_bytes()) == (
-        hashlib.sha256(content).hexdigest(),
-        media_type,
-        content,
-    )
+def test_a_photo_is_named_by_the_hash_of_what_is_kept(format_: str, media_type: str) -> None:
+    kept = photos.prepare(picture(format_))
+    assert (kept.photo.sha256, kept.photo.media_type) == (hashlib.sha256(kept.content).hexdigest(), media_type)
 
 
-def test_nothing_but_the_photo_is_left_in_the_folder(tmp_path: Path) -> None:
-    photos.store(tmp_path, picture())
-    photos.store(tmp_path, picture())
-    assert len([file for file in tmp_path.rglob("*") if file.is_file()]) == 1
+def test_the_same_photo_is_the_same_file() -> None:
+    assert photos.prepare(picture()) == photos.prepare(picture())
 
 
 @pytest.mark.parametrize(
@@ -74,15 +63,59 @@ def test_nothing_but_the_photo_is_left_in_the_folder(tmp_path: Path) -> None:
         (b"\0" * (photos.MAX_BYTES + 1), TooLargeError),
     ],
 )
-def test_what_is_no_photo_is_refused(tmp_path: Path, content: bytes, error: type[Exception]) -> None:
+def test_what_is_no_photo_is_refused(content: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
-        photos.store(tmp_path, content)
+        photos.prepare(content)
 
 
-def test_a_refused_photo_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(WrongTypeError):
-        photos.store(tmp_path, b"no picture")
-    assert not list(tmp_path.iterdir())
+def camera_picture(format_: str = "JPEG") -> bytes:
+    """Wide, red on the left, held turned: as a phone writes it, with the place where it was taken."""
+    shot = Image.new("RGB", (64, 48), "blue")
+    shot.paste("red", (0, 0, 32, 48))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Model] = "SECRET CAMERA"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (35.0, 39.0, 31.0)
+    file = BytesIO()
+    text = {"pnginfo": secret_text()} if format_ == "PNG" else {"comment": "SECRET PLACE"}
+    shot.save(file, format_, exif=exif, **text)
+    return file.getvalue() + b"SECRET TRAILER"
+
+
+def secret_text() -> PngInfo:
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "SECRET PLACE")
+    return info
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_place_camera_and_whatever_else_hides_in_a_photo_is_not_kept(format_: str) -> None:
+    sent = camera_picture(format_)
+    kept = photos.prepare(sent)
+    with Image.open(BytesIO(kept.content)) as found, Image.open(BytesIO(kept.thumbnail)) as small:
+        left = (dict(found.getexif()), dict(small.getexif()), found.info.get("exif"), found.info.get("xmp"))
+    assert (b"SECRET" in sent, left, b"SECRET" in kept.content + kept.thumbnail) == (True, ({}, {}, None, None), False)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_stands_as_the_camera_was_held(format_: str) -> None:
+    kept = photos.prepare(camera_picture(format_))
+    with Image.open(BytesIO(kept.content)) as found:
+        red, _, blue = found.convert("RGB").getpixel((24, 5))  # type: ignore[misc]
+    assert ((kept.photo.width, kept.photo.height), red > 200 > blue) == ((48, 64), True)
+
+
+def test_a_huge_photo_is_kept_smaller_and_its_thumbnail_is_small() -> None:
+    kept = photos.prepare(picture(size=(6000, 1000)))
+    with Image.open(BytesIO(kept.thumbnail)) as small:
+        assert (kept.photo.width <= photos.LONGEST_SIDE, max(small.size)) == (True, photos.THUMBNAIL_SIDE)
+
+
+def test_a_picture_that_lets_through_is_laid_on_white() -> None:
+    file = BytesIO()
+    Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(file, "PNG")
+    with Image.open(BytesIO(photos.prepare(file.getvalue()).thumbnail)) as small:
+        assert min(small.getpixel((5, 5))) > 250  # type: ignore[arg-type]
 
 
 async def upload(live: Live, address: str, contents: Sequence[bytes], field: str = "photos") -> httpx.Response:

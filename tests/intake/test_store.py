@@ -1,7 +1,7 @@
 """Orders, entitlements and timelines on a real Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,9 +15,9 @@ from libs.common.events import issues
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from services.intake import store
-from services.intake.domain import IssueFiled, ReportRefused
-from services.intake.orders import Report, Unit
-from services.intake.photos import StoredPhoto
+from services.intake.filing import IssueChanged, IssueFiled, ReportRefused
+from services.intake.held import DetailsGiven
+from services.intake.orders import Report, StoredPhoto, Unit
 from services.intake.store import Orders, Timeline
 from services.intake.timeline import Status
 from tests.intake.reports import (
@@ -170,7 +170,7 @@ async def test_a_cancelled_issue_gives_its_units_back(conn: Connection) -> None:
 
 async def test_a_unit_given_back_may_be_reported_again(conn: Connection) -> None:
     await take(conn, placed(), delivered(quantity=1), by_http(said(), key="k"))
-    await tell(conn, event(issues.IssueRejected(**ABOUT, code="x", message="y", rejected_at=NOON)))
+    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
     (facts,) = await take(conn, by_http(said(), key="again"))
     assert IssueAccepted in kinds(facts)
 
@@ -214,15 +214,17 @@ async def test_nobody_reads_an_issue_that_is_not_there(conn: Connection) -> None
 PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
 
 
-async def add(conn: Connection, photos: Sequence[StoredPhoto], most: int = 2) -> bool:
-    async with conn.transaction():
-        return await store.add_photos(conn, http_id("k"), photos, NOON, most)
+async def add(conn: Connection, *photos: StoredPhoto, most: int = 2) -> list[str]:
+    """Gives why they were not added."""
+    given = DetailsGiven(issue_id=http_id("k"), order_id=ORDER, photos=photos, most_photos=most)
+    (facts,) = await take(conn, event(given))
+    return [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)]
 
 
 async def test_the_same_photo_twice_is_one_row(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_http(said(), key="k"))
-    await add(conn, [PHOTO, PHOTO])
-    await add(conn, [PHOTO])
+    await add(conn, PHOTO, PHOTO)
+    await add(conn, PHOTO)
     assert len(await conn.fetch("SELECT 1 FROM evidence")) == 1
 
 
@@ -230,7 +232,16 @@ async def test_two_uploads_at_once_do_not_exceed_the_most(conn: Connection, data
     await take(conn, placed(), delivered(), by_http(said(), key="k"))
     others = [await asyncpg.connect(database_url) for _ in range(4)]
     photos = [replace(PHOTO, sha256=letter * 64) for letter in "abcd"]
-    added = await asyncio.gather(*(add(other, [photo]) for other, photo in zip(others, photos, strict=True)))
+    added = await asyncio.gather(*(add(other, photo) for other, photo in zip(others, photos, strict=True)))
     for other in others:
         await other.close()
-    assert sorted(added) == [False, False, True, True]
+    assert sorted(added) == [[], [], ["too_many_photos"], ["too_many_photos"]]
+
+
+async def test_a_report_closed_and_opened_again_has_its_units_back(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(said(2), key="k"))
+    report = Report(http_id("k"), said(2), NOON)
+    freed = IssueChanged(report, NOON, "details_missing", frees=True)
+    async with conn.transaction():
+        await ORDERS.save(conn, {}, [freed, IssueChanged(report, NOON, takes=(Unit("1", 2),))])
+    assert await held(conn) == {("1", 2)}

@@ -9,6 +9,7 @@ import pytest
 
 from libs.common.decision import Ignored
 from libs.common.events import issues, loyalty, notices
+from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Language
 from services.intake import timeline
 from services.intake.timeline import FACTS, Status, TimelineEntry, UnitsReleased, decide, headline
@@ -72,9 +73,11 @@ RESOLVED, REOPENED = issues.IssueResolved, issues.IssueReopened
         ([ACCEPTED, RESOLVED, issues.IssueItemInspected], Status.RESOLVED),
         ([ACCEPTED, RESOLVED, REOPENED, ORDERED], Status.REPLACEMENT_ORDERED),
         ([ACCEPTED, issues.IssueCancelled, SHIPPED], Status.CANCELLED),
+        ([REPORTED, issues.IssueDetailsRequested], Status.WAITING_FOR_CUSTOMER),
+        ([REPORTED, issues.IssueDetailsRequested, issues.IssueRejected, ACCEPTED], Status.ACCEPTED),
     ],
 )
-def test_the_headline_follows_from_the_facts(facts: Sequence[type[issues.IssueEvent]], expected: Status) -> None:
+def test_the_headline_follows_from_the_facts(facts: Sequence[type[Payload]], expected: Status) -> None:
     assert headline(refused=False, types=[fact.TYPE for fact in facts]) == expected
 
 

@@ -16,7 +16,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     text = DEFAULT_FILE.read_text(encoding="utf-8")
     assert old in text
     file = tmp_path / "windows.toml"
-    file.write_text(text.replace(old, new), encoding="utf-8")
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
     return file
 
 
@@ -32,7 +32,10 @@ def test_reports_wait_a_quarter_of_an_hour() -> None:
     ("old", "new", "named"),
     [
         ("[windows.changed_mind]", "[windows.changed]", "windows.changed"),
-        ('[windows.changed_mind]\ndays = 14\npieces = "delivered"', "", "windows.changed_mind"),
+        ("[windows.changed_mind]", "[[windows.lost_in_transit.overrides]]", "windows"),
+        ('source = "EU: 14 days', 'origin = "EU: 14 days', "windows.changed_mind.source"),
+        ("noticed_days = 365\nlatest_days = 3650", "noticed_days = 365", "windows.defective"),
+        ("first_response_hours = 4", "first_response_hours = 0", "targets.first_response_hours"),
         ("days = 14", "days = 0", "windows.changed_mind.days"),
         ("days = 14", "day = 14", "windows.changed_mind.days"),
         ('pieces = "shipped"', 'pieces = "sent"', "windows.missing_item.pieces"),
