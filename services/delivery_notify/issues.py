@@ -38,6 +38,8 @@ def take(conversation: Conversation, event: IssueEvent, now: datetime, calendar:
     if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
         return conversation, [Anomaly("issue_of_another_customer", f"{conversation.order_id} {event.issue_id}")]
     talk = conversation.talk(event.issue_id) or Talk(event.issue_id, event.customer_id)
+    if talk.closed_by == "rejected" and isinstance(event, ev.IssueAccepted):
+        talk = replace(talk, closed_by=None)  # what was missing came later, or staff let it stand after all
     if talk.closed_by and not isinstance(event, ev.IssueReopened | ev.IssueRefunded):
         return conversation, [Ignored("issue_closed")]
     return _dispatch(conversation, talk, event, now, calendar)
@@ -141,9 +143,13 @@ def _review(
 def _details(
     conversation: Conversation, talk: Talk, event: ev.IssueDetailsRequested, now: datetime, calendar: ShopCalendar
 ) -> Outcome:
+    if event.lines:  # a report that is held was never accepted: this is the first we hear of what it is about
+        items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
+        talk = replace(talk, reason=event.reason, items=items)
     conversation = conversation.with_talk(_said_something(talk))
     facts = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.due_at), missing=event.missing))
-    return tell(conversation, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=(event.issue_id, event.due_at))
+    cause = (event.issue_id, event.due_at, *([event.reminder] if event.reminder else []))
+    return tell(conversation, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=cause)
 
 
 def _choice(

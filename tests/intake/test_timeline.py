@@ -57,6 +57,7 @@ def test_every_fact_about_an_issue_is_told() -> None:
 
 REPORTED, ACCEPTED = issues.IssueReported, issues.IssueAccepted
 ORDERED, SHIPPED = issues.IssueReplacementOrdered, issues.IssueReplacementShipped
+HELD: list[type[Payload]] = [REPORTED, issues.IssueDetailsRequested]
 RESOLVED, REOPENED = issues.IssueResolved, issues.IssueReopened
 
 
@@ -73,8 +74,8 @@ RESOLVED, REOPENED = issues.IssueResolved, issues.IssueReopened
         ([ACCEPTED, RESOLVED, issues.IssueItemInspected], Status.RESOLVED),
         ([ACCEPTED, RESOLVED, REOPENED, ORDERED], Status.REPLACEMENT_ORDERED),
         ([ACCEPTED, issues.IssueCancelled, SHIPPED], Status.CANCELLED),
-        ([REPORTED, issues.IssueDetailsRequested], Status.WAITING_FOR_CUSTOMER),
-        ([REPORTED, issues.IssueDetailsRequested, issues.IssueRejected, ACCEPTED], Status.ACCEPTED),
+        (HELD, Status.WAITING_FOR_CUSTOMER),
+        ([*HELD, issues.IssueRejected, ACCEPTED], Status.ACCEPTED),
     ],
 )
 def test_the_headline_follows_from_the_facts(facts: Sequence[type[Payload]], expected: Status) -> None:
