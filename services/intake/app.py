@@ -21,9 +21,11 @@ from libs.common.signed_links import open_links
 from services.intake import api, photo_routes, staff_routes, timeline
 from services.intake.calls import Calls
 from services.intake.evidence import open_evidence
+from services.intake.desk.wiring import desk
 from services.intake.settings import Settings
 from services.intake.store import Orders, Timeline
 from services.intake.uploads import Evidence
+from services.intake.web.assets import Assets
 from services.intake.windows import read_rules
 
 
@@ -51,9 +53,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
     service.consume(Timeline(settings.zone), *timeline.FACTS)
+    assets, links = Assets(), open_links(settings.link_secrets)
     return service.create_app(
         api.routes(calls),
-        photo_routes.routes(calls, evidence, open_links(settings.link_secrets)),
+        photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
+        *desk(service, settings, links, assets),
+        assets.routes(),
         uploads="/photos",
     )

@@ -6,11 +6,11 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import NoDecode
 
-from libs.common.settings import ServiceSettings
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import LinkSecrets
 from services.intake.evidence import S3Access
 from services.intake.open_hours import OpenHours
+from services.intake.web.settings import PageSettings
 
 
 def _days(value: object) -> object:
@@ -22,7 +22,7 @@ def _days(value: object) -> object:
     return tuple(map(int, days))
 
 
-class Settings(ServiceSettings):
+class Settings(PageSettings):
     """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
     evidence_url: Annotated[str, StringConstraints(pattern=r"^(file:///\S+|s3://[^/\s]+(/\S*)?)$")] | None = None

@@ -181,7 +181,7 @@ class Timeline:
             [entry.trace_id for entry in told],
             *timeline.moves(told).columns(),
         )
-        await work_store.save(conn, [record for record in records if isinstance(record, work.Opened | work.Ended)])
+        await work_store.save(conn, [record for record in records if isinstance(record, work.Change)])
         await gathering.count_reports(conn, records)
         released = sorted({(r.order_id, r.issue_id) for r in records if isinstance(r, UnitsReleased)})
         if released:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from libs.common.decision import Record
 from libs.common.events import issues, notices
 from libs.common.events.registry import AnyEvent
+from libs.common.events.values import StaffAction
 
 UNHAPPY = 6
 """This score and below is an unhappy customer (the detractors of the Net Promoter Score)."""
@@ -92,7 +93,17 @@ class Ended(Record):
     about: str | None = None
 
 
-Change: TypeAlias = Opened | Ended
+@dataclass(frozen=True, slots=True)
+class Settled(Record):
+    """A decision about a review was taken; which one says the decision of this id; without an id it was any."""
+
+    issue_id: UUID
+    decision_id: UUID | None
+
+
+Change: TypeAlias = Opened | Ended | Settled
+
+_REVIEWED = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
 
 PATIENCE: dict[Step, timedelta] = {
     Step.ORDER: timedelta(hours=4),
@@ -148,6 +159,8 @@ def changes(event: AnyEvent, zone: ZoneInfo) -> tuple[Change, ...]:
             return (Ended(issue_id, Kind.UNREACHED),)
         case notices.CustomerDecided(issue_id=issue_id) if issue_id:
             return (Ended(issue_id, Kind.CHOICE),)
+        case issues.IssueDecisionTaken() as taken if taken.applied or taken.code == "no_such_review":
+            return (Settled(taken.issue_id, taken.decision_id),) if taken.action in _REVIEWED else ()
         case issues.IssueEvent() as fact:
             return (*_moot(fact), *_of_issue(fact, event.time, zone))
     return ()
@@ -243,7 +256,7 @@ def fold(told: Iterable[Change]) -> tuple[list[Opened], list[Ended]]:
     for change in told:
         if isinstance(change, Opened):
             open_[change.issue_id, change.kind, change.about] = change
-        else:
+        elif isinstance(change, Ended):
             ended[change] = None
             open_ = {key: one for key, one in open_.items() if not _ends(change, one)}
     return list(open_.values()), list(ended)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from libs.common.db import Connection
-from services.intake.desk.work import Change, fold
+from services.intake.desk.work import Change, Settled, fold
 
 # Both halves in one round trip. `fold` sees to it that no row is deleted and written at once, except where work of a
 # kind ended and then began anew: that row is left to the second half. An older event, replayed, moves nothing back.
@@ -20,6 +20,13 @@ _SAVE = """
     SET detail = excluded.detail, due_at = excluded.due_at,
         since = CASE WHEN old.kind = 'progress' THEN excluded.since ELSE old.since END
     WHERE excluded.since >= old.since"""
+
+_SETTLE = """
+    DELETE FROM desk_work w USING unnest($1::uuid[], $2::uuid[]) AS s (issue_id, decision_id)
+    WHERE w.issue_id = s.issue_id AND w.kind = 'review' AND (s.decision_id IS NULL OR w.about = (
+        SELECT t.data ->> 'review' FROM timeline t
+        WHERE t.issue_id = s.issue_id AND t.type = 'issue.staff_decided.v1'
+          AND t.data ->> 'decision_id' = s.decision_id::text LIMIT 1))"""
 
 
 async def save(conn: Connection, told: Sequence[Change]) -> None:
@@ -40,3 +47,6 @@ async def save(conn: Connection, told: Sequence[Change]) -> None:
         [one.since for one in opened],
         [one.due_at for one in opened],
     )
+    settled = [one for one in told if isinstance(one, Settled)]
+    if settled:
+        await conn.execute(_SETTLE, [one.issue_id for one in settled], [one.decision_id for one in settled])
