@@ -56,7 +56,7 @@ class Views:
                 (section, await store.count(conn, section, now), await store.rows(conn, section, now, HOME_ROWS))
                 for section in Section
             ]
-        return {"now": now, "sections": sections, "parked": await self._parked(session)}
+        return {"now": now, "sections": sections, "clusters": [], "parked": await self._parked(session)}
 
     async def _parked(self, session: Session) -> Any:
         return await self.parked.all() if session.may(Role.ADMIN) else None

@@ -7,6 +7,7 @@ from libs.common.signed_links import SignedLinks
 from services.intake.desk.actions import Decisions, action_routes, parked_routes
 from services.intake.desk.face import TEMPLATES, WORDS, Face
 from services.intake.desk.guard import Guard
+from services.intake.desk.insight_pages import insight_routes
 from services.intake.desk.live import Live
 from services.intake.desk.pages import mail_routes, page_routes, sign_in_routes
 from services.intake.desk.parked import ParkedEvents
@@ -30,6 +31,7 @@ def desk(service: Service, settings: Settings, links: SignedLinks, assets: Asset
     return [
         sign_in_routes(face, guard),
         page_routes(face, guard, views, live),
+        insight_routes(service, face, guard),
         mail_routes(face, guard, views, links, settings.notices_url),
         action_routes(face, guard, views, Decisions(service)),
         parked_routes(face, guard, parked, service),
