@@ -20,8 +20,8 @@ from libs.common.settings import load
 from libs.common.signed_links import open_links
 from services.intake import api, photo_routes, staff_routes, timeline
 from services.intake.calls import Calls
-from services.intake.evidence import open_evidence
 from services.intake.desk.wiring import desk
+from services.intake.evidence import open_evidence
 from services.intake.settings import Settings
 from services.intake.store import Orders, Timeline
 from services.intake.uploads import Evidence
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.routes(calls),
         photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
-        *desk(service, settings, links, assets),
+        *desk(calls, evidence, settings, links, assets),
         assets.routes(),
         uploads="/photos",
     )

@@ -4,8 +4,9 @@ Two people never act on one thing at once. Whoever asks to confirm claims the is
 then told who has it. And a decision is taken on what was seen: the form carries the version of the story, and where
 something has happened since, nothing is done and the newest state is shown. A button pressed twice is one act.
 
-A decision about goods or money is written as `issue.staff_decided`; returns carries it out and answers with
-`issue.decision_taken`, which shows up in the story. That somebody has talked to an unhappy customer stays at the desk.
+A decision about goods or money goes the way of every decision of staff (`Calls.decide`, which the route for decisions
+calls too): intake writes `issue.staff_decided`, and what came of it shows up in the story. That somebody has talked to
+an unhappy customer stays at the desk.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from libs.common.events.issues import IssueStaffDecided
 from libs.common.events.values import Remedy, StaffAction
+from libs.common.http import IdempotencyKey, Problem
 from libs.common.service import Service, Writing
+from services.intake.calls import Calls, Decision
 from services.intake.desk import store
 from services.intake.desk.face import Face
 from services.intake.desk.guard import DeskRoute, Guard, form_of, see
@@ -35,18 +37,31 @@ LONGEST_WHY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a form asks for. `version` and `act_id` are there once it was confirmed."""
+    """What a form asks for, and why."""
 
     offer: Offer
     why: str
-    version: str = ""
-    act_id: UUID | None = None
 
     @classmethod
     def of(cls, form: dict[str, str]) -> "Asked":
         action, _, about = form.get("what", "").partition(":")
-        why = form.get("why", "").replace("\r\n", "\n").strip()[:LONGEST_WHY]
-        return cls(Offer(action, about), why, form.get("version", ""), _uuid(form.get("act_id")))
+        return cls(Offer(action, about), form.get("why", "").replace("\r\n", "\n").strip()[:LONGEST_WHY])
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed(Asked):
+    """What was confirmed: on which version of the story, and under an id that makes it one act."""
+
+    version: str
+    act_id: UUID
+
+    @classmethod
+    def read(cls, form: dict[str, str]) -> "Confirmed | None":
+        """None where the form is not one that the desk made."""
+        asked, act_id = Asked.of(form), _uuid(form.get("act_id"))
+        if act_id is None or not asked.why or not _is_action(asked.offer):
+            return None
+        return cls(asked.offer, asked.why, form.get("version", ""), act_id)
 
 
 class ChangedError(Exception):
@@ -61,65 +76,68 @@ class TakenError(Exception):
         self.claim = claim
 
 
+class RefusedError(Exception):
+    """Intake does not take the decision; the message says why."""
+
+
 @dataclass
 class Decisions:
     """Takes decisions, one at a time per issue."""
 
-    service: Service
+    calls: Calls
 
     async def claim(self, issue_id: UUID, session: Session) -> None:
         """Raises `TakenError`."""
-        now = self.service.clock.now()
-        async with self.service.pool.acquire() as conn, conn.transaction():
-            claim = await store.claim(conn, issue_id, session.staff, now, now + CLAIM_LASTS)
+        service = self.calls.service
+        async with service.transaction() as tx:
+            claim = await store.claim(tx.conn, issue_id, session.staff, tx.now, tx.now + CLAIM_LASTS)
         if claim.staff != session.staff:
             raise TakenError(claim)
 
-    async def take(self, issue_id: UUID, session: Session, asked: Asked) -> None:
-        """Carry out what was confirmed. Raises `TakenError` or `ChangedError`; does nothing the second time."""
-        async with self.service.transaction() as tx:
+    async def take(self, issue_id: UUID, session: Session, asked: Confirmed) -> None:
+        """Carry out what was confirmed; nothing the second time. Raises `TakenError`, `ChangedError`, `RefusedError`.
+
+        The claim keeps colleagues away while intake decides. Who decides past the desk, over HTTP, is met by intake
+        itself: the decision names how many it knew of.
+        """
+        async with self.calls.service.transaction() as tx:
             claim = await store.claim(tx.conn, issue_id, session.staff, tx.now, tx.now + CLAIM_LASTS)
             if claim.staff != session.staff:
                 raise TakenError(claim)
-            if not await self._keep(tx, issue_id, session, asked):
+            if await store.acted(tx.conn, asked.act_id):
                 return
+            if await store.version(tx.conn, issue_id) != asked.version:
+                raise ChangedError
+            seen = await store.decisions_taken(tx.conn, issue_id)
             if asked.offer.action == HANDLED:
-                kind, _, about = asked.offer.about.partition(" ")
-                await store.end_work(tx.conn, issue_id, Kind(kind), about)
-            else:
-                await tx.write([await self._decided(tx, issue_id, session, asked)])
+                await self._handle(tx, issue_id, session, asked)
+        if asked.offer.action != HANDLED:
+            await self._decide(issue_id, session, asked, seen)
+        async with self.calls.service.transaction() as tx:
             await store.release(tx.conn, issue_id, session.staff)
 
-    async def _keep(self, tx: Writing, issue_id: UUID, session: Session, asked: Asked) -> bool:
-        """Keep the act, unless the story has gone on; False where it is kept already."""
-        seen = await store.version(tx.conn, issue_id)
-        assert asked.act_id, "a confirmed form has it"
-        subject, offer = str(issue_id), asked.offer
-        new = await store.act(
-            tx.conn, asked.act_id, subject, session.staff, offer.action, offer.about, asked.why, tx.now
-        )
-        if new and seen != asked.version:
-            raise ChangedError
-        return new
+    async def _handle(self, tx: Writing, issue_id: UUID, session: Session, asked: Confirmed) -> None:
+        kind, _, about = asked.offer.about.partition(" ")
+        await store.act(tx.conn, asked.act_id, str(issue_id), session.staff, HANDLED, kind, asked.why, tx.now)
+        await store.end_work(tx.conn, issue_id, Kind(kind), about)
 
-    async def _decided(self, tx: Writing, issue_id: UUID, session: Session, asked: Asked) -> IssueStaffDecided:
-        whose = await store.whose(tx.conn, issue_id)
-        if whose is None or asked.act_id is None:
-            raise ChangedError
+    async def _decide(self, issue_id: UUID, session: Session, asked: Confirmed, seen: int) -> None:
         action, about = StaffAction(asked.offer.action), asked.offer.about
-        of_review = action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW)
-        return IssueStaffDecided(
-            issue_id=issue_id,
-            order_id=whose[0],
-            customer_id=whose[1],
-            decision_id=asked.act_id,
+        decision = Decision(
             action=action,
-            review=about if of_review else None,
-            remedy=Remedy(about) if action is StaffAction.CHOOSE_REMEDY else None,
             staff=session.staff,
             why=asked.why,
-            decided_at=tx.now,
+            expected_version=seen,
+            review=about if action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW) else None,
+            remedy=Remedy(about) if action is StaffAction.CHOOSE_REMEDY else None,
         )
+        key = IdempotencyKey("desk", str(asked.act_id), asked.act_id.bytes)
+        try:
+            await self.calls.decide(issue_id, decision, key)
+        except Problem as problem:
+            if problem.code == "decided_meanwhile":
+                raise ChangedError from problem
+            raise RefusedError(problem.detail) from problem
 
 
 def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) -> APIRouter:
@@ -144,8 +162,8 @@ def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) 
     @router.post("/desk/issues/{issue_id}/decide")
     async def decide(request: Request, session: Agent, issue_id: UUID) -> Response:
         """Do what was confirmed."""
-        asked, back = Asked.of(await form_of(request)), f"/desk/issues/{issue_id}"
-        if asked.act_id is None or not asked.why or not _is_action(asked.offer):
+        asked, back = Confirmed.read(await form_of(request)), f"/desk/issues/{issue_id}"
+        if asked is None:
             return see(back)
         try:
             await decisions.take(issue_id, session, asked)
@@ -153,6 +171,8 @@ def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) 
             return _taken(face, session, issue_id, error)
         except ChangedError:
             return face.message(session, "changed", 409, back=back)
+        except RefusedError as error:
+            return face.message(session, "refused", 409, back=back, why=str(error))
         return see(f"{back}?done={asked.offer.action}")
 
     @router.post("/desk/issues/{issue_id}/release")
@@ -173,7 +193,7 @@ def _taken(face: Face, session: Session, issue_id: UUID, error: TakenError) -> R
 def _is_action(offer: Offer) -> bool:
     """Whether a confirmed form says something that exists; which of it is offered was checked before."""
     if offer.action == HANDLED:
-        return offer.about.partition(" ")[0] in set(Kind)
+        return offer.about.partition(" ")[0] in (Kind.UNHAPPY, Kind.UNREACHED)
     if offer.action == StaffAction.CHOOSE_REMEDY:
         return offer.about in set(Remedy)
     return offer.action in set(StaffAction)

@@ -1,14 +1,15 @@
 """The desk's pages to look at, and signing in and out. Every route names the least role that may see it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
-from libs.common.events.values import Language
+from libs.common.events.values import Language, Sha256
+from libs.common.service import Service
 from libs.common.signed_links import Purpose, SignedLinks
 from services.intake.desk.face import Face, language_of
 from services.intake.desk.guard import SIGN_IN, DeskRoute, Guard, form_of, inside, is_foreign, see
@@ -17,6 +18,9 @@ from services.intake.desk.sessions import Session, TooManyAttemptsError, WrongPa
 from services.intake.desk.staff import Role
 from services.intake.desk.store import Section
 from services.intake.desk.views import Views
+from services.intake.evidence_store import media_type_of
+from services.intake.photo_routes import stream_photo
+from services.intake.uploads import Evidence
 from services.intake.web.headers import page_headers
 
 MAIL_LINK_LIVES = timedelta(minutes=5)
@@ -121,6 +125,19 @@ def mail_routes(face: Face, guard: Guard, views: Views, links: SignedLinks, noti
     return router
 
 
+def photo_routes(guard: Guard, service: Service, evidence: Evidence) -> APIRouter:
+    router = APIRouter(include_in_schema=False, route_class=DeskRoute)
+    Anybody = Annotated[Session, Depends(guard.least(Role.VIEWER))]  # noqa: N806 - a type
+
+    @router.get("/desk/issues/{issue_id}/photos/{sha256}")
+    async def photo(session: Anybody, issue_id: UUID, sha256: Sha256, small: bool = False) -> Response:
+        async with service.pool.acquire() as conn:
+            media_type = await media_type_of(conn, issue_id, sha256)
+        return await stream_photo(evidence, sha256, media_type, thumbnail=small)
+
+    return router
+
+
 def _place(after: str) -> tuple[datetime, UUID] | None:
     """Where the page before ended; from the start for what is not such a place."""
     moment, _, issue_id = after.partition("~")
@@ -129,7 +146,3 @@ def _place(after: str) -> tuple[datetime, UUID] | None:
     except ValueError:
         return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)), known
-
-
-def said(values: dict[str, Any], name: str) -> str:
-    return str(values.get(name, "")).strip()

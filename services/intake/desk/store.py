@@ -155,13 +155,14 @@ async def pulse(conn: Connection) -> str:
 # --- one issue --------------------------------------------------------------------------------------------------------
 
 
-_ASIDE = "SELECT description, reference, customer_id, order_id FROM issues WHERE issue_id = $1"
+_ASIDE = "SELECT description, reference FROM issues WHERE issue_id = $1"
 _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
 # Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
 _VERSION = """
     SELECT (SELECT coalesce(max(n), 0) FROM timeline
             WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
-           || '.' || (SELECT count(*) FROM desk_acts WHERE subject = $1::text)"""
+           || '.' || (SELECT count(*) FROM desk_acts WHERE subject = $1::text)
+           || '.' || (SELECT count(*) FROM decisions WHERE issue_id = $1)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +219,17 @@ async def version(conn: Connection, issue_id: UUID) -> str:
     return str(await conn.fetchval(_VERSION, issue_id))
 
 
-async def whose(conn: Connection, issue_id: UUID) -> tuple[str, str] | None:
-    """Order and customer of an issue."""
-    row = await conn.fetchrow("SELECT order_id, customer_id FROM issues WHERE issue_id = $1", issue_id)
-    return (row["order_id"], row["customer_id"]) if row else None
+async def acted(conn: Connection, act_id: UUID) -> bool:
+    """Whether this very act was done already (a button pressed twice)."""
+    done = """
+        SELECT EXISTS (SELECT FROM desk_acts WHERE act_id = $1) OR EXISTS (
+            SELECT FROM idempotency WHERE caller = 'desk' AND key = $1::text)"""
+    return bool(await conn.fetchval(done, act_id))
+
+
+async def decisions_taken(conn: Connection, issue_id: UUID) -> int:
+    """How many decisions of staff there are; the next one must know of them all."""
+    return int(await conn.fetchval("SELECT count(*) FROM decisions WHERE issue_id = $1", issue_id))
 
 
 async def act(

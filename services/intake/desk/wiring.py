@@ -2,24 +2,26 @@
 
 from fastapi import APIRouter
 
-from libs.common.service import Service
 from libs.common.signed_links import SignedLinks
+from services.intake.calls import Calls
 from services.intake.desk.actions import Decisions, action_routes, parked_routes
 from services.intake.desk.face import TEMPLATES, WORDS, Face
 from services.intake.desk.guard import Guard
 from services.intake.desk.insight_pages import insight_routes
 from services.intake.desk.live import Live
-from services.intake.desk.pages import mail_routes, page_routes, sign_in_routes
+from services.intake.desk.pages import mail_routes, page_routes, photo_routes, sign_in_routes
 from services.intake.desk.parked import ParkedEvents
 from services.intake.desk.sessions import Sessions
 from services.intake.desk.views import Views
 from services.intake.settings import Settings
+from services.intake.uploads import Evidence
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
 from services.intake.web.words import Words
 
 
-def desk(service: Service, settings: Settings, links: SignedLinks, assets: Assets) -> list[APIRouter]:
+def desk(calls: Calls, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets) -> list[APIRouter]:
+    service = calls.service
     face = Face(Pages(TEMPLATES, Words(WORDS), assets, settings.zone), settings.shop_name)
     sessions = Sessions(service, settings.desk_idle, settings.desk_longest)
     guard = Guard(sessions, secure=settings.desk_secure_cookies, forbidden=face.forbidden)
@@ -33,6 +35,7 @@ def desk(service: Service, settings: Settings, links: SignedLinks, assets: Asset
         page_routes(face, guard, views, live),
         insight_routes(service, face, guard),
         mail_routes(face, guard, views, links, settings.notices_url),
-        action_routes(face, guard, views, Decisions(service)),
+        photo_routes(guard, service, evidence),
+        action_routes(face, guard, views, Decisions(calls)),
         parked_routes(face, guard, parked, service),
     ]
