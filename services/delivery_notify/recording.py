@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 
 from libs.common import outbox
+from libs.common.failpoints import failpoint
 from libs.common.service import Service, Writing
 from libs.common.telemetry import Carrier
 from services.delivery_notify import preferences_store, sending_store, staff_store
@@ -28,6 +29,8 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
         await _tell(tx, told)
         await _suppress(tx, tried)
         await staff_store.save(tx.conn, [*_failures(told, tx), *_dead(tried, tx)])
+        failpoint("notices_recording")
+    failpoint("notices_recorded")
     for _, end in told:
         service.counters.add("notice", end.status)
 

@@ -89,9 +89,9 @@ class Sender:
             claimed = await sending_store.claim_notices(tx.conn, tx.now, BATCH, LEASE)
             outgoing = await self._begin(tx, claimed) if claimed else None
         if outgoing:
-            failpoint("notice_claimed")
+            failpoint("notices_claimed")
             tried = await self._send(outgoing.parcels)
-            failpoint("notice_sent")
+            failpoint("notices_sent")
             await recording.record(self._service, outgoing, tried, self._rests)
         return len(claimed)
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from libs.common.failpoints import failpoint
 from services.delivery_notify.render import Rendered
 
 DELIVERY_SECONDS = 60.0
@@ -113,5 +114,6 @@ async def _work(todo: Iterator[tuple[int, Message]], outcomes: list[Outcome], un
     while asyncio.get_running_loop().time() < until and (following := next(todo, None)):
         index, message = following
         outcomes[index] = await deliver(message)
+        failpoint("message_delivered")
         if outcomes[index].verdict is Verdict.AWAY:
             break

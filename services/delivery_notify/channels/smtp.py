@@ -6,7 +6,7 @@ that do not exist. The `Message-ID` follows from the notice, so that a second co
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -20,6 +20,7 @@ from services.delivery_notify.channels.channel import (
     Message,
     Outcome,
     Verdict,
+    send_each,
 )
 from services.delivery_notify.mail import Envelope, write_mail
 
@@ -55,22 +56,13 @@ class Smtp:
         return self.writer.write(draft)
 
     async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        outcomes = [Outcome(Verdict.NOT_TRIED, "not_tried")] * len(messages)
-        todo = iter(enumerate(messages))
-        workers = min(self.connections, len(messages))
-        until = asyncio.get_running_loop().time() + seconds
-        await asyncio.gather(*(self._work(todo, outcomes, until) for _ in range(workers)))
-        return outcomes
+        return await send_each(messages, seconds, self.connections, self._by_a_kept_connection)
 
-    async def _work(self, todo: Iterator[tuple[int, Message]], outcomes: list[Outcome], until: float) -> None:
-        client = self._open.pop() if self._open else None
-        while asyncio.get_running_loop().time() < until and (following := next(todo, None)):
-            index, message = following
-            client, outcomes[index] = await self._deliver(client, message)
-            if client is None or outcomes[index].verdict is Verdict.AWAY:
-                break  # what is left was not tried, and is tried with the next batch
+    async def _by_a_kept_connection(self, message: Message) -> Outcome:
+        client, outcome = await self._deliver(self._open.pop() if self._open else None, message)
         if client is not None:
             self._open.append(client)
+        return outcome
 
     async def _deliver(
         self, client: aiosmtplib.SMTP | None, message: Message
