@@ -42,14 +42,14 @@ class _Call:
 
 
 # try-lock first: a key whose first call still runs elsewhere must be told so, not waited for.
-_ADMIT = """
+ADMIT = """
     SELECT k.n, pg_try_advisory_xact_lock(hashtextextended(k.caller || chr(31) || k.key, 0)) AS free,
            i.fingerprint, i.status, i.body
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (caller, key, n)
     LEFT JOIN idempotency i ON i.caller = k.caller AND i.key = k.key
     ORDER BY k.n"""
 # A call may have been answered between our look and our lock, so the primary key has the last word.
-_STORE = """
+STORE = """
     INSERT INTO idempotency (caller, key, fingerprint, status, body)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::jsonb[])"""
 
@@ -73,7 +73,7 @@ class Commands:
             raise Problem(503, "overloaded", "Too many calls are waiting; try again in a second.", retry_after=1)
         name = (idempotency.caller, idempotency.key) if idempotency else None
         if name in self._running:
-            raise _still_running()
+            raise still_running()
         self.shell.tracing.describe(event.data)
         call = _Call(event, respond, idempotency, self.shell.tracing.current(), asyncio.Future())
         if name:
@@ -143,12 +143,12 @@ class Commands:
         answers: list[tuple[_Call, Answer | Problem]] = []
         if not keyed:
             return new, answers
-        rows = await conn.fetch(_ADMIT, [key.caller for _, key in keyed], [key.key for _, key in keyed])
+        rows = await conn.fetch(ADMIT, [key.caller for _, key in keyed], [key.key for _, key in keyed])
         for (call, key), row in zip(keyed, rows, strict=True):
             if row["fingerprint"] is not None:
-                answers.append((call, _replayed(key, row)))
+                answers.append((call, replayed(key, row)))
             elif not row["free"]:
-                answers.append((call, _still_running()))
+                answers.append((call, still_running()))
             else:
                 new.append(call)
         return new, answers
@@ -160,7 +160,7 @@ class Commands:
             return
         try:
             await conn.execute(
-                _STORE,
+                STORE,
                 [key.caller for key, _ in kept],
                 [key.key for key, _ in kept],
                 [key.fingerprint for key, _ in kept],
@@ -171,7 +171,7 @@ class Commands:
             raise ConflictError("idempotency: another process answered this key at the same time") from error
 
 
-def _replayed(key: IdempotencyKey, row: Any) -> Answer | Problem:
+def replayed(key: IdempotencyKey, row: Any) -> Answer | Problem:
     if row["fingerprint"] != key.fingerprint:
         return Problem(
             422,
@@ -189,7 +189,7 @@ def _answer(call: _Call, facts: Facts) -> Answer:
         return problem.answer()
 
 
-def _still_running() -> Problem:
+def still_running() -> Problem:
     return Problem(
         409, "still_running", "Idempotency-Key: the first call with this key still runs; ask again in a moment."
     )

@@ -8,7 +8,8 @@ from libs.common.events.values import Language
 from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.shop_calendar import ShopCalendar
-from services.delivery_notify import api, page
+from libs.common.signed_links import open_links
+from services.delivery_notify import api, bounces_api, page, preferences_api, staff_page
 from services.delivery_notify.channels.opening import customer_channels, staff_channel
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
@@ -63,4 +64,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if to_staff := staff_channel(settings):
         words = StaffWords(Language(settings.staff_language), settings.sender_name)
         service.run_in_background("staff notices", StaffSender(service, *to_staff, words).run)
-    return service.create_app(api.routes(service), page.routes(service, conversations, links, settings.sender_name))
+    signed = open_links(settings.link_secrets)
+    secret = settings.bounce_webhook_secret
+    return service.create_app(
+        api.routes(service),
+        page.routes(service, conversations, links, settings.sender_name),
+        preferences_api.routes(service),
+        preferences_api.ops_routes(service),
+        bounces_api.routes(service, secret.get_secret_value() if secret else None),
+        staff_page.routes(service, signed, renderer, settings.zone),
+    )

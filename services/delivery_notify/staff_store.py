@@ -81,3 +81,11 @@ async def parked_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
         "SELECT topic, count(*) AS many, min(id) AS first FROM parked WHERE state = 'parked' GROUP BY topic"
     )
     return [(row["topic"], row["many"], row["first"]) for row in rows]
+
+
+async def latest(conn: Connection, limit: int) -> list[dict[str, object]]:
+    """The newest first, as ops sees them."""
+    rows = await conn.fetch(
+        "SELECT kind, status, made_at, facts FROM staff_notices ORDER BY made_at DESC LIMIT $1", limit
+    )
+    return [{**dict(row), "made_at": row["made_at"].isoformat(), "facts": json.loads(row["facts"])} for row in rows]

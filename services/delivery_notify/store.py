@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -229,3 +230,15 @@ async def promises_of(conn: Connection, order_id: str) -> list[dict[str, object]
         order_id,
     )
     return [dict(row) for row in rows]
+
+
+async def notice_as_sent(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
+    """One notice with whom it was for, in the language in which it was sent (or would be)."""
+    row = await conn.fetchrow(
+        """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.name,
+                  coalesce(n.language, p.language, c.language) AS language
+           FROM notices n JOIN contacts c ON c.order_id = n.order_id
+           LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",
+        notice_id,
+    )
+    return dict(row) if row else None

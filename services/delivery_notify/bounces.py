@@ -1,0 +1,101 @@
+"""Reports about mails that left: bounces (RFC 3464, codes of RFC 3463) and complaints (RFC 5965), read, not acted on.
+
+Only what says that there is no such mailbox makes an address dead: a full mailbox or a strict filter is about one mail.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage, Message
+from enum import StrEnum
+from uuid import UUID
+
+_NO_SUCH_MAILBOX = ("5.1.", "5.2.1", "5.4.4", "5.7.27")
+
+
+class ReportKind(StrEnum):
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+
+
+class NotAReportError(ValueError):
+    """body: this is no delivery status (RFC 3464) and no feedback report (RFC 5965); post the report as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`notice_id` is in the Message-ID of what we sent, where the report has it. `code` is short and names nobody."""
+
+    kind: ReportKind
+    address: str | None
+    notice_id: UUID | None
+    code: str
+
+    @property
+    def dead_address(self) -> bool:
+        """Nobody may write there again: nobody is there, or somebody asked us to stop."""
+        return self.kind is ReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
+
+    @property
+    def cause(self) -> str:
+        return f"{self.kind}: {self.code}"
+
+
+def read_reports(raw: bytes) -> list[Report]:
+    """One per recipient that a report is about; none where nothing failed. Raises `NotAReportError`."""
+    message = message_from_bytes(raw, policy=policy.default)
+    parts = {part.get_content_type(): part for part in message.walk()}
+    notice_id = _notice_id(parts)
+    if status := parts.get("message/delivery-status"):
+        return [report for block in _blocks(status) for report in _bounce(block, notice_id)]
+    if feedback := parts.get("message/feedback-report"):
+        fields = _fields(feedback)
+        address = _plain(fields.get("original-rcpt-to"))
+        return [Report(ReportKind.COMPLAINT, address, notice_id, fields.get("feedback-type", "abuse")[:40])]
+    raise NotAReportError(NotAReportError.__doc__)
+
+
+def _bounce(block: dict[str, str], notice_id: UUID | None) -> Iterator[Report]:
+    if block.get("action", "").lower() == "failed":
+        recipient = block.get("original-recipient") or block.get("final-recipient") or ""
+        status = block.get("status", "5.0.0").split(" ")[0][:12]
+        yield Report(ReportKind.BOUNCE, _plain(recipient.partition(";")[2]), notice_id, status)
+
+
+def _blocks(part: Message) -> list[dict[str, str]]:
+    """The groups of fields of a delivery status: first the one about the message, then one per recipient."""
+    payload = part.get_payload()
+    return [_lower(block) for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
+
+
+def _fields(part: Message) -> dict[str, str]:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        return _lower(payload[0]) if payload and isinstance(payload[0], Message) else {}
+    return _lower(message_from_bytes(part.get_payload(decode=True) or b""))  # type: ignore[arg-type]
+
+
+def _lower(message: Message) -> dict[str, str]:
+    return {name.lower(): str(value).strip() for name, value in message.items()}
+
+
+def _plain(address: str | None) -> str | None:
+    found = (address or "").strip().strip("<>")
+    return found if "@" in found else None
+
+
+def _notice_id(parts: dict[str, EmailMessage]) -> UUID | None:
+    """From the Message-ID of what came back, which is made from the notice's id."""
+    returned = parts.get("message/rfc822")
+    inner = returned.get_payload() if returned else None
+    headers = _lower(inner[0]) if isinstance(inner, list) and isinstance(inner[0], Message) else {}
+    if not headers and (only := parts.get("text/rfc822-headers")):
+        headers = _lower(message_from_bytes(only.get_payload(decode=True) or b""))  # type: ignore[arg-type]
+    return notice_of(headers.get("message-id", ""))
+
+
+def notice_of(message_id: str) -> UUID | None:
+    try:
+        return UUID(message_id.strip(" <>").partition("@")[0])
+    except ValueError:
+        return None

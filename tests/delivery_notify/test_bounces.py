@@ -1,0 +1,210 @@
+"""Bounces and complaints, as mail servers write them: read, and acted on."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from deploy.local.mailbox import Mailbox
+from libs.common.ids import derived_id
+from libs.common.signed_links import Purpose, SignedLinks
+from services.delivery_notify.bounces import NotAReportError, Report, ReportKind, read_reports
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.providers import SIGNING_SECRET, Providers, providers
+from tests.delivery_notify.rehearsal import CUSTOMER
+from tests.delivery_notify.service import notifying, published, settled, take
+from tests.delivery_notify.test_sender import later, order
+from tests.running import OPS, STOREFRONT, Live, eventually
+
+NOTICE = derived_id("notice", "bounced")
+
+
+def dsn(status: str = "5.1.1", action: str = "failed", notice: object = NOTICE) -> bytes:
+    """As Postfix writes it (RFC 3464)."""
+    return f"""From: MAILER-DAEMON@mx.example.jp (Mail Delivery System)
+To: shop@example.jp
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="B"
+
+--B
+Content-Description: Notification
+Content-Type: text/plain; charset=us-ascii
+
+I'm sorry to have to inform you that your message could not be delivered.
+
+--B
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.jp
+Arrival-Date: Mon, 1 Mar 2027 10:00:00 +0900 (JST)
+
+Final-Recipient: rfc822; hanako@example.jp
+Original-Recipient: rfc822;hanako@example.jp
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+
+--B
+Content-Type: message/rfc822
+
+From: shop@example.jp
+To: hanako@example.jp
+Message-ID: <{notice}@example.jp>
+Subject: test
+
+text
+--B--
+""".replace("\n", "\r\n").encode()
+
+
+def complaint(notice: object = NOTICE) -> bytes:
+    """As a mailbox provider writes it (RFC 5965)."""
+    return f"""From: fbl@mailbox.example
+Content-Type: multipart/report; report-type=feedback-report; boundary="B"
+MIME-Version: 1.0
+
+--B
+Content-Type: text/plain
+
+A complaint.
+--B
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Rcpt-To: <hanako@example.jp>
+
+--B
+Content-Type: text/rfc822-headers
+
+From: shop@example.jp
+Message-ID: <{notice}@example.jp>
+
+--B--
+""".replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (dsn(), [Report(ReportKind.BOUNCE, "hanako@example.jp", NOTICE, "5.1.1")]),
+        (dsn("4.2.2", "delayed"), []),
+        (complaint(), [Report(ReportKind.COMPLAINT, "hanako@example.jp", NOTICE, "abuse")]),
+        (dsn(notice="somebody-elses"), [Report(ReportKind.BOUNCE, "hanako@example.jp", None, "5.1.1")]),
+    ],
+)
+def test_a_report_is_read(raw: bytes, expected: list[Report]) -> None:
+    assert read_reports(raw) == expected
+
+
+@pytest.mark.parametrize(("status", "dead"), [("5.1.1", True), ("5.2.1", True), ("5.2.2", False), ("5.7.1", False)])
+def test_a_full_mailbox_or_a_filter_makes_no_address_dead(status: str, dead: bool) -> None:
+    assert [report.dead_address for report in read_reports(dsn(status))] == [dead]
+
+
+@pytest.mark.parametrize("raw", [b"", b"Subject: hello\r\n\r\nhello", b"\xff\xfe", b"Content-Type: multipart/report"])
+def test_what_is_no_report_is_said_so(raw: bytes) -> None:
+    with pytest.raises(NotAReportError, match="RFC 3464"):
+        read_reports(raw)
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Providers]:
+    async with providers() as found:
+        yield found
+
+
+async def post(live: Live, raw: bytes, **headers: str) -> Any:
+    return await live.client.post(
+        "/v1/mail-reports", content=raw, headers={**OPS, "Content-Type": "message/rfc822", **headers}
+    )
+
+
+async def test_a_bounce_turns_the_notice_to_the_next_way(
+    database: MakeDatabase, smtp: Mailbox, there: Providers
+) -> None:
+    ways = {"sms_webhook_url": f"{there.url}/sms", "sms_webhook_secret": SIGNING_SECRET}
+    quiet = {"quiet_from_hour": 0, "quiet_to_hour": 0}
+    async with notifying(await database("delivery_notify"), smtp.url, **ways, **quiet) as live:
+        placed = order()
+        with_phone = placed.contact.model_copy(update={"phone": "+819012345678"})
+        await take(live, placed.model_copy(update={"contact": with_phone}), later())
+        (row,) = await settled(live)
+        for _ in range(2):  # the same report may come twice
+            assert (await post(live, dsn(notice=row["notice_id"]))).status_code == 202
+        await eventually(lambda: told_by(live, "sms"), "the notice is sent by SMS")
+        assert await published(live) == ["notice.sent.v1", "notice.failed.v1", "notice.sent.v1"]
+    assert len(there.taken) == 1
+
+
+async def told_by(live: Live, channel: str) -> bool:
+    found = await live.service.pool.fetchval("SELECT channel FROM notices WHERE status = 'sent'")
+    return bool(found == channel)
+
+
+async def test_a_dead_address_is_written_to_no_more_until_ops_allow_it(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order())
+        assert (await post(live, dsn())).json() == {"reports": 1, "suppressed": 1}
+        await take(live, later())
+        (row,) = await settled(live)
+        assert (row["status"], row["cause"], smtp.messages) == ("suppressed", "address_suppressed", [])
+        told = (await live.client.get("/ops/staff-notices", headers=OPS)).json()
+        assert {each["kind"] for each in told} == {"address_suppressed", "customer_unreachable"}
+        body = {"channel": "email", "address": "HANAKO@example.jp"}
+        allowed = await live.client.post("/ops/addresses/allow", json=body, headers=OPS)
+    assert allowed.json() == {"was_suppressed": True}
+
+
+async def test_a_complaint_is_heeded_and_told(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+        assert (await post(live, complaint(row["notice_id"]))).json()["suppressed"] == 1
+        facts = await live.service.pool.fetchval("SELECT facts FROM staff_notices")
+        assert await published(live) == ["notice.sent.v1"]
+    assert json.loads(facts) == {"customer_id": CUSTOMER, "channel": "email", "cause": "complaint: abuse"}
+
+
+async def test_a_provider_reports_with_a_signature(database: MakeDatabase) -> None:
+    body = json.dumps({"kind": "bounce", "address": "hanako@example.jp", "code": "5.1.1"})
+    now = datetime.now(UTC)
+    signature = Webhook(SIGNING_SECRET).sign("msg_1", now, body)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+        "Content-Type": "application/json",
+    }
+    async with notifying(await database("delivery_notify"), bounce_webhook_secret=SIGNING_SECRET) as live:
+        taken = await live.client.post("/v1/mail-reports", content=body, headers=headers)
+        forged = await live.client.post("/v1/mail-reports", content=body + " ", headers=headers)
+    assert (taken.status_code, forged.status_code) == (202, 401)
+
+
+async def test_others_may_not_report(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        assert (await post(live, dsn(), Authorization="")).status_code == 401
+        assert (await post(live, dsn(), **STOREFRONT)).status_code == 403
+        assert (await post(live, b"Subject: hello\r\n\r\n")).status_code == 422
+
+
+async def test_staff_see_a_mail_as_it_was_sent_by_a_link_of_the_desk(database: MakeDatabase, smtp: Mailbox) -> None:
+    links = SignedLinks(["the-newest-secret-for-tests"])
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+        good = links.token(Purpose.STAFF_NOTICE, soon, str(row["notice_id"]), "ops")
+        page = await live.client.get(f"/staff/notices/{good}")
+        html = await live.client.get(f"/staff/notices/{good}?as=html")
+        old = links.token(Purpose.STAFF_NOTICE, soon - timedelta(hours=1), str(row["notice_id"]), "ops")
+        other = links.token(Purpose.CHOICE, soon, str(row["notice_id"]), "ops")
+        gone = [(await live.client.get(f"/staff/notices/{token}")).status_code for token in (old, other, "x")]
+    assert smtp.messages[0]["Subject"] in page.text
+    assert (html.text.startswith("<!doctype html>"), gone) == (True, [404, 404, 404])
