@@ -16,7 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.events.topics import STOREFRONT_ORDERS
 
-_GRANTED = "SELECT count(*) FROM entries WHERE kind = 'grant'"
+_GRANTED = "SELECT count(*) FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
+_OWED = "SELECT (SELECT count(*) FROM timers WHERE name LIKE 'purchase:%') + (SELECT count(*) FROM outbox)"
 _OPEN = "SELECT count(*) FROM notices WHERE issue_id IS NOT NULL AND status IN ('pending', 'sending')"
 _NOTICES = """
     SELECT issue_id::text, count(*) AS told FROM notices WHERE issue_id IS NOT NULL
@@ -93,6 +94,12 @@ async def wait_until_complete(
             last, progress, moved_at = progress, await books.progress(), time.perf_counter()
             if progress == last:
                 raise StalledError(f"{granted:,} of {len(issues):,} issues have points, then nothing moved: {progress}")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def wait_until_purchases_have_points(books: Books) -> None:
+    """Returns when loyalty has given and told the points for all orders that it knows."""
+    while await books.loyalty.fetchval(_OWED):
         await asyncio.sleep(LOOK_SECONDS)
 
 

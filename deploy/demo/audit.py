@@ -18,7 +18,7 @@ import asyncpg
 import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.demo import checks_customer, checks_events, checks_goods
+from deploy.demo import checks_customer, checks_events, checks_goods, checks_points
 from deploy.demo.history import Database, Fact, History
 from deploy.demo.verdict import Check, Verdict, judge
 
@@ -32,11 +32,12 @@ CHECKS: dict[str, Check] = {
     "counted_units": checks_goods.counted_units,
     "free_of_charge": checks_goods.free_of_charge,
     "notice_before_promise_breaks": checks_customer.notice_before_promise_breaks,
-    "points_once": checks_customer.points_once,
+    "points_once": checks_points.points_once,
     "one_trace": checks_events.one_trace,
     "personal_data": checks_customer.personal_data,
+    "balances_equal_sums": checks_points.balances_equal_sums,
 }
-"""In the order of the design."""
+"""In the order of the design; then what belongs to one of them and is a question of its own."""
 
 TOPICS = (
     "storefront.orders",
@@ -66,8 +67,9 @@ OWN_QUERIES = {
     "returns": {},
     "delivery_notify": {"notices": "SELECT notice_id, status, due_at FROM notices"},
     "loyalty": {
-        "entries": "SELECT customer_id, kind, cause, pending, final FROM entries",
-        "balances": "SELECT customer_id, pending, final FROM balances",
+        "entries": "SELECT customer_id, kind, cause, lot_id, from_account, to_account, points FROM entries",
+        "balances": "SELECT * FROM balances",
+        "lots": "SELECT * FROM lots",
     },
 }
 

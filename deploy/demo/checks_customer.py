@@ -1,7 +1,7 @@
-"""Checks on what customers hear, get and give away: notices in time, points once, privacy (invariants 9, 10, 12)."""
+"""Checks on what customers hear and give away: notices in time, privacy (invariants 9 and 12)."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -86,42 +86,6 @@ def _told_once(history: History) -> Iterator[Violation]:
 
 def _end_of(day: date, history: History) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), history.zone)
-
-
-def points_once(history: History) -> Iterator[Violation]:
-    """One grant per cause, after resolution; taken back when reopened; the ledger sums to the balances."""
-    grants = history.of("points.granted")
-    for cause, number in Counter(fact.data["cause"] for fact in grants).items():
-        if number > 1:
-            yield violation(f"{cause}: granted {number} times", *(g for g in grants if g.data["cause"] == cause))
-    resolved = {f"issue:{fact.issue}:{fact.data.get('resolution', 1)}": fact for fact in history.of("issue.resolved")}
-    for grant in grants:
-        cause = grant.data["cause"]
-        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].at > grant.at):
-            yield violation(f"{cause}: points before the resolution", grant)
-    reversed_grants = {fact.data["reverses"] for fact in history.of("points.reversed")}
-    for reopened in history.of("issue.reopened"):
-        cause = f"issue:{reopened.issue}:{reopened.data.get('resolution', 1)}"
-        for grant in grants:
-            if grant.data["cause"] == cause and grant.data["entry_id"] not in reversed_grants:
-                yield violation(f"{cause}: reopened, and the points were kept", reopened, grant)
-    yield from _sums(history, grants)
-
-
-def _sums(history: History, grants: list[Fact]) -> Iterator[Violation]:
-    ledger: Counter[str] = Counter()
-    entries = history.database("loyalty").rows("entries")
-    for row in entries:
-        ledger[row["customer_id"]] += row["pending"] + row["final"]
-    for row in history.database("loyalty").rows("balances"):
-        balance = row["pending"] + row["final"]
-        if balance != ledger[row["customer_id"]]:
-            shown = (f"ledger {ledger[row['customer_id']]}", f"balance {balance}")
-            yield Violation(f"customer {row['customer_id']}: the ledger does not sum to the balance", shown)
-    booked = {row["cause"] for row in entries if row["kind"] == "grant"}
-    for grant in grants:
-        if entries and grant.data["cause"] not in booked:
-            yield violation(f"{grant.data['cause']}: told, and not in the ledger", grant)
 
 
 ALLOWED_TOPICS = ("storefront.orders", "warehouse.orders", "carrier.orders")

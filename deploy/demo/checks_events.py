@@ -65,12 +65,12 @@ def _reports_lost(history: History) -> Iterator[Violation]:
 
 
 def _points_lost(history: History) -> Iterator[Violation]:
-    granted = {fact.data["cause"] for fact in history.of("points.granted")}
+    granted = {fact.data["cause"] for fact in history.of("points.granted", "points.withheld")}
     for fact in history.of("issue.resolved"):
         cause = f"issue:{fact.issue}:{fact.data.get('resolution', 1)}"
         taken_back = history.about(fact.issue, "issue.reopened", "issue.cancelled")
         if fact.data["fault"] in ("merchant", "carrier") and cause not in granted and not taken_back:
-            yield violation(f"issue {fact.issue}: resolved, and no points were granted", fact)
+            yield violation(f"issue {fact.issue}: resolved, and points were neither granted nor withheld", fact)
 
 
 def nothing_twice(history: History) -> Iterator[Violation]:

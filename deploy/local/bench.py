@@ -21,7 +21,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from deploy.bench import bare_plan, bare_run
 from deploy.bench.bare_plan import Changes
-from deploy.bench.completion import Books, StalledError, wait_until_complete, wait_until_orders_are_known
+from deploy.bench.completion import (
+    Books,
+    StalledError,
+    wait_until_complete,
+    wait_until_orders_are_known,
+    wait_until_purchases_have_points,
+)
 from deploy.bench.figures import Figures, Flood
 from deploy.bench.latency import readable, waits_ms
 from deploy.bench.load import Accepted, RefusedError, flood, load_orders, steadily
@@ -77,7 +83,7 @@ class Bench:
             await books.close()
 
     async def _measure(self, system: BenchSystem, usage: Usage, books: Books) -> Figures:
-        before = await self._preload()
+        before = await self._preload(books)
         counts_before = await bare_plan.ends(self._servers, self.given.topic_prefix)
         flooded = await self._flood(system, usage, books)
         steady_rate = flooded.per_second / 2
@@ -112,13 +118,14 @@ class Bench:
             broker="Apache Kafka" if self.given.broker.kind == "apache" else self.given.broker.kind,
         )
 
-    async def _preload(self) -> dict[str, Changes]:
+    async def _preload(self, books: Books) -> dict[str, Changes]:
         count = self.options.issues + self.options.steady_issues
         with self.console.status(f"telling the services of {count:,} orders"):
             begin = time.perf_counter()
             await load_orders(self._servers, self.given.topic_prefix, count)
-            readers = ("intake", "returns", "delivery_notify")
+            readers = ("intake", "returns", "delivery_notify", "loyalty")
             await wait_until_orders_are_known(self._servers, self.given.topic_prefix, readers)
+            await wait_until_purchases_have_points(books)
             took = time.perf_counter() - begin
         self.console.print(f"{count:,} orders known after {took:.1f} s ({3 * count / took:,.0f} order events/s)")
         return {name: await bare_plan.changes_by_preloading(url) for name, url in self.databases.items()}

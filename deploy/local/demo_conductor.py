@@ -33,7 +33,9 @@ RAMP = 8
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
-           (SELECT count(*) FROM timers) AS timers"""
+           (SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)) AS timers"""
+_LASTING = ["expiry", "tier", "birthday"]
+"""Timers of loyalty that are always set, for things that are months away."""
 _NOTICES = "SELECT min(due_at) AS next_at FROM notices WHERE status IN ('pending', 'sending')"
 
 
@@ -96,7 +98,7 @@ class Conductor:
         return look
 
     async def _look_at_database(self, look: Look, service: str) -> None:
-        row = cast("asyncpg.Record", await self._pools[service].fetchrow(_WORK))
+        row = cast("asyncpg.Record", await self._pools[service].fetchrow(_WORK, _LASTING))
         now = self.clock.now()
         look.backlog += row["outbox"]
         look.due(row["next_at"], now)

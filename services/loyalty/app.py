@@ -1,14 +1,41 @@
-"""Loyalty: it says sorry in points, once, after an issue is resolved (`domain` says how)."""
+"""Loyalty: it says sorry in points, thanks for purchases, and keeps the books (`domain` says how)."""
 
 from fastapi import FastAPI
 
-from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
-from libs.common.events.loyalty import PointsFinalised, PointsGranted, PointsReversed
+from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
+from libs.common.events.loyalty import (
+    PointsAdjusted,
+    PointsExpired,
+    PointsExpiring,
+    PointsFinalised,
+    PointsGranted,
+    PointsRedeemed,
+    PointsReleased,
+    PointsReserved,
+    PointsReversed,
+    PointsWithheld,
+    TierChanged,
+)
+from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
 from libs.common.service import Service
 from libs.common.settings import load
-from services.loyalty import api
+from services.loyalty import api, api_ops, api_redemptions
 from services.loyalty.settings import Settings
-from services.loyalty.store import Ledger
+from services.loyalty.store import Ledger, Orders
+
+GIVES = (
+    PointsGranted,
+    PointsFinalised,
+    PointsReversed,
+    PointsReserved,
+    PointsReleased,
+    PointsRedeemed,
+    PointsExpiring,
+    PointsExpired,
+    PointsAdjusted,
+    PointsWithheld,
+    TierChanged,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -17,7 +44,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "loyalty",
         settings,
         description="The points ledger: what a customer was given, why, and whether it may be spent.",
-        gives=(PointsGranted, PointsFinalised, PointsReversed),
+        gives=GIVES,
     )
-    service.consume(Ledger(settings.award_rules), IssueResolved, IssueReopened, IssueCancelled)
-    return service.create_app(api.routes(service))
+    ledger = Ledger(settings.terms)
+    service.consume(ledger, IssueResolved, IssueReopened, IssueCancelled, IssueRefunded)
+    service.consume(Orders(), OrderPlaced, OrderDelivered, OrderCancelled)
+    return service.create_app(
+        api.routes(service, ledger), api_redemptions.routes(service, ledger), api_ops.routes(service, ledger)
+    )

@@ -1,15 +1,20 @@
 """Settings of loyalty: those of every service, and the award rules (`AWARD_RULES`, as TOML; usually
-`AWARD_RULES_FILE` names a file of it; else the `award.toml` beside this module)."""
+`AWARD_RULES_FILE` names a file of it; else the `award.toml` beside this module).
+
+Holding customers out of points is the shop's own decision, so it is off unless `HOLDOUT_SHARE` is set.
+"""
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import NoDecode
 
 from libs.common.settings import ServiceSettings
+from services.loyalty.holdout import Holdout
 from services.loyalty.rules import AwardRules
+from services.loyalty.turn import Terms
 
 AWARD_FILE = Path(__file__).with_name("award.toml")
 
@@ -37,3 +42,20 @@ def shipped_rules() -> AwardRules:
 
 class Settings(ServiceSettings):
     award_rules: Annotated[AwardRules, NoDecode, BeforeValidator(read_rules)] = Field(default_factory=shipped_rules)
+    holdout_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    holdout_key: SecretStr = SecretStr("")
+    holdout_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = "points"
+
+    @model_validator(mode="after")
+    def _check_holdout(self) -> Self:
+        if self.holdout_share and len(self.holdout_key.get_secret_value()) < 16:
+            raise ValueError("HOLDOUT_KEY: set 16 characters or more, so that nobody can tell who is held out")
+        return self
+
+    @property
+    def holdout(self) -> Holdout:
+        return Holdout(self.holdout_share, self.holdout_key.get_secret_value().encode(), self.holdout_name)
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(self.award_rules, self.zone, self.holdout)

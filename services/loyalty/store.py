@@ -1,102 +1,249 @@
-"""All SQL of loyalty, and the ledger as the shell drives it.
+"""All SQL that decides and writes: the ledger of customers and the orders, as the shell drives them.
 
-A batch costs two reads and two writes however many events it holds. What must hold is in the constraints of
-`migrations/0001_ledger.sql`; here nothing is checked before it is written.
+A batch costs one statement per table however many events it holds, and tables that its events do not concern are not
+asked. What must hold is in the constraints of `migrations/`; here nothing is checked before it is written.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from functools import cache
+from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from libs.common.db import ConflictError, Connection
-from libs.common.decision import Facts, Record, TimerFired
+from libs.common.decision import Facts, Record
 from libs.common.events.issues import IssueEvent
 from libs.common.events.registry import AnyEvent
-from services.loyalty import domain
-from services.loyalty.domain import Account, Entry, Grant, Kind, Withhold
-from services.loyalty.rules import AwardRules
+from libs.common.events.storefront import StorefrontOrderEvent
+from libs.common.state import StateTable
+from services.loyalty import domain, orders
+from services.loyalty.accounts import Account, Entry, Exposure, Membership, Refund, Withheld
+from services.loyalty.birthdays import NOT_AGAIN_FOR
+from services.loyalty.birthdays import TIMER as BIRTHDAY
+from services.loyalty.commands import LedgerCommand
+from services.loyalty.orders import BirthdayTold, HandOver, Order
+from services.loyalty.purchases import timer_of
+from services.loyalty.reading import Asked, account_of, asked_by
+from services.loyalty.turn import Terms
 
-WITHHELD = "withheld"
+LEDGER = "ledger"
 
 _LOCK = """
-    SELECT customer_id, number, pending, final FROM balances
-    WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"""
-_SAID = f"""
-    SELECT customer_id, cause, kind, pending AS points FROM entries WHERE issue_id = ANY($1)
-    UNION ALL
-    SELECT customer_id, cause, '{WITHHELD}', 0 FROM withheld WHERE issue_id = ANY($1)"""  # noqa: S608
+    SELECT b.*, m.tier, m.since, m.until, m.told_until
+    FROM balances b LEFT JOIN members m USING (customer_id)
+    WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE OF b"""
+# What may matter: lots with points to move, those of the period that limits and tiers look at, those asked for by name.
+_LOTS = """
+    SELECT l.*, e.cause, e.what, e.expires_on, e.counts_for_tier, e.issue_id, e.order_id, e.points AS granted, e.inputs
+    FROM lots l JOIN entries e ON e.entry_id = l.lot_id
+    WHERE l.customer_id = ANY($1) AND (
+        l.granted_at > $2 OR l.pending > 0 OR l.available > 0 OR l.reserved > 0 OR e.issue_id = ANY($3)
+        OR e.order_id = ANY($4)
+        OR l.lot_id IN (SELECT lot_id FROM entries WHERE cause = ANY($5) AND kind = 'reserve'))
+    ORDER BY l.granted_at, e.number"""
+_WITHHELD = "SELECT * FROM withheld WHERE issue_id = ANY($1)"
+_REDEMPTIONS = """
+    SELECT customer_id, cause, kind, lot_id, points, order_id, due_at FROM entries
+    WHERE cause = ANY($1) AND kind IN ('reserve', 'release', 'redeem', 'return') ORDER BY number"""
+_PURCHASES = """
+    SELECT key AS order_id, customer_id, body ->> 'kept' AS amount, body ->> 'currency' AS currency
+    FROM orders WHERE key = ANY($1)"""
+_REFUNDS = "SELECT * FROM refunds WHERE order_id = ANY($1)"
+_BIRTHDAYS = "SELECT customer_id, month_day FROM birthdays WHERE customer_id = ANY($1)"
+
 _ENTER = """
-    INSERT INTO entries (entry_id, customer_id, number, kind, cause, issue_id, pending, final,
-                         pending_after, final_after, rule, rule_version, at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::uuid[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::timestamptz[])"""
-_BALANCE = """
-    INSERT INTO balances AS old (customer_id, number, pending, final)
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
-    ON CONFLICT (customer_id) DO UPDATE
-    SET number = excluded.number, pending = excluded.pending, final = excluded.final"""
+    INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
+                         issue_id, order_id, note, staff, due_at, what, rule, rule_version, legal_basis,
+                         counts_for_tier, expires_on, inputs)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::uuid[], $7::text[],
+                         $8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::uuid[], $13::text[],
+                         $14::text[], $15::text[], $16::timestamptz[], $17::text[], $18::text[], $19::text[],
+                         $20::text[], $21::boolean[], $22::date[], $23::jsonb[])"""
 _WITHHOLD = """
-    INSERT INTO withheld (cause, customer_id, issue_id, at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[])
+    INSERT INTO withheld (cause, customer_id, issue_id, code, at, order_id, points, review_by, inputs, staff, note)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::bigint[],
+                         $8::timestamptz[], $9::jsonb[], $10::text[], $11::text[])
+    ON CONFLICT (cause) DO UPDATE
+    SET code = excluded.code, review_by = excluded.review_by, staff = excluded.staff, note = excluded.note"""
+_BECOME = """
+    INSERT INTO members (customer_id, tier, since, until, told_until)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::date[])
+    ON CONFLICT (customer_id) DO UPDATE
+    SET tier = excluded.tier, since = excluded.since, until = excluded.until, told_until = excluded.told_until"""
+_REFUND = """
+    INSERT INTO refunds (refund_id, customer_id, order_id, amount, currency, at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[], $6::timestamptz[])"""
+_EXPOSE = """
+    INSERT INTO exposures (customer_id, experiment, arm, at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
     ON CONFLICT DO NOTHING"""
-_PAGE = """
-    SELECT number, entry_id, kind, cause, issue_id, points, pending, final, pending_after, final_after,
-           rule, rule_version, at
-    FROM entries WHERE customer_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3"""
-_UNBALANCED = """
-    SELECT customer_id
-    FROM (SELECT customer_id, sum(pending) AS pending, sum(final) AS final FROM entries GROUP BY customer_id) AS sums
-    FULL JOIN balances USING (customer_id)
-    WHERE (sums.pending, sums.final) IS DISTINCT FROM (balances.pending, balances.final)"""
+_WAKE = f"""
+    INSERT INTO timers (aggregate, key, name, due_at)
+    SELECT '{LEDGER}', * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+    ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at"""  # noqa: S608
+_BORN = """
+    INSERT INTO birthdays (customer_id, month_day) SELECT * FROM unnest($1::text[], $2::text[])
+    ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day"""
+
+RACES = ("entries_do_not_fork", "balances_pkey", "lots_pkey")
+"""A customer's first entry has no balance to lock; two first ones at a time meet at one of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The accounts of all customers, keyed by customer."""
 
-    rules: AwardRules
-    name: str = "ledger"
+    terms: Terms
+    name: str = LEDGER
 
     def key_of(self, event: AnyEvent) -> str | None:
-        return event.data.customer_id if isinstance(event.data, IssueEvent) else None
+        return event.data.customer_id if isinstance(event.data, IssueEvent | LedgerCommand) else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Account]:
-        """The locked balances of these customers, and what the ledger says of the issues that these events name.
+        """The locked balances of these customers, and what the ledger says of the things that these events name.
 
         The ledger is read after the lock was got, so that it shows what whoever held the lock before has written.
         """
+        asked = asked_by(events)
         standing = {row["customer_id"]: row for row in await conn.fetch(_LOCK, sorted(keys))}
-        said = _by_customer(await conn.fetch(_SAID, sorted(set(_issues(events)))))
-        return {key: _account(key, standing.get(key), said[key]) for key in keys}
+        found = await self._read(conn, sorted(keys), asked, newest=max(event.time for event in events))
+        return {key: account_of(key, standing.get(key), found[key]) for key in keys}
+
+    async def _read(
+        self, conn: Connection, keys: list[str], asked: Asked, newest: datetime
+    ) -> dict[str, dict[str, list[asyncpg.Record]]]:
+        """customer -> what -> rows; tables that nobody asks about are not read."""
+        begin, causes = newest - self._window(), sorted(asked.redemptions)
+        issues, order_ids = sorted(asked.issues), sorted(asked.orders)
+        queries: dict[str, tuple[Any, ...]] = {"lots": (_LOTS, keys, begin, issues, order_ids, causes)}
+        if issues:
+            queries["withheld"] = (_WITHHELD, issues)
+        if causes:
+            queries["redemptions"] = (_REDEMPTIONS, causes)
+        if order_ids:
+            queries |= {"purchases": (_PURCHASES, order_ids), "refunds": (_REFUNDS, order_ids)}
+        if asked.birthdays:
+            queries["birthdays"] = (_BIRTHDAYS, sorted(asked.birthdays))
+        found: dict[str, dict[str, list[asyncpg.Record]]] = defaultdict(lambda: defaultdict(list))
+        for what, (query, *values) in queries.items():
+            for row in await conn.fetch(query, *values):
+                found[row["customer_id"]][what].append(row)
+        return found
+
+    def _window(self) -> timedelta:
+        """How far back limits, tiers and birthdays look."""
+        rules = self.terms.rules
+        limits = rules.limits.days if rules.limits else 0
+        tiers = 2 * rules.tier_days if rules.tiers else 0
+        return max(timedelta(days=max(limits, tiers) + 1), NOT_AGAIN_FOR)
 
     def decide(self, state: Account | None, event: AnyEvent, now: datetime) -> tuple[Account, Facts]:
         account = state or Account(self.key_of(event) or event.subject or "")
-        return domain.decide(self.rules, account, event, now)
+        return domain.decide(self.terms, account, event, now)
 
     async def save(self, conn: Connection, changed: Mapping[str, Account], records: Sequence[Record]) -> None:
-        """Append to the ledger; balances follow from the last entry of each customer."""
-        entries = [record for record in records if isinstance(record, Entry)]
-        if entries:
-            await _append(conn, entries)
-        withheld = [record for record in records if isinstance(record, Withhold)]
-        if withheld:
-            await conn.execute(_WITHHOLD, *_columns(withheld))
+        """Append to the ledger; lots and balances follow by themselves."""
+        await _append(conn, [record for record in records if isinstance(record, Entry)])
+        for query, rows in (
+            (_WITHHOLD, _last(each for each in records if isinstance(each, Withheld))),
+            (_BECOME, _last(each for each in records if isinstance(each, Membership))),
+            (_REFUND, [each for each in records if isinstance(each, Refund)]),
+            (_EXPOSE, _last(each for each in records if isinstance(each, Exposure))),
+        ):
+            if rows:
+                await conn.execute(query, *_columns(rows))
 
 
-async def balance_of(conn: Connection, customer_id: str) -> tuple[int, int]:
-    """Pending and final points; a customer of whom nothing is known has none."""
-    row = await conn.fetchrow("SELECT pending, final FROM balances WHERE customer_id = $1", customer_id)
-    return (row["pending"], row["final"]) if row else (0, 0)
+ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
-async def page_of(conn: Connection, customer_id: str, before: int, limit: int) -> list[asyncpg.Record]:
-    """Entries below the number `before`, newest first."""
-    return await conn.fetch(_PAGE, customer_id, before, limit)
+@dataclass
+class Orders:
+    """What was bought, keyed by order. What an order earns is told to its customer's ledger by a timer due at once.
+
+    Chosen over an event of our own on Kafka, which would cost a round trip through the broker and could come late;
+    this way the change and the word of it are one commit, and nothing falls out of the ledger's timers.
+    """
+
+    name: str = "orders"
+    _table: StateTable[Order] = field(default_factory=lambda: StateTable("orders", ORDER))
+
+    def key_of(self, event: AnyEvent) -> str | None:
+        return event.data.order_id if isinstance(event.data, StorefrontOrderEvent) else None
+
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, "Kept"]:
+        found = await self._table.load(conn, keys)
+        return {key: Kept(order, version) for key, (version, order) in found.items()}
+
+    def decide(self, state: "Kept | None", event: AnyEvent, now: datetime) -> tuple["Kept", Facts]:
+        kept = state or Kept(Order(self.key_of(event) or ""), 0)
+        after, facts = orders.decide(kept.order, event, now)
+        return (kept if after is kept.order else replace(kept, order=after)), facts
+
+    async def save(self, conn: Connection, changed: Mapping[str, "Kept"], records: Sequence[Record]) -> None:
+        await self._table.save(conn, {key: (kept.version, kept.order) for key, kept in changed.items()})
+        born = {each.customer_id: each for each in records if isinstance(each, BirthdayTold)}
+        if born:
+            rows = sorted((each.customer_id, each.month_day) for each in born.values())
+            await conn.execute(_BORN, *zip(*rows, strict=True))
+        await _wake(conn, [*born.values(), *(each for each in records if isinstance(each, HandOver))])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An order, and the version under which it was loaded."""
+
+    order: Order
+    version: int
+
+
+async def _wake(conn: Connection, told: Sequence[HandOver | BirthdayTold]) -> None:
+    """Timers of the ledger, by customer and name; of one name the last counts."""
+    due = {(each.customer_id, _timer(each)): each.at for each in told}
+    if due:
+        await conn.execute(_WAKE, *zip(*((key, name, at) for (key, name), at in sorted(due.items())), strict=True))
+
+
+def _timer(told: HandOver | BirthdayTold) -> str:
+    return timer_of(told.order_id, told.version) if isinstance(told, HandOver) else BIRTHDAY + told.month_day
+
+
+async def _append(conn: Connection, entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
+    try:
+        await conn.execute(_ENTER, *_columns(entries))
+    except asyncpg.UniqueViolationError as error:
+        # A cause that was granted to another customer is no race: it would fail for ever, and is for ops to see.
+        if error.constraint_name in RACES:
+            raise ConflictError("entries: another transaction made the same customer's entry first") from error
+        raise
+
+
+def _last(rows: Iterable[Any]) -> list[Any]:
+    """The last record of each cause or customer, since a statement can write a row only once."""
+    return list({getattr(row, "cause", row.customer_id): row for row in rows}.values())
+
+
+def _columns(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return list(zip(*map(_values(rows[0].__class__), rows), strict=True))
+
+
+@cache
+def _values(record: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """All fields of a record; `astuple` would copy every value."""
+    return attrgetter(*(one.name for one in fields(record)))
+
+
+def sums_of(row: Mapping[str, Any] | None) -> dict[str, int]:
+    """The accounts of a row of `balances` or `lots`."""
+    places = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
+    return {place: row[place] if row else 0 for place in places}
 
 
 async def unbalanced(conn: Connection) -> list[str]:
@@ -104,47 +251,16 @@ async def unbalanced(conn: Connection) -> list[str]:
     return [row["customer_id"] for row in await conn.fetch(_UNBALANCED)]
 
 
-async def _append(conn: Connection, entries: Sequence[Entry]) -> None:
-    last = {entry.customer_id: entry for entry in entries}
-    balances = [(key, entry.number, entry.pending_after, entry.final_after) for key, entry in sorted(last.items())]
-    try:
-        await conn.execute(_ENTER, *_columns(entries))
-    except asyncpg.UniqueViolationError as error:
-        # A customer's first entry has no balance to lock; two first ones at a time meet here. A cause that was
-        # granted to another customer is no such race: it would fail for ever, and is for ops to see.
-        if error.constraint_name in ("entries_do_not_fork", "entries_balance"):
-            raise ConflictError("entries: another transaction made the same customer's entry first") from error
-        raise
-    await conn.execute(_BALANCE, *zip(*balances, strict=True))
-
-
-def _columns(rows: Sequence[Entry] | Sequence[Withhold]) -> list[tuple[Any, ...]]:
-    return list(zip(*map(astuple, rows), strict=True))
-
-
-def _issues(events: Iterable[AnyEvent]) -> Iterable[UUID]:
-    for event in events:
-        match event.data:
-            case IssueEvent(issue_id=issue_id):
-                yield issue_id
-            case TimerFired(name=name) if name.startswith(domain.FINALISE):
-                yield domain.issue_of(name.removeprefix(domain.FINALISE))
-
-
-def _by_customer(rows: Iterable[asyncpg.Record]) -> dict[str, dict[str, dict[str, int]]]:
-    """customer -> cause -> kind -> change of the pending column."""
-    said: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
-        said[row["customer_id"]][row["cause"]][row["kind"]] = row["points"]
-    return said
-
-
-def _account(customer_id: str, row: asyncpg.Record | None, said: Mapping[str, Mapping[str, int]]) -> Account:
-    number, pending, final = (row["number"], row["pending"], row["final"]) if row else (0, 0, 0)
-    grants = {
-        cause: Grant(kinds[Kind.GRANT], final=Kind.FINALISE in kinds, reversed=Kind.REVERSE in kinds)
-        for cause, kinds in said.items()
-        if Kind.GRANT in kinds
-    }
-    withheld = frozenset(cause for cause, kinds in said.items() if WITHHELD in kinds)
-    return Account(customer_id, number, pending, final, grants, withheld)
+_UNBALANCED = """
+    WITH moves AS (
+        SELECT customer_id, from_account AS account, -points AS points FROM entries
+        UNION ALL SELECT customer_id, to_account, points FROM entries
+    ), ledger AS (
+        SELECT customer_id, account, sum(points) AS points FROM moves GROUP BY customer_id, account
+    ), books AS (
+        SELECT b.customer_id, v.account, v.points FROM balances b CROSS JOIN LATERAL (VALUES
+            ('issued', b.issued), ('pending', b.pending), ('available', b.available), ('reserved', b.reserved),
+            ('spent', b.spent), ('expired', b.expired), ('debt', b.debt)) AS v (account, points)
+    )
+    SELECT DISTINCT customer_id FROM ledger FULL JOIN books USING (customer_id, account)
+    WHERE coalesce(ledger.points, 0) <> coalesce(books.points, 0)"""

@@ -158,12 +158,15 @@ def _thanked(story: Story) -> None:
 
 
 def databases() -> dict[str, Database]:
-    entry = {"customer_id": "C1", "kind": "grant", "cause": f"issue:{ISSUE}:1", "pending": 350, "final": 0}
+    entry = {"customer_id": "C1", "kind": "grant", "cause": f"issue:{ISSUE}:1", "points": 350}
+    entry |= {"lot_id": "g1", "from_account": "issued", "to_account": "pending"}
+    held = dict.fromkeys(("available", "reserved", "spent", "expired", "debt"), 0) | {"issued": -350, "pending": 350}
+    balance, lot = {"customer_id": "C1", **held}, {"lot_id": "g1", **held}
     return {
         "intake": Database({"entitlements": [{"order_id": "S1", "line_id": "L1", "unit": 1, "issue_id": ISSUE}]}),
         "returns": Database(personal={"destinations": 1, "outbox": 0}),
         "delivery_notify": Database(personal={"contacts": 1}),
-        "loyalty": Database({"entries": [entry], "balances": [{"customer_id": "C1", "pending": 350, "final": 0}]}),
+        "loyalty": Database({"entries": [entry], "balances": [balance], "lots": [lot]}),
     }
 
 
@@ -171,7 +174,9 @@ def refunded() -> Story:
     """Another sound story: a change of mind, fetched, counted, paid back."""
     story = sound()
     kept = [fact for fact in story.facts if fact.type.startswith("order.") or fact.type == "issue.reported"]
-    story = replace(story, facts=kept, ledger=[])
+    empty = {"customer_id": "C1", **dict.fromkeys(("issued", "pending", "available"), 0)}
+    empty |= dict.fromkeys(("reserved", "spent", "expired", "debt"), 0)
+    story = replace(story, facts=kept, ledger=[], databases={**databases(), "loyalty": Database({"balances": [empty]})})
     story.issue("issue.accepted", 72.01, reason="changed_mind", lines=[ISSUE_LINE])
     to_carrier: dict[str, Any] = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1"}
     story.add("carrier.orders", "collection.requested", 72.02, **to_carrier, earliest_date="2026-03-06")

@@ -33,6 +33,26 @@ def _in_database(service: str, table: str, row: dict[str, Any]) -> Doctor:
     return doctor
 
 
+def _entry(**change: Any) -> dict[str, Any]:
+    entry = {"customer_id": "C1", "kind": "finalise", "cause": "x", "lot_id": "g1", "points": 350}
+    return {**entry, "from_account": "pending", "to_account": "available", **change}
+
+
+def _balance(available: int, issued: int) -> dict[str, Any]:
+    held = dict.fromkeys(("pending", "reserved", "spent", "expired", "debt"), 0)
+    return {"customer_id": "C9", "lot_id": "g9", "issued": issued, "available": available, **held}
+
+
+def _points_without_delivery(story: Story) -> Story:
+    granted = {"customer_id": "C1", "entry_id": "g5", "points": 5, "cause": "order:S9:5", "order_id": "S9"}
+    return _with(story, "loyalty", "points.granted", 156, **granted)
+
+
+def _kept_points(story: Story) -> Story:
+    granted = {"customer_id": "C1", "entry_id": "g5", "points": 10, "cause": "order:S1:10", "order_id": "S1"}
+    return _with(story, "loyalty", "points.granted", 73, **granted)
+
+
 def _late(story: Story) -> Story:
     """The order ships three days late, and nobody says a word."""
     return story.moved("order.shipped", 24 + 72)
@@ -181,13 +201,13 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     ("points_once", "points before the resolution", lambda s: s.moved("points.granted", 100)),
     ("points_once", "points without a resolution", lambda s: s.without("issue.resolved")),
     ("points_once", "reopened and kept", _reopened),
-    (
-        "points_once",
-        "a ledger that does not sum",
-        _in_database(
-            "loyalty", "entries", {"customer_id": "C1", "kind": "grant", "cause": "x", "pending": 1, "final": 0}
-        ),
-    ),
+    ("points_once", "points without a delivery", _points_without_delivery),
+    ("balances_equal_sums", "an entry that no balance shows", _in_database("loyalty", "entries", _entry(points=1))),
+    ("balances_equal_sums", "a balance that no entry made", _in_database("loyalty", "balances", _balance(5, -5))),
+    ("balances_equal_sums", "a lot that no entry made", _in_database("loyalty", "lots", _balance(5, -5))),
+    ("balances_equal_sums", "points out of nothing", _in_database("loyalty", "balances", _balance(5, 0))),
+    ("balances_equal_sums", "booked and not told", lambda s: s.without("points.granted")),
+    ("balances_equal_sums", "told more than booked", lambda s: s.with_data("points.granted", points=351)),
     ("points_once", "told but not booked", lambda s: s.with_data("points.granted", cause="other")),
     ("one_trace", "a trace of its own", _other_trace),
     ("one_trace", "no trace", _without_trace),
@@ -208,6 +228,7 @@ DOCTORED_REFUND: list[tuple[str, str, Doctor]] = [
         lambda s: s.with_data("item.received", lines=[{**LINE, "line_id": "L9"}]),
     ),
     ("counted_units", "paid more than it cost", lambda s: s.with_data("refund.requested", amount={"amount": "1001"})),
+    ("points_once", "all paid back, points kept", _kept_points),
     ("nothing_twice", "two refunds", lambda s: s.repeated("refund.requested", refund_id="f2")),
     ("nothing_twice", "paid twice", lambda s: s.repeated("refund.completed")),
     ("nothing_lost", "a refund never told", lambda s: s.without("issue.refunded")),

@@ -32,6 +32,7 @@ from libs.common.migrate import migrate
 from libs.common.topics_admin import create_topics
 from tests.common import wire
 from tests.journey.backbone import ADDRESS, CONTACT, line
+from tests.ledger import assert_balances_equal_sums
 from tests.running import API_KEYS, STOREFRONT, eventually
 
 
@@ -122,7 +123,8 @@ class System:
 
     async def resolved(self, count: int, seconds: float = 90) -> None:
         """Wait until so many issues ended in points and everything is told."""
-        await self.counts("loyalty", "SELECT count(*) FROM entries WHERE kind = 'grant'", count, seconds)
+        granted = "SELECT count(*) FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
+        await self.counts("loyalty", granted, count, seconds)
         for service in SERVICES:
             await self.counts(service, "SELECT count(*) FROM outbox", 0, seconds)
 
@@ -135,7 +137,7 @@ class System:
         }  # fmt: skip
         for topic in ("warehouse.orders", "carrier.orders", "loyalty", "notices"):
             for event in await wire.read_json(self.kafka.bootstrap_servers, self.prefix + topic):
-                if event["type"] in ids:
+                if event["type"] in ids and "issue_id" in event["data"]:
                     thing = (event["data"]["issue_id"], event["data"][ids[event["type"]]])
                     things.setdefault(event["type"], set()).add(thing)
         return {type_: Counter(issue for issue, _ in found) for type_, found in things.items()}
@@ -220,6 +222,7 @@ async def system(broker: Broker, database: Postgres, folder: Path, name: str) ->
             partners = asyncio.create_task(_partners(running))
             try:
                 yield running
+                await assert_balances_equal_sums(urls["loyalty"])
             finally:
                 partners.cancel()
                 await asyncio.gather(partners, return_exceptions=True)

@@ -29,6 +29,7 @@ from services.returns import app as returns
 from services.returns.settings import Settings as ReturnsSettings
 from tests.common import wire
 from tests.conftest import MakeDatabase
+from tests.ledger import assert_balances_equal_sums
 from tests.running import STOREFRONT, Live, eventually, running
 
 ADDRESS = values.Address(
@@ -171,6 +172,7 @@ async def backbone(
         listening = asyncio.create_task(running_system._listen(consumer))
         stack.callback(listening.cancel)
         yield running_system
+        await assert_balances_equal_sums(urls["loyalty"])
 
 
 @asynccontextmanager

@@ -81,8 +81,9 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
     await eventually(complete, "the timeline is complete")
     answer = await shop.intake.client.get(f"/v1/issues/{issue_id}", headers=STOREFRONT)
     assert answer.json()["status"] == "resolved"
+    bought = await shop.hear("points.granted", kind="purchase", order_id="order-1")
     balance = await shop.loyalty.client.get("/v1/customers/customer of order-1/balance", headers=STOREFRONT)
-    assert balance.json()["total"] == granted["data"]["points"]
+    assert balance.json()["total"] == granted["data"]["points"] + bought["data"]["points"]
     sent = shop.all_heard("notice.sent", issue_id=issue_id)
     assert len(smtp.messages) == len(sent)
     assert all(message["To"].endswith("<hanako@example.jp>") for message in smtp.messages)

@@ -9,7 +9,7 @@ from libs.common.shell import Incoming
 from services.loyalty.app import create_app
 from services.loyalty.settings import Settings
 from services.loyalty.store import Ledger
-from tests.loyalty.histories import CUSTOMER, RULES, reopened, resolved
+from tests.loyalty.histories import CUSTOMER, RULES, TERMS, reopened, resolved
 from tests.running import OPS, STOREFRONT, Live, running
 
 
@@ -18,13 +18,15 @@ async def live(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Live]
     async with running(create_app, Settings, database=await database("loyalty")) as one:
         history = [resolved(), reopened(), resolved(resolution=2)]
         async with one.service.pool.acquire() as conn, conn.transaction():
-            await one.service.shell.apply(conn, Ledger(RULES), [Incoming(event) for event in history])
+            await one.service.shell.apply(conn, Ledger(TERMS), [Incoming(event) for event in history])
         yield one
 
 
 async def test_the_balance_tells_pending_and_final_points(live: Live) -> None:
     answer = await live.client.get(f"/v1/customers/{CUSTOMER}/balance", headers=STOREFRONT)
-    assert answer.json() == {"customer_id": CUSTOMER, "pending": 549, "final": 0, "total": 549}
+    told = answer.json()
+    assert (told["pending"], told["available"], told["final"], told["total"]) == (549, 0, 0, 549)
+    assert (told["tier"], told["perks"]) == ("regular", [])
 
 
 async def test_a_customer_without_points_has_a_balance_of_nothing(live: Live) -> None:

@@ -5,20 +5,17 @@ from itertools import product
 
 import pytest
 
-from libs.common.events.issues import IssueResolved
-from libs.common.events.values import Fault, Money, Reason
+from libs.common.events.values import Fault, Reason
 from libs.common.settings import SettingsError, load
-from services.loyalty.rules import Award
+from services.loyalty.award import Award, Trouble, apology
 from services.loyalty.settings import AWARD_FILE, Settings, read_rules
-from tests.loyalty.histories import RULES, resolved
+from tests.loyalty.histories import NOON, RULES
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
 
 
 def award(fault: Fault, reason: Reason, amount: str = "4980", currency: str = "JPY") -> Award:
-    event = resolved(fault=fault, reason=reason, value=Money(amount=Decimal(amount), currency=currency))
-    assert isinstance(event.data, IssueResolved)
-    return RULES.award(event.data)
+    return apology(RULES, Trouble(fault, reason, Decimal(amount), currency), "regular", NOON.date())
 
 
 @pytest.mark.parametrize(
@@ -33,7 +30,8 @@ def award(fault: Fault, reason: Reason, amount: str = "4980", currency: str = "J
     ],
 )
 def test_the_shipped_rules_give(fault: Fault, reason: Reason, amount: str, points: int, rule: str) -> None:
-    assert award(fault, reason, amount) == Award(points, rule, RULES.version)
+    given = award(fault, reason, amount)
+    assert (given.points, given.rule, given.version) == (points, rule, RULES.version)
 
 
 @pytest.mark.parametrize(("fault", "reason"), list(product(Fault, Reason)))
@@ -66,7 +64,7 @@ def test_a_negative_value_never_takes_points_away() -> None:
         ('fault = "carrier"', 'fault = "carrier"\nreasons = ["lost_in_transit"]', "fault 'carrier' with reason"),
         ("points = 0", "points = 5", "write 0"),
         ('name = "our_product"', 'name = "our_mistake"', "the same name"),
-        ('version = "2026-11"', "", "version"),
+        ('version = "2026-12"', "", "version"),
         ("hold_days = 14", "hold_days = 14 days", "not TOML"),
     ],
 )
@@ -85,4 +83,4 @@ def test_a_service_with_wrong_rules_does_not_start(
     monkeypatch.setenv("AWARD_RULES", SHIPPED.replace("points = 200", "points = -1"))
     with pytest.raises(SettingsError):
         load(Settings)
-    assert "AWARD_RULES: Value error, rules.2.points" in capsys.readouterr().err
+    assert "rules.2.points" in capsys.readouterr().err

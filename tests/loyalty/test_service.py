@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from libs.common.clock import SharedClock
 from libs.common.events.registry import AnyEvent, decode, encode
-from services.loyalty import store
+from services.loyalty import views
 from services.loyalty.app import create_app
 from services.loyalty.settings import Settings
 from tests.loyalty.histories import CUSTOMER, HOLD, NOON, reopened, resolved
@@ -49,7 +49,8 @@ async def said(kafka: str, prefix: str, count: int) -> list[AnyEvent]:
 
 async def balance(live: Live) -> tuple[int, int]:
     async with live.service.pool.acquire() as conn:
-        return await store.balance_of(conn, CUSTOMER)
+        held = await views.balance_of(conn, CUSTOMER)
+        return held["pending"], held["available"]
 
 
 async def test_a_resolution_on_kafka_becomes_a_grant_on_kafka(live: Live, kafka: str, topics: str) -> None:
