@@ -145,12 +145,12 @@ class Border:
     A route whose path ends in `uploads` is let through: it counts its multipart body itself while it reads.
     """
 
-    def __init__(self, app: ASGIApp, uploads: str = "") -> None:
+    def __init__(self, app: ASGIApp, uploads: str | tuple[str, ...] = ()) -> None:
         self.app = app
         self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (self.uploads and scope["path"].endswith(self.uploads)):
+        if scope["type"] != "http" or scope["path"].endswith(self.uploads):
             await self.app(scope, receive, send)
             return
         body = await _read_body(receive)
@@ -190,7 +190,7 @@ def _refusal(scope: Scope, body: bytes) -> Problem | None:
     return None
 
 
-def install_problems(app: FastAPI, uploads: str = "") -> None:
+def install_problems(app: FastAPI, uploads: str | tuple[str, ...] = ()) -> None:
     """Every error of this app becomes a problem; what was not foreseen is logged and told without detail."""
     app.add_middleware(Border, uploads=uploads)
     app.add_exception_handler(Problem, _on_problem)
@@ -223,5 +223,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.scope.get("path"), exc_info=error)
+    # The route and not the address: a signed link is a key.
+    route = getattr(request.scope.get("route"), "path", "an unknown address")
+    log.error("%s %s failed", request.method, route, exc_info=error)
     return Problem(500, "internal", "Something went wrong on our side; the call may be repeated.").response()

@@ -146,7 +146,7 @@ class Service:
 
     # --- life ---------------------------------------------------------------------------------------------------
 
-    def create_app(self, *routers: APIRouter, uploads: str = "") -> FastAPI:
+    def create_app(self, *routers: APIRouter, uploads: str | tuple[str, ...] = ()) -> FastAPI:
         """The HTTP app; everything else lives as long as it does. `uploads` is how paths of upload routes end."""
         app = FastAPI(
             title=f"Sakidashi {self.name}", description=self.description, version="1", lifespan=self._lifespan

@@ -20,6 +20,7 @@ from libs.common.settings import load
 from libs.common.signed_links import open_links
 from services.intake import api, photo_routes, staff_routes, timeline
 from services.intake.calls import Calls
+from services.intake.customer_pages.wiring import customer_pages
 from services.intake.desk.wiring import desk
 from services.intake.evidence import open_evidence
 from services.intake.settings import Settings
@@ -58,7 +59,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.routes(calls),
         photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
+        *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         assets.routes(),
-        uploads="/photos",
+        uploads=("/photos", "/report"),
     )

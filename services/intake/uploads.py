@@ -20,6 +20,9 @@ from services.intake.orders import StoredPhoto
 FRAMING_BYTES = 64 * 1024
 """What boundaries and part headers may add to the photos themselves."""
 
+MOST_FIELDS = 120
+"""Of a form: two per line of a long order."""
+
 
 class _CountedRequest(Request):
     """A request whose body ends with a problem once it is longer than `most` bytes, announced or not."""
@@ -45,6 +48,16 @@ class Evidence:
 
     async def receive(self, request: Request) -> list[StoredPhoto]:
         """Read, check and keep the photos of an upload. Raises `Problem` 413, 415 or 422 that names the photo."""
+        _, kept = await self._receive(request, most_fields=0)
+        if not kept:
+            raise Problem(422, "no_photo", "photos: send one file or more in parts with the name photos.")
+        return kept
+
+    async def receive_form(self, request: Request) -> tuple[dict[str, str], list[StoredPhoto]]:
+        """The same of a page's form: its fields, and its photos if there are any. Raises `Problem` as `receive`."""
+        return await self._receive(request, most_fields=MOST_FIELDS)
+
+    async def _receive(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise Problem(415, "wrong_media_type", "Content-Type: send the photos as multipart/form-data.")
         counted = _CountedRequest(request.scope, request.receive)
@@ -53,15 +66,16 @@ class Evidence:
         if announced.isdecimal() and int(announced) > counted.most:
             raise _too_large(f"{counted.most} bytes in all are the most; send fewer photos at a time")
         try:
-            async with counted.form(max_files=self.most, max_fields=0) as form:
-                return await self._keep([part for part in form.getlist("photos") if isinstance(part, UploadFile)])
+            async with counted.form(max_files=self.most, max_fields=most_fields) as form:
+                fields = {name: value for name, value in form.items() if isinstance(value, str)}
+                parts = [part for part in form.getlist("photos") if isinstance(part, UploadFile)]
+                # a form whose file field was left empty sends a part without name and content
+                return fields, await self._keep([part for part in parts if part.filename or part.size])
         except HTTPException as error:
             detail = f"body: {error.detail} Send up to {self.most} parts, each a file with the name photos."
             raise Problem(422, "unreadable_upload", detail) from error
 
     async def _keep(self, parts: list[UploadFile]) -> list[StoredPhoto]:
-        if not parts:
-            raise Problem(422, "no_photo", "photos: send one file or more in parts with the name photos.")
         return [await self._keep_one(part, f"photos.{index}") for index, part in enumerate(parts)]
 
     async def _keep_one(self, part: UploadFile, at: str) -> StoredPhoto:

@@ -63,6 +63,13 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+async def see(page: Page, address: str) -> None:
+    """Open a page that is there."""
+    answer = await page.goto(address)
+    assert answer, address
+    assert answer.status == 200, f"{answer.status} at {address}: {await answer.text()}"
+
+
 PICTURES = os.environ.get("PICTURES")
 
 

@@ -58,6 +58,12 @@ async def report(
     for row in sorted(rows, key=lambda row: row["id"]):
         event = decode(row["value"])
         await tell(live, event.data, at=event.time - ago)
+    await live.service.pool.execute(
+        "UPDATE issues SET reported_at = reported_at - $2::interval, head_at = head_at - $2::interval,"
+        " gate_at = gate_at - $2::interval WHERE issue_id = $1",
+        issue_id,
+        ago,
+    )
     return issue_id
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.service import Service
 from services.intake import store as intake_store
+from services.intake.customer_pages.store import item_names
 from services.intake.desk import store
 from services.intake.desk.next_steps import next_steps, promises
 from services.intake.desk.offers import offers
@@ -79,12 +80,13 @@ class Views:
             aside = await store.aside(conn, issue_id)
             waiting = await store.waiting_of(conn, issue_id)
             claim = await store.claimed(conn, issue_id, now)
+            names = await item_names(conn, issue["order_id"])
         story = issue["timeline"]
         trace = self.trace_url.format(trace_id=aside.trace_id) if self.trace_url and aside.trace_id else None
         return {
             "now": now,
             "issue": issue,
-            "items": _items(story, issue["lines"]),
+            "items": [f"{names.get(line['line_id'], line['line_id'])} × {line['quantity']}" for line in issue["lines"]],
             "aside": aside,
             "waiting": waiting,
             "claim": claim,
@@ -107,13 +109,6 @@ class Views:
     def _days(self, story: list[dict[str, Any]]) -> dict[str, date]:
         """On which shop day each kind of fact happened, the last of each kind."""
         return {fact["type"]: self._day(fact["at"]) for fact in story}
-
-
-def _items(story: list[dict[str, Any]], lines: list[dict[str, Any]]) -> list[str]:
-    """The reported pieces by name, as soon as the report was accepted; by line before."""
-    accepted: Mapping[str, Any] = next((f["data"] for f in story if f["type"] == "issue.accepted.v1"), {})
-    shown = accepted.get("lines") or lines
-    return [f"{line.get('name') or line['line_id']} × {line['quantity']}" for line in shown]
 
 
 def points_of(story: list[dict[str, Any]]) -> dict[str, int]:
