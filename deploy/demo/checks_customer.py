@@ -34,6 +34,10 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
     changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("order.promise_changed"):
         changes[fact.order].append(fact)
+    asked: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in history.of("customer.decided"):
+        if fact.data["choice"] in ("change", "cancel") and not fact.issue:
+            asked[fact.order].append(fact)
     for placed in history.of("order.placed"):
         promises = [(placed.time, day) for day in _promised_days(placed)][:1]
         promises += [(fact.time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
@@ -44,6 +48,8 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
                 continue  # moved to an earlier day in time
             if end > history.now or shipped.get(placed.order, history.now) < end:
                 continue
+            if any(fact.time <= end for fact in asked[placed.order]):
+                continue  # the customer chose another day, or called it off
             if not _heard(notices.get(placed.order, ()), placed.time, end, DELAY_KINDS):
                 yield violation(f"order {placed.order}: {day} passed without a word", placed, *changes[placed.order])
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
 from libs.common.events.notices import NoticeKind
-from libs.common.events.values import Language
+from libs.common.events.values import Address, Language
 from libs.common.http import PROBLEM_RESPONSE, Problem
 from libs.common.service import Service
-from services.delivery_notify import store
+from services.delivery_notify import promise_store, store
 
 OrderId = Annotated[str, Path(min_length=1, max_length=128)]
 
@@ -44,6 +44,9 @@ class PromiseView(BaseModel):
     ship_date: date
     source: str
     promised_at: datetime
+    told_at: datetime | None
+    told_on: str | None
+    notice_id: UUID | None
 
 
 class PromiseList(BaseModel):
@@ -72,7 +75,15 @@ def routes(service: Service) -> APIRouter:
     @router.get("/{order_id}/promises", summary="Every date ever promised for this order")
     async def promises(order_id: Known) -> PromiseList:
         async with service.pool.acquire() as conn:
-            rows = await store.promises_of(conn, order_id)
+            rows = await promise_store.promises_of(conn, order_id)
         return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
+
+    @router.get("/{order_id}/choices/{choice_id}/address", summary="The address a customer asked for, by their answer")
+    async def wished_address(order_id: Known, choice_id: UUID) -> Address:
+        async with service.pool.acquire() as conn:
+            body = await store.wished_address(conn, order_id, choice_id)
+        if body is None:
+            raise Problem(404, "no_address", "choice_id: this answer asked for no other address.")
+        return Address.model_validate_json(body)
 
     return router

@@ -1,5 +1,7 @@
 """delivery_notify: what the customer knows, and when they learn it. Wiring only."""
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from libs.common.events import issues, storefront
@@ -13,6 +15,7 @@ from services.delivery_notify import api, bounces_api, page, preferences_api, st
 from services.delivery_notify.channels.opening import customer_channels, staff_channel
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
+from services.delivery_notify.rules import rules_of
 from services.delivery_notify.sender import Manners, Sender
 from services.delivery_notify.settings import Settings
 from services.delivery_notify.staff_sender import StaffSender
@@ -55,7 +58,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service = Service("delivery_notify", settings, description=__doc__, gives=GIVES)
     calendar = ShopCalendar(settings.zone)
     links = Links(settings.public_url, [secret.get_secret_value() for secret in settings.link_secrets])
-    conversations = Conversations(calendar)
+    rules = rules_of(
+        calendar,
+        ship_cutoff=settings.ship_cutoff,
+        arrival_cutoff=settings.delivery_cutoff,
+        rhythm=settings.preorder_rhythm,
+        gather=None if settings.gather_minutes is None else timedelta(minutes=settings.gather_minutes),
+    )
+    conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES)
     renderer = Renderer(calendar, links, settings.sender_name)
     manners = Manners((settings.quiet_from_hour, settings.quiet_to_hour), settings.messages_a_day)

@@ -6,10 +6,11 @@ judged against everything said about that line before, from whichever surface it
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from libs.common.events.notices import NoticeKind
+from libs.common.events.notices import Change, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Reason
 
 SAID_KEPT = 40
@@ -17,9 +18,33 @@ SAID_KEPT = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """The promised day at the door of one line, with the same clock as the day on which it leaves. `known_day` and
+    `known_version` are what the customer knew before, as for a line; `moved_at` is when this took its place."""
+
+    day: date
+    version: int = 1
+    promised_at: datetime | None = None
+    speak_at: datetime | None = None
+    words: int = 0
+    renewals: int = 0
+    known_day: date | None = None
+    known_version: int = 0
+    moved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One order line. `promise` is the newest promised ship date, `version` counts them; `speak_at` is the moment at
-    which the customer hears of us if nothing has shipped by then, `words` how often that happened to this promise."""
+    which the customer hears of us if nothing has shipped by then.
+
+    Of the broken: `words` counts our words about this date since it broke, `renewals` the dates that the policy gave
+    because nobody else did, `slips` the promised days that moved later; `first_promise` is the day that the law counts
+    from, `patient` says that the customer agreed to wait without a date, `lapses_at` when silence cancels.
+
+    `known_day` and `known_version` are the promise that the newest one takes the place of in the customer's mind: not
+    the one before, where that was held back and never told. `ruled_at` is when our policy last gave a date.
+    """
 
     line_id: str
     name: str
@@ -37,6 +62,22 @@ class Line:
     stage: str | None = None
     stage_detail: str | None = None
     staged_at: datetime | None = None
+    stage_told: str | None = None
+    breaks_at: datetime | None = None
+    renewals: int = 0
+    slips: int = 0
+    first_promise: date | None = None
+    patient: bool = False
+    lapses_at: datetime | None = None
+    known_day: date | None = None
+    known_version: int = 0
+    ruled_at: datetime | None = None
+    arrival: Arrival | None = None
+
+    @property
+    def law_day(self) -> date | None:
+        """The day that counts: the newest promise, or what the law has where nothing was promised."""
+        return self.promise or self.first_promise
 
     @property
     def open(self) -> bool:
@@ -48,6 +89,11 @@ class Line:
         """Open, and the customer has not asked to cancel it: there is something to tell about."""
         return self.open and not self.leaving
 
+    @property
+    def expected(self) -> bool:
+        """Something of it has not arrived yet, and somebody waits for it."""
+        return not self.cancelled and not self.leaving and self.delivered < self.quantity
+
 
 class QuestionStatus(StrEnum):
     OPEN = "open"
@@ -57,7 +103,10 @@ class QuestionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A choice the customer was given by link. `about` are line ids; empty for a question about an issue."""
+    """A choice the customer was given by link. `about` are line ids; empty for a question about an issue.
+
+    `silence` is the reason of a decision by default; where that cancels, the right to a refund begins on `vests_on`.
+    """
 
     choice_id: UUID
     notice_id: UUID
@@ -72,6 +121,9 @@ class Question:
     answer: Choice | None = None
     requested_date: date | None = None
     by_default: bool = False
+    change: Change | None = None
+    silence: DecidedBy = DecidedBy.SILENCE
+    vests_on: date | None = None
 
     @property
     def open(self) -> bool:
@@ -122,6 +174,7 @@ class Talk:
     received_at: datetime | None = None
     resolution: int = 0
     closed_by: str | None = None
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +185,20 @@ class Said:
     kind: NoticeKind
     about: tuple[str, ...]
     at: datetime
+    due_at: datetime | None = None
+
+    def held_back(self, now: datetime) -> bool:
+        """It has not left yet, for sure: newer news may still take its place."""
+        return self.due_at is not None and now < self.due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Prepaid:
+    """Money that was received before anything was sent."""
+
+    amount: Decimal
+    currency: str
+    received_on: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +215,10 @@ class Conversation:
     customer_id: str | None = None
     placed: bool = False
     purchase_count: int | None = None
+    market: str = "JP"
+    ordered_on: date | None = None
+    prepaid: Prepaid | None = None
+    essential: date | None = None
     lines: tuple[Line, ...] = ()
     next_progress: datetime | None = None
     questions: tuple[Question, ...] = ()

@@ -17,6 +17,7 @@ from libs.common.events.issues import IssueEvent
 from libs.common.events.registry import BY_TYPE, AnyEvent
 from libs.common.events.storefront import (
     OrderCancelled,
+    OrderDelayed,
     OrderDelivered,
     OrderPlaced,
     OrderPromiseChanged,
@@ -24,11 +25,11 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     StorefrontOrderEvent,
 )
-from libs.common.shop_calendar import ShopCalendar
-from services.delivery_notify import issues, orders, preorders
+from services.delivery_notify import arrivals, delays, issues, orders, preorders
 from services.delivery_notify.choices import CustomerAnswered, answered, defaulted
 from services.delivery_notify.conversation import Conversation, Held
 from services.delivery_notify.notices import Outcome
+from services.delivery_notify.rules import Rules
 from services.delivery_notify.staff import for_staff
 
 HELD_AT_MOST = 50
@@ -47,7 +48,7 @@ OVERDUE, PROGRESS, CHOICE, WORD = "overdue", "progress", "choice", "word"
 
 
 def decide(
-    state: Conversation | None, event: AnyEvent, now: datetime, calendar: ShopCalendar
+    state: Conversation | None, event: AnyEvent, now: datetime, rules: Rules
 ) -> tuple[Conversation | None, Facts]:
     """Total: every event in every state has an outcome, but one.
 
@@ -58,50 +59,50 @@ def decide(
     if state is None and (order_id is None or isinstance(payload, TimerFired | CustomerAnswered)):
         return None, [Anomaly("nothing_known_of_this_order", event.type)]
     before = state or Conversation(str(order_id))
-    after, facts = _take(before, payload, now, calendar)
-    after = preorders.schedule(after, now, calendar) if after is not before else after
+    after, facts = _take(before, payload, now, rules)
+    after = preorders.schedule(after, now, rules) if after is not before else after
     fired = payload.name if isinstance(payload, TimerFired) else None
     changes = _timer_changes(before, after, fired) if after is not before or fired else []
     return (state if after is before else after), [*facts, *for_staff(payload, facts, now), *changes]
 
 
-def _take(conversation: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _take(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
     match payload:
         case OrderPlaced():
-            return _placed(conversation, payload, now, calendar)
+            return _placed(conversation, payload, now, rules)
         case StorefrontOrderEvent() if not conversation.placed:
             return _hold(conversation, payload)
         case StorefrontOrderEvent():
-            return _order_event(conversation, payload, now, calendar)
+            return _order_event(conversation, payload, now, rules)
         case IssueEvent():
-            return issues.take(conversation, payload, now, calendar)
+            return issues.take(conversation, payload, now, rules)
         case CustomerAnswered():
-            return answered(conversation, payload, now, calendar)
+            return answered(conversation, payload, now, rules)
         case TimerFired():
-            return _fired(conversation, payload.name, now, calendar)
+            return _fired(conversation, payload.name, now, rules)
         case _:
             return conversation, [Ignored("not_for_us")]
 
 
-def _placed(conversation: Conversation, payload: OrderPlaced, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _placed(conversation: Conversation, payload: OrderPlaced, now: datetime, rules: Rules) -> Outcome:
     """Begin with the order, then take what came before it, in the order in which it happened.
 
     What has left or was cancelled comes first: it needs no date any more.
     """
     held = [BY_TYPE[each.type].model_validate_json(each.body) for each in conversation.held]
-    after, facts = orders.placed(conversation, payload, calendar)
+    after, facts = orders.placed(conversation, payload, now, rules)
     after = replace(after, held=()) if conversation.held else after
     for earlier in sorted(held, key=lambda each: (isinstance(each, _DATED), _happened_at(each))):
-        after, told = _order_event(after, earlier, now, calendar)
+        after, told = _order_event(after, earlier, now, rules)
         facts += told
     return after, facts
 
 
-_DATED = (OrderPromiseChanged, PreorderProgressed)
+_DATED = (OrderPromiseChanged, OrderDelayed, PreorderProgressed)
 
 
 def _happened_at(payload: Payload) -> datetime:
-    names = ("changed_at", "shipped_at", "delivered_at", "cancelled_at", "progressed_at")
+    names = ("changed_at", "delayed_at", "shipped_at", "delivered_at", "cancelled_at", "progressed_at")
     moment: datetime = next(getattr(payload, name) for name in names if hasattr(payload, name))
     return moment
 
@@ -113,42 +114,54 @@ def _hold(conversation: Conversation, payload: StorefrontOrderEvent) -> Outcome:
     return replace(conversation, held=(*conversation.held, held)), [Ignored("kept_until_order_placed")]
 
 
-def _order_event(conversation: Conversation, payload: Payload, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _order_event(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
     match payload:
         case OrderPromiseChanged():
-            return orders.promise_changed(conversation, payload, now, calendar)
+            return orders.promise_changed(conversation, payload, now, rules)
+        case OrderDelayed():
+            return orders.delayed(conversation, payload, now, rules)
         case OrderShipped():
-            return orders.shipped(conversation, payload)
+            return orders.shipped(conversation, payload, now, rules)
         case OrderDelivered():
-            return orders.delivered(conversation, payload)
+            return orders.delivered(conversation, payload, now, rules)
         case OrderCancelled():
-            return orders.cancelled(conversation, payload)
+            return orders.cancelled(conversation, payload, now, rules)
         case PreorderProgressed():
-            return orders.progressed(conversation, payload, now, calendar)
+            return orders.progressed(conversation, payload, now, rules)
         case _:
             return conversation, [Ignored("not_for_us")]
 
 
-def _fired(conversation: Conversation, name: str, now: datetime, calendar: ShopCalendar) -> Outcome:
+def _fired(conversation: Conversation, name: str, now: datetime, rules: Rules) -> Outcome:
     kind, _, of = name.partition(":")
     match kind:
         case "overdue":
-            return orders.overdue(conversation, now, calendar)
+            return _overdue(conversation, now, rules)
         case "progress":
-            return preorders.half_month(conversation, now, calendar)
+            return preorders.report(conversation, now, rules)
         case "choice":
-            return defaulted(conversation, UUID(of), now)
+            return defaulted(conversation, UUID(of), now, rules)
         case "word":
-            return issues.speak(conversation, UUID(of), now, calendar)
+            return issues.speak(conversation, UUID(of), now, rules)
         case _:
             return conversation, [Anomaly("unknown_timer", name)]
+
+
+def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
+    """Something has not left, or not arrived, by the moment at which that is spoken of."""
+    after, facts = delays.silence(conversation, now, rules)
+    after, told = arrivals.silence(after, now, rules)
+    facts = [*facts, *told]
+    return after, facts or [Ignored("nothing_overdue")]
 
 
 def deadlines(conversation: Conversation) -> dict[str, datetime]:
     """When this conversation must be looked at again, and why; derived, never stored beside the state."""
     due: dict[str, datetime] = {}
-    if promises := [line.speak_at for line in conversation.lines if line.open and line.speak_at]:
-        due[OVERDUE] = min(promises)
+    promises = [line.speak_at for line in conversation.lines if line.open and line.speak_at]
+    doors = [line.arrival.speak_at for line in conversation.lines if line.expected and line.arrival]
+    if moments := [*promises, *(moment for moment in doors if moment)]:
+        due[OVERDUE] = min(moments)
     if conversation.next_progress:
         due[PROGRESS] = conversation.next_progress
     for question in conversation.questions:

@@ -15,25 +15,25 @@ from libs.common.decision import Anomaly, Fact, Ignored
 from libs.common.events import issues as ev
 from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import NoticeKind
-from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify import replacements
 from services.delivery_notify.choices import Asked, ask, close_questions
 from services.delivery_notify.conversation import Conversation, Item, Talk, Waiting
 from services.delivery_notify.notices import NoticeFacts, Outcome
 from services.delivery_notify.replacements import ISSUE_NEWS, about, issue_facts, tell, withdraw_issue
+from services.delivery_notify.rules import Rules
 
 PLAN_COMES = timedelta(minutes=15)
 """How long "we have your report" waits for "and this is what we do"."""
 
 REFUND_COMES = timedelta(minutes=30)
-"""How long "it came back" waits for the refund or the end that usually follows."""
+"""How long "it came back", and "we asked for your refund", wait for the refund or the end that usually follows."""
 
 WORD_HOUR = 12
 
 Closing: TypeAlias = ev.IssueResolved | ev.IssueCancelled | ev.IssueRejected
 
 
-def take(conversation: Conversation, event: IssueEvent, now: datetime, calendar: ShopCalendar) -> Outcome:
+def take(conversation: Conversation, event: IssueEvent, now: datetime, rules: Rules) -> Outcome:
     """One event of an issue's life. Total: an event for a closed issue, or for another customer, changes nothing."""
     if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
         return conversation, [Anomaly("issue_of_another_customer", f"{conversation.order_id} {event.issue_id}")]
@@ -42,12 +42,10 @@ def take(conversation: Conversation, event: IssueEvent, now: datetime, calendar:
         talk = replace(talk, closed_by=None)  # what was missing came later, or staff let it stand after all
     if talk.closed_by and not isinstance(event, ev.IssueReopened | ev.IssueRefunded):
         return conversation, [Ignored("issue_closed")]
-    return _dispatch(conversation, talk, event, now, calendar)
+    return _dispatch(conversation, talk, event, now, rules)
 
 
-def _dispatch(
-    conversation: Conversation, talk: Talk, event: IssueEvent, now: datetime, calendar: ShopCalendar
-) -> Outcome:
+def _dispatch(conversation: Conversation, talk: Talk, event: IssueEvent, now: datetime, rules: Rules) -> Outcome:
     match event:
         case ev.IssueAccepted():
             return _accepted(conversation, talk, event, now)
@@ -58,11 +56,11 @@ def _dispatch(
         case ev.IssueReplacementShipped():
             return replacements.shipped(conversation, talk, event, now)
         case ev.IssueReviewRequested():
-            return _review(conversation, talk, event, now, calendar)
+            return _review(conversation, talk, event, now, rules)
         case ev.IssueDetailsRequested():
-            return _details(conversation, talk, event, now, calendar)
+            return _details(conversation, talk, event, now, rules)
         case ev.IssueChoiceRequested():
-            return _choice(conversation, talk, event, now, calendar)
+            return _choice(conversation, talk, event, now, rules)
         case ev.IssueCollectionRequested():
             return _collection_asked(conversation, talk, event, now)
         case ev.IssueCollectionBooked():
@@ -70,17 +68,17 @@ def _dispatch(
         case ev.IssueItemReceived():
             return _received(conversation, talk, event, now)
         case ev.IssueRefundRequested():
-            return _refund_asked(conversation, talk, event, now, calendar)
+            return _refund_asked(conversation, talk, event, now, rules)
         case ev.IssueRefunded():
-            return _refunded(conversation, talk, event, now, calendar)
+            return _refunded(conversation, talk, event, now, rules)
         case ev.IssueResolved():
-            return _resolved(conversation, talk, event, now, calendar)
+            return _resolved(conversation, talk, event, now, rules)
         case ev.IssueReopened():
-            return _reopened(conversation, talk, event, now, calendar)
+            return _reopened(conversation, talk, event, now, rules)
         case ev.IssueRejected():
-            return _rejected(conversation, talk, event, now, calendar)
+            return _rejected(conversation, talk, event, now, rules)
         case ev.IssueCancelled():
-            return _cancelled(conversation, talk, event, now, calendar)
+            return _cancelled(conversation, talk, event, now, rules)
         case _:
             return conversation, [Ignored("nothing_to_say")]
 
@@ -93,33 +91,34 @@ def _accepted(conversation: Conversation, talk: Talk, event: ev.IssueAccepted, n
     return conversation.with_talk(talk), []
 
 
-def speak(conversation: Conversation, issue_id: UUID, now: datetime, calendar: ShopCalendar) -> Outcome:
+def speak(conversation: Conversation, issue_id: UUID, now: datetime, rules: Rules) -> Outcome:
     """A quiet talk's moment has come: say what is known, and when we write again."""
     talk = conversation.talk(issue_id)
     if talk is None or talk.waiting is None or talk.quiet_until is None or now < talk.quiet_until:
         return conversation, [Ignored("quiet_not_over")]
     match talk.waiting:
         case Waiting.PLAN:
-            next_word = calendar.add_open_days(calendar.day(now), 1)
+            next_word = rules.calendar.add_open_days(rules.calendar.day(now), 1)
             facts = issue_facts(conversation, talk, NoticeFacts(plan="wait", day=next_word, next_word=next_word))
-            conversation = conversation.with_talk(_word_due(replace(talk, answered=True), next_word_at(now, calendar)))
+            conversation = conversation.with_talk(_word_due(replace(talk, answered=True), next_word_at(now, rules)))
             return tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(issue_id,))
         case Waiting.RECEIPT:
-            day = calendar.day(talk.received_at or now)
+            day = rules.calendar.day(talk.received_at or now)
             conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None))
             facts = issue_facts(conversation, talk, NoticeFacts(day=day))
             return tell(conversation, talk, NoticeKind.ITEM_RECEIVED, facts, now, cause=(issue_id, talk.received_at))
         case Waiting.NEXT_WORD:
-            next_word = calendar.add_open_days(calendar.day(now), 1)
-            conversation = conversation.with_talk(_word_due(talk, next_word_at(now, calendar)))
-            facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
+            next_word = rules.next_word(now, talk.words)
+            after = replace(talk, words=talk.words + 1)
+            conversation = conversation.with_talk(_word_due(after, rules.word_moment(next_word)))
+            facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word, word=after.words))
             cause = (issue_id, talk.quiet_until)
             conversation, told = tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=cause)
             return conversation, [Anomaly("word_due_without_news", str(issue_id)), *told]
 
 
-def next_word_at(now: datetime, calendar: ShopCalendar) -> datetime:
-    return calendar.moment(calendar.add_open_days(calendar.day(now), 1), WORD_HOUR)
+def next_word_at(now: datetime, rules: Rules) -> datetime:
+    return rules.calendar.moment(rules.calendar.add_open_days(rules.calendar.day(now), 1), WORD_HOUR)
 
 
 def _word_due(talk: Talk, at: datetime) -> Talk:
@@ -127,40 +126,48 @@ def _word_due(talk: Talk, at: datetime) -> Talk:
 
 
 def _review(
-    conversation: Conversation, talk: Talk, event: ev.IssueReviewRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueReviewRequested, now: datetime, rules: Rules
 ) -> Outcome:
-    """A customer who holds a date for the goods need not hear of our desk work; everybody else hears until when."""
+    """A customer who holds a date for the goods need not hear of our desk work; everybody else hears until when.
+
+    Where a review takes long, our words become rarer: a word that was announced is kept, and none comes before it.
+    """
     if talk.outbound and not talk.outbound.shipped:
         return conversation, [Ignored("holds_a_date")]
-    day = calendar.day(event.due_at)
-    conversation = conversation.with_talk(
-        _word_due(replace(talk, answered=True), max(event.due_at, now + timedelta(hours=1)))
-    )
-    facts = issue_facts(conversation, talk, NoticeFacts(day=day, next_word=day))
+    if talk.words and talk.quiet_until and now < talk.quiet_until:
+        return conversation, [Ignored("word_is_announced")]
+    day = rules.calendar.day(event.due_at)
+    day = max(day, rules.next_word(now, talk.words)) if talk.words else day
+    due_at = max(event.due_at, rules.word_moment(day)) if talk.words else max(event.due_at, now + timedelta(hours=1))
+    talk = replace(talk, answered=True, words=talk.words + 1)
+    conversation = conversation.with_talk(_word_due(talk, due_at))
+    facts = issue_facts(conversation, talk, NoticeFacts(day=day, next_word=day, word=talk.words))
     return tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=(event.issue_id, event.due_at))
 
 
 def _details(
-    conversation: Conversation, talk: Talk, event: ev.IssueDetailsRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueDetailsRequested, now: datetime, rules: Rules
 ) -> Outcome:
     if event.lines:  # a report that is held was never accepted: this is the first we hear of what it is about
         items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
         talk = replace(talk, reason=event.reason, items=items)
     conversation = conversation.with_talk(_said_something(talk))
-    facts = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.due_at), missing=event.missing))
+    facts = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.due_at), missing=event.missing))
     cause = (event.issue_id, event.due_at, *([event.reminder] if event.reminder else []))
     return tell(conversation, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=cause)
 
 
 def _choice(
-    conversation: Conversation, talk: Talk, event: ev.IssueChoiceRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueChoiceRequested, now: datetime, rules: Rules
 ) -> Outcome:
     if conversation.question(event.choice_id):
         return conversation, [Ignored("already_asked")]
     facts = issue_facts(
-        conversation, talk, NoticeFacts(day=event.restock_date or calendar.day(event.due_at), code=event.cause)
+        conversation, talk, NoticeFacts(day=event.restock_date or rules.calendar.day(event.due_at), code=event.cause)
     )
-    facts = replace(facts, next_word=calendar.day(event.due_at), plan="restock" if event.restock_date else "unknown")
+    facts = replace(
+        facts, next_word=rules.calendar.day(event.due_at), plan="restock" if event.restock_date else "unknown"
+    )
     taken_back = withdraw_issue(conversation, event.issue_id, ISSUE_NEWS, "overtaken")
     conversation, closed = close_questions(conversation, "newer_news", issue_id=event.issue_id)
     conversation = conversation.with_talk(_said_something(talk))
@@ -172,7 +179,7 @@ def _choice(
         event.due_at,
         cause=(event.choice_id,),
         about=about(event.issue_id),
-        asked=Asked(event.choice_id, event.options, event.default),
+        asked=Asked(event.options, event.default, event.choice_id),
         issue_id=event.issue_id,
         customer_id=event.customer_id,
         promised_date=event.restock_date,
@@ -181,7 +188,7 @@ def _choice(
 
 
 def _said_something(talk: Talk) -> Talk:
-    return replace(talk, answered=True, waiting=None, quiet_until=None)
+    return replace(talk, answered=True, waiting=None, quiet_until=None, words=0)
 
 
 def _collection_asked(
@@ -214,7 +221,7 @@ def _received(conversation: Conversation, talk: Talk, event: ev.IssueItemReceive
 
 
 def _refund_asked(
-    conversation: Conversation, talk: Talk, event: ev.IssueRefundRequested, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueRefundRequested, now: datetime, rules: Rules
 ) -> Outcome:
     first = not talk.answered
     conversation, closed = close_questions(conversation, "refund", issue_id=event.issue_id)
@@ -222,7 +229,7 @@ def _refund_asked(
     conversation = conversation.with_talk(_said_something(talk))
     money = NoticeFacts(
         plan="refund",
-        day=calendar.day(event.requested_at),
+        day=rules.calendar.day(event.requested_at),
         amount=event.amount.amount,
         currency=event.amount.currency,
     )
@@ -230,24 +237,23 @@ def _refund_asked(
     kind, cause = NoticeKind.REFUND_REQUESTED, event.refund_id
     if first:
         kind, cause = NoticeKind.ISSUE_ACCEPTED, event.issue_id
-    conversation, told = tell(conversation, talk, kind, facts, now, cause=(cause,))
+    wait = timedelta(0) if first else REFUND_COMES
+    conversation, told = tell(conversation, talk, kind, facts, now, cause=(cause,), wait=wait)
     return conversation, [*closed, *taken_back, *told]
 
 
-def _refunded(
-    conversation: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, calendar: ShopCalendar
-) -> Outcome:
+def _refunded(conversation: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, rules: Rules) -> Outcome:
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.REFUND_REQUESTED}), "overtaken")
     conversation = conversation.with_talk(replace(_said_something(talk), refunded_at=now))
-    money = NoticeFacts(day=calendar.day(event.refunded_at), amount=event.amount.amount, currency=event.amount.currency)
+    money = NoticeFacts(
+        day=rules.calendar.day(event.refunded_at), amount=event.amount.amount, currency=event.amount.currency
+    )
     facts = issue_facts(conversation, talk, money)
     conversation, told = tell(conversation, talk, NoticeKind.REFUNDED, facts, now, cause=(event.refund_id,))
     return conversation, [*taken_back, *told]
 
 
-def _resolved(
-    conversation: Conversation, talk: Talk, event: ev.IssueResolved, now: datetime, calendar: ShopCalendar
-) -> Outcome:
+def _resolved(conversation: Conversation, talk: Talk, event: ev.IssueResolved, now: datetime, rules: Rules) -> Outcome:
     """The end, with thanks; unless the refund told just now was the end."""
     if event.resolution <= talk.resolution:
         return conversation, [Ignored("resolved_before")]
@@ -256,20 +262,18 @@ def _resolved(
     conversation, facts = _close(conversation, talk, "resolved")
     if told_with_refund:
         return conversation, [*facts, Ignored("told_with_refund")]
-    day = calendar.day(event.resolved_at)
+    day = rules.calendar.day(event.resolved_at)
     words = issue_facts(conversation, talk, NoticeFacts(day=day, remedy=event.remedy))
     cause = (event.issue_id, event.resolution)
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_RESOLVED, words, now, cause=cause)
     return conversation, [*facts, *told]
 
 
-def _reopened(
-    conversation: Conversation, talk: Talk, event: ev.IssueReopened, now: datetime, calendar: ShopCalendar
-) -> Outcome:
+def _reopened(conversation: Conversation, talk: Talk, event: ev.IssueReopened, now: datetime, rules: Rules) -> Outcome:
     if event.resolution < talk.resolution or (event.resolution == talk.resolution and not talk.closed_by):
         return conversation, [Ignored("reopened_before")]
-    next_word = calendar.add_open_days(calendar.day(now), 1)
-    talk = _word_due(talk, next_word_at(now, calendar))
+    next_word = rules.calendar.add_open_days(rules.calendar.day(now), 1)
+    talk = _word_due(talk, next_word_at(now, rules))
     talk = replace(talk, closed_by=None, answered=True, refunded_at=None, resolution=event.resolution)
     conversation = conversation.with_talk(talk)
     facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
@@ -277,20 +281,18 @@ def _reopened(
     return tell(conversation, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
 
 
-def _rejected(
-    conversation: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, calendar: ShopCalendar
-) -> Outcome:
+def _rejected(conversation: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, rules: Rules) -> Outcome:
     conversation, facts = _close(conversation, talk, "rejected")
-    words = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.rejected_at), code=event.code))
+    words = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.rejected_at), code=event.code))
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_REJECTED, words, now, cause=(event.issue_id,))
     return conversation, [*facts, *told]
 
 
 def _cancelled(
-    conversation: Conversation, talk: Talk, event: ev.IssueCancelled, now: datetime, calendar: ShopCalendar
+    conversation: Conversation, talk: Talk, event: ev.IssueCancelled, now: datetime, rules: Rules
 ) -> Outcome:
     conversation, facts = _close(conversation, talk, "cancelled")
-    words = issue_facts(conversation, talk, NoticeFacts(day=calendar.day(event.cancelled_at), code=event.cause))
+    words = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.cancelled_at), code=event.cause))
     cause = (event.issue_id, event.cancelled_at)
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_CANCELLED, words, now, cause=cause)
     return conversation, [*facts, *told]

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from uuid import UUID
 
 from libs.common.decision import Fact, Ignored, Record
-from libs.common.events.notices import DecidedBy, NoticeKind
-from libs.common.events.values import Choice, Reason, Remedy
+from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
+from libs.common.events.values import Address, Choice, Reason, Remedy
 from libs.common.ids import derived_id
 from services.delivery_notify.consent import Terms
 from services.delivery_notify.conversation import Conversation, Said
@@ -35,6 +35,7 @@ class Thing:
     stage: str | None = None
     stage_detail: str | None = None
     line_id: str | None = None
+    previous_stage: str | None = None
     arrival: date | None = None
     previous_arrival: date | None = None
 
@@ -76,6 +77,17 @@ class NoticeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What a notice changes in what the customer knows: promises it makes known, promises it says are broken."""
+
+    tells: tuple[PromiseRef, ...] = ()
+    breaks: tuple[PromiseRef, ...] = ()
+
+
+NO_NEWS = News()
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeMade(Record):
     """A notice to send, from `due_at` on. `promised_date` is the date it promises, if any."""
 
@@ -89,6 +101,7 @@ class NoticeMade(Record):
     issue_id: UUID | None = None
     promised_date: date | None = None
     traceparent: str | None = None
+    news: News = NO_NEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,17 @@ class PromiseMade(Record):
     ship_date: date
     source: str
     promised_at: datetime
+    surface: str | None = None
+    """Where the customer was told already, if it was not by a notice: at checkout, on the choice page."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWished(Record):
+    """The customer wants the goods sent elsewhere: kept beside the contact, for the storefront to ask for."""
+
+    order_id: str
+    choice_id: UUID
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +172,7 @@ def say(
     customer_id: str | None = None,
     promised_date: date | None = None,
     wait: timedelta = timedelta(0),
+    news: News = NO_NEWS,
 ) -> Outcome:
     """Make a notice, unless this fact was told before. `wait` keeps it back, so that newer news may overtake it."""
     new_id = notice_id(conversation.order_id, kind, *cause)
@@ -156,8 +181,10 @@ def say(
         return conversation, [Ignored("nobody_to_tell")]
     if any(said.notice_id == new_id for said in conversation.said):
         return conversation, [Ignored("already_said")]
-    made = NoticeMade(new_id, conversation.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date)
-    return conversation.with_said(Said(new_id, kind, about, now)), [made]
+    made = NoticeMade(
+        new_id, conversation.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date, news=news
+    )
+    return conversation.with_said(Said(new_id, kind, about, now, now + wait if wait else None)), [made]
 
 
 def withdraw(conversation: Conversation, kinds: frozenset[NoticeKind], about: frozenset[str], cause: str) -> list[Fact]:

@@ -1,224 +1,139 @@
-"""What an order's events mean for its promises, and what the customer hears of them.
+"""What an order's events mean for its promises: placed, shipped, delivered, cancelled, and how a preorder goes.
 
-Every date is a promise with a version. A date that moves later is told at once, with the choice to wait, change or
-cancel; one that moves earlier is told too. News older than what was told is dropped: the shop's own time of the
-change (`changed_at`) decides, not the order of arrival.
+Every date is a promise with a version (`promises.py`). What the customer hears when one moves, breaks, or is answered
+with silence, is decided in `delays.py`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from libs.common.decision import Anomaly, Fact, Ignored
-from libs.common.events.notices import NoticeKind
 from libs.common.events.storefront import (
     OrderCancelled,
+    OrderDelayed,
     OrderDelivered,
     OrderPlaced,
     OrderPromiseChanged,
     OrderShipped,
     PreorderProgressed,
 )
-from libs.common.events.values import LineQuantity
-from libs.common.shop_calendar import ShopCalendar
-from services.delivery_notify.choices import ask, close_questions
-from services.delivery_notify.conversation import Conversation, Line
-from services.delivery_notify.notices import (
-    ContactLearned,
-    NoticeFacts,
-    Outcome,
-    PromiseMade,
-    Thing,
-    leave_out,
-    say,
-    withdraw,
-)
-
-OVERDUE_HOUR = 12
-"""Shop-local hour of the promised day at which an unshipped order is spoken of."""
-
-OVERDUE_GRACE = timedelta(minutes=15)
-"""How long a notice about silence is kept back, so that a shipment that is just being reported overtakes it."""
-
-WORD_GAPS = (1, 2, 3)
-"""Open days to our next word after the first, second, third word about the same broken date; then `LAST_GAP`."""
-LAST_GAP = 5
-
-DATE_NEWS = frozenset(
-    {NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_EARLY, NoticeKind.PREORDER_PROGRESS}
-)
+from libs.common.events.values import LineQuantity, OrderLine
+from services.delivery_notify import arrivals, delays, promises
+from services.delivery_notify.acceptance import accept
+from services.delivery_notify.choices import close_questions
+from services.delivery_notify.consent import unstated_promise
+from services.delivery_notify.conversation import Conversation, Line, Prepaid
+from services.delivery_notify.news import ARRIVAL_NEWS, DATE_NEWS, overtake
+from services.delivery_notify.notices import ContactLearned, Outcome
+from services.delivery_notify.rules import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A promise that moved: the line as it now is, and the date it had."""
-
-    line: Line
-    previous: date | None
-
-
-def placed(conversation: Conversation, event: OrderPlaced, calendar: ShopCalendar) -> Outcome:
+def placed(conversation: Conversation, event: OrderPlaced, now: datetime, rules: Rules) -> Outcome:
     if conversation.placed:
         return conversation, [Ignored("order_known")]
     contact = event.contact
     learned = ContactLearned(
         conversation.order_id, event.customer_id, contact.name, contact.email, contact.language, contact.phone
     )
-    lines: list[Line] = []
     facts: list[Fact] = [learned]
+    lines: list[Line] = []
     for ordered in event.lines:
-        line = Line(ordered.line_id, ordered.name, ordered.quantity, ordered.preorder)
-        if ordered.promised_ship_date:
-            line = promised(line, ordered.promised_ship_date, event.placed_at, calendar)
-            facts.append(_row(conversation, line, "order.placed"))
+        line, rows = _line(conversation.order_id, ordered, event, rules)
         lines.append(line)
-    return (
-        replace(
-            conversation,
-            placed=True,
-            customer_id=event.customer_id,
-            purchase_count=event.purchase_count,
-            lines=tuple(lines),
-        ),
-        facts,
+        facts += rows
+    conversation = replace(
+        conversation,
+        placed=True,
+        customer_id=event.customer_id,
+        purchase_count=event.purchase_count,
+        market=event.market,
+        ordered_on=rules.calendar.day(event.placed_at),
+        prepaid=_prepaid(event, rules),
+        essential=event.essential_date,
+        lines=tuple(lines),
     )
+    conversation, accepted = accept(conversation, now, rules)
+    return conversation, [*facts, *accepted]
 
 
-def promised(line: Line, day: date, at: datetime, calendar: ShopCalendar) -> Line:
-    """The line under a new promise: its next version, and the moment of that day at which silence is broken.
-
-    A promise made after that moment (a same-day order in the afternoon) is spoken of at noon of the next day.
-    """
-    speak_at = calendar.moment(day, OVERDUE_HOUR)
-    if speak_at <= at:
-        speak_at = calendar.moment(calendar.day(at) + timedelta(days=1), OVERDUE_HOUR)
-    return replace(line, promise=day, version=line.version + 1, promised_at=at, speak_at=speak_at, words=0)
-
-
-def promise_changed(
-    conversation: Conversation, event: OrderPromiseChanged, now: datetime, calendar: ShopCalendar
-) -> Outcome:
-    named = [line for line in conversation.lines if not event.line_ids or line.line_id in event.line_ids]
-    if unknown := set(event.line_ids) - {line.line_id for line in named}:
-        return conversation, [Anomaly("promise_for_unknown_line", f"{conversation.order_id}: {sorted(unknown)}")]
-    source = OrderPromiseChanged.TYPE.removesuffix(".v1")
-    return move(conversation, named, event.promised_ship_date, event.changed_at, source, now, calendar)
+def _line(order_id: str, ordered: OrderLine, event: OrderPlaced, rules: Rules) -> tuple[Line, list[Fact]]:
+    """A line with what was promised for it at checkout, or what the law promises in its place."""
+    line, at = Line(ordered.line_id, ordered.name, ordered.quantity, ordered.preorder), event.placed_at
+    rows: list[Fact] = []
+    if ordered.promised_ship_date:
+        line = promises.promised(line, ordered.promised_ship_date, at, rules, ordered.ship_by)
+        rows.append(promises.row(order_id, line, "order.placed", at, promises.SHOP))
+    elif limit := unstated_promise(event.market, rules.calendar.day(at)):
+        line = promises.unstated(line, limit, at, rules)
+    if ordered.promised_delivery_date:
+        line = promises.arriving(line, ordered.promised_delivery_date, at, rules)
+        rows.append(promises.arrival_row(order_id, line, "order.placed", at, promises.SHOP))
+    return line, rows
 
 
-def move(
-    conversation: Conversation,
-    lines: Iterable[Line],
-    day: date,
-    at: datetime,
-    source: str,
-    now: datetime,
-    calendar: ShopCalendar,
-) -> Outcome:
-    """Put these lines under a new date, as far as that is news, and tell the customer what moved."""
-    moves: list[Move] = []
-    facts: list[Fact] = []
-    for line in lines:
-        if not line.open:
-            facts.append(Ignored("nothing_left_to_promise"))
-        elif line.promised_at and at < line.promised_at:
-            facts.append(Ignored("older_promise"))
-        elif line.promise == day:
-            facts.append(Ignored("same_promise"))
-            conversation = conversation.with_line(replace(line, promised_at=at))
-        else:
-            changed = promised(replace(line, leaving=False), day, at, calendar)
-            conversation = conversation.with_line(changed)
-            facts.append(_row(conversation, changed, source))
-            moves.append(Move(changed, line.promise))
-    conversation, told = _tell_moves(conversation, moves, day, now, calendar)
+def _prepaid(event: OrderPlaced, rules: Rules) -> Prepaid | None:
+    if event.prepaid is None:
+        return None
+    amount, received_on = event.prepaid.amount, rules.calendar.day(event.prepaid.received_at)
+    return Prepaid(amount.amount, amount.currency, received_on)
+
+
+def promise_changed(conversation: Conversation, event: OrderPromiseChanged, now: datetime, rules: Rules) -> Outcome:
+    named, wrong = _named(conversation, event.line_ids)
+    if wrong:
+        return conversation, wrong
+    news = delays.NewDate(
+        event.promised_ship_date,
+        event.changed_at,
+        OrderPromiseChanged.TYPE.removesuffix(".v1"),
+        event.promised_delivery_date,
+        event.ship_by,
+        event.cause,
+    )
+    return delays.move(conversation, named, news, now, rules)
+
+
+def delayed(conversation: Conversation, event: OrderDelayed, now: datetime, rules: Rules) -> Outcome:
+    """Late, says the shop: with a date it is a moved promise, without one it is a broken promise and a next word."""
+    named, wrong = _named(conversation, event.line_ids)
+    if wrong:
+        return conversation, wrong
+    source = OrderDelayed.TYPE.removesuffix(".v1")
+    if event.promised_ship_date:
+        day, door = event.promised_ship_date, event.promised_delivery_date
+        news = delays.NewDate(day, event.delayed_at, source, door, None, event.cause)
+        return delays.move(conversation, named, news, now, rules)
+    underway = [line for line in named if not line.open]
+    if event.promised_delivery_date and underway:
+        day = event.promised_delivery_date
+        return arrivals.move(conversation, underway, day, event.delayed_at, source, now, rules, event.cause)
+    return delays.undated(conversation, named, event.delayed_at, event.cause, event.next_word_on, now, rules)
+
+
+def _named(conversation: Conversation, line_ids: tuple[str, ...]) -> tuple[list[Line], list[Fact]]:
+    """The lines that an event is about (all, where it names none); an anomaly where it names one that is not there."""
+    named = [line for line in conversation.lines if not line_ids or line.line_id in line_ids]
+    unknown = set(line_ids) - {line.line_id for line in named}
+    detail = f"{conversation.order_id}: {sorted(unknown)}"
+    return named, [Anomaly("promise_for_unknown_line", detail)] if unknown else []
+
+
+def shipped(conversation: Conversation, event: OrderShipped, now: datetime, rules: Rules) -> Outcome:
+    conversation, facts = _count(conversation, event.lines, "shipped", now, rules)
+    named = frozenset(count.line_id for count in event.lines)
+    day, at = event.expected_delivery_date, event.shipped_at
+    conversation, told = arrivals.on_their_way(conversation, named, day, at, now, rules)
     return conversation, [*facts, *told]
 
 
-def _row(conversation: Conversation, line: Line, source: str) -> PromiseMade:
-    if line.promise is None or line.promised_at is None:
-        raise ValueError(f"line {line.line_id}: has no promise to write down")
-    return PromiseMade(
-        conversation.order_id, "line", line.line_id, line.version, line.promise, source, line.promised_at
-    )
+def delivered(conversation: Conversation, event: OrderDelivered, now: datetime, rules: Rules) -> Outcome:
+    return _count(conversation, event.lines, "delivered", now, rules)
 
 
-def _tell_moves(
-    conversation: Conversation, moves: list[Move], day: date, now: datetime, calendar: ShopCalendar
+def _count(
+    conversation: Conversation, counted: Iterable[LineQuantity], what: str, now: datetime, rules: Rules
 ) -> Outcome:
-    """One notice for what moved later, one for what moved earlier; a date the customer asked for is no news."""
-    wished = {line_id for q in conversation.questions if q.requested_date == day for line_id in q.about}
-    later = [move for move in moves if move.previous and move.previous < day and move.line.line_id not in wished]
-    earlier = [move for move in moves if move.previous and move.previous > day and move.line.line_id not in wished]
-    first = [move for move in moves if move.previous is None and move.line.preorder]
-    ids = frozenset(move.line.line_id for move in moves)
-    facts: list[Fact] = []
-    if moves:
-        conversation, facts = _overtake(conversation, ids, "overtaken")
-    for kind, group in ((NoticeKind.ORDER_EARLY, earlier), (NoticeKind.PREORDER_PROGRESS, first)):
-        if group:
-            conversation, told = say(
-                conversation,
-                kind,
-                moved(conversation, group, day),
-                now,
-                cause=_versions(group),
-                about=_ids(group),
-                promised_date=day,
-            )
-            facts += told
-    if later:
-        about = _ids(later)
-        conversation, closed = close_questions(conversation, "newer_news", lines=frozenset(about))
-        due_at = answer_by(day, now, calendar)
-        kind = NoticeKind.ORDER_DELAYED
-        conversation, told = ask(
-            conversation,
-            kind,
-            moved(conversation, later, day),
-            now,
-            due_at,
-            cause=_versions(later),
-            about=about,
-            promised_date=day,
-        )
-        facts += [*closed, *told]
-    return conversation, facts
-
-
-def _versions(moves: list[Move]) -> tuple[str, ...]:
-    return tuple(f"{move.line.line_id}:{move.line.version}" for move in moves)
-
-
-def _ids(moves: list[Move]) -> tuple[str, ...]:
-    return tuple(move.line.line_id for move in moves)
-
-
-def moved(conversation: Conversation, moves: list[Move], day: date) -> NoticeFacts:
-    things = tuple(thing(move.line, move.previous) for move in moves)
-    return NoticeFacts(things, day=day, previous_day=moves[0].previous, purchase_count=conversation.purchase_count)
-
-
-def thing(line: Line, previous: date | None = None) -> Thing:
-    return Thing(
-        line.name, line.quantity - line.shipped, line.promise, previous, line.stage, line.stage_detail, line.line_id
-    )
-
-
-def answer_by(day: date, now: datetime, calendar: ShopCalendar) -> datetime:
-    """Until when a choice stands: a week, but no longer than noon before the new day, and a day at least."""
-    before = calendar.moment(day - timedelta(days=1), OVERDUE_HOUR)
-    return max(now + timedelta(days=1), min(now + timedelta(days=7), before))
-
-
-def shipped(conversation: Conversation, event: OrderShipped) -> Outcome:
-    return _count(conversation, event.lines, "shipped")
-
-
-def delivered(conversation: Conversation, event: OrderDelivered) -> Outcome:
-    return _count(conversation, event.lines, "delivered")
-
-
-def _count(conversation: Conversation, counted: Iterable[LineQuantity], what: str) -> Outcome:
     facts: list[Fact] = []
     for count in counted:
         line = conversation.line(count.line_id)
@@ -228,80 +143,30 @@ def _count(conversation: Conversation, counted: Iterable[LineQuantity], what: st
         total = min(line.quantity, getattr(line, what) + count.quantity)
         changed = replace(line, **{what: total})
         conversation = conversation.with_line(replace(changed, shipped=max(changed.shipped, changed.delivered)))
-    conversation, settled = _settle(conversation, what)
+    conversation, settled = _settle(conversation, what, now, rules)
     return conversation, [*facts, *settled]
 
 
-def cancelled(conversation: Conversation, event: OrderCancelled) -> Outcome:
+def cancelled(conversation: Conversation, event: OrderCancelled, now: datetime, rules: Rules) -> Outcome:
     for line in conversation.lines:
         if not event.line_ids or line.line_id in event.line_ids:
             conversation = conversation.with_line(replace(line, cancelled=True))
-    return _settle(conversation, "cancelled")
+    return _settle(conversation, "cancelled", now, rules)
 
 
-def _settle(conversation: Conversation, cause: str) -> Outcome:
-    """Nothing more to say about lines of which nothing is left to send."""
-    done = frozenset(line.line_id for line in conversation.lines if not line.open)
-    conversation, facts = _overtake(conversation, done, cause)
-    conversation, closed = close_questions(conversation, cause, lines=done)
-    return conversation, [*facts, *closed]
+def _settle(conversation: Conversation, cause: str, now: datetime, rules: Rules) -> Outcome:
+    """Nothing more to say about lines of which nothing is left to send, or to arrive."""
+    left = frozenset(line.line_id for line in conversation.lines if not line.open)
+    conversation, restored = arrivals.untold_again(conversation, left, now, rules)
+    conversation, facts = overtake(conversation, DATE_NEWS, left, cause)
+    conversation, closed = close_questions(conversation, cause, lines=left, kinds=DATE_NEWS)
+    over = frozenset(line.line_id for line in conversation.lines if not line.expected and not line.open)
+    conversation, gone = overtake(conversation, ARRIVAL_NEWS, over, cause)
+    conversation, ended = close_questions(conversation, cause, lines=over)
+    return conversation, [*restored, *facts, *closed, *gone, *ended]
 
 
-def _overtake(conversation: Conversation, lines: frozenset[str], cause: str) -> Outcome:
-    """What was said of these lines, and has not left, is over; said of others as well, it is said of those only."""
-    taken_back = withdraw(conversation, DATE_NEWS, lines, cause)
-    conversation, left_out = leave_out(conversation, DATE_NEWS, lines)
-    return conversation, [*taken_back, *left_out]
-
-
-def overdue(conversation: Conversation, now: datetime, calendar: ShopCalendar) -> Outcome:
-    """The promised day is half over (or our next word is due) and something has not shipped: say so, in one message.
-
-    A line that the customer asked to cancel is not spoken of; that nobody carried it out is for ops.
-    """
-    due = [line for line in conversation.lines if line.open and line.speak_at and line.speak_at <= now]
-    if not due:
-        return conversation, [Ignored("nothing_overdue")]
-    told = [line for line in due if line.awaited]
-    facts: list[Fact] = [Anomaly("cancel_not_carried_out", conversation.order_id)] if len(told) < len(due) else []
-    gap = max((_gap(line.words) for line in told), default=1)
-    next_word = calendar.add_open_days(calendar.day(now), gap)
-    speak_at = calendar.moment(next_word, OVERDUE_HOUR)
-    for line in due:
-        conversation = conversation.with_line(replace(line, words=line.words + 1, speak_at=speak_at))
-    if told:
-        conversation, said = _say_overdue(conversation, tuple(line.line_id for line in told), next_word, speak_at, now)
-        facts += said
-    return conversation, facts
-
-
-def _gap(words: int) -> int:
-    return WORD_GAPS[words] if words < len(WORD_GAPS) else LAST_GAP
-
-
-def _say_overdue(
-    conversation: Conversation, about: tuple[str, ...], next_word: date, speak_at: datetime, now: datetime
-) -> Outcome:
-    lines = [line for line in conversation.lines if line.line_id in about]
-    promises = [line.promise for line in lines if line.promise]
-    facts = NoticeFacts(
-        tuple(thing(line) for line in lines),
-        day=next_word,
-        previous_day=min(promises),
-        next_word=next_word,
-        word=max(line.words for line in lines),
-        purchase_count=conversation.purchase_count,
-    )
-    conversation, taken_back = _overtake(conversation, frozenset(about), "overtaken")
-    conversation, closed = close_questions(conversation, "newer_news", lines=frozenset(about))
-    cause = tuple(f"{line.line_id}:{line.version}:{line.words}" for line in lines)
-    conversation, told = ask(
-        conversation, NoticeKind.ORDER_OVERDUE, facts, now, speak_at, cause=cause, about=about, wait=OVERDUE_GRACE
-    )
-    return conversation, [*taken_back, *closed, *told]
-
-
-def progressed(conversation: Conversation, event: PreorderProgressed, now: datetime, calendar: ShopCalendar) -> Outcome:
+def progressed(conversation: Conversation, event: PreorderProgressed, now: datetime, rules: Rules) -> Outcome:
     line = conversation.line(event.line_id)
     if line is None:
         return conversation, [Anomaly("progress_of_unknown_line", f"{conversation.order_id}: {event.line_id}")]
@@ -313,8 +178,7 @@ def progressed(conversation: Conversation, event: PreorderProgressed, now: datet
         conversation = conversation.with_line(line)
     if event.promised_ship_date:
         source = PreorderProgressed.TYPE.removesuffix(".v1")
-        conversation, told = move(
-            conversation, [line], event.promised_ship_date, event.progressed_at, source, now, calendar
-        )
+        news = delays.NewDate(event.promised_ship_date, event.progressed_at, source)
+        conversation, told = delays.move(conversation, [line], news, now, rules)
         facts += told
     return conversation, facts

@@ -2,7 +2,7 @@
 guards every replacement with a timer of its own, so there is none here."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from libs.common.decision import Fact, Ignored
@@ -12,10 +12,20 @@ from libs.common.events.issues import (
     IssueReplacementPromised,
     IssueReplacementShipped,
 )
-from libs.common.events.notices import NoticeKind
+from libs.common.events.notices import NoticeKind, PromiseSubject
 from services.delivery_notify.choices import close_questions
 from services.delivery_notify.conversation import Conversation, Outbound, Talk
-from services.delivery_notify.notices import NoticeFacts, Outcome, PromiseMade, Thing, say, withdraw
+from services.delivery_notify.notices import (
+    NO_NEWS,
+    News,
+    NoticeFacts,
+    Outcome,
+    PromiseMade,
+    Thing,
+    say,
+    withdraw,
+)
+from services.delivery_notify.promises import ref
 
 DATES = frozenset({NoticeKind.REPLACEMENT_PROMISED, NoticeKind.REPLACEMENT_DELAYED})
 ISSUE_NEWS = DATES | {
@@ -56,6 +66,7 @@ def tell(
     now: datetime,
     *,
     cause: tuple[object, ...],
+    wait: timedelta = timedelta(0),
 ) -> Outcome:
     """A notice about an issue. A day is a promise where the goods' way is what the notice is about."""
     promise = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
@@ -69,7 +80,21 @@ def tell(
         issue_id=talk.issue_id,
         customer_id=talk.customer_id,
         promised_date=promise,
+        wait=wait,
+        news=_news(talk, kind, facts),
     )
+
+
+def _news(talk: Talk, kind: NoticeKind, facts: NoticeFacts) -> News:
+    """The date of the replacement that this notice tells, and the one that it says is not kept."""
+    goods = talk.outbound
+    if goods is None or not (kind in DATES or facts.plan == "replacement"):
+        return NO_NEWS
+    subject, subject_id = PromiseSubject.REPLACEMENT, str(goods.replacement_id)
+    told = ref(subject, subject_id, goods.version, goods.ship_date)
+    late = kind is NoticeKind.REPLACEMENT_DELAYED
+    broken = ref(subject, subject_id, max(0, goods.version - 1), facts.previous_day) if late else ()
+    return News(told, broken)
 
 
 _PROMISING = DATES | {NoticeKind.REPLACEMENT_SHIPPED, NoticeKind.COLLECTION_BOOKED}

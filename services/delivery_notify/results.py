@@ -76,6 +76,6 @@ def event_of(notice: Claimed, settled: Settled, now: datetime) -> Payload | None
             return NoticeSuppressed.model_validate({**about, **cause, "suppressed_at": now})
         case "sent":
             told = {"language": settled.language, "promised_date": notice.promised_date, "sent_at": now}
-            return NoticeSent.model_validate({**about, "channel": settled.channel, **told})
+            return NoticeSent.model_validate({**about, "channel": settled.channel, **told, **notice.news})
         case _:
             return NoticeFailed.model_validate({**about, "channel": settled.channel, **cause, "failed_at": now})

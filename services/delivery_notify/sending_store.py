@@ -1,5 +1,6 @@
 """What the sender asks of the database: claim what is due, say on which way it is begun, record how it went."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -37,6 +38,14 @@ class Claimed:
     held: bool = False
     together: UUID | None = None
     parts: int | None = None
+    tells: str = "[]"
+    breaks: str = "[]"
+
+    @property
+    def news(self) -> dict[str, object]:
+        """The promises that this notice makes known or says are broken, and the day of our next word, for the event."""
+        next_word = json.loads(self.facts).get("next_word")
+        return {"tells": json.loads(self.tells), "breaks": json.loads(self.breaks), "next_word_on": next_word}
 
 
 # Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
@@ -109,6 +118,8 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["held"],
             row["together"],
             row["parts"],
+            row["tells"],
+            row["breaks"],
         )
         for row in await conn.fetch(_CLAIM, now, limit, lease)
     ]
@@ -146,12 +157,22 @@ class Settled:
     cause: str | None = None
 
 
+# What a notice told is told from now on: a row of the ledger beside the promise, in the same statement.
 _SETTLE = """
+    WITH settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
          AS s (notice_id, status, channel, language, cause)
-    WHERE n.notice_id = s.notice_id AND n.status = 'sending' RETURNING n.notice_id"""
+    WHERE n.notice_id = s.notice_id AND n.status = 'sending'
+    RETURNING n.notice_id, n.order_id, n.tells, s.status, s.channel),
+    told AS (
+    INSERT INTO tellings (order_id, subject, subject_id, version, surface, notice_id, told_at)
+    SELECT s.order_id, t.subject, t.subject_id, t.version, s.channel, s.notice_id, $6
+    FROM settled s CROSS JOIN jsonb_to_recordset(s.tells) AS t (subject text, subject_id text, version int)
+    WHERE s.status = 'sent'
+    ON CONFLICT DO NOTHING)
+    SELECT notice_id FROM settled"""
 
 
 async def settle_notices(conn: Connection, outcomes: Collection[Settled], now: datetime) -> set[UUID]:

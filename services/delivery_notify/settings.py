@@ -1,5 +1,10 @@
 """Settings of delivery_notify, beside those of every service and those of its ways out."""
 
+from datetime import time
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from libs.common.signed_links import LinkSecrets
 from services.delivery_notify.channels.settings import ChannelSettings, Url
 
@@ -11,3 +16,11 @@ class Settings(ChannelSettings):
     """Where customers reach intake's status page and survey; no mail links to them where it is not set."""
     link_secrets: LinkSecrets
     """The same as intake's, whose pages read the links in our mails."""
+    ship_cutoff: time | None = None
+    """The hour of a promised day after which nothing leaves any more (HH:MM, the shop's zone); see `promises.toml`."""
+    delivery_cutoff: time | None = None
+    """The hour of a promised day after which no parcel is delivered any more."""
+    preorder_rhythm: Literal["half_month", "from_order"] | None = None
+    """When preorders hear how it goes: on the 1st and the 15th, or every 15 days from the order."""
+    gather_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
+    """So long a moved date is held back, for what moves with it to be in the same message; see `promises.toml`."""

@@ -18,12 +18,12 @@ from libs.common.db import Connection
 from libs.common.decision import Fact, Facts, Record, TimerFired
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
-from libs.common.shop_calendar import ShopCalendar
 from libs.common.state import StateTable
-from services.delivery_notify import staff_store
+from services.delivery_notify import promise_store, staff_store
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import (
+    AddressWished,
     ContactLearned,
     LineLeftOut,
     NoticeFacts,
@@ -32,6 +32,7 @@ from services.delivery_notify.notices import (
     PromiseMade,
 )
 from services.delivery_notify.routing import Contact
+from services.delivery_notify.rules import Rules
 from services.delivery_notify.staff import StaffNotice
 
 CONTACT_COMES = timedelta(hours=24)
@@ -55,8 +56,8 @@ class Conversations:
 
     name = "conversations"
 
-    def __init__(self, calendar: ShopCalendar) -> None:
-        self.calendar = calendar
+    def __init__(self, rules: Rules) -> None:
+        self.rules, self.calendar = rules, rules.calendar
         self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION)
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -71,7 +72,7 @@ class Conversations:
 
     def decide(self, state: Loaded | None, event: AnyEvent, now: datetime) -> tuple[Loaded | None, Facts]:
         before = state.conversation if state else None
-        after, facts = decide(before, event, now, self.calendar)
+        after, facts = decide(before, event, now, self.rules)
         traced = [_with_trace(fact) for fact in facts]
         if after is None or after is before:
             return state, traced
@@ -80,7 +81,8 @@ class Conversations:
     async def save(self, conn: Connection, changed: Mapping[str, Loaded], records: Sequence[Record]) -> None:
         await self.table.save(conn, {key: (each.version, each.conversation) for key, each in changed.items()})
         await _save_contacts(conn, [record for record in records if isinstance(record, ContactLearned)])
-        await _save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
+        await promise_store.save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
+        await _save_wishes(conn, [record for record in records if isinstance(record, AddressWished)])
         await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
         await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
         await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
@@ -108,26 +110,30 @@ async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> No
         await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
 
 
-_PROMISES = """
-    INSERT INTO promises (order_id, subject, subject_id, version, ship_date, source, promised_at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::date[], $6::text[], $7::timestamptz[])
-    ON CONFLICT DO NOTHING"""
-
-
-async def _save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
+async def _save_wishes(conn: Connection, rows: Sequence[AddressWished]) -> None:
     if rows:
-        columns = [
-            (row.order_id, row.subject, row.subject_id, row.version, row.ship_date, row.source, row.promised_at)
-            for row in rows
-        ]
-        await conn.execute(_PROMISES, *map(list, zip(*columns, strict=True)))
+        columns = [(row.order_id, row.choice_id, row.address.model_dump_json(exclude_none=True)) for row in rows]
+        await conn.execute(
+            """UPDATE contacts c SET wished_by = w.choice_id, wished_address = w.address
+               FROM unnest($1::text[], $2::uuid[], $3::jsonb[]) AS w (order_id, choice_id, address)
+               WHERE c.order_id = w.order_id""",
+            *map(list, zip(*columns, strict=True)),
+        )
+
+
+async def wished_address(conn: Connection, order_id: str, choice_id: UUID) -> str | None:
+    """Where the customer wants the goods sent, as JSON, if that was their answer to this question."""
+    query = "SELECT wished_address FROM contacts WHERE order_id = $1 AND wished_by = $2"
+    address: str | None = await conn.fetchval(query, order_id, choice_id)
+    return address
 
 
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
-                         made_at, due_at, contact_by, traceparent)
+                         made_at, due_at, contact_by, traceparent, tells, breaks)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
-                         $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[])
+                         $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
+                         $13::jsonb[])
     ON CONFLICT (notice_id) DO NOTHING"""
 
 
@@ -146,6 +152,8 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
                 row.due_at,
                 row.made_at + CONTACT_COMES,
                 row.traceparent,
+                promise_store.REFS.dump_json(row.news.tells).decode(),
+                promise_store.REFS.dump_json(row.news.breaks).decode(),
             )
             for row in rows
         ]
@@ -156,9 +164,13 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
 _LEFT_OUT = """
     UPDATE notices n SET facts = n.facts || jsonb_build_object('things', kept.things) || CASE
         WHEN kept.things #> '{0,previous_date}' IS NULL THEN '{}'
-        ELSE jsonb_build_object('previous_day', kept.things #> '{0,previous_date}') END
+        ELSE jsonb_build_object('previous_day', kept.things #> '{0,previous_date}') END,
+        tells = jsonb_path_query_array(n.tells, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone),
+        breaks = jsonb_path_query_array(n.breaks, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone)
     FROM (
-        SELECT o.notice_id, jsonb_agg(t.thing ORDER BY t.place) AS things
+        SELECT o.notice_id, jsonb_agg(t.thing ORDER BY t.place) AS things,
+               (SELECT jsonb_build_object('gone', jsonb_agg(l.line_id))
+                FROM unnest($1::uuid[], $2::text[]) AS l (notice_id, line_id) WHERE l.notice_id = o.notice_id) AS gone
         FROM notices o CROSS JOIN jsonb_array_elements(o.facts -> 'things') WITH ORDINALITY AS t (thing, place)
         WHERE o.notice_id = ANY ($1) AND NOT EXISTS (
             SELECT 1 FROM unnest($1::uuid[], $2::text[]) AS l (notice_id, line_id)
@@ -220,16 +232,6 @@ async def notices_of(conn: Connection, order_id: str) -> list[dict[str, object]]
         order_id,
     )
     return [{**dict(row), "facts": json.loads(row["facts"])} for row in rows]
-
-
-async def promises_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
-    """Every date ever promised for an order, in the order in which it was promised."""
-    rows = await conn.fetch(
-        """SELECT subject, subject_id, version, ship_date, source, promised_at
-           FROM promises WHERE order_id = $1 ORDER BY promised_at, subject, subject_id, version""",
-        order_id,
-    )
-    return [dict(row) for row in rows]
 
 
 async def notice_as_sent(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:

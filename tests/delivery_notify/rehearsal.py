@@ -30,9 +30,11 @@ from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import NoticeMade, NoticesWithdrawn
+from services.delivery_notify.rules import rules_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 CALENDAR = ShopCalendar(TOKYO)
+RULES = rules_of(CALENDAR)
 MONDAY = datetime(2027, 3, 1, 1, 0, tzinfo=UTC)
 """Monday, 1 March 2027, 10:00 in the shop."""
 FRIDAY, NEXT_WEDNESDAY, NEXT_FRIDAY = date(2027, 3, 5), date(2027, 3, 10), date(2027, 3, 12)
@@ -112,7 +114,7 @@ class Rehearsal:
         event: AnyEvent = event_class(type(payload)).model_construct(
             id=str(self.taken), source="/test", type=payload.TYPE, subject=subject, time=self.now, data=payload
         )
-        self.state, facts = decide(self.state, event, self.now, CALENDAR)
+        self.state, facts = decide(self.state, event, self.now, RULES)
         for fact in facts:
             if isinstance(fact, SetTimer):
                 self.timers[fact.name] = fact.due_at

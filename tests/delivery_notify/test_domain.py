@@ -98,22 +98,44 @@ def test_a_second_slip_closes_the_question_of_the_first() -> None:
     assert sorted(question.closed_by or "open" for question in rehearsal.known.questions) == ["newer_news", "open"]
 
 
-def test_a_promised_day_that_reaches_noon_unshipped_is_told_with_our_next_word() -> None:
+def test_a_promised_day_whose_cutoff_comes_unshipped_is_told_with_a_new_day_of_the_policy() -> None:
     rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 12))
+    rehearsal.pass_to(at(FRIDAY, 18))
     (notice,) = rehearsal.notices
-    assert (notice.kind, notice.facts.next_word) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
+    assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
+        NoticeKind.ORDER_DELAYED,
+        FRIDAY + timedelta(days=4),
+        FRIDAY,
+    )
 
 
-def test_nothing_is_said_before_noon_of_the_promised_day() -> None:
+def test_nothing_is_said_before_the_cutoff_of_the_promised_day() -> None:
     rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 11, 59))
+    rehearsal.pass_to(at(FRIDAY, 17, 59))
     assert rehearsal.kinds == []
 
 
-def test_our_next_word_is_kept() -> None:
+def test_when_the_policy_has_no_more_dates_we_say_so_and_when_we_write_again() -> None:
     rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 12))
+    rehearsal.pass_to(at(date(2027, 3, 15), 18))
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
+    assert rehearsal.notices[-1].facts.next_word == date(2027, 3, 16)
+
+
+def awaited_preorder() -> Rehearsal:
+    """A preorder that slips: nobody has a date for somebody else's workshop."""
+    rehearsal = story(placed(line(preorder=True)))
+    rehearsal.pass_to(at(FRIDAY, 18))
+    return rehearsal
+
+
+def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
+    (notice,) = awaited_preorder().notices
+    assert (notice.kind, notice.facts.next_word) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
+
+
+def test_our_next_word_is_kept() -> None:
+    rehearsal = awaited_preorder()
     next_word = rehearsal.notices[0].facts.next_word
     assert next_word is not None
     rehearsal.pass_to(at(next_word, 12))
@@ -121,23 +143,27 @@ def test_our_next_word_is_kept() -> None:
 
 
 def test_a_new_date_takes_the_place_of_our_next_word() -> None:
-    rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 12))
-    rehearsal.take(changed(NEXT_FRIDAY, 24 * 4 + 4))
+    rehearsal = awaited_preorder()
+    rehearsal.take(changed(NEXT_FRIDAY, 24 * 4 + 10))
     rehearsal.pass_to(at(NEXT_FRIDAY, 11))
     assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
 
 
-def test_a_same_day_order_of_the_afternoon_is_spoken_of_on_the_next_day() -> None:
-    afternoon = at(FRIDAY, 15)
-    rehearsal = Rehearsal(now=afternoon)
-    rehearsal.take(placed(placed_at=afternoon))
+def test_a_same_day_order_of_the_evening_is_spoken_of_on_the_next_day() -> None:
+    evening = at(FRIDAY, 19)
+    rehearsal = Rehearsal(now=evening)
+    rehearsal.take(placed(placed_at=evening))
     assert rehearsal.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
 
 
-def test_a_shipment_reported_at_noon_overtakes_the_notice_about_silence() -> None:
+def test_a_last_pickup_that_is_known_is_spoken_of_a_minute_before_it() -> None:
+    rehearsal = story(placed(line(ship_by=at(FRIDAY, 14, 30))))
+    assert rehearsal.timers["overdue"] == at(FRIDAY, 14, 29)
+
+
+def test_a_shipment_reported_at_the_cutoff_overtakes_the_notice_about_silence() -> None:
     rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 12))
+    rehearsal.pass_to(at(FRIDAY, 18))
     rehearsal.take(shipped())
     assert rehearsal.heard == []
 
@@ -159,8 +185,8 @@ def test_nothing_more_is_said_about_what_has_left_or_was_cancelled(end: OrderShi
 
 def test_a_line_of_which_one_of_two_has_left_is_still_promised() -> None:
     rehearsal = story(placed(line(quantity=2)), shipped())
-    rehearsal.pass_to(at(FRIDAY, 12))
-    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE]
+    rehearsal.pass_to(at(FRIDAY, 18))
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_an_order_that_has_shipped_has_nothing_left_to_choose() -> None:
@@ -207,8 +233,9 @@ def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
 def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
     rehearsal = story(placed(), changed(NEXT_FRIDAY))
     answer(rehearsal, Choice.CANCEL)
-    facts = rehearsal.pass_to(at(NEXT_FRIDAY, 12))
-    assert (rehearsal.kinds, reasons(facts)) == ([NoticeKind.ORDER_DELAYED], ["cancel_not_carried_out"])
+    facts = rehearsal.pass_to(at(NEXT_FRIDAY, 18))
+    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_CANCELLED]
+    assert reasons(facts) == ["cancel_not_carried_out"]
 
 
 def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
@@ -282,21 +309,48 @@ def test_a_preorder_that_gets_its_first_date_is_told_it() -> None:
     ]
 
 
+def two_lines_and_then_one() -> Rehearsal:
+    """Both slip; an hour later one of them slips again."""
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1))
+    rehearsal.now += timedelta(hours=2)
+    rehearsal.take(changed(NEXT_FRIDAY, 2, "1"))
+    return rehearsal
+
+
 def test_a_notice_about_two_lines_leaves_out_the_one_that_has_newer_news() -> None:
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    rehearsal = two_lines_and_then_one()
     left_out = [(fact.notice_ids, fact.line_id) for fact in of(rehearsal.facts, LineLeftOut)]
     assert left_out == [((rehearsal.notices[0].notice_id,), "1")]
 
 
 def test_a_notice_of_which_every_line_has_newer_news_is_taken_back() -> None:
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    rehearsal = two_lines_and_then_one()
     rehearsal.take(changed(NEXT_FRIDAY, 3, "2"))
     assert rehearsal.notices[0].notice_id in rehearsal.withdrawn
 
 
 def test_a_question_about_two_lines_goes_on_about_the_one_without_newer_news() -> None:
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
+    rehearsal = two_lines_and_then_one()
     assert sorted(question.about for question in rehearsal.known.questions if question.open) == [("1",), ("2",)]
+
+
+def test_slips_of_two_lines_within_minutes_are_one_message() -> None:
+    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1, "1"), changed(NEXT_FRIDAY, 2, "2"))
+    (heard,) = [notice for notice in rehearsal.notices if notice.notice_id not in rehearsal.withdrawn]
+    assert [(each.line_id, each.ship_date, each.previous_date) for each in heard.facts.things] == [
+        ("2", NEXT_FRIDAY, FRIDAY),
+        ("1", NEXT_WEDNESDAY, FRIDAY),
+    ]
+
+
+def test_a_date_that_moves_and_moves_back_within_minutes_is_no_message() -> None:
+    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(FRIDAY, 2))
+    assert rehearsal.heard == []
+
+
+def test_a_date_in_the_past_is_no_promise() -> None:
+    rehearsal = story(placed())
+    assert reasons(rehearsal.take(changed(FRIDAY - timedelta(days=9)))) == ["day_is_past"]
 
 
 def test_more_than_can_be_kept_before_the_order_is_left_to_the_shell_to_park() -> None:

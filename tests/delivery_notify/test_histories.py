@@ -22,8 +22,8 @@ from libs.common.ids import derived_id
 from services.delivery_notify.choices import CustomerAnswered
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import deadlines
+from services.delivery_notify.news import DATE_NEWS
 from services.delivery_notify.notices import NoticeMade, PromiseMade
-from services.delivery_notify.orders import DATE_NEWS
 from tests.delivery_notify.rehearsal import MONDAY, ORDER, Rehearsal, issue, line, of, placed
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))

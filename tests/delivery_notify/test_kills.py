@@ -10,7 +10,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -26,7 +27,7 @@ from libs.common.telemetry import Tracing
 from services.delivery_notify.store import Conversations
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.providers import SIGNING_SECRET
-from tests.delivery_notify.rehearsal import CALENDAR
+from tests.delivery_notify.rehearsal import RULES
 from tests.delivery_notify.service import SECRETS
 from tests.delivery_notify.test_sender import later, order
 from tests.running import NO_KAFKA, eventually
@@ -106,7 +107,8 @@ async def orders_that_are_late(database: str) -> None:
             like = "INSERT INTO preferences (customer_id, channels, changed_at) VALUES ($1, '{sms}', now())"
             await conn.execute(like, f"C-{number}")
     async with conn.transaction():
-        await shell.apply(conn, Conversations(CALENDAR), [Incoming(shell.event(payload)) for payload in payloads])
+        at_once = Conversations(replace(RULES, gather=timedelta(0)))
+        await shell.apply(conn, at_once, [Incoming(shell.event(payload)) for payload in payloads])
     await conn.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -13,17 +14,17 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
-from services.delivery_notify import sending_store, store
+from services.delivery_notify import promise_store, sending_store, store
 from services.delivery_notify.sending_store import PutOff, Settled
 from services.delivery_notify.store import Conversations
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.rehearsal import (
-    CALENDAR,
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,
     NEXT_WEDNESDAY,
     ORDER,
+    RULES,
     issue,
     line,
     placed,
@@ -53,7 +54,11 @@ async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
 async def apply(conn: Connection, *payloads: Payload) -> None:
     shell = Shell("delivery_notify", Monday(), Tracing("delivery_notify", None))
     async with conn.transaction():
-        await shell.apply(conn, Conversations(CALENDAR), [Incoming(shell.event(payload)) for payload in payloads])
+        await shell.apply(
+            conn,
+            Conversations(replace(RULES, gather=timedelta(0))),
+            [Incoming(shell.event(payload)) for payload in payloads],
+        )
 
 
 async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
@@ -65,7 +70,7 @@ async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
 
 async def test_every_promise_stays_written(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    rows = await store.promises_of(conn, ORDER)
+    rows = await promise_store.promises_of(conn, ORDER)
     assert [(row["version"], row["ship_date"], row["source"]) for row in rows] == [
         (1, FRIDAY, "order.placed"),
         (2, NEXT_FRIDAY, "order.promise_changed"),
