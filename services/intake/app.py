@@ -14,6 +14,7 @@ from libs.common.events.issues import (
     IssueReviewRequested,
     IssueStaffDecided,
 )
+from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.service import Service
 from libs.common.settings import load
@@ -23,6 +24,7 @@ from services.intake.calls import Calls
 from services.intake.customer_pages.wiring import customer_pages
 from services.intake.desk.wiring import desk
 from services.intake.evidence import open_evidence
+from services.intake.insights.wiring import insights
 from services.intake.settings import Settings
 from services.intake.store import Orders, Timeline
 from services.intake.uploads import Evidence
@@ -47,6 +49,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             IssueDecisionTaken,
             IssueCollectionWindowChosen,
             IssueRated,
+            ClusterDetected,
+            LotHeld,
+            LotReleased,
+            BuyerWarned,
         ),
     )
     orders = Orders(read_rules(settings.open_hours))
@@ -61,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         staff_routes.routes(calls),
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
+        insights(service),
         assets.routes(),
         uploads=("/photos", "/report"),
     )

@@ -1,0 +1,17 @@
+"""Insights, put together for the app: their aggregate, their loop and their routes."""
+
+from fastapi import APIRouter
+
+from libs.common.service import Service
+from services.intake.insights import api
+from services.intake.insights.cluster_store import Clusters
+from services.intake.insights.learner import Learner
+from services.intake.insights.policy import read_policy
+
+
+def insights(service: Service) -> APIRouter:
+    """Raises `InsightsError` where `insights.toml` is wrong."""
+    clusters = Clusters(read_policy())
+    service.consume(clusters)
+    service.run_in_background("learner", Learner(service, clusters).run)
+    return api.routes(service, clusters)
