@@ -1,0 +1,84 @@
+"""Learning on a real broker: orders and reports in, a cluster out; a human's word, a held lot and warned buyers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.common.events.envelope import Payload
+from libs.common.events.storefront import IssueSubmitted, OrderDelivered, OrderPlaced, OrderShipped
+from libs.common.events.values import Address, Contact, Money, OrderLine, Reason, ReportedLine, ShippedLine
+from services.intake.app import create_app
+from services.intake.settings import Settings
+from tests.common.wire import event_bytes, publish, read_json
+from tests.running import OPS, Live, eventually, running
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def live(
+    database: Callable[[str], Awaitable[str]], kafka: str, topics: str, tmp_path: Path
+) -> AsyncIterator[Live]:
+    url = await database("intake")
+    async with running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as live:
+        yield live
+
+
+def order(number: int, lot: str) -> list[Payload]:
+    """A teapot of this lot, on its way to a customer's door and there."""
+    order_id, line = f"O-{number}", {"line_id": "1", "quantity": 1}
+    price = Money(amount="4980", currency="JPY")
+    home = Address(name="山田花子", postal_code="150-0001", country="JP", city="渋谷区", street="神宮前1-2-3")
+    return [
+        OrderPlaced(
+            order_id=order_id,
+            customer_id=f"C-{number}",
+            placed_at=NOW,
+            lines=(OrderLine(**line, sku="KYUSU", name="急須", unit_price=price),),
+            contact=Contact(name="山田花子", email="hanako@example.jp"),
+            ship_to=home,
+        ),
+        OrderShipped(order_id=order_id, lines=(ShippedLine(**line, lot=lot),), shipped_at=NOW),
+        OrderDelivered(order_id=order_id, lines=(line,), delivered_at=NOW),
+    ]
+
+
+def broken(number: int) -> Payload:
+    line = ReportedLine(line_id="1", quantity=1)
+    return IssueSubmitted(order_id=f"O-{number}", customer_id=f"C-{number}", reason=Reason.DEFECTIVE, lines=(line,))
+
+
+async def test_a_bad_lot_is_learnt_from_reports_then_held_and_its_buyers_warned(
+    live: Live, kafka: str, topics: str
+) -> None:
+    good, bad = range(40), range(40, 60)
+    facts = [fact for number in (*good, *bad) for fact in order(number, "A" if number in good else "B")]
+    facts += [broken(number) for number in (3, *range(40, 46))]
+    await publish(kafka, [(topics + fact.TOPIC.name, fact.key, event_bytes(fact), []) for fact in facts])
+
+    async def told(type_: str) -> list[dict[str, Any]]:
+        return [one["data"] for one in await read_json(kafka, f"{topics}product.alerts") if one["type"] == type_]
+
+    [cluster] = await eventually(lambda: told("cluster.detected.v1"), "a cluster is told on product.alerts")
+    assert (cluster["sku"], cluster["lot"], cluster["reasons"]) == ("KYUSU", "B", ["defective"])
+    assert await told("lot.held.v1") == []
+
+    answer = await live.client.post(
+        f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
+        json={"approve": True, "staff": "sato", "why": "Handles break at the seam"},
+        headers={**OPS, "Idempotency-Key": "approve"},
+    )
+    assert answer.status_code == 200
+    [held] = await eventually(lambda: told("lot.held.v1"), "the lot is held")
+    assert (held["lot"], held["staff"]) == ("B", "sato")
+
+    async def all_warned() -> bool:
+        warned = [one["order_id"] for one in await told("buyer.warned.v1")]
+        assert len(warned) == len(set(warned))
+        return set(warned) >= {f"O-{number}" for number in range(46, 60)}
+
+    await eventually(all_warned, "every buyer of the lot who has not reported is warned")
+    assert not {one["order_id"] for one in await told("buyer.warned.v1")} & {f"O-{number}" for number in good}
