@@ -11,7 +11,7 @@ from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import open_links
-from services.delivery_notify import api, bounces_api, page, preferences_api, staff_page
+from services.delivery_notify import api, bounces_api, lint, page, preferences_api, staff_page
 from services.delivery_notify.channels.opening import customer_channels, staff_channel
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
@@ -57,7 +57,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load(Settings)
     service = Service("delivery_notify", settings, description=__doc__, gives=GIVES)
     calendar = ShopCalendar(settings.zone)
-    links = Links(settings.public_url, [secret.get_secret_value() for secret in settings.link_secrets])
+    secrets = [secret.get_secret_value() for secret in settings.link_secrets]
+    links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = rules_of(
         calendar,
         ship_cutoff=settings.ship_cutoff,
@@ -67,7 +68,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES)
-    renderer = Renderer(calendar, links, settings.sender_name)
+    renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)
+    lint.check(renderer)
     manners = Manners((settings.quiet_from_hour, settings.quiet_to_hour), settings.messages_a_day)
     sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
     service.run_in_background("sender", sender.run)

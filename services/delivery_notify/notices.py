@@ -154,6 +154,7 @@ class ContactLearned(Record):
     email: str
     language: str
     phone: str | None = None
+    bought_before: str | None = None
 
 
 def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:

@@ -34,7 +34,13 @@ def placed(conversation: Conversation, event: OrderPlaced, now: datetime, rules:
         return conversation, [Ignored("order_known")]
     contact = event.contact
     learned = ContactLearned(
-        conversation.order_id, event.customer_id, contact.name, contact.email, contact.language, contact.phone
+        conversation.order_id,
+        event.customer_id,
+        contact.name,
+        contact.email,
+        contact.language,
+        contact.phone,
+        event.bought_before,
     )
     facts: list[Fact] = [learned]
     lines: list[Line] = []

@@ -43,7 +43,16 @@ class Parcel:
         """Raises where a notice cannot be read, or a fact that its words need is missing."""
         contact = self.contact
         letters = [
-            Letter(NoticeKind(one.kind), one.order_id, contact.name, contact.language, read(one.facts), one.issue_id)
+            Letter(
+                NoticeKind(one.kind),
+                one.order_id,
+                contact.name,
+                contact.language,
+                read(one.facts),
+                one.issue_id,
+                now,
+                contact.bought_before,
+            )
             for one in self.notices
         ]
         rendered = renderer.render(letters[0]) if len(letters) == 1 else renderer.render_together(letters)

@@ -7,17 +7,19 @@ of a layout, which exists once as text and once as HTML. A variable that is not 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, Template, nodes
 from markupsafe import Markup, escape
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from libs.common.shop_calendar import ShopCalendar
-from services.delivery_notify import words
+from services.delivery_notify import law_words, words
 from services.delivery_notify.links import Links
 from services.delivery_notify.notices import NoticeFacts, Thing
 
@@ -39,7 +41,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a message is made from: facts, and the person it goes to."""
+    """What a message is made from: facts, and the person it goes to. `at` is the moment of writing."""
 
     kind: NoticeKind
     order_id: str
@@ -47,18 +49,45 @@ class Letter:
     language: Language
     facts: NoticeFacts
     issue_id: UUID | None = None
+    at: datetime | None = None
+    bought_before: str | None = None
 
 
 class Renderer:
-    def __init__(self, calendar: ShopCalendar, links: Links, shop: str) -> None:
-        self._calendar, self._links, self._shop = calendar, links, shop
-        loader = PackageLoader("services.delivery_notify", "templates")
+    """`folder` holds what a shop words in its own way: any file of `templates`, under the same name."""
+
+    # fmt: off
+    VARIABLES = frozenset({
+        "f", "language", "shop", "order_id", "greeting", "thanks", "words", "date", "item", "items",
+        "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
+        "survey_link", "day", "previous_day", "next_word", "money", "layout", "subject", "sections",
+    })
+    # fmt: on
+
+    def __init__(self, calendar: ShopCalendar, links: Links, shop: str, folder: Path | None = None) -> None:
+        self._calendar, self._links, self.shop = calendar, links, shop
+        ours = PackageLoader("services.delivery_notify", "templates")
+        loader = ChoiceLoader([FileSystemLoader(folder), ours]) if folder else ours
         new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True, auto_reload=False)
         self._text, self._html = new(autoescape=False), new(autoescape=True)
         self._text.filters |= {"paragraphs": _text_paragraphs, "rows": _text_rows}
         self._html.filters |= {"paragraphs": _html_paragraphs, "rows": _html_rows}
         self._text_layout = self._text.get_template("layout.txt")
         self._html_layout = self._html.get_template("layout.html")
+
+    def template_names(self) -> list[str]:
+        """Every template of a notice and every layout, the shop's own among them."""
+        return [name for name in self._text.list_templates() if not name.startswith("page/")]
+
+    def parse(self, name: str) -> nodes.Template:
+        """Raises `jinja2.TemplateError` where it cannot be read."""
+        source, _, _ = self._text.loader.get_source(self._text, name)  # type: ignore[union-attr]
+        return self._text.parse(source, name)
+
+    def fields_of_facts(self, tree: nodes.Template) -> set[str]:
+        """The facts that a template names, as `f.<field>`."""
+        found = tree.find_all(nodes.Getattr)
+        return {node.attr for node in found if isinstance(node.node, nodes.Name) and node.node.name == "f"}
 
     def render(self, letter: Letter) -> Rendered:
         """Raises `jinja2.UndefinedError` or `KeyError` where a fact that the words need is not there."""
@@ -68,7 +97,7 @@ class Renderer:
         subject, _, text = whole.partition("\n===\n")
         subject = " ".join(subject.split())
         html = self._render(self._html.get_template(name), self._html_layout, {**values, "subject": subject})
-        brief = " ".join(filter(None, (f"[{self._shop}]", subject, values["link"])))
+        brief = " ".join(filter(None, (f"[{self.shop}]", subject, values["link"])))
         return Rendered(subject, _tidy(text), html, brief)
 
     def render_together(self, letters: Sequence[Letter]) -> Rendered:
@@ -81,7 +110,7 @@ class Renderer:
         )
         sections = self._sections(letters, self._html, "html")
         html = self._html.get_template("together.html").render(whole, sections=sections)
-        return Rendered(subject, _tidy(text), html, f"[{self._shop}] {subject}")
+        return Rendered(subject, _tidy(text), html, f"[{self.shop}] {subject}")
 
     def _sections(self, letters: Sequence[Letter], environment: Environment, kind: str) -> list[tuple[str, str]]:
         """The heading and the body of each, rendered by a layout that has nothing else."""
@@ -101,28 +130,42 @@ class Renderer:
         language = letter.language
         facts = replace(letter.facts, things=tuple(map(_clean_thing, letter.facts.things)))
         phrases = words.PHRASES[language]
-        date = partial(words.say_date, language=language)
+        said = partial(_date, language)
         values = {
             "f": facts,
             "language": language,
-            "shop": self._shop,
+            "shop": self.shop,
             "order_id": _clean(letter.order_id),
             "greeting": words.greet(_clean(letter.name), language),
-            "thanks": words.thank(facts.purchase_count, language),
+            "thanks": words.thank(facts.purchase_count, language, letter.bought_before),
+            "rights": law_words.rights(letter.kind, facts, language),
             "words": phrases,
-            "date": date,
+            "date": said,
             "item": _item,
             "stage": partial(_stage, phrases),
             "items": words.list_items([_item(thing) for thing in facts.things], language),
+            "counted": words.list_items([words.count_item(t.name, t.quantity) for t in facts.things], language),
             "missing": [words.MISSING[language].get(each, each) for each in facts.missing],
             "link": "",
+            **self._pages(letter),
             **self._choice(letter, phrases),
         }
         dated = {"day": facts.day, "previous_day": facts.previous_day, "next_word": facts.next_word}
-        values |= {name: date(day) for name, day in dated.items() if day}
+        values |= {name: said(day) for name, day in dated.items() if day}
         if facts.amount is not None and facts.currency:
             values["money"] = words.say_money(facts.amount, facts.currency, language)
         return values
+
+    def _pages(self, letter: Letter) -> dict[str, str]:
+        """Where the customer sees how an issue stands and, once it is over, says how it was."""
+        over = letter.kind is NoticeKind.ISSUE_RESOLVED
+        issue_id = letter.issue_id
+        if issue_id is None or letter.at is None:
+            return {"status_link": "", "survey_link": ""}
+        return {
+            "status_link": self._links.status_url(issue_id, letter.at),
+            "survey_link": self._links.survey_url(issue_id, letter.at) if over else "",
+        }
 
     def _choice(self, letter: Letter, phrases: words.Phrases) -> dict[str, Any]:
         facts = letter.facts
@@ -151,6 +194,13 @@ def _clean_thing(thing: Thing) -> Thing:
         stage=_clean(thing.stage) if thing.stage else None,
         stage_detail=_clean(thing.stage_detail) if thing.stage_detail else None,
     )
+
+
+def _date(language: Language, day: date | None) -> str:
+    """Babel writes today where there is no day: for us that is a fact that is missing."""
+    if day is None:
+        raise ValueError("date: the fact is not there")
+    return words.say_date(day, language)
 
 
 def _item(thing: Thing) -> str:

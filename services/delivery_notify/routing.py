@@ -45,6 +45,7 @@ class Contact:
     line_user_id: str | None = None
     preferred: tuple[str, ...] = ()
     suppressed: frozenset[str] = frozenset()
+    bought_before: str | None = None
 
     def address(self, channel: str) -> str | None:
         return {"email": self.email, "sms": self.phone, "line": self.line_user_id}.get(channel)

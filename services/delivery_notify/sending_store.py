@@ -71,7 +71,7 @@ _CLAIM = """
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
         FROM due WHERE n.notice_id = due.notice_id RETURNING n.*, due.begun)
     SELECT n.*, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
-           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels,
+           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.bought_before,
            (SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
             WHERE h.customer_id = n.customer_id AND h.status = 'sent'
               AND h.settled_at > $1 - interval '1 day') AS heard,
@@ -108,6 +108,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
                 row["line_user_id"],
                 tuple(row["channels"] or ()),
                 frozenset(row["suppressed"]),
+                row["bought_before"],
             )
             if row["email"]
             else None,

@@ -3,7 +3,7 @@
 from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 
 from libs.common.signed_links import LinkSecrets
 from services.delivery_notify.channels.settings import ChannelSettings, Url
@@ -24,3 +24,5 @@ class Settings(ChannelSettings):
     """When preorders hear how it goes: on the 1st and the 15th, or every 15 days from the order."""
     gather_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """So long a moved date is held back, for what moves with it to be in the same message; see `promises.toml`."""
+    templates_dir: DirectoryPath | None = None
+    """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""

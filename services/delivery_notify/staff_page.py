@@ -31,8 +31,8 @@ _PAGE = """<!doctype html><html lang="{language}"><meta charset="utf-8"><title>{
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body{{font:16px/1.6 system-ui,sans-serif;margin:1.5rem auto;max-width:44rem;padding:0 1rem}}
 pre{{white-space:pre-wrap;font:inherit;border:1px solid #ccc;border-radius:8px;padding:1rem}}
-p{{color:#555;margin:.2rem 0}}</style><h1>{subject}</h1><p>{head}</p><p><a href="?as=html">HTML</a></p><pre>{text}</pre>
-</html>"""
+p{{color:#555;margin:.2rem 0}}</style><h1>{subject}</h1><p>{head}</p>
+<p><a href="?as=html">HTML</a></p><pre>{text}</pre></html>"""
 
 
 def routes(service: Service, signed: SignedLinks, renderer: Renderer, zone: ZoneInfo) -> APIRouter:
@@ -59,7 +59,9 @@ def routes(service: Service, signed: SignedLinks, renderer: Renderer, zone: Zone
             return None
         language = Language(row["language"])
         facts = store.read_facts(str(row["facts"]))
-        letter = Letter(NoticeKind(row["kind"]), row["order_id"], row["name"], language, facts, row["issue_id"])
+        letter = Letter(
+            NoticeKind(row["kind"]), row["order_id"], row["name"], language, facts, row["issue_id"], row["settled_at"]
+        )
         return row, renderer.render(letter)
 
     return router

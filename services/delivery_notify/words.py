@@ -21,6 +21,8 @@ class Phrases:
     open: str
     options: dict[Choice, str]
     by_default: dict[Choice, str]
+    status: str
+    survey: str
     stages: dict[str, str]
 
 
@@ -30,7 +32,7 @@ JAPANESE = Phrases(
     open="ご希望を選ぶ",
     options={
         Choice.WAIT: "このまま待つ",
-        Choice.CHANGE: "ほかの日に変える",
+        Choice.CHANGE: "変更する(日にち・お品・お届け先)",
         Choice.CANCEL: "キャンセルする",
         Choice.REFUND: "返金を受ける",
     },
@@ -40,6 +42,8 @@ JAPANESE = Phrases(
         Choice.CANCEL: "お返事がない場合は、キャンセルとして進めます。",
         Choice.REFUND: "お返事がない場合は、ご返金の手続きを進めます。",
     },
+    status="いまの状況を見る",
+    survey="ご感想を聞かせる",
     stages={
         "materials": "材料の準備中です",
         "production": "製作中です",
@@ -53,7 +57,7 @@ ENGLISH = Phrases(
     open="Choose what suits you",
     options={
         Choice.WAIT: "Wait for it",
-        Choice.CHANGE: "Choose another day",
+        Choice.CHANGE: "Change the day, the item or the address",
         Choice.CANCEL: "Cancel",
         Choice.REFUND: "Get a refund",
     },
@@ -63,6 +67,8 @@ ENGLISH = Phrases(
         Choice.CANCEL: "If we do not hear from you, we will cancel it for you.",
         Choice.REFUND: "If we do not hear from you, we will refund you.",
     },
+    status="See where this stands",
+    survey="Tell us how it was",
     stages={
         "materials": "the materials are being prepared",
         "production": "it is being made",
@@ -99,19 +105,28 @@ def greet(name: str, language: Language) -> str:
     return f"{name} 様" if language is Language.JA else f"Dear {name},"
 
 
-def thank(purchase_count: int | None, language: Language) -> str:
-    """Thanks, and the how-manieth order it is, where that is known."""
-    if language is Language.JA:
-        if purchase_count == 1:
-            return "はじめてのご注文をいただき、ありがとうございます。"
-        if purchase_count and purchase_count > 1:
-            return f"{purchase_count}回目のご注文をいただき、いつもありがとうございます。"
-        return "ご利用いただき、ありがとうございます。"
-    if purchase_count == 1:
+def thank(purchase_count: int | None, language: Language, bought_before: str | None = None) -> str:
+    """Thanks; the how-manieth order it is and what was bought the last time, where that is known."""
+    count = purchase_count or 0
+    return _thank_japanese(count, bought_before) if language is Language.JA else _thank_english(count, bought_before)
+
+
+def _thank_japanese(count: int, before: str | None) -> str:
+    if count == 1:
+        return "はじめてのご注文をいただき、ありがとうございます。"
+    last = f"前回の「{before}」に続き、" if before else ""
+    if count > 1:
+        return f"{last}{count}回目のご注文をいただき、いつもありがとうございます。"
+    return f"{last}ご注文をいただき、ありがとうございます。" if last else "ご利用いただき、ありがとうございます。"
+
+
+def _thank_english(count: int, before: str | None) -> str:
+    if count == 1:
         return "Thank you for your first order with us."
-    if purchase_count and purchase_count > 1:
-        return f"Thank you for your {ordinal(purchase_count)} order with us."
-    return "Thank you for shopping with us."
+    last = f", after {before} last time" if before else ""
+    if count > 1:
+        return f"Thank you for your {ordinal(count)} order with us{last}."
+    return f"Thank you for shopping with us again{last}." if last else "Thank you for shopping with us."
 
 
 def ordinal(number: int) -> str:
@@ -135,6 +150,11 @@ def choice_note(until: datetime, default: Choice, zone: ZoneInfo, language: Lang
 def several(count: int, language: Language) -> str:
     """The subject of a message that holds several notices."""
     return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
+
+
+def count_item(name: str, quantity: int) -> str:
+    """With the number also where it is one, for notices that must say it."""
+    return f"{name} × {quantity}"
 
 
 def list_items(items: list[str], language: Language) -> str:

@@ -53,6 +53,9 @@ class OrderPlaced(StorefrontOrderEvent):
         default=None,
         description="Month and day (MM-DD) where the customer gave it and wants a present; never the year.",
     )
+    bought_before: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="What this customer bought the last time, as they know it, where the shop knows."
+    )
     prepaid: Prepayment | None = None
     essential_date: date | None = None
 

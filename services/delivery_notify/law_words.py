@@ -1,0 +1,52 @@
+"""What a market's law wants said when goods are late, in sentences; which of them a notice has follows from its terms.
+
+They stand in the layout, under what the notice says itself, so that no template can forget one. A shop that has a
+layout of its own is held to them by the linter.
+"""
+
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from services.delivery_notify import words
+from services.delivery_notify.consent import Element, Terms, required_elements
+from services.delivery_notify.notices import NoticeFacts
+
+_JAPANESE = {
+    Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。費用はかかりません。",
+    Element.PROMPT_REFUND: "キャンセルの場合は、お支払いの全額を、{days}以内にお返しいたします。",
+    Element.REIMBURSEMENT: "契約を解除なさった場合は、お支払いの全額を、{days}以内にお返しいたします。",
+    Element.CONTINUING_RIGHT: "お待ちくださる場合も、発送が済むまでは、いつでもキャンセルなさることができます。",
+    Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
+    "その日までにお届けできなかったときは、契約を解除なさることができます。",
+    Element.ACCEPTANCE: "ご注文を承諾いたします。",
+}
+_ENGLISH = {
+    Element.RIGHT_TO_CANCEL: "You can cancel at any time until it ships, at no cost.",
+    Element.PROMPT_REFUND: "If you cancel, we refund everything you paid within {days}.",
+    Element.REIMBURSEMENT: "If you end the contract, we reimburse everything you paid within {days}.",
+    Element.CONTINUING_RIGHT: "Even if you choose to wait, you can still cancel at any time until it ships.",
+    Element.ADDITIONAL_PERIOD: "We ask you for additional time until {day}. If your order is not with you by then, you "
+    "can end the contract.",
+    Element.ACCEPTANCE: "We accept your order.",
+}
+SENTENCES = {Language.JA: _JAPANESE, Language.EN: _ENGLISH}
+
+
+def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
+    """The sentences that the law of this customer's market wants in this notice, in one fixed order."""
+    if facts.terms is None:
+        return []
+    wanted = required_elements(facts.terms.market, kind)
+    return [sentence(element, facts, language) for element in SENTENCES[language] if element in wanted]
+
+
+def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
+    terms = facts.terms or Terms("", "")
+    day = words.say_date(facts.day, language) if facts.day else ""
+    return SENTENCES[language][element].format(days=_days(terms, language), day=day)
+
+
+def _days(terms: Terms, language: Language) -> str:
+    count, working = terms.refund_days, terms.refund_days_are == "working"
+    if language is Language.JA:
+        return f"{count}営業日" if working else f"{count}日"
+    return f"{count} working days" if working else f"{count} days"

@@ -1,0 +1,2 @@
+-- What the customer bought the last time, where the shop told us.
+ALTER TABLE contacts ADD COLUMN bought_before text;
