@@ -3,7 +3,7 @@
 The storefront calls on behalf of its customers and shows each of them only what is theirs; ops see every issue.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.http import PROBLEM_RESPONSE, IdempotencyKey, Problem, idempotency_key
 from services.intake import store
 from services.intake.calls import Calls, Receipt, no_such_issue
+from services.intake.sla import Clock, Told, measure
 from services.intake.timeline import Status
 
 
@@ -32,6 +33,21 @@ class Photo(BaseModel):
     size_bytes: int
     width: int
     height: int
+
+
+class ClockShown(BaseModel):
+    """Open time of the shop in whole minutes; `due_at` is None once it is done or while the customer owes an answer."""
+
+    target_minutes: int
+    spent_minutes: int
+    kept: bool
+    due_at: datetime | None
+    done_at: datetime | None
+
+
+class ClocksShown(BaseModel):
+    first_response: ClockShown
+    decision: ClockShown
 
 
 class Issue(BaseModel):
@@ -55,6 +71,7 @@ class Issue(BaseModel):
     decide_by: datetime | None
     decided_at: datetime | None
     reported_at: datetime
+    clocks: ClocksShown
     timeline: list[TimelineFact]
     photos: list[Photo]
 
@@ -89,9 +106,22 @@ def routes(calls: Calls) -> APIRouter:
             issue = await store.read_issue(conn, issue_id)
         if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
             raise no_such_issue(issue_id)
-        return issue
+        return {**issue, "clocks": _clocks(issue, calls)}
 
     return router
+
+
+def _clocks(issue: dict[str, Any], calls: Calls) -> dict[str, Any]:
+    rules, now = calls.orders.rules, calls.service.clock.now()
+    story = [Told(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
+    found = measure(issue["reported_at"], story, rules.hours, rules.targets, now)
+    return {"first_response": _shown(found.first_response), "decision": _shown(found.decision)}
+
+
+def _shown(clock: Clock) -> dict[str, Any]:
+    minute = timedelta(minutes=1)
+    minutes = {"target_minutes": clock.target // minute, "spent_minutes": clock.spent // minute}
+    return {**minutes, "kept": clock.kept, "due_at": clock.due_at, "done_at": clock.done_at}
 
 
 CustomerId = Annotated[

@@ -19,7 +19,7 @@ from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderD
 from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.signed_links import open_links
-from services.intake import api, photo_routes, staff_routes, timeline
+from services.intake import api, photo_routes, search_routes, staff_routes, timeline
 from services.intake.calls import Calls
 from services.intake.customer_pages.wiring import customer_pages
 from services.intake.desk.wiring import desk
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.routes(calls),
         photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
+        search_routes.routes(calls),
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         insights(service),

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -21,9 +22,17 @@ from services.intake.photos import SUFFIXES, Prepared
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import ClientConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 PIECE = 256 * 1024
+
+
+_RETRY: "RetryConfig" = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=15),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+"""Somebody waits for the answer: told to try again after some seconds rather than held for minutes."""
 
 
 class EvidenceUnavailableError(Exception):
@@ -107,5 +116,6 @@ def open_evidence(url: str, access: S3Access) -> EvidenceFiles:
         config["secret_access_key"] = access.secret_key.get_secret_value()
     plain = (access.endpoint or "").startswith("http://")
     options: ClientConfig = {"allow_http": plain, "timeout": "20s"}
-    store = S3Store(parts.netloc, prefix=parts.path.strip("/") or None, config=config, client_options=options)
+    prefix = parts.path.strip("/") or None
+    store = S3Store(parts.netloc, prefix=prefix, config=config, client_options=options, retry_config=_RETRY)
     return EvidenceFiles(store)

@@ -1,0 +1,134 @@
+"""The clock of an issue: open hours only, stopped while the customer owes an answer, and not to be gamed."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.events import issues, notices
+from services.intake.filing import IssueChanged
+from services.intake.sla import Clocks, Told, measure
+from tests.intake.reports import NOON, RULES, days
+from tests.intake.test_held import ARRIVED, PHOTO, damaged, fire, give, run
+
+TUESDAY = NOON  # noon in the shop; it closes at 18 and opens at 10
+REQUESTED, PROVIDED = issues.IssueDetailsRequested.TYPE, issues.IssueDetailsProvided.TYPE
+ORDERED, SENT = issues.IssueReplacementOrdered.TYPE, notices.NoticeSent.TYPE
+REOPENED, REJECTED, ACCEPTED = issues.IssueReopened.TYPE, issues.IssueRejected.TYPE, issues.IssueAccepted.TYPE
+
+
+def at(hours: float, type_: str, **data: Any) -> Told:
+    return Told(TUESDAY + timedelta(hours=hours), type_, data)
+
+
+def asks(hours: float, *missing: str, until: float = 1000) -> Told:
+    return at(hours, REQUESTED, missing=missing, due_at=(TUESDAY + timedelta(hours=until)).isoformat())
+
+
+def gives(hours: float, *provided: str, missing: tuple[str, ...] = ()) -> Told:
+    return at(hours, PROVIDED, provided=provided, missing=missing)
+
+
+def clocks(*story: Told, after: float = 48) -> Clocks:
+    return measure(TUESDAY, story, RULES.hours, RULES.targets, TUESDAY + timedelta(hours=after))
+
+
+def spent(*story: Told, after: float = 48) -> float:
+    """Open hours until the decision, two days later."""
+    return clocks(*story, after=after).decision.spent / timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("story", "hours"),
+    [
+        ([], 16),  # six on Tuesday, eight on Wednesday, two on Thursday
+        ([at(1, ORDERED)], 1),
+        ([at(7, ORDERED)], 6),  # in the evening
+        ([asks(1, "photo"), gives(5, "photo"), at(6, ORDERED)], 2),
+        ([asks(1, "photo"), asks(2, "photo"), gives(5, "photo"), at(6, ORDERED)], 2),  # a reminder
+        ([asks(1, "photo", until=3), at(6, ORDERED)], 4),  # nothing came: the shop's turn again
+        ([asks(1, "photo"), gives(2, "photo"), asks(3, "photo"), at(5, ORDERED)], 4),  # asked for what was given
+        ([asks(1, "photo"), gives(2, "photo"), asks(3, "photo", "part"), gives(4, "part"), at(5, ORDERED)], 3),
+        ([asks(1, "photo", "part"), gives(2, "photo", missing=("part",)), gives(4, "part"), at(5, ORDERED)], 2),
+        ([asks(1, "photo", until=0.5), at(5, ORDERED)], 5),  # a day that is over when it is named
+        ([at(2, ORDERED), at(3, REOPENED), at(4, ORDERED)], 3),  # what was spent is spent
+        ([at(2, REJECTED), at(5, ACCEPTED), at(6, ORDERED)], 3),
+        ([at(2, ORDERED), asks(3, "photo"), at(4, REOPENED), at(5, ORDERED)], 3),
+    ],
+)
+def test_the_clock_counts_what_the_shop_took(story: list[Told], hours: float) -> None:
+    assert spent(*story) == hours
+
+
+def test_a_first_response_is_a_message_that_left() -> None:
+    first = clocks(at(0.25, SENT), at(3, SENT)).first_response
+    assert (first.spent, first.kept, first.done_at) == (timedelta(minutes=15), True, TUESDAY + timedelta(minutes=15))
+
+
+def test_a_target_that_was_missed_is_told() -> None:
+    found = clocks()
+    assert (found.first_response.kept, found.decision.kept) == (False, False)
+
+
+def test_a_clock_that_runs_says_when_it_is_due() -> None:
+    due = clocks(after=1).decision.due_at
+    assert due == RULES.hours.after(TUESDAY, RULES.targets.decision)
+
+
+def test_a_clock_that_stands_is_not_due() -> None:
+    assert clocks(asks(1, "photo"), after=2).decision.due_at is None
+
+
+TYPES = (REQUESTED, PROVIDED, ORDERED, REOPENED, REJECTED, SENT)
+facts = st.builds(
+    lambda hours, type_, needs, until: at(
+        hours, type_, missing=needs, provided=needs, due_at=(TUESDAY + timedelta(hours=hours + until)).isoformat()
+    ),
+    st.floats(0, 200),
+    st.sampled_from(TYPES),
+    st.lists(st.sampled_from(["photo", "part"]), unique=True),
+    st.floats(0, 100),
+)
+stories = st.lists(facts, max_size=12)
+
+
+@given(stories, st.permutations(range(12)))
+def test_the_order_in_which_facts_are_read_does_not_matter(story: list[Told], order: list[int]) -> None:
+    story = [Told(fact.at + timedelta(microseconds=n), fact.type, fact.data) for n, fact in enumerate(story)]
+    shuffled = [story[index] for index in order if index < len(story)]
+    assert clocks(*story, after=300) == clocks(*shuffled, after=300)
+
+
+@given(stories, st.floats(0, 250), st.floats(0, 50))
+def test_a_clock_never_runs_back(story: list[Told], hours: float, more: float) -> None:
+    assert spent(*story, after=hours) <= spent(*story, after=hours + more)
+
+
+@given(stories, st.floats(0, 200), st.floats(0.1, 100))
+def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[Told], hours: float, until: float) -> None:
+    before = [fact for fact in story if fact.type == REQUESTED and fact.at <= at(hours, "").at]
+    asked = {need for fact in before for need in fact.data["missing"]}
+    again = asks(hours, *sorted(asked), until=hours + until)
+    assert spent(*story, again, after=300) >= spent(*story, after=300)
+
+
+@given(stories, st.floats(0, 200))
+def test_reopening_gives_the_shop_no_time_back(story: list[Told], hours: float) -> None:
+    assert spent(*story, at(hours, REOPENED), after=300) >= spent(*story, after=300)
+
+
+def test_the_day_the_shop_owes_is_the_day_the_clock_says() -> None:
+    """`decide_by`, kept beside the report for lists, and the clock, read from its story, are one truth."""
+    book, _ = run(None, [*ARRIVED, damaged()])
+    book, asked = fire(book)
+    provided_at = TUESDAY + days(2)
+    book, given_facts = give(book, provided_at, photos=(PHOTO,))
+    request = next(fact for fact in asked if isinstance(fact, issues.IssueDetailsRequested))
+    changed = next(fact for fact in given_facts if isinstance(fact, IssueChanged))
+    story = [
+        Told(TUESDAY + RULES.needs.quiet, REQUESTED, request.model_dump()),
+        Told(provided_at, PROVIDED, {"provided": ("photo",), "missing": ()}),
+    ]
+    assert measure(TUESDAY, story, RULES.hours, RULES.targets, provided_at).decision.due_at == changed.decide_by
