@@ -1,22 +1,27 @@
 """Returns: what moves, in which order, and who is waiting for whom? (`domain` says how)."""
 
+from dataclasses import replace
+
 from fastapi import FastAPI
 
 from libs.common.events import carrier, issues, payment, topics, warehouse
 from libs.common.events.notices import CustomerDecided
-from libs.common.events.storefront import OrderPlaced
+from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.shop_calendar import ShopCalendar
 from services.returns import api
+from services.returns.destinations import Destinations
 from services.returns.domain import GIVES
-from services.returns.policy import read_policy
+from services.returns.policies import Policies, read_policies, watch
 from services.returns.settings import Settings
-from services.returns.store import Cases, Destinations
+from services.returns.store import Cases
 from services.returns.turn import Rules
 
 TAKES = (
     issues.IssueAccepted,
+    issues.IssueStaffDecided,
+    issues.IssueCollectionWindowChosen,
     warehouse.ReplacementConfirmed,
     warehouse.ReplacementRejected,
     warehouse.ReplacementDelayed,
@@ -25,6 +30,8 @@ TAKES = (
     warehouse.ItemInspected,
     carrier.ParcelDelivered,
     carrier.ParcelException,
+    carrier.ParcelScanned,
+    carrier.ParcelTurnedUp,
     carrier.CollectionBooked,
     carrier.CollectionAttemptFailed,
     carrier.CollectionCollected,
@@ -42,8 +49,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="Cases: the replacement out, the item back, the money back, and what waits for a human.",
         gives=GIVES,
     )
-    rules = Rules(read_policy(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
+    rules = Rules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
     cases = Cases(rules)
+
+    def changed(policies: Policies) -> None:
+        cases.rules = replace(cases.rules, policies=policies)
+
     service.consume(cases, *TAKES, promptly=(topics.ISSUES,))  # a replacement should leave at once
-    service.consume(Destinations(), OrderPlaced)
+    key = settings.address_key.get_secret_value().encode() if settings.address_key else None
+    service.consume(Destinations(key), OrderPlaced, OrderDelivered)
+    service.run_in_background("policies", watch(settings.policy_file, changed, settings.policy_look_seconds))
     return service.create_app(api.routes(service, cases))

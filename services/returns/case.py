@@ -5,7 +5,8 @@ back) and **money** (the refund). The headline is derived from them, never store
 field for two movements is where such systems go wrong. Each leg carries the moment at which it must be looked at again;
 the timers in the database are derived from these, so that state and timers cannot drift apart.
 
-The plan is copied into the case when it is made: a policy that changes later does not change what was begun.
+The plan is copied into the case when it is made, with the version of the policy it came from: a policy that changes
+later does not change what was begun.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,20 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from libs.common.events.values import Choice, Fault, IssueLine, LineQuantity, Money, Reason, Remedy
-from services.returns.policy import CollectOn, Movements, RefundOn, ShipOn
+from libs.common.events.values import (
+    Choice,
+    Condition,
+    Fault,
+    IssueLine,
+    LineQuantity,
+    Money,
+    RawStatus,
+    Reason,
+    Remedy,
+    TimeWindow,
+    Variant,
+)
+from services.returns.policy import CollectOn, Movements, RefundOn, ShipOn, Subject
 
 Counts: TypeAlias = dict[str, int]
 """Pieces by order line. Never changed in place."""
@@ -34,6 +47,21 @@ class Plan:
     @classmethod
     def of(cls, remedy: Remedy, moves: Movements) -> "Plan":
         return cls(remedy, moves.ship_on, moves.collect_on, moves.refund_on, moves.inspect)
+
+    @property
+    def is_at_risk(self) -> bool:
+        """Whether value leaves before what it replaces is back."""
+        first = self.ship_on is ShipOn.ACCEPTED or self.refund_on is RefundOn.ACCEPTED
+        return first and self.collect_on is not CollectOn.NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The last word of a carrier about a leg: what we take it for, and what they said."""
+
+    status: str
+    raw: RawStatus
+    at: datetime
 
 
 class OutboundStatus(StrEnum):
@@ -55,10 +83,26 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """Some of the replacement in one box."""
+
+    name: str
+    counts: Counts
+    expected: date
+    delivered_at: datetime | None = None
+    shipped_at: datetime | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """The replacement. `number` counts the orders made in this case; `slips` the promises that passed unshipped.
 
-    `heard_at`: when the warehouse last said something about its ship date.
+    `ordered` is what this replacement is to hold, `shipped` what has left in `parcels`. A replacement that holds `part`
+    of what was reported has another one after it for what was short. `variants`: what is sent instead, by line.
+    `early`: parcels that were delivered before their shipping was told. `heard_at`: when the warehouse last said
+    something about its ship date.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
@@ -66,6 +110,11 @@ class Outbound:
     replacement_id: UUID | None = None
     ordered: Counts = field(default_factory=dict)
     shipped: Counts = field(default_factory=dict)
+    parcels: tuple[Parcel, ...] = ()
+    early: Mapping[str, datetime] = field(default_factory=dict)
+    is_part: bool = False
+    variant: Variant | None = None
+    scan: Scan | None = None
     promises: tuple[Promise, ...] = ()
     asks: int = 0
     slips: int = 0
@@ -73,6 +122,13 @@ class Outbound:
     delivered_at: datetime | None = None
     heard_at: datetime | None = None
     due_at: datetime | None = None
+
+    @property
+    def delivered(self) -> Counts:
+        counts: Counts = {}
+        for parcel in self.parcels:
+            counts = added(counts, parcel.counts) if parcel.delivered_at else counts
+        return counts
 
 
 class InboundStatus(StrEnum):
@@ -89,14 +145,22 @@ class InboundStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What comes back. `receipts` and `inspections`: the names of the counts taken, so that none counts twice."""
+    """What comes back. `receipts` and `inspections`: the names of the counts taken, so that none counts twice.
+
+    `conditions` are the inspected units by line and what was found; `foreign` what came back and was something else.
+    `picked` is the window that the customer chose; `swap`: the driver who brings the replacement takes it along.
+    `remind_at` is when the customer is reminded next; None before the replacement is there, and when that is over.
+    """
 
     status: InboundStatus = InboundStatus.NONE
     number: int = 0
     collection_id: UUID | None = None
     asked: Counts = field(default_factory=dict)
+    collected: Counts = field(default_factory=dict)
     received: Counts = field(default_factory=dict)
     inspected: Counts = field(default_factory=dict)
+    conditions: Mapping[str, Mapping[Condition, int]] = field(default_factory=dict)
+    foreign: Counts = field(default_factory=dict)
     receipts: tuple[str, ...] = ()
     inspections: tuple[str, ...] = ()
     attempt: int = 0
@@ -104,7 +168,39 @@ class Inbound:
     requested_at: datetime | None = None
     earliest: date | None = None
     window_day: date | None = None
+    picked: TimeWindow | None = None
+    swap: bool = False
+    visit_id: UUID | None = None
+    reminders: int = 0
+    remind_at: datetime | None = None
+    scan: Scan | None = None
     due_at: datetime | None = None
+
+    @property
+    def is_coming(self) -> bool:
+        return self.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED)
+
+    @property
+    def is_waived(self) -> bool:
+        return self.status is InboundStatus.WAIVED
+
+    @property
+    def mismatched(self) -> Counts:
+        """Inspected units that were not what the customer had said."""
+        found = {line: sum(seen.get(one, 0) for one in MISMATCHES) for line, seen in self.conditions.items()}
+        return {line: count for line, count in found.items() if count}
+
+    @property
+    def has_mismatch(self) -> bool:
+        return bool(self.mismatched or self.foreign)
+
+    @property
+    def as_reported(self) -> Counts:
+        """What came back and is what it should be, as far as anybody looked."""
+        return missing(self.received, self.mismatched)
+
+
+MISMATCHES = (Condition.NOT_AS_REPORTED, Condition.OTHER_ITEM)
 
 
 class RefundStatus(StrEnum):
@@ -124,14 +220,20 @@ class Refund:
     status: RefundStatus
     attempts: int
     requested_at: datetime
+    counts: Counts = field(default_factory=dict)
+    completed_at: datetime | None = None
     due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MoneyLeg:
-    """What goes back to the customer. `asked` are the units already paid for, so that none is paid twice."""
+    """What goes back to the customer. `asked` are the units already paid for, so that none is paid twice.
+
+    `instead` are units that are paid back although the others are replaced, because they could not be sent.
+    """
 
     asked: Counts = field(default_factory=dict)
+    instead: Counts = field(default_factory=dict)
     refunds: tuple[Refund, ...] = ()
 
     @property
@@ -149,6 +251,7 @@ class Question:
     restock_date: date | None
     due_at: datetime
     wake_at: datetime
+    variants: tuple[Variant, ...] = ()
 
 
 class ReviewCause(StrEnum):
@@ -156,6 +259,10 @@ class ReviewCause(StrEnum):
 
     VALUE = "value"
     MIXED_CURRENCIES = "mixed_currencies"
+    EXPOSURE = "exposure"
+    MANY_REPORTS = "many_reports"
+    EARLIER_MISMATCHES = "earlier_mismatches"
+    SHARED_ADDRESS = "shared_address"
     NO_ADDRESS = "no_address"
     WAREHOUSE_SILENT = "warehouse_silent"
     NOT_SHIPPING = "not_shipping"
@@ -164,6 +271,8 @@ class ReviewCause(StrEnum):
     PARCEL_EXCEPTION = "parcel_exception"
     NO_DECISION = "no_decision"
     COLLECTION_FAILED = "collection_failed"
+    NOT_COLLECTED = "not_collected"
+    TURNED_UP = "turned_up"
     RECEIPT_OVERDUE = "receipt_overdue"
     UNEXPECTED_ITEM = "unexpected_item"
     INSPECTION_OVERDUE = "inspection_overdue"
@@ -184,6 +293,27 @@ class Review:
     reminders: int = 0
 
 
+BEFORE_ANYTHING = (
+    ReviewCause.VALUE,
+    ReviewCause.MIXED_CURRENCIES,
+    ReviewCause.EXPOSURE,
+    ReviewCause.MANY_REPORTS,
+    ReviewCause.EARLIER_MISMATCHES,
+    ReviewCause.SHARED_ADDRESS,
+)
+"""Reviews that hold everything back until they are decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Pieces that could not be sent with the others: ordered anew for `ship_date`, once the others have left."""
+
+    counts: Counts
+    ship_date: date | None = None
+    variant: Variant | None = None
+    is_decided: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     issue_id: UUID
@@ -195,10 +325,14 @@ class Case:
     policy_version: str
     plan: Plan
     accepted_at: datetime
+    market: str = "JP"
+    wish: Remedy | None = None
     outbound: Outbound = Outbound()
     formers: tuple[Outbound, ...] = ()
     inbound: Inbound = Inbound()
     money: MoneyLeg = MoneyLeg()
+    short: Short | None = None
+    turned_up: bool = False
     question: Question | None = None
     questions: int = 0
     reviews: tuple[Review, ...] = ()
@@ -225,6 +359,22 @@ class Case:
         """What the reported units had cost."""
         return Money(amount=self.worth(self.reported), currency=self.currency)
 
+    @property
+    def subject(self) -> Subject:
+        """What the policy looks at to find the rule."""
+        return Subject(self.value, self.market, {line.product_group for line in self.lines})
+
+    @property
+    def sent(self) -> Counts:
+        """What is with the customer or on its way there, or was asked of the warehouse to be."""
+        counts: Counts = {}
+        for leg in (*self.formers, self.outbound):
+            if leg.status in (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED):
+                counts = added(counts, leg.ordered)
+            elif leg.status in (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED):
+                counts = added(counts, leg.shipped)
+        return shared(counts, self.reported)
+
     def worth(self, counts: Mapping[str, int]) -> Decimal:
         prices = {line.line_id: line.unit_price.amount for line in self.lines}
         return sum((prices[line_id] * count for line_id, count in counts.items()), Decimal(0))
@@ -238,6 +388,7 @@ class Case:
             ("address", self.address_due_at),
             ("outbound", self.outbound.due_at),
             ("inbound", self.inbound.due_at),
+            ("door", self.inbound.remind_at),
             ("money", self.money.due_at),
             ("choice", self.question.wake_at if self.question else None),
             ("review", min((review.due_at for review in self.reviews if review.due_at), default=None)),

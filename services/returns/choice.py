@@ -9,11 +9,11 @@ from datetime import date, timedelta
 
 from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
-from libs.common.events.values import Choice, Remedy
+from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementRejected
 from libs.common.ids import derived_id
-from services.returns import closing, outbound
-from services.returns.case import OutboundStatus, Plan, Question, ReviewCause
+from services.returns import closing, money, outbound, parcels
+from services.returns.case import Counts, OutboundStatus, Question, ReviewCause, Short, missing
 from services.returns.replacements import WAITED_FOR, is_ours, is_past, is_stale, stop
 from services.returns.turn import Turn
 
@@ -22,12 +22,29 @@ def rejected(turn: Turn, fact: ReplacementRejected) -> None:
     """The warehouse cannot send it; this order is over, and waiting means another one."""
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
-    turn.outbound(status=OutboundStatus.REJECTED, heard_at=turn.told_at, due_at=None)
-    turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
-    ask(turn, fact.cause, fact.restock_date)
+    short = parcels.short_of(turn, fact)
+    if not short:
+        turn.anomaly("unknown_line_rejected")
+        return
+    turn.outbound(heard_at=turn.told_at)
+    turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
+    if short == turn.case.outbound.ordered:
+        parcels.join(turn)
+        turn.outbound(status=OutboundStatus.REJECTED, due_at=None)
+        turn.withdraw(ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
+    else:
+        parcels.cut(turn, short)
+        if not missing(turn.case.outbound.ordered, turn.case.outbound.shipped):
+            outbound.all_left(turn)
+    ask(turn, fact.cause, fact.restock_date, fact.variants if len(_asked_about(turn)) == 1 else ())
 
 
-def ask(turn: Turn, cause: str, restock_date: date | None) -> None:
+def _asked_about(turn: Turn) -> Counts:
+    """The pieces that cannot be sent."""
+    return turn.case.short.counts if turn.case.short else turn.case.outbound.ordered
+
+
+def ask(turn: Turn, cause: str, restock_date: date | None, variants: tuple[Variant, ...] = ()) -> None:
     """Ask for their choice among what is possible, and say what happens without an answer."""
     number = turn.case.questions + 1
     day = turn.calendar.add_open_days(turn.today, turn.terms.choice_open_days)
@@ -35,11 +52,12 @@ def ask(turn: Turn, cause: str, restock_date: date | None) -> None:
     restock = turn.calendar.next_open(max(restock_date, turn.today)) if restock_date else None
     question = Question(
         choice_id=derived_id("choice", turn.case.issue_id, number),
-        options=_options(turn, restock),
+        options=_options(turn, restock, variants),
         default=_fair_default(turn, restock, number),
         restock_date=restock,
         due_at=due_at,
         wake_at=due_at + timedelta(days=1),
+        variants=variants,
     )
     turn.change(question=question, questions=number)
     told = IssueChoiceRequested(
@@ -49,16 +67,21 @@ def ask(turn: Turn, cause: str, restock_date: date | None) -> None:
         options=question.options,
         default=question.default,
         restock_date=restock,
+        variants=variants,
         due_at=due_at,
     )
     turn.say(told)
 
 
-def _options(turn: Turn, restock: date | None) -> tuple[Choice, ...]:
-    """Wait or refund, where there is a day to wait for; else refund or leave it, where leaving it is still possible."""
-    if restock:
-        return Choice.WAIT, Choice.REFUND
-    return (Choice.REFUND, Choice.CANCEL) if closing.is_cancellable(turn.case) else (Choice.REFUND,)
+def _options(turn: Turn, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
+    """Wait, where there is a day to wait for; another variant, where there is one; the money, always.
+
+    Leaving it altogether is offered where there is no day, nothing of it has left, and it is about the whole.
+    """
+    wait = (Choice.WAIT,) if restock else ()
+    change = (Choice.CHANGE,) if variants else ()
+    leave = not restock and turn.case.short is None and closing.is_cancellable(turn.case)
+    return (*wait, *change, Choice.REFUND, *((Choice.CANCEL,) if leave else ()))
 
 
 def _fair_default(turn: Turn, restock: date | None, number: int) -> Choice:
@@ -73,28 +96,49 @@ def decided(turn: Turn, fact: CustomerDecided) -> None:
         turn.ignore("question_closed")
     elif fact.choice not in question.options:
         turn.anomaly("choice_not_offered")
+    elif fact.choice is Choice.CHANGE and _variant(question, fact.requested_sku) is None:
+        turn.anomaly("variant_not_offered")
     else:
-        take(turn, question, fact.choice)
+        take(turn, question, fact.choice, _variant(question, fact.requested_sku))
 
 
-def take(turn: Turn, question: Question, choice: Choice) -> None:
+def _variant(question: Question, sku: str | None) -> Variant | None:
+    return next((variant for variant in question.variants if variant.sku == sku), None)
+
+
+def take(turn: Turn, question: Question, choice: Choice, variant: Variant | None = None) -> None:
     """Do what was chosen. What has become impossible meanwhile is for a human, and the question stays open for them."""
     match choice:
         case Choice.WAIT:
             _answered(turn)
             restock = turn.calendar.next_open(max(question.restock_date or turn.today, turn.today))
-            outbound.order(turn, turn.case.outbound.ordered, restock)
+            _order(turn, restock, None)
+        case Choice.CHANGE if variant:
+            _answered(turn)
+            _order(turn, None, variant)
+        case Choice.REFUND if turn.case.short:
+            _answered(turn)
+            money.pay_instead(turn, turn.case.short.counts)
+            turn.change(short=None)
+            outbound.nothing_more_comes(turn)
         case Choice.REFUND:
             _answered(turn)
             stop(turn, "refund_chosen")
-            movements = turn.rules.policy.reasons[turn.case.reason].remedies[Remedy.REFUND]
-            turn.change(plan=Plan.of(Remedy.REFUND, movements), policy_version=turn.rules.policy.version)
+            turn.plan_for(Remedy.REFUND)
         case Choice.CANCEL if closing.is_cancellable(turn.case):
             _answered(turn)
             closing.cancel(turn, "customer_choice")
         case _:
             turn.anomaly("choice_impossible")
             turn.review(ReviewCause.NO_DECISION)
+
+
+def _order(turn: Turn, ship_date: date | None, variant: Variant | None) -> None:
+    """Order anew what could not be sent; what was short, when the others have arrived."""
+    if turn.case.short:
+        turn.change(short=Short(turn.case.short.counts, ship_date, variant, is_decided=True))
+    else:
+        outbound.order(turn, turn.case.outbound.ordered, ship_date, variant)
 
 
 def _answered(turn: Turn) -> None:

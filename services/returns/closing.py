@@ -1,8 +1,11 @@
 """How a case ends, and how it goes on after its end."""
 
 from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
+from libs.common.events.values import Remedy
 from services.returns import inbound, money
 from services.returns.case import Case, Inbound, InboundStatus, Outbound, OutboundStatus, Plan, ReviewCause, missing
 from services.returns.commands import CancelRequested, ReopenRequested
@@ -28,6 +31,8 @@ def is_done(case: Case) -> bool:
 
 
 def _outbound_done(case: Case) -> bool:
+    if case.short:
+        return False
     return case.plan.ship_on is ShipOn.NEVER or case.outbound.status is OutboundStatus.DELIVERED
 
 
@@ -50,6 +55,7 @@ def resolve_if_done(turn: Turn) -> None:
     if case.is_closed or case.in_review(*HUMAN_FIRST) or not is_done(case):
         return
     turn.change(resolution=case.resolution + 1, resolved_at=turn.now, question=None, reviews=(), address_due_at=None)
+    turn.inbound(remind_at=None)
     told = IssueResolved(
         **turn.ids,
         remedy=case.plan.remedy,
@@ -58,8 +64,24 @@ def resolve_if_done(turn: Turn) -> None:
         value=case.value,
         resolution=turn.case.resolution,
         resolved_at=turn.now,
+        waited_days=max(0, (_had_it_at(turn) - case.accepted_at).days),
+        promises_broken=sum(broken(leg) for leg in with_former(case)),
+        wish_met=case.wish in (None, case.plan.remedy) and not case.money.instead,
     )
     turn.say(told)
+
+
+def _had_it_at(turn: Turn) -> datetime:
+    """When the customer had what they were to get: the goods, or the last of the money."""
+    paid = [refund.completed_at for refund in turn.case.money.refunds if refund.completed_at]
+    had = [moment for moment in (turn.case.outbound.delivered_at, *paid) if moment]
+    return max(had, default=turn.now)
+
+
+def broken(leg: Outbound) -> int:
+    """How many of its promised dates were not kept."""
+    days = [promise.ship_date for promise in leg.promises]
+    return sum(later > earlier for earlier, later in pairwise(days))
 
 
 def is_cancellable(case: Case) -> bool:
@@ -80,7 +102,8 @@ def end(turn: Turn, cause: str) -> None:
     """Nothing is sent or fetched any more, whatever has moved; for the cases in which that is right."""
     stop(turn, cause)
     inbound.stop(turn, cause)
-    turn.change(cancelled_at=turn.now, question=None, reviews=(), address_due_at=None)
+    turn.inbound(remind_at=None)
+    turn.change(cancelled_at=turn.now, question=None, short=None, reviews=(), address_due_at=None)
     turn.say(IssueCancelled(**turn.ids, cause=cause, cancelled_at=turn.now))
 
 
@@ -108,10 +131,48 @@ def cancel_requested(turn: Turn, command: CancelRequested) -> None:
     cancel(turn, command.cause)
 
 
+def go_on(turn: Turn, cause: str) -> None:
+    """A resolved case goes on where it was."""
+    if turn.case.resolved_at:
+        turn.change(resolved_at=None)
+        turn.say(_reopened(turn, cause))
+
+
+def choose_remedy(turn: Turn, remedy: Remedy) -> None:
+    """Put it right in another way, as long as nothing has moved yet; what was resolved starts anew with it."""
+    case = turn.case
+    if case.resolved_at:
+        reopen_with(turn, "another_remedy", remedy)
+    elif case.cancelled_at:
+        turn.ignore("case_closed")
+    elif remedy not in turn.rule.remedies:
+        turn.ignore("remedy_not_allowed")
+    elif remedy is case.plan.remedy:
+        turn.ignore("remedy_unchanged")
+    elif not is_cancellable(case):
+        turn.ignore("too_late_for_another_remedy")
+    else:
+        _change_remedy(turn, remedy)
+
+
+def _change_remedy(turn: Turn, remedy: Remedy) -> None:
+    stop(turn, "another_remedy")
+    if turn.case.inbound.status is not InboundStatus.NONE:
+        inbound.hold(turn)
+    turn.plan_for(remedy)
+    turn.withdraw(ReviewCause.NO_DECISION, ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
+    fresh = Outbound(number=turn.case.outbound.number)
+    turn.change(formers=with_former(turn.case), outbound=fresh, question=None, short=None)
+
+
 def reopen(turn: Turn, command: ReopenRequested) -> None:
+    reopen_with(turn, command.cause, command.remedy)
+
+
+def reopen_with(turn: Turn, cause: str, chosen: Remedy | None) -> None:
     """What was put right was not: the legs start anew, under the same plan or the remedy a human names."""
-    case, rule = turn.case, turn.rules.policy.reasons[turn.case.reason]
-    remedy = command.remedy or case.plan.remedy
+    case, rule = turn.case, turn.rule
+    remedy = chosen or case.plan.remedy
     if case.resolved_at is None:
         turn.ignore("not_resolved")
     elif case.money.refunds:
@@ -121,12 +182,12 @@ def reopen(turn: Turn, command: ReopenRequested) -> None:
     else:
         turn.change(
             plan=Plan.of(remedy, rule.remedies[remedy]),
-            policy_version=turn.rules.policy.version,
             formers=with_former(case),
             outbound=Outbound(number=case.outbound.number),
             inbound=Inbound(number=case.inbound.number),
             money=replace(case.money, asked={}),
             reviews=tuple(turn.awake(review) for review in case.reviews),
+            short=None,
             resolved_at=None,
         )
-        turn.say(_reopened(turn, command.cause))
+        turn.say(_reopened(turn, cause))

@@ -8,6 +8,7 @@ every decision the timers are made those of the case, and an open case without o
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from libs.common.decision import Anomaly, Facts, Ignored, TimerFired
@@ -18,13 +19,15 @@ from libs.common.events.carrier import (
     CollectionCollected,
     ParcelDelivered,
     ParcelException,
+    ParcelScanned,
+    ParcelTurnedUp,
 )
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueAccepted
+from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.payment import RefundCompleted, RefundFailed
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import Address
+from libs.common.events.values import Money
 from libs.common.events.warehouse import (
     ItemInspected,
     ItemReceived,
@@ -33,8 +36,9 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns import choice, closing, inbound, money, outbound, reviews
+from services.returns import choice, closing, door, inbound, money, outbound, parcels, receipts, reviews, scans, staff
 from services.returns.case import (
+    BEFORE_ANYTHING,
     Case,
     Counts,
     InboundStatus,
@@ -45,39 +49,47 @@ from services.returns.case import (
     shared,
 )
 from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.policy import CollectOn, ShipOn
+from services.returns.ledger import Around, concerns
+from services.returns.policy import CollectOn, Policy, ShipOn, Subject
 from services.returns.turn import Rules, Turn
 
 
 def decide(
-    case: Case | None, ship_to: Address | None, event: AnyEvent, now: datetime, rules: Rules
+    case: Case | None, around: Around, event: AnyEvent, now: datetime, rules: Rules
 ) -> tuple[Case | None, Facts]:
-    """What this event makes of the case. `ship_to` is where the customer lives, None while it is not known."""
+    """What this event makes of the case. `around` is what is known of its customer: where they live, what is out."""
     data = event.data
     if case is None:
-        return _without_case(ship_to, event, now, rules)
+        return _without_case(around, event, now, rules)
     handler = HANDLERS.get(type(data))
     if handler is None:
         return case, (Ignored("already_open" if isinstance(data, IssueAccepted) else "not_ours"),)
-    turn = Turn(case, now, rules, ship_to, event.time)
+    turn = Turn(case, now, rules, around, event.time)
     handler(turn, data)
     return _settled(turn, case, data.name if isinstance(data, TimerFired) else None)
 
 
-def _without_case(ship_to: Address | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
+def _without_case(around: Around, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
     data = event.data
+    if isinstance(data, IssueStaffDecided | IssueCollectionWindowChosen):
+        return None, staff.without_case(data, now)
     if not isinstance(data, IssueAccepted):
         return None, (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
-    turn = Turn(_opened(data, rules), now, rules, ship_to, event.time)
+    turn = Turn(opened(data, rules.in_force(now)), now, rules, around, event.time)
     if len({line.unit_price.currency for line in data.lines}) > 1:
         turn.review(ReviewCause.MIXED_CURRENCIES)
-    elif rules.policy.needs_a_human(turn.case.value):
-        turn.review(ReviewCause.VALUE)
+    else:
+        for cause in concerns(turn.case, around, turn.policy, now):
+            turn.review(cause)
     return _settled(turn, None, None)
 
 
-def _opened(accepted: IssueAccepted, rules: Rules) -> Case:
-    rule = rules.policy.reasons[accepted.reason]
+def opened(accepted: IssueAccepted, policy: Policy) -> Case:
+    """The case of a report under a policy, before anything has happened."""
+    price, groups = accepted.lines[0].unit_price, {line.product_group for line in accepted.lines}
+    value = sum((line.unit_price.amount * line.quantity for line in accepted.lines), Decimal(0))
+    subject = Subject(Money(amount=value, currency=price.currency), accepted.market, groups)
+    rule = policy.rule(accepted.reason, subject)
     remedy = rule.remedy(accepted.wish)
     return Case(
         issue_id=accepted.issue_id,
@@ -86,9 +98,11 @@ def _opened(accepted: IssueAccepted, rules: Rules) -> Case:
         reason=accepted.reason,
         fault=rule.fault,
         lines=accepted.lines,
-        policy_version=rules.policy.version,
+        policy_version=policy.version,
         plan=Plan.of(remedy, rule.remedies[remedy]),
         accepted_at=accepted.accepted_at,
+        market=accepted.market,
+        wish=accepted.wish,
     )
 
 
@@ -104,14 +118,17 @@ def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, 
 
 def proceed(turn: Turn) -> None:
     """Start what the plan wants by now and what has not been started."""
-    if turn.case.is_closed or turn.case.in_review(ReviewCause.VALUE, ReviewCause.MIXED_CURRENCIES):
+    if turn.case.is_closed or turn.case.in_review(*BEFORE_ANYTHING):
         return
-    to_ship, collect_from = _to_ship(turn.case), _collection_day(turn)
+    rest = parcels.to_order(turn.case)
+    to_ship, collect_from = rest.counts if rest else _to_ship(turn.case), _collection_day(turn)
     if (to_ship or collect_from) and turn.ship_to is None:
         _await_address(turn)
     else:
         _address_known(turn)
-        if to_ship:
+        if rest:
+            outbound.order_the_rest(turn, rest)
+        elif to_ship:
             outbound.order(turn, to_ship)
         if collect_from:
             inbound.request(turn, collect_from)
@@ -119,6 +136,7 @@ def proceed(turn: Turn) -> None:
         inbound.postpone(turn, turn.case.outbound.expected_delivery)
     if counts := money.owed(turn.case):
         money.ask(turn, counts)
+    door.watch(turn)
 
 
 def _to_ship(case: Case) -> Counts:
@@ -144,6 +162,8 @@ def _collection_day(turn: Turn) -> date | None:
     match case.plan.collect_on, leg.status:
         case CollectOn.ACCEPTED, _:
             return turn.open_day_after(turn.today)
+        case CollectOn.SHIPPED | CollectOn.DELIVERED, _ if case.short:
+            return None
         case CollectOn.SHIPPED, OutboundStatus.SHIPPED:
             return max(leg.expected_delivery or turn.today, turn.today)
         case CollectOn.SHIPPED | CollectOn.DELIVERED, OutboundStatus.DELIVERED:
@@ -188,6 +208,7 @@ TIMERS: Mapping[str, Callable[[Turn], None]] = {
     "address": _address_due,
     "outbound": outbound.due,
     "inbound": inbound.due,
+    "door": door.due,
     "money": money.due,
     "choice": choice.due,
     "review": reviews.due,
@@ -201,13 +222,17 @@ HANDLERS: Mapping[type[Payload], Callable[[Turn, Any], None]] = {
     ReplacementShipped: outbound.shipped,
     ParcelException: outbound.exception,
     ParcelDelivered: outbound.delivered,
+    ParcelScanned: scans.scanned,
+    ParcelTurnedUp: scans.turned_up,
     CollectionBooked: inbound.booked,
     CollectionAttemptFailed: inbound.attempt_failed,
     CollectionCollected: inbound.collected,
-    ItemReceived: inbound.received,
-    ItemInspected: inbound.inspected,
+    IssueCollectionWindowChosen: door.window_chosen,
+    ItemReceived: receipts.received,
+    ItemInspected: receipts.inspected,
     RefundCompleted: money.completed,
     RefundFailed: money.failed,
+    IssueStaffDecided: staff.decided,
     ReviewDecided: reviews.decided,
     CancelRequested: closing.cancel_requested,
     ReopenRequested: closing.reopen,
@@ -224,11 +249,14 @@ GIVES = (
     issues.IssueReplacementOrdered,
     issues.IssueReplacementPromised,
     issues.IssueReplacementDelayed,
+    issues.IssueReplacementPartShipped,
     issues.IssueReplacementShipped,
     issues.IssueReplacementDelivered,
     issues.IssueChoiceRequested,
     issues.IssueCollectionRequested,
     issues.IssueCollectionBooked,
+    issues.IssueCollectionAttempted,
+    issues.IssueCollectionReminded,
     issues.IssueCollected,
     issues.IssueItemReceived,
     issues.IssueItemInspected,
@@ -237,5 +265,6 @@ GIVES = (
     issues.IssueResolved,
     issues.IssueReopened,
     issues.IssueCancelled,
+    issues.IssueDecisionTaken,
 )
 """Every event that a decision may give."""

@@ -1,35 +1,43 @@
-"""The inbound leg: what comes back, fetched at the customer's door and counted at the warehouse.
+"""The inbound leg up to the driver's hands: what is fetched at the customer's door. What is counted: `receipts`.
 
-What was counted decides, never what was announced (invariant 7). A courier who cannot come is asked again under the
-same id for the next open day, until the policy's patience ends and a human looks.
+The courier who brings the replacement takes the old along where they can (a swap); else they come in the window that
+the customer picked, or with another visit at the same door. One who cannot come is asked again under the same id for
+the next open day, until the policy's patience ends; `door` says what then.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
-    CollectionCancelled,
     CollectionCollected,
     CollectionRequested,
 )
 from libs.common.events.issues import (
     IssueCollected,
+    IssueCollectionAttempted,
     IssueCollectionBooked,
     IssueCollectionRequested,
-    IssueItemInspected,
-    IssueItemReceived,
 )
-from libs.common.events.values import Condition, LineQuantity
-from libs.common.events.warehouse import ItemInspected, ItemReceived
+from libs.common.events.values import CollectedLine, IssueLine, Reason
 from libs.common.ids import derived_id
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, added, as_lines, lines_of, missing
-from services.returns.policy import CollectOn
+from services.returns import receipts
+from services.returns.case import (
+    Counts,
+    InboundStatus,
+    OutboundStatus,
+    ReviewCause,
+    added,
+    as_lines,
+    counted,
+    lines_of,
+    missing,
+    shared,
+)
+from services.returns.ledger import shared_visit
 from services.returns.turn import Turn
 
 COMING = (InboundStatus.REQUESTED, InboundStatus.BOOKED)
-MISMATCHES = (Condition.NOT_AS_REPORTED, Condition.OTHER_ITEM)
 
 Told = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 
@@ -38,41 +46,82 @@ def request(turn: Turn, earliest: date) -> None:
     """Ask the courier to fetch what is still with the customer; where all of it came unasked, nobody has to go."""
     wanted = missing(turn.case.reported, turn.case.inbound.received)
     if not wanted:
-        _advance(turn)
+        receipts.advance(turn)
         return
+    _begin(turn, wanted)
+    ask(turn, earliest, swap=can_swap(turn))
+
+
+def _begin(turn: Turn, wanted: Counts) -> None:
     number = turn.case.inbound.number + 1
     collection_id = derived_id("collection", turn.case.issue_id, number)
     turn.inbound(number=number, collection_id=collection_id, asked=wanted, failures=0)
-    _ask(turn, earliest)
 
 
-def _ask(turn: Turn, earliest: date) -> None:
+def can_swap(turn: Turn) -> bool:
+    """Whether the driver who brings the replacement can take the old: their carrier does it, and it is one parcel."""
+    leg = turn.case.outbound
+    brings = {parcel.carrier for parcel in leg.parcels}
+    able = len(leg.parcels) == 1 and brings <= set(turn.door.swap_carriers)
+    return leg.status is OutboundStatus.SHIPPED and able
+
+
+def ask(turn: Turn, earliest: date, *, swap: bool = False) -> None:
     """Send the request; with another attempt or day it is still the same collection."""
     leg = turn.case.inbound
+    picked = leg.picked if leg.picked and leg.picked.day >= earliest else None
+    swap = swap and (picked is None or picked.day == earliest)
+    day = picked.day if picked else earliest
+    within = 0 if picked or swap else turn.door.share_visit_within_days
+    visit = shared_visit(turn.around, turn.case, day, within)
     turn.inbound(
         status=InboundStatus.REQUESTED,
         attempt=leg.attempt + 1,
         requested_at=turn.now,
-        earliest=earliest,
+        earliest=visit.day if visit else day,
+        picked=picked,
+        swap=swap,
+        visit_id=visit.visit_id if visit else derived_id("visit", leg.collection_id, leg.attempt + 1),
         window_day=None,
         due_at=turn.after(hours=turn.terms.collection_answer_hours),
     )
+    _send(turn)
+
+
+def _send(turn: Turn) -> None:
+    leg = turn.case.inbound
     if turn.ship_to is None:
         turn.anomaly("no_address")
         return
-    told = {"collection_id": leg.collection_id, "attempt": leg.attempt + 1, "requested_at": turn.now}
-    lines = lines_of(turn.case, leg.asked)
+    told = {
+        "collection_id": leg.collection_id,
+        "attempt": leg.attempt,
+        "requested_at": turn.now,
+        "earliest_date": leg.earliest,
+        "window": leg.picked,
+        "visit_id": leg.visit_id,
+    }
+    lines = tuple(_as_it_is(turn, line) for line in lines_of(turn.case, leg.asked))
+    swap_with = turn.case.outbound.replacement_id if leg.swap else None
     turn.say(
-        CollectionRequested(**turn.partner_ids, **told, lines=lines, collect_from=turn.ship_to, earliest_date=earliest),
-        IssueCollectionRequested(**turn.ids, **told, earliest_date=earliest),
+        CollectionRequested(**turn.partner_ids, **told, lines=lines, collect_from=turn.ship_to, swap_with=swap_with),
+        IssueCollectionRequested(**turn.ids, **told, swap=leg.swap),
     )
+
+
+def _as_it_is(turn: Turn, line: IssueLine) -> CollectedLine:
+    """Where the wrong item came, that is fetched: what was sent, not what was ordered."""
+    if turn.case.reason is not Reason.WRONG_ITEM:
+        return CollectedLine.model_validate(line)
+    sent = {"sku": line.arrived.sku, "name": line.arrived.name} if line.arrived else {}
+    return CollectedLine.model_validate(line).model_copy(update={**sent, "instead_of": line.sku})
 
 
 def postpone(turn: Turn, earliest: date) -> None:
     """The replacement arrives later: the courier comes later."""
     leg = turn.case.inbound
     if leg.status in COMING and (leg.window_day or leg.earliest or earliest) < earliest:
-        _ask(turn, earliest)
+        ask(turn, earliest, swap=leg.swap)
 
 
 def booked(turn: Turn, fact: CollectionBooked) -> None:
@@ -106,8 +155,12 @@ def attempt_failed(turn: Turn, fact: CollectionAttemptFailed) -> None:
     before = leg.requested_at is not None and fact.attempted_at < leg.requested_at
     if leg.status not in COMING or before or _is_of_earlier_attempt(turn, fact):
         turn.ignore("overtaken")
-    else:
-        _again(turn)
+        return
+    told = {"collection_id": fact.collection_id, "attempt": leg.attempt, "cause": fact.cause}
+    more = leg.failures + 1 < turn.terms.collection_max_attempts
+    next_date = _next_day(turn) if more else None
+    turn.say(IssueCollectionAttempted(**turn.ids, **told, attempted_at=fact.attempted_at, next_date=next_date))
+    _again(turn)
 
 
 def _is_of_earlier_attempt(turn: Turn, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
@@ -115,12 +168,13 @@ def _is_of_earlier_attempt(turn: Turn, fact: CollectionBooked | CollectionAttemp
 
 
 def _again(turn: Turn) -> None:
-    """Nobody met at the door: the next open day, or a human."""
-    turn.inbound(failures=turn.case.inbound.failures + 1)
+    """Nobody met at the door: the next open day; after too many of them a reminder, or a human."""
+    turn.inbound(failures=turn.case.inbound.failures + 1, picked=None)
     if turn.case.inbound.failures < turn.terms.collection_max_attempts:
-        _ask(turn, _next_day(turn))
-    else:
-        turn.inbound(status=InboundStatus.FAILED, due_at=None)
+        ask(turn, _next_day(turn))
+        return
+    turn.inbound(status=InboundStatus.FAILED, due_at=None)
+    if turn.case.inbound.remind_at is None and not turn.case.in_review(ReviewCause.NOT_COLLECTED):
         turn.review(ReviewCause.COLLECTION_FAILED)
 
 
@@ -133,143 +187,54 @@ def _next_day(turn: Turn) -> date:
 
 
 def ask_again(turn: Turn) -> None:
-    """A human wants the courier asked once more."""
+    """Another appointment, with as many attempts as the first: a human wants it, or the customer was reminded."""
     if turn.case.inbound.status is InboundStatus.FAILED:
         turn.inbound(failures=0)
-        _ask(turn, _next_day(turn))
+        ask(turn, _next_day(turn))
 
 
 def collected(turn: Turn, fact: CollectionCollected) -> None:
     if not _is_ours(turn, fact):
         return
-    if turn.case.inbound.status not in (*COMING, InboundStatus.FAILED):
+    leg = turn.case.inbound
+    if leg.status not in (*COMING, InboundStatus.FAILED):
         turn.ignore("overtaken")
         return
-    turn.inbound(status=InboundStatus.COLLECTED, due_at=turn.after(days=turn.terms.receipt_days))
-    turn.withdraw(ReviewCause.COLLECTION_FAILED)
-    turn.say(IssueCollected(**turn.ids, collection_id=fact.collection_id, collected_at=fact.collected_at))
-
-
-def received(turn: Turn, fact: ItemReceived) -> None:
-    """Count it, however it came: also before its collection was told, also what nobody asked for."""
-    leg = turn.case.inbound
-    name = _name(fact.receipt_id, fact.received_at, fact.lines)
-    if name in leg.receipts:
-        turn.ignore("repeated")
-        return
-    turn.inbound(received=added(leg.received, {}, fact.lines), receipts=(*leg.receipts, name))
-    turn.say(IssueItemReceived(**turn.ids, lines=fact.lines, received_at=fact.received_at))
-    _tell_the_unexpected(turn)
-    if _expects_more(turn):
-        _advance(turn)
-
-
-def _name(given: str | None, moment: datetime, lines: Sequence[LineQuantity]) -> str:
-    """The name of a count: the warehouse's own, or else what was counted when, for two may be scanned in one second."""
-    counted = sorted(line.model_dump_json() for line in lines)
-    return given or str(derived_id("count", moment.isoformat(), *counted))
-
-
-def _tell_the_unexpected(turn: Turn) -> None:
-    case = turn.case
-    if any(line_id not in case.reported for line_id in case.inbound.received):
-        turn.anomaly("unknown_line_received")
-        turn.review(ReviewCause.UNEXPECTED_ITEM)
-    elif case.is_closed:
-        turn.anomaly("received_after_end")
-        turn.review(ReviewCause.MOVED_AFTER_STOP)
-    elif case.plan.collect_on is CollectOn.NEVER:
-        turn.anomaly("unexpected_receipt")
-    elif missing(case.inbound.received, case.reported):
-        turn.anomaly("surplus_received")
-
-
-def _expects_more(turn: Turn) -> bool:
-    waits = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)
-    return turn.case.inbound.status not in waits and turn.case.plan.collect_on is not CollectOn.NEVER
-
-
-def _advance(turn: Turn) -> None:
-    """Take the leg as far as the counts allow."""
-    case, leg = turn.case, turn.case.inbound
-    if missing(case.reported, leg.received):
-        if leg.status is InboundStatus.COLLECTED:
-            turn.inbound(due_at=turn.after(days=turn.terms.receipt_days))
-        return
-    if leg.status in COMING and (leg.window_day is None or leg.window_day > turn.today):
-        _call_back(turn, "already_received")
-    turn.withdraw(ReviewCause.COLLECTION_FAILED, ReviewCause.RECEIPT_OVERDUE)
-    if case.plan.inspect and missing(case.reported, leg.inspected):
-        turn.inbound(status=InboundStatus.RECEIVED, due_at=_inspection_ends(turn))
-    else:
-        turn.withdraw(ReviewCause.INSPECTION_OVERDUE)
-        turn.inbound(status=InboundStatus.INSPECTED if case.plan.inspect else InboundStatus.RECEIVED, due_at=None)
-
-
-def _inspection_ends(turn: Turn) -> datetime:
-    day = turn.calendar.add_open_days(turn.today, turn.terms.inspection_open_days)
-    return turn.calendar.moment(day, turn.terms.review_hour)
-
-
-def inspected(turn: Turn, fact: ItemInspected) -> None:
-    leg = turn.case.inbound
-    name = _name(fact.inspection_id, fact.inspected_at, fact.lines)
-    if name in leg.inspections:
-        turn.ignore("repeated")
-        return
-    turn.inbound(inspected=added(leg.inspected, {}, fact.lines), inspections=(*leg.inspections, name))
-    turn.say(IssueItemInspected(**turn.ids, lines=fact.lines, inspected_at=fact.inspected_at))
-    if any(line.condition in MISMATCHES for line in fact.lines):
-        turn.review(ReviewCause.INSPECTION_MISMATCH)
-    if _expects_more(turn):
-        _advance(turn)
-
-
-def waive_inspection(turn: Turn) -> None:
-    """A human does not need to know what state it is in."""
-    if turn.case.inbound.status is InboundStatus.RECEIVED:
-        turn.inbound(status=InboundStatus.INSPECTED, due_at=None)
-
-
-def take_as_received(turn: Turn) -> None:
-    """The courier has it and it is lost: a human takes it as received, for the customer gave it out of their hands.
-
-    What is lost is inspected by nobody, so that it does not wait for that either.
-    """
-    case, leg = turn.case, turn.case.inbound
-    lost = missing(case.reported, leg.received)
-    if leg.status is InboundStatus.COLLECTED and lost:
-        turn.inbound(received=added(leg.received, lost), inspected=added(leg.inspected, lost))
-        turn.say(IssueItemReceived(**turn.ids, lines=as_lines(lost), received_at=turn.now))
-        _advance(turn)
+    handed = shared(counted(fact.lines), leg.asked) if fact.lines else leg.asked
+    turn.inbound(
+        status=InboundStatus.COLLECTED,
+        collected=added(leg.collected, handed),
+        due_at=turn.after(days=turn.terms.receipt_days),
+    )
+    turn.withdraw(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
+    told = as_lines(handed) if fact.lines and handed else None
+    turn.say(IssueCollected(**turn.ids, collection_id=fact.collection_id, collected_at=fact.collected_at, lines=told))
+    if rest := missing(leg.asked, handed):
+        _begin(turn, rest)
+        ask(turn, _next_day(turn))
 
 
 def hold(turn: Turn) -> None:
     """The replacement has to be sent again: until then nobody comes."""
     if turn.case.inbound.status in (*COMING, InboundStatus.FAILED):
         if turn.case.inbound.status in COMING:
-            _call_back(turn, "replacement_not_arrived")
-        turn.withdraw(ReviewCause.COLLECTION_FAILED)
-        turn.inbound(status=InboundStatus.NONE, collection_id=None, attempt=0, due_at=None)
+            receipts.call_back(turn, "replacement_not_arrived")
+        turn.withdraw(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
+        turn.inbound(status=InboundStatus.NONE, collection_id=None, attempt=0, swap=False, visit_id=None, due_at=None)
 
 
 def waive(turn: Turn) -> None:
     """A human lets the customer keep what has not come back."""
     if turn.case.inbound.status in COMING:
-        _call_back(turn, "waived")
+        receipts.call_back(turn, "waived")
     turn.inbound(status=InboundStatus.WAIVED, due_at=None)
 
 
 def stop(turn: Turn, cause: str) -> None:
     """Nobody comes any more."""
     if turn.case.inbound.status in COMING:
-        _call_back(turn, cause)
+        receipts.call_back(turn, cause)
     turn.inbound(status=InboundStatus.CANCELLED, due_at=None)
-
-
-def _call_back(turn: Turn, cause: str) -> None:
-    told = {"collection_id": turn.case.inbound.collection_id, "cause": cause, "cancelled_at": turn.now}
-    turn.say(CollectionCancelled(**turn.partner_ids, **told))
 
 
 def _is_ours(turn: Turn, fact: Told) -> bool:
@@ -295,4 +260,4 @@ def due(turn: Turn) -> None:
             turn.inbound(due_at=turn.after(days=turn.terms.receipt_days))
         case _:
             turn.review(ReviewCause.INSPECTION_OVERDUE)
-            turn.inbound(due_at=_inspection_ends(turn))
+            turn.inbound(due_at=receipts.inspection_ends(turn))

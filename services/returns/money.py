@@ -22,12 +22,29 @@ from services.returns.case import (
     missing,
     shared,
 )
-from services.returns.policy import RefundOn
+from services.returns.policy import CollectOn, RefundOn
 from services.returns.turn import Turn
 
 
 def owed(case: Case) -> Counts:
     """Units to be paid back by now that were not yet."""
+    return added(_by_plan(case), _instead(case))
+
+
+def _instead(case: Case) -> Counts:
+    """What could not be replaced with the others: at once, or when all that is to come back has."""
+    here = case.plan.collect_on is CollectOn.NEVER or case.inbound.is_waived
+    whole = here or not missing(case.reported, case.inbound.received)
+    return missing(case.money.instead, case.money.asked) if whole else {}
+
+
+def pay_instead(turn: Turn, counts: Counts) -> None:
+    """These are not sent any more; the customer wants the money."""
+    leg = turn.case.money
+    turn.change(money=replace(leg, instead=added(leg.instead, counts)))
+
+
+def _by_plan(case: Case) -> Counts:
     match case.plan.refund_on:
         case RefundOn.ACCEPTED:
             return missing(case.reported, case.money.asked)
@@ -49,6 +66,7 @@ def ask(turn: Turn, counts: Counts) -> None:
         status=RefundStatus.REQUESTED,
         attempts=0,
         requested_at=turn.now,
+        counts=counts,
     )
     turn.change(money=replace(turn.case.money, refunds=(*leg.refunds, refund)))
     _send(turn, refund)
@@ -79,7 +97,7 @@ def completed(turn: Turn, fact: RefundCompleted) -> None:
     elif refund.status is RefundStatus.COMPLETED:
         turn.ignore("repeated")
     else:
-        _update(turn, refund, status=RefundStatus.COMPLETED, due_at=None)
+        _update(turn, refund, status=RefundStatus.COMPLETED, completed_at=fact.completed_at, due_at=None)
         turn.say(IssueRefunded(**turn.ids, refund_id=fact.refund_id, amount=fact.amount, refunded_at=fact.completed_at))
         if not any(refund.status is RefundStatus.FAILED for refund in turn.case.money.refunds):
             turn.withdraw(ReviewCause.REFUND_FAILED)

@@ -6,6 +6,7 @@ A delivery that is heard of before its shipping is kept until the shipping is to
 them in order and the courier is never asked to come before (invariant 1).
 """
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from libs.common.events.carrier import ParcelDelivered, ParcelException
@@ -13,10 +14,11 @@ from libs.common.events.issues import (
     IssueReplacementDelayed,
     IssueReplacementDelivered,
     IssueReplacementOrdered,
+    IssueReplacementPartShipped,
     IssueReplacementPromised,
     IssueReplacementShipped,
 )
-from libs.common.events.values import Fault
+from libs.common.events.values import Fault, IssueLine, Variant
 from libs.common.events.warehouse import (
     Priority,
     ReplacementConfirmed,
@@ -25,14 +27,28 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.ids import derived_id
-from services.returns import inbound
-from services.returns.case import Counts, Outbound, OutboundStatus, Promise, ReviewCause, as_lines, lines_of
+from services.returns import inbound, parcels
+from services.returns.case import (
+    Counts,
+    Outbound,
+    OutboundStatus,
+    Promise,
+    ReviewCause,
+    Short,
+    added,
+    as_lines,
+    lines_of,
+    missing,
+)
 from services.returns.replacements import GONE, WAITED_FOR, is_ours, is_past, is_stale, repeated, with_former
 from services.returns.turn import Turn
 
 
-def order(turn: Turn, counts: Counts, ship_date: date | None = None) -> None:
-    """Ask the warehouse to send these, by `ship_date` or else the first date the policy allows."""
+def order(turn: Turn, counts: Counts, ship_date: date | None = None, variant: Variant | None = None) -> None:
+    """Ask the warehouse to send these, by `ship_date` or else the first date the policy allows.
+
+    `variant` goes out instead of what was bought, where the customer chose it.
+    """
     number = turn.case.outbound.number + 1
     promised = ship_date or turn.calendar.add_open_days(turn.today, turn.terms.promise_open_days)
     fresh = Outbound(
@@ -40,6 +56,7 @@ def order(turn: Turn, counts: Counts, ship_date: date | None = None) -> None:
         number=number,
         replacement_id=derived_id("replacement", turn.case.issue_id, number),
         ordered=counts,
+        variant=variant,
         promises=(Promise(promised, 0),),
     )
     turn.change(formers=with_former(turn.case), outbound=fresh)
@@ -55,6 +72,14 @@ def order(turn: Turn, counts: Counts, ship_date: date | None = None) -> None:
     turn.say(told)
 
 
+def order_the_rest(turn: Turn, short: Short) -> None:
+    """What was short goes out by itself; the courier comes after it."""
+    turn.outbound(is_part=True)
+    turn.change(short=None)
+    inbound.hold(turn)
+    order(turn, short.counts, max(short.ship_date, turn.today) if short.ship_date else None, short.variant)
+
+
 def _ask(turn: Turn) -> None:
     """Send the order to the warehouse; sent again it is the same order. Without an address it waits."""
     leg = turn.case.outbound
@@ -67,13 +92,17 @@ def _ask(turn: Turn) -> None:
         ReplacementOrdered(
             **turn.partner_ids,
             replacement_id=leg.replacement_id,
-            lines=lines_of(turn.case, leg.ordered),
+            lines=tuple(_as_sent(line, leg.variant) for line in lines_of(turn.case, leg.ordered)),
             ship_to=turn.ship_to,
             priority=Priority.STANDARD if turn.case.fault is Fault.CUSTOMER else Priority.EXPRESS,
             promised_ship_date=leg.promises[-1].ship_date,
             ordered_at=turn.now,
         )
     )
+
+
+def _as_sent(line: IssueLine, variant: Variant | None) -> IssueLine:
+    return line.model_copy(update={"sku": variant.sku, "name": variant.name}) if variant else line
 
 
 def confirmed(turn: Turn, fact: ReplacementConfirmed) -> None:
@@ -122,30 +151,98 @@ def _promise_ends(turn: Turn) -> datetime:
 
 
 def shipped(turn: Turn, fact: ReplacementShipped) -> None:
-    """It has left, whatever was said before; even a rejected order that is sent after all answers its question."""
-    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED):
+    """It has left, or some of it has, whatever was said before; even a rejected order may be sent after all."""
+    if not is_ours(turn, fact) or parcels.is_repeated(turn, fact):
         return
+    if is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED):
+        return
+    counts = parcels.packed(turn, fact)
+    if not counts:
+        turn.anomaly("nothing_shipped")
+        return
+    if turn.case.outbound.status is OutboundStatus.REJECTED:
+        turn.change(question=None)
+        turn.withdraw(ReviewCause.NO_DECISION)
+    turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
+    parcels.add(turn, fact, counts, _expected(turn, fact))
     leg = turn.case.outbound
-    known_delivery = turn.calendar.day(leg.delivered_at) if leg.delivered_at else None
+    if rest := missing(leg.ordered, leg.shipped):
+        _some_left(turn, counts, rest)
+    else:
+        all_left(turn)
+
+
+def _expected(turn: Turn, fact: ReplacementShipped) -> date:
+    """The day on which this parcel arrives: never before it left."""
+    delivered_at = turn.case.outbound.delivered_at
+    known_delivery = turn.calendar.day(delivered_at) if delivered_at else None
     shipped_on = turn.calendar.day(fact.shipped_at)
     expected = known_delivery or fact.expected_delivery_date or shipped_on + timedelta(days=turn.terms.transit_days)
-    expected = max(expected, shipped_on)
-    turn.change(question=None)
-    turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
-    turn.withdraw(ReviewCause.NO_DECISION)
-    turn.outbound(status=OutboundStatus.SHIPPED, shipped=leg.ordered, expected_delivery=expected)
-    turn.outbound(due_at=_delivery_ends(turn))
-    told = IssueReplacementShipped(
+    return max(expected, shipped_on)
+
+
+def _some_left(turn: Turn, counts: Counts, rest: Counts) -> None:
+    """The rest still has its promise; an order that was rejected and leaves after all gets one again."""
+    if turn.case.outbound.status is OutboundStatus.REJECTED:
+        turn.outbound(status=OutboundStatus.CONFIRMED, due_at=_promise_ends(turn))
+    short = turn.case.short
+    _tell_part(turn, counts, added(rest, short.counts) if short else rest)
+
+
+def _tell_part(turn: Turn, counts: Counts, rest: Counts) -> None:
+    leg, short = turn.case.outbound, turn.case.short
+    parcel = leg.parcels[-1]
+    told = IssueReplacementPartShipped(
         **turn.ids,
-        replacement_id=fact.replacement_id,
-        shipped_at=fact.shipped_at,
-        expected_delivery_date=expected,
-        carrier=fact.carrier,
-        tracking_number=fact.tracking_number,
+        replacement_id=leg.replacement_id,
+        lines=as_lines(counts),
+        rest=as_lines(rest),
+        rest_ship_date=max(leg.promises[-1].ship_date, (short and short.ship_date) or turn.today),
+        shipped_at=parcel.shipped_at,
+        expected_delivery_date=parcel.expected,
+        carrier=parcel.carrier,
+        tracking_number=parcel.tracking_number,
     )
     turn.say(told)
+
+
+def _tell_all_left(turn: Turn) -> None:
+    leg = turn.case.outbound
+    last = leg.parcels[-1]
+    told = IssueReplacementShipped(
+        **turn.ids,
+        replacement_id=leg.replacement_id,
+        shipped_at=last.shipped_at,
+        expected_delivery_date=leg.expected_delivery,
+        carrier=last.carrier,
+        tracking_number=last.tracking_number,
+    )
+    turn.say(told)
+
+
+def nothing_more_comes(turn: Turn) -> None:
+    """What was short is paid back: what has left is all there is, and now it is told as such."""
+    if turn.case.outbound.status in GONE:
+        _tell_all_left(turn)
+    if turn.case.outbound.status is OutboundStatus.DELIVERED:
+        _tell_arrived(turn)
+
+
+def all_left(turn: Turn) -> None:
+    """Nothing of it is still to come from the warehouse."""
+    leg = turn.case.outbound
+    last = leg.parcels[-1]
+    expected = max(parcel.expected for parcel in leg.parcels)
+    turn.outbound(status=OutboundStatus.SHIPPED, expected_delivery=expected)
+    turn.outbound(due_at=_delivery_ends(turn))
+    if turn.case.short:
+        _tell_part(turn, last.counts, turn.case.short.counts)
+    else:
+        _tell_all_left(turn)
     if leg.delivered_at:
-        _arrived(turn)
+        _all_there(turn, leg.delivered_at)
+    elif delivered_at := parcels.last_arrival(turn.case.outbound):
+        _all_there(turn, delivered_at)
 
 
 def _delivery_ends(turn: Turn) -> datetime:
@@ -156,20 +253,45 @@ def _delivery_ends(turn: Turn) -> datetime:
 def delivered(turn: Turn, fact: ParcelDelivered) -> None:
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED, OutboundStatus.SHIPPED):
         return
-    if turn.case.outbound.delivered_at:
+    leg = turn.case.outbound
+    parcel = parcels.find(leg, fact)
+    if parcel is None:
+        _before_its_shipping(turn, fact)
+    elif parcel.delivered_at:
         turn.ignore("repeated")
-        return
-    turn.outbound(delivered_at=fact.delivered_at)
-    if turn.case.outbound.status is OutboundStatus.SHIPPED:
-        _arrived(turn)
     else:
-        turn.outbound(due_at=turn.after(days=1))
+        parcels.arrived(turn, parcel, fact.delivered_at)
+        delivered_at = parcels.last_arrival(turn.case.outbound)
+        if delivered_at and leg.status is OutboundStatus.SHIPPED:
+            _all_there(turn, delivered_at)
+
+
+def _before_its_shipping(turn: Turn, fact: ParcelDelivered) -> None:
+    """Kept until the shipping is told, so that everybody downstream hears them in order."""
+    leg = turn.case.outbound
+    if fact.shipment_id in leg.early or (fact.shipment_id is None and (leg.delivered_at or leg.parcels)):
+        turn.ignore("repeated")
+    elif fact.shipment_id is None:
+        turn.outbound(delivered_at=fact.delivered_at, due_at=turn.after(days=1))
+    else:
+        turn.outbound(early={**leg.early, fact.shipment_id: fact.delivered_at})
+
+
+def _all_there(turn: Turn, at: datetime) -> None:
+    there = tuple(replace(one, delivered_at=one.delivered_at or at) for one in turn.case.outbound.parcels)
+    turn.outbound(parcels=there, delivered_at=at)
+    _arrived(turn)
 
 
 def _arrived(turn: Turn) -> None:
-    leg = turn.case.outbound
     turn.outbound(status=OutboundStatus.DELIVERED, due_at=None)
     turn.withdraw(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
+    if not turn.case.short:
+        _tell_arrived(turn)
+
+
+def _tell_arrived(turn: Turn) -> None:
+    leg = turn.case.outbound
     told = IssueReplacementDelivered(**turn.ids, replacement_id=leg.replacement_id, delivered_at=leg.delivered_at)
     turn.say(told)
 

@@ -27,7 +27,7 @@ Told = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelE
 
 def has_moved(leg: Outbound) -> bool:
     """Whether it has left, as far as anybody said."""
-    return leg.status in GONE or leg.delivered_at is not None
+    return leg.status in GONE or leg.delivered_at is not None or bool(leg.shipped or leg.early)
 
 
 def with_former(case: Case) -> tuple[Outbound, ...]:
@@ -123,7 +123,10 @@ def stop(turn: Turn, cause: str) -> None:
     if leg.status in GONE:
         turn.outbound(due_at=None)
         return
-    turn.outbound(status=OutboundStatus.CANCELLED, due_at=None)
+    if leg.shipped:  # some of it is on its way: only the rest is called back
+        turn.outbound(status=OutboundStatus.SHIPPED, ordered=leg.shipped, due_at=None)
+    else:
+        turn.outbound(status=OutboundStatus.CANCELLED, due_at=None)
     if leg.status in WAITED_FOR:
         told = ReplacementCancelled(
             **turn.partner_ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=turn.now

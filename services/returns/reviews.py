@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from libs.common.decision import Ignored
 from libs.common.events.issues import IssueReviewRequested
-from services.returns import choice, closing, inbound, money, outbound
+from services.returns import choice, closing, door, inbound, money, outbound, receipts, scans
 from services.returns.case import Review, ReviewCause
 from services.returns.commands import ReviewDecided
 from services.returns.policy import RefundOn
@@ -70,10 +70,16 @@ YES: Mapping[ReviewCause, Act] = {
     ReviewCause.DELIVERY_OVERDUE: outbound.send_again,
     ReviewCause.PARCEL_EXCEPTION: outbound.send_again,
     ReviewCause.NO_DECISION: _take_default,
+    ReviewCause.EXPOSURE: go_on,
+    ReviewCause.MANY_REPORTS: go_on,
+    ReviewCause.EARLIER_MISMATCHES: go_on,
+    ReviewCause.SHARED_ADDRESS: go_on,
     ReviewCause.COLLECTION_FAILED: inbound.ask_again,
-    ReviewCause.RECEIPT_OVERDUE: inbound.take_as_received,
+    ReviewCause.NOT_COLLECTED: door.come_again,
+    ReviewCause.TURNED_UP: scans.fetch_it,
+    ReviewCause.RECEIPT_OVERDUE: receipts.take_as_received,
     ReviewCause.UNEXPECTED_ITEM: go_on,
-    ReviewCause.INSPECTION_OVERDUE: inbound.waive_inspection,
+    ReviewCause.INSPECTION_OVERDUE: receipts.waive_inspection,
     ReviewCause.INSPECTION_MISMATCH: go_on,
     ReviewCause.REFUND_FAILED: money.ask_again,
     ReviewCause.REFUND_DIFFERS: go_on,
@@ -90,7 +96,13 @@ NO: Mapping[ReviewCause, Act] = {
     ReviewCause.DELIVERY_OVERDUE: go_on,
     ReviewCause.PARCEL_EXCEPTION: go_on,
     ReviewCause.NO_DECISION: go_on,
+    ReviewCause.EXPOSURE: _refuse,
+    ReviewCause.MANY_REPORTS: _refuse,
+    ReviewCause.EARLIER_MISMATCHES: _refuse,
+    ReviewCause.SHARED_ADDRESS: _refuse,
     ReviewCause.COLLECTION_FAILED: _let_keep,
+    ReviewCause.NOT_COLLECTED: _let_keep,
+    ReviewCause.TURNED_UP: go_on,
     ReviewCause.RECEIPT_OVERDUE: go_on,
     ReviewCause.INSPECTION_OVERDUE: go_on,
     ReviewCause.INSPECTION_MISMATCH: closing.reject,
@@ -100,14 +112,19 @@ NO: Mapping[ReviewCause, Act] = {
 
 
 def decided(turn: Turn, command: ReviewDecided) -> None:
+    settle(turn, command.cause, approved=command.approved)
+
+
+def settle(turn: Turn, cause: ReviewCause, *, approved: bool) -> None:
+    """Do what a yes or no to this review means, or say why that cannot be done."""
     before = turn.case
-    act = (YES if command.approved else NO).get(command.cause)
-    if not before.in_review(command.cause):
+    act = (YES if approved else NO).get(cause)
+    if not before.in_review(cause):
         turn.ignore("no_such_review")
     elif act is None:
         turn.ignore("only_yes_is_possible")
     else:
-        turn.withdraw(command.cause)
+        turn.withdraw(cause)
         act(turn)
         if any(isinstance(fact, Ignored) for fact in turn.facts):
             turn.case = before

@@ -10,18 +10,24 @@ from typing import Any
 
 from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
 from libs.common.events.issues import IssueReviewRequested
-from libs.common.events.values import Address
+from libs.common.events.values import Address, Remedy
 from libs.common.shop_calendar import ShopCalendar
-from services.returns.case import Case, Review, ReviewCause
-from services.returns.policy import Policy, Terms
+from services.returns.case import Case, Plan, Review, ReviewCause
+from services.returns.ledger import Around
+from services.returns.policies import Policies
+from services.returns.policy import CollectOn, Door, Policy, Rule, Terms
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What every decision goes by: the policy, and the shop's days."""
+    """What every decision goes by: the policies, and the shop's days."""
 
-    policy: Policy
+    policies: Policies
     calendar: ShopCalendar
+
+    def in_force(self, now: datetime) -> Policy:
+        """The policy that new cases come under."""
+        return self.policies.in_force(self.calendar.day(now))
 
 
 @dataclass(slots=True)
@@ -29,13 +35,30 @@ class Turn:
     case: Case
     now: datetime
     rules: Rules
-    ship_to: Address | None
+    around: Around
     said_at: datetime
     facts: list[Fact] = field(default_factory=list)
 
     @property
+    def policy(self) -> Policy:
+        """The version that this case was decided under."""
+        return self.rules.policies.under(self.case.policy_version, self.today)
+
+    @property
+    def rule(self) -> Rule:
+        return self.policy.rule(self.case.reason, self.case.subject)
+
+    @property
     def terms(self) -> Terms:
-        return self.rules.policy.terms
+        return self.policy.terms
+
+    @property
+    def door(self) -> Door:
+        return self.policy.door
+
+    @property
+    def ship_to(self) -> Address | None:
+        return self.around.ship_to
 
     @property
     def calendar(self) -> ShopCalendar:
@@ -68,6 +91,18 @@ class Turn:
 
     def anomaly(self, reason: str) -> None:
         self.facts.append(Anomaly(reason, f"issue {self.case.issue_id}"))
+
+    def plan_for(self, remedy: Remedy) -> None:
+        """Go on under another remedy of the same rule."""
+        self.change(plan=Plan.of(remedy, self.rule.remedies[remedy]))
+
+    def expect_back(self, after: CollectOn) -> None:
+        """What nobody was to fetch is to be fetched after all."""
+        self.change(plan=replace(self.case.plan, collect_on=after))
+
+    def quiet(self) -> None:
+        """The case did change: what a step within this decision found repeated or overtaken is not worth telling."""
+        self.facts = [fact for fact in self.facts if not isinstance(fact, Ignored)]
 
     def change(self, **changes: Any) -> None:
         self.case = replace(self.case, **changes)

@@ -1,7 +1,7 @@
 """Factories, and a `Story`: one issue told event by event, with its timers, as the shell would keep them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -35,14 +35,15 @@ from libs.common.ids import derived_id
 from libs.common.shop_calendar import ShopCalendar
 from services.returns.case import Case
 from services.returns.domain import decide
-from services.returns.policy import read_policy
+from services.returns.ledger import Around, entered
+from services.returns.policies import read_policies
 from services.returns.turn import Rules
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
 """10:00 in Tokyo; the days around it are open until the weekend, and Friday the 20th is a holiday."""
 
 CALENDAR = ShopCalendar(ZoneInfo("Asia/Tokyo"))
-RULES = Rules(read_policy(), CALENDAR)
+RULES = Rules(read_policies(), CALENDAR)
 HOME = Address(
     name="Sato Hana", postal_code="150-0001", country="JP", city="Shibuya", street="1-2-3", phone="0312345678"
 )
@@ -90,6 +91,7 @@ class Story:
     now: datetime = TUESDAY
     ship_to: Address | None = HOME
     rules: Rules = RULES
+    around: Around = field(default_factory=lambda: Around(place="home"))
     said: list[Fact] = field(default_factory=list)
     timers: dict[str, datetime] = field(default_factory=dict)
 
@@ -100,7 +102,11 @@ class Story:
 
     def take(self, payload: Payload, said_at: datetime | None = None) -> Facts:
         event = event_of(payload, said_at or self.now)
-        self.case, facts = decide(self.case, self.ship_to, event, self.now, self.rules)
+        before, self.around = self.case, replace(self.around, ship_to=self.ship_to)
+        self.case, facts = decide(self.case, self.around, event, self.now, self.rules)
+        if self.case:
+            customer = entered(self.around.customer, self.case, before is None, self.around.place)
+            self.around = replace(self.around, customer=customer)
         self.said.extend(facts)
         for fact in facts:
             match fact:

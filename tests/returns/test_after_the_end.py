@@ -192,7 +192,7 @@ def refuted() -> Story:
 
 def test_a_review_after_the_end_is_not_repeated_for_ever() -> None:
     told = refuted()
-    assert len(told.all(IssueReviewRequested)) == 1 + RULES.policy.terms.review_max_reminders
+    assert len(told.all(IssueReviewRequested)) == 1 + RULES.policies.versions["2026-01"].terms.review_max_reminders
     assert not told.timers
 
 

@@ -10,8 +10,9 @@ import pytest
 from libs.common.events.values import Reason
 from libs.common.ids import derived_id
 from services.returns.app import create_app
+from services.returns.destinations import Destinations
 from services.returns.settings import Settings
-from services.returns.store import Cases, Destinations
+from services.returns.store import Cases
 from tests.conftest import MakeDatabase
 from tests.returns.cases import ISSUE, accepted, line
 from tests.returns.test_store import placed

@@ -41,6 +41,7 @@ from libs.common.events.warehouse import (
 from libs.common.ids import derived_id
 from services.returns.case import InboundStatus, OutboundStatus, RefundStatus
 from services.returns.headline import Headline, headline
+from services.returns.policies import Policies
 from services.returns.turn import Rules
 from tests.returns.cases import HOME, ISSUE, RULES, Story, accepted, line, refusals, spoken, story
 
@@ -317,12 +318,16 @@ def test_leaving_it_is_offered_only_while_it_is_possible() -> None:
     assert reject(told).options == (Choice.REFUND,)
 
 
-def test_who_takes_the_money_is_paid_under_the_present_policy_and_its_version() -> None:
+def test_a_case_goes_on_under_the_version_it_was_decided_under() -> None:
     told = story()
     reject(told)
-    told.rules = Rules(RULES.policy.model_copy(update={"version": "2026-02"}), RULES.calendar)
+    present = RULES.policies.versions["2026-01"]
+    terms = present.terms.model_copy(update={"collection_answer_hours": 1})
+    newer = present.model_copy(update={"version": "2026-02", "in_force_from": date(2026, 2, 1), "terms": terms})
+    told.rules = Rules(Policies.of([present, newer]), RULES.calendar)
     choose(told, Choice.REFUND)
-    assert told.known.policy_version == "2026-02"
+    assert told.known.policy_version == "2026-01"
+    assert told.known.inbound.due_at == told.now + timedelta(hours=present.terms.collection_answer_hours)
 
 
 def test_a_second_answer_changes_nothing() -> None:

@@ -6,12 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.events.values import Money, Reason, Remedy
-from services.returns.policy import BUNDLED, CollectOn, PolicyError, RefundOn, ShipOn, parse_policy, read_policy
+from services.returns.policies import BUNDLED, PolicyError, parse_policy, read_policies
+from services.returns.policy import CollectOn, RefundOn, ShipOn
 from services.returns.settings import Settings
 from tests.running import NO_KAFKA
 
 TEXT = BUNDLED.read_text(encoding="utf-8")
-POLICY = read_policy()
+POLICY = read_policies().versions["2026-01"]
 
 
 @pytest.mark.parametrize(
@@ -108,4 +109,4 @@ def test_a_service_with_a_wrong_policy_does_not_start(tmp_path: Path) -> None:
 
 def test_a_policy_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"mine\.toml: cannot be read"):
-        read_policy(tmp_path / "mine.toml")
+        read_policies(tmp_path / "mine.toml")

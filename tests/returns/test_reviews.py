@@ -3,7 +3,13 @@
 import pytest
 
 from libs.common.events.carrier import CollectionCancelled, CollectionRequested, ParcelDelivered
-from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved, IssueReviewRequested
+from libs.common.events.issues import (
+    IssueCancelled,
+    IssueCollectionReminded,
+    IssueReopened,
+    IssueResolved,
+    IssueReviewRequested,
+)
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
@@ -49,6 +55,8 @@ def uncollectable(reason: Reason) -> Story:
         told.deliver()
     for _ in range(3):
         told.later(days=1).miss()
+    while not told.known.reviews:
+        told.next_timer()
     return told
 
 
@@ -116,13 +124,21 @@ def test_a_lost_replacement_is_sent_again_and_the_courier_waits_for_that_one() -
 
 
 def test_a_yes_to_a_failed_collection_sends_the_courier_again() -> None:
-    told = uncollectable(Reason.DEFECTIVE)
+    told = uncollectable(Reason.CHANGED_MIND)
     assert "collection.requested.v1" in decide(told, ReviewCause.COLLECTION_FAILED)
+
+
+def test_a_yes_after_the_last_reminder_begins_with_a_new_appointment_and_reminders() -> None:
+    told = uncollectable(Reason.DEFECTIVE)
+    reminders = len(told.all(IssueCollectionReminded))
+    decide(told, ReviewCause.NOT_COLLECTED)
+    assert told.until(IssueCollectionReminded).reminder == 1
+    assert reminders == told.rules.in_force(told.now).door.max_reminders
 
 
 def test_a_no_to_a_failed_collection_lets_the_customer_keep_the_broken_one() -> None:
     told = uncollectable(Reason.DEFECTIVE)
-    assert decide(told, ReviewCause.COLLECTION_FAILED, approved=False) == ["issue.resolved.v1"]
+    assert "issue.resolved.v1" in decide(told, ReviewCause.NOT_COLLECTED, approved=False)
 
 
 def test_a_no_to_a_failed_collection_ends_a_change_of_mind() -> None:

@@ -17,8 +17,9 @@ from libs.common.events.values import Contact, Money, OrderLine, Reason
 from libs.common.ids import derived_id
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
+from services.returns.destinations import Destinations
 from services.returns.headline import Headline
-from services.returns.store import CaseFilter, Cases, Destinations, Held, find_case, list_cases
+from services.returns.store import CaseFilter, Cases, Held, find_case, list_cases
 from tests.conftest import MakeDatabase
 from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
 
@@ -72,7 +73,7 @@ async def test_a_case_comes_back_as_it_went_in(pool: Pool) -> None:
     told.deliver()
     told.receive()
     async with pool.acquire() as conn:
-        await CASES.save(conn, {str(ISSUE): Held(0, told.known, None)}, ())
+        await CASES.save(conn, {str(ISSUE): Held(0, told.known)}, ())
         assert (await load(conn)).case == told.known
 
 
@@ -80,7 +81,7 @@ async def test_the_address_is_joined_to_the_case_and_not_kept_in_it(pool: Pool) 
     await learn(pool, placed())
     await take(pool, accepted())
     async with pool.acquire() as conn:
-        assert (await load(conn)).ship_to == HOME.model_copy(update={"phone": "0300000000"})
+        assert (await load(conn)).around.ship_to == HOME.model_copy(update={"phone": "0300000000"})
         assert HOME.street not in await conn.fetchval("SELECT body::text FROM cases")
 
 
@@ -96,7 +97,7 @@ async def test_the_last_address_told_is_the_one_that_counts(pool: Pool) -> None:
     await learn(pool, placed(phone="1"), placed(phone="2"))
     await take(pool, accepted())
     async with pool.acquire() as conn:
-        ship_to = (await load(conn)).ship_to
+        ship_to = (await load(conn)).around.ship_to
     assert ship_to
     assert ship_to.phone == "2"
 
@@ -116,9 +117,9 @@ async def test_a_waiting_case_goes_on_by_its_timer_once_the_address_is_there(poo
 async def test_two_openings_of_one_case_at_once_conflict(pool: Pool) -> None:
     case = story().known
     async with pool.acquire() as first, pool.acquire() as second:
-        await CASES.save(first, {str(ISSUE): Held(0, case, None)}, ())
+        await CASES.save(first, {str(ISSUE): Held(0, case)}, ())
         with pytest.raises(ConflictError, match="another transaction"):
-            await CASES.save(second, {str(ISSUE): Held(0, case, None)}, ())
+            await CASES.save(second, {str(ISSUE): Held(0, case)}, ())
 
 
 async def test_a_case_that_is_being_decided_on_is_locked(pool: Pool) -> None:

@@ -1,0 +1,46 @@
+"""One vocabulary for what carriers and tracking services say; the table of their words is `carrier_statuses.toml`."""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from libs.common.events.values import RawStatus
+
+TABLE = Path(__file__).with_name("carrier_statuses.toml")
+
+
+class CarrierStatus(StrEnum):
+    ANNOUNCED = "announced"
+    ACCEPTED = "accepted"
+    IN_TRANSIT = "in_transit"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    WAITING_FOR_PICKUP = "waiting_for_pickup"
+    DELIVERED = "delivered"
+    ATTEMPT_FAILED = "attempt_failed"
+    DELAYED = "delayed"
+    RETURNING = "returning"
+    LOST = "lost"
+    DAMAGED = "damaged"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+Table = Mapping[str, Mapping[str, CarrierStatus]]
+_TABLE: TypeAdapter[Table] = TypeAdapter(Table)
+
+
+@cache
+def table() -> Table:
+    """By source, then by their words. Raises `ValidationError` that names the source and the word."""
+    return _TABLE.validate_python(tomllib.loads(TABLE.read_text(encoding="utf-8")))
+
+
+def status_of(raw: RawStatus) -> CarrierStatus | None:
+    """What this means; None where nobody has said so."""
+    words = table().get(raw.source, {})
+    return words.get(f"{raw.code}/{raw.detail}") or words.get(raw.code)
