@@ -13,7 +13,8 @@ from libs.common.shop_calendar import ShopCalendar
 from services.returns import api
 from services.returns.destinations import Destinations
 from services.returns.domain import GIVES
-from services.returns.policies import Policies, read_policies, watch
+from services.returns.policies import Policies
+from services.returns.policy_files import read_policies, watch
 from services.returns.settings import Settings
 from services.returns.store import Cases
 from services.returns.turn import Rules

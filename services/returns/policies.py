@@ -1,26 +1,14 @@
-"""The versions of the policy side by side: read, checked, and read again when their files change.
+"""The versions of the policy side by side.
 
 A case names the version it was decided under and goes on under it, so a version stays in the folder for as long as a
-case does. Which one new cases come under follows from the day: the last one in force. What is wrong is refused whole:
-at start the service does not start, later it keeps what it has and says so.
+case does. Which one new cases come under follows from the day: the last one in force. `policy_files` reads them.
 """
 
-import asyncio
-import logging
-import tomllib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from services.returns.policy import Policy
-
-log = logging.getLogger(__name__)
-
-BUNDLED = Path(__file__).with_name("policy.toml")
-LOOK_SECONDS = 5.0
 
 
 class PolicyError(ValueError):
@@ -53,63 +41,3 @@ class Policies:
     def under(self, version: str, day: date) -> Policy:
         """What a case goes on under: its own version; where that was taken out of the folder, the one in force."""
         return self.versions.get(version) or self.in_force(day)
-
-
-def read_policies(path: Path = BUNDLED) -> Policies:
-    """The policy in that file, or all in that folder. Raises `PolicyError`."""
-    try:
-        files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-        return Policies.of([_named(file) for file in files])
-    except OSError as error:
-        raise PolicyError(f"{path.name}: cannot be read ({error.strerror})") from None
-
-
-def _named(file: Path) -> Policy:
-    try:
-        return parse_policy(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise PolicyError(f"{file.name}: not UTF-8; save it as UTF-8") from None
-    except PolicyError as error:
-        raise PolicyError(f"{file.name}: {error}") from None
-
-
-def parse_policy(text: str) -> Policy:
-    """The policy that this TOML says. Raises `PolicyError` with every wrong key."""
-    try:
-        return Policy.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"policy: not TOML: {error}") from None
-    except ValidationError as error:
-        faults = (_fault(fault["loc"], fault["msg"]) for fault in error.errors())
-        raise PolicyError("policy is wrong:\n" + "\n".join(faults)) from None
-
-
-def _fault(place: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in place if part != "[key]")
-    return f"  {where or 'policy'}: {message.removeprefix('Value error, ')}"
-
-
-def _stamp(path: Path) -> object:
-    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-
-
-def watch(
-    path: Path, changed: Callable[[Policies], None], seconds: float = LOOK_SECONDS
-) -> Callable[[], Awaitable[None]]:
-    """A loop that hands over the policies whenever their files have changed and are right."""
-
-    async def look() -> None:
-        known = _stamp(path)
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                if (stamp := _stamp(path)) == known:
-                    continue
-                known = stamp
-                changed(read_policies(path))
-                log.info("policies read anew from %s", path)
-            except (PolicyError, OSError) as error:
-                log.error("the changed policy is refused, the former stays: %s", error)
-
-    return look

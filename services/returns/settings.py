@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from libs.common.settings import ServiceSettings
-from services.returns.policies import BUNDLED, PolicyError, read_policies
+from services.returns.policies import PolicyError
+from services.returns.policy_files import BUNDLED, read_policies
 
 
 def _right(path: Path) -> Path:

@@ -36,7 +36,7 @@ from libs.common.shop_calendar import ShopCalendar
 from services.returns.case import Case
 from services.returns.domain import decide
 from services.returns.ledger import Around, entered
-from services.returns.policies import read_policies
+from services.returns.policy_files import read_policies
 from services.returns.turn import Rules
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
