@@ -42,6 +42,8 @@ def nothing_lost(history: History) -> Iterator[Violation]:
 
 
 OVERTAKEN_BY = {
+    "replacement.shipped": ("issue.replacement_part_shipped",),
+    "parcel.delivered": ("issue.replacement_part_shipped",),
     "collection.booked": ("issue.collected", "issue.item_received", "issue.item_inspected"),
     "collection.collected": ("issue.item_received", "issue.item_inspected"),
 }

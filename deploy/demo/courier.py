@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,18 +22,23 @@ from libs.common.events.carrier import (
     CollectionRequested,
     ParcelDelivered,
     ParcelException,
+    ParcelScanned,
 )
 from libs.common.events.topics import CARRIER_ORDERS, WAREHOUSE_EVENTS
-from libs.common.events.values import TimeWindow
+from libs.common.events.values import RawStatus, TimeWindow
 from libs.common.events.warehouse import ReplacementShipped
 from libs.common.settings import load
 
 MISHAP_SHARE = 0.05
 NOBODY_HOME_SHARE = 0.08
+OFTEN_OUT_SHARE = 0.04
+ATTEMPTS_MISSED = 4
+OWN_WORDS_SHARE = 0.5
 
 
 def delivery(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> list[Planned]:
-    """On the expected day, as a rule; else a mishap, told at noon of that day, and a day or two later."""
+    """On the expected day, as a rule; else a mishap, told at noon of that day, and a day or two later. Every other one
+    is told in the carrier's own words, with a stale scan behind it."""
     shipped_day = parcel.shipped_at.astimezone(zone).date()
     day = parcel.expected_delivery_date or shipped_day + timedelta(days=rng.randint(1, 2))
     told: list[Planned] = []
@@ -45,39 +51,67 @@ def delivery(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> 
             code="delayed_in_transit",
             expected_delivery_date=late,
             occurred_at=at,
+            shipment_id=parcel.shipment_id,
         )
         told.append(Planned(at, f"exception-{parcel.replacement_id}", mishap))
         day = late
     at = _local(day, time(rng.randint(13, 19), rng.randrange(60)), zone)
-    arrived = ParcelDelivered(issue_id=parcel.issue_id, replacement_id=parcel.replacement_id, delivered_at=at)
-    return [*told, Planned(at, f"delivered-{parcel.replacement_id}", arrived)]
+    name = f"delivered-{parcel.replacement_id}-{parcel.shipment_id or ''}"
+    ids = {"issue_id": parcel.issue_id, "replacement_id": parcel.replacement_id, "shipment_id": parcel.shipment_id}
+    if rng.random() < OWN_WORDS_SHARE:
+        return [*told, *_in_own_words(ids, at, name)]
+    return [*told, Planned(at, name, ParcelDelivered(**ids, delivered_at=at))]
+
+
+def _in_own_words(ids: dict[str, Any], at: datetime, name: str) -> list[Planned]:
+    """Out for delivery, delivered; and an hour later an old scan that a slow gate had kept."""
+    said = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
+    late = ("作業店通過", timedelta(hours=-8), timedelta(hours=1))
+    return [
+        Planned(
+            at + told_after,
+            f"{name}-{code}",
+            ParcelScanned(**ids, raw=RawStatus(source="yamato", code=code), scanned_at=at + after),
+        )
+        for code, after, told_after in (*said, late)
+    ]
 
 
 def collection(
     request: CollectionRequested, now: datetime, not_before: datetime | None, rng: random.Random, zone: ZoneInfo
 ) -> list[Planned]:
     """Booked within the hour, for the earliest day on which the van still can come; `not_before` is the delivery of
-    the replacement, which the same van brings. Now and then nobody is at home."""
+    the replacement, which the same van brings: with a swap the old is taken there and then. Now and then nobody is at
+    home, and a few are at home only after a reminder."""
     booked_at = now + timedelta(minutes=rng.randint(5, 60))
     local = booked_at.astimezone(zone)
     day = max(request.earliest_date, local.date() + timedelta(days=1 if local.hour >= 12 else 0))
     if not_before:
         day = max(day, not_before.astimezone(zone).date())
-    from_hour = rng.choice((9, 12, 14, 16))
-    window = TimeWindow(day=day, from_hour=from_hour, to_hour=from_hour + 3)
+    from_hour = request.window.from_hour if request.window else rng.choice((9, 12, 14, 16))
+    to_hour = request.window.to_hour if request.window else from_hour + 3
+    window = TimeWindow(day=day, from_hour=from_hour, to_hour=to_hour)
     name = f"{request.collection_id}-{request.attempt}"
     issue_id, collection_id = request.issue_id, request.collection_id
     booked = CollectionBooked(issue_id=issue_id, collection_id=collection_id, window=window)
     at = _local(day, time(from_hour, rng.randrange(60)), zone)
     at = max(at, booked_at + timedelta(minutes=30), (not_before or at) + timedelta(minutes=1))
+    if request.swap_with and not_before:
+        at = max(not_before + timedelta(minutes=1), booked_at + timedelta(minutes=1))
     happened: CollectionAttemptFailed | CollectionCollected
-    if rng.random() < NOBODY_HOME_SHARE:
+    often_out = random.Random(str(request.collection_id)).random() < OFTEN_OUT_SHARE
+    if rng.random() < NOBODY_HOME_SHARE or (often_out and request.attempt <= ATTEMPTS_MISSED):
         happened = CollectionAttemptFailed(
             issue_id=issue_id, collection_id=collection_id, cause="nobody_home", attempted_at=at
         )
     else:
         happened = CollectionCollected(issue_id=issue_id, collection_id=collection_id, collected_at=at)
     return [Planned(booked_at, f"booked-{name}", booked), Planned(at, f"{happened.TYPE}-{name}", happened)]
+
+
+def _is_arrival(plan: Planned) -> bool:
+    said = plan.payload
+    return isinstance(said, ParcelDelivered) or (isinstance(said, ParcelScanned) and said.raw.code == "配達完了")
 
 
 def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
@@ -89,14 +123,14 @@ class Courier:
     """What the courier remembers: parcels by replacement, collections by id and attempt, deliveries by issue."""
 
     partner: Partner
-    parcels: set[UUID] = field(default_factory=set)
+    parcels: set[tuple[UUID, str | None]] = field(default_factory=set)
     requests: set[tuple[UUID, int]] = field(default_factory=set)
     called_off: set[UUID] = field(default_factory=set)
     delivered_at: dict[UUID, datetime] = field(default_factory=dict)
 
     def listen(self, received: Received) -> None:
         match received.event.data:
-            case ReplacementShipped() as parcel if parcel.replacement_id not in self.parcels:
+            case ReplacementShipped() as parcel if (parcel.replacement_id, parcel.shipment_id) not in self.parcels:
                 self._shipped(parcel, received)
             case CollectionRequested() as request if (request.collection_id, request.attempt) not in self.requests:
                 self._requested(request, received)
@@ -106,10 +140,11 @@ class Courier:
                 return
 
     def _shipped(self, parcel: ReplacementShipped, received: Received) -> None:
-        self.parcels.add(parcel.replacement_id)
-        rng = self.partner.rng("parcel", parcel.replacement_id)
+        self.parcels.add((parcel.replacement_id, parcel.shipment_id))
+        rng = self.partner.rng("parcel", parcel.replacement_id, parcel.shipment_id or "")
         plans = delivery(parcel, rng, self.partner.settings.zone)
-        self.delivered_at[parcel.issue_id] = plans[-1].at
+        arrives = [plan.at for plan in plans if _is_arrival(plan)]
+        self.delivered_at[parcel.issue_id] = max(arrives, default=plans[-1].at)
         for planned in plans:
             self.partner.plan(planned, received.trace)
 

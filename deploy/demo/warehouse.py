@@ -17,7 +17,7 @@ from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
 from libs.common.events.topics import CARRIER_EVENTS, CARRIER_ORDERS, WAREHOUSE_ORDERS
-from libs.common.events.values import Condition, InspectedLine, LineQuantity
+from libs.common.events.values import Condition, InspectedLine, LineQuantity, ReceivedLine, Variant
 from libs.common.events.warehouse import (
     ItemInspected,
     ItemReceived,
@@ -50,15 +50,17 @@ def next_working_day(day: date, count: int = 1) -> date:
 def answers(
     order: ReplacementOrdered, now: datetime, attempt: int, rng: random.Random, zone: ZoneInfo
 ) -> list[Planned]:
-    """All that will be said about this order: five in a hundred out of stock with a date, three without, six known
-    late at once, six late news, two late without a word; the rest ships as promised."""
+    """All that will be said about this order: five in a hundred out of stock with a date, three without but with
+    another colour at hand, six known late at once, six late news, two late without a word; the rest ships as promised.
+    Of several pieces one may be short, or leave a day later in a parcel of its own."""
     at = now + timedelta(minutes=rng.randint(10, 90))
     day = _feasible(order.promised_ship_date, at, zone)
     chance = rng.random() if attempt == 1 else 1.0
     if chance < 0.08:
         restock = next_working_day(day, rng.randint(3, 12)) if chance < 0.05 else None
-        no = ReplacementRejected(issue_id=order.issue_id, replacement_id=order.replacement_id, restock_date=restock)
-        return [Planned(at, f"rejected-{attempt}", no)]
+        return [
+            Planned(at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_colour(order)))
+        ]
     if chance < 0.14:
         day = next_working_day(day, rng.randint(1, 4))
     told = [Planned(at, f"confirmed-{attempt}", _confirmed(order, day))]
@@ -70,17 +72,63 @@ def answers(
     elif 0.20 <= chance < 0.22:
         day = next_working_day(day)
     leaves = max(_local(day, time(rng.randint(9, 11), rng.randrange(60)), zone), at + timedelta(minutes=30))
+    pieces = sum(line.quantity for line in order.lines)
+    if pieces > 1 and attempt == 1 and rng.random() < 0.6:
+        return [*told, *_in_parts(order, leaves, at, rng, zone)]
     return [*told, Planned(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
 
 
+def _in_parts(
+    order: ReplacementOrdered, leaves: datetime, at: datetime, rng: random.Random, zone: ZoneInfo
+) -> list[Planned]:
+    """One piece is short and asked about, or it leaves the next day in its own parcel."""
+    last = order.lines[-1]
+    one = (LineQuantity(line_id=last.line_id, quantity=1),)
+    kept = {line.line_id: line.quantity for line in order.lines}
+    kept[last.line_id] -= 1
+    others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in kept.items() if number)
+    first = _shipped(order, leaves, rng, zone).model_copy(update={"lines": others, "shipment_id": "parcel-1"})
+    if rng.random() < 0.4:
+        short = _rejected(order, next_working_day(leaves.astimezone(zone).date(), 3), None)
+        short = short.model_copy(update={"lines": one})
+        return [
+            Planned(at + timedelta(minutes=5), "short-1", short),
+            Planned(leaves, "shipped-1", first),
+        ]
+    next_day = _local(next_working_day(leaves.astimezone(zone).date()), time(10), zone)
+    second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": one, "shipment_id": "parcel-2"})
+    return [Planned(leaves, "shipped-1", first), Planned(next_day, "shipped-1-rest", second)]
+
+
+def _rejected(order: ReplacementOrdered, restock: date | None, variant: Variant | None) -> ReplacementRejected:
+    return ReplacementRejected(
+        issue_id=order.issue_id,
+        replacement_id=order.replacement_id,
+        restock_date=restock,
+        variants=(variant,) if variant else (),
+    )
+
+
+def _other_colour(order: ReplacementOrdered) -> Variant | None:
+    """The same in another colour, where one thing was asked for."""
+    if len(order.lines) > 1:
+        return None
+    return Variant(sku=f"{order.lines[0].sku}-B", name=f"{order.lines[0].name}(紺 / navy)")
+
+
 def returned(request: CollectionRequested, collected_at: datetime, rng: random.Random, zone: ZoneInfo) -> list[Planned]:
-    """What came back is counted the next day or the one after, and inspected within a day; some parcels hold less."""
+    """What came back is counted the next day or the one after, and inspected within a day; some parcels hold less, a
+    few more, and now and then something else altogether."""
     day = collected_at.astimezone(zone).date() + timedelta(days=rng.randint(1, 2))
     received_at = _local(day, time(rng.randint(9, 16), rng.randrange(60)), zone)
     counted = {line.line_id: line.quantity for line in request.lines}
     if rng.random() < 0.04 and (several := [line for line, number in counted.items() if number > 1]):
         counted[several[0]] -= 1
-    lines = tuple(LineQuantity(line_id=line, quantity=number) for line, number in counted.items())
+    elif rng.random() < 0.02:
+        counted[request.lines[0].line_id] += 1
+    lines = tuple(ReceivedLine(line_id=line, quantity=number) for line, number in counted.items())
+    if rng.random() < 0.02:
+        lines = (lines[0].model_copy(update={"sku": "SOMETHING-ELSE"}), *lines[1:])
     inspected_at = received_at + timedelta(hours=rng.uniform(1, 24))
     found = rng.choices(list(CONDITIONS), list(CONDITIONS.values()))[0]
     looked = tuple(InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=found) for each in lines)

@@ -6,29 +6,24 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.decision import Anomaly, Facts, Ignored
-from libs.common.events.values import Remedy
+from libs.common.events.issues import IssueDecisionTaken, IssueStaffDecided
+from libs.common.events.values import Identifier, Money, Remedy, StaffAction
 from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.ids import derived_id
 from libs.common.service import Service
 from services.returns.case import Case, ReviewCause
-from services.returns.commands import CancelRequested, Cause, Command, ReopenRequested, ReviewDecided
+from services.returns.commands import CancelRequested, Cause, Command, ReopenRequested
 from services.returns.headline import Headline, headline
-from services.returns.store import CASE, CaseFilter, Cases, find_case, list_cases
+from services.returns.ledger import Customer
+from services.returns.quantities import quantities
+from services.returns.staff import REFUSALS
+from services.returns.store import CASE, CUSTOMER, CaseFilter, Cases, find_case, find_customer, list_cases
 
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
-
-REFUSALS = {
-    "no_such_review": "cause: no review with this cause is open; GET the case to see which are",
-    "only_yes_is_possible": "approved: goods or money have moved, so there is no way back; only true is possible",
-    "lines_cannot_be_added_up": "approved: the lines have different currencies; refuse, and report each by itself",
-    "too_late_to_cancel": "the case has shipped, received or paid something, or is closed; it cannot be cancelled",
-    "not_resolved": "only a resolved case can be reopened",
-    "already_refunded": "the units were paid back; nothing is left to put right",
-    "remedy_not_allowed": "remedy: the policy has no such remedy for this reason",
-}
-"""Why a command was not carried out, by the reason that the domain gives."""
 
 
 class Body(BaseModel):
@@ -37,6 +32,8 @@ class Body(BaseModel):
 
 class Decision(Body):
     approved: bool = Field(description="true: do what the review proposes; false: do not.")
+    staff: Identifier = Field(default="ops", description="Who decides.")
+    why: Why = Field(default="decided over HTTP", description="What stands in the issue's timeline.")
 
 
 class Cancellation(Body):
@@ -48,9 +45,19 @@ class Reopening(Body):
     remedy: Remedy | None = Field(default=None, description="Another remedy than the one that did not hold.")
 
 
+class StaffDecision(Body):
+    action: StaffAction
+    review: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        default=None, description="The cause of the review that is approved or refused."
+    )
+    remedy: Remedy | None = Field(default=None, description="The remedy that is chosen, or reopened with.")
+    staff: Identifier = Field(description="Who decides.")
+    why: Why
+
+
 def shown(case: Case) -> dict[str, Any]:
-    """A case as ops read it: its legs, and the headline that follows from them."""
-    return {"headline": headline(case), **CASE.dump_python(case, mode="json")}
+    """A case as ops read it: its legs, their counted units by line, and the headline that follows from them."""
+    return {"headline": headline(case), "quantities": quantities(case), **CASE.dump_python(case, mode="json")}
 
 
 def told(issue_id: UUID) -> Callable[[Facts], Answer]:
@@ -58,6 +65,8 @@ def told(issue_id: UUID) -> Callable[[Facts], Answer]:
 
     def answer(facts: Facts) -> Answer:
         for fact in facts:
+            if isinstance(fact, IssueDecisionTaken) and fact.code:
+                raise _unknown(issue_id) if fact.code == "unknown_case" else Problem(409, fact.code, fact.message or "")
             if isinstance(fact, Ignored):
                 raise Problem(409, fact.reason, REFUSALS.get(fact.reason, fact.reason))
             if isinstance(fact, Anomaly) and fact.reason == "unknown_issue":
@@ -75,7 +84,7 @@ def routes(service: Service, cases: Cases) -> APIRouter:
     ops = service.caller("ops")
     router = APIRouter(prefix="/v1/cases", tags=["cases"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
 
-    async def order(command: Command, key: IdempotencyKey) -> JSONResponse:
+    async def order(command: Command | IssueStaffDecided, key: IdempotencyKey) -> JSONResponse:
         answer = await service.execute(cases, service.event(command), idempotency=key, answer=told(command.issue_id))
         return answer.response()
 
@@ -103,10 +112,39 @@ def routes(service: Service, cases: Cases) -> APIRouter:
             raise _unknown(issue_id)
         return shown(case)
 
+    @router.get("/{issue_id}/exposure")
+    async def exposure(issue_id: UUID) -> dict[str, Any]:
+        """What is out with the customer of this case and not yet back, and what is known of how it went before."""
+        async with service.pool.acquire() as conn:
+            case = await find_case(conn, str(issue_id))
+            customer = await find_customer(conn, case.customer_id) if case else None
+        if case is None:
+            raise _unknown(issue_id)
+        found = customer or Customer()
+        amount = Money(amount=found.exposed(case.currency), currency=case.currency)
+        return {"exposure": amount.model_dump(mode="json"), **CUSTOMER.dump_python(found, mode="json")}
+
+    @router.post("/{issue_id}/decisions")
+    async def decide(issue_id: UUID, body: StaffDecision, key: Key) -> JSONResponse:
+        """Decide about a case, with who and why; what cannot be done is refused by name."""
+        async with service.pool.acquire() as conn:
+            case = await find_case(conn, str(issue_id))
+        if case is None:
+            raise _unknown(issue_id)
+        # The same key is the same decision, so that a repeated call is answered once.
+        named = {
+            "decision_id": derived_id("decision", issue_id, key.caller, key.key),
+            "decided_at": service.clock.now(),
+        }
+        ids = {"issue_id": issue_id, "order_id": case.order_id, "customer_id": case.customer_id}
+        return await order(IssueStaffDecided(**ids, **named, **body.model_dump()), key)
+
     @router.post("/{issue_id}/reviews/{cause}")
     async def decide_review(issue_id: UUID, cause: ReviewCause, body: Decision, key: Key) -> JSONResponse:
-        """Decide what waits for a human."""
-        return await order(ReviewDecided(issue_id=issue_id, cause=cause, approved=body.approved), key)
+        """Decide what waits for a human; it is recorded with who and why."""
+        action = StaffAction.APPROVE_REVIEW if body.approved else StaffAction.REFUSE_REVIEW
+        decision = StaffDecision(action=action, review=cause, staff=body.staff, why=body.why)
+        return await decide(issue_id, decision, key)
 
     @router.post("/{issue_id}/cancel")
     async def cancel(issue_id: UUID, body: Cancellation, key: Key) -> JSONResponse:

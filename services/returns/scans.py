@@ -20,8 +20,7 @@ from libs.common.events.values import Reason
 from services.returns import closing, inbound, outbound
 from services.returns.carrier_statuses import CarrierStatus, status_of
 from services.returns.case import ReviewCause, Scan
-from services.returns.policy import CollectOn
-from services.returns.replacements import GONE
+from services.returns.policy import CollectOn, ShipOn
 from services.returns.turn import Turn
 
 Act = Callable[[Turn, ParcelScanned], None]
@@ -130,9 +129,8 @@ def turned_up(turn: Turn, fact: ParcelTurnedUp) -> None:
 
 
 def fetch_it(turn: Turn) -> None:
-    """A human wants what turned up fetched: the customer has its replacement or its money."""
-    case = turn.case
-    if case.is_closed:
+    """A human wants what turned up fetched, but not before its replacement has left, where there is one."""
+    if turn.case.is_closed:
         closing.go_on(turn, "turned_up")
-    after = CollectOn.SHIPPED if turn.case.outbound.status in GONE else CollectOn.ACCEPTED
-    turn.expect_back(after)
+    first = turn.case.plan.ship_on is ShipOn.ACCEPTED
+    turn.expect_back(CollectOn.SHIPPED if first else CollectOn.ACCEPTED)

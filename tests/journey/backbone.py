@@ -85,8 +85,8 @@ class Backbone:
         lines = lines or (line("1"),)
         now = datetime.now(UTC)
         placed = storefront.OrderPlaced(
-            order_id=order_id, customer_id=f"customer of {order_id}", placed_at=now, lines=lines,
-            contact=CONTACT, ship_to=ADDRESS, **more,
+            **{"order_id": order_id, "customer_id": f"customer of {order_id}", "placed_at": now, "lines": lines,
+               "contact": CONTACT, "ship_to": ADDRESS, **more},
         )  # fmt: skip
         await self.say(placed)
         everything = tuple(values.LineQuantity(line_id=one.line_id, quantity=one.quantity) for one in lines)
@@ -98,7 +98,10 @@ class Backbone:
         """The databases are asked, since orders reach each service on their own, and no route shows an order."""
         asked = (
             (self.intake, "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"),
-            (self.returns, "SELECT true FROM destinations WHERE order_id = $1"),
+            (
+                self.returns,
+                "SELECT delivered_at IS NOT NULL AND value > 0 FROM destinations WHERE order_id = $1",
+            ),
             (self.delivery_notify, "SELECT true FROM contacts WHERE order_id = $1"),
         )
         return all([await live.service.pool.fetchval(query, order_id) for live, query in asked])

@@ -20,10 +20,13 @@ from libs.common.events.carrier import (
     CollectionRequested,
     ParcelDelivered,
     ParcelException,
+    ParcelScanned,
+    ParcelTurnedUp,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueCancelled,
+    IssueCollectionWindowChosen,
     IssueReopened,
     IssueReplacementDelayed,
     IssueReplacementDelivered,
@@ -31,10 +34,24 @@ from libs.common.events.issues import (
     IssueReplacementPromised,
     IssueReplacementShipped,
     IssueResolved,
+    IssueStaffDecided,
 )
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
-from libs.common.events.values import Choice, Condition, InspectedLine, LineQuantity, Money, Reason, Remedy, TimeWindow
+from libs.common.events.values import (
+    Choice,
+    Condition,
+    InspectedLine,
+    LineQuantity,
+    Money,
+    RawStatus,
+    Reason,
+    ReceivedLine,
+    Remedy,
+    StaffAction,
+    TimeWindow,
+    Variant,
+)
 from libs.common.events.warehouse import (
     ItemInspected,
     ItemReceived,
@@ -44,13 +61,17 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.ids import derived_id
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, shared
+from services.returns.carrier_statuses import table
+from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, missing, shared
 from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
 from services.returns.domain import GIVES, decide
 from services.returns.policy import RefundOn, ShipOn
 from services.returns.store import CASE
 from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
 
+ABOUT = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1"}
+RED = Variant(sku="POT-RED", name="Teapot, red")
+WORDS = [(source, code) for source, words in table().items() for code in words if "/" not in code] + [("yamato", "?")]
 Happening: TypeAlias = Callable[[Story], Payload]
 
 numbers = st.integers(1, 3)
@@ -134,6 +155,7 @@ def customer_says(number: int, choice: Choice) -> Happening:
             issue_id=ISSUE,
             choice_id=_named("choice", number),
             choice=choice,
+            requested_sku=RED.sku if choice is Choice.CHANGE else None,
             decided_at=told.now,
         )
 
@@ -150,6 +172,58 @@ def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
     return happening
 
 
+def part_says(word: str, number: int, pieces: int, parcel: str) -> Happening:
+    """Some pieces in a parcel of their own, or short, or there."""
+
+    def happening(told: Story) -> Payload:
+        ids = {"issue_id": ISSUE, "replacement_id": _named("replacement", number)}
+        some = (LineQuantity(line_id="1", quantity=pieces),)
+        match word:
+            case "shipped":
+                return ReplacementShipped(**ids, shipped_at=told.now, lines=some, shipment_id=parcel)
+            case "short":
+                return ReplacementRejected(**ids, lines=some, variants=(RED,), restock_date=_day(told, 5))
+            case _:
+                return ParcelDelivered(**ids, delivered_at=told.now, shipment_id=parcel)
+
+    return happening
+
+
+def carrier_scans(source_code: tuple[str, str], number: int, back: bool, hours_ago: int) -> Happening:
+    def happening(told: Story) -> Payload:
+        kind, name = ("collection", "collection_id") if back else ("replacement", "replacement_id")
+        raw = RawStatus(source=source_code[0], code=source_code[1])
+        at = told.now - timedelta(hours=hours_ago)
+        return ParcelScanned(issue_id=ISSUE, **{name: _named(kind, number)}, raw=raw, scanned_at=at)
+
+    return happening
+
+
+def window_picked(days: int) -> Happening:
+    def happening(told: Story) -> Payload:
+        window = TimeWindow(day=_day(told, days), from_hour=18, to_hour=20)
+        return IssueCollectionWindowChosen(**ABOUT, window=window, chosen_at=told.now)
+
+    return happening
+
+
+def staff_says(action: StaffAction, review: ReviewCause | None, remedy: Remedy | None) -> Happening:
+    def happening(told: Story) -> Payload:
+        about = {**ABOUT, "decision_id": _named("decision", 1), "staff": "ops-1", "why": "because"}
+        return IssueStaffDecided(**about, action=action, review=review, remedy=remedy, decided_at=told.now)
+
+    return happening
+
+
+def found(with_customer: bool) -> Happening:
+    return lambda told: ParcelTurnedUp(issue_id=ISSUE, with_customer=with_customer, found_at=told.now)
+
+
+def other_item(told: Story) -> Payload:
+    line = ReceivedLine(line_id="1", quantity=1, sku="BRICK")
+    return ItemReceived(issue_id=ISSUE, lines=(line,), received_at=told.now)
+
+
 def as_it_should_go(number: int) -> Happening:
     """What a partner would most likely tell next, so that histories get far."""
 
@@ -160,10 +234,15 @@ def as_it_should_go(number: int) -> Happening:
             likely += [warehouse_says("shipped", case.outbound.number, 1, True)] * 2
             likely += [warehouse_says("confirmed", case.outbound.number, 1, True)]
             likely += [warehouse_says("rejected", case.outbound.number, 1, number == 1)]
+            likely += [part_says("shipped", case.outbound.number, 1, f"p{number}")]
+            likely += [part_says("short", case.outbound.number, 1, "")]
         if case.outbound.status is OutboundStatus.SHIPPED:
             likely += [warehouse_says("delivered", case.outbound.number, 1, True)]
             likely += [warehouse_says("late", case.outbound.number, 5, True)]
+        if case.outbound.parcels:
+            likely += [part_says("delivered", case.outbound.number, 1, case.outbound.parcels[-1].name or "p1")]
         if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
+            likely += [window_picked(number)]
             likely += [courier_says("booked", case.inbound.number, 3), courier_says("failed", case.inbound.number, 0)]
             likely += [courier_says("collected", case.inbound.number, 0)]
             likely += [courier_says("booked", case.inbound.number, -1)]
@@ -210,6 +289,17 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     st.builds(inspected, lines, st.sampled_from(Condition)),
     st.builds(customer_says, numbers, st.sampled_from(Choice)),
     st.builds(human_says, st.none() | st.sampled_from(ReviewCause), st.booleans()),
+    st.builds(part_says, st.sampled_from(["shipped", "short", "delivered"]), numbers, numbers, st.sampled_from("pq")),
+    st.builds(carrier_scans, st.sampled_from(WORDS), numbers, st.booleans(), st.integers(-1, 9)),
+    st.builds(window_picked, days),
+    st.builds(
+        staff_says,
+        st.sampled_from(StaffAction),
+        st.none() | st.sampled_from(ReviewCause),
+        st.none() | st.sampled_from(Remedy),
+    ),
+    st.just(other_item),
+    st.builds(found, st.booleans()),
     commands,
 )
 steps = st.one_of(
@@ -283,8 +373,12 @@ def one_entitlement_per_unit(told: Story) -> None:
     """2: a unit is paid back once at most, and not beside a replacement that is under way."""
     case = told.known
     assert all(count <= case.reported[line_id] for line_id, count in case.money.asked.items())
-    if case.money.refunds:
+    if case.money.refunds and not case.money.instead:
         assert case.outbound.status in (OutboundStatus.NONE, OutboundStatus.CANCELLED)
+    for leg in (*case.formers, case.outbound):
+        assert not missing(leg.shipped, leg.ordered)
+        assert not missing(leg.delivered, leg.shipped)
+    assert not missing(case.money.instead, case.reported)
 
 
 def in_order(told: Story) -> None:
