@@ -109,7 +109,7 @@ def collection(
     return [Planned(booked_at, f"booked-{name}", booked), Planned(at, f"{happened.TYPE}-{name}", happened)]
 
 
-def _is_arrival(plan: Planned) -> bool:
+def is_arrival(plan: Planned) -> bool:
     said = plan.payload
     return isinstance(said, ParcelDelivered) or (isinstance(said, ParcelScanned) and said.raw.code == "配達完了")
 
@@ -143,7 +143,7 @@ class Courier:
         self.parcels.add((parcel.replacement_id, parcel.shipment_id))
         rng = self.partner.rng("parcel", parcel.replacement_id, parcel.shipment_id or "")
         plans = delivery(parcel, rng, self.partner.settings.zone)
-        arrives = [plan.at for plan in plans if _is_arrival(plan)]
+        arrives = [plan.at for plan in plans if is_arrival(plan)]
         self.delivered_at[parcel.issue_id] = max(arrives, default=plans[-1].at)
         for planned in plans:
             self.partner.plan(planned, received.trace)

@@ -74,7 +74,7 @@ def answers(
     leaves = max(_local(day, time(rng.randint(9, 11), rng.randrange(60)), zone), at + timedelta(minutes=30))
     pieces = sum(line.quantity for line in order.lines)
     if pieces > 1 and attempt == 1 and rng.random() < 0.6:
-        return [*told, *_in_parts(order, leaves, at, rng, zone)]
+        return sorted([*told, *_in_parts(order, leaves, at, rng, zone)], key=lambda planned: planned.at)
     return [*told, Planned(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
 
 

@@ -89,7 +89,7 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
     about = {"issue_id": issue_id, "order_id": "order-1", "customer_id": "customer of order-1"}
     await shop.say(issues.IssueCollectionWindowChosen(**about, window=window, chosen_at=now))
     second = (await shop.hear("collection.requested", issue_id=issue_id, attempt=2))["data"]
-    assert (second["earliest_date"], second["swap_with"]) == (str(day), None)
+    assert (second["earliest_date"], second.get("swap_with")) == (str(day), None)
     raw = values.RawStatus(source="yamato", code="配達完了")
     await shop.say(carrier.ParcelScanned(**ids, raw=raw, scanned_at=now))
     await shop.hear("issue.replacement_delivered", issue_id=issue_id)
@@ -106,11 +106,11 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
 
 
 async def test_over_the_cap_of_their_own_history_a_human_decides_and_nothing_is_refused(shop: Backbone) -> None:
-    await shop.place_order("order-1", line("1", price="190000"))
+    await shop.place_order("order-1", line("1", price="60000"))
     issue_id = await shop.report("order-1")
     await shop.hear("replacement.ordered", issue_id=issue_id)  # what they bought carries it
     for order in ("order-2", "order-3"):
-        await shop.place_order(order, line("1", price="150000"), customer_id="customer of order-1")
+        await shop.place_order(order, line("1", price="60000"), customer_id="customer of order-1")
     found = [await shop.report(order, customer_id="customer of order-1") for order in ("order-2", "order-3")]
     held = (await shop.hear("issue.review_requested", cause="exposure"))["data"]
     assert held["due_at"] > datetime.now(UTC).isoformat()
