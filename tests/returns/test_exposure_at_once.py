@@ -1,0 +1,91 @@
+"""The exposure ledger under concurrency, on a real Postgres: cases of one customer that are decided at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from libs.common.db import ConflictError, Pool, create_pool
+from libs.common.events.storefront import OrderDelivered
+from libs.common.events.values import LineQuantity, Reason
+from libs.common.ids import derived_id
+from libs.common.shell import Incoming
+from services.returns.destinations import Destinations
+from services.returns.store import find_customer
+from tests.conftest import MakeDatabase
+from tests.returns.cases import TUESDAY, accepted, event_of, line
+from tests.returns.test_store import CASES, SHELL, learn, placed
+
+REPORTS = 6
+EACH = "20000"
+"""The cap of a new customer is 60000: three of these and no fourth."""
+
+
+@pytest.fixture
+async def pool(database: MakeDatabase) -> AsyncIterator[Pool]:
+    pool = await create_pool(await database("returns"), size=REPORTS, application_name="test")
+    yield pool
+    await pool.close()
+
+
+def report(number: int) -> UUID:
+    return derived_id("issue", "at once", number)
+
+
+async def take(pool: Pool, *numbers: int) -> None:
+    """These reports in one transaction, tried again where another one was quicker, as the shell does."""
+    events = [
+        Incoming(event_of(accepted(Reason.DEFECTIVE, line(price=EACH), issue_id=report(n), order_id=f"O-{n}")))
+        for n in numbers
+    ]
+    for _ in range(20):
+        try:
+            async with pool.acquire() as conn, conn.transaction():
+                await SHELL.apply(conn, CASES, events)
+            return
+        except (ConflictError, asyncpg.DeadlockDetectedError):
+            continue
+    raise AssertionError("twenty conflicts in a row")
+
+
+async def held_back(pool: Pool) -> int:
+    async with pool.acquire() as conn:
+        return int(await conn.fetchval("SELECT count(*) FROM cases WHERE in_review"))
+
+
+@pytest.mark.parametrize("batches", [[[n] for n in range(REPORTS)], [[0, 1, 2], [3, 4, 5]], [list(range(REPORTS))]])
+async def test_however_they_arrive_only_what_the_cap_carries_leaves(pool: Pool, batches: list[list[int]]) -> None:
+    await learn(pool, *(placed(f"O-{n}") for n in range(REPORTS)))
+    await asyncio.gather(*(take(pool, *batch) for batch in batches))
+    assert await held_back(pool) == REPORTS - 3
+    async with pool.acquire() as conn:
+        customer = await find_customer(conn, "C-1")
+    assert customer
+    assert len(customer.reports) == REPORTS
+
+
+async def test_what_was_delivered_to_them_carries_more(pool: Pool) -> None:
+    orders = [placed(f"O-{n}") for n in range(REPORTS)]
+    await learn(pool, *orders)
+    dear = placed("O-dear")
+    price = dear.lines[0].unit_price.model_copy(update={"amount": 40000})
+    dear = dear.model_copy(update={"lines": (dear.lines[0].model_copy(update={"unit_price": price}),)})
+    there = OrderDelivered(order_id="O-dear", lines=(LineQuantity(line_id="1", quantity=1),), delivered_at=TUESDAY)
+    async with pool.acquire() as conn, conn.transaction():
+        await SHELL.apply(conn, Destinations(), [Incoming(event_of(dear)), Incoming(event_of(there))])
+    await take(pool, *range(REPORTS))
+    assert await held_back(pool) == REPORTS - 4
+
+
+async def test_one_address_is_told_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
+    keyed = Destinations(b"a key of sixteen bytes")
+    shared = [placed(f"O-{n}").model_copy(update={"customer_id": f"C-{n}"}) for n in range(REPORTS)]
+    async with pool.acquire() as conn, conn.transaction():
+        await SHELL.apply(conn, keyed, [Incoming(event_of(order)) for order in shared])
+        found = await conn.fetch("SELECT DISTINCT place FROM destinations")
+    assert len(found) == 1
+    assert keyed.place(shared[0].ship_to) != Destinations(b"another key, as long").place(shared[0].ship_to)
+    await take(pool, 0)
+    assert await held_back(pool) == 1
