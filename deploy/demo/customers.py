@@ -108,6 +108,8 @@ class Customers:
         if page.status_code != 200 or not possible:
             self._count(page.status_code)
             return
+        if self.settings.patient:
+            possible = [each for each in possible if each[1].get("choice") == "wait"] or possible
         action, fields = possible[int(chance * len(possible))]
         answer = await self.http.post(urljoin(link, action), data=fields)
         self._count(answer.status_code)

@@ -1,8 +1,10 @@
 """Reads a folder of the form of the public Brazilian e-commerce data set by Olist.
 
 `orders.csv`, `order_items.csv` (a row per unit) and `customers.csv`, times local to Brazil without a zone. The day of
-`shipping_limit_date` is the promised ship date here. The files name no people and no streets, so those are invented;
-preorders are not in them either: from the seed, some orders are taken to have been placed weeks earlier.
+`shipping_limit_date` is the promised ship date here, and its hour the last pickup; of an order with several the last
+counts, for it was handed over once. `order_estimated_delivery_date` is the promised day at the door. The files name no
+people and no streets, so those are invented; preorders are not in them either: from the seed, some orders are taken to
+have been placed weeks earlier.
 """
 
 import hashlib
@@ -55,19 +57,20 @@ def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:
         customer=_customer(person),
         market="BR",
         placed_at=placed,
-        lines=tuple(_lines(items, placed, preorder)),
+        lines=tuple(_lines(items, placed, preorder, _moment(row["order_estimated_delivery_date"]))),
         shipped_at=max(shipped, placed + timedelta(minutes=30)) if shipped else None,
         delivered_at=max(delivered, shipped + timedelta(hours=1)) if shipped and delivered else None,
         cancelled_at=placed + timedelta(days=1) if stopped else None,
     )
 
 
-def _lines(items: Sequence[Row], placed: datetime, preorder: bool) -> Iterable[Line]:
+def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: datetime | None) -> Iterable[Line]:
     """Equal units next to each other become one line with their number."""
+    limit = max(_moment(row["shipping_limit_date"]) or placed for row in items)
+    limit = max(limit, placed)
     ordered = sorted(items, key=lambda row: int(row["order_item_id"]))
     for (product, price), units in groupby(ordered, key=lambda row: (row["product_id"], row["price"])):
         same = list(units)
-        limit = _moment(same[0]["shipping_limit_date"]) or placed
         yield Line(
             line_id=same[0]["order_item_id"],
             sku=product,
@@ -76,8 +79,10 @@ def _lines(items: Sequence[Row], placed: datetime, preorder: bool) -> Iterable[L
             quantity=len(same),
             unit_price=Decimal(price),
             currency="BRL",
-            promised_ship_date=max(limit, placed).date(),
+            promised_ship_date=limit.date(),
             preorder=preorder,
+            ship_by=limit,
+            promised_delivery_date=estimate.date() if estimate else None,
         )
 
 

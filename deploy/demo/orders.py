@@ -32,11 +32,16 @@ class Line:
     currency: str
     promised_ship_date: date
     preorder: bool = False
+    ship_by: datetime | None = None
+    promised_delivery_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`shipped_at` and `delivered_at` are what really happened later; the storefront does not know them at first."""
+    """`shipped_at` and `delivered_at` are what really happened later; the storefront does not know them at first.
+
+    Where the day at the door was promised with the order, nobody but the customer's door knows the real one before.
+    """
 
     order_id: str
     customer: Customer
@@ -51,6 +56,15 @@ class Order:
     @property
     def promised_ship_date(self) -> date:
         return max(line.promised_ship_date for line in self.lines)
+
+    @property
+    def ship_by(self) -> datetime | None:
+        """The moment by which all of it had to be with the carrier, where it is known."""
+        return max((line.ship_by for line in self.lines if line.ship_by), default=None)
+
+    @property
+    def promised_delivery_date(self) -> date | None:
+        return max((line.promised_delivery_date for line in self.lines if line.promised_delivery_date), default=None)
 
     @property
     def is_preorder(self) -> bool:

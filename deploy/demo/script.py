@@ -22,6 +22,12 @@ STAGES = ("materials", "production", "quality_check", "packing")
 SILENT_SHARE = 0.3
 """Of the late orders: how many the shop does not announce, so that Sakidashi has to notice by itself."""
 
+PACKED = timedelta(minutes=2)
+"""A shop knows that a parcel stands on the ramp this long before the carrier's scan says so, and tells it then."""
+
+PICKUP = timedelta(minutes=5)
+"""After a parcel's own hand-over: the last pickup of a date that the shop announced with that parcel in mind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -73,6 +79,8 @@ def _line(line: Line) -> OrderLine:
         product_group=line.product_group,
         preorder=line.preorder,
         promised_ship_date=line.promised_ship_date,
+        ship_by=line.ship_by,
+        promised_delivery_date=line.promised_delivery_date,
     )
 
 
@@ -85,7 +93,8 @@ def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
     if days > 0 and rng.random() >= SILENT_SHARE:
         morning = _local(order.promised_ship_date - timedelta(days=rng.randint(0, 2)), time(9, 20), zone)
         at = max(morning, _utc(order.placed_at) + timedelta(minutes=20))
-        yield _promise_changed(order, at, shipped, "supplier_late")
+        if order.ship_by is None or at < order.ship_by - timedelta(minutes=20):
+            yield _promise_changed(order, at, shipped, "supplier_late")
     elif days <= -3 and (order.is_preorder or rng.random() < 0.1):
         at = _utc(order.shipped_at) - timedelta(days=1)
         if at > _utc(order.placed_at):
@@ -93,7 +102,12 @@ def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
 
 
 def _promise_changed(order: Order, at: datetime, day: date, cause: str) -> Told:
-    payload = OrderPromiseChanged(order_id=order.order_id, promised_ship_date=day, cause=cause, changed_at=at)
+    """Where pickups are known to the minute, the new date has one too: that with which it really goes."""
+    pickup = order.shipped_at + PICKUP if order.ship_by and order.shipped_at else None
+    pickup = pickup if pickup and pickup.date() == day else None
+    payload = OrderPromiseChanged(
+        order_id=order.order_id, promised_ship_date=day, ship_by=pickup, cause=cause, changed_at=at
+    )
     return Told(at, "promise_changed", payload)
 
 
@@ -116,7 +130,9 @@ def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
         return
     if order.shipped_at:
         at = _utc(order.shipped_at)
-        day = (order.delivered_at or order.shipped_at + timedelta(days=3)).astimezone(zone).date()
+        day: date | None = (order.delivered_at or order.shipped_at + timedelta(days=3)).astimezone(zone).date()
+        if order.promised_delivery_date:
+            day = None
         number = f"TRK{order.order_id[:12].upper()}"
         shipped = OrderShipped(
             order_id=order.order_id,
@@ -126,7 +142,7 @@ def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
             carrier="Demo Express",
             tracking_number=number,
         )
-        yield Told(at, "shipped", shipped)
+        yield Told(at - PACKED if order.ship_by else at, "shipped", shipped)
     if order.delivered_at:
         at = _utc(order.delivered_at)
         yield Told(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))

@@ -26,7 +26,7 @@ from deploy.demo.script import Told, life_of
 from deploy.demo.settings import StorefrontSettings
 from deploy.demo.story import Channel, Report, Twist, reports
 from deploy.demo.wire import Planned, Received
-from libs.common.events.notices import CustomerDecided
+from libs.common.events.notices import Change, CustomerDecided, DecidedBy
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
 from libs.common.events.topics import NOTICES
 from libs.common.events.values import Choice
@@ -75,9 +75,11 @@ class Storefront:
         if order_id in self.shipped or order_id in self.stopped:
             return
         at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
-        if decision.choice is Choice.CANCEL:
+        if decision.choice is Choice.CANCEL or decision.change is Change.ITEM:
+            # By the customer or by their silence; another item is another order, which this shop takes by telephone.
             self.stopped.add(order_id)
-            cancelled = OrderCancelled(order_id=order_id, cancelled_at=at, cause="customer_decided")
+            cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
+            cancelled = OrderCancelled(order_id=order_id, cancelled_at=at, cause=cause)
             self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
         elif decision.choice is Choice.CHANGE and decision.requested_date:
             day = decision.requested_date

@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
@@ -25,6 +24,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from deploy.demo.audit import audit, read_history
 from deploy.demo.books import open_book
+from deploy.demo.confusion import confusion
 from deploy.demo.history import History
 from deploy.demo.orders import OrderBook
 from deploy.local import kafka, postgres
@@ -88,7 +88,7 @@ def _run(console: Console, wanted: Wanted, stack: ExitStack) -> int:
         supervisor = stack.enter_context(Supervisor())
         system = start(supervisor, given, replay, databases)
     seconds = asyncio.run(_replay(console, clock, system, supervisor, book))
-    outcome = asyncio.run(_judge(console, given, system, clock.now(), book.zone, seconds))
+    outcome = asyncio.run(_judge(console, given, system, clock.now(), book, seconds))
     show(console, outcome, seconds)
     if wanted.report:
         wanted.report.write_text(json.dumps(outcome.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -137,10 +137,11 @@ async def _replay(
                     over_at = over_at or clock.now() + LONGEST_TAIL
                     if _is_over(look, clock.now(), over_at):
                         break
-                await conductor.step(look, step)
+                conductor.step(look, step)
             progress.update(task, completed=story["to_tell"] + 1)
     finally:
         await conductor.close()
+    console.print(f"{conductor.steps:,} steps of the clock")
     if conductor.impatient:
         console.print(f"[yellow]{conductor.impatient} times the clock went on although work was under way[/yellow]")
     return time.monotonic() - began
@@ -157,12 +158,14 @@ def _is_over(look: Look, now: datetime, over_at: datetime) -> bool:
 
 
 async def _judge(
-    console: Console, given: Surroundings, system: System, now: datetime, zone: ZoneInfo, seconds: float
+    console: Console, given: Surroundings, system: System, now: datetime, book: OrderBook, seconds: float
 ) -> Outcome:
     with console.status("auditing topics, databases, mails and logs"):
-        history = await read_history(given.broker.bootstrap_servers, given.topic_prefix, system.databases, zone, now)
+        history = await read_history(
+            given.broker.bootstrap_servers, given.topic_prefix, system.databases, book.zone, now
+        )
         await _add_witnesses(history, system)
-        return count(history, audit(history), seconds)
+        return count(history, audit(history), seconds, confusion(book, history))
 
 
 async def _add_witnesses(history: History, system: System) -> None:

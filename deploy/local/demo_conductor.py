@@ -20,23 +20,25 @@ from deploy.local.demo_peek import Peek
 from libs.common.clock import SharedClock
 from libs.common.db import Pool
 
-BUSY_SPEED, HELD_SPEED = 1200.0, 60.0
-"""Simulated seconds a second while work is under way: at first so fast that the services' alarm clocks, which look once
-a simulated minute, are not what everybody waits for; slow after `HELD_AFTER_SECONDS`, for then it is a real backlog."""
+SPEED = 20.0
+"""Simulated seconds a second while work is under way: time all but stands still. Whoever waits for a moment of the shop
+wakes up when the clock is put forward (`libs.common.clock.pause`), not when its sleep on the wall is over."""
 
-HELD_AFTER_SECONDS = 1.0
+BEFORE = timedelta(seconds=45)
+"""So long before a promise is spoken of, everybody catches up: a shipment that is just being told is known by then."""
+
 LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 20.0
 """After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
-
-RAMP = 8
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
            (SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)) AS timers"""
 _LASTING = ["expiry", "tier", "birthday"]
 """Timers of loyalty that are always set, for things that are months away."""
-_NOTICES = "SELECT min(due_at) AS next_at FROM notices WHERE status IN ('pending', 'sending')"
+_PROMISES = """
+    SELECT (SELECT min(due_at) FROM notices WHERE status IN ('pending', 'sending')) AS notice,
+           (SELECT min(due_at) FROM timers WHERE name = 'overdue') AS promise"""
 
 
 class ConductedClock(SharedClock):
@@ -48,10 +50,12 @@ class ConductedClock(SharedClock):
 
 @dataclass
 class Look:
-    """What one look around found: how much is under way, and when the next thing is due."""
+    """What one look around found: how much is under way, when the next thing is due, and when the next word to a
+    customer is: those moments are not passed over, for a promise breaks soon after."""
 
     backlog: int = 0
     next_at: datetime | None = None
+    stop_at: datetime | None = None
     open_timers: int = 0
     story: dict[str, Any] = field(default_factory=dict)
 
@@ -73,6 +77,7 @@ class Conductor:
         self.clock = clock
         self.databases = databases
         self.impatient = 0
+        self.steps = 0
         self._services = [Peek(f"{url}/health/started") for url in services]
         self._partners = {name: Peek(f"{url}/status") for name, url in partners.items()}
         self._pools: dict[str, Pool] = {}
@@ -105,7 +110,9 @@ class Conductor:
         if service in ("returns", "loyalty"):
             look.open_timers += row["timers"]
         if service == "delivery_notify":
-            look.due(await self._pools[service].fetchval(_NOTICES), now)
+            promises = cast("asyncpg.Record", await self._pools[service].fetchrow(_PROMISES))
+            look.due(promises["notice"], now)
+            look.stop_at = min((moment for moment in promises if moment and moment > now), default=None)
 
     async def _look_at_service(self, look: Look, peek: Peek) -> None:
         look.backlog += sum((await peek.ask())["lag"].values())
@@ -130,14 +137,16 @@ class Conductor:
             if waited > PATIENCE_SECONDS:
                 self.impatient += 1
                 return look
-            if waited > HELD_AFTER_SECONDS and self.clock.speed > HELD_SPEED:
-                self.clock.set_speed(HELD_SPEED)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def step(self, look: Look, most: timedelta) -> None:
-        """Move on by `most`, or to the next moment at which anything is due where that is later."""
+    def step(self, look: Look, most: timedelta) -> None:
+        """Move on by `most`, or to the next moment at which anything is due where that is later; but stop a little
+        before the next word to a customer, and then at it."""
         now = self.clock.now()
         target = max(now + most, look.next_at or now)
-        for part in range(1, RAMP + 1):
-            self.clock.move_to(max(self.clock.now(), now + (target - now) * part / RAMP), BUSY_SPEED)
-            await asyncio.sleep(0.001)
+        if look.stop_at and look.stop_at - BEFORE > now:
+            target = min(target, look.stop_at - BEFORE)
+        elif look.stop_at:
+            target = min(target, look.stop_at)
+        self.clock.move_to(max(now, target), SPEED)
+        self.steps += 1

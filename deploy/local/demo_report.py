@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy.demo.confusion import COLUMNS, SHOWN, Confusion
 from deploy.demo.history import Fact, History
 from deploy.demo.verdict import Verdict
 
@@ -25,6 +26,7 @@ class Outcome:
     latencies: Mapping[str, float]
     lifecycles_per_second: float
     verdicts: Sequence[Verdict]
+    confusion: Confusion | None = None
 
     @property
     def violated(self) -> bool:
@@ -40,10 +42,11 @@ class Outcome:
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
+            **({"promises": self.confusion.as_json()} if self.confusion else {}),
         }
 
 
-def count(history: History, verdicts: Sequence[Verdict], seconds: float) -> Outcome:
+def count(history: History, verdicts: Sequence[Verdict], seconds: float, promises: Confusion | None = None) -> Outcome:
     """`seconds`: how long the replay took on the wall."""
     granted = {fact.issue for fact in history.of("points.granted")}
     finished = [i for i, facts in history.issues() if _state(facts).startswith("resolved")]
@@ -59,6 +62,7 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float) -> Outc
         latencies=_latencies(history),
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
         verdicts=verdicts,
+        confusion=promises,
     )
 
 
@@ -107,6 +111,8 @@ def show(console: Console, outcome: Outcome, seconds: float) -> None:
     figures = {f"report to replacement order, {name} (ms)": value for name, value in outcome.latencies.items()}
     figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}
     console.print(_table("Speed", figures))
+    if outcome.confusion:
+        _show_confusion(console, outcome.confusion)
     console.print(_invariants(outcome.verdicts))
     for verdict in outcome.verdicts:
         _show_violations(console, verdict)
@@ -119,6 +125,19 @@ def _table(title: str, rows: Mapping[str, float]) -> Table:
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), f"{value:,}")
     return table
+
+
+def _show_confusion(console: Console, confusion: Confusion) -> None:
+    """Rows: what became of the promise in the data. Columns: what the customer heard before it broke."""
+    table = Table(title="Promises made with the orders: broken or kept, and told", title_justify="left")
+    for column in ("", *COLUMNS):
+        table.add_column(column, justify="right" if column else "left")
+    for promise, fates in confusion.as_json().items():
+        for fate, columns in fates.items():
+            table.add_row(f"{promise}, {fate}", *(f"{number:,}" for number in columns.values()))
+    console.print(table)
+    for each in confusion.wrong[:SHOWN]:
+        console.print(f"    {each}", highlight=False, markup=False)
 
 
 def _invariants(verdicts: Sequence[Verdict]) -> Table:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.common import timers
+from libs.common.clock import pause
 from libs.common.db import Connection, Pool, is_transient
 from libs.common.decision import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
@@ -37,8 +38,8 @@ class AlarmClock:
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
             if not fired:
                 # A minute of the shop's time, but never more than half a second on the wall.
-                pause = self._shell.clock.real_seconds(timedelta(minutes=1))
-                await asyncio.sleep(min(0.5, max(0.02, pause)))
+                await asyncio.sleep(0.02)
+                await pause(self._shell.clock, timedelta(minutes=1), 0.48)
 
     async def fire_due(self) -> int:
         """Fire what is due, at most one batch; a timer that cannot be decided is put off, not lost. Gives how many."""

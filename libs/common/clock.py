@@ -5,6 +5,7 @@ all of them at once. Chosen over a speed in the environment, because a fixed spe
 real backlog is still being worked off; with the file the conductor holds time back until everybody has caught up.
 """
 
+import asyncio
 import mmap
 import os
 import struct
@@ -73,6 +74,18 @@ class SharedClock:
         sequence = _LAYOUT.unpack(self._view[:])[0] + 1
         body = _LAYOUT.pack(sequence, time.time(), shown.timestamp(), speed, sequence)
         self._view[: _LAYOUT.size] = body
+
+
+TICK_SECONDS = 0.02
+
+
+async def pause(clock: Clock, span: timedelta, at_most: float) -> None:
+    """Wait so long by this clock, but no longer than `at_most` seconds of the wall. A clock that is put forward ends
+    the wait within a tick, so that whoever waits for a moment of the shop does not sleep through a demo's leap."""
+    until, end = clock.now() + span, time.monotonic() + at_most
+    leaps = isinstance(clock, SharedClock)
+    while (left := min(end - time.monotonic(), clock.real_seconds(until - clock.now()))) > 0:
+        await asyncio.sleep(min(left, TICK_SECONDS) if leaps else left)
 
 
 def open_clock(path: Path | None) -> Clock:

@@ -1,7 +1,5 @@
 """delivery_notify: what the customer knows, and when they learn it. Wiring only."""
 
-from datetime import timedelta
-
 from fastapi import FastAPI
 
 from libs.common.events import issues, storefront
@@ -59,18 +57,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
     links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
-    rules = rules_of(
-        calendar,
-        ship_cutoff=settings.ship_cutoff,
-        arrival_cutoff=settings.delivery_cutoff,
-        rhythm=settings.preorder_rhythm,
-        gather=None if settings.gather_minutes is None else timedelta(minutes=settings.gather_minutes),
-    )
+    rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)
     lint.check(renderer)
-    manners = Manners((settings.quiet_from_hour, settings.quiet_to_hour), settings.messages_a_day)
+    quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
+    manners = Manners(quiet, settings.messages_a_day, settings.sender_poll_seconds)
     sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
     service.run_in_background("sender", sender.run)
     if to_staff := staff_channel(settings):

@@ -170,7 +170,7 @@ def _say(conversation: Conversation, kind: NoticeKind, moves: list[Move], now: d
         cause=_versions(moves),
         about=_ids(moves),
         promised_date=facts.day,
-        news=_news(moves),
+        news=replace(_news(moves), breaks=()),
     )
 
 

@@ -40,8 +40,13 @@ def promised(
         first_promise=_first(line, day),
         leaving=False,
         known_day=line.known_day if untold else line.promise,
-        known_version=line.known_version if untold else line.version,
+        known_version=line.known_version if untold else _unbroken(line.version, line.words),
     )
+
+
+def _unbroken(version: int, words: int) -> int:
+    """The version that a new date breaks: none (0), where the customer was told before that it is broken."""
+    return 0 if words else version
 
 
 def _first(line: Line, day: date) -> date:
@@ -81,7 +86,8 @@ def arriving(line: Line, day: date, at: datetime, rules: Rules, *, own: bool = F
     speak_at = rules.cutoff(day, rules.arrival_cutoff)
     if speak_at <= at:
         speak_at = rules.word_moment(rules.calendar.day(at) + timedelta(days=1))
-    known = (old.known_day, old.known_version) if untold else (old.day if old.version else None, old.version)
+    version = _unbroken(old.version, old.words)
+    known = (old.known_day, old.known_version) if untold else (old.day if old.version else None, version)
     promised_at = old.promised_at if own else at
     renewals = old.renewals + 1 if own else 0
     return replace(line, arrival=Arrival(day, old.version + 1, promised_at, speak_at, 0, renewals, *known, at))
@@ -103,8 +109,8 @@ def arrival_row(order_id: str, line: Line, source: str, at: datetime, surface: s
 
 
 def ref(subject: PromiseSubject, line_id: str, version: int, day: date | None) -> tuple[PromiseRef, ...]:
-    """A promise as events name it; nothing where there was none."""
-    if day is None:
+    """A promise as events name it; nothing where there was none, or its end was told before."""
+    if day is None or (version == 0 and subject is not PromiseSubject.REPLACEMENT):
         return ()
     return (PromiseRef(subject=subject, subject_id=line_id, version=version, day=day),)
 

@@ -33,8 +33,7 @@ SEND_SECONDS = 120.0
 """No message is begun later than this after its batch was claimed; with `DELIVERY_SECONDS` well within the lease."""
 
 BATCH = 500
-POLL_SECONDS = 0.25
-POLL = timedelta(seconds=POLL_SECONDS)
+POLL = timedelta(seconds=0.25)
 SHUTDOWN_SECONDS = 20.0
 
 
@@ -44,6 +43,7 @@ class Manners:
 
     quiet: tuple[int, int] = (21, 8)
     messages_a_day: int = 6
+    poll_seconds: float = 0.25
 
 
 class Sender:
@@ -71,7 +71,8 @@ class Sender:
                     raise
                 if sent < BATCH:
                     rest = self._rests.soonest()
-                    await asyncio.sleep(min(POLL_SECONDS, rest.total_seconds() if rest is not None else POLL_SECONDS))
+                    poll = self._manners.poll_seconds
+                    await asyncio.sleep(min(poll, rest.total_seconds() if rest is not None else poll))
         finally:
             for channel in self._channels.values():
                 await channel.close()

@@ -1,7 +1,7 @@
 """Settings of delivery_notify, beside those of every service and those of its ways out."""
 
-from datetime import time
-from typing import Annotated, Literal
+from datetime import time, timedelta
+from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field
 
@@ -26,3 +26,17 @@ class Settings(ChannelSettings):
     """So long a moved date is held back, for what moves with it to be in the same message; see `promises.toml`."""
     templates_dir: DirectoryPath | None = None
     """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""
+    grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
+    """So long a notice about silence is held back, for a shipment that is just being reported."""
+    sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+    """How often the sender looks for what has become due."""
+
+    def changed_rules(self) -> dict[str, Any]:
+        """What these settings change in `promises.toml`."""
+        return {
+            "ship_cutoff": self.ship_cutoff,
+            "arrival_cutoff": self.delivery_cutoff,
+            "rhythm": self.preorder_rhythm,
+            "gather": None if self.gather_minutes is None else timedelta(minutes=self.gather_minutes),
+            "grace": None if self.grace_minutes is None else timedelta(minutes=self.grace_minutes),
+        }

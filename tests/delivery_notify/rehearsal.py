@@ -1,5 +1,6 @@
 """Conversations for the tests: events as partners write them, taken one after the other by the real `decide`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import NoticeMade, NoticesWithdrawn
-from services.delivery_notify.rules import rules_of
+from services.delivery_notify.rules import Rules, rules_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 CALENDAR = ShopCalendar(TOKYO)
@@ -108,19 +109,24 @@ class Rehearsal:
     facts: list[Fact] = field(default_factory=list)
     timers: dict[str, datetime] = field(default_factory=dict)
     taken: int = 0
+    rules: Rules = RULES
+    left_unsaid: set[UUID] = field(default_factory=set)
+    """Notices that were taken back before they left."""
 
     def take(self, payload: Payload, subject: str | None = None) -> list[Fact]:
         self.taken += 1
         event: AnyEvent = event_class(type(payload)).model_construct(
             id=str(self.taken), source="/test", type=payload.TYPE, subject=subject, time=self.now, data=payload
         )
-        self.state, facts = decide(self.state, event, self.now, RULES)
+        self.state, facts = decide(self.state, event, self.now, self.rules)
         for fact in facts:
             if isinstance(fact, SetTimer):
                 self.timers[fact.name] = fact.due_at
             elif isinstance(fact, CancelTimer):
                 self.timers.pop(fact.name, None)
         self.facts += facts
+        waiting = {notice.notice_id for notice in self.notices if notice.due_at > self.now}
+        self.left_unsaid |= waiting & self.withdrawn if of(facts, NoticesWithdrawn) else set()
         return list(facts)
 
     def pass_to(self, moment: datetime) -> list[Fact]:
@@ -157,7 +163,7 @@ class Rehearsal:
         return [n.kind for n in self.notices if n.due_at == n.made_at or n.notice_id not in self.withdrawn]
 
 
-def of(facts: list[Fact], kind: type[F]) -> list[F]:
+def of(facts: Sequence[Fact], kind: type[F]) -> list[F]:
     return [fact for fact in facts if isinstance(fact, kind)]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.demo_conductor import BUSY_SPEED, ConductedClock, Conductor, Look
+from deploy.local.demo_conductor import BEFORE, SPEED, ConductedClock, Conductor, Look
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -18,19 +18,27 @@ def conductor(tmp_path: Path) -> Conductor:
     return Conductor(clock, {}, [], {})
 
 
-async def test_a_step_moves_time_on_by_no_more_than_asked(conductor: Conductor) -> None:
-    await conductor.step(Look(), 2 * HOUR)
+def test_a_step_moves_time_on_by_no_more_than_asked(conductor: Conductor) -> None:
+    conductor.step(Look(), 2 * HOUR)
     assert timedelta(0) <= conductor.clock.now() - (START + 2 * HOUR) < timedelta(minutes=10)
 
 
-async def test_idle_time_is_passed_over_up_to_the_next_thing_due(conductor: Conductor) -> None:
-    await conductor.step(Look(next_at=START + 30 * HOUR), 2 * HOUR)
+def test_idle_time_is_passed_over_up_to_the_next_thing_due(conductor: Conductor) -> None:
+    conductor.step(Look(next_at=START + 30 * HOUR), 2 * HOUR)
     assert timedelta(0) <= conductor.clock.now() - (START + 30 * HOUR) < timedelta(minutes=10)
 
 
-async def test_after_a_step_time_goes_on_slowly(conductor: Conductor) -> None:
-    await conductor.step(Look(), HOUR)
-    assert conductor.clock.speed == BUSY_SPEED
+def test_the_next_word_to_a_customer_is_not_passed_over(conductor: Conductor) -> None:
+    word = START + HOUR
+    conductor.step(Look(stop_at=word), 2 * HOUR)
+    assert timedelta(0) <= conductor.clock.now() - (word - BEFORE) < timedelta(seconds=10)
+    conductor.step(Look(stop_at=word), 2 * HOUR)
+    assert timedelta(0) <= conductor.clock.now() - word < timedelta(seconds=10)
+
+
+def test_after_a_step_time_goes_on_slowly(conductor: Conductor) -> None:
+    conductor.step(Look(), HOUR)
+    assert conductor.clock.speed == SPEED
 
 
 async def test_with_nobody_to_wait_for_it_is_quiet_at_once(conductor: Conductor) -> None:

@@ -69,9 +69,9 @@ def test_times_of_an_olist_folder_are_local_to_brazil(folder: Path) -> None:
     assert orders["o3"].delivered_at.utcoffset() == timedelta(hours=-3)
 
 
-def test_the_promise_of_an_olist_order_is_the_local_day_of_its_shipping_limit(folder: Path) -> None:
+def test_the_promise_of_an_olist_order_is_the_local_day_of_its_last_shipping_limit(folder: Path) -> None:
     order = next(order for order in olist.read(folder).orders if order.order_id == "o1")
-    assert [line.promised_ship_date for line in order.lines] == [date(2018, 4, 2), date(2018, 4, 3)]
+    assert [line.promised_ship_date for line in order.lines] == [date(2018, 4, 3), date(2018, 4, 3)]
 
 
 def test_equal_units_of_an_olist_order_become_one_line(folder: Path) -> None:
