@@ -286,7 +286,7 @@ def _renew(conversation: Conversation, lines: list[Line], now: datetime, rules: 
     facts: list[Fact] = []
     today = rules.calendar.day(now)
     for line in lines:
-        day = rules.calendar.add_open_days(today, _renewals(line, rules)[line.renewals])
+        day = _before_the_door(line, rules.calendar.add_open_days(today, _renewals(line, rules)[line.renewals]), today)
         changed = promises.renewed(line, day, now, rules)
         facts.append(promises.row(conversation.order_id, changed, POLICY, now))
         changed, rows = _at_the_door(conversation, changed, None, POLICY, now, rules)
@@ -295,6 +295,13 @@ def _renew(conversation: Conversation, lines: list[Line], now: datetime, rules: 
         moves.append(Move(changed, line))
     conversation, told = _tell(conversation, moves, now, rules, rules.grace, None)
     return conversation, [*facts, *told]
+
+
+def _before_the_door(line: Line, day: date, today: date) -> date:
+    """Our own date does not give up the day at the door while that may still be kept: that has its own moment."""
+    if line.arrival is None or line.arrival.words or day < line.arrival.day or line.arrival.day <= today:
+        return day
+    return max(line.arrival.day - timedelta(days=1), today + timedelta(days=1))
 
 
 def undated(
