@@ -115,7 +115,8 @@ class Conductor:
             look.stop_at = min((moment for moment in promises if moment and moment > now), default=None)
 
     async def _look_at_service(self, look: Look, peek: Peek) -> None:
-        look.backlog += sum((await peek.ask())["lag"].values())
+        answer = await peek.ask()
+        look.backlog += sum(answer["lag"].values())  # added after the wait: others add to it meanwhile
 
     async def _look_at_partner(self, look: Look, name: str) -> None:
         answer = await self._partners[name].ask()
