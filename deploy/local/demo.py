@@ -148,9 +148,9 @@ async def _replay(
 
 
 def _step_of(book: OrderBook) -> timedelta:
-    """Two hours for a few months of orders, up to six for years of them."""
+    """Two hours for a few months of orders, up to twelve for years of them; no word to a customer is passed over."""
     span = book.orders[-1].placed_at - book.orders[0].placed_at
-    return min(timedelta(hours=6), max(timedelta(hours=2), span / 720))
+    return min(timedelta(hours=12), max(timedelta(hours=2), span / 720))
 
 
 def _is_over(look: Look, now: datetime, over_at: datetime) -> bool:

@@ -51,11 +51,12 @@ class ConductedClock(SharedClock):
 @dataclass
 class Look:
     """What one look around found: how much is under way, when the next thing is due, and when the next word to a
-    customer is: those moments are not passed over, for a promise breaks soon after."""
+    customer is: those moments are not passed over, for a promise breaks soon after. `told_at` is when a partner speaks next."""
 
     backlog: int = 0
     next_at: datetime | None = None
     stop_at: datetime | None = None
+    told_at: datetime | None = None
     open_timers: int = 0
     story: dict[str, Any] = field(default_factory=dict)
 
@@ -122,7 +123,9 @@ class Conductor:
         answer = await self._partners[name].ask()
         look.backlog += answer["backlog"] + answer.get("in_hand", 0)
         if answer["next_at"]:
-            look.due(datetime.fromisoformat(answer["next_at"]), self.clock.now())
+            next_at = datetime.fromisoformat(answer["next_at"])
+            look.due(next_at, self.clock.now())
+            look.told_at = min(next_at, look.told_at or next_at)
         look.story[name] = answer
 
     async def until_quiet(self) -> Look:
@@ -141,11 +144,12 @@ class Conductor:
             await asyncio.sleep(LOOK_SECONDS)
 
     def step(self, look: Look, most: timedelta) -> None:
-        """Move on by `most`, or to the next moment at which anything is due where that is later; but stop a little
-        before the next word to a customer, and then at it."""
+        """Move on by `most`, or to the next moment at which anything is due where that is later; but stop at the next
+        word to a customer, and, where somebody speaks until then, a little before it."""
         now = self.clock.now()
         target = max(now + most, look.next_at or now)
-        if look.stop_at and look.stop_at - BEFORE > now:
+        spoken = look.stop_at and look.told_at and look.told_at <= look.stop_at
+        if look.stop_at and spoken and look.stop_at - BEFORE > now:
             target = min(target, look.stop_at - BEFORE)
         elif look.stop_at:
             target = min(target, look.stop_at)

@@ -30,9 +30,9 @@ def test_idle_time_is_passed_over_up_to_the_next_thing_due(conductor: Conductor)
 
 def test_the_next_word_to_a_customer_is_not_passed_over(conductor: Conductor) -> None:
     word = START + HOUR
-    conductor.step(Look(stop_at=word), 2 * HOUR)
+    conductor.step(Look(stop_at=word, told_at=word - HOUR / 2), 2 * HOUR)
     assert timedelta(0) <= conductor.clock.now() - (word - BEFORE) < timedelta(seconds=10)
-    conductor.step(Look(stop_at=word), 2 * HOUR)
+    conductor.step(Look(stop_at=word, told_at=word + HOUR), 2 * HOUR)
     assert timedelta(0) <= conductor.clock.now() - word < timedelta(seconds=10)
 
 
