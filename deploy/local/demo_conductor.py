@@ -51,7 +51,8 @@ class ConductedClock(SharedClock):
 @dataclass
 class Look:
     """What one look around found: how much is under way, when the next thing is due, and when the next word to a
-    customer is: those moments are not passed over, for a promise breaks soon after. `told_at` is when a partner speaks next."""
+    customer is: those moments are not passed over, for a promise breaks soon after. `told_at`: a partner speaks next.
+    """
 
     backlog: int = 0
     next_at: datetime | None = None
