@@ -1,6 +1,7 @@
 # `make demo` shows Sakidashi at work, `make test` checks it. Both need Python 3.11 to 3.13 and the package index only.
 #   make demo [EXIT=1] [ORDERS=folder] [REPORT=file.json] [BROKER=embedded|apache]
 #   make bench [REPORT=file.json]
+#   make faults [SECONDS=300] [SEED=1] [REPORT=file.json]
 
 SHELL := /bin/bash
 VENV := .venv

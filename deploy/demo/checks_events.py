@@ -160,11 +160,20 @@ def _told_backwards(facts: Iterable[Fact]) -> set[tuple[str, str]]:
     return {
         (earlier, later)
         for earlier, later in BEFORE
-        if earlier in said and later in said and _stands_after(said[earlier], said[later])
+        if later in said and _told_together(earlier, later) and _stands_after(said.get(earlier), said[later])
     }
 
 
-def _stands_after(fact: Fact, other: Fact) -> bool:
+def _told_together(earlier: str, later: str) -> bool:
+    """Whether one partner tells both on one topic, about one thing."""
+    causes = {effect: cause for cause, (effect, _) in MIRRORS.items()}
+    return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
+
+
+def _stands_after(fact: Fact | None, other: Fact) -> bool:
+    """`fact` was not said at all, or behind the other one."""
+    if fact is None:
+        return True
     return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
 
 

@@ -67,7 +67,27 @@ def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
             movements[unit].extend((fact, -line["quantity"]) for fact in ended[:1])
     for unit, moved in movements.items():
         yield from _too_many(unit, moved, ordered.get(unit, 0))
+    yield from _more_than_arrived(history)
     yield from _entitled_twice(history)
+
+
+NEED_NOT_ARRIVE = ("missing_item", "lost_in_transit")
+
+
+def _more_than_arrived(history: History) -> Iterator[Violation]:
+    """A report of what arrived is not taken for more pieces than arrived, however often their arrival was told."""
+    arrived: defaultdict[tuple[str, str], int] = defaultdict(int)
+    told: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
+    for fact in history.of("order.delivered"):
+        for line in fact.data["lines"]:
+            arrived[fact.order, line["line_id"]] += line["quantity"]
+            told[fact.order, line["line_id"]].append(fact)
+    for fact in history.of("issue.accepted"):
+        for line in fact.data["lines"] if fact.data["reason"] not in NEED_NOT_ARRIVE else ():
+            unit = (fact.order, line["line_id"])
+            if line["quantity"] > arrived[unit]:
+                what = f"order {unit[0]} line {unit[1]}: {line['quantity']} pieces accepted, {arrived[unit]} arrived"
+                yield violation(what, *told[unit], fact)
 
 
 def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -> Iterator[Violation]:

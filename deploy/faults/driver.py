@@ -23,7 +23,8 @@ from libs.common.ids import derived_id
 
 REPORT_AFTER = (1.0, 5.0)
 MAY_HEAL = ("unknown_order", "not_delivered")
-PAUSE = 0.3
+PAUSE, LONGEST_PAUSE = 0.3, 4.0
+CALLS_AT_ONCE = 32
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Driver:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
 
     @property
     def under_way(self) -> int:
@@ -99,11 +101,13 @@ class Driver:
     async def _report(self, bought: Purchase, key: str, http: httpx.AsyncClient) -> None:
         headers = {"Idempotency-Key": key, "traceparent": _trace(key).decode()}
         body = {**shop.report(bought), "reference": key}
-        while True:
-            answer = await self._post(http, body, headers)
-            if answer is not None:
-                break
-            await asyncio.sleep(PAUSE)
+        answer, pause = None, PAUSE
+        while answer is None:
+            async with self._calls:
+                answer = await self._post(http, body, headers)
+            if answer is None:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
         entry = {"key": key, "order_id": bought.order_id, "channel": "http", "status": answer.status_code}
         entry |= {"issue_id": answer.json().get("issue_id"), "code": answer.json().get("code")}
         self.ledger.append({**entry, "answered_at_ms": time.time() * 1000})

@@ -28,10 +28,16 @@ class Evidence:
     marks: Mapping[str, frozenset[bytes]]
     taken: Sequence[Taken]
     prefix: str = ""
+    undisturbed: bool = False
 
 
 async def read_evidence(
-    system: System, zone: ZoneInfo, ledger: Sequence[Mapping[str, Any]], taken: Sequence[Taken]
+    system: System,
+    zone: ZoneInfo,
+    ledger: Sequence[Mapping[str, Any]],
+    taken: Sequence[Taken],
+    *,
+    undisturbed: bool = False,
 ) -> Evidence:
     """Everything that is there now, read from the topics and the databases."""
     whole = await read_history(system.servers, system.prefix, system.databases, zone, system.clock.now())
@@ -42,7 +48,7 @@ async def read_evidence(
     marks = {service: await _marks(url) for service, url in system.databases.items()}
     logs = system.supervisor.logs
     history.logs = {file.name: file.read_text("utf-8", "replace") for file in logs.glob("*.log") if _ours(file.name)}
-    return Evidence(history, poison, marks, taken, system.prefix)
+    return Evidence(history, poison, marks, taken, system.prefix, undisturbed)
 
 
 def _ours(name: str) -> bool:
@@ -80,6 +86,7 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
 def _plumbing(evidence: Evidence) -> list[tuple[str, Check]]:
     return [
         ("taken_once", lambda _: _taken_once(evidence)),
+        *([("no_repeats", lambda _: _no_repeats(evidence))] if evidence.undisturbed else []),
         ("poison_parked_once", lambda _: _poison_parked_once(evidence)),
     ]
 
@@ -98,6 +105,15 @@ def _taken_once(evidence: Evidence) -> Iterator[Violation]:
 def _mark(aggregate: str, fact: Fact) -> bytes:
     source, event_id = fact.identity
     return hashlib.blake2b(f"{aggregate}\x1f{source}\x1f{event_id}".encode(), digest_size=16).digest()
+
+
+def _no_repeats(evidence: Evidence) -> Iterator[Violation]:
+    """While nothing goes wrong, nothing of ours stands on a topic twice: repeats are for what was cut short."""
+    seen: dict[tuple[str, str], Fact] = {}
+    for fact in evidence.history.facts:
+        other = seen.setdefault(fact.identity, fact)
+        if other is not fact and not fact.identity[0].startswith("/faults/"):
+            yield violation(f"{fact.type} was published twice, and nothing had gone wrong", other, fact)
 
 
 def _poison_parked_once(evidence: Evidence) -> Iterator[Violation]:

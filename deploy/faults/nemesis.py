@@ -14,7 +14,7 @@ from deploy.faults.system import System
 from deploy.local.child import NotReadyError
 from libs.common.events.topics import SERVICES
 
-STEP_SECONDS = 15.0
+STEP_SECONDS = 25.0
 """How long a process may take to come to the step at which it dies; then it is killed as it is."""
 
 SLOW_DELAY = 0.15
@@ -40,7 +40,9 @@ class Nemesis:
     async def _lane(self, begin: float, faults: Sequence[Fault]) -> None:
         for fault in faults:
             await asyncio.sleep(max(0.0, begin + fault.at - asyncio.get_running_loop().time()))
-            self.tell(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s)")
+            late = asyncio.get_running_loop().time() - begin - fault.at
+            after = f", {late:.1f} s late" if late > 1 else ""
+            self.tell(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s{after})")
             await self._deeds[fault.kind](fault)
 
     @property
@@ -86,14 +88,14 @@ class Nemesis:
     async def _step(self, fault: Fault) -> None:
         """Start it so that it dies at a step; it comes there as soon as it has work."""
         replica = self._first(fault)
-        await asyncio.to_thread(replica.process.stop)
+        await asyncio.to_thread(replica.process.kill)
         replica.start(fault.detail)
         deadline = asyncio.get_running_loop().time() + STEP_SECONDS
         while replica.alive and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.05)
         died_there = replica.process.child.exit_code == 137
         step = fault.detail.partition(":")[0]
-        self.done.update({"kills": 1, "rebalances": 2, f"kill at {step}": int(died_there)})
+        self.done.update({"kills": 2, "rebalances": 3, f"kill at {step}": int(died_there)})
         await asyncio.to_thread(replica.process.kill)
         await self._back(replica, fault.seconds)
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`seconds` is how long faults and load go on; healing, draining and judging come on top."""
+    """`seconds` is how long faults and load go on; healing, draining and judging come on top.
+
+    `short` is the form that CI runs: its own schedule and its own length.
+    """
 
     seconds: float = 300.0
     seed: int = 1
     report: Path | None = None
-    per_second: float = 8.0
+    per_second: float = 4.0
+    short: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Options":
@@ -25,7 +29,8 @@ class Options:
             seconds=_number("SECONDS", environ.get("SECONDS") or "300"),
             seed=int(_number("SEED", seed)),
             report=Path(report) if report else None,
-            per_second=_number("RATE", environ.get("RATE") or "8"),
+            short=environ.get("SHORT", "") not in ("", "0"),
+            per_second=_number("RATE", environ.get("RATE") or "4"),
         )
 
 

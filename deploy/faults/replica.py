@@ -12,16 +12,20 @@ from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
 @dataclass
 class Replica:
-    """`process` is started and stopped by the nemesis; `skew` is how far its clock is off."""
+    """`process` is started and stopped by the nemesis; `skew` is how far its clock is off.
+
+    `path` is where it is found at that process, where several services share one.
+    """
 
     service: str
     process: ServiceProcess
     clock: ConductedClock
     skew: timedelta = field(default_factory=timedelta)
+    path: str = ""
 
     @property
     def url(self) -> str:
-        return self.process.url
+        return self.process.url + self.path
 
     @property
     def alive(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from deploy.demo.verdict import Verdict
+from deploy.faults import short
 from deploy.faults.calm import Calm, NeverCalmError
 from deploy.faults.driver import Driver
 from deploy.faults.judge import Evidence, read_evidence, verdicts
@@ -17,10 +18,17 @@ from deploy.faults.options import Options
 from deploy.faults.partners import Partners
 from deploy.faults.poison import Poisoner
 from deploy.faults.schedule import Breakable, plan
+from deploy.faults.short import SHORT
 from deploy.faults.system import System
 from deploy.faults.wiring import wiring
 from libs.common.events.topics import SERVICES
 from libs.common.failpoints import STEPS
+
+COMMANDED = ("intake", "returns")
+STEPS_OF = {
+    name: tuple(step for step in STEPS if name in COMMANDED or not step.startswith("command")) for name in SERVICES
+}
+"""The steps that a service comes to: commands over HTTP, in a run, are for two of them only."""
 
 ZONE = ZoneInfo("Asia/Tokyo")
 SPEED = 60.0
@@ -58,8 +66,9 @@ class Outcome:
         return {**counted, "recovered": int(bool(self.never_calm))}
 
 
-async def run(system: System, options: Options, tell: Tell, days_seconds: float = DAYS_SECONDS) -> Outcome:
+async def run(system: System, options: Options, tell: Tell) -> Outcome:
     """Break the system for so long, heal it, wait for it, and judge it."""
+    seconds = short.SECONDS if options.short else options.seconds
     for service in SERVICES:
         system.add_replica(service)
     await system.joined()
@@ -68,22 +77,22 @@ async def run(system: System, options: Options, tell: Tell, days_seconds: float 
     driver = Driver(system, mouth, options.seed, ZONE, options.per_second)
     poisoner = Poisoner(mouth, options.seed)
     nemesis = Nemesis(system, tell)
-    there = Breakable(SERVICES, STEPS, disk=system.ground.disk.path is not None)
+    there = Breakable(STEPS_OF, disk=system.ground.disk.path is not None)
     if not there.disk:
         nemesis.not_done["disk_full"] = system.ground.disk.reason
     try:
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(partners.run())
             poisoning = tasks.create_task(poisoner.run())
-            driving = tasks.create_task(driver.run(options.seconds))
-            await nemesis.run(plan(options.seed, options.seconds, there))
+            driving = tasks.create_task(driver.run(seconds))
+            await nemesis.run(SHORT if options.short else plan(options.seed, seconds, there))
             poisoning.cancel()
             tell("healing")
             await nemesis.heal()
             partners.calm = True
             others = {"answers": lambda: partners.under_way, "calls": lambda: driver.under_way}
             calm = Calm(system, {**others, "reports to come": lambda: int(not driving.done())})
-            recovered, trouble = await _recover(calm, tell, days_seconds)
+            recovered, trouble = await _recover(calm, tell, short.DAYS_SECONDS if options.short else DAYS_SECONDS)
             listening.cancel()
             driving.cancel()
     finally:
@@ -95,7 +104,7 @@ async def run(system: System, options: Options, tell: Tell, days_seconds: float 
     done["poisons"] = sum(poisoner.done.values())
     return Outcome(
         seed=options.seed,
-        seconds=options.seconds,
+        seconds=seconds,
         done=dict(done),
         not_done=nemesis.not_done,
         accepted=len(_accepted(evidence)),

@@ -55,15 +55,14 @@ class _Card:
 
     def deal(self, rng: random.Random, detail: str) -> tuple[float, str]:
         seconds = round(rng.uniform(self.shortest, self.longest), 1)
-        return seconds, f"{detail}:{rng.randint(1, 4)}" if self.kind is Kind.STEP else detail
+        return seconds, f"{detail}:{rng.randint(1, 2)}" if self.kind is Kind.STEP else detail
 
 
 @dataclass(frozen=True, slots=True)
 class Breakable:
-    """What there is: services, the steps at which a process may die, and whether the disk can be filled."""
+    """What there is: services with the steps at which each may die, and whether the disk can be filled."""
 
-    services: tuple[str, ...]
-    steps: tuple[str, ...]
+    services: Mapping[str, tuple[str, ...]]
     disk: bool = True
 
 
@@ -75,8 +74,8 @@ def plan(seed: int, seconds: float, there: Breakable) -> tuple[Fault, ...]:
 
 def _lanes(there: Breakable) -> Mapping[str, Sequence[_Card]]:
     lanes: dict[str, Sequence[_Card]] = {KAFKA: _KAFKA, POSTGRES: _POSTGRES if there.disk else _POSTGRES[:-1]}
-    for service in there.services:
-        lanes[service] = (*_PROCESS, *(_Card(Kind.STEP, 1, 2, 6, (step,)) for step in there.steps))
+    for service, steps in there.services.items():
+        lanes[service] = (*_PROCESS, _Card(Kind.STEP, 0.5, 1.5, 6, steps))
         lanes[f"{service} links"] = _LINKS
     return lanes
 

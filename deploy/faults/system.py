@@ -139,8 +139,10 @@ class System:
 
 
 @asynccontextmanager
-async def system(given: Ground, now: datetime, speed: float, prefix: str = "") -> AsyncIterator[System]:
-    """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart."""
+async def system(
+    given: Ground, now: datetime, speed: float, prefix: str = "", *, links: bool = True
+) -> AsyncIterator[System]:
+    """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
     urls = await postgres.provision(given.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
     for service, url in urls.items():
         conn = await asyncpg.connect(url)
@@ -148,33 +150,37 @@ async def system(given: Ground, now: datetime, speed: float, prefix: str = "") -
         await conn.close()
     await create_topics(given.broker.bootstrap_servers, prefix)
     async with AsyncExitStack() as stack:
-        for proxy in given.links.values():
+        for proxy in given.links.values() if links else ():
             await proxy.start()
             stack.push_async_callback(proxy.stop)
         roots: Roots = {}
         endpoint = await stack.enter_async_context(span_sink(roots))
-        supervisor = stack.enter_context(Supervisor(LOGS_OF_FAULTS))
+        supervisor = stack.enter_context(Supervisor(LOGS_OF_FAULTS / prefix))
         clock = ConductedClock.create(given.folder / f"{prefix}true.clock", now, speed)
         assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
         keys = {caller: secrets.token_urlsafe(24) for caller in ("storefront", "ops")}
         running = System(given, supervisor, urls, prefix, clock, keys, speed, roots)
-        running.environments = {name: _environment(running, name, endpoint) for name in SERVICES}
+        running.environments = {name: _environment(running, name, endpoint, links) for name in SERVICES}
         try:
             yield running
         finally:
             await asyncio.to_thread(supervisor.stop)
 
 
-def _environment(running: System, service: str, endpoint: str) -> dict[str, str]:
+def _environment(running: System, service: str, endpoint: str, links: bool) -> dict[str, str]:
     photos = running.ground.folder / "photos"
     photos.mkdir(exist_ok=True)
     own = {
         "intake": {"EVIDENCE_DIR": str(photos)},
         "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp"},
     }
+    database, servers = running.databases[service], running.servers
+    if links:
+        database = _through(database, running.link(service, "postgres").port)
+        servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
     return {
-        "DATABASE_URL": _through(running.databases[service], running.link(service, "postgres").port),
-        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{running.link(service, 'kafka').port}",
+        "DATABASE_URL": database,
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
         "KAFKA_TOPIC_PREFIX": running.prefix,
         "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
         "API_KEYS": ",".join(f"{caller}:{key}" for caller, key in running.keys.items()),

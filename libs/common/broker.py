@@ -4,11 +4,10 @@
   of a router;
 - batches, one consumer group per service and topic, from the earliest offset on;
 - our own parser: a header that is null or no UTF-8 would otherwise make a whole batch vanish unseen;
-- a guard that keeps a leaked `CancelledError` from ending the consume loop for ever;
+- a `Reader` before the handler: rebalances wait for it, and no leaked `CancelledError` ends the loop for ever;
 - no log line and no injection per message: they cost more than the work.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -20,7 +19,9 @@ from faststream.kafka import KafkaBroker
 
 from libs.common.events.registry import event_class
 from libs.common.parking import text_headers
+from libs.common.reader import Reader, Take
 from libs.common.settings import ServiceSettings
+from libs.common.telemetry import Counters
 
 if TYPE_CHECKING:
     from faststream.message import StreamMessage
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sakidashi.kafka")  # FastStream hangs handlers of its own on the loggers under its name
 log.setLevel("WARNING")
-
-Records = Sequence["ConsumerRecord[Any, Any]"]
-Take = Callable[[Records], Awaitable[None]]
 
 
 async def _readable_headers(records: tuple[Any, ...], parse: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -67,6 +65,7 @@ def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
         client_id=f"sakidashi-{service}",
         security=settings.faststream_security(),
         graceful_timeout=25.0,
+        metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
         allow_auto_create_topics=False,
         apply_types=False,
         consumer_only=True,
@@ -87,6 +86,7 @@ def subscribe(
     take: Take,
     *,
     prompt: bool,
+    counters: Counters,
 ) -> Any:
     """Subscribe one handler to one topic; the payloads are what AsyncAPI shows.
 
@@ -95,6 +95,7 @@ def subscribe(
     larger and everybody's work less. With one setting for all, either the replacement waited or the broker span.
     """
     prefix = settings.kafka_topic_prefix
+    reader = Reader(topic, take, counters)
     subscriber = broker.subscriber(
         prefix + topic,
         group_id=f"{prefix}{service}.{topic}",
@@ -106,7 +107,8 @@ def subscribe(
         session_timeout_ms=settings.kafka_session_timeout_ms,
         heartbeat_interval_ms=min(3_000, settings.kafka_session_timeout_ms // 3),
         rebalance_timeout_ms=60_000,
-        max_poll_interval_ms=300_000,
+        max_poll_interval_ms=settings.kafka_max_poll_interval_ms,
+        listener=reader,
         fetch_min_bytes=1 if prompt else GATHER_BYTES,
         fetch_max_wait_ms=min(PROMPT_WAIT_MS if prompt else GATHER_WAIT_MS, settings.kafka_fetch_max_wait_ms),
         max_partition_fetch_bytes=2 * 1024 * 1024,
@@ -114,14 +116,10 @@ def subscribe(
         description=f"{service} takes: " + ", ".join(payload.TYPE for payload in payloads),
     )
 
+    reader.subscriber = subscriber
+
     async def handle(records: Any) -> None:
-        try:
-            await take(records)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise RuntimeError(f"{service}: a cancelled inner task leaked out of the handler of {topic}") from None
+        await reader.handle(records)
 
     classes: Any = tuple(event_class(payload) for payload in payloads)
     handle.__annotations__ = {"records": list[_union(classes)], "return": None}  # type: ignore[misc]

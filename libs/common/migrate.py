@@ -9,6 +9,7 @@ A tool was not taken on: what is needed is forty lines, and the services' images
 
 import asyncio
 import hashlib
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ import asyncpg
 import typer
 
 from libs.common.db import Connection
+
+LOCK_WAIT_MS, LOCK_TURNS, LOCK_PAUSE_SECONDS = 1_000, 60, 2.0
+"""How long a migration queues for a table, how often, and how long it lets others pass in between."""
 
 _FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _LEDGER = """
@@ -87,7 +91,20 @@ async def migrate(conn: Connection, service: str) -> list[str]:
 
 
 async def _apply(conn: Connection, migration: Migration) -> None:
+    """Run one migration. It waits for a table only in short turns: behind a waiting migration, every call waits too."""
+    for turn in range(1, LOCK_TURNS + 1):
+        try:
+            await _apply_once(conn, migration)
+            return
+        except asyncpg.LockNotAvailableError as error:
+            if turn == LOCK_TURNS:
+                raise MigrationError(f"{migration.name}: a table stays locked; see pg_locks") from error
+        await asyncio.sleep(random.uniform(0.5, 1.0) * LOCK_PAUSE_SECONDS)  # noqa: S311
+
+
+async def _apply_once(conn: Connection, migration: Migration) -> None:
     async with conn.transaction():
+        await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'")
         await conn.execute(migration.sql)
         await conn.execute(
             "INSERT INTO migrations (origin, number, name, checksum) VALUES ($1, $2, $3, $4)",

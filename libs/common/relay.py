@@ -35,6 +35,9 @@ BATCH = 1000
 SEND_TIMEOUT = 30.0
 """Seconds after which a batch without acknowledgement counts as unknown: the producer is made anew, rows sent again."""
 
+STOP_TIMEOUT = 5.0
+"""Seconds that an old producer is given to end in order; a fenced or cut off one would wait for ever."""
+
 
 class Relay:
     def __init__(
@@ -75,7 +78,7 @@ class Relay:
                 await self._drain(conn, producer)
             finally:
                 with suppress(Exception):
-                    await asyncio.wait_for(producer.stop(), 5)
+                    await asyncio.wait_for(producer.stop(), STOP_TIMEOUT)
         finally:
             conn.terminate()  # also gives the lock back, whatever state the connection is in
 

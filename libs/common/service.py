@@ -39,6 +39,8 @@ from libs.common.wake import Wake
 
 log = logging.getLogger(__name__)
 
+SWEEP_SECONDS = 60.0
+
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -173,7 +175,9 @@ class Service:
         self.consumers, self.progress = [], []
         for one in self.subscriptions:
             take = self._consumer(one) if self._pool else _take_nothing
-            subscriber = subscribe(broker, self.settings, self.name, one.topic, one.takes, take, prompt=one.prompt)
+            subscriber = subscribe(
+                broker, self.settings, self.name, one.topic, one.takes, take, prompt=one.prompt, counters=self.counters
+            )
             self.progress.append(ConsumerProgress(one.topic, subscriber))
         return broker
 
@@ -242,7 +246,7 @@ class Service:
     async def _sweep(self) -> None:
         """Forget inbox marks and stored answers that nobody can ask for any more."""
         while True:
-            await asyncio.sleep(60)
+            await asyncio.sleep(SWEEP_SECONDS)
             async with self.pool.acquire() as conn:
                 before = datetime.now().astimezone() - timedelta(days=self.settings.inbox_retention_days)
                 while await inbox.sweep(conn, before):

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode
 
+from libs.common.events.topics import TOPICS
 from libs.common.kafka_security import KafkaSecurity
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ ApiKeys = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_parse
 """`caller:key,caller:key`; a caller may have several keys, so that a key is rotated without downtime."""
 
 
+LONGEST_RETENTION_DAYS = max(topic.retention_days for topic in TOPICS)
+"""A mark that is forgotten while Kafka can still deliver its event would let that event happen twice."""
+
+
 class ServiceSettings(KafkaSecurity):
     """What every service needs. One environment variable each, named like the field in capitals."""
 
@@ -50,6 +55,8 @@ class ServiceSettings(KafkaSecurity):
     kafka_topic_prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]*$")] = ""
     kafka_idempotence: bool = True
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 45_000
+    kafka_max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
+    kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
@@ -60,7 +67,7 @@ class ServiceSettings(KafkaSecurity):
     log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     batch_size: Annotated[int, Field(ge=1, le=5000)] = 500
     pool_size: Annotated[int, Field(ge=2, le=100)] = 8
-    inbox_retention_days: Annotated[int, Field(ge=1)] = 60
+    inbox_retention_days: Annotated[int, Field(gt=LONGEST_RETENTION_DAYS)] = 60
 
     @property
     def zone(self) -> ZoneInfo:

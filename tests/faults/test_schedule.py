@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
+from deploy.faults.run import STEPS_OF
 from deploy.faults.schedule import Breakable, Kind, plan
-from libs.common.events.topics import SERVICES
 from libs.common.failpoints import STEPS
 
-THERE = Breakable(SERVICES, STEPS)
+THERE = Breakable(STEPS_OF)
 
 
 def test_the_same_seed_gives_the_same_schedule_and_another_seed_another() -> None:
@@ -40,6 +40,6 @@ def test_faults_of_one_lane_do_not_overlap_and_end_in_time(seed: int) -> None:
 
 
 def test_without_a_disk_of_its_own_the_database_keeps_its_room() -> None:
-    kinds = Counter(fault.kind for fault in plan(1, 900, Breakable(SERVICES, STEPS, disk=False)))
+    kinds = Counter(fault.kind for fault in plan(1, 900, Breakable(STEPS_OF, disk=False)))
     assert kinds[Kind.DISK_FULL] == 0
     assert kinds[Kind.CRASH] > 5

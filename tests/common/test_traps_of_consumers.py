@@ -1,0 +1,305 @@
+"""Known traps on the consumer's side, on real Kafka and Postgres; each test fails where its cure is taken out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+
+from libs.common.consumer import Consumer
+from libs.common.db import ConflictError, Connection
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderCancelled
+from libs.common.settings import ServiceSettings
+from tests.common import tally, wire
+from tests.common.records import record
+from tests.common.test_consumer import cancelled, causes, give, parked, reach
+from tests.running import OPS, Live, eventually, running
+
+Run = Callable[..., AbstractAsyncContextManager[Live]]
+
+
+@pytest.fixture
+def run(tally_database: str, kafka: str, topics: str) -> Run:
+    """`async with run(setting=...)`: the tally service, again and again on the same database and topics."""
+
+    @asynccontextmanager
+    async def started(**settings: Any) -> AsyncIterator[Live]:
+        service = running(
+            tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
+        )
+        async with service as live:
+            yield live
+
+    return started
+
+
+def counted(live: Live, name: str, reason: str) -> int:
+    return live.service.counters.values[name, reason]
+
+
+@dataclass
+class Stumbling:
+    """`decide` of the tally service, that fails in a passing way until it is mended."""
+
+    monkeypatch: pytest.MonkeyPatch
+    attempts: int = 0
+    right: Callable[..., Any] = field(default=tally.decide)
+
+    def begin(self) -> "Stumbling":
+        def fail(*_: Any) -> Any:
+            self.attempts += 1
+            raise ConflictError("somebody else was quicker")
+
+        self.monkeypatch.setattr(tally, "decide", fail)
+        return self
+
+    def mend(self) -> None:
+        self.monkeypatch.setattr(tally, "decide", self.right)
+
+    async def tried(self, times: int = 1) -> None:
+        async def enough() -> bool:
+            return self.attempts >= times
+
+        await eventually(enough, f"it was tried {times} times")
+
+
+@pytest.fixture
+def stumbling(monkeypatch: pytest.MonkeyPatch) -> Stumbling:
+    return Stumbling(monkeypatch).begin()
+
+
+async def test_a_batch_that_was_not_committed_is_not_acknowledged_when_its_service_stops(
+    run: Run, stumbling: Stumbling
+) -> None:
+    async with run() as live:
+        await give(live, [cancelled("a", "one")])
+        await stumbling.tried()
+    stumbling.mend()
+    async with run() as live:
+        await reach(live, "a", ["one"])
+
+
+async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_circle(
+    run: Run, stumbling: Stumbling
+) -> None:
+    async with run() as live:
+        await give(live, [cancelled("a", "one")])
+        await stumbling.tried(4)
+        begin, before = asyncio.get_running_loop().time(), stumbling.attempts
+        await stumbling.tried(before + 2)
+        # The fifth and sixth wait 0.4 s and more; a seek back would be there within a millisecond.
+        assert asyncio.get_running_loop().time() - begin > 0.5
+        stumbling.mend()
+        await reach(live, "a", ["one"])
+
+
+class Held(tally.Tallies):
+    """States are loaded only once they are let go: a consumer that stands still in the middle of its transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.go = asyncio.Event(), asyncio.Event()
+
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, tally.Tally]:
+        self.inside.set()
+        await self.go.wait()
+        return await super().load(conn, keys, events)
+
+
+async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
+    service = offline.service
+    takes = frozenset({OrderCancelled})
+    held = Held()
+    zombie = Consumer(service.shell, service.pool, held, takes, service.wake_relay)
+    owner = Consumer(service.shell, service.pool, tally.Tallies(), takes, service.wake_relay)
+    records = [record(n, "a", cancelled("a", cause, f"id-{n}")[2]) for n, cause in enumerate(["one", "two", "three"])]
+    asleep = asyncio.create_task(zombie.take(records[:2]))
+    await held.inside.wait()
+    awake = asyncio.create_task(owner.take(records))
+
+    async def owner_waits() -> bool:
+        return bool(await service.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    await eventually(owner_waits, "the new owner waits for the zombie's marks")
+    held.go.set()
+    await asyncio.gather(asleep, awake)
+    assert await causes(offline, "a") == ["one", "two", "three"]
+
+
+@pytest.mark.apache
+async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, inside = tally.Tallies.load, asyncio.Event()
+
+    async def slow(self: Any, *arguments: Any) -> Any:
+        inside.set()
+        await asyncio.sleep(1.5)
+        return await right(self, *arguments)
+
+    async with run() as first:
+        monkeypatch.setattr(tally.Tallies, "load", slow)
+        await give(first, [cancelled("a", "one")])
+        await inside.wait()
+        async with run() as second:
+            monkeypatch.setattr(tally.Tallies, "load", right)
+            await reach(first, "a", ["one"])
+            await give(first, [cancelled("a", "two")])
+            await reach(first, "a", ["one", "two"])
+            assert counted(first, "ignored", "duplicate") + counted(second, "ignored", "duplicate") == 0
+
+
+async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_nothing_twice(
+    run: Run, stumbling: Stumbling
+) -> None:
+    async with run(kafka_max_poll_interval_ms=1_000) as live:
+        await give(live, [cancelled("a", "one")])
+        await stumbling.tried(6)  # some three seconds: the group has given it up meanwhile
+        stumbling.mend()
+        await reach(live, "a", ["one"])
+        await give(live, [cancelled("a", "two")])
+        await reach(live, "a", ["one", "two"])
+
+
+async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledges_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, inside = tally.Tallies.load, asyncio.Event()
+
+    async def slow(self: Any, *arguments: Any) -> Any:
+        inside.set()
+        await asyncio.sleep(1)
+        return await right(self, *arguments)
+
+    monkeypatch.setattr(tally.Tallies, "load", slow)
+    async with run() as live:
+        await give(live, [cancelled("a", "one")])
+        await inside.wait()
+        begin = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begin < 15
+    monkeypatch.setattr(tally.Tallies, "load", right)
+    async with run() as live:
+        await give(live, [cancelled("a", "two")])
+        await reach(live, "a", ["one", "two"])
+        assert counted(live, "ignored", "duplicate") == 0
+
+
+@pytest.mark.apache
+async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(run: Run, kafka: str) -> None:
+    async with run(kafka_metadata_max_age_ms=1_000) as live:
+        topic = live.service.settings.kafka_topic_prefix + "storefront.orders"
+        async with _admin(kafka) as admin:
+            await admin.create_partitions({topic: NewPartitions(total_count=8)})
+        await _write_to(kafka, TopicPartition(topic, 7), [cancelled("new", "one"), cancelled("new", "two")])
+        await reach(live, "new", ["one", "two"])
+
+
+@pytest.mark.apache
+async def test_what_retention_took_while_the_service_was_away_is_counted_and_told(run: Run, kafka: str) -> None:
+    async with run() as live:
+        place = TopicPartition(live.service.settings.kafka_topic_prefix + "storefront.orders", 3)
+        await _write_to(kafka, place, [cancelled("a", "before")])
+        await reach(live, "a", ["before"])
+    await _write_to(kafka, place, [cancelled("a", f"lost {n}") for n in range(5)])
+    async with _admin(kafka) as admin:
+        await admin.delete_records({place: RecordsToDelete(before_offset=6)})
+    await _write_to(kafka, place, [cancelled("a", "after")])
+    async with run() as live:
+        await reach(live, "a", ["before", "after"])
+        counters = (await live.client.get("/ops/counters", headers=OPS)).json()
+        assert counters["lost_to_retention.storefront.orders"] == 5
+
+
+@pytest.mark.apache
+async def test_offsets_that_were_forgotten_bring_the_whole_topic_again_and_nothing_twice(run: Run, kafka: str) -> None:
+    async with run() as live:
+        await give(live, [cancelled("a", str(n)) for n in range(20)])
+        await reach(live, "a", [str(n) for n in range(20)])
+        group = live.service.settings.kafka_topic_prefix + "loyalty.storefront.orders"
+    await _forget_offsets(kafka, group)
+    async with run() as live:
+        await give(live, [cancelled("a", "20")])
+        await reach(live, "a", [str(n) for n in range(21)])
+        assert counted(live, "ignored", "duplicate") == 20
+
+
+def test_marks_must_be_kept_longer_than_any_topic_keeps_its_events() -> None:
+    at_hand = {"database_url": "postgresql://x/y", "kafka_bootstrap_servers": "x:9092"}
+    with pytest.raises(ValueError, match="inbox_retention_days"):
+        ServiceSettings.model_validate({**at_hand, "inbox_retention_days": 30})
+
+
+async def test_a_hot_key_is_taken_in_batches_and_holds_nobody_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, transactions = Consumer._transact, [0]
+
+    async def counting(self: Consumer, reads: Any) -> int:
+        transactions[0] += 1
+        return await right(self, reads)
+
+    monkeypatch.setattr(Consumer, "_transact", counting)
+    async with run() as live:
+        await give(live, [*(cancelled("hot", str(n)) for n in range(1_000)), cancelled("cold", "one")])
+        await reach(live, "cold", ["one"])
+        await reach(live, "hot", [str(n) for n in range(1_000)])
+    assert transactions[0] < 50
+
+
+async def test_a_hot_key_that_is_poisoned_parks_what_follows_and_stops_nobody_else(run: Run) -> None:
+    async with run() as live:
+        await give(live, [cancelled("hot", "poison"), *(cancelled("hot", str(n)) for n in range(200))])
+        await give(live, [cancelled("cold", "one")])
+        await reach(live, "cold", ["one"])
+
+        async def all_parked() -> bool:
+            return bool(await live.service.pool.fetchval("SELECT count(*) = 201 FROM parked"))
+
+        await eventually(all_parked, "everything behind the poison is parked")
+        first = (await parked(live))[0]["id"]
+        await live.client.post(f"/ops/parked/{first}/discard", headers=OPS)
+        await live.client.post(f"/ops/parked/{first + 1}/replay", headers=OPS)
+        await reach(live, "hot", [str(n) for n in range(200)])
+
+
+async def _forget_offsets(kafka: str, group: str) -> None:
+    """Back to the beginning, as after `offsets.retention.minutes` without a consumer."""
+    topic = group.replace("loyalty.storefront", "storefront")
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in range(6)]
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, 0))
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def _admin(kafka: str) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _write_to(kafka: str, place: TopicPartition, records: Sequence[wire.Wanted]) -> None:
+    """Into this very partition, whatever the keys say; waits out that nobody knows it yet."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
+    await producer.start()
+    try:
+
+        async def known() -> bool:
+            await producer.client.force_metadata_update()
+            return place.partition in await producer.partitions_for(place.topic)
+
+        await eventually(known, f"{place} is known")
+        for _, key, value, _ in records:
+            await producer.send_and_wait(place.topic, value, key=(key or "").encode(), partition=place.partition)
+    finally:
+        await producer.stop()

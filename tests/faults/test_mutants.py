@@ -1,0 +1,39 @@
+"""Wrong plumbing is found out by the auditor, each kind surely; the right one, provoked the same way, is not."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from deploy.faults.mutants import MUTANTS
+from deploy.faults.proof import SCENARIOS, Scenario
+from deploy.local.places import ROOT
+
+pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(420), pytest.mark.xdist_group("faults")]
+
+Found = dict[str, dict[str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What the auditor found, by scenario and check."""
+    report = tmp_path_factory.mktemp("proof") / "proof.json"
+    command = [sys.executable, "-m", "deploy.faults.proof", str(report)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    told: Found = json.loads(report.read_text("utf-8"))
+    return told
+
+
+def test_there_is_a_scenario_for_every_mutant() -> None:
+    assert {scenario.mutant for scenario in SCENARIOS} == {"", *MUTANTS}
+
+
+@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.mutant], ids=lambda one: one.name)
+def test_a_mutant_is_found_out(scenario: Scenario, found: Found) -> None:
+    assert scenario.caught_by in found[scenario.name]
+
+
+def test_the_right_plumbing_is_not_accused(found: Found) -> None:
+    assert found["right"] == {}

@@ -1,0 +1,35 @@
+"""The short form of `make faults`: one fault of each kind, deaths at aimed steps, and nothing lost or done twice."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.faults.schedule import Kind
+from deploy.faults.short import SHORT
+from deploy.local.places import ROOT
+
+pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(420), pytest.mark.xdist_group("faults")]
+
+
+def test_the_short_form_has_every_kind() -> None:
+    assert {fault.kind for fault in SHORT} == set(Kind) - {Kind.RESTART}
+
+
+def test_after_one_fault_of_each_kind_nothing_is_lost_and_nothing_happened_twice(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    settings = {"SHORT": "1", "SEED": "5", "REPORT": str(report)}
+    command = [sys.executable, "-m", "deploy.faults"]
+    environ = {**os.environ, **settings}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    told = json.loads(report.read_text("utf-8"))
+    assert {name: count for name, count in told["violations"].items() if count} == {}, told["shown"]
+    assert told["not_judged"] == {}
+    assert told["effects_found"] == told["reports_accepted"] > 20
+    assert told["done"]["kills"] >= 4
+    assert told["done"]["poisons"] > 3
+    assert done.returncode == 0, done.stdout[-3000:]
