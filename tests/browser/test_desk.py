@@ -1,18 +1,150 @@
-"""The desk in a real browser."""
+"""The desk in a real browser: with and without a mouse, live, in both languages, by day and by night."""
 
-from playwright.async_api import Page
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from services.intake.desk.staff import Role
 from tests.browser.conftest import Shop
 from tests.browser.serving import picture, see
+from tests.browser.story import PASSWORD, an_order, hire, open_case, park
+from tests.running import eventually
+
+VIEWS: dict[str, Any] = {
+    "desktop-light-en": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "locale": "en-GB"},
+    "desktop-dark-ja": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark", "locale": "ja-JP"},
+    "phone-light-ja": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "locale": "ja-JP"},
+    "phone-dark-en": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "locale": "en-GB"},
+}
 
 
-async def test_first_look(shop: Shop, page: Page) -> None:
-    await see(page, f"{shop.url}/desk")
-    await picture(page, "sign-in")
+async def check(page: Page, name: str) -> None:
+    """No serious finding by axe, nothing wider than the screen; and a picture, where they are asked for."""
+    found = await Axe().run(page)
+    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert not serious, f"{name}: {[(one['id'], [node['html'] for node in one['nodes']]) for one in serious]}"
+    overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0, f"{name}: {overflow} pixels wider than the screen"
+    await picture(page, name)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser, view: str) -> None:
+    language = "ja" if view.endswith("ja") else "en"
+    await shop.live.service.pool.execute("UPDATE staff SET language = $1", language)
+    parked = await park(shop.live, "orders", [an_order("SD-9999")])
+    context = await browser.new_context(**VIEWS[view])
+    context.set_default_timeout(20_000)
+    page = await context.new_page()
+    await see(page, f"{shop.url}/desk/sign-in")
+    await check(page, f"{view}-sign-in")
+    await shop.sign_in(page, "aki")
+    await check(page, f"{view}-home")
+    cases = {name: f"/desk/issues/{case.ids['issue_id']}" for name, case in shop.cases.items()}
+    pages = {
+        "issue-review": cases["review"], "issue-under-way": cases["under_way"], "issue-done": cases["done"],
+        "section": "/desk/work/promises", "insights": "/desk/insights", "search": "/desk/search?q=C-77",
+        "parked": "/desk/parked", "parked-one": f"/desk/parked/intake/{parked}",
+    }  # fmt: skip
+    for name, path in pages.items():
+        await see(page, shop.url + path)
+        await check(page, f"{view}-{name}")
+    await see(page, shop.url + cases["review"])
+    await page.locator(".actions input[type=radio]").first.check()
+    await page.fill("#why", "写真で確認できました。")
+    await page.click(".actions button[type=submit]")
+    await page.wait_for_url("**/confirm")
+    await check(page, f"{view}-confirm")
+    await context.close()
+
+
+async def test_the_first_page_shows_what_happens_without_being_asked(shop: Shop, page: Page) -> None:
     await shop.sign_in(page)
-    await picture(page, "home")
-    for name, case in shop.cases.items():
-        await see(page, f"{shop.url}/desk/issues/{case.ids['issue_id']}")
-        await picture(page, f"issue-{name}")
-    await see(page, f"{shop.url}/desk/insights")
-    await picture(page, "insights")
+    await expect(page.locator("#reviews")).to_contain_text("1")
+    case = await open_case(shop.live, "SD-2026-0300")
+    await case.say(case.review("warehouse_silent"))
+    await expect(page.get_by_role("link", name="Warehouse does not answer")).to_be_visible()
+    await expect(page.locator("#live-word")).to_have_text("This page was updated")
+
+
+async def test_everything_works_with_the_keyboard_alone_and_without_script(shop: Shop, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False, locale="en-GB")
+    page = await context.new_page()
+    await shop.sign_in(page)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")  # the first stop leads past the menu
+    assert page.url.endswith("#content")
+    await page.get_by_role("link", name="High value").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Approve: do what is proposed").focus()
+    await page.keyboard.press("Space")
+    await page.get_by_label("Reason").focus()
+    await page.keyboard.type("By keyboard.")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Do this?")
+    await page.get_by_role("button", name="Do it").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("Sent.")
+    await context.close()
+
+
+async def test_a_slash_leads_to_the_search_which_leads_to_the_issue(shop: Shop, page: Page) -> None:
+    await shop.sign_in(page)
+    await page.keyboard.press("/")
+    await page.keyboard.type("SD-2026-0105")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/desk/issues/{shop.cases['under_way'].ids['issue_id']}")
+    await expect(page.locator("#promises")).to_be_visible()
+
+
+async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) -> None:
+    await park(shop.live, "orders", [an_order("SD-9001")], "ValueError: the code of yesterday")
+    await shop.sign_in(page, "aki")
+    await page.get_by_role("link", name="Parked events").first.click()
+    await page.get_by_role("link", name="storefront.orders").click()
+    await expect(page.locator("pre")).to_contain_text("SD-9001")
+    await page.get_by_label("Reason").fill("The fix is deployed.")
+    await page.get_by_role("button", name="Go on to confirm").click()
+    await page.get_by_role("button", name="Do it").click()
+    await expect(page.get_by_role("status").first).to_have_text("It is being replayed.")
+
+    async def taken() -> bool:
+        return bool(await shop.live.service.pool.fetchval("SELECT true FROM orders WHERE key = 'SD-9001'"))
+
+    await eventually(taken, "the order is known")
+    act = await shop.live.service.pool.fetchrow("SELECT staff, action, why FROM desk_acts")
+    assert act
+    assert (act["staff"], act["action"], act["why"]) == ("aki", "replay", "The fix is deployed.")
+
+
+async def test_two_browsers_do_not_act_on_one_thing(shop: Shop, browser: Browser) -> None:
+    pages = []
+    for name in ("hanako", "taro"):
+        page = await (await browser.new_context(locale="en-GB")).new_page()
+        await shop.sign_in(page, name)
+        await page.get_by_role("link", name="High value").click()
+        await page.get_by_label("Approve: do what is proposed").check()
+        await page.get_by_label("Reason").fill(f"{name} says so.")
+        pages.append(page)
+    for page in pages:
+        await page.get_by_role("button", name="Go on to confirm").click()
+    await expect(pages[0].get_by_role("heading", level=1)).to_have_text("Do this?")
+    await expect(pages[1].get_by_role("alert")).to_contain_text("hanako is on it")
+
+
+async def test_a_page_left_alone_leads_back_to_signing_in(shop: Shop, page: Page) -> None:
+    await hire(shop.live, "gone", Role.VIEWER)
+    await shop.sign_in(page, "gone")
+    await shop.live.service.pool.execute(
+        "UPDATE staff_sessions SET seen_at = seen_at - $1::interval WHERE staff = 'gone'", timedelta(hours=1)
+    )
+    await page.goto(f"{shop.url}/desk/insights")
+    await expect(page.locator("#password")).to_be_visible()
+    await page.fill("#name", "gone")
+    await page.fill("#password", PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{shop.url}/desk/insights")

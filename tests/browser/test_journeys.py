@@ -1,0 +1,116 @@
+"""Through the pages and through everything behind them: four services, Kafka, and a real browser in front."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+from playwright.async_api import FilePayload, Page, expect
+
+from services.intake.desk.staff import Role
+from tests.browser.serving import need_chromium, picture, see, served
+from tests.browser.story import PASSWORD, hire
+from tests.conftest import MakeDatabase
+from tests.intake.test_photos import picture as photo
+from tests.journey.backbone import Backbone, backbone, line
+from tests.journey.test_replacement import swap
+from tests.running import OPS, STOREFRONT, eventually
+
+
+@dataclass
+class Everything:
+    system: Backbone
+    url: str
+
+    def here(self, address: str) -> str:
+        """An address of ours, on the port that it is served on."""
+        parts = urlsplit(address)
+        return f"{self.url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+
+
+@pytest.fixture
+async def everything(database: MakeDatabase, kafka: str, topics: str, tmp_path: Path) -> AsyncIterator[Everything]:
+    need_chromium()
+    async with (
+        backbone(database, kafka, topics, tmp_path, desk_secure_cookies=False) as system,
+        served(system.intake.app) as url,
+    ):
+        yield Everything(system, url)
+
+
+async def test_a_report_with_a_photo_goes_from_the_form_to_the_points(everything: Everything, page: Page) -> None:
+    shop = everything.system
+    await shop.place_order("order-1", line("1"), line("2"))
+    wanted = {"order_id": "order-1", "customer_id": "customer of order-1", "language": "en"}
+    made = await shop.intake.client.post("/v1/report-links", json=wanted, headers=STOREFRONT)
+    assert made.status_code == 201, made.text
+
+    await see(page, everything.here(made.json()["url"]))
+    await page.locator(".option", has_text="南部鉄器 急須").first.locator("input").check()
+    await page.get_by_label("It does not work, or has a fault").check()
+    jpeg: FilePayload = {"name": "kyusu.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+    await page.get_by_label("Photos (if you have any)").set_input_files(jpeg)
+    await expect(page.locator(".previews img")).to_have_count(1)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("We have your report")
+    await picture(page, "thanks")
+
+    issue_id = UUID((re.search(r"/sent/([0-9a-f-]{36})", page.url) or [""])[1])
+    status = await page.get_by_role("link", name="See how it goes on").get_attribute("href") or ""
+    await swap(shop, issue_id)
+    granted = await shop.hear("points.granted", issue_id=issue_id)
+    points = granted["data"]["points"]
+
+    async def shown() -> bool:
+        await see(page, everything.here(status))
+        return f"{points} points" in await page.inner_text("main")
+
+    await eventually(shown, "the status page shows the points")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("All done")
+    issue = (await shop.intake.client.get(f"/v1/issues/{issue_id}", headers=OPS)).json()
+    assert len(issue["photos"]) == 1
+
+
+async def sign_in(page: Page, url: str, name: str) -> None:
+    await page.goto(f"{url}/desk")
+    await page.fill("#name", name)
+    await page.fill("#password", PASSWORD)
+    await page.click("main button[type=submit]")
+    await page.wait_for_url(f"{url}/desk")
+
+
+async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything: Everything, page: Page) -> None:
+    shop = everything.system
+    await hire(shop.intake, "hanako", Role.AGENT)
+    await shop.place_order("order-1", line("1", price="250000"))
+    answer = await shop.post_report("order-1", photos=[await uploaded(shop)])
+    assert answer.status_code == 202, answer.text
+    issue_id = UUID(answer.json()["issue_id"])
+    await shop.hear("issue.review_requested", issue_id=issue_id, cause="value")
+
+    await sign_in(page, everything.url, "hanako")
+    # The page fetches itself again when something happens: nobody reloads it here.
+    await page.get_by_role("link", name="High value").click()
+    await page.get_by_label("Approve: do what is proposed").check()
+    await page.get_by_label("Reason").fill("A good customer for years, and the photo shows it.")
+    await page.get_by_role("button", name="Go on to confirm").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Do this?")
+    await page.get_by_role("button", name="Do it").click()
+    await expect(page.get_by_role("status").first).to_contain_text("Sent.")
+
+    await shop.hear("replacement.ordered", issue_id=issue_id)
+    taken = await shop.hear("issue.decision_taken", issue_id=issue_id)
+    assert (taken["data"]["staff"], taken["data"]["applied"]) == ("hanako", True)
+    await expect(page.locator(".story")).to_contain_text("Replacement ordered")
+    assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM desk_work WHERE kind = 'review'") == 0
+
+
+async def uploaded(shop: Backbone) -> str:
+    answer = await shop.intake.client.post(
+        "/v1/photos", files={"photos": ("a.jpg", photo(), "image/jpeg")}, headers=STOREFRONT
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["photos"][0]["sha256"])

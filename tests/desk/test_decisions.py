@@ -1,0 +1,135 @@
+"""Acting at the desk: confirmed, with a reason, once, and never two people at a time."""
+
+import re
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from libs.common.events.registry import decode
+from services.intake.desk.offers import HANDLED, Offer, offers
+from services.intake.desk.store import Waiting
+from services.intake.desk.work import Kind
+from services.intake.timeline import Status
+from tests.desk.conftest import Desk, Staff
+from tests.intake.reports import NOON
+
+APPROVE = "approve_review:value"
+
+
+def hidden(page: httpx.Response) -> dict[str, Any]:
+    """The hidden fields of the confirmation."""
+    return dict(re.findall(r'name="(act_id|version|what|why)" value="([^"]*)"', page.text))
+
+
+async def confirm(desk: Desk, staff: Staff, what: str = APPROVE, why: str = "The photo shows it.") -> httpx.Response:
+    return await staff.post(f"{desk.issue}/confirm", what=what, why=why)
+
+
+async def decided(desk: Desk) -> list[Any]:
+    rows = await desk.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    return [event.data for row in rows if (event := decode(row["value"])).type == "issue.staff_decided.v1"]
+
+
+async def test_a_decision_is_confirmed_and_then_told_with_who_and_why(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    page = await confirm(desk, hanako)
+    assert (page.status_code, await decided(desk)) == (200, [])
+    done = await hanako.post(f"{desk.issue}/decide", **hidden(page))
+    assert done.headers["location"] == f"{desk.issue}?done=approve_review"
+    (told,) = await decided(desk)
+    assert (told.action, told.review, told.staff, told.why) == (
+        "approve_review", "value", "hanako", "The photo shows it.",
+    )  # fmt: skip
+
+
+async def test_a_decision_without_a_reason_is_asked_for_again(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    page = await confirm(desk, hanako, why="  ")
+    assert (page.status_code, "Please write the reason." in page.text) == (422, True)
+
+
+async def test_what_is_not_offered_cannot_be_asked_for(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    for what in ("reopen:", "approve_review:stalled", "explode:", "choose_remedy:gold", ""):
+        assert (await confirm(desk, hanako, what)).status_code == 422, what
+
+
+async def test_a_button_pressed_twice_is_one_decision(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    form = hidden(await confirm(desk, hanako))
+    for _ in range(2):
+        assert (await hanako.post(f"{desk.issue}/decide", **form)).status_code == 303
+    assert len(await decided(desk)) == 1
+
+
+async def test_the_second_one_is_told_who_is_at_it(desk: Desk) -> None:
+    hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
+    form = hidden(await confirm(desk, hanako))
+    refused = await confirm(desk, taro)
+    assert (refused.status_code, "hanako is on it" in refused.text) == (409, True)
+    stolen = await taro.post(f"{desk.issue}/decide", **{**form, "act_id": str(uuid4())})
+    assert (stolen.status_code, await decided(desk)) == (409, [])
+    assert "hanako is on it" in (await taro.get("/desk")).text
+
+
+async def test_who_lets_go_leaves_it_to_the_next(desk: Desk) -> None:
+    hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
+    await confirm(desk, hanako)
+    await hanako.post(f"{desk.issue}/release")
+    assert (await confirm(desk, taro)).status_code == 200
+
+
+async def test_nothing_is_done_on_a_story_that_has_gone_on(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    form = hidden(await confirm(desk, hanako))
+    await desk.case.say(desk.case.ordered())
+    late = await hanako.post(f"{desk.issue}/decide", **form)
+    assert (late.status_code, "Something has happened meanwhile" in late.text) == (409, True)
+    assert await decided(desk) == []
+
+
+async def test_a_decision_past_the_desk_is_met_too(desk: Desk) -> None:
+    hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
+    form = hidden(await confirm(desk, hanako))
+    await hanako.post(f"{desk.issue}/decide", **form)
+    stale = await taro.post(f"{desk.issue}/decide", **{**form, "act_id": str(uuid4())})
+    assert (stale.status_code, len(await decided(desk))) == (409, 1)
+
+
+async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -> None:
+    from libs.common.events.issues import IssueRated
+
+    await desk.case.say(IssueRated(**desk.case.ids, score=2, rated_at=desk.case.now))
+    hanako = await desk.as_("hanako")
+    form = hidden(await confirm(desk, hanako, "handled:unhappy 1", "Called, sent an apology card."))
+    await hanako.post(f"{desk.issue}/decide", **form)
+    page = (await hanako.get(desk.issue)).text
+    assert ("Called, sent an apology card." in page, "Somebody talks to the unhappy customer" in page) == (True, False)
+
+
+async def test_a_parked_event_of_a_service_that_is_away_is_said_to_be_unreachable(desk: Desk) -> None:
+    aki = await desk.as_("aki")
+    assert "returns does not answer" in (await aki.get("/desk/parked")).text
+    assert (await aki.get("/desk/parked/returns/1")).status_code == 502
+
+
+def waiting(kind: Kind, about: str = "", detail: str = "") -> Waiting:
+    return Waiting(UUID(int=1), kind, about, detail, NOON, NOON)
+
+
+def test_what_is_over_offers_nothing_but_to_open_it_again() -> None:
+    assert offers(Status.RESOLVED, []) == [Offer("reopen")]
+    assert offers(Status.REJECTED, []) == [Offer("accept")]
+    assert offers(Status.CANCELLED, []) == []
+
+
+def test_what_waits_for_a_human_comes_first() -> None:
+    found = offers(Status.IN_REVIEW, [waiting(Kind.REVIEW, "value"), waiting(Kind.UNREACHED)])
+    assert found[:3] == [Offer("approve_review", "value"), Offer("refuse_review", "value"), Offer(HANDLED, "unreached")]
+
+
+def test_a_collection_can_be_waived_while_it_is_under_way() -> None:
+    collecting = [waiting(Kind.PROGRESS, "in", "collect 2026-03-12")]
+    assert Offer("waive_collection") in offers(Status.RETURN_UNDER_WAY, collecting)
+    assert Offer("waive_collection") not in offers(Status.RETURN_RECEIVED, [waiting(Kind.PROGRESS, "in", "inspect")])

@@ -1,0 +1,138 @@
+"""Signing in and out: what a session may, how it ends, and what does not get in."""
+
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from services.intake.desk import staff
+from services.intake.desk.guard import inside
+from services.intake.desk.sessions import PER_NAME
+from tests.conftest import MakeDatabase
+from tests.desk.conftest import Desk
+
+
+def pass_time(desk: Desk, span: timedelta) -> None:
+    """The shop's clock goes on by so much."""
+    desk.clock._write(desk.clock.now() + span, 1)
+
+
+async def test_a_session_opens_with_the_right_password_only(desk: Desk) -> None:
+    assert (await desk.as_("hanako")).entered.status_code == 303
+    for name, password in (("hanako", "a wrong password"), ("nobody", "a long password for tests"), ("", "")):
+        refused = (await desk.as_(name, password)).entered
+        assert (refused.status_code, "set-cookie" in refused.headers) == (401, False), name
+
+
+async def test_the_cookie_is_for_this_host_over_tls_and_for_no_script(desk: Desk) -> None:
+    cookie = (await desk.as_("hanako")).entered.headers["set-cookie"]
+    assert cookie.startswith("__Host-desk=")
+    assert all(part in cookie for part in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"))
+
+
+async def test_the_database_holds_neither_cookie_nor_password(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    (token,) = hanako.client.cookies.values()
+    rows = await desk.live.service.pool.fetch("SELECT s.*, t.password_hash FROM staff_sessions s JOIN staff t ON true")
+    assert token not in str([dict(row) for row in rows])
+    assert all(row["password_hash"].startswith("$argon2id$") for row in rows)
+
+
+async def test_a_session_that_is_not_used_ends(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    pass_time(desk, timedelta(minutes=29))
+    assert (await hanako.get("/desk")).status_code == 200
+    pass_time(desk, timedelta(minutes=29))
+    assert (await hanako.get("/desk")).status_code == 200
+    pass_time(desk, timedelta(minutes=31))
+    assert (await hanako.get("/desk")).status_code == 303
+
+
+async def test_a_session_ends_after_a_day_of_work_however_much_it_is_used(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    for _ in range(29):
+        pass_time(desk, timedelta(minutes=24))
+        assert (await hanako.get("/desk/search")).status_code == 200
+    pass_time(desk, timedelta(minutes=24))
+    assert (await hanako.get("/desk/search")).status_code == 303
+
+
+async def test_signing_out_ends_the_session_on_our_side(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    (token,) = hanako.client.cookies.values()
+    assert (await hanako.post("/desk/sign-out")).status_code == 303
+    again = await desk.client().get("/desk", headers={"Cookie": f"__Host-desk={token}"})
+    assert again.status_code == 303
+
+
+async def test_signing_in_again_ends_the_session_that_the_browser_had(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    (before,) = hanako.client.cookies.values()
+    await hanako.client.post("/desk/sign-in", data={"name": "hanako", "password": "a long password for tests"})
+    assert before not in hanako.client.cookies.values()
+    assert (await desk.client().get("/desk", headers={"Cookie": f"__Host-desk={before}"})).status_code == 303
+
+
+async def test_guessing_a_password_is_stopped_and_goes_on_later(desk: Desk) -> None:
+    for _ in range(PER_NAME):
+        assert (await desk.as_("hanako", "a wrong password")).entered.status_code == 401
+    stopped = (await desk.as_("hanako")).entered
+    assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "900")
+    assert (await desk.as_("taro")).entered.status_code == 303
+    pass_time(desk, timedelta(minutes=16))
+    assert (await desk.as_("hanako")).entered.status_code == 303
+
+
+async def test_a_form_without_the_token_of_the_session_does_nothing(desk: Desk) -> None:
+    hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
+    for csrf in ("", "wrong", await taro.csrf()):
+        answer = await hanako.client.post("/desk/sign-out", data={"csrf": csrf})
+        assert answer.status_code == 403
+    foreign = await hanako.client.post(
+        "/desk/sign-out", data={"csrf": await hanako.csrf()}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert foreign.status_code == 403
+    assert (await hanako.get("/desk")).status_code == 200
+
+
+async def test_another_site_cannot_sign_anybody_in(desk: Desk) -> None:
+    answer = await desk.client().post(
+        "/desk/sign-in",
+        data={"name": "hanako", "password": "a long password for tests"},
+        headers={"Sec-Fetch-Site": "cross-site"},
+    )
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
+@pytest.mark.parametrize("where", ["https://evil.example", "//evil.example", "/desk\\evil", "/deskevil", "", None])
+def test_signing_in_leads_nowhere_but_to_the_desk(where: str | None) -> None:
+    assert inside(where) == "/desk"
+
+
+def test_signing_in_leads_back_to_where_one_was() -> None:
+    assert inside("/desk/issues/1?x=y") == "/desk/issues/1?x=y"
+
+
+async def test_staff_are_made_changed_and_shut_out_by_a_command(
+    database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setenv("DATABASE_URL", await database("intake"))
+
+    def run(*arguments: str, password: str = "twelve characters") -> tuple[int, str]:
+        done = CliRunner().invoke(staff.app, list(arguments), env={"STAFF_PASSWORD": password})
+        return done.exit_code, done.output or str(done.exception)
+
+    async def by_command(*arguments: str, **more: str) -> tuple[int, str]:
+        return await asyncio.to_thread(run, *arguments, **more)
+
+    assert await by_command("add", "hanako", "--role", "agent") == (0, "hanako is agent now\n")
+    assert (await by_command("add", "hanako", "--role", "agent"))[0] != 0
+    assert (await by_command("add", "Not A Name", "--role", "agent"))[0] != 0
+    assert (await by_command("add", "taro", "--role", "agent", password="short"))[0] == 2
+    assert await by_command("role", "hanako", "--role", "admin") == (0, "hanako is admin now\n")
+    assert await by_command("password", "hanako") == (0, "hanako has another password now\n")
+    assert await by_command("disable", "hanako") == (0, "hanako is shut out\n")
+    assert "shut out" in (await by_command("list"))[1]
+    assert (await by_command("disable", "nobody"))[0] != 0
