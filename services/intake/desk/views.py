@@ -143,6 +143,8 @@ def _value(name: str, value: Any) -> Any:
     """Days as days, moments as moments; the template says them in the reader's language."""
     if name in _DAYS:
         return date.fromisoformat(value)
+    if name == "window":
+        return {**value, "day": date.fromisoformat(value["day"])}
     if name == "due_at":
         return datetime.fromisoformat(value)
     return value
