@@ -31,7 +31,8 @@ def write(folder: Path = FOLDER) -> list[str]:
         password = keep(f"{service}_database_password", secrets.token_urlsafe(24))
         keep(f"{service}_database_url", f"postgresql://{service}:{password}@postgres:5432/{service}")
     storefront = keep("storefront_key", secrets.token_urlsafe(24))
-    keep("api_keys", f"storefront:{storefront},ops:{secrets.token_urlsafe(24)}")
+    ops = keep("ops_key", secrets.token_urlsafe(24))
+    keep("api_keys", f"storefront:{storefront},ops:{ops}")
     keep("link_secrets", secrets.token_urlsafe(32))
     return written
 

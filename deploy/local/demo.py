@@ -30,6 +30,7 @@ from deploy.demo.orders import OrderBook
 from deploy.local import kafka, postgres
 from deploy.local.child import NotReadyError
 from deploy.local.demo_conductor import ConductedClock, Conductor, Look
+from deploy.local.demo_pages import hire_staff, status_page
 from deploy.local.demo_report import Outcome, count, show
 from deploy.local.demo_system import Replay, Surroundings, System, prepare, start
 from deploy.local.leash import ending_on_signals
@@ -183,6 +184,7 @@ def _stay(console: Console, system: System, supervisor: Supervisor, clock: Condu
     for name, process in system.services.items():
         console.print(f"{name:16} {process.url}/docs")
     console.print(f"{'mails':16} {system.partner_url('mail')}/")
+    _show_pages(console, system, clock)
     ledger = httpx.get(f"{system.partner_url('storefront')}/ledger", timeout=30).json()
     issue = next((entry["issue_id"] for entry in ledger if entry.get("status") == 202), None)
     if issue:
@@ -193,6 +195,16 @@ def _stay(console: Console, system: System, supervisor: Supervisor, clock: Condu
     while True:
         supervisor.check()
         time.sleep(0.5)
+
+
+def _show_pages(console: Console, system: System, clock: ConductedClock) -> None:
+    """The desk with somebody who may sign in, and the pages of one customer."""
+    desk = system.service_url("intake") + "/desk"
+    password = hire_staff(system, "demo")
+    console.print(f"{'desk':16} {desk}   (sign in as demo, password {password})", highlight=False)
+    page = asyncio.run(status_page(system, clock.now()))
+    if page:
+        console.print(f"{'a status page':16} {page}", soft_wrap=True)
 
 
 if __name__ == "__main__":

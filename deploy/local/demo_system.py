@@ -63,6 +63,7 @@ class System:
     databases: dict[str, str]
     services: dict[str, ServiceProcess] = field(default_factory=dict)
     partners: dict[str, ServiceProcess] = field(default_factory=dict)
+    link_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     keys: dict[str, str] = field(default_factory=lambda: {c: secrets.token_urlsafe(24) for c in ("storefront", "ops")})
 
     def service_url(self, name: str) -> str:
@@ -118,9 +119,18 @@ def _start_services(
 ) -> None:
     ports = {name: free_port() for name in SERVICES}
     addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
-    links = {"LINK_SECRETS": secrets.token_urlsafe(32)}
+    links = {"LINK_SECRETS": system.link_secret}
+    desk = {
+        "PUBLIC_URL": addresses["intake"],
+        "NOTICES_URL": addresses["delivery_notify"],
+        "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
+        "OPS_KEY": system.keys["ops"],
+        "DESK_SECURE_COOKIES": "false",
+        "SHOP_NAME": "さきだし商店",
+        "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
+    }
     own = {
-        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), "PUBLIC_URL": addresses["intake"], **links},
+        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), **desk, **links},
         "delivery_notify": {
             "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
             "PUBLIC_URL": addresses["delivery_notify"],

@@ -7,7 +7,6 @@ with a million facts as with ten and is true for all processes of intake, whiche
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from libs.common.service import Service
@@ -49,14 +48,19 @@ class Live:
         try:
             yield {"event": "hello", "data": ""}
             while await self._still(token):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(STAYS_SECONDS):
-                        await self._changed.wait()
-                        yield {"event": "changed", "data": ""}
+                if await self._change_within(STAYS_SECONDS):
+                    yield {"event": "changed", "data": ""}
         finally:
             self._listeners -= 1
             if not self._listeners:
                 self._wanted.clear()
+
+    async def _change_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
 
     async def _still(self, token: str | None) -> Session | None:
         """Listening is not using: a desk that is left open alone still signs its owner out."""
