@@ -1,33 +1,113 @@
-"""The customer's pages in a real browser."""
+"""The customer's pages in a real browser: on a phone and at a desk, by day and by night, in both languages."""
 
+import logging
 from datetime import UTC, datetime
 from uuid import UUID
 
-from playwright.async_api import Page
+import pytest
+from playwright.async_api import Browser, FilePayload, Page, expect
 
+from libs.common.events.registry import decode
 from libs.common.events.values import Language
 from libs.common.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerLinks, ReportPlace
 from tests.browser.conftest import Shop
-from tests.browser.serving import picture, see
-from tests.browser.story import deliver
+from tests.browser.serving import see
+from tests.browser.story import PASSWORD, deliver
+from tests.browser.test_desk import VIEWS, check
+from tests.common.leaks import leaks
 from tests.intake.reports import CUSTOMER
+from tests.intake.test_photos import picture as photo
 from tests.running import LINK_SECRETS
+
+NOW = datetime.now(UTC)
 
 
 def links(shop: Shop) -> CustomerLinks:
     return CustomerLinks(shop.url, SignedLinks([LINK_SECRETS]))
 
 
-async def test_first_look(shop: Shop, page: Page) -> None:
-    now = datetime.now(UTC)
-    for name, case in shop.cases.items():
-        issue_id: UUID = case.ids["issue_id"]
-        await see(page, links(shop).status(issue_id, now))
-        await picture(page, f"status-{name}")
-    await see(page, links(shop).survey(shop.cases["done"].ids["issue_id"], now))
-    await picture(page, "survey")
+def status(shop: Shop, name: str) -> str:
+    issue_id: UUID = shop.cases[name].ids["issue_id"]
+    return links(shop).status(issue_id, NOW) + "?lang=en"
+
+
+async def told(shop: Shop, type_: str) -> list[object]:
+    rows = await shop.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    return [event.data for row in rows if (event := decode(row["value"])).type == type_]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser, view: str) -> None:
+    context = await browser.new_context(**VIEWS[view])
+    page = await context.new_page()
+    language = "ja" if view.endswith("ja") else "en"
     await deliver(shop.live, "SD-2026-0200")
-    url, _ = links(shop).report(ReportPlace("SD-2026-0200", CUSTOMER, Language.JA), now)
-    await see(page, url)
-    await picture(page, "report")
+    report, _ = links(shop).report(ReportPlace("SD-2026-0200", CUSTOMER, Language.JA), NOW)
+    pages = {f"status-{name}": links(shop).status(case.ids["issue_id"], NOW) for name, case in shop.cases.items()}
+    pages |= {"survey": links(shop).survey(shop.cases["done"].ids["issue_id"], NOW), "report": report}
+    for name, address in pages.items():
+        await see(page, f"{address}?lang={language}")
+        await check(page, f"{view}-{name}")
+    await context.close()
+
+
+async def test_the_customer_changes_when_the_courier_comes(shop: Shop, page: Page) -> None:
+    await see(page, status(shop, "under_way"))
+    await page.get_by_text("Choose or change the time").click()
+    wanted = await page.locator("#window option").nth(7).get_attribute("value") or ""
+    await page.select_option("#window", wanted)
+    await page.get_by_role("button", name="Ask for this time").click()
+    await expect(page.get_by_role("status")).to_contain_text("We have your wish")
+    (chosen,) = await told(shop, "issue.collection_window_chosen.v1")
+    window = chosen.window  # type: ignore[attr-defined]
+    assert f"{window.day.isoformat()}/{window.from_hour}-{window.to_hour}" == wanted
+
+
+async def test_the_customer_sends_what_is_missing(shop: Shop, page: Page) -> None:
+    await see(page, status(shop, "stalled"))
+    await page.get_by_label("Which part is missing").fill("The lid")
+    jpeg: FilePayload = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+    await page.get_by_label("Photos").set_input_files(jpeg)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("status")).to_contain_text("Thank you, we have it.")
+    assert await page.locator("#missing").count() == 0
+
+
+async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(
+    shop: Shop, page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "services")
+    done = shop.cases["done"]
+    await shop.live.service.pool.execute("DELETE FROM desk_work WHERE kind = 'unhappy'")
+    await see(page, links(shop).survey(done.ids["issue_id"], NOW) + "?lang=en")
+    await page.get_by_label("4", exact=True).check()
+    await page.get_by_label("Why, if you like to say").fill("Nobody told me, I am hanako@example.jp")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator("main")).to_contain_text("One of us gets in touch with you by")
+    (rated,) = await told(shop, "issue.rated.v1")
+    assert (rated.score, "hanako" in str(rated)) == (4, False)  # type: ignore[attr-defined]
+    await done.say(rated)  # type: ignore[arg-type]
+    await shop.sign_in(page)
+    await page.get_by_role("link", name="Rated 4 of 10").click()
+    await expect(page.locator("#ratings ~ blockquote").first).to_contain_text("Nobody told me")
+    assert leaks(caplog.text, [PASSWORD]) == []
+
+
+async def test_the_form_says_what_is_missing_and_keeps_what_was_written(shop: Shop, page: Page) -> None:
+    await deliver(shop.live, "SD-2026-0201")
+    address, _ = links(shop).report(ReportPlace("SD-2026-0201", CUSTOMER, Language.EN), NOW)
+    await see(page, address)
+    await page.evaluate("document.querySelectorAll('[required]').forEach((field) => field.required = false)")
+    await page.get_by_label("Anything else (optional)").fill("It hums.")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("alert")).to_have_text("Please choose the item, and what is wrong.")
+    await expect(page.get_by_label("Anything else (optional)")).to_have_value("It hums.")
+
+
+async def test_only_the_shops_that_may_can_show_the_form_inside_theirs(shop: Shop, page: Page) -> None:
+    await deliver(shop.live, "SD-2026-0202")
+    address, _ = links(shop).report(ReportPlace("SD-2026-0202", CUSTOMER, Language.EN), NOW)
+    answer = await page.goto(address)
+    assert answer
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

@@ -16,6 +16,7 @@ from services.intake.desk.parked import ParkedEvents
 from services.intake.desk.sessions import Session
 from services.intake.desk.staff import Role
 from services.intake.desk.store import Section
+from services.intake.insights.cluster_store import list_clusters
 
 HOME_ROWS, PAGE_ROWS, FOUND_ROWS = 6, 50, 50
 
@@ -57,7 +58,8 @@ class Views:
                 (section, await store.count(conn, section, now), await store.rows(conn, section, now, HOME_ROWS))
                 for section in Section
             ]
-        return {"now": now, "sections": sections, "clusters": [], "parked": await self._parked(session)}
+            clusters = await list_clusters(conn, "proposed")
+        return {"now": now, "sections": sections, "clusters": clusters, "parked": await self._parked(session)}
 
     async def _parked(self, session: Session) -> Any:
         return await self.parked.all() if session.may(Role.ADMIN) else None
