@@ -29,7 +29,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Supervisor, answers_ok
 from libs.common.migrate import migrate
 
-CALLS, WARM_UP = 60, 5
+CALLS, WARM_UP = 20, 3
 
 SEED = Path(__file__).with_name("desk.sql")
 

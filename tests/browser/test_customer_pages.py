@@ -1,6 +1,5 @@
 """The customer's pages in a real browser: on a phone and at a desk, by day and by night, in both languages."""
 
-import logging
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,9 +12,8 @@ from libs.common.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerLinks, ReportPlace
 from tests.browser.conftest import Shop
 from tests.browser.serving import see
-from tests.browser.story import PASSWORD, deliver
+from tests.browser.story import deliver
 from tests.browser.test_desk import VIEWS, check
-from tests.common.leaks import leaks
 from tests.intake.reports import CUSTOMER
 from tests.intake.test_photos import picture as photo
 from tests.running import LINK_SECRETS
@@ -72,42 +70,3 @@ async def test_the_customer_sends_what_is_missing(shop: Shop, page: Page) -> Non
     await page.get_by_role("button", name="Send").click()
     await expect(page.get_by_role("status")).to_contain_text("Thank you, we have it.")
     assert await page.locator("#missing").count() == 0
-
-
-async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(
-    shop: Shop, page: Page, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG, "services")
-    done = shop.cases["done"]
-    await shop.live.service.pool.execute("DELETE FROM desk_work WHERE kind = 'unhappy'")
-    await see(page, links(shop).survey(done.ids["issue_id"], NOW) + "?lang=en")
-    await page.get_by_label("4", exact=True).check()
-    await page.get_by_label("Why, if you like to say").fill("Nobody told me, I am hanako@example.jp")
-    await page.get_by_role("button", name="Send").click()
-    await expect(page.locator("main")).to_contain_text("One of us gets in touch with you by")
-    (rated,) = await told(shop, "issue.rated.v1")
-    assert (rated.score, "hanako" in str(rated)) == (4, False)  # type: ignore[attr-defined]
-    await done.say(rated)  # type: ignore[arg-type]
-    await shop.sign_in(page)
-    await page.get_by_role("link", name="Rated 4 of 10").click()
-    await expect(page.locator("#ratings ~ blockquote").first).to_contain_text("Nobody told me")
-    assert leaks(caplog.text, [PASSWORD]) == []
-
-
-async def test_the_form_says_what_is_missing_and_keeps_what_was_written(shop: Shop, page: Page) -> None:
-    await deliver(shop.live, "SD-2026-0201")
-    address, _ = links(shop).report(ReportPlace("SD-2026-0201", CUSTOMER, Language.EN), NOW)
-    await see(page, address)
-    await page.evaluate("document.querySelectorAll('[required]').forEach((field) => field.required = false)")
-    await page.get_by_label("Anything else (optional)").fill("It hums.")
-    await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_role("alert")).to_have_text("Please choose the item, and what is wrong.")
-    await expect(page.get_by_label("Anything else (optional)")).to_have_value("It hums.")
-
-
-async def test_only_the_shops_that_may_can_show_the_form_inside_theirs(shop: Shop, page: Page) -> None:
-    await deliver(shop.live, "SD-2026-0202")
-    address, _ = links(shop).report(ReportPlace("SD-2026-0202", CUSTOMER, Language.EN), NOW)
-    answer = await page.goto(address)
-    assert answer
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
