@@ -11,21 +11,21 @@ from services.delivery_notify.consent import Element, Terms, required_elements
 from services.delivery_notify.notices import NoticeFacts
 
 _JAPANESE = {
+    Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
+    "その日までにお届けできなかったときは、契約を解除なさることができます。",
     Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。費用はかかりません。",
     Element.PROMPT_REFUND: "キャンセルの場合は、お支払いの全額を、{days}以内にお返しいたします。",
     Element.REIMBURSEMENT: "契約を解除なさった場合は、お支払いの全額を、{days}以内にお返しいたします。",
     Element.CONTINUING_RIGHT: "お待ちくださる場合も、発送が済むまでは、いつでもキャンセルなさることができます。",
-    Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
-    "その日までにお届けできなかったときは、契約を解除なさることができます。",
     Element.ACCEPTANCE: "ご注文を承諾いたします。",
 }
 _ENGLISH = {
+    Element.ADDITIONAL_PERIOD: "We ask you for additional time until {day}. If your order is not with you by then, you "
+    "can end the contract.",
     Element.RIGHT_TO_CANCEL: "You can cancel at any time until it ships, at no cost.",
     Element.PROMPT_REFUND: "If you cancel, we refund everything you paid within {days}.",
     Element.REIMBURSEMENT: "If you end the contract, we reimburse everything you paid within {days}.",
     Element.CONTINUING_RIGHT: "Even if you choose to wait, you can still cancel at any time until it ships.",
-    Element.ADDITIONAL_PERIOD: "We ask you for additional time until {day}. If your order is not with you by then, you "
-    "can end the contract.",
     Element.ACCEPTANCE: "We accept your order.",
 }
 SENTENCES = {Language.JA: _JAPANESE, Language.EN: _ENGLISH}

@@ -14,9 +14,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import ValidationError
 
 from libs.common.decision import Anomaly, Facts, Ignored
-from libs.common.events.values import Choice, Language
+from libs.common.events.notices import Change
+from libs.common.events.values import Address, Choice, Language
 from libs.common.http import Answer
 from libs.common.service import Service
 from services.delivery_notify import store, words
@@ -24,7 +26,7 @@ from services.delivery_notify.choices import LATEST_WISH, CustomerAnswered
 from services.delivery_notify.conversation import Question, QuestionStatus
 from services.delivery_notify.links import ChoiceLink, LinkInvalidError, Links
 from services.delivery_notify.notices import NoticeFacts
-from services.delivery_notify.page_words import BAD_LINK, BAD_LINK_TITLE, PAGE_WORDS
+from services.delivery_notify.page_words import BAD_LINK, BAD_LINK_TITLE, PAGE_WORDS, PageWords
 from services.delivery_notify.store import Conversations
 
 
@@ -36,6 +38,7 @@ class View:
     question: Question
     facts: NoticeFacts
     language: Language
+    market: str = "JP"
 
 
 class ChoicePage:
@@ -65,23 +68,33 @@ class ChoicePage:
         view = await self._look_up(token)
         if view is None:
             return self._bad_link()
-        choice, wish = _choice(form.get("choice")), _day(form.get("requested_date"))
+        choice, given = _choice(form.get("choice")), _given(form)
         if choice is None:
-            return self._page(view, 422, PAGE_WORDS[view.language].wrong_choice)
+            return self._page(view, 422, PAGE_WORDS[view.language].wrong_choice, given=given)
         command = CustomerAnswered(
-            order_id=view.order_id, choice_id=view.question.choice_id, choice=choice, requested_date=wish
+            order_id=view.order_id,
+            choice_id=view.question.choice_id,
+            choice=choice,
+            change=_change(form.get("change")),
+            requested_date=_day(form.get("requested_date")),
+            requested_sku=given.get("requested_sku"),
+            address=_address(given),
         )
         answer = await self._service.execute(self._conversations, self._service.event(command), answer=_refusal)
         if answer.status == 200:
             return RedirectResponse(token, 303, self._headers)  # relative: a proxy may serve us below a path
-        return self._refused(await self._look_up(token) or view, choice, str(answer.body["refused"]))
+        return self._refused(await self._look_up(token) or view, choice, str(answer.body["refused"]), given)
 
-    def _refused(self, view: View, choice: Choice, refusal: str) -> Response:
+    def _refused(self, view: View, choice: Choice, refusal: str, given: dict[str, str]) -> Response:
         said = PAGE_WORDS[view.language]
-        if refusal == "date_not_possible":
-            return self._page(view, 422, said.wrong_day, choice)
-        if refusal == "not_an_option":
-            return self._page(view, 422, said.wrong_choice)
+        incomplete = {
+            "date_not_possible": said.wrong_day,
+            "item_missing": said.wrong_item,
+            "address_missing": said.wrong_address,
+            "not_an_option": said.wrong_choice,
+        }
+        if refusal in incomplete:
+            return self._page(view, 422, incomplete[refusal], choice, given)
         return self._page(view, 409, said.first_stands if refusal == "answered_before" else None)
 
     async def _look_up(self, token: str) -> View | None:
@@ -98,10 +111,15 @@ class ChoicePage:
                 return None
             facts = await store.notice_facts(conn, question.notice_id) or NoticeFacts()
         language = found[1].language if found[1] else Language.JA
-        return View(link.order_id, question, facts, language)
+        return View(link.order_id, question, facts, language, found[0].market)
 
     def _page(
-        self, view: View, status: int = 200, alert: str | None = None, chosen: Choice | None = None
+        self,
+        view: View,
+        status: int = 200,
+        alert: str | None = None,
+        chosen: Choice | None = None,
+        given: dict[str, str] | None = None,
     ) -> HTMLResponse:
         title, lines, asking = self._state(view)
         said, today = PAGE_WORDS[view.language], self._conversations.calendar.day(self._service.clock.now())
@@ -117,6 +135,9 @@ class ChoicePage:
             words=said,
             options=[(option, labels[option]) for option in question.options] if asking else [],
             chosen=chosen,
+            changes=_changes(question, said),
+            given=given or {},
+            country=view.market,
             first_day=(today + timedelta(days=1)).isoformat(),
             last_day=(today + LATEST_WISH).isoformat(),
             note=words.choice_note(question.due_at, question.default, zone, view.language),
@@ -126,7 +147,8 @@ class ChoicePage:
         """Title, sentences, and whether there is still something to choose."""
         question, said = view.question, PAGE_WORDS[view.language]
         if question.status is QuestionStatus.ANSWERED and question.answer and not question.by_default:
-            return said.thanks_title, [said.thanks[question.answer]], False
+            thanks = said.thanks_change[question.change] if question.change else said.thanks[question.answer]
+            return said.thanks_title, [thanks], False
         if question.status is QuestionStatus.CLOSED:
             return said.closed_title, [said.closed.get(question.closed_by or "", said.closed_else)], False
         if not question.open or self._service.clock.now() >= question.due_at:
@@ -176,6 +198,34 @@ def _form(body: bytes) -> dict[str, str]:
 
 def _choice(value: str | None) -> Choice | None:
     return Choice(value) if value in set(Choice) else None
+
+
+def _changes(question: Question, said: PageWords) -> list[tuple[Change, str]]:
+    """What can be changed: of an order all of it, of a replacement the day."""
+    return [(change, label) for change, label in said.changes.items() if change is Change.DATE or not question.issue_id]
+
+
+def _change(value: str | None) -> Change:
+    return Change(value) if value in set(Change) else Change.DATE
+
+
+_FIELDS = ("change", "requested_date", "requested_sku", *Address.model_fields)
+LONGEST_FIELD = 120
+"""Characters of one field of the form; what is longer is cut, and shown so before it is sent again."""
+
+
+def _given(form: dict[str, str]) -> dict[str, str]:
+    """What was filled in, on one line each."""
+    lines = {name: " ".join(form.get(name, "").split())[:LONGEST_FIELD] for name in _FIELDS}
+    return {name: line for name, line in lines.items() if line}
+
+
+def _address(given: dict[str, str]) -> Address | None:
+    fields = {**given, "country": given.get("country", "").upper()}
+    try:
+        return Address.model_validate(fields)
+    except ValidationError:
+        return None
 
 
 def _day(value: str | None) -> date | None:

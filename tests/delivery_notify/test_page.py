@@ -13,7 +13,7 @@ from tests.conftest import MakeDatabase
 from tests.delivery_notify.rehearsal import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import later, order, soon
-from tests.running import Live
+from tests.running import STOREFRONT, Live
 
 LINKS = Links("http://service", ["the-newest-secret-for-tests"])
 
@@ -135,3 +135,50 @@ def test_a_link_signed_with_a_secret_that_was_dropped_is_refused() -> None:
     old = Links("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
     with pytest.raises(LinkInvalidError):
         LINKS.read_choice(old)
+
+
+HOME = {
+    "name": "山田 花子",
+    "postal_code": "5300001",
+    "country": "jp",
+    "city": "大阪市",
+    "street": "梅田 1-1",
+}
+
+
+async def test_another_address_is_taken_and_never_published(live: Live) -> None:
+    link = await ask(live)
+    page = await live.client.post(link, data={"choice": "change", "change": "address", **HOME}, follow_redirects=True)
+    assert "新しいお届け先を承りました" in page.text
+    (event,) = await decisions(live)
+    assert ('"address"' in event, "梅田" in event) == (True, False)
+    choice_id = re.search(r'"choice_id": ?"([0-9a-f-]+)"', event)
+    assert choice_id
+    asked = await live.client.get(f"/v1/orders/{ORDER}/choices/{choice_id[1]}/address", headers=STOREFRONT)
+    assert (asked.json()["street"], asked.json()["country"]) == ("梅田 1-1", "JP")
+
+
+async def test_an_address_that_lacks_something_is_asked_for_again_as_it_was_filled_in(live: Live) -> None:
+    form = {"choice": "change", "change": "address", **HOME, "street": ""}
+    page = await live.client.post(await ask(live), data=form)
+    assert (page.status_code, "番地をお書きください" in page.text, 'value="大阪市"' in page.text) == (422, True, True)
+    assert await decisions(live) == []
+
+
+async def test_another_item_is_taken(live: Live) -> None:
+    link = await ask(live, Language.EN)
+    form = {"choice": "change", "change": "item", "requested_sku": "the blue one"}
+    page = await live.client.post(link, data=form, follow_redirects=True)
+    assert "We have noted the item" in page.text
+    assert ["the blue one" in event for event in await decisions(live)] == [True]
+
+
+async def test_an_item_that_is_not_named_is_asked_for(live: Live) -> None:
+    page = await live.client.post(await ask(live), data={"choice": "change", "change": "item"})
+    assert (page.status_code, "お品を、商品名か品番で" in page.text) == (422, True)
+
+
+async def test_what_was_filled_in_is_text_and_never_markup(live: Live) -> None:
+    form = {"choice": "change", "change": "address", "name": '"><script>alert(1)</script>'}
+    page = await live.client.post(await ask(live), data=form)
+    assert "<script" not in page.text
