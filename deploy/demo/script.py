@@ -66,7 +66,14 @@ def placed(order: Order) -> OrderPlaced:
         ),
         market=order.market,
         purchase_count=order.purchase_count,
+        birthday=_birthday(who.customer_id),
     )
+
+
+def _birthday(customer_id: str) -> str | None:
+    """Every third customer gave the shop their day."""
+    rng = random.Random(f"birthday:{customer_id}")
+    return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
 
 
 def _line(line: Line) -> OrderLine:

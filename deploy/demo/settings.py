@@ -28,6 +28,7 @@ class PartnerSettings(BaseSettings):
 
 class StorefrontSettings(PartnerSettings):
     intake_url: str
+    loyalty_url: str | None = None
     api_key: SecretStr
     orders: Path | None = None
     report_share: Annotated[float, Field(ge=0, le=1)] = 0.25

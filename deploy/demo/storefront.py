@@ -7,6 +7,8 @@ the topics whether what was answered 202 came to its effect. Reports go by HTTP,
 import asyncio
 import io
 import time
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
@@ -20,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from deploy.demo.books import open_book
+from deploy.demo.checkout import Checkout
 from deploy.demo.orders import OrderBook
 from deploy.demo.partner import Partner, main
 from deploy.demo.script import Told, life_of
@@ -50,6 +53,7 @@ class Storefront:
     told: int = 0
     to_tell: int = 0
     in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+    checkout: Checkout | None = None
 
     def take(self, book: OrderBook) -> None:
         """Put every order and every report of the replay on the list of what to do when."""
@@ -81,6 +85,8 @@ class Storefront:
             cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
             cancelled = OrderCancelled(order_id=order_id, cancelled_at=at, cause=cause)
             self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
+            if self.checkout:
+                self.checkout.see(cancelled)
         elif decision.choice is Choice.CHANGE and decision.requested_date:
             day = decision.requested_date
             moved = OrderPromiseChanged(
@@ -101,11 +107,17 @@ class Storefront:
             return
         if isinstance(told.payload, OrderShipped):
             self.shipped.add(order_id)
+        if self.checkout:
+            self.checkout.see(told.payload)
         self.partner.plan(Planned(told.at, f"{told.name}-{order_id}", told.payload))
 
     async def _report(self, report: Report) -> None:
         """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
-        task = asyncio.create_task(self._hand_over(report))
+        self.begin(self._hand_over(report))
+
+    def begin(self, work: Awaitable[None]) -> None:
+        """Beside what else goes on; the conductor of the clock waits until it is done."""
+        task = asyncio.ensure_future(work)
         self.in_hand.add(task)
         task.add_done_callback(self.in_hand.discard)
 
@@ -157,7 +169,8 @@ class Storefront:
         return answer.status_code
 
     def details(self) -> dict[str, Any]:
-        return {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand)}
+        points = dict(self.checkout.outcomes) if self.checkout else {}
+        return {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand), "paid_with_points": points}
 
     async def show_ledger(self, request: Request) -> JSONResponse:
         return JSONResponse(self.ledger)
@@ -197,8 +210,14 @@ async def run() -> None:
     partner = Partner("storefront", settings, (NOTICES,))
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=settings.intake_url, headers=headers, timeout=30) as http:
+    async with AsyncExitStack() as clients:
+        http, points = [
+            await clients.enter_async_context(httpx.AsyncClient(base_url=url or "", headers=headers, timeout=30))
+            for url in (settings.intake_url, settings.loyalty_url)
+        ]
         storefront = Storefront(partner, settings, http)
+        if settings.loyalty_url:
+            storefront.checkout = Checkout(partner, points, storefront.begin)
         storefront.take(open_book(settings.orders, settings.seed))
         partner.details = storefront.details
         partner.routes.append(Route("/ledger", storefront.show_ledger))

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy.demo.checks_points import ACCOUNTS
 from deploy.demo.confusion import COLUMNS, SHOWN, Confusion
 from deploy.demo.history import Fact, History
 from deploy.demo.verdict import Verdict
@@ -51,9 +52,7 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float, promise
     granted = {fact.issue for fact in history.of("points.granted")}
     finished = [i for i, facts in history.issues() if _state(facts).startswith("resolved")]
     earned = sum(1 for issue in finished if issue in granted)
-    points = {"grants": len(history.of("points.granted")), "issues_with_points": earned}
-    for kind in ("granted", "finalised", "reversed"):
-        points[kind] = sum(fact.data["points"] for fact in history.of(f"points.{kind}"))
+    points = {"grants": len(history.of("points.granted")), "issues_with_points": earned, **_points(history)}
     kinds = Counter(fact.data["kind"] for fact in history.of("notice.sent"))
     return Outcome(
         issues=_outcomes(history),
@@ -64,6 +63,20 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float, promise
         verdicts=verdicts,
         confusion=promises,
     )
+
+
+MOVES = ("granted", "finalised", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
+
+
+def _points(history: History) -> dict[str, int]:
+    """What was told of points, in points; what they were granted for; and where the ledger says they are now."""
+    told = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in MOVES}
+    kinds = Counter[str]()
+    for fact in history.of("points.granted"):
+        kinds[f"granted_for_{fact.data.get('kind', 'apology')}"] += fact.data["points"]
+    balances = history.database("loyalty").rows("balances")
+    held = {f"ledger_{place}": sum(row[place] for row in balances) for place in ACCOUNTS} if balances else {}
+    return {**told, **dict(sorted(kinds.items())), "tiers_changed": len(history.of("tier.changed")), **held}
 
 
 def _outcomes(history: History) -> dict[str, int]:

@@ -157,6 +157,7 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
     own = {
         "storefront": {
             "INTAKE_URL": system.service_url("intake"),
+            "LOYALTY_URL": system.service_url("loyalty"),
             "API_KEY": system.keys["storefront"],
             "REPORT_SHARE": str(replay.report_share),
             **({"ORDERS": str(replay.orders)} if replay.orders else {}),
