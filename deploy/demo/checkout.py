@@ -1,7 +1,7 @@
 """Paying with points at the storefront: set aside when an order is placed, spent a little later, or not after all.
 
-Some customers change their mind, some close the window and say nothing; where the order is called off, spent points come
-back. Every call repeats under the same key until it is answered, as a careful shop does.
+Some customers change their mind, some close the window and say nothing; where the order is called off, spent points
+come back. Every call repeats under the same key until it is answered, as a careful shop does.
 """
 
 import asyncio
