@@ -107,11 +107,13 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
 
 async def test_over_the_cap_of_their_own_history_a_human_decides_and_nothing_is_refused(shop: Backbone) -> None:
     await shop.place_order("order-1", line("1", price="60000"))
-    issue_id = await shop.report("order-1")
+    issue_id = await shop.report("order-1", "wrong_item")
     await shop.hear("replacement.ordered", issue_id=issue_id)  # what they bought carries it
     for order in ("order-2", "order-3"):
         await shop.place_order(order, line("1", price="60000"), customer_id="customer of order-1")
-    found = [await shop.report(order, customer_id="customer of order-1") for order in ("order-2", "order-3")]
+    found = [
+        await shop.report(order, "wrong_item", customer_id="customer of order-1") for order in ("order-2", "order-3")
+    ]
     held = (await shop.hear("issue.review_requested", cause="exposure"))["data"]
     assert held["due_at"] > datetime.now(UTC).isoformat()
     assert UUID(held["issue_id"]) in found
