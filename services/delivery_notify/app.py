@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from libs.common.events import issues, storefront
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
+from libs.common.events.products import BuyerWarned
 from libs.common.events.values import Language
 from libs.common.service import Service
 from libs.common.settings import load
@@ -41,6 +42,8 @@ ISSUES = (
     issues.IssueChoiceRequested,
     issues.IssueCollectionRequested,
     issues.IssueCollectionBooked,
+    issues.IssueCollectionAttempted,
+    issues.IssueCollectionReminded,
     issues.IssueItemReceived,
     issues.IssueRefundRequested,
     issues.IssueRefunded,
@@ -59,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
-    service.consume(conversations, *ORDERS, *ISSUES)
+    service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)
     lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)

@@ -14,6 +14,7 @@ from uuid import UUID
 from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueEvent
+from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
 from libs.common.events.storefront import (
     OrderCancelled,
@@ -25,7 +26,7 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     StorefrontOrderEvent,
 )
-from services.delivery_notify import arrivals, delays, issues, orders, preorders
+from services.delivery_notify import alerts, arrivals, delays, issues, orders, preorders
 from services.delivery_notify.choices import CustomerAnswered, answered, defaulted
 from services.delivery_notify.conversation import Conversation, Held
 from services.delivery_notify.notices import Outcome
@@ -76,6 +77,8 @@ def _take(conversation: Conversation, payload: Payload, now: datetime, rules: Ru
             return _order_event(conversation, payload, now, rules)
         case IssueEvent():
             return issues.take(conversation, payload, now, rules)
+        case BuyerWarned():
+            return alerts.warned(conversation, payload, now)
         case CustomerAnswered():
             return answered(conversation, payload, now, rules)
         case TimerFired():

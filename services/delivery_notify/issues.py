@@ -15,7 +15,7 @@ from libs.common.decision import Anomaly, Fact, Ignored
 from libs.common.events import issues as ev
 from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify import replacements
+from services.delivery_notify import pickups, replacements
 from services.delivery_notify.choices import Asked, ask, close_questions
 from services.delivery_notify.conversation import Conversation, Item, Talk, Waiting
 from services.delivery_notify.notices import NoticeFacts, Outcome
@@ -65,6 +65,10 @@ def _dispatch(conversation: Conversation, talk: Talk, event: IssueEvent, now: da
             return _collection_asked(conversation, talk, event, now)
         case ev.IssueCollectionBooked():
             return _collection_booked(conversation, talk, event, now)
+        case ev.IssueCollectionAttempted():
+            return pickups.attempted(conversation, talk, event, now)
+        case ev.IssueCollectionReminded():
+            return pickups.reminded(conversation, talk, event, now)
         case ev.IssueItemReceived():
             return _received(conversation, talk, event, now)
         case ev.IssueRefundRequested():

@@ -38,6 +38,9 @@ class NoticeKind(StrEnum):
     ORDER_CANCELLED = "order_cancelled"
     DELIVERY_DELAYED = "delivery_delayed"
     DELIVERY_OVERDUE = "delivery_overdue"
+    COLLECTION_ATTEMPTED = "collection_attempted"
+    COLLECTION_REMINDED = "collection_reminded"
+    BUYER_WARNED = "buyer_warned"
 
 
 class PromiseSubject(StrEnum):
