@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from faststream.specification import AsyncAPI
 
 from libs.common.events.registry import PAYLOADS, event_class
-from libs.common.events.topics import SERVICES, TOPICS
+from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.service import Service
 
 _NOWHERE = {
@@ -79,6 +79,8 @@ def event_table() -> str:
         partner = _PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
         givers = [service.name for service in services if payload in service.gives]
         takers = [s.name for s in services if any(payload in one.takes for one in s.subscriptions)]
+        if partner and payload.TOPIC.direction is Direction.IN:
+            givers = [partner, *givers]
         giver, taker = ", ".join(givers) or partner or "later", ", ".join(takers) or partner or "who is interested"
         lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {giver} | {taker} |")
     return "\n".join(lines)

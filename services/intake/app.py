@@ -27,6 +27,9 @@ from services.intake.evidence import open_evidence
 from services.intake.insights.wiring import insights
 from services.intake.settings import Settings
 from services.intake.store import Orders, Timeline
+from services.intake.storefronts.api import PATHS as WEBHOOKS
+from services.intake.storefronts.api import storefronts
+from services.intake.storefronts.standard import TYPES
 from services.intake.uploads import Evidence
 from services.intake.web.assets import Assets
 from services.intake.windows import read_rules
@@ -53,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             LotHeld,
             LotReleased,
             BuyerWarned,
+            *TYPES.values(),
         ),
     )
     orders = Orders(read_rules(settings.open_hours))
@@ -69,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         insights(service),
+        storefronts(service, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
-        uploads=("/photos", "/report"),
+        uploads=("/photos", "/report", *WEBHOOKS),
     )

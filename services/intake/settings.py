@@ -10,6 +10,7 @@ from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import LinkSecrets
 from services.intake.evidence import S3Access
 from services.intake.open_hours import OpenHours
+from services.intake.storefronts.secrets import ShopifySecrets, WebhookSecrets
 from services.intake.web.settings import PageSettings
 
 
@@ -37,6 +38,10 @@ class Settings(PageSettings):
     """Where customers and staff reach this service; links to its pages begin with it."""
     link_secrets: LinkSecrets
     """The same as those of delivery_notify: its mails link to our pages, and ours to its mails."""
+    webhook_secrets: WebhookSecrets = ()
+    """Standard Webhooks: storefronts sign with one of them. Without any, such webhooks are not taken."""
+    shopify_secrets: ShopifySecrets = ()
+    """Client secrets of the shop's Shopify app, likewise."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
     """Whose public holidays the shop keeps."""

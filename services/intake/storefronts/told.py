@@ -1,0 +1,21 @@
+"""What a webhook told: facts of the contract, each under a name that is the same whenever it is told again."""
+
+from dataclasses import dataclass
+
+from libs.common.events.envelope import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`name` is the caller's idempotency key: the same fact of the same thing, in whichever webhook it comes."""
+
+    name: str
+    fact: Payload
+
+
+class WrongContent(Exception):  # noqa: N818 - it becomes a problem
+    """A signed webhook that says something we cannot take: `field` and what would be right."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.field = code, field
