@@ -45,6 +45,7 @@ def _line(row: Row, product: Row) -> Line:
         currency="JPY",
         promised_ship_date=date.fromisoformat(row["promised_ship_date"]),
         preorder=row["preorder"] == "1",
+        lot=row["lot"],
     )
 
 

@@ -11,7 +11,8 @@ from deploy.demo.partner import Partner, main
 from deploy.demo.settings import OpsSettings
 from deploy.demo.wire import Received
 from libs.common.events.issues import IssueReviewRequested
-from libs.common.events.topics import ISSUES
+from libs.common.events.products import ClusterDetected
+from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 from libs.common.settings import load
 
 YES_SHARE = 0.75
@@ -21,6 +22,7 @@ YES_SHARE = 0.75
 class Ops:
     partner: Partner
     http: httpx.AsyncClient
+    intake_url: str = ""
     seen: set[str] = field(default_factory=set)
     answers: dict[int, int] = field(default_factory=dict)
 
@@ -32,14 +34,28 @@ class Ops:
                 at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
                 approved = rng.random() < YES_SHARE
                 self.partner.at(at, partial(self._decide, review, received.event.id, approved))
+            case ClusterDetected() as cluster if received.event.id not in self.seen:
+                self.seen.add(received.event.id)
+                at = received.event.time + timedelta(minutes=90)
+                self.partner.at(at, partial(self._hold, cluster, received.event.id))
             case _:
                 return
+
+    async def _hold(self, cluster: ClusterDetected, key: str) -> None:
+        """Set the lot apart and warn its buyers: nobody else is to open a box with a broken thing in it."""
+        body = {"approve": True, "staff": "demo-ops", "why": f"{cluster.reported_orders} reports, too many for chance"}
+        place = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
+        answer = await self.http.post(place, json=body, headers={"Idempotency-Key": key})
+        self._count(answer.status_code)
 
     async def _decide(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
         """A review that was settled meanwhile is refused by the service, and rightly so."""
         place = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
         answer = await self.http.post(place, json={"approved": approved}, headers={"Idempotency-Key": key})
-        self.answers[answer.status_code] = self.answers.get(answer.status_code, 0) + 1
+        self._count(answer.status_code)
+
+    def _count(self, status: int) -> None:
+        self.answers[status] = self.answers.get(status, 0) + 1
 
     def details(self) -> dict[str, Any]:
         return {"answers": self.answers}
@@ -47,10 +63,10 @@ class Ops:
 
 async def run() -> None:
     settings = load(OpsSettings)
-    partner = Partner("ops", settings, (ISSUES,))
+    partner = Partner("ops", settings, (ISSUES, PRODUCT_ALERTS))
     headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
     async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30) as http:
-        ops = Ops(partner, http)
+        ops = Ops(partner, http, settings.intake_url)
         partner.details = ops.details
         await partner.run(ops.listen)
 

@@ -34,6 +34,7 @@ class Line:
     preorder: bool = False
     ship_by: datetime | None = None
     promised_delivery_date: date | None = None
+    lot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     StorefrontOrderEvent,
 )
-from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine
+from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
 
 STAGES = ("materials", "production", "quality_check", "packing")
 SILENT_SHARE = 0.3
@@ -143,7 +143,9 @@ def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
         number = f"TRK{order.order_id[:12].upper()}"
         shipped = OrderShipped(
             order_id=order.order_id,
-            lines=lines,
+            lines=tuple(
+                ShippedLine(line_id=each.line_id, quantity=each.quantity, lot=each.lot) for each in order.lines
+            ),
             shipped_at=at,
             expected_delivery_date=day,
             carrier="Demo Express",

@@ -44,6 +44,7 @@ class CustomersSettings(PartnerSettings):
 
 class OpsSettings(PartnerSettings):
     returns_url: str
+    intake_url: str
     api_key: SecretStr
 
 

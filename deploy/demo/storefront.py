@@ -2,12 +2,13 @@
 
 It keeps a ledger of every report it handed over and what it was answered (`GET /ledger`), so that the auditor can ask
 the topics whether what was answered 202 came to its effect. Reports go by HTTP, some by Kafka; some carry a photo.
+Pieces of a lot that is held do not leave: the warehouse picks from its checked stock instead, and the parcel says so.
 """
 
 import asyncio
 import io
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,8 +31,9 @@ from deploy.demo.settings import StorefrontSettings
 from deploy.demo.story import Channel, Report, Twist, reports
 from deploy.demo.wire import Planned, Received
 from libs.common.events.notices import Change, CustomerDecided, DecidedBy
+from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
-from libs.common.events.topics import NOTICES
+from libs.common.events.topics import NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 from libs.common.ids import derived_id
 from libs.common.settings import load
@@ -52,6 +54,7 @@ class Storefront:
     moved: dict[str, datetime] = field(default_factory=dict)
     told: int = 0
     to_tell: int = 0
+    held: set[tuple[str, str | None]] = field(default_factory=set)
     in_hand: set[asyncio.Task[None]] = field(default_factory=set)
     checkout: Checkout | None = None
 
@@ -70,6 +73,10 @@ class Storefront:
             case CustomerDecided(issue_id=None) as decision if received.event.id not in self.decided:
                 self.decided.add(received.event.id)
                 self._decide(decision)
+            case LotHeld() as lot:
+                self.held.add((lot.sku, lot.lot))
+            case LotReleased() as lot:
+                self.held.discard((lot.sku, lot.lot))
             case _:
                 return
 
@@ -105,11 +112,13 @@ class Storefront:
         self.told += 1
         if order_id in self.stopped:
             return
-        if isinstance(told.payload, OrderShipped):
+        payload = told.payload
+        if isinstance(payload, OrderShipped):
             self.shipped.add(order_id)
+            payload = from_other_lots(payload, {lot for _, lot in self.held})
         if self.checkout:
-            self.checkout.see(told.payload)
-        self.partner.plan(Planned(told.at, f"{told.name}-{order_id}", told.payload))
+            self.checkout.see(payload)
+        self.partner.plan(Planned(told.at, f"{told.name}-{order_id}", payload))
 
     async def _report(self, report: Report) -> None:
         """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
@@ -176,6 +185,15 @@ class Storefront:
         return JSONResponse(self.ledger)
 
 
+def from_other_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
+    """The parcel as it leaves while these lots are held."""
+    lines = [
+        line.model_copy(update={"lot": f"{line.lot}-checked"}) if line.lot and line.lot in held else line
+        for line in parcel.lines
+    ]
+    return parcel.model_copy(update={"lines": tuple(lines)})
+
+
 def _still_running(answer: httpx.Response) -> bool:
     """The first call with this key is not answered yet: ask again for its answer."""
     return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
@@ -207,7 +225,7 @@ def _photo(key: str) -> bytes:
 
 async def run() -> None:
     settings = load(StorefrontSettings)
-    partner = Partner("storefront", settings, (NOTICES,))
+    partner = Partner("storefront", settings, (NOTICES, PRODUCT_ALERTS))
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"}
     async with AsyncExitStack() as clients:

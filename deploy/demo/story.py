@@ -18,6 +18,9 @@ REASONS: dict[Reason, float] = {
     Reason.WRONG_ITEM: 12,
     Reason.CHANGED_MIND: 16,
 }
+BAD_LOTS = {"KTL-01-B": 0.9}
+"""Lots that were made badly, and the share of their buyers who soon report a defect."""
+
 SENT_AGAIN_AFTER = timedelta(minutes=1)
 PARTS = ("蓋 / lid", "ねじ / screws", "説明書 / manual", "取っ手 / handle")
 
@@ -69,11 +72,20 @@ def _reports_of(order: Order, seed: int, share: float) -> Iterable[Report]:
     if order.shipped_at and not order.delivered_at and not order.cancelled_at:
         at = order.shipped_at + timedelta(days=12, hours=rng.randint(0, 12))
         yield _report(order, rng, at, Reason.LOST_IN_TRANSIT)
+    elif order.delivered_at and (bad := _bad_line(order, rng)):
+        at = order.delivered_at + timedelta(hours=rng.uniform(2, 48))
+        yield replace(_report(replace(order, lines=(bad,)), rng, at, Reason.DEFECTIVE), photo=True)
     elif order.delivered_at and rng.random() < share:
         at = order.delivered_at + timedelta(hours=rng.uniform(2, 120))
         first = _report(order, rng, at, rng.choices(list(REASONS), list(REASONS.values()))[0])
         yield first
         yield from _twisted(first, rng)
+
+
+def _bad_line(order: Order, rng: random.Random) -> Line | None:
+    """The line of a bad lot, where its buyer notices; no chance is drawn for other orders."""
+    bad = [line for line in order.lines if line.lot in BAD_LOTS]
+    return bad[0] if bad and rng.random() < BAD_LOTS[bad[0].lot or ""] else None
 
 
 def _report(order: Order, rng: random.Random, at: datetime, reason: Reason) -> Report:

@@ -1,7 +1,8 @@
 """The warehouse: picks what it is asked to send, is out of stock now and then, and counts what comes back.
 
 It learns of arriving parcels from the courier's events: that stands for the van at its gate. The same
-`replacement_id` is never sent twice. An issue that it had to refuse once is served the second time.
+`replacement_id` is never sent twice. An issue that it had to refuse once is served the second time. A lot that is held
+is set apart; what it sends is of other lots then (the storefront tells of parcels, see there).
 """
 
 import random
@@ -16,7 +17,8 @@ from deploy.demo.partner import Partner, main
 from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
-from libs.common.events.topics import CARRIER_EVENTS, CARRIER_ORDERS, WAREHOUSE_ORDERS
+from libs.common.events.products import LotHeld, LotReleased
+from libs.common.events.topics import CARRIER_EVENTS, CARRIER_ORDERS, PRODUCT_ALERTS, WAREHOUSE_ORDERS
 from libs.common.events.values import Condition, InspectedLine, LineQuantity, ReceivedLine, Variant
 from libs.common.events.warehouse import (
     ItemInspected,
@@ -186,6 +188,7 @@ class Warehouse:
     called_off: set[UUID] = field(default_factory=set)
     announced: dict[UUID, CollectionRequested] = field(default_factory=dict)
     arrived: set[UUID] = field(default_factory=set)
+    held: set[tuple[str, str | None]] = field(default_factory=set)
 
     def listen(self, received: Received) -> None:
         match received.event.data:
@@ -195,6 +198,10 @@ class Warehouse:
                 self.called_off.add(order.replacement_id)
             case CollectionRequested() as request:
                 self.announced[request.collection_id] = request
+            case LotHeld() as lot:
+                self.held.add((lot.sku, lot.lot))
+            case LotReleased() as lot:
+                self.held.discard((lot.sku, lot.lot))
             case CollectionCollected() as collected:
                 self._arrived(collected, received.trace)
             case _:
@@ -230,7 +237,9 @@ class Warehouse:
 
 
 async def run() -> None:
-    partner = Partner("warehouse", load(PartnerSettings), (WAREHOUSE_ORDERS, CARRIER_ORDERS, CARRIER_EVENTS))
+    partner = Partner(
+        "warehouse", load(PartnerSettings), (WAREHOUSE_ORDERS, CARRIER_ORDERS, CARRIER_EVENTS, PRODUCT_ALERTS)
+    )
     await partner.run(Warehouse(partner).listen)
 
 

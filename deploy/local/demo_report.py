@@ -24,6 +24,7 @@ class Outcome:
     issues: Mapping[str, int]
     notices: Mapping[str, int]
     points: Mapping[str, int]
+    learning: Mapping[str, int]
     latencies: Mapping[str, float]
     lifecycles_per_second: float
     verdicts: Sequence[Verdict]
@@ -40,6 +41,7 @@ class Outcome:
             "issues": dict(self.issues),
             "notices": dict(self.notices),
             "points": dict(self.points),
+            "learning": dict(self.learning),
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
@@ -58,6 +60,7 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float, promise
         issues=_outcomes(history),
         notices=dict(sorted(kinds.items())),
         points=points,
+        learning=_learning(history),
         latencies=_latencies(history),
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
         verdicts=verdicts,
@@ -77,6 +80,22 @@ def _points(history: History) -> dict[str, int]:
     balances = history.database("loyalty").rows("balances")
     held = {f"ledger_{place}": sum(row[place] for row in balances) for place in ACCOUNTS} if balances else {}
     return {**told, **dict(sorted(kinds.items())), "tiers_changed": len(history.of("tier.changed")), **held}
+
+
+def _learning(history: History) -> dict[str, int]:
+    """What the shop learnt about its goods (a cluster with its reports), and what came of it."""
+    found = {
+        f"cluster found: {fact.data['sku']} {fact.data.get('lot') or ''}".rstrip(): fact.data["reported_orders"]
+        for fact in history.of("cluster.detected")
+    }
+    warned = {fact.order: fact.time for fact in history.of("buyer.warned")}
+    shipped = [line for fact in history.of("order.shipped") for line in fact.data["lines"]]
+    return {
+        **found,
+        "lots held": len({fact.data.get("lot") for fact in history.of("lot.held")}),
+        "buyers warned before they noticed": len(warned),
+        "parcels picked from checked stock": sum(str(line.get("lot")).endswith("-checked") for line in shipped),
+    }
 
 
 def _outcomes(history: History) -> dict[str, int]:
@@ -121,6 +140,7 @@ def show(console: Console, outcome: Outcome, seconds: float) -> None:
     console.print(_table("Issues by outcome", outcome.issues))
     console.print(_table("Notices by kind", outcome.notices))
     console.print(_table("Points", outcome.points))
+    console.print(_table("Learning", outcome.learning))
     figures = {f"report to replacement order, {name} (ms)": value for name, value in outcome.latencies.items()}
     figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}
     console.print(_table("Speed", figures))

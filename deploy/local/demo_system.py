@@ -162,7 +162,11 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
             "REPORT_SHARE": str(replay.report_share),
             **({"ORDERS": str(replay.orders)} if replay.orders else {}),
         },
-        "ops": {"RETURNS_URL": system.service_url("returns"), "API_KEY": system.keys["ops"]},
+        "ops": {
+            "RETURNS_URL": system.service_url("returns"),
+            "INTAKE_URL": system.service_url("intake"),
+            "API_KEY": system.keys["ops"],
+        },
         "customers": {
             "MAIL_URL": system.partner_url("mail"),
             "PUBLIC_URL": system.service_url("delivery_notify"),

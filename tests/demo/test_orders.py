@@ -1,12 +1,17 @@
 """The two readers of orders, and the generator of the bundled ones."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from deploy.demo import books, bundled, olist
+from deploy.demo import books, bundled, olist, story
 from deploy.demo.data import generate
+from deploy.demo.storefront import from_other_lots
+from libs.common.events.storefront import OrderShipped
+from libs.common.events.values import Reason, ShippedLine
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 ORDERS = """order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,order_delivered_carrier_date,\
 order_delivered_customer_date,order_estimated_delivery_date
@@ -40,6 +45,20 @@ def test_the_bundled_orders_are_what_the_generator_makes(tmp_path: Path, monkeyp
     generate.main()
     made = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.glob("*.csv")}
     assert made == {name: (bundled.FOLDER / name).read_text(encoding="utf-8") for name in made}
+
+
+def test_the_bundled_orders_hold_one_bad_lot_that_many_report() -> None:
+    book = bundled.read()
+    bought = {order.order_id for order in book.orders for line in order.lines if line.lot in story.BAD_LOTS}
+    told = {one.order_id for one in story.reports(book.orders, 1, 0.25) if one.reason is Reason.DEFECTIVE}
+    assert 10 <= len(bought) <= 14
+    assert len(bought & told) >= 8
+
+
+def test_a_held_lot_does_not_leave() -> None:
+    line = ShippedLine(line_id="1", quantity=1, lot="A")
+    parcel = OrderShipped(order_id="O", lines=(line, line.model_copy(update={"lot": "B"})), shipped_at=NOW)
+    assert [one.lot for one in from_other_lots(parcel, {"B"}).lines] == ["A", "B-checked"]
 
 
 def test_the_bundled_orders_span_two_months() -> None:

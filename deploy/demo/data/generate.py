@@ -5,6 +5,7 @@ Real orders would be livelier, but none are ours to give away; invented ones car
 
 import csv
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ PRODUCTS = (
     ("SPK-91", "竹の小型スピーカー", "audio", 13200),
 )
 PREORDERED = {"FIG-81", "FIG-82"}
+LINES_PER_LOT = 14
 
 FAMILY = ("架空", "見本", "例田", "仮山", "試原", "雛形", "想田", "空野", "夢川", "写本")
 GIVEN = ("一花", "二葉", "三樹", "四季", "五月", "六実", "七海", "八雲", "九音", "十和")
@@ -61,7 +63,7 @@ def main() -> None:
     fields = "customer_id name email language postal_code country region city street phone"
     _write("customers.csv", fields, customers)
     _write("orders.csv", "order_id customer_id placed_at shipped_at delivered_at cancelled_at", orders)
-    _write("order_lines.csv", "order_id line_id sku quantity promised_ship_date preorder", lines)
+    _write("order_lines.csv", "order_id line_id sku quantity promised_ship_date preorder lot", _with_lots(lines))
 
 
 def _write(name: str, fields: str, rows: Iterable[Row]) -> None:
@@ -92,6 +94,15 @@ def _orders(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], li
         orders.append((order_id, rng.choice(customers), placed.isoformat(), *_fate(rng, promised, preorder)))
         lines.extend((order_id, f"L{n}", *line) for n, line in enumerate(_lines(rng, promised, preorder), 1))
     return orders, lines
+
+
+def _with_lots(lines: Iterable[Row]) -> Iterable[Row]:
+    """Each product is made in lots, which leave one after the other."""
+    sold: Counter[str] = Counter()
+    for line in lines:
+        sku = str(line[2])
+        yield *line, f"{sku}-{'ABCDEF'[sold[sku] // LINES_PER_LOT]}"
+        sold[sku] += 1
 
 
 def _moment(rng: random.Random, day: date) -> datetime:
