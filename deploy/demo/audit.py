@@ -51,6 +51,7 @@ TOPICS = (
     "issues",
     "notices",
     "loyalty",
+    "product.alerts",
 )
 
 QUERIES = {
