@@ -54,9 +54,13 @@ def _overtaken(history: History, said: Fact) -> bool:
     return bool(history.about(said.issue, "issue.cancelled", *OVERTAKEN_BY.get(said.type, ())))
 
 
+HOLDING = ("issue.details_requested", "issue.review_requested")
+"""What intake says of a report that it neither takes nor refuses yet; `no_silence` asks for its deadline."""
+
+
 def _reports_lost(history: History) -> Iterator[Violation]:
     known = {fact.issue for fact in history.of("issue.reported")}
-    settled = {fact.issue for fact in history.of("issue.accepted", "issue.rejected")}
+    settled = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *HOLDING)}
     for entry in history.ledger:
         if entry.get("status") == 202 and str(entry["issue_id"]) not in known & settled:
             yield Violation(f"report {entry['key']}: answered 202, not on the topic", (str(dict(entry)),))
@@ -213,6 +217,10 @@ def no_silence(history: History) -> Iterator[Violation]:
     for issue in open_issues(history):
         if issue not in waiting.get("returns", ()):
             yield violation(f"issue {issue}: open, and nothing will wake it", *history.about(issue)[-2:])
+    named = {str(row.get("name")).rpartition(":")[2] for row in history.database("intake").rows("timers")}
+    for issue in _held_issues(history):
+        if issue not in named:
+            yield violation(f"issue {issue}: held, and nothing will wake it", *history.about(issue)[-2:])
     for order, fact in _unshipped(history).items():
         if order not in waiting.get("delivery_notify", ()):
             yield violation(f"order {order}: promised, not shipped, and nothing will wake it", fact)
@@ -234,6 +242,12 @@ def open_issues(history: History) -> list[str]:
         if "issue.accepted" in told and last not in ENDED:
             found.append(issue)
     return found
+
+
+def _held_issues(history: History) -> list[str]:
+    """Reported, waiting for details or a human, and not yet taken or refused."""
+    ended = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", "issue.cancelled")}
+    return sorted({fact.issue for fact in history.of(*HOLDING)} - ended)
 
 
 def _unshipped(history: History) -> dict[str, Fact]:

@@ -137,5 +137,6 @@ def _accepted(evidence: Evidence) -> set[str]:
 
 
 def _effects(evidence: Evidence) -> set[str]:
-    acted = ("replacement.ordered", "refund.requested", "collection.requested", "issue.review_requested")
-    return {fact.issue for fact in evidence.history.of(*acted)}
+    acted = ("replacement.ordered", "refund.requested", "collection.requested")
+    held = ("issue.review_requested", "issue.details_requested")
+    return {fact.issue for fact in evidence.history.of(*acted, *held)}

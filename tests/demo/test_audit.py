@@ -178,6 +178,11 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         lambda s: replace(s, facts=[replace(f, partition=1) if f.type == "issue.resolved" else f for f in s.facts]),
     ),
     ("no_silence", "an open issue without a timer", lambda s: s.without("issue.resolved")),
+    (
+        "no_silence",
+        "a held report without a timer",
+        lambda s: _with(s, "issues", "issue.details_requested", 90, issue_id=OTHER, order_id="S1"),
+    ),
     ("no_silence", "an unshipped order without a timer", lambda s: s.without("order.shipped", "order.delivered")),
     ("no_silence", "a deadline long past", _in_database("returns", "timers", TIMER)),
     (
