@@ -4,7 +4,9 @@ They know nothing but what a customer knows: the mail, the page behind its link,
 """
 
 import asyncio
+import io
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+from PIL import Image
 
 from deploy.demo.partner import Partner, main
 from deploy.demo.settings import CustomersSettings
@@ -31,6 +34,7 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     choices: list[tuple[str, str]] = field(default_factory=list)
     days: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
 
 class _Forms(HTMLParser):
@@ -49,6 +53,8 @@ class _Forms(HTMLParser):
         kind = named.get("type", "submit" if tag == "button" else "text")
         if kind == "date":
             form.days[named["name"]] = named.get("min", "") or named.get("value", "")
+        elif kind == "file":
+            form.files.append(named["name"])
         elif kind in ("radio", "submit"):
             form.choices.append((named["name"], named.get("value", "")))
         else:
@@ -72,6 +78,18 @@ def answers_on(page: str) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
+def _asks(text: str) -> bool:
+    """Only a mail that asks for a photo or a fact makes a customer look at the status page here."""
+    return "写真" in text or "部品" in text or "photo" in text
+
+
+def _photo(chance: float) -> bytes:
+    """A small picture of one colour: a real JPEG, and nobody's."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 240), (int(chance * 255), 90, 90)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
 @dataclass
 class Customers:
     partner: Partner
@@ -91,15 +109,32 @@ class Customers:
 
     def _read(self, mail: dict[str, Any]) -> None:
         for link in _LINK.findall(mail["text"]):
-            if link.startswith(self.settings.public_url) and link not in self.opened:
+            if link in self.opened:
+                continue
+            if link.startswith(self.settings.public_url):
                 self.opened.add(link)
-                self._consider(link, mail["message_id"])
+                self._consider(link, mail["message_id"], self._answer)
+            elif self.settings.pages_url and link.startswith(f"{self.settings.pages_url}/s/") and _asks(mail["text"]):
+                self.opened.add(link)
+                self._consider(link, mail["message_id"], self._send_what_is_missing)
 
-    def _consider(self, link: str, cause: str) -> None:
+    def _consider(self, link: str, cause: str, act: Callable[[str, float], Awaitable[None]]) -> None:
         rng = self.partner.rng("answer", cause)
         if rng.random() < self.settings.answer_share:
             at = self.partner.clock.now() + timedelta(minutes=rng.uniform(20, 36 * 60))
-            self.partner.at(at, partial(self._answer, link, rng.random()))
+            self.partner.at(at, partial(act, link, rng.random()))
+
+    async def _send_what_is_missing(self, link: str, chance: float) -> None:
+        """Where the status page asks for something, send it: a photo, and the name of a part."""
+        page = await self.http.get(link)
+        form = next((form for form in forms_of(page.text) if form.files), None)
+        if form is None:
+            self._count(page.status_code)
+            return
+        parts = {name: "蓋" for name in form.fields if name.startswith("part:")}
+        files = {form.files[0]: ("photo.jpg", _photo(chance), "image/jpeg")}
+        answer = await self.http.post(urljoin(link, form.action), data=parts, files=files)
+        self._count(answer.status_code)
 
     async def _answer(self, link: str, chance: float) -> None:
         """Open the page and press one of its buttons; a page without buttons is just read."""

@@ -37,6 +37,7 @@ class StorefrontSettings(PartnerSettings):
 class CustomersSettings(PartnerSettings):
     mail_url: str
     public_url: str
+    pages_url: str | None = None
     answer_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     patient: bool = False
     """They wait where they may: in a replay of what really happened, every order was waited for."""

@@ -170,6 +170,7 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
         "customers": {
             "MAIL_URL": system.partner_url("mail"),
             "PUBLIC_URL": system.service_url("delivery_notify"),
+            "PAGES_URL": system.service_url("intake"),
             "PATIENT": str(replay.orders is not None),
         },
     }

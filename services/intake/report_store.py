@@ -31,7 +31,10 @@ _FILED = """
            (SELECT count(*) FROM decisions d WHERE d.issue_id = i.issue_id) AS version,
            ARRAY(SELECT sha256 FROM evidence e WHERE e.issue_id = i.issue_id) AS photos
     FROM issues i WHERE issue_id = ANY($1)"""
-_UPLOADED = "SELECT sha256 FROM uploads WHERE sha256 = ANY($1) UNION SELECT sha256 FROM evidence WHERE sha256 = ANY($1)"
+# Whose each photo is: nobody's yet, or the customer's whose issue has it. Nobody gets another's by knowing its name.
+_UPLOADED = """
+    SELECT sha256, NULL AS customer_id FROM uploads WHERE sha256 = ANY($1)
+    UNION SELECT e.sha256, i.customer_id FROM evidence e JOIN issues i USING (issue_id) WHERE e.sha256 = ANY($1)"""
 _FILE = """
     INSERT INTO issues (
         issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at, wish,
@@ -66,8 +69,9 @@ _ADD_PHOTOS = """
     INSERT INTO evidence (issue_id, sha256, media_type, size_bytes, width, height, stored_at)
     SELECT *, $7 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::int[])
     ON CONFLICT (issue_id, sha256) DO NOTHING"""
-# A photo that came before its report belongs to it from now on; it may be named by another report too.
+# A photo that came before its report belongs to it from now on.
 _ATTACH = """
+    WITH given AS (DELETE FROM uploads WHERE sha256 = ANY($2))
     INSERT INTO evidence (issue_id, sha256, media_type, size_bytes, width, height, stored_at)
     SELECT DISTINCT ON (n.issue_id, n.sha256) n.issue_id, n.sha256, u.media_type, u.size_bytes, u.width, u.height, $3
     FROM unnest($1::uuid[], $2::text[]) AS n (issue_id, sha256)
@@ -125,9 +129,12 @@ def _filed(row: Any) -> Filed:
     return Filed(report, row["refusal_code"], row["version"], frozenset(row["photos"]))
 
 
-async def uploaded(conn: Connection, photos: Iterable[str]) -> frozenset[str]:
-    """Which of these photos are there."""
-    return frozenset(row["sha256"] for row in await conn.fetch(_UPLOADED, list(photos)))
+async def uploaded(conn: Connection, photos: Iterable[str]) -> dict[str, set[str | None]]:
+    """Whose these photos are, as far as they are there; None stands for nobody yet."""
+    found: dict[str, set[str | None]] = {}
+    for row in await conn.fetch(_UPLOADED, list(photos)):
+        found.setdefault(row["sha256"], set()).add(row["customer_id"])
+    return found
 
 
 async def save(conn: Connection, records: Sequence[Record]) -> None:

@@ -94,10 +94,12 @@ class Orders:
         held = await report_store.held(conn, [key for key in asked.orders if key in states])
         issues, references = await report_store.known_issues(conn, asked.orders, asked.issues)
         filed = await report_store.filed(conn, asked.to_change) if asked.to_change else {}
-        photos = await report_store.uploaded(conn, asked.photos) if asked.photos else frozenset()
+        photos = await report_store.uploaded(conn, asked.photos) if asked.photos else {}
 
         def book(key: str, version: int = 0, order: Order | None = None) -> Book:
-            beside = (held.get(key, {}), issues, references.get(key, {}), filed, photos)
+            whose = {None, order.purchase.customer_id if order and order.purchase else None}
+            theirs = frozenset(photo for photo, owners in photos.items() if owners & whose)
+            beside = (held.get(key, {}), issues, references.get(key, {}), filed, theirs)
             return Book(order or Order(key), *beside, version, stored=order)
 
         loaded = {key: book(key, version, order) for key, (version, order) in states.items()}

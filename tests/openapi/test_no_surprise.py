@@ -1,0 +1,95 @@
+"""Every route of every service, called with what its own document allows and does not allow: never an answer of 5xx.
+
+Schemathesis draws the calls from the OpenAPI document; the service is real, on a real Postgres, without a broker.
+Bounded: so many calls per route, and no shrinking, because what was sent is shown.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+
+from libs.common.events.topics import SERVICES
+from tests.running import OPS, STOREFRONT, Live, running
+
+CALLS_PER_ROUTE = 6
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "delivery_notify": {
+        "smtp_url": "discard://",
+        "mail_from": "さきだし商店 <shop@example.com>",
+        "public_url": "http://service",
+        "customer_pages_url": "http://service",
+    },
+}
+ISSUE = "cd80b04b-5750-5483-a078-91988b0165df"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_call_is_answered_with_a_surprise(
+    service: str, database: Callable[[str], Awaitable[str]], tmp_path: Path
+) -> None:
+    module = importlib.import_module(f"services.{service}.app")
+    own = {"evidence_dir": tmp_path} if service == "intake" else SETTINGS.get(service, {})
+    settings_class = importlib.import_module(f"services.{service}.settings").Settings
+    async with running(module.create_app, settings_class, database=await database(service), **own) as live:
+        surprises = [told for call in calls_of(live.app) if (told := await surprise(live, call))]
+    assert surprises == []
+
+
+def calls_of(app: FastAPI) -> Iterator[requests.PreparedRequest]:
+    """Some calls per route, right and wrong ones."""
+    schema = schemathesis.openapi.from_dict(app.openapi())
+    for found in schema.get_all_operations():
+        operation: Any = found.ok()  # type: ignore[union-attr]
+        if operation.path.startswith("/health"):
+            continue  # 503 is what these are for, and there is no broker here
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            yield from _drawn(operation, mode)
+
+
+def _drawn(operation: Any, mode: GenerationMode) -> list[requests.PreparedRequest]:
+    drawn: list[requests.PreparedRequest] = []
+
+    @settings(
+        max_examples=CALLS_PER_ROUTE,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy(mode), st.booleans())
+    def draw(case: Any, known: bool) -> None:
+        if known and "issue_id" in (case.path_parameters or {}):
+            case.path_parameters["issue_id"] = ISSUE
+        drawn.append(requests.Request(**case.as_transport_kwargs(base_url="http://service")).prepare())
+
+    with contextlib.suppress(Unsatisfiable):  # a route that takes anything cannot be called wrongly
+        draw()
+    return drawn
+
+
+async def surprise(live: Live, call: requests.PreparedRequest) -> str | None:
+    """What was sent and answered, where the answer is 5xx; each call is made for each caller until one may."""
+    content: Any = call.body
+    for caller in (OPS, STOREFRONT):
+        headers: Any = {**dict(call.headers), **caller}
+        headers.setdefault("Idempotency-Key", f"call {id(call)}")
+        answer = await live.client.request(str(call.method), str(call.url), headers=headers, content=content)
+        if answer.status_code >= 500:
+            return f"{call.method} {call.url} {call.body!r:.500}: {answer.status_code} {answer.text:.300}"
+        if answer.status_code != 403:
+            return None
+    return None
