@@ -120,7 +120,7 @@ def routes(service: Service, ledger: Ledger) -> APIRouter:
     @router.post("/customers/{customer_id}/reviews/{cause}")
     async def decide(
         customer_id: CustomerId,
-        cause: Annotated[str, Path(pattern=r"^issue:[0-9a-f-]{36}:[0-9]{1,6}$")],
+        cause: Annotated[str, Path(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")],
         body: ReviewDecision,
         key: Key,
     ) -> JSONResponse:

@@ -68,7 +68,7 @@ class ReviewAnswered(LedgerCommand):
 
     TYPE: ClassVar = "review.answered.v1"
 
-    cause: Annotated[str, StringConstraints(pattern=r"^issue:[0-9a-f-]{36}:[0-9]{1,6}$")]
+    cause: Annotated[str, StringConstraints(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")]
     approved: bool
     staff: Identifier
     why: Why
