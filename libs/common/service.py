@@ -164,7 +164,7 @@ class Service:
             FastAPIInstrumentor.instrument_app(
                 app,
                 tracer_provider=self.tracing.provider,
-                excluded_urls="/health,/c/,/s/,/r/,/v/,/u/,/staff/notices/",
+                excluded_urls="/health,/desk,/c/,/s/,/r/,/v/,/u/,/staff/notices/",
                 exclude_spans=["receive", "send"],
             )
         return app

@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 from playwright.async_api import FilePayload, Page, expect
 
+from services.intake.desk.staff import Role
 from tests.browser.serving import need_chromium, picture, see, served
+from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase
 from tests.intake.test_photos import picture as photo
 from tests.journey.backbone import Backbone, backbone, line
@@ -70,3 +72,45 @@ async def test_a_report_with_a_photo_goes_from_the_form_to_the_points(everything
     await expect(page.get_by_role("heading", level=1)).to_have_text("All done")
     issue = (await shop.intake.client.get(f"/v1/issues/{issue_id}", headers=OPS)).json()
     assert len(issue["photos"]) == 1
+
+
+async def sign_in(page: Page, url: str, name: str) -> None:
+    await page.goto(f"{url}/desk")
+    await page.fill("#name", name)
+    await page.fill("#password", PASSWORD)
+    await page.click("main button[type=submit]")
+    await page.wait_for_url(f"{url}/desk")
+
+
+async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything: Everything, page: Page) -> None:
+    shop = everything.system
+    await hire(shop.intake, "hanako", Role.AGENT)
+    await shop.place_order("order-1", line("1", price="250000"))
+    answer = await shop.post_report("order-1", photos=[await uploaded(shop)])
+    assert answer.status_code == 202, answer.text
+    issue_id = UUID(answer.json()["issue_id"])
+    await shop.hear("issue.review_requested", issue_id=issue_id, cause="value")
+
+    await sign_in(page, everything.url, "hanako")
+    # The page fetches itself again when something happens: nobody reloads it here.
+    await page.get_by_role("link", name="High value").click()
+    await page.get_by_label("Approve: do what is proposed").check()
+    await page.get_by_label("Reason").fill("A good customer for years, and the photo shows it.")
+    await page.get_by_role("button", name="Go on to confirm").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Do this?")
+    await page.get_by_role("button", name="Do it").click()
+    await expect(page.get_by_role("status").first).to_contain_text("Sent.")
+
+    await shop.hear("replacement.ordered", issue_id=issue_id)
+    taken = await shop.hear("issue.decision_taken", issue_id=issue_id)
+    assert (taken["data"]["staff"], taken["data"]["applied"]) == ("hanako", True)
+    await expect(page.locator(".story")).to_contain_text("Replacement ordered")
+    assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM desk_work WHERE kind = 'review'") == 0
+
+
+async def uploaded(shop: Backbone) -> str:
+    answer = await shop.intake.client.post(
+        "/v1/photos", files={"photos": ("a.jpg", photo(), "image/jpeg")}, headers=STOREFRONT
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["photos"][0]["sha256"])
