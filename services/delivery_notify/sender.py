@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from libs.common.db import is_transient
 from libs.common.failpoints import failpoint
 from libs.common.service import Service, Writing
 from libs.common.shop_calendar import ShopCalendar
@@ -34,6 +37,7 @@ SEND_SECONDS = 120.0
 
 BATCH = 500
 POLL = timedelta(seconds=0.25)
+RECORD_SECONDS = 120.0
 SHUTDOWN_SECONDS = 20.0
 
 
@@ -93,8 +97,20 @@ class Sender:
             failpoint("notices_claimed")
             tried = await self._send(outgoing.parcels)
             failpoint("notices_sent")
-            await recording.record(self._service, outgoing, tried, self._rests)
+            await self._record(outgoing, tried)
         return len(claimed)
+
+    async def _record(self, outgoing: Outgoing, tried: Sequence[Tried]) -> None:
+        """What has left is written down, through deadlocks and restarts: else it would leave again, and only the
+        other side's memory would hold it back."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(is_transient),
+            wait=wait_random_exponential(0.05, max=5),
+            stop=stop_after_delay(RECORD_SECONDS),
+            reraise=True,
+        ):
+            with attempt:
+                await recording.record(self._service, outgoing, tried, self._rests)
 
     async def _begin(self, tx: Writing, claimed: Sequence[Claimed]) -> Outgoing:
         """Decide on each way and write it down, in the transaction of the claim."""

@@ -159,12 +159,15 @@ class Settled:
 
 
 # What a notice told is told from now on: a row of the ledger beside the promise, in the same statement.
+# Rows are locked in the order of their ids, as those who withdraw notices do: two orders would be a deadlock.
 _SETTLE = """
-    WITH settled AS (
+    WITH mine AS (
+    SELECT notice_id FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR UPDATE),
+    settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-         AS s (notice_id, status, channel, language, cause)
+         AS s (notice_id, status, channel, language, cause) JOIN mine USING (notice_id)
     WHERE n.notice_id = s.notice_id AND n.status = 'sending'
     RETURNING n.notice_id, n.order_id, n.tells, s.status, s.channel),
     told AS (

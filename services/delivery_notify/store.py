@@ -190,8 +190,10 @@ async def _save_left_out(conn: Connection, rows: Sequence[LineLeftOut]) -> None:
 
 # The latest cause wins; a notice that has left or was settled stays as it is.
 _WITHDRAWN = """
+    WITH theirs AS (
+    SELECT notice_id FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR UPDATE)
     UPDATE notices n SET withdrawn = w.cause, due_at = least(n.due_at, n.made_at)
-    FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause)
+    FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause) JOIN theirs USING (notice_id)
     WHERE n.notice_id = w.notice_id AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL"""
 
 
