@@ -139,6 +139,7 @@ async def test_two_browsers_do_not_act_on_one_thing(shop: Shop, browser: Browser
 async def test_a_page_left_alone_leads_back_to_signing_in(shop: Shop, page: Page) -> None:
     await hire(shop.live, "gone", Role.VIEWER)
     await shop.sign_in(page, "gone")
+    await page.goto("about:blank")  # else the open page notices by itself, and leads to signing in without a way back
     await shop.live.service.pool.execute(
         "UPDATE staff_sessions SET seen_at = seen_at - $1::interval WHERE staff = 'gone'", timedelta(hours=1)
     )
