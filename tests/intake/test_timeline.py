@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.common.decision import Ignored
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Language
 from services.intake import timeline
-from services.intake.timeline import FACTS, Status, TimelineEntry, UnitsReleased, decide, headline
+from services.intake.timeline import FACTS, Move, Status, TimelineEntry, UnitsReleased, decide, headline
 from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
 
 ISSUE = http_id("story")
@@ -93,3 +95,21 @@ def test_an_answer_of_the_customer_is_part_of_the_story() -> None:
 
 def test_headlines_are_given_only_by_facts_of_the_timeline() -> None:
     assert timeline._HEADLINES.keys() <= {fact.TYPE for fact in FACTS}
+
+
+STORY = st.lists(st.sampled_from([payload.TYPE for payload in FACTS]), min_size=1, max_size=12)
+
+
+@given(story=STORY, data=st.data())
+def test_the_registers_come_to_the_headline_of_the_story_however_its_facts_arrive(
+    story: list[str], data: st.DataObject
+) -> None:
+    entries = [
+        TimelineEntry(ISSUE, f"e-{n}", NOON + timedelta(minutes=n), type_, "{}") for n, type_ in enumerate(story)
+    ]
+    twice = data.draw(st.lists(st.sampled_from(entries), max_size=5))
+    arrived = data.draw(st.permutations(entries + twice))
+    move = timeline.moves(arrived).by_issue.get(ISSUE, Move())
+    ended = move.gate in (Status.REJECTED, Status.RESOLVED, Status.CANCELLED)
+    shown = (move.gate if ended else move.head) or Status.ACCEPTED
+    assert shown == headline(refused=False, types=story)
