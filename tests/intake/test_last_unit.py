@@ -21,7 +21,7 @@ async def test_reports_over_http_and_kafka_at_once_give_the_last_piece_to_one(
     url = await database("intake")
     async with (
         running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as one,
-        running(create_app, Settings, database=url, evidence_dir=tmp_path) as other,
+        running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as other,
     ):
         now = datetime.now(UTC)
         orders = one.service.aggregates["orders"]
