@@ -1,6 +1,10 @@
-"""One vocabulary for what carriers and tracking services say; the table of their words is `carrier_statuses.toml`."""
+"""One vocabulary for what carriers and tracking services say; the table of their words is `carrier_statuses.toml`.
+
+Japanese pages write the same word in full or half width, so words are compared in one form of both (NFKC).
+"""
 
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -37,10 +41,15 @@ _TABLE: TypeAdapter[Table] = TypeAdapter(Table)
 @cache
 def table() -> Table:
     """By source, then by their words. Raises `ValidationError` that names the source and the word."""
-    return _TABLE.validate_python(tomllib.loads(TABLE.read_text(encoding="utf-8")))
+    read = _TABLE.validate_python(tomllib.loads(TABLE.read_text(encoding="utf-8")))
+    return {source: {_plain(word): status for word, status in words.items()} for source, words in read.items()}
 
 
 def status_of(raw: RawStatus) -> CarrierStatus | None:
     """What this means; None where nobody has said so."""
-    words = table().get(raw.source, {})
-    return words.get(f"{raw.code}/{raw.detail}") or words.get(raw.code)
+    words, code = table().get(raw.source, {}), _plain(raw.code)
+    return words.get(f"{code}/{raw.detail}") or words.get(code)
+
+
+def _plain(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).strip()

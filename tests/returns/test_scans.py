@@ -37,13 +37,56 @@ def shipped() -> Story:
         ("aftership", "Exception", "Exception_013", CarrierStatus.LOST),
         ("aftership", "Delivered", "Delivered_003", CarrierStatus.DELIVERED),
         ("yamato", "配達完了", None, CarrierStatus.DELIVERED),
+        ("easypost", "failure", "refused", CarrierStatus.REFUSED),
+        ("easypost", "canceled", None, CarrierStatus.CANCELLED),
+        ("aftership", "Exception", "Exception_010", CarrierStatus.RETURNING),
+        ("aftership", "InTransit", "InTransit_002", CarrierStatus.ACCEPTED),
         ("yamato", "持戻(ご不在)", None, CarrierStatus.ATTEMPT_FAILED),
+        ("yamato", "持戻（ご不在）", None, CarrierStatus.ATTEMPT_FAILED),
+        ("yamato", "依頼受付（日・時間帯変更）", None, CarrierStatus.IN_TRANSIT),
         ("yamato", "謎", None, None),
         ("nobody", "delivered", None, None),
     ],
 )
 def test_their_words_have_one_meaning(source: str, code: str, detail: str | None, status: CarrierStatus | None) -> None:
     assert status_of(RawStatus(source=source, code=code, detail=detail)) is status
+
+
+# As their documentation lists them; see the head of each table in carrier_statuses.toml.
+EASYPOST = (
+    "unknown pre_transit in_transit out_for_delivery delivered available_for_pickup return_to_sender failure cancelled"
+    " error"
+)
+EASYPOST_DETAILS = (
+    "address_correction arrived_at_destination arrived_at_facility arrived_at_pickup_location awaiting_information"
+    " cancelled damaged delayed delivery_exception departed_facility departed_origin_facility expired failure held"
+    " in_transit label_created lost missorted out_for_delivery received_at_destination_facility"
+    " received_at_origin_facility refused return status_update transferred_to_destination_carrier transit_exception"
+    " unknown weather_delay"
+)
+AFTERSHIP = {
+    "Pending": 6, "InfoReceived": 1, "InTransit": 9, "OutForDelivery": 4, "AttemptFail": 3, "Delivered": 5,
+    "AvailableForPickup": 1, "Exception": 18, "Expired": 1,
+}  # fmt: skip
+YAMATO = (
+    "発送 依頼受付（日、時間帯変更） 依頼受付（店頭受取） 作業店通過 配達店到着 配達中 配達完了 ご来店予定（保管中）"
+    " 持戻（ご不在）"
+)
+DOCUMENTED = [
+    *(("easypost", status, detail) for status in EASYPOST.split() for detail in (None, *EASYPOST_DETAILS.split())),
+    *(("aftership", tag, f"{tag}_{n:03}") for tag, most in AFTERSHIP.items() for n in range(1, most + 1)),
+    *(("yamato", word, None) for word in YAMATO.split()),
+]
+
+
+def test_every_word_that_they_document_means_something() -> None:
+    unmapped = [one for one in DOCUMENTED if status_of(RawStatus(source=one[0], code=one[1], detail=one[2])) is None]
+    assert unmapped == []
+
+
+def test_the_tables_know_no_detail_that_is_not_documented() -> None:
+    known = {f"{code}/{detail}" for _, code, detail in DOCUMENTED}
+    assert [word for words in table().values() for word in words if "/" in word and word not in known] == []
 
 
 def test_every_source_can_say_that_it_arrived() -> None:
