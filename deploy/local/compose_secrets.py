@@ -1,9 +1,12 @@
 """Makes the secrets that `docker-compose.yml` mounts: random, one file each, outside version control.
 
-The folder is closed to other accounts; the files in it are readable, because inside a container they are read by
-another account than the one that made them. What is there is kept: the database keeps its first passwords.
+What only the shop can know (the secret of its Shopify app, the keys of its bucket) is random too until it is written
+over: nothing is taken or reached with it. The folder is closed to other accounts; the files in it are readable, because
+inside a container they are read by another account than the one that made them. What is there is kept: the database
+keeps its first passwords.
 """
 
+import base64
 import secrets
 from pathlib import Path
 
@@ -34,6 +37,10 @@ def write(folder: Path = FOLDER) -> list[str]:
     ops = keep("ops_key", secrets.token_urlsafe(24))
     keep("api_keys", f"storefront:{storefront},ops:{ops}")
     keep("link_secrets", secrets.token_urlsafe(32))
+    keep("address_key", secrets.token_urlsafe(32))
+    keep("webhook_secrets", "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    for name in ("shopify_secrets", "evidence_s3_access_key", "evidence_s3_secret_key"):
+        keep(name, secrets.token_urlsafe(24))
     return written
 
 

@@ -160,6 +160,19 @@ def test_each_service_accepts_the_settings_it_is_given(
     assert set(settings.api_keys) == {"storefront", "ops"}
 
 
+def secrets_of(name: str) -> set[str]:
+    """The settings of a service that hold a secret, by the way in which they are declared."""
+    fields = importlib.import_module(f"services.{name}.settings").Settings.model_fields
+    return {field for field, info in fields.items() if "SecretStr" in repr(info.annotation)}
+
+
+@pytest.mark.parametrize("name", ["intake", "returns"])
+def test_each_secret_that_a_service_knows_comes_from_a_file(compose: Compose, name: str) -> None:
+    given = {variable.lower() for variable in compose["services"][name]["environment"]}
+    assert secrets_of(name)
+    assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
+
+
 def test_every_command_is_a_module_that_exists(compose: Compose) -> None:
     ours = [service for service in compose["services"].values() if "build" in service and "entrypoint" not in service]
     modules = [module for service in ours for module in service["command"]]
