@@ -1,5 +1,9 @@
 """Shopify's webhooks as facts of our contract; pure. Topics and fields: https://shopify.dev/docs/api/webhooks.
 
+A return names its pieces by `return_line_items[].fulfillment_line_item.line_item` and its order by `order`; its `name`
+may be null, and whose it is, it does not say. Reasons: https://shopify.dev/docs/api/admin-graphql/latest/enums/ReturnReason,
+which gives way to definitions with a handle; a line is read by either.
+
 | topic | becomes |
 |---|---|
 | `orders/create` | `order.placed` |
@@ -27,8 +31,11 @@ REASONS = {
     "defective": Reason.DEFECTIVE,
     "wrong_item": Reason.WRONG_ITEM,
     "not_as_described": Reason.WRONG_ITEM,
+    "damaged-or-defective": Reason.DEFECTIVE,
+    "received-the-wrong-item": Reason.WRONG_ITEM,
+    "item-not-as-described": Reason.WRONG_ITEM,
 }
-"""Shopify's reasons that are the shop's fault; every other one is a change of mind."""
+"""Shopify's reasons, and handles of its definitions, that are the shop's fault; every other is a change of mind."""
 
 
 def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[Told]:
@@ -58,9 +65,10 @@ def _return_requested(body: dict[str, Any], customer_id: str) -> list[Told]:
     notes: dict[Reason, list[str]] = {}
     for line in _objects(body, "return_line_items"):
         item = _object(_object(line, "fulfillment_line_item"), "line_item")
-        reason = REASONS.get(str(line.get("return_reason")).lower(), Reason.CHANGED_MIND)
+        reason = _reason(line)
         lines.setdefault(reason, []).append({"line_id": _id(item, "line_item.id"), "quantity": line.get("quantity")})
-        notes.setdefault(reason, []).extend([str(line["customer_note"])] if line.get("customer_note") else [])
+        said = (line.get("customer_note"), line.get("return_reason_note"))
+        notes.setdefault(reason, []).extend(str(note) for note in said if note)
     return_id, order_id = _id(body, "id"), order_of_return(body)
     return [
         _told(
@@ -76,6 +84,13 @@ def _return_requested(body: dict[str, Any], customer_id: str) -> list[Told]:
         )
         for reason, some in lines.items()
     ]
+
+
+def _reason(line: dict[str, Any]) -> Reason:
+    defined = _maybe(line, "return_reason_definition")
+    handle = defined.get("handle") or str(defined.get("name") or "").replace(" ", "-")
+    found = (REASONS.get(str(word).lower()) for word in (handle, line.get("return_reason")))
+    return next((reason for reason in found if reason), Reason.CHANGED_MIND)
 
 
 def _placed(body: dict[str, Any]) -> list[Told]:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from libs.common.events.registry import decode
+from libs.common.events.storefront import IssueSubmitted
+from libs.common.events.values import Reason
 from services.intake.app import create_app
 from services.intake.settings import Settings
+from services.intake.storefronts.shopify import read
 from tests.intake.reports import said
 from tests.intake.storefronts.calls import (
     OLD_SECRET,
@@ -180,6 +183,32 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
         ("defective", "The handle came off", "115310627314723954"),
         ("changed_mind", None, "115310627314723954"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"return_reason": "unwanted"}, Reason.CHANGED_MIND),
+        ({"return_reason": "not_as_described"}, Reason.WRONG_ITEM),
+        ({"return_reason": "other", "return_reason_definition": {"handle": "damaged-or-defective"}}, Reason.DEFECTIVE),
+        ({"return_reason_definition": {"name": "Received the wrong item"}}, Reason.WRONG_ITEM),
+        ({"return_reason_definition": {"handle": "too-long"}, "return_reason": "defective"}, Reason.DEFECTIVE),
+        ({}, Reason.CHANGED_MIND),
+    ],
+)
+def test_a_return_says_why_by_its_reason_or_by_its_definition(line: dict[str, Any], reason: Reason) -> None:
+    item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
+    [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
+    assert isinstance(report.fact, IssueSubmitted)
+    assert report.fact.reason is reason
+
+
+def test_both_notes_of_a_return_and_a_name_that_is_null_are_read() -> None:
+    item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
+    line = {**item, "return_reason": "other", "customer_note": "It hums", "return_reason_note": "called us"}
+    [report] = read("returns/request", shop_return(name=None, return_line_items=[line]), "C-1")
+    assert isinstance(report.fact, IssueSubmitted)
+    assert (report.fact.description, report.fact.reference) == ("It hums\ncalled us", "555")
 
 
 @pytest.mark.parametrize(
