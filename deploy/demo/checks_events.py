@@ -60,9 +60,9 @@ HOLDING = ("issue.details_requested", "issue.review_requested")
 
 def _reports_lost(history: History) -> Iterator[Violation]:
     known = {fact.issue for fact in history.of("issue.reported")}
-    settled = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *HOLDING)}
+    settled = known & {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *HOLDING)}
     for entry in history.ledger:
-        if entry.get("status") == 202 and str(entry["issue_id"]) not in known & settled:
+        if entry.get("status") == 202 and str(entry["issue_id"]) not in settled:
             yield Violation(f"report {entry['key']}: answered 202, not on the topic", (str(dict(entry)),))
     references = {fact.data.get("reference") for fact in history.of("issue.reported", "issue.rejected")}
     for fact in history.of("issue.submitted"):

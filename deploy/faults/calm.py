@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import httpx
 
+from deploy.faults.replica import Replica
 from deploy.faults.system import System
 
 _WORK = """
@@ -23,8 +24,11 @@ _NOTICES = """
         WHERE e.order_id = n.order_id AND e.settled_at IS NULL AND e.wait_until > clock_timestamp())"""
 _END_LEASES = "UPDATE notices SET wait_until = clock_timestamp() WHERE wait_until > clock_timestamp()"
 
+LONGEST_PATIENCE = 10
+"""Work that goes on moving is waited for so many times as long as work that stands still: the machine may be slow."""
+
 CALM_LOOKS = 3
-LOOK_SECONDS = 0.15
+LOOK_SECONDS, STEP_SECONDS = 0.15, 120.0
 LONGEST_STEP = timedelta(hours=8)
 RAMP = 4
 
@@ -58,15 +62,19 @@ class Calm:
     system: System
     others: dict[str, Callable[[], int]]
 
-    async def wait(self, seconds: float) -> Look:
-        """Until some looks in a row found nothing. Raises `NeverCalmError`."""
-        deadline, calm = time.monotonic() + seconds, 0
-        while calm < CALM_LOOKS:
-            look = await self.look()
-            calm = 0 if look.under_way else calm + 1
-            if time.monotonic() > deadline:
-                raise NeverCalmError(", ".join(f"{what}: {count}" for what, count in look.under_way.items()))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def wait(self, patience: float) -> Look:
+        """Until some looks in a row found nothing. Raises `NeverCalmError` if nothing moves for `patience` s."""
+        begin = moved = time.monotonic()
+        calm, before = 0, dict[str, int]()
+        async with httpx.AsyncClient(timeout=5) as http:
+            while calm < CALM_LOOKS:
+                look = await self.look(http)
+                now = time.monotonic()
+                moved = moved if look.under_way == before else now
+                calm, before = 0 if look.under_way else calm + 1, look.under_way
+                if before and (now - moved > patience or now - begin > patience * LONGEST_PATIENCE):
+                    raise NeverCalmError(_told(before, now - moved))
+                await asyncio.sleep(LOOK_SECONDS)
         return look
 
     async def let_days_pass(self, days: int, real_seconds: float) -> timedelta:
@@ -74,12 +82,12 @@ class Calm:
         await self._end_leases()
         begin, deadline = self.system.clock.now(), time.monotonic() + real_seconds
         while time.monotonic() < deadline and self.system.clock.now() - begin < timedelta(days=days):
-            look = await self.wait(60)
+            look = await self.wait(STEP_SECONDS)
             now = self.system.clock.now()
             if look.next_at is None:
                 break
             await self._move(now, min(max(now + LONGEST_STEP, look.next_at), begin + timedelta(days=days, minutes=1)))
-        await self.wait(60)
+        await self.wait(STEP_SECONDS)
         return self.system.clock.now() - begin
 
     async def _end_leases(self) -> None:
@@ -95,15 +103,14 @@ class Calm:
             self.system.show_time(now + (target - now) * part / RAMP, 1)
             await asyncio.sleep(0.002)
 
-    async def look(self) -> Look:
+    async def look(self, http: httpx.AsyncClient) -> Look:
         look = Look()
         for what, count in self.others.items():
             look.note(what, count())
-        async with httpx.AsyncClient(timeout=5) as http:
-            await asyncio.gather(
-                *(self._look_at_database(look, service) for service in self.system.databases),
-                *(self._look_at_process(look, http, replica.url) for replica in self.system.all_replicas()),
-            )
+        await asyncio.gather(
+            *(self._look_at_database(look, service) for service in self.system.databases),
+            *(self._look_at_process(look, http, replica) for replica in self.system.all_replicas()),
+        )
         return look
 
     async def _look_at_database(self, look: Look, service: str) -> None:
@@ -125,10 +132,16 @@ class Calm:
             with suppress(Exception):  # what it told us stands
                 await conn.close(timeout=2)
 
-    async def _look_at_process(self, look: Look, http: httpx.AsyncClient, url: str) -> None:
+    async def _look_at_process(self, look: Look, http: httpx.AsyncClient, replica: Replica) -> None:
+        name = replica.process.name + replica.path
         try:
-            answer = await http.get(f"{url}/health/started")
-            look.note(f"{url}: not joined", int(answer.status_code != 200))
-            look.note(f"{url}: lag", sum(answer.json()["lag"].values()))
+            answer = await http.get(f"{replica.url}/health/started")
+            look.note(f"{name}: not joined", int(answer.status_code != 200))
+            look.note(f"{name}: lag", sum(answer.json()["lag"].values()))
         except httpx.HTTPError:
-            look.note(f"{url}: no answer", 1)
+            look.note(f"{name}: no answer", 1)
+
+
+def _told(under_way: dict[str, int], still: float) -> str:
+    what = ", ".join(f"{what}: {count}" for what, count in under_way.items())
+    return f"{what}; the same for {still:.0f} s"

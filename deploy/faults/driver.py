@@ -45,13 +45,13 @@ class Driver:
     def under_way(self) -> int:
         return len(self._tasks)
 
-    async def run(self, seconds: float) -> None:
-        """One purchase after the other, at the wanted rate; returns when time is up, with calls still under way."""
+    async def run(self, seconds: float, over: asyncio.Event) -> None:
+        """One purchase after the other, at the wanted rate, so long and until it is `over`; then all are answered."""
         begin = time.monotonic()
         async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
             for number in itertools.count():
                 due = begin + number / self.per_second
-                if due - begin > seconds:
+                if due - begin > seconds and over.is_set():
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 task = asyncio.create_task(self._live(shop.purchase(self.seed, number), http))

@@ -29,18 +29,26 @@ class Nemesis:
     done: Counter[str] = field(default_factory=Counter)
     not_done: dict[str, str] = field(default_factory=dict)
 
-    async def run(self, schedule: Sequence[Fault]) -> None:
-        """Every lane by itself, each fault at its time or as soon as its lane is free."""
+    async def run(self, schedule: Sequence[Fault], seconds: float) -> None:
+        """Every lane by itself, each fault at its time or as soon as its lane is free, until so many seconds are over.
+
+        A slow machine makes lanes late; what is then left of the schedule is not done, and that is said: there is no
+        load any more that it could hurt.
+        """
         begin = asyncio.get_running_loop().time()
         lanes = groupby(sorted(schedule, key=lambda fault: fault.lane), key=lambda fault: fault.lane)
         async with asyncio.TaskGroup() as tasks:
             for _, faults in lanes:
-                tasks.create_task(self._lane(begin, sorted(faults, key=lambda fault: fault.at)))
+                tasks.create_task(self._lane(begin, seconds, sorted(faults, key=lambda fault: fault.at)))
 
-    async def _lane(self, begin: float, faults: Sequence[Fault]) -> None:
-        for fault in faults:
+    async def _lane(self, begin: float, seconds: float, faults: Sequence[Fault]) -> None:
+        for number, fault in enumerate(faults):
             await asyncio.sleep(max(0.0, begin + fault.at - asyncio.get_running_loop().time()))
             late = asyncio.get_running_loop().time() - begin - fault.at
+            if fault.at + late > seconds:
+                left = Counter(str(each.kind) for each in faults[number:])
+                self.not_done[fault.lane] = "too late for " + ", ".join(f"{n} {kind}" for kind, n in left.items())
+                return
             after = f", {late:.1f} s late" if late > 1 else ""
             self.tell(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s{after})")
             await self._deeds[fault.kind](fault)

@@ -29,7 +29,7 @@ from deploy.faults.shop import Purchase
 from deploy.faults.system import Ground, System, ground, system
 from deploy.faults.wiring import wiring
 from deploy.local.leash import ending_on_signals
-from deploy.local.ports import free_port
+from deploy.local.ports import kept_port
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.topics import SERVICES
 from libs.common.events.values import LineQuantity, Reason
@@ -89,7 +89,7 @@ async def prove(given: Ground, scenario: Scenario, zone: ZoneInfo = ZONE) -> lis
 def _start_together(running: System, scenario: Scenario) -> None:
     """One process with all services in it; its replicas differ by their path."""
     running.started += 1
-    port = free_port()
+    port = kept_port()
     clock_file = running.ground.folder / f"{running.prefix}true.clock"
     environments = {
         name: {**environment, "CLOCK_FILE": str(clock_file)} for name, environment in running.environments.items()

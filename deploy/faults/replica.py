@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from deploy.local.demo_conductor import ConductedClock
-from deploy.local.ports import free_port
+from deploy.local.ports import kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
 
@@ -62,5 +62,5 @@ def make_replica(
     assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
     command = arguments or ("-m", "libs.common.serve", f"services.{service}.app")
     own = {**env, "CLOCK_FILE": str(clock_file)}
-    process = supervisor.start(f"{service}-{number}", command, own, free_port())
+    process = supervisor.start(f"{service}-{number}", command, own, kept_port())
     return Replica(service, process, clock)

@@ -1,6 +1,7 @@
 """One run: load and faults for so many seconds, then healing, calm, the passing of days, and the judgement."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,10 +26,12 @@ from libs.common.events.topics import SERVICES
 from libs.common.failpoints import STEPS
 
 COMMANDED = ("intake", "returns")
+OWN_STEPS = {"delivery_notify": ("notices_claimed", "notices_sent", "notices_recording", "notices_recorded")}
 STEPS_OF = {
-    name: tuple(step for step in STEPS if name in COMMANDED or not step.startswith("command")) for name in SERVICES
+    name: tuple(step for step in STEPS if name in COMMANDED or not step.startswith("command")) + OWN_STEPS.get(name, ())
+    for name in SERVICES
 }
-"""The steps that a service comes to: commands over HTTP, in a run, are for two of them only."""
+"""The steps that a service comes to: commands over HTTP, in a run, are for two of them only; one of them sends."""
 
 ZONE = ZoneInfo("Asia/Tokyo")
 SPEED = 60.0
@@ -76,7 +79,7 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
     partners = Partners(system, mouth, options.seed, ZONE)
     driver = Driver(system, mouth, options.seed, ZONE, options.per_second)
     poisoner = Poisoner(mouth, options.seed)
-    nemesis = Nemesis(system, tell)
+    nemesis, over = Nemesis(system, tell), asyncio.Event()
     there = Breakable(STEPS_OF, disk=system.ground.disk.path is not None)
     if not there.disk:
         nemesis.not_done["disk_full"] = system.ground.disk.reason
@@ -84,8 +87,12 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
         async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(partners.run())
             poisoning = tasks.create_task(poisoner.run())
-            driving = tasks.create_task(driver.run(seconds))
-            await nemesis.run(SHORT if options.short else plan(options.seed, seconds, there))
+            driving = tasks.create_task(driver.run(seconds, over))
+            if options.short:
+                await nemesis.run(SHORT, math.inf)
+            else:
+                await nemesis.run(plan(options.seed, seconds, there), seconds)
+            over.set()
             poisoning.cancel()
             tell("healing")
             await nemesis.heal()

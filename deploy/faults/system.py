@@ -24,7 +24,7 @@ from deploy.local.apache_kafka import Door
 from deploy.local.demo_conductor import ConductedClock
 from deploy.local.kafka import Broker
 from deploy.local.places import LOGS, run_folder
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import SERVICES
@@ -33,7 +33,7 @@ from libs.common.topics_admin import create_topics
 
 LOGS_OF_FAULTS = LOGS / "faults"
 SESSION_TIMEOUT_MS = "6000"
-JOIN_SECONDS = 120.0
+JOIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def ground(*, disk: bool = True) -> Iterator[Ground]:
     """Apache Kafka and a durable Postgres of this run's own."""
     with ExitStack() as stack:
         folder = stack.enter_context(run_folder("faults"))
-        doors = {name: Door(name.replace("_", "").upper(), free_port(), free_port()) for name in SERVICES}
+        doors = {name: Door(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
         small = Disk()
         stack.callback(small.unmount)
         server = stack.enter_context(
@@ -70,7 +70,7 @@ def ground(*, disk: bool = True) -> Iterator[Ground]:
         assert port is not None, "our own server has a port"
         links = {
             **{(name, "kafka"): Proxy(f"{name} kafka", door.advertised, door.port) for name, door in doors.items()},
-            **{(name, "postgres"): Proxy(f"{name} postgres", free_port(), port) for name in SERVICES},
+            **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in SERVICES},
         }
         yield Ground(broker, server, small, folder, links)
 

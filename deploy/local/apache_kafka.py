@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deploy.local.child import Child
 from deploy.local.places import CACHE, ROOT
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, kept_port
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 
@@ -104,7 +104,7 @@ def prepare(folder: Path, port: int, heap_mb: int, log: Path, doors: Sequence[Do
     """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
-    text = settings_text(port, free_port(), data, doors)
+    text = settings_text(port, kept_port(), data, doors)
     settings.write_text(text, encoding="utf-8")
     shutil.copytree(_formatted(), data)
     return Child("kafka (apache)", [*java(heap_mb), "kafka.Kafka", settings], log=log)

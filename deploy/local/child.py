@@ -17,7 +17,7 @@ import psutil
 
 from deploy.local.leash import LEASH
 
-FREEZE_SECONDS = 5.0
+FREEZE_SECONDS = 60.0
 
 
 class NotReadyError(Exception):
@@ -98,8 +98,9 @@ class Child:
         """SIGKILL to the whole tree; returns when all of it is gone."""
         if self._popen is None:
             return
-        tree = self._tree()
-        self._signal_tree(signal.SIGKILL)
+        tree = self._caught()
+        for process in tree:
+            _send(process, signal.SIGKILL)
         self._popen.wait()
         while any(_still_there(process) for process in tree):
             time.sleep(0.01)
@@ -113,11 +114,11 @@ class Child:
 
     def pause(self) -> None:
         """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
-        self._signal_tree(signal.SIGSTOP)
-        self.wait_until(lambda: not any(_runs(process) for process in self._tree()), FREEZE_SECONDS)
+        self.wait_until(lambda: not self._stop_runners(), FREEZE_SECONDS)
 
     def resume(self) -> None:
-        self._signal_tree(signal.SIGCONT)
+        for process in self._tree():
+            _send(process, signal.SIGCONT)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Return once `ready()` holds. Raises `NotReadyError` if the process ends or `timeout` seconds pass."""
@@ -143,10 +144,23 @@ class Child:
             return [process, *process.children(recursive=True)]
         return []
 
-    def _signal_tree(self, number: signal.Signals) -> None:
-        for process in self._tree():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+    def _caught(self) -> list[psutil.Process]:
+        """The whole tree once nothing in it can start another process any more."""
+        with suppress(NotReadyError):
+            self.pause()
+        return self._tree()
+
+    def _stop_runners(self) -> list[psutil.Process]:
+        """Those that run, told to stop: a process that was just started can have slipped through the last round."""
+        runners = [process for process in self._tree() if _runs(process)]
+        for process in runners:
+            _send(process, signal.SIGSTOP)
+        return runners
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
 
 
 def _runs(process: psutil.Process) -> bool:

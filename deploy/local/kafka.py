@@ -20,11 +20,11 @@ from deploy.local import apache_kafka
 from deploy.local.apache_kafka import Door
 from deploy.local.child import Child
 from deploy.local.places import LOGS, package_folder, run_folder
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, kept_port
 
 Kind = Literal["apache", "embedded", "given"]
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 class BrokerUnavailableError(Exception):
@@ -131,7 +131,7 @@ def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None, doors: Se
         yield Broker("given", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
         return
     with ExitStack() as stack:
-        port = free_port()
+        port = kept_port()
         log = log or LOGS / "kafka.log"
         if kind == "apache":
             process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log, doors)

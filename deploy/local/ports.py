@@ -2,6 +2,10 @@
 
 Taken from below the range that outgoing connections draw from: a client that keeps trying to reach a killed server can
 otherwise be given the server's own port, connect to itself and keep the server from coming back.
+
+A server that is down for a while leaves its port free, and another run beside this one could be given it. So a run that
+kills servers keeps its ports: for as long as it lives it holds the UDP port of the same number, which nobody here has a
+use for and which the system gives back however the run ends.
 """
 
 import random
@@ -9,15 +13,27 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 _BELOW_OUTGOING = range(12_000, 30_000)
+_kept: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that nobody listens on now, and nobody keeps."""
     while True:
         port = random.choice(_BELOW_OUTGOING)
-        with socket.socket() as probe:
-            if _binds(probe, port):
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as keeper:
+            if _binds(probe, port) and _binds(keeper, port):
                 return port
+
+
+def kept_port() -> int:
+    """A free port that no other process is given by `free_port` or `kept_port` until this one ends."""
+    while True:
+        port = free_port()
+        keeper = socket.socket(type=socket.SOCK_DGRAM)
+        if _binds(keeper, port):
+            _kept.append(keeper)
+            return port
+        keeper.close()
 
 
 def _binds(probe: socket.socket, port: int) -> bool:

@@ -20,9 +20,9 @@ import asyncpg
 
 from deploy.local.child import Child
 from deploy.local.places import LOGS, package_folder, run_folder
-from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.ports import LOOPBACK, kept_port
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 _ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -105,7 +105,7 @@ def server(
         _make_data_folder(folder / "data", mount)
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
-        port = free_port()
+        port = kept_port()
         wanted = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL), **(settings or {})}
         running = _prepare(programs, folder, port, password, wanted, log or LOGS / "postgres.log")
         stack.callback(running.kill)

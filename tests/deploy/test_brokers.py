@@ -98,7 +98,7 @@ def test_nothing_is_left_of_a_broker_after_its_block(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deploy.local.kafka.free_port", lambda: 99_999)
+    monkeypatch.setattr("deploy.local.kafka.kept_port", lambda: 99_999)
     with pytest.raises(NotReadyError, match=r"embedded.*ended with code"), broker("embedded", log=tmp_path / "log"):
         pass
 

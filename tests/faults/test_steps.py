@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from deploy.faults.run import OWN_STEPS
+from deploy.local.places import ROOT
 from libs.common.failpoints import STEPS
 
 LIBS = Path(__file__).parents[2] / "libs" / "common"
@@ -12,3 +14,9 @@ def test_the_list_of_steps_is_that_of_the_code() -> None:
     source = "\n".join(file.read_text("utf-8") for file in LIBS.glob("*.py") if file.name != "failpoints.py")
     calls = " ".join(re.findall(r"failpoint\((.*)\)\n", source))
     assert sorted(re.findall(r'"(\w+)"', calls)) == sorted(STEPS)
+
+
+def test_the_steps_of_a_service_of_its_own_stand_in_its_code() -> None:
+    for service, steps in OWN_STEPS.items():
+        source = "\n".join(file.read_text("utf-8") for file in (ROOT / "services" / service).rglob("*.py"))
+        assert set(steps) <= set(re.findall(r'failpoint\("(\w+)"\)', source))

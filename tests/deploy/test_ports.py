@@ -1,0 +1,42 @@
+"""Ports: what a run keeps for itself is given to no other, although nobody listens there for a while."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local import ports
+from deploy.local.places import ROOT
+
+KEEPER = """
+import sys
+from deploy.local.ports import kept_port
+print(kept_port(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def kept() -> Iterator[int]:
+    """A port that another process keeps and does not listen on."""
+    command = [sys.executable, "-c", KEEPER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as keeper:
+        assert keeper.stdout is not None
+        yield int(keeper.stdout.readline())
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+
+
+def test_a_port_that_another_run_keeps_is_given_to_nobody(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = iter([kept, kept + 1, kept + 2, kept + 3])
+    monkeypatch.setattr(ports.random, "choice", lambda _: next(offered))
+    assert ports.free_port() != kept
+
+
+def test_a_port_that_we_keep_is_given_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ports.kept_port()
+    offered = iter([first, first + 1, first + 2, first + 3])
+    monkeypatch.setattr(ports.random, "choice", lambda _: next(offered))
+    assert ports.kept_port() != first
