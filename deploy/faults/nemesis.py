@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
@@ -14,8 +15,9 @@ from deploy.faults.system import System
 from deploy.local.child import NotReadyError
 from libs.common.events.topics import SERVICES
 
-STEP_SECONDS = 25.0
-"""How long a process may take to come to the step at which it dies; then it is killed as it is."""
+STEP_SECONDS, START_SECONDS = 25.0, 60.0
+"""How long a process may take to come to the step at which it dies, once it is at work, and how long to get to work;
+then it is killed as it is."""
 
 SLOW_DELAY = 0.15
 
@@ -30,10 +32,10 @@ class Nemesis:
     not_done: dict[str, str] = field(default_factory=dict)
 
     async def run(self, schedule: Sequence[Fault], seconds: float) -> None:
-        """Every lane by itself, each fault at its time or as soon as its lane is free, until so many seconds are over.
+        """Every lane by itself, until so many seconds are over.
 
-        A slow machine makes lanes late; what is then left of the schedule is not done, and that is said: there is no
-        load any more that it could hurt.
+        A slow machine makes a lane late: then all that follows in it is late too, so that what was broken has the same
+        time to get over it. What is left at the end is not done, and that is said.
         """
         begin = asyncio.get_running_loop().time()
         lanes = groupby(sorted(schedule, key=lambda fault: fault.lane), key=lambda fault: fault.lane)
@@ -42,8 +44,10 @@ class Nemesis:
                 tasks.create_task(self._lane(begin, seconds, sorted(faults, key=lambda fault: fault.at)))
 
     async def _lane(self, begin: float, seconds: float, faults: Sequence[Fault]) -> None:
+        late = 0.0
         for number, fault in enumerate(faults):
-            await asyncio.sleep(max(0.0, begin + fault.at - asyncio.get_running_loop().time()))
+            await asyncio.sleep(max(0.0, begin + fault.at + late - asyncio.get_running_loop().time()))
+            await self._until_at_work(fault)
             late = asyncio.get_running_loop().time() - begin - fault.at
             if fault.at + late > seconds:
                 left = Counter(str(each.kind) for each in faults[number:])
@@ -73,6 +77,14 @@ class Nemesis:
 
     # --- services -----------------------------------------------------------------------------------------------
 
+    async def _until_at_work(self, fault: Fault) -> None:
+        """There is little to learn from killing what has not begun yet; but where it cannot begin, so be it."""
+        if fault.lane in self.system.replicas:
+            replica = self._first(fault)
+            deadline = asyncio.get_running_loop().time() + START_SECONDS
+            while not await asyncio.to_thread(replica.has_joined) and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.3)
+
     def _first(self, fault: Fault) -> Replica:
         return self.system.replicas[fault.target][0]
 
@@ -98,9 +110,13 @@ class Nemesis:
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.kill)
         replica.start(fault.detail)
-        deadline = asyncio.get_running_loop().time() + STEP_SECONDS
-        while replica.alive and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self.system.joined([fault.target])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STEP_SECONDS):
+                while replica.alive:
+                    await asyncio.sleep(0.05)
         died_there = replica.process.child.exit_code == 137
         step = fault.detail.partition(":")[0]
         self.done.update({"kills": 2, "rebalances": 3, f"kill at {step}": int(died_there)})

@@ -20,6 +20,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "reports_accepted": outcome.accepted,
         "effects_found": outcome.effects,
         "recovery_seconds": outcome.recovery_seconds,
+        "took_seconds": outcome.took,
         "violations": outcome.violations,
         "not_judged": {v.name: v.reason for v in outcome.verdicts if v.violations is None},
         "shown": {
@@ -39,6 +40,7 @@ def show(console: Console, outcome: Outcome) -> None:
     took = "never" if outcome.recovery_seconds is None else f"{outcome.recovery_seconds:.1f}"
     figures: dict[str, Any] = {"reports accepted": outcome.accepted, "effects found": outcome.effects}
     figures |= {"violations": sum(outcome.violations.values()), "seconds to recover": took, "seed": outcome.seed}
+    figures |= {f"seconds of {name}": seconds for name, seconds in outcome.took.items()}
     console.print(_table("What came of it", figures))
     console.print(_table("Violations", outcome.violations))
     for name, shown in told["shown"].items():

@@ -61,6 +61,7 @@ class Outcome:
     recovery_seconds: float | None
     verdicts: list[Verdict]
     never_calm: str = ""
+    took: dict[str, float] = field(default_factory=dict)
     evidence: Evidence | None = field(default=None, repr=False)
 
     @property
@@ -69,12 +70,27 @@ class Outcome:
         return {**counted, "recovered": int(bool(self.never_calm))}
 
 
+@dataclass
+class Watch:
+    """How long each part of a run took, in seconds."""
+
+    laps: dict[str, float] = field(default_factory=dict)
+    _begin: float = field(default_factory=time.monotonic)
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self._begin, 1)
+        self._begin = now
+
+
 async def run(system: System, options: Options, tell: Tell) -> Outcome:
     """Break the system for so long, heal it, wait for it, and judge it."""
     seconds = short.SECONDS if options.short else options.seconds
+    watch = Watch()
     for service in SERVICES:
         system.add_replica(service)
     await system.joined()
+    watch.lap("starting")
     mouth = Mouth(system.servers, system.prefix)
     partners = Partners(system, mouth, options.seed, ZONE)
     driver = Driver(system, mouth, options.seed, ZONE, options.per_second)
@@ -94,12 +110,14 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
                 await nemesis.run(plan(options.seed, seconds, there), seconds)
             over.set()
             poisoning.cancel()
+            watch.lap("faults")
             tell("healing")
             await nemesis.heal()
             partners.calm = True
             others = {"answers": lambda: partners.under_way, "calls": lambda: driver.under_way}
             calm = Calm(system, {**others, "reports to come": lambda: int(not driving.done())})
             recovered, trouble = await _recover(calm, tell, short.DAYS_SECONDS if options.short else DAYS_SECONDS)
+            watch.lap("healing and draining")
             listening.cancel()
             driving.cancel()
     finally:
@@ -107,6 +125,7 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
     tell("judging")
     evidence = await read_evidence(system, ZONE, driver.ledger, wiring())
     judged = await asyncio.to_thread(verdicts, evidence)
+    watch.lap("judging")
     done = nemesis.done + driver.done + partners.done
     done["poisons"] = sum(poisoner.done.values())
     return Outcome(
@@ -119,6 +138,7 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
         recovery_seconds=recovered,
         verdicts=judged,
         never_calm=trouble,
+        took=watch.laps,
         evidence=evidence,
     )
 

@@ -31,12 +31,12 @@ def kept() -> Iterator[int]:
 
 def test_a_port_that_another_run_keeps_is_given_to_nobody(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     offered = iter([kept, kept + 1, kept + 2, kept + 3])
-    monkeypatch.setattr(ports.random, "choice", lambda _: next(offered))
+    monkeypatch.setattr("random.choice", lambda _: next(offered))
     assert ports.free_port() != kept
 
 
 def test_a_port_that_we_keep_is_given_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = ports.kept_port()
     offered = iter([first, first + 1, first + 2, first + 3])
-    monkeypatch.setattr(ports.random, "choice", lambda _: next(offered))
+    monkeypatch.setattr("random.choice", lambda _: next(offered))
     assert ports.kept_port() != first
