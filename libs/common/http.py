@@ -1,5 +1,6 @@
 """HTTP: API keys, `Idempotency-Key`, and errors as `application/problem+json` (RFC 9457)."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -12,12 +13,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 """The most that a JSON call may carry; uploads have a limit of their own."""
+
+BODY_SECONDS = 30.0
+"""How long the body of such a call may take to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +146,31 @@ async def idempotency_key(
 
 class Border:
     """Refuses what no route could take, before anything of it is parsed: a body over `MAX_BODY_BYTES`, announced or
-    not, and the character NUL, which no text in Postgres can hold.
+    not, one that does not arrive in `BODY_SECONDS`, and the character NUL, which no text in Postgres can hold.
 
-    A route whose path ends in `uploads` is let through: it counts its multipart body itself while it reads.
+    A route among `uploads`, named by its whole path as in `/u/{token}/photos`, is let through: it counts its multipart
+    body itself while it reads. The end of a path alone would let any token choose that no limit holds for it.
     """
 
-    def __init__(self, app: ASGIApp, uploads: str | tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, uploads: tuple[str, ...] = ()) -> None:
         self.app = app
-        self.uploads = uploads
+        self._uploads = [compile_path(path)[0] for path in uploads]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].endswith(self.uploads):
+        if scope["type"] != "http" or any(path.match(scope["path"]) for path in self._uploads):
             await self.app(scope, receive, send)
             return
-        body = await _read_body(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read_body(receive)
+        except TimeoutError:
+            problem = Problem(408, "too_slow", f"body: it must be here within {BODY_SECONDS:g} s; send it again.")
+            await problem.answer().response({"Connection": "close"})(scope, receive, send)
+            return
         if body is None:
             return  # the caller has gone away
-        if problem := _refusal(scope, body):
-            await problem.response()(scope, receive, send)
+        if refusal := _refusal(scope, body):
+            await refusal.response()(scope, receive, send)
             return
         read = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -190,12 +203,13 @@ def _refusal(scope: Scope, body: bytes) -> Problem | None:
     return None
 
 
-def install_problems(app: FastAPI, uploads: str | tuple[str, ...] = ()) -> None:
+def install_problems(app: FastAPI, uploads: tuple[str, ...] = ()) -> None:
     """Every error of this app becomes a problem; what was not foreseen is logged and told without detail."""
     app.add_middleware(Border, uploads=uploads)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(ClientDisconnect, _on_leaving)
     app.add_exception_handler(Exception, _on_surprise)
 
 
@@ -218,8 +232,15 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and isinstance(error.__cause__, RecursionError | ValueError):
+        return Problem(400, "malformed_json", "body: this is not JSON in UTF-8, or too deeply nested.").response()
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return Problem(error.status_code, code, str(error.detail)).response()
+
+
+async def _on_leaving(request: Request, error: Exception) -> JSONResponse:
+    """Nobody hears this any more; a client that hangs up in the middle of an upload is no fault of ours."""
+    return Problem(400, "disconnected", "body: it broke off; send it again.").response()
 
 
 async def _on_surprise(request: Request, error: Exception) -> JSONResponse:

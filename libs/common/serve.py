@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 
 import typer
 import uvicorn
+from fastapi import FastAPI
+
+from libs.common.connections import Limits, bounded
+from libs.common.settings import ServiceSettings
 
 
 class JsonLines(logging.Formatter):
@@ -52,16 +56,27 @@ def main(app: str) -> None:
     settings = application.state.service.settings
     set_up_logging(settings.log_level)
     calm_the_collector()
-    uvicorn.run(
-        application,
-        host=settings.http_host,
-        port=settings.http_port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 * 1024,
+    serving = server(application, settings)
+    serving.run()
+    if not serving.started:
+        sys.exit(3)  # as uvicorn does where the port is taken or Postgres is not there
+
+
+def server(application: FastAPI, settings: ServiceSettings, limits: Limits | None = None) -> uvicorn.Server:
+    """The HTTP server of a service, within its limits."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            host=settings.http_host,
+            port=settings.http_port,
+            loop="uvloop",
+            http=bounded(limits or Limits(connections=settings.http_connections)),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
     )
 
 

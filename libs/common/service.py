@@ -148,8 +148,8 @@ class Service:
 
     # --- life ---------------------------------------------------------------------------------------------------
 
-    def create_app(self, *routers: APIRouter, uploads: str | tuple[str, ...] = ()) -> FastAPI:
-        """The HTTP app; everything else lives as long as it does. `uploads` is how paths of upload routes end."""
+    def create_app(self, *routers: APIRouter, uploads: tuple[str, ...] = ()) -> FastAPI:
+        """The HTTP app; everything else lives as long as it does. `uploads` are the paths of upload routes, whole."""
         app = FastAPI(
             title=f"Sakidashi {self.name}", description=self.description, version="1", lifespan=self._lifespan
         )

@@ -50,7 +50,7 @@ LONGEST_RETENTION_DAYS = max(topic.retention_days for topic in TOPICS)
 class ServiceSettings(KafkaSecurity):
     """What every service needs. One environment variable each, named like the field in capitals."""
 
-    database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
+    database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://"), Field(repr=False)]
     kafka_bootstrap_servers: Annotated[str, StringConstraints(min_length=3)]
     kafka_topic_prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]*$")] = ""
     kafka_idempotence: bool = True
@@ -61,6 +61,8 @@ class ServiceSettings(KafkaSecurity):
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    http_connections: Annotated[int, Field(ge=10, le=10_000)] = 500
+    """More at a time are told to come back; keep it well under the number of files that the process may open."""
     shop_time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Tokyo"
     clock_file: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None

@@ -21,7 +21,7 @@ from libs.common.settings import load
 from libs.common.signed_links import open_links
 from services.intake import api, photo_routes, search_routes, staff_routes, timeline
 from services.intake.calls import Calls
-from services.intake.customer_pages.wiring import customer_pages
+from services.intake.customer_pages.wiring import FORMS_WITH_PHOTOS, customer_pages
 from services.intake.desk.wiring import desk
 from services.intake.evidence import open_evidence
 from services.intake.insights.wiring import insights
@@ -75,5 +75,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         insights(service),
         storefronts(service, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
-        uploads=("/photos", "/report", *WEBHOOKS),
+        uploads=(*photo_routes.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
     )

@@ -22,6 +22,8 @@ from services.intake.calls import Calls, no_such_issue
 from services.intake.evidence import EvidenceUnavailableError
 from services.intake.uploads import Evidence
 
+UPLOADS = ("/v1/photos", "/v1/issues/{issue_id}/photos", "/u/{token}/photos")
+
 _PHOTO_BODY = {
     "required": True,
     "content": {

@@ -14,6 +14,8 @@ from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
 from services.intake.web.words import Words
 
+FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
+
 
 def customer_pages(
     calls: Calls, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets

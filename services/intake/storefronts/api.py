@@ -17,7 +17,7 @@ from services.intake.storefronts.publishing import Publishing, StorefrontTold, c
 from services.intake.storefronts.signatures import WrongSignature, check_shopify, check_standard
 from services.intake.storefronts.told import Told, WrongContent
 
-PATHS = ("/webhooks/standard", "/webhooks/shopify")
+PATHS = ("/v1/webhooks/standard", "/v1/webhooks/shopify")
 
 MOST_BYTES = 1024 * 1024
 """A large order of Shopify's has some hundreds of kilobytes."""

@@ -1,0 +1,86 @@
+"""A service behind a real socket, and a client that speaks bytes: what no well-behaved library would send."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+
+from libs.common import serve
+from libs.common.connections import Limits
+from libs.common.settings import ServiceSettings
+from tests.running import eventually
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a server listens."""
+
+    port: int
+    _open: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def knock(self, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection that says this and waits."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._open.append(writer)
+        writer.write(said)
+        await writer.drain()
+        return reader, writer
+
+    async def say(self, *said: bytes) -> bytes:
+        """What is answered until the server closes the connection."""
+        reader, writer = await self.knock()
+        with contextlib.suppress(ConnectionError):
+            for piece in said:
+                writer.write(piece)
+                await writer.drain()
+        return await rest_of(reader)
+
+    async def leave(self) -> None:
+        for writer in self._open:
+            writer.close()
+        for writer in self._open:
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def rest_of(reader: asyncio.StreamReader) -> bytes:
+    said = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            said += piece
+    return said
+
+
+@contextlib.asynccontextmanager
+async def listening(app: FastAPI, settings: ServiceSettings, limits: Limits | None = None) -> AsyncIterator[Door]:
+    """Serve an app whose lifespan is already under way, exactly as `libs.common.serve` does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        server = serve.server(app, settings, limits)
+        server.config.lifespan = "off"
+        running = asyncio.create_task(server.serve([listener]))
+        await eventually(lambda: _started(server), "the server listens")
+        door = Door(listener.getsockname()[1])
+        try:
+            yield door
+        finally:
+            await door.leave()
+            server.should_exit = True
+            await running
+
+
+async def _started(server: object) -> bool:
+    return bool(getattr(server, "started", False))
+
+
+def status_and_code(answer: bytes) -> tuple[int, str]:
+    """Of the last answer in what was received."""
+    head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), str(json.loads(body)["code"])

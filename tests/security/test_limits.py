@@ -1,0 +1,52 @@
+"""Which routes of intake take more than a call: those that it names, whatever stands in an address."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from libs.common import http
+from services.intake.app import create_app
+from services.intake.settings import Settings
+from tests.running import LINK_SECRETS, NO_KAFKA
+
+
+@pytest.fixture(scope="module")
+def intake(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    """Not running: what is refused here is refused before anything is asked of the database."""
+    settings: dict[str, object] = {
+        "database_url": "postgresql://nobody@localhost/none",
+        "kafka_bootstrap_servers": NO_KAFKA,
+        "evidence_dir": Path(tmp_path_factory.mktemp("evidence")),
+        "public_url": "http://shop",
+        "link_secrets": LINK_SECRETS,
+    }
+    return create_app(Settings.model_validate(settings))
+
+
+async def status_of(app: FastAPI, path: str) -> int:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        return (await client.post(path, content=b"x" * (http.MAX_BODY_BYTES + 1))).status_code
+
+
+@pytest.mark.parametrize("path", ["/v/photos", "/v/report", "/v/a-token", "/desk/sign-in", "/s/photos/window"])
+async def test_no_address_talks_a_call_out_of_its_limit(intake: FastAPI, path: str) -> None:
+    assert await status_of(intake, path) == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/photos", 401),
+        ("/v1/issues/6c1e9d3e-6ae4-4a53-b6c2-8f8f8d3d2a11/photos", 401),
+        ("/u/a-token/photos", 404),
+        ("/s/a-token/photos", 404),
+        ("/r/a-token/report", 404),
+        ("/v1/webhooks/standard", 404),
+        ("/v1/webhooks/shopify", 404),
+    ],
+)
+async def test_an_upload_is_asked_who_it_is_before_it_is_read(intake: FastAPI, path: str, status: int) -> None:
+    assert await status_of(intake, path) == status
