@@ -62,7 +62,7 @@ QUERIES = {
 }
 OWN_QUERIES = {
     "intake": {
-        "entitlements": "SELECT order_id, line_id, unit, issue_id FROM entitlements",
+        "entitlements": "SELECT order_id, line_id, unit, renewal, issue_id FROM entitlements",
         "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, n",
     },
     "returns": {},

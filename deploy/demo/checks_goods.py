@@ -52,7 +52,10 @@ def _told_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation]:
 
 
 def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
-    """Live entitlements on an order line never exceed what was ordered, at any moment."""
+    """Live entitlements on an order line never exceed what was ordered, at any moment.
+
+    One lives until its issue ends, or until what was sent instead is there: that is a piece which may be reported too.
+    """
     ordered = {
         (fact.order, line["line_id"]): line["quantity"]
         for fact in history.of("order.placed")
@@ -60,7 +63,7 @@ def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
     }
     movements: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
     for accepted in history.of("issue.accepted"):
-        ended = history.about(accepted.issue, "issue.cancelled", "issue.rejected")
+        ended = history.about(accepted.issue, "issue.cancelled", "issue.rejected", "issue.replacement_delivered")
         for line in accepted.data["lines"]:
             unit = (accepted.order, line["line_id"])
             movements[unit].append((accepted, line["quantity"]))
@@ -82,6 +85,9 @@ def _more_than_arrived(history: History) -> Iterator[Violation]:
         for line in fact.data["lines"]:
             arrived[fact.order, line["line_id"]] += line["quantity"]
             told[fact.order, line["line_id"]].append(fact)
+    for fact in history.of("issue.replacement_delivered"):
+        for line in fact.data.get("lines") or ():
+            arrived[fact.order, line["line_id"]] += line["quantity"]
     for fact in history.of("issue.accepted"):
         for line in fact.data["lines"] if fact.data["reason"] not in NEED_NOT_ARRIVE else ():
             unit = (fact.order, line["line_id"])
@@ -102,9 +108,9 @@ def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -
 
 def _entitled_twice(history: History) -> Iterator[Violation]:
     """The same in intake's own table: one row per unit, and only for issues that stand."""
-    seen: dict[tuple[str, str, int], str] = {}
+    seen: dict[tuple[str, str, int, int], str] = {}
     for row in history.database("intake").rows("entitlements"):
-        unit = (row["order_id"], row["line_id"], row["unit"])
+        unit = (row["order_id"], row["line_id"], row["unit"], row["renewal"])
         if unit in seen:
             yield Violation(f"unit {unit} is held by two issues", (seen[unit], str(row["issue_id"])))
         seen[unit] = str(row["issue_id"])

@@ -1,7 +1,8 @@
 """Whether a report stands: one small check after the other, each refusal a value with its remedy.
 
 `code` is stable for machines, `field` is where it is wrong, `message` says what would be right. Pieces of a line are
-alike, so the customer names a quantity and intake picks the units: free ones, whose window is open.
+alike, so the customer names a quantity and intake picks the units: free ones, whose window is open. A piece whose
+replacement has arrived is out of the question: it is the replacement that may be reported now.
 """
 
 from collections.abc import Iterable
@@ -103,12 +104,11 @@ def _units_of(
 def _candidates(book: Book, bought: OrderLine, window: Window) -> list[Unit]:
     """The units that a report of this kind may be about; what never arrived comes first where that is the point."""
     moved = book.order.moved_of(bought.line_id)
-    delivered = min(moved.delivered_quantity, bought.quantity)
+    shipped = min(moved.shipped_quantity, bought.quantity)
+    pieces = [book.piece_at(bought.line_id, number) for number in range(1, shipped + 1)]
     if window.pieces is Pieces.DELIVERED or book.order.is_cancelled(bought.line_id):
-        numbers = range(1, delivered + 1)
-    else:
-        numbers = range(min(moved.shipped_quantity, bought.quantity), 0, -1)
-    return [Unit(bought.line_id, number) for number in numbers]
+        return [unit for unit in pieces if unit.renewal or unit.number <= moved.delivered_quantity]
+    return pieces[::-1]
 
 
 def _too_few(book: Book, bought: OrderLine, asked: ReportedLine, at: str, there: int) -> Refusal | None:
@@ -136,8 +136,7 @@ def _held(book: Book, candidates: list[Unit], taken: list[Unit], asked: Reported
 def _open(
     book: Book, free: list[Unit], said: IssueSubmitted, asked: ReportedLine, at: str, window: Window, today: date
 ) -> tuple[Unit, ...] | Refusal:
-    moved = book.order.moved_of(asked.line_id)
-    last_days = {unit: _last_day(moved.day_of(unit.number), said.noticed_on, window) for unit in free}
+    last_days = {unit: _last_day(book.moved_on(unit), said.noticed_on, window) for unit in free}
     still_open = tuple(unit for unit, last_day in last_days.items() if last_day is None or today <= last_day)
     if len(still_open) >= asked.quantity:
         return still_open[: asked.quantity]

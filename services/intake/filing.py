@@ -56,7 +56,7 @@ def file(
 def accept(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
     """A new report that stands."""
     book, facts = file(book, report, units, rules)
-    return book, [*facts, accepted(book.order, report, units, now, rules)]
+    return book, [*facts, accepted(book, report, units, now, rules)]
 
 
 def reject(book: Book, report: Report, refusal: Refusal, now: datetime) -> tuple[Book, Facts]:
@@ -111,8 +111,8 @@ def reported(report: Report) -> IssueReported:
     )
 
 
-def accepted(order: Order, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> IssueAccepted:
-    said = report.said
+def accepted(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> IssueAccepted:
+    said, order = report.said, book.order
     return IssueAccepted(
         issue_id=report.issue_id,
         order_id=said.order_id,
@@ -121,7 +121,7 @@ def accepted(order: Order, report: Report, units: tuple[Unit, ...], now: datetim
         lines=issue_lines(order, said.lines, units),
         wish=said.wish,
         market=order.purchase.market if order.purchase else "JP",
-        delivered_on=_latest_delivery(order, units),
+        delivered_on=_latest_delivery(book, units),
         noticed_on=said.noticed_on,
         next_word_by=rules.hours.open_day(now, rules.targets.next_word_open_days),
         first_response_due_at=rules.hours.after(report.reported_at, rules.targets.first_response),
@@ -141,8 +141,9 @@ def issue_lines(order: Order, lines: Iterable[ReportedLine], units: Iterable[Uni
 
 
 def _lot_of(order: Order, line_id: str, units: Iterable[Unit]) -> str | None:
-    """The lot that all of these pieces are of, if there is one."""
-    lots = {order.moved_of(line_id).lot_of(unit.number) for unit in units if unit.line_id == line_id}
+    """The lot that all of these pieces are of, if there is one; of replacements nobody says it."""
+    moved = order.moved_of(line_id)
+    lots = {None if unit.renewal else moved.lot_of(unit.number) for unit in units if unit.line_id == line_id}
     return lots.pop() if len(lots) == 1 else None
 
 
@@ -160,6 +161,6 @@ def _told(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
     )
 
 
-def _latest_delivery(order: Order, units: Iterable[Unit]) -> date | None:
-    days = (order.moved_of(unit.line_id).delivered_on(unit.number) for unit in units)
+def _latest_delivery(book: Book, units: Iterable[Unit]) -> date | None:
+    days = (book.arrived_on(unit) for unit in units)
     return max((day for day in days if day is not None), default=None)

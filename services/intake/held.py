@@ -231,7 +231,7 @@ def stand(book: Book, held: HeldReport, now: datetime, rules: Rules, wish: Remed
     book = book.without_held(report.issue_id)
     book = replace(book, held={**book.held, **dict.fromkeys(units, report.issue_id)})
     changed = IssueChanged(report, now, decide_by=_clock_runs_again(held, now, rules), takes=takes)
-    accepted = filing.accepted(book.order, report, units, now, rules)
+    accepted = filing.accepted(book, report, units, now, rules)
     return book, [changed, accepted, CancelTimer(timer_name(report.issue_id))]
 
 

@@ -17,10 +17,19 @@ from libs.common.events.values import LineQuantity, OrderLine, ShippedLine
 
 
 class Unit(NamedTuple):
-    """One physical piece of an order line; numbers count from 1 in the order in which pieces arrived."""
+    """One physical piece of an order line; numbers count from 1 in the order in which pieces arrived.
+
+    `renewal` 0 is the piece that was bought; a replacement that arrives is the next one in its place.
+    """
 
     line_id: str
     number: int
+    renewal: int = 0
+
+    @property
+    def successor(self) -> "Unit":
+        """What was sent in its place."""
+        return self._replace(renewal=self.renewal + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +215,10 @@ class Book:
     """An order with what lies beside it: who holds which piece, and which issues exist.
 
     `held` and `issues` are rows of their own (the primary keys carry invariant 2), loaded where a report is to be
-    decided; `references` leads from the storefront's number to the issue that has it, `filed` are whole rows where one
-    is to be changed, `photos` those that reports name and that are there. `stored` is the order as it was loaded: a
-    report that changes only rows need not write the order again.
+    decided; `renewed` says when the replacement of a piece arrived, which can be reported itself; `references` leads
+    from the storefront's number to the issue that has it, `filed` are whole rows where one is to be changed, `photos`
+    those that reports name and that are there. `stored` is the order as it was loaded: a report that changes only rows
+    need not write the order again.
     """
 
     order: Order
@@ -219,6 +229,7 @@ class Book:
     photos: frozenset[str] = frozenset()
     version: int = 0
     stored: Order | None = None
+    renewed: Mapping[Unit, date] = field(default_factory=dict)
 
     def held_report(self, issue_id: UUID) -> HeldReport | None:
         return next((one for one in self.order.incomplete if one.report.issue_id == issue_id), None)
@@ -236,3 +247,24 @@ class Book:
 
     def units_of(self, issue_id: UUID) -> tuple[Unit, ...]:
         return tuple(unit for unit, holder in self.held.items() if holder == issue_id)
+
+    def piece_at(self, line_id: str, number: int) -> Unit:
+        """What the customer has in this place now: the piece that was bought, or the last replacement of it."""
+        unit = Unit(line_id, number)
+        while unit in self.renewed:
+            unit = unit.successor
+        return unit
+
+    def arrived_on(self, unit: Unit) -> date | None:
+        if unit.renewal:
+            return self.renewed.get(unit._replace(renewal=unit.renewal - 1))
+        return self.order.moved_of(unit.line_id).delivered_on(unit.number)
+
+    def moved_on(self, unit: Unit) -> date | None:
+        """The day on which the piece arrived, else the day on which it left."""
+        return self.arrived_on(unit) or self.order.moved_of(unit.line_id).day_of(unit.number)
+
+    def reported_anew(self, issue_id: UUID) -> UUID | None:
+        """The issue about what this one had sent, if there is one."""
+        successors = (unit.successor for unit in self.units_of(issue_id) if unit in self.renewed)
+        return next((self.held[unit] for unit in successors if unit in self.held), None)

@@ -1,8 +1,11 @@
 """SQL about reports: the rows of issues, who holds which piece, photos and decisions. For a whole batch each."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import groupby
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
@@ -14,11 +17,11 @@ from services.intake.filing import IssueChanged, IssueFiled
 from services.intake.held import PhotosKept
 from services.intake.orders import Filed, Report, Unit
 from services.intake.staff import DecisionMade
-from services.intake.timeline import Status
+from services.intake.timeline import Status, UnitsOwedAgain, UnitsReleased, UnitsRenewed
 
 _LINES = TypeAdapter(tuple[ReportedLine, ...])
 
-_HELD = "SELECT order_id, line_id, unit, issue_id FROM entitlements WHERE order_id = ANY($1)"
+_HELD = "SELECT order_id, line_id, unit, renewal, issue_id, renewed_on FROM entitlements WHERE order_id = ANY($1)"
 # What exists under these ids, whatever its order; and what these orders have, for the storefront's own numbers.
 _KNOWN_ISSUES = """
     SELECT issue_id, order_id, CASE WHEN refusal_code IS NULL THEN reference END AS reference
@@ -59,12 +62,30 @@ _CHANGE = """
         AS c (issue_id, lines, description, wish, refusal_code, missing, decide_by, head, at)
     WHERE i.issue_id = c.issue_id"""
 _ENTITLE = """
-    INSERT INTO entitlements (order_id, line_id, unit, issue_id)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::uuid[])
-    ON CONFLICT (order_id, line_id, unit) DO NOTHING"""
-RELEASE = """
+    INSERT INTO entitlements (order_id, line_id, unit, renewal, issue_id)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::uuid[])
+    ON CONFLICT (order_id, line_id, unit, renewal) DO NOTHING"""
+_RELEASE = """
     DELETE FROM entitlements e USING unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
-    WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id"""
+    WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND e.renewed_on IS NULL"""
+# So many pieces of the issue, in the order of their numbers; a line or a quantity that is null stands for all.
+_RENEW = """
+    UPDATE entitlements e SET renewed_on = a.day
+    FROM (SELECT order_id, line_id, unit, renewal, issue_id,
+                 row_number() OVER (PARTITION BY order_id, issue_id, line_id ORDER BY unit, renewal) AS n
+          FROM entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2)) p
+    JOIN unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::date[])
+         AS a (order_id, issue_id, line_id, quantity, day)
+      ON p.order_id = a.order_id AND p.issue_id = a.issue_id
+         AND p.line_id = coalesce(a.line_id, p.line_id) AND p.n <= coalesce(a.quantity, p.n)
+    WHERE (e.order_id, e.line_id, e.unit, e.renewal) = (p.order_id, p.line_id, p.unit, p.renewal)
+      AND e.renewed_on IS NULL"""
+_OWE_AGAIN = """
+    UPDATE entitlements e SET renewed_on = NULL
+    FROM unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
+    WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND NOT EXISTS (
+        SELECT FROM entitlements n
+        WHERE (n.order_id, n.line_id, n.unit, n.renewal) = (e.order_id, e.line_id, e.unit, e.renewal + 1))"""
 _ADD_PHOTOS = """
     INSERT INTO evidence (issue_id, sha256, media_type, size_bytes, width, height, stored_at)
     SELECT *, $7 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[], $6::int[])
@@ -86,12 +107,18 @@ _DECIDE = """
     ON CONFLICT DO NOTHING"""
 
 
-async def held(conn: Connection, order_ids: Sequence[str]) -> dict[str, dict[Unit, UUID]]:
-    """Who holds which piece of these orders."""
-    found: dict[str, dict[Unit, UUID]] = {}
+async def held(
+    conn: Connection, order_ids: Sequence[str]
+) -> tuple[dict[str, dict[Unit, UUID]], dict[str, dict[Unit, date]]]:
+    """Who holds which piece of these orders, and of which of them the replacement arrived when."""
+    holders: dict[str, dict[Unit, UUID]] = {}
+    renewed: dict[str, dict[Unit, date]] = {}
     for row in await conn.fetch(_HELD, order_ids):
-        found.setdefault(row["order_id"], {})[Unit(row["line_id"], row["unit"])] = row["issue_id"]
-    return found
+        unit = Unit(row["line_id"], row["unit"], row["renewal"])
+        holders.setdefault(row["order_id"], {})[unit] = row["issue_id"]
+        if row["renewed_on"]:
+            renewed.setdefault(row["order_id"], {})[unit] = row["renewed_on"]
+    return holders, renewed
 
 
 async def known_issues(
@@ -206,7 +233,7 @@ async def _change(conn: Connection, rows: Sequence[IssueChanged]) -> None:
 
 async def _entitle(conn: Connection, records: Sequence[Record]) -> None:
     """Pieces that become free and pieces that are taken, as they are after the whole batch."""
-    taken: dict[tuple[str, str, int], UUID] = {}
+    taken: dict[tuple[str, str, int, int], UUID] = {}
     freed: set[tuple[str, UUID]] = set()
     for record in records:
         match record:
@@ -216,11 +243,34 @@ async def _entitle(conn: Connection, records: Sequence[Record]) -> None:
                 taken = {unit: issue_id for unit, issue_id in taken.items() if issue_id != report.issue_id}
                 freed.add((report.said.order_id, report.issue_id))
     if freed:
-        await conn.execute(RELEASE, *map(list, zip(*sorted(freed), strict=True)))
+        await conn.execute(_RELEASE, *map(list, zip(*sorted(freed), strict=True)))
     if taken:
         rows = sorted((*unit, issue_id) for unit, issue_id in taken.items())
         status = await conn.execute(_ENTITLE, *map(list, zip(*rows, strict=True)))
         _expect(status, len(rows), "entitlements")
+
+
+async def move_units(conn: Connection, records: Sequence[Record], zone: ZoneInfo) -> None:
+    """What the topics told about pieces: given back, sent anew, or owed again; in the order in which it was told."""
+    told = [one for one in records if isinstance(one, UnitsReleased | UnitsRenewed | UnitsOwedAgain)]
+    for kind, several in groupby(told, type):
+        some = list(several)
+        if kind is UnitsRenewed:
+            await _renew(conn, [one for one in some if isinstance(one, UnitsRenewed)], zone)
+        else:
+            named = sorted({(one.order_id, one.issue_id) for one in some})
+            statement = _RELEASE if kind is UnitsReleased else _OWE_AGAIN
+            await conn.execute(statement, [order_id for order_id, _ in named], [issue_id for _, issue_id in named])
+
+
+async def _renew(conn: Connection, arrived: Sequence[UnitsRenewed], zone: ZoneInfo) -> None:
+    rows: list[tuple[str, UUID, str | None, int | None, date]] = []
+    for one in arrived:
+        ids, day = (one.order_id, one.issue_id), one.at.astimezone(zone).date()
+        rows += (
+            [(*ids, line.line_id, line.quantity, day) for line in one.lines] if one.lines else [(*ids, None, None, day)]
+        )
+    await conn.execute(_RENEW, *map(list, zip(*rows, strict=True)))
 
 
 async def _keep(conn: Connection, kept: Sequence[PhotosKept]) -> None:

@@ -56,6 +56,8 @@ class DecisionMade(Record):
 _A = StaffAction
 _YES = frozenset({_A.ACCEPT, _A.CHOOSE_REMEDY, _A.APPROVE_REVIEW, _A.REOPEN})
 _NO = frozenset({_A.REJECT, _A.CANCEL, _A.REFUSE_REVIEW})
+_ANEW = frozenset({_A.REOPEN, _A.CHOOSE_REMEDY})
+"""What may send something once more: not where the customer has an open question about what was sent already."""
 _REVIEWS = frozenset({_A.APPROVE_REVIEW, _A.REFUSE_REVIEW})
 
 
@@ -71,6 +73,10 @@ def decide(book: Book | None, decision: StaffDecides, now: datetime, rules: Rule
         return _record(_on_held(book, lacking, decision, now, rules), decision, filed, now)
     if filed.refusal_code:
         return _record(_on_rejected(book, filed, decision, now, rules), decision, filed, now)
+    later = book.reported_anew(decision.issue_id) if decision.action in _ANEW else None
+    if later:
+        message = f"what was sent for it was reported itself; decide about issue {later}"
+        return book, [ReportRefused(Refusal("already_reported", "action", message, later))]
     if decision.action is _A.ACCEPT:
         return book, _no("accepted_already", "action", "the report was accepted; choose what to do with it now")
     return _record((book, []), decision, filed, now)
@@ -125,7 +131,7 @@ def _on_rejected(book: Book, filed: Filed, decision: StaffDecides, now: datetime
     return book, [
         changed,
         filing.reported(report),
-        filing.accepted(book.order, report, units, now, rules),
+        filing.accepted(book, report, units, now, rules),
     ]
 
 

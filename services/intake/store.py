@@ -29,7 +29,7 @@ from services.intake.insights import gathering
 from services.intake.insights.figures import figures
 from services.intake.orders import Book, Order
 from services.intake.staff import StaffDecides
-from services.intake.timeline import TimelineEntry, UnitsReleased
+from services.intake.timeline import TimelineEntry
 from services.intake.windows import Rules
 
 # The story and the headline in one round trip. Rows of issues are locked in the order of their ids, since other topics
@@ -91,7 +91,7 @@ class Orders:
         asked = _asked(events, {key: order for key, (_, order) in states.items()})
         if not asked.orders:
             return {key: Book(order, version=version, stored=order) for key, (version, order) in states.items()}
-        held = await report_store.held(conn, [key for key in asked.orders if key in states])
+        held, renewed = await report_store.held(conn, [key for key in asked.orders if key in states])
         issues, references = await report_store.known_issues(conn, asked.orders, asked.issues)
         filed = await report_store.filed(conn, asked.to_change) if asked.to_change else {}
         photos = await report_store.uploaded(conn, asked.photos) if asked.photos else {}
@@ -100,7 +100,7 @@ class Orders:
             whose = {None, order.purchase.customer_id if order and order.purchase else None}
             theirs = frozenset(photo for photo, owners in photos.items() if owners & whose)
             beside = (held.get(key, {}), issues, references.get(key, {}), filed, theirs)
-            return Book(order or Order(key), *beside, version, stored=order)
+            return Book(order or Order(key), *beside, version, stored=order, renewed=renewed.get(key, {}))
 
         loaded = {key: book(key, version, order) for key, (version, order) in states.items()}
         return loaded | {key: book(key) for key in asked.orders if key not in states}
@@ -185,11 +185,7 @@ class Timeline:
         )
         await work_store.save(conn, [record for record in records if isinstance(record, work.Change)])
         await gathering.count_reports(conn, records)
-        released = sorted({(r.order_id, r.issue_id) for r in records if isinstance(r, UnitsReleased)})
-        if released:
-            await conn.execute(
-                report_store.RELEASE, [order_id for order_id, _ in released], [issue_id for _, issue_id in released]
-            )
+        await report_store.move_units(conn, records, self.zone)
 
 
 async def read_issue(conn: Connection, issue_id: UUID) -> dict[str, Any] | None:

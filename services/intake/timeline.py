@@ -17,6 +17,7 @@ from libs.common.decision import Fact, Facts, Ignored, Record
 from libs.common.events import issues, notices, topics
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import PAYLOADS, AnyEvent
+from libs.common.events.values import LineQuantity
 
 FACTS: tuple[type[Payload], ...] = tuple(
     payload
@@ -46,6 +47,24 @@ class UnitsReleased(Record):
     issue_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class UnitsRenewed(Record):
+    """What this issue had sent has arrived: these pieces so far, all of its own where nothing is said."""
+
+    order_id: str
+    issue_id: UUID
+    lines: tuple[LineQuantity, ...] | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsOwedAgain(Record):
+    """The issue goes on: what it had sent did not put it right, and is no piece to be reported beside it."""
+
+    order_id: str
+    issue_id: UUID
+
+
 def issue_of(event: AnyEvent) -> UUID | None:
     """The issue whose story this event belongs to."""
     found: UUID | None = getattr(event.data, "issue_id", None)
@@ -62,8 +81,13 @@ def decide(event: AnyEvent, trace_id: str | None = None) -> Facts:
         return [Ignored("about_no_issue")]
     data = event.data.model_dump_json(exclude=set(_SAID_BY_THE_ISSUE), exclude_none=True)
     facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data, trace_id)]
-    if isinstance(event.data, issues.IssueCancelled):
-        facts.append(UnitsReleased(event.data.order_id, issue_id))
+    match event.data:
+        case issues.IssueCancelled(order_id=order_id):
+            facts.append(UnitsReleased(order_id, issue_id))
+        case issues.IssueReplacementDelivered(order_id=order_id, lines=lines, delivered_at=at):
+            facts.append(UnitsRenewed(order_id, issue_id, lines, at))
+        case issues.IssueReopened(order_id=order_id):
+            facts.append(UnitsOwedAgain(order_id, issue_id))
     return facts
 
 

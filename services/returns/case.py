@@ -375,6 +375,14 @@ class Case:
                 counts = added(counts, leg.shipped)
         return shared(counts, self.reported)
 
+    @property
+    def arrived(self) -> Counts:
+        """What of the reported pieces has been sent anew and is with the customer."""
+        counts: Counts = {}
+        for leg in (*self.formers, self.outbound):
+            counts = added(counts, leg.delivered)
+        return shared(counts, self.reported)
+
     def worth(self, counts: Mapping[str, int]) -> Decimal:
         prices = {line.line_id: line.unit_price.amount for line in self.lines}
         return sum((prices[line_id] * count for line_id, count in counts.items()), Decimal(0))

@@ -292,7 +292,12 @@ def _arrived(turn: Turn) -> None:
 
 def _tell_arrived(turn: Turn) -> None:
     leg = turn.case.outbound
-    told = IssueReplacementDelivered(**turn.ids, replacement_id=leg.replacement_id, delivered_at=leg.delivered_at)
+    told = IssueReplacementDelivered(
+        **turn.ids,
+        replacement_id=leg.replacement_id,
+        delivered_at=leg.delivered_at,
+        lines=as_lines(turn.case.arrived) or None,
+    )
     turn.say(told)
 
 

@@ -14,6 +14,7 @@ TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 ISSUE = "00000000-0000-0000-0000-000000000001"
 LINE = {"line_id": "L1", "quantity": 1}
 ISSUE_LINE = {**LINE, "sku": "CUP", "name": "cup", "unit_price": {"amount": "1000", "currency": "JPY"}}
+PIECE = {"order_id": "S1", "line_id": "L1", "unit": 1, "renewal": 0}
 ORDER_LINE = {**ISSUE_LINE, "promised_ship_date": "2026-03-03"}
 PERSON = {"name": "架空 一花 0", "email": "kyaku0@example.jp", "phone": "+81-00-0000-0000"}
 HOME = {"name": "架空 一花 0", "street": "架空町1-1-0", "city": "架空区", "phone": "+81-00-0000-0000"}
@@ -163,7 +164,7 @@ def databases() -> dict[str, Database]:
     held = dict.fromkeys(("available", "reserved", "spent", "expired", "debt"), 0) | {"issued": -350, "pending": 350}
     balance, lot = {"customer_id": "C1", **held}, {"lot_id": "g1", **held}
     return {
-        "intake": Database({"entitlements": [{"order_id": "S1", "line_id": "L1", "unit": 1, "issue_id": ISSUE}]}),
+        "intake": Database({"entitlements": [{**PIECE, "issue_id": ISSUE}]}),
         "returns": Database(personal={"destinations": 1, "outbox": 0}),
         "delivery_notify": Database(personal={"contacts": 1}),
         "loyalty": Database({"entries": [entry], "balances": [balance], "lots": [lot]}),

@@ -10,7 +10,7 @@ import pytest
 from deploy.demo.audit import CHECKS, audit
 from deploy.demo.history import Database, Row
 from deploy.demo.verdict import judge
-from tests.demo.histories import HOME, ISSUE, ISSUE_LINE, LINE, PERSON, START, Story, refunded, sound
+from tests.demo.histories import HOME, ISSUE, ISSUE_LINE, LINE, PERSON, PIECE, START, Story, refunded, sound
 
 Doctor = Callable[[Story], Story]
 
@@ -145,7 +145,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     (
         "one_entitlement_per_unit",
         "two rows for one unit",
-        _in_database("intake", "entitlements", {"order_id": "S1", "line_id": "L1", "unit": 1, "issue_id": OTHER}),
+        _in_database("intake", "entitlements", {**PIECE, "issue_id": OTHER}),
     ),
     ("nothing_lost", "a 202 without an issue", lambda s: s.without("issue.reported")),
     ("nothing_lost", "a partner's word without effect", lambda s: s.without("issue.replacement_delivered")),

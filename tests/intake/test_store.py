@@ -14,6 +14,7 @@ from libs.common.decision import Facts, Record
 from libs.common.events import issues
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
+from libs.common.events.values import LineQuantity
 from services.intake import store
 from services.intake.filing import IssueChanged, IssueFiled, ReportRefused
 from services.intake.held import DetailsGiven
@@ -245,3 +246,60 @@ async def test_a_report_closed_and_opened_again_has_its_units_back(conn: Connect
     async with conn.transaction():
         await ORDERS.save(conn, {}, [freed, IssueChanged(report, NOON, takes=(Unit("1", 2),))])
     assert await held(conn) == {("1", 2)}
+
+
+FIRST = http_id("first")
+ARRIVED = issues.IssueReplacementDelivered(
+    issue_id=FIRST, order_id=ORDER, customer_id=CUSTOMER, replacement_id=UUID(int=1), delivered_at=NOON
+)
+REOPENED = issues.IssueReopened(
+    issue_id=FIRST, order_id=ORDER, customer_id=CUSTOMER, cause="again", resolution=1, reopened_at=NOON
+)
+CANCELLED = issues.IssueCancelled(
+    issue_id=FIRST, order_id=ORDER, customer_id=CUSTOMER, cause="not_as_reported", cancelled_at=NOON
+)
+
+
+async def places(conn: Connection) -> dict[tuple[int, int], bool]:
+    """By number and renewal: whether what was sent instead is there."""
+    rows = await conn.fetch("SELECT unit, renewal, renewed_on IS NOT NULL AS there FROM entitlements")
+    return {(row["unit"], row["renewal"]): row["there"] for row in rows}
+
+
+async def test_what_was_sent_instead_may_be_reported_once_it_is_there(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
+    assert kinds((await take(conn, by_http(said())))[0]) == [ReportRefused]
+    for _ in range(2):  # told twice, it is there once
+        await tell(conn, event(ARRIVED, id="there"))
+    assert IssueAccepted in kinds((await take(conn, by_http(said())))[0])
+    assert kinds((await take(conn, by_http(said())))[0]) == [ReportRefused]
+    assert await places(conn) == {(1, 0): True, (1, 1): False}
+
+
+async def test_only_as_many_pieces_are_renewed_as_have_arrived(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=2), by_http(said(2), key="first"))
+    some = ARRIVED.model_copy(update={"lines": (LineQuantity(line_id="1", quantity=1),)})
+    await tell(conn, event(some))
+    assert await places(conn) == {(1, 0): True, (2, 0): False}
+
+
+async def test_an_issue_that_goes_on_has_its_piece_again(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
+    await tell(conn, event(ARRIVED), event(REOPENED))
+    assert await places(conn) == {(1, 0): False}
+
+
+async def test_an_issue_that_goes_on_takes_nothing_from_a_later_one(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
+    await tell(conn, event(ARRIVED))
+    await take(conn, by_http(said()))
+    await tell(conn, event(REOPENED))
+    assert await places(conn) == {(1, 0): True, (1, 1): False}
+
+
+async def test_an_issue_that_ends_after_its_replacement_came_leaves_that_one_to_be_reported(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
+    await tell(conn, event(ARRIVED))
+    await tell(conn, event(CANCELLED))
+    await take(conn, by_http(said()))
+    assert await places(conn) == {(1, 0): True, (1, 1): False}

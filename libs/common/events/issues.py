@@ -200,10 +200,13 @@ class IssueReplacementShipped(IssueEvent):
 
 
 class IssueReplacementDelivered(IssueEvent):
+    """It is there. `lines` are the pieces of this issue that have arrived so far: each may be reported itself."""
+
     TYPE: ClassVar = "issue.replacement_delivered.v1"
 
     replacement_id: UUID
     delivered_at: UtcTime
+    lines: Lines | None = None
 
 
 class IssueChoiceRequested(IssueEvent):

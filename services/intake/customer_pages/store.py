@@ -29,7 +29,9 @@ async def reportable(conn: Connection, order_id: str, customer_id: str) -> list[
     if order is None or order.purchase is None or order.purchase.customer_id != customer_id:
         return None
     rows = await conn.fetch(
-        "SELECT line_id, count(*) AS taken FROM entitlements WHERE order_id = $1 GROUP BY line_id", order_id
+        "SELECT line_id, count(*) AS taken FROM entitlements"
+        " WHERE order_id = $1 AND renewed_on IS NULL GROUP BY line_id",
+        order_id,
     )
     taken: Mapping[str, int] = {row["line_id"]: row["taken"] for row in rows}
     return [
