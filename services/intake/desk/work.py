@@ -251,20 +251,18 @@ def _progress(issue_id: UUID, step: Step, at: datetime, due_at: datetime, day: d
 
 def fold(told: Iterable[Change]) -> tuple[list[Opened], list[Ended]]:
     """A batch of changes, in order, as what is open after it and what it ended; none of what is open is among these."""
-    open_: dict[tuple[UUID, Kind, str], Opened] = {}
+    open_: dict[UUID, dict[tuple[Kind, str], Opened]] = {}
     ended: dict[Ended, None] = {}
     for change in told:
         if isinstance(change, Opened):
-            open_[change.issue_id, change.kind, change.about] = change
+            open_.setdefault(change.issue_id, {})[change.kind, change.about] = change
         elif isinstance(change, Ended):
             ended[change] = None
-            open_ = {key: one for key, one in open_.items() if not _ends(change, one)}
-    return list(open_.values()), list(ended)
+            theirs = open_.get(change.issue_id)
+            if theirs:
+                open_[change.issue_id] = {key: one for key, one in theirs.items() if not _ends(change, one)}
+    return [one for theirs in open_.values() for one in theirs.values()], list(ended)
 
 
 def _ends(change: Ended, one: Opened) -> bool:
-    return (
-        change.issue_id == one.issue_id
-        and change.kind in (None, one.kind)
-        and (change.about is None or change.about == one.about)
-    )
+    return change.kind in (None, one.kind) and (change.about is None or change.about == one.about)
