@@ -4,15 +4,28 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from libs.common.db import Connection
 from libs.common.events.registry import AnyEvent
 
 
 def event_key(consumer: str, event: AnyEvent) -> bytes:
-    """16 bytes that stand for this event at this consumer: `source` and `id` together are unique."""
-    text = f"{consumer}\x1f{event.source}\x1f{event.id}"
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    """16 bytes that stand for this event at this consumer: `source` and `id` together are unique.
+
+    Ids that end in a counter, as ours do, keep it: ten bytes for what stands before it and six for the number. So the
+    marks of one producer lie side by side in the index however many there are, and a batch touches a few pages of it
+    rather than one each. Any other id is a digest of its own.
+    """
+    before, dot, number = event.id.rpartition(".")
+    if dot and len(number) <= 14 and number.isdecimal() and number.isascii() and str(int(number)) == number:
+        return _digest(consumer, event.source, before, 10) + int(number).to_bytes(6, "big")
+    return _digest(consumer, event.source, event.id, 16)
+
+
+@lru_cache(maxsize=4096)
+def _digest(consumer: str, source: str, text: str, size: int) -> bytes:
+    return hashlib.blake2b(f"{consumer}\x1f{source}\x1f{text}".encode(), digest_size=size).digest()
 
 
 @dataclass(frozen=True, slots=True)
