@@ -54,5 +54,8 @@ async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
             "lock_timeout": "10s",
             "idle_in_transaction_session_timeout": "60s",
             "jit": "off",
+            # Plans of prepared statements are kept, and those made while a table was young read it whole for ever
+            # after. Whatever we ask often has an index; where there is none, this forbids nothing.
+            "enable_seqscan": "off",
         },
     )
