@@ -5,12 +5,12 @@ as long as the policy has one, and then with the day of our next word.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from libs.common.decision import Fact, Ignored
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice
+from libs.common.evolve import replace
 from services.delivery_notify import consent, promises
 from services.delivery_notify.choices import Asked, ask, close_questions
 from services.delivery_notify.conversation import Arrival, Conversation, Line

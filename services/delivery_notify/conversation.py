@@ -4,7 +4,7 @@ Kept per order and not per issue, because the customer reads all of it as one co
 judged against everything said about that line before, from whichever surface it came.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from libs.common.events.notices import Change, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Reason
+from libs.common.evolve import replace
 
 SAID_KEPT = 40
 """How many of the latest notices a conversation remembers; older ones stay in the table `notices` only."""

@@ -4,12 +4,13 @@ A cancelled line is spoken of no more, and its refund has a last day. A customer
 that. Another day that the customer chose is a promise like any other, told on the page it was chosen on.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.decision import Anomaly, Fact
 from libs.common.events.notices import Change, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
+from libs.common.evolve import replace
 from services.delivery_notify import promises
 from services.delivery_notify.consent import refund_due
 from services.delivery_notify.conversation import Conversation, Line, Question, QuestionStatus

@@ -7,11 +7,12 @@ what was told is dropped: the shop's own time of the change decides, not the ord
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from libs.common.decision import Anomaly, Fact, Ignored
 from libs.common.events.notices import NoticeKind
+from libs.common.evolve import replace
 from services.delivery_notify import acceptance, consent, promises
 from services.delivery_notify.choices import ORDER_OPTIONS, Asked, ask, close_questions
 from services.delivery_notify.conversation import Conversation, Line

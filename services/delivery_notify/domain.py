@@ -7,7 +7,6 @@ Timers are not set by hand: after each event they are derived from the state (`d
 waiting preorder, an open question and a quiet talk cannot be without one (invariant 6).
 """
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from libs.common.events.storefront import (
     PreorderProgressed,
     StorefrontOrderEvent,
 )
+from libs.common.evolve import replace
 from services.delivery_notify import alerts, arrivals, delays, issues, orders, preorders
 from services.delivery_notify.choices import CustomerAnswered, answered, defaulted
 from services.delivery_notify.conversation import Conversation, Held

@@ -6,7 +6,6 @@ needs no mail, the parcel tells. A talk that stays quiet has a moment at which i
 named for our next word is kept.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -15,6 +14,7 @@ from libs.common.decision import Anomaly, Fact, Ignored
 from libs.common.events import issues as ev
 from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import NoticeKind
+from libs.common.evolve import replace
 from services.delivery_notify import pickups, replacements
 from services.delivery_notify.choices import Asked, ask, close_questions
 from services.delivery_notify.conversation import Conversation, Item, Talk, Waiting

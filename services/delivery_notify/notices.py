@@ -5,7 +5,7 @@ most one notice, however often it arrives. Facts in a notice hold no name and no
 the message is written.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from uuid import UUID
 from libs.common.decision import Fact, Ignored, Record
 from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
 from libs.common.events.values import Address, Choice, Reason, Remedy
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.delivery_notify.consent import Terms
 from services.delivery_notify.conversation import Conversation, Said

@@ -5,7 +5,6 @@ with silence, is decided in `delays.py`.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from libs.common.decision import Anomaly, Fact, Ignored
@@ -19,6 +18,7 @@ from libs.common.events.storefront import (
     PreorderProgressed,
 )
 from libs.common.events.values import LineQuantity, OrderLine
+from libs.common.evolve import replace
 from services.delivery_notify import arrivals, delays, promises
 from services.delivery_notify.acceptance import accept
 from services.delivery_notify.choices import close_questions

@@ -7,10 +7,10 @@ say two dates, and an estimate, which is no row, cannot be said at all.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from libs.common.events.notices import PromiseRef, PromiseSubject
+from libs.common.evolve import replace
 from services.delivery_notify.conversation import Arrival, Line
 from services.delivery_notify.notices import News, PromiseMade
 from services.delivery_notify.rules import Rules

@@ -1,7 +1,6 @@
 """The dates of a replacement: each told once, the newest last. A broken date is the returns service's to renew; it
 guards every replacement with a timer of its own, so there is none here."""
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
+from libs.common.evolve import replace
 from services.delivery_notify.choices import close_questions
 from services.delivery_notify.conversation import Conversation, Outbound, Talk
 from services.delivery_notify.notices import (

@@ -6,7 +6,7 @@ settled by the sender alone. Promises are only ever added; a trigger refuses any
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from libs.common.db import Connection
 from libs.common.decision import Fact, Facts, Record, TimerFired
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
+from libs.common.evolve import replace
 from libs.common.state import StateTable
 from services.delivery_notify import promise_store, staff_store
 from services.delivery_notify.conversation import Conversation

@@ -13,7 +13,6 @@
 A report that stands takes its units: rows whose primary key lets nobody else take them (invariant 2).
 """
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -22,6 +21,7 @@ from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, Set
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.intake import filing, held, staff
 from services.intake.arrivals import arrived

@@ -1,12 +1,13 @@
 """How reports become issues: the rows and events of accepting and rejecting. Pure; used by every way in."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.decision import Facts, Record
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
+from libs.common.evolve import replace
 from services.intake.checks import Refusal
 from services.intake.orders import Book, Need, Order, Report, Unit
 from services.intake.windows import Rules

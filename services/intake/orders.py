@@ -6,7 +6,7 @@ order, so that each piece has the window of its own delivery. Contact and addres
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import LineQuantity, OrderLine, ShippedLine
+from libs.common.evolve import replace
 
 
 class Unit(NamedTuple):

@@ -6,7 +6,7 @@ customer's. Points that were spent and turn out not to be due stand in `debt`, b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from libs.common.decision import Record
 from libs.common.events.loyalty import GrantKind, LegalBasis
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 
 

@@ -5,12 +5,12 @@ words only, so that somebody can tell what points are worth. Both are recorded w
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.loyalty import GrantKind, PointsGranted, PointsWithheld, WithheldCode
+from libs.common.evolve import replace
 from services.loyalty.accounts import Exposure, Lot, Withheld, cause_of, issue_of
 from services.loyalty.award import Award, Trouble, apology
 from services.loyalty.finality import begin, take_back

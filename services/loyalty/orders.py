@@ -5,13 +5,14 @@ what an order earns is handed over to the customer's ledger as a timer that is d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decision import Facts, Ignored, Record
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
+from libs.common.evolve import replace
 
 
 @dataclass(frozen=True, slots=True)

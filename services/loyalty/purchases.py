@@ -5,12 +5,12 @@ what of it stands now. So buying, getting the money back and keeping the points 
 The rate is fixed by an order's first delivery; a better tier later does not make old goods worth more.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from libs.common.events.issues import IssueRefunded
 from libs.common.events.loyalty import GrantKind, PointsGranted
+from libs.common.evolve import replace
 from services.loyalty.accounts import Lot, Purchase, Refund
 from services.loyalty.award import Award, for_purchase, purchased, rate
 from services.loyalty.finality import begin, take_back

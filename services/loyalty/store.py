@@ -6,7 +6,7 @@ asked. What must hold is in the constraints of `migrations/`; here nothing is ch
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -20,6 +20,7 @@ from libs.common.decision import Facts, Record
 from libs.common.events.issues import IssueEvent
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import StorefrontOrderEvent
+from libs.common.evolve import replace
 from libs.common.state import StateTable
 from services.loyalty import domain, orders
 from services.loyalty.accounts import Account, Entry, Exposure, Membership, Refund, Withheld

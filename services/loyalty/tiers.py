@@ -4,10 +4,10 @@ Time alone takes a tier away at its end and not before; a refund takes it away a
 back would be a way to it.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from libs.common.events.loyalty import TierChanged
+from libs.common.evolve import replace
 from services.loyalty.rules import Tier
 from services.loyalty.turn import Turn
 

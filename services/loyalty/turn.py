@@ -1,13 +1,14 @@
 """One decision under way: the account as it becomes, and the facts so far."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
 from libs.common.events.loyalty import GrantKind
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.loyalty.accounts import Account, Entry, Kind, Lot, Membership, Place, Purse, Withheld, lot_id_of
 from services.loyalty.award import Award

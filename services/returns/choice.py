@@ -4,13 +4,13 @@ delivery_notify asks, and is the only one to answer, also by default when the da
 question is only the moment at which a human asks why no answer came.
 """
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementRejected
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import closing, money, outbound, parcels
 from services.returns.case import Counts, OutboundStatus, Question, ReviewCause, Short, missing

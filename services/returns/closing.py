@@ -1,11 +1,11 @@
 """How a case ends, and how it goes on after its end."""
 
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.values import Remedy
+from libs.common.evolve import replace
 from services.returns import inbound, money
 from services.returns.case import Case, Inbound, InboundStatus, Outbound, OutboundStatus, Plan, ReviewCause, missing
 from services.returns.commands import CancelRequested, ReopenRequested

@@ -6,12 +6,13 @@ that are decided at once see each other. What the customer bought comes from the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from libs.common.events.values import Address
+from libs.common.evolve import replace
 from services.returns.case import Case, ReviewCause, added, missing
 from services.returns.policy import CollectOn, Policy
 

@@ -4,13 +4,13 @@ Each unit is paid for once. A refund that does not go through is asked for again
 can tell a repetition from a second refund. Nothing is ever charged here (invariant 8).
 """
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from libs.common.events.issues import IssueRefunded, IssueRefundRequested
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
 from libs.common.events.values import Money
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns.case import (
     Case,

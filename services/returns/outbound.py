@@ -6,7 +6,6 @@ A delivery that is heard of before its shipping is kept until the shipping is to
 them in order and the courier is never asked to come before (invariant 1).
 """
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from libs.common.events.carrier import ParcelDelivered, ParcelException
@@ -26,6 +25,7 @@ from libs.common.events.warehouse import (
     ReplacementOrdered,
     ReplacementShipped,
 )
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import inbound, parcels
 from services.returns.case import (

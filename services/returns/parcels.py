@@ -5,11 +5,11 @@ its way, and the customer is asked about them alone; what they decide is ordered
 after the other rather than both at once, so that there is never more than one replacement under way.
 """
 
-from dataclasses import replace
 from datetime import date, datetime
 
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.warehouse import ReplacementRejected, ReplacementShipped
+from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns.case import Case, Counts, Outbound, OutboundStatus, Parcel, Short, added, counted, missing, shared
 from services.returns.turn import Turn

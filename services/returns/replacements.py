@@ -5,8 +5,6 @@ human looks, and if the one that followed has not left it is called back and the
 customer is to get one of them, and what has left is the one that will be there first.
 """
 
-from dataclasses import replace
-
 from libs.common.events.carrier import ParcelDelivered, ParcelException
 from libs.common.events.warehouse import (
     ReplacementCancelled,
@@ -15,6 +13,7 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
+from libs.common.evolve import replace
 from services.returns.case import Case, Outbound, OutboundStatus, ReviewCause
 from services.returns.turn import Turn
 

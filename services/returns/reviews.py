@@ -7,10 +7,10 @@ many times as the policy allows; then the review stays in the list of ops, still
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from libs.common.decision import Ignored
 from libs.common.events.issues import IssueReviewRequested
+from libs.common.evolve import replace
 from services.returns import choice, closing, door, inbound, money, outbound, receipts, scans
 from services.returns.case import Review, ReviewCause
 from services.returns.commands import ReviewDecided

@@ -6,7 +6,7 @@ their cases are. Cases of one customer in one batch share that row, so that each
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
+from libs.common.evolve import replace
 from libs.common.state import StateTable
 from services.returns import domain
 from services.returns.case import Case

@@ -4,13 +4,14 @@ The steps of a decision write into a `Turn` rather than hand (case, facts) pairs
 one call of `decide`, which stays a pure function.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
 from libs.common.events.issues import IssueReviewRequested
 from libs.common.events.values import Address, Remedy
+from libs.common.evolve import replace
 from libs.common.shop_calendar import ShopCalendar
 from services.returns.case import Case, Plan, Review, ReviewCause
 from services.returns.ledger import Around

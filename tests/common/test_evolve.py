@@ -1,0 +1,62 @@
+"""A quick `replace` that does what the standard one does, or refuses."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.evolve import replace
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    status: str = "none"
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Longer(Leg):
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    only: int = 0
+
+
+@given(
+    old=st.builds(Longer, st.text(), st.integers(), st.tuples(st.text()), st.none() | st.integers()),
+    changes=st.fixed_dictionaries({}, optional={"status": st.text(), "count": st.integers(), "due": st.integers()}),
+)
+def test_it_makes_what_the_standard_library_makes(old: Longer, changes: dict[str, Any]) -> None:
+    assert replace(old, **changes) == dataclasses.replace(old, **changes)
+
+
+def test_the_old_state_stays_as_it_was() -> None:
+    old = Leg("none", 1)
+    assert (replace(old, count=2), old) == (Leg("none", 2), Leg("none", 1))
+
+
+def test_a_class_with_one_field_is_replaced_too() -> None:
+    assert replace(Single(1), only=2) == Single(2)
+
+
+def test_a_field_that_there_is_not_is_named() -> None:
+    with pytest.raises(TypeError, match="Leg has no field 'cuont'"):
+        replace(Leg(), cuont=1)  # type: ignore[call-arg]
+
+
+def test_a_class_whose_init_does_more_is_refused() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Checked:
+        count: int
+
+        def __post_init__(self) -> None:
+            assert self.count >= 0
+
+    with pytest.raises(TypeError, match=r"Checked: use dataclasses\.replace"):
+        replace(Checked(1), count=-1)
