@@ -327,10 +327,10 @@ class Case:
     accepted_at: datetime
     market: str = "JP"
     wish: Remedy | None = None
-    outbound: Outbound = Outbound()
+    outbound: Outbound = field(default_factory=Outbound)
     formers: tuple[Outbound, ...] = ()
-    inbound: Inbound = Inbound()
-    money: MoneyLeg = MoneyLeg()
+    inbound: Inbound = field(default_factory=Inbound)
+    money: MoneyLeg = field(default_factory=MoneyLeg)
     short: Short | None = None
     turned_up: bool = False
     question: Question | None = None
