@@ -14,13 +14,14 @@ from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 from opentelemetry.trace import SpanKind
+from pydantic_core import to_json
 
 from libs.common import outbox
 from libs.common.clock import Clock
 from libs.common.db import Connection
 from libs.common.decision import Anomaly, CancelTimer, Facts, Ignored, Record, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
-from libs.common.events.registry import AnyEvent, encode, event_class, schema_name
+from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
 from libs.common.telemetry import Carrier, Counters, Tracing, issue_attributes
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ Claim = Callable[[Connection], Awaitable[Callable[[AnyEvent], bool]]]
 class _Harvest:
     """What the decisions of one batch came to."""
 
+    moment: bytes
     rows: list[outbox.OutboxRow] = field(default_factory=list)
     timers: dict[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -80,12 +82,16 @@ class Shell:
     # A random name for this run and a number: as unique as a random id for each event, and far cheaper.
     _run: str = field(default_factory=lambda: uuid4().hex)
     _count: Iterator[int] = field(default_factory=count)
+    _source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._source = f"/{self.service}"
 
     def event(self, payload: Payload, *, id: str | None = None, source: str | None = None) -> AnyEvent:
         """Wrap a payload into an envelope of now; `source` is this service unless told otherwise."""
         return event_class(type(payload)).model_construct(
-            id=id or f"{self._run}.{next(self._count)}",
-            source=source or f"/{self.service}",
+            id=id or self._next_id(),
+            source=source or self._source,
             type=payload.TYPE,
             subject=payload.key if hasattr(payload, "TOPIC") else None,
             time=self.clock.now(),
@@ -109,9 +115,9 @@ class Shell:
         stands = await claim(conn) if claim else None
         states: dict[str, Any] = dict(loaded)
         changed: dict[str, Any] = {}
-        harvest = _Harvest()
         outcomes: list[Facts] = []
         now = self.clock.now()
+        harvest = _Harvest(to_json(now))
         for item, key in zip(incoming, keys, strict=True):
             if key is None or (stands and not stands(item.event)):
                 outcomes.append(())
@@ -132,6 +138,11 @@ class Shell:
         event = item.event
         fired = isinstance(event.data, TimerFired)
         name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
+        if item.trace is None and not self.tracing.enabled:
+            after, facts = aggregate.decide(state, event, now)
+            for fact in facts:
+                self._gather(aggregate, fact, key, event, None, harvest)
+            return after, facts
         attributes = self._attributes(event) if self.tracing.enabled else {}
         with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
             after, facts = aggregate.decide(state, event, now)
@@ -142,9 +153,11 @@ class Shell:
     def _gather(
         self, aggregate: Aggregate[Any], fact: Any, key: str, event: AnyEvent, trace: Carrier | None, harvest: _Harvest
     ) -> None:
+        # Payloads are told by a look at the class: pydantic's classes make `isinstance` dear.
+        if hasattr(fact, "TOPIC"):
+            harvest.rows.append(self.outbox_row(fact, trace, harvest.moment))
+            return
         match fact:
-            case Payload():
-                harvest.rows.append(self.outbox_row(fact, trace))
             case SetTimer(name=name) | CancelTimer(name=name):
                 harvest.timers[key, name] = (fact, trace)
             case Record():
@@ -157,10 +170,15 @@ class Shell:
             case _:
                 raise TypeError(f"{aggregate.name}.decide gave {type(fact).__name__}, which is not a fact")
 
-    def outbox_row(self, payload: Payload, trace: Carrier | None) -> outbox.OutboxRow:
+    def outbox_row(self, payload: Payload, trace: Carrier | None, moment: bytes | None = None) -> outbox.OutboxRow:
+        """The event of this payload on its way out; `moment` is the time of a whole batch, as JSON."""
         topic = self.topic_prefix + payload.TOPIC.name
         sent = self.tracing.sent(payload, topic, trace)
-        return outbox.OutboxRow(topic, payload.key, encode(self.event(payload)), sent)
+        value = encode_own(payload, self._next_id(), self._source, moment or to_json(self.clock.now()))
+        return outbox.OutboxRow(topic, payload.key, value, sent)
+
+    def _next_id(self) -> str:
+        return f"{self._run}.{next(self._count)}"
 
     def _attributes(self, event: AnyEvent) -> dict[str, str | int]:
         return {

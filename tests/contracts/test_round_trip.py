@@ -4,9 +4,10 @@ import json
 
 import jsonschema
 from hypothesis import HealthCheck, given, settings
+from pydantic_core import to_json
 
 from libs.common.events.envelope import Payload
-from libs.common.events.registry import AnyEvent, decode, encode, event_class
+from libs.common.events.registry import AnyEvent, decode, encode, encode_own, event_class, schema_name
 from libs.common.events.schemas_export import schema_of
 from tests.contracts.building import models
 from tests.contracts.reading import each_payload
@@ -47,6 +48,20 @@ def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None
     def check(data: Payload) -> None:
         event = on_its_way(data)
         assert encode(decode(encode(event))) == encode(event)
+
+    check()
+
+
+@each_payload
+def test_what_a_service_writes_itself_is_the_envelope_of_the_contract(payload: type[Payload]) -> None:
+    """`encode_own` makes no envelope, but the same bytes."""
+
+    @quick
+    @given(data=models(payload))
+    def check(data: Payload) -> None:
+        event = on_its_way(data).model_copy(update={"subject": data.key, "dataschema": schema_name(payload)})
+        own = encode_own(data, event.id, event.source, to_json(event.time))
+        assert own == encode(event)
 
     check()
 

@@ -6,6 +6,7 @@ from operator import or_
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, TypeAdapter, ValidationError, create_model
+from pydantic_core import to_json
 
 from libs.common.events import carrier, issues, loyalty, notices, payment, products, storefront, warehouse
 from libs.common.events.envelope import Event, Payload
@@ -156,6 +157,29 @@ def peek_type(value: bytes) -> type[Payload] | None:
 def encode(event: AnyEvent) -> bytes:
     """The record's value: structured JSON, absent options left out."""
     return event.__pydantic_serializer__.to_json(event, exclude_none=True)
+
+
+@cache
+def _frame(payload: type[Payload], source: str) -> tuple[bytes, bytes]:
+    """What stands between the id and the subject, and between the time and the data, of every such event."""
+    between = f'","source":{to_json(source).decode()},"type":"{payload.TYPE}","subject":'
+    name = schema_name(payload)
+    return between.encode(), f',"datacontenttype":"application/json","dataschema":"{name}","data":'.encode()
+
+
+def encode_own(payload: Payload, id: str, source: str, time: bytes) -> bytes:
+    """What `encode` makes of this payload in an envelope of our own, without making the envelope.
+
+    `id` is plain ASCII, `time` the moment as JSON. A service writes a dozen events an issue; the object around each
+    cost as much as all that is in it.
+    """
+    between, before_data = _frame(type(payload), source)
+    data = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
+    subject = to_json(payload.key)
+    return b"".join((_OPENING, id.encode(), between, subject, b',"time":', time, before_data, data, b"}"))
+
+
+_OPENING = b'{"specversion":"1.0","id":"'
 
 
 def _reason(error: ValidationError) -> UndecodableError:
