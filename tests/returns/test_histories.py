@@ -27,6 +27,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueCancelled,
     IssueCollectionWindowChosen,
+    IssueDecisionTaken,
     IssueReopened,
     IssueReplacementDelayed,
     IssueReplacementDelivered,
@@ -350,6 +351,16 @@ def always(told: Story) -> None:
     assert CASE.validate_json(CASE.dump_json(told.known, exclude_defaults=True)) == told.known
 
 
+def under_this_plan_from(told: Story) -> int:
+    """Where in all that was said the present plan began: staff may replace what was to be paid back at first."""
+    chosen = [
+        n
+        for n, fact in enumerate(told.said)
+        if isinstance(fact, IssueDecisionTaken) and fact.applied and fact.action is StaffAction.CHOOSE_REMEDY
+    ]
+    return chosen[-1] if chosen else 0
+
+
 def ship_first(told: Story) -> None:
     """1: no courier before the replacement has left, nor on a day before it arrives."""
     case = told.known
@@ -364,7 +375,7 @@ def ship_first(told: Story) -> None:
         assert inbound.window_day
         assert outbound.expected_delivery
         assert inbound.window_day >= outbound.expected_delivery
-    told_so_far = [type(fact) for fact in told.said]
+    told_so_far = [type(fact) for fact in told.said[under_this_plan_from(told) :]]
     if case.plan.ship_on is ShipOn.ACCEPTED and CollectionRequested in told_so_far and IssueReopened not in told_so_far:
         assert told_so_far.index(IssueReplacementShipped) < told_so_far.index(CollectionRequested)
 
