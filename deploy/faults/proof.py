@@ -96,9 +96,9 @@ def _start_together(running: System, scenario: Scenario) -> None:
     }
     changes = [*scenario.provocations, *filter(None, [scenario.mutant])]
     asked = json.dumps({"port": port, "environments": environments, "changes": changes})
-    step = {"FAILPOINT": scenario.dies_at} if scenario.dies_at else {}
+    env = {"TOGETHER": asked, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
     name = f"together-{running.started}"
-    process = running.supervisor.start(name, ["-m", "deploy.faults.together", asked], step, port)
+    process = running.supervisor.start(name, ["-m", "deploy.faults.together"], env, port)
     for service in SERVICES:
         replica = Replica(service, process, running.clock, path=f"/{service}")
         running.replicas.setdefault(service, []).append(replica)

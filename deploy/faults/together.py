@@ -1,6 +1,8 @@
 """All four services in one process, right or with one mutant, for proofs that need many short-lived systems.
 
-python -m deploy.faults.together '{"port": ..., "environments": {...}, "changes": ["inbox_off"]}'
+TOGETHER='{"port": ..., "environments": {...}, "changes": ["inbox_off"]}' python -m deploy.faults.together
+
+What is asked for stands in the environment, since it holds passwords and a command line is read by everybody.
 """
 
 import asyncio
@@ -44,7 +46,7 @@ async def run(port: int, environments: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
+    asked = json.loads(os.environ.pop("TOGETHER"))
     logging.basicConfig(level="WARNING", stream=sys.stderr)
     for name in asked["changes"]:
         {**MUTANTS, **PROVOCATIONS}[name]()
