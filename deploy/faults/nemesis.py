@@ -16,8 +16,7 @@ from deploy.local.child import NotReadyError
 from libs.common.events.topics import SERVICES
 
 STEP_SECONDS, START_SECONDS = 25.0, 60.0
-"""How long a process may take to come to the step at which it dies, once it is at work, and how long to get to work;
-then it is killed as it is."""
+"""How long a process may take to come to the step at which it dies, once it has started; and how long to start."""
 
 SLOW_DELAY = 0.15
 
@@ -47,7 +46,8 @@ class Nemesis:
         late = 0.0
         for number, fault in enumerate(faults):
             await asyncio.sleep(max(0.0, begin + fault.at + late - asyncio.get_running_loop().time()))
-            await self._until_at_work(fault)
+            if fault.lane in self.system.replicas:
+                await self._until_up(self._first(fault))
             late = asyncio.get_running_loop().time() - begin - fault.at
             if fault.at + late > seconds:
                 left = Counter(str(each.kind) for each in faults[number:])
@@ -77,13 +77,11 @@ class Nemesis:
 
     # --- services -----------------------------------------------------------------------------------------------
 
-    async def _until_at_work(self, fault: Fault) -> None:
+    async def _until_up(self, replica: Replica) -> None:
         """There is little to learn from killing what has not begun yet; but where it cannot begin, so be it."""
-        if fault.lane in self.system.replicas:
-            replica = self._first(fault)
-            deadline = asyncio.get_running_loop().time() + START_SECONDS
-            while not await asyncio.to_thread(replica.has_joined) and asyncio.get_running_loop().time() < deadline:
-                await asyncio.sleep(0.3)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while replica.alive and not replica.is_up() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.2)
 
     def _first(self, fault: Fault) -> Replica:
         return self.system.replicas[fault.target][0]
@@ -110,9 +108,7 @@ class Nemesis:
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.kill)
         replica.start(fault.detail)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                await self.system.joined([fault.target])
+        await self._until_up(replica)
         with suppress(TimeoutError):
             async with asyncio.timeout(STEP_SECONDS):
                 while replica.alive:

@@ -1,12 +1,14 @@
 """One process of a service, with a clock of its own that can be put wrong."""
 
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from deploy.local.demo_conductor import ConductedClock
-from deploy.local.ports import kept_port
+from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
 
@@ -30,6 +32,12 @@ class Replica:
     @property
     def alive(self) -> bool:
         return self.process.alive
+
+    def is_up(self) -> bool:
+        """Whether somebody listens there: it has started, and joins Kafka as soon as that is there."""
+        with suppress(OSError), socket.create_connection((LOOPBACK, self.process.port), 1):
+            return True
+        return False
 
     def has_joined(self) -> bool:
         """Whether it has all its partitions; asks it, and waits two seconds for the answer."""
