@@ -62,15 +62,18 @@ def _kept_though_refunded(history: History) -> Iterator[Violation]:
     """Buy, get all of the money back, keep the points: nobody can."""
     prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
+    shown: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("issue.refunded"):
         back[fact.order] += Decimal(fact.data["amount"]["amount"])
+        shown[fact.order].append(fact)
     kept: Counter[str] = Counter()
     for fact in history.of("points.granted", "points.reversed"):
         if fact.data["cause"].startswith("order:"):
             kept[fact.order] += fact.data["points"] * (1 if fact.type == "points.granted" else -1)
+            shown[fact.order].append(fact)
     for order, amount in back.items():
         if order in prices and amount >= prices[order] and kept[order]:
-            yield Violation(f"order {order}: all paid back, and {kept[order]} points kept")
+            yield violation(f"order {order}: all paid back, and {kept[order]} points kept", *shown[order])
 
 
 def _price(placed: Fact) -> Decimal:
@@ -118,13 +121,19 @@ def _differences(what: str, ledger: Sums, books: Sums) -> Iterator[Violation]:
 def _told_otherwise(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
     """Per customer and type: points on the topic, and points in the ledger."""
     booked: Counter[tuple[str, str]] = Counter()
+    told: Counter[tuple[str, str]] = Counter()
+    shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in entries:
         if row["kind"] in TOLD:
-            booked[row["customer_id"], TOLD[row["kind"]]] += row["points"]
-    told: Counter[tuple[str, str]] = Counter()
+            name = row["customer_id"], TOLD[row["kind"]]
+            booked[name] += row["points"]
+            shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
     for fact in history.of(*sorted(set(TOLD.values()))):
-        told[fact.data["customer_id"], fact.type] += fact.data["points"]
+        name = fact.data["customer_id"], fact.type
+        told[name] += fact.data["points"]
+        shown[name].append(str(fact))
     for name in sorted(booked.keys() | told.keys()):
         if booked[name] != told[name]:
             customer, kind = name
-            yield Violation(f"customer {customer}: {kind} tells {told[name]} points, the ledger {booked[name]}")
+            what = f"customer {customer}: {kind} tells {told[name]} points, the ledger {booked[name]}"
+            yield Violation(what, tuple(shown[name]))

@@ -252,15 +252,19 @@ def test_every_check_is_seen_to_fail_once() -> None:
 
 
 @pytest.mark.parametrize(("name", "what", "doctor"), DOCTORED, ids=[f"{n}: {what}" for n, what, _ in DOCTORED])
-def test_a_doctored_story_is_seen(name: str, what: str, doctor: Doctor) -> None:
-    assert judge(name, CHECKS[name], doctor(sound()).history()).violations
+def test_a_doctored_story_is_seen_with_what_shows_it(name: str, what: str, doctor: Doctor) -> None:
+    found = judge(name, CHECKS[name], doctor(sound()).history()).violations
+    assert found
+    assert all(violation.shown_by for violation in found)
 
 
 @pytest.mark.parametrize(
     ("name", "what", "doctor"), DOCTORED_REFUND, ids=[f"{n}: {what}" for n, what, _ in DOCTORED_REFUND]
 )
-def test_a_doctored_refund_is_seen(name: str, what: str, doctor: Doctor) -> None:
-    assert judge(name, CHECKS[name], doctor(refunded()).history()).violations
+def test_a_doctored_refund_is_seen_with_what_shows_it(name: str, what: str, doctor: Doctor) -> None:
+    found = judge(name, CHECKS[name], doctor(refunded()).history()).violations
+    assert found
+    assert all(violation.shown_by for violation in found)
 
 
 def test_a_timeline_out_of_order_is_seen() -> None:
