@@ -10,7 +10,7 @@ from deploy.faults.mutants import MUTANTS
 from deploy.faults.proof import SCENARIOS, Scenario
 from deploy.local.places import ROOT
 
-pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(420), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
 Found = dict[str, dict[str, list[str]]]
 

@@ -12,7 +12,7 @@ from deploy.faults.schedule import Kind
 from deploy.faults.short import SHORT
 from deploy.local.places import ROOT
 
-pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(420), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
 
 def test_the_short_form_has_every_kind() -> None:
