@@ -73,12 +73,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         words = StaffWords(Language(settings.staff_language), settings.sender_name)
         service.run_in_background("staff notices", StaffSender(service, *to_staff, words).run)
     signed = open_links(settings.link_secrets)
-    secret = settings.bounce_webhook_secret
     return service.create_app(
         api.routes(service),
         page.routes(service, conversations, links, settings.sender_name),
         preferences_api.routes(service),
         preferences_api.ops_routes(service),
-        bounces_api.routes(service, secret.get_secret_value() if secret else None),
+        bounces_api.routes(service, settings.bounce_webhook_secret),
         staff_page.routes(service, signed, renderer, settings.zone),
     )

@@ -4,15 +4,16 @@ A mail server pipes its report in as it came (`message/rfc822`), with an API key
 signature of Standard Webhooks. A report may come twice: the second changes nothing.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, StringConstraints, ValidationError
-from standardwebhooks import Webhook, WebhookVerificationError
+from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 
 from libs.common.events.notices import NoticeFailed
 from libs.common.http import PROBLEM_RESPONSE, Problem
 from libs.common.service import Service, Writing
+from libs.common.standard_webhooks import WrongSignature, check_standard
 from services.delivery_notify import bounces_store, preferences_store, staff_store
 from services.delivery_notify.bounces import NotAReportError, Report, ReportKind, notice_of, read_reports
 from services.delivery_notify.bounces_store import Bounced
@@ -46,7 +47,7 @@ _BODIES = {
 }
 
 
-def routes(service: Service, signing_secret: str | None) -> APIRouter:
+def routes(service: Service, signing_secrets: Sequence[SecretStr]) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
 
     @router.post(
@@ -57,7 +58,7 @@ def routes(service: Service, signing_secret: str | None) -> APIRouter:
     )
     async def report(request: Request) -> ReportTaken:
         content = await request.body()
-        _allow(service, request, content, signing_secret)
+        _allow(service, request, content, [secret.get_secret_value() for secret in signing_secrets])
         reports = _reports(request.headers.get("content-type", ""), content)
         suppressed = 0
         async with service.transaction() as tx:
@@ -68,12 +69,12 @@ def routes(service: Service, signing_secret: str | None) -> APIRouter:
     return router
 
 
-def _allow(service: Service, request: Request, content: bytes, secret: str | None) -> None:
-    if secret and "webhook-signature" in request.headers:
+def _allow(service: Service, request: Request, content: bytes, secrets: Sequence[str]) -> None:
+    if secrets and "webhook-signature" in request.headers:
         try:
-            Webhook(secret).verify(content.decode(), dict(request.headers))
-        except (WebhookVerificationError, ValueError) as error:
-            raise Problem(401, "unauthenticated", "webhook-signature: does not fit; sign with our secret.") from error
+            check_standard(secrets, request.headers, content, service.clock.now())
+        except WrongSignature as error:
+            raise Problem(401, error.code, error.message) from error
         return
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     caller = service.callers.identify(key) if scheme.lower() == "bearer" else None

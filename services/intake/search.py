@@ -106,7 +106,8 @@ def statement_of(wanted: Wanted, now: datetime, *, q_is_id: bool = False) -> tup
         conditions.append(_OVERDUE)
     if wanted.after:
         add("(reported_at, issue_id) < ({}, {})", *_read_cursor(wanted.after))
-    return _SELECT + (" AND ".join(conditions) or "true") + _ORDER + str(wanted.limit + 1), values
+    values.append(wanted.limit + 1)
+    return _SELECT + (" AND ".join(conditions) or "true") + _ORDER + f"${len(values)}", values
 
 
 def _look_for(q: str, add: Any, *, is_id: bool) -> bool:

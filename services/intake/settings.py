@@ -8,9 +8,10 @@ from pydantic_settings import NoDecode
 
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import LinkSecrets
+from libs.common.standard_webhooks import WebhookSecrets
 from services.intake.evidence import S3Access
 from services.intake.open_hours import OpenHours
-from services.intake.storefronts.secrets import ShopifySecrets, WebhookSecrets
+from services.intake.storefronts.secrets import ShopifySecrets
 from services.intake.web.settings import PageSettings
 
 

@@ -34,7 +34,7 @@ RENDERED = RENDERER.render(letter("order delayed", Language.JA))
 Open = Callable[[str], Channel]
 CHANNELS: dict[str, Open] = {
     "line": lambda url: open_line(LINE_TOKEN, url),
-    "sms": lambda url: open_webhook("sms", f"{url}/sms", SIGNING_SECRET),
+    "sms": lambda url: open_webhook("sms", f"{url}/sms", [SIGNING_SECRET]),
     "slack": lambda url: open_slack(SLACK_TOKEN, "C-ops", url),
     "slack hook": lambda url: open_slack_hook(f"{url}/hook"),
     "zendesk": lambda url: open_zendesk(url, "ops@shop.example", ZENDESK_TOKEN),
@@ -42,7 +42,7 @@ CHANNELS: dict[str, Open] = {
 }
 WRONG: dict[str, Open] = {
     "line": lambda url: open_line("wrong", url),
-    "sms": lambda url: open_webhook("sms", f"{url}/sms", SIGNING_SECRET[:-8] + "AAAAAAA="),
+    "sms": lambda url: open_webhook("sms", f"{url}/sms", [SIGNING_SECRET[:-8] + "AAAAAAA="]),
     "slack": lambda url: open_slack("wrong", "C-ops", url),
     "zendesk": lambda url: open_zendesk(url, "ops@shop.example", "wrong"),
     "kintone": lambda url: open_kintone(url, 7, "wrong"),

@@ -18,7 +18,8 @@ def customer_channels(settings: ChannelSettings) -> dict[str, Channel]:
     if settings.line_access_token:
         open_channels["line"] = open_line(_open(settings.line_access_token), settings.line_api_url)
     if settings.sms_webhook_url:
-        open_channels["sms"] = open_webhook("sms", settings.sms_webhook_url, _open(settings.sms_webhook_secret))
+        secrets = [secret.get_secret_value() for secret in settings.sms_webhook_secret]
+        open_channels["sms"] = open_webhook("sms", settings.sms_webhook_url, secrets)
     return open_channels
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
-from standardwebhooks import Webhook
 
 from libs.common.settings import ServiceSettings
+from libs.common.standard_webhooks import WebhookSecrets
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
@@ -24,16 +24,6 @@ def _mail_address(value: str) -> str:
         raise ValueError("write a mail address, with or without a name: Shop <shop@example.com>")
     return value
 
-
-def _signing_secret(secret: SecretStr) -> SecretStr:
-    try:
-        Webhook(secret.get_secret_value())
-    except (ValueError, RuntimeError):
-        raise ValueError("write a secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64") from None
-    return secret
-
-
-SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 
 StaffChannel = Literal["none", "email", "slack", "zendesk", "kintone"]
 
@@ -54,7 +44,8 @@ class ChannelSettings(ServiceSettings):
     line_access_token: SecretStr | None = None
     line_api_url: Url = "https://api.line.me"
     sms_webhook_url: Url | None = None
-    sms_webhook_secret: SigningSecret | None = None
+    sms_webhook_secret: WebhookSecrets = ()
+    """Messages are signed with each of them, so that the gateway may change over whenever it likes."""
     quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 21
     """From this shop hour on, LINE and SMS are silent; until `quiet_to_hour`. Equal hours: never."""
     quiet_to_hour: Annotated[int, Field(ge=0, le=23)] = 8
@@ -74,12 +65,12 @@ class ChannelSettings(ServiceSettings):
     kintone_url: Url | None = None
     kintone_app: Annotated[int, Field(ge=1)] | None = None
     kintone_token: SecretStr | None = None
-    bounce_webhook_secret: SigningSecret | None = None
-    """What a mail provider signs its reports of bounces and complaints with."""
+    bounce_webhook_secret: WebhookSecrets = ()
+    """What a mail provider signs its reports of bounces and complaints with; any of several."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if (self.sms_webhook_url is None) != (self.sms_webhook_secret is None):
+        if (self.sms_webhook_url is None) != (not self.sms_webhook_secret):
             raise ValueError("SMS_WEBHOOK_URL and SMS_WEBHOOK_SECRET: give both, or neither")
         missing = [name.upper() for name in _NEEDED.get(self.staff_channel, ()) if getattr(self, name) is None]
         if missing:

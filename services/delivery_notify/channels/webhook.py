@@ -7,6 +7,7 @@ code `unreachable` says that there is no such number.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import httpx
@@ -16,16 +17,16 @@ from services.delivery_notify.channels import web
 from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
 
 
-def open_webhook(name: str, url: str, secret: str) -> web.HttpChannel:
-    """`name` is the channel it stands for; `secret` begins with `whsec_`."""
-    signer = Webhook(secret)
+def open_webhook(name: str, url: str, secrets: Sequence[str]) -> web.HttpChannel:
+    """`name` is the channel it stands for; each of the `secrets` signs, and begins with `whsec_`."""
+    signers = [Webhook(secret) for secret in secrets]
 
     def headers(message: Message) -> dict[str, str]:
         now, key = datetime.now(UTC), str(message.key)
         return {
             "webhook-id": key,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signer.sign(key, now, message.content.decode()),
+            "webhook-signature": " ".join(one.sign(key, now, message.content.decode()) for one in signers),
             "Idempotency-Key": key,
         }
 

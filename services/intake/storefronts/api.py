@@ -12,9 +12,10 @@ from pydantic import BaseModel, SecretStr
 
 from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
 from libs.common.service import Service
+from libs.common.standard_webhooks import WrongSignature, check_standard
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.publishing import Publishing, StorefrontTold, customer_of
-from services.intake.storefronts.signatures import WrongSignature, check_shopify, check_standard
+from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.told import Told, WrongContent
 
 PATHS = ("/v1/webhooks/standard", "/v1/webhooks/shopify")

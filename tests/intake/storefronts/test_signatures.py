@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from services.intake.storefronts.secrets import ShopifySecrets, WebhookSecrets
-from services.intake.storefronts.signatures import WrongSignature, check_shopify, check_standard
+from libs.common.standard_webhooks import WebhookSecrets, WrongSignature, check_standard
+from services.intake.storefronts.secrets import ShopifySecrets
+from services.intake.storefronts.signatures import check_shopify
 from tests.intake.storefronts.calls import OLD_SECRET, SECRET, signed
 
 # The test vector of the Standard Webhooks libraries (github.com/standard-webhooks/standard-webhooks, the test of `sign`

@@ -1,0 +1,108 @@
+"""Each secret is changed without a pause: old, then both, then new, by rolling restarts, while callers change over.
+
+At every step the secret that a caller has is good, and one that was taken away is good no more. Secrets are read at the
+start of a process; what changes them is a restart of one process after the other.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.standard_webhooks import check_standard
+from services.delivery_notify.channels.channel import Message
+from services.delivery_notify.channels.webhook import open_webhook
+from tests.intake.storefronts.calls import by_shopify
+from tests.intake.storefronts.calls import signed as standard_signed
+from tests.security.apps import WEBHOOK_SECRET, app_of, client_of
+
+KEYS = {"old": "an-old-key-of-some-length", "new": "a-new-key-of-some-length"}
+SIGNING = {"old": "whsec_" + "b2xk" * 8, "new": "whsec_" + "bmV3" * 8}
+STEPS: list[tuple[tuple[str, ...], set[str]]] = [
+    (("old",), {"old"}),
+    (("new", "old"), {"old", "new"}),
+    (("new",), {"new"}),
+]
+"""What is set, and what is then good."""
+
+Ask = Callable[[httpx.AsyncClient, str], Any]
+
+
+def by_standard(path: str) -> Ask:
+    async def ask(client: httpx.AsyncClient, which: str) -> httpx.Response:
+        body = b'{"type": "nothing.known"}'
+        headers = standard_signed(body, datetime.now(UTC), secret=SIGNING[which])
+        return await client.post(path, content=body, headers=headers)
+
+    return ask
+
+
+async def with_key(client: httpx.AsyncClient, which: str) -> httpx.Response:
+    return await client.get("/ops/counters", headers={"Authorization": f"Bearer {KEYS[which]}"})
+
+
+async def with_shopify(client: httpx.AsyncClient, which: str) -> httpx.Response:
+    headers = by_shopify(b'{"id": 1}', "nothing/known", KEYS[which])
+    return await client.post("/v1/webhooks/shopify", content=b'{"id": 1}', headers=headers)
+
+
+SECRETS: dict[str, tuple[str, Mapping[str, str], Ask]] = {
+    "api_keys": ("loyalty", {which: f"ops:{key}" for which, key in KEYS.items()}, with_key),
+    "webhook_secrets": ("intake", SIGNING, by_standard("/v1/webhooks/standard")),
+    "shopify_secrets": ("intake", KEYS, with_shopify),
+    "bounce_webhook_secret": ("delivery_notify", SIGNING, by_standard("/v1/mail-reports")),
+}
+
+
+@pytest.mark.parametrize("setting", SECRETS)
+async def test_callers_change_over_between_two_restarts(setting: str, tmp_path: Path) -> None:
+    service, values, ask = SECRETS[setting]
+    for there, good in STEPS:
+        app: FastAPI = app_of(service, tmp_path, **{setting: ",".join(values[one] for one in there)})
+        async with client_of(app) as client:
+            let_in = {which for which in ("old", "new") if (await ask(client, which)).status_code != 401}
+        assert let_in == good, f"{setting} with {there}"
+
+
+def test_a_link_that_was_sent_opens_while_its_secret_is_one_of_several() -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    sent = {which: SignedLinks([key]).token(Purpose.STATUS, later, "an issue") for which, key in KEYS.items()}
+    for there, good in STEPS:
+        links, opened = SignedLinks([KEYS[one] for one in there]), set()
+        for which, token in sent.items():
+            try:
+                links.read(Purpose.STATUS, token)
+            except LinkInvalidError:
+                continue
+            opened.add(which)
+        assert opened == good
+        by_the_newest = links.token(Purpose.STATUS, later, "x")
+        assert SignedLinks([KEYS[there[0]]]).read(Purpose.STATUS, by_the_newest).subject == ("x",)
+
+
+def test_a_gateway_that_knows_either_secret_takes_what_we_send() -> None:
+    message, now = Message(uuid4(), "+819012345678", b'{"type": "sms.send"}'), datetime.now(UTC)
+    for there, good in STEPS:
+        headers = open_webhook("sms", "http://gateway", [SIGNING[one] for one in there]).headers(message)
+        for which in good:
+            assert check_standard([SIGNING[which]], headers, message.content, now) == str(message.key)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-280, None), (280, None), (-320, "stale_timestamp"), (320, "stale_timestamp")]
+)
+async def test_clocks_may_differ_by_minutes_either_way(seconds: int, code: str | None, tmp_path: Path) -> None:
+    body, sent_at = b'{"type": "nothing.known"}', datetime.now(UTC) + timedelta(seconds=seconds)
+    for service, path in (("intake", "/v1/webhooks/standard"), ("delivery_notify", "/v1/mail-reports")):
+        async with client_of(app_of(service, tmp_path)) as client:
+            headers = standard_signed(body, sent_at, secret=WEBHOOK_SECRET)
+            answer = await client.post(path, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"] if code else None) == (401 if code else 422, code), (
+            answer.text
+        )
