@@ -11,7 +11,7 @@ With no endpoint nothing is recorded, but a trace context that a partner sent is
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
@@ -23,6 +23,9 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.common.events.envelope import Payload
+
+if TYPE_CHECKING:
+    from requests import Session
 
 Carrier: TypeAlias = dict[str, str]
 """A W3C trace context on its way: `traceparent` and perhaps `tracestate`."""
@@ -151,7 +154,7 @@ def _provider(service: str, endpoint: str) -> TracerProvider:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(resource=_resource(service))
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_straight())
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
     return provider
 
@@ -160,8 +163,17 @@ def _meter_provider(service: str, endpoint: str) -> MeterProvider:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics")
+    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_straight())
     return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], _resource(service))
+
+
+def _straight() -> "Session":
+    """To the collector that the settings name, and not to where it sends us on to."""
+    from requests import Session
+
+    session = Session()
+    session.max_redirects = 0
+    return session
 
 
 class Counters:

@@ -65,6 +65,7 @@ def _constants(tree: ast.Module) -> set[str]:
 
 def _looks_like_sql(node: ast.AST) -> bool:
     """Whether text is put together here, and the written part of it is SQL."""
+    written: ast.AST
     match node:
         case ast.JoinedStr():
             written = node

@@ -44,7 +44,8 @@ class ParkedEvents:
     _http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self._http = httpx.AsyncClient(headers={"Authorization": f"Bearer {self.key}"}, timeout=TIMEOUT_SECONDS)
+        authorization = {"Authorization": f"Bearer {self.key}"}
+        self._http = httpx.AsyncClient(headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False)
 
     @property
     def services(self) -> list[str]:

@@ -1,0 +1,178 @@
+"""Where we call, the settings say: nothing in the data leads anywhere, and nobody we call sends us on to somebody else.
+
+A rule over the source names the few modules that speak to the network; each that speaks HTTP is then tried against a
+server that answers everything with a redirect, with data that is full of addresses.
+"""
+
+import ast
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from libs.common.service import Service
+from libs.common.telemetry import Tracing
+from services.delivery_notify.channels.channel import Channel, Draft, Verdict
+from services.delivery_notify.channels.kintone import open_kintone
+from services.delivery_notify.channels.line import open_line
+from services.delivery_notify.channels.slack import open_slack, open_slack_hook
+from services.delivery_notify.channels.webhook import open_webhook
+from services.delivery_notify.channels.zendesk import open_zendesk
+from services.delivery_notify.render import Rendered
+from services.intake.desk.parked import OpsUnreachableError, ParkedEvents
+from tests.security.test_rotation import SIGNING
+from tests.security.test_sql import ROOT, SOURCES
+
+NETWORK = {
+    "aiohttp",
+    "aiosmtplib",
+    "ftplib",
+    "http",
+    "httpx",
+    "obstore",
+    "requests",
+    "smtplib",
+    "socket",
+    "urllib3",
+    "urllib",
+}
+MAY_CALL = {
+    "libs/common/telemetry.py": "the collector",
+    "services/delivery_notify/channels/web.py": "all channels over HTTP",
+    "services/delivery_notify/channels/smtp.py": "the mail server",
+    "services/intake/desk/parked.py": "the ops routes of the other services",
+    "services/intake/evidence.py": "the store of photos",
+}
+HARMLESS = {"urllib.parse", "http.HTTPStatus"}
+"""They take addresses apart and call nobody."""
+
+
+def callers(source: str) -> set[str]:
+    """What of the network this module imports, but for types."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                found |= {one.name for one in names}
+            case ast.ImportFrom(module=str(module), names=names):
+                found |= {module if module in HARMLESS else f"{module}.{one.name}" for one in names}
+    return {one for one in found if one.split(".")[0] in NETWORK and one not in HARMLESS}
+
+
+def opens_a_client(source: str) -> bool:
+    """Whether it makes a client, or asks by the library's own functions; types of answers are no calls."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[0] in NETWORK:
+            return True
+    return False
+
+
+def test_only_these_modules_speak_to_the_network() -> None:
+    speaking = set()
+    for path in SOURCES:
+        source = path.read_text("utf-8")
+        if callers(source) and (opens_a_client(source) or "httpx" not in callers(source)):
+            speaking.add(path.relative_to(ROOT).as_posix())
+    assert speaking == set(MAY_CALL)
+
+
+def test_a_new_caller_would_be_seen() -> None:
+    source = "import httpx\n\nasync def ask(url):\n    return httpx.get(url)\n"
+    assert callers(source) == {"httpx"}
+    assert opens_a_client(source)
+
+
+def test_every_http_client_says_that_it_follows_no_redirect() -> None:
+    clients = [
+        ast.unparse(node)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("httpx.AsyncClient", "httpx.Client")
+    ]
+    assert len(clients) >= 2
+    assert [one for one in clients if "follow_redirects=False" not in one] == []
+
+
+@dataclass
+class Elsewhere:
+    """Answers every request by sending it on to `/stolen` at this very server, and keeps what was asked for."""
+
+    asked: list[str] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.asked.append(head.split(" ")[1])
+            length = next((line for line in head.splitlines() if line.lower().startswith("content-length")), ":0")
+            await reader.readexactly(int(length.partition(":")[2]))
+            there = f"HTTP/1.1 307 Elsewhere\r\nLocation: {self.url}/stolen\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            writer.write(there.encode())
+            await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Elsewhere]:
+    found = Elsewhere()
+    server = await asyncio.start_server(found.answer, "127.0.0.1", 0)
+    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield found
+
+
+HOSTILE = "http://169.254.169.254/latest/meta-data/ //evil.example/ @evil.example file:///etc/passwd ../../ %2e%2e/ \r\nHost: evil"
+CHANNELS: dict[str, tuple[Any, str]] = {
+    "line": (lambda url: open_line("token", url), "/v2/bot/message/push"),
+    "sms": (lambda url: open_webhook("sms", f"{url}/sms", [SIGNING["new"]]), "/sms"),
+    "slack": (lambda url: open_slack("token", "C-ops", url), "/chat.postMessage"),
+    "slack hook": (lambda url: open_slack_hook(f"{url}/hook"), "/hook"),
+    "zendesk": (lambda url: open_zendesk(url, "ops@shop.example", "token"), "/api/v2/tickets.json"),
+    "kintone": (lambda url: open_kintone(url, 7, "token"), "/k/v1/record.json"),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_a_message_goes_where_the_settings_say_whatever_stands_in_it(name: str, elsewhere: Elsewhere) -> None:
+    opened, path = CHANNELS[name]
+    channel: Channel = opened(elsewhere.url)
+    rendered = Rendered(*[HOSTILE] * len(Rendered.__dataclass_fields__))
+    draft = Draft(uuid4(), HOSTILE, HOSTILE, "ja", datetime.now(UTC), rendered)
+    [outcome] = await channel.send([channel.write(draft)], 10)
+    await channel.close()
+    assert (outcome.verdict, elsewhere.asked) == (Verdict.AWAY, [path])
+
+
+async def test_the_desk_asks_only_services_that_the_settings_name(elsewhere: Elsewhere) -> None:
+    service = cast("Service", FastAPI())
+    service.name = "intake"
+    parked = ParkedEvents(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
+    for name in ("evil.example", "returns@evil.example", elsewhere.url, "//evil.example", ""):
+        with pytest.raises(OpsUnreachableError):
+            await parked.show(name, 1)
+    assert await parked.show("returns", 1) is None
+    assert elsewhere.asked == ["/ops/parked/1"]
+
+
+async def test_spans_go_to_the_collector_and_no_further(elsewhere: Elsewhere) -> None:
+    tracing = Tracing("intake", elsewhere.url)
+    provider = tracing.provider
+    assert isinstance(provider, TracerProvider)
+    with provider.get_tracer("test").start_as_current_span(HOSTILE):
+        trace.get_current_span().set_attribute("url", HOSTILE)
+    await asyncio.to_thread(provider.force_flush, 5_000)
+    await asyncio.to_thread(tracing.shutdown)
+    assert "/v1/traces" in elsewhere.asked
+    assert "/stolen" not in elsewhere.asked
