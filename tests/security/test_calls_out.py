@@ -41,7 +41,6 @@ NETWORK = {
     "requests",
     "smtplib",
     "socket",
-    "urllib3",
     "urllib",
 }
 MAY_CALL = {
@@ -118,8 +117,8 @@ class Elsewhere:
             self.asked.append(head.split(" ")[1])
             length = next((line for line in head.splitlines() if line.lower().startswith("content-length")), ":0")
             await reader.readexactly(int(length.partition(":")[2]))
-            there = f"HTTP/1.1 307 Elsewhere\r\nLocation: {self.url}/stolen\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            writer.write(there.encode())
+            there = f"Location: {self.url}/stolen\r\nContent-Length: 0\r\nConnection: close"
+            writer.write(f"HTTP/1.1 307 Elsewhere\r\n{there}\r\n\r\n".encode())
             await writer.drain()
         writer.close()
 
@@ -133,7 +132,9 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
         yield found
 
 
-HOSTILE = "http://169.254.169.254/latest/meta-data/ //evil.example/ @evil.example file:///etc/passwd ../../ %2e%2e/ \r\nHost: evil"
+HOSTILE = (
+    "http://169.254.169.254/meta-data/ //evil.example/ @evil.example file:///etc/passwd ../ %2e%2e/ \r\nHost: evil"
+)
 CHANNELS: dict[str, tuple[Any, str]] = {
     "line": (lambda url: open_line("token", url), "/v2/bot/message/push"),
     "sms": (lambda url: open_webhook("sms", f"{url}/sms", [SIGNING["new"]]), "/sms"),
