@@ -36,7 +36,7 @@ class Fact:
             return {}
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def type(self) -> str:
         return str(self.body.get("type", "")).removesuffix(".v1")
 

@@ -1,6 +1,7 @@
 """Judges a run from outside, after it: the auditor's twelve checks, and some on what the plumbing left behind."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -102,9 +103,16 @@ def _taken_once(evidence: Evidence) -> Iterator[Violation]:
                 yield violation(f"{taken.service}: never took {fact.type}", fact)
 
 
+_COUNTED = re.compile(r"(.*)\.(0|[1-9][0-9]{0,13})", re.DOTALL)
+
+
 def _mark(aggregate: str, fact: Fact) -> bytes:
+    """What the inbox keeps of an event, worked out anew: a number at the end of an id is its last six bytes."""
     source, event_id = fact.identity
-    return hashlib.blake2b(f"{aggregate}\x1f{source}\x1f{event_id}".encode(), digest_size=16).digest()
+    counted = _COUNTED.fullmatch(event_id)
+    name, tail = (counted[1], int(counted[2]).to_bytes(6, "big")) if counted else (event_id, b"")
+    named = hashlib.blake2b(f"{aggregate}\x1f{source}\x1f{name}".encode(), digest_size=16 - len(tail))
+    return named.digest() + tail
 
 
 def _no_repeats(evidence: Evidence) -> Iterator[Violation]:

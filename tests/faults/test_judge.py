@@ -23,6 +23,9 @@ TAKEN = Taken("loyalty", "tallies", "storefront.orders", "order.cancelled.v1")
 PARKED = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
 
 
+IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "run.0", "run.17", "run.017", "a.b.99999999999999", "run.1e3", ".5"]
+
+
 def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> Evidence:
     databases = {"loyalty": Database({"parked poison": parked})}
     history = History([CANCELLED], ZoneInfo("Asia/Tokyo"), datetime(2026, 3, 2, tzinfo=UTC), databases)
@@ -42,6 +45,15 @@ def test_what_was_taken_and_poison_that_was_parked_once_are_no_violation() -> No
     given = evidence(marks=frozenset({mark()}), parked=[PARKED])
     assert found(given, "taken_once") == ()
     assert found(given, "poison_parked_once") == ()
+
+
+@pytest.mark.parametrize("event_id", IDS)
+def test_the_mark_of_an_event_is_worked_out_as_the_service_keeps_it(event_id: str) -> None:
+    value = wire.event_bytes(decode(EVENT).data, event_id)
+    marks = frozenset({event_key("tallies", decode(value))})
+    given = evidence(marks=marks, parked=[PARKED])
+    story = replace(given.history, facts=[replace(CANCELLED, value=value)])
+    assert found(replace(given, history=story), "taken_once") == ()
 
 
 def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
