@@ -19,11 +19,12 @@ from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
 from deploy.local.sharing import SharedServers, ask
 from libs.common.events.topics import SERVICES
-from libs.common.migrate import migrate
+from libs.common.roles import user_of
 from libs.common.topics_admin import create_topics
 
 MakeDatabase = Callable[[str], Awaitable[str]]
-"""`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role."""
+"""`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role: the
+one that the service runs as, see `as_owner` for what that may not do."""
 
 _shared = pytest.StashKey[SharedServers]()
 _choice = pytest.StashKey[kafka.Choice]()
@@ -80,20 +81,29 @@ def _postgres() -> Iterator[str]:
 
 @contextmanager
 def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
-    """A migrated database of that service, which nobody connects to any more, so that it can be cloned."""
+    """A migrated database of that service, which nobody connects to any more, so that it can be cloned; both URLs."""
     admin_url = config.stash[_shared].get("postgres")
-    yield asyncio.run(_make_template(admin_url, service, run))
-    asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service} WITH (FORCE)", f"DROP ROLE {run}{service}"))
+    access = asyncio.run(_make_template(admin_url, service, run))
+    yield f"{access.url} {access.owner_url}"
+    roles = f"DROP ROLE {access.runtime}, {user_of(access.owner_url)}"
+    asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service} WITH (FORCE)", roles))
 
 
-async def _make_template(admin_url: str, service: str, run: str) -> str:
-    url = (await postgres.provision(admin_url, [service], run))[service]
-    connection = await asyncpg.connect(url)
-    try:
-        await migrate(connection, service)
-    finally:
-        await connection.close()
-    return url
+async def _make_template(admin_url: str, service: str, run: str) -> postgres.Access:
+    access = (await postgres.provision(admin_url, [service], run))[service]
+    await access.migrate(service)
+    return access
+
+
+def as_owner(url: str) -> str:
+    """The same database, as the role that owns it and migrates it."""
+    service = next(service for service in SERVICES if user_of(url).endswith(service))
+    return postgres.url_of(ask(service).split()[1], database=postgres.name_of(url))
+
+
+async def in_owners_hands(url: str, statement: str) -> None:
+    """Do in a test's database what the service's own role may not."""
+    await _in_admin(as_owner(url), statement)
 
 
 async def _in_admin(admin_url: str, *statements: str) -> None:
@@ -111,9 +121,11 @@ async def database() -> AsyncIterator[MakeDatabase]:
     made: list[str] = []
 
     async def make(service: str) -> str:
-        template, name = ask(service), f"test_{uuid.uuid4().hex}"
+        template, name = ask(service).split()[0], f"test_{uuid.uuid4().hex}"
         role = postgres.name_of(template)
-        await _in_admin(ask("postgres"), f"CREATE DATABASE {name} OWNER {role} TEMPLATE {role} STRATEGY FILE_COPY")
+        create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
+        close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
+        await _in_admin(ask("postgres"), create, close, let)
         made.append(name)
         return postgres.url_of(template, database=name)
 

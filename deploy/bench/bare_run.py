@@ -56,7 +56,8 @@ class Bare:
 
 async def run(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int) -> Bare:
     """Run all parts to their end. Raises `BareLoopError`."""
-    urls = await provision(given.postgres.admin_url, SERVICES, f"{PREFIX}_")
+    made = await provision(given.postgres.admin_url, SERVICES, f"{PREFIX}_")
+    urls = {name: database.owner_url for name, database in made.items()}  # the bare loop makes its own tables
     await create_topics(given.broker.bootstrap_servers, f"{PREFIX}.")
     parts = [replace(part, lifecycles=lifecycles, database_url=urls.get(part.name)) for part in parts]
     total = written_by_all(parts)

@@ -27,19 +27,18 @@ from deploy.local.leash import ending_on_signals
 from deploy.local.places import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Supervisor, answers_ok
-from libs.common.migrate import migrate
 
 CALLS, WARM_UP = 20, 3
 
 SEED = Path(__file__).with_name("desk.sql")
 
 
-async def seed(url: str, issues: int) -> float:
+async def seed(database: postgres.Access, issues: int) -> float:
     """A year of issues; gives the seconds it took."""
-    conn = await asyncpg.connect(url)
+    await database.migrate("intake")
+    conn = await asyncpg.connect(database.owner_url)
     begin = time.perf_counter()
     try:
-        await migrate(conn, "intake")
         await conn.execute(SEED.read_text(encoding="utf-8").replace("{issues}", str(issues)), timeout=600)
         await conn.execute("ANALYZE")
     finally:
@@ -90,13 +89,13 @@ def sign_in(http: httpx.Client, url: str) -> None:
 def run(console: Console, stack: ExitStack, issues: int) -> None:
     folder = stack.enter_context(run_folder("bench-desk"))
     server = stack.enter_context(postgres.server(log=LOGS / "bench" / "desk-postgres.log", environ={}))
-    url = asyncio.run(postgres.provision(server.admin_url, ["intake"], "desk_"))["intake"]
+    database = asyncio.run(postgres.provision(server.admin_url, ["intake"], "desk_"))["intake"]
     with console.status(f"writing {issues:,} issues"):
-        took = asyncio.run(seed(url, issues))
+        took = asyncio.run(seed(database, issues))
     console.print(f"{issues:,} issues and {12 * issues:,} facts written in {took:.0f} s", highlight=False)
     port = free_port()
     env = {
-        "DATABASE_URL": url,
+        "DATABASE_URL": database.url,
         "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
         "EVIDENCE_DIR": str(folder),
         "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
@@ -108,7 +107,7 @@ def run(console: Console, stack: ExitStack, issues: int) -> None:
     process = supervisor.start("desk", ["-m", "libs.common.serve", "services.intake.app"], env, port)
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
     with httpx.Client(base_url=process.url, timeout=60) as http:
-        sign_in(http, url)
+        sign_in(http, database.url)
         rows = [(name, *measure(http, path)) for name, path in pages(http, issues).items()]
     show(console, issues, rows)
 

@@ -13,8 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
-
 from deploy.faults.disk import Disk
 from deploy.faults.proxy import Proxy
 from deploy.faults.replica import Replica, make_replica
@@ -28,7 +26,6 @@ from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import SERVICES
-from libs.common.migrate import migrate
 from libs.common.topics_admin import create_topics
 
 LOGS_OF_FAULTS = LOGS / "faults"
@@ -143,11 +140,10 @@ async def system(
     given: Ground, now: datetime, speed: float, prefix: str = "", *, links: bool = True
 ) -> AsyncIterator[System]:
     """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
-    urls = await postgres.provision(given.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
-    for service, url in urls.items():
-        conn = await asyncpg.connect(url)
-        await migrate(conn, service)
-        await conn.close()
+    made = await postgres.provision(given.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
+    for service, database in made.items():
+        await database.migrate(service)
+    urls = {service: database.url for service, database in made.items()}
     await create_topics(given.broker.bootstrap_servers, prefix)
     async with AsyncExitStack() as stack:
         for proxy in given.links.values() if links else ():

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
-
 from deploy.local.kafka import Broker
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres import Postgres, provision
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
-from libs.common.migrate import migrate
 from libs.common.topics_admin import create_topics
 
 _EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
@@ -75,15 +72,11 @@ class System:
 
 async def prepare(given: Surroundings) -> dict[str, str]:
     """Databases, roles, tables and topics; gives the address of each service's database."""
-    urls = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
-    for service, url in urls.items():
-        conn = await asyncpg.connect(url)
-        try:
-            await migrate(conn, service)
-        finally:
-            await conn.close()
+    made = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
+    for service, database in made.items():
+        await database.migrate(service)
     await create_topics(given.broker.bootstrap_servers, given.topic_prefix)
-    return urls
+    return {service: database.url for service, database in made.items()}
 
 
 def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases: Mapping[str, str]) -> System:

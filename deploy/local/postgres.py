@@ -21,6 +21,8 @@ import asyncpg
 from deploy.local.child import Child
 from deploy.local.places import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
+from libs.common.migrate import migrate
+from libs.common.roles import user_of
 
 START_SECONDS = 120.0
 _ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.
@@ -113,11 +115,31 @@ def server(
         yield running
 
 
-async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, str]:
-    """One database and one role for each name, called `prefix + name`; gives each name's URL.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One database by its two roles: the one that a service runs as, and the owner, who migrates it."""
 
-    The role owns its database and may connect to no other that was made here. Done again it keeps the data and gives
-    the role a new password.
+    url: str
+    owner_url: str
+
+    @property
+    def runtime(self) -> str:
+        return user_of(self.url)
+
+    async def migrate(self, service: str) -> None:
+        """Bring it up to date as the owner, and give the other role its rights."""
+        conn = await asyncpg.connect(self.owner_url)
+        try:
+            await migrate(conn, service, self.runtime)
+        finally:
+            await conn.close()
+
+
+async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, Access]:
+    """One database for each name, called `prefix + name`, with a role of that name and an owner, `..._owner`.
+
+    Neither may connect to another database that was made here. Done again it keeps the data and gives both roles a new
+    password.
     """
     admin = await asyncpg.connect(admin_url)
     try:
@@ -126,19 +148,27 @@ async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> d
         await admin.close()
 
 
-async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> str:
+async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> Access:
     if not name.isidentifier() or name != name.lower():
         raise ValueError(f"{name!r} is not a plain lower-case name for a database")
-    password = secrets.token_urlsafe(24)
-    with suppress(asyncpg.DuplicateObjectError):
-        await admin.execute(f"CREATE ROLE {name}")
-    await admin.execute(f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{password}'")
+    owner = f"{name}_owner"
+    access = Access(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
     with suppress(asyncpg.DuplicateDatabaseError):
         # Whoever makes a database for a role must be a member of it, unless superuser.
-        await admin.execute(f"GRANT {name} TO CURRENT_USER")
-        await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+        await admin.execute(f"GRANT {owner} TO CURRENT_USER")
+        await admin.execute(f"CREATE DATABASE {name} OWNER {owner}")
     await admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-    return url_of(admin_url, database=name, user=name, password=password)
+    await admin.execute(f"GRANT CONNECT ON DATABASE {name} TO {name}")
+    return access
+
+
+async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, role: str, database: str) -> str:
+    """Make it, or give it a new password; its URL."""
+    password = secrets.token_urlsafe(24)
+    with suppress(asyncpg.DuplicateObjectError):
+        await admin.execute(f"CREATE ROLE {role}")
+    await admin.execute(f"ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{password}'")
+    return url_of(admin_url, database=database, user=role, password=password)
 
 
 def url_of(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:

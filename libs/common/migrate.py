@@ -4,6 +4,8 @@ Files are `NNNN_name.sql`. Those of the plumbing come first, then those of the s
 its own; a file that was applied may never change again (its checksum is kept), and a new one must have a higher number
 than those applied. Additive first: the version before must go on working while the new schema is already there.
 
+They run as the owner of the database; the role that the service itself runs as gets its rights afterwards (`roles`).
+
 A tool was not taken on: what is needed is forty lines, and the services' images should not carry an ORM for it.
 """
 
@@ -20,6 +22,7 @@ import asyncpg
 import typer
 
 from libs.common.db import Connection
+from libs.common.roles import give_rights, user_of
 
 LOCK_WAIT_MS, LOCK_TURNS, LOCK_PAUSE_SECONDS = 1_000, 60, 2.0
 """How long a migration queues for a table, how often, and how long it lets others pass in between."""
@@ -75,8 +78,11 @@ def pending(known: list[Migration], applied: dict[tuple[str, int], str]) -> list
     return todo
 
 
-async def migrate(conn: Connection, service: str) -> list[str]:
-    """Bring the database of one service up to date; gives the names of what was applied. Safe to run side by side."""
+async def migrate(conn: Connection, service: str, runtime: str | None = None) -> list[str]:
+    """Bring the database of one service up to date; gives the names of what was applied. Safe to run side by side.
+
+    `conn` is the owner's; `runtime` is the role that the service runs as, where it is another.
+    """
     await conn.execute("SELECT pg_advisory_lock(hashtext('sakidashi.migrations'))")
     try:
         await conn.execute(_LEDGER)
@@ -85,6 +91,8 @@ async def migrate(conn: Connection, service: str) -> list[str]:
         todo = pending(list(migrations_of(service)), applied)
         for migration in todo:
             await _apply(conn, migration)
+        if runtime:
+            await give_rights(conn, runtime)
         return [migration.name for migration in todo]
     finally:
         await conn.execute("SELECT pg_advisory_unlock(hashtext('sakidashi.migrations'))")
@@ -115,13 +123,22 @@ async def _apply_once(conn: Connection, migration: Migration) -> None:
         )
 
 
-def main(service: str, database_url: Annotated[str, typer.Option(envvar="DATABASE_URL")]) -> None:
-    """Bring the database of SERVICE up to date."""
+def main(
+    service: str,
+    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL")],
+    migration_database_url: Annotated[str | None, typer.Option(envvar="MIGRATION_DATABASE_URL")] = None,
+) -> None:
+    """Bring the database of SERVICE up to date, as its owner (MIGRATION_DATABASE_URL), and let the role of DATABASE_URL
+    work in it. With DATABASE_URL alone one role does both."""
+    owner_url = migration_database_url or database_url
+    runtime = user_of(database_url)
 
     async def run() -> list[str]:
-        conn = await asyncpg.connect(database_url)
+        conn = await asyncpg.connect(owner_url)
         try:
-            return await migrate(conn, service.removeprefix("services."))
+            return await migrate(
+                conn, service.removeprefix("services."), None if runtime == user_of(owner_url) else runtime
+            )
         finally:
             await conn.close()
 

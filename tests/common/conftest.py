@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from libs.common.roles import give_rights, user_of
 from libs.common.settings import ServiceSettings
 from tests.common import tally
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
 
 
@@ -15,8 +16,9 @@ from tests.running import Live, running
 async def tally_database(database: MakeDatabase) -> str:
     """A database with the plumbing and the one table of the tally service."""
     url = await database("loyalty")
-    conn = await asyncpg.connect(url)
+    conn = await asyncpg.connect(as_owner(url))
     await conn.execute(tally.SCHEMA)
+    await give_rights(conn, user_of(url))
     await conn.close()
     return url
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from libs.common.migrate import Migration, MigrationError, migrate, pending
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
 
 ONE = Migration("returns", 1, "0001_one.sql", "SELECT 1")
 TWO = Migration("returns", 2, "0002_two.sql", "SELECT 2")
@@ -28,13 +28,13 @@ def test_a_file_that_comes_before_an_applied_one_is_refused() -> None:
 
 
 async def test_running_them_again_changes_nothing(database: MakeDatabase) -> None:
-    conn = await asyncpg.connect(await database("loyalty"))
+    conn = await asyncpg.connect(as_owner(await database("loyalty")))
     assert await migrate(conn, "loyalty") == []
     await conn.close()
 
 
 async def test_two_runs_at_once_do_not_meet(database: MakeDatabase) -> None:
-    url = await database("loyalty")
+    url = as_owner(await database("loyalty"))
     connections = [await asyncpg.connect(url) for _ in range(4)]
     assert await asyncio.gather(*(migrate(conn, "loyalty") for conn in connections)) == [[], [], [], []]
     for conn in connections:

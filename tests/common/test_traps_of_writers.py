@@ -17,6 +17,7 @@ from libs.common.telemetry import Counters
 from libs.common.wake import Wake
 from tests.common import tally, wire
 from tests.common.test_relay import emptied, relay, write
+from tests.conftest import as_owner
 from tests.running import STOREFRONT, Live, eventually, running
 
 
@@ -138,7 +139,7 @@ async def test_a_migration_behind_a_long_transaction_does_not_hold_up_the_versio
     tally_database: str, offline: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Additive first, and never in the way: calls are answered while it waits, and by the old code once it is there."""
-    reader, migrating = await asyncpg.connect(tally_database), await asyncpg.connect(tally_database)
+    reader, migrating = await asyncpg.connect(tally_database), await asyncpg.connect(as_owner(tally_database))
     long = reader.transaction()
     await long.start()
     await reader.execute("SELECT count(*) FROM tallies")

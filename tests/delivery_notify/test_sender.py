@@ -12,7 +12,7 @@ from services.delivery_notify import rests
 from services.delivery_notify.channels.channel import DELIVERY_SECONDS
 from services.delivery_notify.results import FIRST_PAUSE, LONGEST_PAUSE, MAX_ATTEMPTS, pause_after
 from services.delivery_notify.sender import LEASE, SEND_SECONDS
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.rehearsal import ORDER, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.running import Live, eventually
@@ -121,10 +121,10 @@ async def test_a_mail_whose_recording_failed_is_sent_again_with_the_same_message
     database: MakeDatabase, smtp: Mailbox
 ) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await live.service.pool.execute(_BROKEN)
+        await in_owners_hands(live.service.settings.database_url, _BROKEN)
         await take(live, order(), later())
         await eventually(lambda: sent_twice(live, smtp), "the mail is sent again")
-        await live.service.pool.execute("DROP TRIGGER broken ON notices")
+        await in_owners_hands(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
         await at_once(live)
         await settled(live)
         assert await published(live) == ["notice.sent.v1"]
@@ -179,7 +179,7 @@ def test_pauses_double_up_to_an_hour(attempt: int, longest: timedelta) -> None:
 async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDatabase, smtp: Mailbox) -> None:
     other = {"order_id": "O-2"}
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await live.service.pool.execute(_UNREADABLE)
+        await in_owners_hands(live.service.settings.database_url, _UNREADABLE)
         await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
         rows = await settled(live, 2)
     assert {row["order_id"]: (row["status"], row["cause"]) for row in rows} == {
@@ -200,7 +200,8 @@ async def test_a_kind_that_only_newer_code_knows_does_not_hold_up_the_others(
 ) -> None:
     other = {"order_id": "O-2"}
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await live.service.pool.execute(_UNREADABLE.replace('NEW.facts = \'{"day": "some day"}\'', "NEW.kind = 'song'"))
+        newer = _UNREADABLE.replace('NEW.facts = \'{"day": "some day"}\'', "NEW.kind = 'song'")
+        await in_owners_hands(live.service.settings.database_url, newer)
         await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
         rows = await settled(live, 2)
         assert await published(live) == ["notice.sent.v1"]

@@ -17,7 +17,7 @@ from libs.common.telemetry import Tracing
 from services.delivery_notify import promise_store, sending_store, store
 from services.delivery_notify.sending_store import PutOff, Settled
 from services.delivery_notify.store import Conversations
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
 from tests.delivery_notify.rehearsal import (
     FRIDAY,
     MONDAY,
@@ -78,10 +78,14 @@ async def test_every_promise_stays_written(conn: Connection) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE promises SET ship_date = ship_date", "DELETE FROM promises"])
-async def test_a_promise_can_neither_be_changed_nor_removed(conn: Connection, statement: str) -> None:
-    await apply(conn, placed())
+async def test_a_promise_can_neither_be_changed_nor_removed_even_by_its_owner(
+    database: MakeDatabase, statement: str
+) -> None:
+    owner = await asyncpg.connect(as_owner(await database("delivery_notify")))
+    await apply(owner, placed())
     with pytest.raises(asyncpg.RaiseError, match="only ever added"):
-        await conn.execute(statement)
+        await owner.execute(statement)
+    await owner.close()
 
 
 async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> None:

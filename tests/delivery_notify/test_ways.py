@@ -14,7 +14,7 @@ from deploy.local.mailbox import Mailbox
 from libs.common.clock import SharedClock
 from libs.common.events import issues as ev
 from services.delivery_notify.preferences_store import Preferences, save_preferences
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.providers import LINE_TOKEN, NOBODY, SIGNING_SECRET, Providers, providers
 from tests.delivery_notify.rehearsal import CUSTOMER, at, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
@@ -188,12 +188,12 @@ async def test_parts_of_one_message_go_again_as_they_were(
 ) -> None:
     """What a crash between sending and recording leaves: the second message has the same id and the same parts."""
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
-        await live.service.pool.execute(_HELD)
-        await live.service.pool.execute(_BROKEN)
+        await in_owners_hands(live.service.settings.database_url, _HELD)
+        await in_owners_hands(live.service.settings.database_url, _BROKEN)
         await take(live, order())
         await many(live, 3)
         await eventually(lambda: sent_twice(live, smtp), "the mail is sent again")
-        await live.service.pool.execute("DROP TRIGGER broken ON notices")
+        await in_owners_hands(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
         await at_once(live)
         await settled(live, 3)
     assert len({mail["Message-ID"] for mail in smtp.messages if "件" in mail["Subject"]}) == 1

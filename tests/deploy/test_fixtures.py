@@ -9,14 +9,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.mailbox import Mailbox
 from libs.common.events.topics import SERVICES, TOPICS
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_database_comes_migrated_and_belongs_to_the_role_that_connects(
-    database: MakeDatabase, service: str
-) -> None:
-    connection = await asyncpg.connect(await database(service))
+async def test_a_database_comes_migrated_and_belongs_to_its_owner_alone(database: MakeDatabase, service: str) -> None:
+    connection = await asyncpg.connect(as_owner(await database(service)))
     owners = await connection.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
     me = await connection.fetchval("SELECT current_user")
     await connection.close()
@@ -26,7 +24,7 @@ async def test_a_database_comes_migrated_and_belongs_to_the_role_that_connects(
 async def test_two_databases_of_a_service_do_not_share_rows(database: MakeDatabase) -> None:
     first, second = await database("loyalty"), await database("loyalty")
     for url in (first, second):
-        connection = await asyncpg.connect(url)
+        connection = await asyncpg.connect(as_owner(url))
         await connection.execute("CREATE TABLE only_here (id int PRIMARY KEY)")
         await connection.close()
     assert first != second

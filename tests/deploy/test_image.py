@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local import compose_secrets, postgres
 from deploy.local.places import ROOT, package_folder
-from deploy.local.postgres import Postgres, url_of
+from deploy.local.postgres import Access, Postgres, url_of
 from libs.common.events.topics import SERVICES
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
@@ -101,10 +101,20 @@ async def test_the_database_script_gives_each_service_its_own_database(running: 
     compose_secrets.write(secrets)
     make_services(running, secrets)
     for service in SERVICES:
-        password = (secrets / f"{service}_database_password").read_text()
-        url = url_of(running.admin_url, database=service, user=service, password=password)
-        connection = await asyncpg.connect(url)
-        await connection.execute("CREATE TABLE mine (id int)")
-        await connection.close()
+        urls = {
+            role: url_of(running.admin_url, database=service, user=role, password=(secrets / file).read_text())
+            for role, file in (
+                (f"{service}_owner", f"{service}_owner_password"),
+                (service, f"{service}_database_password"),
+            )
+        }
+        access = Access(urls[service], urls[f"{service}_owner"])
+        await access.migrate(service)
+        connection = await asyncpg.connect(access.url)
+        assert await connection.fetchval("SELECT count(*) FROM inbox") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await asyncpg.connect(url_of(url, database=next(other for other in SERVICES if other != service)))
+            await connection.execute("CREATE TABLE mine (id int)")
+        await connection.close()
+        for url in urls.values():
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await asyncpg.connect(url_of(url, database=next(other for other in SERVICES if other != service)))

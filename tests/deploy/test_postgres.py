@@ -64,30 +64,32 @@ async def test_a_wrong_password_is_refused(running: Postgres) -> None:
         await ask(url_of(running.admin_url, database="postgres", user="postgres", password="guessed"), "SELECT 1")
 
 
-async def test_a_service_may_do_all_in_its_own_database(running: Postgres) -> None:
-    urls = await provision(running.admin_url, ["intake"])
-    await ask(urls["intake"], "CREATE TABLE mine (id int)")
-    assert await ask(urls["intake"], "SELECT count(*) FROM mine") == 0
+async def test_the_owner_may_do_all_in_its_own_database(running: Postgres) -> None:
+    made = await provision(running.admin_url, ["intake"])
+    await ask(made["intake"].owner_url, "CREATE TABLE mine (id int)")
+    assert await ask(made["intake"].owner_url, "SELECT count(*) FROM mine") == 0
 
 
-async def test_a_service_cannot_connect_to_another_ones_database(running: Postgres) -> None:
-    urls = await provision(running.admin_url, ["returns", "loyalty"])
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await ask(url_of(urls["returns"], database="loyalty"), "SELECT 1")
-
-
-async def test_a_service_can_make_neither_databases_nor_roles(running: Postgres) -> None:
-    urls = await provision(running.admin_url, ["returns"])
-    for statement in ("CREATE DATABASE more", "CREATE ROLE more"):
+async def test_neither_role_can_connect_to_another_ones_database(running: Postgres) -> None:
+    made = await provision(running.admin_url, ["returns", "loyalty"])
+    for url in (made["returns"].url, made["returns"].owner_url):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await ask(urls["returns"], statement)
+            await ask(url_of(url, database="loyalty"), "SELECT 1")
+
+
+async def test_neither_role_can_make_databases_or_roles(running: Postgres) -> None:
+    made = await provision(running.admin_url, ["returns"])
+    for url in (made["returns"].url, made["returns"].owner_url):
+        for statement in ("CREATE DATABASE more", "CREATE ROLE more"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await ask(url, statement)
 
 
 async def test_provisioning_again_keeps_the_data(running: Postgres) -> None:
     first = await provision(running.admin_url, ["again"])
-    await ask(first["again"], "CREATE TABLE kept_again AS SELECT 1 AS one")
+    await ask(first["again"].owner_url, "CREATE TABLE kept_again AS SELECT 1 AS one")
     second = await provision(running.admin_url, ["again"])
-    assert await ask(second["again"], "SELECT one FROM kept_again") == 1
+    assert await ask(second["again"].owner_url, "SELECT one FROM kept_again") == 1
 
 
 async def test_a_name_that_is_not_plain_is_refused(running: Postgres) -> None:

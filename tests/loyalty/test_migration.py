@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 
 from services.loyalty import store, views
+from tests.conftest import as_owner
 
 MIGRATIONS = Path(store.__file__).with_name("migrations")
 
@@ -26,7 +27,7 @@ OLD = """
 
 
 async def test_what_was_booked_before_stands_in_the_new_books(database: Callable[[str], Awaitable[str]]) -> None:
-    conn = await asyncpg.connect(await database("loyalty"))
+    conn = await asyncpg.connect(as_owner(await database("loyalty")))
     async with conn.transaction():
         await conn.execute("CREATE SCHEMA earlier")
         await conn.execute("SET LOCAL search_path = earlier, public")

@@ -20,6 +20,7 @@ from services.loyalty import store, views
 from services.loyalty.accounts import Account, Entry, Purse
 from services.loyalty.store import Ledger, Orders
 from services.loyalty.turn import Terms
+from tests.conftest import as_owner
 from tests.loyalty.histories import (
     CUSTOMER,
     HOLD,
@@ -54,6 +55,13 @@ async def database_url(database: Callable[[str], Awaitable[str]]) -> str:
 @pytest.fixture
 async def conn(database_url: str) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(as_owner(database_url))
     yield connection
     await connection.close()
 
@@ -199,25 +207,25 @@ async def test_a_customer_whose_ledger_grows_is_locked(conn: Connection, databas
         "TRUNCATE entries CASCADE",
     ],
 )
-async def test_the_ledger_is_append_only(conn: Connection, statement: str) -> None:
-    await take(conn, [resolved()])
+async def test_the_ledger_is_append_only_even_for_its_owner(owner: Connection, statement: str) -> None:
+    await take(owner, [resolved()])
     with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-        await conn.execute(statement)
+        await owner.execute(statement)
 
 
 @pytest.mark.parametrize("table", ["balances", "lots"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET pending = pending + 1, issued = issued - 1", "DELETE FROM {}"])
-async def test_sums_are_changed_by_the_ledger_only(conn: Connection, table: str, change: str) -> None:
-    await take(conn, [resolved()])
+async def test_sums_are_changed_by_the_ledger_only(owner: Connection, table: str, change: str) -> None:
+    await take(owner, [resolved()])
     with pytest.raises(asyncpg.RestrictViolationError, match="follows from the ledger"):
-        await conn.execute(change.format(table))
+        await owner.execute(change.format(table))
 
 
-async def test_a_balance_that_is_not_the_sum_would_be_found(conn: Connection) -> None:
-    await take(conn, [resolved()])
-    await conn.execute("ALTER TABLE balances DISABLE TRIGGER balances_follow")
-    await conn.execute("UPDATE balances SET spent = 1, pending = pending - 1")
-    assert await store.unbalanced(conn) == [CUSTOMER]
+async def test_a_balance_that_is_not_the_sum_would_be_found(owner: Connection) -> None:
+    await take(owner, [resolved()])
+    await owner.execute("ALTER TABLE balances DISABLE TRIGGER balances_follow")
+    await owner.execute("UPDATE balances SET spent = 1, pending = pending - 1")
+    assert await store.unbalanced(owner) == [CUSTOMER]
 
 
 async def test_a_cause_that_was_granted_to_another_customer_is_refused_for_good(conn: Connection) -> None:
