@@ -54,7 +54,7 @@ async def _raw(message: "StreamMessage[Any]") -> list[Any]:
 
 
 PROMPT_WAIT_MS = 20
-GATHER_WAIT_MS, GATHER_BYTES = 150, 65_536
+GATHER_WAIT_MS, GATHER_BYTES = 300, 524_288
 """How long the broker holds an empty fetch, and what it waits to gather for those who are not in a hurry."""
 
 
