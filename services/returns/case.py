@@ -388,7 +388,7 @@ class Case:
         return sum((prices[line_id] * count for line_id, count in counts.items()), Decimal(0))
 
     def in_review(self, *causes: ReviewCause) -> bool:
-        return any(review.cause in causes for review in self.reviews)
+        return bool(self.reviews) and any(review.cause in causes for review in self.reviews)
 
     def timers(self) -> Iterator[tuple[str, datetime]]:
         """Every moment at which this case must be looked at again."""
@@ -406,7 +406,8 @@ class Case:
 
 
 def counted(lines: tuple[LineQuantity, ...]) -> Counts:
-    return added({}, {}, lines)
+    counts = {line.line_id: line.quantity for line in lines}
+    return counts if len(counts) == len(lines) else added({}, {}, lines)
 
 
 def added(counts: Counts, more: Counts, lines: tuple[LineQuantity, ...] = ()) -> Counts:

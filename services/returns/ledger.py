@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from libs.common.events.values import Address
@@ -82,35 +83,34 @@ def exposed(case: Case) -> Decimal:
 def entered(customer: Customer, case: Case, is_new: bool, place: str | None) -> Customer:
     """The ledger with what has become of this case; the same object where nothing has."""
     key, currency = str(case.issue_id), case.currency
-    changed = replace(
-        customer,
-        out=_with(customer.out, key, Out(exposed(case), currency)),
-        refunded=_with(customer.refunded, key, Out(case.worth(case.money.asked), currency)),
-        visits=_visits(customer, case, place),
-        reports=(*customer.reports, case.accepted_at)[-KEPT_REPORTS:] if is_new else customer.reports,
-        mismatched=_mismatched(customer, case),
-    )
-    return customer if changed == customer else changed
+    changes: dict[str, Any] = {}
+    for name, now in (
+        ("out", _worth_telling(exposed(case), currency)),
+        ("refunded", _worth_telling(case.worth(case.money.asked) if case.money.asked else Decimal(0), currency)),
+        ("visits", _visit(case, place)),
+    ):
+        known = getattr(customer, name)
+        if known.get(key) != now:
+            others = {issue: each for issue, each in known.items() if issue != key}
+            changes[name] = others if now is None else {**others, key: now}
+    if is_new:
+        changes["reports"] = (*customer.reports, case.accepted_at)[-KEPT_REPORTS:]
+    if case.inbound.has_mismatch and key not in customer.mismatched:
+        changes["mismatched"] = (*customer.mismatched, key)
+    return replace(customer, **changes) if changes else customer
 
 
-def _with(known: Mapping[str, Out], key: str, out: Out) -> Mapping[str, Out]:
-    others = {name: each for name, each in known.items() if name != key}
-    return {**others, key: out} if out.amount else others
+def _worth_telling(amount: Decimal, currency: str) -> Out | None:
+    return Out(amount, currency) if amount else None
 
 
-def _visits(customer: Customer, case: Case, place: str | None) -> Mapping[str, Visit]:
-    others = {name: visit for name, visit in customer.visits.items() if name != str(case.issue_id)}
+def _visit(case: Case, place: str | None) -> Visit | None:
+    """When somebody comes to this customer's door for the case; None where nobody does."""
     leg = case.inbound
     day = leg.window_day or leg.earliest
     if not leg.is_coming or case.is_closed or not (place and leg.visit_id and day):
-        return others
-    return {**others, str(case.issue_id): Visit(leg.visit_id, place, day)}
-
-
-def _mismatched(customer: Customer, case: Case) -> tuple[str, ...]:
-    key = str(case.issue_id)
-    found = case.inbound.has_mismatch and key not in customer.mismatched
-    return (*customer.mismatched, key) if found else customer.mismatched
+        return None
+    return Visit(leg.visit_id, place, day)
 
 
 def concerns(case: Case, around: Around, policy: Policy, now: datetime) -> list[ReviewCause]:
