@@ -18,6 +18,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self.retry_after = False  # whether the last answer said when to come back
 
     async def call(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. Raises `ConnectionError` if the connection ends first."""
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         body_begins = head_ends + 4
         body_ends = body_begins + _content_length(bytes(self._buffer[:head_ends]))
         if len(self._buffer) >= body_ends and self._answer and not self._answer.done():
+            self.retry_after = b"\r\nretry-after:" in self._buffer[:body_begins].lower()
             status, body = int(self._buffer[9:12]), bytes(self._buffer[body_begins:body_ends])
             del self._buffer[:body_ends]
             self._answer.set_result((status, body))

@@ -34,13 +34,13 @@ class Accepted:
         self.at[issue_id], self.due[issue_id] = moment, due
 
 
-async def load_orders(bootstrap_servers: str, prefix: str, count: int) -> None:
-    """Tell the services of orders 0 to `count`, each placed, shipped and delivered, pipelined."""
+async def load_orders(bootstrap_servers: str, prefix: str, count: int, first: int = 0) -> None:
+    """Tell the services of `count` orders, each placed, shipped and delivered, pipelined."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=512 * 1024)
     await producer.start()
     try:
-        for begin in range(0, count, 500):
-            numbers = range(begin, min(begin + 500, count))
+        for begin in range(first, first + count, 500):
+            numbers = range(begin, min(begin + 500, first + count))
             topic = prefix + STOREFRONT_ORDERS.name
             sent = [await producer.send(topic, value, key=key) for key, value in order_records(numbers)]
             await asyncio.gather(*sent)

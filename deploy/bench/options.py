@@ -26,8 +26,8 @@ class Options:
         """Raises `ValueError` that names the wrong variable."""
         report = os.environ.get("REPORT")
         return cls(
-            issues=_number("ISSUES", ISSUES, 100, 200_000),
-            connections=_number("CONNECTIONS", CONNECTIONS, 1, 1_000),
+            issues=whole_number("ISSUES", ISSUES, 100, 200_000),
+            connections=whole_number("CONNECTIONS", CONNECTIONS, 1, 1_000),
             report=Path(report) if report else None,
         )
 
@@ -36,7 +36,8 @@ class Options:
         return self.issues // 2
 
 
-def _number(name: str, default: int, least: int, most: int) -> int:
+def whole_number(name: str, default: int, least: int, most: int) -> int:
+    """What the environment says. Raises `ValueError` that names the variable and what would be right."""
     text = os.environ.get(name, "") or str(default)
     if not text.isdecimal() or not least <= int(text) <= most:
         raise ValueError(f"{name}: {text!r} should be a whole number from {least:,} to {most:,}")

@@ -33,27 +33,37 @@ class BenchSystem:
         return {name: process.pid for name, process in processes.items()}
 
 
-def start(supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str]) -> BenchSystem:
-    """Start everything; returns when every service has its partitions."""
+def start(
+    supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str], tracing: Mapping[str, str] | None = None
+) -> BenchSystem:
+    """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
     system = BenchSystem(databases)
-    common = {
+    common = {**common_settings(given, system.api_key), **(tracing or {})}
+    for name in SERVICES:
+        system.services[name] = start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
+    for process in system.services.values():
+        wait_until_started(process)
+    system.partner = supervisor.start("bench-partner", ["-m", "deploy.bench.partner"], common)
+    return system
+
+
+def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
+    """What every service is told."""
+    return {
         "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": given.topic_prefix,
         "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
         "LOG_LEVEL": "WARNING",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         "CLOCK_FILE": "",
-        "API_KEYS": f"storefront:{system.api_key},ops:{secrets.token_urlsafe(24)}",
+        "API_KEYS": f"storefront:{api_key},ops:{secrets.token_urlsafe(24)}",
     }
-    for name in SERVICES:
-        system.services[name] = _start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
-    for process in system.services.values():
-        _wait_until_started(process)
-    system.partner = supervisor.start("bench-partner", ["-m", "deploy.bench.partner"], common)
-    return system
 
 
-def _start_service(supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str]) -> ServiceProcess:
+def start_service(
+    supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str], replica: str = ""
+) -> ServiceProcess:
+    """One process of this service, on a port of its own."""
     port = free_port()
     photos = given.folder / "photos"
     photos.mkdir(exist_ok=True)
@@ -63,8 +73,9 @@ def _start_service(supervisor: Supervisor, given: Surroundings, name: str, commo
         "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp", **links},
     }
     env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
-    return supervisor.start(name, ["-m", "libs.common.serve", f"services.{name}.app"], env, port)
+    return supervisor.start(name + replica, ["-m", "libs.common.serve", f"services.{name}.app"], env, port)
 
 
-def _wait_until_started(process: ServiceProcess) -> None:
+def wait_until_started(process: ServiceProcess) -> None:
+    """Returns when it has joined every topic."""
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/started"), JOIN_SECONDS)

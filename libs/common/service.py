@@ -32,6 +32,7 @@ from libs.common.ops import ops_routes
 from libs.common.progress import ConsumerProgress
 from libs.common.relay import Relay
 from libs.common.replay import Replayer
+from libs.common.request_spans import RequestSpans
 from libs.common.settings import ServiceSettings
 from libs.common.shell import Aggregate, Shell
 from libs.common.telemetry import Carrier, Tracing
@@ -40,6 +41,9 @@ from libs.common.wake import Wake
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
+
+_SILENT = ("/health", "/desk", "/c/", "/s/", "/r/", "/v/", "/u/", "/staff/notices/")
+"""Requests without a span: asked all the time, or of pages behind signed links and the desk."""
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -157,16 +161,8 @@ class Service:
         install_problems(app, uploads)
         for router in (*routers, health_routes(self), ops_routes(self)):
             app.include_router(router)
-        if self.tracing.provider:
-            # A signed link is a key: the address of such a call must not stand in a span.
-            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-            FastAPIInstrumentor.instrument_app(
-                app,
-                tracer_provider=self.tracing.provider,
-                excluded_urls="/health,/desk,/c/,/s/,/r/,/v/,/u/,/staff/notices/",
-                exclude_spans=["receive", "send"],
-            )
+        if self.tracing.enabled:
+            app.add_middleware(RequestSpans, tracing=self.tracing, silent=_SILENT)
         return app
 
     def broker(self) -> KafkaBroker:

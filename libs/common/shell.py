@@ -143,7 +143,7 @@ class Shell:
             for fact in facts:
                 self._gather(aggregate, fact, key, event, None, harvest)
             return after, facts
-        attributes = self._attributes(event) if self.tracing.enabled else {}
+        attributes = self._attributes(event) if self.tracing.records(item.trace) else {}
         with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:

@@ -1,0 +1,106 @@
+"""What a span says and what it never says, what is left out, and what travels on: seen by a real OTLP receiver."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.trace import SpanKind
+
+from libs.common.request_spans import RequestSpans
+from libs.common.telemetry import Carrier, Tracing
+from tests.traces.receiver import SERVER, Receiver, receiver
+
+
+@pytest.fixture
+def otlp() -> Iterator[Receiver]:
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def tracing(otlp: Receiver) -> Iterator[Tracing]:
+    tracing = Tracing("test", otlp.endpoint)
+    yield tracing
+    tracing.shutdown()
+
+
+def caller(flags: str, state: str | None = None) -> Carrier:
+    carrier = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-{flags}"}
+    return {**carrier, "tracestate": state} if state else carrier
+
+
+def flush(tracing: Tracing) -> None:
+    assert tracing.provider is not None
+    assert tracing.provider.force_flush()
+
+
+async def asked(tracing: Tracing, path: str, headers: dict[str, str] | None = None) -> int:
+    app = FastAPI()
+
+    @app.get("/v1/things/{token}")
+    async def thing(token: str) -> dict[str, str]:
+        return {}
+
+    @app.get("/v1/broken")
+    async def broken() -> None:
+        raise RuntimeError("no")
+
+    app.add_middleware(RequestSpans, tracing=tracing, silent=("/health",))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        return (await client.get(path, headers=headers)).status_code
+
+
+async def test_a_request_is_named_by_its_route_and_never_by_its_path(tracing: Tracing, otlp: Receiver) -> None:
+    assert await asked(tracing, "/v1/things/a-signed-secret?key=hidden", caller("01")) == 200
+    flush(tracing)
+    (span,) = otlp.spans
+    assert (span.kind, span.name, span.parent_id) == (SERVER, "GET /v1/things/{token}", "b" * 16)
+    assert span.attributes == {
+        "http.request.method": "GET",
+        "http.route": "/v1/things/{token}",
+        "http.response.status_code": 200,
+    }
+
+
+async def test_requests_of_health_checks_have_no_span(tracing: Tracing, otlp: Receiver) -> None:
+    await asked(tracing, "/health/ready")
+    await asked(tracing, "/v1/things/1")
+    flush(tracing)
+    assert [span.name for span in otlp.spans] == ["GET /v1/things/{token}"]
+
+
+async def test_a_trace_that_its_beginning_left_out_stays_out_and_travels_on(tracing: Tracing, otlp: Receiver) -> None:
+    with tracing.span("process it", SpanKind.CONSUMER, caller("00"), {}) as inside:
+        assert inside == caller("00")
+        assert tracing.current() == caller("00")
+    with tracing.span("process another", SpanKind.CONSUMER, caller("01"), {}):
+        pass
+    flush(tracing)
+    assert [span.name for span in otlp.spans] == ["process another"]
+
+
+def test_what_a_vendor_wrote_beside_the_trace_travels_on(tracing: Tracing) -> None:
+    with tracing.span("process", SpanKind.CONSUMER, caller("01", "vendor=abc"), {}) as inside:
+        assert inside is not None
+        assert inside["tracestate"] == "vendor=abc"
+
+
+@given(trace=st.integers(1, 2**128 - 1), span=st.integers(1, 2**64 - 1))
+def test_a_context_is_written_as_it_was_read(trace: int, span: int) -> None:
+    silent = Tracing("test", None)
+    carrier = {"traceparent": f"00-{trace:032x}-{span:016x}-00"}
+    with silent.span("process", SpanKind.CONSUMER, carrier, {}) as inside:
+        assert inside == carrier
+        assert silent.current() == carrier
+
+
+@pytest.mark.parametrize("odd", ["", "00-zz", f"00-{'0' * 32}-{'b' * 16}-01", f"ff-{'a' * 32}-{'b' * 16}-01"])
+async def test_a_trace_context_that_is_none_begins_a_new_trace(odd: str, tracing: Tracing, otlp: Receiver) -> None:
+    with tracing.span("process", SpanKind.CONSUMER, {"traceparent": odd}, {}):
+        pass
+    flush(tracing)
+    assert otlp.spans[0].parent_id == ""
