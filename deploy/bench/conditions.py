@@ -197,7 +197,7 @@ class Conditions:
 
     async def _backlog(self, here: Place, replicas: int) -> float:
         """All have joined and stand still while the backlog is written; the clock runs from when they go on."""
-        orders = 5 * self.issues
+        orders = 10 * self.issues
         servers, prefix = here.given.broker.bootstrap_servers, here.given.topic_prefix
         common = {**common_settings(here.given, "k" * 32), "DATABASE_URL": here.databases["intake"]}
         processes = [
@@ -220,8 +220,8 @@ class Conditions:
 async def _flood_without_mercy(
     system: BenchSystem, first: int, orders: int, count: int
 ) -> tuple[Counter[str], dict[str, float]]:
-    """So many at a time, each on a connection of its own, whatever the answers are. The same report comes again and again,
-    as impatient callers send it: what is still under way is answered 409, what was accepted 202 once more."""
+    """So many at a time, each on a connection of its own, whatever the answers are. The same report comes again and
+    again, as impatient callers send it: what is still under way is answered 409, what was accepted 202 once more."""
     answers: Counter[str] = Counter()
     accepted: dict[str, float] = {}
     numbers = iter(range(count))
@@ -262,7 +262,7 @@ def _loop(work: Any) -> Any:
 def main() -> None:
     console = Console()
     try:
-        issues = whole_number("CONDITION_ISSUES", 2_000, 100, 50_000)
+        issues = whole_number("CONDITION_ISSUES", 1_000, 100, 50_000)
         conditions = Conditions(console, issues, whole_number("HISTORY", 50_000, issues, 2_000_000))
         with ending_on_signals():
             conditions.run()
