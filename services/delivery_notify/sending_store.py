@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.db import Connection
 from libs.common.events.values import Language
-from services.delivery_notify.routing import Contact
+from services.delivery_notify.routing import CAN_WAIT, Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class Claimed:
 # an order leave one after the other, in the order in which they were made: one that is due waits until those before it
 # are settled, whatever holds them up. What was withdrawn never leaves: it neither waits nor is waited for, unless it
 # was on its way already. Those that a cap kept back leave together, so they do not wait for each other. (`IS TRUE`
-# keeps the planner from reading all that is due for each of them.) What was begun before stays on its way: no way in
-# the row means by mail.
+# keeps the planner from reading all that is due for each of them, and `LATERAL` with its limit from reading everybody's
+# preferences: plans made while there was next to nothing to read did so for ever after.) What was begun before stays on
+# its way: no way in the row means by mail. What a customer heard is counted only where a cap could keep the notice.
 _CLAIM = """
     WITH due AS (
         SELECT n.notice_id,
@@ -64,26 +65,35 @@ _CLAIM = """
           AND (c.order_id IS NOT NULL OR n.withdrawn IS NOT NULL OR n.contact_by <= $1)
           AND (n.withdrawn IS NOT NULL OR NOT EXISTS (
               SELECT 1 FROM notices e
-              WHERE e.order_id = n.order_id AND e.place < n.place AND e.settled_at IS NULL AND (e.due_at <= $1) IS TRUE
-                AND (e.withdrawn IS NULL OR e.status = 'sending') AND NOT (e.held AND n.held)))
+              WHERE e.order_id = n.order_id AND e.place < n.place AND NOT (e.held AND n.held)
+                AND (e.settled_at IS NULL) IS TRUE AND (e.due_at <= $1) IS TRUE
+                AND (e.withdrawn IS NULL OR e.status = 'sending')))
         ORDER BY n.due_at, n.place LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
     claimed AS (
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
-        FROM due WHERE n.notice_id = due.notice_id RETURNING n.*, due.begun)
-    SELECT n.*, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
+        FROM due WHERE n.notice_id = due.notice_id
+        RETURNING n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
+                  n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.due_at, n.place,
+                  due.begun)
+    SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
+           n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.begun,
+           c.name, c.email, coalesce(p.language, c.language) AS contact_language,
            coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.bought_before,
-           (SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
-            WHERE h.customer_id = n.customer_id AND h.status = 'sent'
-              AND h.settled_at > $1 - interval '1 day') AS heard,
+           CASE WHEN n.kind = ANY ($4) AND NOT n.held AND n.withdrawn IS NULL THEN (
+               SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
+               WHERE h.customer_id = n.customer_id AND h.status = 'sent'
+                 AND h.settled_at > $1 - interval '1 day') ELSE 0 END AS heard,
            CASE WHEN n.together IS NOT NULL THEN (
                SELECT count(*) FROM notices t
-               WHERE t.together = n.together AND t.settled_at IS NULL AND t.withdrawn IS NULL) END AS parts,
+               WHERE t.together = n.together AND (t.settled_at IS NULL) IS TRUE AND t.withdrawn IS NULL) END AS parts,
            ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
                ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
                ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
                ('line', sha256(convert_to(lower(p.line_user_id), 'UTF8'))))) AS suppressed
     FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND c.customer_id = n.customer_id
-    LEFT JOIN preferences p ON p.customer_id = n.customer_id
+    LEFT JOIN LATERAL (
+        SELECT p.language, p.phone, p.line_user_id, p.channels FROM preferences p
+        WHERE p.customer_id = n.customer_id LIMIT 1) AS p ON true
     ORDER BY n.due_at, n.place"""
 
 
@@ -122,7 +132,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["tells"],
             row["breaks"],
         )
-        for row in await conn.fetch(_CLAIM, now, limit, lease)
+        for row in await conn.fetch(_CLAIM, now, limit, lease, CAN_WAIT)
     ]
 
 
@@ -159,16 +169,18 @@ class Settled:
 
 
 # What a notice told is told from now on: a row of the ledger beside the promise, in the same statement.
-# Rows are locked in the order of their ids, as those who withdraw notices do: two orders would be a deadlock.
+# Rows are locked in the order of their ids, as those who withdraw notices do: two orders would be a deadlock. `LATERAL`
+# makes each found by its id; a planner that is free to join believes in a handful and compares all with all.
 _SETTLE = """
     WITH mine AS (
-    SELECT notice_id FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR UPDATE),
+    SELECT o.* FROM (
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+            AS o (notice_id, status, channel, language, cause) ORDER BY notice_id) AS o
+        CROSS JOIN LATERAL (SELECT FROM notices n WHERE n.notice_id = o.notice_id FOR NO KEY UPDATE) AS locked),
     settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-         AS s (notice_id, status, channel, language, cause) JOIN mine USING (notice_id)
-    WHERE n.notice_id = s.notice_id AND n.status = 'sending'
+    FROM mine s WHERE n.notice_id = s.notice_id AND n.status = 'sending'
     RETURNING n.notice_id, n.order_id, n.tells, s.status, s.channel),
     told AS (
     INSERT INTO tellings (order_id, subject, subject_id, version, surface, notice_id, told_at)

@@ -189,12 +189,18 @@ async def _save_left_out(conn: Connection, rows: Sequence[LineLeftOut]) -> None:
         await conn.execute(_LEFT_OUT, [notice_id for notice_id, _ in pairs], [line_id for _, line_id in pairs])
 
 
-# The latest cause wins; a notice that has left or was settled stays as it is.
+# The latest cause wins; a notice that has left or was settled stays as it is. Locked in the order of their ids, as the
+# sender settles them, and each found by its id.
 _WITHDRAWN = """
     WITH theirs AS (
-    SELECT notice_id FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR UPDATE)
+    SELECT w.* FROM (
+        SELECT * FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause) ORDER BY notice_id) AS w
+        CROSS JOIN LATERAL (
+            SELECT FROM notices n WHERE n.notice_id = w.notice_id
+                AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL
+            FOR NO KEY UPDATE) AS locked)
     UPDATE notices n SET withdrawn = w.cause, due_at = least(n.due_at, n.made_at)
-    FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause) JOIN theirs USING (notice_id)
+    FROM theirs w
     WHERE n.notice_id = w.notice_id AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL"""
 
 
