@@ -7,6 +7,7 @@ people and no streets, so those are invented; preorders are not in them either: 
 have been placed weeks earlier.
 """
 
+import csv
 import hashlib
 import random
 from collections import Counter, defaultdict
@@ -26,20 +27,46 @@ PREORDER_SHARE = 0.02
 LONGEST_WAIT_DAYS = 60
 
 
+class OlistError(ValueError):
+    """The folder is not of the form of the Olist data set; the message names the file or the order."""
+
+
+_WRONG = (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, csv.Error)
+"""What a missing column, a cut row, a word for a number and a day that there is not come out as."""
+
+
 def is_olist(folder: Path) -> bool:
     return (folder / "order_items.csv").exists()
 
 
 def read(folder: Path, seed: int = 1) -> OrderBook:
-    """The orders in the order of their placing. Orders without items (cancelled before packing) are left out."""
-    people = {row["customer_id"]: row for row in rows(folder / "customers.csv")}
+    """The orders in the order of their placing. Orders without items (cancelled before packing) are left out.
+
+    Raises `OlistError`.
+    """
+    people = {row["customer_id"]: row for row in _rows(folder / "customers.csv", "customer_id")}
     items: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows(folder / "order_items.csv"):
+    for row in _rows(folder / "order_items.csv", "order_id"):
         items[row["order_id"]].append(row)
-    known = (row for row in rows(folder / "orders.csv") if row["order_id"] in items)
-    orders = [_order(row, items[row["order_id"]], people[row["customer_id"]], seed) for row in known]
+    orders = []
+    for row in _rows(folder / "orders.csv", "order_id"):
+        try:
+            if row["order_id"] in items:
+                orders.append(_order(row, items[row["order_id"]], people[row["customer_id"]], seed))
+        except _WRONG as error:
+            raise OlistError(f"order {row['order_id']}: {type(error).__name__}: {error}; mend its rows") from error
     orders.sort(key=lambda order: order.placed_at)
     return OrderBook(_counted(orders), ZONE)
+
+
+def _rows(file: Path, key: str) -> list[Row]:
+    try:
+        found = rows(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OlistError(f"{file.name}: {error}; write it as CSV in UTF-8") from error
+    if any(row.get(key) is None for row in found):
+        raise OlistError(f"{file.name}: a row without {key}; the columns are those of the public data set")
+    return found
 
 
 def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:

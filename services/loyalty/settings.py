@@ -27,6 +27,8 @@ def read_rules(text: object) -> AwardRules:
         return AwardRules.model_validate(tomllib.loads(str(text)))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"this is not TOML: {error}") from None
+    except RecursionError:
+        raise ValueError("this is not TOML of ours: nested too deeply") from None
     except ValidationError as error:
         raise ValueError("; ".join(_fault(item["loc"], item["msg"]) for item in error.errors())) from None
 

@@ -44,6 +44,8 @@ def parse_policy(text: str) -> Policy:
         return Policy.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"policy: not TOML: {error}") from None
+    except RecursionError:
+        raise PolicyError("policy: not TOML of ours: nested too deeply") from None
     except ValidationError as error:
         faults = (_fault(fault["loc"], fault["msg"]) for fault in error.errors())
         raise PolicyError("policy is wrong:\n" + "\n".join(faults)) from None
