@@ -3,10 +3,10 @@
 Secrets are looked for by detect-secrets in every file that git knows; what it found before and somebody looked at (keys
 of tests, vectors of specifications) stands in `.secrets.baseline`. That needs no network and always counts.
 
-Known holes are asked of PyPI by pip-audit, for both lock files. Where PyPI's JSON interface does not answer (a mirror of
-packages often has none) nothing is known, and that is not the same as nothing being wrong: it ends with 3 and says NOT
-AUDITED. CI runs behind such a mirror, so `AUDIT_MAY_BE_OFFLINE=1` lets it go on, with the same words at its end; whoever
-releases runs it once where PyPI answers. To look at again once CI reaches a service of vulnerabilities.
+Known holes are asked of PyPI by pip-audit, for both lock files. Where PyPI's JSON interface does not answer (a mirror
+of packages often has none) nothing is known, and that is not the same as nothing being wrong: it ends with 3 and says
+NOT AUDITED. CI runs behind such a mirror, so `AUDIT_MAY_BE_OFFLINE=1` lets it go on, with the same words at its end;
+whoever releases runs it once where PyPI answers. To look at again once CI reaches a service of vulnerabilities.
 """
 
 import json
@@ -57,7 +57,7 @@ def judge(report: str) -> tuple[Found, list[str]]:
     except (ValueError, KeyError):
         return Found.NOT_AUDITED, ["no report: the service of vulnerabilities could not be reached"]
     holes = [
-        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none yet'}"
+        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none'}"
         for package in packages
         for hole in package.get("vulns", ())
     ]
