@@ -140,7 +140,7 @@ def turn_down(book: Book, held: HeldReport, refusal: Refusal, now: datetime) -> 
     """It does not stand for now: its pieces are free, and it waits closed for what may come later."""
     issue_id = held.report.issue_id
     left = {unit: holder for unit, holder in book.held.items() if holder != issue_id}
-    after = replace(book, held=left).with_held(replace(held, stage=Stage.CLOSED))
+    after = replace(book, held=left).with_held(replace(held, stage=Stage.CLOSED)).refiled(held.report, refusal.code)
     changed = IssueChanged(held.report, now, refusal.code, held.missing, held.decide_by, frees=True)
     return after, [changed, filing.rejected(held.report, refusal, now), CancelTimer(timer_name(issue_id))]
 
@@ -228,7 +228,7 @@ def stand(book: Book, held: HeldReport, now: datetime, rules: Rules, wish: Remed
             return book.with_held(held), [ReportRefused(units)]
         takes = units
     assert not isinstance(units, Refusal)
-    book = book.without_held(report.issue_id)
+    book = book.without_held(report.issue_id).refiled(report, None)
     book = replace(book, held={**book.held, **dict.fromkeys(units, report.issue_id)})
     changed = IssueChanged(report, now, decide_by=_clock_runs_again(held, now, rules), takes=takes)
     accepted = filing.accepted(book, report, units, now, rules)

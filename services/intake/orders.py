@@ -242,6 +242,14 @@ class Book:
         placed = tuple(changed if one is known else one for one in held) if known else (*held, changed)
         return replace(self, order=replace(self.order, incomplete=placed))
 
+    def refiled(self, report: Report, refusal_code: str | None) -> "Book":
+        """The row of this report is so from now on, for whatever is decided in the same batch."""
+        filed = self.filed.get(report.issue_id)
+        if filed is None:
+            return self
+        changed = replace(filed, report=report, refusal_code=refusal_code)
+        return replace(self, filed={**self.filed, report.issue_id: changed})
+
     def without_held(self, issue_id: UUID) -> "Book":
         left = tuple(one for one in self.order.incomplete if one.report.issue_id != issue_id)
         return replace(self, order=replace(self.order, incomplete=left))

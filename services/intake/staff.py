@@ -126,7 +126,7 @@ def _on_rejected(book: Book, filed: Filed, decision: StaffDecides, now: datetime
     units = examine(book, report, rules.hours.calendar.day(report.reported_at), rules, any_day=True)
     if isinstance(units, Refusal):
         return book, [ReportRefused(units)]
-    book = replace(book, held={**book.held, **dict.fromkeys(units, report.issue_id)})
+    book = replace(book, held={**book.held, **dict.fromkeys(units, report.issue_id)}).refiled(report, None)
     changed = IssueChanged(report, now, decide_by=filing.decide_by(report, rules), takes=units)
     return book, [
         changed,
@@ -141,8 +141,7 @@ def _record(outcome: Outcome, decision: StaffDecides, filed: Filed, now: datetim
     if any(isinstance(fact, ReportRefused) for fact in facts):
         return book, facts
     version = filed.version + 1
-    changed = next((fact for fact in facts if isinstance(fact, IssueChanged)), None)
-    after = replace(filed, version=version, refusal_code=changed.refusal_code if changed else filed.refusal_code)
+    after = replace(book.filed[decision.issue_id], version=version)
     book = replace(book, filed={**book.filed, decision.issue_id: after})
     made: list[Fact] = [DecisionMade(decision, version, now), _told(decision, filed, now)]
     return book, [*made, *facts, *([_taken(decision, filed, now)] if facts else [])]
