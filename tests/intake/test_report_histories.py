@@ -117,6 +117,8 @@ def as_it_should_go(number: int) -> Happening:
             likely += [details(issue_id, True, "1", True, 50), details(issue_id, bool(number % 2), None, True, 50)]
             for action in (StaffAction.ACCEPT, StaffAction.REJECT):
                 likely += [staff_says(issue_id, action, 0, None, None)]
+            if held.stage is Stage.CLOSED:
+                likely += [details(issue_id, True, "1", True, 50)] * 4
             if held.stage is Stage.REVIEW:
                 for action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW):
                     likely += [staff_says(issue_id, action, 0, "details_missing", None)]
