@@ -178,8 +178,8 @@ beginnings = st.sampled_from([["placed", "delivered"]] * 6 + [["placed", "shippe
 
 def tell(shelf: Shelf, start: Sequence[str], history: Sequence[object], after_each: Callable[[Shelf], None]) -> None:
     past: list[Payload] = [news(word, "1", 2)(shelf) for word in start]
-    for one in past:
-        shelf.take(one)
+    for known in past:
+        shelf.take(known)
     for step in history:
         match step:
             case int(hours):
@@ -194,11 +194,11 @@ def tell(shelf: Shelf, start: Sequence[str], history: Sequence[object], after_ea
                 accepted = [one for one in shelf.filed if shelf.about(one, issues.IssueAccepted)]
                 if accepted:
                     shelf.tell(of_returns(kind, accepted[number % len(accepted)], shelf.now))
-            case (one, other) if callable(one) and callable(other):
-                past += [one(shelf), other(shelf)]
+            case (first, second) if callable(first) and callable(second):
+                past += [first(shelf), second(shelf)]
                 shelf.take(*past[-2:])
-            case one if callable(one) and not isinstance(one, type):
-                past.append(one(shelf))
+            case happening if callable(happening):
+                past.append(happening(shelf))
                 shelf.take(past[-1])
         after_each(shelf)
 
@@ -354,7 +354,7 @@ def test_the_histories_reach_every_stage_and_every_way_out() -> None:
     tell(
         shelf,
         ["placed", "delivered"],
-        [report(IDS[0], True, Reason.DAMAGED_IN_TRANSIT, [("1", 2)], *[False] * 2, True)],
+        [report(IDS[0], True, Reason.DAMAGED_IN_TRANSIT, [("1", 2)], False, False, True)],
         always,
     )
     stages = [Stage.QUIET]
@@ -375,7 +375,7 @@ def test_what_came_and_what_staff_say_at_the_same_moment_are_one_acceptance() ->
     tell(
         shelf,
         ["placed", "delivered"],
-        [report(IDS[0], True, Reason.MISSING_PART, [("1", 1)], *[False] * 2, True)],
+        [report(IDS[0], True, Reason.MISSING_PART, [("1", 1)], False, False, True)],
         always,
     )
     while shelf.timers:
