@@ -144,3 +144,10 @@ def test_a_message_never_repeats_the_value() -> None:
     with pytest.raises(UndecodableError) as raised:
         decode(with_data("order.placed.v1", ("contact", "email"), "hanako at example.jp"))
     assert "hanako" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_field_of_every_event_is_refused_by_its_name_where_it_is_something_else(name: str) -> None:
+    for path, _ in leaves(SAMPLES[name]["data"]):
+        with pytest.raises(UndecodableError, match=rf"^data\.{re.escape('.'.join(map(str, path)))}(\.| |:)"):
+            decode(with_data(name, path, {"not": ["this"]}))

@@ -1,6 +1,6 @@
 """What staff decide: on what stands, on what is held, on what was rejected; once, with who and why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -159,3 +159,47 @@ def test_a_rejected_report_can_only_be_let_stand(action: StaffAction) -> None:
 def test_what_is_refused_is_not_recorded() -> None:
     _, facts = ask(*late_one(), decision(A.REJECT))
     assert kinds(facts) == [ReportRefused]
+
+
+def quiet() -> tuple[Book, Filed]:
+    return held_one()
+
+
+def reviewed() -> tuple[Book, Filed]:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    held = book.held_report(ISSUE)
+    assert held
+    return held_one(book.with_held(replace(held, stage=Stage.REVIEW)))
+
+
+def closed_one() -> tuple[Book, Filed]:
+    return held_one(closed())
+
+
+# Per state, by which code an action is refused; every other one is taken. What an accepted issue cannot have is
+# returns' to say, see its own tests.
+CANNOT: dict[Callable[[], tuple[Book, Filed]], dict[StaffAction, str]] = {
+    accepted_one: {A.ACCEPT: "accepted_already"},
+    quiet: {A.WAIVE_COLLECTION: "not_accepted", A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review"},
+    reviewed: {A.WAIVE_COLLECTION: "not_accepted"},
+    closed_one: {
+        A.WAIVE_COLLECTION: "not_accepted", A.REJECT: "not_accepted", A.CANCEL: "not_accepted",
+        A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review",
+    },
+    late_one: dict.fromkeys(
+        (A.REJECT, A.CANCEL, A.WAIVE_COLLECTION, A.APPROVE_REVIEW, A.REFUSE_REVIEW), "issue_rejected"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", A)
+@pytest.mark.parametrize("state", CANNOT)
+def test_every_action_in_every_state_is_taken_or_refused_by_name(
+    state: Callable[[], tuple[Book, Filed]], action: StaffAction
+) -> None:
+    is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
+    one = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)
+    _, facts = ask(*state(), one)
+    refused = CANNOT[state].get(action)
+    assert refusals(facts) == ([refused] if refused else [])
+    assert (DecisionMade in kinds(facts)) == (refused is None)
