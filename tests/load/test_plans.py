@@ -1,0 +1,114 @@
+"""What every statement of a whole lifecycle costs once years have gone by: found by an index, never by reading a table.
+
+A journey runs through all four services while their statements are written down, with their arguments. Then the
+databases get a past, and Postgres is asked how it would carry each statement out. Whatever reads a large table whole is
+named, be it the table itself or an index of it from one end to the other.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from deploy.bench import history
+from deploy.local.mailbox import Mailbox
+from deploy.local.postgres import name_of, url_of
+from deploy.local.sharing import ask
+from libs.common.events.topics import SERVICES
+from tests.conftest import MakeDatabase
+from tests.journey.backbone import Backbone, backbone
+from tests.journey.test_replacement import swap
+
+TIMES = 1_500
+LARGE = 1_000
+"""Rows from which on a table may not be read whole."""
+
+Told = dict[str, dict[str, tuple[Any, ...]]]
+"""Statements with the arguments of their last call, by database."""
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Every statement that any pool or connection made from now on sends."""
+    statements: Told = defaultdict(dict)
+
+    def note(query: Any) -> None:
+        if query.query.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+            statements[query.conn_params.database][query.query] = query.args
+
+    async def listen(conn: Any) -> None:
+        conn.add_query_logger(note)
+
+    make_pool, connect = asyncpg.create_pool, asyncpg.connect
+
+    async def connected(*args: Any, **settings: Any) -> Any:
+        conn = await connect(*args, **settings)
+        conn.add_query_logger(note)
+        return conn
+
+    monkeypatch.setattr(asyncpg, "create_pool", lambda *args, **settings: make_pool(*args, init=listen, **settings))
+    monkeypatch.setattr(asyncpg, "connect", connected)
+    return statements
+
+
+@pytest.fixture
+async def shop(
+    told: Told, database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
+) -> AsyncIterator[Backbone]:
+    async with backbone(database, kafka, topics, tmp_path, smtp.url) as running:
+        yield running
+
+
+@pytest.mark.timeout(240)
+async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backbone, told: Told) -> None:
+    await shop.place_order("order-1")
+    issue_id = await shop.report("order-1")
+    await swap(shop, issue_id)
+    await shop.hear("points.granted", issue_id=issue_id)
+    await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+
+    databases = {name: name_of(getattr(shop, name).service.settings.database_url) for name in SERVICES}
+    statements = {name: dict(told[database]) for name, database in databases.items()}
+    owners = {name: url_of(ask("postgres"), database=database) for name, database in databases.items()}
+    await history.make(owners, TIMES)
+    found: list[str] = []
+    for name, address in owners.items():
+        found += [f"{name}: {one}" for one in await read_whole(address, statements[name])]
+    assert all(len(statements[name]) > 8 for name in SERVICES), {name: len(statements[name]) for name in SERVICES}
+    assert not found, "\n".join(found)
+
+
+async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) -> list[str]:
+    """Which statements read which large table whole."""
+    conn = await asyncpg.connect(address, server_settings={"enable_seqscan": "off", "jit": "off"})
+    try:
+        sizes = {
+            row["relname"]: row["reltuples"]
+            for row in await conn.fetch("SELECT relname, reltuples FROM pg_class WHERE relkind IN ('r', 'i')")
+        }
+        assert sum(size > LARGE for size in sizes.values()) > 1, "there is no past to get lost in"
+        found = []
+        for query, args in statements.items():
+            (plan,) = await conn.fetchrow("EXPLAIN (FORMAT JSON) " + query, *args) or ("",)
+            for table in whole(json.loads(plan)[0]["Plan"]):
+                if sizes.get(table, 0) > LARGE:
+                    found.append(f"{table} by {' '.join(query.split())[:300]}")
+        return found
+    finally:
+        await conn.close()
+
+
+def whole(node: Mapping[str, Any], limited: bool = False) -> Iterator[str]:
+    """Tables and indexes that a plan reads from one end to the other; below a limit it may begin at the beginning."""
+    kind = node["Node Type"]
+    limited = limited or kind == "Limit"
+    if kind == "Seq Scan":
+        yield node["Relation Name"]
+    if kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node and not limited:
+        yield node["Index Name"]  # a partial one may be small
+    for below in node.get("Plans", ()):
+        yield from whole(below, limited)
