@@ -1,18 +1,23 @@
 """The mark of an event: one for each source and id, and side by side for what one producer counts."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.events.loyalty import PointsExpired
+from libs.common.decision import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.inbox import event_key
+
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+FIRED = TimerFired(name="due", due_at=NOON)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 ids = st.one_of(texts, st.builds("{}.{}".format, texts, st.one_of(texts, st.integers(0, 10**15))))
 
 
 def event(id: str, source: str = "/returns") -> AnyEvent:
-    return event_class(PointsExpired).model_construct(id=id, source=source)
+    return event_class(TimerFired).model_construct(id=id, source=source, type=FIRED.TYPE, time=NOON, data=FIRED)
 
 
 @given(one=st.tuples(texts, texts, ids), other=st.tuples(texts, texts, ids))
