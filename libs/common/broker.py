@@ -54,8 +54,8 @@ async def _raw(message: "StreamMessage[Any]") -> list[Any]:
 
 
 PROMPT_WAIT_MS = 20
-GATHER_WAIT_MS, GATHER_BYTES = 300, 524_288
-"""How long the broker holds an empty fetch, and what it waits to gather for those who are not in a hurry."""
+GATHER_WAIT_MS = 300
+"""How long the broker holds an empty fetch, and how long it gathers for those who are not in a hurry."""
 
 
 def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
@@ -87,7 +87,7 @@ def subscribe(
     *,
     prompt: bool,
     counters: Counters,
-) -> Any:
+) -> Reader:
     """Subscribe one handler to one topic; the payloads are what AsyncAPI shows.
 
     aiokafka has one fetch under way per broker, and a partition that was just read waits for its end. So a `prompt`
@@ -109,7 +109,7 @@ def subscribe(
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=settings.kafka_max_poll_interval_ms,
         listener=reader,
-        fetch_min_bytes=1 if prompt else GATHER_BYTES,
+        fetch_min_bytes=1 if prompt else settings.kafka_gather_bytes,
         fetch_max_wait_ms=min(PROMPT_WAIT_MS if prompt else GATHER_WAIT_MS, settings.kafka_fetch_max_wait_ms),
         max_partition_fetch_bytes=2 * 1024 * 1024,
         title=f"{topic}:{service}",
@@ -124,7 +124,7 @@ def subscribe(
     classes: Any = tuple(event_class(payload) for payload in payloads)
     handle.__annotations__ = {"records": list[_union(classes)], "return": None}  # type: ignore[misc]
     subscriber(handle)
-    return subscriber
+    return reader
 
 
 def _union(classes: tuple[Any, ...]) -> Any:

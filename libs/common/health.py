@@ -40,7 +40,8 @@ def health_routes(service: "Service") -> APIRouter:
         """503 until every subscription has partitions, for whoever waits for the whole service."""
         waiting = [one.topic for one in service.progress if not one.is_assigned()]
         begun = bool(service.progress) or not service.subscriptions
-        return answer(begun and not waiting, waiting_for=waiting, lag=_lag(service))
+        taken = {one.topic: one.taken() for one in service.progress}
+        return answer(begun and not waiting, waiting_for=waiting, lag=_lag(service), taken=taken)
 
     return routes
 

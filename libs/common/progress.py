@@ -8,22 +8,24 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from libs.common.reader import Reader
+
 STALLED_AFTER = 120.0
 """Seconds without movement, with records waiting, after which a consumer counts as stuck."""
 
 
 @dataclass
 class ConsumerProgress:
-    """Watches one FastStream subscriber."""
+    """Watches one FastStream subscriber, through the reader before its handler."""
 
     topic: str
-    subscriber: Any
+    reader: Reader
     _position: int = -1
     _moved_at: float = field(default_factory=time.monotonic)
 
     @property
     def consumer(self) -> Any:
-        return getattr(self.subscriber, "consumer", None)
+        return self.reader.consumer
 
     def is_assigned(self) -> bool:
         return bool(self.consumer and self.consumer.assignment())
@@ -41,6 +43,10 @@ class ConsumerProgress:
             self._position, self._moved_at = position, time.monotonic()
         return lag
 
+    def taken(self) -> dict[int, int]:
+        """By partition the offset behind the last record that was taken to its end; what was only fetched is not."""
+        return {place.partition: offset for place, offset in self.reader.taken.items()}
+
     def fault(self) -> str | None:
         """Why this consumer is not alive any more, or None."""
         if not self.consumer:
@@ -51,7 +57,7 @@ class ConsumerProgress:
             task = getattr(owner, name, None)
             if task is not None and task.done():
                 return f"{self.topic}: {name.strip('_').replace('_', ' ')} has ended"
-        if any(task.done() for task in getattr(self.subscriber, "tasks", ())):
+        if any(task.done() for task in getattr(self.reader.subscriber, "tasks", ())):
             return f"{self.topic}: consume loop has ended"
         if self.lag() and time.monotonic() - self._moved_at > STALLED_AFTER:
             return f"{self.topic}: no progress for {STALLED_AFTER:.0f} s"

@@ -34,11 +34,17 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     take: Take
     counters: Counters
     subscriber: Any = None
+    taken: dict[TopicPartition, int] = field(default_factory=dict)
+    """The offset behind the last record of each partition that was taken, to its end."""
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._idle.set()
+
+    @property
+    def consumer(self) -> Any:
+        return getattr(self.subscriber, "consumer", None)
 
     async def handle(self, records: Records) -> None:
         """Take a batch. Of a leaked cancellation an error is made, for it would end the consume loop for ever."""
@@ -47,6 +53,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._fresh:
                 await self._look_for_gaps(records)
             await self.take(records)
+            self.taken.update({TopicPartition(each.topic, each.partition): each.offset + 1 for each in records})
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

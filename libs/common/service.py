@@ -171,10 +171,10 @@ class Service:
         self.consumers, self.progress = [], []
         for one in self.subscriptions:
             take = self._consumer(one) if self._pool else _take_nothing
-            subscriber = subscribe(
+            reader = subscribe(
                 broker, self.settings, self.name, one.topic, one.takes, take, prompt=one.prompt, counters=self.counters
             )
-            self.progress.append(ConsumerProgress(one.topic, subscriber))
+            self.progress.append(ConsumerProgress(one.topic, reader))
         return broker
 
     def _consumer(self, one: Subscription) -> Callable[[Any], Awaitable[None]]:

@@ -58,6 +58,8 @@ class ServiceSettings(KafkaSecurity):
     kafka_max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
     kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
+    kafka_gather_bytes: Annotated[int, Field(ge=1)] = 524_288
+    """What a reader that is not in a hurry lets the broker gather before it answers; 1: answer at once."""
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
