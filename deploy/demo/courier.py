@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import Job, Partner, main, run_alone
 from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received
 from libs.common.events.carrier import (
@@ -157,9 +157,13 @@ class Courier:
             self.partner.plan(planned, received.trace, unless=called_off)
 
 
+def courier(settings: PartnerSettings) -> Job:
+    partner = Partner("courier", settings, (CARRIER_ORDERS, WAREHOUSE_EVENTS))
+    return Job(partner, Courier(partner).listen)
+
+
 async def run() -> None:
-    partner = Partner("courier", load(PartnerSettings), (CARRIER_ORDERS, WAREHOUSE_EVENTS))
-    await partner.run(Courier(partner).listen)
+    await run_alone(courier(load(PartnerSettings)))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 They know nothing but what a customer knows: the mail, the page behind its link, and the buttons on that page.
 """
 
-import asyncio
 import io
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -17,12 +17,12 @@ from urllib.parse import urljoin
 import httpx
 from PIL import Image
 
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import ONE_CALL, Job, Partner, main, run_alone
 from deploy.demo.settings import CustomersSettings
 from deploy.demo.wire import Received
 from libs.common.settings import load
 
-LOOK_SECONDS = 0.03
+WAIT_SECONDS = 0.5
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 
 
@@ -100,12 +100,12 @@ class Customers:
     answers: dict[int, int] = field(default_factory=dict)
 
     async def read_mail(self) -> None:
-        """Look into the letter boxes again and again; until the process ends."""
+        """Look into the letter boxes again and again, until the process ends; the answer comes with the next mail."""
         while True:
-            for mail in (await self.http.get(f"{self.settings.mail_url}/api/mails?after={self.read}")).json():
+            place = f"{self.settings.mail_url}/api/mails?after={self.read}&wait={WAIT_SECONDS}"
+            for mail in (await self.http.get(place)).json():
                 self.read = mail["number"]
                 self._read(mail)
-            await asyncio.sleep(LOOK_SECONDS)
 
     def _read(self, mail: dict[str, Any]) -> None:
         for link in _LINK.findall(mail["text"]):
@@ -159,14 +159,19 @@ class Customers:
         """Customers read no topics."""
 
 
-async def run() -> None:
-    settings = load(CustomersSettings)
+@asynccontextmanager
+async def people(settings: CustomersSettings) -> AsyncIterator[Job]:
     partner = Partner("customers", settings)
-    async with httpx.AsyncClient(timeout=30, follow_redirects=True) as http, asyncio.TaskGroup() as tasks:
+    async with httpx.AsyncClient(timeout=30, follow_redirects=True, limits=ONE_CALL) as http:
         customers = Customers(partner, settings, http)
         partner.details = customers.details
-        tasks.create_task(customers.read_mail())
-        tasks.create_task(partner.run(customers.listen))
+        partner.beside.append(customers.read_mail)
+        yield Job(partner, customers.listen)
+
+
+async def run() -> None:
+    async with people(load(CustomersSettings)) as job:
+        await run_alone(job)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import html
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -33,6 +34,7 @@ class Mails:
 
     heads: list[dict[str, Any]] = field(default_factory=list)
     bodies: OrderedDict[int, str] = field(default_factory=OrderedDict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         content = envelope.original_content or b""
@@ -48,10 +50,16 @@ class Mails:
         self.bodies[number] = part.get_content() if part else ""
         if len(self.bodies) > KEPT_WHOLE:
             self.bodies.popitem(last=False)
+        self.news.set()
 
     async def list_json(self, request: Request) -> JSONResponse:
-        """Mails after a number, with their text; `heads=1` leaves the text out."""
+        """Mails after a number, with their text; `heads=1` leaves the text out. Where there are none, the answer may
+        `wait` some seconds for the next."""
         after = int(request.query_params.get("after", "0"))
+        if len(self.heads) <= after and (seconds := float(request.query_params.get("wait", "0"))):
+            self.news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), seconds)
         found = self.heads[after:]
         if "heads" not in request.query_params:
             found = [head | {"text": self.bodies.get(head["number"], "")} for head in found[:200]]

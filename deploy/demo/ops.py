@@ -1,5 +1,7 @@
 """The shop's own people: they look at what was put before them, within some hours, and say yes or no."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -7,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import ONE_CALL, Job, Partner, main, run_alone
 from deploy.demo.settings import OpsSettings
 from deploy.demo.wire import Received
 from libs.common.events.issues import IssueReviewRequested
@@ -79,14 +81,19 @@ class Ops:
         return {"answers": self.answers}
 
 
-async def run() -> None:
-    settings = load(OpsSettings)
+@asynccontextmanager
+async def staff(settings: OpsSettings) -> AsyncIterator[Job]:
     partner = Partner("ops", settings, (ISSUES, PRODUCT_ALERTS))
     headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-    async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30, limits=ONE_CALL) as http:
         ops = Ops(partner, http, settings.intake_url)
         partner.details = ops.details
-        await partner.run(ops.listen)
+        yield Job(partner, ops.listen)
+
+
+async def run() -> None:
+    async with staff(load(OpsSettings)) as job:
+        await run_alone(job)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ fast clock whether the partner still has something to say at this moment.
 import asyncio
 import heapq
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx
 import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from starlette.applications import Starlette
@@ -27,7 +28,9 @@ from deploy.demo.wire import Planned, Received, read_record, to_bytes
 from libs.common.clock import open_clock
 from libs.common.events.topics import Topic
 
-TICK_SECONDS = 0.005
+TICK_SECONDS = 0.01
+ONE_CALL = httpx.Limits(max_keepalive_connections=0)
+"""Whoever calls now and then opens a connection for each call: the other side may just be closing one that was kept."""
 Do = Callable[[], Awaitable[None]]
 Listen = Callable[[Received], None]
 Check = Callable[[], bool]
@@ -52,11 +55,14 @@ class Partner:
         self.settings = settings
         self.clock = open_clock(settings.clock_file)
         self.details: Callable[[], dict[str, Any]] = dict
-        self.routes: list[BaseRoute] = [Route("/status", self._status), Route("/health/ready", _ready)]
+        self.routes: list[BaseRoute] = [Route("/status", self._show_status), Route("/health/ready", _ready)]
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._topics = [settings.kafka_topic_prefix + topic.name for topic in reads]
         self._due: list[_Due] = []
         self._numbers = count()
         self._busy = 0
+        self._unsent = 0
+        self._taken: dict[str, dict[int, int]] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
         self._producer: AIOKafkaProducer | None = None
 
@@ -82,15 +88,21 @@ class Partner:
 
     async def say(self, planned: Planned, trace: Mapping[str, str] | None = None) -> None:
         assert self._producer is not None, "run() opens the producer first"
-        await self._producer.send(
+        self._unsent += 1
+        sent = await self._producer.send(
             self.settings.kafka_topic_prefix + planned.payload.TOPIC.name,
             key=planned.payload.key.encode(),
             value=to_bytes(self.name, planned),
             headers=[(name, value.encode()) for name, value in (trace or {}).items()],
         )
+        sent.add_done_callback(self._acknowledged)
 
-    async def run(self, listen: Listen) -> None:
-        """Until cancelled, or until one of its loops fails."""
+    def _acknowledged(self, sent: asyncio.Future[Any]) -> None:
+        self._unsent -= 1
+        sent.result()
+
+    async def work(self, listen: Listen) -> None:
+        """Listen, act, and run what is `beside`; until cancelled, or until one of its loops fails."""
         servers = self.settings.kafka_bootstrap_servers
         async with AsyncExitStack() as stack:
             self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
@@ -109,14 +121,16 @@ class Partner:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(listen))
                 tasks.create_task(self._act())
-                tasks.create_task(self._serve())
+                for loop in self.beside:
+                    tasks.create_task(loop())
 
     async def _listen(self, listen: Listen) -> None:
         while self._consumer is not None:
             batches = await self._consumer.getmany(timeout_ms=200)
-            for records in batches.values():
+            for place, records in batches.items():
                 for received in filter(None, map(read_record, records)):
                     listen(received)
+                self._taken.setdefault(place.topic, {})[place.partition] = records[-1].offset + 1
 
     async def _act(self) -> None:
         """Do what is due, in order; what is said together leaves together."""
@@ -129,27 +143,42 @@ class Partner:
                 self._busy = 0
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _serve(self) -> None:
-        config = uvicorn.Config(
-            Starlette(routes=self.routes),
-            host=self.settings.http_host,
-            port=self.settings.http_port,
-            log_level="warning",
-            access_log=False,
-        )
-        await uvicorn.Server(config).serve()
-
-    async def _status(self, request: Request) -> JSONResponse:
-        """`backlog` counts what is due and not yet said, and what was written to its topics and not yet read."""
-        due = self._busy + sum(1 for each in self._due[:1] if each.at <= self.clock.now())
+    def status(self) -> dict[str, Any]:
+        """`backlog` counts what is due or under way and not yet said; `taken`, by topic and partition, is the offset
+        behind the last record that was listened to."""
+        due = self._busy + self._unsent + sum(1 for each in self._due[:1] if each.at <= self.clock.now())
         next_at = self._due[0].at.isoformat() if self._due else None
-        return JSONResponse({"backlog": due + await self._lag(), "next_at": next_at, **self.details()})
+        taken = {topic: self._taken.get(topic, {}) for topic in self._topics}
+        return {"backlog": due, "next_at": next_at, "taken": taken, **self.details()}
 
-    async def _lag(self) -> int:
-        consumer = self._consumer
-        if consumer is None:
-            return 0
-        return sum([(consumer.highwater(tp) or 0) - await consumer.position(tp) for tp in consumer.assignment()])
+    async def _show_status(self, request: Request) -> JSONResponse:
+        return JSONResponse(self.status())
+
+
+class Job(NamedTuple):
+    """A partner, and what it does with what it hears."""
+
+    partner: Partner
+    listen: Listen
+
+
+async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
+    """Answer HTTP until cancelled."""
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        host=settings.http_host,
+        port=settings.http_port,
+        log_level="warning",
+        access_log=False,
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def run_alone(job: Job) -> None:
+    """One partner as a process of its own."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(job.partner.work(job.listen))
+        tasks.create_task(serve(job.partner.settings, job.partner.routes))
 
 
 async def _ready(request: Request) -> JSONResponse:

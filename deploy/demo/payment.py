@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import Job, Partner, main, run_alone
 from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
@@ -50,9 +50,13 @@ class PaymentProvider:
         self.partner.plan(planned, received.trace)
 
 
+def payment(settings: PartnerSettings) -> Job:
+    partner = Partner("payment", settings, (PAYMENT_ORDERS,))
+    return Job(partner, PaymentProvider(partner).listen)
+
+
 async def run() -> None:
-    partner = Partner("payment", load(PartnerSettings), (PAYMENT_ORDERS,))
-    await partner.run(PaymentProvider(partner).listen)
+    await run_alone(payment(load(PartnerSettings)))
 
 
 if __name__ == "__main__":

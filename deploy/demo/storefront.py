@@ -8,8 +8,8 @@ Pieces of a lot that is held do not leave: the warehouse picks from its checked 
 import asyncio
 import io
 import time
-from collections.abc import Awaitable, Set
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Set
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
@@ -25,7 +25,7 @@ from starlette.routing import Route
 from deploy.demo.books import open_book
 from deploy.demo.checkout import Checkout
 from deploy.demo.orders import OrderBook
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import Job, Partner, main, run_alone
 from deploy.demo.script import Told, life_of
 from deploy.demo.settings import StorefrontSettings
 from deploy.demo.story import Channel, Report, Twist, reports
@@ -223,8 +223,8 @@ def _photo(key: str) -> bytes:
     return buffer.getvalue()
 
 
-async def run() -> None:
-    settings = load(StorefrontSettings)
+@asynccontextmanager
+async def shop(settings: StorefrontSettings) -> AsyncIterator[Job]:
     partner = Partner("storefront", settings, (NOTICES, PRODUCT_ALERTS))
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"}
@@ -239,7 +239,12 @@ async def run() -> None:
         storefront.take(open_book(settings.orders, settings.seed))
         partner.details = storefront.details
         partner.routes.append(Route("/ledger", storefront.show_ledger))
-        await partner.run(storefront.listen)
+        yield Job(partner, storefront.listen)
+
+
+async def run() -> None:
+    async with shop(load(StorefrontSettings)) as job:
+        await run_alone(job)
 
 
 if __name__ == "__main__":

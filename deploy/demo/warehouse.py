@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.demo.partner import Partner, main
+from deploy.demo.partner import Job, Partner, main, run_alone
 from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
@@ -236,11 +236,13 @@ class Warehouse:
             self.partner.plan(planned, trace)
 
 
+def warehouse(settings: PartnerSettings) -> Job:
+    partner = Partner("warehouse", settings, (WAREHOUSE_ORDERS, CARRIER_ORDERS, CARRIER_EVENTS, PRODUCT_ALERTS))
+    return Job(partner, Warehouse(partner).listen)
+
+
 async def run() -> None:
-    partner = Partner(
-        "warehouse", load(PartnerSettings), (WAREHOUSE_ORDERS, CARRIER_ORDERS, CARRIER_EVENTS, PRODUCT_ALERTS)
-    )
-    await partner.run(Warehouse(partner).listen)
+    await run_alone(warehouse(load(PartnerSettings)))
 
 
 if __name__ == "__main__":

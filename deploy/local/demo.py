@@ -29,7 +29,8 @@ from deploy.demo.history import History
 from deploy.demo.orders import OrderBook
 from deploy.local import kafka, postgres
 from deploy.local.child import NotReadyError
-from deploy.local.demo_conductor import ConductedClock, Conductor, Look
+from deploy.local.demo_conductor import ConductedClock, Conductor
+from deploy.local.demo_look import Onlooker
 from deploy.local.demo_pages import hire_staff, status_page
 from deploy.local.demo_report import Outcome, count, show
 from deploy.local.demo_system import Replay, Surroundings, System, prepare, start
@@ -78,7 +79,7 @@ def main() -> None:
 def _run(console: Console, wanted: Wanted, stack: ExitStack) -> int:
     book = open_book(wanted.orders, wanted.seed)
     console.print(f"{len(book.orders):,} orders, {book.orders[0].placed_at:%Y-%m-%d} to {book.orders[-1].placed_at:%F}")
-    given = _surroundings(console, stack)
+    given = _surroundings(console, wanted, stack)
     clock_file = given.folder / "clock"
     clock = ConductedClock.create(clock_file, book.orders[0].placed_at - timedelta(minutes=30), 0)
     assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
@@ -88,7 +89,7 @@ def _run(console: Console, wanted: Wanted, stack: ExitStack) -> int:
         databases = asyncio.run(prepare(given))
         supervisor = stack.enter_context(Supervisor())
         system = start(supervisor, given, replay, databases)
-    seconds = asyncio.run(_replay(console, clock, system, supervisor, book))
+    seconds = asyncio.run(_replay(console, clock, given, system, supervisor, book))
     outcome = asyncio.run(_judge(console, given, system, clock.now(), book, seconds))
     show(console, outcome, seconds)
     if wanted.report:
@@ -98,10 +99,10 @@ def _run(console: Console, wanted: Wanted, stack: ExitStack) -> int:
     return 1 if outcome.violated else 0
 
 
-def _surroundings(console: Console, stack: ExitStack) -> Surroundings:
+def _surroundings(console: Console, wanted: Wanted, stack: ExitStack) -> Surroundings:
     asked = os.environ.get("BROKER") or None
-    if asked is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        asked = "embedded"
+    if asked is None and wanted.orders is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        asked = "embedded"  # up in a moment; years of orders go faster with Apache Kafka, where that can run
     choice = kafka.choose(asked)
     shared = choice.kind == "given" or bool(os.environ.get("DATABASE_URL"))
     with console.status("starting Postgres and Kafka"):
@@ -113,13 +114,19 @@ def _surroundings(console: Console, stack: ExitStack) -> Surroundings:
 
 
 async def _replay(
-    console: Console, clock: ConductedClock, system: System, supervisor: Supervisor, book: OrderBook
+    console: Console,
+    clock: ConductedClock,
+    given: Surroundings,
+    system: System,
+    supervisor: Supervisor,
+    book: OrderBook,
 ) -> float:
     """Let the time pass until everything that was to happen has happened; gives the seconds it took."""
-    partners = {name: process.url for name, process in system.partners.items()}
-    services = [process.url for process in system.services.values()]
-    conductor = Conductor(clock, system.databases, services, partners)
-    await conductor.open()
+    services = {name: process.url for name, process in system.services.items()}
+    broker = given.broker.bootstrap_servers
+    onlooker = Onlooker(clock, system.databases, services, system.town_url, system.mail_url, broker, given.topic_prefix)
+    conductor = Conductor(clock, onlooker)
+    await onlooker.open()
     began = time.monotonic()
     step = _step_of(book)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
@@ -136,26 +143,28 @@ async def _replay(
                 progress.update(task, completed=story["told"], total=story["to_tell"] + 1, description=told)
                 if story["told"] >= story["to_tell"]:
                     over_at = over_at or clock.now() + LONGEST_TAIL
-                    if _is_over(look, clock.now(), over_at):
+                    if clock.now() >= over_at or not (look.busy or await onlooker.open_timers()):
                         break
                 conductor.step(look, step)
             progress.update(task, completed=story["to_tell"] + 1)
     finally:
-        await conductor.close()
-    console.print(f"{conductor.steps:,} steps of the clock")
+        await onlooker.close()
+    _tell_of(console, conductor)
+    return time.monotonic() - began
+
+
+def _tell_of(console: Console, conductor: Conductor) -> None:
+    waited = sorted(conductor.waited.items(), key=lambda each: -each[1])
+    longest = ", ".join(f"{who} {seconds:.0f} s" for who, seconds in waited[:6])
+    console.print(f"{conductor.steps:,} steps of the clock; waited for {longest}", highlight=False)
     if conductor.impatient:
         console.print(f"[yellow]{conductor.impatient} times the clock went on although work was under way[/yellow]")
-    return time.monotonic() - began
 
 
 def _step_of(book: OrderBook) -> timedelta:
     """Two hours for a few months of orders, up to twelve for years of them; no word to a customer is passed over."""
     span = book.orders[-1].placed_at - book.orders[0].placed_at
     return min(timedelta(hours=12), max(timedelta(hours=2), span / 720))
-
-
-def _is_over(look: Look, now: datetime, over_at: datetime) -> bool:
-    return now >= over_at or (not look.open_timers and not look.backlog)
 
 
 async def _judge(
@@ -172,8 +181,8 @@ async def _judge(
 async def _add_witnesses(history: History, system: System) -> None:
     """What the partners saw, and what the services logged."""
     async with httpx.AsyncClient(timeout=60) as http:
-        history.ledger = (await http.get(f"{system.partner_url('storefront')}/ledger")).json()
-        history.mails = (await http.get(f"{system.partner_url('mail')}/api/mails?heads=1")).json()
+        history.ledger = (await http.get(f"{system.town_url}/storefront/ledger")).json()
+        history.mails = (await http.get(f"{system.mail_url}/api/mails?heads=1")).json()
     names = [f"{name}.log" for name in system.services]
     history.logs = {name: (LOGS / name).read_text("utf-8", "replace") for name in names}
 
@@ -183,9 +192,9 @@ def _stay(console: Console, system: System, supervisor: Supervisor, clock: Condu
     clock.set_speed(1)
     for name, process in system.services.items():
         console.print(f"{name:16} {process.url}/docs")
-    console.print(f"{'mails':16} {system.partner_url('mail')}/")
+    console.print(f"{'mails':16} {system.mail_url}/")
     _show_pages(console, system, clock)
-    ledger = httpx.get(f"{system.partner_url('storefront')}/ledger", timeout=30).json()
+    ledger = httpx.get(f"{system.town_url}/storefront/ledger", timeout=30).json()
     issue = next((entry["issue_id"] for entry in ledger if entry.get("status") == 202), None)
     if issue:
         url = f"{system.service_url('intake')}/v1/issues/{issue}"
