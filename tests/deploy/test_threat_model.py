@@ -1,0 +1,44 @@
+"""The threat model names tests that exist, and every border that there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "deploy" / "README.md").read_text("utf-8")
+BORDERS = {
+    row.split("|")[1].strip(): row for row in PAGE.splitlines() if row.startswith("| ") and not row.startswith("| ---")
+}
+BORDERS.pop("border")
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_each_border_names_tests_that_exist_and_what_is_left(border: str) -> None:
+    _, _, who, tried, left, _ = BORDERS[border].split("|")
+    named = re.findall(r"`(tests/[\w/]+\.py)`", tried)
+    assert named, "nothing is tried"
+    assert [path for path in named if "def test_" not in (ROOT / path).read_text("utf-8")] == []
+    assert who.strip()
+    assert left.strip()
+
+
+def test_no_border_is_left_out() -> None:
+    names = " ".join(BORDERS).lower()
+    wanted = ("links", "storefront", "webhooks", "kafka", "postgres", "smtp", "channels", "desk", "otlp", "evidence")
+    assert [name for name in (*wanted, "supply chain") if name not in names] == []
+
+
+def test_every_test_of_security_stands_in_the_page() -> None:
+    ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "security").glob("test_*.py")}
+    assert sorted(ours - set(re.findall(r"tests/[\w/]+\.py", PAGE))) == []
+
+
+def test_each_folder_beside_it_is_described() -> None:
+    folders = {path.name for path in (ROOT / "deploy").iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert sorted(name for name in folders if f"`{name}/`" not in PAGE) == []
+
+
+def test_every_secret_setting_says_how_it_is_changed() -> None:
+    for name in ("API_KEYS", "LINK_SECRETS", "WEBHOOK_SECRETS", "SHOPIFY_SECRETS", "BOUNCE_WEBHOOK_SECRET", "OPS_KEY"):
+        assert f"`{name}`" in PAGE, name
