@@ -39,13 +39,14 @@ _LOCK = """
     FROM balances b LEFT JOIN members m USING (customer_id)
     WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE OF b"""
 # What may matter: lots with points to move, those of the period that limits and tiers look at, those asked for by name.
+# `LATERAL` with its limit finds the grant of each lot by its id; a join read all entries there ever were, each time.
 _LOTS = """
     SELECT l.*, e.cause, e.what, e.expires_on, e.counts_for_tier, e.issue_id, e.order_id, e.points AS granted, e.inputs
-    FROM lots l JOIN entries e ON e.entry_id = l.lot_id
+    FROM lots l CROSS JOIN LATERAL (SELECT * FROM entries WHERE entry_id = l.lot_id LIMIT 1) AS e
     WHERE l.customer_id = ANY($1) AND (
         l.granted_at > $2 OR l.pending > 0 OR l.available > 0 OR l.reserved > 0 OR e.issue_id = ANY($3)
         OR e.order_id = ANY($4)
-        OR l.lot_id IN (SELECT lot_id FROM entries WHERE cause = ANY($5) AND kind = 'reserve'))
+        OR l.lot_id = ANY (ARRAY(SELECT lot_id FROM entries WHERE cause = ANY($5) AND kind = 'reserve')))
     ORDER BY l.granted_at, e.number"""
 _WITHHELD = "SELECT * FROM withheld WHERE issue_id = ANY($1)"
 _REDEMPTIONS = """

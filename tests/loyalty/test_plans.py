@@ -1,0 +1,47 @@
+"""What a decision costs does not grow with the ledger: every read finds its rows by an index, whenever planned."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from libs.common.db import Connection
+from services.loyalty import store
+from tests.conftest import MakeDatabase
+from tests.plans import by, plan_of
+
+MANY = """
+    INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
+                         what, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs)
+    SELECT id, 'C-' || n % 2000, n / 2000 + 1, 'grant', 'cause-' || n, id, 'issued', 'pending', 10, now(), 'sorry',
+           'apology', 'sorry', '1', 'goodwill', false, now() + interval '1 year', '{}'
+    FROM (SELECT n, gen_random_uuid() AS id FROM generate_series(1, 10000) AS n) AS grants;
+    ANALYZE"""
+
+HOT = {
+    "the lock": (store._LOCK, by("balances_pkey", "members_pkey")),
+    "the lots": (store._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
+    "what was withheld": (store._WITHHELD, by("withheld_of_issue")),
+    "redemptions": (store._REDEMPTIONS, by("entries_once_per_cause")),
+    "purchases": (store._PURCHASES, by("orders_pkey")),
+}
+
+
+@pytest.fixture
+async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(await database("loyalty"))
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("what", HOT)
+async def test_with_ten_thousand_entries_each_read_is_by_its_indexes(conn: Connection, what: str) -> None:
+    await conn.execute(MANY)
+    asked, expected = HOT[what]
+    assert await plan_of(conn, asked) == expected
+
+
+@pytest.mark.parametrize("what", HOT)
+async def test_a_plan_made_before_the_first_entry_reads_by_the_same_indexes(conn: Connection, what: str) -> None:
+    asked, expected = HOT[what]
+    assert await plan_of(conn, asked) == expected
