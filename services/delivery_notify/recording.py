@@ -20,13 +20,15 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
     ends = [(each.notice, each.end(random.random(), rests.left(each.way.channel))) for each in tried]  # noqa: S311
     settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Settled))]
     async with service.transaction() as tx:
+        # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
+        events = {notice.notice_id: _event(tx, notice, end) for notice, end in settled}
         known = await sending_store.settle_notices(tx.conn, [end for _, end in settled], tx.now)
         pauses = [end for _, end in ends if isinstance(end, PutOff)]
         await sending_store.put_off_notices(tx.conn, [*outgoing.returned, *pauses])
         await sending_store.turn_notices(tx.conn, [end for _, end in ends if isinstance(end, Turned)])
         await sending_store.keep_notices(tx.conn, outgoing.kept)
         told = [(notice, end) for notice, end in settled if notice.notice_id in known]
-        await _tell(tx, told)
+        await outbox.write(tx.conn, [row for notice, _ in told if (row := events[notice.notice_id])])
         await _suppress(tx, tried)
         await staff_store.save(tx.conn, [*_failures(told, tx), *_dead(tried, tx)])
         failpoint("notices_recording")
@@ -35,9 +37,9 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
         service.counters.add("notice", end.status)
 
 
-async def _tell(tx: Writing, told: Sequence[tuple[Claimed, Settled]]) -> None:
-    events = [(event_of(notice, end, tx.now), _trace(notice)) for notice, end in told]
-    await outbox.write(tx.conn, [tx.shell.outbox_row(event, trace) for event, trace in events if event])
+def _event(tx: Writing, notice: Claimed, end: Settled) -> outbox.OutboxRow | None:
+    event = event_of(notice, end, tx.now)
+    return tx.shell.outbox_row(event, _trace(notice)) if event else None
 
 
 async def _suppress(tx: Writing, tried: Sequence[Tried]) -> None:

@@ -18,6 +18,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 End: TypeAlias = Settled | PutOff | Turned | Kept
 
+_KINDS = frozenset(NoticeKind)
 _UNTRIED = (Verdict.AWAY, Verdict.NOT_TRIED)
 
 
@@ -61,7 +62,7 @@ class Tried:
 
 def event_of(notice: Claimed, settled: Settled, now: datetime) -> Payload | None:
     """What to tell of an end. Of a kind that only newer code knows there is no event to tell."""
-    if notice.kind not in set(NoticeKind):
+    if notice.kind not in _KINDS:
         return None
     about = {
         "order_id": notice.order_id,

@@ -10,7 +10,7 @@ be read or written is failed by itself, and a database or server that is away is
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
@@ -149,9 +149,8 @@ class Sender:
             self._manners.quiet,
             self._manners.messages_a_day,
             notice.heard,
+            self._breaks_at(notice) if len(self._channels) > 1 else None,
         )
-        if len(self._channels) > 1:
-            given = replace(given, breaks_at=self._breaks_at(notice))
         return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, given)
 
     def _breaks_at(self, notice: Claimed) -> datetime | None:
