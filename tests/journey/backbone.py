@@ -66,7 +66,7 @@ class Backbone:
         async def heard() -> dict[str, Any] | None:
             return next(iter(self.all_heard(type_, **wanted)), None)
 
-        found = await eventually(heard, f"{type_} {wanted} was told", seconds=30)
+        found = await eventually(heard, f"{type_} {wanted} was told", seconds=60)
         assert found
         return found
 

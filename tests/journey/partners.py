@@ -1,0 +1,55 @@
+"""The partners of one issue, played by hand: what the warehouse, the courier and the shop's people say of it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from libs.common.events import carrier, warehouse
+from libs.common.events.values import Condition, InspectedLine, ReceivedLine
+from tests.journey.backbone import Backbone
+from tests.running import OPS
+
+
+@dataclass
+class Partners:
+    shop: Backbone
+    issue_id: UUID
+
+    async def ship(self, **more: Any) -> dict[str, Any]:
+        """The warehouse sends what was ordered last; gives that order."""
+        await self.shop.hear("replacement.ordered", issue_id=self.issue_id)
+        ordered: dict[str, Any] = self.shop.all_heard("replacement.ordered", issue_id=self.issue_id)[-1]["data"]
+        ids = {"issue_id": self.issue_id, "replacement_id": ordered["replacement_id"]}
+        await self.shop.say(warehouse.ReplacementShipped(**ids, shipped_at=datetime.now(UTC), **more))
+        return ordered
+
+    async def deliver(self, ordered: dict[str, Any]) -> None:
+        ids = {"issue_id": self.issue_id, "replacement_id": ordered["replacement_id"]}
+        await self.shop.say(carrier.ParcelDelivered(**ids, delivered_at=datetime.now(UTC)))
+        await self.shop.hear("issue.replacement_delivered", issue_id=self.issue_id)
+
+    async def receive(self, receipt_id: str, quantity: int = 1, sku: str | None = None) -> None:
+        lines = (ReceivedLine(line_id="1", quantity=quantity, sku=sku),)
+        now = datetime.now(UTC)
+        await self.shop.say(
+            warehouse.ItemReceived(issue_id=self.issue_id, lines=lines, received_at=now, receipt_id=receipt_id)
+        )
+
+    async def inspect(self, quantity: int = 1, condition: Condition = Condition.SELLABLE) -> None:
+        lines = (InspectedLine(line_id="1", quantity=quantity, condition=condition),)
+        now = datetime.now(UTC)
+        await self.shop.say(warehouse.ItemInspected(issue_id=self.issue_id, lines=lines, inspected_at=now))
+
+    async def decide(self, action: str, **more: str) -> dict[str, Any]:
+        """One of the shop's people decides, as the desk does; gives what came of it."""
+        seen = await self.shop.intake.client.get(f"/v1/issues/{self.issue_id}", headers=OPS)
+        version = seen.json()["version"]
+        body = {"action": action, "staff": "sato", "why": "They called.", "expected_version": version, **more}
+        headers = {**OPS, "Idempotency-Key": f"{self.issue_id} {version}"}
+        answer = await self.shop.intake.client.post(f"/v1/issues/{self.issue_id}/decisions", json=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        taken = await self.shop.hear("issue.decision_taken", decision_id=answer.json()["decision_id"])
+        data: dict[str, Any] = taken["data"]
+        assert (data["staff"], data["why"]) == ("sato", "They called.")
+        return data
