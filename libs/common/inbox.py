@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 
 from libs.common.db import Connection
@@ -69,13 +68,3 @@ async def admit_replayed(conn: Connection, key: bytes) -> bool:
     """Mark one parked event as taken, whatever is held back behind it; False where it was taken before."""
     status = await conn.execute("INSERT INTO inbox (event_key) VALUES ($1) ON CONFLICT DO NOTHING", key)
     return status == "INSERT 0 1"
-
-
-async def sweep(conn: Connection, before: datetime, limit: int = 10_000) -> int:
-    """Forget marks older than any record that Kafka could still deliver; gives how many."""
-    status = await conn.execute(
-        "DELETE FROM inbox WHERE event_key IN (SELECT event_key FROM inbox WHERE received_at < $1 LIMIT $2)",
-        before,
-        limit,
-    )
-    return int(status.rsplit(" ", 1)[1])

@@ -9,13 +9,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 
-from libs.common import inbox, outbox
+from libs.common import outbox, retention
 from libs.common.alarm_clock import AlarmClock
 from libs.common.broker import new_broker, new_producer, subscribe
 from libs.common.clock import open_clock
@@ -33,6 +33,7 @@ from libs.common.progress import ConsumerProgress
 from libs.common.relay import Relay
 from libs.common.replay import Replayer
 from libs.common.request_spans import RequestSpans
+from libs.common.retention import Sweep
 from libs.common.settings import ServiceSettings
 from libs.common.shell import Aggregate, Shell
 from libs.common.telemetry import Carrier, Tracing
@@ -94,6 +95,7 @@ class Service:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._commands: dict[str, Commands] = {}
         self._loops: dict[str, Loop] = {}
+        self._sweeps = [*retention.plumbing(settings.inbox_retention_days, settings.parked_retention_days)]
         self._pool: Pool | None = None
 
     # --- wiring -------------------------------------------------------------------------------------------------
@@ -115,6 +117,10 @@ class Service:
     def run_in_background(self, name: str, loop: Loop) -> None:
         """Run this loop from start to shutdown; it should never end by itself."""
         self._loops[name] = loop
+
+    def forget_in_time(self, *sweeps: Sweep) -> None:
+        """Rows of this service's own that are kept for a time only."""
+        self._sweeps.extend(sweeps)
 
     def caller(self, *allowed: str) -> Callable[..., Awaitable[str]]:
         """A dependency: the name of the caller, who must be one of these."""
@@ -240,14 +246,13 @@ class Service:
             await broker.stop()
 
     async def _sweep(self) -> None:
-        """Forget inbox marks and stored answers that nobody can ask for any more."""
+        """Forget what nobody can ask for any more, and what is kept for a time only."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            async with self.pool.acquire() as conn:
-                before = datetime.now().astimezone() - timedelta(days=self.settings.inbox_retention_days)
-                while await inbox.sweep(conn, before):
-                    await asyncio.sleep(0)
-                await conn.execute("DELETE FROM idempotency WHERE answered_at < $1", before)
+            for sweep in self._sweeps:
+                now = datetime.now().astimezone() if sweep.wall else self.clock.now()
+                if count := await retention.run(self.pool, sweep, now):
+                    self.counters.add("forgotten", sweep.name.replace(" ", "_"), count)
 
 
 async def _keep_running(name: str, loop: Loop) -> None:

@@ -72,6 +72,8 @@ class ServiceSettings(KafkaSecurity):
     batch_size: Annotated[int, Field(ge=1, le=5000)] = 500
     pool_size: Annotated[int, Field(ge=2, le=100)] = 8
     inbox_retention_days: Annotated[int, Field(gt=LONGEST_RETENTION_DAYS)] = 60
+    parked_retention_days: Annotated[int, Field(ge=1)] = 90
+    """How long it is known that a record was parked, after it was replayed or discarded; its content goes at once."""
 
     @property
     def zone(self) -> ZoneInfo:

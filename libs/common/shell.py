@@ -20,7 +20,9 @@ from libs.common import outbox
 from libs.common.clock import Clock
 from libs.common.db import Connection
 from libs.common.decision import Anomaly, CancelTimer, Facts, Ignored, Record, SetTimer, TimerFired
+from libs.common.erasure import forget
 from libs.common.events.envelope import Payload
+from libs.common.events.personal import is_personal
 from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
 from libs.common.telemetry import Carrier, Counters, Tracing, issue_attributes
 
@@ -107,6 +109,7 @@ class Shell:
         claim: Claim | None = None,
     ) -> list[Facts]:
         """Decide on events in their order and write all that follows; gives the facts of each event."""
+        incoming = await _without_the_erased(conn, incoming)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
         if not wanted:
@@ -193,6 +196,13 @@ class Shell:
 
     def _topic(self, event: AnyEvent) -> str:
         return self.topic_prefix + event.data.TOPIC.name
+
+
+async def _without_the_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
+    if not any(is_personal(item.event) for item in incoming):
+        return incoming
+    events = await forget(conn, [item.event for item in incoming])
+    return [Incoming(event, item.trace) for event, item in zip(events, incoming, strict=True)]
 
 
 def _key(aggregate: Aggregate[Any], event: AnyEvent) -> str | None:

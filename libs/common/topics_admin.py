@@ -1,49 +1,94 @@
-"""Makes the topics of the contract, with their partitions and retention, and leaves those that exist as they are."""
+"""Makes the topics of the contract, and sets on those that are there how long they keep what they were given.
+
+Partitions stay as they are (`events.topics` says why); what an operator has set besides is kept. Kafka deletes whole
+segments, the newest never: where personal data may be, a segment is closed after a day, else a quiet topic would keep
+its records for as long as it has nothing to add to them.
+"""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES, TOPICS, parked_topic
 from libs.common.kafka_security import KafkaSecurity
 from libs.common.settings import load
 
-PARKED_RETENTION_DAYS = 90
+DAY_MS = 86_400_000
+_SET_ON_THE_TOPIC = 1
+"""Where a value of a topic's settings comes from, as Kafka numbers it; others are the broker's own defaults."""
+
+
+def kept(days: int, personal: bool) -> dict[str, str]:
+    """Settings that decide how long a record stays."""
+    segments = {"segment.ms": str(DAY_MS)} if personal else {}
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS), **segments}
+
+
+def retention() -> dict[str, dict[str, str]]:
+    """By topic. Parked records are whole copies of any topic's, so they go as those with personal data do; to be
+    replayed they lie in the service's own database."""
+    settings = {topic.name: kept(topic.retention_days, topic.personal) for topic in TOPICS}
+    return settings | {parked_topic(service): kept(PERSONAL_RETENTION_DAYS, True) for service in SERVICES}
 
 
 def new_topics(prefix: str, replication: int) -> list[NewTopic]:
     """Every topic as Kafka should make it; `acks=all` means stored on at least two of three where there are three."""
-    settings = {"min.insync.replicas": str(2 if replication >= 3 else 1)}
-    wanted = [(topic.name, topic.partitions, topic.retention_days) for topic in TOPICS]
-    wanted += [(parked_topic(service), 1, PARKED_RETENTION_DAYS) for service in SERVICES]
+    partitions = {topic.name: topic.partitions for topic in TOPICS}
+    safe = {"min.insync.replicas": str(2 if replication >= 3 else 1)}
     return [
-        NewTopic(
-            prefix + name, partitions, replication, topic_configs={"retention.ms": str(days * 86_400_000), **settings}
-        )
-        for name, partitions, days in wanted
+        NewTopic(prefix + name, partitions.get(name, 1), replication, topic_configs={**settings, **safe})
+        for name, settings in retention().items()
     ]
 
 
 async def create_topics(
     bootstrap_servers: str, prefix: str = "", replication: int = 1, security: KafkaSecurity | None = None
 ) -> list[str]:
-    """Make what is missing; gives the names of all topics. Raises the broker's error for anything but "exists"."""
+    """Make what is missing, and bring retention up to date on the rest; gives the names of all topics.
+
+    Raises the broker's error for anything but "exists".
+    """
     options = security.kafka_client_options if security else {}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **options)
     await admin.start()
     try:
         topics = new_topics(prefix, replication)
         answer = await admin.create_topics(topics)
+        there: list[str] = []
         for name, code, *message in answer.topic_errors:
             error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
+            if error is TopicAlreadyExistsError:
+                there.append(name)
+            elif code:
                 raise error(f"{name}: {message}")
+        if there:
+            await _bring_up_to_date(admin, {name: retention()[name.removeprefix(prefix)] for name in there})
         return [topic.name for topic in topics]
     finally:
         await admin.close()
+
+
+async def _bring_up_to_date(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Only topics that differ are changed. Kafka sets a topic's settings as a whole, so what else is set goes along."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
+    changed: list[ConfigResource] = []
+    for response in await admin.describe_configs(asked):
+        for code, message, _, name, entries in response.resources:
+            if code:
+                raise for_code(code)(f"{name}: {message}")
+            now = {entry[0]: entry[1] for entry in entries}
+            own = {entry[0]: entry[1] for entry in entries if entry[3] == _SET_ON_THE_TOPIC}
+            if any(now.get(key) != value for key, value in wanted[name].items()):
+                changed.append(ConfigResource(ConfigResourceType.TOPIC, name, {**own, **wanted[name]}))
+    for response in await admin.alter_configs(changed) if changed else []:
+        for code, message, _, name in response.resources:
+            if code:
+                raise for_code(code)(f"{name}: {message}")
 
 
 def main(

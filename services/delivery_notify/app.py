@@ -2,7 +2,9 @@
 
 from fastapi import FastAPI
 
+from libs.common.erasure import Erasures
 from libs.common.events import issues, storefront
+from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
 from libs.common.events.values import Language
@@ -12,6 +14,7 @@ from libs.common.shop_calendar import ShopCalendar
 from libs.common.signed_links import open_links
 from services.delivery_notify import api, bounces_api, lint, page, preferences_api, staff_page
 from services.delivery_notify.channels.opening import customer_channels, staff_channel
+from services.delivery_notify.erasure import erase, sweeps
 from services.delivery_notify.links import Links
 from services.delivery_notify.render import Renderer
 from services.delivery_notify.rules import rules_of
@@ -51,7 +54,7 @@ ISSUES = (
     issues.IssueReopened,
     issues.IssueCancelled,
 )
-GIVES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided)
+GIVES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerErased)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -63,6 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned)
+    service.forget_in_time(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
+    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)
     lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)

@@ -156,6 +156,7 @@ class ContactLearned(Record):
     language: str
     phone: str | None = None
     bought_before: str | None = None
+    placed_at: datetime | None = None
 
 
 def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from libs.common.decision import Anomaly, Fact, Ignored
+from libs.common.events.personal import NOBODY
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderDelayed,
@@ -41,8 +42,9 @@ def placed(conversation: Conversation, event: OrderPlaced, now: datetime, rules:
         contact.language,
         contact.phone,
         event.bought_before,
+        event.placed_at,
     )
-    facts: list[Fact] = [learned]
+    facts: list[Fact] = [] if contact == NOBODY else [learned]
     lines: list[Line] = []
     for ordered in event.lines:
         line, rows = _line(conversation.order_id, ordered, event, rules)

@@ -28,6 +28,10 @@ class Settings(ChannelSettings):
     """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""
     grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """So long a notice about silence is held back, for a shipment that is just being reported."""
+    contact_retention_days: Annotated[int, Field(ge=30)] = 730
+    """How long it is known after an order how to reach its customer: longer than anything can be reported."""
+    notice_retention_days: Annotated[int, Field(ge=30)] = 400
+    """How long a notice that was sent can be shown as it was sent; that it was told stays in the ledger of promises."""
     sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
     """How often the sender looks for what has become due."""
 

@@ -100,16 +100,17 @@ def _with_trace(fact: Fact) -> Fact:
 
 
 _CONTACTS = """
-    INSERT INTO contacts (order_id, customer_id, name, email, language, phone, bought_before)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+    INSERT INTO contacts (order_id, customer_id, name, email, language, phone, bought_before, placed_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                         $8::timestamptz[])
     ON CONFLICT (order_id) DO NOTHING"""
 
 
 async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> None:
     if rows:
         columns = [
-            (row.order_id, row.customer_id, row.name, row.email, row.language, row.phone, row.bought_before)
-            for row in rows
+            (r.order_id, r.customer_id, r.name, r.email, r.language, r.phone, r.bought_before, r.placed_at)
+            for r in rows
         ]
         await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
 

@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from libs.common.erasure import Erasures
+from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.issues import (
     IssueAccepted,
     IssueCollectionWindowChosen,
@@ -19,10 +21,11 @@ from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderD
 from libs.common.service import Service
 from libs.common.settings import load
 from libs.common.signed_links import open_links
-from services.intake import api, photo_routes, search_routes, staff_routes, timeline
+from services.intake import api, erasure_routes, photo_files, photo_routes, search_routes, staff_routes, timeline
 from services.intake.calls import Calls
 from services.intake.customer_pages.wiring import FORMS_WITH_PHOTOS, customer_pages
 from services.intake.desk.wiring import desk
+from services.intake.erasure import erase
 from services.intake.evidence import open_evidence
 from services.intake.insights.wiring import insights
 from services.intake.settings import Settings
@@ -56,6 +59,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             LotHeld,
             LotReleased,
             BuyerWarned,
+            CustomerErasureRequested,
+            CustomerErased,
             *TYPES.values(),
         ),
     )
@@ -64,12 +69,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
     service.consume(Timeline(settings.zone), *timeline.FACTS)
+    erasures = Erasures(service.name, erase)
+    service.consume(erasures, CustomerErasureRequested)
+    service.forget_in_time(*photo_files.sweeps(settings.evidence_retention_days, settings.words_retention_days))
+    service.run_in_background("photo files", photo_files.PhotoFiles(service, evidence.files).run)
     assets, links = Assets(), open_links(settings.link_secrets)
     return service.create_app(
         api.routes(calls),
         photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
         search_routes.routes(calls),
+        erasure_routes.routes(service),
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         insights(service),

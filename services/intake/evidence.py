@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 from pydantic import SecretStr
 
@@ -78,6 +78,16 @@ class EvidenceFiles:
         except (BaseError, OSError) as error:
             raise EvidenceUnavailableError(f"{path}: {type(error).__name__}") from error
         return _bytes_of(found)
+
+    async def delete(self, sha256: str, media_type: str) -> None:
+        """The photo and its small picture; what is not there is deleted. Raises `EvidenceUnavailableError`."""
+        for path in (path_of(sha256, media_type), path_of(sha256, "image/jpeg", thumbnail=True)):
+            try:
+                await obstore.delete_async(self.store, path)
+            except NotFoundError:
+                continue
+            except (BaseError, OSError) as error:
+                raise EvidenceUnavailableError(f"{path}: {type(error).__name__}") from error
 
 
 async def _bytes_of(found: "GetResult") -> AsyncIterator[bytes]:

@@ -1,17 +1,13 @@
 """SQL about photos, for routes and pages: whose they are, and what a report still lacks. Their bytes lie elsewhere."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.db import Connection
 from services.intake.orders import StoredPhoto
 
-UNNAMED_FOR = timedelta(days=7)
-"""How long a photo waits for the report that names it."""
-
 _UPLOAD = """
-    WITH old AS (DELETE FROM uploads WHERE stored_at < $7)
     INSERT INTO uploads (sha256, media_type, size_bytes, width, height, stored_at)
     SELECT *, $6 FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::int[])
     ON CONFLICT (sha256) DO UPDATE SET stored_at = excluded.stored_at"""
@@ -29,7 +25,6 @@ async def keep_uploads(conn: Connection, photos: Sequence[StoredPhoto], now: dat
         [photo.width for photo in photos],
         [photo.height for photo in photos],
         now,
-        now - UNNAMED_FOR,
     )
 
 

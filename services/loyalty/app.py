@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from libs.common.erasure import Erasures
+from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
 from libs.common.events.loyalty import (
     PointsAdjusted,
@@ -20,6 +22,7 @@ from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderP
 from libs.common.service import Service
 from libs.common.settings import load
 from services.loyalty import api, api_ops, api_redemptions
+from services.loyalty.erasure import erase
 from services.loyalty.settings import Settings
 from services.loyalty.store import Ledger, Orders
 
@@ -35,6 +38,7 @@ GIVES = (
     PointsAdjusted,
     PointsWithheld,
     TierChanged,
+    CustomerErased,
 )
 
 
@@ -49,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ledger = Ledger(settings.terms)
     service.consume(ledger, IssueResolved, IssueReopened, IssueCancelled, IssueRefunded)
     service.consume(Orders(), OrderPlaced, OrderDelivered, OrderCancelled)
+    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     return service.create_app(
         api.routes(service, ledger), api_redemptions.routes(service, ledger), api_ops.routes(service, ledger)
     )

@@ -48,9 +48,12 @@ class HandOver(Record):
 
 @dataclass(frozen=True, slots=True)
 class BirthdayTold(Record):
+    """`given_at` is when the customer told the shop, `at` when we heard of it."""
+
     customer_id: str
     month_day: str
     at: datetime
+    given_at: datetime
 
 
 def decide(order: Order, event: AnyEvent, now: datetime) -> tuple[Order, Facts]:
@@ -60,7 +63,7 @@ def decide(order: Order, event: AnyEvent, now: datetime) -> tuple[Order, Facts]:
         case OrderPlaced() as placed:
             after = _placed(order, placed)
             if placed.birthday and not order.customer_id:
-                told.append(BirthdayTold(placed.customer_id, placed.birthday, now))
+                told.append(BirthdayTold(placed.customer_id, placed.birthday, now, placed.placed_at))
         case OrderDelivered(lines=lines):
             more = {line.line_id: line.quantity + order.delivered.get(line.line_id, 0) for line in lines}
             after = replace(order, delivered={**order.delivered, **more})

@@ -89,8 +89,9 @@ _WAKE = f"""
     SELECT '{LEDGER}', * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
     ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at"""  # noqa: S608
 _BORN = """
-    INSERT INTO birthdays (customer_id, month_day) SELECT * FROM unnest($1::text[], $2::text[])
-    ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day"""
+    INSERT INTO birthdays (customer_id, month_day, told_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+    ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day, told_at = excluded.told_at"""
 
 RACES = ("entries_do_not_fork", "balances_pkey", "lots_pkey")
 """A customer's first entry has no balance to lock; two first ones at a time meet at one of these."""
@@ -191,7 +192,7 @@ class Orders:
         await self._table.save(conn, {key: (kept.version, kept.order) for key, kept in changed.items()})
         born = {each.customer_id: each for each in records if isinstance(each, BirthdayTold)}
         if born:
-            rows = sorted((each.customer_id, each.month_day) for each in born.values())
+            rows = sorted((each.customer_id, each.month_day, each.given_at) for each in born.values())
             await conn.execute(_BORN, *zip(*rows, strict=True))
         await _wake(conn, [*born.values(), *(each for each in records if isinstance(each, HandOver))])
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
+from libs.common.erasure import Erasures
 from libs.common.events import carrier, issues, payment, topics, warehouse
+from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.service import Service
@@ -13,6 +15,7 @@ from libs.common.shop_calendar import ShopCalendar
 from services.returns import api
 from services.returns.destinations import Destinations
 from services.returns.domain import GIVES
+from services.returns.erasure import erase, sweeps
 from services.returns.policies import Policies
 from services.returns.policy_files import read_policies, watch
 from services.returns.settings import Settings
@@ -48,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "returns",
         settings,
         description="Cases: the replacement out, the item back, the money back, and what waits for a human.",
-        gives=GIVES,
+        gives=(*GIVES, CustomerErased),
     )
     rules = Rules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
     cases = Cases(rules)
@@ -59,5 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.consume(cases, *TAKES, promptly=(topics.ISSUES,))  # a replacement should leave at once
     key = settings.address_key.get_secret_value().encode() if settings.address_key else None
     service.consume(Destinations(key), OrderPlaced, OrderDelivered)
+    service.forget_in_time(*sweeps(settings.address_retention_days))
+    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     service.run_in_background("policies", watch(settings.policy_file, changed, settings.policy_look_seconds))
     return service.create_app(api.routes(service, cases))

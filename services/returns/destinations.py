@@ -14,18 +14,22 @@ from decimal import Decimal
 
 from libs.common.db import Connection
 from libs.common.decision import Facts, Ignored, Record
+from libs.common.events.personal import NOWHERE
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.events.values import Address
 
 _REMEMBER = """
-    INSERT INTO destinations AS old (order_id, ship_to, customer_id, value, currency, place, delivered_at)
-    SELECT * FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[])
+    INSERT INTO destinations AS old (order_id, ship_to, customer_id, value, currency, place, delivered_at,
+                                     placed_at)
+    SELECT * FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[],
+                         $8::timestamptz[])
     ON CONFLICT (order_id) DO UPDATE SET
         ship_to = coalesce(excluded.ship_to, old.ship_to),
         customer_id = coalesce(excluded.customer_id, old.customer_id),
         value = coalesce(excluded.value, old.value), currency = coalesce(excluded.currency, old.currency),
-        place = coalesce(excluded.place, old.place), delivered_at = coalesce(old.delivered_at, excluded.delivered_at)"""
+        place = coalesce(excluded.place, old.place), delivered_at = coalesce(old.delivered_at, excluded.delivered_at),
+        placed_at = coalesce(old.placed_at, excluded.placed_at)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class OrderLearned(Record):
     value: Decimal | None = None
     currency: str | None = None
     delivered_at: datetime | None = None
+    placed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Destinations:
             [row.currency for row in rows],
             [self.place(row.ship_to) for row in rows],
             [row.delivered_at for row in rows],
+            [row.placed_at for row in rows],
         )
 
     def place(self, ship_to: Address | None) -> str | None:
@@ -90,12 +96,18 @@ class Destinations:
 
 def _placed(placed: OrderPlaced) -> OrderLearned:
     ship_to = placed.ship_to.model_copy(update={"phone": placed.ship_to.phone or placed.contact.phone})
+    known = placed.ship_to != NOWHERE
     currencies = {line.unit_price.currency for line in placed.lines}
     # An order in several currencies is part of nobody's history: its worth is not one number.
     value = sum((line.unit_price.amount * line.quantity for line in placed.lines), Decimal(0))
     one = len(currencies) == 1
     return OrderLearned(
-        placed.order_id, ship_to, placed.customer_id, value if one else None, min(currencies) if one else None
+        placed.order_id,
+        ship_to if known else None,
+        placed.customer_id,
+        value if one else None,
+        min(currencies) if one else None,
+        placed_at=placed.placed_at,
     )
 
 
@@ -110,4 +122,5 @@ def _both(before: OrderLearned | None, fact: OrderLearned) -> OrderLearned:
         fact.value if fact.value is not None else before.value,
         fact.currency or before.currency,
         before.delivered_at or fact.delivered_at,
+        before.placed_at or fact.placed_at,
     )

@@ -32,4 +32,6 @@ class Settings(ServiceSettings):
     policy_file: Annotated[Path, AfterValidator(_right)] = BUNDLED
     policy_look_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     address_key: Annotated[SecretStr, AfterValidator(_long)] | None = None
+    address_retention_days: Annotated[int, Field(ge=30)] = 730
+    """How long it is known where an order went: longer than anything can be reported."""
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"

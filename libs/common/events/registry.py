@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json
 
-from libs.common.events import carrier, issues, loyalty, notices, payment, products, storefront, warehouse
+from libs.common.events import carrier, customers, issues, loyalty, notices, payment, products, storefront, warehouse
 from libs.common.events.envelope import Event, Payload
 
 PAYLOADS: tuple[type[Payload], ...] = (
@@ -88,6 +88,8 @@ PAYLOADS: tuple[type[Payload], ...] = (
     products.LotHeld,
     products.LotReleased,
     products.BuyerWarned,
+    customers.CustomerErasureRequested,
+    customers.CustomerErased,
 )
 
 BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOADS}
