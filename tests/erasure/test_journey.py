@@ -147,7 +147,8 @@ async def test_who_was_found_everywhere_is_found_nowhere_and_everything_still_ad
     await erase(Cluster(shop.kafka, shop.prefix), CUSTOMER, 60)
     await eventually(lambda: gone(photos), "the files of the photos are gone")
     assert where(await left(shop, [])) == set()
-    assert (await violations(shop), await shop.timeline(issue_id)) == (wrong, told)
+    assert set(await violations(shop)) <= set(wrong)  # which were about the order that could not be read
+    assert await shop.timeline(issue_id) == told
     assert await balance(shop) > 100
 
     await read_as_partners(shop)
