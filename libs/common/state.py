@@ -23,10 +23,15 @@ S = TypeVar("S")
 
 @dataclass
 class StateTable(Generic[S]):
-    """Loads states locked, in key order, and saves them, a statement each way however many there are."""
+    """Loads states locked, in key order, and saves them, a statement each way however many there are.
+
+    `sparse` leaves out of a document what is as it is by default: shorter, where most fields of most states are. The
+    defaults are then part of what is stored, and nothing may be looked for in the documents by SQL.
+    """
 
     table: str
     adapter: TypeAdapter[S]
+    sparse: bool = False
     _select: str = field(init=False)
     _upsert: str = field(init=False)
 
@@ -55,7 +60,7 @@ class StateTable(Generic[S]):
             return
         keys = sorted(states)
         versions = [states[key][0] + 1 for key in keys]
-        bodies = [self.adapter.dump_json(states[key][1]).decode() for key in keys]
+        bodies = [self.adapter.dump_json(states[key][1], exclude_defaults=self.sparse).decode() for key in keys]
         status = await conn.execute(self._upsert, keys, versions, bodies)
         if int(status.rsplit(" ", 1)[1]) != len(keys):
             raise ConflictError(f"{self.table}: a key was made by another transaction at the same time")

@@ -59,7 +59,7 @@ class Conversations:
 
     def __init__(self, rules: Rules) -> None:
         self.rules, self.calendar = rules, rules.calendar
-        self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION)
+        self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION, sparse=True)
 
     def key_of(self, event: AnyEvent) -> str | None:
         if isinstance(event.data, TimerFired):

@@ -15,6 +15,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
 from services.delivery_notify import promise_store, sending_store, store
+from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.sending_store import PutOff, Settled
 from services.delivery_notify.store import Conversations
 from tests.conftest import MakeDatabase, as_owner
@@ -66,6 +67,15 @@ async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
     found = await store.conversation_with(conn, ORDER)
     assert found is not None
     assert (found[0].lines[0].promise, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
+
+
+async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn: Connection) -> None:
+    """It is read and written with each of its events, and most of its fields are empty most of the time."""
+    await apply(conn, placed())
+    body = json.loads(await conn.fetchval("SELECT body FROM conversations"))
+    assert {name: value for name, value in body.items() if value == getattr(Conversation(ORDER), name)} == {
+        "order_id": ORDER
+    }
 
 
 async def test_every_promise_stays_written(conn: Connection) -> None:
