@@ -7,7 +7,8 @@ from rich.table import Table
 
 from deploy.faults.run import Outcome
 
-SHOWN = 10
+SHOWN, KEPT = 10, 200
+"""So many violations of a check are told, and so many kept in the report; all are counted."""
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "violations": outcome.violations,
         "not_judged": {v.name: v.reason for v in outcome.verdicts if v.violations is None},
         "shown": {
-            v.name: [{"what": each.what, "shown_by": each.shown_by} for each in v.violations]
+            v.name: [{"what": each.what, "shown_by": each.shown_by} for each in v.violations[:KEPT]]
             for v in outcome.verdicts
             if v.violations
         }
