@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 import asyncpg
 import httpx
+from aiokafka.errors import KafkaError
 
 from deploy.faults.replica import Replica
 from deploy.faults.system import System
+from deploy.faults.unread import Unread
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
@@ -26,6 +28,8 @@ _END_LEASES = "UPDATE notices SET wait_until = clock_timestamp() WHERE wait_unti
 
 LONGEST_PATIENCE = 10
 """Work that goes on moving is waited for so many times as long as work that stands still: the machine may be slow."""
+
+UNREAD, UNREAD_SECONDS = ": unread", 30.0
 
 CALM_LOOKS = 3
 LOOK_SECONDS, STEP_SECONDS = 0.15, 120.0
@@ -44,6 +48,10 @@ class Look:
     under_way: dict[str, int] = field(default_factory=dict)
     next_at: datetime | None = None
 
+    @property
+    def only_unread(self) -> bool:
+        return bool(self.under_way) and all(what.endswith(UNREAD) for what in self.under_way)
+
     def note(self, what: str, count: int) -> None:
         if count:
             self.under_way[what] = count
@@ -57,10 +65,11 @@ class Look:
 
 @dataclass
 class Calm:
-    """`others` tells of work outside the services, by name."""
+    """`others` tells of work outside the services, by name; `unread` has the last word."""
 
     system: System
     others: dict[str, Callable[[], int]]
+    unread: Unread
 
     async def wait(self, patience: float) -> Look:
         """Until some looks in a row found nothing. Raises `NeverCalmError` if nothing moves for `patience` s."""
@@ -69,9 +78,13 @@ class Calm:
         async with httpx.AsyncClient(timeout=5) as http:
             while calm < CALM_LOOKS:
                 look = await self.look(http)
+                if not look.under_way and (before or calm == CALM_LOOKS - 1):
+                    await self._look_at_topics(look)
                 now = time.monotonic()
                 moved = moved if look.under_way == before else now
                 calm, before = 0 if look.under_way else calm + 1, look.under_way
+                if look.only_unread and now - moved > UNREAD_SECONDS:
+                    return look  # taken, and the acknowledgement was lost: whether it was taken, the audit says
                 if before and (now - moved > patience or now - begin > patience * LONGEST_PATIENCE):
                     raise NeverCalmError(_told(before, now - moved))
                 await asyncio.sleep(LOOK_SECONDS)
@@ -112,6 +125,13 @@ class Calm:
             *(self._look_at_process(look, http, replica) for replica in self.system.all_replicas()),
         )
         return look
+
+    async def _look_at_topics(self, look: Look) -> None:
+        try:
+            for group, count in (await self.unread.count()).items():
+                look.note(f"{group}{UNREAD}", count)
+        except (KafkaError, OSError):
+            look.note("kafka: no answer", 1)
 
     async def _look_at_database(self, look: Look, service: str) -> None:
         try:

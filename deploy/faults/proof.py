@@ -27,6 +27,7 @@ from deploy.faults.replica import Replica
 from deploy.faults.run import ZONE, monday_morning
 from deploy.faults.shop import Purchase
 from deploy.faults.system import Ground, System, ground, system
+from deploy.faults.unread import Unread
 from deploy.faults.wiring import wiring
 from deploy.local.leash import ending_on_signals
 from deploy.local.ports import kept_port
@@ -72,17 +73,19 @@ async def prove(given: Ground, scenario: Scenario, zone: ZoneInfo = ZONE) -> lis
         for _ in range(scenario.processes):
             _start_together(running, scenario)
         await running.joined()
-        mouth = Mouth(running.servers, running.prefix)
+        taken = wiring()
+        mouth, unread = Mouth(running.servers, running.prefix), Unread(running.servers, running.prefix, taken)
         partners = Partners(running, mouth, SEED, zone, calm=True)
         listening = asyncio.create_task(partners.run())
         try:
-            calm = Calm(running, {"answers": lambda: partners.under_way})
+            calm = Calm(running, {"answers": lambda: partners.under_way}, unread)
             ledger = await _tell_story(running, mouth, calm, scenario)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
             await mouth.stop()
-        evidence = await read_evidence(running, zone, ledger, wiring(), undisturbed=not scenario.dies_at)
+            await unread.close()
+        evidence = await read_evidence(running, zone, ledger, taken, undisturbed=not scenario.dies_at)
         return await asyncio.to_thread(verdicts, evidence)
 
 

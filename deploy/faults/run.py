@@ -21,6 +21,7 @@ from deploy.faults.poison import Poisoner
 from deploy.faults.schedule import Breakable, plan
 from deploy.faults.short import SHORT
 from deploy.faults.system import System
+from deploy.faults.unread import Unread
 from deploy.faults.wiring import wiring
 from libs.common.events.topics import SERVICES
 from libs.common.failpoints import STEPS
@@ -91,7 +92,8 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
         system.add_replica(service)
     await system.joined()
     watch.lap("starting")
-    mouth = Mouth(system.servers, system.prefix)
+    taken = wiring()
+    mouth, unread = Mouth(system.servers, system.prefix), Unread(system.servers, system.prefix, taken)
     partners = Partners(system, mouth, options.seed, ZONE)
     driver = Driver(system, mouth, options.seed, ZONE, options.per_second)
     poisoner = Poisoner(mouth, options.seed)
@@ -115,15 +117,16 @@ async def run(system: System, options: Options, tell: Tell) -> Outcome:
             await nemesis.heal()
             partners.calm = True
             others = {"answers": lambda: partners.under_way, "calls": lambda: driver.under_way}
-            calm = Calm(system, {**others, "reports to come": lambda: int(not driving.done())})
+            calm = Calm(system, {**others, "reports to come": lambda: int(not driving.done())}, unread)
             recovered, trouble = await _recover(calm, tell, short.DAYS_SECONDS if options.short else DAYS_SECONDS)
             watch.lap("healing and draining")
             listening.cancel()
             driving.cancel()
     finally:
         await mouth.stop()
+        await unread.close()
     tell("judging")
-    evidence = await read_evidence(system, ZONE, driver.ledger, wiring())
+    evidence = await read_evidence(system, ZONE, driver.ledger, taken)
     judged = await asyncio.to_thread(verdicts, evidence)
     watch.lap("judging")
     done = nemesis.done + driver.done + partners.done
