@@ -78,22 +78,18 @@ NEED_NOT_ARRIVE = ("missing_item", "lost_in_transit")
 
 
 def _more_than_arrived(history: History) -> Iterator[Violation]:
-    """A report of what arrived is not taken for more pieces than arrived, however often their arrival was told."""
-    arrived: defaultdict[tuple[str, str], int] = defaultdict(int)
-    told: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
-    for fact in history.of("order.delivered"):
-        for line in fact.data["lines"]:
-            arrived[fact.order, line["line_id"]] += line["quantity"]
-            told[fact.order, line["line_id"]].append(fact)
-    for fact in history.of("issue.replacement_delivered"):
+    """A report of what arrived is not taken for more pieces than had arrived, however often their arrival was told."""
+    arrivals: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
+    for fact in history.of("order.delivered", "issue.replacement_delivered"):
         for line in fact.data.get("lines") or ():
-            arrived[fact.order, line["line_id"]] += line["quantity"]
+            arrivals[fact.order, line["line_id"]].append((fact, line["quantity"]))
     for fact in history.of("issue.accepted"):
         for line in fact.data["lines"] if fact.data["reason"] not in NEED_NOT_ARRIVE else ():
             unit = (fact.order, line["line_id"])
-            if line["quantity"] > arrived[unit]:
-                what = f"order {unit[0]} line {unit[1]}: {line['quantity']} pieces accepted, {arrived[unit]} arrived"
-                yield violation(what, *told[unit], fact)
+            there = [(each, quantity) for each, quantity in arrivals[unit] if each.at <= fact.at]
+            if line["quantity"] > (arrived := sum(quantity for _, quantity in there)):
+                what = f"order {unit[0]} line {unit[1]}: {line['quantity']} pieces accepted, {arrived} had arrived"
+                yield violation(what, *(each for each, _ in there), fact)
 
 
 def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -> Iterator[Violation]:

@@ -10,7 +10,7 @@ import pytest
 from deploy.demo.audit import CHECKS, audit
 from deploy.demo.history import Database, Row
 from deploy.demo.verdict import judge
-from tests.demo.histories import HOME, ISSUE, ISSUE_LINE, LINE, PERSON, PIECE, START, Story, refunded, sound
+from tests.demo.histories import HOME, ISSUE, ISSUE_LINE, LINE, ORDER_LINE, PERSON, PIECE, START, Story, refunded, sound
 
 Doctor = Callable[[Story], Story]
 
@@ -125,6 +125,14 @@ def _bookkeeping(service: str, personal: dict[str, int]) -> Doctor:
     return doctor
 
 
+def _more_than_had_arrived(story: Story) -> Story:
+    """Two were bought and one had arrived; both are replaced, and it is no excuse that the replacements arrive."""
+    two = {"quantity": 2}
+    ordered = story.with_data("order.placed", lines=[{**ORDER_LINE, **two}])
+    taken = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
+    return taken.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
+
+
 TIMER = {"aggregate": "cases", "key": ISSUE, "name": "next", "due_at": START}
 
 DOCTORED: list[tuple[str, str, Doctor]] = [
@@ -142,6 +150,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         "more pieces than ordered",
         lambda s: s.with_data("issue.accepted", lines=[{**ISSUE_LINE, "quantity": 2}]),
     ),
+    ("one_entitlement_per_unit", "more pieces than had arrived by then", _more_than_had_arrived),
     (
         "one_entitlement_per_unit",
         "two rows for one unit",
