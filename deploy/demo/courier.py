@@ -1,6 +1,7 @@
 """The courier: brings replacements, has mishaps on the way, and collects at the customer's door.
 
-It learns of parcels to deliver from the warehouse's events: that stands for the handing over at the ramp.
+It learns of parcels to deliver from the warehouse's events: that stands for the handing over at the ramp. It hears that
+a parcel was reported lost (`issues`), looks for it, and finds some of them.
 """
 
 import random
@@ -23,9 +24,11 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelException,
     ParcelScanned,
+    ParcelTurnedUp,
 )
-from libs.common.events.topics import CARRIER_ORDERS, WAREHOUSE_EVENTS
-from libs.common.events.values import RawStatus, TimeWindow
+from libs.common.events.issues import IssueAccepted
+from libs.common.events.topics import CARRIER_ORDERS, ISSUES, WAREHOUSE_EVENTS
+from libs.common.events.values import RawStatus, Reason, TimeWindow
 from libs.common.events.warehouse import ReplacementShipped
 from libs.common.settings import load
 
@@ -34,6 +37,7 @@ NOBODY_HOME_SHARE = 0.08
 OFTEN_OUT_SHARE = 0.04
 ATTEMPTS_MISSED = 4
 OWN_WORDS_SHARE = 0.5
+FOUND_SHARE = 0.6
 
 
 def delivery(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> list[Planned]:
@@ -109,6 +113,15 @@ def collection(
     return [Planned(booked_at, f"booked-{name}", booked), Planned(at, f"{happened.TYPE}-{name}", happened)]
 
 
+def found(lost: IssueAccepted, rng: random.Random) -> Planned | None:
+    """Of the lost parcels most turn up within two weeks: at a neighbour's, or in a corner of a depot."""
+    if lost.reason is not Reason.LOST_IN_TRANSIT or rng.random() >= FOUND_SHARE:
+        return None
+    at = lost.accepted_at + timedelta(days=rng.uniform(2, 14))
+    fact = ParcelTurnedUp(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
+    return Planned(at, "turned-up", fact)
+
+
 def is_arrival(plan: Planned) -> bool:
     said = plan.payload
     return isinstance(said, ParcelDelivered) or (isinstance(said, ParcelScanned) and said.raw.code == "配達完了")
@@ -127,6 +140,7 @@ class Courier:
     requests: set[tuple[UUID, int]] = field(default_factory=set)
     called_off: set[UUID] = field(default_factory=set)
     delivered_at: dict[UUID, datetime] = field(default_factory=dict)
+    looked_for: set[UUID] = field(default_factory=set)
 
     def listen(self, received: Received) -> None:
         match received.event.data:
@@ -134,6 +148,10 @@ class Courier:
                 self._shipped(parcel, received)
             case CollectionRequested() as request if (request.collection_id, request.attempt) not in self.requests:
                 self._requested(request, received)
+            case IssueAccepted() as accepted if accepted.issue_id not in self.looked_for:
+                self.looked_for.add(accepted.issue_id)
+                if plan := found(accepted, self.partner.rng("lost", accepted.issue_id)):
+                    self.partner.plan(plan, received.trace)
             case CollectionCancelled() as cancelled:
                 self.called_off.add(cancelled.collection_id)
             case _:
@@ -150,7 +168,8 @@ class Courier:
 
     def _requested(self, request: CollectionRequested, received: Received) -> None:
         self.requests.add((request.collection_id, request.attempt))
-        rng = self.partner.rng("collection", request.collection_id, request.attempt)
+        # One visit is one ring at the door, whatever is fetched there.
+        rng = self.partner.rng("collection", request.visit_id or request.collection_id, request.attempt)
         not_before = self.delivered_at.get(request.issue_id)
         for planned in collection(request, received.event.time, not_before, rng, self.partner.settings.zone):
             called_off = partial(self.called_off.__contains__, request.collection_id)
@@ -158,7 +177,7 @@ class Courier:
 
 
 def courier(settings: PartnerSettings) -> Job:
-    partner = Partner("courier", settings, (CARRIER_ORDERS, WAREHOUSE_EVENTS))
+    partner = Partner("courier", settings, (CARRIER_ORDERS, WAREHOUSE_EVENTS, ISSUES))
     return Job(partner, Courier(partner).listen)
 
 

@@ -29,6 +29,8 @@ class PartnerSettings(BaseSettings):
 class StorefrontSettings(PartnerSettings):
     intake_url: str
     loyalty_url: str | None = None
+    notices_url: str | None = None
+    """Where delivery_notify gives the address that a customer wished for."""
     api_key: SecretStr
     orders: Path | None = None
     report_share: Annotated[float, Field(ge=0, le=1)] = 0.25

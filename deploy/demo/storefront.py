@@ -3,18 +3,20 @@
 It keeps a ledger of every report it handed over and what it was answered (`GET /ledger`), so that the auditor can ask
 the topics whether what was answered 202 came to its effect. Reports go by HTTP, some by Kafka; some carry a photo.
 Pieces of a lot that is held do not leave: the warehouse picks from its checked stock instead, and the parcel says so.
+Of those who got a replacement a few find that it is broken as well, and say so.
 """
 
 import asyncio
 import io
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from datetime import time as clock_time
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx
 from PIL import Image
@@ -24,16 +26,18 @@ from starlette.routing import Route
 
 from deploy.demo.books import open_book
 from deploy.demo.checkout import Checkout
-from deploy.demo.orders import OrderBook
+from deploy.demo.orders import Line, Order, OrderBook
 from deploy.demo.partner import Job, Partner, main, run_alone
 from deploy.demo.script import Told, life_of
 from deploy.demo.settings import StorefrontSettings
-from deploy.demo.story import Channel, Report, Twist, reports
+from deploy.demo.story import Channel, Report, Twist, broken_too, reports
 from deploy.demo.wire import Planned, Received
+from deploy.demo.wishes import catalogue_of, exchanged, morning_of, moved, without
+from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.notices import Change, CustomerDecided, DecidedBy
 from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
-from libs.common.events.topics import NOTICES, PRODUCT_ALERTS
+from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 from libs.common.ids import derived_id
 from libs.common.settings import load
@@ -52,6 +56,12 @@ class Storefront:
     shipped: set[str] = field(default_factory=set)
     decided: set[str] = field(default_factory=set)
     moved: dict[str, datetime] = field(default_factory=dict)
+    dropped: dict[str, set[str]] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    catalogue: dict[str, Line] = field(default_factory=dict)
+    wishes: Counter[str] = field(default_factory=Counter)
+    replaced: set[UUID] = field(default_factory=set)
+    notices: httpx.AsyncClient | None = None
     told: int = 0
     to_tell: int = 0
     held: set[tuple[str, str | None]] = field(default_factory=set)
@@ -60,19 +70,31 @@ class Storefront:
 
     def take(self, book: OrderBook) -> None:
         """Put every order and every report of the replay on the list of what to do when."""
+        self.orders = {order.order_id: order for order in book.orders}
+        self.catalogue = catalogue_of(book.orders)
         for order in book.orders:
-            for told in life_of(order, book.zone, self.settings.seed):
-                self.partner.at(told.at, partial(self._tell, told))
-                self.to_tell += 1
+            self._live(order)
         for report in reports(book.orders, self.settings.seed, self.settings.report_share):
-            self.partner.at(report.at, partial(self._report, report))
+            self._expect(report)
+
+    def _live(self, order: Order) -> None:
+        for told in life_of(order, self.settings.zone, self.settings.seed):
+            self.partner.at(told.at, partial(self._tell, told))
             self.to_tell += 1
+
+    def _expect(self, report: Report) -> None:
+        self.partner.at(report.at, partial(self._report, report))
+        self.to_tell += 1
 
     def listen(self, received: Received) -> None:
         match received.event.data:
             case CustomerDecided(issue_id=None) as decision if received.event.id not in self.decided:
                 self.decided.add(received.event.id)
                 self._decide(decision)
+            case IssueReplacementDelivered() as arrived if arrived.issue_id not in self.replaced:
+                self.replaced.add(arrived.issue_id)
+                if report := broken_too(arrived, self.settings.seed):
+                    self._expect(report)
             case LotHeld() as lot:
                 self.held.add((lot.sku, lot.lot))
             case LotReleased() as lot:
@@ -81,38 +103,78 @@ class Storefront:
                 return
 
     def _decide(self, decision: CustomerDecided) -> None:
-        """An order that has not left yet is called off or moved; waiting changes nothing."""
-        order_id = decision.order_id
-        if order_id in self.shipped or order_id in self.stopped:
+        """An order that has not left yet is called off or changed; waiting changes nothing."""
+        order = self.orders.get(decision.order_id)
+        if order is None or order.order_id in self.shipped or order.order_id in self.stopped:
+            self.wishes["came too late"] += 1
             return
         at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
-        if decision.choice is Choice.CANCEL or decision.change is Change.ITEM:
-            # By the customer or by their silence; another item is another order, which this shop takes by telephone.
-            self.stopped.add(order_id)
-            cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
-            cancelled = OrderCancelled(order_id=order_id, cancelled_at=at, cause=cause)
-            self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
-            if self.checkout:
-                self.checkout.see(cancelled)
-        elif decision.choice is Choice.CHANGE and decision.requested_date:
-            day = decision.requested_date
-            moved = OrderPromiseChanged(
-                order_id=order_id, promised_ship_date=day, cause="customer_asked", changed_at=at
-            )
-            self.partner.plan(Planned(at, f"decided-{decision.choice_id}", moved))
-            self.moved[order_id] = datetime.combine(day, clock_time(10), self.settings.zone).astimezone(UTC)
+        match decision.choice, decision.change:
+            case Choice.CANCEL, _:
+                cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
+                self._call_off(order, decision, at, cause)
+            case Choice.CHANGE, Change.ITEM:
+                self._exchange(order, decision, at)
+            case Choice.CHANGE, Change.ADDRESS:
+                self.begin(self._readdress(decision))
+            case Choice.CHANGE, _:
+                self._move(order, decision, at)
+            case _:
+                self.wishes["waited"] += 1
+
+    def _call_off(self, order: Order, decision: CustomerDecided, at: datetime, cause: str) -> None:
+        """Of an order with other lines those go on."""
+        dropped = self.dropped.setdefault(order.order_id, set())
+        dropped.update(decision.line_ids or (line.line_id for line in order.lines))
+        whole = dropped.issuperset(line.line_id for line in order.lines)
+        lines = () if whole else decision.line_ids
+        cancelled = OrderCancelled(order_id=order.order_id, line_ids=lines, cancelled_at=at, cause=cause)
+        self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
+        self.wishes[cause.replace("_", " ")] += 1
+        if whole:
+            self.stopped.add(order.order_id)
+        if self.checkout:
+            self.checkout.see(cancelled)
+
+    def _exchange(self, order: Order, decision: CustomerDecided, at: datetime) -> None:
+        """What they would rather have is ordered anew; what the shop does not have is talked about by telephone."""
+        self._call_off(order, decision, at, "exchanged" if decision.requested_sku in self.catalogue else "telephoned")
+        if new := exchanged(order, decision, at, self.catalogue):
+            self.orders[new.order_id] = new
+            self._live(new)
+
+    def _move(self, order: Order, decision: CustomerDecided, at: datetime) -> None:
+        wanted = morning_of(decision, self.settings.zone)
+        if wanted is None or decision.requested_date is None:
+            return
+        told = OrderPromiseChanged(
+            order_id=order.order_id, promised_ship_date=decision.requested_date, cause="customer_asked", changed_at=at
+        )
+        self.partner.plan(Planned(at, f"decided-{decision.choice_id}", told))
+        self.moved[order.order_id] = wanted
+        self.wishes["another day"] += 1
+
+    async def _readdress(self, decision: CustomerDecided) -> None:
+        """The address stands in no event: it is asked for, and goes on the parcel's label."""
+        if self.notices is None:
+            return
+        answer = await self.notices.get(f"/v1/orders/{decision.order_id}/choices/{decision.choice_id}/address")
+        found = answer.status_code == 200 and bool(answer.json().get("street"))
+        self.wishes["another address" if found else "an address that was not there"] += 1
 
     async def _tell(self, told: Told) -> None:
         order_id = told.payload.order_id
         wanted = self.moved.get(order_id)
         if wanted and told.at < wanted:
             # The customer asked for another day: all that was to come happens that much later.
-            self.partner.at(wanted, partial(self._tell, _moved(told, wanted)))
+            self.partner.at(wanted, partial(self._tell, moved(told, wanted)))
             return
         self.told += 1
         if order_id in self.stopped:
             return
-        payload = told.payload
+        payload = without(told.payload, self.dropped.get(order_id, set()))
+        if payload is None:
+            return
         if isinstance(payload, OrderShipped):
             self.shipped.add(order_id)
             payload = from_other_lots(payload, {lot for _, lot in self.held})
@@ -132,7 +194,8 @@ class Storefront:
 
     async def _hand_over(self, report: Report) -> None:
         self.told += 1
-        if report.order_id in self.stopped or report.order_id in self.moved:
+        dropped = self.dropped.get(report.order_id, set())
+        if report.order_id in self.moved or any(line.line_id in dropped for line in report.lines):
             return
         entry: dict[str, Any] = {"key": report.key, "order_id": report.order_id, "channel": report.channel}
         entry |= {"twist": report.twist, "reason": report.reason}
@@ -179,7 +242,8 @@ class Storefront:
 
     def details(self) -> dict[str, Any]:
         points = dict(self.checkout.outcomes) if self.checkout else {}
-        return {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand), "paid_with_points": points}
+        counts = {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand)}
+        return {**counts, "paid_with_points": points, "wishes": self.wishes}
 
     async def show_ledger(self, request: Request) -> JSONResponse:
         return JSONResponse(self.ledger)
@@ -199,16 +263,6 @@ def _still_running(answer: httpx.Response) -> bool:
     return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
 
 
-def _moved(told: Told, wanted: datetime) -> Told:
-    """The same event on the day the customer asked for; what has its own date in it gets the new one."""
-    at = wanted + timedelta(days=2) if told.name == "delivered" else wanted + timedelta(minutes=1)
-    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(told.name)
-    changes: dict[str, Any] = {name: at} if name else {}
-    if told.name == "shipped":
-        changes["expected_delivery_date"] = (wanted + timedelta(days=2)).date()
-    return Told(at, told.name, told.payload.model_copy(update=changes))
-
-
 def _trace(report: Report) -> dict[str, str]:
     """A trace context of the storefront's own, so that the story of a report can be followed from its click."""
     number = derived_id("trace", report.key).hex
@@ -225,15 +279,15 @@ def _photo(key: str) -> bytes:
 
 @asynccontextmanager
 async def shop(settings: StorefrontSettings) -> AsyncIterator[Job]:
-    partner = Partner("storefront", settings, (NOTICES, PRODUCT_ALERTS))
+    partner = Partner("storefront", settings, (NOTICES, ISSUES, PRODUCT_ALERTS))
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"}
     async with AsyncExitStack() as clients:
-        http, points = [
+        http, points, notices = [
             await clients.enter_async_context(httpx.AsyncClient(base_url=url or "", headers=headers, timeout=30))
-            for url in (settings.intake_url, settings.loyalty_url)
+            for url in (settings.intake_url, settings.loyalty_url, settings.notices_url)
         ]
-        storefront = Storefront(partner, settings, http)
+        storefront = Storefront(partner, settings, http, notices=notices if settings.notices_url else None)
         if settings.loyalty_url:
             storefront.checkout = Checkout(partner, points, storefront.begin)
         storefront.take(open_book(settings.orders, settings.seed))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from deploy.demo.orders import Line, Order
+from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.values import Reason, Remedy, ReportedLine
 
 REASONS: dict[Reason, float] = {
@@ -31,13 +32,27 @@ class Channel(StrEnum):
 
 
 class Twist(StrEnum):
-    """What a well-meaning or careless client does wrong now and then; the last three must be refused."""
+    """What happens beside the plain report: what a well-meaning or careless client does wrong now and then (those from
+    `AGAIN_LATER` to `UNKNOWN_ORDER` must be refused), another line of the same order, a replacement that is broken too.
+    """
 
     NONE = "none"
     SENT_TWICE = "sent_twice"
     AGAIN_LATER = "again_later"
     FOREIGN_CUSTOMER = "foreign_customer"
     UNKNOWN_ORDER = "unknown_order"
+    OTHER_LINE = "other_line"
+    BROKEN_TOO = "broken_too"
+
+
+DRAWN = {
+    Twist.NONE: 82,
+    Twist.SENT_TWICE: 7,
+    Twist.AGAIN_LATER: 5,
+    Twist.FOREIGN_CUSTOMER: 3,
+    Twist.UNKNOWN_ORDER: 3,
+}
+OTHER_LINE_SHARE, BROKEN_TOO_SHARE = 0.5, 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ def _reports_of(order: Order, seed: int, share: float) -> Iterable[Report]:
         first = _report(order, rng, at, rng.choices(list(REASONS), list(REASONS.values()))[0])
         yield first
         yield from _twisted(first, rng)
+        yield from _other_line(order, first, seed)
 
 
 def _bad_line(order: Order, rng: random.Random) -> Line | None:
@@ -114,7 +130,7 @@ def _line(line: Line, reason: Reason, rng: random.Random, *, whole: bool) -> Rep
 
 def _twisted(report: Report, rng: random.Random) -> Iterable[Report]:
     """Now and then: the same request again, the same units again, somebody else's order, an order nobody knows."""
-    twist = rng.choices(list(Twist), (82, 7, 5, 3, 3))[0]
+    twist = rng.choices(list(DRAWN), list(DRAWN.values()))[0]
     later = report.at + timedelta(hours=rng.uniform(1, 30))
     if twist is Twist.SENT_TWICE:
         yield replace(report, at=report.at + SENT_AGAIN_AFTER, twist=twist)
@@ -124,3 +140,32 @@ def _twisted(report: Report, rng: random.Random) -> Iterable[Report]:
         yield replace(report, at=later, key=f"{report.key}-foreign", customer_id="C-somebody-else", twist=twist)
     elif twist is Twist.UNKNOWN_ORDER:
         yield replace(report, at=later, key=f"{report.key}-unknown", order_id=f"X{report.order_id}", twist=twist)
+
+
+def _other_line(order: Order, first: Report, seed: int) -> Iterable[Report]:
+    """Half of those who ordered several things soon find that something is wrong with another of them as well."""
+    rng = random.Random(f"{seed}:other-line:{order.order_id}")
+    others = [line for line in order.lines if line.line_id not in {each.line_id for each in first.lines}]
+    if others and first.reason is not Reason.CHANGED_MIND and rng.random() < OTHER_LINE_SHARE:
+        at = first.at + timedelta(hours=rng.uniform(0.5, 12))
+        report = _report(replace(order, lines=(rng.choice(others),)), rng, at, Reason.DEFECTIVE)
+        yield replace(report, key=f"{first.key}-other", photo=True, wish=None, twist=Twist.OTHER_LINE)
+
+
+def broken_too(arrived: IssueReplacementDelivered, seed: int) -> Report | None:
+    """Of the replacements a few are broken themselves; their customers say so within days."""
+    rng = random.Random(f"{seed}:broken-too:{arrived.issue_id}")
+    if not arrived.lines or rng.random() >= BROKEN_TOO_SHARE:
+        return None
+    return Report(
+        key=f"R-{arrived.order_id}-{arrived.issue_id.hex[:6]}-too",
+        at=arrived.delivered_at + timedelta(hours=rng.uniform(14, 60)),
+        order_id=arrived.order_id,
+        customer_id=arrived.customer_id,
+        reason=Reason.DEFECTIVE,
+        lines=tuple(ReportedLine(line_id=line.line_id, quantity=line.quantity) for line in arrived.lines),
+        wish=None,
+        channel=Channel.HTTP,
+        photo=True,
+        twist=Twist.BROKEN_TOO,
+    )

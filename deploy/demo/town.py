@@ -46,6 +46,7 @@ async def jobs(town: TownSettings, stack: AsyncExitStack) -> list[Job]:
         **common,
         intake_url=town.intake_url,
         loyalty_url=town.loyalty_url,
+        notices_url=town.notices_url,
         api_key=town.storefront_key,
         orders=town.orders,
         report_share=town.report_share,

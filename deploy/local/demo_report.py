@@ -12,6 +12,7 @@ from rich.table import Table
 from deploy.demo.checks_points import ACCOUNTS
 from deploy.demo.confusion import COLUMNS, SHOWN, Confusion
 from deploy.demo.history import Fact, History
+from deploy.demo.people import people
 from deploy.demo.verdict import Verdict
 
 SHOWN_VIOLATIONS = 5
@@ -24,6 +25,7 @@ class Outcome:
     issues: Mapping[str, int]
     notices: Mapping[str, int]
     points: Mapping[str, int]
+    people: Mapping[str, int]
     learning: Mapping[str, int]
     latencies: Mapping[str, float]
     lifecycles_per_second: float
@@ -41,6 +43,7 @@ class Outcome:
             "issues": dict(self.issues),
             "notices": dict(self.notices),
             "points": dict(self.points),
+            "people": dict(self.people),
             "learning": dict(self.learning),
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
@@ -60,6 +63,7 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float, promise
         issues=_outcomes(history),
         notices=dict(sorted(kinds.items())),
         points=points,
+        people=people(history),
         learning=_learning(history),
         latencies=_latencies(history),
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
@@ -139,7 +143,8 @@ def _latencies(history: History) -> dict[str, float]:
 def show(console: Console, outcome: Outcome, seconds: float) -> None:
     console.print(_table("Issues by outcome", outcome.issues))
     console.print(_table("Notices by kind", outcome.notices))
-    console.print(_table("Points", outcome.points))
+    console.print(_table("People", outcome.people))
+    console.print(_table("Points", {name: points for name, points in outcome.points.items() if points}))
     console.print(_table("Learning", outcome.learning))
     figures = {f"report to replacement order, {name} (ms)": value for name, value in outcome.latencies.items()}
     figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}

@@ -10,14 +10,22 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.demo import courier, payment, warehouse
-from deploy.demo.customers import answers_on
+from deploy.demo.customers import NEW_HOME, filled
+from deploy.demo.pages import answers_on, forms_of
 from deploy.demo.partner import Partner
 from deploy.demo.settings import PartnerSettings
 from deploy.demo.wire import Planned, Received, to_bytes
-from libs.common.events.carrier import CollectionAttemptFailed, CollectionBooked, CollectionRequested, ParcelDelivered
+from libs.common.events.carrier import (
+    CollectionAttemptFailed,
+    CollectionBooked,
+    CollectionRequested,
+    ParcelDelivered,
+    ParcelTurnedUp,
+)
+from libs.common.events.issues import IssueAccepted
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
 from libs.common.events.registry import AnyEvent, decode, event_class
-from libs.common.events.values import Address, IssueLine, Money
+from libs.common.events.values import Address, IssueLine, Money, Reason
 from libs.common.events.warehouse import (
     ItemInspected,
     ItemReceived,
@@ -196,3 +204,50 @@ def test_a_page_is_answered_by_its_buttons_with_its_hidden_fields() -> None:
 def test_a_date_field_is_filled_with_the_first_day_it_allows() -> None:
     page = '<form action=""><input type="date" name="day" min="2026-03-12"><button name="choice" value="change"></form>'
     assert answers_on(page) == [("", {"day": "2026-03-12", "choice": "change"})]
+
+
+CHOICE_PAGE = """<form method="post"><input type="radio" name="choice" value="wait">
+<input type="radio" name="choice" value="change"><select name="change"><option value="date"><option value="item">
+<option value="address"></select><input type="date" name="requested_date" min="2026-03-12"><input name="requested_sku">
+<input name="street"><input type="radio" name="choice" value="cancel"></form>"""
+
+
+def test_what_can_be_changed_is_an_answer_of_its_own_each() -> None:
+    answers = [(fields["choice"], fields.get("change")) for _, fields in answers_on(CHOICE_PAGE)]
+    changes = [("change", each) for each in ("date", "item", "address")]
+    assert answers == [("wait", None), *changes, ("cancel", None)]
+
+
+def test_customers_write_what_they_want_beside_their_answer() -> None:
+    rng = random.Random(1)
+    answers = [filled(fields, rng, ["CUP-12"]) for _, fields in answers_on(CHOICE_PAGE)]
+    wanted = {fields["change"]: fields for fields in answers if fields["choice"] == "change"}
+    assert "2026-03-19" <= wanted["date"]["requested_date"] <= "2026-04-02"
+    assert wanted["item"]["requested_sku"] == "CUP-12"
+    assert wanted["address"]["street"] == NEW_HOME["street"]
+    assert answers[0]["street"] == ""
+
+
+def test_a_window_is_chosen_from_the_list_of_the_page() -> None:
+    page = (
+        '<form action="/w"><select name="window"><option value="a"><option value="b"></select><button></button></form>'
+    )
+    assert [form.lists for form in forms_of(page)] == [{"window": ["a", "b"]}]
+
+
+def accepted(reason: Reason) -> IssueAccepted:
+    return IssueAccepted(
+        issue_id=ISSUE, order_id="S1", customer_id="C1", reason=reason, lines=(LINE,), reported_at=NOW, accepted_at=NOW
+    )
+
+
+def test_lost_parcels_turn_up_at_the_customers_or_on_their_way_back_or_never() -> None:
+    plans = [courier.found(accepted(Reason.LOST_IN_TRANSIT), random.Random(seed)) for seed in SEEDS]
+    found = [plan.payload for plan in plans if plan]
+    assert 0.5 < len(found) / len(SEEDS) < 0.7
+    assert {each.with_customer for each in found if isinstance(each, ParcelTurnedUp)} == {True, False}
+    assert all(plan.at > NOW for plan in plans if plan)
+
+
+def test_only_a_parcel_that_is_lost_is_looked_for() -> None:
+    assert not any(courier.found(accepted(Reason.DEFECTIVE), random.Random(seed)) for seed in SEEDS)

@@ -24,3 +24,26 @@ def test_a_cluster_a_held_lot_and_warned_buyers_are_shown() -> None:
         "buyers warned before they noticed": 2,
         "parcels picked from checked stock": 1,
     }
+
+
+def test_what_people_wanted_and_decided_is_counted() -> None:
+    story = Story()
+    answer = {"order_id": "S1", "choice": "change", "change": "address"}
+    story.add("notices", "customer.decided", 1, **answer)
+    story.add("notices", "customer.decided", 1, order_id="S2", choice="wait", by_default=True)
+    story.add("notices", "customer.decided", 1, order_id="S3", issue_id="i1", choice="change", change="item")
+    for issue, visit in (("i1", "v1"), ("i2", "v1"), ("i3", "v2")):
+        story.add("carrier.orders", "collection.requested", 2, issue_id=issue, visit_id=visit)
+    story.add("carrier.events", "parcel.turned_up", 3, issue_id="i4", with_customer=False)
+    for score in (10, 9, 7, 2):
+        story.add("issues", "issue.rated", 4, issue_id="i1", score=score)
+    assert count(story.history(), (), 1.0).people == {
+        "choice about an order: another address": 1,
+        "choice about an order: wait, by silence": 1,
+        "choice about an issue: another item": 1,
+        "visits for several issues at one door": 1,
+        "lost parcel turned up on its way back": 1,
+        "survey answered 9 or 10": 2,
+        "survey answered 7 or 8": 1,
+        "survey answered 0 to 6": 1,
+    }

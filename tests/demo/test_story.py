@@ -1,13 +1,15 @@
 """What happens in a replay follows from the seed, and from nothing else."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 from deploy.demo import bundled
 from deploy.demo.script import life_of
-from deploy.demo.story import Channel, Twist, reports
+from deploy.demo.story import Channel, Twist, broken_too, reports
+from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
-from libs.common.events.values import Reason
+from libs.common.events.values import LineQuantity, Reason
 
 BOOK = bundled.read()
 
@@ -30,7 +32,7 @@ def test_all_reasons_channels_and_twists_occur() -> None:
     told = reports(BOOK.orders, 1, 1.0)
     assert {each.reason for each in told} == set(Reason)
     assert {each.channel for each in told} == set(Channel)
-    assert {each.twist for each in told} == set(Twist)
+    assert {each.twist for each in told} == set(Twist) - {Twist.BROKEN_TOO}
 
 
 def test_nobody_reports_before_delivery_but_for_what_never_arrived() -> None:
@@ -81,3 +83,13 @@ def test_a_report_sent_twice_says_the_same_moment() -> None:
     twice = [each for each in told if each.twist is Twist.SENT_TWICE]
     assert twice
     assert all(each.said_at == first[each.key].said_at for each in twice)
+
+
+def test_a_few_replacements_are_reported_broken_themselves_and_never_before_they_arrived() -> None:
+    at, pieces = datetime(2026, 3, 9, 5, tzinfo=UTC), (LineQuantity(line_id="L1", quantity=1),)
+    facts = {"order_id": "S1", "customer_id": "C1", "replacement_id": UUID(int=1), "delivered_at": at, "lines": pieces}
+    arrived = [IssueReplacementDelivered.model_validate({"issue_id": UUID(int=n), **facts}) for n in range(500)]
+    told = [report for each in arrived if (report := broken_too(each, 1))]
+    assert 0.04 < len(told) / len(arrived) < 0.13
+    assert all(report.at > at and report.lines[0].line_id == "L1" for report in told)
+    assert len({report.key for report in told}) == len(told)
