@@ -1,4 +1,7 @@
-"""How a batch adds to the figures: one statement for what arrived, one for what was reported and answered."""
+"""How a batch adds to the figures: one statement for what arrived, one for what was reported and answered.
+
+Whatever changes a sum of a day appends the day's month (in UTC) to `to_tally`, see `tallies`.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +27,8 @@ _ARRIVED = """
         INSERT INTO arrived_per_day AS old (sku, lot, day, pieces)
         SELECT sku, lot, day, sum(pieces) FROM news GROUP BY sku, lot, day ORDER BY sku, lot, day
         ON CONFLICT (sku, lot, day) DO UPDATE SET pieces = old.pieces + excluded.pieces
+    ), months AS (
+        INSERT INTO to_tally (month) SELECT DISTINCT date_trunc('month', day) FROM news
     )
     INSERT INTO to_learn (sku, lot)
     SELECT DISTINCT n.sku, n.lot FROM news n
@@ -39,11 +44,25 @@ _REPORTED = """
         SELECT * FROM news ON CONFLICT (issue_id, line_id) DO NOTHING
     ), learn AS (
         INSERT INTO to_learn (sku, lot) SELECT DISTINCT sku, lot FROM news
+    ), moments AS (
+        SELECT * FROM unnest($11::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+                             $16::timestamptz[], $17::timestamptz[], $18::int[], $19::int[], $20::timestamptz[])
+            AS m (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, reopened_at, contacts, score,
+                  rated_at)
+    ), months AS (
+        INSERT INTO to_tally (month)
+        SELECT DISTINCT date_trunc('month', at AT TIME ZONE 'UTC') FROM (
+            SELECT reported_at AS at FROM moments
+            UNION ALL SELECT rated_at FROM moments
+            UNION ALL SELECT f.rated_at FROM moments m JOIN issue_figures f USING (issue_id)
+                      WHERE m.reported_at IS NOT NULL OR m.rated_at IS NOT NULL
+            UNION ALL SELECT reported_at FROM news
+            UNION ALL SELECT arrived_on::timestamp AT TIME ZONE 'UTC' FROM news
+        ) AS moved WHERE at IS NOT NULL
     )
     INSERT INTO issue_figures AS old
         (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, reopened_at, contacts, score, rated_at)
-    SELECT * FROM unnest($11::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-                         $16::timestamptz[], $17::timestamptz[], $18::int[], $19::int[], $20::timestamptz[])
+    SELECT * FROM moments
     ON CONFLICT (issue_id) DO UPDATE SET
         reason = COALESCE(old.reason, excluded.reason),
         reported_at = COALESCE(old.reported_at, excluded.reported_at),
@@ -59,7 +78,14 @@ _REPORTED = """
 _line_row = attrgetter(*(field.name for field in fields(LineReported)))
 _moments_row = attrgetter(*(field.name for field in fields(Moments)))
 
-_FELL = "UPDATE reported_lines SET stands = false WHERE issue_id = ANY($1) AND stands"
+_FELL = """
+    WITH fallen AS (
+        UPDATE reported_lines SET stands = false WHERE issue_id = ANY($1) AND stands RETURNING arrived_on, reported_at
+    )
+    INSERT INTO to_tally (month)
+    SELECT DISTINCT date_trunc('month', day) FROM (
+        SELECT arrived_on AS day FROM fallen UNION ALL SELECT (reported_at AT TIME ZONE 'UTC')::date FROM fallen
+    ) AS moved"""
 
 
 async def count_arrivals(conn: Connection, records: Sequence[Record]) -> None:

@@ -7,6 +7,7 @@ from services.intake.insights import api
 from services.intake.insights.cluster_store import Clusters
 from services.intake.insights.learner import Learner
 from services.intake.insights.policy import read_policy
+from services.intake.insights.tallies import Keeper
 
 
 def insights(service: Service) -> APIRouter:
@@ -14,4 +15,5 @@ def insights(service: Service) -> APIRouter:
     clusters = Clusters(read_policy())
     service.consume(clusters)
     service.run_in_background("learner", Learner(service, clusters).run)
+    service.run_in_background("keeper", Keeper(service).run)
     return api.routes(service, clusters)
