@@ -216,6 +216,7 @@ class Account:
     refunds: Mapping[UUID, Refund] = field(default_factory=dict)
     redemptions: Mapping[UUID, Redemption] = field(default_factory=dict)
     birthday: str | None = None
+    adjusted: frozenset[UUID] = frozenset()
 
     def member(self) -> Membership:
         return self.membership or Membership(self.customer_id)
@@ -235,6 +236,11 @@ class Account:
 def cause_of(issue_id: UUID, resolution: int | None = None) -> str:
     """The key under which an issue earns points at most once; without a resolution it stands for the whole issue."""
     return f"issue:{issue_id}" if resolution is None else f"issue:{issue_id}:{resolution}"
+
+
+def adjustment_cause(adjustment_id: UUID) -> str:
+    """The key under which points are given or taken by hand, once."""
+    return f"adjustment:{adjustment_id}"
 
 
 def issue_of(cause: str) -> UUID:

@@ -23,9 +23,10 @@ from services.loyalty.accounts import (
     RedemptionState,
     Refund,
     Withheld,
+    adjustment_cause,
     issue_of,
 )
-from services.loyalty.commands import RedemptionCommand, ReserveAsked, ReviewAnswered
+from services.loyalty.commands import AdjustAsked, RedemptionCommand, ReserveAsked, ReviewAnswered
 from services.loyalty.purchases import order_of
 from services.loyalty.redemptions import cause_of as redemption_cause
 
@@ -34,12 +35,14 @@ Row: TypeAlias = asyncpg.Record
 
 @dataclass(slots=True)
 class Asked:
-    """What a batch of events names: issues, orders, causes of redemptions, customers whose birthday it may be."""
+    """What a batch of events names: issues, orders, causes of redemptions and adjustments, customers whose birthday it
+    may be."""
 
     issues: set[UUID] = field(default_factory=set)
     orders: set[str] = field(default_factory=set)
     redemptions: set[str] = field(default_factory=set)
     birthdays: set[str] = field(default_factory=set)
+    adjustments: set[str] = field(default_factory=set)
 
 
 def asked_by(events: Sequence[AnyEvent]) -> Asked:
@@ -54,6 +57,8 @@ def asked_by(events: Sequence[AnyEvent]) -> Asked:
                 asked.issues.add(issue_of(cause))
             case ReserveAsked(redemption_id=redemption_id) | RedemptionCommand(redemption_id=redemption_id):
                 asked.redemptions.add(redemption_cause(redemption_id))
+            case AdjustAsked(adjustment_id=adjustment_id):
+                asked.adjustments.add(adjustment_cause(adjustment_id))
             case TimerFired(name=name):
                 _by_timer(asked, name, event.subject or "")
     return asked
@@ -85,6 +90,7 @@ def account_of(customer_id: str, row: Row | None, found: Mapping[str, Sequence[R
         {each["refund_id"]: Refund(**dict(each)) for each in found.get("refunds", ())},
         _redemptions(found.get("redemptions", ())),
         next((each["month_day"] for each in found.get("birthdays", ())), None),
+        frozenset(UUID(each["cause"].partition(":")[2]) for each in found.get("adjustments", ())),
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsAdjusted
 from services.loyalty import expiry
-from services.loyalty.accounts import Kind, Place
+from services.loyalty.accounts import Kind, Place, adjustment_cause
 from services.loyalty.apologies import REVIEW, give
 from services.loyalty.award import Award
 from services.loyalty.commands import AdjustAsked, ReviewAnswered
@@ -15,11 +15,12 @@ from services.loyalty.turn import Turn
 
 
 def adjust(turn: Turn, command: AdjustAsked) -> None:
-    cause = f"adjustment:{command.adjustment_id}"
-    known = {entry.cause for entry in turn.account.lots.values()}
+    cause = adjustment_cause(command.adjustment_id)
     spendable = sum(lot.purse.available for lot in turn.account.spendable())
-    if command.change == 0 or cause in known:
-        turn.ignore("already_adjusted" if command.change else "nothing_to_adjust")
+    if command.adjustment_id in turn.account.adjusted:
+        turn.ignore("already_adjusted")
+    elif command.change == 0:
+        turn.ignore("nothing_to_adjust")
     elif command.change < 0 and spendable < -command.change:
         turn.ignore("not_enough_points")
     else:
@@ -34,6 +35,7 @@ def adjust(turn: Turn, command: AdjustAsked) -> None:
             adjusted_at=turn.now,
         )
         turn.say(adjusted)
+        turn.adjusted(command.adjustment_id)
         settle(turn, cause)
         expiry.schedule(turn)
 

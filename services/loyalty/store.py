@@ -56,6 +56,7 @@ _PURCHASES = """
     SELECT key AS order_id, customer_id, body ->> 'kept' AS amount, body ->> 'currency' AS currency
     FROM orders WHERE key = ANY($1)"""
 _REFUNDS = "SELECT * FROM refunds WHERE order_id = ANY($1)"
+_ADJUSTMENTS = "SELECT DISTINCT customer_id, cause FROM entries WHERE customer_id = ANY($1) AND cause = ANY($2)"
 _BIRTHDAYS = "SELECT customer_id, month_day FROM birthdays WHERE customer_id = ANY($1)"
 
 _ENTER = """
@@ -130,6 +131,8 @@ class Ledger:
             queries["redemptions"] = (_REDEMPTIONS, causes)
         if order_ids:
             queries |= {"purchases": (_PURCHASES, order_ids), "refunds": (_REFUNDS, order_ids)}
+        if asked.adjustments:
+            queries["adjustments"] = (_ADJUSTMENTS, keys, sorted(asked.adjustments))
         if asked.birthdays:
             queries["birthdays"] = (_BIRTHDAYS, sorted(asked.birthdays))
         found: dict[str, dict[str, list[asyncpg.Record]]] = defaultdict(lambda: defaultdict(list))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
@@ -117,6 +118,10 @@ class Turn:
     def withhold(self, withheld: Withheld) -> None:
         self.account = replace(self.account, withheld={**self.account.withheld, withheld.cause: withheld})
         self.say(withheld)
+
+    def adjusted(self, adjustment_id: UUID) -> None:
+        """This adjustment was made: it is not made again."""
+        self.account = replace(self.account, adjusted=self.account.adjusted | {adjustment_id})
 
     def become(self, membership: Membership) -> None:
         self.account = replace(self.account, membership=membership)

@@ -21,6 +21,7 @@ from services.loyalty.accounts import Account, Entry, Purse
 from services.loyalty.store import Ledger, Orders
 from services.loyalty.turn import Terms
 from tests.conftest import as_owner
+from tests.ledger import assert_balances_equal_sums
 from tests.loyalty.histories import (
     CUSTOMER,
     HOLD,
@@ -108,6 +109,15 @@ async def test_a_grant_of_an_earlier_batch_becomes_final(conn: Connection) -> No
     await take(conn, [resolved()])
     await take(conn, [hold_over()])
     assert await balance(conn) == (0, 549)
+
+
+@pytest.mark.parametrize("change", [300, -300])
+async def test_an_adjustment_of_an_earlier_batch_is_not_made_again(conn: Connection, change: int) -> None:
+    await take(conn, [resolved(), hold_over(), adjust(50, 7)])
+    await take(conn, [adjust(change, 1)])
+    assert await balance(conn) == (0, 599 + change)
+    assert await take(conn, [adjust(change, 1), adjust(change, 1)]) == []
+    assert await balance(conn) == (0, 599 + change)
 
 
 async def test_a_redemption_is_remembered_from_batch_to_batch(conn: Connection) -> None:
@@ -221,11 +231,15 @@ async def test_sums_are_changed_by_the_ledger_only(owner: Connection, table: str
         await owner.execute(change.format(table))
 
 
-async def test_a_balance_that_is_not_the_sum_would_be_found(owner: Connection) -> None:
+async def test_a_balance_that_is_not_the_sum_would_be_found(owner: Connection, database_url: str) -> None:
+    """By the service's own statement, and by what is asked of every database of loyalty after its test."""
     await take(owner, [resolved()])
     await owner.execute("ALTER TABLE balances DISABLE TRIGGER balances_follow")
     await owner.execute("UPDATE balances SET spent = 1, pending = pending - 1")
     assert await store.unbalanced(owner) == [CUSTOMER]
+    with pytest.raises(AssertionError, match="does not sum to the balance"):
+        await assert_balances_equal_sums(database_url)
+    await owner.execute("UPDATE balances SET spent = 0, pending = pending + 1")
 
 
 async def test_a_cause_that_was_granted_to_another_customer_is_refused_for_good(conn: Connection) -> None:
