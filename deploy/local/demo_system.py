@@ -18,6 +18,8 @@ for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6
 _APACHE = {"KAFKA_GATHER_BYTES": "1"}
 """Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
 
+SHOP = "さきだし商店"
+
 TOWN_SECONDS = 300.0
 """The storefront reads all its orders first: years of them, on a machine that has much else to do, take a while."""
 
@@ -128,7 +130,7 @@ def _start_services(
         "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
         "OPS_KEY": system.keys["ops"],
         "DESK_SECURE_COOKIES": "false",
-        "SHOP_NAME": "さきだし商店",
+        "SHOP_NAME": SHOP,
         "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
     }
     own = {
@@ -138,7 +140,7 @@ def _start_services(
             "PUBLIC_URL": addresses["delivery_notify"],
             "CUSTOMER_PAGES_URL": addresses["intake"],
             **links,
-            "MAIL_FROM": "shop@example.jp",
+            "MAIL_FROM": f"{SHOP} <shop@example.jp>",
             **manners,
         },
     }

@@ -160,7 +160,8 @@ class Waiting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The talk about one issue. `quiet_until` is the moment at which we speak if nothing else happened."""
+    """The talk about one issue. `quiet_until` is the moment at which we speak if nothing else happened, `missed` counts
+    the visits at which the courier met nobody."""
 
     issue_id: UUID
     customer_id: str
@@ -176,6 +177,7 @@ class Talk:
     resolution: int = 0
     closed_by: str | None = None
     words: int = 0
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,8 @@ def _collection_booked(
     conversation: Conversation, talk: Talk, event: ev.IssueCollectionBooked, now: datetime
 ) -> Outcome:
     window = event.window
-    facts = NoticeFacts(day=window.day, from_hour=window.from_hour, to_hour=window.to_hour, word=event.attempt)
+    # Another appointment that the customer wished for is no missed one, whichever attempt it is.
+    facts = NoticeFacts(day=window.day, from_hour=window.from_hour, to_hour=window.to_hour, word=talk.missed + 1)
     conversation = conversation.with_talk(_said_something(talk))
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "overtaken")
     cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour)

@@ -5,6 +5,7 @@ from datetime import datetime
 from libs.common.decision import Ignored
 from libs.common.events.issues import IssueCollectionAttempted, IssueCollectionReminded
 from libs.common.events.notices import NoticeKind
+from libs.common.evolve import replace
 from services.delivery_notify.conversation import Conversation, Talk
 from services.delivery_notify.notices import NoticeFacts, Outcome
 from services.delivery_notify.replacements import issue_facts, tell, withdraw_issue
@@ -17,6 +18,8 @@ ABOUT_PICKUPS = frozenset(
 
 def attempted(conversation: Conversation, talk: Talk, event: IssueCollectionAttempted, now: datetime) -> Outcome:
     """Without a next day a human arranges one, and the appointment will be the news."""
+    talk = replace(talk, missed=talk.missed + 1)
+    conversation = conversation.with_talk(talk)
     if event.next_date is None:
         return conversation, [Ignored("a_human_arranges_it")]
     facts = issue_facts(conversation, talk, NoticeFacts(day=event.next_date, word=event.attempt))

@@ -45,6 +45,16 @@ def test_a_missed_visit_without_a_next_day_waits_for_the_appointment() -> None:
     assert reasons(facts) == ["a_human_arranges_it"]
 
 
+def test_an_appointment_that_the_customer_wished_for_does_not_say_that_nobody_met() -> None:
+    told = story(placed(), issue(ev.IssueAccepted), BOOKED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert [notice.facts.word for notice in told.notices if notice.kind is NoticeKind.COLLECTION_BOOKED] == [1, 1]
+
+
+def test_an_appointment_after_a_missed_visit_says_so() -> None:
+    told = story(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert told.notices[-1].facts.word == 2
+
+
 def test_a_reminder_is_told_once() -> None:
     told = story(placed(), issue(ev.IssueAccepted), REMINDED, REMINDED)
     assert told.kinds.count(NoticeKind.COLLECTION_REMINDED) == 1
