@@ -21,6 +21,8 @@ from deploy.local.sharing import SharedServers, ask
 from libs.common.events.topics import SERVICES
 from libs.common.roles import user_of
 from libs.common.topics_admin import create_topics
+from tests import silence
+from tests.ledger import assert_balances_equal_sums
 
 MakeDatabase = Callable[[str], Awaitable[str]]
 """`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role: the
@@ -31,6 +33,7 @@ _choice = pytest.StashKey[kafka.Choice]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(silence, "silence")
     try:
         choice = kafka.choose(os.environ.get("BROKER"))
     except kafka.BrokerUnavailableError as error:
@@ -42,7 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
         run = f"test_{uuid.uuid4().hex[:8]}_"
         templates = {service: partial(_template, config, service, run) for service in SERVICES}
         config.stash[_shared] = SharedServers(
-            {"kafka": partial(_kafka, choice.kind), "postgres": _postgres, **templates}
+            {
+                "kafka": partial(_kafka, choice.kind),
+                "postgres": _postgres,
+                "spans": partial(silence.span_receiver, config),
+                **templates,
+            }
         )
 
 
@@ -117,8 +125,11 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` makes a fresh, migrated database; all are dropped after the test."""
-    made: list[str] = []
+    """`await database("returns")` makes a fresh, migrated database; all are dropped after the test.
+
+    Whatever a test did with a database of loyalty, journeys and faults among them, its balances equal their sums.
+    """
+    made: dict[str, str] = {}
 
     async def make(service: str) -> str:
         template, name = ask(service).split()[0], f"test_{uuid.uuid4().hex}"
@@ -126,12 +137,16 @@ async def database() -> AsyncIterator[MakeDatabase]:
         create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
         close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
         await _in_admin(ask("postgres"), create, close, let)
-        made.append(name)
+        made[name] = service
         return postgres.url_of(template, database=name)
 
     yield make
-    if made:
-        await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
+    try:
+        for name in (name for name, service in made.items() if service == "loyalty"):
+            await assert_balances_equal_sums(postgres.url_of(ask("loyalty").split()[0], database=name))
+    finally:
+        if made:
+            await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
 
 
 @pytest.fixture(name="kafka", scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 from libs.common import timers
 from libs.common.clock import pause
-from libs.common.db import Connection, Pool, is_transient
+from libs.common.db import Connection, Pool, is_transient, without_rows
 from libs.common.decision import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.failpoints import failpoint
@@ -32,7 +32,8 @@ class AlarmClock:
         while True:
             try:
                 fired = await self.fire_due()
-            except Exception:
+            except Exception as error:
+                without_rows(error)
                 log.exception("timers of %s: trying again", self._aggregate.name)
                 fired = 0
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
@@ -58,6 +59,7 @@ class AlarmClock:
         except Exception as error:
             if is_transient(error):
                 raise
+            without_rows(error)
             if len(due) == 1:
                 await self._put_off(due[0])
             else:

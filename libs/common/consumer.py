@@ -18,7 +18,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from libs.common import inbox, outbox, parking
-from libs.common.db import Connection, Pool, is_transient
+from libs.common.db import Connection, Pool, is_transient, without_rows
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import (
     AnyEvent,
@@ -106,6 +106,7 @@ class Consumer:
                     await self._settle(reads[:middle])
                     reads = reads[middle:]
                 else:
+                    without_rows(error)
                     log.exception("%s cannot take a record of %s", self.aggregate.name, reads[0].record.topic)
                     self._outcomes.append(False)
                     await self._halt_on_many_failures()

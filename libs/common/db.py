@@ -36,6 +36,18 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, TRANSIENT)
 
 
+def without_rows(error: BaseException) -> None:
+    """Take the values of rows out of an error, and of those behind it, before it is logged or kept.
+
+    Postgres shows the whole row that breaks a constraint, and with it whoever it is about.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, asyncpg.PostgresError):
+            seen.detail = None
+        seen = seen.__cause__ or seen.__context__
+
+
 async def _leave_as_it_is(conn: Connection) -> None:
     """Given back without a reset query, a round trip each: nothing here sets anything for longer than a transaction."""
 

@@ -17,6 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.db import without_rows
+
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
@@ -246,5 +248,6 @@ async def _on_leaving(request: Request, error: Exception) -> JSONResponse:
 async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
     # The route and not the address: a signed link is a key.
     route = getattr(request.scope.get("route"), "path", "an unknown address")
+    without_rows(error)
     log.error("%s %s failed", request.method, route, exc_info=error)
     return Problem(500, "internal", "Something went wrong on our side; the call may be repeated.").response()

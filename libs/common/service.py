@@ -21,7 +21,7 @@ from libs.common.broker import new_broker, new_producer, subscribe
 from libs.common.clock import open_clock
 from libs.common.commands import Commands, Respond
 from libs.common.consumer import Consumer
-from libs.common.db import Connection, Pool, create_pool
+from libs.common.db import Connection, Pool, create_pool, without_rows
 from libs.common.decision import Facts
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
@@ -260,7 +260,8 @@ async def _keep_running(name: str, loop: Loop) -> None:
     while True:
         try:
             await loop()
-        except Exception:
+        except Exception as error:
+            without_rows(error)
             log.exception("%s failed and starts again", name)
         await asyncio.sleep(1)
 

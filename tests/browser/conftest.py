@@ -15,7 +15,7 @@ from services.intake.settings import Settings
 from tests.browser.serving import chromium, need_chromium, served
 from tests.browser.story import PASSWORD, Case, a_busy_day, hire
 from tests.conftest import MakeDatabase
-from tests.running import Live, running
+from tests.running import Live, running, traced
 
 
 @dataclass
@@ -45,6 +45,7 @@ async def shop(database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Shop]:
         "shop_contact": "03-0000-0000（平日 10時〜17時）",
         "trace_url": "http://traces.example/trace/{trace_id}",
         "notices_url": f"http://{LOOPBACK}:{port}/elsewhere",
+        **traced(),
     }
     url = await database("intake")
     async with running(create_app, Settings, database=url, evidence_dir=tmp_path, **settings) as live:

@@ -4,16 +4,18 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 from playwright.async_api import FilePayload, Page, expect
 
+from deploy.local.ports import LOOPBACK, free_port
 from services.intake.desk.staff import Role
 from tests.browser.serving import need_chromium, picture, see, served
-from tests.browser.story import PASSWORD, hire
-from tests.conftest import MakeDatabase
+from tests.browser.story import PASSWORD, an_order, hire
+from tests.conftest import MakeDatabase, in_owners_hands
 from tests.intake.test_photos import picture as photo
 from tests.journey.backbone import Backbone, backbone, line
 from tests.journey.test_replacement import swap
@@ -33,9 +35,17 @@ class Everything:
 
 @pytest.fixture
 async def everything(database: MakeDatabase, kafka: str, topics: str, tmp_path: Path) -> AsyncIterator[Everything]:
+    """All services; the desk and, for its parked events, returns are on ports of their own."""
     need_chromium()
+    port = free_port()
+    desk: dict[str, Any] = {
+        "desk_secure_cookies": False,
+        "ops_urls": f"returns=http://{LOOPBACK}:{port}",
+        "ops_key": OPS["Authorization"].removeprefix("Bearer "),
+    }
     async with (
-        backbone(database, kafka, topics, tmp_path, desk_secure_cookies=False) as system,
+        backbone(database, kafka, topics, tmp_path, **desk) as system,
+        served(system.returns.app, port),
         served(system.intake.app) as url,
     ):
         yield Everything(system, url)
@@ -115,3 +125,42 @@ async def uploaded(shop: Backbone) -> str:
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["photos"][0]["sha256"])
+
+
+async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was_mended(
+    everything: Everything, page: Page
+) -> None:
+    shop, returns = everything.system, everything.system.returns.service.pool
+    await hire(shop.intake, "aki", Role.ADMIN)
+    known = "SELECT count(*) FROM destinations WHERE order_id = 'SD-9001'"
+    owned = shop.returns.service.settings.database_url
+    refuse = "ALTER TABLE destinations ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
+    await in_owners_hands(str(owned), refuse)
+    await shop.say(an_order("SD-9001"))
+
+    async def parked() -> bool:
+        return bool(await returns.fetchval("SELECT count(*) FROM parked WHERE state = 'parked'") == 1)
+
+    await eventually(parked, "returns parked what it cannot take", seconds=60)
+    assert await returns.fetchval(known) == 0
+    await in_owners_hands(str(owned), "ALTER TABLE destinations DROP CONSTRAINT of_yesterday")
+
+    await sign_in(page, everything.url, "aki")
+    await page.get_by_role("link", name="Parked events").first.click()
+    await page.get_by_role("link", name="storefront.orders").click()
+    await expect(page.locator("pre")).to_contain_text("SD-9001")
+    await expect(page.locator("main")).to_contain_text("of_yesterday")
+    await page.get_by_label("Reason").fill("The constraint is gone.")
+    await page.get_by_role("button", name="Go on to confirm").click()
+    await page.get_by_role("button", name="Do it").click()
+    await expect(page.get_by_role("status").first).to_have_text("It is being replayed.")
+
+    async def taken() -> bool:
+        return bool(await returns.fetchval(known) == 1)
+
+    await eventually(taken, "returns knows the order", seconds=60)
+    act = await shop.intake.service.pool.fetchrow("SELECT staff, action, why FROM desk_acts")
+    assert act
+    assert tuple(act) == ("aki", "replay", "The constraint is gone.")
+    await page.goto(f"{everything.url}/desk/parked")
+    await expect(page.get_by_role("link", name="storefront.orders")).to_have_count(0)

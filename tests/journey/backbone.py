@@ -29,8 +29,7 @@ from services.returns import app as returns
 from services.returns.settings import Settings as ReturnsSettings
 from tests.common import wire
 from tests.conftest import MakeDatabase
-from tests.ledger import assert_balances_equal_sums
-from tests.running import STOREFRONT, Live, eventually, running
+from tests.running import STOREFRONT, Live, eventually, running, traced
 
 ADDRESS = values.Address(
     name="山田 花子", postal_code="150-0001", country="JP", region="東京都", city="渋谷区", street="神宮前 9-99-9"
@@ -160,7 +159,12 @@ async def backbone(
 
         def start(create_app: Callable[[Any], Any], settings_class: Any, name: str, **more: Any) -> Any:
             service = running(
-                create_app, settings_class, database=urls[name], kafka=kafka, prefix=prefix, **settings, **more
+                create_app,
+                settings_class,
+                database=urls[name],
+                kafka=kafka,
+                prefix=prefix,
+                **{**traced(), **settings, **more},
             )
             return stack.enter_async_context(service)
 
@@ -175,7 +179,6 @@ async def backbone(
         listening = asyncio.create_task(running_system._listen(consumer))
         stack.callback(listening.cancel)
         yield running_system
-        await assert_balances_equal_sums(urls["loyalty"])
 
 
 @asynccontextmanager

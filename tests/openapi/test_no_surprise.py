@@ -20,7 +20,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from libs.common.events.topics import SERVICES
-from tests.running import OPS, STOREFRONT, Live, running
+from tests.running import OPS, STOREFRONT, Live, running, traced
 
 CALLS_PER_ROUTE = 6
 
@@ -46,7 +46,7 @@ async def test_no_call_is_answered_with_a_surprise(
     service: str, database: Callable[[str], Awaitable[str]], tmp_path: Path
 ) -> None:
     module = importlib.import_module(f"services.{service}.app")
-    own = {"evidence_dir": tmp_path} if service == "intake" else SETTINGS.get(service, {})
+    own = {**traced(), **({"evidence_dir": tmp_path} if service == "intake" else SETTINGS.get(service, {}))}
     settings_class = importlib.import_module(f"services.{service}.settings").Settings
     async with running(module.create_app, settings_class, database=await database(service), **own) as live:
         surprises = [told for call in calls_of(live.app) if (told := await surprise(live, call))]

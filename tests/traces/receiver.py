@@ -1,7 +1,7 @@
 """A real OTLP receiver: takes what an exporter posts, in protobuf over HTTP, and keeps the spans."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,15 +37,16 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Listen on loopback for the length of the block."""
+def receiver(search: Callable[[bytes], None] = lambda exported: None) -> Iterator[Receiver]:
+    """Listen on loopback for the length of the block; whatever is posted is handed to `search`, unpacked."""
     kept: list[Span] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = _unpacked(self.rfile.read(int(self.headers["Content-Length"])), self.headers)
+            search(body)
             if self.path.endswith("/v1/traces"):
-                kept.extend(_spans(ExportTraceServiceRequest.FromString(_unpacked(body, self.headers))))
+                kept.extend(_spans(ExportTraceServiceRequest.FromString(body)))
             self.send_response(200)
             self.end_headers()
 

@@ -1,0 +1,24 @@
+"""What Postgres says of a row that breaks a constraint names its values: nothing of that is logged or kept."""
+
+import asyncpg
+import pytest
+
+from libs.common.db import without_rows
+from tests.common.leaks import leaks
+from tests.conftest import MakeDatabase, as_owner
+
+
+async def test_an_error_shows_no_values_of_the_row_that_caused_it(database: MakeDatabase) -> None:
+    conn = await asyncpg.connect(as_owner(await database("returns")))
+    try:
+        await conn.execute("CREATE TABLE people (name text, CONSTRAINT short CHECK (length(name) < 3))")
+        with pytest.raises(asyncpg.CheckViolationError) as caught:
+            await conn.execute("INSERT INTO people VALUES ($1)", "山田 花子")
+    finally:
+        await conn.close()
+    wrapped = RuntimeError("the batch failed")
+    wrapped.__cause__ = caught.value
+    assert leaks(str(caught.value)), "else there is nothing to take out"
+    without_rows(wrapped)
+    assert leaks(str(caught.value)) == []
+    assert '"short"' in str(caught.value), "which constraint it was is still said"

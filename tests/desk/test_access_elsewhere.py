@@ -1,0 +1,122 @@
+"""Who may call what at the services without a desk: every route stands in this list and is tried by who may not."""
+
+import importlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from libs.common.signed_links import Purpose, SignedLinks
+from tests.conftest import MakeDatabase
+from tests.desk.test_access import DOCUMENTS, routes_of
+from tests.openapi.test_no_surprise import SETTINGS
+from tests.running import LINK_SECRETS, OPS, STOREFRONT, Live, running
+
+EVERYWHERE = {
+    "GET /health/live": "anybody",
+    "GET /health/ready": "anybody",
+    "GET /health/started": "anybody",
+    "GET /ops/counters": "ops",
+    "GET /ops/parked": "ops",
+    "GET /ops/parked/{parked_id}": "ops",
+    "POST /ops/parked/{parked_id}/replay": "ops",
+    "POST /ops/parked/{parked_id}/discard": "ops",
+}
+ACCESS: dict[str, dict[str, str]] = {
+    "returns": {
+        "GET /v1/cases": "ops",
+        "GET /v1/cases/{issue_id}": "ops",
+        "GET /v1/cases/{issue_id}/exposure": "ops",
+        "POST /v1/cases/{issue_id}/decisions": "ops",
+        "POST /v1/cases/{issue_id}/reviews/{cause}": "ops",
+        "POST /v1/cases/{issue_id}/cancel": "ops",
+        "POST /v1/cases/{issue_id}/reopen": "ops",
+    },
+    "delivery_notify": {
+        "GET /v1/orders/{order_id}/notices": "storefront ops",
+        "GET /v1/orders/{order_id}/promises": "storefront ops",
+        "GET /v1/orders/{order_id}/choices/{choice_id}/address": "storefront ops",
+        "GET /v1/customers/{customer_id}/preferences": "storefront ops",
+        "PUT /v1/customers/{customer_id}/preferences": "storefront ops",
+        "DELETE /v1/customers/{customer_id}/preferences": "storefront ops",
+        "GET /ops/staff-notices": "ops",
+        "POST /ops/addresses/allow": "ops",
+        "POST /v1/mail-reports": "ops",
+        "GET /c/{token}": "link choice",
+        "HEAD /c/{token}": "link choice",
+        "POST /c/{token}": "link choice",
+        "GET /staff/notices/{token}": "link staff-notice",
+    },
+    "loyalty": {
+        "GET /v1/customers/{customer_id}/balance": "storefront ops",
+        "GET /v1/customers/{customer_id}/entries": "storefront ops",
+        "GET /v1/customers/{customer_id}/statement": "storefront ops",
+        "POST /v1/customers/{customer_id}/redemptions": "storefront",
+        "GET /v1/customers/{customer_id}/redemptions/{redemption_id}": "storefront",
+        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/commit": "storefront",
+        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/release": "storefront",
+        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/return": "storefront",
+        "POST /v1/customers/{customer_id}/adjustments": "ops",
+        "GET /v1/loyalty/reviews": "ops",
+        "POST /v1/customers/{customer_id}/reviews/{cause}": "ops",
+        "GET /v1/loyalty/holdout": "ops",
+    },
+}
+KEYS = {"storefront": STOREFRONT, "ops": OPS}
+
+
+@pytest.fixture(params=list(ACCESS))
+async def named(request: pytest.FixtureRequest, database: MakeDatabase) -> AsyncIterator[tuple[str, Live]]:
+    name: str = request.param
+    create_app = importlib.import_module(f"services.{name}.app").create_app
+    settings = importlib.import_module(f"services.{name}.settings").Settings
+    async with running(create_app, settings, database=await database(name), **SETTINGS.get(name, {})) as live:
+        yield name, live
+
+
+def filled(path: str, token: str = "nonsense") -> str:
+    values = {
+        "{issue_id}": str(uuid4()), "{choice_id}": str(uuid4()), "{redemption_id}": str(uuid4()), "{parked_id}": "1",
+        "{cause}": "value", "{order_id}": "O-1", "{customer_id}": "C-1", "{token}": token,
+    }  # fmt: skip
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
+
+
+def tokens(purpose: str) -> list[str]:
+    """Links that open nothing here: made up, of another purpose, of another secret, too old, and about nothing."""
+    later, links, about = datetime.now(UTC) + timedelta(days=1), SignedLinks([LINK_SECRETS]), str(uuid4())
+    right = next((one for one in Purpose if one == purpose), None)
+    others = [one for one in Purpose if one is not right]
+    made = ["nonsense", *(links.token(one, later, about) for one in others)]
+    if right:
+        made += [
+            SignedLinks(["a-secret-that-is-none-of-ours"]).token(right, later, about),
+            links.token(right, datetime.now(UTC) - timedelta(seconds=1), about),
+            links.token(right, later, about),
+        ]
+    return made
+
+
+async def test_every_route_stands_in_the_list_and_opens_for_nobody_else(named: tuple[str, Live]) -> None:
+    name, live = named
+    listed = {**EVERYWHERE, **ACCESS[name]}
+    routes = [route for route in routes_of(live.app.routes) if route.partition(" ")[2] not in DOCUMENTS]
+    assert sorted(routes) == sorted(listed), "a new route stands in the list with who may call it; a gone one does not"
+    for route, who in listed.items():
+        method, path = route.split(" ")
+        if who == "anybody":
+            continue
+        if who.startswith("link"):
+            for token in tokens(who.split()[1]):
+                answer = await live.client.request(method, filled(path, token))
+                assert answer.status_code == 404, f"{route} with the link {token}: {answer.status_code}"
+            continue
+        assert (await live.client.request(method, filled(path))).status_code == 401, route
+        wrong = {"Authorization": "Bearer a-key-that-nobody-has"}
+        assert (await live.client.request(method, filled(path), headers=wrong)).status_code == 401, route
+        for caller, key in KEYS.items():
+            answer = await live.client.request(method, filled(path), headers=key)
+            assert (answer.status_code == 403) == (caller not in who.split()), f"{route} by {caller}: {answer}"
