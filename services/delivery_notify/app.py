@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from libs.common.erasure import Erasures
-from libs.common.events import issues, storefront
+from libs.common.events import issues, loyalty, storefront
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
@@ -54,6 +54,7 @@ ISSUES = (
     issues.IssueReopened,
     issues.IssueCancelled,
 )
+POINTS = (loyalty.PointsGranted, loyalty.PointsWithheld, loyalty.PointsExpiring)
 GIVES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerErased)
 
 
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
-    service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned)
+    service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned, *POINTS)
     service.forget_in_time(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)

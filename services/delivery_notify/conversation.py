@@ -159,6 +159,18 @@ class Waiting(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sorry:
+    """What was given for an issue: so many points (none, where that was decided), and from when to when they can be
+    spent; `told` once a notice has them."""
+
+    entry_id: UUID | None = None
+    points: int = 0
+    usable_from: date | None = None
+    usable_until: date | None = None
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Talk:
     """The talk about one issue. `quiet_until` is the moment at which we speak if nothing else happened, `missed` counts
     the visits at which the courier met nobody."""
@@ -178,6 +190,7 @@ class Talk:
     closed_by: str | None = None
     words: int = 0
     missed: int = 0
+    sorry: Sorry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +261,11 @@ class Conversation:
     def with_question(self, changed: Question) -> "Conversation":
         others = tuple(question for question in self.questions if question.choice_id != changed.choice_id)
         return replace(self, questions=(*others, changed))
+
+    def with_said_again(self, changed: Said) -> "Conversation":
+        """The same notice, under another moment to leave at."""
+        said = tuple(changed if each.notice_id == changed.notice_id else each for each in self.said)
+        return replace(self, said=said)
 
     def with_said(self, said: Said) -> "Conversation":
         return replace(self, said=(*self.said, said)[-SAID_KEPT:])

@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueEvent
+from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
 from libs.common.events.storefront import (
@@ -26,7 +27,7 @@ from libs.common.events.storefront import (
     StorefrontOrderEvent,
 )
 from libs.common.evolve import replace
-from services.delivery_notify import alerts, arrivals, delays, issues, orders, preorders
+from services.delivery_notify import alerts, arrivals, delays, issues, orders, points, preorders
 from services.delivery_notify.choices import CustomerAnswered, answered, defaulted
 from services.delivery_notify.conversation import Conversation, Held
 from services.delivery_notify.notices import Outcome
@@ -56,6 +57,8 @@ def decide(
     Raises `TooMuchBeforeOrderError`, for the shell to park the event.
     """
     payload = event.data
+    if isinstance(payload, PointsExpiring):
+        return state, points.expiring(state, payload, now, rules)
     order_id = getattr(payload, "order_id", None) or event.subject
     if state is None and (order_id is None or isinstance(payload, TimerFired | CustomerAnswered)):
         return None, [Anomaly("nothing_known_of_this_order", event.type)]
@@ -79,6 +82,10 @@ def _take(conversation: Conversation, payload: Payload, now: datetime, rules: Ru
             return issues.take(conversation, payload, now, rules)
         case BuyerWarned():
             return alerts.warned(conversation, payload, now)
+        case PointsGranted():
+            return points.granted(conversation, payload, now, rules)
+        case PointsWithheld():
+            return points.withheld(conversation, payload, now, rules)
         case CustomerAnswered():
             return answered(conversation, payload, now, rules)
         case TimerFired():

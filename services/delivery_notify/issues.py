@@ -15,7 +15,7 @@ from libs.common.events import issues as ev
 from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import NoticeKind
 from libs.common.evolve import replace
-from services.delivery_notify import pickups, replacements
+from services.delivery_notify import pickups, points, replacements
 from services.delivery_notify.choices import Asked, ask, close_questions
 from services.delivery_notify.conversation import Conversation, Item, Talk, Waiting
 from services.delivery_notify.notices import NoticeFacts, Outcome
@@ -249,12 +249,13 @@ def _refund_asked(
 
 def _refunded(conversation: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, rules: Rules) -> Outcome:
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.REFUND_REQUESTED}), "overtaken")
-    conversation = conversation.with_talk(replace(_said_something(talk), refunded_at=now))
+    talk = replace(_said_something(talk), refunded_at=now)
+    conversation = conversation.with_talk(talk)
     money = NoticeFacts(
         day=rules.calendar.day(event.refunded_at), amount=event.amount.amount, currency=event.amount.currency
     )
-    facts = issue_facts(conversation, talk, money)
-    conversation, told = tell(conversation, talk, NoticeKind.REFUNDED, facts, now, cause=(event.refund_id,))
+    kind, cause = NoticeKind.REFUNDED, (event.refund_id,)
+    conversation, told = points.tell_end(conversation, talk, kind, money, now, rules, cause=cause)
     return conversation, [*taken_back, *told]
 
 
@@ -265,12 +266,13 @@ def _resolved(conversation: Conversation, talk: Talk, event: ev.IssueResolved, n
     told_with_refund = talk.refunded_at is not None and now - talk.refunded_at < timedelta(days=1)
     talk = replace(_said_something(talk), resolution=event.resolution, reason=event.reason)
     conversation, facts = _close(conversation, talk, "resolved")
+    talk = conversation.talk(event.issue_id) or talk
     if told_with_refund:
-        return conversation, [*facts, Ignored("told_with_refund")]
-    day = rules.calendar.day(event.resolved_at)
-    words = issue_facts(conversation, talk, NoticeFacts(day=day, remedy=event.remedy))
-    cause = (event.issue_id, event.resolution)
-    conversation, told = tell(conversation, talk, NoticeKind.ISSUE_RESOLVED, words, now, cause=cause)
+        conversation, told = points.say_sorry(conversation, talk, now)
+        return conversation, [*facts, *(told or [Ignored("told_with_refund")])]
+    words = NoticeFacts(day=rules.calendar.day(event.resolved_at), remedy=event.remedy)
+    kind, cause = NoticeKind.ISSUE_RESOLVED, (event.issue_id, event.resolution)
+    conversation, told = points.tell_end(conversation, talk, kind, words, now, rules, cause=cause)
     return conversation, [*facts, *told]
 
 
@@ -279,11 +281,13 @@ def _reopened(conversation: Conversation, talk: Talk, event: ev.IssueReopened, n
         return conversation, [Ignored("reopened_before")]
     next_word = rules.calendar.add_open_days(rules.calendar.day(now), 1)
     talk = _word_due(talk, next_word_at(now, rules))
-    talk = replace(talk, closed_by=None, answered=True, refunded_at=None, resolution=event.resolution)
+    talk = replace(talk, closed_by=None, answered=True, refunded_at=None, resolution=event.resolution, sorry=None)
     conversation = conversation.with_talk(talk)
+    over = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.ISSUE_RESOLVED}), "reopened")
     facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
     cause = (event.issue_id, event.resolution)
-    return tell(conversation, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
+    conversation, told = tell(conversation, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
+    return conversation, [*over, *told]
 
 
 def _rejected(conversation: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, rules: Rules) -> Outcome:

@@ -47,7 +47,8 @@ class NoticeFacts:
 
     `answer_by` is the moment up to which a link with choices works. `next_word` is the day of our next message. `terms`
     are what the law of the customer's market makes of a late delivery. With `received_on` the notice is one of
-    acceptance of a prepaid order (Japan), alone or within a notice of delay: `amount` was received then.
+    acceptance of a prepaid order (Japan), alone or within a notice of delay: `amount` was received then. `points` can
+    be spent from `usable_from` to the end of `usable_until`; `balance` is all there was to spend on the day `as_of`.
     """
 
     things: tuple[Thing, ...] = ()
@@ -75,6 +76,11 @@ class NoticeFacts:
     received_on: date | None = None
     decided_by: DecidedBy | None = None
     refund_by: date | None = None
+    points: int | None = None
+    usable_from: date | None = None
+    usable_until: date | None = None
+    balance: int | None = None
+    as_of: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,8 @@ NO_NEWS = News()
 
 @dataclass(frozen=True, slots=True)
 class NoticeMade(Record):
-    """A notice to send, from `due_at` on. `promised_date` is the date it promises, if any."""
+    """A notice to send, from `due_at` on. `promised_date` is the date it promises, if any; `gathered`: what is due to
+    the same customer at the same time, and gathered as well, is one message with it."""
 
     notice_id: UUID
     order_id: str
@@ -103,6 +110,7 @@ class NoticeMade(Record):
     promised_date: date | None = None
     traceparent: str | None = None
     news: News = NO_NEWS
+    gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,16 @@ class LineLeftOut(Record):
 
     notice_ids: tuple[UUID, ...]
     line_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointsDecided(Record):
+    """What this notice was held back for: let it speak of these points as well, or of none, and leave now."""
+
+    notice_id: UUID
+    points: int | None = None
+    usable_from: date | None = None
+    usable_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +165,8 @@ class AddressWished(Record):
 
 @dataclass(frozen=True, slots=True)
 class ContactLearned(Record):
-    """How to reach the customer of this order: the only personal data of this service."""
+    """How to reach the customer of this order: the only personal data of this service. What is about no order goes to
+    the contact of the order that was `placed_at` last."""
 
     order_id: str
     customer_id: str

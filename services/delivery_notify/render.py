@@ -61,7 +61,8 @@ class Renderer:
     VARIABLES = frozenset({
         "f", "language", "shop", "order_id", "greeting", "thanks", "words", "date", "item", "items",
         "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
-        "survey_link", "day", "previous_day", "next_word", "money", "layout", "subject", "sections",
+        "survey_link", "day", "previous_day", "next_word", "money", "points", "layout", "subject",
+        "sections",
     })
     # fmt: on
 
@@ -145,7 +146,8 @@ class Renderer:
             "shop": self.shop,
             "order_id": _clean(letter.order_id),
             "greeting": words.greet(_clean(letter.name), language),
-            "thanks": words.thank(facts.purchase_count, language, letter.bought_before),
+            "thanks": _thanks(letter),
+            "points": partial(_points, language),
             "rights": law_words.rights(letter.kind, facts, language),
             "words": phrases,
             "date": said,
@@ -205,6 +207,19 @@ def _date(language: Language, day: date | None) -> str:
     if day is None:
         raise ValueError("date: the fact is not there")
     return words.say_date(day, language)
+
+
+def _points(language: Language, points: int | None) -> str:
+    if points is None:
+        raise ValueError("points: the fact is not there")
+    return words.say_points(points, language)
+
+
+def _thanks(letter: Letter) -> str:
+    """Of an order where there is one; what expires is about none."""
+    of_no_order = letter.kind is NoticeKind.POINTS_EXPIRING
+    before = None if of_no_order else letter.bought_before
+    return words.thank(letter.facts.purchase_count, letter.language, before)
 
 
 def _item(thing: Thing) -> str:

@@ -28,6 +28,8 @@ CAN_WAIT = frozenset(
         NoticeKind.REFUNDED,
         NoticeKind.REPLACEMENT_PROMISED,
         NoticeKind.PREORDER_PROGRESS,
+        NoticeKind.POINTS_GRANTED,
+        NoticeKind.POINTS_EXPIRING,
     }
 )
 """What a cap may keep until the next morning: no date breaks, nothing is asked, and no law sets a term. New kinds are

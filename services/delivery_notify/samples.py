@@ -19,6 +19,7 @@ CHOICE: dict[str, Any] = {
     "options": (Choice.WAIT, Choice.CHANGE, Choice.CANCEL),
     "default": Choice.WAIT,
 }
+POINTS: dict[str, Any] = {"points": 1549, "usable_from": BEFORE, "usable_until": DAY}
 MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
 
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
@@ -63,6 +64,17 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "refund asked": (NoticeKind.REFUND_REQUESTED, {"plan": "refund", **MONEY}),
     "refunded": (NoticeKind.REFUNDED, MONEY),
     "resolved": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT}),
+    "resolved, with points": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT, **POINTS}),
+    "refunded, with points": (NoticeKind.REFUNDED, {**MONEY, **POINTS}),
+    "points granted": (NoticeKind.POINTS_GRANTED, POINTS),
+    "points expiring": (
+        NoticeKind.POINTS_EXPIRING,
+        {"things": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": BEFORE},
+    ),
+    "points expiring, all": (
+        NoticeKind.POINTS_EXPIRING,
+        {"things": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": BEFORE},
+    ),
     "reopened": (NoticeKind.ISSUE_REOPENED, {"next_word": DAY}),
     "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),
     "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": BEFORE, **CHOICE}),

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from libs.common.db import Connection
 from libs.common.decision import Fact, Facts, Record, TimerFired
+from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.evolve import replace
@@ -30,6 +31,7 @@ from services.delivery_notify.notices import (
     NoticeFacts,
     NoticeMade,
     NoticesWithdrawn,
+    PointsDecided,
     PromiseMade,
 )
 from services.delivery_notify.routing import Contact
@@ -42,6 +44,10 @@ CONTACT_COMES = timedelta(hours=24)
 _TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)
 _CONVERSATION = TypeAdapter(Conversation)
+
+
+_CUSTOMER = " customer "
+"""Begins the key of what goes by customer; the id of an order never begins with a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +68,25 @@ class Conversations:
         self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION, sparse=True)
 
     def key_of(self, event: AnyEvent) -> str | None:
-        if isinstance(event.data, TimerFired):
-            return event.subject
+        """What is about no order goes by its customer; that somebody bought something earns points without words."""
+        match event.data:
+            case TimerFired():
+                return event.subject
+            case PointsExpiring(customer_id=customer_id):
+                return _CUSTOMER + customer_id
+            case PointsGranted(issue_id=None):
+                return None
         order_id: str | None = getattr(event.data, "order_id", None)
         return order_id
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Loaded]:
-        found = await self.table.load(conn, keys)
-        return {key: Loaded(version, conversation) for key, (version, conversation) in found.items()}
+        """For a customer: a conversation that says no more than which order was their latest; it is not kept."""
+        found = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER)])
+        loaded = {key: Loaded(version, conversation) for key, (version, conversation) in found.items()}
+        customers = [key.removeprefix(_CUSTOMER) for key in keys if key.startswith(_CUSTOMER)]
+        for customer_id, order_id in await _latest_orders(conn, customers):
+            loaded[_CUSTOMER + customer_id] = Loaded(0, Conversation(order_id, customer_id))
+        return loaded
 
     def decide(self, state: Loaded | None, event: AnyEvent, now: datetime) -> tuple[Loaded | None, Facts]:
         before = state.conversation if state else None
@@ -86,6 +103,7 @@ class Conversations:
         await _save_wishes(conn, [record for record in records if isinstance(record, AddressWished)])
         await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
         await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
+        await _save_points(conn, [record for record in records if isinstance(record, PointsDecided)])
         await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
         await staff_store.save(conn, [record for record in records if isinstance(record, StaffNotice)])
 
@@ -97,6 +115,18 @@ def _with_trace(fact: Fact) -> Fact:
     carrier: dict[str, str] = {}
     _TRACE.inject(carrier)
     return replace(fact, traceparent=carrier.get("traceparent"))
+
+
+async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tuple[str, str]]:
+    """By customer, the order with which they last told us how to reach them; nothing for whom we do not know."""
+    if not customers:
+        return []
+    rows = await conn.fetch(
+        """SELECT DISTINCT ON (customer_id) customer_id, order_id FROM contacts WHERE customer_id = ANY ($1)
+           ORDER BY customer_id, placed_at DESC NULLS LAST, order_id DESC""",
+        customers,
+    )
+    return [(row["customer_id"], row["order_id"]) for row in rows]
 
 
 _CONTACTS = """
@@ -135,10 +165,10 @@ async def wished_address(conn: Connection, order_id: str, choice_id: UUID) -> st
 
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
-                         made_at, due_at, contact_by, traceparent, tells, breaks)
+                         made_at, due_at, contact_by, traceparent, tells, breaks, held)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
                          $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
-                         $13::jsonb[])
+                         $13::jsonb[], $14::bool[])
     ON CONFLICT (notice_id) DO NOTHING"""
 
 
@@ -159,6 +189,7 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
                 row.traceparent,
                 promise_store.REFS.dump_json(row.news.tells).decode(),
                 promise_store.REFS.dump_json(row.news.breaks).decode(),
+                row.gathered,
             )
             for row in rows
         ]
@@ -188,6 +219,19 @@ async def _save_left_out(conn: Connection, rows: Sequence[LineLeftOut]) -> None:
     pairs = [(notice_id, row.line_id) for row in rows for notice_id in row.notice_ids]
     if pairs:
         await conn.execute(_LEFT_OUT, [notice_id for notice_id, _ in pairs], [line_id for _, line_id in pairs])
+
+
+_POINTS_DECIDED = """
+    UPDATE notices n SET due_at = least(n.due_at, n.made_at), facts = n.facts || jsonb_strip_nulls(jsonb_build_object(
+        'points', p.points, 'usable_from', p.usable_from, 'usable_until', p.usable_until))
+    FROM unnest($1::uuid[], $2::int[], $3::date[], $4::date[]) AS p (notice_id, points, usable_from, usable_until)
+    WHERE n.notice_id = p.notice_id AND n.status = 'pending' AND n.withdrawn IS NULL"""
+
+
+async def _save_points(conn: Connection, rows: Sequence[PointsDecided]) -> None:
+    if rows:
+        columns = [(row.notice_id, row.points, row.usable_from, row.usable_until) for row in rows]
+        await conn.execute(_POINTS_DECIDED, *map(list, zip(*columns, strict=True)))
 
 
 # The latest cause wins; a notice that has left or was settled stays as it is. Locked in the order of their ids, as the

@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 
 from libs.common.events.values import Choice, Language
 
@@ -99,6 +99,12 @@ def say_money(amount: Decimal, currency: str, language: Language) -> str:
     if language is Language.JA and currency == "JPY":
         return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
     return format_currency(amount, currency, locale="ja_JP" if language is Language.JA else "en_US")
+
+
+def say_points(points: int, language: Language) -> str:
+    if language is Language.JA:
+        return f"{format_decimal(points, locale='ja')}ポイント"
+    return f"{format_decimal(points, locale='en')} {'point' if points == 1 else 'points'}"
 
 
 def greet(name: str, language: Language) -> str:

@@ -54,6 +54,7 @@ def _tell(turn: Turn) -> None:
                 expires_on=day,
                 text="expiring",
                 told_at=turn.now,
+                balance=turn.account.purse.available,
             )
         )
     if days:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
+from libs.common.events.loyalty import PointsGranted
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import (
     OrderCancelled,
@@ -24,7 +25,7 @@ from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import deadlines
 from services.delivery_notify.news import DATE_NEWS
 from services.delivery_notify.notices import NoticeMade, PromiseMade
-from tests.delivery_notify.rehearsal import MONDAY, ORDER, Rehearsal, issue, line, of, placed
+from tests.delivery_notify.rehearsal import CUSTOMER, ISSUE, MONDAY, ORDER, Rehearsal, issue, line, of, placed
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
 MOMENTS = st.integers(-48, 24 * 60).map(lambda hours: MONDAY + timedelta(hours=hours))
@@ -103,6 +104,18 @@ PAYLOADS = st.one_of(
         st.sampled_from((ev.IssueReplacementPromised, ev.IssueReplacementDelayed)),
         st.integers(1, 4),
         DAYS,
+    ),
+    st.builds(
+        PointsGranted,
+        customer_id=st.just(CUSTOMER),
+        order_id=st.just(ORDER),
+        issue_id=st.just(ISSUE),
+        entry_id=st.integers(1, 3).map(lambda number: derived_id("entry", number)),
+        points=st.just(500),
+        cause=st.just("issue"),
+        rule=st.just("ours"),
+        granted_at=st.just(MONDAY),
+        expires_on=st.just(date(2028, 3, 1)),
     ),
     st.builds(_asked, st.integers(1, 3), st.lists(CHOICES, min_size=1, unique=True)),
 )

@@ -68,9 +68,16 @@ def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, langua
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
 def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> None:
-    text = RENDERER.render(letter(case, language)).text
+    written = letter(case, language)
+    text = RENDERER.render(written).text
     assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
-    assert thank(3, language) in text
+    assert thank(written.facts.purchase_count, language) in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_what_is_about_no_order_names_none(language: Language) -> None:
+    rendered = RENDERER.render(letter("points expiring", language, bought_before="青い急須"))
+    assert not re.search("O-2027-0301|青い急須", rendered.text + rendered.html)
 
 
 @pytest.mark.parametrize("language", Language)

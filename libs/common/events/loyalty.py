@@ -122,7 +122,10 @@ class PointsRedeemed(LoyaltyEvent):
 
 
 class PointsExpiring(Payload):
-    """So many points can be spent until the end of `expires_on`, then no more. Told once per day of expiry."""
+    """So many points can be spent until the end of `expires_on`, then no more. Told once per day of expiry.
+
+    `balance` is what the customer can spend in all, these points among it.
+    """
 
     TYPE: ClassVar = "points.expiring.v1"
     TOPIC = topics.LOYALTY
@@ -132,6 +135,7 @@ class PointsExpiring(Payload):
     expires_on: date
     text: TextCode | None = None
     told_at: UtcTime
+    balance: Points | None = None
 
 
 class PointsExpired(LoyaltyEvent):

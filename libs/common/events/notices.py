@@ -41,6 +41,8 @@ class NoticeKind(StrEnum):
     COLLECTION_ATTEMPTED = "collection_attempted"
     COLLECTION_REMINDED = "collection_reminded"
     BUYER_WARNED = "buyer_warned"
+    POINTS_GRANTED = "points_granted"
+    POINTS_EXPIRING = "points_expiring"
 
 
 class PromiseSubject(StrEnum):

@@ -1,0 +1,229 @@
+"""Points that say sorry are said where the issue ends; points that expire are told in time, and seldom."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deploy.local.mailbox import Mailbox
+from libs.common.decision import Ignored
+from libs.common.events import issues as ev
+from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language, Reason
+from libs.common.ids import derived_id
+from services.delivery_notify.conversation import Conversation
+from services.delivery_notify.notices import NoticeMade, PointsDecided
+from services.delivery_notify.points import expiring
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.rehearsal import (
+    CUSTOMER,
+    ISSUE,
+    MONDAY,
+    ORDER,
+    RULES,
+    Rehearsal,
+    at,
+    issue,
+    line,
+    of,
+    placed,
+    reasons,
+    story,
+)
+from tests.delivery_notify.service import notifying, settled, take
+
+USABLE_FROM, USABLE_UNTIL = date(2027, 3, 15), date(2028, 3, 14)
+SORRY = derived_id("entry", 1)
+
+
+def granted(entry_id: UUID = SORRY, **more: Any) -> PointsGranted:
+    known = {"customer_id": CUSTOMER, "entry_id": entry_id, "points": 549, "cause": f"issue:{ISSUE}:1", "rule": "ours"}
+    about = {"issue_id": ISSUE, "order_id": ORDER, "granted_at": MONDAY, "final_at": MONDAY + timedelta(days=14)}
+    return PointsGranted.model_validate({**known, **about, "expires_on": USABLE_UNTIL, **more})
+
+
+def resolved(**more: Any) -> Rehearsal:
+    return story(placed(), issue(ev.IssueAccepted, **more), issue(ev.IssueResolved, **more))
+
+
+def added(rehearsal: Rehearsal) -> list[PointsDecided]:
+    return of(rehearsal.facts, PointsDecided)
+
+
+def test_the_end_of_an_issue_and_its_points_are_one_message() -> None:
+    rehearsal = resolved()
+    rehearsal.take(granted())
+    (end,) = rehearsal.notices
+    assert added(rehearsal) == [PointsDecided(end.notice_id, 549, USABLE_FROM, USABLE_UNTIL)]
+
+
+def test_points_heard_of_before_the_end_are_in_its_notice_at_once() -> None:
+    rehearsal = story(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
+    (end,) = rehearsal.notices
+    assert (end.facts.points, end.due_at) == (549, MONDAY)
+
+
+def test_the_end_is_held_back_for_its_points_no_longer_than_other_news() -> None:
+    (end,) = resolved().notices
+    assert end.due_at == MONDAY + RULES.gather
+
+
+def test_a_change_of_mind_earns_no_points_and_waits_for_none() -> None:
+    (end,) = resolved(reason=Reason.CHANGED_MIND).notices
+    assert end.due_at == MONDAY
+
+
+def test_a_refund_and_the_points_for_it_are_one_message() -> None:
+    rehearsal = story(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded), issue(ev.IssueResolved), granted())
+    (refunded,) = rehearsal.notices
+    assert (refunded.kind, added(rehearsal)[0].notice_id) == (NoticeKind.REFUNDED, refunded.notice_id)
+
+
+def test_points_known_before_a_told_refund_ends_are_told_by_themselves() -> None:
+    rehearsal = story(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded))
+    rehearsal.pass_to(MONDAY + timedelta(hours=1))
+    rehearsal.take(granted())
+    rehearsal.take(issue(ev.IssueResolved))
+    assert rehearsal.kinds == [NoticeKind.REFUNDED, NoticeKind.POINTS_GRANTED]
+
+
+def test_points_that_a_human_gave_later_have_a_message_of_their_own() -> None:
+    rehearsal = resolved()
+    rehearsal.pass_to(MONDAY + timedelta(days=2))
+    rehearsal.take(granted())
+    assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
+
+
+def test_points_are_told_once_however_often_they_are_heard_of() -> None:
+    rehearsal = resolved()
+    rehearsal.take(granted())
+    assert reasons(rehearsal.take(granted())) == ["points_known"]
+
+
+def test_a_notice_that_is_about_to_leave_is_not_counted_on() -> None:
+    rehearsal = resolved()
+    rehearsal.pass_to(MONDAY + RULES.gather - RULES.margin / 2)
+    rehearsal.take(granted())
+    assert (added(rehearsal), rehearsal.kinds[-1]) == ([], NoticeKind.POINTS_GRANTED)
+
+
+def withheld() -> PointsWithheld:
+    known = {"customer_id": CUSTOMER, "issue_id": ISSUE, "order_id": ORDER, "cause": f"issue:{ISSUE}:1", "points": 549}
+    return PointsWithheld.model_validate({**known, "code": "too_many", "withheld_at": MONDAY})
+
+
+def test_the_end_of_an_issue_without_points_leaves_as_soon_as_that_is_decided() -> None:
+    rehearsal = resolved()
+    rehearsal.take(withheld())
+    assert added(rehearsal) == [PointsDecided(rehearsal.notices[0].notice_id)]
+
+
+def test_the_end_of_an_issue_does_not_wait_for_points_that_were_withheld_before() -> None:
+    (end,) = story(placed(), issue(ev.IssueAccepted), withheld(), issue(ev.IssueResolved)).notices
+    assert (end.due_at, end.facts.points) == (MONDAY, None)
+
+
+def test_points_that_were_withheld_and_then_given_by_a_human_are_told() -> None:
+    rehearsal = resolved()
+    rehearsal.take(withheld())
+    rehearsal.take(granted())
+    assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
+
+
+def test_an_issue_that_is_taken_up_again_takes_its_end_back() -> None:
+    rehearsal = resolved()
+    rehearsal.take(issue(ev.IssueReopened))
+    assert rehearsal.heard == [NoticeKind.ISSUE_REOPENED]
+
+
+def test_points_of_the_second_end_are_told_with_it() -> None:
+    rehearsal = resolved()
+    rehearsal.take(granted())
+    rehearsal.take(issue(ev.IssueReopened))
+    rehearsal.take(issue(ev.IssueResolved, resolution=2))
+    rehearsal.take(granted(derived_id("entry", 2), points=80))
+    assert [(each.notice_id, each.points) for each in added(rehearsal)][1:] == [(rehearsal.notices[-1].notice_id, 80)]
+
+
+def test_points_of_another_customer_are_never_told_to_the_one_we_know() -> None:
+    assert reasons(resolved().take(granted(customer_id="C-2"))) == ["points_of_another_customer"]
+
+
+LATEST = Conversation("O-9", CUSTOMER)
+
+
+def expire(day: date, told: datetime = MONDAY, **more: Any) -> PointsExpiring:
+    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "told_at": told, "balance": 612}
+    return PointsExpiring.model_validate({**known, **more})
+
+
+def told(day: date, now: datetime = MONDAY) -> NoticeMade:
+    (notice,) = of(expiring(LATEST, expire(day, now), now, RULES), NoticeMade)
+    return notice
+
+
+def test_points_that_expire_are_told_with_their_last_day_and_what_there_is_in_all() -> None:
+    facts = told(date(2027, 3, 31)).facts
+    assert (facts.points, facts.day, facts.balance, facts.as_of) == (49, date(2027, 3, 31), 612, date(2027, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("day", "leaves"),
+    [
+        (date(2027, 3, 31), at(date(2027, 3, 15), 10)),
+        (date(2027, 3, 29), at(date(2027, 3, 15), 10)),
+        (date(2027, 3, 28), at(date(2027, 3, 2), 10)),
+        (date(2027, 3, 2), MONDAY + timedelta(minutes=1)),
+        (date(2027, 3, 1), MONDAY + timedelta(minutes=1)),
+    ],
+)
+def test_what_expires_is_told_on_the_days_of_the_gathering_as_long_as_that_leaves_two_weeks(
+    day: date, leaves: datetime
+) -> None:
+    assert told(day, MONDAY + timedelta(minutes=1)).due_at == leaves
+
+
+def test_what_expires_is_told_once_per_last_day_whatever_was_ordered_in_the_meantime() -> None:
+    other = of(expiring(Conversation("O-10", CUSTOMER), expire(date(2027, 3, 31)), MONDAY, RULES), NoticeMade)
+    assert other[0].notice_id == told(date(2027, 3, 31)).notice_id
+
+
+def test_what_has_expired_is_not_told_any_more() -> None:
+    assert expiring(LATEST, expire(date(2027, 2, 28)), MONDAY, RULES) == (Ignored("day_is_past"),)
+
+
+def test_nobody_is_told_whom_we_cannot_reach() -> None:
+    assert expiring(None, expire(date(2027, 3, 31)), MONDAY, RULES) == (Ignored("nobody_to_tell"),)
+
+
+TODAY = datetime.now(UTC)
+
+
+def order(number: int, email: str, language: Language = Language.JA) -> Any:
+    contact = placed().contact.model_copy(update={"email": email, "language": language})
+    when = TODAY - timedelta(days=9 - number)
+    return placed(line(promise=None), order_id=f"O-{number}", placed_at=when, contact=contact)
+
+
+async def test_all_that_expires_is_one_mail_to_the_newest_address(database: MakeDatabase, smtp: Mailbox) -> None:
+    days = [(TODAY + timedelta(days=count)).date() for count in (20, 40)]
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(2, "new@example.jp", Language.EN), order(1, "old@example.jp"))
+        await take(live, *(expire(day, TODAY) for day in days), expire(days[0], TODAY))
+        await live.service.pool.execute("UPDATE notices SET due_at = made_at")
+        rows = await settled(live, 2)
+        (mail,) = await smtp.wait_for(1)
+    assert ([row["order_id"] for row in rows], mail["To"].addresses[0].addr_spec) == (["O-2"] * 2, "new@example.jp")
+    assert "2 messages" in mail["Subject"]
+
+
+async def test_points_are_in_the_mail_that_ends_an_issue(database: MakeDatabase, smtp: Mailbox) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url, gather_minutes=10) as live:
+        await take(live, order(1, "hanako@example.jp"))
+        of_order = {"order_id": "O-1"}
+        await take(live, issue(ev.IssueAccepted, **of_order), issue(ev.IssueResolved, **of_order), granted(**of_order))
+        (mail,) = await smtp.wait_for(1)
+    text = mail.get_body(("plain",)).get_content()
+    assert "おわびのしるしに、549ポイントをお贈りいたします。2027年3月15日(月)から2028年3月14日(火)まで" in text
