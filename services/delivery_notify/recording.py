@@ -11,7 +11,7 @@ from services.delivery_notify import preferences_store, sending_store, staff_sto
 from services.delivery_notify.parcels import Outgoing
 from services.delivery_notify.rests import Rests
 from services.delivery_notify.results import Tried, event_of
-from services.delivery_notify.sending_store import Claimed, PutOff, Settled, Turned
+from services.delivery_notify.sending_store import Claimed, Ends, PutOff, Settled, Turned
 from services.delivery_notify.staff import StaffKind, StaffNotice
 
 
@@ -19,14 +19,16 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
     """Outcomes and their events, in one transaction."""
     ends = [(each.notice, each.end(random.random(), rests.left(each.way.channel))) for each in tried]  # noqa: S311
     settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Settled))]
+    batch = Ends(
+        settled=[end for _, end in settled],
+        put_off=[*outgoing.returned, *(end for _, end in ends if isinstance(end, PutOff))],
+        turned=[end for _, end in ends if isinstance(end, Turned)],
+        kept=outgoing.kept,
+    )
     async with service.transaction() as tx:
         # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
         events = {notice.notice_id: _event(tx, notice, end) for notice, end in settled}
-        known = await sending_store.settle_notices(tx.conn, [end for _, end in settled], tx.now)
-        pauses = [end for _, end in ends if isinstance(end, PutOff)]
-        await sending_store.put_off_notices(tx.conn, [*outgoing.returned, *pauses])
-        await sending_store.turn_notices(tx.conn, [end for _, end in ends if isinstance(end, Turned)])
-        await sending_store.keep_notices(tx.conn, outgoing.kept)
+        known = await sending_store.record_ends(tx.conn, batch, tx.now)
         told = [(notice, end) for notice, end in settled if notice.notice_id in known]
         await outbox.write(tx.conn, [row for notice, _ in told if (row := events[notice.notice_id])])
         await _suppress(tx, tried)

@@ -1,7 +1,7 @@
 """What the sender asks of the database: claim what is due, say on which way it is begun, record how it went."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -168,6 +168,17 @@ class Settled:
     cause: str | None = None
 
 
+async def lock_notices(conn: Connection, ids: Iterable[UUID]) -> None:
+    """Before a transaction changes notices that exist: all of them at once, in the order of their ids.
+
+    The sender records ends while conversations take notices back. Two orders, or one statement after the other, would
+    be a deadlock between them.
+    """
+    if wanted := list(ids):
+        query = "SELECT FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR NO KEY UPDATE"
+        await conn.execute(query, wanted)
+
+
 # What a notice told is told from now on: a row of the ledger beside the promise, in the same statement.
 # Rows are locked in the order of their ids, as those who withdraw notices do: two orders would be a deadlock. `LATERAL`
 # makes each found by its id; a planner that is free to join believes in a handful and compares all with all.
@@ -266,3 +277,33 @@ async def turn_notices(conn: Connection, turned: Sequence[Turned]) -> None:
                WHERE n.notice_id = t.notice_id AND n.status = 'sending'""",
             *map(list, zip(*columns, strict=True)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How each notice of a batch ended, or goes on."""
+
+    settled: Sequence[Settled] = ()
+    put_off: Sequence[PutOff] = ()
+    turned: Sequence[Turned] = ()
+    kept: Sequence[Kept] = ()
+
+    @property
+    def notice_ids(self) -> list[UUID]:
+        groups: tuple[Sequence[Settled | PutOff | Turned | Kept], ...] = (
+            self.settled,
+            self.put_off,
+            self.turned,
+            self.kept,
+        )
+        return [each.notice_id for group in groups for each in group]
+
+
+async def record_ends(conn: Connection, ends: Ends, now: datetime) -> set[UUID]:
+    """Write a batch down; gives the notices that this settled."""
+    await lock_notices(conn, ends.notice_ids)
+    known = await settle_notices(conn, ends.settled, now)
+    await put_off_notices(conn, ends.put_off)
+    await turn_notices(conn, ends.turned)
+    await keep_notices(conn, ends.kept)
+    return known

@@ -21,7 +21,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.evolve import replace
 from libs.common.state import StateTable
-from services.delivery_notify import promise_store, staff_store
+from services.delivery_notify import promise_store, sending_store, staff_store
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import (
@@ -102,10 +102,23 @@ class Conversations:
         await promise_store.save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
         await _save_wishes(conn, [record for record in records if isinstance(record, AddressWished)])
         await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
+        await sending_store.lock_notices(conn, _touched(records))
         await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
         await _save_points(conn, [record for record in records if isinstance(record, PointsDecided)])
         await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
         await staff_store.save(conn, [record for record in records if isinstance(record, StaffNotice)])
+
+
+def _touched(records: Sequence[Record]) -> set[UUID]:
+    """The notices that were made before, and that these records change."""
+    ids: set[UUID] = set()
+    for record in records:
+        match record:
+            case NoticesWithdrawn(notice_ids=some) | LineLeftOut(notice_ids=some):
+                ids.update(some)
+            case PointsDecided(notice_id=one):
+                ids.add(one)
+    return ids
 
 
 def _with_trace(fact: Fact) -> Fact:

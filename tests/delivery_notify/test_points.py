@@ -222,8 +222,8 @@ async def test_all_that_expires_is_one_mail_to_the_newest_address(database: Make
 async def test_points_are_in_the_mail_that_ends_an_issue(database: MakeDatabase, smtp: Mailbox) -> None:
     async with notifying(await database("delivery_notify"), smtp.url, gather_minutes=10) as live:
         await take(live, order(1, "hanako@example.jp"))
-        of_order = {"order_id": "O-1"}
-        await take(live, issue(ev.IssueAccepted, **of_order), issue(ev.IssueResolved, **of_order), granted(**of_order))
+        await take(live, issue(ev.IssueAccepted, order_id="O-1"), issue(ev.IssueResolved, order_id="O-1"))
+        await take(live, granted(order_id="O-1"))
         (mail,) = await smtp.wait_for(1)
-    text = mail.get_body(("plain",)).get_content()
+    text = next(mail.iter_parts()).get_content()
     assert "おわびのしるしに、549ポイントをお贈りいたします。2027年3月15日(月)から2028年3月14日(火)まで" in text
