@@ -47,10 +47,11 @@ test: $(STAMP) ## lint, types, borders, and all tests on real parts
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n $(WORKERS)
 
-bench: $(STAMP) ## flood the running system on Apache Kafka: plain and under conditions; then the desk with 100,000 issues
+bench: $(STAMP) ## flood the running system on Apache Kafka: plain, under conditions; the desk with 100,000 issues; mails
 	@$(RUN) -m deploy.local.bench
 	@$(RUN) -m deploy.bench.conditions
 	@$(RUN) -m deploy.bench.desk
+	@$(RUN) -m deploy.bench.notices
 
 faults: $(STAMP) ## break everything by a seed (SECONDS=300 SEED=1 REPORT=file.json), then audit what came of it
 	@$(RUN) -m deploy.faults
