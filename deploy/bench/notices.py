@@ -30,7 +30,6 @@ from libs.common.db import Connection
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
 from libs.common.events.values import Address, Contact, Language, Money, OrderLine
-from libs.common.migrate import migrate
 from libs.common.shell import Incoming, Shell
 from libs.common.shop_calendar import ShopCalendar
 from libs.common.telemetry import Tracing
@@ -42,11 +41,11 @@ LONGEST = 120.0
 """Seconds after which something is wrong."""
 
 
-async def seed(url: str, notices: int) -> None:
+async def seed(database: postgres.Access, notices: int) -> None:
     """So many late orders, every second one in English, whose notices are not due yet."""
-    conn = await asyncpg.connect(url)
+    await database.migrate("delivery_notify")
+    conn = await asyncpg.connect(database.owner_url)
     try:
-        await migrate(conn, "delivery_notify")
         shell = Shell("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
         rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
         conversations = Conversations(rules)
@@ -112,14 +111,14 @@ async def measure(url: str, usage: Usage, notices: int) -> tuple[float, dict[str
 
 def run(console: Console, stack: ExitStack, notices: int) -> None:
     server = stack.enter_context(postgres.server(log=LOGS / "bench" / "notices-postgres.log", environ={}))
-    url = asyncio.run(postgres.provision(server.admin_url, ["delivery_notify"], "sending_"))["delivery_notify"]
+    database = asyncio.run(postgres.provision(server.admin_url, ["delivery_notify"], "sending_"))["delivery_notify"]
     with console.status(f"deciding on {notices:,} late orders"):
-        asyncio.run(seed(url, notices))
+        asyncio.run(seed(database, notices))
     supervisor = stack.enter_context(Supervisor(LOGS / "bench"))
     port, smtp = free_port(), free_port()
     sink = supervisor.start("mail sink", ["-m", "deploy.bench.mail_sink", str(smtp)], {}, smtp)
     env = {
-        "DATABASE_URL": url,
+        "DATABASE_URL": database.url,
         "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
         "SMTP_URL": f"smtp://{LOOPBACK}:{smtp}",
         "MAIL_FROM": "Sakidashi <shop@example.jp>",
@@ -131,7 +130,7 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
     usage = Usage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
     with console.status(f"sending {notices:,} notices"):
-        took, cpu = asyncio.run(measure(url, usage, notices))
+        took, cpu = asyncio.run(measure(database.owner_url, usage, notices))
     shares = ", ".join(f"{name} {1000 * seconds / notices:.2f} ms" for name, seconds in cpu.items())
     console.print(
         f"{notices:,} notices by real SMTP in {took:.1f} s: {notices / took:,.0f} a second, "

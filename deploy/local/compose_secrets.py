@@ -40,7 +40,8 @@ def write(folder: Path = FOLDER) -> list[str]:
     keep("api_keys", f"storefront:{storefront},ops:{ops}")
     keep("link_secrets", secrets.token_urlsafe(32))
     keep("address_key", secrets.token_urlsafe(32))
-    keep("webhook_secrets", "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    for name in ("webhook_secrets", "bounce_webhook_secret"):
+        keep(name, "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
     for name in ("shopify_secrets", "evidence_s3_access_key", "evidence_s3_secret_key"):
         keep(name, secrets.token_urlsafe(24))
     return written

@@ -22,7 +22,8 @@ import yaml
 from deploy.local import compose_secrets
 from deploy.local.places import ROOT
 from libs.common.events.topics import SERVICES
-from libs.common.settings import load
+from libs.common.settings import ServiceSettings, load
+from services.delivery_notify.settings import Settings as NotifySettings
 from tests.deploy.compose_rules import Compose, faults
 
 FILE = ROOT / "docker-compose.yml"
@@ -171,6 +172,15 @@ def test_each_secret_that_a_service_knows_comes_from_a_file(compose: Compose, na
     given = {variable.lower() for variable in compose["services"][name]["environment"]}
     assert secrets_of(name)
     assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
+
+
+def test_each_way_out_can_be_set_from_outside(compose: Compose) -> None:
+    fields = NotifySettings.model_fields.keys() - ServiceSettings.model_fields.keys()
+    given = {variable.lower() for variable in compose["services"]["delivery_notify"]["environment"]}
+    fixed = {"line_api_url", "slack_api_url"}  # where the provider is; other than that only in tests
+    assert {field for field in fields if not {field, f"{field}_file"} & given} == fixed
+    files = {f"{secret}_file" for secret in secrets_of("delivery_notify") if not secret.startswith("kafka_")}
+    assert files - given == {"smtp_url_file"}  # the mail server of this file has no password
 
 
 def test_every_command_is_a_module_that_exists(compose: Compose) -> None:

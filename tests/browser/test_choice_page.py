@@ -1,0 +1,101 @@
+"""The choice page on a phone, in a real browser: with JavaScript and without it, in both languages."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from deploy.local.ports import free_port
+from libs.common.events.values import Language
+from services.delivery_notify.links import Links
+from services.delivery_notify.page_words import PAGE_WORDS
+from tests.browser.serving import chromium, picture, see, served
+from tests.conftest import MakeDatabase
+from tests.delivery_notify.rehearsal import ORDER
+from tests.delivery_notify.service import SECRETS, notifying, take
+from tests.delivery_notify.test_sender import later, order, soon
+from tests.running import Live
+
+PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as found:
+        yield found
+
+
+@dataclass
+class Asked:
+    """The question about a late order, and where the customer answers it."""
+
+    live: Live
+    url: str
+
+
+@pytest.fixture(params=list(Language), ids=str)
+async def asked(database: MakeDatabase, request: pytest.FixtureRequest) -> AsyncIterator[Asked]:
+    port = free_port()
+    async with notifying(await database("delivery_notify")) as live, served(live.app, port) as address:
+        await take(live, order(request.param), later())
+        choice_id = UUID(await live.service.pool.fetchval("SELECT facts ->> 'choice_id' FROM notices"))
+        links = Links(address, SECRETS.split(","))
+        token = links.choice_token(ORDER, choice_id, live.service.clock.now() + timedelta(days=7))
+        yield Asked(live, f"{address}/c/{token}")
+
+
+async def on_a_phone(browser: Browser, script: bool) -> Page:
+    context = await browser.new_context(**PHONE, java_script_enabled=script)
+    context.set_default_timeout(20_000)
+    return await context.new_page()
+
+
+STEPS = {"date": ".date", "item": ".item", "address": ".address"}
+
+
+async def visible(page: Page) -> set[str]:
+    return {name for name, where in STEPS.items() if await page.locator(where).is_visible()}
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+async def test_what_is_asked_next_shows_when_it_is_needed_and_the_answer_is_taken(
+    browser: Browser, asked: Asked, script: bool
+) -> None:
+    page = await on_a_phone(browser, script)
+    await see(page, asked.url)
+    language = Language(await page.locator("html").get_attribute("lang") or "")
+    name = f"choice-{language}-{'script' if script else 'plain'}"
+    await picture(page, f"{name}-1-asked")
+    assert await visible(page) == set()
+    await page.locator("input[value=change]").check()
+    assert await visible(page) == {"date"}
+    await picture(page, f"{name}-2-date")
+    await page.locator("select[name=change]").select_option("item")
+    assert await visible(page) == {"item"}
+    await page.locator("select[name=change]").select_option("address")
+    assert await visible(page) == {"address"}
+    await picture(page, f"{name}-3-address")
+    await page.locator("select[name=change]").select_option("date")
+    await page.locator("input[name=requested_date]").fill(soon(30).isoformat())
+    await page.locator("button[type=submit]").click()
+    await page.get_by_text(PAGE_WORDS[language].thanks_title).first.wait_for()
+    await picture(page, f"{name}-4-thanks")
+    answer = await asked.live.service.pool.fetchval("SELECT body -> 'questions' -> 0 ->> 'status' FROM conversations")
+    assert answer == "answered"
+
+
+async def test_nothing_on_it_is_wider_than_a_phone_and_every_target_is_a_thumb_wide(
+    browser: Browser, asked: Asked
+) -> None:
+    page = await on_a_phone(browser, script=True)
+    await see(page, asked.url)
+    await page.locator("input[value=change]").check()
+    await page.locator("select[name=change]").select_option("address")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+    small = "[...document.querySelectorAll('.option, .more input, .more select, button')]"
+    small += ".filter(each => each.offsetParent && each.getBoundingClientRect().height < 44).length"
+    assert await page.evaluate(small) == 0
