@@ -43,6 +43,7 @@ class Element(StrEnum):
     HOW_TO_ANSWER = "how_to_answer"
     ADDITIONAL_PERIOD = "additional_period"
     REIMBURSEMENT = "reimbursement"
+    REASON = "reason"
     REFUND_BY = "refund_by"
     ACCEPTANCE = "acceptance"
     SELLER = "seller"

@@ -13,6 +13,7 @@ from services.delivery_notify.notices import NoticeFacts
 _JAPANESE = {
     Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
     "その日までにお届けできなかったときは、契約を解除なさることができます。",
+    Element.REASON: "遅れの理由は、{reason}ためです。",
     Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。費用はかかりません。",
     Element.PROMPT_REFUND: "キャンセルの場合は、お支払いの全額を、{days}以内にお返しいたします。",
     Element.REIMBURSEMENT: "契約を解除なさった場合は、お支払いの全額を、{days}以内にお返しいたします。",
@@ -22,6 +23,7 @@ _JAPANESE = {
 _ENGLISH = {
     Element.ADDITIONAL_PERIOD: "We ask you for additional time until {day}. If your order is not with you by then, you "
     "can end the contract.",
+    Element.REASON: "The reason for the delay: {reason}.",
     Element.RIGHT_TO_CANCEL: "You can cancel at any time until it ships, at no cost.",
     Element.PROMPT_REFUND: "If you cancel, we refund everything you paid within {days}.",
     Element.REIMBURSEMENT: "If you end the contract, we reimburse everything you paid within {days}.",
@@ -29,6 +31,16 @@ _ENGLISH = {
     Element.ACCEPTANCE: "We accept your order.",
 }
 SENTENCES = {Language.JA: _JAPANESE, Language.EN: _ENGLISH}
+
+
+_REASONS = {
+    Language.JA: {"out_of_stock": "お品が品切れになっている", "": "倉庫からの発送をまだ確かめられない"},
+    Language.EN: {
+        "out_of_stock": "your item is out of stock",
+        "": "our warehouse has not confirmed to us that your order has left",
+    },
+}
+"""Why there is no date, by the cause that the shop named; one without words here is told as what we do know."""
 
 
 def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
@@ -42,7 +54,9 @@ def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str
 def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
     terms = facts.terms or Terms("", "")
     day = words.say_date(facts.day, language) if facts.day else ""
-    return SENTENCES[language][element].format(days=_days(terms, language), day=day)
+    reasons = _REASONS[language]
+    reason = reasons.get(facts.code or "", reasons[""])
+    return SENTENCES[language][element].format(days=_days(terms, language), day=day, reason=reason)
 
 
 def _days(terms: Terms, language: Language) -> str:

@@ -161,7 +161,7 @@ class ChoicePage:
         items = [words.say_item(thing.name, thing.quantity) for thing in facts.things]
         dates: list[tuple[str, date | None]] = [
             (said.previous_date, facts.previous_day),
-            (said.ship_date, None if overdue or about_issue else facts.day),
+            (said.ship_date, None if overdue or about_issue or question.requested_date else facts.day),
             (said.restock, facts.day if facts.plan == "restock" else None),
             (said.next_word, facts.next_word if overdue else None),
             (said.wished, question.requested_date),
@@ -169,7 +169,7 @@ class ChoicePage:
         rows = [(said.order, view.order_id)]
         rows += [(said.items, words.list_items(items, view.language))] if items else []
         rows += [(label, words.say_date(day, view.language)) for label, day in dates if day]
-        if question.answer:
+        if question.answer and question.change is None:
             rows.append((said.your_answer, words.PHRASES[view.language].options[question.answer]))
         return rows
 

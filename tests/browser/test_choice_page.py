@@ -84,6 +84,9 @@ async def test_what_is_asked_next_shows_when_it_is_needed_and_the_answer_is_take
     await page.locator("button[type=submit]").click()
     await page.get_by_text(PAGE_WORDS[language].thanks_title).first.wait_for()
     await picture(page, f"{name}-4-thanks")
+    assert (
+        await page.get_by_text(PAGE_WORDS[language].ship_date, exact=True).count() == 0
+    )  # the day that counts is theirs
     answer = await asked.live.service.pool.fetchval("SELECT body -> 'questions' -> 0 ->> 'status' FROM conversations")
     assert answer == "answered"
 
