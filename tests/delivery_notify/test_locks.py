@@ -13,7 +13,7 @@ from libs.common.db import Connection
 from services.delivery_notify.notices import LineLeftOut, NoticesWithdrawn, PointsDecided
 from services.delivery_notify.sending_store import Ends, Kept, PutOff, Settled, Turned, record_ends
 from services.delivery_notify.store import Conversations
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.rehearsal import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
 from tests.delivery_notify.test_domain import changed
@@ -118,6 +118,7 @@ async def test_whoever_changes_notices_locks_them_in_the_order_of_their_ids(
 
 _TWICE_A_DEADLOCK = """
     CREATE SEQUENCE tries;
+    GRANT ALL ON SEQUENCE tries TO PUBLIC;
     CREATE FUNCTION deadlocked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF nextval('tries') <= 2 THEN RAISE EXCEPTION 'in the way' USING ERRCODE = 'deadlock_detected'; END IF;
         RETURN NEW;
@@ -130,7 +131,7 @@ async def test_a_mail_that_has_left_is_recorded_through_deadlocks_and_not_sent_a
     database: MakeDatabase, smtp: Mailbox
 ) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await live.service.pool.execute(_TWICE_A_DEADLOCK)
+        await in_owners_hands(live.service.settings.database_url, _TWICE_A_DEADLOCK)
         await take(live, order(), later())
         (row,) = await settled(live)
         tries = await live.service.pool.fetchval("SELECT last_value FROM tries")
