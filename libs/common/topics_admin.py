@@ -12,13 +12,15 @@ from typing import Annotated
 import typer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES, TOPICS, parked_topic
 from libs.common.kafka_security import KafkaSecurity
 from libs.common.settings import load
 
 DAY_MS = 86_400_000
+HEARD_SECONDS = 30.0
 _SET_ON_THE_TOPIC = 1
 """Where a value of a topic's settings comes from, as Kafka numbers it; others are the broker's own defaults."""
 
@@ -67,10 +69,22 @@ async def create_topics(
             elif code:
                 raise error(f"{name}: {message}")
         if there:
-            await _bring_up_to_date(admin, {name: retention()[name.removeprefix(prefix)] for name in there})
+            await _when_heard_of(admin, {name: retention()[name.removeprefix(prefix)] for name in there})
         return [topic.name for topic in topics]
     finally:
         await admin.close()
+
+
+async def _when_heard_of(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """A broker may not have heard yet of a topic that somebody has just made. Raises its error if it never does."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(UnknownTopicOrPartitionError),
+        wait=wait_fixed(0.2),
+        stop=stop_after_delay(HEARD_SECONDS),
+        reraise=True,
+    ):
+        with attempt:
+            await _bring_up_to_date(admin, wanted)
 
 
 async def _bring_up_to_date(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:

@@ -6,6 +6,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from libs.common.events.topics import SERVICES, TOPICS, parked_topic
 from libs.common.topics_admin import DAY_MS, create_topics
+from tests.running import eventually
 
 pytestmark = pytest.mark.apache
 
@@ -13,6 +14,11 @@ WEEK, DAY = str(7 * DAY_MS), str(DAY_MS)
 
 
 async def settings(kafka: str, topic: str) -> dict[str, str]:
+    """As soon as the broker that is asked has heard of the topic."""
+    return await eventually(lambda: _settings(kafka, topic), f"{topic} is known")
+
+
+async def _settings(kafka: str, topic: str) -> dict[str, str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
@@ -25,11 +31,16 @@ async def settings(kafka: str, topic: str) -> dict[str, str]:
 async def change(kafka: str, topic: str, **wanted: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
+    named = {name.replace("_", "."): value for name, value in wanted.items()}
     try:
-        named = {name.replace("_", "."): value for name, value in wanted.items()}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, named)])
     finally:
         await admin.close()
+
+    async def shown() -> bool:
+        return named.items() <= (await _settings(kafka, topic)).items()
+
+    await eventually(shown, "the broker that is asked has heard of the change")
 
 
 @pytest.mark.parametrize("name", [*(topic.name for topic in TOPICS if topic.personal), *map(parked_topic, SERVICES)])
