@@ -34,6 +34,10 @@ ALLOWED = {
         ("libs/common/roles.py", piece): "rights of tables: names of the catalogue, quoted by the database itself"
         for piece in ("role", "database", "name", "key", "rights(name, said, key)")
     },
+    ("services/intake/insights/scans.py", "REPEAT_WITHIN.days"): "a number of that module",
+    ("services/intake/insights/tallies.py", "SCANS[kind]"): "a statement of `scans`, by a kind of figure",
+    ("services/intake/insights/tallies.py", "kind"): "names of an enumeration and its statements, made once at import",
+    ("services/intake/insights/tallies.py", "scan"): "the same",
     ("libs/common/prove_erased.py", "whole"): "columns of the catalogue, quoted; read only",
     ("libs/common/prove_erased.py", "quoted"): "a table of the catalogue, quoted; read only",
 }
