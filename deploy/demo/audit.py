@@ -127,7 +127,8 @@ async def read_database(service: str, url: str, people: Sequence[str]) -> Databa
                 found.tables[table] = [dict(row) for row in await conn.fetch(query)]
         patterns = [f"%{word}%" for word in people]
         for table in names:
-            query = f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE ANY($1)"  # noqa: S608 - from the catalogue
+            quoted = '"' + table.replace('"', '""') + '"'
+            query = f"SELECT count(*) FROM {quoted} AS t WHERE t::text LIKE ANY($1)"  # noqa: S608 - from the catalogue
             found.personal[table] = await conn.fetchval(query, patterns)
         return found
     finally:
