@@ -12,6 +12,7 @@ from libs.common.db import Connection
 from libs.common.events.values import Reason
 from services.intake.search import CursorError, Wanted, find_issues, statement_of
 from services.intake.timeline import Status
+from tests.conftest import in_owners_hands
 from tests.intake.reports import NOON, days
 
 MANY = 4000
@@ -30,9 +31,10 @@ _FILL = """
 
 @pytest.fixture
 async def conn(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(await database("intake"))
+    url = await database("intake")
+    connection = await asyncpg.connect(url)
     await connection.execute(_FILL, NOON, MANY)
-    await connection.execute("ANALYZE issues")
+    await in_owners_hands(url, "ANALYZE issues")
     yield connection
     await connection.close()
 
