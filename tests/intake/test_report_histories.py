@@ -12,7 +12,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import Fact, Ignored, TimerFired
+from libs.common.decision import Fact, Ignored, SetTimer, TimerFired
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason, Remedy, ReportedLine, StaffAction
@@ -98,8 +98,16 @@ def staff_says(issue_id: UUID, action: StaffAction, off: int, review: str | None
 
 
 def timer(name: str) -> Happening:
-    """One that fires although it was moved or cancelled: it was claimed just before."""
-    return lambda shelf: TimerFired(name=name, due_at=shelf.now)
+    """One that fires although it was moved or cancelled: it was claimed just before.
+
+    What fires was set in a transaction before: no batch both sets a timer for the first time and has it fire.
+    """
+
+    def happening(shelf: Shelf) -> Payload:
+        was_set = any(isinstance(fact, SetTimer) and fact.name == name for fact in shelf.said)
+        return TimerFired(name=name if was_set else "of nobody", due_at=shelf.now)
+
+    return happening
 
 
 def as_it_should_go(number: int) -> Happening:
