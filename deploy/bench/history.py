@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import asyncpg
 
-_NOT_PAST = frozenset({"timers", "outbox", "parked", "idempotency", "to_learn", "migrations", "desk_work", "staff"})
+_NOT_PAST = frozenset(
+    {"timers", "outbox", "parked", "idempotency", "to_learn", "to_tally", "migrations", "desk_work", "staff"}
+)
 _COLUMNS = """
     SELECT c.table_name, c.column_name, c.udt_name FROM information_schema.columns c
     JOIN information_schema.tables t USING (table_schema, table_name)

@@ -52,6 +52,7 @@ TOPICS = (
     "notices",
     "loyalty",
     "product.alerts",
+    "customers",
 )
 
 QUERIES = {

@@ -90,7 +90,7 @@ _CLAIM = """
                ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
                ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
                ('line', sha256(convert_to(lower(p.line_user_id), 'UTF8'))))) AS suppressed
-    FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND c.customer_id = n.customer_id
+    FROM claimed n LEFT JOIN contacts c ON c.order_id = n.order_id AND (c.customer_id = n.customer_id) IS TRUE
     LEFT JOIN LATERAL (
         SELECT p.language, p.phone, p.line_user_id, p.channels FROM preferences p
         WHERE p.customer_id = n.customer_id LIMIT 1) AS p ON true

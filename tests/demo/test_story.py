@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.demo import bundled
 from deploy.demo.script import life_of
@@ -88,7 +88,10 @@ def test_a_report_sent_twice_says_the_same_moment() -> None:
 def test_a_few_replacements_are_reported_broken_themselves_and_never_before_they_arrived() -> None:
     at, pieces = datetime(2026, 3, 9, 5, tzinfo=UTC), (LineQuantity(line_id="L1", quantity=1),)
     facts = {"order_id": "S1", "customer_id": "C1", "replacement_id": UUID(int=1), "delivered_at": at, "lines": pieces}
-    arrived = [IssueReplacementDelivered.model_validate({"issue_id": UUID(int=n), **facts}) for n in range(500)]
+    arrived = [
+        IssueReplacementDelivered.model_validate({"issue_id": uuid5(NAMESPACE_OID, str(n)), **facts})
+        for n in range(500)
+    ]
     told = [report for each in arrived if (report := broken_too(each, 1))]
     assert 0.04 < len(told) / len(arrived) < 0.13
     assert all(report.at > at and report.lines[0].line_id == "L1" for report in told)

@@ -30,6 +30,9 @@ LARGE = 1_000
 Told = dict[str, dict[str, tuple[Any, ...]]]
 """Statements with the arguments of their last call, by database."""
 
+ADDS_UP_MONTHS = "INSERT INTO tallies"
+"""Beginning of what adds up a month that is over, once: it reads that month, and here all of the past is of one."""
+
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
@@ -93,6 +96,8 @@ async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) ->
         assert sum(size > LARGE for size in sizes.values()) > 1, "there is no past to get lost in"
         found = []
         for query, args in statements.items():
+            if query.lstrip().startswith(ADDS_UP_MONTHS):
+                continue
             (plan,) = await conn.fetchrow("EXPLAIN (FORMAT JSON) " + query, *args) or ("",)
             for table in whole(json.loads(plan)[0]["Plan"]):
                 if sizes.get(table, 0) > LARGE:
