@@ -6,7 +6,8 @@ statement that was smuggled in can neither rewrite what was promised or granted,
 
 Rights are given anew after every migration, here and nowhere else, by what the comment of a table begins with:
 `append-only` is added to, never changed; `derived` is written by triggers alone, and may be locked; anything else is
-read and written. A partition is reached through its parent only. What needs more than this is a function of the owner
+read and written. A partition is reached through its parent only. How far a sequence has come may be read, but nothing
+moves it except an insert into the table that it numbers. What needs more than this is a function of the owner
 (`SECURITY DEFINER`) with one narrow purpose, its `search_path` fixed.
 
 Default privileges were not chosen: they know when a table was made, but not what it is for.
@@ -52,6 +53,8 @@ async def give_rights(conn: Connection, runtime: str) -> None:
             "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
             f"GRANT USAGE ON SCHEMA public TO {role}",
             f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {role}",
+            f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {role}",
+            f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
             "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC",
             f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}",
         ):

@@ -26,6 +26,9 @@ FORBIDDEN = (
     "DELETE FROM migrations",
     "UPDATE migrations SET checksum = ''",
     "INSERT INTO migrations (origin, number, name, checksum) VALUES ('common', 99, '', '')",
+    "SELECT nextval('outbox_id_seq')",
+    "SELECT setval('outbox_id_seq', 1)",
+    "ALTER SEQUENCE outbox_id_seq RESTART",
     "SET session_replication_role = replica",
     "COPY inbox TO '/tmp/inbox'",
     "COPY inbox TO PROGRAM 'true'",
@@ -65,6 +68,14 @@ async def refused(conn: Connection, statement: str) -> None:
 @pytest.mark.parametrize("conn", SERVICES, indirect=True)
 async def test_a_service_can_do_nothing_but_read_and_write_rows(conn: Connection) -> None:
     assert [statement for statement in FORBIDDEN if not await is_refused(conn, statement)] == []
+
+
+@pytest.mark.parametrize("conn", SERVICES, indirect=True)
+async def test_a_service_can_read_how_far_a_sequence_has_come(conn: Connection) -> None:
+    names = await conn.fetch("SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'S'")
+    assert {row["name"] for row in names} >= {"outbox_id_seq", "parked_id_seq"}
+    for row in names:
+        await conn.fetchval(f"SELECT last_value FROM {row['name']}")
 
 
 @pytest.mark.parametrize("conn", SERVICES, indirect=True)

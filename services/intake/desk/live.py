@@ -45,20 +45,25 @@ class Live:
         """An event per change, for as long as the session lives."""
         self._listeners += 1
         self._wanted.set()
+        seen = self._pulse
         try:
             yield {"event": "hello", "data": ""}
             while await self._still(token):
-                if await self._change_within(STAYS_SECONDS):
+                if await self._change_within(STAYS_SECONDS, seen):
+                    seen = self._pulse
                     yield {"event": "changed", "data": ""}
         finally:
             self._listeners -= 1
             if not self._listeners:
                 self._wanted.clear()
 
-    async def _change_within(self, seconds: float) -> bool:
+    async def _change_within(self, seconds: float, seen: str) -> bool:
+        """Compares, for what changed while this listener did something else rang for nobody."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._changed.wait()
+                while self._pulse == seen:
+                    await self._changed.wait()
+                return True
         except TimeoutError:
             return False
 
