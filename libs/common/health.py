@@ -37,7 +37,7 @@ def health_routes(service: "Service") -> APIRouter:
 
     @routes.get("/started")
     async def started() -> JSONResponse:
-        """503 until every subscription has partitions, for whoever waits for the whole service."""
+        """503 until every subscription has its share of partitions, for whoever waits for the whole service."""
         waiting = [one.topic for one in service.progress if not one.is_assigned()]
         begun = bool(service.progress) or not service.subscriptions
         taken = {one.topic: one.taken() for one in service.progress}

@@ -28,7 +28,14 @@ class ConsumerProgress:
         return self.reader.consumer
 
     def is_assigned(self) -> bool:
-        return bool(self.consumer and self.consumer.assignment())
+        """Whether it has its share of the partitions, which is none where other processes have them all."""
+        if not self.consumer:
+            return False
+        return bool(self.consumer.assignment()) or (self.reader.joined and self._is_there())
+
+    def _is_there(self) -> bool:
+        """Whether the consumer knows of its topic; a share of none says nothing before that."""
+        return all(map(self.consumer.partitions_for_topic, self.consumer.subscription()))
 
     def lag(self) -> int:
         """Records known to the consumer and not yet taken."""

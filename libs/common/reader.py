@@ -36,6 +36,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     subscriber: Any = None
     taken: dict[TopicPartition, int] = field(default_factory=dict)
     """The offset behind the last record of each partition that was taken, to its end."""
+    joined: bool = False
+    """Whether the group has told it its share, which is empty where there are more processes than partitions."""
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
 
@@ -64,6 +66,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish the batch under way before somebody else gets these."""
+        self.joined = False
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
@@ -72,6 +75,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._fresh = set(assigned)
+        self.joined = True
 
     async def _look_for_gaps(self, records: Records) -> None:
         """Say loudly what retention took before we came to it; nobody can bring it back."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
 from libs.common.consumer import Consumer
 from libs.common.db import ConflictError, Connection
@@ -303,3 +303,24 @@ async def _write_to(kafka: str, place: TopicPartition, records: Sequence[wire.Wa
             await producer.send_and_wait(place.topic, value, key=(key or "").encode(), partition=place.partition)
     finally:
         await producer.stop()
+
+
+async def test_of_two_processes_both_have_started_though_one_has_the_only_partition(
+    tally_database: str, kafka: str, topic_prefix: str
+) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"{topic_prefix}storefront.orders", 1, 1)])
+    await admin.close()
+    place = {"database": tally_database, "kafka": kafka, "prefix": topic_prefix}
+    async with (
+        running(tally.create_app, ServiceSettings, **place) as first,
+        running(tally.create_app, ServiceSettings, **place) as second,
+    ):
+
+        async def both() -> bool:
+            answers = [await live.client.get("/health/started") for live in (first, second)]
+            shares = [len(live.service.progress[0].consumer.assignment()) for live in (first, second)]
+            return sorted(shares) == [0, 1] and all(answer.status_code == 200 for answer in answers)
+
+        await eventually(both, "both have started, one of them with no share")

@@ -12,10 +12,11 @@ from aiokafka.errors import KafkaConnectionError
 
 from libs.common.events.storefront import OrderCancelled
 from libs.common.kafka_security import KafkaSecurity
+from libs.common.roles import give_rights, user_of
 from libs.common.settings import ServiceSettings
 from libs.common.topics_admin import create_topics
 from tests.common import tally, wire
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, as_owner
 from tests.deploy.encrypted import PASSWORD, USER, Authority, encrypted_kafka, postgres_behind_tls
 from tests.running import running
 
@@ -48,8 +49,9 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
     authority: Authority, servers: str, database: MakeDatabase, tmp_path: Path
 ) -> None:
     url = await database("loyalty")
-    conn = await asyncpg.connect(url)
+    conn = await asyncpg.connect(as_owner(url))
     await conn.execute(tally.SCHEMA)
+    await give_rights(conn, user_of(url))
     await conn.close()
     ca = tmp_path / "ca.pem"
     ca.write_text(authority.pem)
