@@ -44,8 +44,19 @@ class ParkedEvents:
     _http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
+        self._http = self._client()
+
+    def _client(self) -> httpx.AsyncClient:
         authorization = {"Authorization": f"Bearer {self.key}"}
-        self._http = httpx.AsyncClient(headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        return httpx.AsyncClient(headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False)
+
+    async def hold_connections(self) -> None:
+        """Connections to the services stay open between two calls; the end of the service closes them."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closing, self._http = self._http, self._client()
+            await closing.aclose()
 
     @property
     def services(self) -> list[str]:

@@ -27,6 +27,7 @@ def desk(calls: Calls, evidence: Evidence, settings: Settings, links: SignedLink
     guard = Guard(sessions, secure=settings.desk_secure_cookies, forbidden=face.forbidden)
     key = settings.ops_key.get_secret_value() if settings.ops_key else ""
     parked = ParkedEvents(service, settings.ops_urls, key)
+    service.run_in_background("connections to ops routes", parked.hold_connections)
     views = Views(service, parked, settings.trace_url, bool(settings.notices_url))
     live = Live(service, sessions)
     service.run_in_background("live pages", live.run)
