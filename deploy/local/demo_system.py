@@ -141,6 +141,7 @@ def _start_services(
             "CUSTOMER_PAGES_URL": addresses["intake"],
             **links,
             "MAIL_FROM": f"{SHOP} <shop@example.jp>",
+            "SHOP_SELLER": f"{SHOP}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
             **manners,
         },
     }

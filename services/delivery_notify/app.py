@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned, *POINTS)
     service.forget_in_time(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
-    renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir)
+    renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
     lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
     manners = Manners(quiet, settings.messages_a_day, settings.sender_poll_seconds)

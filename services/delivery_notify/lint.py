@@ -110,13 +110,13 @@ def _of_law(
     except _UNRENDERED:
         return  # said of the sample already
     for element in sorted(elements):
-        for needed in _needed(element, letter, renderer.shop):
+        for needed in _needed(element, letter, renderer.seller):
             if needed not in rendered.text or _escaped(needed) not in rendered.html:
                 where = market or "every market"
                 yield Fault(f"{language}/{kind}.jinja", f"required element {element} of {where}: {needed!r}")
 
 
-def _needed(element: Element, letter: Letter, shop: str) -> list[str]:
+def _needed(element: Element, letter: Letter, seller: str) -> list[str]:
     """What must be readable in a notice that has this element."""
     facts, language = letter.facts, letter.language
     if element in law_words.SENTENCES[language]:
@@ -140,7 +140,7 @@ def _needed(element: Element, letter: Letter, shop: str) -> list[str]:
         case Element.HOW_TO_ANSWER:
             return [phrases.choose]
         case Element.SELLER:
-            return [shop]
+            return [seller]
         case Element.AMOUNT_RECEIVED if facts.amount is not None and facts.currency:
             return [words.say_money(facts.amount, facts.currency, language)]
         case Element.PRODUCT:

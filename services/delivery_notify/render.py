@@ -55,19 +55,23 @@ class Letter:
 
 
 class Renderer:
-    """`folder` holds what a shop words in its own way: any file of `templates`, under the same name."""
+    """`folder` holds what a shop words in its own way: any file of `templates`, under the same name. `seller` is who
+    sells, with address and telephone."""
 
     # fmt: off
     VARIABLES = frozenset({
         "f", "language", "shop", "order_id", "greeting", "thanks", "words", "date", "item", "items",
         "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
         "survey_link", "day", "previous_day", "next_word", "money", "points", "layout", "subject",
-        "sections",
+        "sections", "seller",
     })
     # fmt: on
 
-    def __init__(self, calendar: ShopCalendar, links: Links, shop: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, calendar: ShopCalendar, links: Links, shop: str, folder: Path | None = None, seller: str = ""
+    ) -> None:
         self._calendar, self._links, self.shop = calendar, links, shop
+        self.seller = seller or shop
         ours = PackageLoader("services.delivery_notify", "templates")
         loader = ChoiceLoader([FileSystemLoader(folder), ours]) if folder else ours
         new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True, auto_reload=False)
@@ -144,6 +148,7 @@ class Renderer:
             "f": facts,
             "language": language,
             "shop": self.shop,
+            "seller": self.seller,
             "order_id": _clean(letter.order_id),
             "greeting": words.greet(_clean(letter.name), language),
             "thanks": _thanks(letter),

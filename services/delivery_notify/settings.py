@@ -28,6 +28,9 @@ class Settings(ChannelSettings):
     """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""
     grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """So long a notice about silence is held back, for a shipment that is just being reported."""
+    shop_seller: Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")] = ""
+    """Who sells, with address and telephone, on one line: what Japan's law on mail order wants in the acceptance of a
+    prepaid order (Act on Specified Commercial Transactions, art. 13). Without it the shop's name stands there alone."""
     contact_retention_days: Annotated[int, Field(ge=30)] = 730
     """How long it is known after an order how to reach its customer: longer than anything can be reported."""
     notice_retention_days: Annotated[int, Field(ge=30)] = 400

@@ -17,6 +17,7 @@ class Phrases:
     """What does not differ from notice to notice."""
 
     order: str
+    seller: str
     choose: str
     open: str
     options: dict[Choice, str]
@@ -28,6 +29,7 @@ class Phrases:
 
 JAPANESE = Phrases(
     order="ご注文番号",
+    seller="販売業者",
     choose="次の中からお選びいただけます。",
     open="ご希望を選ぶ",
     options={
@@ -53,6 +55,7 @@ JAPANESE = Phrases(
 )
 ENGLISH = Phrases(
     order="Order",
+    seller="Seller",
     choose="You can choose:",
     open="Choose what suits you",
     options={

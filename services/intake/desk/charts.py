@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_WIDTH, _LABEL, _ROW, _BAR = 460, 124, 30, 16
+_WIDTH, _LABEL, _ROW, _BAR = 420, 142, 30, 16
+_WEEK = 460
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _row(row: Bar, index: int, x: Callable[[float], float]) -> Markup:
 
 def _short(label: str) -> str:
     """Cut where there is no room; the table beside the chart has it whole."""
-    room = 22 if label.isascii() else 12
+    room = 20 if label.isascii() else 10
     return label if len(label) <= room else label[: room - 1] + "…"
 
 
@@ -90,5 +91,5 @@ def week(title: str, days: Sequence[str], counts: Sequence[Sequence[int]]) -> Ma
             opacity = round(0.12 + 0.88 * count / most, 2) if count else 0.06
             out.append(_CELL.format(42 + hour * 17, top, opacity, f"{name} {hour}: {count}"))
     return Markup('<svg class="chart" viewBox="0 0 {} 192" role="img" aria-label="{}">{}</svg>').format(
-        _WIDTH, title, Markup("").join(out)
+        _WEEK, title, Markup("").join(out)
     )

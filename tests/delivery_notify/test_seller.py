@@ -1,0 +1,30 @@
+"""Who took money before the goods leave says who they are: name, address and telephone, where the law asks for it."""
+
+import pytest
+
+from libs.common.events.values import Language
+from services.delivery_notify.lint import check
+from services.delivery_notify.render import Renderer
+from services.delivery_notify.samples import sample
+from tests.delivery_notify.letters import LINKS
+from tests.delivery_notify.rehearsal import CALENDAR
+
+SELLER = "さきだし商店、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000"
+
+
+@pytest.mark.parametrize("case", ["order accepted", "order delayed, prepaid"])
+@pytest.mark.parametrize("language", Language)
+def test_the_seller_stands_in_the_acceptance_and_in_what_moves_its_date(case: str, language: Language) -> None:
+    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample(case, language))
+    assert SELLER in rendered.text
+    assert SELLER in rendered.html
+
+
+@pytest.mark.parametrize("language", Language)
+def test_nobody_else_is_told_the_sellers_telephone(language: Language) -> None:
+    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample("order delayed", language))
+    assert "03-0000-0000" not in rendered.text
+
+
+def test_the_linter_holds_our_own_words_to_the_whole_of_it() -> None:
+    check(Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER))
