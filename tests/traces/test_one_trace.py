@@ -28,6 +28,7 @@ EDGES = {
     ("courier", "carrier.events", "returns"),
     ("delivery_notify", "notices", "intake"),
     ("loyalty", "loyalty", "intake"),
+    ("loyalty", "loyalty", "delivery_notify"),
 }
 """The service graph of a replacement, as data. Partners are seen by the trace context that they hand on."""
 
