@@ -4,7 +4,7 @@
 
 - **traced**: every span to a collector that throws it away;
 - **with a past**: the databases hold `HISTORY` issues more;
-- **overrun**: ten times as many reports as it can carry, over more connections than it takes;
+- **overrun**: reports as fast as they can be thrown, over more connections than it takes; the table says how fast;
 - **replicas**: one, two and four processes of intake work off the same backlog of order events.
 
 `CONDITION_ISSUES` is how many reports each flood has. On two cores that also carry Kafka and Postgres more replicas
@@ -148,7 +148,7 @@ class Conditions:
         return plain
 
     async def _overrun(self, here: Place, system: BenchSystem, plain: Flooded) -> None:
-        """Ten times what a second can carry, for some seconds, as fast as the connections let it."""
+        """Many more reports than it can carry, as fast as the connections let them through."""
         count = 10 * self.issues
         books = await Books.open(here.databases)
         usage = Usage(system.pids())

@@ -36,10 +36,12 @@ class RequestSpans:
                         span.set_status(Status(StatusCode.ERROR))
                 await send(message)
 
-            await self.app(scope, receive, told)
-            if route := getattr(scope.get("route"), "path", None):
-                span.update_name(f"{method} {route}")
-                span.set_attribute("http.route", route)
+            try:
+                await self.app(scope, receive, told)
+            finally:
+                if route := getattr(scope.get("route"), "path", None):
+                    span.update_name(f"{method} {route}")
+                    span.set_attribute("http.route", route)
 
 
 def _caller(scope: Scope) -> Carrier | None:

@@ -7,6 +7,8 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
 from libs.common.request_spans import RequestSpans
@@ -46,7 +48,7 @@ async def asked(tracing: Tracing, path: str, headers: dict[str, str] | None = No
 
     @app.get("/v1/broken")
     async def broken() -> None:
-        raise RuntimeError("no")
+        raise RuntimeError("the row of hanako@example.jp")
 
     app.add_middleware(RequestSpans, tracing=tracing, silent=("/health",))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -64,6 +66,20 @@ async def test_a_request_is_named_by_its_route_and_never_by_its_path(tracing: Tr
         "http.route": "/v1/things/{token}",
         "http.response.status_code": 200,
     }
+
+
+async def test_of_an_error_a_span_keeps_the_type_and_not_the_words(tracing: Tracing) -> None:
+    kept = InMemorySpanExporter()
+    assert tracing.provider is not None
+    tracing.provider.add_span_processor(SimpleSpanProcessor(kept))
+    assert await asked(tracing, "/v1/broken") == 500
+    with pytest.raises(RuntimeError), tracing.span("process it", SpanKind.CONSUMER, None, {}):
+        raise RuntimeError("the row of hanako@example.jp")
+    request, process = kept.get_finished_spans()
+    assert request.name == "GET /v1/broken"
+    for span in (request, process):
+        assert (span.attributes or {})["error.type"] == "RuntimeError"
+        assert "hanako" not in span.to_json()
 
 
 async def test_requests_of_health_checks_have_no_span(tracing: Tracing, otlp: Receiver) -> None:
