@@ -61,7 +61,7 @@ class SignedLinks:
         try:
             *subject, expires = self._serializers[purpose].loads(token)
             return SignedLink(tuple(str(part) for part in subject), datetime.fromtimestamp(expires, UTC))
-        except (BadSignature, ValueError, TypeError, OverflowError) as error:
+        except (BadSignature, ValueError, TypeError, OverflowError, OSError) as error:
             raise LinkInvalidError("link: not one of ours; open the one in the newest message") from error
 
     def read_until(self, purpose: Purpose, token: str, now: datetime) -> tuple[str, ...]:
