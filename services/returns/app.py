@@ -54,14 +54,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gives=(*GIVES, CustomerErased),
     )
     rules = Rules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
-    cases = Cases(rules)
+    address_keys = tuple(key.get_secret_value().encode() for key in settings.address_key)
+    cases = Cases(rules, address_keys)
 
     def changed(policies: Policies) -> None:
         cases.rules = replace(cases.rules, policies=policies)
 
     service.consume(cases, *TAKES, promptly=(topics.ISSUES,))  # a replacement should leave at once
-    key = settings.address_key.get_secret_value().encode() if settings.address_key else None
-    service.consume(Destinations(key), OrderPlaced, OrderDelivered)
+    service.consume(Destinations(address_keys), OrderPlaced, OrderDelivered)
     service.forget_in_time(*sweeps(settings.address_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     service.run_in_background("policies", watch(settings.policy_file, changed, settings.policy_look_seconds))

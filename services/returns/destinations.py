@@ -3,6 +3,9 @@
 The one place with personal data of this service (invariant 12). Addresses of different customers are compared by a
 keyed hash, so that nobody who reads the table can look an address up by guessing. There is nothing to decide here but
 to keep the last that was told.
+
+While there are several keys, a new order brings the older ones of its door under the first key with it. A door has one
+hash at any time then, and is found by an equal value; to ask for each key's would cost every other day as well.
 """
 
 import hmac
@@ -30,6 +33,9 @@ _REMEMBER = """
         value = coalesce(excluded.value, old.value), currency = coalesce(excluded.currency, old.currency),
         place = coalesce(excluded.place, old.place), delivered_at = coalesce(old.delivered_at, excluded.delivered_at),
         placed_at = coalesce(old.placed_at, excluded.placed_at)"""
+_SAME_DOOR = """
+    UPDATE destinations AS old SET place = new.place FROM unnest($1::text[], $2::text[]) AS new (former, place)
+    WHERE old.place = new.former"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,9 @@ class OrderLearned(Record):
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Orders, by their id. Without an `address_key` no address is hashed, and none is compared."""
+    """Orders, by their id. Without `address_keys` no address is hashed, and none is compared."""
 
-    address_key: bytes | None = None
+    address_keys: tuple[bytes, ...] = ()
     name: str = "destinations"
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -73,6 +79,7 @@ class Destinations:
             if isinstance(fact, OrderLearned):
                 known[fact.order_id] = _both(known.get(fact.order_id), fact)
         rows = [known[order] for order in sorted(known)]
+        doors = [places(self.address_keys, row.ship_to) for row in rows]
         await conn.execute(
             _REMEMBER,
             [row.order_id for row in rows],
@@ -80,18 +87,21 @@ class Destinations:
             [row.customer_id for row in rows],
             [row.value for row in rows],
             [row.currency for row in rows],
-            [self.place(row.ship_to) for row in rows],
+            [door[0] if door else None for door in doors],
             [row.delivered_at for row in rows],
             [row.placed_at for row in rows],
         )
+        if renamed := {former: door[0] for door in doors for former in door[1:]}:
+            await conn.execute(_SAME_DOOR, list(renamed), list(renamed.values()))
 
-    def place(self, ship_to: Address | None) -> str | None:
-        """The door as a keyed hash: equal for the same address, however it is spelled in width, case and blanks."""
-        if ship_to is None or self.address_key is None:
-            return None
-        parts = (ship_to.country, ship_to.postal_code, ship_to.street, ship_to.building or "")
-        plain = "\n".join("".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts)
-        return hmac.digest(self.address_key, plain.encode(), "sha256").hex()
+
+def places(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str, ...]:
+    """A door as a hash under each key: equal for one address, however it is spelled in width, case and blanks."""
+    if ship_to is None or not address_keys:
+        return ()
+    parts = (ship_to.country, ship_to.postal_code, ship_to.street, ship_to.building or "")
+    plain = "\n".join("".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts)
+    return tuple(hmac.digest(key, plain.encode(), "sha256").hex() for key in address_keys)
 
 
 def _placed(placed: OrderPlaced) -> OrderLearned:

@@ -58,13 +58,14 @@ class Customer:
 class Around:
     """What a decision needs to know besides the case: where the customer lives, and what is known of them.
 
-    `place` is a keyed hash of that address; `bought` what they were delivered, by currency; `neighbours` how many other
-    customers have that address.
+    `place` is a keyed hash of that address, `also_place` what else its hash may be while the key is changed; `bought`
+    what they were delivered, by currency; `neighbours` how many other customers have that address.
     """
 
     ship_to: Address | None = None
     customer: Customer = field(default_factory=Customer)
     place: str | None = None
+    also_place: tuple[str, ...] = ()
     bought: Amounts = field(default_factory=dict)
     neighbours: int = 0
 
@@ -146,7 +147,7 @@ def shared_visit(around: Around, case: Case, earliest: date, within: int) -> Vis
         visit
         for issue, visit in around.customer.visits.items()
         if issue != str(case.issue_id)
-        and visit.place == around.place
+        and visit.place in (around.place, *around.also_place)
         and earliest <= visit.day <= earliest + timedelta(days=within)
     ]
     return min(fitting, key=lambda visit: (visit.day, str(visit.visit_id)), default=None)

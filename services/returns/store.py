@@ -23,6 +23,7 @@ from libs.common.evolve import replace
 from libs.common.state import StateTable
 from services.returns import domain
 from services.returns.case import Case
+from services.returns.destinations import places
 from services.returns.headline import Headline, headline
 from services.returns.ledger import NOWHERE, Around, Customer, entered
 from services.returns.turn import Rules
@@ -106,6 +107,7 @@ class Cases:
     """The cases, by issue id. `rules` are replaced whole when the policy has changed."""
 
     rules: Rules
+    address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -125,7 +127,10 @@ class Cases:
 
         def held(key: str) -> Held:
             version, case = cases.get(key) or (0, None)
-            return Held(version, case, *surroundings.get(key, (NOWHERE, None)))
+            around, ledger = surroundings.get(key, (NOWHERE, None))
+            if len(self.address_keys) > 1:
+                around = replace(around, also_place=places(self.address_keys, around.ship_to))
+            return Held(version, case, around, ledger)
 
         return {key: held(key) for key in keys}
 

@@ -12,7 +12,7 @@ from libs.common.events.storefront import OrderDelivered
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.ids import derived_id
 from libs.common.shell import Incoming
-from services.returns.destinations import Destinations
+from services.returns.destinations import Destinations, places
 from services.returns.store import find_customer
 from tests.conftest import MakeDatabase
 from tests.returns.cases import TUESDAY, accepted, event_of, line
@@ -80,12 +80,12 @@ async def test_what_was_delivered_to_them_carries_more(pool: Pool) -> None:
 
 
 async def test_one_address_is_told_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
-    keyed = Destinations(b"a key of sixteen bytes")
+    key, another = b"a key of sixteen bytes", b"another key, as long"
     shared = [placed(f"O-{n}").model_copy(update={"customer_id": f"C-{n}"}) for n in range(REPORTS)]
     async with pool.acquire() as conn, conn.transaction():
-        await SHELL.apply(conn, keyed, [Incoming(event_of(order)) for order in shared])
+        await SHELL.apply(conn, Destinations((key,)), [Incoming(event_of(order)) for order in shared])
         found = await conn.fetch("SELECT DISTINCT place FROM destinations")
     assert len(found) == 1
-    assert keyed.place(shared[0].ship_to) != Destinations(b"another key, as long").place(shared[0].ship_to)
+    assert places((key,), shared[0].ship_to) != places((another,), shared[0].ship_to)
     await take(pool, 0)
     assert await held_back(pool) == 1

@@ -5,7 +5,8 @@ start of a process; what changes them is a restart of one process after the othe
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,12 +15,21 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from libs.common.db import create_pool
+from libs.common.shell import Incoming
 from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.standard_webhooks import check_standard
 from services.delivery_notify.channels.channel import Message
 from services.delivery_notify.channels.webhook import open_webhook
+from services.returns.destinations import Destinations, places
+from services.returns.ledger import Customer, Visit, shared_visit
+from services.returns.settings import Settings
+from services.returns.store import Cases
+from tests.conftest import MakeDatabase
 from tests.intake.storefronts.calls import by_shopify
 from tests.intake.storefronts.calls import signed as standard_signed
+from tests.returns.cases import HOME, ISSUE, RULES, accepted, event_of, story
+from tests.returns.test_store import SHELL, placed
 from tests.security.apps import WEBHOOK_SECRET, app_of, client_of
 
 KEYS = {"old": "an-old-key-of-some-length", "new": "a-new-key-of-some-length"}
@@ -30,6 +40,8 @@ STEPS: list[tuple[tuple[str, ...], set[str]]] = [
     (("new",), {"new"}),
 ]
 """What is set, and what is then good."""
+
+DAY = date(2027, 3, 12)
 
 Ask = Callable[[httpx.AsyncClient, str], Any]
 
@@ -92,6 +104,27 @@ def test_a_gateway_that_knows_either_secret_takes_what_we_send() -> None:
         headers = open_webhook("sms", "http://gateway", [SIGNING[one] for one in there]).headers(message)
         for which in good:
             assert check_standard([SIGNING[which]], headers, message.content, now) == str(message.key)
+
+
+async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(database: MakeDatabase) -> None:
+    """One more customer orders to it at each step; the visit of the courier was asked for under the old key."""
+    pool = await create_pool(await database("returns"), size=2, application_name="test")
+    for number, (there, _) in enumerate(STEPS, start=1):
+        settings = {"database_url": "postgresql://none", "kafka_bootstrap_servers": "none:1"}
+        read = Settings.model_validate({**settings, "address_key": ",".join(KEYS[one] for one in there)}).address_key
+        keys = tuple(key.get_secret_value().encode() for key in read)
+        order = placed(f"O-{number}").model_copy(update={"customer_id": f"C-{number}"})
+        report = event_of(accepted(order_id=f"O-{number}"))
+        async with pool.acquire() as conn, conn.transaction():
+            await SHELL.apply(conn, Destinations(keys), [Incoming(event_of(order))])
+            around = (await Cases(RULES, keys).load(conn, [str(ISSUE)], [report]))[str(ISSUE)].around
+            doors = {row["place"] for row in await conn.fetch("SELECT place FROM destinations")}
+        assert around.neighbours == number - 1, f"known with {there}"
+        assert doors == {around.place} == {places(keys, HOME)[0]}, f"the first of {there} writes, older ones follow"
+        asked_before = Customer(visits={"before": Visit(uuid4(), places((KEYS["old"].encode(),), HOME)[0], DAY)})
+        visit = shared_visit(replace(around, customer=asked_before), story().known, DAY, within=1)
+        assert (visit is not None) == ("old" in there), f"with {there}"
+    await pool.close()
 
 
 @pytest.mark.parametrize(
