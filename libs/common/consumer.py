@@ -150,27 +150,19 @@ class Consumer:
 
     async def _admit(self, conn: Connection, reads: Sequence[Read]) -> tuple[list[Incoming], list[Parking]]:
         name = self.aggregate.name
-        ids = {id(read): inbox.event_key(name, read.event) for read in reads if read.event is not None}
-        events = [read for read in reads if read.event is not None]
-        admission = await inbox.admit(
-            conn,
-            name,
-            reads[0].record.topic,
-            [ids[id(read)] for read in events],
-            [parking.text_key(read.record) for read in events],
-        )
-        fresh, admitted, parkings = set(admission.fresh), [], []
-        for read in reads:
-            if read.event is None:
-                parkings.append(read.parked)
-            elif parking.text_key(read.record) in admission.held:
-                behind = "an earlier event of this key is parked"
-                parkings.append(Parking(read.record, ParkReason.BEHIND, behind))
-            elif (key := ids[id(read)]) in fresh:
-                fresh.discard(key)
-                headers = read.record.headers
-                trace = carrier_of(parking.text_headers(headers)) if headers else None
-                admitted.append(Incoming(read.event, trace))
+        taken = [(read.record, read.event) for read in reads if read.event is not None]
+        marks = [inbox.event_key(name, event) for _, event in taken]
+        keys = [parking.text_key(record) for record, _ in taken]
+        admission = await inbox.admit(conn, name, reads[0].record.topic, marks, keys)
+        fresh, admitted = set(admission.fresh), []
+        parkings = [read.parked for read in reads]
+        for (record, event), mark, key in zip(taken, marks, keys, strict=True):
+            if key in admission.held:
+                parkings.append(Parking(record, ParkReason.BEHIND, "an earlier event of this key is parked"))
+            elif mark in fresh:
+                fresh.discard(mark)
+                trace = carrier_of(parking.text_headers(record.headers)) if record.headers else None
+                admitted.append(Incoming(event, trace))
             else:
                 self.shell.counters.add("ignored", "duplicate")
         return admitted, [parking for parking in parkings if parking is not None]

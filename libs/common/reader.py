@@ -55,7 +55,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._fresh:
                 await self._look_for_gaps(records)
             await self.take(records)
-            self.taken.update({TopicPartition(each.topic, each.partition): each.offset + 1 for each in records})
+            lasts = {each.partition: each for each in records}
+            self.taken.update({TopicPartition(each.topic, part): each.offset + 1 for part, each in lasts.items()})
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -139,13 +139,13 @@ class Shell:
         self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, harvest: _Harvest
     ) -> tuple[Any, Facts]:
         event = item.event
-        fired = isinstance(event.data, TimerFired)
-        name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
         if item.trace is None and not self.tracing.enabled:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:
                 self._gather(aggregate, fact, key, event, None, harvest)
             return after, facts
+        fired = isinstance(event.data, TimerFired)
+        name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
         attributes = self._attributes(event) if self.tracing.records(item.trace) else {}
         with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
             after, facts = aggregate.decide(state, event, now)
@@ -161,10 +161,10 @@ class Shell:
             harvest.rows.append(self.outbox_row(fact, trace, harvest.moment))
             return
         match fact:
-            case SetTimer(name=name) | CancelTimer(name=name):
-                harvest.timers[key, name] = (fact, trace)
             case Record():
                 harvest.records.append(fact)
+            case SetTimer(name=name) | CancelTimer(name=name):
+                harvest.timers[key, name] = (fact, trace)
             case Ignored(reason=reason):
                 self.counters.add("ignored", reason)
             case Anomaly(reason=reason, detail=detail):
@@ -177,8 +177,9 @@ class Shell:
         """The event of this payload on its way out; `moment` is the time of a whole batch, as JSON."""
         topic = self.topic_prefix + payload.TOPIC.name
         sent = self.tracing.sent(payload, topic, trace)
-        value = encode_own(payload, self._next_id(), self._source, moment or to_json(self.clock.now()))
-        return outbox.OutboxRow(topic, payload.key, value, sent)
+        key = payload.key
+        value = encode_own(payload, key, self._next_id(), self._source, moment or to_json(self.clock.now()))
+        return outbox.OutboxRow(topic, key, value, sent)
 
     def _next_id(self) -> str:
         return f"{self._run}.{next(self._count)}"
@@ -206,6 +207,6 @@ async def _without_the_erased(conn: Connection, incoming: Sequence[Incoming]) ->
 
 
 def _key(aggregate: Aggregate[Any], event: AnyEvent) -> str | None:
-    if isinstance(event.data, TimerFired):
+    if type(event.data) is TimerFired:  # `isinstance` is dear where it is false, of pydantic's classes
         return event.subject
     return aggregate.key_of(event)

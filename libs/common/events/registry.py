@@ -169,16 +169,15 @@ def _frame(payload: type[Payload], source: str) -> tuple[bytes, bytes]:
     return between.encode(), f',"datacontenttype":"application/json","dataschema":"{name}","data":'.encode()
 
 
-def encode_own(payload: Payload, id: str, source: str, time: bytes) -> bytes:
+def encode_own(payload: Payload, key: str, id: str, source: str, time: bytes) -> bytes:
     """What `encode` makes of this payload in an envelope of our own, without making the envelope.
 
-    `id` is plain ASCII, `time` the moment as JSON. A service writes a dozen events an issue; the object around each
-    cost as much as all that is in it.
+    `key` is the payload's own, `id` is plain ASCII, `time` the moment as JSON. A service writes a dozen events an
+    issue; the object around each cost as much as all that is in it.
     """
     between, before_data = _frame(type(payload), source)
     data = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
-    subject = to_json(payload.key)
-    return b"".join((_OPENING, id.encode(), between, subject, b',"time":', time, before_data, data, b"}"))
+    return b"".join((_OPENING, id.encode(), between, to_json(key), b',"time":', time, before_data, data, b"}"))
 
 
 _OPENING = b'{"specversion":"1.0","id":"'
