@@ -14,6 +14,7 @@ from functools import partial
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from hypothesis import settings
 
 from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
@@ -23,6 +24,10 @@ from libs.common.roles import user_of
 from libs.common.topics_admin import create_topics
 from tests import silence
 from tests.ledger import assert_balances_equal_sums
+
+# How long one example takes says more about what else the machine does than about the code; `make bench` is for speed.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 MakeDatabase = Callable[[str], Awaitable[str]]
 """`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role: the
