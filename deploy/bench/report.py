@@ -16,7 +16,8 @@ def show(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def _headline(document: Mapping[str, Any]) -> Table:
-    table = Table(title=f"Bench: {document['issues']:,} issues on {document['broker']}", show_header=False)
+    title = f"Bench: {document['issues']:,} issues on {document['broker']}, {document['python']}"
+    table = Table(title=title, show_header=False)
     latency, scheduled = document["latency_ms"], document["latency_from_schedule_ms"]
     rows = {
         "complete lifecycles per second": f"{document['lifecycles_per_second']:,}",
