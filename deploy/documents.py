@@ -26,7 +26,9 @@ _NOWHERE = {
     "link_secrets": "nothing-is-signed-with-this",
 }
 
-_PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
+PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
+"""By the first part of their topics' names."""
+
 _BEGIN, _END = "<!-- events: written by `make docs` -->", "<!-- /events -->"
 
 README = Path(__file__).parents[1] / "README.md"
@@ -43,9 +45,10 @@ def documents() -> dict[str, str]:
     return made
 
 
-def example_app(name: str) -> FastAPI:
+def example_app(name: str, **settings_besides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
-    settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(_NOWHERE)
+    given = {**_NOWHERE, **settings_besides}
+    settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(given)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app
 
@@ -76,7 +79,7 @@ def event_table() -> str:
     services = [example_app(name).state.service for name in SERVICES]
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
-        partner = _PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
+        partner = PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
         givers = [service.name for service in services if payload in service.gives]
         takers = [s.name for s in services if any(payload in one.takes for one in s.subscriptions)]
         if partner and payload.TOPIC.direction is Direction.IN:

@@ -1,9 +1,13 @@
-"""Kafka that only speaks SASL_SSL to its clients, and Postgres behind TLS, both on loopback with a new authority."""
+"""Kafka that only speaks SASL_SSL to its clients, and Postgres behind TLS, both on loopback with a new authority.
+
+Kafka may also ask what its clients are allowed. It has a second listener, INSIDE, for its own requests and for tests
+that want to see everything: who comes in there is nobody, and a super user.
+"""
 
 import asyncio
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,12 @@ from deploy.local.places import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 
 USER, PASSWORD = "sakidashi", "a-password-for-this-broker-only"
+
+_ASKS_FOR_RIGHTS = f"""\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:ANONYMOUS;User:{USER}
+"""
 
 
 @dataclass(frozen=True)
@@ -46,21 +56,40 @@ class Authority:
         path.write_bytes(pkcs8 + b"".join(cert.bytes() for cert in self.server.cert_chain_pems))
         return path
 
+    def proof(self, user: str = USER) -> dict[str, str]:
+        """The settings of a client that proves itself to be this user."""
+        named = {"kafka_sasl_username": user, "kafka_sasl_password": PASSWORD}
+        return {"kafka_security_protocol": "SASL_SSL", **named, "kafka_ca": self.pem}
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """Where clients come in, and where nobody is asked anything."""
+
+    address: str
+    inside: str
+
 
 @contextmanager
-def encrypted_kafka(authority: Authority, folder: Path) -> Iterator[str]:
-    """Apache Kafka whose clients must come with TLS and SCRAM; gives its address."""
+def encrypted_kafka(
+    authority: Authority, folder: Path, users: Collection[str] = (), *, asks_for_rights: bool = False
+) -> Iterator[Encrypted]:
+    """Apache Kafka whose clients must come with TLS and SCRAM; they are USER and these, all with PASSWORD.
+
+    Where it `asks_for_rights`, all but USER may do only what they were allowed.
+    """
     port, inside, data = free_port(), free_port(), folder / "data"
     text = apache_kafka.settings_text(port, free_port(), data)
     text = text.replace(f"PLAINTEXT://{LOOPBACK}:{port}", f"SASL_SSL://{LOOPBACK}:{port},INSIDE://{LOOPBACK}:{inside}")
     settings = folder / "server.properties"
-    settings.write_text(text + _secured(authority.server_pem_for_java(folder / "server.pem")), encoding="utf-8")
-    _format(settings)
+    secured = _secured(authority.server_pem_for_java(folder / "server.pem"))
+    settings.write_text(text + secured + (_ASKS_FOR_RIGHTS if asks_for_rights else ""), encoding="utf-8")
+    _format(settings, [USER, *users])
     process = Child("kafka (encrypted)", [*apache_kafka.java(256), "kafka.Kafka", settings], log=LOGS / "kafka.log")
     process.start()
     try:
         process.wait_until(lambda: answers(f"{LOOPBACK}:{inside}"), START_SECONDS)
-        yield f"{LOOPBACK}:{port}"
+        yield Encrypted(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{inside}")
     finally:
         process.kill()
 
@@ -76,11 +105,11 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.se
 """
 
 
-def _format(settings: Path) -> None:
+def _format(settings: Path, users: Collection[str]) -> None:
     apache_kafka.fetch()
     tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ", "--config", str(settings)]
-    user = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-    subprocess.run([*apache_kafka.java(256), *tool, "--add-scram", user], check=True, capture_output=True, text=True)
+    known = [word for user in users for word in ("--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORD}]")]
+    subprocess.run([*apache_kafka.java(256), *tool, *known], check=True, capture_output=True, text=True)
 
 
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")

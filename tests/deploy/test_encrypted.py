@@ -17,7 +17,7 @@ from libs.common.settings import ServiceSettings
 from libs.common.topics_admin import create_topics
 from tests.common import tally, wire
 from tests.conftest import MakeDatabase, as_owner
-from tests.deploy.encrypted import PASSWORD, USER, Authority, encrypted_kafka, postgres_behind_tls
+from tests.deploy.encrypted import Authority, encrypted_kafka, postgres_behind_tls
 from tests.running import running
 
 pytestmark = pytest.mark.apache
@@ -30,19 +30,8 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def servers(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with encrypted_kafka(authority, tmp_path_factory.mktemp("kafka")) as address:
-        yield address
-
-
-def proof(authority: Authority, **other: str) -> dict[str, str]:
-    """The settings of a client that proves itself, with some of them changed."""
-    right = {
-        "kafka_security_protocol": "SASL_SSL",
-        "kafka_sasl_username": USER,
-        "kafka_sasl_password": PASSWORD,
-        "kafka_ca": authority.pem,
-    }
-    return {**right, **other}
+    with encrypted_kafka(authority, tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka.address
 
 
 async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
@@ -55,7 +44,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
     await conn.close()
     ca = tmp_path / "ca.pem"
     ca.write_text(authority.pem)
-    security = KafkaSecurity.model_validate(proof(authority))
+    security = KafkaSecurity.model_validate(authority.proof())
     await create_topics(servers, "tls.", 1, security)
     async with (
         postgres_behind_tls(authority, url) as encrypted,
@@ -65,7 +54,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
             database=f"{encrypted}?sslmode=verify-full&sslrootcert={ca}",
             kafka=servers,
             prefix="tls.",
-            **proof(authority),
+            **authority.proof(),
         ),
         AIOKafkaProducer(bootstrap_servers=servers, **security.kafka_client_options) as producer,
         AIOKafkaConsumer(
@@ -97,7 +86,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
 async def test_a_client_that_does_not_prove_itself_gets_nowhere(
     authority: Authority, servers: str, wrong: dict[str, str]
 ) -> None:
-    given = {name: value for name, value in proof(authority, **wrong).items() if value}
+    given = {name: value for name, value in {**authority.proof(), **wrong}.items() if value}
     options = KafkaSecurity.model_validate(given).kafka_client_options
     producer = AIOKafkaProducer(bootstrap_servers=servers, request_timeout_ms=2_000, **options)
     with pytest.raises((KafkaConnectionError, ssl.SSLError)):

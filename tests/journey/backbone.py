@@ -145,9 +145,19 @@ def line(line_id: str, quantity: int = 1, price: str = "4980", **more: Any) -> v
 
 @asynccontextmanager
 async def backbone(
-    database: MakeDatabase, kafka: str, prefix: str, evidence: Path, smtp_url: str = "discard://", **settings: Any
+    database: MakeDatabase,
+    kafka: str,
+    prefix: str,
+    evidence: Path,
+    smtp_url: str = "discard://",
+    *,
+    own: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[Backbone]:
-    """Start all four services on fresh databases and topics, and the listener; stop them after the block."""
+    """Start all four services on fresh databases and topics, and the listener; stop them after the block.
+
+    `settings` are for all of them; `own` are those of one service each, by its name.
+    """
     mail = {
         "smtp_url": smtp_url,
         "mail_from": "さきだし商店 <shop@example.com>",
@@ -164,7 +174,7 @@ async def backbone(
                 database=urls[name],
                 kafka=kafka,
                 prefix=prefix,
-                **{**traced(), **settings, **more},
+                **{**traced(), **settings, **more, **(own or {}).get(name, {})},
             )
             return stack.enter_async_context(service)
 
