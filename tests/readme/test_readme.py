@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,9 @@ import uvicorn
 
 from deploy.documents import readme_is_stale
 from deploy.local.ports import free_port
+from libs.common.events.topics import SERVICES
 from tests.conftest import MakeDatabase
-from tests.journey.backbone import backbone
+from tests.journey.backbone import ADDRESS, CONTACT, backbone
 from tests.running import API_KEYS, Live, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,3 +93,40 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
         finally:
             warehouse.terminate()
             await warehouse.wait()
+
+
+def commands(heading: str) -> list[str]:
+    """The lines of the first block under this heading, without what is said beside them."""
+    block = README.partition(f"\n## {heading}\n")[2].partition("```\n")[2].partition("```")[0]
+    return [line.partition("  #")[0] for line in block.splitlines()]
+
+
+async def typed(line: str, folder: Path, **env: str) -> tuple[int | None, str]:
+    """What a shell answers to this line, in this folder: the exit code, and what was printed."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shell = await asyncio.create_subprocess_shell(
+        line, cwd=folder, env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **env},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    printed = (await shell.communicate())[0].decode()
+    return shell.returncode, printed
+
+
+@pytest.mark.timeout(180)
+async def test_its_commands_forget_a_customer_and_prove_it(
+    database: MakeDatabase, kafka: str, topics: str, tmp_path: Path
+) -> None:
+    erase, prove = commands("When a customer wants to be forgotten")
+    words = shlex.split(erase)
+    customer = words[words.index("--customer") + 1]
+    for name in ("logs", "spans"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "things").write_text(f"{CONTACT.name}\n{CONTACT.email}\n{ADDRESS.street}\n", encoding="utf-8")
+    async with backbone(database, kafka, topics, tmp_path / "photos") as shop:
+        await shop.place_order("order-1", customer_id=customer)
+        urls = " ".join(getattr(shop, name).service.settings.database_url for name in SERVICES)
+        code, printed = await typed(prove, tmp_path, DATABASE_URLS=urls)
+        assert (code, "table contacts" in printed) == (1, True), printed
+        code, printed = await typed(erase, tmp_path, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC_PREFIX=topics)
+        assert (code, printed.startswith(f"{customer}: erased by")) == (0, True), printed
+        assert await typed(prove, tmp_path, DATABASE_URLS=urls) == (0, "nothing is left of 3 thing(s)\n")
