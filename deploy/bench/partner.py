@@ -2,7 +2,7 @@
 
 What can only happen after something else waits for it: a parcel arrives once its shipping was told, and the warehouse
 counts what came back once its collection was told. Both are heard on `issues`, where order is certain; between topics
-there is none. Nothing is decoded beyond the few fields that an answer needs.
+there is none. Nothing is decoded beyond the few fields that an answer needs; the trace is handed on.
 """
 
 import asyncio
@@ -90,8 +90,9 @@ async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[A
     sent = []
     for records in heard.values():
         for record in records:
+            trace = [header for header in record.headers if header[0] in ("traceparent", "tracestate")]
             for topic, key, value in answers_to(record.key, record.value, now):
-                sent.append(await producer.send(prefix + topic, value, key=key))
+                sent.append(await producer.send(prefix + topic, value, key=key, headers=trace))
     if sent:
         await asyncio.gather(*sent)
 

@@ -5,10 +5,12 @@ holds: a handful of round trips however many events there are. Kafka batches, HT
 records all come through here, so that a thing is decided in one way only.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -57,6 +59,10 @@ class Incoming:
     event: AnyEvent
     trace: Carrier | None = None
 
+
+BREATH = 16
+"""Events decided before others of this process get their turn. A batch of hundreds holds the loop for tens of
+milliseconds, and what is prompt (a report that waits for its answer, a replacement to order) needs several turns."""
 
 Claim = Callable[[Connection], Awaitable[Callable[[AnyEvent], bool]]]
 """Run once the states are locked; tells of each event whether it still stands."""
@@ -121,7 +127,9 @@ class Shell:
         outcomes: list[Facts] = []
         now = self.clock.now()
         harvest = _Harvest(to_json(now))
-        for item, key in zip(incoming, keys, strict=True):
+        for number, (item, key) in enumerate(zip(incoming, keys, strict=True), 1):
+            if not number % BREATH:
+                await asyncio.sleep(0)
             if key is None or (stands and not stands(item.event)):
                 outcomes.append(())
                 continue
@@ -146,7 +154,7 @@ class Shell:
             return after, facts
         fired = isinstance(event.data, TimerFired)
         name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
-        attributes = self._attributes(event) if self.tracing.records(item.trace) else {}
+        attributes = partial(self._attributes, event)
         with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:

@@ -13,18 +13,21 @@ where a trace begins, and whole or not at all. What was left out costs no more t
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from time import time_ns
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.sdk.trace import ReadableSpan, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.common.events.envelope import Payload
@@ -41,6 +44,8 @@ _W3C = TraceContextTextMapPropagator()
 _HEADERS = ("traceparent", "tracestate")
 _PLAIN = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _LEFT_OUT = "-00"
+_SCOPE = InstrumentationScope("sakidashi")
+_UNSET = Status()
 
 
 def carrier_of(headers: Mapping[str, str]) -> Carrier | None:
@@ -61,13 +66,20 @@ def issue_attributes(payload: Payload) -> dict[str, str | int]:
 
 
 class Tracing:
-    """Spans of one service. Off, every method hands the trace context on and does nothing else."""
+    """Spans of one service. Off, every method hands the trace context on and does nothing else.
+
+    Spans of events are put together here and given to the SDK's processors when they are over. The SDK's tracer, which
+    takes any attributes at any moment, needed three times as long, and a lifecycle has some seventy spans; it still
+    makes those of requests. Sampler and processors are the SDK's.
+    """
 
     def __init__(self, service: str, endpoint: str | None) -> None:
-        self.provider = _provider(service, endpoint) if endpoint else None
-        self._tracer = self.provider.get_tracer("sakidashi") if self.provider else None
-        self._metrics = _meter_provider(service, endpoint) if endpoint else None
-        self.counters = Counters(self._metrics.get_meter("sakidashi") if self._metrics else None)
+        self._ends = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+        self._resource = _resource(service)
+        self.provider = _provider(self._resource, self._ends, endpoint) if endpoint else None
+        self._tracer = self.provider.get_tracer(_SCOPE.name) if self.provider else None
+        self._metrics = _meter_provider(self._resource, endpoint) if endpoint else None
+        self.counters = Counters(self._metrics.get_meter(_SCOPE.name) if self._metrics else None)
 
     @property
     def enabled(self) -> bool:
@@ -79,21 +91,81 @@ class Tracing:
 
     @contextmanager
     def span(
-        self, name: str, kind: SpanKind, trace_of: Carrier | None, attributes: Attributes, *, link: bool = False
+        self,
+        name: str,
+        kind: SpanKind,
+        trace_of: Carrier | None,
+        attributes: Callable[[], Attributes],
+        *,
+        link: bool = False,
     ) -> Iterator[Carrier | None]:
-        """A span below `trace_of` (with `link`: a new trace that links back to it); yields its own context."""
-        if self._tracer is None or not self.records(trace_of):
+        """A span below `trace_of` (with `link`: a new trace that links back to it); yields its own context.
+
+        `attributes` is asked only where the span is kept.
+        """
+        if not self.records(trace_of):
             if trace_of is None:
                 yield None
                 return
-            with _handed_on(trace_of):
+            with _current(_context(trace_of)):
                 yield trace_of
             return
-        context = _context(trace_of)
-        links = _links(context) if link else []
-        parent = Context() if link else context
-        with _begun(self._tracer, name, parent, kind, attributes, links) as current:
-            yield _carrier(current.get_span_context())
+        remote = _remote(trace_of)
+        context = self._begun(name, kind, None if link else remote)
+        carrier, begin, failed = _carrier(context), time_ns(), None
+        try:
+            with _current(trace.set_span_in_context(NonRecordingSpan(context), Context())):
+                yield carrier
+        except Exception as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            if context.trace_flags.sampled:
+                said = {**attributes(), **({"error.type": failed} if failed else {})}
+                links = [Link(remote)] if link and remote else []
+                self._over(name, kind, context, None if link else remote, said, begin, links, failed=failed is not None)
+
+    def _begun(self, name: str, kind: SpanKind, parent: SpanContext | None) -> SpanContext:
+        """The context of a new span; whether it is kept is the sampler's word, or its parent's where that follows."""
+        provider = cast("TracerProvider", self.provider)
+        span_id = provider.id_generator.generate_span_id()
+        if parent is not None and parent.trace_flags.sampled and isinstance(provider.sampler, ParentBased):
+            return SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
+        trace_id = parent.trace_id if parent else provider.id_generator.generate_trace_id()
+        below = trace.set_span_in_context(NonRecordingSpan(parent), Context()) if parent else Context()
+        answer = provider.sampler.should_sample(below, trace_id, name, kind)
+        flags = TraceFlags.SAMPLED if answer.decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
+        return SpanContext(trace_id, span_id, False, TraceFlags(flags), answer.trace_state)
+
+    def _over(
+        self,
+        name: str,
+        kind: SpanKind,
+        context: SpanContext,
+        parent: SpanContext | None,
+        attributes: Attributes,
+        begin: int,
+        links: Sequence[Link] = (),
+        *,
+        failed: bool = False,
+    ) -> None:
+        """Of an error only its type is kept, among the attributes: its words may hold a customer's row."""
+        self._ends.on_end(
+            ReadableSpan(
+                name,
+                context,
+                parent,
+                self._resource,
+                attributes,
+                (),
+                links,
+                kind,
+                status=Status(StatusCode.ERROR) if failed else _UNSET,
+                start_time=begin,
+                end_time=time_ns(),
+                instrumentation_scope=_SCOPE,
+            )
+        )
 
     @contextmanager
     def request(self, method: str, trace_of: Carrier | None) -> Iterator[Span]:
@@ -101,10 +173,20 @@ class Tracing:
         if self._tracer is None:
             yield trace.INVALID_SPAN
             return
-        attributes = {"http.request.method": method}
-        context = _context(trace_of)
-        with _begun(self._tracer, method, context, SpanKind.SERVER, attributes) as span:
-            yield span
+        with self._tracer.start_as_current_span(
+            method,
+            _context(trace_of),
+            SpanKind.SERVER,
+            {"http.request.method": method},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(StatusCode.ERROR)
+                raise
 
     def sent(self, payload: Payload, topic: str, trace_of: Carrier | None) -> Carrier | None:
         """The moment in which an event was written for `topic`; its context travels with the record."""
@@ -119,9 +201,11 @@ class Tracing:
             "event.type": payload.TYPE,
             **issue_attributes(payload),
         }
-        span = self._tracer.start_span(f"send {topic}", _context(trace_of), SpanKind.PRODUCER, attributes)
-        span.end()
-        return _carrier(span.get_span_context())
+        name, parent = f"send {topic}", _remote(trace_of)
+        context = self._begun(name, SpanKind.PRODUCER, parent)
+        if context.trace_flags.sampled:
+            self._over(name, SpanKind.PRODUCER, context, parent, attributes, time_ns())
+        return _carrier(context)
 
     def current(self) -> Carrier | None:
         """The context of the HTTP request that is being answered."""
@@ -146,34 +230,13 @@ def current_trace_id() -> str | None:
 
 
 @contextmanager
-def _handed_on(trace_of: Carrier) -> Iterator[None]:
-    """Make a partner's trace the current one, so that whoever asks for it finds it though nothing is recorded."""
-    token = attach(_context(trace_of))
+def _current(context: Context) -> Iterator[None]:
+    """Make this trace the current one, so that whoever asks for it finds it though nothing may be recorded."""
+    token = attach(context)
     try:
         yield
     finally:
         detach(token)
-
-
-@contextmanager
-def _begun(
-    tracer: trace.Tracer,
-    name: str,
-    context: Context,
-    kind: SpanKind,
-    attributes: Attributes,
-    links: Sequence[Link] = (),
-) -> Iterator[Span]:
-    """The current span of a block. Of an error only its type is kept: its words may hold a customer's row."""
-    with tracer.start_as_current_span(
-        name, context, kind, attributes, links, record_exception=False, set_status_on_exception=False
-    ) as span:
-        try:
-            yield span
-        except Exception as error:
-            span.set_attribute("error.type", type(error).__name__)
-            span.set_status(StatusCode.ERROR)
-            raise
 
 
 def _context(carrier: Carrier | None) -> Context:
@@ -205,31 +268,35 @@ def _carrier(context: SpanContext) -> Carrier | None:
     return {**carrier, "tracestate": context.trace_state.to_header()} if context.trace_state else carrier
 
 
-def _links(context: Context) -> list[Link]:
-    span = trace.get_current_span(context)
-    return [Link(span.get_span_context())] if isinstance(span, NonRecordingSpan) else []
+def _remote(carrier: Carrier | None) -> SpanContext | None:
+    """The span that a carrier tells of; None for none, and for words that are no trace context."""
+    if carrier is None:
+        return None
+    context = trace.get_current_span(_context(carrier)).get_span_context()
+    return context if context.is_valid else None
 
 
 def _resource(service: str) -> Resource:
     return Resource.create({"service.name": service, "service.namespace": "sakidashi"})
 
 
-def _provider(service: str, endpoint: str) -> TracerProvider:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+def _provider(resource: Resource, ends: SynchronousMultiSpanProcessor, endpoint: str) -> TracerProvider:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    provider = TracerProvider(resource=_resource(service))
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_straight())
+    from libs.common.span_export import SpanSender
+
+    provider = TracerProvider(resource=resource, active_span_processor=ends)
+    exporter = SpanSender(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_straight())
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
     return provider
 
 
-def _meter_provider(service: str, endpoint: str) -> MeterProvider:
+def _meter_provider(resource: Resource, endpoint: str) -> MeterProvider:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_straight())
-    return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], _resource(service))
+    return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], resource)
 
 
 def _straight() -> "Session":

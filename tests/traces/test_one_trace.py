@@ -105,5 +105,5 @@ def test_without_an_endpoint_nothing_is_recorded_and_the_context_is_handed_on() 
     given = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     from opentelemetry.trace import SpanKind
 
-    with tracing.span("process", SpanKind.CONSUMER, given, {}) as handed_on:
+    with tracing.span("process", SpanKind.CONSUMER, given, dict) as handed_on:
         assert handed_on is given

@@ -7,11 +7,16 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from libs.common.request_spans import RequestSpans
+from libs.common.span_export import encoded
 from libs.common.telemetry import Carrier, Tracing
 from tests.traces.receiver import SERVER, Receiver, receiver
 
@@ -73,7 +78,7 @@ async def test_of_an_error_a_span_keeps_the_type_and_not_the_words(tracing: Trac
     assert tracing.provider is not None
     tracing.provider.add_span_processor(SimpleSpanProcessor(kept))
     assert await asked(tracing, "/v1/broken") == 500
-    with pytest.raises(RuntimeError), tracing.span("process it", SpanKind.CONSUMER, None, {}):
+    with pytest.raises(RuntimeError), tracing.span("process it", SpanKind.CONSUMER, None, dict):
         raise RuntimeError("the row of hanako@example.jp")
     request, process = kept.get_finished_spans()
     assert request.name == "GET /v1/broken"
@@ -90,17 +95,17 @@ async def test_requests_of_health_checks_have_no_span(tracing: Tracing, otlp: Re
 
 
 async def test_a_trace_that_its_beginning_left_out_stays_out_and_travels_on(tracing: Tracing, otlp: Receiver) -> None:
-    with tracing.span("process it", SpanKind.CONSUMER, caller("00"), {}) as inside:
+    with tracing.span("process it", SpanKind.CONSUMER, caller("00"), dict) as inside:
         assert inside == caller("00")
         assert tracing.current() == caller("00")
-    with tracing.span("process another", SpanKind.CONSUMER, caller("01"), {}):
+    with tracing.span("process another", SpanKind.CONSUMER, caller("01"), dict):
         pass
     flush(tracing)
     assert [span.name for span in otlp.spans] == ["process another"]
 
 
 def test_what_a_vendor_wrote_beside_the_trace_travels_on(tracing: Tracing) -> None:
-    with tracing.span("process", SpanKind.CONSUMER, caller("01", "vendor=abc"), {}) as inside:
+    with tracing.span("process", SpanKind.CONSUMER, caller("01", "vendor=abc"), dict) as inside:
         assert inside is not None
         assert inside["tracestate"] == "vendor=abc"
 
@@ -109,14 +114,44 @@ def test_what_a_vendor_wrote_beside_the_trace_travels_on(tracing: Tracing) -> No
 def test_a_context_is_written_as_it_was_read(trace: int, span: int) -> None:
     silent = Tracing("test", None)
     carrier = {"traceparent": f"00-{trace:032x}-{span:016x}-00"}
-    with silent.span("process", SpanKind.CONSUMER, carrier, {}) as inside:
+    with silent.span("process", SpanKind.CONSUMER, carrier, dict) as inside:
         assert inside == carrier
         assert silent.current() == carrier
 
 
 @pytest.mark.parametrize("odd", ["", "00-zz", f"00-{'0' * 32}-{'b' * 16}-01", f"ff-{'a' * 32}-{'b' * 16}-01"])
 async def test_a_trace_context_that_is_none_begins_a_new_trace(odd: str, tracing: Tracing, otlp: Receiver) -> None:
-    with tracing.span("process", SpanKind.CONSUMER, {"traceparent": odd}, {}):
+    with tracing.span("process", SpanKind.CONSUMER, {"traceparent": odd}, dict):
         pass
     flush(tracing)
     assert otlp.spans[0].parent_id == ""
+
+
+ids = st.integers(1, 2**63)
+contexts = st.builds(
+    SpanContext,
+    trace_id=ids,
+    span_id=ids,
+    is_remote=st.booleans(),
+    trace_flags=st.just(TraceFlags(1)),
+    trace_state=st.sampled_from([None, TraceState([("vendor", "abc"), ("other", "1")])]),
+)
+finished = st.builds(
+    ReadableSpan,
+    name=st.text(),
+    context=contexts,
+    parent=st.none() | contexts,
+    resource=st.just(Resource({"service.name": "test"}, "urn:schema")),
+    attributes=st.dictionaries(st.text(), st.text() | st.integers(-(2**63), 2**63 - 1)),
+    links=st.lists(st.builds(Link, contexts), max_size=2),
+    kind=st.sampled_from(SpanKind),
+    status=st.sampled_from([Status(), Status(StatusCode.ERROR)]),
+    start_time=ids,
+    end_time=ids,
+    instrumentation_scope=st.just(InstrumentationScope("sakidashi")),
+)
+
+
+@given(spans=st.lists(finished, min_size=1, max_size=3))
+def test_spans_are_sent_as_the_exporter_of_opentelemetry_would_send_them(spans: list[ReadableSpan]) -> None:
+    assert encoded(spans) == encode_spans(spans)
