@@ -21,6 +21,8 @@ class Headline(StrEnum):
     OPEN = "open"
 
 
+ENDED = (Headline.CANCELLED, Headline.RESOLVED)
+
 _OUTBOUND = {
     OutboundStatus.ORDERED: Headline.REPLACEMENT_ORDERED,
     OutboundStatus.CONFIRMED: Headline.REPLACEMENT_CONFIRMED,

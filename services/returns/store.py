@@ -3,13 +3,15 @@
 What a decision needs besides the case is joined when it is loaded, in one statement for the whole batch: the address,
 which no case and no event about it carries (invariant 12), and the customer's ledger, whose row is locked as long as
 their cases are. Cases of one customer in one batch share that row, so that each sees what the one before it did.
+
+A case that this process wrote last is locked, and known again by the row (`Kept`): it need not be sent and read again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -20,21 +22,24 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.evolve import replace
-from libs.common.state import StateTable
 from services.returns import domain
 from services.returns.case import Case
 from services.returns.destinations import places
-from services.returns.headline import Headline, headline
+from services.returns.headline import ENDED, Headline, headline
 from services.returns.ledger import NOWHERE, Around, Customer, entered
 from services.returns.turn import Rules
 
 CASE: TypeAdapter[Case] = TypeAdapter(Case)
 CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
 
-QUIET = (ReplacementConfirmed, ReplacementDelayed)
+QUIET = frozenset((ReplacementConfirmed, ReplacementDelayed))
 """Events that move no value and call no courier: the customer's row need not be locked for them."""
 
-_CASES = StateTable("cases", CASE)
+_CASES = """
+    SELECT c.key, c.version,
+           CASE WHEN c.version = known.version AND c.xmin = known.written_by THEN NULL ELSE c.body END AS body
+    FROM unnest($1::text[], $2::bigint[], $3::xid[]) AS known (key, version, written_by) JOIN cases c USING (key)
+    ORDER BY c.key FOR UPDATE OF c"""
 # The ledgers are locked before anything else is looked at; the cases of the batch are locked already, so that every
 # transaction takes cases first and customers second.
 _AROUND = """
@@ -60,21 +65,26 @@ _SAVE = """
         WHERE old.version = excluded.version - 1
         RETURNING 1),
     written AS (
-        INSERT INTO cases AS old (key, version, body, headline, in_review)
-        SELECT * FROM unnest($1::text[], $2::bigint[], $3::jsonb[], $4::text[], $5::boolean[])
+        INSERT INTO cases AS old (key, version, body, headline, in_review, order_id, is_open)
+        SELECT *, headline <> ALL($10)
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::boolean[], $9::text[])
+            AS new (key, version, body, headline, in_review, order_id)
         ON CONFLICT (key) DO UPDATE
         SET version = excluded.version, body = excluded.body, headline = excluded.headline,
-            in_review = excluded.in_review
+            in_review = excluded.in_review, is_open = excluded.is_open
         WHERE old.version = excluded.version - 1
         RETURNING 1)
-    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM ledgers)"""
+    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM ledgers) AS count, pg_current_xact_id()::xid AS xid"""
+# What is open is looked for among the open ones only; most cases are not.
 _LIST = """
     SELECT body FROM cases
     WHERE key > $1 AND ($2::text IS NULL OR headline = $2) AND (NOT $3 OR in_review)
-      AND ($4::text IS NULL OR order_id = $4)
+      AND ($4::text IS NULL OR order_id = $4) {and_open}
     ORDER BY key LIMIT $5"""
+LIST_ALL, LIST_OPEN = _LIST.format(and_open=""), _LIST.format(and_open="AND is_open")
 _ACCEPTED = """
-    SELECT body FROM cases WHERE key > $1 AND (body ->> 'accepted_at')::timestamptz >= $2 ORDER BY key LIMIT 1000"""
+    SELECT body FROM cases WHERE key > $1 AND (body::json ->> 'accepted_at')::timestamptz >= $2
+    ORDER BY key LIMIT 1000"""
 
 
 @dataclass(slots=True)
@@ -102,6 +112,33 @@ class Held:
     ledger: Ledger | None = None
 
 
+class Row(NamedTuple):
+    """A row of `cases` as this process wrote it."""
+
+    version: int
+    written_by: int
+    case: Case
+
+
+@dataclass(slots=True)
+class Kept:
+    """The open cases that this process wrote last, at most so many, each with the row that it became.
+
+    A row is told by its version and the transaction that wrote it. So whatever else has written it since, another
+    replica or a hand, it is read anew; and what was rolled back is a row that nobody will ever see.
+    """
+
+    most: int = 4096
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def keep(self, key: str, row: Row) -> None:
+        self.rows.pop(key, None)
+        if not row.case.is_closed:
+            self.rows[key] = row
+        if len(self.rows) > self.most:
+            del self.rows[next(iter(self.rows))]
+
+
 @dataclass(slots=True)
 class Cases:
     """The cases, by issue id. `rules` are replaced whole when the policy has changed."""
@@ -109,18 +146,19 @@ class Cases:
     rules: Rules
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
+    kept: Kept = field(default_factory=Kept)
 
     def key_of(self, event: AnyEvent) -> str | None:
         issue_id = getattr(event.data, "issue_id", None)
         return str(issue_id) if issue_id else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Held]:
-        cases = await _CASES.load(conn, keys)
+        cases = await self._load(conn, keys)
         known = {key: (case.order_id, case.customer_id) for key, (_, case) in cases.items()}
         fresh = {
             str(event.data.issue_id): (event.data.order_id, event.data.customer_id)
             for event in events
-            if isinstance(event.data, IssueAccepted) and str(event.data.issue_id) not in known
+            if type(event.data) is IssueAccepted and str(event.data.issue_id) not in known
         }
         moved = {self._touched(event) for event in events}
         surroundings = await _around(conn, {**known, **fresh}, fresh, moved)
@@ -134,28 +172,44 @@ class Cases:
 
         return {key: held(key) for key in keys}
 
+    async def _load(self, conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, Case]]:
+        """The cases there are, locked in the order of their keys."""
+        kept = [self.kept.rows.get(key) for key in keys]
+        rows = await conn.fetch(
+            _CASES, keys, [row and row.version for row in kept], [row and row.written_by for row in kept]
+        )
+        known = dict(zip(keys, kept, strict=True))
+
+        def case(key: str, body: str | None) -> Case:
+            row = known[key]
+            return row.case if row and body is None else CASE.validate_json(body or "")
+
+        return {key: (version, case(key, body)) for key, version, body in rows}
+
     def _touched(self, event: AnyEvent) -> str | None:
         """The case for which this event could change what is out with its customer."""
-        if isinstance(event.data, QUIET):
+        if type(event.data) in QUIET:
             return None
         return self.key_of(event) or event.subject
 
     def decide(self, state: Held | None, event: AnyEvent, now: datetime) -> tuple[Held | None, Facts]:
         held = state or Held(0, None)
-        around = replace(held.around, customer=held.ledger.customer) if held.ledger else held.around
+        around, ledger = held.around, held.ledger
+        if ledger and around.customer is not ledger.customer:
+            around = replace(around, customer=ledger.customer)
         case, facts = domain.decide(held.case, around, event, now, self.rules)
         if case is held.case:
             return state, facts
-        if case and held.ledger:
-            held.ledger.enter(case, held.case is None, around.place)
-        return replace(held, case=case), facts
+        if case and ledger:
+            ledger.enter(case, held.case is None, around.place)
+        return Held(held.version, case, around, ledger), facts
 
     async def save(self, conn: Connection, changed: Mapping[str, Held], records: Sequence[Record]) -> None:
         """Write both under the versions they were loaded with. Raises `ConflictError` where one is newer by now."""
         rows = [(key, held.version + 1, held.case) for key, held in sorted(changed.items()) if held.case]
         found = {held.ledger.key: held.ledger for held in changed.values() if held.ledger and held.ledger.is_changed}
         ledgers = [found[key] for key in sorted(found)]
-        written = await conn.fetchval(
+        done = await conn.fetchrow(
             _SAVE,
             [key for key, _, _ in rows],
             [version for _, version, _ in rows],
@@ -165,9 +219,13 @@ class Cases:
             [ledger.key for ledger in ledgers],
             [ledger.version + 1 for ledger in ledgers],
             [CUSTOMER.dump_json(ledger.customer, exclude_defaults=True).decode() for ledger in ledgers],
+            [case.order_id for _, _, case in rows],
+            ENDED,
         )
-        if written != len(rows) + len(ledgers):
+        if done is None or done["count"] != len(rows) + len(ledgers):
             raise ConflictError("cases: a case or a customer was made by another transaction at the same time")
+        for key, version, case in rows:
+            self.kept.keep(key, Row(version, done["xid"], case))
 
 
 async def _around(
@@ -239,7 +297,8 @@ class CaseFilter:
 
 async def list_cases(conn: Connection, wanted: CaseFilter) -> list[Case]:
     """In the order of their ids, one page; the id of the last is the next page's `after`."""
-    rows = await conn.fetch(_LIST, wanted.after, wanted.headline, wanted.in_review, wanted.order_id, wanted.limit)
+    statement = LIST_ALL if wanted.headline in (None, *ENDED) else LIST_OPEN
+    rows = await conn.fetch(statement, wanted.after, wanted.headline, wanted.in_review, wanted.order_id, wanted.limit)
     return [CASE.validate_json(row["body"]) for row in rows]
 
 

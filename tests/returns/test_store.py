@@ -19,8 +19,9 @@ from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
 from services.returns.destinations import Destinations
 from services.returns.headline import Headline
-from services.returns.store import CaseFilter, Cases, Held, find_case, list_cases
+from services.returns.store import LIST_OPEN, CaseFilter, Cases, Held, Kept, Row, find_case, list_cases
 from tests.conftest import MakeDatabase
+from tests.plans import plan_of
 from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
 
 CASES = Cases(RULES)
@@ -114,6 +115,64 @@ async def test_a_waiting_case_goes_on_by_its_timer_once_the_address_is_there(poo
         assert await conn.fetchval("SELECT headline FROM cases") == "replacement_ordered"
 
 
+async def test_a_case_that_nobody_else_has_written_is_not_read_again(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        first = (await load(conn)).case
+        assert first is (await load(conn)).case
+        await conn.execute("UPDATE cases SET body = replace(body, 'Teapot', 'Teacup')")
+        changed = (await load(conn)).case
+    assert first
+    assert changed == replace(first, lines=(first.lines[0].model_copy(update={"name": "Teacup"}),))
+
+
+async def test_what_another_replica_has_written_is_read_anew_also_by_who_waited_for_it(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    other = Cases(RULES)
+    async with pool.acquire() as one, pool.acquire() as two:
+        async with one.transaction():
+            (held,) = (await other.load(one, [str(ISSUE)], [])).values()
+            assert held.case
+            theirs = replace(held.case, questions=7)
+            await other.save(one, {str(ISSUE): replace(held, case=theirs)}, ())
+            waiting = asyncio.create_task(load(two))
+            await until_somebody_waits(one)
+        ours = await waiting
+    assert (ours.version, ours.case) == (held.version + 1, theirs)
+
+
+async def until_somebody_waits(conn: Connection) -> None:
+    async with asyncio.timeout(10):
+        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+
+
+async def test_what_was_rolled_back_is_not_taken_for_what_another_replica_wrote_in_its_place(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    async with pool.acquire() as conn:
+        held = await load(conn)
+        assert held.case
+        begun = conn.transaction()
+        await begun.start()
+        await CASES.save(conn, {str(ISSUE): replace(held, case=replace(held.case, questions=1))}, ())
+        await begun.rollback()
+        theirs = replace(held.case, questions=2)
+        await Cases(RULES).save(conn, {str(ISSUE): replace(held, case=theirs)}, ())
+        assert (await load(conn)).case == theirs
+
+
+def test_only_so_many_open_cases_are_kept_and_none_that_has_ended() -> None:
+    case, kept = story().known, Kept(most=2)
+    for key in ("1", "2", "1", "3"):
+        kept.keep(key, Row(1, 1, case))
+    assert list(kept.rows) == ["1", "3"]
+    kept.keep("3", Row(2, 2, replace(case, cancelled_at=TUESDAY)))
+    assert list(kept.rows) == ["1"]
+
+
 async def test_two_openings_of_one_case_at_once_conflict(pool: Pool) -> None:
     case = story().known
     async with pool.acquire() as first, pool.acquire() as second:
@@ -159,6 +218,17 @@ async def test_cases_are_listed_by_headline_and_review_a_page_at_a_time(pool: Po
         reviewed = await list_cases(conn, CaseFilter(in_review=True))
     assert [case.issue_id for case in first + second] == sorted(ids[:4], key=str)
     assert [case.issue_id for case in reviewed] == ids[4:]
+
+
+async def test_open_cases_are_listed_without_a_look_at_those_that_have_ended(pool: Pool) -> None:
+    ended = """
+        INSERT INTO cases (key, version, body, headline, in_review, order_id, is_open)
+        SELECT md5(n::text), 1, '{}', CASE WHEN n % 100 = 0 THEN 'collecting' ELSE 'resolved' END, false, n::text,
+               n % 100 = 0
+        FROM generate_series(1, 3000) AS n"""
+    async with pool.acquire() as conn:
+        await conn.execute(ended)
+        assert (await plan_of(conn, LIST_OPEN)).indexes == {"cases_open"}
 
 
 async def test_a_case_that_is_not_there_is_none(pool: Pool) -> None:
