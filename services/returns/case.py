@@ -9,7 +9,7 @@ The plan is copied into the case when it is made, with the version of the policy
 later does not change what was begun.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,6 +34,8 @@ from services.returns.policy import CollectOn, Movements, RefundOn, ShipOn, Subj
 
 Counts: TypeAlias = dict[str, int]
 """Pieces by order line. Never changed in place."""
+
+NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class OutboundStatus(StrEnum):
     SHIPPED = "shipped"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
+
+
+WAITED_FOR = (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED)
+GONE = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +193,8 @@ class Inbound:
     @property
     def mismatched(self) -> Counts:
         """Inspected units that were not what the customer had said."""
+        if not self.conditions:
+            return {}
         found = {line: sum(seen.get(one, 0) for one in MISMATCHES) for line, seen in self.conditions.items()}
         return {line: count for line, count in found.items() if count}
 
@@ -238,6 +246,8 @@ class MoneyLeg:
 
     @property
     def due_at(self) -> datetime | None:
+        if not self.refunds:
+            return None
         return min((refund.due_at for refund in self.refunds if refund.due_at), default=None)
 
 
@@ -369,11 +379,11 @@ class Case:
         """What is with the customer or on its way there, or was asked of the warehouse to be."""
         counts: Counts = {}
         for leg in (*self.formers, self.outbound):
-            if leg.status in (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED):
+            if leg.status in WAITED_FOR:
                 counts = added(counts, leg.ordered)
-            elif leg.status in (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED):
+            elif leg.status in GONE:
                 counts = added(counts, leg.shipped)
-        return shared(counts, self.reported)
+        return shared(counts, self.reported) if counts else counts
 
     @property
     def arrived(self) -> Counts:
@@ -384,25 +394,32 @@ class Case:
         return shared(counts, self.reported)
 
     def worth(self, counts: Mapping[str, int]) -> Decimal:
+        if not counts:
+            return NOTHING
         prices = {line.line_id: line.unit_price.amount for line in self.lines}
-        return sum((prices[line_id] * count for line_id, count in counts.items()), Decimal(0))
+        return sum((prices[line_id] * count for line_id, count in counts.items()), NOTHING)
 
     def in_review(self, *causes: ReviewCause) -> bool:
         return bool(self.reviews) and any(review.cause in causes for review in self.reviews)
 
-    def timers(self) -> Iterator[tuple[str, datetime]]:
+    def timers(self) -> dict[str, datetime]:
         """Every moment at which this case must be looked at again."""
-        for name, due_at in (
-            ("address", self.address_due_at),
-            ("outbound", self.outbound.due_at),
-            ("inbound", self.inbound.due_at),
-            ("door", self.inbound.remind_at),
-            ("money", self.money.due_at),
-            ("choice", self.question.wake_at if self.question else None),
-            ("review", min((review.due_at for review in self.reviews if review.due_at), default=None)),
-        ):
-            if due_at is not None:
-                yield name, due_at
+        found: dict[str, datetime] = {}
+        if self.address_due_at:
+            found["address"] = self.address_due_at
+        if self.outbound.due_at:
+            found["outbound"] = self.outbound.due_at
+        if self.inbound.due_at:
+            found["inbound"] = self.inbound.due_at
+        if self.inbound.remind_at:
+            found["door"] = self.inbound.remind_at
+        if money := self.money.due_at:
+            found["money"] = money
+        if self.question:
+            found["choice"] = self.question.wake_at
+        if self.reviews and (reviews := [review.due_at for review in self.reviews if review.due_at]):
+            found["review"] = min(reviews)
+        return found
 
 
 def counted(lines: tuple[LineQuantity, ...]) -> Counts:
@@ -412,6 +429,8 @@ def counted(lines: tuple[LineQuantity, ...]) -> Counts:
 
 def added(counts: Counts, more: Counts, lines: tuple[LineQuantity, ...] = ()) -> Counts:
     """Both together, and the lines too."""
+    if not lines and not (counts and more):
+        return counts or more
     total = dict(counts)
     for line_id, count in more.items():
         total[line_id] = total.get(line_id, 0) + count

@@ -13,8 +13,8 @@ from libs.common.events.warehouse import ReplacementRejected
 from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import closing, money, outbound, parcels
-from services.returns.case import Counts, OutboundStatus, Question, ReviewCause, Short, missing
-from services.returns.replacements import WAITED_FOR, is_ours, is_past, is_stale, stop
+from services.returns.case import WAITED_FOR, Counts, OutboundStatus, Question, ReviewCause, Short, missing
+from services.returns.replacements import is_ours, is_past, is_stale, stop
 from services.returns.turn import Turn
 
 

@@ -55,7 +55,8 @@ def resolve_if_done(turn: Turn) -> None:
     if case.is_closed or case.in_review(*HUMAN_FIRST) or not is_done(case):
         return
     turn.change(resolution=case.resolution + 1, resolved_at=turn.now, question=None, reviews=(), address_due_at=None)
-    turn.inbound(remind_at=None)
+    if turn.case.inbound.remind_at:
+        turn.inbound(remind_at=None)
     told = IssueResolved(
         **turn.ids,
         remedy=case.plan.remedy,

@@ -59,19 +59,19 @@ class Destinations:
     name: str = "destinations"
 
     def key_of(self, event: AnyEvent) -> str | None:
-        return event.data.order_id if isinstance(event.data, OrderPlaced | OrderDelivered) else None
+        data = event.data
+        return data.order_id if type(data) is OrderPlaced or type(data) is OrderDelivered else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
         return {}
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        match event.data:
-            case OrderPlaced() as placed:
-                return None, (_placed(placed),)
-            case OrderDelivered() as delivered:
-                return None, (OrderLearned(delivered.order_id, delivered_at=delivered.delivered_at),)
-            case _:
-                return None, (Ignored("not_ours"),)
+        data = event.data
+        if type(data) is OrderPlaced:
+            return None, (_placed(data),)
+        if type(data) is OrderDelivered:
+            return None, (OrderLearned(data.order_id, delivered_at=data.delivered_at),)
+        return None, (Ignored("not_ours"),)
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
         known: dict[str, OrderLearned] = {}

@@ -66,14 +66,14 @@ def decide(
         return case, (Ignored("already_open" if isinstance(data, IssueAccepted) else "not_ours"),)
     turn = Turn(case, now, rules, around, event.time)
     handler(turn, data)
-    return _settled(turn, case, data.name if isinstance(data, TimerFired) else None)
+    return _settled(turn, case, data.name if type(data) is TimerFired else None)
 
 
 def _without_case(around: Around, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Case | None, Facts]:
     data = event.data
-    if isinstance(data, IssueStaffDecided | IssueCollectionWindowChosen):
+    if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return None, staff.without_case(data, now)
-    if not isinstance(data, IssueAccepted):
+    if type(data) is not IssueAccepted:
         return None, (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
     turn = Turn(opened(data, rules.in_force(now)), now, rules, around, event.time)
     if len({line.unit_price.currency for line in data.lines}) > 1:
@@ -109,7 +109,7 @@ def opened(accepted: IssueAccepted, policy: Policy) -> Case:
 def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, Facts]:
     proceed(turn)
     closing.resolve_if_done(turn)
-    if not turn.case.is_closed and next(turn.case.timers(), None) is None:
+    if not turn.case.is_closed and not turn.case.timers():
         turn.anomaly("stalled")
         turn.review(ReviewCause.STALLED)
     turn.set_timers(before, fired)
@@ -118,10 +118,11 @@ def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, 
 
 def proceed(turn: Turn) -> None:
     """Start what the plan wants by now and what has not been started."""
-    if turn.case.is_closed or turn.case.in_review(*BEFORE_ANYTHING):
+    case = turn.case
+    if case.is_closed or case.in_review(*BEFORE_ANYTHING):
         return
-    rest = parcels.to_order(turn.case)
-    to_ship, collect_from = rest.counts if rest else _to_ship(turn.case), _collection_day(turn)
+    rest = parcels.to_order(case)
+    to_ship, collect_from = rest.counts if rest else _to_ship(case), _collection_day(turn)
     if (to_ship or collect_from) and turn.ship_to is None:
         _await_address(turn)
     else:
@@ -193,7 +194,7 @@ def _address_known(turn: Turn) -> None:
 
 def _timer_fired(turn: Turn, fired: TimerFired) -> None:
     """A due timer; one that the case no longer has, or has for later, only makes sure that the later one is set."""
-    due_at = dict(turn.case.timers()).get(fired.name)
+    due_at = turn.case.timers().get(fired.name)
     if due_at is None or due_at > turn.now:
         turn.ignore("timer_moved")
     else:

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from libs.common.events.values import Address
 from libs.common.evolve import replace
-from services.returns.case import Case, ReviewCause, added, missing
+from services.returns.case import NOTHING, Case, ReviewCause, added, missing
 from services.returns.policy import CollectOn, Policy
+
+T = TypeVar("T")
 
 KEPT_REPORTS = 50
 Amounts = Mapping[str, Decimal]
@@ -76,24 +78,25 @@ NOWHERE = Around()
 def exposed(case: Case) -> Decimal:
     """The value that is with the customer because of this case, and of which nothing has come back yet."""
     if case.resolved_at or case.inbound.is_waived or case.plan.collect_on is CollectOn.NEVER:
-        return Decimal(0)
+        return NOTHING
     given = added(case.sent, case.money.asked)
-    return case.worth(missing(given, case.inbound.as_reported))
+    return case.worth(missing(given, case.inbound.as_reported)) if given else NOTHING
 
 
 def entered(customer: Customer, case: Case, is_new: bool, place: str | None) -> Customer:
     """The ledger with what has become of this case; the same object where nothing has."""
-    key, currency = str(case.issue_id), case.currency
+    key = str(case.issue_id)
     changes: dict[str, Any] = {}
-    for name, now in (
-        ("out", _worth_telling(exposed(case), currency)),
-        ("refunded", _worth_telling(case.worth(case.money.asked) if case.money.asked else Decimal(0), currency)),
-        ("visits", _visit(case, place)),
+    for name, known, amount in (
+        ("out", customer.out, exposed(case)),
+        ("refunded", customer.refunded, case.worth(case.money.asked)),
     ):
-        known = getattr(customer, name)
-        if known.get(key) != now:
-            others = {issue: each for issue, each in known.items() if issue != key}
-            changes[name] = others if now is None else {**others, key: now}
+        before = known.get(key)
+        if amount != (before.amount if before else NOTHING):
+            changes[name] = _with(known, key, Out(amount, case.currency) if amount else None)
+    visit = _visit(case, place)
+    if visit != customer.visits.get(key):
+        changes["visits"] = _with(customer.visits, key, visit)
     if is_new:
         changes["reports"] = (*customer.reports, case.accepted_at)[-KEPT_REPORTS:]
     if case.inbound.has_mismatch and key not in customer.mismatched:
@@ -101,8 +104,10 @@ def entered(customer: Customer, case: Case, is_new: bool, place: str | None) -> 
     return replace(customer, **changes) if changes else customer
 
 
-def _worth_telling(amount: Decimal, currency: str) -> Out | None:
-    return Out(amount, currency) if amount else None
+def _with(known: Mapping[str, T], key: str, now: T | None) -> Mapping[str, T]:
+    """These with what is so now of this issue, as the last of them; without it where there is nothing."""
+    others = {issue: each for issue, each in known.items() if issue != key}
+    return others if now is None else {**others, key: now}
 
 
 def _visit(case: Case, place: str | None) -> Visit | None:

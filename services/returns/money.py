@@ -28,11 +28,15 @@ from services.returns.turn import Turn
 
 def owed(case: Case) -> Counts:
     """Units to be paid back by now that were not yet."""
+    if case.plan.refund_on is RefundOn.NEVER and not case.money.instead:
+        return {}
     return added(_by_plan(case), _instead(case))
 
 
 def _instead(case: Case) -> Counts:
     """What could not be replaced with the others: at once, or when all that is to come back has."""
+    if not case.money.instead:
+        return {}
     here = case.plan.collect_on is CollectOn.NEVER or case.inbound.is_waived
     whole = here or not missing(case.reported, case.inbound.received)
     return missing(case.money.instead, case.money.asked) if whole else {}

@@ -7,6 +7,7 @@ them in order and the courier is never asked to come before (invariant 1).
 """
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from libs.common.events.carrier import ParcelDelivered, ParcelException
 from libs.common.events.issues import (
@@ -29,6 +30,8 @@ from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import inbound, parcels
 from services.returns.case import (
+    GONE,
+    WAITED_FOR,
     Counts,
     Outbound,
     OutboundStatus,
@@ -40,7 +43,7 @@ from services.returns.case import (
     lines_of,
     missing,
 )
-from services.returns.replacements import GONE, WAITED_FOR, is_ours, is_past, is_stale, repeated, with_former
+from services.returns.replacements import is_ours, is_past, is_stale, repeated, with_former
 from services.returns.turn import Turn
 
 
@@ -58,9 +61,11 @@ def order(turn: Turn, counts: Counts, ship_date: date | None = None, variant: Va
         ordered=counts,
         variant=variant,
         promises=(Promise(promised, 0),),
+        asks=1,
+        due_at=_answer_ends(turn, promised),
     )
     turn.change(formers=with_former(turn.case), outbound=fresh)
-    _ask(turn)
+    _send(turn)
     told = IssueReplacementOrdered(
         **turn.ids,
         replacement_id=fresh.replacement_id,
@@ -81,10 +86,19 @@ def order_the_rest(turn: Turn, short: Short) -> None:
 
 
 def _ask(turn: Turn) -> None:
-    """Send the order to the warehouse; sent again it is the same order. Without an address it waits."""
+    """Ask the warehouse once more: it is the same order."""
     leg = turn.case.outbound
-    answer_by = turn.after(hours=turn.terms.warehouse_answer_hours)
-    turn.outbound(asks=leg.asks + 1, due_at=min(answer_by, _promise_ends(turn)))
+    turn.outbound(asks=leg.asks + 1, due_at=_answer_ends(turn, leg.promises[-1].ship_date))
+    _send(turn)
+
+
+def _answer_ends(turn: Turn, promised: date) -> datetime:
+    return min(turn.after(hours=turn.terms.warehouse_answer_hours), _promise_ends(turn, promised))
+
+
+def _send(turn: Turn) -> None:
+    """Send the order to the warehouse. Without an address it waits."""
+    leg = turn.case.outbound
     if turn.ship_to is None:
         turn.anomaly("no_address")
         return
@@ -113,9 +127,8 @@ def confirmed(turn: Turn, fact: ReplacementConfirmed) -> None:
     if known.status is OutboundStatus.CONFIRMED and known.promises[-1].ship_date == ship_date:
         repeated(turn)
         return
-    turn.outbound(status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
     turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
-    _promise(turn, ship_date, None)
+    _promise(turn, ship_date, None, status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
 
 
 def delayed(turn: Turn, fact: ReplacementDelayed) -> None:
@@ -126,17 +139,15 @@ def delayed(turn: Turn, fact: ReplacementDelayed) -> None:
         repeated(turn)
         return
     turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
-    turn.outbound(status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
-    _promise(turn, ship_date, fact.cause)
+    _promise(turn, ship_date, fact.cause, status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
 
 
-def _promise(turn: Turn, ship_date: date, cause: str | None) -> None:
+def _promise(turn: Turn, ship_date: date, cause: str | None, **changes: Any) -> None:
     """A new version of the promise; later than the one before it is a delay, and told as one."""
     leg = turn.case.outbound
     before = leg.promises[-1]
     promise = Promise(ship_date, before.version + 1)
-    turn.outbound(promises=(*leg.promises, promise))
-    turn.outbound(due_at=_promise_ends(turn))
+    turn.outbound(promises=(*leg.promises, promise), due_at=_promise_ends(turn, ship_date), **changes)
     told = {**turn.ids, "replacement_id": leg.replacement_id, "ship_date": ship_date, "version": promise.version}
     if ship_date > before.ship_date:
         turn.say(IssueReplacementDelayed(**told, previous_ship_date=before.ship_date, cause=cause))
@@ -144,9 +155,9 @@ def _promise(turn: Turn, ship_date: date, cause: str | None) -> None:
         turn.say(IssueReplacementPromised(**told))
 
 
-def _promise_ends(turn: Turn) -> datetime:
+def _promise_ends(turn: Turn, ship_date: date) -> datetime:
     """The hour at which the promise is broken if nothing has left; never in the past, so that a timer always comes."""
-    ends = turn.calendar.moment(turn.case.outbound.promises[-1].ship_date, turn.terms.promise_hour)
+    ends = turn.calendar.moment(ship_date, turn.terms.promise_hour)
     return ends if ends > turn.now else turn.after(hours=1)
 
 
@@ -184,7 +195,8 @@ def _expected(turn: Turn, fact: ReplacementShipped) -> date:
 def _some_left(turn: Turn, counts: Counts, rest: Counts) -> None:
     """The rest still has its promise; an order that was rejected and leaves after all gets one again."""
     if turn.case.outbound.status is OutboundStatus.REJECTED:
-        turn.outbound(status=OutboundStatus.CONFIRMED, due_at=_promise_ends(turn))
+        promised = turn.case.outbound.promises[-1].ship_date
+        turn.outbound(status=OutboundStatus.CONFIRMED, due_at=_promise_ends(turn, promised))
     short = turn.case.short
     _tell_part(turn, counts, added(rest, short.counts) if short else rest)
 
@@ -233,8 +245,7 @@ def all_left(turn: Turn) -> None:
     leg = turn.case.outbound
     last = leg.parcels[-1]
     expected = max(parcel.expected for parcel in leg.parcels)
-    turn.outbound(status=OutboundStatus.SHIPPED, expected_delivery=expected)
-    turn.outbound(due_at=_delivery_ends(turn))
+    turn.outbound(status=OutboundStatus.SHIPPED, expected_delivery=expected, due_at=_delivery_ends(turn, expected))
     if turn.case.short:
         _tell_part(turn, last.counts, turn.case.short.counts)
     else:
@@ -245,8 +256,8 @@ def all_left(turn: Turn) -> None:
         _all_there(turn, delivered_at)
 
 
-def _delivery_ends(turn: Turn) -> datetime:
-    expected = max(turn.case.outbound.expected_delivery or turn.today, turn.today)
+def _delivery_ends(turn: Turn, expected: date | None) -> datetime:
+    expected = max(expected or turn.today, turn.today)
     return turn.calendar.moment(expected + timedelta(days=turn.terms.delivery_grace_days), turn.terms.review_hour)
 
 
@@ -278,13 +289,8 @@ def _before_its_shipping(turn: Turn, fact: ParcelDelivered) -> None:
 
 
 def _all_there(turn: Turn, at: datetime) -> None:
-    there = tuple(replace(one, delivered_at=one.delivered_at or at) for one in turn.case.outbound.parcels)
-    turn.outbound(parcels=there, delivered_at=at)
-    _arrived(turn)
-
-
-def _arrived(turn: Turn) -> None:
-    turn.outbound(status=OutboundStatus.DELIVERED, due_at=None)
+    there = tuple(one if one.delivered_at else replace(one, delivered_at=at) for one in turn.case.outbound.parcels)
+    turn.outbound(parcels=there, delivered_at=at, status=OutboundStatus.DELIVERED, due_at=None)
     turn.withdraw(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
     if not turn.case.short:
         _tell_arrived(turn)
@@ -314,8 +320,8 @@ def exception(turn: Turn, fact: ParcelException) -> None:
     elif fact.expected_delivery_date == turn.case.outbound.expected_delivery:
         turn.ignore("repeated")
     else:
-        turn.outbound(expected_delivery=max(fact.expected_delivery_date, turn.today))
-        turn.outbound(due_at=_delivery_ends(turn))
+        expected = max(fact.expected_delivery_date, turn.today)
+        turn.outbound(expected_delivery=expected, due_at=_delivery_ends(turn, expected))
 
 
 def due(turn: Turn) -> None:
@@ -323,7 +329,7 @@ def due(turn: Turn) -> None:
     leg = turn.case.outbound
     if leg.status is OutboundStatus.SHIPPED:
         turn.review(ReviewCause.DELIVERY_OVERDUE)
-        turn.outbound(due_at=_delivery_ends(turn))
+        turn.outbound(due_at=_delivery_ends(turn, leg.expected_delivery))
     elif leg.delivered_at:
         turn.review(ReviewCause.DELIVERED_UNSHIPPED)
         turn.outbound(due_at=turn.after(days=1))
@@ -333,13 +339,12 @@ def due(turn: Turn) -> None:
         _ask(turn)
     else:
         turn.review(ReviewCause.WAREHOUSE_SILENT)
-        turn.outbound(due_at=_promise_ends(turn))
+        turn.outbound(due_at=_promise_ends(turn, leg.promises[-1].ship_date))
 
 
 def _slip(turn: Turn) -> None:
     """The promised day passes unshipped: the customer hears the next one before it is over."""
-    turn.outbound(slips=turn.case.outbound.slips + 1)
-    _promise(turn, turn.open_day_after(turn.today), "no_shipment")
+    _promise(turn, turn.open_day_after(turn.today), "no_shipment", slips=turn.case.outbound.slips + 1)
     if turn.case.outbound.slips > 1:
         turn.review(ReviewCause.NOT_SHIPPING)
 

@@ -14,11 +14,8 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.evolve import replace
-from services.returns.case import Case, Outbound, OutboundStatus, ReviewCause
+from services.returns.case import GONE, WAITED_FOR, Case, Outbound, OutboundStatus, ReviewCause
 from services.returns.turn import Turn
-
-WAITED_FOR = (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED)
-GONE = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
 
 Moved = ReplacementShipped | ParcelDelivered
 Told = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelException | Moved

@@ -39,11 +39,13 @@ class Turn:
     around: Around
     said_at: datetime
     facts: list[Fact] = field(default_factory=list)
+    today: date = field(init=False)
+    policy: Policy = field(init=False)
+    """The version that this case was decided under."""
 
-    @property
-    def policy(self) -> Policy:
-        """The version that this case was decided under."""
-        return self.rules.policies.under(self.case.policy_version, self.today)
+    def __post_init__(self) -> None:
+        self.today = self.rules.calendar.day(self.now)
+        self.policy = self.rules.policies.under(self.case.policy_version, self.today)
 
     @property
     def rule(self) -> Rule:
@@ -71,10 +73,6 @@ class Turn:
         return min(self.said_at, self.now)
 
     @property
-    def today(self) -> date:
-        return self.rules.calendar.day(self.now)
-
-    @property
     def ids(self) -> dict[str, Any]:
         """What every event about this issue carries."""
         return {"issue_id": self.case.issue_id, "order_id": self.case.order_id, "customer_id": self.case.customer_id}
@@ -85,7 +83,7 @@ class Turn:
         return {"issue_id": self.case.issue_id, "order_id": self.case.order_id}
 
     def say(self, *facts: Fact) -> None:
-        self.facts.extend(facts)
+        self.facts += facts
 
     def ignore(self, reason: str) -> None:
         self.facts.append(Ignored(reason))
@@ -140,13 +138,14 @@ class Turn:
 
     def withdraw(self, *causes: ReviewCause) -> None:
         """It settled itself, or was decided."""
-        if self.case.in_review(*causes):
+        if self.case.reviews and self.case.in_review(*causes):
             self.change(reviews=tuple(review for review in self.case.reviews if review.cause not in causes))
 
     def set_timers(self, before: Case | None, fired: str | None) -> None:
         """Make the timers in the database those of the case. One that fired is gone there and must be set again."""
-        old = dict(before.timers()) if before else {}
+        old, new = before.timers() if before else {}, self.case.timers()
         old.pop(fired or "", None)
-        new = dict(self.case.timers())
-        self.facts.extend(SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at)
-        self.facts.extend(CancelTimer(name) for name in old if name not in new)
+        if old == new:
+            return
+        self.facts += [SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at]
+        self.facts += [CancelTimer(name) for name in old if name not in new]
