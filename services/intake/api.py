@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
-from libs.common.http import PROBLEM_RESPONSE, IdempotencyKey, Problem, idempotency_key
+from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
 from services.intake import store
 from services.intake.calls import Calls, Receipt, no_such_issue
 from services.intake.sla import Clock, Told, measure
@@ -95,9 +95,7 @@ def routes(calls: Calls) -> APIRouter:
         said: Annotated[IssueSubmitted, Depends(_read_report)],
     ) -> JSONResponse:
         """Report what is wrong with delivered pieces of an order. Accepted at once, or refused with the remedy."""
-        answer = await calls.report(said, key)
-        status_url = answer.body.get("status_url")
-        return answer.response({"Location": status_url} if status_url else None)
+        return told(await calls.report(said, key))
 
     @router.get("/{issue_id}", response_model=Issue, dependencies=[Depends(anybody)])
     async def show_issue(issue_id: UUID, customer_id: CustomerId = None) -> dict[str, Any]:
@@ -109,6 +107,12 @@ def routes(calls: Calls) -> APIRouter:
         return {**issue, "clocks": _clocks(issue, calls)}
 
     return router
+
+
+def told(answer: Answer) -> JSONResponse:
+    """What a report is answered with, and where to look for it from now on."""
+    status_url = answer.body.get("status_url")
+    return answer.response({"Location": status_url} if status_url else None)
 
 
 def _clocks(issue: dict[str, Any], calls: Calls) -> dict[str, Any]:

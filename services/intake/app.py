@@ -1,6 +1,7 @@
 """Intake: was this accepted, and where is it now?"""
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from libs.common.erasure import Erasures
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
@@ -29,6 +30,7 @@ from services.intake.erasure import erase
 from services.intake.evidence import open_evidence
 from services.intake.insights.wiring import insights
 from services.intake.settings import Settings
+from services.intake.short_way import ShortWay
 from services.intake.store import Orders, Timeline
 from services.intake.storefronts.api import PATHS as WEBHOOKS
 from services.intake.storefronts.api import storefronts
@@ -74,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.forget_in_time(*photo_files.sweeps(settings.evidence_retention_days, settings.words_retention_days))
     service.run_in_background("photo files", photo_files.PhotoFiles(service, evidence.files).run)
     assets, links = Assets(), open_links(settings.link_secrets)
-    return service.create_app(
+    app = service.create_app(
         api.routes(calls),
         photo_routes.routes(calls, evidence, links),
         staff_routes.routes(calls),
@@ -87,3 +89,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         assets.routes(),
         uploads=(*photo_routes.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
     )
+    app.user_middleware.append(Middleware(ShortWay, calls))  # the last one is the innermost
+    return app

@@ -121,6 +121,24 @@ async def test_a_missing_idempotency_key_is_told(live: Live) -> None:
     )
 
 
+@pytest.mark.parametrize("length", [0, 201])
+async def test_a_key_of_no_length_that_we_take_is_told(live: Live, length: int) -> None:
+    headers = {**STOREFRONT, "Idempotency-Key": "k" * length}
+    assert problem(await live.client.post("/v1/issues", json=body(), headers=headers)) == (422, "invalid")
+
+
+async def test_a_call_is_the_same_call_on_the_short_way_and_on_the_usual_one(live: Live) -> None:
+    usual = {**STOREFRONT, "Authorization": STOREFRONT["Authorization"].replace("Bearer", "bearer")}
+    answers = [
+        await live.client.post("/v1/issues", json=body(), headers={**headers, "Idempotency-Key": "k"})
+        for headers in (STOREFRONT, usual, STOREFRONT)
+    ]
+    assert {answer.status_code for answer in answers} == {202}
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, "true", "true"]
+    first, *again = [(answer.json(), answer.headers["Location"]) for answer in answers]
+    assert again == [first, first]
+
+
 async def test_the_same_key_and_body_give_the_same_answer(live: Live) -> None:
     first, again = await report(live, key="k"), await report(live, key="k")
     assert (again.status_code, again.json(), again.headers["Location"]) == (
