@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from libs.common.events.storefront import IssueSubmitted, StorefrontOrderEvent
 from libs.common.state import StateTable
 from libs.common.telemetry import current_trace_id
 from services.intake import domain, report_store, timeline
+from services.intake.columns import columns
 from services.intake.desk import work, work_store
 from services.intake.domain import ReportFiled
 from services.intake.held import DetailsGiven
@@ -168,24 +170,18 @@ class Timeline:
         return {}
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        trace_id = current_trace_id() if isinstance(event.data, IssueReported) else None
+        trace_id = current_trace_id() if type(event.data) is IssueReported else None
         return None, [*timeline.decide(event, trace_id), *work.changes(event, self.zone), *figures(event, self.zone)]
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
-        told = [record for record in records if isinstance(record, TimelineEntry)]
-        await conn.execute(
-            _TELL,
-            [entry.issue_id for entry in told],
-            [entry.event_id for entry in told],
-            [entry.at for entry in told],
-            [entry.type for entry in told],
-            [entry.data for entry in told],
-            [entry.trace_id for entry in told],
-            *timeline.moves(told).columns(),
-        )
-        await work_store.save(conn, [record for record in records if isinstance(record, work.Change)])
+        told = [record for record in records if type(record) is TimelineEntry]
+        await conn.execute(_TELL, *columns([_entry_row(entry) for entry in told], 6), *timeline.moves(told).columns())
+        await work_store.save(conn, [record for record in records if isinstance(record, work.CHANGES)])
         await gathering.count_reports(conn, records)
         await report_store.move_units(conn, records, self.zone)
+
+
+_entry_row = attrgetter("issue_id", "event_id", "at", "type", "data", "trace_id")
 
 
 async def read_issue(conn: Connection, issue_id: UUID) -> dict[str, Any] | None:

@@ -6,18 +6,20 @@ latest word moves (`Move`), so that facts may come in any order and twice, and o
 it comes to is `headline`, a fold over the story; a test holds the two together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from libs.common.decision import Fact, Facts, Ignored, Record
+from libs.common.decision import Facts, Ignored, Record
 from libs.common.events import issues, notices, topics
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import PAYLOADS, AnyEvent
 from libs.common.events.values import LineQuantity
+from services.intake.columns import columns
 
 FACTS: tuple[type[Payload], ...] = tuple(
     payload
@@ -27,9 +29,12 @@ FACTS: tuple[type[Payload], ...] = tuple(
 """What a timeline is made of. Notices about the order itself and points without an issue are in no timeline."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TimelineEntry(Record):
-    """One fact of an issue; `data` is the payload as JSON text, without what the issue says already."""
+    """One fact of an issue; `data` is the payload as JSON text, without what the issue says already.
+
+    Not frozen, because that costs four times as much to make, and each fact of each issue makes one.
+    """
 
     issue_id: UUID
     event_id: str
@@ -71,24 +76,30 @@ def issue_of(event: AnyEvent) -> UUID | None:
     return found
 
 
-_SAID_BY_THE_ISSUE = frozenset({"issue_id", "order_id", "customer_id"})
+_SAID_BY_THE_ISSUE = {"issue_id", "order_id", "customer_id"}
 
 
 def decide(event: AnyEvent, trace_id: str | None = None) -> Facts:
     """Needs no state: each fact stands for itself, and the row's key drops what comes twice."""
+    payload = event.data
     issue_id = issue_of(event)
     if issue_id is None:
         return [Ignored("about_no_issue")]
-    data = event.data.model_dump_json(exclude=set(_SAID_BY_THE_ISSUE), exclude_none=True)
-    facts: list[Fact] = [TimelineEntry(issue_id, event.id, event.time, event.type, data, trace_id)]
-    match event.data:
-        case issues.IssueCancelled(order_id=order_id):
-            facts.append(UnitsReleased(order_id, issue_id))
-        case issues.IssueReplacementDelivered(order_id=order_id, lines=lines, delivered_at=at):
-            facts.append(UnitsRenewed(order_id, issue_id, lines, at))
-        case issues.IssueReopened(order_id=order_id):
-            facts.append(UnitsOwedAgain(order_id, issue_id))
-    return facts
+    # pydantic's own serializer: `model_dump_json` around it costs as much as it does.
+    data = payload.__pydantic_serializer__.to_json(payload, exclude=_SAID_BY_THE_ISSUE, exclude_none=True).decode()
+    entry = TimelineEntry(issue_id, event.id, event.time, event.type, data, trace_id)
+    moved = _UNITS.get(type(payload))
+    return [entry, moved(payload)] if moved else [entry]
+
+
+_UNITS: dict[type[Payload], Callable[[Any], Record]] = {
+    issues.IssueCancelled: lambda fact: UnitsReleased(fact.order_id, fact.issue_id),
+    issues.IssueReplacementDelivered: lambda fact: UnitsRenewed(
+        fact.order_id, fact.issue_id, fact.lines, fact.delivered_at
+    ),
+    issues.IssueReopened: lambda fact: UnitsOwedAgain(fact.order_id, fact.issue_id),
+}
+"""What a fact says about the pieces that its issue holds."""
 
 
 class Status(StrEnum):
@@ -183,13 +194,30 @@ class Move:
     gate_at: datetime | None = None
     decided_at: datetime | None = None
 
-    def take(self, entry: TimelineEntry) -> None:
-        if entry.type in _HEADLINES and (self.head_at is None or entry.at >= self.head_at):
-            self.head, self.head_at = _HEADLINES[entry.type], entry.at
-        if entry.type in _GATES and (self.gate_at is None or entry.at >= self.gate_at):
-            self.gate, self.gate_at = _GATES[entry.type], entry.at
-        if entry.type in DECISIONS:
-            self.decided_at = min(self.decided_at or entry.at, entry.at)
+    def take(self, turn: "_Turn", at: datetime) -> None:
+        if turn.head and (self.head_at is None or at >= self.head_at):
+            self.head, self.head_at = turn.head, at
+        if turn.gate and (self.gate_at is None or at >= self.gate_at):
+            self.gate, self.gate_at = turn.gate, at
+        if turn.decides and (self.decided_at is None or at < self.decided_at):
+            self.decided_at = at
+
+
+class _Turn(NamedTuple):
+    """What a fact does to a headline, whatever it says else."""
+
+    head: Status | None
+    gate: Status | None
+    decides: bool
+
+
+_TURNS = {
+    type_: _Turn(_HEADLINES.get(type_), _GATES.get(type_), type_ in DECISIONS)
+    for type_ in _HEADLINES.keys() | DECISIONS
+}
+
+
+_move_row = attrgetter("head", "head_at", "gate", "gate_at", "decided_at")
 
 
 @dataclass
@@ -198,17 +226,20 @@ class Moves:
 
     by_issue: dict[UUID, Move]
 
-    def columns(self) -> tuple[list[Any], ...]:
+    def columns(self) -> Sequence[Sequence[Any]]:
         """For a statement: ids, head, head_at, gate, gate_at, decided_at."""
-        moves = list(self.by_issue.values())
-        fields = ("head", "head_at", "gate", "gate_at", "decided_at")
-        return (list(self.by_issue), *([getattr(move, name) for move in moves] for name in fields))
+        rows = [(issue_id, *_move_row(move)) for issue_id, move in self.by_issue.items()]
+        return columns(rows, 6)
 
 
 def moves(entries: Iterable[TimelineEntry]) -> Moves:
     """The registers make up the same headline as `headline` does, in whatever order facts arrive."""
     by_issue: dict[UUID, Move] = {}
     for entry in entries:
-        if entry.type in _HEADLINES or entry.type in DECISIONS:
-            by_issue.setdefault(entry.issue_id, Move()).take(entry)
+        turn = _TURNS.get(entry.type)
+        if turn:
+            move = by_issue.get(entry.issue_id)
+            if move is None:
+                move = by_issue[entry.issue_id] = Move()
+            move.take(turn, entry.at)
     return Moves(by_issue)

@@ -3,23 +3,25 @@
 Work is of two kinds. Some waits for a human: a review, a customer who could not be reached or is unhappy. Some waits
 for a moment: an open issue has a row `progress` per lane that says which step is next and by when; once that moment is
 past, the promise is broken or the case stalls, and a human should look. An event opens work, moves it, or ends it; the
-key of a row makes it one row however often it is told.
+key of a row makes it one row however often it is told. Changes are slotted and not frozen: every event makes some, and
+a frozen one costs four times as much to make.
 
 Reviews are ended by returns without an event of their own when the thing they were about happens after all, so each
 cause names the events that make it pointless. A decision that returns refuses ends the review too (`forget`), and a
 review that is still open is told again on its due day: a row that is wrong mends itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.decision import Record
 from libs.common.events import issues, notices
+from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import StaffAction
 
@@ -72,7 +74,7 @@ _LANES: dict[Step, Lane] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened(Record):
     """This waits, since then, until then. `about` tells works of one kind apart, `detail` says more."""
 
@@ -84,16 +86,16 @@ class Opened(Record):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended(Record):
-    """Work that no longer waits: of one kind and about one thing, or (None) whatever there is."""
+    """Work that no longer waits: of one kind and about these things, or (None) whatever there is."""
 
     issue_id: UUID
     kind: Kind | None = None
-    about: str | None = None
+    about: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled(Record):
     """A decision about a review was taken; which one says the decision of this id; without an id it was any."""
 
@@ -102,6 +104,7 @@ class Settled(Record):
 
 
 Change: TypeAlias = Opened | Ended | Settled
+CHANGES = (Opened, Ended, Settled)
 
 _REVIEWED = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
 
@@ -120,7 +123,7 @@ _GRACE = timedelta(days=2)
 ANSWER_TO_UNHAPPY = timedelta(days=1)
 ANSWER_TO_UNREACHED = timedelta(days=1)
 
-_MOOT: dict[type, tuple[str, ...]] = {
+_MOOT: dict[type[Payload], tuple[str, ...]] = {
     issues.IssueReplacementOrdered: (
         "value",
         "mixed_currencies",
@@ -147,79 +150,154 @@ _MOOT: dict[type, tuple[str, ...]] = {
 
 def changes(event: AnyEvent, zone: ZoneInfo) -> tuple[Change, ...]:
     """What this event opens, moves and ends; nothing for most."""
-    match event.data:
-        case issues.IssueRated(issue_id=issue_id, score=score, resolution=resolution):
-            due = event.time + ANSWER_TO_UNHAPPY
-            unhappy = Opened(issue_id, Kind.UNHAPPY, event.time, due, str(resolution), str(score))
-            return (unhappy,) if score <= UNHAPPY else ()
-        case notices.NoticeFailed(issue_id=issue_id, cause=cause) if issue_id:
-            due = event.time + ANSWER_TO_UNREACHED
-            return (Opened(issue_id, Kind.UNREACHED, event.time, due, "", cause[:200]),)
-        case notices.NoticeSent(issue_id=issue_id) if issue_id:
-            return (Ended(issue_id, Kind.UNREACHED),)
-        case notices.CustomerDecided(issue_id=issue_id) if issue_id:
-            return (Ended(issue_id, Kind.CHOICE),)
-        case issues.IssueDecisionTaken() as taken if taken.applied or taken.code == "no_such_review":
-            return (Settled(taken.issue_id, taken.decision_id),) if taken.action in _REVIEWED else ()
-        case issues.IssueEvent() as fact:
-            return (*_moot(fact), *_of_issue(fact, event.time, zone))
-    return ()
+    data, kind = event.data, type(event.data)
+    read = _CHANGES.get(kind)
+    found = read(data, event.time, zone) if read else ()
+    causes = _MOOT.get(kind)
+    return (Ended(data.issue_id, Kind.REVIEW, causes), *found) if causes else found  # type: ignore[attr-defined]
 
 
-def _moot(fact: issues.IssueEvent) -> Iterable[Ended]:
-    return [Ended(fact.issue_id, Kind.REVIEW, cause) for cause in _MOOT.get(type(fact), ())]
+def _rated(rated: issues.IssueRated, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    if rated.score > UNHAPPY:
+        return ()
+    due, about = at + ANSWER_TO_UNHAPPY, str(rated.resolution)
+    return (Opened(rated.issue_id, Kind.UNHAPPY, at, due, about, str(rated.score)),)
 
 
-def _of_issue(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    issue_id = fact.issue_id
-    match fact:
-        case issues.IssueAccepted():
-            return Ended(issue_id, Kind.DETAILS), _patient(issue_id, Step.ORDER, at)
-        case issues.IssueRejected() | issues.IssueCancelled():
-            return (Ended(issue_id),)
-        case issues.IssueResolved():
-            return tuple(Ended(issue_id, kind) for kind in Kind if kind is not Kind.UNHAPPY)
-        case issues.IssueReopened():
-            return _patient(issue_id, Step.ORDER, at), Ended(issue_id, Kind.UNHAPPY)
-        case issues.IssueReviewRequested(cause=cause, due_at=due_at):
-            return _done(issue_id, Lane.START), Opened(issue_id, Kind.REVIEW, at, due_at, cause)
-        case issues.IssueDetailsRequested(due_at=due_at, missing=missing):
-            asked = Opened(issue_id, Kind.DETAILS, at, due_at, "", ", ".join(missing))
-            return asked, _progress(issue_id, Step.DECISION, at, due_at + _GRACE)
-        case issues.IssueDetailsProvided(missing=()):
-            return Ended(issue_id, Kind.DETAILS), _patient(issue_id, Step.ORDER, at)
-        case issues.IssueChoiceRequested(due_at=due_at, cause=cause):
-            asked = Opened(issue_id, Kind.CHOICE, at, due_at, "", cause)
-            return asked, _done(issue_id, Lane.OUT), _progress(issue_id, Step.DECISION, at, due_at + _GRACE)
-        case issues.IssueReplacementOrdered(promised_ship_date=day):
-            return *_decided(issue_id), _until(issue_id, Step.SHIP, at, day, zone)
-        case issues.IssueReplacementPromised(ship_date=day) | issues.IssueReplacementDelayed(ship_date=day):
-            return *_decided(issue_id), _until(issue_id, Step.SHIP, at, day, zone)
-    return _on_the_way(fact, at, zone)
+def _failed(failed: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    if failed.issue_id is None:
+        return ()
+    return (Opened(failed.issue_id, Kind.UNREACHED, at, at + ANSWER_TO_UNREACHED, "", failed.cause[:200]),)
 
 
-def _on_the_way(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    issue_id = fact.issue_id
-    match fact:
-        case issues.IssueReplacementShipped(expected_delivery_date=day):
-            return *_decided(issue_id), _until(issue_id, Step.ARRIVE, at, day, zone)
-        case issues.IssueReplacementDelivered():
-            return (_done(issue_id, Lane.OUT),)
-        case issues.IssueCollectionRequested():
-            return _done(issue_id, Lane.START), _patient(issue_id, Step.BOOK, at)
-        case issues.IssueCollectionBooked(window=window):
-            return (_until(issue_id, Step.COLLECT, at, window.day, zone),)
-        case issues.IssueCollected():
-            return (_patient(issue_id, Step.RECEIVE, at),)
-        case issues.IssueItemReceived():
-            return (_patient(issue_id, Step.INSPECT, at),)
-        case issues.IssueItemInspected():
-            return (_done(issue_id, Lane.IN),)
-        case issues.IssueRefundRequested():
-            return *_decided(issue_id), _done(issue_id, Lane.OUT), _patient(issue_id, Step.REFUND, at)
-        case issues.IssueRefunded():
-            return (_done(issue_id, Lane.MONEY),)
-    return ()
+def _sent(sent: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (Ended(sent.issue_id, Kind.UNREACHED),) if sent.issue_id else ()
+
+
+def _chosen(decided: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (Ended(decided.issue_id, Kind.CHOICE),) if decided.issue_id else ()
+
+
+def _taken(taken: issues.IssueDecisionTaken, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    settles = taken.action in _REVIEWED and (taken.applied or taken.code == "no_such_review")
+    return (Settled(taken.issue_id, taken.decision_id),) if settles else ()
+
+
+def _accepted(fact: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return Ended(fact.issue_id, Kind.DETAILS), _patient(fact.issue_id, Step.ORDER, at)
+
+
+def _over(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (Ended(fact.issue_id),)
+
+
+def _resolved(fact: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return tuple([Ended(fact.issue_id, kind) for kind in _OF_OPEN_ISSUES])
+
+
+def _reopened(fact: issues.IssueReopened, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return _patient(fact.issue_id, Step.ORDER, at), Ended(fact.issue_id, Kind.UNHAPPY)
+
+
+def _review(asked: issues.IssueReviewRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    review = Opened(asked.issue_id, Kind.REVIEW, at, asked.due_at, asked.cause)
+    return _done(asked.issue_id, Lane.START), review
+
+
+def _details(asked: issues.IssueDetailsRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    details = Opened(asked.issue_id, Kind.DETAILS, at, asked.due_at, "", ", ".join(asked.missing))
+    return details, _progress(asked.issue_id, Step.DECISION, at, asked.due_at + _GRACE)
+
+
+def _provided(given: issues.IssueDetailsProvided, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    if given.missing:
+        return ()
+    return Ended(given.issue_id, Kind.DETAILS), _patient(given.issue_id, Step.ORDER, at)
+
+
+def _choice(asked: issues.IssueChoiceRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    choice = Opened(asked.issue_id, Kind.CHOICE, at, asked.due_at, "", asked.cause)
+    waits = _progress(asked.issue_id, Step.DECISION, at, asked.due_at + _GRACE)
+    return choice, _done(asked.issue_id, Lane.OUT), waits
+
+
+def _ordered(fact: issues.IssueReplacementOrdered, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return *_decided(fact.issue_id), _until(fact.issue_id, Step.SHIP, at, fact.promised_ship_date, zone)
+
+
+def _promised(
+    fact: issues.IssueReplacementPromised | issues.IssueReplacementDelayed, at: datetime, zone: ZoneInfo
+) -> tuple[Change, ...]:
+    return *_decided(fact.issue_id), _until(fact.issue_id, Step.SHIP, at, fact.ship_date, zone)
+
+
+def _shipped(fact: issues.IssueReplacementShipped, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return *_decided(fact.issue_id), _until(fact.issue_id, Step.ARRIVE, at, fact.expected_delivery_date, zone)
+
+
+def _delivered(fact: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_done(fact.issue_id, Lane.OUT),)
+
+
+def _requested(fact: issues.IssueCollectionRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return _done(fact.issue_id, Lane.START), _patient(fact.issue_id, Step.BOOK, at)
+
+
+def _booked(fact: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_until(fact.issue_id, Step.COLLECT, at, fact.window.day, zone),)
+
+
+def _collected(fact: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_patient(fact.issue_id, Step.RECEIVE, at),)
+
+
+def _received(fact: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_patient(fact.issue_id, Step.INSPECT, at),)
+
+
+def _inspected(fact: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_done(fact.issue_id, Lane.IN),)
+
+
+def _refund(fact: issues.IssueRefundRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    refund = _patient(fact.issue_id, Step.REFUND, at)
+    return *_decided(fact.issue_id), _done(fact.issue_id, Lane.OUT), refund
+
+
+def _refunded(fact: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+    return (_done(fact.issue_id, Lane.MONEY),)
+
+
+_OF_OPEN_ISSUES = tuple(kind for kind in Kind if kind is not Kind.UNHAPPY)
+
+_CHANGES: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], tuple[Change, ...]]] = {
+    issues.IssueAccepted: _accepted,
+    issues.IssueRejected: _over,
+    issues.IssueCancelled: _over,
+    issues.IssueResolved: _resolved,
+    issues.IssueReopened: _reopened,
+    issues.IssueRated: _rated,
+    issues.IssueReviewRequested: _review,
+    issues.IssueDetailsRequested: _details,
+    issues.IssueDetailsProvided: _provided,
+    issues.IssueChoiceRequested: _choice,
+    issues.IssueDecisionTaken: _taken,
+    issues.IssueReplacementOrdered: _ordered,
+    issues.IssueReplacementPromised: _promised,
+    issues.IssueReplacementDelayed: _promised,
+    issues.IssueReplacementShipped: _shipped,
+    issues.IssueReplacementDelivered: _delivered,
+    issues.IssueCollectionRequested: _requested,
+    issues.IssueCollectionBooked: _booked,
+    issues.IssueCollected: _collected,
+    issues.IssueItemReceived: _received,
+    issues.IssueItemInspected: _inspected,
+    issues.IssueRefundRequested: _refund,
+    issues.IssueRefunded: _refunded,
+    notices.NoticeFailed: _failed,
+    notices.NoticeSent: _sent,
+    notices.CustomerDecided: _chosen,
+}
 
 
 def end_of(day: date, zone: ZoneInfo) -> datetime:
@@ -228,7 +306,7 @@ def end_of(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _done(issue_id: UUID, lane: Lane) -> Ended:
-    return Ended(issue_id, Kind.PROGRESS, lane)
+    return Ended(issue_id, Kind.PROGRESS, (lane,))
 
 
 def _decided(issue_id: UUID) -> tuple[Ended, Ended]:
@@ -249,20 +327,30 @@ def _progress(issue_id: UUID, step: Step, at: datetime, due_at: datetime, day: d
     return Opened(issue_id, Kind.PROGRESS, at, due_at, _LANES[step], detail)
 
 
-def fold(told: Iterable[Change]) -> tuple[list[Opened], list[Ended]]:
-    """A batch of changes, in order, as what is open after it and what it ended; none of what is open is among these."""
-    open_: dict[UUID, dict[tuple[Kind, str], Opened]] = {}
-    ended: dict[Ended, None] = {}
+Row: TypeAlias = tuple[UUID, str, str]
+"""The key of a row: whose, of which kind, and about what."""
+
+
+def fold(there: Collection[Row], told: Iterable[Change]) -> tuple[list[Opened], list[Row]]:
+    """A batch of changes, in order, over what waited before: what it opened or moved, and which of the rows it ended.
+
+    A row that was ended and then opened anew is among the first only.
+    """
+    waiting: dict[UUID, dict[tuple[str, str], Opened | None]] = {}
+    for issue_id, kind, about in there:
+        waiting.setdefault(issue_id, {})[kind, about] = None
     for change in told:
-        if isinstance(change, Opened):
-            open_.setdefault(change.issue_id, {})[change.kind, change.about] = change
-        elif isinstance(change, Ended):
-            ended[change] = None
-            theirs = open_.get(change.issue_id)
-            if theirs:
-                open_[change.issue_id] = {key: one for key, one in theirs.items() if not _ends(change, one)}
-    return [one for theirs in open_.values() for one in theirs.values()], list(ended)
+        theirs = waiting.get(change.issue_id)
+        if type(change) is Opened:
+            if theirs is None:
+                theirs = waiting[change.issue_id] = {}
+            theirs[change.kind, change.about] = change
+        elif theirs and type(change) is Ended:
+            for place in [one for one in theirs if _ends(change, *one)]:
+                del theirs[place]
+    opened = [one for theirs in waiting.values() for one in theirs.values() if one]
+    return opened, [row for row in there if row[1:] not in waiting[row[0]]]
 
 
-def _ends(change: Ended, one: Opened) -> bool:
-    return change.kind in (None, one.kind) and (change.about is None or change.about == one.about)
+def _ends(change: Ended, kind: str, about: str) -> bool:
+    return change.kind in (None, kind) and (change.about is None or about in change.about)

@@ -63,16 +63,13 @@ class Moments(Record):
 
 def figures(event: AnyEvent, zone: ZoneInfo) -> list[Record]:
     """What this event adds; nothing for most. Days are the shop's, in `zone`."""
-    match event.data:
-        case issues.IssueAccepted() as accepted:
-            begun = Moments(accepted.issue_id, reason=accepted.reason.value, reported_at=accepted.reported_at)
-            return [begun, *_lines(accepted, zone)]
-        case issues.IssueRejected() | issues.IssueCancelled() as fallen:
-            return [ReportFell(fallen.issue_id)]
-        case data:
-            read = _MOMENTS.get(type(data))
-            found = read(data) if read else None
-            return [found] if found else []
+    read = _READ.get(type(event.data))
+    return read(event.data, zone) if read else []
+
+
+def _begun(accepted: issues.IssueAccepted, zone: ZoneInfo) -> list[Record]:
+    begun = Moments(accepted.issue_id, reason=accepted.reason.value, reported_at=accepted.reported_at)
+    return [begun, *_lines(accepted, zone)]
 
 
 def _lines(accepted: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineReported]:
@@ -92,21 +89,32 @@ def _lines(accepted: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineRepor
         )
 
 
-def _answered(sent: notices.NoticeSent) -> Moments | None:
+def _answered(sent: notices.NoticeSent, zone: ZoneInfo) -> list[Record]:
     if sent.issue_id is None or sent.kind not in ANSWERS:
-        return None
-    return Moments(sent.issue_id, answered_at=sent.sent_at)
+        return []
+    return [Moments(sent.issue_id, answered_at=sent.sent_at)]
 
 
-_MOMENTS: dict[type[Payload], Callable[[Any], Moments | None]] = {
+def _fell(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [ReportFell(fact.issue_id)]
+
+
+def _contact(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [Moments(fact.issue_id, contacts=1)]
+
+
+_READ: dict[type[Payload], Callable[[Any, ZoneInfo], list[Record]]] = {
     notices.NoticeSent: _answered,
-    issues.IssueReplacementOrdered: lambda fact: Moments(fact.issue_id, ordered_at=fact.ordered_at),
-    issues.IssueResolved: lambda fact: Moments(fact.issue_id, resolved_at=fact.resolved_at),
-    issues.IssueReopened: lambda fact: Moments(fact.issue_id, reopened_at=fact.reopened_at, contacts=1),
-    issues.IssueDetailsRequested: lambda fact: Moments(fact.issue_id, contacts=1),
-    issues.IssueChoiceRequested: lambda fact: Moments(fact.issue_id, contacts=1),
-    issues.IssueReviewRequested: lambda fact: Moments(fact.issue_id, contacts=1),
-    issues.IssueRated: lambda fact: Moments(fact.issue_id, score=fact.score, rated_at=fact.rated_at),
+    issues.IssueAccepted: _begun,
+    issues.IssueRejected: _fell,
+    issues.IssueCancelled: _fell,
+    issues.IssueReplacementOrdered: lambda fact, _: [Moments(fact.issue_id, ordered_at=fact.ordered_at)],
+    issues.IssueResolved: lambda fact, _: [Moments(fact.issue_id, resolved_at=fact.resolved_at)],
+    issues.IssueReopened: lambda fact, _: [Moments(fact.issue_id, reopened_at=fact.reopened_at, contacts=1)],
+    issues.IssueDetailsRequested: _contact,
+    issues.IssueChoiceRequested: _contact,
+    issues.IssueReviewRequested: _contact,
+    issues.IssueRated: lambda fact, _: [Moments(fact.issue_id, score=fact.score, rated_at=fact.rated_at)],
 }
 
 
@@ -116,7 +124,7 @@ def gathered(moments: Iterable[Moments]) -> list[Moments]:
     for one in moments:
         known = found.get(one.issue_id)
         found[one.issue_id] = _both(known, one) if known else one
-    return sorted(found.values(), key=lambda one: one.issue_id)
+    return sorted(found.values(), key=lambda one: one.issue_id.int)
 
 
 def _both(known: Moments, one: Moments) -> Moments:

@@ -12,6 +12,7 @@ from typing import Any
 from libs.common.db import Connection
 from libs.common.decision import Record
 from services.intake.arrivals import PiecesArrived
+from services.intake.columns import columns
 from services.intake.insights.figures import LineReported, Moments, ReportFell, gathered
 
 # Arrivals of what buyers are being warned of are looked at again: the new buyers are to be warned too.
@@ -97,20 +98,15 @@ async def count_arrivals(conn: Connection, records: Sequence[Record]) -> None:
             found[one.order_id, line_id, lot, day, sku, one.customer_id] += one.quantity
     rows = [(*key, pieces) for key, pieces in sorted(found.items()) if pieces]
     if rows:
-        await conn.execute(_ARRIVED, *_columns(rows, 7))
+        await conn.execute(_ARRIVED, *columns(rows, 7))
 
 
 async def count_reports(conn: Connection, records: Sequence[Record]) -> None:
     """Add what the life of issues says to the figures; a report that fell in the same batch falls after all."""
-    lines = [one for one in records if isinstance(one, LineReported)]
-    moments = gathered(one for one in records if isinstance(one, Moments))
+    lines = [_line_row(one) for one in records if type(one) is LineReported]
+    moments = [_moments_row(one) for one in gathered(one for one in records if type(one) is Moments)]
     if lines or moments:
-        reported = _columns([_line_row(one) for one in lines], 10)
-        await conn.execute(_REPORTED, *reported, *_columns([_moments_row(one) for one in moments], 10))
-    fallen = sorted({one.issue_id for one in records if isinstance(one, ReportFell)})
+        await conn.execute(_REPORTED, *columns(lines, 10), *columns(moments, 10))
+    fallen = sorted({one.issue_id for one in records if type(one) is ReportFell})
     if fallen:
         await conn.execute(_FELL, fallen)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
