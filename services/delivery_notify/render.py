@@ -1,19 +1,21 @@
 """From a notice's facts to a message, in the customer's language, as text and as HTML.
 
 Text and HTML are rendered from the same words, so they can never say two things: a notice's template fills the blocks
-of a layout, which exists once as text and once as HTML. A variable that is not there is an error, not a blank.
+of a layout, which exists once as text and once as HTML. The blocks are filled once, as text; in HTML they are escaped:
+a template is words, and never markup. A variable that is not there is an error, not a blank.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, Template, nodes
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from libs.common.events.notices import NoticeKind
@@ -23,6 +25,9 @@ from libs.common.shop_calendar import ShopCalendar
 from services.delivery_notify import law_words, words
 from services.delivery_notify.links import Links
 from services.delivery_notify.notices import NoticeFacts, Thing
+
+_TOO_EMPTY = re.compile(r"\n{3,}")
+_BETWEEN_BLOCKS = re.compile(r"\n\s*\n")
 
 _PARAGRAPH = '<p style="margin:0 0 16px">'
 _TABLE = '<table role="presentation" style="border-collapse:collapse;width:100%;margin:20px 0;font-size:15px">'
@@ -78,8 +83,6 @@ class Renderer:
         self._text, self._html = new(autoescape=False), new(autoescape=True)
         self._text.filters |= {"paragraphs": _text_paragraphs, "rows": _text_rows}
         self._html.filters |= {"paragraphs": _html_paragraphs, "rows": _html_rows}
-        self._text_layout = self._text.get_template("layout.txt")
-        self._html_layout = self._html.get_template("layout.html")
         # Kept by name alone: jinja's own memory of templates costs as much as filling in a short one.
         self._text_of, self._html_of = cache(self._text.get_template), cache(self._html.get_template)
 
@@ -100,11 +103,10 @@ class Renderer:
     def render(self, letter: Letter) -> Rendered:
         """Raises `jinja2.UndefinedError` or `KeyError` where a fact that the words need is not there."""
         values = self._values(letter)
-        name = f"{letter.language}/{letter.kind}.jinja"
-        whole = self._render(self._text_of(name), self._text_layout, values)
-        subject, _, text = whole.partition("\n===\n")
+        filled = _Filled(self._template(letter), {**values, "layout": self._text_of("layout.txt")})
+        subject, _, text = filled.text.partition("\n===\n")
         subject = " ".join(subject.split())
-        html = self._render(self._html_of(name), self._html_layout, {**values, "subject": subject})
+        html = filled.html(self._html_of("layout.html"), {**values, "subject": subject})
         brief = " ".join(filter(None, (f"[{self.shop}]", subject, values["link"])))
         return Rendered(subject, _tidy(text), html, brief)
 
@@ -113,35 +115,28 @@ class Renderer:
         values = self._values(letters[0])
         subject = words.several(len(letters), values["language"])
         whole = {**values, "subject": subject, "link": ""}
-        text = self._text.get_template("together.txt").render(
-            whole, sections=self._sections(letters, self._text, "txt")
+        text, html = zip(*map(self._section, letters), strict=True)
+        return Rendered(
+            subject,
+            _tidy(self._text_of("together.txt").render(whole, sections=text)),
+            self._html_of("together.html").render(whole, sections=html),
+            f"[{self.shop}] {subject}",
         )
-        sections = self._sections(letters, self._html, "html")
-        html = self._html.get_template("together.html").render(whole, sections=sections)
-        return Rendered(subject, _tidy(text), html, f"[{self.shop}] {subject}")
 
-    def _sections(self, letters: Sequence[Letter], environment: Environment, kind: str) -> list[tuple[str, str]]:
-        """The heading and the body of each, rendered by a layout that has nothing else."""
-        section = environment.get_template(f"section.{kind}")
-        found: list[tuple[str, str]] = []
-        for letter in letters:
-            template = environment.get_template(f"{letter.language}/{letter.kind}.jinja")
-            heading, _, body = self._render(template, section, self._values(letter)).partition("\n===\n")
-            escaped = environment.autoescape
-            found.append((Markup(heading.strip()) if escaped else heading.strip(), Markup(body) if escaped else body))  # noqa: S704
-        return found
+    def _section(self, letter: Letter) -> tuple[tuple[str, str], tuple[Markup, Markup]]:
+        """Its heading and its body as text and as HTML, by layouts that have nothing else."""
+        values = self._values(letter)
+        filled = _Filled(self._template(letter), {**values, "layout": self._text_of("section.txt")})
+        heading, _, body = filled.text.partition("\n===\n")
+        html_heading, _, html_body = filled.html(self._html_of("section.html"), values).partition("\n===\n")
+        return (heading.strip(), body), (Markup(html_heading.strip()), Markup(html_body))  # noqa: S704
 
-    def _render(self, template: Template, layout: Template, values: dict[str, Any]) -> str:
-        """As `template.render`, without two copies of the values and jinja's globals, which the linter forbids."""
-        try:
-            context = template.new_context({**values, "layout": layout}, shared=True)
-            return template.environment.concat(template.root_render_func(context))
-        except Exception:
-            template.environment.handle_exception()
+    def _template(self, letter: Letter) -> Template:
+        return self._text_of(f"{letter.language}/{letter.kind}.jinja")
 
     def _values(self, letter: Letter) -> dict[str, Any]:
         language = letter.language
-        facts = replace(letter.facts, things=tuple(map(_clean_thing, letter.facts.things)))
+        facts = _clean_facts(letter.facts)
         phrases = words.PHRASES[language]
         said = partial(_date, language)
         values = {
@@ -193,8 +188,52 @@ class Renderer:
         }
 
 
+class _Block:
+    """A block of a notice's template, filled in once and as text. Equal to what fills it in, so that jinja finds what
+    `super()` means in it."""
+
+    def __init__(self, fill: Callable[[Context], Iterator[str]]) -> None:
+        self._fill, self.said = fill, ""
+
+    def __call__(self, context: Context) -> Iterator[str]:
+        self.said = self.said or "".join(self._fill(context))
+        yield self.said
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._fill
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Filled:
+    """A notice's template with its blocks, within a layout as text, then within one as HTML."""
+
+    def __init__(self, template: Template, values: dict[str, Any]) -> None:
+        self._context = template.new_context(values, shared=True)
+        self._blocks = {name: _Block(fill) for name, fill in template.blocks.items()}
+        self._context.blocks.update({name: [block] for name, block in self._blocks.items()})
+        self.text = _render(template, self._context)
+
+    def html(self, layout: Template, values: dict[str, Any]) -> str:
+        context = layout.new_context(values, shared=True)
+        for name, block in self._blocks.items():
+            context.blocks[name] = [partial(self._escaped, block)]
+        return _render(layout, context)
+
+    def _escaped(self, block: _Block, _: Context) -> Iterator[str]:
+        yield from map(escape, block(self._context))
+
+
+def _render(template: Template, context: Context) -> str:
+    """As `template.render`, without a copy of the values and of jinja's globals, which the linter forbids."""
+    try:
+        return template.environment.concat(template.root_render_func(context))
+    except Exception:
+        template.environment.handle_exception()
+
+
 def _tidy(text: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return _TOO_EMPTY.sub("\n\n", text).strip() + "\n"
 
 
 def _clean(text: str) -> str:
@@ -202,8 +241,15 @@ def _clean(text: str) -> str:
     return " ".join(text.replace("|", "/").split())
 
 
+def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
+    things = tuple(map(_clean_thing, facts.things))
+    return facts if things == facts.things else replace(facts, things=things)
+
+
 def _clean_thing(thing: Thing) -> Thing:
     name, stage, detail = _clean(thing.name), _clean(thing.stage or ""), _clean(thing.stage_detail or "")
+    if (name, stage, detail) == (thing.name, thing.stage or "", thing.stage_detail or ""):
+        return thing
     return replace(thing, name=name, stage=stage or None, stage_detail=detail or None)
 
 
@@ -237,10 +283,13 @@ def _stage(phrases: words.Phrases, thing: Thing) -> str:
     return phrases.stages.get(stage) or thing.stage_detail or stage
 
 
+# The last one is kept, for the HTML part is written of the same words right after the text.
+@lru_cache(maxsize=1)
 def _blocks(text: str) -> list[str]:
-    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+    return [said for block in _BETWEEN_BLOCKS.split(text) if (said := " ".join(block.split()))]
 
 
+@lru_cache(maxsize=1)
 def _pairs(text: str) -> list[tuple[str, str]]:
     lines = [line.strip().partition("|") for line in text.splitlines() if "|" in line]
     return [(label, value) for label, _, value in lines]

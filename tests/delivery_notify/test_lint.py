@@ -48,6 +48,20 @@ def test_a_shop_may_say_it_in_its_own_way(tmp_path: Path) -> None:
     assert renderer.render(letter("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
 
 
+def test_what_a_template_says_is_words_and_never_markup(tmp_path: Path) -> None:
+    renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("Sorry, and", "<b>Sorry</b> &"))
+    rendered = renderer.render(letter("order delayed", Language.EN))
+    assert "<b>Sorry</b> & thank you." in rendered.text
+    assert "&lt;b&gt;Sorry&lt;/b&gt; &amp; thank you." in rendered.html
+
+
+def test_a_template_may_add_to_what_the_layout_says(tmp_path: Path) -> None:
+    more = GOOD + "{% block order %}{{ super() }}\nTelephone|03-0000-0000{% endblock %}\n"
+    rendered = shop(tmp_path, "en/order_delayed.jinja", more).render(letter("order delayed", Language.EN))
+    assert "Order: O-2027-0301\nTelephone: 03-0000-0000" in rendered.text
+    assert rendered.html.index("O-2027-0301") < rendered.html.index("03-0000-0000")
+
+
 def test_what_a_shop_leaves_as_it_is_stays_ours(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD)
     assert renderer.render(letter("refunded")) == RENDERER.render(letter("refunded"))
