@@ -82,9 +82,9 @@ ENGLISH = Phrases(
 PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 
 
+# Kept, because one day's mails name the same few days, amounts and points, and babel takes its time over each.
 @lru_cache(maxsize=1_000)
 def say_date(day: date, language: Language) -> str:
-    """Kept, because one day's mails name the same few days."""
     if language is Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
     return format_date(day, "EEEE, MMMM d, y", locale="en")
@@ -98,12 +98,14 @@ def say_moment(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     return f"{say_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
 
 
+@lru_cache(maxsize=1_000)
 def say_money(amount: Decimal, currency: str, language: Language) -> str:
     if language is Language.JA and currency == "JPY":
         return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
     return format_currency(amount, currency, locale="ja_JP" if language is Language.JA else "en_US")
 
 
+@lru_cache(maxsize=1_000)
 def say_points(points: int, language: Language) -> str:
     if language is Language.JA:
         return f"{format_decimal(points, locale='ja')}ポイント"
