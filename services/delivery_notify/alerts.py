@@ -6,9 +6,10 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.products import BuyerWarned
 from services.delivery_notify.conversation import Conversation
 from services.delivery_notify.notices import NoticeFacts, Outcome, Thing, say
+from services.delivery_notify.rules import Rules
 
 
-def warned(conversation: Conversation, event: BuyerWarned, now: datetime) -> Outcome:
+def warned(conversation: Conversation, event: BuyerWarned, now: datetime, rules: Rules) -> Outcome:
     """`code` is why; the things are named as the order named them."""
     counts = {count.line_id: count.quantity for count in event.lines}
     lines = [line for line in conversation.lines if line.line_id in counts]

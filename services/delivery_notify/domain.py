@@ -7,7 +7,9 @@ Timers are not set by hand: after each event they are derived from the state (`d
 waiting preorder, an open question and a quiet talk cannot be without one (invariant 6).
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
@@ -24,7 +26,6 @@ from libs.common.events.storefront import (
     OrderPromiseChanged,
     OrderShipped,
     PreorderProgressed,
-    StorefrontOrderEvent,
 )
 from libs.common.evolve import replace
 from services.delivery_notify import alerts, arrivals, delays, issues, orders, points, preorders
@@ -56,42 +57,30 @@ def decide(
 
     Raises `TooMuchBeforeOrderError`, for the shell to park the event.
     """
-    payload = event.data
-    if isinstance(payload, PointsExpiring):
+    payload: Any = event.data
+    kind = type(payload)
+    if kind is PointsExpiring:
         return state, points.expiring(state, payload, now, rules)
     order_id = getattr(payload, "order_id", None) or event.subject
-    if state is None and (order_id is None or isinstance(payload, TimerFired | CustomerAnswered)):
+    if state is None and (order_id is None or kind is TimerFired or kind is CustomerAnswered):
         return None, [Anomaly("nothing_known_of_this_order", event.type)]
     before = state or Conversation(str(order_id))
     after, facts = _take(before, payload, now, rules)
     after = preorders.schedule(after, now, rules) if after is not before else after
-    fired = payload.name if isinstance(payload, TimerFired) else None
+    fired: str | None = payload.name if kind is TimerFired else None
     changes = _timer_changes(before, after, fired) if after is not before or fired else []
     return (state if after is before else after), [*facts, *for_staff(payload, facts, now), *changes]
 
 
 def _take(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
-    match payload:
-        case OrderPlaced():
-            return _placed(conversation, payload, now, rules)
-        case StorefrontOrderEvent() if not conversation.placed:
-            return _hold(conversation, payload)
-        case StorefrontOrderEvent():
-            return _order_event(conversation, payload, now, rules)
-        case IssueEvent():
-            return issues.take(conversation, payload, now, rules)
-        case BuyerWarned():
-            return alerts.warned(conversation, payload, now)
-        case PointsGranted():
-            return points.granted(conversation, payload, now, rules)
-        case PointsWithheld():
-            return points.withheld(conversation, payload, now, rules)
-        case CustomerAnswered():
-            return answered(conversation, payload, now, rules)
-        case TimerFired():
-            return _fired(conversation, payload.name, now, rules)
-        case _:
-            return conversation, [Ignored("not_for_us")]
+    kind = type(payload)
+    if kind in _OF_A_PLACED_ORDER:
+        known = conversation.placed
+        return _order_event(conversation, payload, now, rules) if known else _hold(conversation, payload)
+    take = _TAKES.get(kind)
+    if take is None and isinstance(payload, IssueEvent):
+        take = issues.take
+    return take(conversation, payload, now, rules) if take else (conversation, [Ignored("not_for_us")])
 
 
 def _placed(conversation: Conversation, payload: OrderPlaced, now: datetime, rules: Rules) -> Outcome:
@@ -117,7 +106,7 @@ def _happened_at(payload: Payload) -> datetime:
     return moment
 
 
-def _hold(conversation: Conversation, payload: StorefrontOrderEvent) -> Outcome:
+def _hold(conversation: Conversation, payload: Payload) -> Outcome:
     if len(conversation.held) >= HELD_AT_MOST:
         raise TooMuchBeforeOrderError(f"{conversation.order_id}: {HELD_AT_MOST} events wait for order.placed already")
     held = Held(payload.TYPE, payload.model_dump_json(exclude_none=True))
@@ -125,25 +114,12 @@ def _hold(conversation: Conversation, payload: StorefrontOrderEvent) -> Outcome:
 
 
 def _order_event(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
-    match payload:
-        case OrderPromiseChanged():
-            return orders.promise_changed(conversation, payload, now, rules)
-        case OrderDelayed():
-            return orders.delayed(conversation, payload, now, rules)
-        case OrderShipped():
-            return orders.shipped(conversation, payload, now, rules)
-        case OrderDelivered():
-            return orders.delivered(conversation, payload, now, rules)
-        case OrderCancelled():
-            return orders.cancelled(conversation, payload, now, rules)
-        case PreorderProgressed():
-            return orders.progressed(conversation, payload, now, rules)
-        case _:
-            return conversation, [Ignored("not_for_us")]
+    take = _OF_A_PLACED_ORDER.get(type(payload))
+    return take(conversation, payload, now, rules) if take else (conversation, [Ignored("not_for_us")])
 
 
-def _fired(conversation: Conversation, name: str, now: datetime, rules: Rules) -> Outcome:
-    kind, _, of = name.partition(":")
+def _fired(conversation: Conversation, timer: TimerFired, now: datetime, rules: Rules) -> Outcome:
+    kind, _, of = timer.name.partition(":")
     match kind:
         case "overdue":
             return _overdue(conversation, now, rules)
@@ -154,7 +130,7 @@ def _fired(conversation: Conversation, name: str, now: datetime, rules: Rules) -
         case "word":
             return issues.speak(conversation, UUID(of), now, rules)
         case _:
-            return conversation, [Anomaly("unknown_timer", name)]
+            return conversation, [Anomaly("unknown_timer", timer.name)]
 
 
 def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
@@ -168,9 +144,10 @@ def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome
 def deadlines(conversation: Conversation) -> dict[str, datetime]:
     """When this conversation must be looked at again, and why; derived, never stored beside the state."""
     due: dict[str, datetime] = {}
-    promises = [line.speak_at for line in conversation.lines if line.open and line.speak_at]
-    doors = [line.arrival.speak_at for line in conversation.lines if line.expected and line.arrival]
-    if moments := [*promises, *(moment for moment in doors if moment)]:
+    moments = [line.speak_at for line in conversation.lines if line.speak_at and line.open]
+    doors = [line.arrival for line in conversation.lines if line.arrival and line.expected]
+    moments += [door.speak_at for door in doors if door.speak_at]
+    if moments:
         due[OVERDUE] = min(moments)
     if conversation.next_progress:
         due[PROGRESS] = conversation.next_progress
@@ -188,5 +165,28 @@ def _timer_changes(before: Conversation, after: Conversation, fired: str | None)
     old, new = deadlines(before), deadlines(after)
     if fired:
         old.pop(fired, None)
+    if old == new:
+        return []
     changed: list[Fact] = [SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at]
     return [*changed, *(CancelTimer(name) for name in old if name not in new)]
+
+
+# By the very class: a `match` asks each of pydantic's classes in turn, which is dear.
+Take: TypeAlias = Callable[[Conversation, Any, datetime, Rules], Outcome]
+_OF_A_PLACED_ORDER: Mapping[type[Payload], Take] = {
+    OrderPromiseChanged: orders.promise_changed,
+    OrderDelayed: orders.delayed,
+    OrderShipped: orders.shipped,
+    OrderDelivered: orders.delivered,
+    OrderCancelled: orders.cancelled,
+    PreorderProgressed: orders.progressed,
+}
+_TAKES: Mapping[type[Payload], Take] = {
+    OrderPlaced: _placed,
+    **dict.fromkeys(issues.TAKES, issues.take),
+    BuyerWarned: alerts.warned,
+    PointsGranted: points.granted,
+    PointsWithheld: points.withheld,
+    CustomerAnswered: answered,
+    TimerFired: _fired,
+}

@@ -6,8 +6,9 @@ needs no mail, the parcel tells. A talk that stays quiet has a moment at which i
 named for our next word is kept.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from libs.common.decision import Anomaly, Fact, Ignored
@@ -42,52 +43,11 @@ def take(conversation: Conversation, event: IssueEvent, now: datetime, rules: Ru
         talk = replace(talk, closed_by=None)  # what was missing came later, or staff let it stand after all
     if talk.closed_by and not isinstance(event, ev.IssueReopened | ev.IssueRefunded):
         return conversation, [Ignored("issue_closed")]
-    return _dispatch(conversation, talk, event, now, rules)
+    said = TAKES.get(type(event))
+    return said(conversation, talk, event, now, rules) if said else (conversation, [Ignored("nothing_to_say")])
 
 
-def _dispatch(conversation: Conversation, talk: Talk, event: IssueEvent, now: datetime, rules: Rules) -> Outcome:
-    match event:
-        case ev.IssueAccepted():
-            return _accepted(conversation, talk, event, now)
-        case ev.IssueReplacementOrdered():
-            return replacements.ordered(conversation, talk, event, now)
-        case ev.IssueReplacementPromised() | ev.IssueReplacementDelayed():
-            return replacements.dated(conversation, talk, event, now)
-        case ev.IssueReplacementShipped():
-            return replacements.shipped(conversation, talk, event, now)
-        case ev.IssueReviewRequested():
-            return _review(conversation, talk, event, now, rules)
-        case ev.IssueDetailsRequested():
-            return _details(conversation, talk, event, now, rules)
-        case ev.IssueChoiceRequested():
-            return _choice(conversation, talk, event, now, rules)
-        case ev.IssueCollectionRequested():
-            return _collection_asked(conversation, talk, event, now)
-        case ev.IssueCollectionBooked():
-            return _collection_booked(conversation, talk, event, now)
-        case ev.IssueCollectionAttempted():
-            return pickups.attempted(conversation, talk, event, now)
-        case ev.IssueCollectionReminded():
-            return pickups.reminded(conversation, talk, event, now)
-        case ev.IssueItemReceived():
-            return _received(conversation, talk, event, now)
-        case ev.IssueRefundRequested():
-            return _refund_asked(conversation, talk, event, now, rules)
-        case ev.IssueRefunded():
-            return _refunded(conversation, talk, event, now, rules)
-        case ev.IssueResolved():
-            return _resolved(conversation, talk, event, now, rules)
-        case ev.IssueReopened():
-            return _reopened(conversation, talk, event, now, rules)
-        case ev.IssueRejected():
-            return _rejected(conversation, talk, event, now, rules)
-        case ev.IssueCancelled():
-            return _cancelled(conversation, talk, event, now, rules)
-        case _:
-            return conversation, [Ignored("nothing_to_say")]
-
-
-def _accepted(conversation: Conversation, talk: Talk, event: ev.IssueAccepted, now: datetime) -> Outcome:
+def _accepted(conversation: Conversation, talk: Talk, event: ev.IssueAccepted, now: datetime, rules: Rules) -> Outcome:
     items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
     talk = replace(talk, reason=event.reason, items=items)
     if not talk.answered and talk.waiting is None:
@@ -196,7 +156,7 @@ def _said_something(talk: Talk) -> Talk:
 
 
 def _collection_asked(
-    conversation: Conversation, talk: Talk, event: ev.IssueCollectionRequested, now: datetime
+    conversation: Conversation, talk: Talk, event: ev.IssueCollectionRequested, now: datetime, rules: Rules
 ) -> Outcome:
     """Told only where it is the first answer to the report; else the appointment itself is the news."""
     if talk.answered:
@@ -207,7 +167,7 @@ def _collection_asked(
 
 
 def _collection_booked(
-    conversation: Conversation, talk: Talk, event: ev.IssueCollectionBooked, now: datetime
+    conversation: Conversation, talk: Talk, event: ev.IssueCollectionBooked, now: datetime, rules: Rules
 ) -> Outcome:
     window = event.window
     # Another appointment that the customer wished for is no missed one, whichever attempt it is.
@@ -220,7 +180,9 @@ def _collection_booked(
     return conversation, [*taken_back, *told]
 
 
-def _received(conversation: Conversation, talk: Talk, event: ev.IssueItemReceived, now: datetime) -> Outcome:
+def _received(
+    conversation: Conversation, talk: Talk, event: ev.IssueItemReceived, now: datetime, rules: Rules
+) -> Outcome:
     talk = replace(talk, waiting=Waiting.RECEIPT, quiet_until=now + REFUND_COMES, received_at=event.received_at)
     return conversation.with_talk(talk), []
 
@@ -313,3 +275,27 @@ def _close(conversation: Conversation, talk: Talk, cause: str) -> Outcome:
     conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None, closed_by=cause))
     conversation, closed = close_questions(conversation, cause, issue_id=talk.issue_id)
     return conversation, [*facts, *closed]
+
+
+# By the very class, see `domain`.
+TAKES: Mapping[type[IssueEvent], Callable[[Conversation, Talk, Any, datetime, Rules], Outcome]] = {
+    ev.IssueAccepted: _accepted,
+    ev.IssueReplacementOrdered: replacements.ordered,
+    ev.IssueReplacementPromised: replacements.dated,
+    ev.IssueReplacementDelayed: replacements.dated,
+    ev.IssueReplacementShipped: replacements.shipped,
+    ev.IssueReviewRequested: _review,
+    ev.IssueDetailsRequested: _details,
+    ev.IssueChoiceRequested: _choice,
+    ev.IssueCollectionRequested: _collection_asked,
+    ev.IssueCollectionBooked: _collection_booked,
+    ev.IssueCollectionAttempted: pickups.attempted,
+    ev.IssueCollectionReminded: pickups.reminded,
+    ev.IssueItemReceived: _received,
+    ev.IssueRefundRequested: _refund_asked,
+    ev.IssueRefunded: _refunded,
+    ev.IssueResolved: _resolved,
+    ev.IssueReopened: _reopened,
+    ev.IssueRejected: _rejected,
+    ev.IssueCancelled: _cancelled,
+}

@@ -9,6 +9,7 @@ from libs.common.evolve import replace
 from services.delivery_notify.conversation import Conversation, Talk
 from services.delivery_notify.notices import NoticeFacts, Outcome
 from services.delivery_notify.replacements import issue_facts, tell, withdraw_issue
+from services.delivery_notify.rules import Rules
 
 ABOUT_PICKUPS = frozenset(
     {NoticeKind.COLLECTION_BOOKED, NoticeKind.COLLECTION_ATTEMPTED, NoticeKind.COLLECTION_REMINDED}
@@ -16,7 +17,9 @@ ABOUT_PICKUPS = frozenset(
 """The newest of these is the one that counts."""
 
 
-def attempted(conversation: Conversation, talk: Talk, event: IssueCollectionAttempted, now: datetime) -> Outcome:
+def attempted(
+    conversation: Conversation, talk: Talk, event: IssueCollectionAttempted, now: datetime, rules: Rules
+) -> Outcome:
     """Without a next day a human arranges one, and the appointment will be the news."""
     talk = replace(talk, missed=talk.missed + 1)
     conversation = conversation.with_talk(talk)
@@ -30,7 +33,9 @@ def attempted(conversation: Conversation, talk: Talk, event: IssueCollectionAtte
     return conversation, [*taken_back, *told]
 
 
-def reminded(conversation: Conversation, talk: Talk, event: IssueCollectionReminded, now: datetime) -> Outcome:
+def reminded(
+    conversation: Conversation, talk: Talk, event: IssueCollectionReminded, now: datetime, rules: Rules
+) -> Outcome:
     facts = NoticeFacts(day=event.next_date, next_word=event.due_on, word=event.reminder)
     facts = issue_facts(conversation, talk, facts)
     taken_back = withdraw_issue(conversation, talk.issue_id, ABOUT_PICKUPS, "overtaken")

@@ -48,7 +48,7 @@ def _every_15_days(ordered_on: date, after: datetime, rules: Rules) -> datetime:
 
 def schedule(conversation: Conversation, now: datetime, rules: Rules) -> Conversation:
     """See to it that an order with an awaited preorder has a next report, and any other has none."""
-    waiting = any(line.preorder and line.awaited for line in conversation.lines)
+    waiting = [line for line in conversation.lines if line.preorder and line.awaited]
     if waiting and conversation.next_progress is None:
         return replace(conversation, next_progress=next_report(conversation, now, rules))
     if not waiting and conversation.next_progress is not None:

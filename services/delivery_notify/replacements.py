@@ -26,6 +26,7 @@ from services.delivery_notify.notices import (
     withdraw,
 )
 from services.delivery_notify.promises import ref
+from services.delivery_notify.rules import Rules
 
 DATES = frozenset({NoticeKind.REPLACEMENT_PROMISED, NoticeKind.REPLACEMENT_DELAYED})
 ISSUE_NEWS = DATES | {
@@ -100,7 +101,9 @@ def _news(talk: Talk, kind: NoticeKind, facts: NoticeFacts) -> News:
 _PROMISING = DATES | {NoticeKind.REPLACEMENT_SHIPPED, NoticeKind.COLLECTION_BOOKED}
 
 
-def ordered(conversation: Conversation, talk: Talk, event: IssueReplacementOrdered, now: datetime) -> Outcome:
+def ordered(
+    conversation: Conversation, talk: Talk, event: IssueReplacementOrdered, now: datetime, rules: Rules
+) -> Outcome:
     """The first definite date. If the report was not answered yet, this is the answer."""
     known = talk.outbound
     if event.replacement_id in talk.past_outbound or (known and known.replacement_id == event.replacement_id):
@@ -123,7 +126,11 @@ def ordered(conversation: Conversation, talk: Talk, event: IssueReplacementOrder
 
 
 def dated(
-    conversation: Conversation, talk: Talk, event: IssueReplacementPromised | IssueReplacementDelayed, now: datetime
+    conversation: Conversation,
+    talk: Talk,
+    event: IssueReplacementPromised | IssueReplacementDelayed,
+    now: datetime,
+    rules: Rules,
 ) -> Outcome:
     """A newer date. The customer hears of it only where it differs from the one already told."""
     known = talk.outbound
@@ -158,7 +165,9 @@ def _tell_date(
     return conversation, [*taken_back, *told]
 
 
-def shipped(conversation: Conversation, talk: Talk, event: IssueReplacementShipped, now: datetime) -> Outcome:
+def shipped(
+    conversation: Conversation, talk: Talk, event: IssueReplacementShipped, now: datetime, rules: Rules
+) -> Outcome:
     known = talk.outbound
     if known and known.replacement_id == event.replacement_id and known.shipped:
         return conversation, [Ignored("shipped_before")]

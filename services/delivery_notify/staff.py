@@ -37,13 +37,13 @@ class StaffNotice(Record):
 def for_staff(payload: Payload, facts: list[Fact], now: datetime) -> list[Fact]:
     """What staff should hear of this event, and of what was decided on it."""
     told: list[Fact] = []
-    if isinstance(payload, IssueReviewRequested):
+    if type(payload) is IssueReviewRequested:
         about = {"issue_id": str(payload.issue_id), "order_id": payload.order_id, "cause": payload.cause}
         about["due_at"] = payload.due_at.isoformat()
         cause = (str(payload.issue_id), payload.due_at.isoformat())
         told.append(StaffNotice(StaffKind.REVIEW_REQUESTED, cause, now, about))
     for fact in facts:
-        if isinstance(fact, Anomaly) and fact.reason == "cancel_not_carried_out":
+        if type(fact) is Anomaly and fact.reason == "cancel_not_carried_out":
             cause = (fact.detail, now.date().isoformat())
             told.append(StaffNotice(StaffKind.CANCEL_NOT_CARRIED_OUT, cause, now, {"order_id": fact.detail}))
     return told
