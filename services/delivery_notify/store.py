@@ -5,8 +5,8 @@ settled by the sender alone. Promises are only ever added; a trigger refuses any
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,9 @@ from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.evolve import replace
-from libs.common.state import StateTable
 from services.delivery_notify import promise_store, sending_store, staff_store
 from services.delivery_notify.conversation import Conversation
+from services.delivery_notify.conversation_store import CONVERSATION, ConversationTable, Loaded
 from services.delivery_notify.domain import decide
 from services.delivery_notify.notices import (
     AddressWished,
@@ -43,19 +43,10 @@ CONTACT_COMES = timedelta(hours=24)
 
 _TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)
-_CONVERSATION = TypeAdapter(Conversation)
 
 
 _CUSTOMER = " customer "
 """Begins the key of what goes by customer; the id of an order never begins with a space."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A conversation with the version of the row it came from (0: there was none)."""
-
-    version: int
-    conversation: Conversation
 
 
 class Conversations:
@@ -65,24 +56,24 @@ class Conversations:
 
     def __init__(self, rules: Rules) -> None:
         self.rules, self.calendar = rules, rules.calendar
-        self.table: StateTable[Conversation] = StateTable("conversations", _CONVERSATION, sparse=True)
+        self.table = ConversationTable()
 
     def key_of(self, event: AnyEvent) -> str | None:
         """What is about no order goes by its customer; that somebody bought something earns points without words."""
-        match event.data:
-            case TimerFired():
-                return event.subject
-            case PointsExpiring(customer_id=customer_id):
-                return _CUSTOMER + customer_id
-            case PointsGranted(issue_id=None):
-                return None
-        order_id: str | None = getattr(event.data, "order_id", None)
+        payload: Any = event.data
+        kind = type(payload)
+        if kind is TimerFired:
+            return event.subject
+        if kind is PointsExpiring:
+            return _CUSTOMER + str(payload.customer_id)
+        if kind is PointsGranted and payload.issue_id is None:
+            return None
+        order_id: str | None = getattr(payload, "order_id", None)
         return order_id
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Loaded]:
         """For a customer: a conversation that says no more than which order was their latest; it is not kept."""
-        found = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER)])
-        loaded = {key: Loaded(version, conversation) for key, (version, conversation) in found.items()}
+        loaded = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER)])
         customers = [key.removeprefix(_CUSTOMER) for key in keys if key.startswith(_CUSTOMER)]
         for customer_id, order_id in await _latest_orders(conn, customers):
             loaded[_CUSTOMER + customer_id] = Loaded(0, Conversation(order_id, customer_id))
@@ -97,28 +88,25 @@ class Conversations:
         return Loaded(state.version if state else 0, after), traced
 
     async def save(self, conn: Connection, changed: Mapping[str, Loaded], records: Sequence[Record]) -> None:
-        await self.table.save(conn, {key: (each.version, each.conversation) for key, each in changed.items()})
-        await _save_contacts(conn, [record for record in records if isinstance(record, ContactLearned)])
-        await promise_store.save_promises(conn, [record for record in records if isinstance(record, PromiseMade)])
-        await _save_wishes(conn, [record for record in records if isinstance(record, AddressWished)])
-        await _save_notices(conn, [record for record in records if isinstance(record, NoticeMade)])
-        await sending_store.lock_notices(conn, _touched(records))
-        await _save_left_out(conn, [record for record in records if isinstance(record, LineLeftOut)])
-        await _save_points(conn, [record for record in records if isinstance(record, PointsDecided)])
-        await _save_withdrawals(conn, [record for record in records if isinstance(record, NoticesWithdrawn)])
-        await staff_store.save(conn, [record for record in records if isinstance(record, StaffNotice)])
+        rows: dict[type[Record], list[Any]] = defaultdict(list)
+        for record in records:
+            rows[type(record)].append(record)
+        await self.table.save(conn, changed)
+        await _save_contacts(conn, rows[ContactLearned])
+        await promise_store.save_promises(conn, rows[PromiseMade])
+        await _save_wishes(conn, rows[AddressWished])
+        await _save_notices(conn, rows[NoticeMade])
+        await sending_store.lock_notices(conn, _touched(rows))
+        await _save_left_out(conn, rows[LineLeftOut])
+        await _save_points(conn, rows[PointsDecided])
+        await _save_withdrawals(conn, rows[NoticesWithdrawn])
+        await staff_store.save(conn, rows[StaffNotice])
 
 
-def _touched(records: Sequence[Record]) -> set[UUID]:
+def _touched(rows: Mapping[type[Record], Sequence[Any]]) -> set[UUID]:
     """The notices that were made before, and that these records change."""
-    ids: set[UUID] = set()
-    for record in records:
-        match record:
-            case NoticesWithdrawn(notice_ids=some) | LineLeftOut(notice_ids=some):
-                ids.update(some)
-            case PointsDecided(notice_id=one):
-                ids.add(one)
-    return ids
+    ids = {notice_id for row in (*rows[NoticesWithdrawn], *rows[LineLeftOut]) for notice_id in row.notice_ids}
+    return ids.union(row.notice_id for row in rows[PointsDecided])
 
 
 def _with_trace(fact: Fact) -> Fact:
@@ -127,7 +115,7 @@ def _with_trace(fact: Fact) -> Fact:
         return fact
     carrier: dict[str, str] = {}
     _TRACE.inject(carrier)
-    return replace(fact, traceparent=carrier.get("traceparent"))
+    return replace(fact, traceparent=carrier["traceparent"]) if carrier else fact
 
 
 async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tuple[str, str]]:
@@ -278,7 +266,7 @@ async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversati
     )
     if row is None:
         return None
-    conversation = _CONVERSATION.validate_json(row["body"])
+    conversation = CONVERSATION.validate_json(row["body"])
     contact = Contact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
     return conversation, contact
 
