@@ -49,9 +49,10 @@ def take(conversation: Conversation, event: IssueEvent, now: datetime, rules: Ru
 
 def _accepted(conversation: Conversation, talk: Talk, event: ev.IssueAccepted, now: datetime, rules: Rules) -> Outcome:
     items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
-    talk = replace(talk, reason=event.reason, items=items)
-    if not talk.answered and talk.waiting is None:
-        talk = replace(talk, waiting=Waiting.PLAN, quiet_until=now + PLAN_COMES)
+    if talk.answered or talk.waiting is not None:
+        talk = replace(talk, reason=event.reason, items=items)
+    else:
+        talk = replace(talk, reason=event.reason, items=items, waiting=Waiting.PLAN, quiet_until=now + PLAN_COMES)
     return conversation.with_talk(talk), []
 
 
@@ -63,19 +64,19 @@ def speak(conversation: Conversation, issue_id: UUID, now: datetime, rules: Rule
     match talk.waiting:
         case Waiting.PLAN:
             next_word = rules.calendar.add_open_days(rules.calendar.day(now), 1)
-            facts = issue_facts(conversation, talk, NoticeFacts(plan="wait", day=next_word, next_word=next_word))
+            facts = NoticeFacts(plan="wait", day=next_word, next_word=next_word, **issue_facts(conversation, talk))
             conversation = conversation.with_talk(_word_due(replace(talk, answered=True), next_word_at(now, rules)))
             return tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(issue_id,))
         case Waiting.RECEIPT:
             day = rules.calendar.day(talk.received_at or now)
             conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None))
-            facts = issue_facts(conversation, talk, NoticeFacts(day=day))
+            facts = NoticeFacts(day=day, **issue_facts(conversation, talk))
             return tell(conversation, talk, NoticeKind.ITEM_RECEIVED, facts, now, cause=(issue_id, talk.received_at))
         case Waiting.NEXT_WORD:
             next_word = rules.next_word(now, talk.words)
             after = replace(talk, words=talk.words + 1)
             conversation = conversation.with_talk(_word_due(after, rules.word_moment(next_word)))
-            facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word, word=after.words))
+            facts = NoticeFacts(day=next_word, next_word=next_word, word=after.words, **issue_facts(conversation, talk))
             cause = (issue_id, talk.quiet_until)
             conversation, told = tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=cause)
             return conversation, [Anomaly("word_due_without_news", str(issue_id)), *told]
@@ -105,7 +106,7 @@ def _review(
     due_at = max(event.due_at, rules.word_moment(day)) if talk.words else max(event.due_at, now + timedelta(hours=1))
     talk = replace(talk, answered=True, words=talk.words + 1)
     conversation = conversation.with_talk(_word_due(talk, due_at))
-    facts = issue_facts(conversation, talk, NoticeFacts(day=day, next_word=day, word=talk.words))
+    facts = NoticeFacts(day=day, next_word=day, word=talk.words, **issue_facts(conversation, talk))
     return tell(conversation, talk, NoticeKind.REVIEW_STARTED, facts, now, cause=(event.issue_id, event.due_at))
 
 
@@ -116,7 +117,7 @@ def _details(
         items = tuple(Item(line.line_id, line.part or line.name, line.quantity) for line in event.lines)
         talk = replace(talk, reason=event.reason, items=items)
     conversation = conversation.with_talk(_said_something(talk))
-    facts = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.due_at), missing=event.missing))
+    facts = NoticeFacts(day=rules.calendar.day(event.due_at), missing=event.missing, **issue_facts(conversation, talk))
     cause = (event.issue_id, event.due_at, *([event.reminder] if event.reminder else []))
     return tell(conversation, talk, NoticeKind.DETAILS_REQUESTED, facts, now, cause=cause)
 
@@ -126,11 +127,12 @@ def _choice(
 ) -> Outcome:
     if conversation.question(event.choice_id):
         return conversation, [Ignored("already_asked")]
-    facts = issue_facts(
-        conversation, talk, NoticeFacts(day=event.restock_date or rules.calendar.day(event.due_at), code=event.cause)
-    )
-    facts = replace(
-        facts, next_word=rules.calendar.day(event.due_at), plan="restock" if event.restock_date else "unknown"
+    facts = NoticeFacts(
+        day=event.restock_date or rules.calendar.day(event.due_at),
+        next_word=rules.calendar.day(event.due_at),
+        plan="restock" if event.restock_date else "unknown",
+        code=event.cause,
+        **issue_facts(conversation, talk),
     )
     taken_back = withdraw_issue(conversation, event.issue_id, ISSUE_NEWS, "overtaken")
     conversation, closed = close_questions(conversation, "newer_news", issue_id=event.issue_id)
@@ -162,7 +164,7 @@ def _collection_asked(
     if talk.answered:
         return conversation, [Ignored("appointment_will_tell")]
     conversation = conversation.with_talk(_said_something(talk))
-    facts = issue_facts(conversation, talk, NoticeFacts(plan="collection", day=event.earliest_date))
+    facts = NoticeFacts(plan="collection", day=event.earliest_date, **issue_facts(conversation, talk))
     return tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(event.issue_id,))
 
 
@@ -171,11 +173,16 @@ def _collection_booked(
 ) -> Outcome:
     window = event.window
     # Another appointment that the customer wished for is no missed one, whichever attempt it is.
-    facts = NoticeFacts(day=window.day, from_hour=window.from_hour, to_hour=window.to_hour, word=talk.missed + 1)
+    facts = NoticeFacts(
+        day=window.day,
+        from_hour=window.from_hour,
+        to_hour=window.to_hour,
+        word=talk.missed + 1,
+        **issue_facts(conversation, talk),
+    )
     conversation = conversation.with_talk(_said_something(talk))
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "overtaken")
     cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour)
-    facts = issue_facts(conversation, talk, facts)
     conversation, told = tell(conversation, talk, NoticeKind.COLLECTION_BOOKED, facts, now, cause=cause)
     return conversation, [*taken_back, *told]
 
@@ -194,13 +201,13 @@ def _refund_asked(
     conversation, closed = close_questions(conversation, "refund", issue_id=event.issue_id)
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.CHOICE_REQUESTED}), "overtaken")
     conversation = conversation.with_talk(_said_something(talk))
-    money = NoticeFacts(
+    facts = NoticeFacts(
         plan="refund",
         day=rules.calendar.day(event.requested_at),
         amount=event.amount.amount,
         currency=event.amount.currency,
+        **issue_facts(conversation, talk),
     )
-    facts = issue_facts(conversation, talk, money)
     kind, cause = NoticeKind.REFUND_REQUESTED, event.refund_id
     if first:
         kind, cause = NoticeKind.ISSUE_ACCEPTED, event.issue_id
@@ -214,7 +221,10 @@ def _refunded(conversation: Conversation, talk: Talk, event: ev.IssueRefunded, n
     talk = replace(_said_something(talk), refunded_at=now)
     conversation = conversation.with_talk(talk)
     money = NoticeFacts(
-        day=rules.calendar.day(event.refunded_at), amount=event.amount.amount, currency=event.amount.currency
+        day=rules.calendar.day(event.refunded_at),
+        amount=event.amount.amount,
+        currency=event.amount.currency,
+        **issue_facts(conversation, talk),
     )
     kind, cause = NoticeKind.REFUNDED, (event.refund_id,)
     conversation, told = points.tell_end(conversation, talk, kind, money, now, rules, cause=cause)
@@ -232,7 +242,8 @@ def _resolved(conversation: Conversation, talk: Talk, event: ev.IssueResolved, n
     if told_with_refund:
         conversation, told = points.say_sorry(conversation, talk, now)
         return conversation, [*facts, *(told or [Ignored("told_with_refund")])]
-    words = NoticeFacts(day=rules.calendar.day(event.resolved_at), remedy=event.remedy)
+    day = rules.calendar.day(event.resolved_at)
+    words = NoticeFacts(day=day, remedy=event.remedy, **issue_facts(conversation, talk))
     kind, cause = NoticeKind.ISSUE_RESOLVED, (event.issue_id, event.resolution)
     conversation, told = points.tell_end(conversation, talk, kind, words, now, rules, cause=cause)
     return conversation, [*facts, *told]
@@ -246,7 +257,7 @@ def _reopened(conversation: Conversation, talk: Talk, event: ev.IssueReopened, n
     talk = replace(talk, closed_by=None, answered=True, refunded_at=None, resolution=event.resolution, sorry=None)
     conversation = conversation.with_talk(talk)
     over = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.ISSUE_RESOLVED}), "reopened")
-    facts = issue_facts(conversation, talk, NoticeFacts(day=next_word, next_word=next_word))
+    facts = NoticeFacts(day=next_word, next_word=next_word, **issue_facts(conversation, talk))
     cause = (event.issue_id, event.resolution)
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_REOPENED, facts, now, cause=cause)
     return conversation, [*over, *told]
@@ -254,7 +265,7 @@ def _reopened(conversation: Conversation, talk: Talk, event: ev.IssueReopened, n
 
 def _rejected(conversation: Conversation, talk: Talk, event: ev.IssueRejected, now: datetime, rules: Rules) -> Outcome:
     conversation, facts = _close(conversation, talk, "rejected")
-    words = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.rejected_at), code=event.code))
+    words = NoticeFacts(day=rules.calendar.day(event.rejected_at), code=event.code, **issue_facts(conversation, talk))
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_REJECTED, words, now, cause=(event.issue_id,))
     return conversation, [*facts, *told]
 
@@ -263,7 +274,7 @@ def _cancelled(
     conversation: Conversation, talk: Talk, event: ev.IssueCancelled, now: datetime, rules: Rules
 ) -> Outcome:
     conversation, facts = _close(conversation, talk, "cancelled")
-    words = issue_facts(conversation, talk, NoticeFacts(day=rules.calendar.day(event.cancelled_at), code=event.cause))
+    words = NoticeFacts(day=rules.calendar.day(event.cancelled_at), code=event.cause, **issue_facts(conversation, talk))
     cause = (event.issue_id, event.cancelled_at)
     conversation, told = tell(conversation, talk, NoticeKind.ISSUE_CANCELLED, words, now, cause=cause)
     return conversation, [*facts, *told]

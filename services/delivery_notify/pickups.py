@@ -25,7 +25,7 @@ def attempted(
     conversation = conversation.with_talk(talk)
     if event.next_date is None:
         return conversation, [Ignored("a_human_arranges_it")]
-    facts = issue_facts(conversation, talk, NoticeFacts(day=event.next_date, word=event.attempt))
+    facts = NoticeFacts(day=event.next_date, word=event.attempt, **issue_facts(conversation, talk))
     taken_back = withdraw_issue(conversation, talk.issue_id, ABOUT_PICKUPS, "overtaken")
     cause = (event.collection_id, event.attempt)
     kind = NoticeKind.COLLECTION_ATTEMPTED
@@ -36,8 +36,8 @@ def attempted(
 def reminded(
     conversation: Conversation, talk: Talk, event: IssueCollectionReminded, now: datetime, rules: Rules
 ) -> Outcome:
-    facts = NoticeFacts(day=event.next_date, next_word=event.due_on, word=event.reminder)
-    facts = issue_facts(conversation, talk, facts)
+    about_it = issue_facts(conversation, talk)
+    facts = NoticeFacts(day=event.next_date, next_word=event.due_on, word=event.reminder, **about_it)
     taken_back = withdraw_issue(conversation, talk.issue_id, ABOUT_PICKUPS, "overtaken")
     cause = (talk.issue_id, event.reminder, event.next_date)
     kind = NoticeKind.COLLECTION_REMINDED

@@ -45,7 +45,7 @@ def tell_end(
     if sorry and not sorry.told:
         facts = _with(sorry, facts)
         conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
-    return tell(conversation, talk, kind, issue_facts(conversation, talk, facts), now, cause=cause, wait=wait)
+    return tell(conversation, talk, kind, facts, now, cause=cause, wait=wait)
 
 
 def granted(conversation: Conversation, event: PointsGranted, now: datetime, rules: Rules) -> Outcome:
@@ -59,11 +59,11 @@ def granted(conversation: Conversation, event: PointsGranted, now: datetime, rul
         return conversation, [Ignored("points_known")]
     usable = rules.calendar.day(event.final_at or event.granted_at)
     sorry = Sorry(event.entry_id, event.points, usable, event.expires_on)
-    talk = replace(talk, sorry=sorry)
     if ending := _held_back(conversation.said, talk, now + rules.margin):
         conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
         conversation = conversation.with_said_again(replace(ending, due_at=now))
         return conversation, [PointsDecided(ending.notice_id, sorry.points, sorry.usable_from, sorry.usable_until)]
+    talk = replace(talk, sorry=sorry)
     conversation = conversation.with_talk(talk)
     return say_sorry(conversation, talk, now) if talk.closed_by else (conversation, [])
 
@@ -87,7 +87,7 @@ def say_sorry(conversation: Conversation, talk: Talk, now: datetime) -> Outcome:
         return conversation, []
     sorry = talk.sorry
     conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
-    facts = issue_facts(conversation, talk, _with(sorry, NoticeFacts(day=sorry.usable_until)))
+    facts = _with(sorry, NoticeFacts(day=sorry.usable_until, **issue_facts(conversation, talk)))
     return tell(conversation, talk, NoticeKind.POINTS_GRANTED, facts, now, cause=(sorry.entry_id,))
 
 

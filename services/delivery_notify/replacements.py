@@ -2,6 +2,8 @@
 guards every replacement with a timer of its own, so there is none here."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import TypedDict
 from uuid import UUID
 
 from libs.common.decision import Fact, Ignored
@@ -12,6 +14,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
+from libs.common.events.values import Reason
 from libs.common.evolve import replace
 from services.delivery_notify.choices import close_questions
 from services.delivery_notify.conversation import Conversation, Outbound, Talk
@@ -45,6 +48,8 @@ BEFORE_THE_GOODS = ISSUE_NEWS - {NoticeKind.COLLECTION_BOOKED}
 """What another replacement, or one that has left, overtakes: the question what to do instead as well."""
 
 
+# Kept, for an event asks it of one issue several times.
+@lru_cache(maxsize=256)
 def about(issue_id: UUID) -> tuple[str, ...]:
     return (f"issue:{issue_id}",)
 
@@ -53,10 +58,18 @@ def withdraw_issue(conversation: Conversation, issue_id: UUID, kinds: frozenset[
     return withdraw(conversation, kinds, frozenset(about(issue_id)), cause)
 
 
-def issue_facts(conversation: Conversation, talk: Talk, facts: NoticeFacts) -> NoticeFacts:
-    """These facts with what the talk is about: the reason and the things reported."""
-    things = facts.things or tuple(Thing(item.name, item.quantity) for item in talk.items)
-    return replace(facts, things=things, reason=talk.reason, purchase_count=conversation.purchase_count)
+class IssueFacts(TypedDict):
+    """What every notice about an issue knows."""
+
+    things: tuple[Thing, ...]
+    reason: Reason | None
+    purchase_count: int | None
+
+
+def issue_facts(conversation: Conversation, talk: Talk) -> IssueFacts:
+    """What the talk is about: the reason and the things reported."""
+    things = tuple([Thing(item.name, item.quantity) for item in talk.items])
+    return {"things": things, "reason": talk.reason, "purchase_count": conversation.purchase_count}
 
 
 def tell(
@@ -115,8 +128,8 @@ def ordered(
     conversation = conversation.with_talk(talk)
     conversation, overtaken = _overtake(conversation, talk.issue_id, "overtaken", "promised")
     row = _row(conversation, outbound, "issue.replacement_ordered", now)
-    plan = NoticeFacts(plan="replacement", day=event.promised_ship_date, remedy=event.remedy)
-    facts = issue_facts(conversation, talk, plan)
+    about_it = issue_facts(conversation, talk)
+    facts = NoticeFacts(plan="replacement", day=event.promised_ship_date, remedy=event.remedy, **about_it)
     if first:
         conversation, told = tell(conversation, talk, NoticeKind.ISSUE_ACCEPTED, facts, now, cause=(talk.issue_id,))
     else:
@@ -159,7 +172,7 @@ def _tell_date(
 ) -> Outcome:
     later = before is not None and outbound.ship_date > before
     kind = NoticeKind.REPLACEMENT_DELAYED if later else NoticeKind.REPLACEMENT_PROMISED
-    facts = issue_facts(conversation, talk, NoticeFacts(day=outbound.ship_date, previous_day=before))
+    facts = NoticeFacts(day=outbound.ship_date, previous_day=before, **issue_facts(conversation, talk))
     taken_back = withdraw_issue(conversation, talk.issue_id, BEFORE_A_DATE, "overtaken")
     conversation, told = tell(conversation, talk, kind, facts, now, cause=(outbound.replacement_id, outbound.version))
     return conversation, [*taken_back, *told]
@@ -177,8 +190,12 @@ def shipped(
         outbound = Outbound(event.replacement_id, event.expected_delivery_date)
     talk = replace(talk, outbound=replace(outbound, shipped=True), answered=True, waiting=None, quiet_until=None)
     conversation = conversation.with_talk(talk)
-    way = NoticeFacts(day=event.expected_delivery_date, carrier=event.carrier, tracking_number=event.tracking_number)
-    facts = issue_facts(conversation, talk, way)
+    facts = NoticeFacts(
+        day=event.expected_delivery_date,
+        carrier=event.carrier,
+        tracking_number=event.tracking_number,
+        **issue_facts(conversation, talk),
+    )
     cause = (event.replacement_id,)
     conversation, told = tell(conversation, talk, NoticeKind.REPLACEMENT_SHIPPED, facts, now, cause=cause)
     return conversation, [*overtaken, *told]
