@@ -64,19 +64,21 @@ def event_of(notice: Claimed, settled: Settled, now: datetime) -> Payload | None
     """What to tell of an end. Of a kind that only newer code knows there is no event to tell."""
     if notice.kind not in _KINDS:
         return None
-    about = {
+    about: dict[str, object] = {
         "order_id": notice.order_id,
         "customer_id": notice.customer_id,
         "issue_id": notice.issue_id,
         "notice_id": notice.notice_id,
         "kind": notice.kind,
     }
-    cause = {"cause": settled.cause or "unknown"}
     match settled.status:
         case "suppressed":
-            return NoticeSuppressed.model_validate({**about, **cause, "suppressed_at": now})
+            about |= {"cause": settled.cause or "unknown", "suppressed_at": now}
+            return NoticeSuppressed.model_validate(about)
         case "sent":
-            told = {"language": settled.language, "promised_date": notice.promised_date, "sent_at": now}
-            return NoticeSent.model_validate({**about, "channel": settled.channel, **told, **notice.news})
+            about |= {"channel": settled.channel, "language": settled.language, "sent_at": now, **notice.news}
+            about["promised_date"] = notice.promised_date
+            return NoticeSent.model_validate(about)
         case _:
-            return NoticeFailed.model_validate({**about, "channel": settled.channel, **cause, "failed_at": now})
+            about |= {"channel": settled.channel, "cause": settled.cause or "unknown", "failed_at": now}
+            return NoticeFailed.model_validate(about)

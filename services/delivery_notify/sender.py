@@ -184,7 +184,7 @@ class Sender:
         self._rests.heed(name, outcomes)
         results += [(parcel, outcome) for (parcel, _), outcome in zip(written, outcomes, strict=True)]
         return [
-            Tried(notice, parcel.way, channel.name, outcome, self._others(notice, name))
+            Tried(notice, parcel.way, channel.name, outcome, self._others(notice, name, outcome))
             for parcel, outcome in results
             for notice in parcel.notices
         ]
@@ -192,8 +192,10 @@ class Sender:
     def _write(self, channel: Channel, parcel: Parcel) -> Message:
         return channel.write(parcel.draft(self._renderer, read_facts, self._service.clock.now()))
 
-    def _others(self, notice: Claimed, name: str) -> list[str]:
-        """Channels by which the customer could still be reached."""
+    def _others(self, notice: Claimed, name: str, outcome: Outcome) -> Sequence[str]:
+        """Channels by which the customer could still be reached, where this one did not do."""
         contact = notice.contact
-        closed = {name, *notice.tried, *(contact.suppressed if contact else ())}
-        return [other for other in self._channels if other not in closed and contact and contact.address(other)]
+        if contact is None or outcome.verdict is Verdict.SENT:
+            return ()
+        closed = {name, *notice.tried, *contact.suppressed}
+        return [other for other in self._channels if other not in closed and contact.address(other)]

@@ -10,6 +10,9 @@ from libs.common.db import Connection
 from libs.common.events.values import Language
 from services.delivery_notify.routing import CAN_WAIT, Contact
 
+NONE = "[]"
+"""No promise is made known or broken: so it is of most notices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -38,14 +41,16 @@ class Claimed:
     held: bool = False
     together: UUID | None = None
     parts: int | None = None
-    tells: str = "[]"
-    breaks: str = "[]"
+    tells: str = NONE
+    breaks: str = NONE
+    next_word: str | None = None
 
     @property
     def news(self) -> dict[str, object]:
         """The promises that this notice makes known or says are broken, and the day of our next word, for the event."""
-        next_word = json.loads(self.facts).get("next_word")
-        return {"tells": json.loads(self.tells), "breaks": json.loads(self.breaks), "next_word_on": next_word}
+        tells = json.loads(self.tells) if self.tells != NONE else ()
+        breaks = json.loads(self.breaks) if self.breaks != NONE else ()
+        return {"tells": tells, "breaks": breaks, "next_word_on": self.next_word}
 
 
 # Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
@@ -77,7 +82,7 @@ _CLAIM = """
                   due.begun)
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.begun,
-           c.name, c.email, coalesce(p.language, c.language) AS contact_language,
+           n.facts ->> 'next_word' AS next_word, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
            coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.bought_before,
            CASE WHEN n.kind = ANY ($4) AND NOT n.held AND n.withdrawn IS NULL THEN (
                SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
@@ -131,6 +136,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["parts"],
             row["tells"],
             row["breaks"],
+            row["next_word"],
         )
         for row in await conn.fetch(_CLAIM, now, limit, lease, CAN_WAIT)
     ]
@@ -197,7 +203,7 @@ _SETTLE = """
     INSERT INTO tellings (order_id, subject, subject_id, version, surface, notice_id, told_at)
     SELECT s.order_id, t.subject, t.subject_id, t.version, s.channel, s.notice_id, $6
     FROM settled s CROSS JOIN jsonb_to_recordset(s.tells) AS t (subject text, subject_id text, version int)
-    WHERE s.status = 'sent'
+    WHERE s.status = 'sent' AND s.tells <> '[]'
     ON CONFLICT DO NOTHING)
     SELECT notice_id FROM settled"""
 
@@ -289,19 +295,14 @@ class Ends:
     kept: Sequence[Kept] = ()
 
     @property
-    def notice_ids(self) -> list[UUID]:
-        groups: tuple[Sequence[Settled | PutOff | Turned | Kept], ...] = (
-            self.settled,
-            self.put_off,
-            self.turned,
-            self.kept,
-        )
-        return [each.notice_id for group in groups for each in group]
+    def going_on(self) -> list[UUID]:
+        return [each.notice_id for group in (self.put_off, self.turned, self.kept) for each in group]
 
 
 async def record_ends(conn: Connection, ends: Ends, now: datetime) -> set[UUID]:
-    """Write a batch down; gives the notices that this settled."""
-    await lock_notices(conn, ends.notice_ids)
+    """Write a batch down; gives the notices that this settled. Where nothing goes on, settling locks them itself."""
+    if going_on := ends.going_on:
+        await lock_notices(conn, [*going_on, *(each.notice_id for each in ends.settled)])
     known = await settle_notices(conn, ends.settled, now)
     await put_off_notices(conn, ends.put_off)
     await turn_notices(conn, ends.turned)

@@ -104,7 +104,9 @@ class Conversations:
 
 
 def _touched(rows: Mapping[type[Record], Sequence[Any]]) -> set[UUID]:
-    """The notices that were made before, and that these records change."""
+    """The notices that were made before, and that these records change by more than one statement."""
+    if not rows[LineLeftOut] and not rows[PointsDecided]:
+        return set()  # taking notices back is one statement, which locks them itself
     ids = {notice_id for row in (*rows[NoticesWithdrawn], *rows[LineLeftOut]) for notice_id in row.notice_ids}
     return ids.union(row.notice_id for row in rows[PointsDecided])
 
