@@ -103,10 +103,10 @@ class Renderer:
     def render(self, letter: Letter) -> Rendered:
         """Raises `jinja2.UndefinedError` or `KeyError` where a fact that the words need is not there."""
         values = self._values(letter)
-        filled = _Filled(self._template(letter), {**values, "layout": self._text_of("layout.txt")})
+        filled = _Filled(self._template(letter), self._text_of("layout.txt"), values)
         subject, _, text = filled.text.partition("\n===\n")
-        subject = " ".join(subject.split())
-        html = filled.html(self._html_of("layout.html"), {**values, "subject": subject})
+        values["subject"] = subject = " ".join(subject.split())
+        html = filled.html(self._html_of("layout.html"))
         brief = " ".join(filter(None, (f"[{self.shop}]", subject, values["link"])))
         return Rendered(subject, _tidy(text), html, brief)
 
@@ -125,10 +125,9 @@ class Renderer:
 
     def _section(self, letter: Letter) -> tuple[tuple[str, str], tuple[Markup, Markup]]:
         """Its heading and its body as text and as HTML, by layouts that have nothing else."""
-        values = self._values(letter)
-        filled = _Filled(self._template(letter), {**values, "layout": self._text_of("section.txt")})
+        filled = _Filled(self._template(letter), self._text_of("section.txt"), self._values(letter))
         heading, _, body = filled.text.partition("\n===\n")
-        html_heading, _, html_body = filled.html(self._html_of("section.html"), values).partition("\n===\n")
+        html_heading, _, html_body = filled.html(self._html_of("section.html")).partition("\n===\n")
         return (heading.strip(), body), (Markup(html_heading.strip()), Markup(html_body))  # noqa: S704
 
     def _template(self, letter: Letter) -> Template:
@@ -208,24 +207,32 @@ class _Block:
 class _Filled:
     """A notice's template with its blocks, within a layout as text, then within one as HTML."""
 
-    def __init__(self, template: Template, values: dict[str, Any]) -> None:
-        self._context = template.new_context(values, shared=True)
+    def __init__(self, template: Template, layout: Template, values: dict[str, Any]) -> None:
+        values["layout"], self._values = layout, values
+        self._context = _context(template, values)
         self._blocks = {name: _Block(fill) for name, fill in template.blocks.items()}
-        self._context.blocks.update({name: [block] for name, block in self._blocks.items()})
+        for name, block in self._blocks.items():
+            self._context.blocks[name] = [block]
         self.text = _render(template, self._context)
 
-    def html(self, layout: Template, values: dict[str, Any]) -> str:
-        context = layout.new_context(values, shared=True)
+    def html(self, layout: Template) -> str:
+        context = _context(layout, self._values)
         for name, block in self._blocks.items():
             context.blocks[name] = [partial(self._escaped, block)]
         return _render(layout, context)
 
     def _escaped(self, block: _Block, _: Context) -> Iterator[str]:
-        yield from map(escape, block(self._context))
+        for said in block(self._context):
+            yield escape(said)
+
+
+def _context(template: Template, values: dict[str, Any]) -> Context:
+    """As `template.new_context`, but without jinja's globals, which the linter forbids, and a copy of the values."""
+    return Context(template.environment, values, template.name, template.blocks)
 
 
 def _render(template: Template, context: Context) -> str:
-    """As `template.render`, without a copy of the values and of jinja's globals, which the linter forbids."""
+    """As `template.render`, in a context of ours."""
     try:
         return template.environment.concat(template.root_render_func(context))
     except Exception:
