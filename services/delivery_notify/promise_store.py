@@ -10,6 +10,12 @@ from services.delivery_notify.notices import PromiseMade
 
 REFS = TypeAdapter(tuple[PromiseRef, ...])
 
+
+def written(refs: tuple[PromiseRef, ...]) -> str:
+    """These as a document; most notices have none."""
+    return REFS.dump_json(refs).decode() if refs else "[]"
+
+
 # What the customer was told on another surface than a notice (at checkout, on the choice page) is told with the row.
 _PROMISES = """
     WITH made AS (

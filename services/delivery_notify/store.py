@@ -190,8 +190,8 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
                 row.due_at,
                 row.made_at + CONTACT_COMES,
                 row.traceparent,
-                promise_store.REFS.dump_json(row.news.tells).decode(),
-                promise_store.REFS.dump_json(row.news.breaks).decode(),
+                promise_store.written(row.news.tells),
+                promise_store.written(row.news.breaks),
                 row.gathered,
             )
             for row in rows
