@@ -40,7 +40,7 @@ _TELL = """
     WITH told AS (
         INSERT INTO timeline (issue_id, event_id, at, type, data, trace_id)
         SELECT issue_id, event_id, at, type, data, trace_id
-        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::text[]) WITH ORDINALITY
+        FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::json[], $6::text[]) WITH ORDINALITY
              AS t (issue_id, event_id, at, type, data, trace_id, n)
         ORDER BY n
         ON CONFLICT (issue_id, event_id) DO NOTHING),

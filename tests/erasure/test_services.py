@@ -212,7 +212,7 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
         )
     await erase_in_intake(conn, ERASURE)
     rows = await conn.fetch(
-        """SELECT i.description, r.score, r.why, d.staff, d.why, a.staff, a.why, t.data::text
+        """SELECT i.description, r.score, r.why, d.staff, d.why, a.staff, a.why, t.data::jsonb::text
            FROM issues i JOIN ratings r USING (issue_id) JOIN decisions d USING (issue_id)
            JOIN desk_acts a ON a.subject = i.issue_id::text JOIN timeline t USING (issue_id)
            ORDER BY i.customer_id"""
