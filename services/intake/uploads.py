@@ -1,11 +1,13 @@
 """Photos on their way in: a multipart body, counted while it is read, checked in a worker thread, put into the store.
 
 The bytes are safe in the store before their rows are written; a row that is then not written leaves a file that nobody
-names, which is harmless. One picture is decoded at a time, so that memory has a bound.
+names, which is harmless. One picture is decoded at a time, so that memory has a bound; so many uploads are under way at
+a time, so that the disk has one on which their files lie meanwhile. Who comes then is told to come back.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -19,6 +21,9 @@ from services.intake.orders import StoredPhoto
 
 FRAMING_BYTES = 64 * 1024
 """What boundaries and part headers may add to the photos themselves."""
+
+MOST_AT_ONCE = 20
+"""Uploads under way in one process; of each up to the photos of an issue lie on the disk until they are checked."""
 
 MOST_FIELDS = 120
 """Of a form: two per line of a long order."""
@@ -45,6 +50,7 @@ class Evidence:
     files: EvidenceFiles
     most: int
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _under_way: int = 0
 
     async def receive(self, request: Request) -> list[StoredPhoto]:
         """Read, check and keep the photos of an upload. Raises `Problem` 413, 415 or 422 that names the photo."""
@@ -65,8 +71,24 @@ class Evidence:
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > counted.most:
             raise _too_large(f"{counted.most} bytes in all are the most; send fewer photos at a time")
+        with self._place():
+            return await self._read(counted, most_fields)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places for uploads. Raises `Problem` 503 where all are taken."""
+        if self._under_way >= MOST_AT_ONCE:
+            detail = "photos: as many as we take at a time are on their way; send these again in some seconds."
+            raise Problem(503, "too_many_uploads", detail, retry_after=5)
+        self._under_way += 1
         try:
-            async with counted.form(max_files=self.most, max_fields=most_fields) as form:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def _read(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
+        try:
+            async with request.form(max_files=self.most, max_fields=most_fields) as form:
                 fields = {name: value for name, value in form.items() if isinstance(value, str)}
                 parts = [part for part in form.getlist("photos") if isinstance(part, UploadFile)]
                 # a form whose file field was left empty sends a part without name and content

@@ -1,5 +1,6 @@
 """Photos: believed by their content, bounded before they are decoded, kept once."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,7 +12,7 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from services.intake import photos
+from services.intake import photos, uploads
 from services.intake.photos import TooLargeError, UnreadableError, WrongTypeError
 from tests.intake.calls import reported
 from tests.intake.reports import http_id
@@ -199,3 +200,31 @@ async def test_an_endless_upload_is_cut_off_where_it_is_too_long(live: Live) -> 
 async def test_a_photo_of_an_unknown_issue_is_refused(live: Live) -> None:
     response = await upload(live, f"/v1/issues/{http_id('none')}", [picture()])
     assert (response.status_code, response.json()["code"]) == (404, "unknown_issue")
+
+
+async def test_more_uploads_at_a_time_than_there_are_places_for_are_told_when_to_come_back(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_AT_ONCE", 2)
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> Any:
+        yield b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
+        begun.release()
+        await go_on.wait()
+        yield picture() + b"\r\n--b--\r\n"
+
+    headers = {**STOREFRONT, "Content-Type": "multipart/form-data; boundary=b"}
+    address = await reported(live)
+    under_way = [asyncio.create_task(live.client.post("/v1/photos", content=slow(), headers=headers)) for _ in range(2)]
+    for _ in under_way:
+        await begun.acquire()
+    refused = await upload(live, address, [picture()])
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (
+        503,
+        "too_many_uploads",
+        "5",
+    )
+    go_on.set()
+    assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [201, 201]
+    assert (await upload(live, address, [picture()])).status_code == 201

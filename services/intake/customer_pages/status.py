@@ -114,7 +114,9 @@ class StatusPage:
 
 def fault_of(problem: Problem) -> str:
     """Which sentence tells a customer what to do about a problem."""
-    known = {"photo_too_large", "wrong_photo_type", "unreadable_photo", "too_many_photos", "evidence_unavailable"}
+    if problem.status == 503:
+        return "evidence_unavailable"
+    known = {"photo_too_large", "wrong_photo_type", "unreadable_photo", "too_many_photos"}
     return problem.code if problem.code in known else "not_taken"
 
 
