@@ -178,6 +178,8 @@ def reopen_with(turn: Turn, cause: str, chosen: Remedy | None) -> None:
         turn.ignore("not_resolved")
     elif case.money.refunds:
         turn.ignore("already_refunded")
+    elif turn.around.reported_anew:
+        turn.ignore("already_reported")
     elif remedy not in rule.remedies:
         turn.ignore("remedy_not_allowed")
     else:

@@ -61,7 +61,8 @@ class Around:
     """What a decision needs to know besides the case: where the customer lives, and what is known of them.
 
     `place` is a keyed hash of that address, `also_place` what else its hash may be while the key is changed; `bought`
-    what they were delivered, by currency; `neighbours` how many other customers have that address.
+    what they were delivered, by currency; `neighbours` how many other customers have that address; `reported_anew`
+    whether what the case had sent may be what a later one is about.
     """
 
     ship_to: Address | None = None
@@ -70,6 +71,7 @@ class Around:
     also_place: tuple[str, ...] = ()
     bought: Amounts = field(default_factory=dict)
     neighbours: int = 0
+    reported_anew: bool = False
 
 
 NOWHERE = Around()

@@ -5,6 +5,8 @@ human looks, and if the one that followed has not left it is called back and the
 customer is to get one of them, and what has left is the one that will be there first.
 """
 
+from collections.abc import Iterable
+
 from libs.common.events.carrier import ParcelDelivered, ParcelException
 from libs.common.events.warehouse import (
     ReplacementCancelled,
@@ -14,7 +16,7 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.evolve import replace
-from services.returns.case import GONE, WAITED_FOR, Case, Outbound, OutboundStatus, ReviewCause
+from services.returns.case import GONE, WAITED_FOR, Case, Outbound, OutboundStatus, ReviewCause, shared
 from services.returns.turn import Turn
 
 Moved = ReplacementShipped | ParcelDelivered
@@ -29,6 +31,21 @@ def has_moved(leg: Outbound) -> bool:
 def with_former(case: Case) -> tuple[Outbound, ...]:
     """The former replacements, and the present one as the last of them."""
     return (*case.formers, case.outbound) if case.outbound.replacement_id else case.formers
+
+
+def is_reported_anew(case: Case, others: Iterable[Case]) -> bool:
+    """Whether what was sent for this case may be what another one of its order is about.
+
+    Pieces of a line are alike, and which of them a report is about only intake knows: here every later case about a
+    line counts of which something had arrived anew by then.
+    """
+    arrived = [parcel for leg in with_former(case) for parcel in leg.parcels if parcel.delivered_at]
+    later = [other for other in others if other.issue_id != case.issue_id and not other.cancelled_at]
+    return any(
+        parcel.delivered_at and parcel.delivered_at <= other.accepted_at and shared(parcel.counts, other.reported)
+        for parcel in arrived
+        for other in later
+    )
 
 
 def is_ours(turn: Turn, fact: Told) -> bool:

@@ -23,6 +23,8 @@ REFUSALS = {
     "too_late_to_cancel": "action: the case has shipped, received or paid something, or has ended; reopen if resolved",
     "not_resolved": "action: only a resolved case can be reopened",
     "already_refunded": "action: the units were paid back; nothing is left to put right",
+    "already_reported": "action: what was sent for it may be what a later case of this order is about; decide about "
+    "that one (GET /v1/cases?order_id=...), or at the desk, which knows the pieces",
     "no_remedy_named": "remedy: name the remedy that is chosen",
     "remedy_not_allowed": "remedy: the policy has no such remedy for this reason; GET the case to see its reason",
     "remedy_unchanged": "remedy: the case has this remedy already",

@@ -7,7 +7,7 @@ their cases are. Cases of one customer in one batch share that row, so that each
 A case that this process wrote last is locked, and known again by the row (`Kept`): it need not be sent and read again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,16 +17,18 @@ from pydantic import TypeAdapter
 
 from libs.common.db import ConflictError, Connection
 from libs.common.decision import Facts, Record
-from libs.common.events.issues import IssueAccepted
+from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.evolve import replace
 from services.returns import domain
 from services.returns.case import Case
+from services.returns.commands import ReopenRequested
 from services.returns.destinations import places
 from services.returns.headline import ENDED, Headline, headline
 from services.returns.ledger import NOWHERE, Around, Customer, entered
+from services.returns.replacements import is_reported_anew
 from services.returns.turn import Rules
 
 CASE: TypeAdapter[Case] = TypeAdapter(Case)
@@ -82,6 +84,7 @@ _LIST = """
       AND ($4::text IS NULL OR order_id = $4) {and_open}
     ORDER BY key LIMIT $5"""
 LIST_ALL, LIST_OPEN = _LIST.format(and_open=""), _LIST.format(and_open="AND is_open")
+_OF_ORDERS = "SELECT body FROM cases WHERE order_id = ANY($1)"
 _ACCEPTED = """
     SELECT body FROM cases WHERE key > $1 AND (body::json ->> 'accepted_at')::timestamptz >= $2
     ORDER BY key LIMIT 1000"""
@@ -162,12 +165,15 @@ class Cases:
         }
         moved = {self._touched(event) for event in events}
         surroundings = await _around(conn, {**known, **fresh}, fresh, moved)
+        reported_anew = await self._reported_anew(conn, {key: case for key, (_, case) in cases.items()}, events)
 
         def held(key: str) -> Held:
             version, case = cases.get(key) or (0, None)
             around, ledger = surroundings.get(key, (NOWHERE, None))
             if len(self.address_keys) > 1:
                 around = replace(around, also_place=places(self.address_keys, around.ship_to))
+            if key in reported_anew:
+                around = replace(around, reported_anew=True)
             return Held(version, case, around, ledger)
 
         return {key: held(key) for key in keys}
@@ -185,6 +191,23 @@ class Cases:
             return row.case if row and body is None else CASE.validate_json(body or "")
 
         return {key: (version, case(key, body)) for key, version, body in rows}
+
+    async def _reported_anew(
+        self, conn: Connection, cases: Mapping[str, Case], events: Sequence[AnyEvent]
+    ) -> Collection[str]:
+        """Those that are to go on although what they had sent may be reported itself.
+
+        Intake has seen to it, piece by piece, before it hands a decision on; what is ordered here it has not seen.
+        """
+        keys = {
+            self.key_of(event) for event in events if type(event.data) is ReopenRequested or _is_decided_here(event)
+        }
+        if not keys:
+            return ()
+        asked = {key: case for key, case in cases.items() if key in keys}
+        rows = await conn.fetch(_OF_ORDERS, [case.order_id for case in asked.values()])
+        others = [CASE.validate_json(row["body"]) for row in rows]
+        return [key for key, case in asked.items() if is_reported_anew(case, others)]
 
     def _touched(self, event: AnyEvent) -> str | None:
         """The case for which this event could change what is out with its customer."""
@@ -226,6 +249,10 @@ class Cases:
             raise ConflictError("cases: a case or a customer was made by another transaction at the same time")
         for key, version, case in rows:
             self.kept.keep(key, Row(version, done["xid"], case))
+
+
+def _is_decided_here(event: AnyEvent) -> bool:
+    return type(event.data) is IssueStaffDecided and event.source == "/returns"
 
 
 async def _around(

@@ -1,20 +1,25 @@
 """The routes of ops, on the real app and a real Postgres; Kafka is not needed for any of them."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from libs.common.events.values import Reason
+from libs.common.events.carrier import ParcelDelivered
+from libs.common.events.issues import IssueStaffDecided
+from libs.common.events.values import IssueLine, Reason, StaffAction
+from libs.common.events.warehouse import ReplacementShipped
 from libs.common.ids import derived_id
 from services.returns.app import create_app
+from services.returns.commands import CancelRequested
 from services.returns.destinations import Destinations
 from services.returns.settings import Settings
 from services.returns.store import Cases
 from tests.conftest import MakeDatabase
-from tests.returns.cases import ISSUE, accepted, line
+from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_store import placed
 from tests.running import OPS, STOREFRONT, Live, running
 
@@ -27,13 +32,15 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
         yield live
 
 
-async def open_case(live: Live, *lines: Any, issue_id: UUID = ISSUE) -> None:
+async def open_case(
+    live: Live, *lines: Any, issue_id: UUID = ISSUE, reason: Reason = Reason.DEFECTIVE, at: datetime = TUESDAY
+) -> None:
     service = live.service
     destinations, cases = service.aggregates["destinations"], service.aggregates["cases"]
     assert isinstance(destinations, Destinations)
     assert isinstance(cases, Cases)
     await service.execute(destinations, service.event(placed()))
-    await service.execute(cases, service.event(accepted(Reason.DEFECTIVE, *lines, issue_id=issue_id)))
+    await service.execute(cases, service.event(accepted(reason, *lines, issue_id=issue_id, at=at)))
 
 
 async def post(live: Live, path: str, body: dict[str, Any], key: str = "k-1") -> httpx.Response:
@@ -113,6 +120,58 @@ async def test_an_open_case_cannot_be_reopened(live: Live) -> None:
     await open_case(live)
     answer = await post(live, "/reopen", {"cause": "defective too"})
     assert (answer.status_code, answer.json()["code"]) == (409, "not_resolved")
+
+
+async def resolve(live: Live) -> None:
+    """What was missing is sent and arrives on Tuesday."""
+    service = live.service
+    await open_case(live, reason=Reason.MISSING_ITEM)
+    ids = {"issue_id": ISSUE, "replacement_id": (await shown(live))["outbound"]["replacement_id"]}
+    for fact in (ReplacementShipped(**ids, shipped_at=TUESDAY), ParcelDelivered(**ids, delivered_at=TUESDAY)):
+        await service.execute(service.aggregates["cases"], service.event(fact))
+
+
+REOPENINGS = [
+    ("/reopen", {"cause": "it came broken"}),
+    ("/decisions", {"action": "reopen", "staff": "sato", "why": "it came broken"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), REOPENINGS)
+async def test_a_case_whose_replacement_is_reported_itself_is_not_reopened(
+    live: Live, path: str, body: dict[str, Any]
+) -> None:
+    await resolve(live)
+    await open_case(live, issue_id=derived_id("issue", "about what was sent"), at=TUESDAY + timedelta(hours=1))
+    answer = await post(live, path, body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_reported")
+    assert (await shown(live))["headline"] == "resolved"
+
+
+@pytest.mark.parametrize(("path", "body"), REOPENINGS)
+@pytest.mark.parametrize(("lines", "hours", "cancelled"), [([line("2")], 1, False), ([], -1, False), ([], 1, True)])
+async def test_other_cases_of_its_order_do_not_keep_it_from_being_reopened(
+    live: Live, path: str, body: dict[str, Any], lines: list[IssueLine], hours: int, cancelled: bool
+) -> None:
+    """About another line, accepted before the replacement was there, or cancelled."""
+    await resolve(live)
+    other = derived_id("issue", "another")
+    await open_case(live, *lines, issue_id=other, at=TUESDAY + timedelta(hours=hours))
+    if cancelled:
+        called = CancelRequested(issue_id=other, cause="called")
+        await live.service.execute(live.service.aggregates["cases"], live.service.event(called))
+    answer = await post(live, path, body)
+    assert (answer.status_code, (await shown(live))["headline"]) == (200, "replacement_ordered")
+
+
+async def test_what_intake_has_decided_piece_by_piece_is_not_asked_again(live: Live) -> None:
+    await resolve(live)
+    await open_case(live, issue_id=derived_id("issue", "another piece"), at=TUESDAY + timedelta(hours=1))
+    about = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1", "decision_id": derived_id("decision", 1)}
+    named = {"action": StaffAction.REOPEN, "staff": "sato", "why": "it came broken", "decided_at": TUESDAY}
+    event = live.service.event(IssueStaffDecided(**about, **named), source="/intake")
+    await live.service.execute(live.service.aggregates["cases"], event)
+    assert (await shown(live))["headline"] == "replacement_ordered"
 
 
 async def test_a_command_for_an_unknown_case_is_not_found(live: Live) -> None:
