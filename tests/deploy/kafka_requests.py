@@ -27,7 +27,7 @@ async def requests(servers: str, options: Mapping[str, Any]) -> AsyncIterator[As
 
 async def try_to_write(ask: Ask, names: list[str]) -> dict[str, type[Exception]]:
     batch = DefaultRecordBatchBuilder(2, 0, False, -1, -1, 0, 10_000)
-    batch.append(0, 0, b"key", b"value", [])
+    batch.append(0, None, b"key", b"value", [])
     records = bytes(batch.build())
     answer = await ask(ProduceRequest(None, -1, 5_000, [(name, [(0, records)]) for name in names]))
     return {name: for_code(parts[0][1]) for name, parts in answer.topics}
