@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         insights(service),
-        storefronts(service, settings.webhook_secrets, settings.shopify_secrets),
+        storefronts(calls, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
         uploads=(*photo_routes.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
     )

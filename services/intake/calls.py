@@ -19,7 +19,7 @@ from libs.common.http import Answer, IdempotencyKey, Problem
 from libs.common.ids import derived_id
 from libs.common.service import Service
 from services.intake import held, store
-from services.intake.domain import ReportFiled
+from services.intake.domain import ReportFiled, UnclearReportFiled
 from services.intake.filing import IssueFiled, ReportRefused
 from services.intake.held import DetailsGiven
 from services.intake.orders import StoredPhoto
@@ -85,6 +85,13 @@ class Calls:
         return await self.service.execute(
             self.orders, event, idempotency=key, answer=lambda facts: self._receipt(issue_id, facts)
         )
+
+    async def review(self, said: IssueSubmitted, key: IdempotencyKey) -> None:
+        """A report that does not say what is wrong, under its own id. Raises `Problem` while its order is unknown."""
+        event = self.service.event(UnclearReportFiled(issue_id=said.issue_id, report=said))
+        answer = await self.service.execute(self.orders, event, idempotency=key, answer=_given)
+        if answer.status >= 400:
+            raise Problem(answer.status, answer.body["code"], answer.body["detail"])
 
     def _receipt(self, issue_id: UUID, facts: Facts) -> Answer:
         refuse(facts)

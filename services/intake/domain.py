@@ -6,6 +6,7 @@
   `issue.accepted`, or a refusal as the answer.
 - `issue.submitted` by Kafka: decides, or waits some minutes for news of its order, which comes on another topic; gives
   the same, or `issue.rejected`.
+- A return whose reason nobody said (`UnclearReportFiled`): a human decides.
 - A report that lacks a photo or a fact is held until it comes, see `held.py` (`DetailsGiven`).
 - `StaffDecides`: what the shop's people decide, see `staff.py`.
 - A timer: of a report that waits for its order, which is decided with what is known by then; or of one that is held.
@@ -42,6 +43,12 @@ class ReportFiled(Payload):
     report: IssueSubmitted
 
 
+class UnclearReportFiled(ReportFiled):
+    """A report that does not say what is wrong: for a human. Its reason is one that costs the customer nothing."""
+
+    TYPE: ClassVar = "report.filed_unclear.v1"
+
+
 def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
     """Total: an event that is not for intake is ignored, one that comes early is kept."""
     match event.data:
@@ -50,6 +57,8 @@ def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> t
             learnt, facts = _learn(known.order, news, rules)
             facts = [*facts, *arrived(known.order, learnt)]
             return _settle(replace(known, order=learnt), facts, now, rules)
+        case UnclearReportFiled(issue_id=issue_id, report=said):
+            return _file_unclear(book or Book(Order(said.order_id)), Report(issue_id, said, now), now, rules)
         case ReportFiled(issue_id=issue_id, report=said):
             return _file(book, Report(issue_id, said, now), rules)
         case IssueSubmitted() as said:
@@ -117,6 +126,15 @@ def _file(book: Book | None, report: Report, rules: Rules) -> tuple[Book | None,
     if isinstance(found, Refusal):
         return book, [ReportRefused(found)]
     return _take(known, report, found, report.reported_at, rules)
+
+
+def _file_unclear(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    if _exists(book, report.issue_id):
+        return book, [Ignored("issue_known")]
+    found = _examine(book, report, rules)
+    if isinstance(found, Refusal):
+        return (book, [ReportRefused(found)]) if _may_heal(found) else filing.reject(book, report, found, now)
+    return held.review(book, report, found, now, rules)
 
 
 def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:

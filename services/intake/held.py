@@ -73,6 +73,14 @@ def hold(
     return book.with_held(held), [*facts, SetTimer(timer_name(report.issue_id), due_at)]
 
 
+def review(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+    """A new report that only a human can tell what to do about."""
+    book, facts = filing.file(book, report, units, rules)
+    held = HeldReport(report, (), Silence.REVIEW, now, filing.decide_by(report, rules))
+    book, asked = _put_before_a_human(book, held, now, rules)
+    return book, [*facts, *asked]
+
+
 def answer_by(now: datetime, rules: Rules) -> datetime:
     """Until when a customer who is asked now may answer."""
     return rules.hours.end_of_open_day(now, rules.needs.answer_open_days)

@@ -10,9 +10,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
 
+from libs.common.events.issues import IssueReported
+from libs.common.events.storefront import IssueSubmitted
 from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
-from libs.common.service import Service
 from libs.common.standard_webhooks import WrongSignature, check_standard
+from services.intake.calls import Calls
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.publishing import Publishing, StorefrontTold, customer_of
 from services.intake.storefronts.signatures import check_shopify
@@ -32,10 +34,8 @@ class Published(BaseModel):
     told: list[str]
 
 
-def storefronts(
-    service: Service, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]
-) -> APIRouter:
-    publishing = Publishing()
+def storefronts(calls: Calls, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]) -> APIRouter:
+    service, publishing = calls.service, Publishing()
     service.consume(publishing)
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=PROBLEM_RESPONSE)
 
@@ -77,9 +77,12 @@ def storefronts(
     async def publish(caller: str, told: Sequence[Told], fingerprint: bytes = b"") -> JSONResponse:
         for one in told:
             key = IdempotencyKey(caller, one.name, fingerprint)
+            if one.unclear and isinstance(one.fact, IssueSubmitted):
+                await calls.review(one.fact, key)
+                continue
             event = service.event(StorefrontTold(fact=one.fact))
             await service.execute(publishing, event, idempotency=key, answer=lambda _: Answer(202, {}))
-        return Answer(202, {"told": [one.fact.TYPE for one in told]}).response()
+        return Answer(202, {"told": [IssueReported.TYPE if one.unclear else one.fact.TYPE for one in told]}).response()
 
     return router
 

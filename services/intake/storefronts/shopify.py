@@ -2,19 +2,21 @@
 
 A return names its pieces by `return_line_items[].fulfillment_line_item.line_item` and its order by `order`; its `name`
 may be null, and whose it is, it does not say. Reasons: https://shopify.dev/docs/api/admin-graphql/latest/enums/ReturnReason,
-which gives way to definitions with a handle; a line is read by either.
+which gives way to definitions with a handle; a line is read by either. One that says `other`, or what we do not know,
+is no change of mind until somebody said so: a human looks at it, and it counts as the shop's fault until then.
 
 | topic | becomes |
 |---|---|
 | `orders/create` | `order.placed` |
 | `orders/cancelled` | `order.cancelled` |
 | `fulfillments/create`, `fulfillments/update` | `order.shipped` once it succeeded, `order.delivered` once it arrived |
-| `returns/request` | `issue.submitted`, one per reason |
+| `returns/request` | `issue.submitted`, one per reason; `issue.reported`, under review, where none is clear |
 
 Shopify tells an update again and again; a fact is known by the thing and what happened to it, so that it counts once.
 Orders without anything to ship (gift cards) and updates that tell nothing new become no fact.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,13 +31,20 @@ TOPICS = ("orders/create", "orders/cancelled", "fulfillments/create", "fulfillme
 
 REASONS = {
     "defective": Reason.DEFECTIVE,
-    "wrong_item": Reason.WRONG_ITEM,
-    "not_as_described": Reason.WRONG_ITEM,
+    "wrong-item": Reason.WRONG_ITEM,
+    "not-as-described": Reason.WRONG_ITEM,
     "damaged-or-defective": Reason.DEFECTIVE,
     "received-the-wrong-item": Reason.WRONG_ITEM,
     "item-not-as-described": Reason.WRONG_ITEM,
-}
-"""Shopify's reasons, and handles of its definitions, that are the shop's fault; every other is a change of mind."""
+    **dict.fromkeys(
+        (
+            "unwanted", "style", "color", "size-too-small", "size-too-large", "too-small", "too-large", "too-short",
+            "too-long", "changed-mind", "changed-my-mind", "no-longer-needed",
+        ),
+        Reason.CHANGED_MIND,
+    ),
+}  # fmt: skip
+"""Shopify's reasons, and handles of its definitions."""
 
 
 def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[Told]:
@@ -61,8 +70,8 @@ def order_of_return(body: dict[str, Any]) -> str:
 
 
 def _return_requested(body: dict[str, Any], customer_id: str) -> list[Told]:
-    lines: dict[Reason, list[dict[str, Any]]] = {}
-    notes: dict[Reason, list[str]] = {}
+    lines: dict[Reason | None, list[dict[str, Any]]] = {}
+    notes: dict[Reason | None, list[str]] = {}
     for line in _objects(body, "return_line_items"):
         item = _object(_object(line, "fulfillment_line_item"), "line_item")
         reason = _reason(line)
@@ -70,27 +79,33 @@ def _return_requested(body: dict[str, Any], customer_id: str) -> list[Told]:
         said = (line.get("customer_note"), line.get("return_reason_note"))
         notes.setdefault(reason, []).extend(str(note) for note in said if note)
     return_id, order_id = _id(body, "id"), order_of_return(body)
+    number = body.get("name") or return_id
     return [
-        _told(
-            f"returns/{return_id}/{reason.value}",
-            IssueSubmitted,
-            order_id=order_id,
-            customer_id=customer_id,
-            reason=reason,
-            lines=_summed(some),
-            description="\n".join(notes[reason])[:4000] or None,
-            reference=body.get("name") or return_id,
-            issue_id=derived_id("issue", "/shopify", return_id, reason.value),
+        replace(
+            _told(
+                f"returns/{return_id}/{reason or 'unclear'}",
+                IssueSubmitted,
+                order_id=order_id,
+                customer_id=customer_id,
+                reason=reason or Reason.DEFECTIVE,
+                lines=_summed(some),
+                description="\n".join(notes[reason])[:4000] or None,
+                # a number stands for one report of an order: the second of one return needs another
+                reference=number if len(lines) == 1 else f"{number} {reason or 'unclear'}",
+                issue_id=derived_id("issue", "/shopify", return_id, reason or "unclear"),
+            ),
+            unclear=reason is None,
         )
         for reason, some in lines.items()
     ]
 
 
-def _reason(line: dict[str, Any]) -> Reason:
+def _reason(line: dict[str, Any]) -> Reason | None:
+    """None where nothing that we know is said."""
     defined = _maybe(line, "return_reason_definition")
-    handle = defined.get("handle") or str(defined.get("name") or "").replace(" ", "-")
-    found = (REASONS.get(str(word).lower()) for word in (handle, line.get("return_reason")))
-    return next((reason for reason in found if reason), Reason.CHANGED_MIND)
+    words = (defined.get("handle") or defined.get("name"), line.get("return_reason"))
+    found = (REASONS.get(str(word).lower().replace(" ", "-").replace("_", "-")) for word in words)
+    return next((reason for reason in found if reason), None)
 
 
 def _placed(body: dict[str, Any]) -> list[Told]:

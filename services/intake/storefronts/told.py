@@ -7,10 +7,14 @@ from libs.common.events.envelope import Payload
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`name` is the caller's idempotency key: the same fact of the same thing, in whichever webhook it comes."""
+    """`name` is the caller's idempotency key: the same fact of the same thing, in whichever webhook it comes.
+
+    `unclear`: a report that does not say what is wrong; a human looks at it.
+    """
 
     name: str
     fact: Payload
+    unclear: bool = False
 
 
 class WrongContent(Exception):  # noqa: N818 - it becomes a problem

@@ -25,7 +25,7 @@ from tests.intake.storefronts.calls import (
     signed,
     standard,
 )
-from tests.running import Live, running
+from tests.running import OPS, Live, running
 
 REPORT = json.loads(said().model_dump_json(exclude_none=True))
 DELIVERED = {"order_id": "O-1", "lines": [{"line_id": "1", "quantity": 1}], "delivered_at": "2026-03-10T03:00:00Z"}
@@ -192,15 +192,80 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
         ({"return_reason": "not_as_described"}, Reason.WRONG_ITEM),
         ({"return_reason": "other", "return_reason_definition": {"handle": "damaged-or-defective"}}, Reason.DEFECTIVE),
         ({"return_reason_definition": {"name": "Received the wrong item"}}, Reason.WRONG_ITEM),
-        ({"return_reason_definition": {"handle": "too-long"}, "return_reason": "defective"}, Reason.DEFECTIVE),
-        ({}, Reason.CHANGED_MIND),
+        ({"return_reason": "size_too_small"}, Reason.CHANGED_MIND),
+        ({"return_reason_definition": {"handle": "too-long"}, "return_reason": "other"}, Reason.CHANGED_MIND),
+        ({"return_reason_definition": {"handle": "arrived-late"}, "return_reason": "defective"}, Reason.DEFECTIVE),
     ],
 )
 def test_a_return_says_why_by_its_reason_or_by_its_definition(line: dict[str, Any], reason: Reason) -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
     assert isinstance(report.fact, IssueSubmitted)
-    assert report.fact.reason is reason
+    assert (report.fact.reason, report.unclear) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"return_reason": None},
+        {"return_reason": "other"},
+        {"return_reason": "unknown"},
+        {"return_reason": "UNKNOWN", "return_reason_definition": {"handle": "arrived-late", "name": "Arrived late"}},
+    ],
+)
+def test_a_return_that_does_not_say_why_is_no_change_of_mind(line: dict[str, Any]) -> None:
+    item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
+    [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
+    assert isinstance(report.fact, IssueSubmitted)
+    assert (report.fact.reason, report.unclear) == (Reason.DEFECTIVE, True)
+
+
+async def known_order(live: Live) -> None:
+    """Placed and delivered, and read back by intake."""
+    now = live.service.clock.now().isoformat()
+    await shopify(live, "orders/create", shop_order(processed_at=now))
+    await shopify(live, "fulfillments/update", shop_fulfillment(updated_at=now, shipment_status="delivered"))
+    for row in await live.service.pool.fetch("DELETE FROM outbox RETURNING value"):
+        await live.service.execute(live.service.aggregates["orders"], decode(row["value"]))
+
+
+def a_return(*reasons: str) -> dict[str, Any]:
+    item = {"fulfillment_line_item": {"line_item": {"id": 866550311766439020}}, "quantity": 1}
+    return shop_return(return_line_items=[{**item, "id": n, "return_reason": one} for n, one in enumerate(reasons)])
+
+
+async def test_a_return_that_does_not_say_why_is_decided_by_a_human_and_told_so_once(live: Live) -> None:
+    assert code(await shopify(live, "returns/request", a_return("other"))) == (404, "unknown_order")
+    await known_order(live)
+    for _ in range(2):
+        answer = await shopify(live, "returns/request", a_return("other"))
+        assert (answer.status_code, answer.json()) == (202, {"told": ["issue.reported.v1"]})
+    found = await published(live)
+    assert [one["type"] for one in found] == ["issue.reported.v1", "issue.review_requested.v1"]
+    assert {one["issue_id"] for one in found} == {found[0]["issue_id"]}
+    assert await live.service.pool.fetchval("SELECT count(*) FROM entitlements") == 1
+
+
+async def test_a_report_for_a_human_is_accepted_when_a_human_says_so(live: Live) -> None:
+    await known_order(live)
+    await shopify(live, "returns/request", a_return("other"))
+    issue_id = (await published(live))[0]["issue_id"]
+    said = {"action": "accept", "staff": "sato", "why": "broken indeed", "expected_version": 0, "remedy": "refund"}
+    headers = {**OPS, "Idempotency-Key": "d"}
+    assert (await live.client.post(f"/v1/issues/{issue_id}/decisions", json=said, headers=headers)).status_code == 202
+    [accepted] = [one for one in await published(live) if one["type"] == "issue.accepted.v1"]
+    assert (accepted["issue_id"], accepted["wish"]) == (issue_id, "refund")
+
+
+async def test_the_reasons_of_one_return_do_not_stand_in_each_others_way(live: Live) -> None:
+    await known_order(live)
+    await shopify(live, "returns/request", a_return("defective", "unwanted"))
+    orders = live.service.aggregates["orders"]
+    for row in await live.service.pool.fetch("DELETE FROM outbox RETURNING value"):
+        await live.service.execute(orders, decode(row["value"]))
+    types = sorted(one["type"] for one in await published(live))
+    assert types == ["issue.accepted.v1", "issue.accepted.v1", "issue.reported.v1", "issue.reported.v1"]
 
 
 def test_both_notes_of_a_return_and_a_name_that_is_null_are_read() -> None:
