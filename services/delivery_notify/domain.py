@@ -144,9 +144,13 @@ def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome
 def deadlines(conversation: Conversation) -> dict[str, datetime]:
     """When this conversation must be looked at again, and why; derived, never stored beside the state."""
     due: dict[str, datetime] = {}
-    moments = [line.speak_at for line in conversation.lines if line.speak_at and line.open]
-    doors = [line.arrival for line in conversation.lines if line.arrival and line.expected]
-    moments += [door.speak_at for door in doors if door.speak_at]
+    moments: list[datetime] = []
+    for line in conversation.lines:
+        door = line.arrival
+        if line.speak_at and line.open:
+            moments.append(line.speak_at)
+        if door and door.speak_at and line.expected:
+            moments.append(door.speak_at)
     if moments:
         due[OVERDUE] = min(moments)
     if conversation.next_progress:

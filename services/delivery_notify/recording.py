@@ -1,7 +1,10 @@
 """Writing down how a batch went: ends, turns to the next way, pauses; the events; and what staff should hear."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
+
+from pydantic_core import to_json
 
 from libs.common import outbox
 from libs.common.failpoints import failpoint
@@ -27,7 +30,8 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
     )
     async with service.transaction() as tx:
         # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
-        events = {notice.notice_id: _event(tx, notice, end) for notice, end in settled}
+        moment = to_json(tx.now)
+        events = {notice.notice_id: _event(tx, notice, end, moment) for notice, end in settled}
         known = await sending_store.record_ends(tx.conn, batch, tx.now)
         told = [(notice, end) for notice, end in settled if notice.notice_id in known]
         await outbox.write(tx.conn, [row for notice, _ in told if (row := events[notice.notice_id])])
@@ -35,13 +39,13 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
         await staff_store.save(tx.conn, [*_failures(told, tx), *_dead(tried, tx)])
         failpoint("notices_recording")
     failpoint("notices_recorded")
-    for _, end in told:
-        service.counters.add("notice", end.status)
+    for status, count in Counter(end.status for _, end in told).items():
+        service.counters.add("notice", status, count)
 
 
-def _event(tx: Writing, notice: Claimed, end: Settled) -> outbox.OutboxRow | None:
+def _event(tx: Writing, notice: Claimed, end: Settled, moment: bytes) -> outbox.OutboxRow | None:
     event = event_of(notice, end, tx.now)
-    return tx.shell.outbox_row(event, _trace(notice)) if event else None
+    return tx.shell.outbox_row(event, _trace(notice), moment) if event else None
 
 
 async def _suppress(tx: Writing, tried: Sequence[Tried]) -> None:

@@ -26,7 +26,6 @@ from services.delivery_notify import law_words, words
 from services.delivery_notify.links import Links
 from services.delivery_notify.notices import NoticeFacts, Thing
 
-_TOO_EMPTY = re.compile(r"\n{3,}")
 _BETWEEN_BLOCKS = re.compile(r"\n\s*\n")
 
 _PARAGRAPH = '<p style="margin:0 0 16px">'
@@ -240,7 +239,10 @@ def _render(template: Template, context: Context) -> str:
 
 
 def _tidy(text: str) -> str:
-    return _TOO_EMPTY.sub("\n\n", text).strip() + "\n"
+    """With one empty line where there are several."""
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.strip() + "\n"
 
 
 def _clean(text: str) -> str:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from libs.common.db import is_transient
+from libs.common.evolve import replace
 from libs.common.failpoints import failpoint
 from libs.common.service import Service, Writing
 from libs.common.shop_calendar import ShopCalendar
@@ -116,8 +117,9 @@ class Sender:
         """Decide on each way and write it down, in the transaction of the claim."""
         outgoing = Outgoing()
         planned: list[Planned] = []
+        usual = self._circumstances(tx)
         for notice in claimed:
-            match self._route(notice, tx):
+            match self._route(notice, usual):
                 case Way() as way:
                     planned.append(Planned(notice, way))
                 case Keep(until=until, cause=cause, held=held):
@@ -137,20 +139,17 @@ class Sender:
         await sending_store.begin(tx.conn, begun)
         return outgoing
 
-    def _route(self, notice: Claimed, tx: Writing) -> Way | Keep | NoWay:
+    def _circumstances(self, tx: Writing) -> Circumstances:
+        """What is the same for a whole batch."""
+        manners, away = self._manners, self._rests.long_away()
+        return Circumstances(tx.now, self._calendar, tuple(self._channels), away, manners.quiet, manners.messages_a_day)
+
+    def _route(self, notice: Claimed, usual: Circumstances) -> Way | Keep | NoWay:
         if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
             return NoWay(cause)
         assert notice.contact is not None
-        given = Circumstances(
-            tx.now,
-            self._calendar,
-            tuple(self._channels),
-            self._rests.long_away(),
-            self._manners.quiet,
-            self._manners.messages_a_day,
-            notice.heard,
-            self._breaks_at(notice) if len(self._channels) > 1 else None,
-        )
+        breaks_at = self._breaks_at(notice) if len(self._channels) > 1 else None
+        given = replace(usual, heard=notice.heard, breaks_at=breaks_at) if notice.heard or breaks_at else usual
         return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, given)
 
     def _breaks_at(self, notice: Claimed) -> datetime | None:
