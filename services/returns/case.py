@@ -324,7 +324,8 @@ class Short:
     is_decided: bool = False
 
 
-# Made once, not by a factory: whatever is left out of a document because it is as usual is compared with these.
+# Made once: what is left out of a document because it is as usual is compared with these, and read as these. Given by a
+# factory all the same, for a plain default pydantic would copy deeply each time.
 NO_OUTBOUND, NO_INBOUND, NO_MONEY = Outbound(), Inbound(), MoneyLeg()
 
 
@@ -341,10 +342,10 @@ class Case:
     accepted_at: datetime
     market: str = "JP"
     wish: Remedy | None = None
-    outbound: Outbound = NO_OUTBOUND
+    outbound: Outbound = field(default_factory=lambda: NO_OUTBOUND)
     formers: tuple[Outbound, ...] = ()
-    inbound: Inbound = NO_INBOUND
-    money: MoneyLeg = NO_MONEY
+    inbound: Inbound = field(default_factory=lambda: NO_INBOUND)
+    money: MoneyLeg = field(default_factory=lambda: NO_MONEY)
     short: Short | None = None
     turned_up: bool = False
     question: Question | None = None
