@@ -4,10 +4,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from libs.common.events.topics import SERVICES
+
 Compose = dict[str, Any]
 Service = dict[str, Any]
 
 WRITES_TO_ITS_OWN_FOLDERS = {"kafka"}
+DRAIN_SECONDS = 60
+"""What a service gives itself at most after SIGTERM: calls, then the batches under way, then its connections."""
+
 _PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)?$")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|DATABASE_URL")
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:]+:[^/\s@]+@")
@@ -27,6 +32,13 @@ def every_long_running_service_tells_its_health(name: str, service: Service, com
     check = service.get("healthcheck", {})
     if runs_on(service) and (not check.get("test") or check.get("disable") or check["test"] == ["NONE"]):
         yield f"{name}: no health check"
+
+
+def every_service_is_given_the_time_to_drain(name: str, service: Service, compose: Compose) -> Iterator[str]:
+    """Docker's own grace of ten seconds would kill it in the middle of what it finishes."""
+    grace = re.fullmatch(r"(\d+)s", service.get("stop_grace_period", "10s"))
+    if name in SERVICES and not (grace and int(grace[1]) >= DRAIN_SECONDS):
+        yield f"{name}: is killed {service.get('stop_grace_period', '10s')} after SIGTERM"
 
 
 def nobody_is_root(name: str, service: Service, compose: Compose) -> Iterator[str]:
@@ -91,6 +103,7 @@ Rule = Callable[[str, Service, Compose], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     every_image_is_pinned,
     every_long_running_service_tells_its_health,
+    every_service_is_given_the_time_to_drain,
     nobody_is_root,
     rights_are_small,
     ports_are_published_on_loopback,

@@ -97,6 +97,8 @@ BROKEN: dict[str, tuple[str, Callable[[Compose], object]]] = {
         services(lambda s: s["mail"].update(image="axllent/mailpit:latest")),
     ),
     "no health check": ("traces: no health check", services(lambda s: s["traces"].pop("healthcheck"))),
+    "a short grace": ("returns: is killed 20s after", services(lambda s: s["returns"].update(stop_grace_period="20s"))),
+    "docker's own grace": ("loyalty: is killed 10s after", services(lambda s: s["loyalty"].pop("stop_grace_period"))),
     "root by name": ("postgres: runs as root", services(lambda s: s["postgres"].update(user="root"))),
     "root by default": ("intake: runs as root", services(lambda s: s["intake"].pop("user"))),
     "writable": ("loyalty: its root", services(lambda s: s["loyalty"].update(read_only=False))),
