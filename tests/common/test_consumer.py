@@ -40,7 +40,11 @@ async def reach(live: Live, order: str, wanted: list[str]) -> None:
     async def as_wanted() -> bool:
         return await causes(live, order) == wanted
 
-    await eventually(as_wanted, f"{order} has {wanted}")
+    try:
+        await eventually(as_wanted, f"{order} has {wanted}")
+    except AssertionError:
+        assert await causes(live, order) == wanted
+        raise
 
 
 async def test_events_of_one_key_are_applied_in_the_order_they_were_written(online: Live) -> None:

@@ -10,10 +10,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+from libs.common import reader as reading
+from libs.common import service as serving
 from libs.common.consumer import Consumer
 from libs.common.db import ConflictError, Connection
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
+from libs.common.reader import Reader
 from libs.common.settings import ServiceSettings
 from tests.common import tally, wire
 from tests.common.records import record
@@ -51,12 +54,12 @@ class Stumbling:
     right: Callable[..., Any] = field(default=tally.decide)
 
     def begin(self) -> "Stumbling":
-        def fail(*_: Any) -> Any:
-            self.attempts += 1
-            raise ConflictError("somebody else was quicker")
-
-        self.monkeypatch.setattr(tally, "decide", fail)
+        self.monkeypatch.setattr(tally, "decide", self.fail)
         return self
+
+    def fail(self, *_: Any) -> Any:
+        self.attempts += 1
+        raise ConflictError("somebody else was quicker")
 
     def mend(self) -> None:
         self.monkeypatch.setattr(tally, "decide", self.right)
@@ -85,15 +88,24 @@ async def test_a_batch_that_was_not_committed_is_not_acknowledged_when_its_servi
 
 
 async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_circle(
-    run: Run, stumbling: Stumbling
+    run: Run, stumbling: Stumbling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with run() as live:
+    right, taken = Consumer.take, [0]
+
+    async def counting(self: Consumer, records: Any) -> None:
+        taken[0] += 1
+        await right(self, records)
+
+    monkeypatch.setattr(Consumer, "take", counting)
+    # A reader that gathers would come back from a seek only after a third of a second, and pass for one that waits.
+    async with run(kafka_gather_bytes=1, kafka_fetch_max_wait_ms=1) as live:
         await give(live, [cancelled("a", "one")])
         await stumbling.tried(4)
         begin, before = asyncio.get_running_loop().time(), stumbling.attempts
         await stumbling.tried(before + 2)
-        # The fifth and sixth wait 0.4 s and more; a seek back would be there within a millisecond.
+        # The fifth and sixth wait 0.4 s and more; a seek back would be there within a few milliseconds.
         assert asyncio.get_running_loop().time() - begin > 0.5
+        assert taken == [1], "it was handed back to Kafka"
         stumbling.mend()
         await reach(live, "a", ["one"])
 
@@ -111,6 +123,27 @@ class Held(tally.Tallies):
         return await super().load(conn, keys, events)
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Whoever loads first is held; those after it are not."""
+    held, right = Held(), tally.Tallies.load
+
+    async def load(self: tally.Tallies, *arguments: Any) -> Any:
+        return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
+
+    monkeypatch.setattr(tally.Tallies, "load", load)
+    return held
+
+
+async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
+    service = offline.service
+    consumer = Consumer(service.shell, service.pool, tally.Tallies(), frozenset({OrderCancelled}), service.wake_relay)
+    events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
+    await consumer.take([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
+    assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
+    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("behind", 4)]
+
+
 async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
     service = offline.service
     takes = frozenset({OrderCancelled})
@@ -121,72 +154,129 @@ async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_n
     asleep = asyncio.create_task(zombie.take(records[:2]))
     await held.inside.wait()
     awake = asyncio.create_task(owner.take(records))
-
-    async def owner_waits() -> bool:
-        return bool(await service.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-
-    await eventually(owner_waits, "the new owner waits for the zombie's marks")
+    await eventually(lambda: _marks_are_waited_for(offline), "the new owner waits for the zombie's marks")
     held.go.set()
     await asyncio.gather(asleep, awake)
     assert await causes(offline, "a") == ["one", "two", "three"]
 
 
 @pytest.mark.apache
-async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it_too(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_zombie_acknowledges_after_a_rebalance_is_neither_lost_nor_taken_twice(
+    run: Run, held: Held, kafka: str, topics: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right, inside = tally.Tallies.load, asyncio.Event()
+    monkeypatch.setattr(reading, "DRAIN_SECONDS", 0.1)
 
-    async def slow(self: Any, *arguments: Any) -> Any:
-        inside.set()
-        await asyncio.sleep(1.5)
-        return await right(self, *arguments)
+    async def everywhere(cause: str) -> None:
+        for number in range(6):
+            place = TopicPartition(topics + "storefront.orders", number)
+            await _write_to(kafka, place, [cancelled(f"k{number}", cause)])
 
+    await everywhere("one")
     async with run() as first:
-        monkeypatch.setattr(tally.Tallies, "load", slow)
-        await give(first, [cancelled("a", "one")])
-        await inside.wait()
+        await held.inside.wait()
         async with run() as second:
-            monkeypatch.setattr(tally.Tallies, "load", right)
-            await reach(first, "a", ["one"])
+            await eventually(lambda: _marks_are_waited_for(second), "the new owner waits for the zombie's marks")
+            held.go.set()
+            for number in range(6):
+                await reach(first, f"k{number}", ["one"])
+            await everywhere("two")
+            for number in range(6):
+                await reach(first, f"k{number}", ["one", "two"])
+            assert counted(second, "ignored", "duplicate") > 0, "there was no zombie"
+
+
+@pytest.mark.apache
+async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it_too(
+    run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoked, asked, settled = Reader.on_partitions_revoked, asyncio.Event(), list[list[str]]()
+
+    async def handing_over(self: Reader, places: Any) -> None:
+        if places:
+            asked.set()
+        await revoked(self, places)
+        if places:
+            settled.append(await causes(first, "a"))
+
+    async def let_go() -> None:
+        try:
+            async with asyncio.timeout(20):
+                await asked.wait()
+        finally:
+            held.go.set()
+
+    monkeypatch.setattr(Reader, "on_partitions_revoked", handing_over)
+    async with run() as first:
+        await give(first, [cancelled("a", "one")])
+        await held.inside.wait()
+        letting_go = asyncio.create_task(let_go())
+        async with run() as second:
+            await letting_go
+            assert settled[0] == ["one"], "handed over while the batch was under way"
             await give(first, [cancelled("a", "two")])
             await reach(first, "a", ["one", "two"])
             assert counted(first, "ignored", "duplicate") + counted(second, "ignored", "duplicate") == 0
 
 
 async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_nothing_twice(
-    run: Run, stumbling: Stumbling
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with run(kafka_max_poll_interval_ms=1_000) as live:
-        await give(live, [cancelled("a", "one")])
-        await stumbling.tried(6)  # some three seconds: the group has given it up meanwhile
-        stumbling.mend()
-        await reach(live, "a", ["one"])
-        await give(live, [cancelled("a", "two")])
-        await reach(live, "a", ["one", "two"])
+    async with run(kafka_max_poll_interval_ms=1_000) as slow:
+        aggregate, stumbling = slow.service.aggregates["tallies"], Stumbling(monkeypatch)
+        monkeypatch.setattr(aggregate, "decide", stumbling.fail)
+        await give(slow, [cancelled("a", "one")])
+        await stumbling.tried()
+        async with run() as other:
+            await reach(other, "a", ["one"])  # the group has given the slow one up, for it does not poll
+            assert counted(other, "ignored", "duplicate") == 0
+            monkeypatch.setattr(aggregate, "decide", stumbling.right)
+
+            async def both_share() -> bool:
+                return [len(live.service.progress[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
+
+            await eventually(both_share, "the slow one has come back")
+            await give(slow, [cancelled(key, "two") for key in "abcdefgh"])
+            await reach(slow, "a", ["one", "two"])
+            for key in "bcdefgh":
+                await reach(slow, key, ["two"])
+            assert counted(slow, "ignored", "duplicate") > 0, "the slow one was not slow enough to meet the other"
 
 
 async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledges_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right, inside = tally.Tallies.load, asyncio.Event()
+    cancel, settled = serving._cancel, list[list[str]]()
 
-    async def slow(self: Any, *arguments: Any) -> Any:
-        inside.set()
-        await asyncio.sleep(1)
-        return await right(self, *arguments)
+    async def cancelling(tasks: Any) -> None:
+        settled.append(await causes(live, "a"))
+        held.go.set()
+        await cancel(tasks)
 
-    monkeypatch.setattr(tally.Tallies, "load", slow)
+    async def let_go(live: Live) -> None:
+        await live.service.consumers[0].stopping.wait()
+        held.go.set()
+
+    monkeypatch.setattr(serving, "_cancel", cancelling)
     async with run() as live:
         await give(live, [cancelled("a", "one")])
-        await inside.wait()
-        begin = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - begin < 15
-    monkeypatch.setattr(tally.Tallies, "load", right)
+        await held.inside.wait()
+        letting_go = asyncio.create_task(let_go(live))
+    await letting_go
+    assert settled == [["one"]], "it was cut off in the middle"
     async with run() as live:
         await give(live, [cancelled("a", "two")])
         await reach(live, "a", ["one", "two"])
         assert counted(live, "ignored", "duplicate") == 0
+
+
+async def test_a_batch_that_cannot_be_taken_does_not_hold_its_service_up_when_that_stops(
+    run: Run, stumbling: Stumbling
+) -> None:
+    async with run() as live:
+        await give(live, [cancelled("a", "one")])
+        await stumbling.tried(3)
+        begin = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - begin < 15
 
 
 @pytest.mark.apache
@@ -263,6 +353,11 @@ async def test_a_hot_key_that_is_poisoned_parks_what_follows_and_stops_nobody_el
         await live.client.post(f"/ops/parked/{first}/discard", headers=OPS)
         await live.client.post(f"/ops/parked/{first + 1}/replay", headers=OPS)
         await reach(live, "hot", [str(n) for n in range(200)])
+
+
+async def _marks_are_waited_for(live: Live) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await live.service.pool.fetchval(waiting))
 
 
 async def _forget_offsets(kafka: str, group: str) -> None:

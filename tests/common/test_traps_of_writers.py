@@ -132,6 +132,9 @@ async def test_marks_and_answers_that_nobody_can_ask_for_any_more_are_forgotten_
     await conn.close()
 
 
+WAITS = """
+    SELECT relation::regclass::text FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE NOT granted AND datname = current_database()"""
 WIDER = Migration("tally", 9, "0009_wider.sql", "ALTER TABLE tallies ADD COLUMN note text")
 
 
@@ -146,12 +149,14 @@ async def test_a_migration_behind_a_long_transaction_does_not_hold_up_the_versio
     migration = asyncio.create_task(_apply(migrating, WIDER))
 
     async def waits() -> bool:
-        return bool(await offline.service.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        return bool(await offline.service.pool.fetchval(WAITS) == "tallies")
 
-    await eventually(waits, "the migration waits for the table")
-    assert await _count(offline, "k1", seconds=4) == 1
-    await long.rollback()
-    await migration
+    try:
+        await eventually(waits, "the migration waits for the table")
+        assert await _count(offline, "k1", seconds=4) == 1
+    finally:
+        await long.rollback()
+        await migration
     assert await _count(offline, "k2", seconds=4) == 2
     assert await reader.fetchval("SELECT count(*) FROM migrations WHERE name = $1", WIDER.name) == 1
     for conn in (reader, migrating):
