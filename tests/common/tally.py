@@ -17,7 +17,7 @@ from libs.common.events.storefront import OrderCancelled
 from libs.common.http import Answer, IdempotencyKey, Problem, idempotency_key
 from libs.common.ids import derived_id
 from libs.common.service import Service
-from libs.common.settings import ServiceSettings
+from libs.common.settings import ServiceSettings, load
 from libs.common.state import StateTable
 
 
@@ -89,7 +89,8 @@ def counted(facts: Facts) -> Answer:
     return Answer(202, {"count": next(f.points for f in facts if isinstance(f, PointsExpired))})
 
 
-def create_app(settings: ServiceSettings) -> FastAPI:
+def create_app(settings: ServiceSettings | None = None) -> FastAPI:
+    settings = settings or load(ServiceSettings)
     service = Service("loyalty", settings, description="Counts cancelled orders.", gives=(PointsExpired,))
     tallies = Tallies()
     service.consume(tallies, OrderCancelled)
