@@ -68,15 +68,20 @@ async def write_effects(
         [row.topic for row in rows],
         [row.key for row in rows],
         [row.value for row in rows],
-        [json.dumps(row.headers) if row.headers else None for row in rows],
+        _or_nothing([json.dumps(row.headers) if row.headers else None for row in rows]),
         aggregate,
         [key for key, _ in cancelled],
         [name for _, name in cancelled],
         [key for key, _, _, _ in moved],
         [name for _, name, _, _ in moved],
         [due_at for _, _, due_at, _ in moved],
-        [json.dumps(trace) if trace else None for _, _, _, trace in moved],
+        _or_nothing([json.dumps(trace) if trace else None for _, _, _, trace in moved]),
     )
+
+
+def _or_nothing(texts: list[str | None]) -> list[str | None] | None:
+    """No array where all of it would be NULL: `unnest` fills the column up, and asyncpg looks at each element long."""
+    return texts if any(texts) else None
 
 
 def _check_sizes(rows: Sequence[OutboxRow]) -> None:

@@ -18,7 +18,7 @@ SAID_KEPT = 40
 """How many of the latest notices a conversation remembers; older ones stay in the table `notices` only."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """The promised day at the door of one line, with the same clock as the day on which it leaves. `known_day` and
     `known_version` are what the customer knew before, as for a line; `moved_at` is when this took its place."""
@@ -34,7 +34,7 @@ class Arrival:
     moved_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """One order line. `promise` is the newest promised ship date, `version` counts them; `speak_at` is the moment at
     which the customer hears of us if nothing has shipped by then.
@@ -102,7 +102,7 @@ class QuestionStatus(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """A choice the customer was given by link. `about` are line ids; empty for a question about an issue.
 
@@ -140,7 +140,7 @@ class Item:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outbound:
     """A replacement on its way: the newest date told for it, and that date's version (0: when it was ordered)."""
 
@@ -158,7 +158,7 @@ class Waiting(StrEnum):
     RECEIPT = "receipt"  # something came back; the refund or the end of it follows in a moment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sorry:
     """What was given for an issue: so many points (none, where that was decided), and from when to when they can be
     spent; `told` once a notice has them."""
@@ -170,7 +170,7 @@ class Sorry:
     told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Talk:
     """The talk about one issue. `quiet_until` is the moment at which we speak if nothing else happened, `missed` counts
     the visits at which the courier met nobody."""
@@ -193,7 +193,7 @@ class Talk:
     sorry: Sorry | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Said:
     """A notice that was made. `about` are the ids of lines or of the issue it speaks of."""
 
@@ -225,7 +225,7 @@ class Held:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Conversation:
     order_id: str
     customer_id: str | None = None

@@ -41,7 +41,7 @@ class Thing:
     previous_arrival: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NoticeFacts:
     """All that a template may say. `day` is the definite date of the notice; what it means follows from the kind.
 
@@ -83,7 +83,7 @@ class NoticeFacts:
     as_of: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class News:
     """What a notice changes in what the customer knows: promises it makes known, promises it says are broken."""
 

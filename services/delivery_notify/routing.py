@@ -53,7 +53,7 @@ class Contact:
         return {"email": self.email, "sms": self.phone, "line": self.line_user_id}.get(channel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Circumstances:
     """What else decides: the moment, the channels there are (in their usual order), and those that have been away for
     long. `heard` is how many messages the customer got in the last 24 hours, `breaks_at` when the promise breaks that

@@ -42,7 +42,7 @@ class Movement:
     lot: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moved:
     """What of one line left the warehouse and what arrived, in the order in which it was told."""
 
@@ -169,7 +169,7 @@ class Filed:
     photos: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
     """Everything known so far; `purchase` is None until `order.placed` was heard.
 
@@ -211,7 +211,7 @@ class Order:
         return replace(self, cancelled=named, cancelled_whole=self.cancelled_whole or not line_ids)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Book:
     """An order with what lies beside it: who holds which piece, and which issues exist.
 

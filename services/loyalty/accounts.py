@@ -46,7 +46,7 @@ class Kind(StrEnum):
     ADJUST = "adjust"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Purse:
     """Points in each account; together always nothing."""
 
@@ -71,7 +71,7 @@ class Purse:
         return -self.issued
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lot:
     """The points of one grant, and where they are now. `inputs` is what the rule looked at."""
 
@@ -202,7 +202,7 @@ class Redemption:
         return sum(self.parts.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Account:
     """Where a customer's ledger stands after entry `number`, and what matters of it for the events in hand."""
 

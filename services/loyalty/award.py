@@ -14,7 +14,7 @@ from services.loyalty.rules import AwardRule, AwardRules
 NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Award:
     """What a rule gives: points (0 for none), the rule and version that say so, and on what."""
 

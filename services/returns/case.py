@@ -38,7 +38,7 @@ Counts: TypeAlias = dict[str, int]
 NOTHING = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     remedy: Remedy
     ship_on: ShipOn
@@ -88,7 +88,7 @@ class Promise:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parcel:
     """Some of the replacement in one box."""
 
@@ -101,7 +101,7 @@ class Parcel:
     tracking_number: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outbound:
     """The replacement. `number` counts the orders made in this case; `slips` the promises that passed unshipped.
 
@@ -149,7 +149,7 @@ class InboundStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inbound:
     """What comes back. `receipts` and `inspections`: the names of the counts taken, so that none counts twice.
 
@@ -219,7 +219,7 @@ class RefundStatus(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Refund:
     """One payment back. Asked for again under the same id until it is through or a human looks."""
 
@@ -233,7 +233,7 @@ class Refund:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MoneyLeg:
     """What goes back to the customer. `asked` are the units already paid for, so that none is paid twice.
 
@@ -251,7 +251,7 @@ class MoneyLeg:
         return min((refund.due_at for refund in self.refunds if refund.due_at), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """What the customer was asked. They heard `due_at`; at `wake_at` we ask why nobody answered, even by default."""
 
@@ -293,7 +293,7 @@ class ReviewCause(StrEnum):
     STALLED = "stalled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Review:
     """Waits for a human until `due_at`, and is then told again; None: it stays open without another word."""
 
@@ -329,7 +329,7 @@ class Short:
 NO_OUTBOUND, NO_INBOUND, NO_MONEY = Outbound(), Inbound(), MoneyLeg()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     issue_id: UUID
     order_id: str

@@ -39,7 +39,7 @@ class Out:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Customer:
     """`out` and `visits` by issue id; `reports` when the last ones were accepted; the counts never go down."""
 
@@ -56,7 +56,7 @@ class Customer:
         return sum((back.amount for back in self.refunded.values() if back.currency == currency), Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Around:
     """What a decision needs to know besides the case: where the customer lives, and what is known of them.
 

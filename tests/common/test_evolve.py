@@ -1,7 +1,8 @@
-"""A quick `replace` that does what the standard one does, or refuses."""
+"""A quick `replace` that does what the standard one does."""
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -11,19 +12,19 @@ from hypothesis import strategies as st
 from libs.common.evolve import replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leg:
     status: str = "none"
     count: int = 0
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Longer(Leg):
     due: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Single:
     only: int = 0
 
@@ -46,17 +47,41 @@ def test_a_class_with_one_field_is_replaced_too() -> None:
 
 
 def test_a_field_that_there_is_not_is_named() -> None:
-    with pytest.raises(TypeError, match="Leg has no field 'cuont'"):
+    with pytest.raises(TypeError, match="cuont"):
         replace(Leg(), cuont=1)  # type: ignore[call-arg]
 
 
-def test_a_class_whose_init_does_more_is_refused() -> None:
+def test_of_a_class_with_slots_it_makes_what_the_standard_library_makes() -> None:
     @dataclass(frozen=True, slots=True)
+    class Slotted:
+        count: int
+        name: str = "none"
+
+    assert replace(Slotted(1, "a"), count=2) == Slotted(2, "a")
+    assert replace(Slotted(1, "a")) == Slotted(1, "a")
+
+
+def test_where_the_init_does_more_it_is_done() -> None:
+    @dataclass(frozen=True)
     class Checked:
         count: int
 
         def __post_init__(self) -> None:
-            assert self.count >= 0
+            if self.count < 0:
+                raise ValueError("below nothing")
 
-    with pytest.raises(TypeError, match=r"Checked: use dataclasses\.replace"):
+    with pytest.raises(ValueError, match="below nothing"):
         replace(Checked(1), count=-1)
+
+
+def test_what_was_worked_out_for_the_old_state_is_not_taken_over() -> None:
+    @dataclass(frozen=True)
+    class Summed:
+        count: int
+
+        @cached_property
+        def double(self) -> int:
+            return 2 * self.count
+
+    old = Summed(1)
+    assert (old.double, replace(old, count=2).double) == (2, 4)
