@@ -94,7 +94,7 @@ async def test_the_whole_story_is_one_connected_trace(traced: Backbone, otlp: Re
         return story if edges(story, traced.prefix) >= EDGES and len(roots(story)) == 1 else []
 
     story = await eventually(seen, "the trace of the report has all edges and one root", seconds=20)
-    assert [root.kind for root in roots(story)] == [SERVER]
+    assert [(root.kind, root.name) for root in roots(story)] == [(SERVER, "POST /v1/issues")]
     assert edges(story, traced.prefix) == EDGES
     assert {span.attributes.get("issue.id") for span in story} == {str(issue_id)}
 
