@@ -33,6 +33,9 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         # A wrong argument is an InterfaceError too; only a lost or closed connection heals.
         return "connection" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):
+        # Postgres has ended the session, and the end of the connection is still on its way over a bad link.
+        return "cannot switch to state" in str(error)
     return isinstance(error, TRANSIENT)
 
 

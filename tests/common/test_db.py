@@ -1,0 +1,61 @@
+"""What the pool makes of sessions that Postgres has ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from libs.common.db import create_pool, is_transient
+from tests.conftest import MakeDatabase
+
+
+@asynccontextmanager
+async def over_a_link_that_hides_the_end(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """All that is said goes through; that the other side has hung up does not, but is told by the event."""
+    there, links, ended = urlsplit(url), set[asyncio.StreamWriter](), asyncio.Event()
+
+    async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        while said := await source.read(65_536):
+            to.write(said)
+            await to.drain()
+        ended.set()
+
+    async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        further, back = await asyncio.open_connection(there.hostname, there.port)
+        links.update({writer, back})
+        await asyncio.gather(carry(reader, back), carry(further, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(link, "127.0.0.1", 0)
+    try:
+        place = f"{there.netloc.rpartition(':')[0]}:{server.sockets[0].getsockname()[1]}"
+        yield there._replace(netloc=place).geturl(), ended
+    finally:
+        server.close()
+        for writer in links:
+            writer.close()
+
+
+async def test_a_session_that_was_ended_without_its_end_being_heard_passes_and_is_replaced(
+    database: MakeDatabase,
+) -> None:
+    url = await database("returns")
+    admin = await asyncpg.connect(url)
+    async with over_a_link_that_hides_the_end(url) as (through, ended):
+        pool = await create_pool(through, size=1, application_name="test")
+        async with pool.acquire() as conn:
+            session = conn.get_server_pid()
+        ended.clear()  # of the connection that asked for TLS first
+        await admin.execute("SELECT pg_terminate_backend($1)", session)
+        await ended.wait()
+        for _ in range(3):  # the last words have been handed on; the loop reads them in its next turn
+            await asyncio.sleep(0)
+        with pytest.raises(asyncpg.InternalClientError, match="cannot switch to state") as caught:
+            async with pool.acquire() as conn, conn.transaction():
+                pass
+        assert is_transient(caught.value)
+        assert await pool.fetchval("SELECT 1") == 1
+        pool.terminate()  # in order it would wait for the end
+    await admin.close()
