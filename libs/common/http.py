@@ -135,15 +135,25 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+LONGEST_KEY = 200
+"""Characters of an `Idempotency-Key`."""
+
+
 async def idempotency_key(
     request: Request,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=LONGEST_KEY)] = None,
 ) -> IdempotencyKey:
     """A dependency of every writing route; it must stand behind the one that identifies the caller."""
     if key is None:
         raise Problem(400, "idempotency_key_missing", "Idempotency-Key: send a header with a new value for each call.")
-    target = f"{request.method} {request.url.path}\n".encode()
-    return IdempotencyKey(request.state.caller, key, hashlib.sha256(target + await request.body()).digest())
+    return IdempotencyKey(
+        request.state.caller, key, fingerprint(request.method, request.url.path, await request.body())
+    )
+
+
+def fingerprint(method: str, path: str, body: bytes) -> bytes:
+    """What two calls under one `Idempotency-Key` must have in common."""
+    return hashlib.sha256(f"{method} {path}\n".encode() + body).digest()
 
 
 class Border:

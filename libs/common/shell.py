@@ -5,7 +5,6 @@ holds: a handful of round trips however many events there are. Kafka batches, HT
 records all come through here, so that a thing is decided in one way only.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,10 +58,6 @@ class Incoming:
     event: AnyEvent
     trace: Carrier | None = None
 
-
-BREATH = 16
-"""Events decided before others of this process get their turn. A batch of hundreds holds the loop for tens of
-milliseconds, and what is prompt (a report that waits for its answer, a replacement to order) needs several turns."""
 
 Claim = Callable[[Connection], Awaitable[Callable[[AnyEvent], bool]]]
 """Run once the states are locked; tells of each event whether it still stands."""
@@ -127,9 +122,7 @@ class Shell:
         outcomes: list[Facts] = []
         now = self.clock.now()
         harvest = _Harvest(to_json(now))
-        for number, (item, key) in enumerate(zip(incoming, keys, strict=True), 1):
-            if not number % BREATH:
-                await asyncio.sleep(0)
+        for item, key in zip(incoming, keys, strict=True):
             if key is None or (stands and not stands(item.event)):
                 outcomes.append(())
                 continue

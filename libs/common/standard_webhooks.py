@@ -84,6 +84,20 @@ def secrets_in(value: str) -> list[str]:
     return parts
 
 
+def long_secrets(what: str) -> BeforeValidator:
+    """For a setting with several secrets of 16 characters or more; `what` a wrong one is told to write."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        secrets = secrets_in(value)
+        if any(len(secret) < 16 for secret in secrets):
+            raise ValueError(f"write {what} (16 characters or more), several with commas, the newest first")
+        return tuple(secrets)
+
+    return BeforeValidator(read)
+
+
 def _signing(value: object) -> object:
     if not isinstance(value, str):
         return value

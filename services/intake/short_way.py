@@ -6,21 +6,17 @@ here; any other goes FastAPI's way, which says what is wrong with it. So each re
 route says of itself still follows from its signature.
 """
 
-import hashlib
-
 from pydantic import ValidationError
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.http import IdempotencyKey, Problem
+from libs.common.http import LONGEST_KEY, IdempotencyKey, Problem, fingerprint
 from services.intake.api import told
 from services.intake.calls import Calls
 
 PATH = "/v1/issues"
 CALLER = "storefront"
-KEY_LENGTHS = range(1, 201)
-"""As `idempotency_key` says to FastAPI; other keys are refused there."""
 
 
 class ShortWay:
@@ -43,9 +39,9 @@ class ShortWay:
             await self.app(scope, _again(message, receive), send)
             return
         scope["route"] = self._route  # its span is named by it
-        fingerprint = hashlib.sha256(f"POST {PATH}\n".encode() + body).digest()
+        named = IdempotencyKey(CALLER, key, fingerprint("POST", PATH, body))
         try:
-            response = told(await self._calls.report(said, IdempotencyKey(CALLER, key, fingerprint)))
+            response = told(await self._calls.report(said, named))
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)
@@ -57,7 +53,11 @@ class ShortWay:
             return None
         scheme, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         key: str = headers.get(b"idempotency-key", b"").decode("latin-1")
-        if scheme != "Bearer" or len(key) not in KEY_LENGTHS or headers.get(b"content-type") != b"application/json":
+        if (
+            scheme != "Bearer"
+            or not 1 <= len(key) <= LONGEST_KEY
+            or headers.get(b"content-type") != b"application/json"
+        ):
             return None
         return key if self._calls.service.callers.identify(secret) == CALLER else None
 

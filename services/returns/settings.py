@@ -8,11 +8,11 @@ written under the first, and a door that is known under another one is the same 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 
 from libs.common.settings import ServiceSettings
-from libs.common.standard_webhooks import secrets_in
+from libs.common.standard_webhooks import long_secrets
 from services.returns.policies import PolicyError
 from services.returns.policy_files import BUNDLED, read_policies
 
@@ -25,18 +25,10 @@ def _right(path: Path) -> Path:
     return path
 
 
-def _address_keys(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if any(len(key) < 16 for key in secrets_in(value)):
-        raise ValueError("write 16 characters or more, several keys with commas, the newest first")
-    return tuple(secrets_in(value))
-
-
 class Settings(ServiceSettings):
     policy_file: Annotated[Path, AfterValidator(_right)] = BUNDLED
     policy_look_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    address_key: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_address_keys)] = ()
+    address_key: Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("a key")] = ()
     address_retention_days: Annotated[int, Field(ge=30)] = 730
     """How long it is known where an order went: longer than anything can be reported."""
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"

@@ -150,11 +150,12 @@ _MOOT: dict[type[Payload], tuple[str, ...]] = {
 
 def changes(event: AnyEvent, zone: ZoneInfo) -> tuple[Change, ...]:
     """What this event opens, moves and ends; nothing for most."""
-    data, kind = event.data, type(event.data)
+    data: Any = event.data
+    kind = type(data)
     read = _CHANGES.get(kind)
     found = read(data, event.time, zone) if read else ()
     causes = _MOOT.get(kind)
-    return (Ended(data.issue_id, Kind.REVIEW, causes), *found) if causes else found  # type: ignore[attr-defined]
+    return (Ended(data.issue_id, Kind.REVIEW, causes), *found) if causes else found
 
 
 def _rated(rated: issues.IssueRated, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
