@@ -12,7 +12,7 @@ A table for it looks like this::
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -64,3 +64,39 @@ class StateTable(Generic[S]):
         status = await conn.execute(self._upsert, keys, versions, bodies)
         if int(status.rsplit(" ", 1)[1]) != len(keys):
             raise ConflictError(f"{self.table}: a key was made by another transaction at the same time")
+
+
+class Row(NamedTuple, Generic[S]):
+    """A state with the row that it is in: its version, and the transaction that wrote it (`xmin`)."""
+
+    version: int
+    xmin: int
+    state: S
+
+
+@dataclass(slots=True)
+class Lately(Generic[S]):
+    """States that this process wrote or read last, at most so many, each with its row.
+
+    Where a row that was locked still has both its version and its `xmin`, its document need not be sent and parsed
+    again. Whatever else has written it since, another replica or a hand, it is read anew; what was rolled back is a row
+    that nobody will ever see. So a memory may be of no use, but never wrong. The version alone would not do: after a
+    rollback somebody else can write the same one.
+    """
+
+    most: int
+    rows: dict[str, Row[S]] = field(default_factory=dict)
+
+    def marks(self, keys: Sequence[str]) -> tuple[list[int | None], list[int | None]]:
+        """Versions and `xmin` of these keys, as columns for the statement that locks them; None for what is unknown."""
+        rows = [self.rows.get(key) for key in keys]
+        return [row and row.version for row in rows], [row and row.xmin for row in rows]
+
+    def keep(self, key: str, row: Row[S]) -> None:
+        self.drop(key)
+        self.rows[key] = row
+        if len(self.rows) > self.most:
+            del self.rows[next(iter(self.rows))]
+
+    def drop(self, key: str) -> None:
+        self.rows.pop(key, None)

@@ -2,18 +2,16 @@
 
 The events of an issue come in bursts, and each reads and writes the conversation of its order. The column is `json`: a
 document is only ever read whole, so that nobody gains from `jsonb`, which is taken apart on the way in and put together
-on the way out. And what this process wrote or read lately it remembers, by version and by the transaction that wrote
-the row (`xmin`): where the locked row still has both, its document is neither sent nor parsed. A row that another
-replica wrote since, or again after a rollback, has another `xmin`; so a memory may be of no use, but never wrong.
+on the way out. What this process wrote or read lately it knows again by its row, see `Lately`.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
 from libs.common.db import ConflictError, Connection
+from libs.common.state import Lately, Row
 from services.delivery_notify.conversation import Conversation
 
 REMEMBERED = 4_000
@@ -27,13 +25,6 @@ class Loaded:
     """A conversation with the version of the row it came from (0: there was none)."""
 
     version: int
-    conversation: Conversation
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    version: int
-    xmin: int
     conversation: Conversation
 
 
@@ -63,21 +54,19 @@ class ConversationTable:
     """Loads conversations locked, in key order, and saves them, a statement each way however many there are."""
 
     def __init__(self) -> None:
-        self._lately: OrderedDict[str, _Remembered] = OrderedDict()
+        self._lately: Lately[Conversation] = Lately(REMEMBERED)
 
     async def load(self, conn: Connection, keys: Sequence[str]) -> dict[str, Loaded]:
         """The conversations of these keys with their versions; keys without one are absent."""
-        known = {key: self._lately.get(key) for key in keys}
-        versions = [each.version if each else None for each in known.values()]
-        xmins = [each.xmin if each else None for each in known.values()]
+        known = {key: self._lately.rows.get(key) for key in keys}
         found: dict[str, Loaded] = {}
-        for key, version, xmin, body in await conn.fetch(_LOAD, list(known), versions, xmins):
-            remembered = known[key]
-            if body is None and remembered:
-                found[key] = Loaded(version, remembered.conversation)
+        for key, version, xmin, body in await conn.fetch(_LOAD, keys, *self._lately.marks(keys)):
+            row = known[key]
+            if body is None and row:
+                found[key] = Loaded(version, row.state)
             else:
                 found[key] = Loaded(version, CONVERSATION.validate_json(body))
-                self._remember(key, _Remembered(version, xmin, found[key].conversation))
+                self._lately.keep(key, Row(version, xmin, found[key].conversation))
         return found
 
     async def save(self, conn: Connection, changed: Mapping[str, Loaded]) -> None:
@@ -100,10 +89,4 @@ class ConversationTable:
         if row is None or row["written"] != len(states):
             raise ConflictError("conversations: one was made by another transaction at the same time")
         for key, version in zip(states, versions, strict=True):
-            self._remember(key, _Remembered(version, row["xmin"], states[key].conversation))
-
-    def _remember(self, key: str, newest: _Remembered) -> None:
-        self._lately[key] = newest
-        self._lately.move_to_end(key)
-        if len(self._lately) > REMEMBERED:
-            self._lately.popitem(last=False)
+            self._lately.keep(key, Row(version, row["xmin"], states[key].conversation))

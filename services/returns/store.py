@@ -4,14 +4,14 @@ What a decision needs besides the case is joined when it is loaded, in one state
 which no case and no event about it carries (invariant 12), and the customer's ledger, whose row is locked as long as
 their cases are. Cases of one customer in one batch share that row, so that each sees what the one before it did.
 
-A case that this process wrote last is locked, and known again by the row (`Kept`): it need not be sent and read again.
+A case that this process wrote last is locked, and known again by its row (`Lately`); it is not read again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -22,6 +22,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.evolve import replace
+from libs.common.state import Lately, Row
 from services.returns import domain
 from services.returns.case import Case
 from services.returns.commands import ReopenRequested
@@ -33,6 +34,9 @@ from services.returns.turn import Rules
 
 CASE: TypeAdapter[Case] = TypeAdapter(Case)
 CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
+
+KEPT = 4096
+"""Open cases that are known by heart; one that has ended is looked at by nobody."""
 
 QUIET = frozenset((ReplacementConfirmed, ReplacementDelayed))
 """Events that move no value and call no courier: the customer's row need not be locked for them."""
@@ -115,33 +119,6 @@ class Held:
     ledger: Ledger | None = None
 
 
-class Row(NamedTuple):
-    """A row of `cases` as this process wrote it."""
-
-    version: int
-    written_by: int
-    case: Case
-
-
-@dataclass(slots=True)
-class Kept:
-    """The open cases that this process wrote last, at most so many, each with the row that it became.
-
-    A row is told by its version and the transaction that wrote it. So whatever else has written it since, another
-    replica or a hand, it is read anew; and what was rolled back is a row that nobody will ever see.
-    """
-
-    most: int = 4096
-    rows: dict[str, Row] = field(default_factory=dict)
-
-    def keep(self, key: str, row: Row) -> None:
-        self.rows.pop(key, None)
-        if not row.case.is_closed:
-            self.rows[key] = row
-        if len(self.rows) > self.most:
-            del self.rows[next(iter(self.rows))]
-
-
 @dataclass(slots=True)
 class Cases:
     """The cases, by issue id. `rules` are replaced whole when the policy has changed."""
@@ -149,7 +126,7 @@ class Cases:
     rules: Rules
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
-    kept: Kept = field(default_factory=Kept)
+    lately: Lately[Case] = field(default_factory=lambda: Lately(KEPT))
 
     def key_of(self, event: AnyEvent) -> str | None:
         issue_id = getattr(event.data, "issue_id", None)
@@ -180,15 +157,12 @@ class Cases:
 
     async def _load(self, conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, Case]]:
         """The cases there are, locked in the order of their keys."""
-        kept = [self.kept.rows.get(key) for key in keys]
-        rows = await conn.fetch(
-            _CASES, keys, [row and row.version for row in kept], [row and row.written_by for row in kept]
-        )
-        known = dict(zip(keys, kept, strict=True))
+        known = {key: self.lately.rows.get(key) for key in keys}
+        rows = await conn.fetch(_CASES, keys, *self.lately.marks(keys))
 
         def case(key: str, body: str | None) -> Case:
             row = known[key]
-            return row.case if row and body is None else CASE.validate_json(body or "")
+            return row.state if row and body is None else CASE.validate_json(body or "")
 
         return {key: (version, case(key, body)) for key, version, body in rows}
 
@@ -248,7 +222,10 @@ class Cases:
         if done is None or done["count"] != len(rows) + len(ledgers):
             raise ConflictError("cases: a case or a customer was made by another transaction at the same time")
         for key, version, case in rows:
-            self.kept.keep(key, Row(version, done["xid"], case))
+            if case.is_closed:
+                self.lately.drop(key)
+            else:
+                self.lately.keep(key, Row(version, done["xid"], case))
 
 
 def _is_decided_here(event: AnyEvent) -> bool:

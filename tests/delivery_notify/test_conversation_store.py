@@ -104,4 +104,4 @@ async def test_only_so_many_are_remembered_the_latest(conn: Connection, monkeypa
     table = ConversationTable()
     async with conn.transaction():
         await table.save(conn, {f"O-{n}": Loaded(0, Conversation(f"O-{n}")) for n in range(5)})
-    assert list(table._lately) == ["O-3", "O-4"]
+    assert list(table._lately.rows) == ["O-3", "O-4"]

@@ -19,7 +19,7 @@ from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
 from services.returns.destinations import Destinations
 from services.returns.headline import Headline
-from services.returns.store import LIST_OPEN, CaseFilter, Cases, Held, Kept, Row, find_case, list_cases
+from services.returns.store import LIST_OPEN, CaseFilter, Cases, Held, find_case, list_cases
 from tests.conftest import MakeDatabase
 from tests.plans import plan_of
 from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
@@ -164,13 +164,18 @@ async def test_what_was_rolled_back_is_not_taken_for_what_another_replica_wrote_
         assert (await load(conn)).case == theirs
 
 
-def test_only_so_many_open_cases_are_kept_and_none_that_has_ended() -> None:
-    case, kept = story().known, Kept(most=2)
-    for key in ("1", "2", "1", "3"):
-        kept.keep(key, Row(1, 1, case))
-    assert list(kept.rows) == ["1", "3"]
-    kept.keep("3", Row(2, 2, replace(case, cancelled_at=TUESDAY)))
-    assert list(kept.rows) == ["1"]
+async def test_a_case_that_has_ended_is_known_by_heart_no_longer(pool: Pool) -> None:
+    await learn(pool, placed())
+    await take(pool, accepted())
+    cases, key = Cases(RULES), str(ISSUE)
+    async with pool.acquire() as conn:
+        (held,) = (await cases.load(conn, [key], [])).values()
+        assert held.case
+        await cases.save(conn, {key: held}, ())
+        assert list(cases.lately.rows) == [key]
+        ended = replace(held, version=held.version + 1, case=replace(held.case, cancelled_at=TUESDAY))
+        await cases.save(conn, {key: ended}, ())
+    assert not cases.lately.rows
 
 
 async def test_two_openings_of_one_case_at_once_conflict(pool: Pool) -> None:
