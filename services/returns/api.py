@@ -14,11 +14,12 @@ from libs.common.events.values import Identifier, Money, Remedy, StaffAction
 from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
 from libs.common.ids import derived_id
 from libs.common.service import Service
-from services.returns.case import Case, ReviewCause
+from services.returns.case import Case
 from services.returns.commands import CancelRequested, Cause, Command, ReopenRequested
 from services.returns.headline import Headline, headline
 from services.returns.ledger import Customer
 from services.returns.quantities import quantities
+from services.returns.review_causes import ReviewCause
 from services.returns.staff import REFUSALS
 from services.returns.store import CASE, CUSTOMER, CaseFilter, Cases, find_case, find_customer, list_cases
 

@@ -6,6 +6,8 @@ Japanese pages write the same word in full or half width, so words are compared 
 import tomllib
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -32,6 +34,15 @@ class CarrierStatus(StrEnum):
     REFUSED = "refused"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The last word of a carrier about a leg: what we take it for, and what they said."""
+
+    status: str
+    raw: RawStatus
+    at: datetime
 
 
 Table = Mapping[str, Mapping[str, CarrierStatus]]

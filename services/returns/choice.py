@@ -13,8 +13,11 @@ from libs.common.events.warehouse import ReplacementRejected
 from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import closing, money, outbound, parcels
-from services.returns.case import WAITED_FOR, Counts, OutboundStatus, Question, ReviewCause, Short, missing
+from services.returns.case import Question, Short
+from services.returns.counts import Counts, missing
+from services.returns.outbound_leg import WAITED_FOR, OutboundStatus
 from services.returns.replacements import is_ours, is_past, is_stale, stop
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 

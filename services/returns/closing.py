@@ -7,10 +7,14 @@ from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolv
 from libs.common.events.values import Remedy
 from libs.common.evolve import replace
 from services.returns import inbound, money
-from services.returns.case import Case, Inbound, InboundStatus, Outbound, OutboundStatus, Plan, ReviewCause, missing
+from services.returns.case import Case, Plan
 from services.returns.commands import CancelRequested, ReopenRequested
+from services.returns.counts import missing
+from services.returns.inbound_leg import Inbound, InboundStatus
+from services.returns.outbound_leg import Outbound, OutboundStatus
 from services.returns.policy import CollectOn, RefundOn, ShipOn
 from services.returns.replacements import has_moved, stop, with_former
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 HUMAN_FIRST = (

@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Remedy
-from services.returns.case import ReviewCause
+from services.returns.review_causes import ReviewCause
 
 Cause = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 

@@ -37,20 +37,14 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from services.returns import choice, closing, door, inbound, money, outbound, parcels, receipts, reviews, scans, staff
-from services.returns.case import (
-    BEFORE_ANYTHING,
-    Case,
-    Counts,
-    InboundStatus,
-    OutboundStatus,
-    Plan,
-    ReviewCause,
-    missing,
-    shared,
-)
+from services.returns.case import Case, Plan
 from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.counts import Counts, missing, shared
+from services.returns.inbound_leg import InboundStatus
 from services.returns.ledger import Around, concerns
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.policy import CollectOn, Policy, ShipOn, Subject
+from services.returns.review_causes import BEFORE_ANYTHING, ReviewCause
 from services.returns.turn import Rules, Turn
 
 

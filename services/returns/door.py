@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 
 from libs.common.events.issues import IssueCollectionReminded, IssueCollectionWindowChosen
 from services.returns import inbound
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause
+from services.returns.inbound_leg import InboundStatus
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.policy import CollectOn, ShipOn
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 NOT_HERE = (InboundStatus.REQUESTED, InboundStatus.BOOKED, InboundStatus.FAILED)

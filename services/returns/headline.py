@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from services.returns.case import Case, InboundStatus, OutboundStatus
+from services.returns.case import Case
+from services.returns.inbound_leg import InboundStatus
+from services.returns.outbound_leg import OutboundStatus
 
 
 class Headline(StrEnum):

@@ -22,19 +22,12 @@ from libs.common.events.issues import (
 from libs.common.events.values import CollectedLine, IssueLine, Reason
 from libs.common.ids import derived_id
 from services.returns import receipts
-from services.returns.case import (
-    Counts,
-    InboundStatus,
-    OutboundStatus,
-    ReviewCause,
-    added,
-    as_lines,
-    counted,
-    lines_of,
-    missing,
-    shared,
-)
+from services.returns.case import lines_of
+from services.returns.counts import Counts, added, as_lines, counted, missing, shared
+from services.returns.inbound_leg import InboundStatus
 from services.returns.ledger import shared_visit
+from services.returns.outbound_leg import OutboundStatus
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 COMING = (InboundStatus.REQUESTED, InboundStatus.BOOKED)

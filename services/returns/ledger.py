@@ -14,8 +14,10 @@ from uuid import UUID
 
 from libs.common.events.values import Address
 from libs.common.evolve import replace
-from services.returns.case import NOTHING, Case, ReviewCause, added, missing
+from services.returns.case import NOTHING, Case
+from services.returns.counts import added, missing
 from services.returns.policy import CollectOn, Policy
+from services.returns.review_causes import ReviewCause
 
 T = TypeVar("T")
 

@@ -12,17 +12,11 @@ from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequ
 from libs.common.events.values import Money
 from libs.common.evolve import replace
 from libs.common.ids import derived_id
-from services.returns.case import (
-    Case,
-    Counts,
-    Refund,
-    RefundStatus,
-    ReviewCause,
-    added,
-    missing,
-    shared,
-)
+from services.returns.case import Case
+from services.returns.counts import Counts, added, missing, shared
+from services.returns.money_leg import Refund, RefundStatus
 from services.returns.policy import CollectOn, RefundOn
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 

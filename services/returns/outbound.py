@@ -29,21 +29,11 @@ from libs.common.events.warehouse import (
 from libs.common.evolve import replace
 from libs.common.ids import derived_id
 from services.returns import inbound, parcels
-from services.returns.case import (
-    GONE,
-    WAITED_FOR,
-    Counts,
-    Outbound,
-    OutboundStatus,
-    Promise,
-    ReviewCause,
-    Short,
-    added,
-    as_lines,
-    lines_of,
-    missing,
-)
+from services.returns.case import Short, lines_of
+from services.returns.counts import Counts, added, as_lines, missing
+from services.returns.outbound_leg import GONE, WAITED_FOR, Outbound, OutboundStatus, Promise
 from services.returns.replacements import is_ours, is_past, is_stale, repeated, with_former
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 

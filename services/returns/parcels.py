@@ -11,7 +11,9 @@ from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.warehouse import ReplacementRejected, ReplacementShipped
 from libs.common.evolve import replace
 from libs.common.ids import derived_id
-from services.returns.case import Case, Counts, Outbound, OutboundStatus, Parcel, Short, added, counted, missing, shared
+from services.returns.case import Case, Short
+from services.returns.counts import Counts, added, counted, missing, shared
+from services.returns.outbound_leg import Outbound, OutboundStatus, Parcel
 from services.returns.turn import Turn
 
 

@@ -6,7 +6,10 @@ Derived whenever it is asked for; what is stored are the counts of the legs, and
 from collections.abc import Iterable
 from typing import Any
 
-from services.returns.case import Case, Counts, OutboundStatus, RefundStatus, added, missing
+from services.returns.case import Case
+from services.returns.counts import Counts, added, missing
+from services.returns.money_leg import RefundStatus
+from services.returns.outbound_leg import OutboundStatus
 
 CONFIRMED = (OutboundStatus.CONFIRMED,)
 

@@ -12,8 +12,11 @@ from libs.common.events.issues import IssueItemInspected, IssueItemReceived
 from libs.common.events.values import Condition, InspectedLine, LineQuantity, Reason, ReceivedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from libs.common.ids import derived_id
-from services.returns.case import MISMATCHES, Case, InboundStatus, ReviewCause, added, as_lines, missing
+from services.returns.case import Case
+from services.returns.counts import added, as_lines, missing
+from services.returns.inbound_leg import MISMATCHES, InboundStatus
 from services.returns.policy import CollectOn
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 

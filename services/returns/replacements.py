@@ -16,7 +16,10 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.evolve import replace
-from services.returns.case import GONE, WAITED_FOR, Case, Outbound, OutboundStatus, ReviewCause, shared
+from services.returns.case import Case
+from services.returns.counts import shared
+from services.returns.outbound_leg import GONE, WAITED_FOR, Outbound, OutboundStatus
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 Moved = ReplacementShipped | ParcelDelivered

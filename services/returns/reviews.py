@@ -12,10 +12,10 @@ from libs.common.decision import Ignored
 from libs.common.events.issues import IssueReviewRequested
 from libs.common.evolve import replace
 from services.returns import choice, closing, door, inbound, money, outbound, receipts, scans
-from services.returns.case import Review, ReviewCause
 from services.returns.commands import ReviewDecided
 from services.returns.policy import RefundOn
 from services.returns.replacements import has_moved, stop
+from services.returns.review_causes import Review, ReviewCause
 from services.returns.turn import Turn
 
 Act = Callable[[Turn], None]

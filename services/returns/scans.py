@@ -18,9 +18,9 @@ from libs.common.events.carrier import (
 )
 from libs.common.events.values import Reason
 from services.returns import closing, inbound, outbound
-from services.returns.carrier_statuses import CarrierStatus, status_of
-from services.returns.case import ReviewCause, Scan
+from services.returns.carrier_statuses import CarrierStatus, Scan, status_of
 from services.returns.policy import CollectOn, ShipOn
+from services.returns.review_causes import ReviewCause
 from services.returns.turn import Turn
 
 Act = Callable[[Turn, ParcelScanned], None]

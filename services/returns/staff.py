@@ -11,8 +11,9 @@ from libs.common.decision import Facts, Ignored
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueDecisionTaken, IssueStaffDecided
 from libs.common.events.values import StaffAction
 from services.returns import closing, inbound, reviews
-from services.returns.case import BEFORE_ANYTHING, InboundStatus, ReviewCause
+from services.returns.inbound_leg import InboundStatus
 from services.returns.policy import CollectOn
+from services.returns.review_causes import BEFORE_ANYTHING, ReviewCause
 from services.returns.turn import Turn
 
 REFUSALS = {

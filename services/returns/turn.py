@@ -13,10 +13,11 @@ from libs.common.events.issues import IssueReviewRequested
 from libs.common.events.values import Address, Remedy
 from libs.common.evolve import replace
 from libs.common.shop_calendar import ShopCalendar
-from services.returns.case import Case, Plan, Review, ReviewCause
+from services.returns.case import Case, Plan
 from services.returns.ledger import Around
 from services.returns.policies import Policies
 from services.returns.policy import CollectOn, Door, Policy, Rule, Terms
+from services.returns.review_causes import Review, ReviewCause
 
 
 @dataclass(frozen=True, slots=True)

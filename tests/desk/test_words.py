@@ -12,7 +12,7 @@ from services.intake.desk.store import Section
 from services.intake.desk.work import Kind, Step
 from services.intake.timeline import FACTS, Status
 from services.intake.web.words import Words, WordsError
-from services.returns.case import ReviewCause
+from services.returns.review_causes import ReviewCause
 
 DESK, CUSTOMER = Words(desk_face.WORDS), Words(customer_face.WORDS)
 LITERAL = re.compile(r"""\bt\(['"]([a-z0-9_.]+)['"][,)]""")

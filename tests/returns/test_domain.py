@@ -39,8 +39,10 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
 )
 from libs.common.ids import derived_id
-from services.returns.case import InboundStatus, OutboundStatus, RefundStatus
 from services.returns.headline import Headline, headline
+from services.returns.inbound_leg import InboundStatus
+from services.returns.money_leg import RefundStatus
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.policies import Policies
 from services.returns.turn import Rules
 from tests.returns.cases import HOME, ISSUE, RULES, Story, accepted, line, refusals, spoken, story

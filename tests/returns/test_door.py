@@ -13,8 +13,9 @@ from libs.common.events.issues import (
 )
 from libs.common.events.values import LineQuantity, Reason, TimeWindow, Variant
 from libs.common.ids import derived_id
-from services.returns.case import InboundStatus, ReviewCause
+from services.returns.inbound_leg import InboundStatus
 from services.returns.ledger import Visit
+from services.returns.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, Story, line, refusals, story
 
 VISIT = UUID(int=7)

@@ -10,8 +10,9 @@ from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementRejected, ReplacementShipped
 from libs.common.ids import derived_id
-from services.returns.case import OutboundStatus, ReviewCause
 from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.outbound_leg import OutboundStatus
+from services.returns.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, Story, refusals, spoken, story
 
 FIRST, SECOND = derived_id("replacement", ISSUE, 1), derived_id("replacement", ISSUE, 2)

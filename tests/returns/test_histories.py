@@ -63,10 +63,13 @@ from libs.common.events.warehouse import (
 )
 from libs.common.ids import derived_id
 from services.returns.carrier_statuses import table
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause, missing, shared
 from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.counts import missing, shared
 from services.returns.domain import GIVES, decide
+from services.returns.inbound_leg import InboundStatus
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.policy import RefundOn, ShipOn
+from services.returns.review_causes import ReviewCause
 from services.returns.store import CASE
 from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
 

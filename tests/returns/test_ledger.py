@@ -11,8 +11,8 @@ from libs.common.events.issues import IssueCancelled, IssueReviewRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
 from libs.common.events.warehouse import ReplacementOrdered
 from libs.common.ids import derived_id
-from services.returns.case import ReviewCause
 from services.returns.ledger import Around, Customer, Out, exposed
+from services.returns.review_causes import ReviewCause
 from tests.returns.cases import TUESDAY, Story, accepted, line, story
 
 ONE = LineQuantity(line_id="1", quantity=1)

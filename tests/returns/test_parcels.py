@@ -20,8 +20,9 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.case import OutboundStatus, ReviewCause
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.quantities import quantities
+from services.returns.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, Story, line, refusals, story
 
 RED = Variant(sku="POT-RED", name="Teapot, red")

@@ -8,8 +8,10 @@ from libs.common.events.carrier import ParcelScanned, ParcelTurnedUp
 from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
 from libs.common.events.values import RawStatus, Reason
 from services.returns.carrier_statuses import CarrierStatus, status_of, table
-from services.returns.case import InboundStatus, OutboundStatus, ReviewCause
 from services.returns.commands import ReviewDecided
+from services.returns.inbound_leg import InboundStatus
+from services.returns.outbound_leg import OutboundStatus
+from services.returns.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, Story, refusals, story
 
 

@@ -29,8 +29,9 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from libs.common.ids import derived_id
-from services.returns.case import OutboundStatus, missing, shared
 from services.returns.commands import CancelRequested
+from services.returns.counts import missing, shared
+from services.returns.outbound_leg import OutboundStatus
 from services.returns.policy import RefundOn, ShipOn
 from services.returns.store import CASE
 from tests.returns.cases import CALENDAR, ISSUE, TUESDAY, Story, line, story

@@ -1,0 +1,55 @@
+"""What a case keeps of its reviews: why a human looks, and since when. What comes of them: `reviews`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ReviewCause(StrEnum):
+    """Why a human looks. What their yes and no do stands in `reviews`."""
+
+    VALUE = "value"
+    MIXED_CURRENCIES = "mixed_currencies"
+    EXPOSURE = "exposure"
+    MANY_REPORTS = "many_reports"
+    EARLIER_MISMATCHES = "earlier_mismatches"
+    SHARED_ADDRESS = "shared_address"
+    NO_ADDRESS = "no_address"
+    WAREHOUSE_SILENT = "warehouse_silent"
+    NOT_SHIPPING = "not_shipping"
+    DELIVERED_UNSHIPPED = "delivered_unshipped"
+    DELIVERY_OVERDUE = "delivery_overdue"
+    PARCEL_EXCEPTION = "parcel_exception"
+    NO_DECISION = "no_decision"
+    COLLECTION_FAILED = "collection_failed"
+    NOT_COLLECTED = "not_collected"
+    TURNED_UP = "turned_up"
+    RECEIPT_OVERDUE = "receipt_overdue"
+    UNEXPECTED_ITEM = "unexpected_item"
+    INSPECTION_OVERDUE = "inspection_overdue"
+    INSPECTION_MISMATCH = "inspection_mismatch"
+    REFUND_FAILED = "refund_failed"
+    REFUND_DIFFERS = "refund_differs"
+    MOVED_AFTER_STOP = "moved_after_stop"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class Review:
+    """Waits for a human until `due_at`, and is then told again; None: it stays open without another word."""
+
+    cause: ReviewCause
+    opened_at: datetime
+    due_at: datetime | None
+    reminders: int = 0
+
+
+BEFORE_ANYTHING = (
+    ReviewCause.VALUE,
+    ReviewCause.MIXED_CURRENCIES,
+    ReviewCause.EXPOSURE,
+    ReviewCause.MANY_REPORTS,
+    ReviewCause.EARLIER_MISMATCHES,
+    ReviewCause.SHARED_ADDRESS,
+)
+"""Reviews that hold everything back until they are decided."""
