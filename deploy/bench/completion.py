@@ -1,24 +1,33 @@
-"""When a lifecycle counts: seen in the services' databases, from the outside.
+"""When a lifecycle counts: seen in the services' databases, from the outside, and at no cost to what is measured.
 
 Points granted in loyalty; every notice about the issue settled in delivery_notify, the one of its resolution, which is
-the last, among them; and intake's timeline tells of the resolution, the points and each of those notices. Cheap counts
-are looked at while the flood runs; the whole check is made once they say that it may hold.
+the last, among them; and intake's timeline tells of the resolution, the points and each of those notices.
+
+While the flood runs only Kafka is asked, how long its topics are and how far they were read. Once nothing is left
+there, the moment is noted and what was spent until then, and only then are the tables read, whole. Chosen over counts
+in the databases: with a long past they cost Postgres more than the flood that they watched.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
-from libs.common.events.topics import STOREFRONT_ORDERS
+from libs.common.events.topics import ISSUES, LOYALTY, NOTICES, STOREFRONT_ORDERS, TOPICS, Topic
 
-_GRANTED = "SELECT count(*) FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
+LAST_READERS = {"intake": (ISSUES, NOTICES, LOYALTY), "delivery_notify": (ISSUES, LOYALTY)}
+"""Who reads what comes last in a lifecycle."""
+
 _OWED = "SELECT (SELECT count(*) FROM timers WHERE name LIKE 'purchase:%') + (SELECT count(*) FROM outbox)"
-_OPEN = "SELECT count(*) FROM notices WHERE issue_id IS NOT NULL AND status IN ('pending', 'sending')"
+_OPEN = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL)"
+_UNTOLD = "SELECT EXISTS (SELECT FROM outbox)"
+_GRANTED = "SELECT issue_id::text FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
 _NOTICES = """
     SELECT issue_id::text, count(*) AS told FROM notices WHERE issue_id IS NOT NULL
     GROUP BY issue_id HAVING bool_or(kind = 'issue_resolved') AND bool_and(status NOT IN ('pending', 'sending'))"""
@@ -27,7 +36,7 @@ _STORIES = """
     FROM timeline GROUP BY issue_id
     HAVING bool_or(type = 'issue.resolved.v1') AND bool_or(type = 'points.granted.v1')"""
 
-LOOK_SECONDS = 0.3
+LOOK_SECONDS = 0.1
 STALLED_SECONDS = 30.0
 
 
@@ -37,7 +46,7 @@ class StalledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """A connection to the database of each service."""
+    """A connection to the databases that tell of the end of a lifecycle."""
 
     intake: "asyncpg.Connection[asyncpg.Record]"
     delivery_notify: "asyncpg.Connection[asyncpg.Record]"
@@ -52,22 +61,19 @@ class Books:
         for conn in (self.intake, self.delivery_notify, self.loyalty):
             await conn.close()
 
+    async def are_settled(self) -> bool:
+        """Whether no notice and no event waits to be sent: cheap to ask, for there are few that do."""
+        if await self.delivery_notify.fetchval(_OPEN):
+            return False
+        return not any([await conn.fetchval(_UNTOLD) for conn in (self.intake, self.delivery_notify, self.loyalty)])
+
     async def complete(self, issues: Collection[str]) -> int:
-        """How many of these issues are complete."""
-        granted: int = await self.loyalty.fetchval(_GRANTED)
-        if granted < len(issues) or await self.delivery_notify.fetchval(_OPEN):
-            return 0
+        """How many of these issues are complete. Reads whole tables."""
+        granted = {row["issue_id"] for row in await self.loyalty.fetch(_GRANTED)}
         notices = {row["issue_id"]: row["told"] for row in await self.delivery_notify.fetch(_NOTICES)}
         stories = {row["issue_id"]: row["told"] for row in await self.intake.fetch(_STORIES)}
-        return sum(issue in stories and 0 < notices.get(issue, 0) <= stories[issue] for issue in issues)
-
-    async def granted(self) -> int:
-        count: int = await self.loyalty.fetchval(_GRANTED)
-        return count
-
-    async def progress(self) -> tuple[int, Counter[str], int]:
-        """Points, notices and facts in timelines so far: the same twice means that nothing moves."""
-        return await self.granted(), await self.notices(), await self.intake.fetchval("SELECT count(*) FROM timeline")
+        done = granted & stories.keys()
+        return sum(issue in done and 0 < notices.get(issue, 0) <= stories[issue] for issue in issues)
 
     async def notices(self) -> Counter[str]:
         """How many notices about issues there are, by status."""
@@ -77,23 +83,82 @@ class Books:
         return Counter({row["status"]: row["n"] for row in rows})
 
 
-async def wait_until_complete(
-    books: Books, issues: Collection[str], before: int, told: Callable[[int], None] = lambda _: None
-) -> float:
-    """Returns the moment (`time.perf_counter`) at which all were seen to be complete, `before` grants ago.
+@dataclass(frozen=True, slots=True)
+class Tide:
+    """How long topics are, and how far they were read."""
 
-    `told` hears how many were granted so far. Raises `StalledError` when nothing moves any more.
+    prefix: str
+    consumer: AIOKafkaConsumer
+    admin: AIOKafkaAdminClient
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def watched(cls, bootstrap_servers: str, prefix: str) -> AsyncIterator["Tide"]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        await consumer.start()
+        try:
+            await admin.start()
+            try:
+                yield cls(prefix, consumer, admin)
+            finally:
+                await admin.close()
+        finally:
+            await consumer.stop()
+
+    async def length(self, *topics: Topic) -> int:
+        """How many records these topics ever got."""
+        return sum((await self._ends(*topics)).values())
+
+    async def is_read(self) -> bool:
+        """Whether the last readers of a lifecycle have read all that is there."""
+        for service, topics in LAST_READERS.items():
+            for topic in topics:
+                ends = await self._ends(topic)
+                done = await self.admin.list_consumer_group_offsets(f"{self.prefix}{service}.{topic.name}")
+                if any(done[place].offset < end if place in done else end for place, end in ends.items()):
+                    return False
+        return True
+
+    async def _ends(self, *topics: Topic) -> dict[TopicPartition, int]:
+        places = [TopicPartition(self.prefix + topic.name, n) for topic in topics for n in range(topic.partitions)]
+        ends: dict[TopicPartition, int] = await self.consumer.end_offsets(places)
+        return ends
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """When all was complete (`time.perf_counter`), and the CPU seconds that each process had spent until then."""
+
+    at: float
+    cpu: Mapping[str, float]
+
+
+async def wait_until_complete(
+    books: Books,
+    tide: Tide,
+    issues: Collection[str],
+    before: int,
+    spent: Callable[[], Mapping[str, float]] = dict,
+    told: Callable[[int], None] = lambda _: None,
+) -> Ended:
+    """Returns once all these issues are complete, `before` records of `loyalty` ago; each adds one to them.
+
+    `spent` is asked for the CPU of each process, `told` hears how many were granted so far. Raises `StalledError` when
+    nothing moves any more.
     """
-    progress, moved_at = await books.progress(), time.perf_counter()
+    length, moved_at = 0, time.perf_counter()
     while True:
-        granted = await books.granted() - before
+        granted = await tide.length(LOYALTY) - before
         told(granted)
-        if granted >= len(issues) and await books.complete(issues) == len(issues):
-            return time.perf_counter()
+        if granted >= len(issues) and await books.are_settled() and await tide.is_read():
+            ended = Ended(time.perf_counter(), spent())
+            if await books.complete(issues) == len(issues):
+                return ended
         if time.perf_counter() - moved_at > STALLED_SECONDS:
-            last, progress, moved_at = progress, await books.progress(), time.perf_counter()
-            if progress == last:
-                raise StalledError(f"{granted:,} of {len(issues):,} issues have points, then nothing moved: {progress}")
+            last, length, moved_at = length, await tide.length(*TOPICS), time.perf_counter()
+            if length == last:
+                raise StalledError(f"{granted:,} of {len(issues):,} issues have points, then nothing moved")
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.bench import history
-from deploy.bench.completion import Books, wait_until_complete, wait_until_orders_are_known
+from deploy.bench.completion import Books, Tide, wait_until_complete, wait_until_orders_are_known
 from deploy.bench.completion import wait_until_purchases_have_points as wait_for_points
 from deploy.bench.http import connect
 from deploy.bench.load import flood, load_orders
@@ -43,7 +43,7 @@ from deploy.local.leash import ending_on_signals
 from deploy.local.places import LOGS, run_folder
 from deploy.local.ports import free_port
 from deploy.local.processes import Supervisor
-from libs.common.events.topics import SERVICES
+from libs.common.events.topics import LOYALTY, SERVICES
 
 LOGS_HERE = LOGS / "bench-conditions"
 CONNECTIONS = 64
@@ -81,17 +81,20 @@ class Place:
         try:
             await self.orders(books, issues)
             calls = [report_call(n, system.intake_port, system.api_key) for n in range(self.first, self.first + issues)]
-            granted = await books.granted()
-            async with usage.watching():
+            async with usage.watching(), self.tide() as tide:
+                given = await tide.length(LOYALTY)
                 before, begin = usage.cpu_seconds(), time.perf_counter()
                 accepted = await flood(system.intake_port, calls, CONNECTIONS)
                 took = time.perf_counter() - begin
-                ended = await wait_until_complete(books, accepted.at, granted)
-                spent = {name: 1000 * (now - before[name]) / issues for name, now in usage.cpu_seconds().items()}
+                ended = await wait_until_complete(books, tide, accepted.at, given, usage.cpu_seconds)
+                spent = {name: 1000 * (now - before[name]) / issues for name, now in ended.cpu.items()}
         finally:
             await books.close()
         self.first += issues
-        return Flooded(spent, issues / (ended - begin), issues / took, dict(usage.peak_mb))
+        return Flooded(spent, issues / (ended.at - begin), issues / took, dict(usage.peak_mb))
+
+    def tide(self) -> AbstractAsyncContextManager[Tide]:
+        return Tide.watched(self.given.broker.bootstrap_servers, self.given.topic_prefix)
 
     async def orders(self, books: Books, count: int) -> None:
         servers, prefix = self.given.broker.bootstrap_servers, self.given.topic_prefix
@@ -154,13 +157,13 @@ class Conditions:
         usage = Usage(system.pids())
         try:
             await here.orders(books, self.issues)
-            granted = await books.granted()
-            async with usage.watching():
+            async with usage.watching(), here.tide() as tide:
+                given = await tide.length(LOYALTY)
                 begin = time.perf_counter()
                 answers, accepted = await _flood_without_mercy(system, here.first, self.issues, count)
                 took = time.perf_counter() - begin
-                await wait_until_complete(books, accepted, granted)
-                drained = time.perf_counter() - begin - took
+                ended = await wait_until_complete(books, tide, accepted, given)
+                drained = ended.at - begin - took
         finally:
             await books.close()
         here.first += self.issues

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -23,7 +23,9 @@ from deploy.bench import bare_plan, bare_run
 from deploy.bench.bare_plan import Changes
 from deploy.bench.completion import (
     Books,
+    Ended,
     StalledError,
+    Tide,
     wait_until_complete,
     wait_until_orders_are_known,
     wait_until_purchases_have_points,
@@ -42,6 +44,7 @@ from deploy.local.demo_system import Surroundings, prepare
 from deploy.local.leash import ending_on_signals
 from deploy.local.places import LOGS, run_folder
 from deploy.local.processes import Supervisor
+from libs.common.events.topics import LOYALTY
 
 STEADY_SECONDS = 20.0
 LOGS_OF_BENCH = LOGS / "bench"
@@ -77,18 +80,18 @@ class Bench:
         usage = Usage({**ours, "driver": os.getpid()})
         books = await Books.open(self.databases)
         try:
-            async with usage.watching():
-                return await self._measure(system, usage, books)
+            async with usage.watching(), Tide.watched(self._servers, self.given.topic_prefix) as tide:
+                return await self._measure(system, usage, books, tide)
         finally:
             await books.close()
 
-    async def _measure(self, system: BenchSystem, usage: Usage, books: Books) -> Figures:
+    async def _measure(self, system: BenchSystem, usage: Usage, books: Books, tide: Tide) -> Figures:
         before = await self._preload(books)
         counts_before = await bare_plan.ends(self._servers, self.given.topic_prefix)
-        flooded = await self._flood(system, usage, books)
+        flooded = await self._flood(system, usage, books, tide)
         steady_rate = flooded.per_second / 2
         cpu, begin = usage.cpu_seconds(), time.perf_counter()
-        accepted, seen = await self._steady(system, books, steady_rate)
+        accepted, seen = await self._steady(system, books, tide, steady_rate)
         took = time.perf_counter() - begin
         steady_cores = {name: (seconds - cpu[name]) / took for name, seconds in usage.cpu_seconds().items()}
         counts_after = await bare_plan.ends(self._servers, self.given.topic_prefix)
@@ -130,34 +133,52 @@ class Bench:
         self.console.print(f"{count:,} orders known after {took:.1f} s ({3 * count / took:,.0f} order events/s)")
         return {name: await bare_plan.changes_by_preloading(url) for name, url in self.databases.items()}
 
-    async def _flood(self, system: BenchSystem, usage: Usage, books: Books) -> Flood:
+    async def _flood(self, system: BenchSystem, usage: Usage, books: Books, tide: Tide) -> Flood:
         calls = [report_call(n, system.intake_port, system.api_key) for n in range(self.options.issues)]
-        cpu, machine, begin = usage.cpu_seconds(), machine_cpu_seconds(), time.perf_counter()
+        given = await tide.length(LOYALTY)
+        cpu, begin = _spent(usage), time.perf_counter()
         accepted = await flood(system.intake_port, calls, self.options.connections)
         accept_seconds = time.perf_counter() - begin
-        ended = await self._complete(books, accepted, 0, "flood")
-        spent = {name: seconds - cpu[name] for name, seconds in usage.cpu_seconds().items()}
-        machine = machine_cpu_seconds() - machine
-        return Flood(len(calls), ended - begin, accept_seconds, spent, machine, await books.notices())
+        ended = await self._complete(books, tide, accepted, given, "flood", lambda: _spent(usage))
+        spent = {name: seconds - cpu[name] for name, seconds in ended.cpu.items()}
+        machine = spent.pop(MACHINE)
+        return Flood(len(calls), ended.at - begin, accept_seconds, spent, machine, await books.notices())
 
-    async def _steady(self, system: BenchSystem, books: Books, rate: float) -> tuple[Accepted, dict[str, float]]:
+    async def _steady(
+        self, system: BenchSystem, books: Books, tide: Tide, rate: float
+    ) -> tuple[Accepted, dict[str, float]]:
         count = min(self.options.steady_issues, max(50, int(rate * STEADY_SECONDS)))
         first = self.options.issues
         calls = [report_call(n, system.intake_port, system.api_key) for n in range(first, first + count)]
-        accepted = Accepted()
+        accepted, given = Accepted(), await tide.length(LOYALTY)
         async with readable(self._servers, self.given.topic_prefix) as seen:
             with self.console.status(f"{count:,} reports at {rate:,.0f}/s"):
                 await steadily(system.intake_port, calls, rate, self.options.connections, accepted)
-            await self._complete(books, accepted, first, "steady")
+            await self._complete(books, tide, accepted, given, "steady")
         return accepted, seen
 
-    async def _complete(self, books: Books, accepted: Accepted, before: int, what: str) -> float:
+    async def _complete(
+        self,
+        books: Books,
+        tide: Tide,
+        accepted: Accepted,
+        before: int,
+        what: str,
+        spent: Callable[[], Mapping[str, float]] = dict,
+    ) -> Ended:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(f"{what}: points granted", total=len(accepted.at))
             return await wait_until_complete(
-                books, accepted.at, before, lambda granted: progress.update(task, completed=granted)
+                books, tide, accepted.at, before, spent, lambda granted: progress.update(task, completed=granted)
             )
+
+
+MACHINE = "the whole machine"
+
+
+def _spent(usage: Usage) -> dict[str, float]:
+    return {**usage.cpu_seconds(), MACHINE: machine_cpu_seconds()}
 
 
 def main() -> None:
