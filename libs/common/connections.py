@@ -4,12 +4,14 @@ uvicorn with httptools bounds none of these by itself: a client that sends one b
 ever, a header may grow until memory ends, and a new connection that says nothing is never looked at again. A proxy in
 front usually stops that; this is for when there is none, or when it is inside that the client goes wrong.
 
-Too many connections are answered 503 with `Retry-After`, but for the health routes: a flood must not get a process
-restarted that only has too many guests. Beyond twice the number nothing is said any more, to keep files for the rest.
+Too many connections are answered 503 with `Retry-After`, for next to nothing, but for the health routes: a flood must
+not get a process restarted that only has too many guests. Beyond twice the number nothing is said any more, to keep
+files for the rest.
 """
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -42,6 +44,7 @@ class _Bounded(HttpToolsProtocol):
     _reading: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
+    _turned_away = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,25 +77,38 @@ class _Bounded(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._turned_away:
+            return
         self._in_head, self._head_bytes = False, 0
         self._set_deadline(self.limits.body_seconds)
         kept, problem = self.app, self._refusal()
-        if problem:
+        earlier: RequestResponseCycle | None = self.cycle
+        if problem and (earlier is None or earlier.response_complete):
+            self._turned_away = True
+            self.transport.write(_written(problem))
+            self.transport.close()
+            return
+        if problem:  # an earlier request has still to be answered, so this answer waits for its turn
             self.app = cast("Any", _saying(problem))
         super().on_headers_complete()
         self.app = kept
 
+    def on_body(self, body: bytes) -> None:
+        if not self._turned_away:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_head = True
         self._clear_deadline()
-        super().on_message_complete()
+        if not self._turned_away:
+            super().on_message_complete()
 
     def _refusal(self) -> Problem | None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.head_bytes or len(self.headers) > self.limits.headers:
             return _head_too_large(self.limits)
         if len(self.connections) > self.limits.connections and not self.url.startswith(b"/health/"):
-            return Problem(503, "too_many_connections", "Too many connections; try again in a second.", retry_after=1)
+            return _TOO_MANY
         return None
 
     def pause_writing(self) -> None:
@@ -132,6 +148,9 @@ class _Bounded(HttpToolsProtocol):
         self.transport.abort()
 
 
+_TOO_MANY = Problem(503, "too_many_connections", "Too many connections; try again in a second.", retry_after=1)
+
+
 def _head_too_large(limits: Limits) -> Problem:
     detail = f"headers: {limits.headers} of them and {limits.head_bytes} bytes with the address are the most."
     return Problem(431, "headers_too_large", detail)
@@ -143,11 +162,12 @@ def _saying(problem: Problem) -> ASGIApp:
     return response
 
 
-_REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+_REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 
 
+@lru_cache(maxsize=8)
 def _written(problem: Problem) -> bytes:
-    """The answer as bytes, for a request that never became one."""
+    """The answer as bytes, for a request that never became one; most are the same, and there may be a flood of them."""
     response = problem.response()
     response.headers["Connection"] = "close"
     lines = [b"HTTP/1.1 %d %s" % (problem.status, _REASONS[problem.status])]

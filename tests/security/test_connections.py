@@ -148,6 +148,29 @@ async def test_too_many_connections_are_told_when_to_come_back_and_health_still_
     assert len(waiting) == 9
 
 
+async def test_who_is_turned_away_hears_it_once_whatever_else_was_said(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = [await door.knock(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n") for _ in range(9)]
+    whole = b"POST /json HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
+    answer = await door.say(whole + whole)
+    assert status_and_code(answer) == (503, "too_many_connections")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert not caplog.records
+    assert len(waiting) == 9
+
+
+async def test_a_refusal_waits_for_the_answer_to_an_earlier_request(door: Door) -> None:
+    """What was let in before there were too many is answered as ever, and first."""
+    reader, writer = await door.knock(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n")
+    waiting = [await door.knock(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n") for _ in range(8)]
+    writer.write(b"4444GET /much HTTP/1.1\r\n" + HOST + b"\r\n")
+    answer = await rest_of(reader)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 503 Service Unavailable" in answer
+    assert len(waiting) == 8
+
+
 async def test_far_too_many_connections_cost_no_more_than_their_accept(door: Door) -> None:
     before = len(psutil.Process().net_connections("tcp"))
     for _ in range(60):
