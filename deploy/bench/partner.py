@@ -28,6 +28,7 @@ from deploy.bench.answers import (
     moment_text,
 )
 from libs.common.events.carrier import CollectionRequested
+from libs.common.events.envelope import TRACE_HEADERS
 from libs.common.events.issues import IssueCollected, IssueReplacementShipped
 from libs.common.events.payment import RefundRequested
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, PAYMENT_ORDERS, WAREHOUSE_ORDERS
@@ -90,7 +91,7 @@ async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[A
     sent = []
     for records in heard.values():
         for record in records:
-            trace = [header for header in record.headers if header[0] in ("traceparent", "tracestate")]
+            trace = [header for header in record.headers if header[0] in TRACE_HEADERS]
             for topic, key, value in answers_to(record.key, record.value, now):
                 sent.append(await producer.send(prefix + topic, value, key=key, headers=trace))
     if sent:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from aiokafka import ConsumerRecord
 
-from libs.common.events.envelope import Payload
+from libs.common.events.envelope import TRACE_HEADERS, Payload
 from libs.common.events.registry import AnyEvent, UndecodableError, decode, encode, event_class, schema_name
 from libs.common.ids import derived_id
 
@@ -49,8 +49,5 @@ def read_record(record: "ConsumerRecord[bytes, bytes]") -> Received | None:
         event = decode(record.value or b"")
     except UndecodableError:
         return None
-    kept = {name: value.decode("ascii", "replace") for name, value in record.headers if name in _TRACE_HEADERS}
+    kept = {name: value.decode("ascii", "replace") for name, value in record.headers if name in TRACE_HEADERS}
     return Received(event, kept)
-
-
-_TRACE_HEADERS = ("traceparent", "tracestate")

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from libs.common.events.envelope import TRACE_HEADERS
 from libs.common.events.topics import Topic
 
 
@@ -81,4 +82,4 @@ class Ears:
 
 
 def _trace(record: Any) -> list[tuple[str, bytes | None]]:
-    return [(name, value) for name, value in record.headers if name in ("traceparent", "tracestate")]
+    return [(name, value) for name, value in record.headers if name in TRACE_HEADERS]

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from opentelemetry.trace import Status, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.events.envelope import TRACE_HEADERS
 from libs.common.telemetry import Carrier, Tracing, carrier_of
+
+_WANTED = tuple(name.encode() for name in TRACE_HEADERS)
 
 
 class RequestSpans:
@@ -46,5 +49,4 @@ class RequestSpans:
 
 def _caller(scope: Scope) -> Carrier | None:
     """The trace that the caller is in, if they say so."""
-    wanted = (b"traceparent", b"tracestate")
-    return carrier_of({name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in wanted})
+    return carrier_of({name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _WANTED})

@@ -30,7 +30,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from libs.common.events.envelope import Payload
+from libs.common.events.envelope import TRACE_HEADERS, Payload
 
 if TYPE_CHECKING:
     from requests import Session
@@ -41,7 +41,6 @@ Carrier: TypeAlias = dict[str, str]
 Attributes: TypeAlias = Mapping[str, str | int]
 
 _W3C = TraceContextTextMapPropagator()
-_HEADERS = ("traceparent", "tracestate")
 _PLAIN = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _LEFT_OUT = "-00"
 _SCOPE = InstrumentationScope("sakidashi")
@@ -52,7 +51,7 @@ def carrier_of(headers: Mapping[str, str]) -> Carrier | None:
     """The trace context among a record's headers, if it has one."""
     if "traceparent" not in headers:
         return None
-    return {name: headers[name] for name in _HEADERS if name in headers}
+    return {name: headers[name] for name in TRACE_HEADERS if name in headers}
 
 
 def issue_attributes(payload: Payload) -> dict[str, str | int]:

@@ -13,6 +13,9 @@ from pydantic import ConfigDict, Field
 from libs.common.events.topics import Topic
 from libs.common.events.values import UtcTime, Value
 
+TRACE_HEADERS = ("traceparent", "tracestate")
+"""The record's headers that a W3C trace context travels in; whoever answers an event hands them on."""
+
 
 class Payload(Value):
     """A fact, in the past tense. A published class only ever gains optional fields; else it gets a `v2`."""
