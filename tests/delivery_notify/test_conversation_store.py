@@ -45,10 +45,12 @@ async def read(conn: Connection, table: ConversationTable) -> Loaded:
 
 
 async def test_what_was_written_lately_is_not_read_again(conn: Connection) -> None:
+    """New or changed: each is written by a statement of its own."""
     table = ConversationTable()
-    await write(conn, table, 0, "JP")
-    written = await write(conn, table, 1, "EU")
-    assert (await read(conn, table)).conversation is written
+    made = await write(conn, table, 0, "JP")
+    assert (await read(conn, table)).conversation is made
+    changed = await write(conn, table, 1, "EU")
+    assert (await read(conn, table)).conversation is changed
 
 
 async def test_what_was_read_lately_is_not_read_again(conn: Connection) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,13 +19,17 @@ from libs.common.ids import derived_id
 from libs.common.shell import Incoming, Shell
 from libs.common.telemetry import Tracing
 from services.returns.destinations import Destinations
-from services.returns.headline import Headline
-from services.returns.store import LIST_OPEN, CaseFilter, Cases, Held, find_case, list_cases
+from services.returns.headline import ENDED, Headline, headline
+from services.returns.store import CaseFilter, Cases, Held, find_case, list_cases
 from tests.conftest import MakeDatabase
 from tests.plans import plan_of
 from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
 
 CASES = Cases(RULES)
+
+
+class _GivenUpError(Exception):
+    """The transaction comes to nothing."""
 
 
 class StoppedClock(SystemClock):
@@ -164,6 +169,23 @@ async def test_what_was_rolled_back_is_not_taken_for_what_another_replica_wrote_
         assert (await load(conn)).case == theirs
 
 
+async def test_what_was_rolled_back_to_a_savepoint_never_was(pool: Pool) -> None:
+    """Both were written by one transaction: only the version tells them apart."""
+    await take(pool, accepted())
+    key = str(ISSUE)
+    async with pool.acquire() as conn, conn.transaction():
+        held = await load(conn)
+        assert held.case
+        kept = replace(held.case, questions=1)
+        await CASES.save(conn, {key: replace(held, case=kept)}, ())
+        with suppress(_GivenUpError):
+            async with conn.transaction():
+                undone = replace(held, version=held.version + 1, case=replace(held.case, questions=2))
+                await CASES.save(conn, {key: undone}, ())
+                raise _GivenUpError
+        assert (await load(conn)).case == kept
+
+
 async def test_a_case_that_has_ended_is_known_by_heart_no_longer(pool: Pool) -> None:
     await learn(pool, placed())
     await take(pool, accepted())
@@ -231,9 +253,29 @@ async def test_open_cases_are_listed_without_a_look_at_those_that_have_ended(poo
         SELECT md5(n::text), 1, '{}', CASE WHEN n % 100 = 0 THEN 'collecting' ELSE 'resolved' END, false, n::text,
                n % 100 = 0
         FROM generate_series(1, 3000) AS n"""
+    asked: list[str] = []
     async with pool.acquire() as conn:
         await conn.execute(ended)
-        assert (await plan_of(conn, LIST_OPEN)).indexes == {"cases_open"}
+        with conn.query_logger(lambda query: asked.append(query.query)):
+            for word in set(Headline) - set(ENDED):
+                await list_cases(conn, CaseFilter(headline=word, after="~"))
+            await asyncio.sleep(0)  # the driver tells of a query in the loop's next turn
+        assert len(asked) == len(Headline) - len(ENDED)
+        assert [(await plan_of(conn, one)).indexes for one in set(asked)] == [{"cases_open"}]
+
+
+async def test_a_case_is_listed_where_it_belongs_when_it_goes_on_after_its_end_and_when_it_ends_again(
+    pool: Pool,
+) -> None:
+    case = story().known
+    ended = replace(case, cancelled_at=TUESDAY)
+    listed = []
+    async with pool.acquire() as conn:
+        for version, state in enumerate((ended, case, ended)):
+            await CASES.save(conn, {str(ISSUE): Held(version, state)}, ())
+            found = [await list_cases(conn, CaseFilter(headline=headline(one))) for one in (case, ended)]
+            listed.append((*found, await conn.fetchval("SELECT is_open FROM cases")))
+    assert listed == [([], [ended], False), ([case], [], True), ([], [ended], False)]
 
 
 async def test_a_case_that_is_not_there_is_none(pool: Pool) -> None:
