@@ -85,7 +85,7 @@ def account_of(customer_id: str, row: Row | None, found: Mapping[str, Sequence[R
         _purse(row) if row else Purse(),
         {lot["cause"]: _lot(lot) for lot in found.get("lots", ())},
         {each["cause"]: Withheld(**dict(each)) for each in found.get("withheld", ())},
-        _membership(row) if row and row["tier"] is not None else None,
+        next((Membership(**dict(each)) for each in found.get("members", ())), None),
         {each["order_id"]: _purchase(each) for each in found.get("purchases", ())},
         {each["refund_id"]: Refund(**dict(each)) for each in found.get("refunds", ())},
         _redemptions(found.get("redemptions", ())),
@@ -114,10 +114,6 @@ def _lot(row: Row) -> Lot:
         row["granted"],
         json.loads(row["inputs"]),
     )
-
-
-def _membership(row: Row) -> Membership:
-    return Membership(row["customer_id"], row["tier"], row["since"], row["until"], row["told_until"])
 
 
 def _purchase(row: Row) -> Purchase:

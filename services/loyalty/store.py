@@ -34,10 +34,15 @@ from services.loyalty.turn import Terms
 
 LEDGER = "ledger"
 
-_LOCK = """
-    SELECT b.*, m.tier, m.since, m.until, m.told_until
-    FROM balances b LEFT JOIN members m USING (customer_id)
-    WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE OF b"""
+# A customer without a balance has no row to lock. Two transactions could then each miss what the other writes: a refund
+# finds no points to take back while the points are being granted for a purchase that no refund is known of.
+_LOCK_NEW = """
+    SELECT pg_advisory_xact_lock(place) FROM (
+        SELECT hashtextextended('balance of ' || customer_id, 0) AS place FROM unnest($1::text[]) AS asked (customer_id)
+        WHERE NOT EXISTS (SELECT FROM balances b WHERE b.customer_id = asked.customer_id) ORDER BY place) AS new"""
+_LOCK = "SELECT * FROM balances WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE"
+# Not joined to the balances: while that statement waits for a lock, it goes on seeing the tiers of before.
+_MEMBERS = "SELECT * FROM members WHERE customer_id = ANY($1)"
 # What may matter: lots with points to move, those of the period that limits and tiers look at, those asked for by name.
 # `LATERAL` with its limit finds the grant of each lot by its id; a join read all entries there ever were, each time.
 _LOTS = """
@@ -95,7 +100,7 @@ _BORN = """
     ON CONFLICT (customer_id) DO UPDATE SET month_day = excluded.month_day, told_at = excluded.told_at"""
 
 RACES = ("entries_do_not_fork", "balances_pkey", "lots_pkey")
-"""A customer's first entry has no balance to lock; two first ones at a time meet at one of these."""
+"""Where two entries of a customer would meet if the locks did not keep them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,11 @@ class Ledger:
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Account]:
         """The locked balances of these customers, and what the ledger says of the things that these events name.
 
-        The ledger is read after the lock was got, so that it shows what whoever held the lock before has written.
+        The ledger is read after the lock was got, so that it shows what whoever held the lock before has written. Who
+        has no balance yet is locked by name, and before any row is, so that no two transactions wait for each other.
         """
         asked = asked_by(events)
+        await conn.execute(_LOCK_NEW, keys)
         standing = {row["customer_id"]: row for row in await conn.fetch(_LOCK, sorted(keys))}
         found = await self._read(conn, sorted(keys), asked, newest=max(event.time for event in events))
         return {key: account_of(key, standing.get(key), found[key]) for key in keys}
@@ -124,7 +131,10 @@ class Ledger:
         """customer -> what -> rows; tables that nobody asks about are not read."""
         begin, causes = newest - self._window(), sorted(asked.redemptions)
         issues, order_ids = sorted(asked.issues), sorted(asked.orders)
-        queries: dict[str, tuple[Any, ...]] = {"lots": (_LOTS, keys, begin, issues, order_ids, causes)}
+        queries: dict[str, tuple[Any, ...]] = {
+            "lots": (_LOTS, keys, begin, issues, order_ids, causes),
+            "members": (_MEMBERS, keys),
+        }
         if issues:
             queries["withheld"] = (_WITHHELD, issues)
         if causes:

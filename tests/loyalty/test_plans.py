@@ -19,7 +19,9 @@ MANY = """
     ANALYZE"""
 
 HOT = {
-    "the lock": (store._LOCK, by("balances_pkey", "members_pkey")),
+    "who has no balance yet": (store._LOCK_NEW, by("balances_pkey")),
+    "the lock": (store._LOCK, by("balances_pkey")),
+    "tiers": (store._MEMBERS, by("members_pkey")),
     "the lots": (store._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
     "what was withheld": (store._WITHHELD, by("withheld_of_issue")),
     "redemptions": (store._REDEMPTIONS, by("entries_once_per_cause")),

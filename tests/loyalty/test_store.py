@@ -1,11 +1,11 @@
 """The ledger on a real Postgres: what the constraints refuse, and random histories in random batches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +17,7 @@ from libs.common.db import ConflictError, Connection
 from libs.common.decision import Record
 from libs.common.events.registry import AnyEvent
 from services.loyalty import store, views
-from services.loyalty.accounts import Account, Entry, Purse
+from services.loyalty.accounts import Account, Entry, Membership, Purse
 from services.loyalty.store import Ledger, Orders
 from services.loyalty.turn import Terms
 from tests.conftest import as_owner
@@ -42,6 +42,9 @@ from tests.loyalty.histories import (
     reserve,
     resolved,
 )
+from tests.running import eventually
+
+T = TypeVar("T")
 
 LEDGER = Ledger(Terms(RULES.model_copy(update={"limits": None})))
 """Without the governor, which would stop the many issues of these tests."""
@@ -208,6 +211,62 @@ async def test_a_customer_whose_ledger_grows_is_locked(conn: Connection, databas
     await other.close()
 
 
+@dataclass
+class Meanwhile:
+    """Another transaction on the same ledger, which comes while the first is not committed."""
+
+    conn: Connection
+    seen_from: Connection
+
+    async def begins(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Returns when this is done, or waits for the first."""
+        pid = self.conn.get_server_pid()
+        task = asyncio.create_task(work)
+
+        async def settled() -> bool:
+            waits = await self.seen_from.fetchval("SELECT wait_event_type FROM pg_stat_activity WHERE pid = $1", pid)
+            return task.done() or waits == "Lock"
+
+        await eventually(settled, "the other transaction is done or waits for a lock")
+        return task
+
+
+@pytest.fixture
+async def meanwhile(database_url: str) -> AsyncIterator[Meanwhile]:
+    first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    yield Meanwhile(first, second)
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(order_changed(), refunded()), (refunded(), order_changed())])
+async def test_a_refund_meets_the_points_of_a_customer_who_had_none(
+    conn: Connection, meanwhile: Meanwhile, earlier: AnyEvent, later: AnyEvent
+) -> None:
+    await _told(conn, placed(), delivered())
+    async with conn.transaction():
+        await take(conn, [earlier])
+        other = await meanwhile.begins(take(meanwhile.conn, [later]))
+    await other
+    assert await balance(conn) == (0, 0)
+
+
+async def test_a_tier_is_seen_by_whoever_waited_for_it(conn: Connection, meanwhile: Meanwhile) -> None:
+    """Else a change of the tier would be undone, or told twice."""
+
+    async def tier() -> str:
+        async with meanwhile.conn.transaction():
+            [account] = (await LEDGER.load(meanwhile.conn, [CUSTOMER], [resolved()])).values()
+        return account.member().tier
+
+    await take(conn, [resolved()])
+    async with conn.transaction():
+        await LEDGER.load(conn, [CUSTOMER], [resolved()])
+        await LEDGER.save(conn, {}, [Membership(CUSTOMER, "gold", NOON, NOON + HOLD)])
+        other = await meanwhile.begins(tier())
+    assert await other == "gold"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -286,12 +345,12 @@ async def test_an_entry_that_does_not_fit_is_refused(conn: Connection, entry: En
     assert constraint in f"{refused.value} {refused.value.__cause__}"
 
 
-async def test_five_hundred_events_take_four_statements(conn: Connection) -> None:
+async def test_five_hundred_events_take_six_statements(conn: Connection) -> None:
     await take(conn, [resolved()])  # asyncpg asks for the types of a new connection first
     statements: list[str] = []
     conn.add_query_logger(lambda query: statements.append(query.query))
     await take(conn, [resolved(issue_id=UUID(int=n), customer_id=f"C-{n % 400}") for n in range(500)])
-    assert len([one for one in statements if not one.upper().startswith(("BEGIN", "COMMIT"))]) == 4
+    assert len([one for one in statements if not one.upper().startswith(("BEGIN", "COMMIT"))]) == 6
 
 
 numbers = st.integers(1, 3)
