@@ -16,6 +16,9 @@ from deploy.local.processes import ServiceProcess, Supervisor
 from libs.common.events.topics import SERVICES
 from libs.common.topics_admin import create_topics
 
+ROUNDS = 3
+"""It is over in seconds, and one round differs from the next by a tenth and more."""
+
 PREFIX = "bare"
 LONGEST_SECONDS = 300.0
 
@@ -42,7 +45,7 @@ async def plan(
         tables = await bare_plan.tables_per_lifecycle(url, before[name], lifecycles) if url else ()
         own = tuple(writes.get(name, ()))
         topics = dict.fromkeys(topic for topic in reads[name] if counts.get(topic))
-        parts.append(Part(name, lifecycles, servers, f"{PREFIX}.", tables, own, dict.fromkeys(topics, 0)))
+        parts.append(Part(name, lifecycles, servers, "", tables, own, dict.fromkeys(topics, 0)))
     return parts
 
 
@@ -54,14 +57,20 @@ class Bare:
     cpu_ms: float
 
 
-async def run(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int) -> Bare:
-    """Run all parts to their end. Raises `BareLoopError`."""
-    made = await provision(given.postgres.admin_url, SERVICES, f"{PREFIX}_")
-    urls = {name: database.owner_url for name, database in made.items()}  # the bare loop makes its own tables
-    await create_topics(given.broker.bootstrap_servers, f"{PREFIX}.")
-    parts = [replace(part, lifecycles=lifecycles, database_url=urls.get(part.name)) for part in parts]
+async def run(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int) -> list[Bare]:
+    """Run all parts to their end, a few times, each on topics and tables of its own. Raises `BareLoopError`."""
+    return [await _round(supervisor, given, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)]
+
+
+async def _round(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int, name: str) -> Bare:
+    made = await provision(given.postgres.admin_url, SERVICES, f"{name}_")
+    urls = {service: database.owner_url for service, database in made.items()}  # it makes its own tables
+    await create_topics(given.broker.bootstrap_servers, f"{name}.")
+    parts = [
+        replace(part, lifecycles=lifecycles, prefix=f"{name}.", database_url=urls.get(part.name)) for part in parts
+    ]
     total = written_by_all(parts)
-    folder = given.folder / "bare"
+    folder = given.folder / name
     folder.mkdir()
     started = {part.name: _start(supervisor, folder, part, total) for part in parts}
     await _wait_for(folder, ".ready", started)
@@ -70,6 +79,8 @@ async def run(supervisor: Supervisor, given: Surroundings, parts: list[Part], li
     (folder / "go").touch()
     done = [Done.read(path.read_text(encoding="utf-8")) for path in await _wait_for(folder, ".done", started)]
     cpu = sum(servers.cpu_seconds().values()) - cpu + sum(part.cpu for part in done)
+    for part in started.values():
+        await asyncio.to_thread(part.stop)
     return Bare(lifecycles / (max(part.at for part in done) - begin), 1000 * cpu / lifecycles)
 
 
@@ -77,7 +88,7 @@ def _start(supervisor: Supervisor, folder: Path, part: Part, total: Mapping[str,
     path = folder / f"{part.name}.json"
     whole = replace(part, reads={topic: total.get(topic, 0) for topic in part.reads})
     path.write_text(whole.text(), encoding="utf-8")
-    return supervisor.start(f"bare-{part.name}", ["-m", "deploy.bench.bare", path])
+    return supervisor.start(f"{folder.name}-{part.name}", ["-m", "deploy.bench.bare", path])
 
 
 async def _wait_for(folder: Path, suffix: str, started: Mapping[str, ServiceProcess]) -> list[Path]:

@@ -104,7 +104,7 @@ class Bench:
         await books.close()
         await asyncio.to_thread(self.supervisor.stop)
         with self.console.status("the bare loop"):
-            bare = await bare_run.run(self.supervisor, self.given, parts, self.options.issues)
+            rounds = await bare_run.run(self.supervisor, self.given, parts, self.options.issues)
         changes = {f"{part.name}.{t.name}": t.inserts + t.updates + t.deletes for part in parts for t in part.tables}
         return Figures(
             flood=flooded,
@@ -114,8 +114,8 @@ class Bench:
             waits_ms=waits_ms(accepted.at, seen),
             waits_from_schedule_ms=waits_ms(accepted.due, seen),
             peak_rss_mb=peaks,
-            bare_per_second=bare.per_second,
-            bare_cpu_ms=bare.cpu_ms,
+            bare_per_second=[bare.per_second for bare in rounds],
+            bare_cpu_ms=[bare.cpu_ms for bare in rounds],
             records={topic: count / lifecycles for topic, count in counts.items() if count},
             row_changes=changes,
             broker="Apache Kafka" if self.given.broker.kind == "apache" else self.given.broker.kind,
