@@ -110,15 +110,17 @@ class Tide:
         """How many records these topics ever got."""
         return sum((await self._ends(*topics)).values())
 
-    async def is_read(self) -> bool:
-        """Whether the last readers of a lifecycle have read all that is there."""
+    async def unread(self) -> dict[str, int]:
+        """How many records the last readers of a lifecycle have still to read; empty where they have read all."""
+        left: dict[str, int] = {}
         for service, topics in LAST_READERS.items():
             for topic in topics:
-                ends = await self._ends(topic)
-                done = await self.admin.list_consumer_group_offsets(f"{self.prefix}{service}.{topic.name}")
-                if any(done[place].offset < end if place in done else end for place, end in ends.items()):
-                    return False
-        return True
+                ends, group = await self._ends(topic), f"{self.prefix}{service}.{topic.name}"
+                done = await self.admin.list_consumer_group_offsets(group)
+                count = sum(end - (done[place].offset if place in done else 0) for place, end in ends.items())
+                if count:
+                    left[group] = count
+        return left
 
     async def _ends(self, *topics: Topic) -> dict[TopicPartition, int]:
         places = [TopicPartition(self.prefix + topic.name, n) for topic in topics for n in range(topic.partitions)]
@@ -151,15 +153,24 @@ async def wait_until_complete(
     while True:
         granted = await tide.length(LOYALTY) - before
         told(granted)
-        if granted >= len(issues) and await books.are_settled() and await tide.is_read():
+        if granted >= len(issues) and await books.are_settled() and not await tide.unread():
             ended = Ended(time.perf_counter(), spent())
             if await books.complete(issues) == len(issues):
                 return ended
         if time.perf_counter() - moved_at > STALLED_SECONDS:
             last, length, moved_at = length, await tide.length(*TOPICS), time.perf_counter()
             if length == last:
-                raise StalledError(f"{granted:,} of {len(issues):,} issues have points, then nothing moved")
+                raise StalledError(await _where_it_stands(books, tide, issues, granted))
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _where_it_stands(books: Books, tide: Tide, issues: Collection[str], granted: int) -> str:
+    waiting = "nothing" if await books.are_settled() else "something"
+    return (
+        f"{granted:,} of {len(issues):,} issues have points, {await books.complete(issues):,} are complete, then "
+        f"nothing moved; {waiting} waits to be sent, notices are {dict(await books.notices())}, "
+        f"unread: {await tide.unread()}"
+    )
 
 
 async def wait_until_purchases_have_points(books: Books) -> None:
