@@ -1,8 +1,9 @@
 """Commands over HTTP, committed in groups: calls that arrive together share one transaction.
 
-A lone call is answered as fast as ever; under load the batch grows by itself, and a call costs about as much as an
-event. The first answer to an `Idempotency-Key` is stored in the same transaction as the change it tells of. Refusals
-are not: they change nothing, so the same call is decided anew and hears the same for as long as it is so.
+A lone call is answered as fast as ever; under load the batch grows by itself, at a pace of its own, and a call costs
+about as much as an event. The first answer to an `Idempotency-Key` is stored in the same transaction as the change it
+tells of. Refusals are not: they change nothing, so the same call is decided anew and hears the same for as long as it
+is so.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from libs.common.decision import Facts
 from libs.common.events.registry import AnyEvent
 from libs.common.failpoints import failpoint
 from libs.common.http import Answer, IdempotencyKey, Problem
+from libs.common.pace import Pace
 from libs.common.shell import Aggregate, Incoming, Shell
 from libs.common.telemetry import Carrier
 from libs.common.wake import Wake
@@ -27,6 +29,9 @@ Respond = Callable[[Facts], Answer]
 
 PATIENCE = 8
 """How often a group is tried again on a transient error before its callers hear 503."""
+
+SECONDS_BETWEEN_GROUPS = 0.01
+"""See `pace`; a caller waits about as long for the commit."""
 
 MAX_WAITING = 2_000
 """More calls than this are told to come back rather than kept in memory."""
@@ -63,6 +68,7 @@ class Commands:
     aggregate: Aggregate[Any]
     wake_relay: Wake
     batch_size: int
+    pace: Pace = field(default_factory=lambda: Pace(SECONDS_BETWEEN_GROUPS))
     _waiting: list[_Call] = field(default_factory=list)
     _running: set[tuple[str, str]] = field(default_factory=set)
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,6 +96,8 @@ class Commands:
         """Take what waits, as one group, again and again; cancelled at shutdown."""
         while True:
             await self._bell.wait()
+            await self.pace.keep()
+            self.pace.begin()
             group, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
             if not self._waiting:
                 self._bell.clear()

@@ -15,12 +15,15 @@ from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
+from libs.common.pace import Pace
 from libs.common.telemetry import Counters
 
 log = logging.getLogger(__name__)
 
 Records = Sequence["ConsumerRecord[Any, Any]"]
 Take = Callable[[Records], Awaitable[None]]
+
+SECONDS_BETWEEN_BATCHES = 0.01
 
 DRAIN_SECONDS = 20.0
 """How long a rebalance is held up for a batch under way; well below the group's rebalance timeout."""
@@ -38,6 +41,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     """The offset behind the last record of each partition that was taken, to its end."""
     joined: bool = False
     """Whether the group has told it its share, which is empty where there are more processes than partitions."""
+    pace: Pace = field(default_factory=lambda: Pace(SECONDS_BETWEEN_BATCHES))
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
 
@@ -49,8 +53,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         return getattr(self.subscriber, "consumer", None)
 
     async def handle(self, records: Records) -> None:
-        """Take a batch. Of a leaked cancellation an error is made, for it would end the consume loop for ever."""
+        """Take a batch, and ask for the next in a while where it was a small one (see `pace`).
+
+        Of a leaked cancellation an error is made, for it would end the consume loop for ever.
+        """
         self._idle.clear()
+        self.pace.begin()
         try:
             if self._fresh:
                 await self._look_for_gaps(records)
@@ -64,6 +72,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise RuntimeError(f"{self.topic}: a cancelled inner task leaked out of the handler") from None
         finally:
             self._idle.set()
+        await self.pace.keep()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish the batch under way before somebody else gets these."""

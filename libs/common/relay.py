@@ -19,6 +19,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from libs.common.failpoints import failpoint
+from libs.common.pace import Pace
 from libs.common.telemetry import Counters
 from libs.common.wake import Wake
 
@@ -34,6 +35,9 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 BATCH = 1000
 SEND_TIMEOUT = 30.0
 """Seconds after which a batch without acknowledgement counts as unknown: the producer is made anew, rows sent again."""
+
+SECONDS_BETWEEN_TURNS = 0.005
+"""See `pace`."""
 
 STOP_TIMEOUT = 5.0
 """Seconds that an old producer is given to end in order; a fenced or cut off one would wait for ever."""
@@ -84,7 +88,11 @@ class Relay:
 
     async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
         sent: list[int] = []
+        pace = Pace(SECONDS_BETWEEN_TURNS)
         while True:
+            if not sent:
+                await pace.keep()
+                pace.begin()
             rows = await conn.fetch(_NEXT, sent, BATCH)
             failpoint("relay_deleted" if sent else "relay_selected")
             sent = []
