@@ -32,6 +32,17 @@ def test_every_subscriber_has_a_consumer_group_of_its_own(name: str) -> None:
     assert all(group.startswith(f"{name}.") for group in groups)
 
 
+@pytest.mark.parametrize(
+    ("name", "topic", "milliseconds"),
+    [("returns", "issues", 20), ("returns", "warehouse.events", 100), ("intake", "storefront.orders", 300)],
+    ids=["the order for a replacement", "a step of an issue", "what nobody waits for"],
+)
+def test_nobody_waits_longer_for_a_topic_than_it_is_worth(name: str, topic: str, milliseconds: int) -> None:
+    subscribers: list[Any] = list(service_of(name).broker().subscribers)
+    [subscriber] = [each for each in subscribers if each.group_id == f"{name}.{topic}"]
+    assert subscriber._connection_args["fetch_max_wait_ms"] == milliseconds
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_takes_a_payload_only_once(name: str) -> None:
     taken = [payload for one in service_of(name).subscriptions for payload in one.takes]
