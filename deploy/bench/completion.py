@@ -25,7 +25,7 @@ LAST_READERS = {"intake": (ISSUES, NOTICES, LOYALTY), "delivery_notify": (ISSUES
 """Who reads what comes last in a lifecycle."""
 
 _OWED = "SELECT (SELECT count(*) FROM timers WHERE name LIKE 'purchase:%') + (SELECT count(*) FROM outbox)"
-_OPEN = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL)"
+_OPEN = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL AND issue_id IS NOT NULL)"
 _UNTOLD = "SELECT EXISTS (SELECT FROM outbox)"
 _GRANTED = "SELECT issue_id::text FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
 _NOTICES = """
@@ -62,7 +62,7 @@ class Books:
             await conn.close()
 
     async def are_settled(self) -> bool:
-        """Whether no notice and no event waits to be sent: cheap to ask, for there are few that do."""
+        """Whether no notice about an issue and no event waits to be sent: cheap to ask, for there are few that do."""
         if await self.delivery_notify.fetchval(_OPEN):
             return False
         return not any([await conn.fetchval(_UNTOLD) for conn in (self.intake, self.delivery_notify, self.loyalty)])
