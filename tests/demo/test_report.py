@@ -47,3 +47,21 @@ def test_what_people_wanted_and_decided_is_counted() -> None:
         "survey answered 7 or 8": 1,
         "survey answered 0 to 6": 1,
     }
+
+
+def test_only_replacements_that_nobody_had_to_decide_on_are_timed() -> None:
+    """Of the second one a human had a word, so an hour went by that says nothing about the system."""
+    story = Story()
+    for issue, asked in (("i1", False), ("i2", True), ("i3", False)):
+        known = {"issue_id": issue}
+        story.add("issues", "issue.reported", 1, **known)
+        story.add("issues", "issue.accepted", 1, **known)
+        if asked:
+            story.add("issues", "issue.review_requested", 1, **known)
+        ordered_at = 2 if asked else 1
+        story.add("warehouse.orders", "replacement.ordered", ordered_at, **known)
+        fact = story.add("issues", "issue.replacement_ordered", ordered_at, **known)
+        story.ledger.append(
+            {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * asked}
+        )
+    assert count(story.history(), (), 1.0).latencies == {"p50": 5.0, "p99": 5.0}
