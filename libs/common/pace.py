@@ -1,10 +1,14 @@
 """How close upon each other the turns of a loop may come.
 
-A loop that turns for every single thing that arrives spends most of its time on turning: a transaction, a request to
+A loop that turns for every single thing that arrives spends much of its time on turning: a transaction, a request to
 the broker, a wake-up of the next process. With a pace, what arrives within a few milliseconds is taken together, and a
 thing that comes alone is still taken at once. Chosen over a fixed wait in front of each turn, which a lone thing would
-pay too, and over turning as fast as it goes: at half of what two cores carry that took twice the CPU for each issue,
-and the queues for the CPU made everybody wait longer than the pace does.
+pay too.
+
+What it buys, together with `broker.ISSUE_WAIT_MS`, from report to replacement order at half of what two cores carry,
+over some runs with and without: the slowest of a hundred wait about a quarter less, the middle one about twenty
+milliseconds more. In a flood it changes next to nothing, for batches are large there anyway. Look again on more cores,
+where nobody queues for them.
 """
 
 import asyncio
