@@ -1,11 +1,12 @@
-"""When a lifecycle counts: seen in the services' databases, from the outside, and at no cost to what is measured.
+"""When a lifecycle counts: seen in the services' databases, from the outside, at little cost to what is measured.
 
 Points granted in loyalty; every notice about the issue settled in delivery_notify, the one of its resolution, which is
 the last, among them; and intake's timeline tells of the resolution, the points and each of those notices.
 
-While the flood runs only Kafka is asked, how long its topics are and how far they were read. Once nothing is left
-there, the moment is noted and what was spent until then, and only then are the tables read, whole. Chosen over counts
-in the databases: with a long past they cost Postgres more than the flood that they watched.
+While the flood runs only Kafka is asked, how many points were told of. Once all were, it is asked too how far topics
+were read, and the databases whether anything waits to be sent. When nothing does, the moment is noted and what was
+spent until then, and only then are the tables read, whole. Chosen over counts in the databases: with 50,000 issues in
+the past they made a flood look a third dearer than it was.
 """
 
 import asyncio

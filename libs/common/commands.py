@@ -31,7 +31,7 @@ PATIENCE = 8
 """How often a group is tried again on a transient error before its callers hear 503."""
 
 SECONDS_BETWEEN_GROUPS = 0.01
-"""See `pace`; a caller waits about as long for the commit."""
+"""See `pace`."""
 
 MAX_WAITING = 2_000
 """More calls than this are told to come back rather than kept in memory."""

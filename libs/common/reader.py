@@ -24,6 +24,7 @@ Records = Sequence["ConsumerRecord[Any, Any]"]
 Take = Callable[[Records], Awaitable[None]]
 
 SECONDS_BETWEEN_BATCHES = 0.01
+"""See `pace`."""
 
 DRAIN_SECONDS = 20.0
 """How long a rebalance is held up for a batch under way; well below the group's rebalance timeout."""
