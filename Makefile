@@ -37,7 +37,7 @@ $(STAMP): requirements-dev.lock
 	cp requirements-dev.lock $@
 
 demo: $(STAMP) ## four services, partners, real orders and reports on a fast clock
-	@$(RUN) -m deploy.local.demo
+	@$(RUN) -m deploy.demo.run
 
 test: $(STAMP) ## lint, types, borders, and all tests on real parts
 	@echo "$$($(RUN) --version), $$(java -version 2>&1 | head -n 1 || true)"
@@ -48,19 +48,19 @@ test: $(STAMP) ## lint, types, borders, and all tests on real parts
 	$(RUN) -m pytest -n $(WORKERS)
 
 bench: $(STAMP) ## flood the running system on Apache Kafka: plain, under conditions; the desk with 100,000 issues; mails
-	@$(RUN) -m deploy.local.bench
-	@$(RUN) -m deploy.bench.conditions
-	@$(RUN) -m deploy.bench.desk
-	@$(RUN) -m deploy.bench.notices
+	@$(RUN) -m tests.bench.run
+	@$(RUN) -m tests.bench.scenarios
+	@$(RUN) -m tests.bench.desk
+	@$(RUN) -m tests.bench.notices
 
 faults: $(STAMP) ## break everything by a seed (SECONDS=300 SEED=1 REPORT=file.json), then audit what came of it
-	@$(RUN) -m deploy.faults
+	@$(RUN) -m tests.faults
 
 audit: $(STAMP) ## secrets in the tree, known holes in what it depends on (3: could not be asked)
-	@$(RUN) -m deploy.audit
+	@$(RUN) -m deploy.supply_chain
 
 docs: $(STAMP) ## write the AsyncAPI and OpenAPI documents again
-	@$(RUN) -m deploy.documents
+	@$(RUN) -m deploy.api.api_docs
 
 secrets: $(STAMP) ## random passwords and keys for docker-compose.yml, into .secrets/ (kept if they are there)
 	@$(RUN) -m deploy.local.compose_secrets

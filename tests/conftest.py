@@ -18,11 +18,11 @@ from hypothesis import settings
 
 from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
-from deploy.local.sharing import SharedServers, ask
+from deploy.local.shared_servers import SharedServers, ask
 from libs.common.events.topics import SERVICES
-from libs.common.roles import user_of
-from libs.common.topics_admin import create_topics
-from tests import silence
+from libs.common.messaging.create_topics import create_topics
+from libs.common.postgres.db_grants import user_of
+from tests import log_leak_plugin
 from tests.ledger import assert_balances_equal_sums
 
 # How long one example takes says more about what else the machine does than about the code; `make bench` is for speed.
@@ -38,7 +38,7 @@ _choice = pytest.StashKey[kafka.Choice]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(silence, "silence")
+    config.pluginmanager.register(log_leak_plugin, "silence")
     try:
         choice = kafka.choose(os.environ.get("BROKER"))
     except kafka.BrokerUnavailableError as error:
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
             {
                 "kafka": partial(_kafka, choice.kind),
                 "postgres": _postgres,
-                "spans": partial(silence.span_receiver, config),
+                "spans": partial(log_leak_plugin.span_receiver, config),
                 **templates,
             }
         )

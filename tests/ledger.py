@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from deploy.demo.audit import read_database
-from deploy.demo.checks_points import balances_equal_sums
-from deploy.demo.history import History
-from deploy.demo.verdict import judge
+from deploy.verification.auditor import read_database
+from deploy.verification.checks_points import balances_equal_sums
+from deploy.verification.evidence import History
+from deploy.verification.verdict import judge
 
 
 async def assert_balances_equal_sums(loyalty_url: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 
-from deploy.local.sharing import ask
-from libs.common.service import Service
-from libs.common.settings import ServiceSettings
+from deploy.local.shared_servers import ask
+from libs.common.config.settings import ServiceSettings
+from libs.common.runtime.service import Service
 
 STOREFRONT = {"Authorization": "Bearer storefront-key-for-tests"}
 OPS = {"Authorization": "Bearer ops-key-for-tests-only"}
@@ -29,7 +29,7 @@ LINK_SECRETS = "a-secret-for-signing-links"
 
 
 def traced() -> dict[str, Any]:
-    """Settings of a service whose spans are searched for what no span may hold, see tests/silence.py."""
+    """Settings of a service whose spans are searched for what no span may hold, see tests/log_leak_plugin.py."""
     return {"otel_exporter_otlp_endpoint": ask("spans")}
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.child import Child
-from deploy.local.places import CACHE, ROOT
+from deploy.local.managed_process import Child
+from deploy.local.paths import CACHE, ROOT
 from deploy.local.ports import LOOPBACK, kept_port
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"

@@ -10,7 +10,7 @@ import base64
 import secrets
 from pathlib import Path
 
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
 from libs.common.events.topics import SERVICES
 
 FOLDER = ROOT / ".secrets"

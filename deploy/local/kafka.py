@@ -18,8 +18,8 @@ from typing import Literal
 
 from deploy.local import apache_kafka
 from deploy.local.apache_kafka import Door
-from deploy.local.child import Child
-from deploy.local.places import LOGS, package_folder, run_folder
+from deploy.local.managed_process import Child
+from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 
 Kind = Literal["apache", "embedded", "given"]

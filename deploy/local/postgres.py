@@ -18,11 +18,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from deploy.local.child import Child
-from deploy.local.places import LOGS, package_folder, run_folder
+from deploy.local.managed_process import Child
+from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
-from libs.common.migrate import migrate
-from libs.common.roles import user_of
+from libs.common.postgres.db_grants import user_of
+from libs.common.postgres.migrate import migrate
 
 START_SECONDS = 120.0
 _ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.

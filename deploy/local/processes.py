@@ -3,7 +3,7 @@
 Used like this::
 
     with ending_on_signals(), Supervisor() as supervisor:
-        returns = supervisor.start("returns", ["-m", "libs.common.serve", "services.returns.app"], env, port=port)
+        returns = supervisor.start("returns", ["-m", "libs.common.runtime", "services.returns.app"], env, port=port)
         supervisor.wait_ready()
         returns.kill()
         returns.restart()
@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.child import Child, NotReadyError
-from deploy.local.places import LOGS, ROOT
+from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.paths import LOGS, ROOT
 from deploy.local.ports import LOOPBACK
 
 READY_SECONDS = 60.0

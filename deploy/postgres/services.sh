@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs once, when the database server's data folder is new: a database for each service, and two roles, neither of which
 # may connect to any other database: `<service>_owner` migrates it; `<service>`, which the service itself runs as, is
-# given its rights by each migration (libs/common/roles.py). The passwords are files, made by `make secrets`.
+# given its rights by each migration (libs/common/postgres/db_grants.py). The passwords are files, made by `make secrets`.
 set -eu
 for service in intake returns delivery_notify loyalty; do
     password="$(cat "${SECRETS:-/run/secrets}/${service}_database_password")"

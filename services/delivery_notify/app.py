@@ -2,27 +2,29 @@
 
 from fastapi import FastAPI
 
-from libs.common.erasure import Erasures
+from libs.common.config.settings import load
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import issues, loyalty, storefront
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
 from libs.common.events.values import Language
-from libs.common.service import Service
-from libs.common.settings import load
-from libs.common.shop_calendar import ShopCalendar
-from libs.common.signed_links import open_links
-from services.delivery_notify import api, bounces_api, lint, page, preferences_api, staff_page
-from services.delivery_notify.channels.opening import customer_channels, staff_channel
-from services.delivery_notify.erasure import erase, sweeps
-from services.delivery_notify.links import Links
-from services.delivery_notify.render import Renderer
-from services.delivery_notify.rules import rules_of
-from services.delivery_notify.sender import Manners, Sender
+from libs.common.http.signed_links import open_links
+from libs.common.privacy.erasure import Erasures
+from libs.common.runtime.service import Service
+from services.delivery_notify.channels.factory import customer_channels, staff_channel
+from services.delivery_notify.http import bounces, choice_page, preferences, sent_mail_page
+from services.delivery_notify.http import notices as api
+from services.delivery_notify.policy.notification_rules import rules_of
+from services.delivery_notify.rendering import template_lint
+from services.delivery_notify.rendering.links import Links
+from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.texts.staff import StaffWords
+from services.delivery_notify.sending.sender import Manners, Sender
+from services.delivery_notify.sending.staff_sender import StaffSender
 from services.delivery_notify.settings import Settings
-from services.delivery_notify.staff_sender import StaffSender
-from services.delivery_notify.staff_words import StaffWords
-from services.delivery_notify.store import Conversations
+from services.delivery_notify.store.conversations import Conversations
+from services.delivery_notify.store.erasure import erase, sweeps
 
 ORDERS = (
     storefront.OrderPlaced,
@@ -70,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.forget_in_time(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
-    lint.check(renderer)
+    template_lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
     manners = Manners(quiet, settings.messages_a_day, settings.sender_poll_seconds)
     sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
@@ -81,9 +83,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     signed = open_links(settings.link_secrets)
     return service.create_app(
         api.routes(service),
-        page.routes(service, conversations, links, settings.sender_name),
-        preferences_api.routes(service),
-        preferences_api.ops_routes(service),
-        bounces_api.routes(service, settings.bounce_webhook_secret),
-        staff_page.routes(service, signed, renderer, settings.zone),
+        choice_page.routes(service, conversations, links, settings.sender_name),
+        preferences.routes(service),
+        preferences.ops_routes(service),
+        bounces.routes(service, settings.bounce_webhook_secret),
+        sent_mail_page.routes(service, signed, renderer, settings.zone),
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field
 
-from libs.common.signed_links import LinkSecrets
+from libs.common.http.signed_links import LinkSecrets
 from services.delivery_notify.channels.settings import ChannelSettings, Url
 
 
@@ -17,13 +17,13 @@ class Settings(ChannelSettings):
     link_secrets: LinkSecrets
     """The same as intake's, whose pages read the links in our mails."""
     ship_cutoff: time | None = None
-    """The hour of a promised day after which nothing leaves any more (HH:MM, the shop's zone); see `promises.toml`."""
+    """Hour of a promised day after which nothing ships (HH:MM, shop time zone); see `notification_rules.toml`."""
     delivery_cutoff: time | None = None
     """The hour of a promised day after which no parcel is delivered any more."""
     preorder_rhythm: Literal["half_month", "from_order"] | None = None
     """When preorders hear how it goes: on the 1st and the 15th, or every 15 days from the order."""
     gather_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
-    """So long a moved date is held back, for what moves with it to be in the same message; see `promises.toml`."""
+    """Minutes that a moved date is held back to batch related changes; see `notification_rules.toml`."""
     templates_dir: DirectoryPath | None = None
     """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""
     grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
@@ -39,7 +39,7 @@ class Settings(ChannelSettings):
     """How often the sender looks for what has become due."""
 
     def changed_rules(self) -> dict[str, Any]:
-        """What these settings change in `promises.toml`."""
+        """What these settings change in `notification_rules.toml`."""
         return {
             "ship_cutoff": self.ship_cutoff,
             "arrival_cutoff": self.delivery_cutoff,

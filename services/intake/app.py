@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from libs.common.erasure import Erasures
+from libs.common.config.settings import load
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.issues import (
     IssueAccepted,
@@ -19,25 +19,29 @@ from libs.common.events.issues import (
 )
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
-from libs.common.service import Service
-from libs.common.settings import load
-from libs.common.signed_links import open_links
-from services.intake import api, erasure_routes, photo_files, photo_routes, search_routes, staff_routes, timeline
-from services.intake.calls import Calls
+from libs.common.http.signed_links import open_links
+from libs.common.privacy.erasure import Erasures
+from libs.common.runtime.service import Service
 from services.intake.customer_pages.wiring import FORMS_WITH_PHOTOS, customer_pages
 from services.intake.desk.wiring import desk
-from services.intake.erasure import erase
-from services.intake.evidence import open_evidence
+from services.intake.evidence.storage import open_evidence
+from services.intake.evidence.uploads import Evidence
+from services.intake.http import erasure as erasure_routes
+from services.intake.http import issues as api
+from services.intake.http import photos, search, staff_decisions
+from services.intake.http.commands import Calls
+from services.intake.http.fast_path import ShortWay
 from services.intake.insights.wiring import insights
+from services.intake.policy.eligibility_rules import read_rules
+from services.intake.projections import timeline
 from services.intake.settings import Settings
-from services.intake.short_way import ShortWay
-from services.intake.store import Orders, Timeline
+from services.intake.store import photo_cleanup
+from services.intake.store.erasure import erase
+from services.intake.store.orders import Orders, Timeline
 from services.intake.storefronts.api import PATHS as WEBHOOKS
 from services.intake.storefronts.api import storefronts
 from services.intake.storefronts.standard import TYPES
-from services.intake.uploads import Evidence
 from services.intake.web.assets import Assets
-from services.intake.windows import read_rules
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -73,21 +77,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.consume(Timeline(settings.zone), *timeline.FACTS)
     erasures = Erasures(service.name, erase)
     service.consume(erasures, CustomerErasureRequested)
-    service.forget_in_time(*photo_files.sweeps(settings.evidence_retention_days, settings.words_retention_days))
-    service.run_in_background("photo files", photo_files.PhotoFiles(service, evidence.files).run)
+    service.forget_in_time(*photo_cleanup.sweeps(settings.evidence_retention_days, settings.words_retention_days))
+    service.run_in_background("photo files", photo_cleanup.PhotoFiles(service, evidence.files).run)
     assets, links = Assets(), open_links(settings.link_secrets)
     app = service.create_app(
         api.routes(calls),
-        photo_routes.routes(calls, evidence, links),
-        staff_routes.routes(calls),
-        search_routes.routes(calls),
+        photos.routes(calls, evidence, links),
+        staff_decisions.routes(calls),
+        search.routes(calls),
         erasure_routes.routes(service),
         *customer_pages(calls, evidence, settings, links, assets),
         *desk(calls, evidence, settings, links, assets),
         insights(service),
         storefronts(calls, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
-        uploads=(*photo_routes.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
+        uploads=(*photos.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
     )
     app.user_middleware.append(Middleware(ShortWay, calls))  # the last one is the innermost
     return app

@@ -6,11 +6,11 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import NoDecode
 
-from libs.common.shop_calendar import ShopCalendar
-from libs.common.signed_links import LinkSecrets
-from libs.common.standard_webhooks import WebhookSecrets
-from services.intake.evidence import S3Access
-from services.intake.open_hours import OpenHours
+from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.http.signed_links import LinkSecrets
+from libs.common.http.standard_webhooks import WebhookSecrets
+from services.intake.evidence.storage import S3Access
+from services.intake.policy.business_hours import OpenHours
 from services.intake.storefronts.secrets import ShopifySecrets
 from services.intake.web.settings import PageSettings
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from libs.common.erasure import Erasures
+from libs.common.config.settings import load
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
 from libs.common.events.loyalty import (
@@ -19,12 +19,12 @@ from libs.common.events.loyalty import (
     TierChanged,
 )
 from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
-from libs.common.service import Service
-from libs.common.settings import load
-from services.loyalty import api, api_ops, api_redemptions
-from services.loyalty.erasure import erase
+from libs.common.privacy.erasure import Erasures
+from libs.common.runtime.service import Service
+from services.loyalty.http import balances, ops, redemptions
 from services.loyalty.settings import Settings
-from services.loyalty.store import Ledger, Orders
+from services.loyalty.store.erasure import erase
+from services.loyalty.store.ledger import Ledger, Orders
 
 GIVES = (
     PointsGranted,
@@ -55,5 +55,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service.consume(Orders(), OrderPlaced, OrderDelivered, OrderCancelled)
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     return service.create_app(
-        api.routes(service, ledger), api_redemptions.routes(service, ledger), api_ops.routes(service, ledger)
+        balances.routes(service, ledger), redemptions.routes(service, ledger), ops.routes(service, ledger)
     )

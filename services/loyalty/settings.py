@@ -11,12 +11,12 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import NoDecode
 
-from libs.common.settings import ServiceSettings
-from services.loyalty.holdout import Holdout
-from services.loyalty.rules import AwardRules
-from services.loyalty.turn import Terms
+from libs.common.config.settings import ServiceSettings
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.domain.holdout import Holdout
+from services.loyalty.policy.award_rules import AwardRules
 
-AWARD_FILE = Path(__file__).with_name("award.toml")
+AWARD_FILE = Path(__file__).parent / "policy" / "award.toml"
 
 
 def read_rules(text: object) -> AwardRules:

@@ -4,23 +4,23 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from libs.common.erasure import Erasures
+from libs.common.config.settings import load
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import carrier, issues, payment, topics, warehouse
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
-from libs.common.service import Service
-from libs.common.settings import load
-from libs.common.shop_calendar import ShopCalendar
-from services.returns import api
-from services.returns.destinations import Destinations
-from services.returns.domain import GIVES
-from services.returns.erasure import erase, sweeps
-from services.returns.policies import Policies
-from services.returns.policy_files import read_policies, watch
+from libs.common.privacy.erasure import Erasures
+from libs.common.runtime.service import Service
+from services.returns.domain.decide import GIVES
+from services.returns.domain.decision_context import Rules
+from services.returns.http import cases as api
+from services.returns.policy.policy_loader import read_policies, watch
+from services.returns.policy.policy_versions import Policies
 from services.returns.settings import Settings
-from services.returns.store import Cases
-from services.returns.turn import Rules
+from services.returns.store.cases import Cases
+from services.returns.store.erasure import erase, sweeps
+from services.returns.store.order_snapshots import Destinations
 
 TAKES = (
     issues.IssueAccepted,

@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 
-from libs.common.settings import ServiceSettings
-from libs.common.standard_webhooks import long_secrets
-from services.returns.policies import PolicyError
-from services.returns.policy_files import BUNDLED, read_policies
+from libs.common.config.settings import ServiceSettings
+from libs.common.http.standard_webhooks import long_secrets
+from services.returns.policy.policy_loader import BUNDLED, read_policies
+from services.returns.policy.policy_versions import PolicyError
 
 
 def _right(path: Path) -> Path:

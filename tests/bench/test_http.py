@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from deploy.bench.http import Connections, connect
-from deploy.bench.load import Accepted, RefusedError, flood
 from deploy.local.ports import LOOPBACK
+from tests.bench.http import Connections, connect
+from tests.bench.load import Accepted, RefusedError, flood
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

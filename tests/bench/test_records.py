@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench.orders import order_id, order_records, report_call
-from deploy.bench.partner import answers_to
 from libs.common.events.payment import RefundCompleted
 from libs.common.events.registry import AnyEvent, decode, encode
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.warehouse import ReplacementConfirmed
+from tests.bench.orders import order_id, order_records, report_call
+from tests.bench.partner import answers_to
 
 SAMPLES = Path(__file__).parents[1] / "contracts" / "samples"
 NOW = "2026-11-02T03:04:05.678Z"

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.intake.app import create_app
-from services.intake.desk.staff import Role
+from services.intake.cli.staff import Role
 from services.intake.settings import Settings
 from tests.browser.serving import chromium, need_chromium, served
 from tests.browser.story import PASSWORD, Case, a_busy_day, hire

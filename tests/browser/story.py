@@ -7,17 +7,17 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from libs.common import parking
+from libs.common.decisions.ids import derived_id
 from libs.common.events import issues, loyalty, notices, storefront
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
 from libs.common.events.values import Choice, Language, LineQuantity, Money, Reason, Remedy, TimeWindow
-from libs.common.ids import derived_id
-from services.intake.desk import staff_store
-from services.intake.desk.staff import HASHER, Role
+from libs.common.messaging import dead_letters
+from services.intake.cli.staff import HASHER, Role
+from services.intake.store import staff as staff_store
 from tests.common import wire
-from tests.intake.calls import body
 from tests.intake.reports import CUSTOMER, ORDER, delivered, line, placed
+from tests.intake.service_calls import body
 from tests.running import STOREFRONT, Live
 
 PASSWORD = "a long password for tests"
@@ -205,8 +205,8 @@ async def park(live: Live, aggregate: str, payloads: Sequence[Payload], error: s
         for number, payload in enumerate(payloads)
     ]
     async with live.service.pool.acquire() as conn:
-        await parking.park(
-            conn, aggregate, [parking.Parking(record, parking.ParkReason.FAILED, error) for record in records]
+        await dead_letters.park(
+            conn, aggregate, [dead_letters.Parking(record, dead_letters.ParkReason.FAILED, error) for record in records]
         )
         found: int = await conn.fetchval("SELECT min(id) FROM parked WHERE state = 'parked'")
     return found

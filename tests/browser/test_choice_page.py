@@ -11,11 +11,11 @@ from playwright.async_api import Browser, Page
 
 from deploy.local.ports import free_port
 from libs.common.events.values import Language
-from services.delivery_notify.links import Links
-from services.delivery_notify.page_words import PAGE_WORDS
+from services.delivery_notify.http.choice_page_texts import PAGE_WORDS
+from services.delivery_notify.rendering.links import Links
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.rehearsal import ORDER
+from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import SECRETS, notifying, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import Live

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, FilePayload, Page, expect
 
 from libs.common.events.registry import decode
 from libs.common.events.values import Language
-from libs.common.signed_links import SignedLinks
+from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerLinks, ReportPlace
 from tests.browser.conftest import Shop
 from tests.browser.serving import see

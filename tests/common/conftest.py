@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.common.roles import give_rights, user_of
-from libs.common.settings import ServiceSettings
-from tests.common import tally
+from libs.common.config.settings import ServiceSettings
+from libs.common.postgres.db_grants import give_rights, user_of
+from tests.common import sample_service
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
 
@@ -17,7 +17,7 @@ async def tally_database(database: MakeDatabase) -> str:
     """A database with the plumbing and the one table of the tally service."""
     url = await database("loyalty")
     conn = await asyncpg.connect(as_owner(url))
-    await conn.execute(tally.SCHEMA)
+    await conn.execute(sample_service.SCHEMA)
     await give_rights(conn, user_of(url))
     await conn.close()
     return url
@@ -26,12 +26,14 @@ async def tally_database(database: MakeDatabase) -> str:
 @pytest.fixture
 async def offline(tally_database: str) -> AsyncIterator[Live]:
     """The tally service while there is no Kafka."""
-    async with running(tally.create_app, ServiceSettings, database=tally_database) as live:
+    async with running(sample_service.create_app, ServiceSettings, database=tally_database) as live:
         yield live
 
 
 @pytest.fixture
 async def online(tally_database: str, kafka: str, topics: str) -> AsyncIterator[Live]:
     """The tally service with its consumers assigned."""
-    async with running(tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics) as live:
+    async with running(
+        sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
+    ) as live:
         yield live

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from faststream import AckPolicy
 
-from deploy.documents import example_app
+from deploy.api.api_docs import example_app
 from libs.common.events.topics import SERVICES
-from libs.common.service import Service
+from libs.common.runtime.service import Service
 
 
 def service_of(name: str) -> Service:

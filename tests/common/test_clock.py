@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from libs.common.clock import SharedClock, SystemClock, open_clock
+from libs.common.decisions.clock import SharedClock, SystemClock, open_clock
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
-from tests.common import tally, wire
+from tests.common import sample_service, wire
 from tests.running import OPS, Live, eventually
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
@@ -91,9 +91,9 @@ async def test_a_parked_event_is_replayed_in_order_once_the_code_is_mended(
     def mended(state: Any, event: AnyEvent, now: datetime) -> Any:
         data = event.data
         assert isinstance(data, OrderCancelled)
-        return tally._count(state or tally.Tally(data.order_id), data.cause or "", now)
+        return sample_service._count(state or sample_service.Tally(data.order_id), data.cause or "", now)
 
-    monkeypatch.setattr(tally, "decide", mended)
+    monkeypatch.setattr(sample_service, "decide", mended)
     asked = await online.client.post(f"/ops/parked/{items[0]['id']}/replay", headers=OPS)
     assert (asked.status_code, asked.json()) == (202, {"replaying": 2})
     await reach(online, "a", ["poison", "late"])
@@ -161,12 +161,12 @@ async def test_an_event_of_a_type_that_is_not_taken_passes_by(online: Live) -> N
 
 
 async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka: str, topics: str) -> None:
-    from libs.common.settings import ServiceSettings
+    from libs.common.config.settings import ServiceSettings
     from tests.running import running
 
     for round_ in ("one", "two"):
         async with running(
-            tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
+            sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
         ) as live:
             await give(live, [cancelled("a", round_)])
             await reach(live, "a", ["one"] if round_ == "one" else ["one", "two"])

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from libs.common.db import create_pool, is_transient
+from libs.common.postgres.pool import create_pool, is_transient
 from tests.conftest import MakeDatabase
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.decision import TimerFired
+from libs.common.decisions.facts import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
-from libs.common.inbox import event_key
+from libs.common.messaging.inbox import event_key
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 FIRED = TimerFired(name="due", due_at=NOON)

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from libs.common.migrate import Migration, MigrationError, migrate, pending
+from libs.common.postgres.migrate import Migration, MigrationError, migrate, pending
 from tests.conftest import MakeDatabase, as_owner
 
 ONE = Migration("returns", 1, "0001_one.sql", "SELECT 1")

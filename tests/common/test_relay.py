@@ -5,11 +5,11 @@ from typing import Any
 
 import asyncpg
 
-from libs.common.broker import new_producer
-from libs.common.relay import Relay, publish
-from libs.common.settings import ServiceSettings
-from libs.common.telemetry import Counters
-from libs.common.wake import Wake
+from libs.common.config.settings import ServiceSettings
+from libs.common.messaging.broker import new_producer
+from libs.common.messaging.relay import Relay, publish
+from libs.common.messaging.signal import Wake
+from libs.common.telemetry.tracing import Counters
 from tests.common import wire
 from tests.running import eventually
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from libs.common import retention
-from libs.common.db import Pool, create_pool
-from libs.common.retention import Sweep
-from services.delivery_notify import erasure as notices
-from services.intake import photo_files
-from services.returns import erasure as addresses
+from libs.common.postgres import retention
+from libs.common.postgres.pool import Pool, create_pool
+from libs.common.postgres.retention import Sweep
+from services.delivery_notify.store import erasure as notices
+from services.intake.store import photo_cleanup
+from services.returns.store import erasure as addresses
 from tests.conftest import MakeDatabase
 
 NOW = datetime(2027, 6, 1, tzinfo=UTC)
@@ -120,7 +120,7 @@ async def test_photos_and_words_of_closed_issues_are_forgotten_and_those_of_open
         issue = await pool.fetchval(ISSUE, order, at, gate)
         await pool.execute(PHOTO, issue, str(sign) * 64, at)
     await pool.execute("INSERT INTO uploads VALUES ($1, 'image/png', 1, 1, 1, $2)", "9" * 64, OLD)
-    assert await sweep(pool, *photo_files.sweeps(180, 365)) == [1, 1, 1]
+    assert await sweep(pool, *photo_cleanup.sweeps(180, 365)) == [1, 1, 1]
     assert await left(pool, "SELECT order_id FROM issues WHERE description IS NOT NULL ORDER BY 1") == ["open", "young"]
     assert await left(pool, "SELECT sha256 FROM evidence ORDER BY 1") == ["1" * 64, "2" * 64]
     marked = await left(pool, "SELECT sha256 FROM photos_to_delete ORDER BY 1")

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from libs.common.db import without_rows
+from libs.common.postgres.pool import without_rows
 from tests.common.leaks import leaks
 from tests.conftest import MakeDatabase, as_owner
 

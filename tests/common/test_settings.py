@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.settings import ServiceSettings, SettingsError, load
+from libs.common.config.settings import ServiceSettings, SettingsError, load
 
 RIGHT = {"DATABASE_URL": "postgresql://localhost/x", "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.shop_calendar import ShopCalendar
+from libs.common.decisions.shop_calendar import ShopCalendar
 
 TOKYO = ShopCalendar(ZoneInfo("Asia/Tokyo"))
 NEW_YORK = ShopCalendar(ZoneInfo("America/New_York"), "US")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 NOW = datetime(2027, 3, 10, 3, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)

@@ -35,7 +35,9 @@ def process(tally_database: str, kafka: str, topics: str, tmp_path: Path) -> Ite
     }
     environ = {name.upper(): str(value) for name, value in settings.items()}
     with Supervisor(tmp_path) as supervisor:
-        yield supervisor.start("tally", ["-m", "libs.common.serve", "tests.common.tally"], environ, port=free_port())
+        yield supervisor.start(
+            "tally", ["-m", "libs.common.runtime", "tests.common.sample_service"], environ, port=free_port()
+        )
 
 
 async def test_a_process_that_gets_sigterm_finishes_its_batch_acknowledges_it_and_ends_within_its_grace(

@@ -10,15 +10,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
-from libs.common import reader as reading
-from libs.common import service as serving
-from libs.common.consumer import Consumer
-from libs.common.db import ConflictError, Connection
+from libs.common.config.settings import ServiceSettings
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
-from libs.common.reader import Reader
-from libs.common.settings import ServiceSettings
-from tests.common import tally, wire
+from libs.common.messaging import rebalance as reading
+from libs.common.messaging.consumer import Consumer
+from libs.common.messaging.rebalance import Reader
+from libs.common.postgres.pool import ConflictError, Connection
+from libs.common.runtime import service as serving
+from tests.common import sample_service, wire
 from tests.common.records import record
 from tests.common.test_consumer import cancelled, causes, give, parked, reach
 from tests.running import OPS, Live, eventually, running
@@ -33,7 +33,7 @@ def run(tally_database: str, kafka: str, topics: str) -> Run:
     @asynccontextmanager
     async def started(**settings: Any) -> AsyncIterator[Live]:
         service = running(
-            tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
+            sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics, **settings
         )
         async with service as live:
             yield live
@@ -51,10 +51,10 @@ class Stumbling:
 
     monkeypatch: pytest.MonkeyPatch
     attempts: int = 0
-    right: Callable[..., Any] = field(default=tally.decide)
+    right: Callable[..., Any] = field(default=sample_service.decide)
 
     def begin(self) -> "Stumbling":
-        self.monkeypatch.setattr(tally, "decide", self.fail)
+        self.monkeypatch.setattr(sample_service, "decide", self.fail)
         return self
 
     def fail(self, *_: Any) -> Any:
@@ -62,7 +62,7 @@ class Stumbling:
         raise ConflictError("somebody else was quicker")
 
     def mend(self) -> None:
-        self.monkeypatch.setattr(tally, "decide", self.right)
+        self.monkeypatch.setattr(sample_service, "decide", self.right)
 
     async def tried(self, times: int = 1) -> None:
         async def enough() -> bool:
@@ -110,14 +110,16 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         await reach(live, "a", ["one"])
 
 
-class Held(tally.Tallies):
+class Held(sample_service.Tallies):
     """States are loaded only once they are let go: a consumer that stands still in the middle of its transaction."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inside, self.go = asyncio.Event(), asyncio.Event()
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, tally.Tally]:
+    async def load(
+        self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
+    ) -> dict[str, sample_service.Tally]:
         self.inside.set()
         await self.go.wait()
         return await super().load(conn, keys, events)
@@ -126,18 +128,20 @@ class Held(tally.Tallies):
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     """Whoever loads first is held; those after it are not."""
-    held, right = Held(), tally.Tallies.load
+    held, right = Held(), sample_service.Tallies.load
 
-    async def load(self: tally.Tallies, *arguments: Any) -> Any:
+    async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
         return await (right(self, *arguments) if held.inside.is_set() else held.load(*arguments))
 
-    monkeypatch.setattr(tally.Tallies, "load", load)
+    monkeypatch.setattr(sample_service.Tallies, "load", load)
     return held
 
 
 async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
     service = offline.service
-    consumer = Consumer(service.shell, service.pool, tally.Tallies(), frozenset({OrderCancelled}), service.wake_relay)
+    consumer = Consumer(
+        service.shell, service.pool, sample_service.Tallies(), frozenset({OrderCancelled}), service.wake_relay
+    )
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
     await consumer.take([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
@@ -149,7 +153,7 @@ async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_n
     takes = frozenset({OrderCancelled})
     held = Held()
     zombie = Consumer(service.shell, service.pool, held, takes, service.wake_relay)
-    owner = Consumer(service.shell, service.pool, tally.Tallies(), takes, service.wake_relay)
+    owner = Consumer(service.shell, service.pool, sample_service.Tallies(), takes, service.wake_relay)
     records = [record(n, "a", cancelled("a", cause, f"id-{n}")[2]) for n, cause in enumerate(["one", "two", "three"])]
     asleep = asyncio.create_task(zombie.take(records[:2]))
     await held.inside.wait()
@@ -409,8 +413,8 @@ async def test_of_two_processes_both_have_started_though_one_has_the_only_partit
     await admin.close()
     place = {"database": tally_database, "kafka": kafka, "prefix": topic_prefix}
     async with (
-        running(tally.create_app, ServiceSettings, **place) as first,
-        running(tally.create_app, ServiceSettings, **place) as second,
+        running(sample_service.create_app, ServiceSettings, **place) as first,
+        running(sample_service.create_app, ServiceSettings, **place) as second,
     ):
 
         async def both() -> bool:

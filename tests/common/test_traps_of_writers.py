@@ -7,15 +7,15 @@ import asyncpg
 import pytest
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 
-from libs.common import relay as relaying
-from libs.common import service as serving
-from libs.common.broker import new_producer
-from libs.common.migrate import Migration, _apply
-from libs.common.relay import Relay
-from libs.common.settings import ServiceSettings
-from libs.common.telemetry import Counters
-from libs.common.wake import Wake
-from tests.common import tally, wire
+from libs.common.config.settings import ServiceSettings
+from libs.common.messaging import relay as relaying
+from libs.common.messaging.broker import new_producer
+from libs.common.messaging.relay import Relay
+from libs.common.messaging.signal import Wake
+from libs.common.postgres.migrate import Migration, _apply
+from libs.common.runtime import service as serving
+from libs.common.telemetry.tracing import Counters
+from tests.common import sample_service, wire
 from tests.common.test_relay import emptied, relay, write
 from tests.conftest import as_owner
 from tests.running import STOREFRONT, Live, eventually, running
@@ -46,7 +46,7 @@ async def test_events_of_one_key_written_by_two_processes_leave_in_the_order_of_
     """Commands to two processes at once: the counts of each key must rise on the topic, as they did in its state."""
 
     def process() -> Any:
-        return running(tally.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics)
+        return running(sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics)
 
     async def command(live: Live, number: int) -> None:
         body = {"order_id": f"k{number % 3}", "cause": str(number)}
@@ -129,7 +129,7 @@ async def test_marks_and_answers_that_nobody_can_ask_for_any_more_are_forgotten_
         left = await conn.fetchrow("SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM idempotency)")
         return left is not None and tuple(left) == (11, 2)
 
-    async with running(tally.create_app, ServiceSettings, database=tally_database):
+    async with running(sample_service.create_app, ServiceSettings, database=tally_database):
         await eventually(swept, "only what is younger than sixty days is left")
     await conn.close()
 

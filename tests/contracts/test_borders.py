@@ -15,19 +15,27 @@ CONTRACTS = [
 ]
 
 WRONG_IMPORTS = [
-    ("libs/common/ids.py", "import services.intake", "libs never import services"),
-    ("libs/common/ids.py", "import deploy", "libs never import services"),
-    ("services/returns/store.py", "import services.intake.domain", "services never import each other"),
+    ("libs/common/decisions/ids.py", "import services.intake", "libs never import services"),
+    ("libs/common/decisions/ids.py", "import deploy", "libs never import services"),
+    ("services/returns/store/cases.py", "import services.intake.domain.decide", "services never import each other"),
     ("services/loyalty/app.py", "import deploy", "services know nothing of how they are deployed"),
-    ("services/loyalty/domain.py", "import asyncpg", "decisions and the contract do no I/O"),
-    ("services/loyalty/rules.py", "import httpx", "decisions and the contract do no I/O"),
-    ("services/returns/policy.py", "import asyncio", "decisions and the contract do no I/O"),
-    ("services/delivery_notify/domain.py", "import aiosmtplib", "decisions and the contract do no I/O"),
-    ("services/intake/domain.py", "from libs.common import db", "decisions and the contract do no I/O"),
-    ("services/intake/domain.py", "import fastapi", "decisions and the contract do no I/O"),
+    ("services/loyalty/domain/decide.py", "import asyncpg", "decisions and the contract do no I/O"),
+    ("services/loyalty/policy/award_rules.py", "import httpx", "decisions and the contract do no I/O"),
+    ("services/returns/policy/policy.py", "import asyncio", "decisions and the contract do no I/O"),
+    ("services/delivery_notify/domain/decide.py", "import aiosmtplib", "decisions and the contract do no I/O"),
+    (
+        "services/intake/domain/decide.py",
+        "from libs.common.postgres import pool",
+        "decisions and the contract do no I/O",
+    ),
+    ("services/intake/domain/decide.py", "import fastapi", "decisions and the contract do no I/O"),
     ("libs/common/events/values.py", "import aiokafka", "decisions and the contract do no I/O"),
-    ("services/loyalty/api.py", "import asyncpg", "routes reach the database through their store only"),
-    ("deploy/demo/__init__.py", "import services.returns", "demo partners know the services by HTTP and Kafka only"),
+    ("services/loyalty/http/balances.py", "import asyncpg", "routes reach the database through their store only"),
+    (
+        "deploy/demo/partners/__init__.py",
+        "import services.returns",
+        "demo partners know the services by HTTP and Kafka only",
+    ),
 ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.rehearsal import ORDER
+from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, settled, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import OPS, STOREFRONT

@@ -9,12 +9,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from deploy.local.mailbox import Mailbox
-from libs.common.ids import derived_id
-from libs.common.signed_links import Purpose, SignedLinks
-from services.delivery_notify.bounces import NotAReportError, Report, ReportKind, read_reports
+from libs.common.decisions.ids import derived_id
+from libs.common.http.signed_links import Purpose, SignedLinks
+from services.delivery_notify.sending.bounce_reports import NotAReportError, Report, ReportKind, read_reports
 from tests.conftest import MakeDatabase
+from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.providers import SIGNING_SECRET, Providers, providers
-from tests.delivery_notify.rehearsal import CUSTOMER
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import later, order
 from tests.running import OPS, STOREFRONT, Live, eventually

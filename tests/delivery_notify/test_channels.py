@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from deploy.local.mailbox import Mailbox
 from deploy.local.ports import LOOPBACK
-from libs.common.ids import derived_id
+from libs.common.decisions.ids import derived_id
 from services.delivery_notify.channels.channel import Message, Verdict
 from services.delivery_notify.channels.smtp import MailWriter, Smtp
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from libs.common.db import ConflictError, Connection
-from services.delivery_notify import conversation_store
-from services.delivery_notify.conversation import Conversation
-from services.delivery_notify.conversation_store import ConversationTable, Loaded
+from libs.common.postgres.pool import ConflictError, Connection
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.store import conversation_table
+from services.delivery_notify.store.conversation_table import ConversationTable, Loaded
 from tests.conftest import MakeDatabase
 
 KEY = "O-1"
@@ -102,7 +102,7 @@ async def test_a_version_that_is_not_the_next_one_is_a_conflict(conn: Connection
 
 
 async def test_only_so_many_are_remembered_the_latest(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation_store, "REMEMBERED", 2)
+    monkeypatch.setattr(conversation_table, "REMEMBERED", 2)
     table = ConversationTable()
     async with conn.transaction():
         await table.save(conn, {f"O-{n}": Loaded(0, Conversation(f"O-{n}")) for n in range(5)})

@@ -13,10 +13,10 @@ from libs.common.events.storefront import (
     PreorderProgressed,
 )
 from libs.common.events.values import Choice, LineQuantity
-from services.delivery_notify.choices import CustomerAnswered
-from services.delivery_notify.domain import HELD_AT_MOST, TooMuchBeforeOrderError
-from services.delivery_notify.notices import LineLeftOut, PromiseMade
-from tests.delivery_notify.rehearsal import (
+from services.delivery_notify.domain.customer_questions import CustomerAnswered
+from services.delivery_notify.domain.decide import HELD_AT_MOST, TooMuchBeforeOrderError
+from services.delivery_notify.domain.notices import LineLeftOut, PromiseMade
+from tests.delivery_notify.conversation_driver import (
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,

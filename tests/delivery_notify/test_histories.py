@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
 from libs.common.events.loyalty import PointsGranted
@@ -19,13 +20,12 @@ from libs.common.events.storefront import (
     PreorderProgressed,
 )
 from libs.common.events.values import Choice, LineQuantity
-from libs.common.ids import derived_id
-from services.delivery_notify.choices import CustomerAnswered
-from services.delivery_notify.conversation import Conversation
-from services.delivery_notify.domain import deadlines
-from services.delivery_notify.news import DATE_NEWS
-from services.delivery_notify.notices import NoticeMade, PromiseMade
-from tests.delivery_notify.rehearsal import CUSTOMER, ISSUE, MONDAY, ORDER, Rehearsal, issue, line, of, placed
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.domain.customer_questions import CustomerAnswered
+from services.delivery_notify.domain.decide import deadlines
+from services.delivery_notify.domain.notices import NoticeMade, PromiseMade
+from services.delivery_notify.domain.supersede import DATE_NEWS
+from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, Rehearsal, issue, line, of, placed
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
 MOMENTS = st.integers(-48, 24 * 60).map(lambda hours: MONDAY + timedelta(hours=hours))

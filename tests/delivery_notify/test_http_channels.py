@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
-from libs.common.ids import derived_id
 from services.delivery_notify.channels.channel import Channel, Draft, Outcome, Verdict
+from services.delivery_notify.channels.http_channel import LONGEST_WAIT
 from services.delivery_notify.channels.kintone import open_kintone
 from services.delivery_notify.channels.line import open_line
 from services.delivery_notify.channels.slack import open_slack, open_slack_hook
-from services.delivery_notify.channels.web import LONGEST_WAIT
 from services.delivery_notify.channels.webhook import open_webhook
 from services.delivery_notify.channels.zendesk import open_zendesk
-from tests.delivery_notify.letters import RENDERER, letter
 from tests.delivery_notify.providers import (
     KINTONE_TOKEN,
     LINE_TOKEN,
@@ -27,6 +26,7 @@ from tests.delivery_notify.providers import (
     Providers,
     providers,
 )
+from tests.delivery_notify.rendered_notices import RENDERER, letter
 
 KEY = derived_id("notice", "http")
 RENDERED = RENDERER.render(letter("order delayed", Language.JA))

@@ -4,13 +4,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.notices import CustomerDecided, NoticeKind
 from libs.common.events.values import Choice, Remedy
-from libs.common.ids import derived_id
-from services.delivery_notify.choices import CustomerAnswered
-from services.delivery_notify.notices import PromiseMade
-from tests.delivery_notify.rehearsal import (
+from services.delivery_notify.domain.customer_questions import CustomerAnswered
+from services.delivery_notify.domain.notices import PromiseMade
+from tests.delivery_notify.conversation_driver import (
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,

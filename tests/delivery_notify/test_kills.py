@@ -18,16 +18,16 @@ import asyncpg
 import httpx
 import pytest
 
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
 from deploy.local.ports import LOOPBACK, free_port
-from libs.common.clock import SystemClock
+from libs.common.decisions.clock import SystemClock
 from libs.common.events.values import Contact
-from libs.common.shell import Incoming, Shell
-from libs.common.telemetry import Tracing
-from services.delivery_notify.store import Conversations
+from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.telemetry.tracing import Tracing
+from services.delivery_notify.store.conversations import Conversations
 from tests.conftest import MakeDatabase
+from tests.delivery_notify.conversation_driver import RULES
 from tests.delivery_notify.providers import SIGNING_SECRET
-from tests.delivery_notify.rehearsal import RULES
 from tests.delivery_notify.service import SECRETS
 from tests.delivery_notify.test_sender import later, order
 from tests.running import NO_KAFKA, eventually
@@ -65,7 +65,7 @@ class Outside:
 @asynccontextmanager
 async def outside() -> AsyncIterator[Outside]:
     ports = Outside(free_port(), free_port())
-    with process("-m", "tests.delivery_notify.outside", str(ports.smtp), str(ports.http)):
+    with process("-m", "tests.delivery_notify.provider_process", str(ports.smtp), str(ports.http)):
         await eventually(ports._answers, "the servers outside answer")
         yield ports
 
@@ -85,7 +85,7 @@ def process(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[b
 
 def service(database: str, there: Outside, failpoint: str = "") -> AbstractContextManager["subprocess.Popen[bytes]"]:
     return process(
-        "-m", "libs.common.serve", "services.delivery_notify.app",
+        "-m", "libs.common.runtime", "services.delivery_notify.app",
         DATABASE_URL=database, KAFKA_BOOTSTRAP_SERVERS=NO_KAFKA, HTTP_PORT="0", LOG_LEVEL="ERROR",
         SMTP_URL=f"smtp://{LOOPBACK}:{there.smtp}", MAIL_FROM="Shop <shop@example.jp>", SMTP_CONNECTIONS="2",
         SMS_WEBHOOK_URL=f"http://{LOOPBACK}:{there.http}/sms", SMS_WEBHOOK_SECRET=SIGNING_SECRET,

@@ -9,12 +9,12 @@ import asyncpg
 import pytest
 
 from deploy.local.mailbox import Mailbox
-from libs.common.db import Connection
-from services.delivery_notify.notices import LineLeftOut, NoticesWithdrawn, PointsDecided
-from services.delivery_notify.sending_store import Ends, Kept, PutOff, Settled, Turned, record_ends
-from services.delivery_notify.store import Conversations
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.notices import LineLeftOut, NoticesWithdrawn, PointsDecided
+from services.delivery_notify.store.conversations import Conversations
+from services.delivery_notify.store.notice_queue import Ends, Kept, PutOff, Settled, Turned, record_ends
 from tests.conftest import MakeDatabase, in_owners_hands
-from tests.delivery_notify.rehearsal import MONDAY, NEXT_FRIDAY, RULES, placed
+from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
 from tests.delivery_notify.test_domain import changed
 from tests.delivery_notify.test_sender import later, order

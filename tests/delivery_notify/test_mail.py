@@ -7,10 +7,10 @@ from email.message import EmailMessage
 
 import pytest
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
-from libs.common.ids import derived_id
-from services.delivery_notify.mail import Envelope, write_mail
-from tests.delivery_notify.letters import RENDERER, letter
+from services.delivery_notify.rendering.mime import Envelope, write_mail
+from tests.delivery_notify.rendered_notices import RENDERER, letter
 
 NOTICE = derived_id("notice", "mail")
 RENDERED = {language: RENDERER.render(letter("order delayed", language)) for language in Language}

@@ -9,11 +9,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
-from services.delivery_notify import sending_store, store
-from services.delivery_notify.sending_store import Settled, claim_notices, settle_notices
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.store import conversations, notice_queue
+from services.delivery_notify.store.notice_queue import Settled, claim_notices, settle_notices
 from tests.conftest import MakeDatabase
-from tests.plans import by, plan_of
+from tests.query_plans import by, plan_of
 from tests.running import eventually
 
 Change = Callable[[Connection, list[UUID]], Coroutine[Any, Any, None]]
@@ -42,9 +42,9 @@ CLAIM = by(
 )
 BY_ID = by("notices_pkey")
 HOT = {
-    "claim": (sending_store._CLAIM, CLAIM),
-    "settle": (sending_store._SETTLE, BY_ID),
-    "withdraw": (store._WITHDRAWN, BY_ID),
+    "claim": (notice_queue._CLAIM, CLAIM),
+    "settle": (notice_queue._SETTLE, BY_ID),
+    "withdraw": (conversations._WITHDRAWN, BY_ID),
 }
 
 
@@ -78,7 +78,7 @@ async def _settle(conn: Connection, ids: list[UUID]) -> None:
 
 
 async def _withdraw(conn: Connection, ids: list[UUID]) -> None:
-    await conn.execute(store._WITHDRAWN, ids, ["overtaken"] * len(ids))
+    await conn.execute(conversations._WITHDRAWN, ids, ["overtaken"] * len(ids))
 
 
 @pytest.mark.parametrize("change", [_settle, _withdraw])

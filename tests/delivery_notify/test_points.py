@@ -7,17 +7,17 @@ from uuid import UUID
 import pytest
 
 from deploy.local.mailbox import Mailbox
-from libs.common.decision import Ignored
+from libs.common.decisions.facts import Ignored
+from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language, Reason
-from libs.common.ids import derived_id
-from services.delivery_notify.conversation import Conversation
-from services.delivery_notify.notices import NoticeMade, PointsDecided
-from services.delivery_notify.points import expiring
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.domain.notices import NoticeMade, PointsDecided
+from services.delivery_notify.domain.points import expiring
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.rehearsal import (
+from tests.delivery_notify.conversation_driver import (
     CUSTOMER,
     ISSUE,
     MONDAY,

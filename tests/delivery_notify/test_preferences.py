@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.mailbox import Mailbox
 from tests.conftest import MakeDatabase
-from tests.delivery_notify.rehearsal import CUSTOMER
+from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.service import notifying, take
 from tests.delivery_notify.test_sender import later, order
 from tests.running import OPS, STOREFRONT, Live

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.routing import CAN_WAIT, Circumstances, Contact, Keep, NoWay, Route, Way, route
-from tests.delivery_notify.rehearsal import CALENDAR, at
+from services.delivery_notify.domain.routing import CAN_WAIT, Circumstances, Contact, Keep, NoWay, Route, Way, route
+from tests.delivery_notify.conversation_driver import CALENDAR, at
 
 DAY = date(2027, 3, 1)
 NOON, NIGHT, EARLY = at(DAY, 12), at(DAY, 22), at(DAY, 5)

@@ -3,11 +3,11 @@
 import pytest
 
 from libs.common.events.values import Language
-from services.delivery_notify.lint import check
-from services.delivery_notify.render import Renderer
-from services.delivery_notify.samples import sample
-from tests.delivery_notify.letters import LINKS
-from tests.delivery_notify.rehearsal import CALENDAR
+from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.template_lint import check
+from services.delivery_notify.rendering.template_samples import sample
+from tests.delivery_notify.conversation_driver import CALENDAR
+from tests.delivery_notify.rendered_notices import LINKS
 
 SELLER = "さきだし商店、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000"
 

@@ -8,12 +8,12 @@ from deploy.local.mailbox import Mailbox
 from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
 from libs.common.events.values import Contact, Language, LineQuantity
-from services.delivery_notify import rests
 from services.delivery_notify.channels.channel import DELIVERY_SECONDS
-from services.delivery_notify.results import FIRST_PAUSE, LONGEST_PAUSE, MAX_ATTEMPTS, pause_after
-from services.delivery_notify.sender import LEASE, SEND_SECONDS
+from services.delivery_notify.sending import circuit_breaker
+from services.delivery_notify.sending.retry_policy import FIRST_PAUSE, LONGEST_PAUSE, MAX_ATTEMPTS, pause_after
+from services.delivery_notify.sending.sender import LEASE, SEND_SECONDS
 from tests.conftest import MakeDatabase, in_owners_hands
-from tests.delivery_notify.rehearsal import ORDER, issue, line, placed
+from tests.delivery_notify.conversation_driver import ORDER, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.running import Live, eventually
 
@@ -218,7 +218,7 @@ async def test_a_mail_server_that_is_away_costs_no_attempt(database: MakeDatabas
 async def test_a_notice_is_sent_when_the_server_is_back_however_long_it_was_away(
     database: MakeDatabase, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rests, "LONGEST_ABSENCE", timedelta(milliseconds=1))
+    monkeypatch.setattr(circuit_breaker, "LONGEST_ABSENCE", timedelta(milliseconds=1))
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         smtp.refusals += ["421 closing"] * (2 * MAX_ATTEMPTS)
         await take(live, order(), later())

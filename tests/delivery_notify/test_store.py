@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
-from libs.common.shell import Incoming, Shell
-from libs.common.telemetry import Tracing
-from services.delivery_notify import promise_store, sending_store, store
-from services.delivery_notify.conversation import Conversation
-from services.delivery_notify.sending_store import PutOff, Settled
-from services.delivery_notify.store import Conversations
+from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.postgres.pool import Connection
+from libs.common.telemetry.tracing import Tracing
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.store import conversations, notice_queue, promises
+from services.delivery_notify.store.conversations import Conversations
+from services.delivery_notify.store.notice_queue import PutOff, Settled
 from tests.conftest import MakeDatabase, as_owner
-from tests.delivery_notify.rehearsal import (
+from tests.delivery_notify.conversation_driver import (
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,
@@ -64,7 +64,7 @@ async def apply(conn: Connection, *payloads: Payload) -> None:
 
 async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    found = await store.conversation_with(conn, ORDER)
+    found = await conversations.conversation_with(conn, ORDER)
     assert found is not None
     assert (found[0].lines[0].promise, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
 
@@ -80,7 +80,7 @@ async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn
 
 async def test_every_promise_stays_written(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    rows = await promise_store.promises_of(conn, ORDER)
+    rows = await promises.promises_of(conn, ORDER)
     assert [(row["version"], row["ship_date"], row["source"]) for row in rows] == [
         (1, FRIDAY, "order.placed"),
         (2, NEXT_FRIDAY, "order.promise_changed"),
@@ -100,8 +100,8 @@ async def test_a_promise_can_neither_be_changed_nor_removed_even_by_its_owner(
 
 async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    first = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
-    assert ([each.kind for each in first], await sending_store.claim_notices(conn, MONDAY, 10, LEASE)) == (
+    first = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    assert ([each.kind for each in first], await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)) == (
         [NoticeKind.ORDER_DELAYED],
         [],
     )
@@ -109,8 +109,8 @@ async def test_a_claimed_notice_is_leased_to_one_sender(conn: Connection) -> Non
 
 async def test_a_lease_that_is_over_lets_another_sender_take_the_notice(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
-    again = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
+    again = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert [each.attempts for each in again] == [2]
 
 
@@ -121,8 +121,8 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
     await apply(one, *(placed(order_id=order) for order in orders))
     await apply(one, *(changed(NEXT_FRIDAY).model_copy(update={"order_id": order}) for order in orders))
     async with one.transaction():
-        mine = await sending_store.claim_notices(one, MONDAY, 2, LEASE)
-        theirs = await sending_store.claim_notices(two, MONDAY, 10, LEASE)
+        mine = await notice_queue.claim_notices(one, MONDAY, 2, LEASE)
+        theirs = await notice_queue.claim_notices(two, MONDAY, 10, LEASE)
     await one.close()
     await two.close()
     assert (len(mine), len(theirs), len({each.notice_id for each in (*mine, *theirs)})) == (2, 2, 4)
@@ -130,44 +130,44 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
 
 async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
-    await sending_store.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
-    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
+    await notice_queue.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, timedelta(0))
+    (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
     outcome = Settled(claimed.notice_id, "sent", "email", "ja")
-    await sending_store.settle_notices(conn, [outcome], MONDAY)
-    assert await sending_store.settle_notices(conn, [outcome], MONDAY) == set()
+    await notice_queue.settle_notices(conn, [outcome], MONDAY)
+    assert await notice_queue.settle_notices(conn, [outcome], MONDAY) == set()
 
 
 async def test_a_notice_that_was_overtaken_is_claimed_as_withdrawn(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY), shipped())
-    assert [each.withdrawn for each in await sending_store.claim_notices(conn, MONDAY, 10, LEASE)] == ["shipped"]
+    assert [each.withdrawn for each in await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)] == ["shipped"]
 
 
 async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     await conn.execute("DELETE FROM contacts")
-    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
-    late = await sending_store.claim_notices(conn, MONDAY + store.CONTACT_COMES, 10, LEASE)
+    assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
+    late = await notice_queue.claim_notices(conn, MONDAY + conversations.CONTACT_COMES, 10, LEASE)
     assert [each.contact for each in late] == [None]
 
 
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
-    await sending_store.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
-    assert await sending_store.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
+    (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    await notice_queue.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
+    assert await notice_queue.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
 
 
 async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    (claimed,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
-    await sending_store.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
-    assert [each.attempts for each in await sending_store.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
+    (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    await notice_queue.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
+    assert [each.attempts for each in await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
 
 
 async def two_of_one_order(conn: Connection) -> None:
@@ -177,29 +177,29 @@ async def two_of_one_order(conn: Connection) -> None:
 
 async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
     await two_of_one_order(conn)
-    (first,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
-    await sending_store.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
-    (second,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    await notice_queue.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
+    (second,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
 
 
 async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
     await two_of_one_order(conn)
-    (first,) = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
-    await sending_store.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
-    assert await sending_store.claim_notices(conn, MONDAY, 10, LEASE) == []
+    (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    await notice_queue.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_a_notice_does_not_wait_for_one_that_was_withdrawn(conn: Connection) -> None:
     await two_of_one_order(conn)
     await conn.execute("UPDATE notices SET withdrawn = 'overtaken' WHERE kind = 'order_delayed'")
-    claimed = await sending_store.claim_notices(conn, MONDAY, 10, LEASE)
+    claimed = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert {each.kind for each in claimed} == {NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED}
 
 
 async def test_a_pending_notice_about_two_lines_goes_on_about_the_one_without_newer_news(conn: Connection) -> None:
     await apply(conn, placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
-    rows = await store.notices_of(conn, ORDER)
+    rows = await conversations.notices_of(conn, ORDER)
     facts = [json.loads(json.dumps(row["facts"])) for row in rows]
     told = [[(thing["line_id"], each["day"]) for thing in each["things"]] for each in facts]
     assert told == [[("2", "2027-03-10")], [("1", "2027-03-12")]]

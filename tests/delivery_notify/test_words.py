@@ -10,9 +10,9 @@ from jinja2 import UndefinedError
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.notices import NoticeFacts, Thing
-from services.delivery_notify.words import ordinal, say_money, thank
-from tests.delivery_notify.letters import FACTS, RENDERER, letter
+from services.delivery_notify.domain.notices import NoticeFacts, Thing
+from services.delivery_notify.rendering.texts.phrases import ordinal, say_money, thank
+from tests.delivery_notify.rendered_notices import FACTS, RENDERER, letter
 
 DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.storefront import (
@@ -24,12 +25,11 @@ from libs.common.events.storefront import (
     OrderShipped,
 )
 from libs.common.events.values import Choice, LineQuantity, Prepayment
-from libs.common.shop_calendar import ShopCalendar
-from services.delivery_notify.choices import CustomerAnswered
-from services.delivery_notify.consent import refund_due
-from services.delivery_notify.notices import NoticeMade, PromiseMade
-from services.delivery_notify.rules import Rules, rules_of
-from tests.delivery_notify.rehearsal import ORDER, PRICE, Rehearsal, line, of, placed
+from services.delivery_notify.domain.customer_questions import CustomerAnswered
+from services.delivery_notify.domain.notices import NoticeMade, PromiseMade
+from services.delivery_notify.policy.consent_law import refund_due
+from services.delivery_notify.policy.notification_rules import Rules, rules_of
+from tests.delivery_notify.conversation_driver import ORDER, PRICE, Rehearsal, line, of, placed
 
 ZONES = {"US": "America/New_York", "DE": "Europe/Berlin", "JP": "Asia/Tokyo", "BR": "America/Sao_Paulo"}
 ORDERS_A_MARKET = 366

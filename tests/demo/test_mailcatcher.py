@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from deploy.demo.mailcatcher import Mails
+from deploy.demo.partners.mailcatcher import Mails
 
 
 @pytest.fixture

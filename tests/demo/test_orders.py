@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo import books, bundled, olist, story
-from deploy.demo.data import generate
-from deploy.demo.storefront import from_other_lots
+from deploy.demo.data import bundled, generate, olist, order_sources
+from deploy.demo.partners import report_scenarios
+from deploy.demo.partners.storefront import from_other_lots
 from libs.common.events.storefront import OrderShipped
 from libs.common.events.values import Reason, ShippedLine
 
@@ -49,8 +49,8 @@ def test_the_bundled_orders_are_what_the_generator_makes(tmp_path: Path, monkeyp
 
 def test_the_bundled_orders_hold_one_bad_lot_that_many_report() -> None:
     book = bundled.read()
-    bought = {order.order_id for order in book.orders for line in order.lines if line.lot in story.BAD_LOTS}
-    told = {one.order_id for one in story.reports(book.orders, 1, 0.25) if one.reason is Reason.DEFECTIVE}
+    bought = {order.order_id for order in book.orders for line in order.lines if line.lot in report_scenarios.BAD_LOTS}
+    told = {one.order_id for one in report_scenarios.reports(book.orders, 1, 0.25) if one.reason is Reason.DEFECTIVE}
     assert 10 <= len(bought) <= 14
     assert len(bought & told) >= 8
 
@@ -109,8 +109,8 @@ def test_orders_of_one_olist_person_are_counted(folder: Path) -> None:
 
 def test_a_folder_of_neither_form_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"order_items\.csv"):
-        books.open_book(tmp_path, seed=1)
+        order_sources.open_book(tmp_path, seed=1)
 
 
 def test_a_folder_in_the_bundled_form_is_read() -> None:
-    assert len(books.open_book(bundled.FOLDER, seed=1).orders) == 300
+    assert len(order_sources.open_book(bundled.FOLDER, seed=1).orders) == 300

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.demo import courier, payment, warehouse
-from deploy.demo.customers import NEW_HOME, filled
-from deploy.demo.pages import answers_on, forms_of
-from deploy.demo.partner import Partner
-from deploy.demo.settings import PartnerSettings
-from deploy.demo.wire import Planned, Received, to_bytes
+from deploy.demo.partners import courier, payment, warehouse
+from deploy.demo.partners.codec import Planned, Received, to_bytes
+from deploy.demo.partners.customers import NEW_HOME, filled
+from deploy.demo.partners.page_forms import answers_on, forms_of
+from deploy.demo.partners.partner import Partner
+from deploy.demo.partners.settings import PartnerSettings
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,

@@ -1,9 +1,9 @@
 """What a run came to: what the shop learnt about its goods is read from the topics."""
 
-from deploy.demo.audit import TOPICS
-from deploy.local.demo_report import count
+from deploy.demo.report import count
+from deploy.verification.auditor import TOPICS
 from libs.common.events.topics import TOPICS as CONTRACT
-from tests.demo.histories import Story
+from tests.verification.histories import Story
 
 
 def test_the_auditor_reads_every_topic() -> None:

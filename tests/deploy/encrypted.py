@@ -17,9 +17,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from deploy.local import apache_kafka
-from deploy.local.child import Child
 from deploy.local.kafka import START_SECONDS, answers
-from deploy.local.places import LOGS
+from deploy.local.managed_process import Child
+from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 
 USER, PASSWORD = "sakidashi", "a-password-for-this-broker-only"

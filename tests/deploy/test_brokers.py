@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local import apache_kafka
-from deploy.local.child import NotReadyError
 from deploy.local.kafka import Broker, BrokerUnavailableError, Choice, Kind, answers, broker, choose
+from deploy.local.managed_process import NotReadyError
 
 APACHE = pytest.param("apache", marks=pytest.mark.apache)
 

@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from deploy.local import compose_secrets
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
+from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
-from libs.common.settings import ServiceSettings, load
 from services.delivery_notify.settings import Settings as NotifySettings
 from tests.deploy.compose_rules import Compose, faults
 

@@ -10,12 +10,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
+from libs.common.config.kafka_security import KafkaSecurity
+from libs.common.config.settings import ServiceSettings
 from libs.common.events.storefront import OrderCancelled
-from libs.common.kafka_security import KafkaSecurity
-from libs.common.roles import give_rights, user_of
-from libs.common.settings import ServiceSettings
-from libs.common.topics_admin import create_topics
-from tests.common import tally, wire
+from libs.common.messaging.create_topics import create_topics
+from libs.common.postgres.db_grants import give_rights, user_of
+from tests.common import sample_service, wire
 from tests.conftest import MakeDatabase, as_owner
 from tests.deploy.encrypted import Authority, encrypted_kafka, postgres_behind_tls
 from tests.running import running
@@ -39,7 +39,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
 ) -> None:
     url = await database("loyalty")
     conn = await asyncpg.connect(as_owner(url))
-    await conn.execute(tally.SCHEMA)
+    await conn.execute(sample_service.SCHEMA)
     await give_rights(conn, user_of(url))
     await conn.close()
     ca = tmp_path / "ca.pem"
@@ -49,7 +49,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
     async with (
         postgres_behind_tls(authority, url) as encrypted,
         running(
-            tally.create_app,
+            sample_service.create_app,
             ServiceSettings,
             database=f"{encrypted}?sslmode=verify-full&sslrootcert={ca}",
             kafka=servers,

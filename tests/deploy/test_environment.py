@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from deploy.local import compose_secrets, postgres
-from deploy.local.places import ROOT, package_folder
+from deploy.local.paths import ROOT, package_folder
 from deploy.local.postgres import Access, Postgres, url_of
 from libs.common.events.topics import SERVICES
 
@@ -65,7 +65,12 @@ def test_what_is_copied_reaches_the_builder() -> None:
 def test_what_is_copied_is_enough_for_every_service(tmp_path: Path) -> None:
     lay_out(tmp_path, "services")
     apps = [f"services.{name}.app" for name in SERVICES]
-    jobs = ["libs.common.serve", "libs.common.migrate", "libs.common.topics_admin", "libs.common.clock"]
+    jobs = [
+        "libs.common.runtime",
+        "libs.common.postgres.migrate",
+        "libs.common.messaging.create_topics",
+        "libs.common.decisions.clock",
+    ]
     answer = imports(tmp_path, *apps, *jobs)
     assert answer.returncode == 0, answer.stderr
 

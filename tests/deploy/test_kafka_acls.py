@@ -20,13 +20,13 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from deploy import kafka_acls
-from deploy.documents import event_table
-from deploy.kafka_acls import PRINCIPALS, Operation, Pattern, Resource, Right, rights
-from libs.common.erase import Cluster, erase
+from deploy.api.api_docs import event_table
+from deploy.kafka import acls
+from deploy.kafka.acls import PRINCIPALS, Operation, Pattern, Resource, Right, rights
+from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.events.topics import SERVICES, TOPICS, parked_topic
-from libs.common.kafka_security import KafkaSecurity
-from libs.common.topics_admin import create_topics
+from libs.common.messaging.create_topics import create_topics
+from libs.common.privacy.erase_cli import Cluster, erase
 from tests.conftest import MakeDatabase
 from tests.deploy.encrypted import Authority, Encrypted, encrypted_kafka
 from tests.deploy.kafka_requests import may_join, requests, try_to_read, try_to_write
@@ -83,7 +83,7 @@ def test_whoever_the_readme_says_gives_or_takes_an_event_may() -> None:
         name = topic.split("`")[1]
         for who, letter in [(one, "w") for one in givers.split(", ")] + [(one, "r") for one in takers.split(", ")]:
             if who != "who is interested":
-                assert letter in ALLOWED[name][kafka_acls.principal_of(who)], f"{name}: {who}"
+                assert letter in ALLOWED[name][acls.principal_of(who)], f"{name}: {who}"
 
 
 def test_groups_are_those_that_a_service_joins_and_whatever_a_partner_calls_its_own() -> None:
@@ -98,7 +98,7 @@ def test_groups_are_those_that_a_service_joins_and_whatever_a_partner_calls_its_
 
 def test_the_lines_for_the_tool_say_every_right_once() -> None:
     said: list[Right] = []
-    for words in (line.split() for line in kafka_acls.commands(rights(), "kafka:9092")):
+    for words in (line.split() for line in acls.commands(rights(), "kafka:9092")):
         assert words[:6] == ["kafka-acls.sh", "--bootstrap-server", "kafka:9092", "--command-config",
                              "admin.properties", "--add"]  # fmt: skip
         named = dict(zip(words[6::2], words[7::2], strict=True))
@@ -137,10 +137,10 @@ async def prepare(kafka: Encrypted, authority: Authority) -> None:
         await admin.create_topics([NewTopic(TABLES + FOREIGN, 1, 1)])
     for prefix in (SHOP, TABLES):
         await create_topics(kafka.address, prefix, 1, administrator)
-        await kafka_acls.apply(kafka.address, prefix, administrator)
+        await acls.apply(kafka.address, prefix, administrator)
 
     async def heard() -> bool:
-        return [await kafka_acls.apply(kafka.address, prefix, administrator) for prefix in (SHOP, TABLES)] == DONE
+        return [await acls.apply(kafka.address, prefix, administrator) for prefix in (SHOP, TABLES)] == DONE
 
     await eventually(heard, "the broker has all rights")
 
@@ -231,8 +231,8 @@ async def test_nobody_makes_empties_or_deletes_a_topic_or_gives_rights(
         await admin.close()
     assert {for_code(code) for _, code, *_ in made.topic_errors} == {TopicAuthorizationFailedError}
     assert {for_code(code) for _, code in deleted.topic_error_codes} == {TopicAuthorizationFailedError}
-    with pytest.raises(kafka_acls.RefusedError, match="ClusterAuthorizationFailed"):
-        await kafka_acls.apply(strict_kafka.address, TABLES, proof)
+    with pytest.raises(acls.RefusedError, match="ClusterAuthorizationFailed"):
+        await acls.apply(strict_kafka.address, TABLES, proof)
     assert {name.removeprefix(TABLES) for name in seen} == {topic for topic, row in ALLOWED.items() if row[user] != "-"}
 
 
@@ -267,7 +267,7 @@ async def test_what_was_given_besides_is_taken_away_and_what_is_missing_given(
             await ask(CreateAclsRequest(*entry))
 
     async def applied() -> bool:
-        added, removed = await kafka_acls.apply(strict_kafka.address, prefix, administrator)
+        added, removed = await acls.apply(strict_kafka.address, prefix, administrator)
         given.update(added)
         taken_away.update(removed)
         return (added, removed) == (set(), set())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local import ports
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
 
 KEEPER = """
 import sys

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.child import Child, NotReadyError
-from deploy.local.places import ROOT
+from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.paths import ROOT
 from deploy.local.ports import free_port
 from deploy.local.processes import Supervisor, answers_ok
 

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from libs.common.clock import SharedClock
+from libs.common.decisions.clock import SharedClock
 from services.intake.app import create_app
-from services.intake.desk.staff import Role
+from services.intake.cli.staff import Role
 from services.intake.settings import Settings
 from tests.browser.story import PASSWORD, Case, hire, open_case
 from tests.conftest import MakeDatabase

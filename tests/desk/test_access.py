@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
-from libs.common.signed_links import Purpose, SignedLinks
+from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.app import create_app
-from services.intake.desk.staff import Role
+from services.intake.cli.staff import Role
 from services.intake.settings import Settings
 from tests.desk.conftest import NAMES, Desk
 from tests.running import LINK_SECRETS, OPS, STOREFRONT

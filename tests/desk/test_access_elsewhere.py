@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from libs.common.signed_links import Purpose, SignedLinks
+from libs.common.http.signed_links import Purpose, SignedLinks
 from tests.conftest import MakeDatabase
 from tests.desk.test_access import DOCUMENTS, routes_of
 from tests.openapi.test_no_surprise import SETTINGS

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import httpx
 
 from libs.common.events.registry import decode
-from services.intake.desk.offers import HANDLED, Offer, offers
-from services.intake.desk.store import Waiting
-from services.intake.desk.work import Kind
-from services.intake.timeline import Status
+from services.intake.desk.available_actions import HANDLED, Offer, offers
+from services.intake.projections.timeline import Status
+from services.intake.projections.work_queue import Kind
+from services.intake.store.desk import Waiting
 from tests.desk.conftest import Desk, Staff
 from tests.intake.reports import NOON
 

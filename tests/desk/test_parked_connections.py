@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from services.intake.app import create_app
-from services.intake.desk.staff import Role
+from services.intake.cli.staff import Role
 from services.intake.settings import Settings
 from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase

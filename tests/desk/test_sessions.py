@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from services.intake.desk import staff
-from services.intake.desk.guard import inside
+from services.intake.cli import staff
+from services.intake.desk.auth import inside
 from services.intake.desk.sessions import PER_NAME
 from tests.conftest import MakeDatabase
 from tests.desk.conftest import Desk

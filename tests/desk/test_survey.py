@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from libs.common.events.registry import decode
-from libs.common.signed_links import SignedLinks
+from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerLinks
 from tests.desk.conftest import Desk
 from tests.running import LINK_SECRETS

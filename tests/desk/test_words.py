@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from libs.common.events.values import Language, Reason, Remedy, StaffAction
-from services.intake.customer_pages import face as customer_face
-from services.intake.desk import face as desk_face
-from services.intake.desk.store import Section
-from services.intake.desk.work import Kind, Step
-from services.intake.timeline import FACTS, Status
-from services.intake.web.words import Words, WordsError
-from services.returns.review_causes import ReviewCause
+from services.intake.customer_pages import rendering as customer_face
+from services.intake.desk import rendering as desk_face
+from services.intake.projections.timeline import FACTS, Status
+from services.intake.projections.work_queue import Kind, Step
+from services.intake.store.desk import Section
+from services.intake.web.translations import Words, WordsError
+from services.returns.domain.review_causes import ReviewCause
 
 DESK, CUSTOMER = Words(desk_face.WORDS), Words(customer_face.WORDS)
 LITERAL = re.compile(r"""\bt\(['"]([a-z0-9_.]+)['"][,)]""")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
-from services.intake.desk.work import Change, Ended, Opened, changes, fold
-from services.intake.store import Timeline
+from services.intake.projections.work_queue import Change, Ended, Opened, changes, fold
+from services.intake.store.orders import Timeline
 from tests.conftest import MakeDatabase
 from tests.contracts.reading import SAMPLES, written
 from tests.intake.reports import event

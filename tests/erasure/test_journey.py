@@ -15,12 +15,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from PIL import Image
 
-from deploy.demo.audit import audit, read_history
 from deploy.local.mailbox import Mailbox
-from libs.common.erase import Cluster, drop_read, erase
+from deploy.verification.auditor import audit, read_history
 from libs.common.events import storefront, values
 from libs.common.events.topics import SERVICES
-from libs.common.prove_erased import Left, Search, prove
+from libs.common.privacy.erase_cli import Cluster, drop_read, erase
+from libs.common.privacy.verify_erasure import Left, Search, prove
 from tests.common import wire
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import Backbone, backbone, line

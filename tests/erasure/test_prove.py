@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from deploy.local import postgres
-from libs.common.erase import Cluster
-from libs.common.prove_erased import NothingSearchedError, Search, prove, search_files
-from libs.common.roles import user_of
+from libs.common.postgres.db_grants import user_of
+from libs.common.privacy.erase_cli import Cluster
+from libs.common.privacy.verify_erasure import NothingSearchedError, Search, prove, search_files
 from tests.common import wire
 from tests.conftest import MakeDatabase, in_owners_hands
 
@@ -126,7 +126,7 @@ def test_it_is_found_in_files_packed_ones_and_names(tmp_path: Path) -> None:
 
 
 def run(things: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "libs.common.prove_erased", *map(str, arguments)]
+    command = [sys.executable, "-m", "libs.common.privacy.verify_erasure", *map(str, arguments)]
     return subprocess.run(command, input=things, capture_output=True, text=True, check=False, env={})
 
 

@@ -10,22 +10,22 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
-from libs.common.erasure import AGAIN, Erasure, Erasures, erase_parked, forget
 from libs.common.events import storefront, values
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
 from libs.common.events.personal import NOBODY, NOWHERE
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
-from libs.common.shell import Shell
-from libs.common.telemetry import Tracing
-from services.delivery_notify.erasure import erase as erase_in_delivery_notify
+from libs.common.messaging.decision_runner import Shell
+from libs.common.postgres.pool import Connection
+from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_parked, forget
+from libs.common.telemetry.tracing import Tracing
+from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
-from services.intake.erasure import erase as erase_in_intake
 from services.intake.settings import Settings as IntakeSettings
-from services.loyalty.erasure import erase as erase_in_loyalty
-from services.returns.erasure import erase as erase_in_returns
+from services.intake.store.erasure import erase as erase_in_intake
+from services.loyalty.store.erasure import erase as erase_in_loyalty
+from services.returns.store.erasure import erase as erase_in_returns
 from tests.common import wire
 from tests.conftest import MakeDatabase, as_owner
 from tests.journey.backbone import ADDRESS, CONTACT, line

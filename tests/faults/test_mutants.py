@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from deploy.faults.mutants import MUTANTS
-from deploy.faults.proof import SCENARIOS, Scenario
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
+from tests.faults.checker_mutation_test import SCENARIOS, Scenario
+from tests.faults.mutants import MUTANTS
 
 pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
@@ -19,7 +19,7 @@ Found = dict[str, dict[str, list[str]]]
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """What the auditor found, by scenario and check."""
     report = tmp_path_factory.mktemp("proof") / "proof.json"
-    command = [sys.executable, "-m", "deploy.faults.proof", str(report)]
+    command = [sys.executable, "-m", "tests.faults.checker_mutation_test", str(report)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     told: Found = json.loads(report.read_text("utf-8"))

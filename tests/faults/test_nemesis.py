@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.faults.schedule import Kind
-from deploy.faults.short import SHORT
-from deploy.local.places import ROOT
+from deploy.local.paths import ROOT
+from tests.faults.schedule import Kind
+from tests.faults.smoke_schedule import SHORT
 
 pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
@@ -22,7 +22,7 @@ def test_the_short_form_has_every_kind() -> None:
 def test_after_one_fault_of_each_kind_nothing_is_lost_and_nothing_happened_twice(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     settings = {"SHORT": "1", "SEED": "5", "REPORT": str(report)}
-    command = [sys.executable, "-m", "deploy.faults"]
+    command = [sys.executable, "-m", "tests.faults"]
     environ = {**os.environ, **settings}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from deploy.faults.proxy import Proxy
 from deploy.local.ports import LOOPBACK, free_port
+from tests.faults.proxy import Proxy
 
 
 @asynccontextmanager

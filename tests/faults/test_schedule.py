@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from deploy.faults.run import STEPS_OF
-from deploy.faults.schedule import Breakable, Kind, plan
-from libs.common.failpoints import STEPS
+from libs.common.messaging.failpoints import STEPS
+from tests.faults.run import STEPS_OF
+from tests.faults.schedule import Breakable, Kind, plan
 
 THERE = Breakable(STEPS_OF)
 

@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
-from deploy.faults.run import OWN_STEPS
-from deploy.local.places import ROOT
-from libs.common.failpoints import STEPS
+from deploy.local.paths import ROOT
+from libs.common.messaging.failpoints import STEPS
+from tests.faults.run import OWN_STEPS
 
 LIBS = Path(__file__).parents[2] / "libs" / "common"
 
 
 def test_the_list_of_steps_is_that_of_the_code() -> None:
-    source = "\n".join(file.read_text("utf-8") for file in LIBS.glob("*.py") if file.name != "failpoints.py")
+    source = "\n".join(file.read_text("utf-8") for file in LIBS.rglob("*.py") if file.name != "failpoints.py")
     calls = " ".join(re.findall(r"failpoint\((.*)\)\n", source))
     assert sorted(re.findall(r'"(\w+)"', calls)) == sorted(STEPS)
 

@@ -8,16 +8,16 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from libs.common.decision import Fact, TimerFired
+from libs.common.decisions.facts import Fact, TimerFired
+from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, LineQuantity, Money, OrderLine, Reason, ReportedLine
-from libs.common.ids import derived_id
-from services.intake.arrivals import PiecesArrived
-from services.intake.domain import ReportFiled, decide
-from services.intake.orders import Book
-from services.intake.windows import read_rules
+from services.intake.domain.decide import ReportFiled, decide
+from services.intake.domain.delivered_units import PiecesArrived
+from services.intake.domain.orders import Book
+from services.intake.policy.eligibility_rules import read_rules
 
 ORDER, CUSTOMER = "O-1001", "C-77"
 NOON = datetime(2026, 3, 10, 3, 0, tzinfo=UTC)  # noon of 10 March in the shop

@@ -11,8 +11,8 @@ import pytest
 
 from services.intake.app import create_app
 from services.intake.settings import Settings
-from tests.intake.calls import body, report, reported
 from tests.intake.reports import http_id
+from tests.intake.service_calls import body, report, reported
 from tests.running import OPS, STOREFRONT, Live, running
 
 

@@ -5,16 +5,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from libs.common.ids import derived_id
-from services.intake.checks import Refusal
-from services.intake.domain import decide, timer_name
-from services.intake.filing import IssueFiled, ReportRefused
-from services.intake.orders import Book, Unit
+from services.intake.domain.decide import decide, timer_name
+from services.intake.domain.eligibility import Refusal
+from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
+from services.intake.domain.orders import Book, Unit
 from tests.intake.reports import (
     NOON,
     RULES,

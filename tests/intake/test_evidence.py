@@ -12,8 +12,8 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr, ValidationError
 
 from deploy.local.ports import free_port
-from services.intake import photos
-from services.intake.evidence import EvidenceFiles, EvidenceUnavailableError, S3Access, open_evidence, path_of
+from services.intake.evidence import photos
+from services.intake.evidence.storage import EvidenceFiles, EvidenceUnavailableError, S3Access, open_evidence, path_of
 from services.intake.settings import Settings
 from tests.intake.test_photos import picture
 

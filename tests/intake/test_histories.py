@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import CancelTimer, Fact, SetTimer
+from libs.common.decisions.facts import CancelTimer, Fact, SetTimer
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain import decide
-from services.intake.filing import IssueFiled
-from services.intake.orders import Book, Unit
+from services.intake.domain.decide import decide
+from services.intake.domain.issue_acceptance import IssueFiled
+from services.intake.domain.orders import Book, Unit
 from tests.intake.reports import (
     NOON,
     RULES,

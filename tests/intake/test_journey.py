@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.clock import SharedClock
+from libs.common.decisions.clock import SharedClock
 from libs.common.events import loyalty, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled
@@ -16,8 +16,8 @@ from libs.common.events.values import Language
 from services.intake.app import create_app
 from services.intake.settings import Settings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.calls import body, report
 from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, said
+from tests.intake.service_calls import body, report
 from tests.running import STOREFRONT, Live, eventually, running
 
 ISSUE = http_id("journey")

@@ -8,8 +8,8 @@ from pathlib import Path
 from services.intake.app import create_app
 from services.intake.settings import Settings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.calls import body, report
 from tests.intake.reports import ORDER, delivered, http_id, placed, said
+from tests.intake.service_calls import body, report
 from tests.running import eventually, running
 
 BY_KAFKA = 20

@@ -7,9 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from libs.common.signed_links import Purpose, SignedLinks, open_links
-from tests.intake.calls import body, report
+from libs.common.http.signed_links import Purpose, SignedLinks, open_links
 from tests.intake.reports import CUSTOMER, delivered, http_id, line, placed
+from tests.intake.service_calls import body, report
 from tests.intake.test_api import outbox_of, problem
 from tests.intake.test_photos import picture, upload
 from tests.running import OPS, STOREFRONT, Live

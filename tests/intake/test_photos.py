@@ -12,10 +12,10 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from services.intake import photos, uploads
-from services.intake.photos import TooLargeError, UnreadableError, WrongTypeError
-from tests.intake.calls import reported
+from services.intake.evidence import photos, uploads
+from services.intake.evidence.photos import TooLargeError, UnreadableError, WrongTypeError
 from tests.intake.reports import http_id
+from tests.intake.service_calls import reported
 from tests.running import STOREFRONT, Live
 
 

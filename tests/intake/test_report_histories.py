@@ -12,18 +12,18 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import Fact, Ignored, SetTimer, TimerFired
+from libs.common.decisions.facts import Fact, Ignored, SetTimer, TimerFired
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason, Remedy, ReportedLine, StaffAction
-from services.intake.domain import ReportFiled, timer_name
-from services.intake.filing import ReportRefused
-from services.intake.held import DetailsGiven
-from services.intake.held import timer_name as details_timer
-from services.intake.orders import Stage, StoredPhoto
-from services.intake.staff import DecisionMade, StaffDecides
+from services.intake.domain.decide import ReportFiled, timer_name
+from services.intake.domain.issue_acceptance import ReportRefused
+from services.intake.domain.orders import Stage, StoredPhoto
+from services.intake.domain.pending_details import DetailsGiven
+from services.intake.domain.pending_details import timer_name as details_timer
+from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
+from tests.intake.evidence_stores import Shelf, of_returns, refusals
 from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, said, shipped
-from tests.intake.shelves import Shelf, of_returns, refusals
 
 PHOTOS = tuple(StoredPhoto(letter * 64, "image/jpeg", 100, 4, 3) for letter in "ab")
 IDS = tuple(http_id(name) for name in "abcd")

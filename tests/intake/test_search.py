@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
 from libs.common.events.values import Reason
-from services.intake.search import CursorError, Wanted, find_issues, statement_of
-from services.intake.timeline import Status
+from libs.common.postgres.pool import Connection
+from services.intake.projections.timeline import Status
+from services.intake.store.search import CursorError, Wanted, find_issues, statement_of
 from tests.conftest import in_owners_hands
 from tests.intake.reports import NOON, days
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.events import issues, notices
-from services.intake.filing import IssueChanged
-from services.intake.sla import Clocks, Told, measure
+from services.intake.domain.issue_acceptance import IssueChanged
+from services.intake.projections.sla import Clocks, Told, measure
 from tests.intake.reports import NOON, RULES, days
-from tests.intake.test_held import ARRIVED, PHOTO, damaged, fire, give, run
+from tests.intake.test_pending_details import ARRIVED, PHOTO, damaged, fire, give, run
 
 TUESDAY = NOON  # noon in the shop; it closes at 18 and opens at 10
 REQUESTED, PROVIDED = issues.IssueDetailsRequested.TYPE, issues.IssueDetailsProvided.TYPE

@@ -9,18 +9,18 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from libs.common.db import ConflictError, Connection
-from libs.common.decision import Facts, Record
+from libs.common.decisions.facts import Facts, Record
 from libs.common.events import issues
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import LineQuantity
-from services.intake import store
-from services.intake.filing import IssueChanged, IssueFiled, ReportRefused
-from services.intake.held import DetailsGiven
-from services.intake.orders import Report, StoredPhoto, Unit
-from services.intake.store import Orders, Timeline
-from services.intake.timeline import Status
+from libs.common.postgres.pool import ConflictError, Connection
+from services.intake.domain.issue_acceptance import IssueChanged, IssueFiled, ReportRefused
+from services.intake.domain.orders import Report, StoredPhoto, Unit
+from services.intake.domain.pending_details import DetailsGiven
+from services.intake.projections.timeline import Status
+from services.intake.store import orders as store
+from services.intake.store.orders import Orders, Timeline
 from tests.intake.reports import (
     CUSTOMER,
     NOON,

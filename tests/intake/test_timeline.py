@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.decision import Ignored
+from libs.common.decisions.facts import Ignored
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Language
-from services.intake import timeline
-from services.intake.timeline import FACTS, Move, Status, TimelineEntry, UnitsReleased, decide, headline
+from services.intake.projections import timeline
+from services.intake.projections.timeline import FACTS, Move, Status, TimelineEntry, UnitsReleased, decide, headline
 from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
 
 ISSUE = http_id("story")

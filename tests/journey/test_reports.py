@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.local.demo_conductor import ConductedClock
+from deploy.demo.clock_driver import ConductedClock
 from libs.common.events import storefront, values, warehouse
 from tests.conftest import MakeDatabase
 from tests.intake.test_over_http import PHOTO, owner_url

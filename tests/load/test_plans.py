@@ -14,11 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from deploy.bench import history
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of, url_of
-from deploy.local.sharing import ask
+from deploy.local.shared_servers import ask
 from libs.common.events.topics import SERVICES
+from tests.bench import history
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import Backbone, backbone
 from tests.journey.test_replacement import swap

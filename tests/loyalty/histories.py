@@ -7,21 +7,28 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.common.decision import CancelTimer, Fact, SetTimer, TimerFired
+from libs.common.decisions.facts import CancelTimer, Fact, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.events.values import Address, Contact, Fault, LineQuantity, Money, OrderLine, Reason, Remedy
-from services.loyalty import domain
-from services.loyalty.accounts import Account, Entry, Place, Purchase, Purse, cause_of
-from services.loyalty.commands import AdjustAsked, CommitAsked, ReleaseAsked, ReserveAsked, ReturnAsked, ReviewAnswered
-from services.loyalty.finality import TIMER as FINALISE
-from services.loyalty.purchases import timer_of
-from services.loyalty.redemptions import TIMER as RELEASE
-from services.loyalty.rules import AwardRules
+from services.loyalty.domain import decide as domain
+from services.loyalty.domain.commands import (
+    AdjustAsked,
+    CommitAsked,
+    ReleaseAsked,
+    ReserveAsked,
+    ReturnAsked,
+    ReviewAnswered,
+)
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.domain.purchases import timer_of
+from services.loyalty.domain.redemptions import TIMER as RELEASE
+from services.loyalty.domain.vesting import TIMER as FINALISE
+from services.loyalty.ledger.accounts import Account, Entry, Place, Purchase, Purse, cause_of
+from services.loyalty.policy.award_rules import AwardRules
 from services.loyalty.settings import shipped_rules
-from services.loyalty.turn import Terms
 
 RULES: AwardRules = shipped_rules()
 TERMS = Terms(RULES)

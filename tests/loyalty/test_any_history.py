@@ -11,7 +11,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import Anomaly
+from libs.common.decisions.facts import Anomaly
 from libs.common.events.issues import IssueResolved
 from libs.common.events.loyalty import (
     LoyaltyEvent,
@@ -25,7 +25,7 @@ from libs.common.events.loyalty import (
 )
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault
-from services.loyalty.accounts import Kind, cause_of
+from services.loyalty.ledger.accounts import Kind, cause_of
 from tests.loyalty.histories import (
     Book,
     adjust,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from libs.common.shell import Incoming
+from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
 from services.loyalty.settings import Settings
-from services.loyalty.store import Ledger
+from services.loyalty.store.ledger import Ledger
 from tests.loyalty.histories import CUSTOMER, RULES, TERMS, reopened, resolved
 from tests.running import OPS, STOREFRONT, Live, running
 

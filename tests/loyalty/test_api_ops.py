@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from libs.common.clock import SharedClock
+from libs.common.decisions.clock import SharedClock
 from libs.common.events.registry import AnyEvent
-from libs.common.shell import Incoming
+from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.http.entry_texts import TEXTS, say
 from services.loyalty.settings import Settings
-from services.loyalty.store import Ledger, Orders
-from services.loyalty.texts import TEXTS, say
-from services.loyalty.turn import Terms
+from services.loyalty.store.ledger import Ledger, Orders
 from tests.loyalty.histories import CUSTOMER, ISSUE, NOON, RULES, hold_over, placed, reopened, resolved
 from tests.running import OPS, STOREFRONT, Live, running
 

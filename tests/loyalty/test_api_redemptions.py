@@ -10,11 +10,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs.common.clock import SharedClock
-from libs.common.shell import Incoming
+from libs.common.decisions.clock import SharedClock
+from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
 from services.loyalty.settings import Settings
-from services.loyalty.store import Ledger
+from services.loyalty.store.ledger import Ledger
 from tests.loyalty.histories import CUSTOMER, NOON, TERMS, hold_over, resolved
 from tests.running import OPS, STOREFRONT, Live, eventually, running
 

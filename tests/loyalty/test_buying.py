@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from libs.common.decision import Ignored
+from libs.common.decisions.facts import Ignored
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
-from services.loyalty import orders
-from services.loyalty.orders import HandOver, Order
-from services.loyalty.purchases import order_of
-from services.loyalty.turn import Terms
+from services.loyalty.domain import orders
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.domain.orders import HandOver, Order
+from services.loyalty.domain.purchases import order_of
 from tests.loyalty.histories import (
     HOLD,
     NOON,

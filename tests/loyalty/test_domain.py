@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import Anomaly, Ignored, SetTimer
+from libs.common.decisions.facts import Anomaly, Ignored, SetTimer
+from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsGranted, PointsReversed
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault, Reason
-from libs.common.ids import derived_id
-from services.loyalty import domain
-from services.loyalty.accounts import Account, Kind, Withheld, cause_of
-from services.loyalty.turn import Terms
+from services.loyalty.domain import decide as domain
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.ledger.accounts import Account, Kind, Withheld, cause_of
 from tests.loyalty.histories import (
     HOLD,
     ISSUE,

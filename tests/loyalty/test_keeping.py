@@ -10,8 +10,8 @@ import pytest
 
 from libs.common.events.loyalty import GrantKind, PointsExpired, PointsExpiring, PointsGranted, TierChanged
 from libs.common.events.registry import AnyEvent
-from services.loyalty.rules import Campaign
-from services.loyalty.turn import Terms
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.policy.award_rules import Campaign
 from tests.loyalty.histories import (
     CUSTOMER,
     HOLD,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import asyncpg
 
-from services.loyalty import store, views
+from services.loyalty.store import ledger, queries
 from tests.conftest import as_owner
 
-MIGRATIONS = Path(store.__file__).with_name("migrations")
+MIGRATIONS = Path(ledger.__file__).parents[1] / "migrations"
 
 OLD = """
     INSERT INTO entries (entry_id, customer_id, number, kind, cause, issue_id, pending, final,
@@ -34,10 +34,10 @@ async def test_what_was_booked_before_stands_in_the_new_books(database: Callable
         await conn.execute((MIGRATIONS / "0001_ledger.sql").read_text())
         await conn.execute(OLD)
         await conn.execute((MIGRATIONS / "0002_double_entry.sql").read_text())
-        held = await views.balance_of(conn, "C")
+        held = await queries.balance_of(conn, "C")
         assert (held["available"], held["pending"], held["issued"]) == (300, 0, -300)
-        assert await store.unbalanced(conn) == []
-        assert [row["kind"] for row in await views.page_of(conn, "C", 99, 9)] == [
+        assert await ledger.unbalanced(conn) == []
+        assert [row["kind"] for row in await queries.page_of(conn, "C", 99, 9)] == [
             "reverse",
             "grant",
             "finalise",

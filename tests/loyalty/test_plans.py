@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
-from services.loyalty import store
+from libs.common.postgres.pool import Connection
+from services.loyalty.store import ledger
 from tests.conftest import MakeDatabase
-from tests.plans import by, plan_of
+from tests.query_plans import by, plan_of
 
 MANY = """
     INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
@@ -19,13 +19,13 @@ MANY = """
     ANALYZE"""
 
 HOT = {
-    "who has no balance yet": (store._LOCK_NEW, by("balances_pkey")),
-    "the lock": (store._LOCK, by("balances_pkey")),
-    "tiers": (store._MEMBERS, by("members_pkey")),
-    "the lots": (store._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
-    "what was withheld": (store._WITHHELD, by("withheld_of_issue")),
-    "redemptions": (store._REDEMPTIONS, by("entries_once_per_cause")),
-    "purchases": (store._PURCHASES, by("orders_pkey")),
+    "who has no balance yet": (ledger._LOCK_NEW, by("balances_pkey")),
+    "the lock": (ledger._LOCK, by("balances_pkey")),
+    "tiers": (ledger._MEMBERS, by("members_pkey")),
+    "the lots": (ledger._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
+    "what was withheld": (ledger._WITHHELD, by("withheld_of_issue")),
+    "redemptions": (ledger._REDEMPTIONS, by("entries_once_per_cause")),
+    "purchases": (ledger._PURCHASES, by("orders_pkey")),
 }
 
 

@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
+from libs.common.config.settings import SettingsError, load
 from libs.common.events.values import Fault, Reason
-from libs.common.settings import SettingsError, load
-from services.loyalty.award import Award, Trouble, apology
+from services.loyalty.domain.award import Award, Trouble, apology
 from services.loyalty.settings import AWARD_FILE, Settings, read_rules
 from tests.loyalty.histories import NOON, RULES
 

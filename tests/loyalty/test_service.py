@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from libs.common.clock import SharedClock
+from libs.common.decisions.clock import SharedClock
 from libs.common.events.registry import AnyEvent, decode, encode
-from services.loyalty import views
 from services.loyalty.app import create_app
 from services.loyalty.settings import Settings
+from services.loyalty.store import queries
 from tests.loyalty.histories import CUSTOMER, HOLD, NOON, reopened, resolved
 from tests.running import Live, eventually, running
 
@@ -49,7 +49,7 @@ async def said(kafka: str, prefix: str, count: int) -> list[AnyEvent]:
 
 async def balance(live: Live) -> tuple[int, int]:
     async with live.service.pool.acquire() as conn:
-        held = await views.balance_of(conn, CUSTOMER)
+        held = await queries.balance_of(conn, CUSTOMER)
         return held["pending"], held["available"]
 
 

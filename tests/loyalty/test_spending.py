@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.decision import Ignored
+from libs.common.decisions.facts import Ignored
 from libs.common.events.loyalty import PointsFinalised, PointsReleased, PointsReserved, PointsReversed
 from libs.common.events.registry import AnyEvent
 from tests.loyalty.histories import (

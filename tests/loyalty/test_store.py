@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.common.db import ConflictError, Connection
-from libs.common.decision import Record
+from libs.common.decisions.facts import Record
 from libs.common.events.registry import AnyEvent
-from services.loyalty import store, views
-from services.loyalty.accounts import Account, Entry, Membership, Purse
-from services.loyalty.store import Ledger, Orders
-from services.loyalty.turn import Terms
+from libs.common.postgres.pool import ConflictError, Connection
+from services.loyalty.domain.decision_context import Terms
+from services.loyalty.ledger.accounts import Account, Entry, Membership, Purse
+from services.loyalty.store import ledger as store
+from services.loyalty.store import queries
+from services.loyalty.store.ledger import Ledger, Orders
 from tests.conftest import as_owner
 from tests.ledger import assert_balances_equal_sums
 from tests.loyalty.histories import (
@@ -85,7 +86,7 @@ async def take(conn: Connection, events: Sequence[AnyEvent], now: datetime = NOO
 
 async def balance(conn: Connection, customer_id: str = CUSTOMER) -> tuple[int, int]:
     """Pending, and what is final."""
-    held = await views.balance_of(conn, customer_id)
+    held = await queries.balance_of(conn, customer_id)
     return held["pending"], held["available"] + held["reserved"]
 
 
@@ -126,7 +127,7 @@ async def test_an_adjustment_of_an_earlier_batch_is_not_made_again(conn: Connect
 async def test_a_redemption_is_remembered_from_batch_to_batch(conn: Connection) -> None:
     for one in (resolved(), hold_over(), reserve(100), commit(), give_back(), reserve(549, 2), release(2)):
         await take(conn, [one])
-    assert [row["kind"] for row in reversed(await views.page_of(conn, CUSTOMER, 2**62, 9))] == [
+    assert [row["kind"] for row in reversed(await queries.page_of(conn, CUSTOMER, 2**62, 9))] == [
         "grant",
         "finalise",
         "reserve",
@@ -141,10 +142,10 @@ async def test_a_redemption_is_remembered_from_batch_to_batch(conn: Connection) 
 async def test_a_debt_of_an_earlier_batch_is_paid_by_a_later_grant(conn: Connection) -> None:
     for one in (resolved(), hold_over(), reserve(500), commit(), reopened()):
         await take(conn, [one])
-    assert (await views.balance_of(conn, CUSTOMER))["debt"] == -500
+    assert (await queries.balance_of(conn, CUSTOMER))["debt"] == -500
     for one in (resolved(resolution=2), hold_over(resolution=2)):
         await take(conn, [one])
-    held = await views.balance_of(conn, CUSTOMER)
+    held = await queries.balance_of(conn, CUSTOMER)
     assert (held["debt"], held["available"]) == (0, 49)
 
 
@@ -400,9 +401,9 @@ async def test_any_history_in_any_batches_keeps_the_ledger(conn: Connection, bat
                 books[_customer(event)].take(event)
         assert await store.unbalanced(conn) == []
         for customer, book in books.items():
-            held = await views.balance_of(conn, customer)
+            held = await queries.balance_of(conn, customer)
             assert Purse(**held) == book.account.purse == book.sums()
-            assert await views.balance_of(conn, customer, NOON) == held
+            assert await queries.balance_of(conn, customer, NOON) == held
     finally:
         await transaction.rollback()
 
@@ -437,14 +438,14 @@ async def test_points_are_spent_once_however_many_reserve_at_once(conn: Connecti
     connections = [await asyncpg.connect(database_url) for _ in range(12)]
     reservations = [take(one, [reserve(100, n)]) for n, one in enumerate(connections)]
     outcomes = await asyncio.gather(*reservations)
-    held = await views.balance_of(conn, CUSTOMER)
+    held = await queries.balance_of(conn, CUSTOMER)
     assert sum(map(bool, outcomes)) == 5
     assert (held["available"], held["reserved"]) == (49, 500)
     both_ends = [take(one, [(commit if n % 2 else release)(n)]) for n, one in enumerate(connections)]
     await asyncio.gather(*both_ends)
     for connection in connections:
         await connection.close()
-    held = await views.balance_of(conn, CUSTOMER)
+    held = await queries.balance_of(conn, CUSTOMER)
     assert held["reserved"] == 0
     assert held["available"] + held["spent"] == 549
     assert await store.unbalanced(conn) == []

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from deploy.documents import FOLDER
+from deploy.api.api_docs import FOLDER
 from libs.common.events.topics import SERVICES
 from tests.running import OPS, STOREFRONT, Live, running, traced
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 import uvicorn
 
-from deploy.documents import readme_is_stale
+from deploy.api.api_docs import readme_is_stale
 from deploy.local.ports import free_port
 from libs.common.events.topics import SERVICES
 from tests.conftest import MakeDatabase

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
+from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
+from libs.common.decisions.ids import derived_id
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
@@ -31,13 +33,11 @@ from libs.common.events.values import (
     TimeWindow,
 )
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
-from libs.common.ids import derived_id
-from libs.common.shop_calendar import ShopCalendar
-from services.returns.case import Case
-from services.returns.domain import decide
-from services.returns.ledger import Around, entered
-from services.returns.policy_files import read_policies
-from services.returns.turn import Rules
+from services.returns.domain.case import Case
+from services.returns.domain.decide import decide
+from services.returns.domain.decision_context import Rules
+from services.returns.domain.exposure import Around, entered
+from services.returns.policy.policy_loader import read_policies
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
 """10:00 in Tokyo; the days around it are open until the weekend, and Friday the 20th is a holiday."""

@@ -13,8 +13,8 @@ from libs.common.events.issues import (
 )
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
-from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.review_causes import ReviewCause
+from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.domain.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, RULES, Story, line, refusals, spoken, story
 
 

@@ -8,16 +8,16 @@ from uuid import UUID
 import httpx
 import pytest
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.issues import IssueStaffDecided
 from libs.common.events.values import IssueLine, Reason, StaffAction
 from libs.common.events.warehouse import ReplacementShipped
-from libs.common.ids import derived_id
 from services.returns.app import create_app
-from services.returns.commands import CancelRequested
-from services.returns.destinations import Destinations
+from services.returns.domain.commands import CancelRequested
 from services.returns.settings import Settings
-from services.returns.store import Cases
+from services.returns.store.cases import Cases
+from services.returns.store.order_snapshots import Destinations
 from tests.conftest import MakeDatabase
 from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_store import placed

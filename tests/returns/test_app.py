@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementShipped
-from libs.common.ids import derived_id
 from services.returns.app import create_app
 from services.returns.settings import Settings
 from tests.common.wire import event_bytes, publish, read_json

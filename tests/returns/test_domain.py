@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import CollectionCancelled, CollectionRequested, ParcelException
 from libs.common.events.issues import (
     IssueChoiceRequested,
@@ -38,13 +39,12 @@ from libs.common.events.warehouse import (
     ReplacementOrdered,
     ReplacementRejected,
 )
-from libs.common.ids import derived_id
-from services.returns.headline import Headline, headline
-from services.returns.inbound_leg import InboundStatus
-from services.returns.money_leg import RefundStatus
-from services.returns.outbound_leg import OutboundStatus
-from services.returns.policies import Policies
-from services.returns.turn import Rules
+from services.returns.domain.case_status import Headline, headline
+from services.returns.domain.decision_context import Rules
+from services.returns.domain.legs.inbound import InboundStatus
+from services.returns.domain.legs.money import RefundStatus
+from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.policy.policy_versions import Policies
 from tests.returns.cases import HOME, ISSUE, RULES, Story, accepted, line, refusals, spoken, story
 
 WEDNESDAY, THURSDAY, FRIDAY, MONDAY = date(2026, 3, 11), date(2026, 3, 12), date(2026, 3, 13), date(2026, 3, 16)

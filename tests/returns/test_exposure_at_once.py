@@ -7,13 +7,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.db import ConflictError, Pool, create_pool
+from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import OrderDelivered
 from libs.common.events.values import LineQuantity, Reason
-from libs.common.ids import derived_id
-from libs.common.shell import Incoming
-from services.returns.destinations import Destinations, places
-from services.returns.store import find_customer
+from libs.common.messaging.decision_runner import Incoming
+from libs.common.postgres.pool import ConflictError, Pool, create_pool
+from services.returns.store.cases import find_customer
+from services.returns.store.order_snapshots import Destinations, places
 from tests.conftest import MakeDatabase
 from tests.returns.cases import TUESDAY, accepted, event_of, line
 from tests.returns.test_store import CASES, SHELL, learn, placed

@@ -12,7 +12,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.decision import Anomaly, Ignored, TimerFired
+from libs.common.decisions.facts import Anomaly, Ignored, TimerFired
+from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
@@ -61,16 +62,15 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from libs.common.ids import derived_id
-from services.returns.carrier_statuses import table
-from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.counts import missing, shared
-from services.returns.domain import GIVES, decide
-from services.returns.inbound_leg import InboundStatus
-from services.returns.outbound_leg import OutboundStatus
-from services.returns.policy import RefundOn, ShipOn
-from services.returns.review_causes import ReviewCause
-from services.returns.store import CASE
+from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.domain.decide import GIVES, decide
+from services.returns.domain.legs.inbound import InboundStatus
+from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.domain.line_quantities import missing, shared
+from services.returns.domain.review_causes import ReviewCause
+from services.returns.policy.carrier_statuses import table
+from services.returns.policy.policy import RefundOn, ShipOn
+from services.returns.store.cases import CASE
 from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
 
 ABOUT = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1"}

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import asyncpg
 
-from services.returns import store
-from services.returns.headline import Headline
-from services.returns.store import CASE, CaseFilter, list_cases
+from services.returns.domain.case_status import Headline
+from services.returns.store import cases as store
+from services.returns.store.cases import CASE, CaseFilter, list_cases
 from tests.conftest import MakeDatabase, as_owner
 from tests.returns.cases import story
 
-MIGRATIONS = Path(store.__file__).with_name("migrations")
+MIGRATIONS = Path(store.__file__).parents[1] / "migrations"
 
 SAVED_BEFORE = """
     INSERT INTO cases AS old (key, version, body, headline, in_review)

@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.events.values import Money, Reason, Remedy
-from services.returns.policies import PolicyError
-from services.returns.policy import CollectOn, RefundOn, ShipOn
-from services.returns.policy_files import BUNDLED, parse_policy, read_policies
+from services.returns.policy.policy import CollectOn, RefundOn, ShipOn
+from services.returns.policy.policy_loader import BUNDLED, parse_policy, read_policies
+from services.returns.policy.policy_versions import PolicyError
 from services.returns.settings import Settings
 from tests.running import NO_KAFKA
 

@@ -13,9 +13,9 @@ from libs.common.events.issues import (
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
-from services.returns.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.headline import Headline, headline
-from services.returns.review_causes import ReviewCause
+from services.returns.domain.case_status import Headline, headline
+from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
+from services.returns.domain.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, Story, line, refusals, spoken, story
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from libs.common.events.values import Reason, Remedy, StaffAction
 from libs.common.events.warehouse import ReplacementRejected
-from services.returns.staff import REFUSALS
+from services.returns.domain.handlers.staff_decisions import REFUSALS
 from tests.returns.cases import ISSUE, Story, line, story
-from tests.returns.test_staff import costly, resolved, say
+from tests.returns.test_staff_decisions import costly, resolved, say
 
 A = StaffAction
 

@@ -9,20 +9,20 @@ from datetime import datetime
 import asyncpg
 import pytest
 
-from libs.common.clock import SystemClock
-from libs.common.db import ConflictError, Connection, Pool, create_pool
-from libs.common.decision import Facts, TimerFired
+from libs.common.decisions.clock import SystemClock
+from libs.common.decisions.facts import Facts, TimerFired
+from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderPlaced
 from libs.common.events.values import Contact, Money, OrderLine, Reason
-from libs.common.ids import derived_id
-from libs.common.shell import Incoming, Shell
-from libs.common.telemetry import Tracing
-from services.returns.destinations import Destinations
-from services.returns.headline import ENDED, Headline, headline
-from services.returns.store import CaseFilter, Cases, Held, find_case, list_cases
+from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.postgres.pool import ConflictError, Connection, Pool, create_pool
+from libs.common.telemetry.tracing import Tracing
+from services.returns.domain.case_status import ENDED, Headline, headline
+from services.returns.store.cases import CaseFilter, Cases, Held, find_case, list_cases
+from services.returns.store.order_snapshots import Destinations
 from tests.conftest import MakeDatabase
-from tests.plans import plan_of
+from tests.query_plans import plan_of
 from tests.returns.cases import HOME, ISSUE, RULES, TUESDAY, accepted, event_of, line, story
 
 CASES = Cases(RULES)

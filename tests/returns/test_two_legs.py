@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from libs.common.decision import Anomaly, Ignored
+from libs.common.decisions.facts import Anomaly, Ignored
+from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionBooked,
@@ -28,12 +29,11 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from libs.common.ids import derived_id
-from services.returns.commands import CancelRequested
-from services.returns.counts import missing, shared
-from services.returns.outbound_leg import OutboundStatus
-from services.returns.policy import RefundOn, ShipOn
-from services.returns.store import CASE
+from services.returns.domain.commands import CancelRequested
+from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.domain.line_quantities import missing, shared
+from services.returns.policy.policy import RefundOn, ShipOn
+from services.returns.store.cases import CASE
 from tests.returns.cases import CALENDAR, ISSUE, TUESDAY, Story, line, story
 
 DEPTH = 5
@@ -154,8 +154,8 @@ def test_the_invariants_hold_on_every_way_of_this_depth(reason: Reason) -> None:
 
 def test_the_model_check_finds_a_courier_who_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen to fail: with the guard taken away, a way of one step is found."""
-    from services.returns import domain
+    from services.returns.domain import decide
 
-    monkeypatch.setattr(domain, "_collection_day", lambda turn: turn.today)
+    monkeypatch.setattr(decide, "_collection_day", lambda turn: turn.today)
     with pytest.raises(AssertionError):
         check(story(Reason.DEFECTIVE, line("1", 2)), 2)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI
 
-from libs.common import serve
-from libs.common.connections import Limits
-from libs.common.settings import ServiceSettings
+from libs.common.config.settings import ServiceSettings
+from libs.common.http.connection_limits import Limits
+from libs.common.runtime import __main__
 from tests.running import eventually
 
 
@@ -61,9 +61,9 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 
 @contextlib.asynccontextmanager
 async def listening(app: FastAPI, settings: ServiceSettings, limits: Limits | None = None) -> AsyncIterator[Door]:
-    """Serve an app whose lifespan is already under way, exactly as `libs.common.serve` does."""
+    """Serve an app whose lifespan is already under way, exactly as `libs.common.runtime` does."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        server = serve.server(app, settings, limits)
+        server = __main__.server(app, settings, limits)
         server.config.lifespan = "off"
         running = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: _started(server), "the server listens")

@@ -18,16 +18,16 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from libs.common.service import Service
-from libs.common.telemetry import Tracing
+from libs.common.runtime.service import Service
+from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.channels.channel import Channel, Draft, Verdict
 from services.delivery_notify.channels.kintone import open_kintone
 from services.delivery_notify.channels.line import open_line
 from services.delivery_notify.channels.slack import open_slack, open_slack_hook
 from services.delivery_notify.channels.webhook import open_webhook
 from services.delivery_notify.channels.zendesk import open_zendesk
-from services.delivery_notify.render import Rendered
-from services.intake.desk.parked import OpsUnreachableError, ParkedEvents
+from services.delivery_notify.rendering.renderer import Rendered
+from services.intake.desk.dead_letters import OpsUnreachableError, ParkedEvents
 from tests.security.test_rotation import SIGNING
 from tests.security.test_sql import ROOT, SOURCES
 
@@ -44,11 +44,11 @@ NETWORK = {
     "urllib",
 }
 MAY_CALL = {
-    "libs/common/telemetry.py": "the collector",
-    "services/delivery_notify/channels/web.py": "all channels over HTTP",
+    "libs/common/telemetry/tracing.py": "the collector",
+    "services/delivery_notify/channels/http_channel.py": "all channels over HTTP",
     "services/delivery_notify/channels/smtp.py": "the mail server",
-    "services/intake/desk/parked.py": "the ops routes of the other services",
-    "services/intake/evidence.py": "the store of photos",
+    "services/intake/desk/dead_letters.py": "the ops routes of the other services",
+    "services/intake/evidence/storage.py": "the store of photos",
 }
 HARMLESS = {"urllib.parse", "http.HTTPStatus"}
 """They take addresses apart and call nobody."""

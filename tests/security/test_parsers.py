@@ -19,26 +19,26 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deploy.demo import olist
+from deploy.demo.data import olist
 from libs.common.events.registry import UndecodableError, decode, peek_type
 from libs.common.events.values import Address, RawStatus
-from libs.common.http import Callers
-from libs.common.parking import text_headers, text_key
-from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
-from libs.common.standard_webhooks import WrongSignature, check_standard
-from libs.common.telemetry import carrier_of
-from services.delivery_notify.bounces import NotAReportError, notice_of, read_reports
-from services.delivery_notify.channels.web import retry_after
-from services.delivery_notify.links import Links
-from services.intake import photos
+from libs.common.http.problems import Callers
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from libs.common.messaging.dead_letters import text_headers, text_key
+from libs.common.telemetry.tracing import carrier_of
+from services.delivery_notify.channels.http_channel import retry_after
+from services.delivery_notify.rendering.links import Links
+from services.delivery_notify.sending.bounce_reports import NotAReportError, notice_of, read_reports
+from services.intake.evidence import photos
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
-from services.intake.storefronts.told import WrongContent
+from services.intake.storefronts.webhook_event import WrongContent
 from services.loyalty.settings import read_rules
-from services.returns.carrier_statuses import status_of
-from services.returns.destinations import places
-from services.returns.policies import PolicyError
-from services.returns.policy_files import parse_policy
+from services.returns.policy.carrier_statuses import status_of
+from services.returns.policy.policy_loader import parse_policy
+from services.returns.policy.policy_versions import PolicyError
+from services.returns.store.order_snapshots import places
 from tests.intake.storefronts.calls import shop_order
 
 SECONDS = 5.0
@@ -253,8 +253,8 @@ def test_a_message_id_names_a_notice_or_none(text: str) -> None:
     only(lambda: notice_of(text))
 
 
-POLICY = (ROOT / "services/returns/policy.toml").read_bytes()
-AWARD = (ROOT / "services/loyalty/award.toml").read_bytes()
+POLICY = (ROOT / "services/returns/policy/policy.toml").read_bytes()
+AWARD = (ROOT / "services/loyalty/policy/award.toml").read_bytes()
 
 
 @calm

@@ -15,16 +15,16 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from libs.common.db import create_pool
-from libs.common.shell import Incoming
-from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
-from libs.common.standard_webhooks import check_standard
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.http.standard_webhooks import check_standard
+from libs.common.messaging.decision_runner import Incoming
+from libs.common.postgres.pool import create_pool
 from services.delivery_notify.channels.channel import Message
 from services.delivery_notify.channels.webhook import open_webhook
-from services.returns.destinations import Destinations, places
-from services.returns.ledger import Customer, Visit, shared_visit
+from services.returns.domain.exposure import Customer, Visit, shared_visit
 from services.returns.settings import Settings
-from services.returns.store import Cases
+from services.returns.store.cases import Cases
+from services.returns.store.order_snapshots import Destinations, places
 from tests.conftest import MakeDatabase
 from tests.intake.storefronts.calls import by_shopify
 from tests.intake.storefronts.calls import signed as standard_signed

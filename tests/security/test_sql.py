@@ -25,21 +25,27 @@ _CONNECTIONS = {"conn", "connection", "tx", "pool", "admin"}
 
 ALLOWED = {
     (
-        "libs/common/state.py",
+        "libs/common/postgres/state_table.py",
         "self.table",
     ): "a table, named at import; all but a plain word is refused",
-    ("services/intake/search.py", "conditions"): "texts of that module, chosen by which filters there are",
-    ("services/intake/search.py", "' AND '.join(conditions) or 'true'"): "the same",
+    ("services/intake/store/search.py", "conditions"): "texts of that module, chosen by which filters there are",
+    ("services/intake/store/search.py", "' AND '.join(conditions) or 'true'"): "the same",
     **{
-        ("libs/common/roles.py", piece): "rights of tables: names of the catalogue, quoted by the database itself"
+        (
+            "libs/common/postgres/db_grants.py",
+            piece,
+        ): "rights of tables: names of the catalogue, quoted by the database itself"
         for piece in ("role", "database", "name", "key", "rights(name, said, key)")
     },
-    ("services/intake/insights/scans.py", "REPEAT_WITHIN.days"): "a number of that module",
-    ("services/intake/insights/tallies.py", "SCANS[kind]"): "a statement of `scans`, by a kind of figure",
-    ("services/intake/insights/tallies.py", "kind"): "names of an enumeration and its statements, made once at import",
-    ("services/intake/insights/tallies.py", "scan"): "the same",
-    ("libs/common/prove_erased.py", "whole"): "columns of the catalogue, quoted; read only",
-    ("libs/common/prove_erased.py", "quoted"): "a table of the catalogue, quoted; read only",
+    ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
+    ("services/intake/store/insights/monthly_rollups.py", "SCANS[kind]"): "a statement of `scans`, by a kind of figure",
+    (
+        "services/intake/store/insights/monthly_rollups.py",
+        "kind",
+    ): "names of an enumeration and its statements, made once at import",
+    ("services/intake/store/insights/monthly_rollups.py", "scan"): "the same",
+    ("libs/common/privacy/verify_erasure.py", "whole"): "columns of the catalogue, quoted; read only",
+    ("libs/common/privacy/verify_erasure.py", "quoted"): "a table of the catalogue, quoted; read only",
 }
 
 

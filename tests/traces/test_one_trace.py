@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.mailbox import Mailbox
-from libs.common.telemetry import Tracing
+from libs.common.telemetry.tracing import Tracing
 from tests.common.leaks import leaks
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import Backbone, backbone

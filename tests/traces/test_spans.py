@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from libs.common.request_spans import RequestSpans
-from libs.common.span_export import encoded
-from libs.common.telemetry import Carrier, Tracing
+from libs.common.http.request_spans import RequestSpans
+from libs.common.telemetry.span_export import encoded
+from libs.common.telemetry.tracing import Carrier, Tracing
 from tests.traces.receiver import SERVER, Receiver, receiver
 
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from libs.common.failpoints import failpoint
-from services.delivery_notify.render import Rendered
+from libs.common.messaging.failpoints import failpoint
+from services.delivery_notify.rendering.renderer import Rendered
 
 DELIVERY_SECONDS = 60.0
 """Of the wall clock, for one message with all its steps, the opening of a connection among them."""

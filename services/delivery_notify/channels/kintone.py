@@ -10,11 +10,11 @@ import json
 
 import httpx
 
-from services.delivery_notify.channels import web
+from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
 
 
-def open_kintone(url: str, app: int, token: str) -> web.HttpChannel:
+def open_kintone(url: str, app: int, token: str) -> http_channel.HttpChannel:
     def headers(message: Message) -> dict[str, str]:
         return {"X-Cybozu-API-Token": token}
 
@@ -23,13 +23,13 @@ def open_kintone(url: str, app: int, token: str) -> web.HttpChannel:
         record = {code: {"value": value} for code, value in fields.items()}
         return Message(draft.key, draft.address, json.dumps({"app": app, "record": record}).encode())
 
-    return web.HttpChannel("kintone", f"{url.rstrip('/')}/k/v1/record.json", write, headers, _judge)
+    return http_channel.HttpChannel("kintone", f"{url.rstrip('/')}/k/v1/record.json", write, headers, _judge)
 
 
 def _judge(response: httpx.Response) -> Outcome:
     if response.status_code == 400 and _only_the_key(response):
         return Outcome(Verdict.SENT, "accepted before")
-    return web.judge(response)
+    return http_channel.judge(response)
 
 
 def _only_the_key(response: httpx.Response) -> bool:

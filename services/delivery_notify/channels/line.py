@@ -10,18 +10,18 @@ import json
 
 import httpx
 
-from services.delivery_notify.channels import web
+from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
 
 LONGEST_TEXT = 5_000
 """UTF-16 code units in one text message."""
 
 
-def open_line(access_token: str, api_url: str) -> web.HttpChannel:
+def open_line(access_token: str, api_url: str) -> http_channel.HttpChannel:
     def headers(message: Message) -> dict[str, str]:
         return {"Authorization": f"Bearer {access_token}", "X-Line-Retry-Key": str(message.key)}
 
-    return web.HttpChannel("line", f"{api_url.rstrip('/')}/v2/bot/message/push", _write, headers, _judge)
+    return http_channel.HttpChannel("line", f"{api_url.rstrip('/')}/v2/bot/message/push", _write, headers, _judge)
 
 
 def _write(draft: Draft) -> Message:
@@ -40,4 +40,4 @@ def _judge(response: httpx.Response) -> Outcome:
     if response.status_code == 400:
         gone = "'to'" in response.text or "Failed to send messages" in response.text
         return Outcome(Verdict.REFUSED, "http 400", dead_address=gone)
-    return web.judge(response)
+    return http_channel.judge(response)

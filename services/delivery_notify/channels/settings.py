@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from libs.common.settings import ServiceSettings
-from libs.common.standard_webhooks import WebhookSecrets
+from libs.common.config.settings import ServiceSettings
+from libs.common.http.standard_webhooks import WebhookSecrets
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 

@@ -11,7 +11,7 @@ import json
 
 import httpx
 
-from services.delivery_notify.channels import web
+from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
 
 _LATER = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
@@ -19,16 +19,18 @@ _REFUSED = frozenset({"msg_too_long", "no_text", "invalid_blocks", "invalid_argu
 LONGEST_TEXT = 4_000
 
 
-def open_slack_hook(url: str) -> web.HttpChannel:
-    return web.HttpChannel("slack", url, lambda draft: _write(draft, {}), lambda message: {}, web.judge)
+def open_slack_hook(url: str) -> http_channel.HttpChannel:
+    return http_channel.HttpChannel(
+        "slack", url, lambda draft: _write(draft, {}), lambda message: {}, http_channel.judge
+    )
 
 
-def open_slack(token: str, channel: str, api_url: str) -> web.HttpChannel:
+def open_slack(token: str, channel: str, api_url: str) -> http_channel.HttpChannel:
     def headers(message: Message) -> dict[str, str]:
         return {"Authorization": f"Bearer {token}"}
 
     url = f"{api_url.rstrip('/')}/chat.postMessage"
-    return web.HttpChannel("slack", url, lambda draft: _write(draft, {"channel": channel}), headers, _judge)
+    return http_channel.HttpChannel("slack", url, lambda draft: _write(draft, {"channel": channel}), headers, _judge)
 
 
 def _write(draft: Draft, more: dict[str, str]) -> Message:
@@ -43,7 +45,7 @@ def _escaped(text: str) -> str:
 
 def _judge(response: httpx.Response) -> Outcome:
     if not response.is_success:
-        return web.judge(response)
+        return http_channel.judge(response)
     try:
         answer = response.json()
     except ValueError:
@@ -53,4 +55,6 @@ def _judge(response: httpx.Response) -> Outcome:
         return Outcome(Verdict.SENT)
     if error in _REFUSED:
         return Outcome(Verdict.REFUSED, f"slack: {error}")
-    return Outcome(Verdict.LATER if error in _LATER else Verdict.AWAY, f"slack: {error}", web.retry_after(response))
+    return Outcome(
+        Verdict.LATER if error in _LATER else Verdict.AWAY, f"slack: {error}", http_channel.retry_after(response)
+    )

@@ -22,7 +22,7 @@ from services.delivery_notify.channels.channel import (
     Verdict,
     send_each,
 )
-from services.delivery_notify.mail import Envelope, write_mail
+from services.delivery_notify.rendering.mime import Envelope, write_mail
 
 SMTP_TIMEOUT = 20.0
 """Seconds of the wall clock for one step of the SMTP conversation."""

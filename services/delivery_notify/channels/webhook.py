@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 import httpx
 from standardwebhooks import Webhook
 
-from services.delivery_notify.channels import web
+from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
 
 
-def open_webhook(name: str, url: str, secrets: Sequence[str]) -> web.HttpChannel:
+def open_webhook(name: str, url: str, secrets: Sequence[str]) -> http_channel.HttpChannel:
     """`name` is the channel it stands for; each of the `secrets` signs, and begins with `whsec_`."""
     signers = [Webhook(secret) for secret in secrets]
 
@@ -35,7 +35,7 @@ def open_webhook(name: str, url: str, secrets: Sequence[str]) -> web.HttpChannel
         body = {"type": f"{name}.send", "timestamp": draft.date.isoformat(), "data": data}
         return Message(draft.key, draft.address, json.dumps(body, ensure_ascii=False).encode())
 
-    return web.HttpChannel(name, url, write, headers, _judge)
+    return http_channel.HttpChannel(name, url, write, headers, _judge)
 
 
 def _judge(response: httpx.Response) -> Outcome:
@@ -43,4 +43,4 @@ def _judge(response: httpx.Response) -> Outcome:
         return Outcome(Verdict.SENT, "accepted before")
     if response.status_code == 422:
         return Outcome(Verdict.REFUSED, "http 422", dead_address="unreachable" in response.text)
-    return web.judge(response)
+    return http_channel.judge(response)

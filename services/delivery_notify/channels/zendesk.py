@@ -8,17 +8,19 @@ https://developer.zendesk.com/api-reference/ticketing/introduction/ : `POST /api
 import base64
 import json
 
-from services.delivery_notify.channels import web
+from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import Draft, Message
 
 
-def open_zendesk(url: str, email: str, token: str) -> web.HttpChannel:
+def open_zendesk(url: str, email: str, token: str) -> http_channel.HttpChannel:
     login = base64.b64encode(f"{email}/token:{token}".encode()).decode()
 
     def headers(message: Message) -> dict[str, str]:
         return {"Authorization": f"Basic {login}", "Idempotency-Key": str(message.key)}
 
-    return web.HttpChannel("zendesk", f"{url.rstrip('/')}/api/v2/tickets.json", _write, headers, web.judge)
+    return http_channel.HttpChannel(
+        "zendesk", f"{url.rstrip('/')}/api/v2/tickets.json", _write, headers, http_channel.judge
+    )
 
 
 def _write(draft: Draft) -> Message:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.common.events.values import Language
-from libs.common.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 STATUS_LIVES = timedelta(days=180)
 REPORT_LIVES = timedelta(days=30)

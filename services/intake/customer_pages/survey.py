@@ -12,17 +12,17 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.issues import IssueRated
-from libs.common.service import Service
-from libs.common.shop_calendar import ShopCalendar
-from libs.common.signed_links import LinkInvalidError, Purpose
-from services.intake import store as intake_store
-from services.intake.customer_pages import store
-from services.intake.customer_pages.face import Face, asked_language, kept_language
+from libs.common.http.signed_links import LinkInvalidError, Purpose
+from libs.common.runtime.service import Service
 from services.intake.customer_pages.forms import fields_of
 from services.intake.customer_pages.links import CustomerLinks
-from services.intake.customer_pages.progress import language_of, resolution_of
-from services.intake.desk.work import UNHAPPY
+from services.intake.customer_pages.rendering import Face, asked_language, kept_language
+from services.intake.customer_pages.status_view import language_of, resolution_of
+from services.intake.projections.work_queue import UNHAPPY
+from services.intake.store import customer_pages as store
+from services.intake.store import orders as intake_store
 from services.intake.web.headers import page_headers
 
 LONGEST_WHY = 2000

@@ -18,18 +18,18 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from libs.common.events.values import Remedy, StaffAction
-from libs.common.http import IdempotencyKey, Problem
-from libs.common.service import Service, Writing
-from services.intake.calls import Calls, Decision
-from services.intake.desk import store
-from services.intake.desk.face import Face
-from services.intake.desk.guard import DeskRoute, Guard, form_of, see
-from services.intake.desk.offers import HANDLED, Offer
-from services.intake.desk.parked import OpsUnreachableError, ParkedEvents
+from libs.common.http.problems import IdempotencyKey, Problem
+from libs.common.runtime.service import Service, Writing
+from services.intake.cli.staff import Role
+from services.intake.desk.auth import DeskRoute, Guard, form_of, see
+from services.intake.desk.available_actions import HANDLED, Offer
+from services.intake.desk.dead_letters import OpsUnreachableError, ParkedEvents
+from services.intake.desk.page_models import Views
+from services.intake.desk.rendering import Face
 from services.intake.desk.sessions import Session
-from services.intake.desk.staff import Role
-from services.intake.desk.views import Views
-from services.intake.desk.work import Kind
+from services.intake.http.commands import Calls, Decision
+from services.intake.projections.work_queue import Kind
+from services.intake.store import desk as store
 
 CLAIM_LASTS = timedelta(minutes=5)
 LONGEST_WHY = 1000

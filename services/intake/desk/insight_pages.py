@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from libs.common.db import Connection
 from libs.common.events.values import Language
-from libs.common.service import Service
+from libs.common.postgres.pool import Connection
+from libs.common.runtime.service import Service
+from services.intake.cli.staff import Role
+from services.intake.desk.auth import DeskRoute, Guard
 from services.intake.desk.charts import Bar, bars, week
-from services.intake.desk.face import Face
-from services.intake.desk.guard import DeskRoute, Guard
+from services.intake.desk.rendering import Face
 from services.intake.desk.sessions import Session
-from services.intake.desk.staff import Role
-from services.intake.insights import store as figures
-from services.intake.insights.results import Asked, Hours, NpsOf, ProductFigures, Summary
-from services.intake.web.words import Words
+from services.intake.insights.schemas import Asked, Hours, NpsOf, ProductFigures, Summary
+from services.intake.store.insights import metrics as figures
+from services.intake.web.translations import Words
 
 PERIODS = (7, 30, 90, 365)
 PRODUCTS_SHOWN, REASONS_SHOWN = 12, 3

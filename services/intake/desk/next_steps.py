@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from services.intake.desk.store import Waiting
-from services.intake.desk.work import Kind
+from services.intake.projections.work_queue import Kind
+from services.intake.store.desk import Waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
 from libs.common.events.values import Language, Sha256
-from libs.common.service import Service
-from libs.common.signed_links import Purpose, SignedLinks
-from services.intake.desk.face import Face, language_of
-from services.intake.desk.guard import SIGN_IN, DeskRoute, Guard, form_of, inside, is_foreign, see
-from services.intake.desk.live import Live
+from libs.common.http.signed_links import Purpose, SignedLinks
+from libs.common.runtime.service import Service
+from services.intake.cli.staff import Role
+from services.intake.desk.auth import SIGN_IN, DeskRoute, Guard, form_of, inside, is_foreign, see
+from services.intake.desk.change_stream import Live
+from services.intake.desk.page_models import Views
+from services.intake.desk.rendering import Face, language_of
 from services.intake.desk.sessions import Session, TooManyAttemptsError, WrongPasswordError
-from services.intake.desk.staff import Role
-from services.intake.desk.store import Section
-from services.intake.desk.views import Views
-from services.intake.evidence_store import media_type_of
-from services.intake.photo_routes import stream_photo
-from services.intake.uploads import Evidence
+from services.intake.evidence.uploads import Evidence
+from services.intake.http.photos import stream_photo
+from services.intake.store.desk import Section
+from services.intake.store.evidence import media_type_of
 from services.intake.web.headers import page_headers
 
 MAIL_LINK_LIVES = timedelta(minutes=5)

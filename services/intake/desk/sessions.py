@@ -16,9 +16,9 @@ from datetime import timedelta
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.events.values import Language
-from libs.common.service import Service
-from services.intake.desk import staff_store
-from services.intake.desk.staff import HASHER, Role
+from libs.common.runtime.service import Service
+from services.intake.cli.staff import HASHER, Role
+from services.intake.store import staff as staff_store
 
 WINDOW = timedelta(minutes=15)
 PER_NAME, PER_ADDRESS = 5, 30

@@ -2,22 +2,22 @@
 
 from fastapi import APIRouter
 
-from libs.common.signed_links import SignedLinks
-from services.intake.calls import Calls
+from libs.common.http.signed_links import SignedLinks
 from services.intake.desk.actions import Decisions, action_routes, parked_routes
-from services.intake.desk.face import TEMPLATES, WORDS, Face
-from services.intake.desk.guard import Guard
+from services.intake.desk.auth import Guard
+from services.intake.desk.change_stream import Live
+from services.intake.desk.dead_letters import ParkedEvents
 from services.intake.desk.insight_pages import insight_routes
-from services.intake.desk.live import Live
+from services.intake.desk.page_models import Views
 from services.intake.desk.pages import mail_routes, page_routes, photo_routes, sign_in_routes
-from services.intake.desk.parked import ParkedEvents
+from services.intake.desk.rendering import TEMPLATES, WORDS, Face
 from services.intake.desk.sessions import Sessions
-from services.intake.desk.views import Views
+from services.intake.evidence.uploads import Evidence
+from services.intake.http.commands import Calls
 from services.intake.settings import Settings
-from services.intake.uploads import Evidence
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
-from services.intake.web.words import Words
+from services.intake.web.translations import Words
 
 
 def desk(calls: Calls, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets) -> list[APIRouter]:

@@ -10,15 +10,16 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.decision import Facts, Ignored
+from libs.common.decisions.facts import Facts, Ignored
 from libs.common.events.products import Why
 from libs.common.events.values import Identifier
-from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
-from libs.common.service import Service
-from services.intake.insights import cluster_store, store
-from services.intake.insights.cluster_store import Clusters
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.runtime.service import Service
 from services.intake.insights.clusters import ClusterCommand, ClusterDecided, ClusterReleased, Status
-from services.intake.insights.results import Asked, ClusterShown, DayFigures, NpsOf, ProductFigures, Summary
+from services.intake.insights.schemas import Asked, ClusterShown, DayFigures, NpsOf, ProductFigures, Summary
+from services.intake.store.insights import clusters as cluster_store
+from services.intake.store.insights import metrics
+from services.intake.store.insights.clusters import Clusters
 
 LONGEST = timedelta(days=1100)
 
@@ -88,22 +89,22 @@ def routes(service: Service, clusters: Clusters) -> APIRouter:
         """How fast and how well the shop answered, what was reported, and when; and what customers said of it."""
         async with service.pool.acquire() as conn:
             return {
-                "summary": asdict(await store.read_summary(conn, asked)),
-                "nps": [asdict(one) for one in await store.read_nps_by_reason(conn, asked)],
-                "nps_by_product": [asdict(one) for one in await store.read_nps_by_product(conn, asked)],
+                "summary": asdict(await metrics.read_summary(conn, asked)),
+                "nps": [asdict(one) for one in await metrics.read_nps_by_reason(conn, asked)],
+                "nps_by_product": [asdict(one) for one in await metrics.read_nps_by_product(conn, asked)],
             }
 
     @router.get("/products", response_model=ProductsAnswer)
     async def products(asked: Annotated[Asked, Depends(asked)]) -> dict[str, Any]:
         """Reasons per product and lot against the pieces that arrived in these days, the worst first."""
         async with service.pool.acquire() as conn:
-            return {"products": [asdict(one) for one in await store.read_products(conn, asked)]}
+            return {"products": [asdict(one) for one in await metrics.read_products(conn, asked)]}
 
     @router.get("/days", response_model=DaysAnswer)
     async def days(asked: Annotated[Asked, Depends(asked)]) -> dict[str, Any]:
         """Day by day: pieces that arrived, and orders among them that were reported since."""
         async with service.pool.acquire() as conn:
-            return {"days": [asdict(one) for one in await store.read_days(conn, asked)]}
+            return {"days": [asdict(one) for one in await metrics.read_days(conn, asked)]}
 
     @router.get("/clusters", response_model=ClustersAnswer)
     async def list_clusters(status: Status | None = None, sku: Sku = None) -> dict[str, Any]:

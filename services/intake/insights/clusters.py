@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from libs.common.decision import Anomaly, CancelTimer, Fact, Facts, Ignored, Record, SetTimer, TimerFired
+from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Facts, Ignored, Record, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased, Why
 from libs.common.events.registry import AnyEvent

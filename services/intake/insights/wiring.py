@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from libs.common.service import Service
+from libs.common.runtime.service import Service
 from services.intake.insights import api
-from services.intake.insights.cluster_store import Clusters
-from services.intake.insights.learner import Learner
+from services.intake.insights.detection_loop import Learner
 from services.intake.insights.policy import read_policy
-from services.intake.insights.tallies import Keeper
+from services.intake.store.insights.clusters import Clusters
+from services.intake.store.insights.monthly_rollups import Keeper
 
 
 def insights(service: Service) -> APIRouter:

@@ -1,4 +1,4 @@
--- What is known of each order: one document, see services/intake/orders.py.
+-- What is known of each order: one document, see services/intake/domain/orders.py.
 CREATE TABLE orders (
     key     text   PRIMARY KEY,
     version bigint NOT NULL,

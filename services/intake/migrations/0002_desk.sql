@@ -14,7 +14,7 @@ CREATE INDEX desk_work_due ON desk_work (kind, due_at);
 -- The trace that a report began, for the link to it; on the row of issue.reported only.
 ALTER TABLE timeline ADD COLUMN trace_id text;
 
--- Who may sign in at the desk. Made by `python -m services.intake.desk.staff`; the hash is argon2's own text.
+-- Who may sign in at the desk. Made by `python -m services.intake.cli.staff`; the hash is argon2's own text.
 CREATE TABLE staff (
     name          text        PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9._-]{0,39}$'),
     password_hash text        NOT NULL,

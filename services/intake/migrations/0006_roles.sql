@@ -1,4 +1,4 @@
--- What the service's own role may do with these tables: `append-only` is read by libs/common/roles.py.
+-- What the service's own role may do with these tables: `append-only` is read by libs/common/postgres/db_grants.py.
 COMMENT ON TABLE timeline IS 'append-only: what happened to an issue';
 COMMENT ON TABLE decisions IS 'append-only: what staff decided, and why';
 COMMENT ON TABLE desk_acts IS 'append-only: what staff did at the desk, and why';

@@ -1,4 +1,4 @@
--- Figures of months that are over, added up once: see services/intake/insights/tallies.py for what a kind holds.
+-- Figures of months that are over, added up once: see services/intake/store/insights/monthly_rollups.py for what a kind holds.
 CREATE TABLE tallies (
     month date   NOT NULL,
     kind  text   NOT NULL,

@@ -12,13 +12,13 @@ from pydantic import BaseModel, SecretStr
 
 from libs.common.events.issues import IssueReported
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.http import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
-from libs.common.standard_webhooks import WrongSignature, check_standard
-from services.intake.calls import Calls
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
+from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from services.intake.http.commands import Calls
+from services.intake.store.webhook_events import Publishing, StorefrontTold, customer_of
 from services.intake.storefronts import shopify, standard
-from services.intake.storefronts.publishing import Publishing, StorefrontTold, customer_of
 from services.intake.storefronts.signatures import check_shopify
-from services.intake.storefronts.told import Told, WrongContent
+from services.intake.storefronts.webhook_event import Told, WrongContent
 
 PATHS = ("/v1/webhooks/standard", "/v1/webhooks/shopify")
 

@@ -5,6 +5,6 @@ from typing import Annotated
 from pydantic import SecretStr
 from pydantic_settings import NoDecode
 
-from libs.common.standard_webhooks import long_secrets
+from libs.common.http.standard_webhooks import long_secrets
 
 ShopifySecrets = Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("the client secret of the Shopify app")]

@@ -21,11 +21,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Reason
-from libs.common.ids import derived_id
-from services.intake.storefronts.told import Told, WrongContent
+from services.intake.storefronts.webhook_event import Told, WrongContent
 
 TOPICS = ("orders/create", "orders/cancelled", "fulfillments/create", "fulfillments/update", "returns/request")
 

@@ -1,7 +1,7 @@
 """Whether a webhook of Shopify's is from who it says: HMAC-SHA256 of the raw body by the app's client secret.
 
 https://shopify.dev/docs/apps/build/webhooks ; it signs no time, so a repeated call is known by what it tells. Standard
-Webhooks are checked in `libs.common.standard_webhooks`.
+Webhooks are checked in `libs.common.http.standard_webhooks`.
 """
 
 import base64
@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-from libs.common.standard_webhooks import WrongSignature, any_equal, header
+from libs.common.http.standard_webhooks import WrongSignature, any_equal, header
 
 
 def check_shopify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:

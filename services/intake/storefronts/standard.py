@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from libs.common.decisions.ids import derived_id
 from libs.common.events import storefront
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, StorefrontOrderEvent
-from libs.common.ids import derived_id
-from services.intake.storefronts.told import Told, WrongContent
+from services.intake.storefronts.webhook_event import Told, WrongContent
 
 TYPES: dict[str, type[Payload]] = {
     fact.TYPE: fact

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from libs.common.events.values import Language
 from services.intake.web.assets import Assets
-from services.intake.web.words import Words
+from services.intake.web.translations import Words
 
 _MOMENT = {Language.JA: "M月d日(E) HH:mm", Language.EN: "d MMM, HH:mm"}
 _DAY = {Language.JA: "y年M月d日(E)", Language.EN: "EEEE, d MMMM y"}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 
-from libs.common.settings import ServiceSettings
+from libs.common.config.settings import ServiceSettings
 
 
 def _addresses(value: object) -> object:

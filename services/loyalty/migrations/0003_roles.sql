@@ -1,4 +1,4 @@
--- What the service's own role may do with these tables: `append-only` and `derived` are read by libs/common/roles.py.
+-- What the service's own role may do with these tables: `append-only` and `derived` are read by libs/common/postgres/db_grants.py.
 COMMENT ON TABLE entries IS 'append-only: a wrong entry is answered by another one';
 COMMENT ON TABLE refunds IS 'append-only: money that went back';
 COMMENT ON TABLE exposures IS 'append-only: who was drawn for which arm';

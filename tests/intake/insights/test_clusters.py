@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.decision import Anomaly, CancelTimer, Fact, Ignored, SetTimer, TimerFired
+from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased, WarningCause
 from libs.common.events.values import LineQuantity, Reason
@@ -28,9 +28,9 @@ from services.intake.insights.clusters import (
     Warned,
     decide,
 )
+from services.intake.insights.detection import Lot, Product, suspects
 from services.intake.insights.policy import InsightsError, Policy, Switch, read_policy
 from services.intake.insights.sequential import Counts, Day
-from services.intake.insights.suspicion import Lot, Product, suspects
 from tests.intake.reports import NOON, event
 
 POLICY = read_policy()

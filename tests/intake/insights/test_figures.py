@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
-from libs.common.decision import Record
+from libs.common.decisions.facts import Record
 from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Fault, IssueLine, Language, Money, Reason, Remedy
-from services.intake.arrivals import Arrival, PiecesArrived
-from services.intake.insights import store
-from services.intake.insights.figures import figures
-from services.intake.insights.gathering import count_arrivals, count_reports
-from services.intake.insights.results import Asked, Hours, ReasonCount
-from services.intake.insights.tallies import keep
+from libs.common.postgres.pool import Connection
+from services.intake.domain.delivered_units import Arrival, PiecesArrived
+from services.intake.insights.schemas import Asked, Hours, ReasonCount
+from services.intake.projections.metrics import figures
+from services.intake.store.insights import metrics
+from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
+from services.intake.store.insights.monthly_rollups import keep
 from tests.intake.reports import NOON, event
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -115,15 +115,15 @@ async def test_the_times_of_an_issue_are_the_same_in_whatever_batches_and_order_
     conn: Connection, together: bool, backwards: bool
 ) -> None:
     await tell(conn, *(reversed(LIFE) if backwards else LIFE), together=together)
-    found = await store.read_summary(conn, ASKED)
+    found = await metrics.read_summary(conn, ASKED)
     assert found.to_first_response == Hours(1, 1.0, 1.0)
     assert found.to_replacement_order == Hours(1, 3.0, 3.0)
     assert found.to_resolution == Hours(1, 48.0, 48.0)
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (1, 1)
     assert found.reasons == (ReasonCount("defective", 1),)
     assert [(one.weekday, one.hour, one.issues) for one in found.peak_hours] == [(2, 12, 1)]
-    assert [one.group for one in await store.read_nps_by_reason(conn, ASKED)] == ["all", "defective"]
-    assert [(one.group, one.nps.score) for one in await store.read_nps_by_product(conn, ASKED)] == [("KYUSU", 100)]
+    assert [one.group for one in await metrics.read_nps_by_reason(conn, ASKED)] == ["all", "defective"]
+    assert [(one.group, one.nps.score) for one in await metrics.read_nps_by_product(conn, ASKED)] == [("KYUSU", 100)]
 
 
 async def test_an_issue_that_goes_on_is_not_resolved_and_one_that_asked_for_more_not_at_first_contact(
@@ -132,11 +132,11 @@ async def test_an_issue_that_goes_on_is_not_resolved_and_one_that_asked_for_more
     again = issues.IssueReopened(**about(1), cause="still broken", reopened_at=NOON + 50 * HOUR)
     asked = issues.IssueDetailsRequested(**about(2), missing=("photo",), due_at=NOON + HOUR)
     await tell(conn, *LIFE, again, accepted(2), asked, resolved(2, NOON + HOUR))
-    found = await store.read_summary(conn, ASKED)
+    found = await metrics.read_summary(conn, ASKED)
     assert found.issues == 2
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (0, 1)
     await tell(conn, resolved(1, NOON + 60 * HOUR, 2))
-    assert (await store.read_summary(conn, ASKED)).to_resolution.issues == 2
+    assert (await metrics.read_summary(conn, ASKED)).to_resolution.issues == 2
 
 
 async def test_a_second_report_about_the_same_product_is_a_repeat(conn: Connection) -> None:
@@ -148,14 +148,14 @@ async def test_a_second_report_about_the_same_product_is_a_repeat(conn: Connecti
         accepted(3, "OTHER", customer="C", at=NOON + 4 * day),
         accepted(4, customer="D", at=NOON + 5 * day),
     )
-    found = (await store.read_summary(conn, ASKED)).repeat_reports
+    found = (await metrics.read_summary(conn, ASKED)).repeat_reports
     assert (found.part, found.whole) == (1, 4)
 
 
 async def test_reports_are_counted_by_product_lot_and_period_against_what_arrived(conn: Connection) -> None:
     await count_arrivals(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
     await tell(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
-    found = await store.read_products(conn, ASKED)
+    found = await metrics.read_products(conn, ASKED)
     assert [(one.sku, one.lot, one.arrived_pieces, one.reported_pieces) for one in found] == [
         ("KYUSU", "A", 30, 2),
         ("KYUSU", "B", 50, 1),
@@ -165,14 +165,14 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     assert found[0].rate.share == pytest.approx(2 / 30)
     assert found[1].reasons == (ReasonCount("missing_part", 1),)
     only = Asked(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
-    assert [one.lot for one in await store.read_products(conn, only)] == ["B"]
-    assert (await store.read_summary(conn, only)).issues == 1
-    assert [(one.day, one.arrived_pieces, one.reported_orders) for one in await store.read_days(conn, only)] == [
+    assert [one.lot for one in await metrics.read_products(conn, only)] == ["B"]
+    assert (await metrics.read_summary(conn, only)).issues == 1
+    assert [(one.day, one.arrived_pieces, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
         (TODAY, 50, 1)
     ]
     later = Asked(date(2026, 4, 1), date(2026, 4, 30), ZONE)
-    assert await store.read_products(conn, later) == []
-    assert (await store.read_summary(conn, later)).issues == 0
+    assert await metrics.read_products(conn, later) == []
+    assert (await metrics.read_summary(conn, later)).issues == 0
 
 
 async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connection) -> None:
@@ -180,14 +180,14 @@ async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connect
     await tell(conn, accepted(1), fell)
     await tell(conn, accepted(2), accepted(3))
     await tell(conn, issues.IssueRejected(**about(2), code="no", message="no", rejected_at=NOON))
-    assert [one.reported_pieces for one in await store.read_products(conn, ASKED)] == [1]
+    assert [one.reported_pieces for one in await metrics.read_products(conn, ASKED)] == [1]
 
 
 async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) -> None:
     """The delivery was heard of before the shipment that names the lot."""
     await count_arrivals(conn, [pieces("", 2)])
     await count_arrivals(conn, [pieces("", -2), pieces("A", 2)])
-    found = await store.read_products(conn, ASKED)
+    found = await metrics.read_products(conn, ASKED)
     assert {(one.lot, one.arrived_pieces) for one in found} == {("A", 2), (None, 0)}
 
 
@@ -215,7 +215,7 @@ async def test_figures_are_quick_with_a_hundred_thousand_issues(conn: Connection
     whole = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
     one = Asked(whole.first, whole.last, ZONE, sku="SKU-7f")
     for asked, seconds in ((whole, 5.0), (one, 1.0)):
-        for read in (store.read_summary, store.read_products, store.read_days, store.read_nps_by_product):
+        for read in (metrics.read_summary, metrics.read_products, metrics.read_days, metrics.read_nps_by_product):
             began = perf_counter()
             assert await read(conn, asked)
             took = perf_counter() - began

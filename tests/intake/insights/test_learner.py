@@ -11,8 +11,8 @@ from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, IssueLine, Money, OrderLine, Reason, ShippedLine
-from services.intake.insights.cluster_store import Clusters
-from services.intake.insights.learner import Learner
+from services.intake.insights.detection_loop import Learner
+from services.intake.store.insights.clusters import Clusters
 from tests.running import OPS, STOREFRONT, Live
 
 YEN = Money(amount="4980", currency="JPY")

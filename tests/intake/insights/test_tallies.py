@@ -9,22 +9,22 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from libs.common.db import Connection
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason
-from services.intake.arrivals import Arrival, PiecesArrived
-from services.intake.insights import store
-from services.intake.insights.figures import figures
-from services.intake.insights.gathering import count_arrivals, count_reports
-from services.intake.insights.results import Asked
-from services.intake.insights.tallies import after, days_left, keep, midnight
+from libs.common.postgres.pool import Connection
+from services.intake.domain.delivered_units import Arrival, PiecesArrived
+from services.intake.insights.schemas import Asked
+from services.intake.projections.metrics import figures
+from services.intake.store.insights import metrics
+from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
+from services.intake.store.insights.monthly_rollups import after, days_left, keep, midnight
 from tests.intake.insights.test_figures import ZONE, about, accepted, rated, tell
 from tests.intake.reports import NOON, event
 
 TODAY = date(2026, 7, 10)
 YEAR = Asked(date(2025, 8, 20), date(2026, 7, 5), ZONE)
-READS = (store.read_summary, store.read_products, store.read_nps_by_reason, store.read_nps_by_product)
+READS = (metrics.read_summary, metrics.read_products, metrics.read_nps_by_reason, metrics.read_nps_by_product)
 
 
 @pytest.fixture
@@ -94,16 +94,16 @@ async def test_a_report_that_falls_is_no_repeat_any_more_however_long_ago_its_pi
     again = accepted(2, customer="C", at=NOON).model_copy(update={"delivered_on": date(2025, 8, 1)})
     await tell(conn, accepted(1, customer="C", at=NOON - timedelta(days=1)), again)
     await keep(conn, TODAY, ZONE)
-    assert (await store.read_summary(conn, YEAR)).repeat_reports.part == 1
+    assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 1
     await tell(conn, issues.IssueCancelled(**about(2), cause="found it", cancelled_at=NOON))
-    assert (await store.read_summary(conn, YEAR)).repeat_reports.part == 0
+    assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 0
 
 
 async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
     assert await keep(conn, date(2026, 3, 31), ZONE) > 0
     assert not await conn.fetchval("SELECT count(*) FROM tallied WHERE month >= '2026-03-01'")
     await tell(conn, accepted(1))
-    assert (await store.read_summary(conn, YEAR)).reasons[0].issues == 1
+    assert (await metrics.read_summary(conn, YEAR)).reasons[0].issues == 1
 
 
 async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
@@ -117,7 +117,7 @@ async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
             await tell(writer, accepted(1), rated(1, 10))
             await keep(keeper, TODAY, ZONE)
         assert await all_figures(keeper, YEAR) == await scanned(keeper, YEAR)
-        assert (await store.read_summary(keeper, YEAR)).reasons
+        assert (await metrics.read_summary(keeper, YEAR)).reasons
         await keep(keeper, TODAY, ZONE)
         assert await all_figures(keeper, YEAR) == await scanned(keeper, YEAR)
     finally:
@@ -141,9 +141,9 @@ async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> 
     await tell(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
     await keep(conn, TODAY, ZONE)
     utc = Asked(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
-    assert (await store.read_summary(conn, utc)).reasons[0].issues == 1
+    assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
     await keep(conn, TODAY, ZoneInfo("UTC"))
-    assert (await store.read_summary(conn, utc)).reasons[0].issues == 1
+    assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
 
 
 def test_what_is_left_to_scan_are_the_days_outside_of_the_months() -> None:

@@ -1,0 +1,70 @@
+"""What people wanted and decided in a run, counted from the topics: customers, staff, and the couriers' luck.
+
+Part of the auditor's side: no code of the services, and nothing but what stands on the topics and in the storefront's
+ledger.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+
+from deploy.verification.evidence import Fact, History
+
+
+def people(history: History) -> dict[str, int]:
+    """By name, so that what is alike stands together; what did not happen is left out."""
+    return dict(sorted(Counter(_all(history)).items()))
+
+
+def _all(history: History) -> Iterator[str]:
+    yield from _reports(history)
+    yield from _answers(history.of("customer.decided"))
+    yield from _visits(history)
+    for fact in history.of("parcel.turned_up"):
+        yield "lost parcel turned up " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
+    for fact in history.of("issue.staff_decided"):
+        yield f"staff: {fact.data['action']}"
+    yield from _scores(history.of("issue.rated"))
+
+
+def _reports(history: History) -> Iterator[str]:
+    for _ in history.of("issue.details_requested"):
+        yield "report held for what it lacks"
+    for _ in history.of("issue.details_provided"):
+        yield "what was missing came"
+    for entry in history.ledger:
+        if entry.get("twist") == "broken_too":
+            yield "replacement reported broken itself"
+        elif entry.get("twist") == "other_line":
+            yield "another line of the order reported"
+
+
+def _answers(decided: Iterable[Fact]) -> Iterator[str]:
+    """About an order and about an issue the same word means different things; silence is an answer too."""
+    for fact in decided:
+        about, data = "issue" if fact.data.get("issue_id") else "order", fact.data
+        silent = ", by silence" if data.get("by_default") else ""
+        choice = data["choice"]
+        if choice == "change":
+            choice = "another " + ("item" if about == "issue" else {"date": "day"}.get(data["change"], data["change"]))
+        yield f"choice about an {about}: {choice}{silent}"
+
+
+def _visits(history: History) -> Iterator[str]:
+    for _ in history.of("issue.collection_window_chosen"):
+        yield "courier asked to come at another hour"
+    shared: defaultdict[str, set[str]] = defaultdict(set)
+    for fact in history.of("collection.requested"):
+        if visit := fact.data.get("visit_id"):
+            shared[visit].add(fact.issue)
+    for issues in shared.values():
+        if len(issues) > 1:
+            yield "visits for several issues at one door"
+    for fact in history.of("collection.requested"):
+        if fact.data.get("swap_with") and fact.data.get("attempt", 1) == 1:
+            yield "swapped at the door"
+
+
+def _scores(rated: Iterable[Fact]) -> Iterator[str]:
+    for fact in rated:
+        score = fact.data["score"]
+        yield f"survey answered {'9 or 10' if score >= 9 else '7 or 8' if score >= 7 else '0 to 6'}"

@@ -1,0 +1,35 @@
+"""What the demo shows of the pages: somebody who may sign in at the desk, and one customer's link."""
+
+import os
+import secrets
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from deploy.demo.system import System
+from libs.common.http.signed_links import Purpose, SignedLinks
+
+
+def hire_staff(system: System, name: str) -> str:
+    """Make an admin of this name, with a password of this run alone; gives the password."""
+    password = secrets.token_urlsafe(12)
+    command = [sys.executable, "-m", "services.intake.cli.staff", "add", name, "--role", "admin", "--language", "ja"]
+    given = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **given})
+    return password
+
+
+async def status_page(system: System, now: datetime) -> str | None:
+    """The status page of the newest open issue, else of the newest."""
+    conn = await asyncpg.connect(system.databases["intake"])
+    try:
+        newest = "SELECT issue_id FROM issues ORDER BY is_open DESC, reported_at DESC LIMIT 1"
+        issue_id = await conn.fetchval(newest)
+    finally:
+        await conn.close()
+    if issue_id is None:
+        return None
+    token = SignedLinks([system.link_secret]).token(Purpose.STATUS, now + timedelta(days=30), str(issue_id))
+    return f"{system.service_url('intake')}/s/{token}"

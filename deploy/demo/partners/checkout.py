@@ -1,0 +1,81 @@
+"""Paying with points at the storefront: set aside when an order is placed, then spent, or not after all.
+
+Some customers change their mind, some close the window and say nothing; where the order is called off, spent points
+come back. Every call repeats under the same key until it is answered, as a careful shop does.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from deploy.demo.partners.partner import Partner
+from libs.common.events.storefront import OrderCancelled, OrderPlaced
+
+ATTEMPTS = 6
+
+Begin = Callable[[Awaitable[None]], None]
+
+
+@dataclass
+class Checkout:
+    """`begin` starts a task that the conductor waits for; `outcomes` counts what became of each checkout."""
+
+    partner: Partner
+    http: httpx.AsyncClient
+    begin: Begin
+    outcomes: Counter[str] = field(default_factory=Counter)
+    spent: dict[str, str] = field(default_factory=dict)
+
+    def see(self, payload: object) -> None:
+        """What the storefront tells of an order may move points."""
+        match payload:
+            case OrderPlaced(customer_id=customer_id, order_id=order_id):
+                self.begin(self._offer(customer_id, order_id))
+            case OrderCancelled(line_ids=(), order_id=order_id) if order_id in self.spent:
+                self.begin(self._call(f"{self.spent.pop(order_id)}/return", f"return-{order_id}"))
+
+    async def _offer(self, customer_id: str, order_id: str) -> None:
+        customer = f"/v1/customers/{customer_id}"
+        answer = await self._answer("GET", f"{customer}/balance", f"look-{order_id}")
+        available = answer.json()["available"] if answer is not None and answer.status_code == 200 else 0
+        rng = self.partner.rng("points", order_id)
+        if not available or rng.random() < 0.2:
+            return
+        body = {"order_id": order_id, "points": rng.randint(max(1, available // 2), available)}
+        made = await self._answer("POST", f"{customer}/redemptions", f"reserve-{order_id}", body)
+        if made is None or made.status_code != 201:
+            self.outcomes["refused"] += 1
+            return
+        path = f"{customer}/redemptions/{made.json()['redemption_id']}"
+        end = rng.choices(("commit", "release", "forgotten"), (80, 10, 10))[0]
+        self.outcomes[end] += 1
+        if end != "forgotten":
+            # At once: where the clock leaps by hours, a reservation would be over before its customer has read on.
+            await self._end(path, end, order_id)
+
+    async def _end(self, path: str, end: str, order_id: str) -> None:
+        if end == "commit":
+            self.spent[order_id] = path
+        await self._call(f"{path}/{end}", f"{end}-{order_id}")
+
+    async def _call(self, path: str, key: str) -> None:
+        answer = await self._answer("POST", path, key)
+        if answer is None or answer.status_code != 200:
+            self.outcomes["refused"] += 1
+
+    async def _answer(self, method: str, path: str, key: str, body: Any = None) -> httpx.Response | None:
+        """The answer; None where nobody answered for long."""
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = await self.http.request(method, path, json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                await asyncio.sleep(0.1 * 2**attempt)
+                continue
+            if answer.status_code < 500:
+                return answer
+            await asyncio.sleep(0.05 * 2**attempt)
+        return None

@@ -1,0 +1,112 @@
+"""A mail server that keeps all mail to itself: SMTP in, a page and a small JSON list out. Nothing leaves here."""
+
+import asyncio
+import html
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+
+from deploy.demo.partners.partner import main
+from deploy.demo.partners.settings import MailSettings
+from libs.common.config.settings import load
+
+KEPT_WHOLE = 3_000
+"""Of older mails only sender, receiver, subject and Message-ID are kept."""
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mails</title>
+<style>body{{font:16px/1.5 system-ui;margin:2rem;max-width:60rem}}td{{padding:.2rem .8rem}}pre{{white-space:pre-wrap}}
+</style><h1>{title}</h1>{body}</html>"""
+
+
+@dataclass
+class Mails:
+    """Every mail that came, by number, oldest first."""
+
+    heads: list[dict[str, Any]] = field(default_factory=list)
+    bodies: OrderedDict[int, str] = field(default_factory=OrderedDict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        content = envelope.original_content or b""
+        message = message_from_bytes(content, policy=policy.default)
+        self.add(message, envelope.rcpt_tos)
+        return "250 OK"
+
+    def add(self, message: EmailMessage, receivers: list[str]) -> None:
+        number = len(self.heads) + 1
+        head = {"number": number, "to": receivers, "subject": str(message["Subject"] or "")}
+        self.heads.append(head | {"message_id": str(message["Message-ID"] or "")})
+        part = message.get_body(("plain", "html"))
+        self.bodies[number] = part.get_content() if part else ""
+        if len(self.bodies) > KEPT_WHOLE:
+            self.bodies.popitem(last=False)
+        self.news.set()
+
+    async def list_json(self, request: Request) -> JSONResponse:
+        """Mails after a number, with their text; `heads=1` leaves the text out. Where there are none, the answer may
+        `wait` some seconds for the next."""
+        after = int(request.query_params.get("after", "0"))
+        if len(self.heads) <= after and (seconds := float(request.query_params.get("wait", "0"))):
+            self.news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), seconds)
+        found = self.heads[after:]
+        if "heads" not in request.query_params:
+            found = [head | {"text": self.bodies.get(head["number"], "")} for head in found[:200]]
+        return JSONResponse(found)
+
+    async def page(self, request: Request) -> HTMLResponse:
+        rows = "".join(
+            f"<tr><td><a href='/mails/{head['number']}'>{head['number']}</a><td>{html.escape(', '.join(head['to']))}"
+            f"<td>{html.escape(head['subject'])}"
+            for head in reversed(self.heads[-500:])
+        )
+        return HTMLResponse(PAGE.format(title=f"{len(self.heads)} mails", body=f"<table>{rows}</table>"))
+
+    async def mail(self, request: Request) -> HTMLResponse:
+        number = int(request.path_params["number"])
+        if not 1 <= number <= len(self.heads):
+            return HTMLResponse(PAGE.format(title="No such mail", body=""), 404)
+        text = html.escape(self.bodies.get(number, "(no longer kept)"))
+        title = html.escape(self.heads[number - 1]["subject"])
+        return HTMLResponse(PAGE.format(title=title, body=f"<pre>{text}</pre>"))
+
+    async def status(self, request: Request) -> JSONResponse:
+        return JSONResponse({"backlog": 0, "next_at": None, "mails": len(self.heads)})
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/", self.page),
+                Route("/mails/{number:int}", self.mail),
+                Route("/api/mails", self.list_json),
+                Route("/status", self.status),
+                Route("/health/ready", self.status),
+            ]
+        )
+
+
+async def run() -> None:
+    settings = load(MailSettings)
+    mails = Mails()
+    loop = asyncio.get_running_loop()
+    smtp = await loop.create_server(lambda: SMTP(mails, enable_SMTPUTF8=True), settings.http_host, settings.smtp_port)
+    config = uvicorn.Config(
+        mails.app(), host=settings.http_host, port=settings.http_port, log_level="warning", access_log=False
+    )
+    async with smtp:
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    main(run)

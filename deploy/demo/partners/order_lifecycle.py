@@ -1,0 +1,165 @@
+"""An order's life as the storefront tells it: events with the moment at which each is published."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from deploy.demo.data.orders import Line, Order
+from libs.common.events.storefront import (
+    OrderCancelled,
+    OrderDelivered,
+    OrderPlaced,
+    OrderPromiseChanged,
+    OrderShipped,
+    PreorderProgressed,
+    StorefrontOrderEvent,
+)
+from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
+
+STAGES = ("materials", "production", "quality_check", "packing")
+SILENT_SHARE = 0.3
+"""Of the late orders: how many the shop does not announce, so that Sakidashi has to notice by itself."""
+
+PACKED = timedelta(minutes=2)
+"""A shop knows that a parcel stands on the ramp this long before the carrier's scan says so, and tells it then."""
+
+PICKUP = timedelta(minutes=5)
+"""After a parcel's own hand-over: the last pickup of a date that the shop announced with that parcel in mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of the storefront; `name` makes its id, once per order."""
+
+    at: datetime
+    name: str
+    payload: StorefrontOrderEvent
+
+
+def life_of(order: Order, zone: ZoneInfo, seed: int) -> list[Told]:
+    """All that the storefront tells about this order, earliest first."""
+    rng = random.Random(f"{seed}:order:{order.order_id}")
+    told = [Told(_utc(order.placed_at), "placed", placed(order)), *_progress(order), *_news(order, zone, rng)]
+    told.extend(_movements(order, zone))
+    return sorted(told, key=lambda each: each.at)
+
+
+def placed(order: Order) -> OrderPlaced:
+    who = order.customer
+    language = Language(who.language)
+    return OrderPlaced(
+        order_id=order.order_id,
+        customer_id=who.customer_id,
+        placed_at=order.placed_at,
+        lines=tuple(_line(line) for line in order.lines),
+        contact=Contact(name=who.name, email=who.email, language=language, phone=who.phone),
+        ship_to=Address(
+            name=who.name,
+            postal_code=who.postal_code,
+            country=who.country,
+            region=who.region,
+            city=who.city,
+            street=who.street,
+            phone=who.phone,
+        ),
+        market=order.market,
+        purchase_count=order.purchase_count,
+        birthday=_birthday(who.customer_id),
+    )
+
+
+def _birthday(customer_id: str) -> str | None:
+    """Every third customer gave the shop their day."""
+    rng = random.Random(f"birthday:{customer_id}")
+    return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
+
+
+def _line(line: Line) -> OrderLine:
+    return OrderLine(
+        line_id=line.line_id,
+        sku=line.sku,
+        name=line.name,
+        quantity=line.quantity,
+        unit_price=Money(amount=line.unit_price, currency=line.currency),
+        product_group=line.product_group,
+        preorder=line.preorder,
+        promised_ship_date=line.promised_ship_date,
+        ship_by=line.ship_by,
+        promised_delivery_date=line.promised_delivery_date,
+    )
+
+
+def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
+    """A later date told before the promise breaks (or kept quiet), an earlier one told the day before."""
+    if order.shipped_at is None:
+        return
+    shipped = order.shipped_at.astimezone(zone).date()
+    days = (shipped - order.promised_ship_date).days
+    if days > 0 and rng.random() >= SILENT_SHARE:
+        morning = _local(order.promised_ship_date - timedelta(days=rng.randint(0, 2)), time(9, 20), zone)
+        at = max(morning, _utc(order.placed_at) + timedelta(minutes=20))
+        if order.ship_by is None or at < order.ship_by - timedelta(minutes=20):
+            yield _promise_changed(order, at, shipped, "supplier_late")
+    elif days <= -3 and (order.is_preorder or rng.random() < 0.1):
+        at = _utc(order.shipped_at) - timedelta(days=1)
+        if at > _utc(order.placed_at):
+            yield _promise_changed(order, at, shipped, "early_arrival")
+
+
+def _promise_changed(order: Order, at: datetime, day: date, cause: str) -> Told:
+    """Where pickups are known to the minute, the new date has one too: that with which it really goes."""
+    pickup = order.shipped_at + PICKUP if order.ship_by and order.shipped_at else None
+    pickup = pickup if pickup and pickup.date() == day else None
+    payload = OrderPromiseChanged(
+        order_id=order.order_id, promised_ship_date=day, ship_by=pickup, cause=cause, changed_at=at
+    )
+    return Told(at, "promise_changed", payload)
+
+
+def _progress(order: Order) -> Iterable[Told]:
+    if not order.is_preorder or order.shipped_at is None:
+        return
+    step = (order.shipped_at - order.placed_at) / (len(STAGES) + 1)
+    line_id = next(line.line_id for line in order.lines if line.preorder)
+    for number, stage in enumerate(STAGES, 1):
+        at = _utc(order.placed_at + step * number)
+        event = PreorderProgressed(order_id=order.order_id, line_id=line_id, stage=stage, progressed_at=at)
+        yield Told(at, f"progress-{stage}", event)
+
+
+def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
+    lines = tuple(LineQuantity(line_id=line.line_id, quantity=line.quantity) for line in order.lines)
+    if order.cancelled_at:
+        at = max(_utc(order.cancelled_at), _utc(order.placed_at) + timedelta(minutes=10))
+        yield Told(at, "cancelled", OrderCancelled(order_id=order.order_id, cancelled_at=at, cause="customer_asked"))
+        return
+    if order.shipped_at:
+        at = _utc(order.shipped_at)
+        day: date | None = (order.delivered_at or order.shipped_at + timedelta(days=3)).astimezone(zone).date()
+        if order.promised_delivery_date:
+            day = None
+        number = f"TRK{order.order_id[:12].upper()}"
+        shipped = OrderShipped(
+            order_id=order.order_id,
+            lines=tuple(
+                ShippedLine(line_id=each.line_id, quantity=each.quantity, lot=each.lot) for each in order.lines
+            ),
+            shipped_at=at,
+            expected_delivery_date=day,
+            carrier="Demo Express",
+            tracking_number=number,
+        )
+        yield Told(at - PACKED if order.ship_by else at, "shipped", shipped)
+    if order.delivered_at:
+        at = _utc(order.delivered_at)
+        yield Told(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, hour, zone).astimezone(UTC)

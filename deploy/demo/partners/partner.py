@@ -1,0 +1,197 @@
+"""What all partners share: they read topics from the beginning, plan answers, and say them when their time has come.
+
+A partner keeps its plans in memory. Started again, it reads its topics anew and says everything once more with the same
+event ids, as real partners do after a bad day; a few events it repeats anyway. `GET /status` tells the conductor of the
+fast clock whether the partner still has something to say at this moment.
+"""
+
+import asyncio
+import heapq
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, NamedTuple
+
+import httpx
+import uvicorn
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from deploy.demo.partners.codec import Planned, Received, read_record, to_bytes
+from deploy.demo.partners.settings import PartnerSettings
+from libs.common.decisions.clock import open_clock
+from libs.common.events.topics import Topic
+
+TICK_SECONDS = 0.01
+ONE_CALL = httpx.Limits(max_keepalive_connections=0)
+"""Whoever calls now and then opens a connection for each call: the other side may just be closing one that was kept."""
+Do = Callable[[], Awaitable[None]]
+Listen = Callable[[Received], None]
+Check = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: datetime
+    number: int
+    do: Do = field(compare=False)
+
+
+class Partner:
+    """One process: a consumer, a producer, a list of what to do when."""
+
+    def __init__(self, name: str, settings: PartnerSettings, reads: Sequence[Topic] = ()) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = open_clock(settings.clock_file)
+        self.details: Callable[[], dict[str, Any]] = dict
+        self.routes: list[BaseRoute] = [Route("/status", self._show_status), Route("/health/ready", _ready)]
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._topics = [settings.kafka_topic_prefix + topic.name for topic in reads]
+        self._due: list[_Due] = []
+        self._numbers = count()
+        self._busy = 0
+        self._unsent = 0
+        self._taken: dict[str, dict[int, int]] = {}
+        self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+        self._producer: AIOKafkaProducer | None = None
+
+    def rng(self, *cause: object) -> random.Random:
+        """Chance that depends on nothing but the seed, the partner and the thing in question."""
+        return random.Random(":".join(map(str, (self.settings.seed, self.name, *cause))))
+
+    def at(self, moment: datetime, do: Do) -> None:
+        heapq.heappush(self._due, _Due(moment, next(self._numbers), do))
+
+    def plan(self, planned: Planned, trace: Mapping[str, str] | None = None, unless: Check = _never) -> None:
+        """Say this when its time has come, unless it was called off by then; now and then say it twice."""
+
+        async def say() -> None:
+            if not unless():
+                await self.say(planned, trace)
+
+        self.at(planned.at, say)
+        rng = self.rng("repeat", planned.name, planned.payload.key)
+        if rng.random() < self.settings.repeat_share:
+            again = planned.at + timedelta(minutes=rng.randint(1, 240))
+            self.at(again, say)
+
+    async def say(self, planned: Planned, trace: Mapping[str, str] | None = None) -> None:
+        assert self._producer is not None, "run() opens the producer first"
+        self._unsent += 1
+        sent = await self._producer.send(
+            self.settings.kafka_topic_prefix + planned.payload.TOPIC.name,
+            key=planned.payload.key.encode(),
+            value=to_bytes(self.name, planned),
+            headers=[(name, value.encode()) for name, value in (trace or {}).items()],
+        )
+        sent.add_done_callback(self._acknowledged)
+
+    def _acknowledged(self, sent: asyncio.Future[Any]) -> None:
+        self._unsent -= 1
+        sent.result()
+
+    async def work(self, listen: Listen) -> None:
+        """Listen, act, and run what is `beside`; until cancelled, or until one of its loops fails."""
+        servers = self.settings.kafka_bootstrap_servers
+        async with AsyncExitStack() as stack:
+            self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
+            await self._producer.start()
+            stack.push_async_callback(self._producer.stop)
+            if self._topics:
+                self._consumer = AIOKafkaConsumer(
+                    bootstrap_servers=servers,
+                    auto_offset_reset="earliest",
+                    fetch_max_wait_ms=self.settings.kafka_fetch_max_wait_ms,
+                )
+                # Without a group: one process per partner, every partition, no rebalance to wait for.
+                self._consumer.subscribe(self._topics)
+                await self._consumer.start()
+                stack.push_async_callback(self._consumer.stop)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(listen))
+                tasks.create_task(self._act())
+                for loop in self.beside:
+                    tasks.create_task(loop())
+
+    async def _listen(self, listen: Listen) -> None:
+        while self._consumer is not None:
+            batches = await self._consumer.getmany(timeout_ms=200)
+            for place, records in batches.items():
+                for received in filter(None, map(read_record, records)):
+                    listen(received)
+                self._taken.setdefault(place.topic, {})[place.partition] = records[-1].offset + 1
+
+    async def _act(self) -> None:
+        """Do what is due, in order; what is said together leaves together."""
+        while True:
+            while self._due and self._due[0].at <= self.clock.now():
+                self._busy = 1
+                await heapq.heappop(self._due).do()
+            if self._busy and self._producer is not None:
+                await self._producer.flush()
+                self._busy = 0
+            await asyncio.sleep(TICK_SECONDS)
+
+    def status(self) -> dict[str, Any]:
+        """`backlog` counts what is due or under way and not yet said; `taken`, by topic and partition, is the offset
+        behind the last record that was listened to."""
+        due = self._busy + self._unsent + sum(1 for each in self._due[:1] if each.at <= self.clock.now())
+        next_at = self._due[0].at.isoformat() if self._due else None
+        taken = {topic: self._taken.get(topic, {}) for topic in self._topics}
+        return {"backlog": due, "next_at": next_at, "taken": taken, **self.details()}
+
+    async def _show_status(self, request: Request) -> JSONResponse:
+        return JSONResponse(self.status())
+
+
+class Job(NamedTuple):
+    """A partner, and what it does with what it hears."""
+
+    partner: Partner
+    listen: Listen
+
+
+async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
+    """Answer HTTP until cancelled."""
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        host=settings.http_host,
+        port=settings.http_port,
+        log_level="warning",
+        access_log=False,
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def run_alone(job: Job) -> None:
+    """One partner as a process of its own."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(job.partner.work(job.listen))
+        tasks.create_task(serve(job.partner.settings, job.partner.routes))
+
+
+async def _ready(request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})
+
+
+def main(run: Callable[[], Awaitable[None]]) -> None:
+    """Run a partner's process; Ctrl-C is a normal end."""
+
+    async def started() -> None:
+        await run()
+
+    try:
+        asyncio.run(started())
+    except KeyboardInterrupt:
+        return

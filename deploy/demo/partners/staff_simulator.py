@@ -1,0 +1,100 @@
+"""The shop's own people: they look at what was put before them, within some hours, and say yes or no."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+
+from deploy.demo.partners.codec import Received
+from deploy.demo.partners.partner import ONE_CALL, Job, Partner, main, run_alone
+from deploy.demo.partners.settings import OpsSettings
+from libs.common.config.settings import load
+from libs.common.events.issues import IssueReviewRequested
+from libs.common.events.products import ClusterDetected
+from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
+
+YES_SHARE = 0.75
+DETAILS_MISSING = "details_missing"
+"""The cause of intake's own reviews; all others are decided at returns."""
+
+
+@dataclass
+class Ops:
+    partner: Partner
+    http: httpx.AsyncClient
+    intake_url: str = ""
+    seen: set[str] = field(default_factory=set)
+    answers: dict[int, int] = field(default_factory=dict)
+
+    def listen(self, received: Received) -> None:
+        match received.event.data:
+            case IssueReviewRequested() as review if received.event.id not in self.seen:
+                self.seen.add(received.event.id)
+                rng = self.partner.rng(review.issue_id, review.cause, received.event.time.date())
+                at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
+                approved = rng.random() < YES_SHARE
+                self.partner.at(at, partial(self._decide, review, received.event.id, approved))
+            case ClusterDetected() as cluster if received.event.id not in self.seen:
+                self.seen.add(received.event.id)
+                at = received.event.time + timedelta(minutes=90)
+                self.partner.at(at, partial(self._hold, cluster, received.event.id))
+            case _:
+                return
+
+    async def _hold(self, cluster: ClusterDetected, key: str) -> None:
+        """Set the lot apart and warn its buyers: nobody else is to open a box with a broken thing in it."""
+        body = {"approve": True, "staff": "demo-ops", "why": f"{cluster.reported_orders} reports, too many for chance"}
+        place = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
+        answer = await self.http.post(place, json=body, headers={"Idempotency-Key": key})
+        self._count(answer.status_code)
+
+    async def _decide(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
+        """A review that was settled meanwhile is refused by the service, and rightly so."""
+        if review.cause == DETAILS_MISSING and self.intake_url:
+            await self._decide_report(f"{self.intake_url}/v1/issues/{review.issue_id}", key, approved)
+            return
+        place = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
+        answer = await self.http.post(place, json={"approved": approved}, headers={"Idempotency-Key": key})
+        self._count(answer.status_code)
+
+    def _count(self, status: int) -> None:
+        self.answers[status] = self.answers.get(status, 0) + 1
+
+    async def _decide_report(self, issue: str, key: str, approved: bool) -> None:
+        """The customer sent nothing: let the report stand as it is, or not. Intake records who, and why."""
+        seen = (await self.http.get(issue)).json()
+        decision = {
+            "action": "approve_review" if approved else "refuse_review",
+            "review": DETAILS_MISSING,
+            "staff": "demo-ops",
+            "why": "お客様のお話に筋が通っています" if approved else "写真もお返事もいただけませんでした",
+            "expected_version": seen.get("version", 0),
+        }
+        answer = await self.http.post(f"{issue}/decisions", json=decision, headers={"Idempotency-Key": key})
+        self._count(answer.status_code)
+
+    def details(self) -> dict[str, Any]:
+        return {"answers": self.answers}
+
+
+@asynccontextmanager
+async def staff(settings: OpsSettings) -> AsyncIterator[Job]:
+    partner = Partner("ops", settings, (ISSUES, PRODUCT_ALERTS))
+    headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
+    async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30, limits=ONE_CALL) as http:
+        ops = Ops(partner, http, settings.intake_url)
+        partner.details = ops.details
+        yield Job(partner, ops.listen)
+
+
+async def run() -> None:
+    async with staff(load(OpsSettings)) as job:
+        await run_alone(job)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,178 @@
+"""The whole system as processes: four services and the demo's partners, wired to one broker and one Postgres."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.kafka import Broker
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.postgres import Postgres, provision
+from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from libs.common.events.topics import SERVICES
+from libs.common.messaging.create_topics import create_topics
+
+_EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
+"""The embedded broker answers a fetch only when its wait is over, whatever arrives, and lets whoever joins a group wait
+for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured)."""
+_APACHE = {"KAFKA_GATHER_BYTES": "1"}
+"""Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
+
+SHOP = "さきだし商店"
+
+TOWN_SECONDS = 300.0
+"""The storefront reads all its orders first: years of them, on a machine that has much else to do, take a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run is given: where broker and Postgres are, and what keeps it apart from other runs on the same ones."""
+
+    broker: Broker
+    postgres: Postgres
+    folder: Path
+    prefix: str
+
+    @property
+    def topic_prefix(self) -> str:
+        return f"{self.prefix}." if self.prefix else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is replayed: the orders, the seed, how many reports, and the shop's zone."""
+
+    orders: Path | None
+    seed: int
+    report_share: float
+    zone: str
+    clock_file: Path
+
+    @property
+    def manners(self) -> dict[str, str]:
+        """Of delivery_notify in a replay of real orders: their carriers work around the clock, so silence is broken
+        late; the conductor sees to it that nothing is just being reported, so no notice has to wait for that."""
+        poll = {"SENDER_POLL_SECONDS": "0.05"}
+        if self.orders is None:
+            return poll
+        return {"SHIP_CUTOFF": "23:50", "DELIVERY_CUTOFF": "23:50", "GRACE_MINUTES": "0", **poll}
+
+
+@dataclass
+class System:
+    """All processes of a run and how to reach them."""
+
+    databases: dict[str, str]
+    services: dict[str, ServiceProcess] = field(default_factory=dict)
+    partners: dict[str, ServiceProcess] = field(default_factory=dict)
+    link_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    keys: dict[str, str] = field(default_factory=lambda: {c: secrets.token_urlsafe(24) for c in ("storefront", "ops")})
+
+    def service_url(self, name: str) -> str:
+        return self.services[name].url
+
+    @property
+    def mail_url(self) -> str:
+        return self.partners["mail"].url
+
+    @property
+    def town_url(self) -> str:
+        """Where all other partners answer, each under its name."""
+        return self.partners["town"].url
+
+
+async def prepare(given: Surroundings) -> dict[str, str]:
+    """Databases, roles, tables and topics; gives the address of each service's database."""
+    made = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
+    for service, database in made.items():
+        await database.migrate(service)
+    await create_topics(given.broker.bootstrap_servers, given.topic_prefix)
+    return {service: database.url for service, database in made.items()}
+
+
+def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases: Mapping[str, str]) -> System:
+    """Start everything; returns when every service has joined Kafka and every partner answers."""
+    system = System(dict(databases))
+    common = {
+        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "CLOCK_FILE": str(replay.clock_file),
+        "SHOP_TIME_ZONE": replay.zone,
+        "LOG_LEVEL": "INFO",
+        **(_EMBEDDED if given.broker.kind == "embedded" else _APACHE),
+    }
+    smtp_port = free_port()
+    mail = supervisor.start(
+        "mail", ["-m", "deploy.demo.partners.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port()
+    )
+    system.partners["mail"] = mail
+    _start_services(supervisor, system, given, common, smtp_port, replay.manners)
+    _wait_for_services(system)
+    _start_partners(supervisor, system, replay, common)
+    for process in system.partners.values():
+        process.wait_ready(TOWN_SECONDS)
+    return system
+
+
+def _start_services(
+    supervisor: Supervisor,
+    system: System,
+    given: Surroundings,
+    common: Mapping[str, str],
+    smtp_port: int,
+    manners: Mapping[str, str],
+) -> None:
+    ports = {name: free_port() for name in SERVICES}
+    addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    links = {"LINK_SECRETS": system.link_secret}
+    desk = {
+        "PUBLIC_URL": addresses["intake"],
+        "NOTICES_URL": addresses["delivery_notify"],
+        "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
+        "OPS_KEY": system.keys["ops"],
+        "DESK_SECURE_COOKIES": "false",
+        "SHOP_NAME": SHOP,
+        "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
+    }
+    own = {
+        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), **desk, **links},
+        "delivery_notify": {
+            "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
+            "PUBLIC_URL": addresses["delivery_notify"],
+            "CUSTOMER_PAGES_URL": addresses["intake"],
+            **links,
+            "MAIL_FROM": f"{SHOP} <shop@example.jp>",
+            "SHOP_SELLER": f"{SHOP}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
+            **manners,
+        },
+    }
+    (given.folder / "photos").mkdir(exist_ok=True)
+    keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
+    for name in SERVICES:
+        env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}
+        arguments = ["-m", "libs.common.runtime", f"services.{name}.app"]
+        system.services[name] = supervisor.start(name, arguments, env, ports[name])
+
+
+def _wait_for_services(system: System) -> None:
+    for process in system.services.values():
+        process.child.wait_until(lambda url=process.url: answers_ok(f"{url}/health/started"), 60)  # type: ignore[misc]
+
+
+def _start_partners(supervisor: Supervisor, system: System, replay: Replay, common: Mapping[str, str]) -> None:
+    env = {
+        **common,
+        "INTAKE_URL": system.service_url("intake"),
+        "RETURNS_URL": system.service_url("returns"),
+        "LOYALTY_URL": system.service_url("loyalty"),
+        "NOTICES_URL": system.service_url("delivery_notify"),
+        "MAIL_URL": system.mail_url,
+        "STOREFRONT_KEY": system.keys["storefront"],
+        "OPS_KEY": system.keys["ops"],
+        "REPORT_SHARE": str(replay.report_share),
+        "PATIENT": str(replay.orders is not None),
+        "SEED": str(replay.seed),
+        **({"ORDERS": str(replay.orders)} if replay.orders else {}),
+    }
+    system.partners["town"] = supervisor.start("town", ["-m", "deploy.demo.partners.simulator"], env, free_port())

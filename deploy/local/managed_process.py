@@ -1,0 +1,177 @@
+"""A child process that can be started, stopped, killed, frozen and started again.
+
+Each runs in a session of its own, so that Ctrl-C in the terminal reaches only the process that knows the right order
+to stop things in, and so that its own children can be reached with it. Freezing and killing act on the whole tree,
+because Postgres puts each of its processes in a session of its own.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from deploy.local.process_guard import LEASH
+
+FREEZE_SECONDS = 60.0
+
+
+class NotReadyError(Exception):
+    """A process ended, or did not answer in time; the message ends with the last lines of its log."""
+
+
+class Child:
+    """One process, its command and its log. `start` after `stop` or `kill` starts the same command again."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str | None] | None = None,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        orphan_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """`env` is added to ours (None takes a name out), `user` is whom to run as (root only).
+
+        `stop_signal` ends it in order; `orphan_signal` ends it when we have died and nobody waits for order.
+        """
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = log
+        self.env = {key: value for key, value in {**os.environ, **(env or {})}.items() if value is not None}
+        self.user = user
+        self.stop_signal = stop_signal
+        self.orphan_signal = orphan_signal
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns at once. Its output is added to the log."""
+        if self.alive:
+            raise RuntimeError(f"{self.name} runs already, as process {self.pid}")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                self.command,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=self.user,
+            )
+        LEASH.hold(self._popen.pid, self.orphan_signal)
+
+    @property
+    def alive(self) -> bool:
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the last start. Raises `RuntimeError` if there was none."""
+        if self._popen is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs or before it was started; negative for a signal."""
+        return self._popen.poll() if self._popen else None
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Ask it to end; after `timeout` seconds make it end."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, self.stop_signal)
+            self.resume()
+            with suppress(subprocess.TimeoutExpired):
+                self.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole tree; returns when all of it is gone."""
+        if self._popen is None:
+            return
+        tree = self._caught()
+        for process in tree:
+            _send(process, signal.SIGKILL)
+        self._popen.wait()
+        while any(_still_there(process) for process in tree):
+            time.sleep(0.01)
+        LEASH.release(self.pid)
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
+        if self._popen is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._popen.wait(timeout)
+
+    def pause(self) -> None:
+        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
+        self.wait_until(lambda: not self._stop_runners(), FREEZE_SECONDS)
+
+    def resume(self) -> None:
+        for process in self._tree():
+            _send(process, signal.SIGCONT)
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Return once `ready()` holds. Raises `NotReadyError` if the process ends or `timeout` seconds pass."""
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.alive:
+                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.last_words()}")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.last_words()}")
+            time.sleep(0.02)
+
+    def last_words(self, lines: int = 25) -> str:
+        """The end of the log, for a message."""
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def _tree(self) -> list[psutil.Process]:
+        if not self.alive:
+            return []
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            return [process, *process.children(recursive=True)]
+        return []
+
+    def _caught(self) -> list[psutil.Process]:
+        """The whole tree once nothing in it can start another process any more."""
+        with suppress(NotReadyError):
+            self.pause()
+        return self._tree()
+
+    def _stop_runners(self) -> list[psutil.Process]:
+        """Those that run, told to stop: a process that was just started can have slipped through the last round."""
+        runners = [process for process in self._tree() if _runs(process)]
+        for process in runners:
+            _send(process, signal.SIGSTOP)
+        return runners
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """The signal is taken some time after it was sent; until then a thread may still answer."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    return False
+
+
+def _still_there(process: psutil.Process) -> bool:
+    """A zombie holds no file, memory or port any more; who reaps it, and when, is not ours to say."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -1,0 +1,139 @@
+"""Checks on points: once per cause, taken back when they are not due, and books that balance (invariant 10)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from deploy.verification.evidence import Fact, History, Row
+from deploy.verification.verdict import NotJudgedError, Violation, violation
+
+ACCOUNTS = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
+TOLD = {
+    "grant": "points.granted",
+    "finalise": "points.finalised",
+    "reverse": "points.reversed",
+    "reserve": "points.reserved",
+    "release": "points.released",
+    "return": "points.released",
+    "redeem": "points.redeemed",
+    "expire": "points.expired",
+}
+"""Which event tells of which kind of entry."""
+
+Sums = Mapping[str, Mapping[str, int]]
+
+
+def points_once(history: History) -> Iterator[Violation]:
+    """One grant per cause, after resolution; taken back when reopened; told is booked; no points for money returned."""
+    grants = history.of("points.granted")
+    for cause, number in Counter(fact.data["cause"] for fact in grants).items():
+        if number > 1:
+            yield violation(f"{cause}: granted {number} times", *(g for g in grants if g.data["cause"] == cause))
+    yield from _too_early(history, grants)
+    yield from _kept_though_reopened(history, grants)
+    yield from _kept_though_refunded(history)
+    booked = {row["cause"] for row in history.database("loyalty").rows("entries") if row["kind"] == "grant"}
+    for grant in grants:
+        if booked and grant.data["cause"] not in booked:
+            yield violation(f"{grant.data['cause']}: told, and not in the ledger", grant)
+
+
+def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
+    resolved = {f"issue:{fact.issue}:{fact.data.get('resolution', 1)}": fact for fact in history.of("issue.resolved")}
+    delivered = {fact.order for fact in history.of("order.delivered")}
+    for grant in grants:
+        cause = grant.data["cause"]
+        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].at > grant.at):
+            yield violation(f"{cause}: points before the resolution", grant)
+        if cause.startswith("order:") and grant.order not in delivered:
+            yield violation(f"{cause}: points for what was never delivered", grant)
+
+
+def _kept_though_reopened(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
+    taken_back = {fact.data["reverses"] for fact in history.of("points.reversed")}
+    by_cause = {grant.data["cause"]: grant for grant in grants}
+    for reopened in history.of("issue.reopened"):
+        grant = by_cause.get(f"issue:{reopened.issue}:{reopened.data.get('resolution', 1)}")
+        if grant and grant.data["entry_id"] not in taken_back:
+            yield violation(f"{grant.data['cause']}: reopened, and the points were kept", reopened, grant)
+
+
+def _kept_though_refunded(history: History) -> Iterator[Violation]:
+    """Buy, get all of the money back, keep the points: nobody can."""
+    prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
+    back: defaultdict[str, Decimal] = defaultdict(Decimal)
+    shown: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in history.of("issue.refunded"):
+        back[fact.order] += Decimal(fact.data["amount"]["amount"])
+        shown[fact.order].append(fact)
+    kept: Counter[str] = Counter()
+    for fact in history.of("points.granted", "points.reversed"):
+        if fact.data["cause"].startswith("order:"):
+            kept[fact.order] += fact.data["points"] * (1 if fact.type == "points.granted" else -1)
+            shown[fact.order].append(fact)
+    for order, amount in back.items():
+        if order in prices and amount >= prices[order] and kept[order]:
+            yield violation(f"order {order}: all paid back, and {kept[order]} points kept", *shown[order])
+
+
+def _price(placed: Fact) -> Decimal:
+    lines = placed.data["lines"]
+    return sum((Decimal(line["unit_price"]["amount"]) * line["quantity"] for line in lines), Decimal(0))
+
+
+def balances_equal_sums(history: History) -> Iterator[Violation]:
+    """The ledger, added up from outside, is what every balance and every lot says; and what was told adds up to it."""
+    database = history.database("loyalty")
+    entries, balances = database.rows("entries"), database.rows("balances")
+    if not entries and not balances:
+        raise NotJudgedError("the ledger of loyalty was not read")
+    yield from _differences("customer", _added_up(entries, "customer_id"), _by(balances, "customer_id"))
+    yield from _differences("lot", _added_up(entries, "lot_id"), _by(database.rows("lots"), "lot_id"))
+    for row in balances:
+        below = [place for place in ACCOUNTS[1:-1] if row[place] < 0]
+        if below or row["debt"] > 0 or (row["debt"] and row["available"]) or sum(row[place] for place in ACCOUNTS):
+            yield Violation(f"customer {row['customer_id']}: a balance that cannot be", (str(dict(row)),))
+    if not database.rows("outbox") and history.facts:
+        yield from _told_otherwise(history, entries)
+
+
+def _added_up(entries: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
+    sums: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(ACCOUNTS, 0))
+    for row in entries:
+        sums[str(row[key])][row["from_account"]] -= row["points"]
+        sums[str(row[key])][row["to_account"]] += row["points"]
+    return dict(sums)
+
+
+def _by(rows: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
+    return {str(row[key]): {place: row[place] for place in ACCOUNTS} for row in rows}
+
+
+def _differences(what: str, ledger: Sums, books: Sums) -> Iterator[Violation]:
+    nothing = dict.fromkeys(ACCOUNTS, 0)
+    for name in sorted(ledger.keys() | books.keys()):
+        summed, stands = ledger.get(name, nothing), books.get(name, nothing)
+        if summed != stands:
+            shown = (f"ledger {summed}", f"books {stands}")
+            yield Violation(f"{what} {name}: the ledger does not sum to the balance", shown)
+
+
+def _told_otherwise(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
+    """Per customer and type: points on the topic, and points in the ledger."""
+    booked: Counter[tuple[str, str]] = Counter()
+    told: Counter[tuple[str, str]] = Counter()
+    shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in entries:
+        if row["kind"] in TOLD:
+            name = row["customer_id"], TOLD[row["kind"]]
+            booked[name] += row["points"]
+            shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
+    for fact in history.of(*sorted(set(TOLD.values()))):
+        name = fact.data["customer_id"], fact.type
+        told[name] += fact.data["points"]
+        shown[name].append(str(fact))
+    for name in sorted(booked.keys() | told.keys()):
+        if booked[name] != told[name]:
+            customer, kind = name
+            what = f"customer {customer}: {kind} tells {told[name]} points, the ledger {booked[name]}"
+            yield Violation(what, tuple(shown[name]))

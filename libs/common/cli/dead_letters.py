@@ -1,0 +1,76 @@
+"""Command line for dead letters: `python -m libs.common.cli.dead_letters list`, with DATABASE_URL set."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from getpass import getuser
+from typing import Annotated, Any, TypeVar
+
+import asyncpg
+import typer
+
+from libs.common.messaging import dead_letters
+from libs.common.postgres.pool import Connection
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+Database = Annotated[str, typer.Option(envvar="DATABASE_URL", help="The database of the service.")]
+ParkedId = Annotated[int, typer.Argument(help="The id that `list` shows.")]
+
+T = TypeVar("T")
+
+
+def _on(database_url: str, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    async def run() -> T:
+        conn = await asyncpg.connect(database_url)
+        try:
+            return await ask(conn)
+        finally:
+            await conn.close()
+
+    return asyncio.run(run())
+
+
+def _print(shown: dict[str, Any]) -> None:
+    typer.echo(json.dumps(shown, ensure_ascii=False))
+
+
+@app.command(name="list")
+def list_(database_url: Database, state: str = "parked", after: int = 0, limit: int = 50) -> None:
+    """List parked records, oldest first, one JSON object a line, without their values."""
+    for record in _on(database_url, lambda conn: dead_letters.list_parked(conn, state=state, after=after, limit=limit)):
+        _print({name: value for name, value in record.shown().items() if name != "value"})
+
+
+@app.command()
+def show(parked_id: ParkedId, database_url: Database) -> None:
+    """Show one record whole. It may hold personal data."""
+    record = _on(database_url, lambda conn: dead_letters.show_parked(conn, parked_id))
+    if record is None:
+        raise typer.BadParameter(f"{parked_id} is not known; see `list`")
+    _print(record.shown())
+
+
+@app.command()
+def replay(
+    database_url: Database,
+    parked_id: Annotated[int | None, typer.Argument(help="One record, with those of its key.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All parked records instead.")] = False,
+) -> None:
+    """Ask the running service to take a record again, with those of its key that stand before or behind it."""
+    if (parked_id is None) != everything:
+        raise typer.BadParameter("name one record, or say --all")
+    count = _on(database_url, lambda conn: dead_letters.ask_replay(conn, parked_id, getuser()))
+    typer.echo(f"{count} will be replayed")
+
+
+@app.command()
+def discard(parked_id: ParkedId, database_url: Database) -> None:
+    """Give one record up."""
+    if not _on(database_url, lambda conn: dead_letters.discard(conn, parked_id, getuser())):
+        raise typer.BadParameter(f"{parked_id} is not parked (any more)")
+    typer.echo("discarded")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,62 @@
+"""The loop that takes parked records again once somebody asked for it, in order per key."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.events.registry import decode
+from libs.common.messaging import dead_letters, inbox
+from libs.common.messaging.dead_letters import ParkedRecord
+from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
+from libs.common.messaging.signal import Wake
+from libs.common.postgres.pool import Connection, Pool, is_transient
+from libs.common.telemetry.tracing import carrier_of
+
+log = logging.getLogger(__name__)
+
+
+class Replayer:
+    """Replays what is marked for it, for all aggregates of a service."""
+
+    def __init__(self, shell: Shell, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: Wake) -> None:
+        self._shell, self._pool, self._aggregates, self._wake_relay = shell, pool, aggregates, wake_relay
+
+    async def run(self) -> None:
+        while True:
+            done = 0
+            for aggregate in self._aggregates.values():
+                try:
+                    done += await self.replay_next(aggregate)
+                except Exception as error:
+                    log.warning("replay for %s waits: %s", aggregate.name, type(error).__name__)
+            if not done:
+                await asyncio.sleep(0.5)
+
+    async def replay_next(self, aggregate: Aggregate[Any]) -> int:
+        """Replay one record, if one may go now, in the transaction that holds it locked; gives 1 if there was one.
+
+        Raises what is transient: the record then stays marked, and its turn comes again.
+        """
+        async with self._pool.acquire() as conn, conn.transaction():
+            record = await dead_letters.next_to_replay(conn, aggregate.name)
+            if record is None:
+                return 0
+            error = await self._try(conn, aggregate, record)
+            await dead_letters.settle_replay(conn, record.id, error)
+        self._shell.counters.add("replayed", "failed" if error else "done")
+        self._wake_relay()
+        return 1
+
+    async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: ParkedRecord) -> str | None:
+        """Apply it inside a savepoint; gives why it could not be applied, or None."""
+        try:
+            async with conn.transaction():
+                event = decode(record.value or b"")
+                if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
+                    await self._shell.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
+        except Exception as error:
+            if is_transient(error):
+                raise
+            return f"{type(error).__name__}: {error}"
+        return None

@@ -1,0 +1,141 @@
+"""The relay: publishes the outbox, in id order, by one active process per service database.
+
+An advisory lock on the relay's own connection makes it the only one; a second process waits as its standby. Sends are
+pipelined and their acknowledgements gathered; what was acknowledged is deleted, so a death in between can only
+repeat, with the same event ids. Of a key whose send failed nothing later is deleted either, so its order holds.
+
+Rejected: a cursor over ids (loses rows of slow transactions), `SKIP LOCKED` workers (break the order of a key),
+LISTEN/NOTIFY (a lock per commit). Look again when one relay is no longer faster than the service that writes.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.signal import Wake
+from libs.common.messaging.throttle import Pace
+from libs.common.telemetry.tracing import Counters
+
+log = logging.getLogger(__name__)
+
+# Delete what was acknowledged and read on, in one round trip. A statement sees the rows that it deletes itself, so they
+# are left out by their ids; a row whose slow transaction committed late has a lower id and is still found.
+_NEXT = """
+    WITH gone AS (DELETE FROM outbox WHERE id = ANY($1))
+    SELECT id, topic, key, value, headers FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
+
+BATCH = 1000
+SEND_TIMEOUT = 30.0
+"""Seconds after which a batch without acknowledgement counts as unknown: the producer is made anew, rows sent again."""
+
+SECONDS_BETWEEN_TURNS = 0.005
+"""See `pace`."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that an old producer is given to end in order; a fenced or cut off one would wait for ever."""
+
+
+class Relay:
+    def __init__(
+        self, database_url: str, new_producer: Callable[[], AIOKafkaProducer], wake: Wake, counters: Counters
+    ) -> None:
+        self._database_url = database_url
+        self._new_producer = new_producer
+        self._wake = wake
+        self._counters = counters
+        self.active = False
+
+    async def run(self) -> None:
+        """Publish for ever; after any error start over with a new connection and a new producer."""
+        pause = 0.1
+        while True:
+            try:
+                await self._lead()
+                pause = 0.1
+            except Exception as error:
+                self._counters.add("relay_restarted", type(error).__name__)
+                log.warning("relay starts over in %.1f s: %s: %s", pause, type(error).__name__, error)
+            finally:
+                self.active = False
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 2)
+
+    async def _lead(self) -> None:
+        conn = await asyncpg.connect(
+            self._database_url, command_timeout=30, server_settings={"application_name": "relay"}
+        )
+        try:
+            while not await conn.fetchval(_LOCK):
+                await asyncio.sleep(1.0)
+            producer = self._new_producer()
+            try:
+                await producer.start()
+                self.active = True
+                await self._drain(conn, producer)
+            finally:
+                with suppress(Exception):
+                    await asyncio.wait_for(producer.stop(), STOP_TIMEOUT)
+        finally:
+            conn.terminate()  # also gives the lock back, whatever state the connection is in
+
+    async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
+        sent: list[int] = []
+        pace = Pace(SECONDS_BETWEEN_TURNS)
+        while True:
+            if not sent:
+                await pace.keep()
+                pace.begin()
+            rows = await conn.fetch(_NEXT, sent, BATCH)
+            failpoint("relay_deleted" if sent else "relay_selected")
+            sent = []
+            if not rows:
+                await self._wake.wait(0.2)
+                continue
+            sent, error = await publish(producer, rows)
+            failpoint("relay_sent")
+            if error:
+                await conn.fetch(_NEXT, sent, 0)
+                raise error
+
+
+async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:
+    """Send rows in order; gives the ids that may be deleted and the first error, if there was one."""
+    pending: list[asyncio.Future[Any]] = []
+    error: BaseException | None = None
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT):
+            for row in rows:
+                key = row["key"]
+                pending.append(
+                    await producer.send(
+                        row["topic"],
+                        row["value"],
+                        key=key.encode() if key is not None else None,
+                        headers=_headers(row["headers"]),
+                    )
+                )
+            await asyncio.wait(pending)
+    except Exception as caught:
+        error = caught
+    sent: list[int] = []
+    broken: set[tuple[str, str | None]] = set()
+    for row, future in zip(rows, pending, strict=False):
+        failed = not future.done() or future.cancelled() or future.exception()
+        if failed:
+            broken.add((row["topic"], row["key"]))
+            error = error or (future.exception() if future.done() and not future.cancelled() else None)
+        elif (row["topic"], row["key"]) not in broken:
+            sent.append(row["id"])
+    return sent, error
+
+
+def _headers(text: str | None) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in json.loads(text).items()] if text else []

@@ -1,0 +1,96 @@
+"""The loop that wakes states whose timers are due. A due timer is an event to `decide` like any other."""
+
+import asyncio
+import logging
+import random
+from datetime import timedelta
+from typing import Any
+
+from libs.common.decisions.clock import pause
+from libs.common.decisions.facts import TimerFired
+from libs.common.events.registry import AnyEvent, event_class
+from libs.common.messaging import timers
+from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
+from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.signal import Wake
+from libs.common.messaging.timers import DueTimer
+from libs.common.postgres.pool import Connection, Pool, is_transient, without_rows
+
+log = logging.getLogger(__name__)
+
+BATCH = 300
+PUT_OFF = timedelta(minutes=5)
+
+
+class AlarmClock:
+    """Fires the timers of one aggregate; any number of processes may do so side by side."""
+
+    def __init__(self, shell: Shell, pool: Pool, aggregate: Aggregate[Any], wake_relay: Wake) -> None:
+        self._shell, self._pool, self._aggregate, self._wake_relay = shell, pool, aggregate, wake_relay
+
+    async def run(self) -> None:
+        while True:
+            try:
+                fired = await self.fire_due()
+            except Exception as error:
+                without_rows(error)
+                log.exception("timers of %s: trying again", self._aggregate.name)
+                fired = 0
+                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+            if not fired:
+                # A minute of the shop's time, but never more than half a second on the wall.
+                await asyncio.sleep(0.02)
+                await pause(self._shell.clock, timedelta(minutes=1), 0.48)
+
+    async def fire_due(self) -> int:
+        """Fire what is due, at most one batch; a timer that cannot be decided is put off, not lost. Gives how many."""
+        async with self._pool.acquire() as conn:
+            due = await timers.due(conn, self._aggregate.name, self._shell.clock.now(), BATCH)
+        if due:
+            await self._fire(due)
+        return len(due)
+
+    async def _fire(self, due: list[DueTimer]) -> None:
+        try:
+            async with self._pool.acquire() as conn, conn.transaction():
+                await self._decide(conn, due)
+                failpoint("timer_before_commit")
+            failpoint("timer_after_commit")
+        except Exception as error:
+            if is_transient(error):
+                raise
+            without_rows(error)
+            if len(due) == 1:
+                await self._put_off(due[0])
+            else:
+                for one in due:
+                    await self._fire([one])
+            return
+        self._wake_relay()
+
+    async def _put_off(self, timer: DueTimer) -> None:
+        """One timer that cannot be decided must not keep the others from firing."""
+        log.exception("timer %s of %s %s is put off", timer.name, self._aggregate.name, timer.key)
+        self._shell.counters.add("timer_failed", timer.name)
+        async with self._pool.acquire() as conn:
+            await timers.put_off(conn, self._aggregate.name, timer, self._shell.clock.now() + PUT_OFF)
+
+    async def _decide(self, conn: Connection, due: list[DueTimer]) -> None:
+        async def claim(conn: Connection) -> Any:
+            claimed = await timers.claim(conn, self._aggregate.name, due)
+            return lambda event: (event.subject, event.data.name) in claimed
+
+        incoming = [Incoming(_event(timer, self._shell.service), timer.trace) for timer in due]
+        await self._shell.apply(conn, self._aggregate, incoming, claim)
+
+
+def _event(timer: DueTimer, service: str) -> AnyEvent:
+    fired = TimerFired(name=timer.name, due_at=timer.due_at)
+    return event_class(TimerFired).model_construct(
+        id=f"{timer.key}/{timer.name}/{timer.due_at.isoformat()}",
+        source=f"/{service}/timers",
+        type=TimerFired.TYPE,
+        subject=timer.key,
+        time=timer.due_at,
+        data=fired,
+    )

@@ -1,0 +1,62 @@
+"""Durable timers: no open thing without a next deadline (invariant 6).
+
+A timer belongs to one state. It is claimed after the state was locked, by deleting exactly the row that was seen as
+due, so that a timer moved or cancelled in the meantime does not fire, and two pollers never fire the same one.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.decisions.facts import CancelTimer, SetTimer
+from libs.common.postgres.pool import Connection
+from libs.common.telemetry.tracing import Carrier
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    key: str
+    name: str
+    due_at: datetime
+    trace: Carrier | None
+
+
+TimerChanges = Mapping[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]]
+"""The last change of each timer, by state key and timer name, with its trace; see `outbox.write_effects`."""
+
+_DUE = """
+    SELECT key, name, due_at, trace FROM timers
+    WHERE aggregate = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3"""
+_CLAIM = """
+    DELETE FROM timers t USING unnest($2::text[], $3::text[], $4::timestamptz[]) AS c (key, name, due_at)
+    WHERE t.aggregate = $1 AND t.key = c.key AND t.name = c.name AND t.due_at = c.due_at
+    RETURNING t.key, t.name"""
+
+
+async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> list[DueTimer]:
+    """What is due, the longest waiting first; nothing is claimed yet."""
+    return [
+        DueTimer(row["key"], row["name"], row["due_at"], json.loads(row["trace"]) if row["trace"] else None)
+        for row in await conn.fetch(_DUE, aggregate, now, limit)
+    ]
+
+
+async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) -> set[tuple[str, str]]:
+    """Take these timers, whose states are locked now; gives (key, name) of those that were still as seen."""
+    rows = await conn.fetch(
+        _CLAIM, aggregate, [t.key for t in timers], [t.name for t in timers], [t.due_at for t in timers]
+    )
+    return {(row["key"], row["name"]) for row in rows}
+
+
+async def put_off(conn: Connection, aggregate: str, timer: DueTimer, until: datetime) -> None:
+    """Move one timer that is still as seen."""
+    await conn.execute(
+        "UPDATE timers SET due_at = $4 WHERE (aggregate, key, name) = ($1, $2, $3) AND due_at = $5",
+        aggregate,
+        timer.key,
+        timer.name,
+        until,
+        timer.due_at,
+    )

@@ -1,0 +1,131 @@
+"""Where a mail server or a mail provider reports what became of our mails.
+
+A mail server pipes its report in as it came (`message/rfc822`), with an API key; a provider's webhook sends JSON with a
+signature of Standard Webhooks. A report may come twice: the second changes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
+
+from libs.common.events.notices import NoticeFailed
+from libs.common.http.problems import PROBLEM_RESPONSE, Problem
+from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from libs.common.runtime.service import Service, Writing
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.sending.bounce_reports import NotAReportError, Report, ReportKind, notice_of, read_reports
+from services.delivery_notify.store import bounces as bounces_store
+from services.delivery_notify.store import preferences, staff_notices
+from services.delivery_notify.store.bounces import Bounced
+
+REPORTERS = ("ops", "mailserver")
+
+
+class ReportBody(BaseModel):
+    """`code` is the enhanced status of RFC 3463 (5.1.1: no such mailbox), or the type of a complaint."""
+
+    kind: ReportKind
+    address: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] | None = None
+    message_id: Annotated[str, StringConstraints(max_length=300)] | None = None
+    code: Annotated[str, StringConstraints(min_length=1, max_length=40)] = "5.0.0"
+
+
+class ReportTaken(BaseModel):
+    """How many recipients the report was about, and how many addresses are no longer written to."""
+
+    reports: int
+    suppressed: int
+
+
+_BODIES = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": ReportBody.model_json_schema()},
+        "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+def routes(service: Service, signing_secrets: Sequence[SecretStr]) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
+
+    @router.post(
+        "/mail-reports",
+        status_code=202,
+        summary="A bounce (RFC 3464) or a complaint (RFC 5965), as it came or as JSON",
+        openapi_extra={"requestBody": _BODIES},
+    )
+    async def report(request: Request) -> ReportTaken:
+        content = await request.body()
+        _allow(service, request, content, [secret.get_secret_value() for secret in signing_secrets])
+        reports = _reports(request.headers.get("content-type", ""), content)
+        suppressed = 0
+        async with service.transaction() as tx:
+            for each in reports:
+                suppressed += await _act(tx, each)
+        return ReportTaken(reports=len(reports), suppressed=suppressed)
+
+    return router
+
+
+def _allow(service: Service, request: Request, content: bytes, secrets: Sequence[str]) -> None:
+    if secrets and "webhook-signature" in request.headers:
+        try:
+            check_standard(secrets, request.headers, content, service.clock.now())
+        except WrongSignature as error:
+            raise Problem(401, error.code, error.message) from error
+        return
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    caller = service.callers.identify(key) if scheme.lower() == "bearer" else None
+    if caller is None:
+        raise Problem(401, "unauthenticated", "Authorization: send `Bearer <API key>`, or a signature.")
+    if caller not in REPORTERS:
+        raise Problem(403, "forbidden", f"Authorization: this route is for {' and '.join(REPORTERS)}.")
+
+
+def _reports(content_type: str, content: bytes) -> list[Report]:
+    if content_type.startswith("application/json"):
+        try:
+            body = ReportBody.model_validate_json(content)
+        except ValidationError as error:
+            raise Problem(422, "invalid", f"body: {error.errors()[0]['msg']}") from error
+        return [Report(body.kind, body.address, notice_of(body.message_id or ""), body.code)]
+    try:
+        return read_reports(content)
+    except NotAReportError as error:
+        raise Problem(422, "not_a_report", str(error)) from error
+
+
+async def _act(tx: Writing, report: Report) -> bool:
+    """Whether an address is now dead that may have been alive."""
+    bounced = await bounces_store.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
+    address = report.address or (bounced.address if bounced else None)
+    if bounced and report.kind is ReportKind.BOUNCE:
+        await bounces_store.take_next_way(tx.conn, bounced.notice_id, report.cause, tx.now)
+        await tx.write([_failed(bounced, report, tx)])
+    if not report.dead_address or address is None:
+        return False
+    await preferences.suppress(tx.conn, [("email", address, report.cause)], tx.now)
+    customer = bounced.customer_id if bounced else await bounces_store.customer_at(tx.conn, address)
+    if customer:
+        facts = {"customer_id": customer, "channel": "email", "cause": report.cause}
+        kind = StaffKind.ADDRESS_SUPPRESSED
+        await staff_notices.save(tx.conn, [StaffNotice(kind, ("email", customer, report.cause), tx.now, facts)])
+    return True
+
+
+def _failed(bounced: Bounced, report: Report, tx: Writing) -> NoticeFailed:
+    return NoticeFailed.model_validate(
+        {
+            "order_id": bounced.order_id,
+            "customer_id": bounced.customer_id,
+            "issue_id": bounced.issue_id,
+            "notice_id": bounced.notice_id,
+            "kind": bounced.kind,
+            "channel": "email",
+            "cause": report.cause,
+            "failed_at": tx.now,
+        }
+    )

@@ -1,0 +1,129 @@
+"""One set of facts for every way a template can go: what the linter renders at the start, and the tests as well."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from libs.common.decisions.ids import derived_id
+from libs.common.events.notices import DecidedBy, NoticeKind
+from libs.common.events.values import Choice, Language, Reason, Remedy
+from services.delivery_notify.domain.notices import NoticeFacts, Thing
+from services.delivery_notify.policy.consent_law import Terms
+from services.delivery_notify.rendering.renderer import Letter
+
+PERSON = "山田 花子"
+DAY, BEFORE = date(2027, 3, 12), date(2027, 3, 5)
+CHOICE: dict[str, Any] = {
+    "choice_id": derived_id("choice", "letters"),
+    "answer_by": datetime(2027, 3, 8, 1, tzinfo=UTC),
+    "options": (Choice.WAIT, Choice.CHANGE, Choice.CANCEL),
+    "default": Choice.WAIT,
+}
+POINTS: dict[str, Any] = {"points": 1549, "usable_from": BEFORE, "usable_until": DAY}
+MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
+
+SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
+    "accepted, replacement": (NoticeKind.ISSUE_ACCEPTED, {"plan": "replacement", "remedy": Remedy.REPLACEMENT}),
+    "accepted, part": (NoticeKind.ISSUE_ACCEPTED, {"plan": "replacement", "remedy": Remedy.PART_SHIPMENT}),
+    "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", **MONEY}),
+    "accepted, collection": (NoticeKind.ISSUE_ACCEPTED, {"plan": "collection", "reason": Reason.CHANGED_MIND}),
+    "accepted, later": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_word": DAY}),
+    "rejected, unknown order": (NoticeKind.ISSUE_REJECTED, {"code": "unknown_order"}),
+    "rejected, window": (NoticeKind.ISSUE_REJECTED, {"code": "window_closed"}),
+    "rejected, known": (NoticeKind.ISSUE_REJECTED, {"code": "units_already_reported"}),
+    "rejected, not delivered": (NoticeKind.ISSUE_REJECTED, {"code": "units_not_delivered"}),
+    "rejected, other": (NoticeKind.ISSUE_REJECTED, {"code": "something_new"}),
+    "review": (NoticeKind.REVIEW_STARTED, {"next_word": DAY}),
+    "details": (NoticeKind.DETAILS_REQUESTED, {"missing": ("photo", "part", "the colour")}),
+    "promised": (NoticeKind.REPLACEMENT_PROMISED, {}),
+    "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
+    "delayed": (NoticeKind.REPLACEMENT_DELAYED, {"previous_day": BEFORE}),
+    "shipped": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "やまねこ便", "tracking_number": "1234-5678"}),
+    "shipped, untracked": (NoticeKind.REPLACEMENT_SHIPPED, {}),
+    "choice, restock": (
+        NoticeKind.CHOICE_REQUESTED,
+        {
+            **CHOICE,
+            "plan": "restock",
+            "next_word": date(2027, 3, 8),
+            "options": (Choice.WAIT, Choice.REFUND),
+        },
+    ),
+    "choice, unknown": (
+        NoticeKind.CHOICE_REQUESTED,
+        {**CHOICE, "plan": "unknown", "next_word": DAY, "options": (Choice.REFUND,), "default": Choice.REFUND},
+    ),
+    "collection": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 14, "to_hour": 16}),
+    "collection again": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 9, "to_hour": 12, "word": 2}),
+    "collection attempted": (NoticeKind.COLLECTION_ATTEMPTED, {}),
+    "collection reminded": (NoticeKind.COLLECTION_REMINDED, {"next_word": DAY}),
+    "warned, defective": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_be_defective"}),
+    "warned, part": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_lack_a_part"}),
+    "warned, other": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_be_another_item"}),
+    "received": (NoticeKind.ITEM_RECEIVED, {}),
+    "refund asked": (NoticeKind.REFUND_REQUESTED, {"plan": "refund", **MONEY}),
+    "refunded": (NoticeKind.REFUNDED, MONEY),
+    "resolved": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT}),
+    "resolved, with points": (NoticeKind.ISSUE_RESOLVED, {"remedy": Remedy.REPLACEMENT, **POINTS}),
+    "refunded, with points": (NoticeKind.REFUNDED, {**MONEY, **POINTS}),
+    "points granted": (NoticeKind.POINTS_GRANTED, POINTS),
+    "points expiring": (
+        NoticeKind.POINTS_EXPIRING,
+        {"things": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": BEFORE},
+    ),
+    "points expiring, all": (
+        NoticeKind.POINTS_EXPIRING,
+        {"things": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": BEFORE},
+    ),
+    "reopened": (NoticeKind.ISSUE_REOPENED, {"next_word": DAY}),
+    "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),
+    "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": BEFORE, **CHOICE}),
+    "order delayed, prepaid": (
+        NoticeKind.ORDER_DELAYED,
+        {"previous_day": BEFORE, "received_on": BEFORE, "terms": Terms("JP", "sample"), **MONEY, **CHOICE},
+    ),
+    "order delayed, United States": (
+        NoticeKind.ORDER_DELAYED,
+        {"previous_day": BEFORE, "terms": Terms("US", "sample"), **CHOICE},
+    ),
+    "order delayed, Europe": (
+        NoticeKind.ORDER_DELAYED,
+        {"previous_day": BEFORE, "terms": Terms("DE", "sample", refund_days_are="calendar"), **CHOICE},
+    ),
+    "order overdue": (NoticeKind.ORDER_OVERDUE, {"previous_day": BEFORE, "next_word": DAY, **CHOICE}),
+    "order overdue again": (
+        NoticeKind.ORDER_OVERDUE,
+        {"previous_day": BEFORE, "next_word": DAY, "word": 3, **CHOICE},
+    ),
+    "order early": (NoticeKind.ORDER_EARLY, {"previous_day": date(2027, 3, 19)}),
+    "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": BEFORE, **MONEY}),
+    "order accepted, no date": (
+        NoticeKind.ORDER_ACCEPTED,
+        {"received_on": BEFORE, "day": None, "next_word": DAY, **MONEY},
+    ),
+    "order cancelled": (NoticeKind.ORDER_CANCELLED, {"decided_by": DecidedBy.CUSTOMER, "refund_by": DAY}),
+    "order cancelled by silence": (
+        NoticeKind.ORDER_CANCELLED,
+        {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": BEFORE, **MONEY},
+    ),
+    "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": BEFORE, **CHOICE}),
+    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": BEFORE, "next_word": DAY, **CHOICE}),
+    "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_word": date(2027, 4, 1)}),
+    "preorder, no date": (
+        NoticeKind.PREORDER_PROGRESS,
+        {"day": None, "next_word": DAY, "things": (Thing("青い急須", 1, stage="glazing"),)},
+    ),
+}
+"""One set of facts for every way a template can go."""
+
+THINGS = (
+    Thing("青い急須", 1, DAY, BEFORE, "production"),
+    Thing("湯のみ <大> & 小", 2, DAY, BEFORE, "a_stage_of_the_shop", "二度目の窯入れです"),
+)
+
+
+def sample(case: str, language: Language, **more: Any) -> Letter:
+    kind, facts = SAMPLES[case]
+    whole = NoticeFacts(**{"things": THINGS, "day": DAY, "purchase_count": 3, **facts})
+    known = {"kind": kind, "order_id": "O-2027-0301", "name": PERSON, "language": language, "facts": whole}
+    return Letter(**{**known, "issue_id": derived_id("issue", case), "at": datetime(2027, 3, 1, 1, tzinfo=UTC), **more})

@@ -1,0 +1,66 @@
+"""What a market's law wants said when goods are late, in sentences; which of them a notice has follows from its terms.
+
+They stand in the layout, under what the notice says itself, so that no template can forget one. A shop that has a
+layout of its own is held to them by the linter.
+"""
+
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from services.delivery_notify.domain.notices import NoticeFacts
+from services.delivery_notify.policy.consent_law import Element, Terms, required_elements
+from services.delivery_notify.rendering.texts import phrases
+
+_JAPANESE = {
+    Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
+    "その日までにお届けできなかったときは、契約を解除なさることができます。",
+    Element.REASON: "遅れの理由は、{reason}ためです。",
+    Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。費用はかかりません。",
+    Element.PROMPT_REFUND: "キャンセルの場合は、お支払いの全額を、{days}以内にお返しいたします。",
+    Element.REIMBURSEMENT: "契約を解除なさった場合は、お支払いの全額を、{days}以内にお返しいたします。",
+    Element.CONTINUING_RIGHT: "お待ちくださる場合も、発送が済むまでは、いつでもキャンセルなさることができます。",
+    Element.ACCEPTANCE: "ご注文を承諾いたします。",
+}
+_ENGLISH = {
+    Element.ADDITIONAL_PERIOD: "We ask you for additional time until {day}. If your order is not with you by then, you "
+    "can end the contract.",
+    Element.REASON: "The reason for the delay: {reason}.",
+    Element.RIGHT_TO_CANCEL: "You can cancel at any time until it ships, at no cost.",
+    Element.PROMPT_REFUND: "If you cancel, we refund everything you paid within {days}.",
+    Element.REIMBURSEMENT: "If you end the contract, we reimburse everything you paid within {days}.",
+    Element.CONTINUING_RIGHT: "Even if you choose to wait, you can still cancel at any time until it ships.",
+    Element.ACCEPTANCE: "We accept your order.",
+}
+SENTENCES = {Language.JA: _JAPANESE, Language.EN: _ENGLISH}
+
+
+_REASONS = {
+    Language.JA: {"out_of_stock": "お品が品切れになっている", "": "倉庫からの発送をまだ確かめられない"},
+    Language.EN: {
+        "out_of_stock": "your item is out of stock",
+        "": "our warehouse has not confirmed to us that your order has left",
+    },
+}
+"""Why there is no date, by the cause that the shop named; one without words here is told as what we do know."""
+
+
+def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
+    """The sentences that the law of this customer's market wants in this notice, in one fixed order."""
+    if facts.terms is None:
+        return []
+    wanted = required_elements(facts.terms.market, kind)
+    return [sentence(element, facts, language) for element in SENTENCES[language] if element in wanted]
+
+
+def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
+    terms = facts.terms or Terms("", "")
+    day = phrases.say_date(facts.day, language) if facts.day else ""
+    reasons = _REASONS[language]
+    reason = reasons.get(facts.code or "", reasons[""])
+    return SENTENCES[language][element].format(days=_days(terms, language), day=day, reason=reason)
+
+
+def _days(terms: Terms, language: Language) -> str:
+    count, working = terms.refund_days, terms.refund_days_are == "working"
+    if language is Language.JA:
+        return f"{count}営業日" if working else f"{count}日"
+    return f"{count} working days" if working else f"{count} days"

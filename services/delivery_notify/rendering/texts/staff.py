@@ -1,0 +1,61 @@
+"""What staff read, in the shop's language: what happened, which order, what to do. No personal data."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from libs.common.events.values import Language
+from services.delivery_notify.domain.staff_notices import StaffKind
+from services.delivery_notify.rendering.renderer import Rendered
+
+_SUBJECTS = {
+    Language.JA: {
+        StaffKind.REVIEW_REQUESTED: "確認をお願いします: ご注文 {order_id}",
+        StaffKind.CANCEL_NOT_CARRIED_OUT: "キャンセルがまだ済んでいません: ご注文 {order_id}",
+        StaffKind.NOTICE_FAILED: "お知らせが届けられませんでした: ご注文 {order_id}",
+        StaffKind.ADDRESS_SUPPRESSED: "宛先が使えなくなりました: お客さま {customer_id}",
+        StaffKind.CUSTOMER_UNREACHABLE: "お客さまに連絡する手段がありません: お客さま {customer_id}",
+        StaffKind.EVENTS_PARKED: "取り込めないイベントがあります: {topic}",
+    },
+    Language.EN: {
+        StaffKind.REVIEW_REQUESTED: "Please decide: order {order_id}",
+        StaffKind.CANCEL_NOT_CARRIED_OUT: "A cancellation is not carried out: order {order_id}",
+        StaffKind.NOTICE_FAILED: "A notice could not be delivered: order {order_id}",
+        StaffKind.ADDRESS_SUPPRESSED: "An address is no longer used: customer {customer_id}",
+        StaffKind.CUSTOMER_UNREACHABLE: "There is no way to reach a customer: {customer_id}",
+        StaffKind.EVENTS_PARKED: "Events could not be taken: {topic}",
+    },
+}
+_WHAT_TO_DO = {
+    Language.JA: {
+        StaffKind.REVIEW_REQUESTED: "お客さまには期日までにお返事するとお伝えしています。内容を見て決めてください。",
+        StaffKind.CANCEL_NOT_CARRIED_OUT: "お客さまはキャンセルを選ばれています。店舗側の手続きを確かめてください。",
+        StaffKind.NOTICE_FAILED: "お客さまはこの件をまだご存じありません。電話など、別の方法でお伝えください。",
+        StaffKind.ADDRESS_SUPPRESSED: "この宛先にはもう送りません。正しい宛先がわかったら、設定を直してください。",
+        StaffKind.CUSTOMER_UNREACHABLE: "お客さまはこの件をまだご存じありません。連絡先を調べてお伝えください。",
+        StaffKind.EVENTS_PARKED: "原因を直したあと、/ops/parked から取り込み直してください。",
+    },
+    Language.EN: {
+        StaffKind.REVIEW_REQUESTED: "The customer was told to hear from us by then. Please look and decide.",
+        StaffKind.CANCEL_NOT_CARRIED_OUT: "The customer chose to cancel. Please see why the shop has not done it.",
+        StaffKind.NOTICE_FAILED: "The customer does not know of this yet. Please tell them by telephone.",
+        StaffKind.ADDRESS_SUPPRESSED: "We write there no more. Correct the preferences once you know a right address.",
+        StaffKind.CUSTOMER_UNREACHABLE: "The customer does not know of this yet. Please find out how to reach them.",
+        StaffKind.EVENTS_PARKED: "Once the cause is mended, replay them from /ops/parked.",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaffWords:
+    language: Language
+    shop: str
+
+    def render(self, kind: str, facts: Mapping[str, str]) -> Rendered:
+        """Raises `ValueError` or `KeyError` for a kind, or a fact, that there are no words for."""
+        known = StaffKind(kind)
+        subject = _SUBJECTS[self.language][known].format_map(facts)
+        rows = [f"{name}: {value}" for name, value in sorted(facts.items())]
+        text = "\n".join([_WHAT_TO_DO[self.language][known], "", *rows]) + "\n"
+        page = f"<!doctype html><html lang={self.language}><meta charset=utf-8><pre>{html.escape(text)}</pre></html>"
+        return Rendered(subject, text, page, subject)

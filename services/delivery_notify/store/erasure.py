@@ -1,0 +1,47 @@
+"""What delivery_notify forgets of an erased customer: how to reach them, and which of their addresses are dead.
+
+What they were told stays, by its facts, which name no person: promises and tellings still add up. A message that has
+not left yet never does, and about an order that goes on nothing more is said.
+"""
+
+from libs.common.postgres.pool import Connection
+from libs.common.postgres.retention import Sweep
+from libs.common.privacy.erasure import Erasure, erase_parked
+
+_IDS = """
+    SELECT order_id AS id FROM contacts WHERE customer_id = $1
+    UNION SELECT order_id FROM notices WHERE customer_id = $1
+    UNION SELECT issue_id::text FROM notices WHERE customer_id = $1 AND issue_id IS NOT NULL"""
+# A digest of a mail address still tells whoever has the address that this is it.
+_SUPPRESSED = """
+    DELETE FROM suppressed_addresses WHERE digest IN (
+        SELECT sha256(convert_to(lower(a.address), 'UTF8')) FROM (
+            SELECT unnest(ARRAY[email, phone]) FROM contacts
+            WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
+            UNION ALL SELECT unnest(ARRAY[phone, line_user_id]) FROM preferences
+            WHERE customer_id = $1 AND changed_at <= $2) AS a (address))"""
+_WITHDRAWN = """
+    UPDATE notices n SET withdrawn = 'customer_erased', due_at = least(n.due_at, n.made_at)
+    WHERE n.customer_id = $1 AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL AND n.made_at <= $2
+      AND NOT EXISTS (SELECT FROM contacts c WHERE c.order_id = n.order_id AND c.placed_at > $2)"""
+_CONTACTS = "DELETE FROM contacts WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2"
+_PREFERENCES = "DELETE FROM preferences WHERE customer_id = $1 AND changed_at <= $2"
+
+
+_OLD_CONTACTS = """
+    DELETE FROM contacts WHERE order_id IN (SELECT order_id FROM contacts WHERE placed_at < $1 LIMIT $2)"""
+_OLD_NOTICES = """
+    DELETE FROM notices WHERE notice_id IN (
+        SELECT notice_id FROM notices WHERE made_at < $1 AND settled_at < $1 LIMIT $2)"""
+
+
+def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
+    """What delivery_notify forgets by itself."""
+    return (Sweep("contacts", _OLD_CONTACTS, contact_days), Sweep("notices", _OLD_NOTICES, notice_days))
+
+
+async def erase(conn: Connection, erasure: Erasure) -> None:
+    ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
+    await erase_parked(conn, erasure, ids)
+    for statement in (_SUPPRESSED, _WITHDRAWN, _CONTACTS, _PREFERENCES):
+        await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)

@@ -1,0 +1,66 @@
+"""The ledger of promises in the database: rows that are only ever added, and when and by what each was told."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from libs.common.events.notices import PromiseRef
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.notices import PromiseMade
+
+REFS = TypeAdapter(tuple[PromiseRef, ...])
+
+
+def written(refs: tuple[PromiseRef, ...]) -> str:
+    """These as a document; most notices have none."""
+    return REFS.dump_json(refs).decode() if refs else "[]"
+
+
+# What the customer was told on another surface than a notice (at checkout, on the choice page) is told with the row.
+_PROMISES = """
+    WITH made AS (
+        INSERT INTO promises (order_id, subject, subject_id, version, ship_date, source, promised_at)
+        SELECT order_id, subject, subject_id, version, ship_date, source, promised_at FROM unnest(
+            $1::text[], $2::text[], $3::text[], $4::int[], $5::date[], $6::text[], $7::timestamptz[], $8::text[]
+        ) AS p (order_id, subject, subject_id, version, ship_date, source, promised_at, surface)
+        ON CONFLICT DO NOTHING)
+    INSERT INTO tellings (order_id, subject, subject_id, version, surface, told_at)
+    SELECT order_id, subject, subject_id, version, surface, promised_at FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::int[], $7::timestamptz[], $8::text[]
+    ) AS p (order_id, subject, subject_id, version, promised_at, surface)
+    WHERE surface IS NOT NULL
+    ON CONFLICT DO NOTHING"""
+
+
+async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
+    if rows:
+        columns = [
+            (
+                row.order_id,
+                row.subject,
+                row.subject_id,
+                row.version,
+                row.ship_date,
+                row.source,
+                row.promised_at,
+                row.surface,
+            )
+            for row in rows
+        ]
+        await conn.execute(_PROMISES, *map(list, zip(*columns, strict=True)))
+
+
+async def promises_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
+    """Every date ever promised for an order, in the order in which it was promised; `told_at` is null where it never
+    was (newer news came before it left)."""
+    rows = await conn.fetch(
+        """SELECT p.subject, p.subject_id, p.version, p.ship_date, p.source, p.promised_at,
+                  min(t.told_at) AS told_at, (array_agg(t.surface ORDER BY t.told_at))[1] AS told_on,
+                  (array_agg(t.notice_id ORDER BY t.told_at))[1] AS notice_id
+           FROM promises p LEFT JOIN tellings t USING (order_id, subject, subject_id, version)
+           WHERE p.order_id = $1
+           GROUP BY p.order_id, p.subject, p.subject_id, p.version
+           ORDER BY p.promised_at, p.subject, p.subject_id, p.version""",
+        order_id,
+    )
+    return [dict(row) for row in rows]

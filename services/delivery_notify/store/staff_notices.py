@@ -1,0 +1,91 @@
+"""Staff notices in the database: written once by their cause, claimed, and settled."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.common.postgres.pool import Connection
+from services.delivery_notify.domain.staff_notices import StaffNotice
+
+_NOTICES = """
+    INSERT INTO staff_notices (staff_notice_id, kind, facts, made_at)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[])
+    ON CONFLICT (staff_notice_id) DO NOTHING"""
+
+
+async def save(conn: Connection, notices: Sequence[StaffNotice]) -> None:
+    if notices:
+        rows = [(each.staff_notice_id, each.kind, json.dumps(each.facts), each.made_at) for each in notices]
+        await conn.execute(_NOTICES, *map(list, zip(*rows, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedForStaff:
+    staff_notice_id: UUID
+    kind: str
+    facts: Mapping[str, str]
+    made_at: datetime
+    attempts: int
+
+
+_CLAIM = """
+    WITH due AS (
+        SELECT staff_notice_id FROM staff_notices
+        WHERE settled_at IS NULL AND (wait_until IS NULL OR wait_until <= clock_timestamp())
+        ORDER BY made_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    UPDATE staff_notices s SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $2
+    FROM due WHERE s.staff_notice_id = due.staff_notice_id
+    RETURNING s.staff_notice_id, s.kind, s.facts, s.made_at, s.attempts"""
+
+
+async def claim(conn: Connection, limit: int, lease: timedelta) -> list[ClaimedForStaff]:
+    rows = await conn.fetch(_CLAIM, limit, lease)
+    return [
+        ClaimedForStaff(row["staff_notice_id"], row["kind"], json.loads(row["facts"]), row["made_at"], row["attempts"])
+        for row in sorted(rows, key=lambda row: row["made_at"])
+    ]
+
+
+async def settle(
+    conn: Connection, ids: Sequence[UUID], status: str, channel: str, cause: str | None, now: datetime
+) -> None:
+    """`status` is sent or failed."""
+    await conn.execute(
+        """UPDATE staff_notices SET status = $2, channel = $3, cause = $4, settled_at = $5, wait_until = NULL
+           WHERE staff_notice_id = ANY ($1)""",
+        list(ids),
+        status,
+        channel,
+        cause,
+        now,
+    )
+
+
+async def put_off(conn: Connection, staff_notice_id: UUID, cause: str, pause: timedelta, *, counts: bool) -> None:
+    await conn.execute(
+        """UPDATE staff_notices SET status = 'pending', cause = $2, wait_until = clock_timestamp() + $3,
+                  attempts = CASE WHEN $4 THEN attempts ELSE attempts - 1 END
+           WHERE staff_notice_id = $1""",
+        staff_notice_id,
+        cause,
+        pause,
+        counts,
+    )
+
+
+async def parked_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
+    """Topics with parked events: name, how many, and the first of them (its id names the occasion)."""
+    rows = await conn.fetch(
+        "SELECT topic, count(*) AS many, min(id) AS first FROM parked WHERE state = 'parked' GROUP BY topic"
+    )
+    return [(row["topic"], row["many"], row["first"]) for row in rows]
+
+
+async def latest(conn: Connection, limit: int) -> list[dict[str, object]]:
+    """The newest first, as ops sees them."""
+    rows = await conn.fetch(
+        "SELECT kind, status, made_at, facts FROM staff_notices ORDER BY made_at DESC LIMIT $1", limit
+    )
+    return [{**dict(row), "made_at": row["made_at"].isoformat(), "facts": json.loads(row["facts"])} for row in rows]

@@ -1,0 +1,123 @@
+"""Photos as evidence: believed by their content, never by their name or the type that was claimed.
+
+The size in pixels is read from the header and bounded before anything is decoded, because a file of some kilobytes can
+unpack to gigabytes. Then the picture is decoded and written anew: upright as its camera held it, without any metadata
+(place, time, camera, embedded previews), and without whatever else hid in the file. Cutting metadata out of the bytes
+was left aside: three formats, each with more places to hide it than a parser of ours would know. The picture is named
+by the hash of what is kept, so the same photo twice is one file.
+"""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image, ImageCms, ImageOps
+
+from services.intake.domain.orders import StoredPhoto
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+"""More than phones send; decoded, some 200 MB at the very worst, and one picture at a time."""
+
+LONGEST_SIDE = 4096
+"""Pixels. A crack that this does not show is not shown by more."""
+
+THUMBNAIL_SIDE = 320
+QUALITY = 90
+
+SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+_FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+class WrongTypeError(ValueError):
+    """The content is not a JPEG, PNG or WebP picture."""
+
+
+class TooLargeError(ValueError):
+    """More bytes or more pixels than are taken."""
+
+
+class UnreadableError(ValueError):
+    """It starts like a picture but cannot be decoded to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A photo as it is kept, with a small one for lists (always a JPEG)."""
+
+    photo: StoredPhoto
+    content: bytes
+    thumbnail: bytes
+
+
+def prepare(content: bytes) -> Prepared:
+    """Check a photo and make what is kept of it; seconds of work at most, for a worker thread.
+
+    Raises `WrongTypeError`, `TooLargeError` or `UnreadableError`.
+    """
+    if len(content) > MAX_BYTES:
+        raise TooLargeError(f"{len(content)} bytes, {MAX_BYTES} are the most")
+    with _opened(content) as picture:
+        format_ = str(picture.format)
+        upright = _upright(picture)
+    kept = _written(upright, format_)
+    photo = StoredPhoto(hashlib.sha256(kept).hexdigest(), Image.MIME[format_], len(kept), *upright.size)
+    return Prepared(photo, kept, _thumbnail(upright))
+
+
+def _opened(content: bytes) -> Image.Image:
+    """The picture, of which nothing but the header was read yet."""
+    try:
+        picture = Image.open(BytesIO(content), formats=list(_FORMATS))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(f"{MAX_PIXELS} pixels in all are the most") from error
+    except Exception as error:  # Pillow's parsers raise many kinds on broken input
+        raise WrongTypeError("not a JPEG, PNG or WebP picture") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise TooLargeError(f"{width} x {height} pixels, {MAX_PIXELS} in all are the most")
+    return picture
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The decoded pixels, turned as the camera was held, in plain colours, and nothing beside them."""
+    try:
+        picture.draft(None, (LONGEST_SIDE * 3 // 4, LONGEST_SIDE * 3 // 4))  # a JPEG may decode smaller, at less cost
+        picture.load()
+        profile = picture.info.get("icc_profile")
+        turned = ImageOps.exif_transpose(picture)
+        turned.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+    except Exception as error:  # as above
+        raise UnreadableError("the picture breaks off or is damaged") from error
+    plain = _in_common_colours(plain, profile)
+    plain.info.clear()
+    return plain
+
+
+def _in_common_colours(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """The profile goes with the rest of the metadata, so its colours are made sRGB; a broken one is passed over."""
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
+            own, common = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(picture, own, common, outputMode=picture.mode) or picture
+    return picture
+
+
+def _written(picture: Image.Image, format_: str) -> bytes:
+    file = BytesIO()
+    if format_ == "JPEG":
+        picture = picture.convert("RGB")
+    picture.save(file, format_, quality=QUALITY)
+    return file.getvalue()
+
+
+def _thumbnail(picture: Image.Image) -> bytes:
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    if small.mode == "RGBA":
+        ground = Image.new("RGB", small.size, "white")
+        ground.paste(small, mask=small.getchannel("A"))
+        small = ground
+    return _written(small, "JPEG")

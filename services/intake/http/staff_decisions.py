@@ -1,0 +1,33 @@
+"""What staff decide about an issue, for callers with the key of ops. The desk makes the same call."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, idempotency_key
+from services.intake.http.commands import Calls, Decision
+
+
+class Decided(BaseModel):
+    """Recorded as this `version` of the issue; the timeline tells by `issue.decision_taken` what came of it."""
+
+    issue_id: UUID
+    decision_id: UUID
+    version: int
+
+
+def routes(calls: Calls) -> APIRouter:
+    ops = calls.service.caller("ops")
+    router = APIRouter(prefix="/v1/issues", tags=["staff"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
+
+    @router.post("/{issue_id}/decisions", status_code=202, response_model=Decided)
+    async def decide(
+        issue_id: UUID, decision: Decision, key: Annotated[IdempotencyKey, Depends(idempotency_key)]
+    ) -> JSONResponse:
+        """Accept, reject, choose a remedy, waive the collection, reopen, cancel, approve or refuse a review."""
+        return (await calls.decide(issue_id, decision, key)).response()
+
+    return router

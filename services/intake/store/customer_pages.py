@@ -1,0 +1,77 @@
+"""All SQL of the customer's pages: an order to report about, and ratings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from libs.common.postgres.pool import Connection
+from services.intake.domain.orders import Order
+
+_ORDER = TypeAdapter(Order)
+
+
+@dataclass(frozen=True, slots=True)
+class Reportable:
+    """One line of an order, and how many of its pieces have no report yet."""
+
+    line_id: str
+    name: str
+    free: int
+
+
+async def reportable(conn: Connection, order_id: str, customer_id: str) -> list[Reportable] | None:
+    """The lines that this customer may report; None where the order is not known, or is somebody else's."""
+    body = await conn.fetchval("SELECT body FROM orders WHERE key = $1", order_id)
+    order = _ORDER.validate_json(body) if body else None
+    if order is None or order.purchase is None or order.purchase.customer_id != customer_id:
+        return None
+    rows = await conn.fetch(
+        "SELECT line_id, count(*) AS taken FROM entitlements"
+        " WHERE order_id = $1 AND renewed_on IS NULL GROUP BY line_id",
+        order_id,
+    )
+    taken: Mapping[str, int] = {row["line_id"]: row["taken"] for row in rows}
+    return [
+        Reportable(line.line_id, line.name, line.quantity - taken.get(line.line_id, 0)) for line in order.purchase.lines
+    ]
+
+
+async def item_names(conn: Connection, order_id: str) -> dict[str, str]:
+    """What the order's lines are called, as far as the order is known."""
+    rows = await conn.fetch(
+        "SELECT l ->> 'line_id' AS line_id, l ->> 'name' AS name"
+        " FROM orders, jsonb_path_query(body, '$.purchase.lines[*]') AS l WHERE key = $1",
+        order_id,
+    )
+    return {row["line_id"]: row["name"] for row in rows}
+
+
+async def rating(conn: Connection, issue_id: UUID, resolution: int) -> int | None:
+    """The score that was given for this resolution."""
+    score: int | None = await conn.fetchval(
+        "SELECT score FROM ratings WHERE issue_id = $1 AND resolution = $2", issue_id, resolution
+    )
+    return score
+
+
+async def rate(conn: Connection, issue_id: UUID, resolution: int, score: int, why: str | None, now: datetime) -> bool:
+    """Keep an answer; False where this resolution was rated already: the first answer stands."""
+    status = await conn.execute(
+        """
+        INSERT INTO ratings (issue_id, resolution, score, why, rated_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (issue_id, resolution) DO NOTHING""",
+        issue_id,
+        resolution,
+        score,
+        why,
+        now,
+    )
+    return status == "INSERT 0 1"
+
+
+async def order_and_customer(conn: Connection, issue_id: UUID) -> tuple[str, str] | None:
+    row = await conn.fetchrow("SELECT order_id, customer_id FROM issues WHERE issue_id = $1", issue_id)
+    return (row["order_id"], row["customer_id"]) if row else None

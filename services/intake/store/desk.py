@@ -1,0 +1,299 @@
+"""All SQL of the desk's pages: what waits, one issue with what staff did to it, who is at it, and what is found."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from libs.common.postgres.pool import Connection
+from services.intake.projections.work_queue import Kind
+
+SOON = timedelta(hours=24)
+"""So long before its moment something is shown as near."""
+
+
+class Section(StrEnum):
+    """The parts of the first page, the most urgent first."""
+
+    REVIEWS = "reviews"
+    UNHAPPY = "unhappy"
+    UNREACHED = "unreached"
+    PROMISES = "promises"
+    STALLED = "stalled"
+    CHOICES = "choices"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which work a section shows: these kinds, due within this time, and (for progress) with a promised day or not."""
+
+    kinds: tuple[Kind, ...]
+    within: timedelta = timedelta(days=3660)
+    dated: bool | None = None
+
+
+WANTED: dict[Section, Wanted] = {
+    Section.REVIEWS: Wanted((Kind.REVIEW,)),
+    Section.UNHAPPY: Wanted((Kind.UNHAPPY,)),
+    Section.UNREACHED: Wanted((Kind.UNREACHED,)),
+    Section.PROMISES: Wanted((Kind.PROGRESS,), SOON, dated=True),
+    Section.STALLED: Wanted((Kind.PROGRESS,), timedelta(0), dated=False),
+    Section.CHOICES: Wanted((Kind.CHOICE, Kind.DETAILS), SOON),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing that waits, with what a list says of its issue."""
+
+    issue_id: UUID
+    kind: Kind
+    about: str
+    detail: str
+    since: datetime
+    due_at: datetime
+    order_id: str = ""
+    reason: str = ""
+    items: str = ""
+    claimed_by: str | None = None
+
+    def age(self, now: datetime) -> timedelta:
+        return max(now - self.since, timedelta(0))
+
+    def overdue(self, now: datetime) -> bool:
+        return now > self.due_at
+
+    def share(self, now: datetime) -> int:
+        """How much of the time is used, in percent of the target, 100 at most."""
+        target = (self.due_at - self.since).total_seconds()
+        return 100 if target <= 0 else max(0, min(100, round(100 * (now - self.since).total_seconds() / target)))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An issue in a list of search results."""
+
+    issue_id: UUID
+    order_id: str
+    customer_id: str
+    reason: str
+    reported_at: datetime
+
+
+_COUNT = """
+    SELECT count(*) FROM desk_work
+    WHERE kind = ANY($1) AND due_at <= $2 AND ($3::boolean IS NULL OR (strpos(detail, ' ') > 0) = $3)"""
+_ROWS = """
+    SELECT w.issue_id, w.kind, w.about, w.detail, w.since, w.due_at, i.order_id, i.reason, i.lines, c.staff
+    FROM desk_work w JOIN issues i USING (issue_id)
+    LEFT JOIN desk_claims c ON c.issue_id = w.issue_id AND c.until > $5
+    WHERE w.kind = ANY($1) AND w.due_at <= $2 AND ($3::boolean IS NULL OR (strpos(w.detail, ' ') > 0) = $3)
+      AND ($6::timestamptz IS NULL OR (w.due_at, w.issue_id) > ($6, $7::uuid))
+    ORDER BY w.due_at, w.issue_id LIMIT $4"""
+_OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM desk_work WHERE issue_id = $1 ORDER BY due_at"
+
+
+async def count(conn: Connection, section: Section, now: datetime) -> int:
+    wanted = WANTED[section]
+    found: int = await conn.fetchval(_COUNT, list(wanted.kinds), now + wanted.within, wanted.dated)
+    return found
+
+
+async def rows(
+    conn: Connection, section: Section, now: datetime, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[Waiting]:
+    """Work of a section, the soonest due first; those after this one, where a page before ended there."""
+    wanted = WANTED[section]
+    found = await conn.fetch(
+        _ROWS, list(wanted.kinds), now + wanted.within, wanted.dated, limit, now, *(after or (None, None))
+    )
+    return [_listed(row) for row in found]
+
+
+def _listed(row: Any) -> Waiting:
+    lines = json.loads(row["lines"])
+    return Waiting(
+        issue_id=row["issue_id"],
+        kind=Kind(row["kind"]),
+        about=row["about"],
+        detail=row["detail"],
+        since=row["since"],
+        due_at=row["due_at"],
+        order_id=row["order_id"],
+        reason=row["reason"],
+        items=", ".join(f"{line['line_id']} × {line['quantity']}" for line in lines),
+        claimed_by=row["staff"],
+    )
+
+
+async def waiting_of(conn: Connection, issue_id: UUID) -> list[Waiting]:
+    """Everything that one issue waits for, the soonest due first."""
+    return [Waiting(**{**dict(row), "kind": Kind(row["kind"])}) for row in await conn.fetch(_OF_ISSUE, issue_id)]
+
+
+async def end_work(conn: Connection, issue_id: UUID, kind: Kind, about: str) -> bool:
+    """Somebody has dealt with it; False where it waits no more."""
+    status = await conn.execute(
+        "DELETE FROM desk_work WHERE (issue_id, kind, about) = ($1, $2, $3)", issue_id, kind, about
+    )
+    return status == "DELETE 1"
+
+
+async def pulse(conn: Connection) -> str:
+    """Something that changes whenever a page of the desk might; as cheap with a million facts as with ten."""
+    return str(
+        await conn.fetchval(
+            "SELECT (SELECT last_value FROM timeline_n_seq) || '.' || count(*) || '.' || coalesce(max(until)::text, '')"
+            " FROM desk_claims"
+        )
+    )
+
+
+# --- one issue --------------------------------------------------------------------------------------------------------
+
+
+_ASIDE = "SELECT description, reference FROM issues WHERE issue_id = $1"
+_TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
+# Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
+_VERSION = """
+    SELECT (SELECT coalesce(max(n), 0) FROM timeline
+            WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
+           || '.' || (SELECT count(*) FROM desk_acts WHERE subject = $1::text)
+           || '.' || (SELECT count(*) FROM decisions WHERE issue_id = $1)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one of the staff did at the desk, and why."""
+
+    staff: str
+    action: str
+    about: str
+    why: str
+    acted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    resolution: int
+    score: int
+    why: str | None
+    rated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What stands beside an issue's story: the customer's words, staff's acts, ratings, its trace, its version."""
+
+    description: str | None
+    reference: str | None
+    trace_id: str | None
+    version: str
+    acts: Sequence[Act]
+    ratings: Sequence[Rating]
+
+
+async def aside(conn: Connection, issue_id: UUID) -> Aside:
+    said = await conn.fetchrow(_ASIDE, issue_id)
+    acts = await conn.fetch(
+        "SELECT staff, action, about, why, acted_at FROM desk_acts WHERE subject = $1 ORDER BY acted_at", str(issue_id)
+    )
+    ratings = await conn.fetch(
+        "SELECT resolution, score, why, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
+    )
+    return Aside(
+        description=said["description"] if said else None,
+        reference=said["reference"] if said else None,
+        trace_id=await conn.fetchval(_TRACE, issue_id),
+        version=await version(conn, issue_id),
+        acts=[Act(**row) for row in acts],
+        ratings=[Rating(**row) for row in ratings],
+    )
+
+
+async def version(conn: Connection, issue_id: UUID) -> str:
+    """Changes with everything that matters to a decision about this issue."""
+    return str(await conn.fetchval(_VERSION, issue_id))
+
+
+async def acted(conn: Connection, act_id: UUID) -> bool:
+    """Whether this very act was done already (a button pressed twice)."""
+    done = """
+        SELECT EXISTS (SELECT FROM desk_acts WHERE act_id = $1) OR EXISTS (
+            SELECT FROM idempotency WHERE caller = 'desk' AND key = $1::text)"""
+    return bool(await conn.fetchval(done, act_id))
+
+
+async def decisions_taken(conn: Connection, issue_id: UUID) -> int:
+    """How many decisions of staff there are; the next one must know of them all."""
+    return int(await conn.fetchval("SELECT count(*) FROM decisions WHERE issue_id = $1", issue_id))
+
+
+async def act(
+    conn: Connection, act_id: UUID, subject: str, staff: str, action: str, about: str, why: str, now: datetime
+) -> bool:
+    """Keep who did what and why; False where this very act is kept already (a button pressed twice)."""
+    status = await conn.execute(
+        """
+        INSERT INTO desk_acts (act_id, subject, staff, action, about, why, acted_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (act_id) DO NOTHING""",
+        act_id,
+        subject,
+        staff,
+        action,
+        about,
+        why,
+        now,
+    )
+    return status.endswith(" 1")
+
+
+# --- who is at it -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    staff: str
+    until: datetime
+
+
+_CLAIM = """
+    INSERT INTO desk_claims AS old (issue_id, staff, until) VALUES ($1, $2, $3)
+    ON CONFLICT (issue_id) DO UPDATE SET staff = excluded.staff, until = excluded.until
+    WHERE old.staff = excluded.staff OR old.until <= $4"""
+
+
+async def claim(conn: Connection, issue_id: UUID, staff: str, now: datetime, until: datetime) -> Claim:
+    """Whose the issue is after this: theirs if it was nobody's, or the one's who was there first. Locks the row."""
+    await conn.execute(_CLAIM, issue_id, staff, until, now)
+    row = await conn.fetchrow("SELECT staff, until FROM desk_claims WHERE issue_id = $1 FOR UPDATE", issue_id)
+    return Claim(row["staff"], row["until"]) if row else Claim(staff, until)
+
+
+async def claimed(conn: Connection, issue_id: UUID, now: datetime) -> Claim | None:
+    row = await conn.fetchrow("SELECT staff, until FROM desk_claims WHERE issue_id = $1 AND until > $2", issue_id, now)
+    return Claim(row["staff"], row["until"]) if row else None
+
+
+async def release(conn: Connection, issue_id: UUID, staff: str) -> None:
+    await conn.execute("DELETE FROM desk_claims WHERE issue_id = $1 AND staff = $2", issue_id, staff)
+
+
+# --- search -----------------------------------------------------------------------------------------------------------
+
+_SEARCH = """
+    SELECT issue_id, order_id, customer_id, reason, reported_at FROM issues
+    WHERE order_id = $1 OR customer_id = $1 OR reference = $1 OR issue_id = $2
+    ORDER BY reported_at DESC LIMIT $3"""
+
+
+async def search(conn: Connection, text: str, limit: int) -> list[Found]:
+    """Issues by their id, or by order, customer or the storefront's own number, written in full."""
+    try:
+        issue_id = UUID(text)
+    except ValueError:
+        issue_id = None
+    return [Found(**row) for row in await conn.fetch(_SEARCH, text, issue_id, limit)]

@@ -1,0 +1,83 @@
+"""What intake forgets of an erased customer: their own words, their photos, and what staff wrote about their issues.
+
+Issues, their timelines and entitlements stay, under their ids. Files are not part of a transaction: the rows of photos
+go with the erasure, the files right after (`photo_files`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from libs.common.postgres.pool import Connection
+from libs.common.privacy.erasure import Erasure, erase_parked
+from services.intake.domain.orders import HeldReport, Order, Report
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+
+# Customers are not what orders are looked up by, so this reads the table: seldom, and on no other row than theirs does
+# it wait for anybody. A report that waits for its order names its customer itself.
+_ORDERS = """
+    SELECT key, body FROM orders
+    WHERE body #>> '{purchase,customer_id}' = $1
+       OR jsonb_path_exists(body, '$.waiting[*].said.customer_id ? (@ == $who)', jsonb_build_object('who', $1::text))
+    ORDER BY key FOR UPDATE"""
+_REWRITE = "UPDATE orders SET body = $2, version = version + 1 WHERE key = $1"
+_ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <= $2"
+_WORDS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
+_RATINGS = "UPDATE ratings SET why = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND why IS NOT NULL"
+_STAFF = "SELECT erase_words($1)"
+_PHOTOS = """
+    WITH theirs AS (
+        DELETE FROM evidence WHERE issue_id = ANY($1) AND stored_at <= $3 RETURNING sha256, media_type),
+    unnamed AS (DELETE FROM uploads WHERE sha256 = ANY($2) RETURNING sha256, media_type)
+    INSERT INTO photos_to_delete (sha256, media_type) SELECT * FROM theirs UNION SELECT * FROM unnamed
+    ON CONFLICT DO NOTHING"""
+
+
+async def erase(conn: Connection, erasure: Erasure) -> None:
+    orders, uploaded = await _forget_reports(conn, erasure)
+    rows = await conn.fetch(_ISSUES, erasure.customer_id, erasure.until)
+    issues: list[UUID] = [row["issue_id"] for row in rows]
+    await erase_parked(conn, erasure, [*orders, *map(str, issues)])
+    await conn.execute(_WORDS, issues)
+    await conn.execute(_RATINGS, issues, erasure.until)
+    await conn.execute(_STAFF, issues)
+    await conn.execute(_PHOTOS, issues, uploaded, erasure.until)
+
+
+async def _forget_reports(conn: Connection, erasure: Erasure) -> tuple[list[str], list[str]]:
+    """Take the customer's words out of reports that still wait; gives their orders, and the photos these named."""
+    photos: set[str] = set()
+    rows = await conn.fetch(_ORDERS, erasure.customer_id, timeout=300)
+    for row in rows:
+        order = _ORDER.validate_json(row["body"])
+        told = [one for one in _reports(order) if _is_theirs(one, erasure)]
+        photos.update(photo for one in told for photo in one.said.photos)
+        after = replace(
+            order,
+            waiting=tuple(_forgotten(one, erasure) for one in order.waiting),
+            incomplete=tuple(_held(one, erasure) for one in order.incomplete),
+        )
+        if after != order:
+            await conn.execute(_REWRITE, row["key"], _ORDER.dump_json(after).decode())
+    return [row["key"] for row in rows], sorted(photos)
+
+
+def _reports(order: Order) -> Sequence[Report]:
+    return (*order.waiting, *(held.report for held in order.incomplete))
+
+
+def _is_theirs(report: Report, erasure: Erasure) -> bool:
+    return report.said.customer_id == erasure.customer_id and report.reported_at <= erasure.until
+
+
+def _forgotten(report: Report, erasure: Erasure) -> Report:
+    if not _is_theirs(report, erasure):
+        return report
+    return replace(report, said=report.said.model_copy(update={"description": None, "photos": ()}))
+
+
+def _held(held: HeldReport, erasure: Erasure) -> HeldReport:
+    return replace(held, report=_forgotten(held.report, erasure))

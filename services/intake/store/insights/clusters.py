@@ -1,0 +1,194 @@
+"""All SQL of clusters: the aggregate that decides on them, what the learner looks at, and the list that ops see."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from libs.common.decisions.facts import Facts, Record
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import LineQuantity, Reason
+from libs.common.postgres.pool import Connection
+from libs.common.postgres.state_table import StateTable
+from services.intake.insights import clusters
+from services.intake.insights.clusters import (
+    Buyer,
+    BuyersChanged,
+    Cluster,
+    ClusterCommand,
+    ClusterDecided,
+    ClusterFound,
+    Known,
+    Warned,
+)
+from services.intake.insights.detection import Lot, Product
+from services.intake.insights.policy import Policy
+from services.intake.insights.schemas import ClusterShown
+from services.intake.insights.sequential import Counts, Day
+
+CLUSTER = TypeAdapter(Cluster)
+
+# Who has the pieces and has neither reported the product nor been warned; $2 empty means every lot.
+_BUYERS = """
+    SELECT a.order_id, a.customer_id, a.line_id, sum(a.pieces)::int AS pieces
+    FROM arrived_pieces a
+    WHERE a.sku = $1 AND ($2 = '' OR a.lot = $2) AND ($3::date IS NULL OR a.day >= $3)
+      AND NOT EXISTS (SELECT FROM reported_lines r WHERE r.sku = $1 AND r.order_id = a.order_id)
+      AND NOT EXISTS (SELECT FROM buyers_warned w WHERE w.cluster_id = $4 AND w.order_id = a.order_id)
+    GROUP BY a.order_id, a.customer_id, a.line_id HAVING sum(a.pieces) > 0
+    ORDER BY a.order_id, a.line_id"""
+_WARNED = """
+    INSERT INTO buyers_warned (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
+    ON CONFLICT (cluster_id, order_id) DO NOTHING"""
+_TO_LEARN = "SELECT n, sku FROM to_learn ORDER BY n LIMIT $1"
+_LEARNT = "DELETE FROM to_learn WHERE n = ANY($1)"
+_DAYS = """
+    SELECT a.sku, a.lot, a.day, a.pieces, COALESCE(r.orders, 0) AS orders
+    FROM arrived_per_day a
+    LEFT JOIN (SELECT sku, lot, arrived_on, count(DISTINCT order_id) AS orders FROM reported_lines
+               WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, arrived_on) r
+           ON r.sku = a.sku AND r.lot = a.lot AND r.arrived_on = a.day
+    WHERE a.sku = ANY($1) AND a.pieces > 0 ORDER BY a.sku, a.lot, a.day"""
+_REASONS = """
+    SELECT sku, lot, reason, count(DISTINCT order_id) AS orders FROM reported_lines
+    WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, reason"""
+_SHOP = """
+    SELECT (SELECT COALESCE(sum(pieces), 0)::bigint FROM arrived_per_day) AS pieces,
+           (SELECT count(*) FROM reported_lines WHERE reason = ANY($1) AND stands) AS orders"""
+_OF_PRODUCTS = "SELECT body FROM clusters WHERE sku = ANY($1) ORDER BY key"
+_LIST = """
+    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    FROM clusters c
+    WHERE ($1::text IS NULL OR c.status = $1) AND ($2::text IS NULL OR c.sku = $2)
+    ORDER BY c.body ->> 'detected_at' DESC, c.key LIMIT $3"""
+_ONE = """
+    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    FROM clusters c WHERE c.key = $1"""
+
+
+@dataclass
+class Clusters:
+    """The aggregate of clusters; the state key is the cluster's id."""
+
+    policy: Policy
+    name: str = "clusters"
+    _table: StateTable[Cluster] = field(default_factory=lambda: StateTable("clusters", CLUSTER))
+
+    def key_of(self, event: AnyEvent) -> str | None:
+        return str(event.data.cluster_id) if isinstance(event.data, ClusterCommand) else None
+
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Known]:
+        """Clusters, locked; and, only where they may be warned, the buyers (read under the lock)."""
+        known = {key: Known(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()}
+        for event in events:
+            match event.data:
+                case ClusterFound() as found:
+                    about = (found.sku, found.lot, found.since, found.cluster_id)
+                case ClusterDecided() | BuyersChanged() if str(event.data.cluster_id) in known:
+                    one = known[str(event.data.cluster_id)].cluster
+                    assert one
+                    about = (one.sku, one.lot, one.since, one.cluster_id)
+                case _:
+                    continue
+            before = known.get(str(about[3]), Known(None))
+            known[str(about[3])] = Known(before.cluster, await _buyers(conn, *about), before.version)
+        return known
+
+    def decide(self, state: Known | None, event: AnyEvent, now: datetime) -> tuple[Known | None, Facts]:
+        """Whoever was warned by this event is not warned by the next one of the same batch."""
+        after, facts = clusters.decide(state, event, now, self.policy)
+        known = state or Known(None)
+        if any(isinstance(fact, Warned) for fact in facts):
+            return replace(known, cluster=after, buyers=()), facts
+        return (state if after is known.cluster else replace(known, cluster=after)), facts
+
+    async def save(self, conn: Connection, changed: Mapping[str, Known], records: Sequence[Record]) -> None:
+        states = {key: (one.version, one.cluster) for key, one in changed.items() if one.cluster}
+        await self._table.save(conn, states)
+        warned = [one for one in records if isinstance(one, Warned)]
+        if warned:
+            await conn.execute(_WARNED, [one.cluster_id for one in warned], [one.order_id for one in warned])
+
+
+async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, cluster_id: UUID) -> tuple[Buyer, ...]:
+    found: dict[tuple[str, str], list[LineQuantity]] = {}
+    for row in await conn.fetch(_BUYERS, sku, lot, since, cluster_id):
+        line = LineQuantity(line_id=row["line_id"], quantity=row["pieces"])
+        found.setdefault((row["order_id"], row["customer_id"]), []).append(line)
+    return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
+
+
+async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+    """What is to be looked at: the numbers of the rows, and their products."""
+    rows = await conn.fetch(_TO_LEARN, most)
+    return [row["n"] for row in rows], sorted({row["sku"] for row in rows})
+
+
+async def forget(conn: Connection, rows: Sequence[int]) -> None:
+    await conn.execute(_LEARNT, rows)
+
+
+async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
+    """All pieces that arrived, and all reports about them."""
+    row = await conn.fetchrow(_SHOP, [reason.value for reason in reasons])
+    assert row
+    return Counts(row["pieces"], row["orders"])
+
+
+async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[Product]:
+    """What is known of these products, day by day and lot by lot."""
+    telling = [reason.value for reason in reasons]
+    days: dict[tuple[str, str], list[Day]] = {}
+    for row in await conn.fetch(_DAYS, skus, telling):
+        day = Day(row["day"], Counts(row["pieces"], row["orders"]))
+        days.setdefault((row["sku"], row["lot"]), []).append(day)
+    told: dict[tuple[str, str], dict[Reason, int]] = {}
+    for row in await conn.fetch(_REASONS, skus, telling):
+        told.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
+    known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
+    return [
+        Product(
+            sku,
+            tuple(Lot(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku),
+            tuple(one for one in known if one.sku == sku),
+        )
+        for sku in skus
+    ]
+
+
+async def list_clusters(
+    conn: Connection, status: str | None = None, sku: str | None = None, most: int = 100
+) -> list[ClusterShown]:
+    """Clusters, the newest first."""
+    return [_shown(row) for row in await conn.fetch(_LIST, status, sku, most)]
+
+
+async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterShown | None:
+    row = await conn.fetchrow(_ONE, str(cluster_id))
+    return _shown(row) if row else None
+
+
+def _shown(row: Any) -> ClusterShown:
+    one = CLUSTER.validate_json(row["body"])
+    return ClusterShown(
+        cluster_id=one.cluster_id,
+        sku=one.sku,
+        lot=one.lot or None,
+        status=one.status.value,
+        reasons=tuple(reason.value for reason in one.reasons),
+        reported_orders=one.orders,
+        arrived_pieces=one.pieces,
+        expected_orders=round(one.expected, 2),
+        since=one.since,
+        detected_at=one.detected_at,
+        held=one.held,
+        warning=one.warning,
+        warned=row["warned"],
+        staff=one.decided.staff if one.decided else None,
+        why=one.decided.why if one.decided else None,
+        decided_at=one.decided.at if one.decided else None,
+        released_at=one.released.at if one.released else None,
+    )

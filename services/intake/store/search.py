@@ -1,0 +1,139 @@
+"""Lists of issues for ops and for one customer's own page: filters, newest first, a page at a time.
+
+A page ends in the key of its last row, so that no page costs more than the first and nothing is shown twice while new
+reports come in. Conditions are put together from the literals below; each list has an index that it walks.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.common.events.values import Reason
+from libs.common.postgres.pool import Connection
+from services.intake.projections.timeline import Status
+
+WORDS_SINCE = timedelta(days=90)
+"""How far back words are looked for where no `from` is given: there is no index over customers' own words."""
+
+_SELECT = """
+    SELECT issue_id, order_id, customer_id, reason, lines, skus, status, missing, reference, reported_at, decide_by,
+           decided_at, is_open AND decided_at IS NULL AND decide_by < $1 AND status <> 'waiting_for_customer' AS overdue
+    FROM issues
+    WHERE """
+_ORDER = " ORDER BY reported_at DESC, issue_id DESC LIMIT "
+_HAS_ID = """
+    SELECT EXISTS (SELECT FROM issues WHERE order_id = $1) OR EXISTS (SELECT FROM issues WHERE customer_id = $1)
+        OR EXISTS (SELECT FROM issues WHERE reference = $1)"""
+_OVERDUE = "is_open AND decided_at IS NULL AND decide_by < $1 AND status <> 'waiting_for_customer'"
+_OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+
+
+class CursorError(ValueError):
+    """after: not from a page of this list; send `next` of the page before, or leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Every filter that is not None counts. `q` is the id of an issue, order, customer or report, else words."""
+
+    status: Status | None = None
+    reason: Reason | None = None
+    sku: str | None = None
+    customer_id: str | None = None
+    order_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    overdue: bool = False
+    after: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    issues: list[dict[str, Any]]
+    next: str | None
+
+
+async def find_issues(conn: Connection, wanted: Wanted, now: datetime) -> Page:
+    """Raises `CursorError`."""
+    is_id = wanted.q is not None and bool(await conn.fetchval(_HAS_ID, wanted.q))
+    statement, values = statement_of(wanted, now, q_is_id=is_id)
+    found = [_row(row) for row in await conn.fetch(statement, *values)]
+    more = len(found) > wanted.limit
+    rows = found[: wanted.limit]
+    return Page(rows, cursor(rows[-1]["reported_at"], rows[-1]["issue_id"]) if more else None)
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {**row, "lines": json.loads(row["lines"])}
+
+
+def statement_of(wanted: Wanted, now: datetime, *, q_is_id: bool = False) -> tuple[str, Sequence[Any]]:
+    """The statement and its values; one row more than the page, to know whether there is another."""
+    values: list[Any] = [now]
+    conditions: list[str] = []
+
+    def add(condition: str, *given: Any) -> None:
+        numbers = [f"${len(values) + number}" for number, _ in enumerate(given, 1)]
+        values.extend(given)
+        conditions.append(condition.format(*numbers))
+
+    if wanted.status:
+        add("NOT is_open AND status = {}" if wanted.status in _OVER else "is_open AND status = {}", wanted.status)
+    if wanted.reason:
+        add("reason = {}", wanted.reason)
+    if wanted.sku:
+        add("skus @> ARRAY[{}::text]", wanted.sku)
+    if wanted.customer_id:
+        add("customer_id = {}", wanted.customer_id)
+    if wanted.order_id:
+        add("order_id = {}", wanted.order_id)
+    since = wanted.since
+    if wanted.q:
+        words = _look_for(wanted.q, add, is_id=q_is_id)
+        since = since or (now - WORDS_SINCE if words else None)
+    if since:
+        add("reported_at >= {}", since)
+    if wanted.until:
+        add("reported_at < {}", wanted.until)
+    if wanted.overdue:
+        conditions.append(_OVERDUE)
+    if wanted.after:
+        add("(reported_at, issue_id) < ({}, {})", *_read_cursor(wanted.after))
+    values.append(wanted.limit + 1)
+    return _SELECT + (" AND ".join(conditions) or "true") + _ORDER + f"${len(values)}", values
+
+
+def _look_for(q: str, add: Any, *, is_id: bool) -> bool:
+    """True where only words are left to look for."""
+    try:
+        add("issue_id = {}", UUID(q))
+    except ValueError:
+        if is_id:
+            add("(order_id = {0} OR customer_id = {0} OR reference = {0})", q)
+            return False
+        escaped = q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        add("description ILIKE {}", f"%{escaped}%")
+        return True
+    return False
+
+
+def cursor(reported_at: datetime, issue_id: UUID) -> str:
+    return base64.urlsafe_b64encode(f"{reported_at.isoformat()} {issue_id}".encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, UUID]:
+    try:
+        at, _, issue_id = base64.b64decode(text, altchars=b"-_", validate=True).decode().partition(" ")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not 2000 <= moment.year < 2200:
+            raise ValueError(at)
+        return moment, UUID(issue_id)
+    except (ValueError, binascii.Error, UnicodeDecodeError) as error:
+        raise CursorError("after: not from this list; send `next` of the page before, or leave it out") from error

@@ -1,0 +1,133 @@
+"""All SQL about staff, their sessions and their attempts to sign in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.postgres.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """Somebody who may sign in, as the table has them."""
+
+    name: str
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    staff: str
+    role: str
+    language: str
+    csrf: str
+    began_at: datetime
+    seen_at: datetime
+
+
+async def add(conn: Connection, name: str, password_hash: str, role: str, language: str, now: datetime) -> None:
+    await conn.execute(
+        "INSERT INTO staff (name, password_hash, role, language, made_at) VALUES ($1, $2, $3, $4, $5)",
+        name,
+        password_hash,
+        role,
+        language,
+        now,
+    )
+
+
+_SET_HASH = """
+    WITH gone AS (DELETE FROM staff_sessions WHERE staff = $1)
+    UPDATE staff SET password_hash = $2 WHERE name = $1"""
+_CHANGE_ROLE = """
+    WITH gone AS (DELETE FROM staff_sessions WHERE staff = $1)
+    UPDATE staff SET role = $2 WHERE name = $1"""
+_DISABLE = """
+    WITH gone AS (DELETE FROM staff_sessions WHERE staff = $1)
+    UPDATE staff SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL"""
+
+
+async def change_password(conn: Connection, name: str, password_hash: str) -> bool:
+    return await conn.execute(_SET_HASH, name, password_hash) == "UPDATE 1"
+
+
+async def change_role(conn: Connection, name: str, role: str) -> bool:
+    return await conn.execute(_CHANGE_ROLE, name, role) == "UPDATE 1"
+
+
+async def disable(conn: Connection, name: str, now: datetime) -> bool:
+    return await conn.execute(_DISABLE, name, now) == "UPDATE 1"
+
+
+async def list_all(conn: Connection) -> list[str]:
+    rows = await conn.fetch("SELECT name, role, disabled_at FROM staff ORDER BY name")
+    return [f"{row['name']:40} {row['role']}{' (shut out)' if row['disabled_at'] else ''}" for row in rows]
+
+
+async def entrant(conn: Connection, name: str) -> Entrant | None:
+    row = await conn.fetchrow("SELECT name, password_hash FROM staff WHERE name = $1 AND disabled_at IS NULL", name)
+    return Entrant(**row) if row else None
+
+
+async def rehash(conn: Connection, name: str, before: str, after: str) -> None:
+    await conn.execute(
+        "UPDATE staff SET password_hash = $3 WHERE name = $1 AND password_hash = $2", name, before, after
+    )
+
+
+async def set_language(conn: Connection, name: str, language: str) -> None:
+    await conn.execute("UPDATE staff SET language = $2 WHERE name = $1", name, language)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+async def open_session(conn: Connection, digest: bytes, staff: str, csrf: str, now: datetime) -> None:
+    await conn.execute(
+        "INSERT INTO staff_sessions (digest, staff, csrf, began_at, seen_at) VALUES ($1, $2, $3, $4, $4)",
+        digest,
+        staff,
+        csrf,
+        now,
+    )
+
+
+_SESSION = """
+    SELECT s.staff, t.role, t.language, s.csrf, s.began_at, s.seen_at
+    FROM staff_sessions s JOIN staff t ON t.name = s.staff
+    WHERE s.digest = $1 AND t.disabled_at IS NULL"""
+
+
+async def session(conn: Connection, digest: bytes) -> SessionRow | None:
+    row = await conn.fetchrow(_SESSION, digest)
+    return SessionRow(**row) if row else None
+
+
+async def seen(conn: Connection, digest: bytes, now: datetime) -> None:
+    await conn.execute("UPDATE staff_sessions SET seen_at = $2 WHERE digest = $1", digest, now)
+
+
+async def close_session(conn: Connection, digest: bytes) -> None:
+    await conn.execute("DELETE FROM staff_sessions WHERE digest = $1", digest)
+
+
+async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: datetime) -> None:
+    await conn.execute("DELETE FROM staff_sessions WHERE began_at <= $1 OR seen_at <= $2", began_before, seen_before)
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+async def failures(conn: Connection, subject: bytes, since: datetime) -> int:
+    found: int = await conn.fetchval(
+        "SELECT count(*) FROM staff_attempts WHERE subject = $1 AND at > $2", subject, since
+    )
+    return found
+
+
+async def failed(conn: Connection, subjects: list[bytes], now: datetime, forget_before: datetime) -> None:
+    await conn.execute("DELETE FROM staff_attempts WHERE at <= $1", forget_before)
+    await conn.execute("INSERT INTO staff_attempts (subject, at) SELECT unnest($1::bytea[]), $2", subjects, now)
+
+
+async def forgive(conn: Connection, subject: bytes) -> None:
+    await conn.execute("DELETE FROM staff_attempts WHERE subject = $1", subject)

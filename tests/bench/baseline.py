@@ -1,0 +1,180 @@
+"""The bare loop: what this machine could carry if services were nothing but their rows and messages.
+
+One process for each service and one for the partner, all started at the same moment: rows in batches by asyncpg, one
+transaction for some hundred lifecycles; the same number of records, real bytes, sent pipelined with `acks=all`; and all
+records read that the services read, offsets committed. No decoding, no validation, no decision, no HTTP, no waiting for
+one another: a limit, not a rival.
+
+    python -m tests.bench.baseline <part.json>    writes <part>.ready, waits for `go` beside it, writes <part>.done
+"""
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from libs.common.events.topics import TOPICS
+from tests.bench.baseline_plan import Done, Part, Table, Written
+
+BATCH = 100
+"""Lifecycles per transaction."""
+
+
+def batches(lifecycles: int) -> Iterator[tuple[int, int]]:
+    """First and last (not included) lifecycle of each batch."""
+    for begin in range(0, lifecycles, BATCH):
+        yield begin, min(begin + BATCH, lifecycles)
+
+
+def share(per_lifecycle: float, begin: int, end: int) -> int:
+    """How many things fall to these lifecycles, so that all batches together have the right number."""
+    return round(per_lifecycle * end) - round(per_lifecycle * begin)
+
+
+@dataclass
+class Rows:
+    """The rows of one table: inserted, changed and deleted by id, as wide as the real ones."""
+
+    table: Table
+    recent: list[UUID] = field(default_factory=list)
+
+    @property
+    def _body(self) -> bytes:
+        return os.urandom(self.table.width)
+
+    async def make(self, conn: Any) -> None:
+        await conn.execute(f"CREATE TABLE {self.table.name} (id uuid PRIMARY KEY, body bytea NOT NULL)")
+        await self._insert(conn, BATCH)
+
+    async def change(self, conn: Any, begin: int, end: int) -> None:
+        if inserts := share(self.table.inserts, begin, end):
+            await self._insert(conn, inserts)
+        left = share(self.table.updates, begin, end)
+        while left > 0:
+            ids = self.recent[-left:]
+            update = f"UPDATE {self.table.name} t SET body = $2 FROM unnest($1::uuid[]) AS u (id) WHERE t.id = u.id"
+            await conn.execute(update, ids, self._body)
+            left -= len(ids)
+
+    async def delete(self, conn: Any, begin: int, end: int) -> None:
+        if deletes := share(self.table.deletes, begin, end):
+            gone, self.recent = self.recent[:deletes], self.recent[deletes:]
+            await conn.execute(f"DELETE FROM {self.table.name} WHERE id = ANY($1)", gone)
+
+    async def _insert(self, conn: Any, count: int) -> None:
+        ids, body = [UUID(bytes=os.urandom(16)) for _ in range(count)], self._body
+        insert = f"INSERT INTO {self.table.name} SELECT * FROM unnest($1::uuid[], $2::bytea[])"
+        await conn.execute(insert, ids, [body] * count)
+        self.recent = [*self.recent, *ids][-100 * BATCH :]
+
+
+async def write(part: Part, conn: Any, tables: list[Rows], producer: AIOKafkaProducer) -> None:
+    """All rows and records of this part, batch by batch."""
+    values = {each.topic: itertools.cycle([text.encode() for text in each.samples]) for each in part.writes}
+    for begin, end in batches(part.lifecycles):
+        if tables:
+            async with conn.transaction():
+                for rows in tables:
+                    await rows.change(conn, begin, end)
+        await _send(part, values, producer, begin, end)
+        if tables:
+            for rows in tables:
+                await rows.delete(conn, begin, end)
+
+
+async def _send(part: Part, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
+    sent = []
+    for each in part.writes:
+        for number in range(share(each.per_lifecycle, begin, end)):
+            key = b"bare-%d" % (begin + number % BATCH)
+            sent.append(await producer.send(part.prefix + each.topic, next(values[each.topic]), key=key))
+    if sent:
+        await asyncio.gather(*sent)
+
+
+async def read(part: Part, consumer: AIOKafkaConsumer) -> None:
+    """All records that this part has to see, their offsets committed batch by batch."""
+    left = sum(part.reads.values())
+    while left > 0:
+        heard = await consumer.getmany(timeout_ms=200, max_records=500)
+        if heard:
+            left -= sum(map(len, heard.values()))
+            await consumer.commit()
+
+
+async def run(path: Path, part: Part) -> None:
+    conn = await asyncpg.connect(part.database_url) if part.database_url else None
+    tables = [Rows(table) for table in part.tables]
+    for rows in tables:
+        await rows.make(conn)
+    producer, consumer = _clients(part)
+    await producer.start()
+    await consumer.start()
+    try:
+        await _wait_for_go(path)
+        cpu = time.process_time()
+        await asyncio.gather(write(part, conn, tables, producer), read(part, consumer))
+        _leave(path, Done(time.time(), time.process_time() - cpu))
+    finally:
+        await consumer.stop()
+        await producer.stop()
+        if conn:
+            await conn.close()
+
+
+def _clients(part: Part) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+    """Set like those of the services; the partitions are taken without a group's rounds."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=part.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
+    )
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=part.bootstrap_servers,
+        group_id=f"{part.prefix}{part.name}",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    count = {topic.name: topic.partitions for topic in TOPICS}
+    consumer.assign([TopicPartition(part.prefix + name, n) for name in part.reads for n in range(count[name])])
+    return producer, consumer
+
+
+def _leave(path: Path, done: Done) -> None:
+    """Whoever sees the file sees all of it."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(done.text(), encoding="utf-8")
+    draft.rename(path.with_suffix(".done"))
+
+
+async def _wait_for_go(path: Path) -> None:
+    path.with_suffix(".ready").touch()
+    while not path.with_name("go").exists():
+        await asyncio.sleep(0.01)
+
+
+def written_by_all(parts: list[Part]) -> dict[str, int]:
+    """How many records each topic will get from these parts."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for each in part.writes:
+            total[each.topic] = total.get(each.topic, 0) + _all_of(each, part.lifecycles)
+    return total
+
+
+def _all_of(each: Written, lifecycles: int) -> int:
+    return sum(share(each.per_lifecycle, begin, end) for begin, end in batches(lifecycles))
+
+
+if __name__ == "__main__":
+    PATH = Path(sys.argv[1])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(PATH, Part.read(PATH.read_text(encoding="utf-8"))))

@@ -1,0 +1,207 @@
+"""What the bare loop has to move: the same records and rows per lifecycle as the services just did.
+
+Nothing is written down here that could drift from the services: which topics they wrote and read comes from Kafka
+(offsets, groups, and the `source` of real records, whose bytes are used again), which rows from Postgres' own counters
+of inserts, updates and deletes.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from libs.common.events.topics import SERVICES, TOPICS, Topic
+from tests.bench.orders import SOURCE
+
+SAMPLE = 100
+"""Records of each partition that are looked at for who writes a topic, and whose bytes are sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Row changes of one table, per lifecycle, and the mean bytes of a row."""
+
+    name: str
+    inserts: float
+    updates: float
+    deletes: float
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Records that one process writes to one topic, per lifecycle; `samples` are values of them."""
+
+    topic: str
+    per_lifecycle: float
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the bare loop. Without a database it only reads and writes records."""
+
+    name: str
+    lifecycles: int
+    bootstrap_servers: str
+    prefix: str
+    tables: tuple[Table, ...]
+    writes: tuple[Written, ...]
+    reads: dict[str, int]
+    database_url: str | None = None
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Part":
+        raw = json.loads(text)
+        raw["tables"] = tuple(Table(**table) for table in raw["tables"])
+        raw["writes"] = tuple(Written(**{**each, "samples": tuple(each["samples"])}) for each in raw["writes"])
+        return cls(**raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a part of the bare loop says at its end: when that was (`time.time`), and its CPU seconds."""
+
+    at: float
+    cpu: float
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Done":
+        return cls(**json.loads(text))
+
+
+Changes = dict[str, tuple[int, int, int]]
+"""Inserted, updated and deleted rows so far, by table."""
+
+_CHANGES = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE relname <> 'migrations'"
+
+
+async def changes_so_far(database_url: str) -> Changes:
+    """As Postgres counts them; it does so a few seconds late."""
+    conn = await asyncpg.connect(database_url)
+    try:
+        rows = await conn.fetch(_CHANGES)
+        return {row["relname"]: (row["n_tup_ins"], row["n_tup_upd"], row["n_tup_del"]) for row in rows}
+    finally:
+        await conn.close()
+
+
+async def changes_by_preloading(database_url: str) -> Changes:
+    """Exact at once, from the rows themselves: nothing was deleted so far, and a state's version counts its writes."""
+    conn = await asyncpg.connect(database_url)
+    try:
+        versioned = {row["table_name"] for row in await conn.fetch(_VERSIONED)}
+        tables = [row["relname"] for row in await conn.fetch(_CHANGES)]
+        return {table: await _rows_of(conn, table, table in versioned) for table in tables}
+    finally:
+        await conn.close()
+
+
+_VERSIONED = """
+    SELECT table_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND column_name = 'version' AND data_type = 'bigint'"""
+
+
+async def _rows_of(conn: Any, table: str, versioned: bool) -> tuple[int, int, int]:
+    updates = "coalesce(sum(version - 1), 0)::bigint" if versioned else "0"
+    row = await conn.fetchrow(f"SELECT count(*) AS n, {updates} AS updates FROM {table}")
+    return row["n"], row["updates"], 0
+
+
+async def tables_per_lifecycle(database_url: str, before: Changes, lifecycles: int) -> tuple[Table, ...]:
+    after = await changes_so_far(database_url)
+    conn = await asyncpg.connect(database_url)
+    try:
+        tables = []
+        for name, counts in sorted(after.items()):
+            each = [
+                max(0, now - then) / lifecycles for now, then in zip(counts, before.get(name, (0, 0, 0)), strict=True)
+            ]
+            if max(each) >= 0.01:
+                query = f"SELECT avg(pg_column_size(t.*))::int FROM (SELECT * FROM {name} LIMIT 500) t"
+                width = await conn.fetchval(query) or 600
+                tables.append(Table(name, each[0], each[1], each[2], max(16, width - 40)))
+        return tuple(tables)
+    finally:
+        await conn.close()
+
+
+async def ends(bootstrap_servers: str, prefix: str) -> dict[str, int]:
+    """How many records each topic ever got."""
+    async with _reader(bootstrap_servers) as consumer:
+        found = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
+        return {name: sum(offsets.values()) for name, offsets in found.items()}
+
+
+async def readers(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
+    """Which topics each service reads: its groups are named `<service>.<topic>`."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        groups = [group for group, *_ in await admin.list_consumer_groups()]
+    finally:
+        await admin.close()
+    names = [group.removeprefix(prefix).partition(".") for group in groups if group.startswith(prefix)]
+    return {service: sorted(topic for name, _, topic in names if name == service) for service in SERVICES}
+
+
+async def written(
+    bootstrap_servers: str, prefix: str, counts: Mapping[str, int], lifecycles: int
+) -> dict[str, list[Written]]:
+    """Who wrote how many records of each topic per lifecycle, judged by the last ones of it."""
+    shares: dict[str, list[Written]] = {}
+    async with _reader(bootstrap_servers) as consumer:
+        for topic in TOPICS:
+            if counts.get(topic.name):
+                values = await _last_values(consumer, topic, prefix)
+                sources = Counter(_writer_of(value) for value in values)
+                for name, share in sources.items():
+                    own = tuple(value for value in values if _writer_of(value) == name)[:SAMPLE]
+                    each = counts[topic.name] / lifecycles * share / len(values)
+                    shares.setdefault(name, []).append(Written(topic.name, each, own))
+    return shares
+
+
+def _writer_of(value: str) -> str:
+    source = str(json.loads(value)["source"])
+    return "partner" if source.startswith(SOURCE) else source.removeprefix("/").partition("/")[0]
+
+
+async def _last_values(consumer: AIOKafkaConsumer, topic: Topic, prefix: str) -> list[str]:
+    partitions = _partitions(topic, prefix)
+    last = await consumer.end_offsets(partitions)
+    consumer.assign(partitions)
+    for partition, end in last.items():
+        consumer.seek(partition, max(0, end - SAMPLE))
+    values: list[str] = []
+    while any([await consumer.position(partition) < end for partition, end in last.items()]):
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            values += [record.value.decode() for record in records if record.value]
+    return values
+
+
+def _partitions(topic: Topic, prefix: str) -> list[TopicPartition]:
+    return [TopicPartition(prefix + topic.name, number) for number in range(topic.partitions)]
+
+
+@asynccontextmanager
+async def _reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group, for the length of a block."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()

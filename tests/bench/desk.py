@@ -1,0 +1,130 @@
+"""How quick the desk is with 100,000 issues: part of `make bench`, by itself `python -m tests.bench.desk`.
+
+A durable Postgres of its own and one intake process. A year of issues is written by SQL, one in twenty still open, with
+their stories and what waits; then each page is asked for, one call after the other, over loopback HTTP. The figures are
+whole answers as a browser gets them, template and all. `DESK_ISSUES` is how many issues there are.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import quantiles
+
+import asyncpg
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local import postgres
+from deploy.local.paths import LOGS, run_folder
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.process_guard import ending_on_signals
+from deploy.local.processes import Supervisor, answers_ok
+
+CALLS, WARM_UP = 20, 3
+
+SEED = Path(__file__).with_name("desk.sql")
+
+
+async def seed(database: postgres.Access, issues: int) -> float:
+    """A year of issues; gives the seconds it took."""
+    await database.migrate("intake")
+    conn = await asyncpg.connect(database.owner_url)
+    begin = time.perf_counter()
+    try:
+        await conn.execute(SEED.read_text(encoding="utf-8").replace("{issues}", str(issues)), timeout=600)
+        await conn.execute("ANALYZE")
+    finally:
+        await conn.close()
+    return time.perf_counter() - begin
+
+
+def pages(http: httpx.Client, issues: int) -> dict[str, str]:
+    """The pages that people look at, by what the table calls them."""
+    page = http.get("/desk").text
+    found = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
+    assert found, "the first page shows issues"
+    return {
+        "what needs a human now": "/desk",
+        "a section of 50": "/desk/work/promises",
+        "one issue with its story": found[0],
+        "search by order": f"/desk/search?q=O-{issues // 2}",
+        "search by customer": "/desk/search?q=C-77",
+        "insights of 30 days": "/desk/insights?days=30",
+        "insights of a year": "/desk/insights?days=365",
+    }
+
+
+def measure(http: httpx.Client, path: str) -> tuple[float, float]:
+    """p50 and p95 in milliseconds."""
+    taken: list[float] = []
+    for number in range(WARM_UP + CALLS):
+        begin = time.perf_counter()
+        answer = http.get(path)
+        spent = 1000 * (time.perf_counter() - begin)
+        assert answer.status_code in (200, 303), f"{path}: {answer.status_code}"
+        if number >= WARM_UP:
+            taken.append(spent)
+    cuts = quantiles(taken, n=20, method="inclusive")
+    return cuts[9], cuts[18]
+
+
+def sign_in(http: httpx.Client, url: str) -> None:
+    password = secrets.token_urlsafe(12)
+    command = [sys.executable, "-m", "services.intake.cli.staff", "add", "bench", "--role", "agent"]
+    subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "DATABASE_URL": url, "STAFF_PASSWORD": password}
+    )
+    answer = http.post("/desk/sign-in", data={"name": "bench", "password": password})
+    assert answer.status_code == 303, answer.status_code
+
+
+def run(console: Console, stack: ExitStack, issues: int) -> None:
+    folder = stack.enter_context(run_folder("bench-desk"))
+    server = stack.enter_context(postgres.server(log=LOGS / "bench" / "desk-postgres.log", environ={}))
+    database = asyncio.run(postgres.provision(server.admin_url, ["intake"], "desk_"))["intake"]
+    with console.status(f"writing {issues:,} issues"):
+        took = asyncio.run(seed(database, issues))
+    console.print(f"{issues:,} issues and {12 * issues:,} facts written in {took:.0f} s", highlight=False)
+    port = free_port()
+    env = {
+        "DATABASE_URL": database.url,
+        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
+        "EVIDENCE_DIR": str(folder),
+        "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+        "LINK_SECRETS": secrets.token_urlsafe(32),
+        "DESK_SECURE_COOKIES": "false",
+        "LOG_LEVEL": "ERROR",
+    }
+    supervisor = stack.enter_context(Supervisor(LOGS / "bench"))
+    process = supervisor.start("desk", ["-m", "libs.common.runtime", "services.intake.app"], env, port)
+    process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
+    with httpx.Client(base_url=process.url, timeout=60) as http:
+        sign_in(http, database.url)
+        rows = [(name, *measure(http, path)) for name, path in pages(http, issues).items()]
+    show(console, issues, rows)
+
+
+def show(console: Console, issues: int, rows: Sequence[tuple[str, float, float]]) -> None:
+    table = Table("page", "p50 ms", "p95 ms", title=f"The desk with {issues:,} issues", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, p50, p95 in rows:
+        table.add_row(name, f"{p50:.1f}", f"{p95:.1f}")
+    console.print(table)
+
+
+def main() -> None:
+    with ending_on_signals(), ExitStack() as stack:
+        run(Console(), stack, int(os.environ.get("DESK_ISSUES", "100000")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""A mail server that takes whatever comes and keeps nothing: for the bench, as a process of its own.
+
+    python -m tests.bench.mail_sink <port>
+
+Just enough of RFC 5321 for a sender that does what it says: a real server would cost the machine more than the sender.
+"""
+
+import asyncio
+import sys
+
+from deploy.local.ports import LOOPBACK
+
+OK = b"250 OK\r\n"
+
+
+async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 sink\r\n")
+    while command := await reader.readline():
+        match command[:4].upper():
+            case b"EHLO":
+                writer.write(b"250-sink\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n")
+            case b"DATA":
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(OK)
+            case b"QUIT":
+                writer.write(b"221 bye\r\n")
+                break
+            case _:
+                writer.write(OK)
+    writer.close()
+
+
+async def main(port: int) -> None:
+    server = await asyncio.start_server(talk, LOOPBACK, port, limit=2**20)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

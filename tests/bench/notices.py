@@ -1,0 +1,148 @@
+"""How many notices the sender gets out by real SMTP: part of `make bench`, by itself `python -m tests.bench.notices`.
+
+A durable Postgres, one process of delivery_notify and one mail server that takes whatever comes. As many orders as
+`NOTICES` are decided to be late by the service's own code, and all those notices become due in one moment: claimed,
+rendered as text and HTML, sent over SMTP and recorded. Counted from that moment until the last is settled; that the
+server got every one of them once is checked. No Kafka is there, so that the CPU is that of sending alone, with the
+service's idle loops; what an event costs before it becomes a notice is in the flood.
+"""
+
+import asyncio
+import os
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from rich.console import Console
+
+from deploy.local import postgres
+from deploy.local.paths import LOGS
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.process_guard import ending_on_signals
+from deploy.local.processes import Supervisor, answers_ok
+from libs.common.decisions.clock import SystemClock
+from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.envelope import Payload
+from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
+from libs.common.events.values import Address, Contact, Language, Money, OrderLine
+from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.postgres.pool import Connection
+from libs.common.telemetry.tracing import Tracing
+from services.delivery_notify.policy.notification_rules import rules_of
+from services.delivery_notify.store.conversations import Conversations
+from tests.bench.resource_usage import Usage
+
+AT_ONCE = 200
+LONGEST = 120.0
+"""Seconds after which something is wrong."""
+
+
+async def seed(database: postgres.Access, notices: int) -> None:
+    """So many late orders, every second one in English, whose notices are not due yet."""
+    await database.migrate("delivery_notify")
+    conn = await asyncpg.connect(database.owner_url)
+    try:
+        shell = Shell("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+        rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
+        conversations = Conversations(rules)
+        for begin in range(0, notices, AT_ONCE):
+            events = [event for n in range(begin, min(begin + AT_ONCE, notices)) for event in late(n)]
+            async with conn.transaction():
+                await shell.apply(conn, conversations, [Incoming(shell.event(event)) for event in events])
+        await conn.execute("UPDATE notices SET due_at = due_at + interval '1 day'")
+        await conn.execute("VACUUM ANALYZE")
+    finally:
+        await conn.close()
+
+
+def late(number: int) -> tuple[Payload, Payload]:
+    now, order_id = datetime.now(UTC), f"O-{number}"
+    language = Language.EN if number % 2 else Language.JA
+    price = Money.model_validate({"amount": "4980", "currency": "JPY"})
+    item = OrderLine(
+        line_id="1",
+        sku="KYUSU-1",
+        name="急須",
+        quantity=1,
+        unit_price=price,
+        promised_ship_date=(now + timedelta(days=7)).date(),
+    )
+    order = OrderPlaced(
+        order_id=order_id,
+        customer_id=f"C-{number}",
+        placed_at=now,
+        lines=(item,),
+        contact=Contact(name="山田 花子", email=f"c{number}@example.jp", language=language),
+        ship_to=Address(name="山田 花子", postal_code="1500001", country="JP", city="渋谷区", street="神宮前 9-9"),
+    )
+    moved = OrderPromiseChanged(order_id=order_id, promised_ship_date=(now + timedelta(days=14)).date(), changed_at=now)
+    return order, moved
+
+
+async def release(conn: Connection, notices: int) -> float:
+    """Let them all become due; gives the seconds until the last is settled."""
+    begin = time.perf_counter()
+    await conn.execute("UPDATE notices SET due_at = made_at")
+    while await conn.fetchval("SELECT count(*) FROM notices WHERE settled_at IS NULL"):
+        if time.perf_counter() - begin > LONGEST:
+            raise SystemExit(f"not all of {notices:,} notices were sent within {LONGEST:.0f} s")
+        await asyncio.sleep(0.1)
+    took = time.perf_counter() - begin
+    sent = await conn.fetchval("SELECT count(*) FROM notices WHERE status = 'sent'")
+    if sent != notices:
+        raise SystemExit(f"{notices:,} notices were made, {sent:,} were sent")
+    return took
+
+
+async def measure(url: str, usage: Usage, notices: int) -> tuple[float, dict[str, float]]:
+    """Seconds, and CPU seconds by process."""
+    conn = await asyncpg.connect(url)
+    try:
+        before = usage.cpu_seconds()
+        took = await release(conn, notices)
+        return took, {name: seconds - before[name] for name, seconds in usage.cpu_seconds().items()}
+    finally:
+        await conn.close()
+
+
+def run(console: Console, stack: ExitStack, notices: int) -> None:
+    server = stack.enter_context(postgres.server(log=LOGS / "bench" / "notices-postgres.log", environ={}))
+    database = asyncio.run(postgres.provision(server.admin_url, ["delivery_notify"], "sending_"))["delivery_notify"]
+    with console.status(f"deciding on {notices:,} late orders"):
+        asyncio.run(seed(database, notices))
+    supervisor = stack.enter_context(Supervisor(LOGS / "bench"))
+    port, smtp = free_port(), free_port()
+    sink = supervisor.start("mail sink", ["-m", "tests.bench.mail_sink", str(smtp)], {}, smtp)
+    env = {
+        "DATABASE_URL": database.url,
+        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:1",
+        "SMTP_URL": f"smtp://{LOOPBACK}:{smtp}",
+        "MAIL_FROM": "Sakidashi <shop@example.jp>",
+        "PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+        "LINK_SECRETS": secrets.token_urlsafe(32),
+        "LOG_LEVEL": "ERROR",
+    }
+    process = supervisor.start("sender", ["-m", "libs.common.runtime", "services.delivery_notify.app"], env, port)
+    process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
+    usage = Usage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
+    with console.status(f"sending {notices:,} notices"):
+        took, cpu = asyncio.run(measure(database.owner_url, usage, notices))
+    shares = ", ".join(f"{name} {1000 * seconds / notices:.2f} ms" for name, seconds in cpu.items())
+    console.print(
+        f"{notices:,} notices by real SMTP in {took:.1f} s: {notices / took:,.0f} a second, "
+        f"{notices / cpu['sender']:,.0f} per CPU second of the sender (CPU of each: {shares})",
+        highlight=False,
+    )
+
+
+def main() -> None:
+    with ending_on_signals(), ExitStack() as stack:
+        run(Console(), stack, int(os.environ.get("NOTICES", "4000")))
+
+
+if __name__ == "__main__":
+    main()

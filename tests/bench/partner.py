@@ -1,0 +1,101 @@
+"""Warehouse, courier and payment provider of the bench in one process; each answers at once with all it has to say.
+
+What can only happen after something else waits for it: a parcel arrives once its shipping was told, and the warehouse
+counts what came back once its collection was told. Both are heard on `issues`, where order is certain; between topics
+there is none. Nothing is decoded beyond the few fields that an answer needs; the trace is handed on.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from libs.common.events.carrier import CollectionRequested
+from libs.common.events.envelope import TRACE_HEADERS
+from libs.common.events.issues import IssueCollected, IssueReplacementShipped
+from libs.common.events.payment import RefundRequested
+from libs.common.events.topics import CARRIER_ORDERS, ISSUES, PAYMENT_ORDERS, WAREHOUSE_ORDERS
+from libs.common.events.warehouse import ReplacementOrdered
+from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, moment_text
+
+HEARD = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
+
+Record = tuple[str, bytes, bytes]
+
+
+def _mark(type_: str) -> bytes:
+    return f'"type":"{type_}"'.encode()
+
+
+_ORDERED, _REQUESTED, _REFUND = (_mark(p.TYPE) for p in (ReplacementOrdered, CollectionRequested, RefundRequested))
+_TOLD_SHIPPED, _TOLD_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(IssueCollected.TYPE)
+
+
+def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
+    """Topic, key and value of everything that this record is answered with, in order."""
+    if _ORDERED in value:
+        data = json.loads(value)["data"]
+        replacement = data["replacement_id"]
+        yield CONFIRMED.about(issue, now, replacement, data["promised_ship_date"])
+        yield SHIPPED.about(issue, now, replacement, data["promised_ship_date"])
+    elif _TOLD_SHIPPED in value:
+        yield DELIVERED.about(issue, now, json.loads(value)["data"]["replacement_id"])
+    elif _REQUESTED in value:
+        data = json.loads(value)["data"]
+        yield BOOKED.about(issue, now, data["collection_id"], data["earliest_date"])
+        yield COLLECTED.about(issue, now, data["collection_id"])
+    elif _TOLD_COLLECTED in value:
+        yield RECEIVED.about(issue, now, "received")
+        yield INSPECTED.about(issue, now, "inspected")
+    elif _REFUND in value:
+        data = json.loads(value)["data"]
+        yield PAID.about(issue, now, data["refund_id"], amount=data["amount"]["amount"])
+
+
+async def run(bootstrap_servers: str, prefix: str) -> None:
+    """Answer until cancelled. Reads without a group, from the beginning: there is one such process, and one run."""
+    partitions = [TopicPartition(prefix + topic.name, n) for topic in HEARD for n in range(topic.partitions)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", group_id=None, fetch_max_wait_ms=50
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=512 * 1024)
+    consumer.assign(partitions)
+    await producer.start()
+    await consumer.start()
+    try:
+        while True:
+            await _answer(producer, await consumer.getmany(timeout_ms=1_000, max_records=1_000), prefix)
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[Any]], prefix: str) -> None:
+    now = moment_text(datetime.now(UTC))
+    sent = []
+    for records in heard.values():
+        for record in records:
+            trace = [header for header in record.headers if header[0] in TRACE_HEADERS]
+            for topic, key, value in answers_to(record.key, record.value, now):
+                sent.append(await producer.send(prefix + topic, value, key=key, headers=trace))
+    if sent:
+        await asyncio.gather(*sent)
+
+
+async def main() -> None:
+    task = asyncio.ensure_future(run(os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ.get("KAFKA_TOPIC_PREFIX", "")))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -1,0 +1,81 @@
+"""What a bench run starts: the four services and the partner, on a real clock, without traces and without mail."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploy.demo.system import Surroundings
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
+from libs.common.events.topics import SERVICES
+
+JOIN_SECONDS = 90.0
+"""Until every consumer has its partitions; long, because other work may share the machine."""
+
+
+@dataclass
+class BenchSystem:
+    """The running processes, and the key with which reports are sent."""
+
+    databases: Mapping[str, str]
+    api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    services: dict[str, ServiceProcess] = field(default_factory=dict)
+    partner: ServiceProcess | None = None
+
+    @property
+    def intake_port(self) -> int:
+        port = self.services["intake"].port
+        assert port is not None, "services have ports"
+        return port
+
+    def pids(self) -> dict[str, int]:
+        processes = {**self.services, **({"partner": self.partner} if self.partner else {})}
+        return {name: process.pid for name, process in processes.items()}
+
+
+def start(
+    supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str], tracing: Mapping[str, str] | None = None
+) -> BenchSystem:
+    """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
+    system = BenchSystem(databases)
+    common = {**common_settings(given, system.api_key), **(tracing or {})}
+    for name in SERVICES:
+        system.services[name] = start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
+    for process in system.services.values():
+        wait_until_started(process)
+    system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
+    return system
+
+
+def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
+    """What every service is told."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "LOG_LEVEL": "WARNING",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+        "CLOCK_FILE": "",
+        "API_KEYS": f"storefront:{api_key},ops:{secrets.token_urlsafe(24)}",
+    }
+
+
+def start_service(
+    supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str], replica: str = ""
+) -> ServiceProcess:
+    """One process of this service, on a port of its own."""
+    port = free_port()
+    photos = given.folder / "photos"
+    photos.mkdir(exist_ok=True)
+    links = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}", "LINK_SECRETS": secrets.token_urlsafe(32)}
+    own = {
+        "intake": {"EVIDENCE_DIR": str(photos), **links},
+        "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp", **links},
+    }
+    env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
+    return supervisor.start(name + replica, ["-m", "libs.common.runtime", f"services.{name}.app"], env, port)
+
+
+def wait_until_started(process: ServiceProcess) -> None:
+    """Returns when it has joined every topic."""
+    process.child.wait_until(lambda: answers_ok(f"{process.url}/health/started"), JOIN_SECONDS)

@@ -1,0 +1,65 @@
+"""Topics on a real broker: how long they keep what they were given, on topics that are there already too."""
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from libs.common.messaging.create_topics import DAY_MS, create_topics
+from tests.running import eventually
+
+pytestmark = pytest.mark.apache
+
+WEEK, DAY = str(7 * DAY_MS), str(DAY_MS)
+
+
+async def settings(kafka: str, topic: str) -> dict[str, str]:
+    """As soon as the broker that is asked has heard of the topic."""
+    return await eventually(lambda: _settings(kafka, topic), f"{topic} is known")
+
+
+async def _settings(kafka: str, topic: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        await admin.close()
+    return {entry[0]: entry[1] for resource in answer.resources for entry in resource[4]}
+
+
+async def change(kafka: str, topic: str, **wanted: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    named = {name.replace("_", "."): value for name, value in wanted.items()}
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, named)])
+    finally:
+        await admin.close()
+
+    async def shown() -> bool:
+        return named.items() <= (await _settings(kafka, topic)).items()
+
+    await eventually(shown, "the broker that is asked has heard of the change")
+
+
+@pytest.mark.parametrize("name", [*(topic.name for topic in TOPICS if topic.personal), *map(parked_topic, SERVICES)])
+async def test_personal_data_is_kept_for_a_week_in_segments_of_a_day(kafka: str, topics: str, name: str) -> None:
+    now = await settings(kafka, topics + name)
+    assert (now["retention.ms"], now["segment.ms"], now["cleanup.policy"]) == (WEEK, DAY, "delete")
+
+
+async def test_a_topic_that_kept_its_records_for_longer_is_brought_up_to_date(kafka: str, topics: str) -> None:
+    topic = topics + "warehouse.orders"
+    await change(kafka, topic, retention_ms=str(90 * DAY_MS))
+    await create_topics(kafka, topics)
+    now = await settings(kafka, topic)
+    assert (now["retention.ms"], now["segment.ms"]) == (WEEK, DAY)
+
+
+async def test_what_an_operator_has_set_besides_stays(kafka: str, topics: str) -> None:
+    topic = topics + "carrier.orders"
+    await change(kafka, topic, retention_ms="-1", max_message_bytes="2000000")
+    await create_topics(kafka, topics)
+    now = await settings(kafka, topic)
+    assert (now["retention.ms"], now["max.message.bytes"]) == (WEEK, "2000000")

@@ -1,0 +1,91 @@
+"""Parked records: in order per key, replayed once, forgotten when settled."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import ConsumerRecord
+from typer.testing import CliRunner
+
+from libs.common.cli.dead_letters import app
+from libs.common.messaging import dead_letters
+from libs.common.messaging.dead_letters import Parking, ParkReason
+
+
+def parked(offset: int, reason: ParkReason, key: bytes = b"k") -> Parking:
+    record: ConsumerRecord[Any, Any] = ConsumerRecord(
+        topic="t", partition=0, offset=offset, timestamp=1_800_000_000_000, timestamp_type=0, key=key,
+        value=b"{}", checksum=None, serialized_key_size=1, serialized_value_size=2, headers=(),
+    )  # fmt: skip
+    return Parking(record, reason, "why")
+
+
+async def states(conn: Any) -> list[str]:
+    return [row["state"] for row in await conn.fetch("SELECT state FROM parked ORDER BY id")]
+
+
+async def test_what_comes_behind_records_under_replay_joins_them(tally_database: str) -> None:
+    conn = await asyncpg.connect(tally_database)
+    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED)])
+    await dead_letters.ask_replay(conn, 1, "somebody")
+    await dead_letters.park(conn, "tallies", [parked(2, ParkReason.BEHIND)])
+    assert await states(conn) == ["replaying", "replaying"]
+    await dead_letters.settle_replay(conn, 1, "failed again")
+    await dead_letters.park(conn, "tallies", [parked(3, ParkReason.BEHIND)])
+    assert await states(conn) == ["parked", "replaying", "parked"]
+    await conn.close()
+
+
+async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:
+    conn = await asyncpg.connect(tally_database)
+    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.BEHIND)])
+    await conn.execute("UPDATE parked SET state = 'replaying' WHERE id = 2")
+    assert await dead_letters.next_to_replay(conn, "tallies") is None
+    await dead_letters.discard(conn, 1, "somebody")
+    found = await dead_letters.next_to_replay(conn, "tallies")
+    assert found
+    assert found.id == 2
+    await conn.close()
+
+
+async def test_the_same_record_parked_twice_is_one_row(tally_database: str) -> None:
+    conn = await asyncpg.connect(tally_database)
+    for _ in range(2):
+        await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED)])
+    assert await states(conn) == ["parked"]
+    await conn.close()
+
+
+async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_database: str) -> None:
+    conn = await asyncpg.connect(tally_database)
+    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.FAILED, b"other")])
+    await dead_letters.discard(conn, 1, "somebody")
+    await dead_letters.settle_replay(conn, 2, None)
+    rows = await conn.fetch("SELECT state, value, error FROM parked ORDER BY id")
+    assert [tuple(row) for row in rows] == [("discarded", None, "why"), ("replayed", None, "why")]
+    await conn.close()
+
+
+@pytest.fixture
+def url_with_parked(tally_database: str) -> str:
+    async def prepare() -> None:
+        conn = await asyncpg.connect(tally_database)
+        await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.BEHIND)])
+        await conn.close()
+
+    asyncio.run(prepare())
+    return tally_database
+
+
+def test_the_command_lists_shows_replays_and_discards(url_with_parked: str) -> None:
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(app, [*words, "--database-url", url_with_parked])
+        return result.output
+
+    assert '"reason": "failed"' in run("list").splitlines()[0]
+    assert '"value": "{}"' in run("show", "1")
+    assert "is not known" in run("show", "7")
+    assert "name one record, or say --all" in run("replay")
+    assert run("replay", "2") == "2 will be replayed\n"
+    assert "is not parked" in run("discard", "1")

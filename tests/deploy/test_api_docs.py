@@ -1,0 +1,27 @@
+"""The committed OpenAPI and AsyncAPI documents say what the code says."""
+
+from pathlib import Path
+
+from deploy.api import api_docs
+from libs.common.events.topics import SERVICES
+
+
+def test_the_committed_documents_are_up_to_date() -> None:
+    assert api_docs.stale() == [], "run `make docs` and commit what it writes"
+
+
+def test_a_document_that_was_changed_or_is_left_over_is_noticed(tmp_path: Path) -> None:
+    for name, text in api_docs.documents().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert api_docs.stale(tmp_path) == []
+    (tmp_path / "gone.openapi.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "intake.openapi.json").write_text("{}", encoding="utf-8")
+    assert api_docs.stale(tmp_path) == ["gone.openapi.json", "intake.openapi.json"]
+
+
+def test_every_event_a_service_gives_is_in_its_asyncapi_document() -> None:
+    for name in SERVICES:
+        service = api_docs.example_app(name).state.service
+        text = api_docs.documents()[f"{name}.asyncapi.json"]
+        assert service.gives
+        assert all(payload.TYPE in text for payload in service.gives)

@@ -1,0 +1,65 @@
+"""Open pages hear of changes, looked for with the rights that the service has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from services.intake.desk.change_stream import Live
+from services.intake.desk.sessions import Sessions
+from services.intake.store import desk as store
+from tests.desk.conftest import Desk
+from tests.running import eventually
+
+HOUR = timedelta(hours=1)
+Page = AsyncIterator[dict[str, str]]
+
+
+@pytest.fixture
+async def live(desk: Desk) -> AsyncIterator[Live]:
+    service = desk.live.service
+    pages = Live(service, Sessions(service, HOUR, HOUR))
+    looking = asyncio.create_task(pages.run())
+    yield pages
+    looking.cancel()
+    await asyncio.wait([looking])
+
+
+@pytest.fixture
+async def page(desk: Desk, live: Live) -> Page:
+    """A page that was opened, and that has heard of everything so far."""
+    (token,) = (await desk.as_("vera")).client.cookies.values()
+    listening = live.listen(token)
+    assert [await heard(listening), await heard(listening)] == ["hello", "changed"]
+    return listening
+
+
+async def heard(page: Page) -> str:
+    async with asyncio.timeout(10):
+        return (await anext(page))["event"]
+
+
+async def test_an_open_page_hears_what_happens_to_an_issue(desk: Desk, page: Page) -> None:
+    hearing = asyncio.create_task(heard(page))
+    await desk.case.say(desk.case.ordered())
+    assert await hearing == "changed"
+
+
+async def test_an_open_page_hears_that_a_colleague_took_an_issue(desk: Desk, page: Page) -> None:
+    hearing = asyncio.create_task(heard(page))
+    async with desk.live.service.pool.acquire() as conn:
+        now = desk.clock.now()
+        await store.claim(conn, desk.case.ids["issue_id"], "hanako", now, now + HOUR)
+    assert await hearing == "changed"
+
+
+async def test_a_page_that_was_not_listening_hears_afterwards(desk: Desk, live: Live, page: Page) -> None:
+    before = live._pulse
+    await desk.case.say(desk.case.ordered())
+
+    async def noticed() -> bool:
+        return live._pulse != before
+
+    await eventually(noticed, "the loop noticed")
+    assert await heard(page) == "changed"

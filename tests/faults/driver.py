@@ -1,0 +1,133 @@
+"""The storefront of a fault run: orders come in steadily, and some seconds later reports, by HTTP and by Kafka.
+
+A call is made again with the same key until it is answered, as a good client does; `ledger` keeps what it was answered.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from libs.common.decisions.ids import derived_id
+from libs.common.events.storefront import IssueSubmitted
+from tests.faults import workload
+from tests.faults.publisher import Mouth, record_of
+from tests.faults.system import System
+from tests.faults.workload import Purchase
+
+REPORT_AFTER = (1.0, 5.0)
+MAY_HEAL = ("unknown_order", "not_delivered")
+PAUSE, LONGEST_PAUSE = 0.3, 4.0
+CALLS_AT_ONCE = 32
+
+
+@dataclass
+class Driver:
+    """`ledger` and `done` are what the auditor and the report read; `under_way` what is not answered yet."""
+
+    system: System
+    mouth: Mouth
+    seed: int
+    zone: ZoneInfo
+    per_second: float
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
+
+    @property
+    def under_way(self) -> int:
+        return len(self._tasks)
+
+    async def run(self, seconds: float, over: asyncio.Event) -> None:
+        """One purchase after the other, at the wanted rate, so long and until it is `over`; then all are answered."""
+        begin = time.monotonic()
+        async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
+            for number in itertools.count():
+                due = begin + number / self.per_second
+                if due - begin > seconds and over.is_set():
+                    break
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                task = asyncio.create_task(self._live(workload.purchase(self.seed, number), http))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            await self._finish()
+
+    @property
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.system.keys['storefront']}"}
+
+    async def _finish(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _live(self, bought: Purchase, http: httpx.AsyncClient) -> None:
+        """An order, and what its customer reports."""
+        rng = random.Random(f"{self.seed}:life:{bought.number}")
+        for name, payload in workload.news(bought, self.system.clock.now(), self.zone):
+            event_id = str(derived_id("faults", bought.order_id, name))
+            record = record_of(payload, event_id, "/faults/shop", self.system.clock.now())
+            await self.mouth.say(record)
+            if rng.random() < 0.1:
+                self.done["duplicates"] += 1
+                await self.mouth.say(record)
+        if bought.late:
+            return
+        await asyncio.sleep(rng.uniform(*REPORT_AFTER))
+        key = f"R-{bought.order_id}"
+        if bought.by_kafka:
+            await self._submit(bought, key)
+        else:
+            await asyncio.gather(*(self._report(bought, key, http) for _ in range(1 + bought.twice)))
+        if bought.again:
+            await self._report(bought, f"{key}-again", http)
+
+    async def _submit(self, bought: Purchase, key: str) -> None:
+        submitted = IssueSubmitted.model_validate({**workload.report(bought), "reference": key})
+        record = record_of(
+            submitted, f"submitted-{key}", "/faults/shop", self.system.clock.now(), [("traceparent", _trace(key))]
+        )
+        for _ in range(1 + bought.twice):
+            await self.mouth.say(record)
+        self.done["duplicates"] += bought.twice
+        self.ledger.append({"key": key, "order_id": bought.order_id, "channel": "kafka"})
+
+    async def _report(self, bought: Purchase, key: str, http: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": key, "traceparent": _trace(key).decode()}
+        body = {**workload.report(bought), "reference": key}
+        answer, pause = None, PAUSE
+        while answer is None:
+            async with self._calls:
+                answer = await self._post(http, body, headers)
+            if answer is None:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+        entry = {"key": key, "order_id": bought.order_id, "channel": "http", "status": answer.status_code}
+        entry |= {"issue_id": answer.json().get("issue_id"), "code": answer.json().get("code")}
+        self.ledger.append({**entry, "answered_at_ms": time.time() * 1000})
+
+    async def _post(self, http: httpx.AsyncClient, body: object, headers: dict[str, str]) -> httpx.Response | None:
+        """An answer that stands, or None where the same call should be made again."""
+        replicas = self.system.running("intake")
+        if not replicas:
+            return None
+        try:
+            answer = await http.post(random.choice(replicas).url + "/v1/issues", json=body, headers=headers)
+        except httpx.HTTPError:
+            self.done["calls_repeated"] += 1
+            return None
+        if answer.status_code >= 500 or answer.json().get("code") in ("still_running", *MAY_HEAL):
+            self.done["calls_repeated"] += 1
+            return None
+        return answer
+
+
+def _trace(key: str) -> bytes:
+    number = derived_id("trace", key).hex
+    return f"00-{number}-{number[:16]}-01".encode()

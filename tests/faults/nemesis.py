@@ -1,0 +1,230 @@
+"""Carries a schedule out, and heals everything in the end."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+
+from deploy.local.managed_process import NotReadyError
+from libs.common.events.topics import SERVICES
+from tests.faults.disk import NoDiskError
+from tests.faults.replica import Replica
+from tests.faults.schedule import KAFKA, Fault, Kind
+from tests.faults.system import System
+
+STEP_SECONDS, START_SECONDS = 25.0, 60.0
+"""How long a process may take to come to the step at which it dies, once it has started; and how long to start."""
+
+SLOW_DELAY = 0.15
+
+
+@dataclass
+class Nemesis:
+    """`done` counts what was really done, by kind; `log` says it in words."""
+
+    system: System
+    tell: Callable[[str], None] = lambda _: None
+    done: Counter[str] = field(default_factory=Counter)
+    not_done: dict[str, str] = field(default_factory=dict)
+
+    async def run(self, schedule: Sequence[Fault], seconds: float) -> None:
+        """Every lane by itself, until so many seconds are over.
+
+        A slow machine makes a lane late: then all that follows in it is late too, so that what was broken has the same
+        time to get over it. What is left at the end is not done, and that is said.
+        """
+        begin = asyncio.get_running_loop().time()
+        lanes = groupby(sorted(schedule, key=lambda fault: fault.lane), key=lambda fault: fault.lane)
+        async with asyncio.TaskGroup() as tasks:
+            for _, faults in lanes:
+                tasks.create_task(self._lane(begin, seconds, sorted(faults, key=lambda fault: fault.at)))
+
+    async def _lane(self, begin: float, seconds: float, faults: Sequence[Fault]) -> None:
+        late = 0.0
+        for number, fault in enumerate(faults):
+            await asyncio.sleep(max(0.0, begin + fault.at + late - asyncio.get_running_loop().time()))
+            if fault.lane in self.system.replicas:
+                await self._until_up(self._first(fault))
+            late = asyncio.get_running_loop().time() - begin - fault.at
+            if fault.at + late > seconds:
+                left = Counter(str(each.kind) for each in faults[number:])
+                self.not_done[fault.lane] = "too late for " + ", ".join(f"{n} {kind}" for kind, n in left.items())
+                return
+            after = f", {late:.1f} s late" if late > 1 else ""
+            self.tell(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s{after})")
+            await self._deeds[fault.kind](fault)
+
+    @property
+    def _deeds(self) -> dict[Kind, Callable[[Fault], Awaitable[None]]]:
+        return {
+            Kind.KILL: self._kill,
+            Kind.TERM: self._term,
+            Kind.STEP: self._step,
+            Kind.FREEZE: self._freeze,
+            Kind.SCALE: self._scale,
+            Kind.SKEW: self._skew,
+            Kind.CUT: self._link,
+            Kind.SLOW: self._link,
+            Kind.HALF_OPEN: self._link,
+            Kind.PAUSE: self._pause,
+            Kind.RESTART: self._down,
+            Kind.CRASH: self._down,
+            Kind.DISK_FULL: self._fill_disk,
+        }
+
+    # --- services -----------------------------------------------------------------------------------------------
+
+    async def _until_up(self, replica: Replica) -> None:
+        """There is little to learn from killing what has not begun yet; but where it cannot begin, so be it."""
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while replica.alive and not replica.is_up() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.2)
+
+    def _first(self, fault: Fault) -> Replica:
+        return self.system.replicas[fault.target][0]
+
+    async def _kill(self, fault: Fault) -> None:
+        replica = self._first(fault)
+        await asyncio.to_thread(replica.process.kill)
+        self.done.update(kills=1, rebalances=1)
+        await self._back(replica, fault.seconds)
+
+    async def _term(self, fault: Fault) -> None:
+        replica = self._first(fault)
+        await asyncio.to_thread(replica.process.stop)
+        self.done.update(terms=1, restarts=1, rebalances=1)
+        await self._back(replica, fault.seconds)
+
+    async def _back(self, replica: Replica, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        replica.start()
+        self.done.update(rebalances=1)
+
+    async def _step(self, fault: Fault) -> None:
+        """Start it so that it dies at a step; it comes there as soon as it has work."""
+        replica = self._first(fault)
+        await asyncio.to_thread(replica.process.kill)
+        replica.start(fault.detail)
+        await self._until_up(replica)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STEP_SECONDS):
+                while replica.alive:
+                    await asyncio.sleep(0.05)
+        died_there = replica.process.child.exit_code == 137
+        step = fault.detail.partition(":")[0]
+        self.done.update({"kills": 2, "rebalances": 3, f"kill at {step}": int(died_there)})
+        await asyncio.to_thread(replica.process.kill)
+        await self._back(replica, fault.seconds)
+
+    async def _freeze(self, fault: Fault) -> None:
+        replica = self._first(fault)
+        replica.process.child.pause()
+        self.done.update(freezes=1)
+        await asyncio.sleep(fault.seconds)
+        replica.process.child.resume()
+
+    async def _scale(self, fault: Fault) -> None:
+        more = int(fault.detail) - len(self.system.replicas[fault.target])
+        for _ in range(more):
+            self.system.add_replica(fault.target)
+        await asyncio.sleep(fault.seconds)
+        for _ in range(more):
+            await asyncio.to_thread(self.system.remove_replica, fault.target)
+        self.done.update(scalings=1, rebalances=2 * more)
+
+    async def _skew(self, fault: Fault) -> None:
+        replica = self._first(fault)
+        replica.skew = timedelta(minutes=int(fault.detail))
+        replica.show(self.system.clock.now(), self.system.speed)
+        self.done.update(skews=1)
+        await asyncio.sleep(fault.seconds)
+        replica.skew = timedelta(0)
+        replica.show(self.system.clock.now(), self.system.speed)
+
+    # --- links --------------------------------------------------------------------------------------------------
+
+    async def _link(self, fault: Fault) -> None:
+        proxy = self.system.link(fault.target, fault.detail)
+        match fault.kind:
+            case Kind.CUT:
+                proxy.cut()
+                self.done.update(cuts=1)
+            case Kind.SLOW:
+                proxy.slow(SLOW_DELAY)
+                self.done.update(slow_links=1)
+            case _:
+                proxy.half_open()
+                self.done.update(half_open_links=1)
+        await asyncio.sleep(fault.seconds)
+        proxy.heal()
+
+    # --- servers ------------------------------------------------------------------------------------------------
+
+    async def _pause(self, fault: Fault) -> None:
+        server = self.system.ground.broker if fault.target == KAFKA else self.system.ground.postgres
+        server.pause()
+        self.done.update({f"{fault.target}_pauses": 1})
+        await asyncio.sleep(fault.seconds)
+        server.resume()
+
+    async def _down(self, fault: Fault) -> None:
+        server = self.system.ground.broker if fault.target == KAFKA else self.system.ground.postgres
+        await asyncio.to_thread(server.kill if fault.kind is Kind.CRASH else server.stop)
+        self.done.update({"restarts": 1, f"{fault.target}_{'crashes' if fault.kind is Kind.CRASH else 'restarts'}": 1})
+        await asyncio.sleep(fault.seconds)
+        await asyncio.to_thread(server.start)
+
+    async def _fill_disk(self, fault: Fault) -> None:
+        """Filled again and again, since Postgres frees some when it recycles its log."""
+        disk = self.system.ground.disk
+        try:
+            await asyncio.to_thread(disk.fill)
+        except NoDiskError as error:
+            self.not_done["disk_full"] = str(error)
+            return
+        self.done.update(disk_full=1)
+        for _ in range(max(1, int(fault.seconds / 0.5))):
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(disk.fill)
+        disk.free()
+        await self._revive_postgres()
+
+    async def _revive_postgres(self) -> None:
+        """A server that could not write its log has ended, or ends while it recovers: then somebody starts it."""
+        server = self.system.ground.postgres
+        for _ in range(10):
+            if server.process and not server.process.alive:
+                self.done.update(postgres_ended_by_full_disk=1)
+                await asyncio.to_thread(_started, server.start)
+            await asyncio.sleep(0.3)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    async def heal(self) -> None:
+        """Nothing is broken any more: links well, disk free, servers and the first replica of each service running."""
+        self.system.ground.disk.free()
+        for proxy in self.system.ground.links.values():
+            proxy.heal()
+        for server in (self.system.ground.broker, self.system.ground.postgres):
+            server.resume()
+            if server.process and not server.process.alive:
+                await asyncio.to_thread(server.start)
+        for service in SERVICES:
+            while len(self.system.replicas.get(service, ())) > 1:
+                await asyncio.to_thread(self.system.remove_replica, service)
+            for replica in self.system.replicas.get(service, ()):
+                replica.process.child.resume()
+                replica.skew = timedelta(0)
+                if not replica.alive:
+                    replica.start()
+        self.system.show_time(self.system.clock.now(), 1)
+
+
+def _started(start: Callable[[], None]) -> None:
+    try:
+        start()
+    except NotReadyError:
+        return

@@ -1,0 +1,57 @@
+"""What nobody can take, or hardly: each of it must be parked whole, or be taken in spite of its headers."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from libs.common.events import topics
+from tests.faults.publisher import Mouth, Said
+
+MARK = "x-poison"
+"""A header of every record that no service can take."""
+
+NO_EVENT: dict[str, Callable[[random.Random], bytes | None]] = {
+    "bytes": lambda rng: rng.randbytes(40) + b"\xff",
+    "nothing": lambda _: None,
+    "half a record": lambda _: b'{"specversion":"1.0","id":"x","source":"/poi',
+    "deeply nested": lambda _: b"[" * 20_000,
+    "not a number": lambda _: _event("replacement.shipped.v1", {"issue_id": float("nan")}),
+    "unknown type": lambda rng: _event("teapot.boiled.v1", {"cups": rng.randint(1, 9)}),
+    "invalid payload": lambda _: _event("replacement.shipped.v1", {"issue_id": "not-a-uuid"}),
+    "no payload": lambda _: _event("order.placed.v1", {}),
+    "NUL": lambda _: _event("order.cancelled.v1", {"order_id": "a\x00b", "cancelled_at": "2027-01-01T00:00:00Z"}),
+    "large": lambda rng: b"x" * rng.randint(600_000, 800_000),
+}
+TOPICS = tuple(topic for topic in topics.TOPICS if topic.direction is topics.Direction.IN)
+PAUSE = (0.5, 3.0)
+
+
+def _event(type_: str, data: object) -> bytes:
+    body = {"specversion": "1.0", "id": "poison", "source": "/faults/poison", "type": type_}
+    return json.dumps({**body, "time": "2027-01-01T00:00:00Z", "data": data}).encode()
+
+
+@dataclass
+class Poisoner:
+    """Puts poison between what partners say; `done` counts it by kind."""
+
+    mouth: Mouth
+    seed: int
+    done: Counter[str] = field(default_factory=Counter)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        rng = random.Random(f"{self.seed}:poison")
+        while True:
+            await asyncio.sleep(rng.uniform(*PAUSE))
+            kind = rng.choice(sorted(NO_EVENT))
+            topic = rng.choice(TOPICS).name
+            headers = [(MARK, kind.encode()), *rng.choice(([], [("nothing", None)], [("binary", b"\xfe\xff")]))]
+            value = NO_EVENT[kind](rng)
+            keys: tuple[bytes | None, ...] = (b"\xff\xfe", f"F{rng.randint(0, 50):06d}".encode())
+            key = rng.choice(keys if value is None else (*keys, None))  # a record needs one of the two
+            await self.mouth.say(Said(topic, key, value, headers))
+            self.done[kind] += 1

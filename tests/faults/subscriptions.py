@@ -1,0 +1,27 @@
+"""Who takes what: read from the wiring of the services, since it is what the auditor holds them to."""
+
+from dataclasses import dataclass
+
+from deploy.api.api_docs import example_app
+from libs.common.events.topics import SERVICES
+from libs.common.runtime.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One type of one topic that a service takes; `aggregate` is the name under which its inbox keeps it."""
+
+    service: str
+    aggregate: str
+    topic: str
+    type: str
+
+
+def wiring() -> tuple[Taken, ...]:
+    """Every subscription of every service."""
+    found = []
+    for name in SERVICES:
+        service: Service = example_app(name).state.service
+        for one in service.subscriptions:
+            found += [Taken(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.takes]
+    return tuple(found)

@@ -1,0 +1,195 @@
+"""What the nemesis breaks: Kafka, Postgres on a disk of its own, the services, and a proxy on every link between them.
+
+Whoever judges or plays a partner uses the broker's front door and the databases themselves, so that a violation is
+never the doing of a cut between the harness and what it looks at.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from deploy.demo.clock_driver import ConductedClock
+from deploy.local import kafka, postgres
+from deploy.local.apache_kafka import Door
+from deploy.local.kafka import Broker
+from deploy.local.paths import LOGS, run_folder
+from deploy.local.ports import LOOPBACK, kept_port
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Supervisor
+from libs.common.events.topics import SERVICES
+from libs.common.messaging.create_topics import create_topics
+from tests.faults.disk import Disk
+from tests.faults.proxy import Proxy
+from tests.faults.replica import Replica, make_replica
+from tests.faults.spans import Roots, span_sink
+
+LOGS_OF_FAULTS = LOGS / "faults"
+SESSION_TIMEOUT_MS = "6000"
+JOIN_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The servers of a run and the proxies before them: `links[service, "kafka"]`. `ports` are those of the doors."""
+
+    broker: Broker
+    postgres: Postgres
+    disk: Disk
+    folder: Path
+    links: Mapping[tuple[str, str], Proxy]
+
+
+@contextmanager
+def ground(*, disk: bool = True) -> Iterator[Ground]:
+    """Apache Kafka and a durable Postgres of this run's own."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(run_folder("faults"))
+        doors = {name: Door(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
+        small = Disk()
+        stack.callback(small.unmount)
+        server = stack.enter_context(
+            postgres.server(
+                log=LOGS_OF_FAULTS / "postgres.log",
+                environ={},
+                settings={"max_wal_size": "192MB", "min_wal_size": "32MB"},
+                mount=small.mount if disk else None,
+            )
+        )
+        broker = stack.enter_context(
+            kafka.broker("apache", log=LOGS_OF_FAULTS / "kafka.log", doors=list(doors.values()))
+        )
+        port = urlsplit(server.admin_url).port
+        assert port is not None, "our own server has a port"
+        links = {
+            **{(name, "kafka"): Proxy(f"{name} kafka", door.advertised, door.port) for name, door in doors.items()},
+            **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in SERVICES},
+        }
+        yield Ground(broker, server, small, folder, links)
+
+
+@dataclass
+class System:
+    """The running system. `replicas` by service, the first of each always meant to run."""
+
+    ground: Ground
+    supervisor: Supervisor
+    databases: dict[str, str]
+    prefix: str
+    clock: ConductedClock
+    keys: dict[str, str]
+    speed: float
+    roots: Roots = field(default_factory=dict)
+    replicas: dict[str, list[Replica]] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
+    started: int = 0
+
+    @property
+    def servers(self) -> str:
+        return self.ground.broker.bootstrap_servers
+
+    def link(self, service: str, server: str) -> Proxy:
+        return self.ground.links[service, server]
+
+    def all_replicas(self) -> list[Replica]:
+        return [replica for replicas in self.replicas.values() for replica in replicas]
+
+    def running(self, service: str) -> list[Replica]:
+        return [replica for replica in self.replicas[service] if replica.alive]
+
+    def add_replica(self, service: str, arguments: tuple[str, ...] | None = None) -> Replica:
+        """One more process of this service; returns at once."""
+        self.started += 1
+        number = len(self.replicas.setdefault(service, [])) + 1
+        clock_file = self.ground.folder / f"{self.prefix}{service}-{self.started}.clock"
+        env = self.environments[service]
+        now = self.clock.now()
+        replica = make_replica(self.supervisor, service, number, env, clock_file, now, arguments)
+        replica.show(now, self.speed)
+        self.replicas[service].append(replica)
+        return replica
+
+    def remove_replica(self, service: str) -> None:
+        """End the youngest process of this service in order."""
+        replica = self.replicas[service].pop()
+        replica.process.stop()
+        self.supervisor.processes.remove(replica.process)
+
+    def show_time(self, now: datetime, speed: float) -> None:
+        """Set every clock to this moment, give or take its skew."""
+        self.speed = speed
+        self.clock.move_to(now, speed)
+        for replica in self.all_replicas():
+            replica.show(now, speed)
+
+    async def joined(self, services: Sequence[str] = SERVICES, seconds: float = JOIN_SECONDS) -> None:
+        """Wait until all running processes of these services have all their partitions. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            for service in services:
+                for replica in self.running(service):
+                    while replica.alive and not await asyncio.to_thread(replica.has_joined):
+                        await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def system(
+    given: Ground, now: datetime, speed: float, prefix: str = "", *, links: bool = True
+) -> AsyncIterator[System]:
+    """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
+    made = await postgres.provision(given.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
+    for service, database in made.items():
+        await database.migrate(service)
+    urls = {service: database.url for service, database in made.items()}
+    await create_topics(given.broker.bootstrap_servers, prefix)
+    async with AsyncExitStack() as stack:
+        for proxy in given.links.values() if links else ():
+            await proxy.start()
+            stack.push_async_callback(proxy.stop)
+        roots: Roots = {}
+        endpoint = await stack.enter_async_context(span_sink(roots))
+        supervisor = stack.enter_context(Supervisor(LOGS_OF_FAULTS / prefix))
+        clock = ConductedClock.create(given.folder / f"{prefix}true.clock", now, speed)
+        assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
+        keys = {caller: secrets.token_urlsafe(24) for caller in ("storefront", "ops")}
+        running = System(given, supervisor, urls, prefix, clock, keys, speed, roots)
+        running.environments = {name: _environment(running, name, endpoint, links) for name in SERVICES}
+        try:
+            yield running
+        finally:
+            await asyncio.to_thread(supervisor.stop)
+
+
+def _environment(running: System, service: str, endpoint: str, links: bool) -> dict[str, str]:
+    photos = running.ground.folder / "photos"
+    photos.mkdir(exist_ok=True)
+    own = {
+        "intake": {"EVIDENCE_DIR": str(photos)},
+        "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp"},
+    }
+    database, servers = running.databases[service], running.servers
+    if links:
+        database = _through(database, running.link(service, "postgres").port)
+        servers = f"{LOOPBACK}:{running.link(service, 'kafka').port}"
+    return {
+        "DATABASE_URL": database,
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
+        "KAFKA_TOPIC_PREFIX": running.prefix,
+        "KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
+        "API_KEYS": ",".join(f"{caller}:{key}" for caller, key in running.keys.items()),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "LOG_LEVEL": "WARNING",
+        "PUBLIC_URL": "http://localhost",
+        "LINK_SECRETS": "a-secret-for-signing-links-in-fault-runs",
+        **own.get(service, {}),
+    }
+
+
+def _through(url: str, port: int) -> str:
+    """The same database by way of the proxy on `port`."""
+    parts = urlsplit(url)
+    who = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{who}@{LOOPBACK}:{port}"))

@@ -1,0 +1,73 @@
+"""Open time: nights, weekends and public holidays do not count."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.decisions.shop_calendar import ShopCalendar
+from services.intake.policy.business_hours import OpenHours
+
+TOKYO = OpenHours(ShopCalendar(ZoneInfo("Asia/Tokyo")))
+BERLIN = OpenHours(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"), 9, 17)
+START = datetime(2024, 1, 1, tzinfo=UTC)
+moments = st.timedeltas(timedelta(), timedelta(days=1800)).map(lambda span: START + span)
+spans = st.timedeltas(timedelta(), timedelta(hours=100))
+
+
+def local(text: str, hours: OpenHours = TOKYO) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=hours.calendar.zone)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "open_hours"),
+    [
+        ("2026-03-10 11:00", "2026-03-10 14:30", 3.5),
+        ("2026-03-10 08:00", "2026-03-10 23:00", 8),
+        ("2026-03-13 17:00", "2026-03-16 11:00", 2),  # over a weekend
+        ("2026-03-19 17:00", "2026-03-23 10:30", 1.5),  # the equinox is a holiday
+        ("2026-03-14 09:00", "2026-03-15 20:00", 0),  # all of it a weekend
+        ("2026-12-31 17:00", "2027-01-04 10:00", 1),  # new year
+        ("2026-03-10 14:00", "2026-03-10 11:00", 0),
+    ],
+)
+def test_only_open_time_counts(start: str, end: str, open_hours: float) -> None:
+    assert TOKYO.between(local(start), local(end)) == timedelta(hours=open_hours)
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "end"),
+    [
+        ("2026-03-10 11:00", 4, "2026-03-10 15:00"),
+        ("2026-03-13 17:00", 4, "2026-03-16 13:00"),
+        ("2026-03-14 12:00", 8, "2026-03-16 18:00"),
+        ("2026-03-10 20:00", 0, "2026-03-11 10:00"),
+    ],
+)
+def test_a_moment_after_so_much_open_time(start: str, hours: int, end: str) -> None:
+    assert TOKYO.after(local(start), timedelta(hours=hours)) == local(end)
+
+
+def test_an_hour_of_summer_time_changes_no_open_hour() -> None:
+    friday, monday = local("2026-03-27 12:00", BERLIN), local("2026-03-30 12:00", BERLIN)
+    assert BERLIN.between(friday, monday) == timedelta(hours=8)
+
+
+@given(moments, spans)
+def test_the_two_belong_together(start: datetime, span: timedelta) -> None:
+    for hours in (TOKYO, BERLIN):
+        assert hours.between(start, hours.after(start, span)) == span
+
+
+@given(moments, moments, moments)
+def test_open_time_adds_up(one: datetime, other: datetime, third: datetime) -> None:
+    start, middle, end = sorted((one, other, third))
+    assert TOKYO.between(start, middle) + TOKYO.between(middle, end) == TOKYO.between(start, end)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(18, 10), (10, 10), (-1, 5), (10, 24)])
+def test_hours_that_cannot_be_are_refused(opens: int, closes: int) -> None:
+    with pytest.raises(ValueError, match="shop_opens"):
+        OpenHours(TOKYO.calendar, opens, closes)

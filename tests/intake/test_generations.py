@@ -1,0 +1,99 @@
+"""A replacement that has arrived is a piece of its own: it may be reported itself, once, and no other way."""
+
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+
+from libs.common.decisions.facts import Fact
+from libs.common.events.issues import IssueAccepted
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Reason, Remedy, StaffAction
+from services.intake.domain.decide import decide
+from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
+from services.intake.domain.orders import Book, Filed, Report, Unit
+from tests.intake.reports import NOON, RULES, after, by_http, days, delivered, event, http_id, placed, said, shipped
+from tests.intake.test_staff_decisions import decision, refusals
+
+FIRST, SECOND = http_id("k"), http_id("second")
+ARRIVED_ON = date(2026, 3, 20)
+
+
+def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> Book:
+    """The first piece was reported, and what was sent instead has arrived on 20 March."""
+    book, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(said(), key="k")])
+    return Book(book.order, book.held, book.issues, renewed=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON))
+
+
+def report(book: Book, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
+    again = by_http(said(reason=reason), key="second", at=NOON + days(days_later))
+    return list(decide(book, again, again.time, RULES)[1])
+
+
+def units_of(facts: list[Fact]) -> list[Unit]:
+    return [unit for fact in facts if isinstance(fact, IssueFiled) for unit in fact.units]
+
+
+def test_until_it_has_arrived_a_second_report_leads_to_the_first() -> None:
+    book, _ = after([placed(), delivered(quantity=1), by_http(said(), key="k")])
+    found = [fact.refusal for fact in report(book) if isinstance(fact, ReportRefused)]
+    assert [(one.code, one.issue_id) for one in found] == [("already_reported", FIRST)]
+
+
+def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arrival() -> None:
+    facts = report(replaced())
+    assert units_of(facts) == [Unit("1", 1, 1)]
+    assert [fact.delivered_on for fact in facts if isinstance(fact, IssueAccepted)] == [ARRIVED_ON]
+
+
+def test_it_is_taken_once() -> None:
+    book = replaced()
+    taken = Book(book.order, {**book.held, Unit("1", 1, 1): SECOND}, book.issues, renewed=book.renewed)
+    again = by_http(said(), at=NOON + days(13))
+    found = [fact.refusal for fact in decide(taken, again, again.time, RULES)[1] if isinstance(fact, ReportRefused)]
+    assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
+
+
+def test_its_window_is_its_own() -> None:
+    book = replaced()
+    assert units_of(report(book, days_later=14 + 10, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
+    assert refusals(report(book, days_later=14 + 11, reason=Reason.CHANGED_MIND)) == ["window_closed"]
+
+
+def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_came() -> None:
+    lost = by_http(said(reason=Reason.LOST_IN_TRANSIT), key="k")
+    book, _ = after([placed(), shipped(quantity=1), lost])
+    assert refusals(report(book)) == ["not_delivered"]
+    assert units_of(report(Book(book.order, book.held, book.issues, renewed={Unit("1", 1): ARRIVED_ON}))) == [
+        Unit("1", 1, 1)
+    ]
+
+
+def test_a_customer_never_has_more_pieces_to_report_than_they_bought() -> None:
+    book = replaced(history=[placed(), delivered(quantity=2)])
+    facts = decide(book, by_http(said(3), at=NOON + days(12)), NOON + days(12), RULES)[1]
+    assert refusals(facts) == ["too_many_units"]
+    facts = decide(book, by_http(said(2), at=NOON + days(12)), NOON + days(12), RULES)[1]
+    assert units_of(list(facts)) == [Unit("1", 1, 1), Unit("1", 2)]
+
+
+def test_a_replacement_of_a_replacement_is_the_next_piece() -> None:
+    book = replaced(Unit("1", 1), Unit("1", 1, 1))
+    assert units_of(report(book)) == [Unit("1", 1, 2)]
+
+
+def staff(book: Book, action: StaffAction) -> list[Fact]:
+    filed = {FIRST: Filed(Report(FIRST, said(), NOON), None, 0)}
+    loaded = Book(book.order, book.held, book.issues, filed=filed, renewed=book.renewed)
+    asked = event(decision(action, remedy=Remedy.REPLACEMENT))
+    return list(decide(loaded, asked, NOON + timedelta(days=13), RULES)[1])
+
+
+@pytest.mark.parametrize("action", [StaffAction.REOPEN, StaffAction.CHOOSE_REMEDY])
+def test_nothing_is_sent_anew_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
+    book = replaced()
+    both: dict[Unit, UUID] = {**book.held, Unit("1", 1, 1): SECOND}
+    reported = Book(book.order, both, book.issues, renewed=book.renewed)
+    found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, ReportRefused)]
+    assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
+    assert refusals(staff(book, action)) == []

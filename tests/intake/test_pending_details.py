@@ -1,0 +1,241 @@
+"""Reports that lack something: asked once, reminded, ended fairly, and opened again by what comes later."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.common.decisions.facts import Fact, SetTimer
+from libs.common.events.issues import (
+    IssueAccepted,
+    IssueDetailsProvided,
+    IssueDetailsRequested,
+    IssueRejected,
+    IssueReported,
+    IssueReviewRequested,
+)
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Reason, ReportedLine
+from services.intake.domain.decide import decide
+from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
+from services.intake.domain.orders import Book, Filed, Stage, StoredPhoto, Unit
+from services.intake.domain.pending_details import DetailsGiven, timer_name
+from tests.intake.reports import (
+    NOON,
+    ORDER,
+    RULES,
+    after,
+    by_http,
+    by_kafka,
+    days,
+    delivered,
+    event,
+    http_id,
+    line,
+    placed,
+    said,
+    timer_of,
+)
+
+ISSUE = http_id("k")
+PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
+ARRIVED = [placed(line("1", 2), line("2", 1)), delivered()]
+
+
+def damaged(quantity: int = 2, **fields: Any) -> AnyEvent:
+    """Two pieces are worth more than what is believed without a photo."""
+    return by_http(said(quantity, reason=Reason.DAMAGED_IN_TRANSIT, **fields), key="k")
+
+
+def nameless_part() -> AnyEvent:
+    return by_http(said(reason=Reason.MISSING_PART), key="k")
+
+
+def give(book: Book, at: datetime, **given: Any) -> tuple[Book, Sequence[Fact]]:
+    """As the store would load it: the row of the report beside the order."""
+    held = book.held_report(ISSUE)
+    assert held
+    loaded = Book(book.order, book.held, book.issues, filed={ISSUE: Filed(held.report, None, 0)})
+    after, facts = decide(loaded, event(DetailsGiven(issue_id=ISSUE, order_id=ORDER, **given)), at, RULES)
+    assert after
+    return after, facts
+
+
+def fire(book: Book) -> tuple[Book, list[Fact]]:
+    """The next timer of the report, when it is due."""
+    held = book.held_report(ISSUE)
+    assert held
+    return after([timer_of(timer_name(ISSUE), at=_next_timer[ISSUE])], book=book)
+
+
+_next_timer: dict[UUID, datetime] = {}
+
+
+def run(book: Book | None, events: Sequence[AnyEvent]) -> tuple[Book, list[Fact]]:
+    found, facts = after(events, book=book)
+    _remember(facts)
+    return found, facts
+
+
+def _remember(facts: Sequence[Fact]) -> None:
+    for fact in facts:
+        if isinstance(fact, SetTimer):
+            _next_timer[ISSUE] = fact.due_at
+
+
+def until_silent(report: AnyEvent, history: Sequence[AnyEvent] = ARRIVED) -> list[list[Fact]]:
+    """What is told at each timer, until nothing new is set."""
+    book, _ = run(None, [*history, report])
+    told = []
+    for _ in range(6):
+        if (held := book.held_report(ISSUE)) is None or held.stage is Stage.CLOSED:
+            break
+        book, facts = fire(book)
+        _remember(facts)
+        told.append(facts)
+    return told
+
+
+def kinds(facts: Sequence[Fact]) -> list[str]:
+    return [type(fact).__name__ for fact in facts]
+
+
+def test_a_report_that_lacks_a_photo_is_held_and_nobody_is_asked_yet() -> None:
+    book, facts = run(None, [*ARRIVED, damaged()])
+    assert kinds(facts) == ["IssueFiled", "IssueReported", "SetTimer"]
+    assert set(book.held) == {Unit("1", 1), Unit("1", 2)}
+
+
+def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
+    book, _ = run(None, ARRIVED)
+    report = damaged(photos=(PHOTO.sha256,))
+    _, facts = decide(Book(book.order, photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
+    assert kinds(facts) == ["IssueFiled", "IssueReported", "IssueAccepted"]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        damaged(1),
+        by_http(said(2)),
+        by_http(said(lines=(ReportedLine(line_id="1", quantity=1, part="lid"),), reason=Reason.MISSING_PART)),
+        by_http(said(reason=Reason.CHANGED_MIND)),
+    ],
+)
+def test_a_report_that_lacks_nothing_is_accepted_at_once(report: AnyEvent) -> None:
+    assert IssueAccepted in [type(fact) for fact in run(None, [*ARRIVED, report])[1]]
+
+
+def test_a_photo_that_follows_at_once_is_never_asked_for() -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    _, facts = give(book, NOON + timedelta(minutes=1), photos=(PHOTO,))
+    assert kinds(facts) == ["PhotosKept", "IssueChanged", "IssueAccepted", "CancelTimer"]
+
+
+def test_what_does_not_come_is_asked_for_once_with_a_day() -> None:
+    asked = until_silent(damaged())[0][0]
+    assert isinstance(asked, IssueDetailsRequested)
+    assert (asked.missing, asked.reminder, asked.due_at.isoformat()) == (("photo",), 0, "2026-03-17T09:00:00+00:00")
+
+
+def test_a_customer_is_reminded_and_then_a_human_decides() -> None:
+    told = [facts[0] for facts in until_silent(damaged())]
+    assert [type(fact) for fact in told[:4]] == [*[IssueDetailsRequested] * 3, IssueReviewRequested]
+    assert [fact.reminder for fact in told if isinstance(fact, IssueDetailsRequested)] == [0, 1, 2]
+
+
+def test_a_forgotten_review_is_told_a_new_day() -> None:
+    reviews = [facts[0] for facts in until_silent(damaged())[3:]]
+    due = [fact.due_at for fact in reviews if isinstance(fact, IssueReviewRequested)]
+    assert len(due) == 3
+    assert due == sorted(set(due))
+
+
+def test_where_nobody_knows_what_to_send_it_is_closed_with_words() -> None:
+    told = until_silent(nameless_part())
+    rejected = [fact for fact in told[-1] if isinstance(fact, IssueRejected)]
+    assert [(fact.code, "opened again" in fact.message) for fact in rejected] == [("details_missing", True)]
+
+
+def closed() -> Book:
+    book, _ = run(None, [*ARRIVED, nameless_part()])
+    while (held := book.held_report(ISSUE)) and held.stage is not Stage.CLOSED:
+        book, facts = fire(book)
+        _remember(facts)
+    return book
+
+
+def test_the_pieces_of_a_closed_report_are_free() -> None:
+    assert closed().held == {}
+
+
+def test_what_comes_later_opens_it_again() -> None:
+    _, facts = give(closed(), NOON + days(60), parts={"1": "lid"})
+    accepted = [fact for fact in facts if isinstance(fact, IssueAccepted)]
+    assert [(fact.lines[0].part, fact.reported_at) for fact in accepted] == [("lid", NOON)]
+
+
+def test_what_comes_when_another_has_the_pieces_leads_to_that_one() -> None:
+    book, _ = after([by_http(said(2), key="other")], book=closed())
+    _, facts = give(book, NOON + days(60), parts={"1": "lid"})
+    refused = [fact.refusal for fact in facts if isinstance(fact, ReportRefused)]
+    assert [(one.code, one.issue_id) for one in refused] == [("already_reported", http_id("other"))]
+
+
+def test_after_asking_what_was_given_is_told() -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    book, _ = fire(book)
+    _, facts = give(book, NOON + days(1), photos=(PHOTO,))
+    assert [fact.missing for fact in facts if isinstance(fact, IssueDetailsProvided)] == [()]
+    assert IssueAccepted in [type(fact) for fact in facts]
+
+
+def test_what_was_not_asked_for_changes_nothing() -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    after_words, facts = give(book, NOON, description="割れています")
+    assert kinds(facts) == ["Ignored"]
+    held = after_words.held_report(ISSUE)
+    assert held
+    assert held.missing == ("photo",)
+
+
+@pytest.mark.parametrize(
+    ("code", "given"),
+    [
+        ("unknown_line", {"parts": {"9": "lid"}}),
+        ("too_many_photos", {"photos": (PHOTO,), "most_photos": 0}),
+    ],
+)
+def test_what_cannot_be_taken_is_told(code: str, given: dict[str, Any]) -> None:
+    book, _ = run(None, [*ARRIVED, nameless_part()])
+    _, facts = give(book, NOON, **given)
+    assert [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)] == [code]
+
+
+def test_the_shops_clock_stands_while_the_customer_owes_an_answer() -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    before = book.held_report(ISSUE)
+    book, _ = fire(book)
+    _, facts = give(book, NOON + days(3), photos=(PHOTO,))
+    assert before
+    assert before.decide_by + days(2) < _decide_by(facts)
+
+
+def _decide_by(facts: Sequence[Fact]) -> datetime:
+    found = next(fact.decide_by for fact in facts if isinstance(fact, IssueChanged))
+    assert found
+    return found
+
+
+def test_reports_by_kafka_are_held_alike() -> None:
+    _, facts = run(None, [*ARRIVED, by_kafka(said(2, reason=Reason.DAMAGED_IN_TRANSIT, issue_id=ISSUE))])
+    assert IssueReported in [type(fact) for fact in facts]
+    assert IssueAccepted not in [type(fact) for fact in facts]
+
+
+def test_the_same_report_again_leads_to_the_one_that_is_held() -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    _, facts = after([by_http(said(reason=Reason.DAMAGED_IN_TRANSIT))], book=book)
+    assert [fact.refusal.issue_id for fact in facts if isinstance(fact, ReportRefused)] == [ISSUE]

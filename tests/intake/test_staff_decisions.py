@@ -1,0 +1,205 @@
+"""What staff decide: on what stands, on what is held, on what was rejected; once, with who and why."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from libs.common.decisions.facts import Fact
+from libs.common.events.issues import IssueAccepted, IssueDecisionTaken, IssueRejected, IssueReported, IssueStaffDecided
+from libs.common.events.values import Reason, Remedy, StaffAction
+from services.intake.domain.decide import decide
+from services.intake.domain.issue_acceptance import ReportRefused
+from services.intake.domain.orders import Book, Filed, Report, Stage, Unit
+from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
+from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, said
+from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
+
+A = StaffAction
+
+
+def decision(action: StaffAction, version: int = 0, **more: Any) -> StaffDecides:
+    return StaffDecides(
+        issue_id=ISSUE,
+        order_id=ORDER,
+        decision_id=http_id(f"decision {action} {version}"),
+        action=action,
+        staff="sato",
+        why="お客様とお電話で確認しました",
+        expected_version=version,
+        **more,
+    )
+
+
+def ask(book: Book, filed: Filed, *decisions: StaffDecides) -> tuple[Book, list[Fact]]:
+    loaded: Book | None = Book(book.order, book.held, book.issues, filed={ISSUE: filed})
+    facts: list[Fact] = []
+    for one in decisions:
+        loaded, new = decide(loaded, event(one), NOON + days(1), RULES)
+        facts.extend(new)
+    assert loaded
+    return loaded, facts
+
+
+def accepted_one() -> tuple[Book, Filed]:
+    book, _ = after([*ARRIVED, by_http(said(), key="k")])
+    return book, Filed(Report(ISSUE, said(), NOON), None, 0)
+
+
+def held_one(book: Book | None = None) -> tuple[Book, Filed]:
+    book = book or run(None, [*ARRIVED, damaged()])[0]
+    held = book.held_report(ISSUE)
+    assert held
+    return book, Filed(held.report, None, 0)
+
+
+def late_one() -> tuple[Book, Filed]:
+    """Rejected, since its window had closed."""
+    book, _ = after([placed(), delivered(at=NOON - days(1000))])
+    return book, Filed(Report(ISSUE, said(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
+
+
+def kinds(facts: Sequence[Fact]) -> list[type]:
+    return [type(fact) for fact in facts]
+
+
+def refusals(facts: Sequence[Fact]) -> list[str]:
+    return [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)]
+
+
+@pytest.mark.parametrize("action", [one for one in A if one is not A.ACCEPT])
+def test_a_decision_on_an_accepted_issue_is_told_to_returns(action: StaffAction) -> None:
+    _, facts = ask(*accepted_one(), decision(action, review="value", remedy=Remedy.REFUND))
+    assert kinds(facts) == [DecisionMade, IssueStaffDecided]
+    told = facts[1]
+    assert isinstance(told, IssueStaffDecided)
+    assert (told.staff, told.action, told.why) == ("sato", action, "お客様とお電話で確認しました")
+
+
+def test_the_second_of_two_who_saw_the_same_is_told() -> None:
+    _, facts = ask(*accepted_one(), decision(A.CANCEL), decision(A.WAIVE_COLLECTION))
+    assert (kinds(facts)[:2], refusals(facts)) == ([DecisionMade, IssueStaffDecided], ["decided_meanwhile"])
+
+
+def test_one_who_looked_again_may_decide() -> None:
+    _, facts = ask(*accepted_one(), decision(A.CANCEL), decision(A.WAIVE_COLLECTION, 1))
+    assert [fact.version for fact in facts if isinstance(fact, DecisionMade)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "one"),
+    [
+        ("review_missing", decision(A.APPROVE_REVIEW)),
+        ("review_missing", decision(A.REFUSE_REVIEW)),
+        ("remedy_missing", decision(A.CHOOSE_REMEDY)),
+        ("accepted_already", decision(A.ACCEPT)),
+    ],
+)
+def test_a_decision_that_cannot_be_is_told(code: str, one: StaffDecides) -> None:
+    assert refusals(ask(*accepted_one(), one)[1]) == [code]
+
+
+def test_an_issue_that_is_not_there_is_told() -> None:
+    _, facts = decide(None, event(decision(A.CANCEL)), NOON, RULES)
+    assert refusals(facts) == ["unknown_issue"]
+
+
+@pytest.mark.parametrize("action", [A.ACCEPT, A.CHOOSE_REMEDY, A.REOPEN])
+def test_a_held_report_may_be_let_stand_as_it_is(action: StaffAction) -> None:
+    _, facts = ask(*held_one(), decision(action, remedy=Remedy.REFUND))
+    accepted = [fact.wish for fact in facts if isinstance(fact, IssueAccepted)]
+    taken = [fact.applied for fact in facts if isinstance(fact, IssueDecisionTaken)]
+    assert (accepted, taken) == ([Remedy.REFUND], [True])
+
+
+@pytest.mark.parametrize(("action", "code"), [(A.REJECT, "refused_by_shop"), (A.CANCEL, "withdrawn")])
+def test_a_held_report_may_be_turned_down(action: StaffAction, code: str) -> None:
+    book, facts = ask(*held_one(), decision(action))
+    assert ([fact.code for fact in facts if isinstance(fact, IssueRejected)], book.held) == ([code], {})
+
+
+@pytest.mark.parametrize(("action", "kind"), [(A.APPROVE_REVIEW, IssueAccepted), (A.REFUSE_REVIEW, IssueRejected)])
+def test_the_review_of_a_silent_customers_report_is_decided(action: StaffAction, kind: type) -> None:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    held = book.held_report(ISSUE)
+    assert held
+    reviewed = book.with_held(replace(held, stage=Stage.REVIEW))
+    _, facts = ask(*held_one(reviewed), decision(action, review="details_missing"))
+    assert kind in kinds(facts)
+
+
+def test_a_review_that_is_not_open_is_told() -> None:
+    one = decision(A.APPROVE_REVIEW, review="details_missing")
+    assert refusals(ask(*held_one(), one)[1]) == ["no_such_review"]
+
+
+def test_a_closed_report_may_be_let_stand_after_all() -> None:
+    _, facts = ask(*held_one(closed()), decision(A.ACCEPT))
+    assert IssueAccepted in kinds(facts)
+
+
+def test_a_rejected_report_may_be_let_stand_whatever_its_window() -> None:
+    book, facts = ask(*late_one(), decision(A.ACCEPT))
+    assert {IssueReported, IssueAccepted, IssueDecisionTaken} <= set(kinds(facts))
+    assert len(book.held) == 1
+
+
+def test_pieces_that_another_has_are_not_given_again() -> None:
+    book, filed = late_one()
+    taken = replace(book, held=dict.fromkeys((Unit("1", 1), Unit("1", 2)), http_id("other")))
+    assert refusals(ask(taken, filed, decision(A.ACCEPT))[1]) == ["already_reported"]
+
+
+@pytest.mark.parametrize("action", [A.REJECT, A.CANCEL, A.WAIVE_COLLECTION])
+def test_a_rejected_report_can_only_be_let_stand(action: StaffAction) -> None:
+    assert refusals(ask(*late_one(), decision(action))[1]) == ["issue_rejected"]
+
+
+def test_what_is_refused_is_not_recorded() -> None:
+    _, facts = ask(*late_one(), decision(A.REJECT))
+    assert kinds(facts) == [ReportRefused]
+
+
+def quiet() -> tuple[Book, Filed]:
+    return held_one()
+
+
+def reviewed() -> tuple[Book, Filed]:
+    book, _ = run(None, [*ARRIVED, damaged()])
+    held = book.held_report(ISSUE)
+    assert held
+    return held_one(book.with_held(replace(held, stage=Stage.REVIEW)))
+
+
+def closed_one() -> tuple[Book, Filed]:
+    return held_one(closed())
+
+
+# Per state, by which code an action is refused; every other one is taken. What an accepted issue cannot have is
+# returns' to say, see its own tests.
+CANNOT: dict[Callable[[], tuple[Book, Filed]], dict[StaffAction, str]] = {
+    accepted_one: {A.ACCEPT: "accepted_already"},
+    quiet: {A.WAIVE_COLLECTION: "not_accepted", A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review"},
+    reviewed: {A.WAIVE_COLLECTION: "not_accepted"},
+    closed_one: {
+        A.WAIVE_COLLECTION: "not_accepted", A.REJECT: "not_accepted", A.CANCEL: "not_accepted",
+        A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review",
+    },
+    late_one: dict.fromkeys(
+        (A.REJECT, A.CANCEL, A.WAIVE_COLLECTION, A.APPROVE_REVIEW, A.REFUSE_REVIEW), "issue_rejected"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", A)
+@pytest.mark.parametrize("state", CANNOT)
+def test_every_action_in_every_state_is_taken_or_refused_by_name(
+    state: Callable[[], tuple[Book, Filed]], action: StaffAction
+) -> None:
+    is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
+    one = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)
+    _, facts = ask(*state(), one)
+    refused = CANNOT[state].get(action)
+    assert refusals(facts) == ([refused] if refused else [])
+    assert (DecisionMade in kinds(facts)) == (refused is None)

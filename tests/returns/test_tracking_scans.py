@@ -1,0 +1,172 @@
+"""Carriers' own words: what they mean, that the raw code is kept, and that nothing moves backwards."""
+
+from datetime import timedelta
+
+import pytest
+
+from libs.common.events.carrier import ParcelScanned, ParcelTurnedUp
+from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
+from libs.common.events.values import RawStatus, Reason
+from services.returns.domain.commands import ReviewDecided
+from services.returns.domain.legs.inbound import InboundStatus
+from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.domain.review_causes import ReviewCause
+from services.returns.policy.carrier_statuses import CarrierStatus, status_of, table
+from tests.returns.cases import ISSUE, Story, refusals, story
+
+
+def scan(
+    told: Story, source: str, code: str, detail: str | None = None, *, back: bool = False, ago: int = 0
+) -> list[str]:
+    ids = {"collection_id": told.collection_id} if back else {"replacement_id": told.replacement_id}
+    raw = RawStatus(source=source, code=code, detail=detail)
+    at = told.now - timedelta(hours=ago)
+    return refusals(told.take(ParcelScanned(issue_id=ISSUE, **ids, raw=raw, scanned_at=at)))
+
+
+def shipped() -> Story:
+    told = story()
+    told.ship()
+    return told.later(days=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "detail", "status"),
+    [
+        ("easypost", "out_for_delivery", None, CarrierStatus.OUT_FOR_DELIVERY),
+        ("easypost", "in_transit", "weather_delay", CarrierStatus.DELAYED),
+        ("easypost", "in_transit", "arrived_at_facility", CarrierStatus.IN_TRANSIT),
+        ("aftership", "Exception", "Exception_013", CarrierStatus.LOST),
+        ("aftership", "Delivered", "Delivered_003", CarrierStatus.DELIVERED),
+        ("yamato", "配達完了", None, CarrierStatus.DELIVERED),
+        ("easypost", "failure", "refused", CarrierStatus.REFUSED),
+        ("easypost", "canceled", None, CarrierStatus.CANCELLED),
+        ("aftership", "Exception", "Exception_010", CarrierStatus.RETURNING),
+        ("aftership", "InTransit", "InTransit_002", CarrierStatus.ACCEPTED),
+        ("yamato", "持戻(ご不在)", None, CarrierStatus.ATTEMPT_FAILED),
+        ("yamato", "持戻（ご不在）", None, CarrierStatus.ATTEMPT_FAILED),
+        ("yamato", "依頼受付（日・時間帯変更）", None, CarrierStatus.IN_TRANSIT),
+        ("yamato", "謎", None, None),
+        ("nobody", "delivered", None, None),
+    ],
+)
+def test_their_words_have_one_meaning(source: str, code: str, detail: str | None, status: CarrierStatus | None) -> None:
+    assert status_of(RawStatus(source=source, code=code, detail=detail)) is status
+
+
+# As their documentation lists them; see the head of each table in carrier_statuses.toml.
+EASYPOST = (
+    "unknown pre_transit in_transit out_for_delivery delivered available_for_pickup return_to_sender failure cancelled"
+    " error"
+)
+EASYPOST_DETAILS = (
+    "address_correction arrived_at_destination arrived_at_facility arrived_at_pickup_location awaiting_information"
+    " cancelled damaged delayed delivery_exception departed_facility departed_origin_facility expired failure held"
+    " in_transit label_created lost missorted out_for_delivery received_at_destination_facility"
+    " received_at_origin_facility refused return status_update transferred_to_destination_carrier transit_exception"
+    " unknown weather_delay"
+)
+AFTERSHIP = {
+    "Pending": 6, "InfoReceived": 1, "InTransit": 9, "OutForDelivery": 4, "AttemptFail": 3, "Delivered": 5,
+    "AvailableForPickup": 1, "Exception": 18, "Expired": 1,
+}  # fmt: skip
+YAMATO = (
+    "発送 依頼受付（日、時間帯変更） 依頼受付（店頭受取） 作業店通過 配達店到着 配達中 配達完了 ご来店予定（保管中）"
+    " 持戻（ご不在）"
+)
+DOCUMENTED = [
+    *(("easypost", status, detail) for status in EASYPOST.split() for detail in (None, *EASYPOST_DETAILS.split())),
+    *(("aftership", tag, f"{tag}_{n:03}") for tag, most in AFTERSHIP.items() for n in range(1, most + 1)),
+    *(("yamato", word, None) for word in YAMATO.split()),
+]
+
+
+def test_every_word_that_they_document_means_something() -> None:
+    unmapped = [one for one in DOCUMENTED if status_of(RawStatus(source=one[0], code=one[1], detail=one[2])) is None]
+    assert unmapped == []
+
+
+def test_the_tables_know_no_detail_that_is_not_documented() -> None:
+    known = {f"{code}/{detail}" for _, code, detail in DOCUMENTED}
+    assert [word for words in table().values() for word in words if "/" in word and word not in known] == []
+
+
+def test_every_source_can_say_that_it_arrived() -> None:
+    assert all(CarrierStatus.DELIVERED in words.values() for words in table().values())
+
+
+@pytest.mark.parametrize(
+    ("source", "code"), [("easypost", "delivered"), ("aftership", "Delivered"), ("yamato", "配達完了")]
+)
+def test_a_delivery_scan_delivers_and_its_raw_code_is_kept(source: str, code: str) -> None:
+    told = shipped()
+    scan(told, source, code)
+    assert told.known.outbound.status is OutboundStatus.DELIVERED
+    assert told.known.outbound.scan
+    assert told.known.outbound.scan.raw == RawStatus(source=source, code=code)
+
+
+def test_an_older_scan_moves_nothing_backwards() -> None:
+    told = shipped()
+    scan(told, "yamato", "配達完了")
+    assert scan(told, "yamato", "配達中", ago=3) == ["stale_scan"]
+    assert told.known.outbound.status is OutboundStatus.DELIVERED
+    told.later(hours=1)
+    scan(told, "yamato", "作業店通過")
+    assert told.known.outbound.status is OutboundStatus.DELIVERED
+
+
+def test_a_word_that_nobody_mapped_is_told_to_ops_and_changes_nothing() -> None:
+    told = shipped()
+    before = told.known
+    assert scan(told, "yamato", "謎") == ["unknown_carrier_status"]
+    assert told.known == before
+
+
+@pytest.mark.parametrize("detail", ["Exception_003", "Exception_011", "Exception_012", "Exception_013"])
+def test_lost_broken_refused_or_returning_goods_are_for_a_human(detail: str) -> None:
+    told = shipped()
+    scan(told, "aftership", "Exception", detail)
+    assert told.known.in_review(ReviewCause.PARCEL_EXCEPTION)
+
+
+def test_delivered_to_the_warehouse_is_neither_received_nor_inspected() -> None:
+    told = shipped()
+    told.deliver()
+    scan(told, "easypost", "in_transit", back=True)
+    assert told.known.inbound.status is InboundStatus.COLLECTED
+    told.later(days=1)
+    scan(told, "easypost", "delivered", back=True)
+    assert told.known.inbound.status is InboundStatus.COLLECTED
+    assert not told.all(IssueItemReceived)
+
+
+def test_a_missed_visit_is_told_in_their_words_too() -> None:
+    told = shipped()
+    told.deliver()
+    scan(told, "yamato", "持戻(ご不在)", back=True)
+    assert told.known.inbound.failures == 1
+
+
+def test_what_was_lost_and_turns_up_before_anything_left_ends_the_case() -> None:
+    told = story(Reason.LOST_IN_TRANSIT)
+    told.take(ParcelTurnedUp(issue_id=ISSUE, with_customer=True, found_at=told.now))
+    assert told.last(IssueCancelled).cause == "turned_up"
+
+
+def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_a_human_says_so() -> None:
+    told = story(Reason.LOST_IN_TRANSIT)
+    told.ship()
+    told.deliver()
+    assert not told.all(IssueCollectionRequested)
+    told.take(ParcelTurnedUp(issue_id=ISSUE, with_customer=True, found_at=told.now))
+    assert told.known.in_review(ReviewCause.TURNED_UP)
+    told.take(ReviewDecided(issue_id=ISSUE, cause=ReviewCause.TURNED_UP, approved=True))
+    assert told.all(IssueCollectionRequested)
+    assert told.known.resolved_at is None
+
+
+def test_what_was_never_lost_cannot_turn_up() -> None:
+    assert refusals(story().take(ParcelTurnedUp(issue_id=ISSUE, with_customer=True, found_at=story().now))) == [
+        "not_lost"
+    ]
