@@ -56,7 +56,7 @@ def example_app(name: str, **settings_besides: Any) -> FastAPI:
 def asyncapi(service: Service) -> dict[str, Any]:
     """What the service takes, as FastStream describes it, and what it gives, by way of the outbox."""
     broker = service.broker()
-    for payload in service.gives:
+    for payload in service.publishes:
         broker.publisher(
             service.settings.kafka_topic_prefix + payload.TOPIC.name,
             title=f"{payload.TOPIC.name}:{payload.TYPE}",

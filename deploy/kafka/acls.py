@@ -31,7 +31,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 from deploy.api.api_docs import PARTNERS, example_app
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
-from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, parked_topic
+from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, dead_letter_topic
 
 
 class Operation(IntEnum):
@@ -82,7 +82,7 @@ READ_BESIDES = {
     "storefront": [topic.name for topic in TOPICS if topic.direction is Direction.INTERNAL],
     "warehouse": [PRODUCT_ALERTS.name, CUSTOMERS.name],
     "courier": [CUSTOMERS.name],
-    OPS: [CUSTOMERS.name, *map(parked_topic, SERVICES)],
+    OPS: [CUSTOMERS.name, *map(dead_letter_topic, SERVICES)],
 }
 """The storefront is the shop itself; who holds addresses hears who wants to be forgotten; the warehouse holds lots."""
 
@@ -101,7 +101,7 @@ def _of_service(name: str, prefix: str) -> Iterator[Right]:
     for subscriber in service.broker().subscribers:
         yield from _on_topics(name, Operation.READ, subscriber.topic_names)
         yield Right(name, Operation.READ, Resource.GROUP, Pattern.LITERAL, subscriber.group_id)
-    gives = {payload.TOPIC.name for payload in service.gives} | {parked_topic(name)}
+    gives = {payload.TOPIC.name for payload in service.gives} | {dead_letter_topic(name)}
     yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in gives))
 
 

@@ -62,19 +62,19 @@ GIVES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerEr
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load(Settings)
-    service = Service("delivery_notify", settings, description=__doc__, gives=GIVES)
+    service = Service("delivery_notify", settings, description=__doc__, publishes=GIVES)
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
     links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned, *POINTS)
-    service.forget_in_time(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
+    service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
     template_lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
-    manners = Manners(quiet, settings.messages_a_day, settings.sender_poll_seconds)
+    manners = Manners(quiet, settings.max_messages_per_day, settings.sender_poll_seconds)
     sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
     service.run_in_background("sender", sender.run)
     if to_staff := staff_channel(settings):

@@ -20,9 +20,9 @@ class Settings(ChannelSettings):
     """Hour of a promised day after which nothing ships (HH:MM, shop time zone); see `notification_rules.toml`."""
     delivery_cutoff: time | None = None
     """The hour of a promised day after which no parcel is delivered any more."""
-    preorder_rhythm: Literal["half_month", "from_order"] | None = None
+    preorder_update_schedule: Literal["half_month", "from_order"] | None = None
     """When preorders hear how it goes: on the 1st and the 15th, or every 15 days from the order."""
-    gather_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
+    notice_batching_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """Minutes that a moved date is held back to batch related changes; see `notification_rules.toml`."""
     templates_dir: DirectoryPath | None = None
     """A folder with templates of the shop's own, under the names they have in ours; checked at the start."""
@@ -43,7 +43,7 @@ class Settings(ChannelSettings):
         return {
             "ship_cutoff": self.ship_cutoff,
             "arrival_cutoff": self.delivery_cutoff,
-            "rhythm": self.preorder_rhythm,
-            "gather": None if self.gather_minutes is None else timedelta(minutes=self.gather_minutes),
+            "rhythm": self.preorder_update_schedule,
+            "gather": None if self.notice_batching_minutes is None else timedelta(minutes=self.notice_batching_minutes),
             "grace": None if self.grace_minutes is None else timedelta(minutes=self.grace_minutes),
         }

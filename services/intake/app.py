@@ -8,7 +8,7 @@ from libs.common.events.customers import CustomerErased, CustomerErasureRequeste
 from libs.common.events.issues import (
     IssueAccepted,
     IssueCollectionWindowChosen,
-    IssueDecisionTaken,
+    IssueStaffDecisionApplied,
     IssueDetailsProvided,
     IssueDetailsRequested,
     IssueRated,
@@ -29,8 +29,8 @@ from services.intake.evidence.uploads import Evidence
 from services.intake.http import erasure as erasure_routes
 from services.intake.http import issues as api
 from services.intake.http import photos, search, staff_decisions
-from services.intake.http.commands import Calls
-from services.intake.http.fast_path import ShortWay
+from services.intake.http.commands import IntakeCommands
+from services.intake.http.fast_path import ReportFastPath
 from services.intake.insights.wiring import insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "intake",
         settings,
         description="Takes reports of what is wrong with an order, and shows where each of them is.",
-        gives=(
+        publishes=(
             IssueReported,
             IssueAccepted,
             IssueRejected,
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             IssueDetailsProvided,
             IssueReviewRequested,
             IssueStaffDecided,
-            IssueDecisionTaken,
+            IssueStaffDecisionApplied,
             IssueCollectionWindowChosen,
             IssueRated,
             ClusterDetected,
@@ -71,13 +71,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ),
     )
     orders = Orders(read_rules(settings.open_hours))
-    calls = Calls(service, orders)
+    calls = IntakeCommands(service, orders)
     evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
     service.consume(Timeline(settings.zone), *timeline.FACTS)
     erasures = Erasures(service.name, erase)
     service.consume(erasures, CustomerErasureRequested)
-    service.forget_in_time(*photo_cleanup.sweeps(settings.evidence_retention_days, settings.words_retention_days))
+    service.add_retention(*photo_cleanup.sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo files", photo_cleanup.PhotoFiles(service, evidence.files).run)
     assets, links = Assets(), open_links(settings.link_secrets)
     app = service.create_app(
@@ -93,5 +93,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         assets.routes(),
         uploads=(*photos.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
     )
-    app.user_middleware.append(Middleware(ShortWay, calls))  # the last one is the innermost
+    app.user_middleware.append(Middleware(ReportFastPath, calls))  # the last one is the innermost
     return app

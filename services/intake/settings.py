@@ -45,7 +45,7 @@ class Settings(PageSettings):
     """Client secrets of the shop's Shopify app, likewise."""
     evidence_retention_days: Annotated[int, Field(ge=1)] = 180
     """How long photos are kept after their issue was closed."""
-    words_retention_days: Annotated[int, Field(ge=1)] = 365
+    free_text_retention_days: Annotated[int, Field(ge=1)] = 365
     """How long the customer's own words are, likewise."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"

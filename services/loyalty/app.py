@@ -9,7 +9,7 @@ from libs.common.events.loyalty import (
     PointsAdjusted,
     PointsExpired,
     PointsExpiring,
-    PointsFinalised,
+    PointsVested,
     PointsGranted,
     PointsRedeemed,
     PointsReleased,
@@ -28,7 +28,7 @@ from services.loyalty.store.ledger import Ledger, Orders
 
 GIVES = (
     PointsGranted,
-    PointsFinalised,
+    PointsVested,
     PointsReversed,
     PointsReserved,
     PointsReleased,
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "loyalty",
         settings,
         description="The points ledger: what a customer was given, why, and whether it may be spent.",
-        gives=GIVES,
+        publishes=GIVES,
     )
     ledger = Ledger(settings.terms)
     service.consume(ledger, IssueResolved, IssueReopened, IssueCancelled, IssueRefunded)

@@ -35,7 +35,7 @@ TAKES = (
     carrier.ParcelDelivered,
     carrier.ParcelException,
     carrier.ParcelScanned,
-    carrier.ParcelTurnedUp,
+    carrier.ParcelFound,
     carrier.CollectionBooked,
     carrier.CollectionAttemptFailed,
     carrier.CollectionCollected,
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "returns",
         settings,
         description="Cases: the replacement out, the item back, the money back, and what waits for a human.",
-        gives=(*GIVES, CustomerErased),
+        publishes=(*GIVES, CustomerErased),
     )
     rules = Rules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
     address_keys = tuple(key.get_secret_value().encode() for key in settings.address_key)
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     service.consume(cases, *TAKES, promptly=(topics.ISSUES,))  # a replacement should leave at once
     service.consume(Destinations(address_keys), OrderPlaced, OrderDelivered)
-    service.forget_in_time(*sweeps(settings.address_retention_days))
+    service.add_retention(*sweeps(settings.address_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
-    service.run_in_background("policies", watch(settings.policy_file, changed, settings.policy_look_seconds))
+    service.run_in_background("policies", watch(settings.policy_file, changed, settings.policy_poll_seconds))
     return service.create_app(api.routes(service, cases))

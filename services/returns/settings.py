@@ -27,7 +27,7 @@ def _right(path: Path) -> Path:
 
 class Settings(ServiceSettings):
     policy_file: Annotated[Path, AfterValidator(_right)] = BUNDLED
-    policy_look_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    policy_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     address_key: Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("a key")] = ()
     address_retention_days: Annotated[int, Field(ge=30)] = 730
     """How long it is known where an order went: longer than anything can be reported."""

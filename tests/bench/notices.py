@@ -29,7 +29,7 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
 from libs.common.events.values import Address, Contact, Language, Money, OrderLine
-from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.messaging.decision_runner import Incoming, DecisionRunner
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.policy.notification_rules import rules_of
@@ -46,7 +46,7 @@ async def seed(database: postgres.Access, notices: int) -> None:
     await database.migrate("delivery_notify")
     conn = await asyncpg.connect(database.owner_url)
     try:
-        shell = Shell("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+        shell = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
         rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
         conversations = Conversations(rules)
         for begin in range(0, notices, AT_ONCE):

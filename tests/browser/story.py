@@ -205,8 +205,8 @@ async def park(live: Live, aggregate: str, payloads: Sequence[Payload], error: s
         for number, payload in enumerate(payloads)
     ]
     async with live.service.pool.acquire() as conn:
-        await dead_letters.park(
-            conn, aggregate, [dead_letters.Parking(record, dead_letters.ParkReason.FAILED, error) for record in records]
+        await dead_letters.store(
+            conn, aggregate, [dead_letters.DeadLetter(record, dead_letters.DeadLetterReason.FAILED, error) for record in records]
         )
         found: int = await conn.fetchval("SELECT min(id) FROM parked WHERE state = 'parked'")
     return found

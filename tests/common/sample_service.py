@@ -91,12 +91,12 @@ def counted(facts: Facts) -> Answer:
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     settings = settings or load(ServiceSettings)
-    service = Service("loyalty", settings, description="Counts cancelled orders.", gives=(PointsExpired,))
+    service = Service("loyalty", settings, description="Counts cancelled orders.", publishes=(PointsExpired,))
     tallies = Tallies()
     service.consume(tallies, OrderCancelled)
     routes = APIRouter()
 
-    @routes.post("/cancellations", dependencies=[Depends(service.caller("storefront"))])
+    @routes.post("/cancellations", dependencies=[Depends(service.require_caller("storefront"))])
     async def cancel(body: Cancelling, key: Annotated[IdempotencyKey, Depends(idempotency_key)]) -> JSONResponse:
         payload = OrderCancelled(order_id=body.order_id, cause=body.cause, cancelled_at=service.clock.now())
         answer = await service.execute(tallies, service.event(payload), idempotency=key, answer=counted)

@@ -45,5 +45,5 @@ def test_nobody_waits_longer_for_a_topic_than_it_is_worth(name: str, topic: str,
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_takes_a_payload_only_once(name: str) -> None:
-    taken = [payload for one in service_of(name).subscriptions for payload in one.takes]
+    taken = [payload for one in service_of(name).subscriptions for payload in one.payload_types]
     assert len(set(taken)) == len(taken)

@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 from libs.common.cli.dead_letters import app
 from libs.common.messaging import dead_letters
-from libs.common.messaging.dead_letters import Parking, ParkReason
+from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
 
 
-def parked(offset: int, reason: ParkReason, key: bytes = b"k") -> Parking:
+def parked(offset: int, reason: DeadLetterReason, key: bytes = b"k") -> DeadLetter:
     record: ConsumerRecord[Any, Any] = ConsumerRecord(
         topic="t", partition=0, offset=offset, timestamp=1_800_000_000_000, timestamp_type=0, key=key,
         value=b"{}", checksum=None, serialized_key_size=1, serialized_value_size=2, headers=(),
     )  # fmt: skip
-    return Parking(record, reason, "why")
+    return DeadLetter(record, reason, "why")
 
 
 async def states(conn: Any) -> list[str]:
@@ -27,19 +27,19 @@ async def states(conn: Any) -> list[str]:
 
 async def test_what_comes_behind_records_under_replay_joins_them(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED)])
-    await dead_letters.ask_replay(conn, 1, "somebody")
-    await dead_letters.park(conn, "tallies", [parked(2, ParkReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
+    await dead_letters.request_replay(conn, 1, "somebody")
+    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BEHIND)])
     assert await states(conn) == ["replaying", "replaying"]
     await dead_letters.settle_replay(conn, 1, "failed again")
-    await dead_letters.park(conn, "tallies", [parked(3, ParkReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(3, DeadLetterReason.BEHIND)])
     assert await states(conn) == ["parked", "replaying", "parked"]
     await conn.close()
 
 
 async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)])
     await conn.execute("UPDATE parked SET state = 'replaying' WHERE id = 2")
     assert await dead_letters.next_to_replay(conn, "tallies") is None
     await dead_letters.discard(conn, 1, "somebody")
@@ -52,14 +52,14 @@ async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str
 async def test_the_same_record_parked_twice_is_one_row(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
     for _ in range(2):
-        await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED)])
+        await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
     assert await states(conn) == ["parked"]
     await conn.close()
 
 
 async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.FAILED, b"other")])
+    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.FAILED, b"other")])
     await dead_letters.discard(conn, 1, "somebody")
     await dead_letters.settle_replay(conn, 2, None)
     rows = await conn.fetch("SELECT state, value, error FROM parked ORDER BY id")
@@ -71,7 +71,7 @@ async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_da
 def url_with_parked(tally_database: str) -> str:
     async def prepare() -> None:
         conn = await asyncpg.connect(tally_database)
-        await dead_letters.park(conn, "tallies", [parked(1, ParkReason.FAILED), parked(2, ParkReason.BEHIND)])
+        await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)])
         await conn.close()
 
     asyncio.run(prepare())

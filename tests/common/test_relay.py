@@ -8,7 +8,7 @@ import asyncpg
 from libs.common.config.settings import ServiceSettings
 from libs.common.messaging.broker import new_producer
 from libs.common.messaging.relay import Relay, publish
-from libs.common.messaging.signal import Wake
+from libs.common.messaging.signal import WakeSignal
 from libs.common.telemetry.tracing import Counters
 from tests.common import wire
 from tests.running import eventually
@@ -16,7 +16,7 @@ from tests.running import eventually
 
 def relay(database: str, kafka: str) -> Relay:
     settings = ServiceSettings.model_validate({"database_url": database, "kafka_bootstrap_servers": kafka})
-    return Relay(database, lambda: new_producer(settings, "test"), Wake(), Counters())
+    return Relay(database, lambda: new_producer(settings, "test"), WakeSignal(), Counters())
 
 
 async def write(conn: Any, topic: str, key: str, numbers: range) -> None:

@@ -38,7 +38,7 @@ async def test_a_sweep_takes_a_batch_at_a_time_until_nothing_is_left(
 ) -> None:
     await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
     monkeypatch.setattr(retention, "BATCH", 10)
-    assert await sweep(pool, retention.plumbing(60, 90)[0]) == [25]
+    assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [25]
     assert await left(pool, "SELECT count(*) FROM inbox") == [0]
 
 
@@ -47,7 +47,7 @@ async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: 
     await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
     monkeypatch.setattr(retention, "BATCH", 5)
     monkeypatch.setattr(retention, "BATCHES", 2)
-    assert await sweep(pool, retention.plumbing(60, 90)[0]) == [10]
+    assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [10]
 
 
 @pytest.mark.parametrize("pool", ["loyalty"], indirect=True)
@@ -61,7 +61,7 @@ async def test_settled_parked_records_are_forgotten_and_open_ones_never(pool: Po
         OLD,
         YOUNG,
     )
-    assert await sweep(pool, *retention.plumbing(60, 90)) == [0, 0, 2]
+    assert await sweep(pool, *retention.common_sweeps(60, 90)) == [0, 0, 2]
     assert await left(pool, 'SELECT "offset" FROM parked ORDER BY 1') == [1, 4]
 
 

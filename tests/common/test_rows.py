@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from libs.common.postgres.pool import without_rows
+from libs.common.postgres.pool import strip_row_values
 from tests.common.leaks import leaks
 from tests.conftest import MakeDatabase, as_owner
 
@@ -19,6 +19,6 @@ async def test_an_error_shows_no_values_of_the_row_that_caused_it(database: Make
     wrapped = RuntimeError("the batch failed")
     wrapped.__cause__ = caught.value
     assert leaks(str(caught.value)), "else there is nothing to take out"
-    without_rows(wrapped)
+    strip_row_values(wrapped)
     assert leaks(str(caught.value)) == []
     assert '"short"' in str(caught.value), "which constraint it was is still said"

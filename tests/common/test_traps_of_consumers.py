@@ -15,7 +15,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging import rebalance as reading
 from libs.common.messaging.consumer import Consumer
-from libs.common.messaging.rebalance import Reader
+from libs.common.messaging.rebalance import DrainingListener
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.runtime import service as serving
 from tests.common import sample_service, wire
@@ -90,7 +90,7 @@ async def test_a_batch_that_was_not_committed_is_not_acknowledged_when_its_servi
 async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_circle(
     run: Run, stumbling: Stumbling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right, taken = Consumer.take, [0]
+    right, taken = Consumer.handle, [0]
 
     async def counting(self: Consumer, records: Any) -> None:
         taken[0] += 1
@@ -140,10 +140,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
     service = offline.service
     consumer = Consumer(
-        service.shell, service.pool, sample_service.Tallies(), frozenset({OrderCancelled}), service.wake_relay
+        service.decisions, service.pool, sample_service.Tallies(), frozenset({OrderCancelled}), service.wake_relay
     )
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
-    await consumer.take([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
+    await consumer.handle([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
     assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("behind", 4)]
 
@@ -152,12 +152,12 @@ async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_n
     service = offline.service
     takes = frozenset({OrderCancelled})
     held = Held()
-    zombie = Consumer(service.shell, service.pool, held, takes, service.wake_relay)
-    owner = Consumer(service.shell, service.pool, sample_service.Tallies(), takes, service.wake_relay)
+    zombie = Consumer(service.decisions, service.pool, held, takes, service.wake_relay)
+    owner = Consumer(service.decisions, service.pool, sample_service.Tallies(), takes, service.wake_relay)
     records = [record(n, "a", cancelled("a", cause, f"id-{n}")[2]) for n, cause in enumerate(["one", "two", "three"])]
-    asleep = asyncio.create_task(zombie.take(records[:2]))
+    asleep = asyncio.create_task(zombie.handle(records[:2]))
     await held.inside.wait()
-    awake = asyncio.create_task(owner.take(records))
+    awake = asyncio.create_task(owner.handle(records))
     await eventually(lambda: _marks_are_waited_for(offline), "the new owner waits for the zombie's marks")
     held.go.set()
     await asyncio.gather(asleep, awake)
@@ -193,9 +193,9 @@ async def test_what_a_zombie_acknowledges_after_a_rebalance_is_neither_lost_nor_
 async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it_too(
     run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revoked, asked, settled = Reader.on_partitions_revoked, asyncio.Event(), list[list[str]]()
+    revoked, asked, settled = DrainingListener.on_partitions_revoked, asyncio.Event(), list[list[str]]()
 
-    async def handing_over(self: Reader, places: Any) -> None:
+    async def handing_over(self: DrainingListener, places: Any) -> None:
         if places:
             asked.set()
         await revoked(self, places)
@@ -209,7 +209,7 @@ async def test_a_rebalance_waits_for_the_batch_under_way_so_that_nobody_takes_it
         finally:
             held.go.set()
 
-    monkeypatch.setattr(Reader, "on_partitions_revoked", handing_over)
+    monkeypatch.setattr(DrainingListener, "on_partitions_revoked", handing_over)
     async with run() as first:
         await give(first, [cancelled("a", "one")])
         await held.inside.wait()
@@ -236,7 +236,7 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
             monkeypatch.setattr(aggregate, "decide", stumbling.right)
 
             async def both_share() -> bool:
-                return [len(live.service.progress[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
+                return [len(live.service.consumer_health[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
 
             await eventually(both_share, "the slow one has come back")
             await give(slow, [cancelled(key, "two") for key in "abcdefgh"])
@@ -419,7 +419,7 @@ async def test_of_two_processes_both_have_started_though_one_has_the_only_partit
 
         async def both() -> bool:
             answers = [await live.client.get("/health/started") for live in (first, second)]
-            shares = [len(live.service.progress[0].consumer.assignment()) for live in (first, second)]
+            shares = [len(live.service.consumer_health[0].consumer.assignment()) for live in (first, second)]
             return sorted(shares) == [0, 1] and all(answer.status_code == 200 for answer in answers)
 
         await eventually(both, "both have started, one of them with no share")

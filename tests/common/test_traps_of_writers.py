@@ -11,7 +11,7 @@ from libs.common.config.settings import ServiceSettings
 from libs.common.messaging import relay as relaying
 from libs.common.messaging.broker import new_producer
 from libs.common.messaging.relay import Relay
-from libs.common.messaging.signal import Wake
+from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.migrate import Migration, _apply
 from libs.common.runtime import service as serving
 from libs.common.telemetry.tracing import Counters
@@ -99,7 +99,7 @@ async def test_a_producer_that_cannot_go_on_is_replaced_and_the_rows_leave_in_or
 
     conn = await asyncpg.connect(tally_database)
     await write(conn, topics + "loyalty", "k", range(20))
-    relayed = asyncio.create_task(Relay(tally_database, make, Wake(), Counters()).run())
+    relayed = asyncio.create_task(Relay(tally_database, make, WakeSignal(), Counters()).run())
     await eventually(lambda: emptied(conn), "the outbox is empty")
     relayed.cancel()
     await conn.close()

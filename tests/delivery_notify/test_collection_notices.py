@@ -27,7 +27,7 @@ WARNED = BuyerWarned(
     order_id=ORDER,
     customer_id=CUSTOMER,
     lines=(LineQuantity(line_id="1", quantity=1),),
-    why=WarningCause.MAY_BE_DEFECTIVE,
+    cause=WarningCause.MAY_BE_DEFECTIVE,
     warned_at=MONDAY,
 )
 

@@ -22,7 +22,7 @@ from deploy.local.paths import ROOT
 from deploy.local.ports import LOOPBACK, free_port
 from libs.common.decisions.clock import SystemClock
 from libs.common.events.values import Contact
-from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.messaging.decision_runner import Incoming, DecisionRunner
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.conversations import Conversations
 from tests.conftest import MakeDatabase
@@ -97,7 +97,7 @@ def service(database: str, there: Outside, failpoint: str = "") -> AbstractConte
 async def orders_that_are_late(database: str) -> None:
     """So many orders with a notice each; every second customer likes SMS best."""
     conn = await asyncpg.connect(database)
-    shell = Shell("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+    shell = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
     payloads: list[Any] = []
     for number in range(ORDERS):
         contact = Contact(name="山田", email=f"c{number}@example.jp", phone="+819012345678")

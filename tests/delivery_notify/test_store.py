@@ -11,7 +11,7 @@ import pytest
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
-from libs.common.messaging.decision_runner import Incoming, Shell
+from libs.common.messaging.decision_runner import Incoming, DecisionRunner
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation
@@ -53,7 +53,7 @@ async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
 
 
 async def apply(conn: Connection, *payloads: Payload) -> None:
-    shell = Shell("delivery_notify", Monday(), Tracing("delivery_notify", None))
+    shell = DecisionRunner("delivery_notify", Monday(), Tracing("delivery_notify", None))
     async with conn.transaction():
         await shell.apply(
             conn,

@@ -20,7 +20,7 @@ from libs.common.events.carrier import (
     CollectionBooked,
     CollectionRequested,
     ParcelDelivered,
-    ParcelTurnedUp,
+    ParcelFound,
 )
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
@@ -245,7 +245,7 @@ def test_lost_parcels_turn_up_at_the_customers_or_on_their_way_back_or_never() -
     plans = [courier.found(accepted(Reason.LOST_IN_TRANSIT), random.Random(seed)) for seed in SEEDS]
     found = [plan.payload for plan in plans if plan]
     assert 0.5 < len(found) / len(SEEDS) < 0.7
-    assert {each.with_customer for each in found if isinstance(each, ParcelTurnedUp)} == {True, False}
+    assert {each.with_customer for each in found if isinstance(each, ParcelFound)} == {True, False}
     assert all(plan.at > NOW for plan in plans if plan)
 
 

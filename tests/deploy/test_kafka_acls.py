@@ -24,7 +24,7 @@ from deploy.api.api_docs import event_table
 from deploy.kafka import acls
 from deploy.kafka.acls import PRINCIPALS, Operation, Pattern, Resource, Right, rights
 from libs.common.config.kafka_security import KafkaSecurity
-from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.create_topics import create_topics
 from libs.common.privacy.erase_cli import Cluster, erase
 from tests.conftest import MakeDatabase
@@ -74,7 +74,7 @@ def test_the_table_and_the_rights_say_the_same() -> None:
     found = [right for right in rights() if right.resource is Resource.TOPIC]
     assert {(right.principal, right.operation, right.name) for right in found} == said
     assert {right.pattern for right in found} == {Pattern.LITERAL}
-    assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(parked_topic, SERVICES))
+    assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, SERVICES))
 
 
 def test_whoever_the_readme_says_gives_or_takes_an_event_may() -> None:

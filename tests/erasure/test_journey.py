@@ -20,7 +20,7 @@ from deploy.verification.auditor import audit, read_history
 from libs.common.events import storefront, values
 from libs.common.events.topics import SERVICES
 from libs.common.privacy.erase_cli import Cluster, drop_read, erase
-from libs.common.privacy.verify_erasure import Left, Search, prove
+from libs.common.privacy.verify_erasure import Finding, Search, verify
 from tests.common import wire
 from tests.conftest import MakeDatabase
 from tests.journey.backbone import Backbone, backbone, line
@@ -115,9 +115,9 @@ async def read_as_partners(shop: Backbone) -> None:
         await consumer.commit()
 
 
-async def left(shop: Backbone, folders: list[Path]) -> list[Left]:
+async def left(shop: Backbone, folders: list[Path]) -> list[Finding]:
     urls = [live.service.settings.database_url for live in lives(shop).values()]
-    return await prove(Search.of(THINGS), urls, Cluster(shop.kafka, shop.prefix), folders)
+    return await verify(Search.of(THINGS), urls, Cluster(shop.kafka, shop.prefix), folders)
 
 
 async def violations(shop: Backbone) -> list[str]:
@@ -127,7 +127,7 @@ async def violations(shop: Backbone) -> list[str]:
     return [f"{verdict.name}: {each.what}" for verdict in audit(history) for each in verdict.violations or ()]
 
 
-def where(found: list[Left]) -> set[str]:
+def where(found: list[Finding]) -> set[str]:
     return {one.place.partition(": ")[2].partition(",")[0] for one in found if one.place.startswith("database")}
 
 

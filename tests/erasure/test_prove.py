@@ -14,7 +14,7 @@ import pytest
 from deploy.local import postgres
 from libs.common.postgres.db_grants import user_of
 from libs.common.privacy.erase_cli import Cluster
-from libs.common.privacy.verify_erasure import NothingSearchedError, Search, prove, search_files
+from libs.common.privacy.verify_erasure import NothingSearchedError, Search, verify, search_files
 from tests.common import wire
 from tests.conftest import MakeDatabase, in_owners_hands
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_looked_for_is_refused(things: list[str], fault: str) -> 
 
 async def test_looking_nowhere_is_no_proof() -> None:
     with pytest.raises(NothingSearchedError, match="say where to look"):
-        await prove(SEARCH, [], None, [])
+        await verify(SEARCH, [], None, [])
 
 
 COLUMNS = {
@@ -83,7 +83,7 @@ async def test_it_is_found_in_a_column_of_any_type_of_any_table(database: MakeDa
     await in_owners_hands(url, f'CREATE TABLE "Odd name" (n int, "Some column" {column})')
     await in_owners_hands(url, f'INSERT INTO "Odd name" VALUES (1, {COLUMNS[column]}), (2, NULL)')
     await in_owners_hands(url, f'GRANT SELECT ON "Odd name" TO "{user_of(url)}"')
-    left = await prove(SEARCH, [url], None, [])
+    left = await verify(SEARCH, [url], None, [])
     assert [one.place for one in left] == [f"database {postgres.name_of(url)}: table Odd name, 1 row(s)"]
 
 
@@ -91,7 +91,7 @@ async def test_a_table_that_it_may_not_read_ends_it_rather_than_count_as_clean(d
     url = await database("loyalty")
     await in_owners_hands(url, "CREATE TABLE hidden (n int)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await prove(SEARCH, [url], None, [])
+        await verify(SEARCH, [url], None, [])
 
 
 async def test_it_is_found_in_values_keys_and_headers_of_any_topic(kafka: str, topics: str) -> None:
@@ -104,7 +104,7 @@ async def test_it_is_found_in_values_keys_and_headers_of_any_topic(kafka: str, t
             (topics + "payment.orders", "k", b"{}", []),
         ],
     )
-    left = await prove(SEARCH, [], Cluster(kafka, topics), [])
+    left = await verify(SEARCH, [], Cluster(kafka, topics), [])
     assert {one.place for one in left} == {
         f"topic {topics}{name}, 1 record(s)" for name in ("issues", "loyalty", "notices")
     }
@@ -112,7 +112,7 @@ async def test_it_is_found_in_values_keys_and_headers_of_any_topic(kafka: str, t
 
 async def test_a_cluster_that_shows_no_topics_is_no_proof(kafka: str) -> None:
     with pytest.raises(NothingSearchedError, match="no topics"):
-        await prove(SEARCH, [], Cluster(kafka, "nobody-has-this-prefix."), [])
+        await verify(SEARCH, [], Cluster(kafka, "nobody-has-this-prefix."), [])
 
 
 def test_it_is_found_in_files_packed_ones_and_names(tmp_path: Path) -> None:

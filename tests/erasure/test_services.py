@@ -16,9 +16,9 @@ from libs.common.events.envelope import Payload
 from libs.common.events.personal import NOBODY, NOWHERE
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
-from libs.common.messaging.decision_runner import Shell
+from libs.common.messaging.decision_runner import DecisionRunner
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_parked, forget
+from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_dead_letters, redact_erased
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
@@ -51,8 +51,8 @@ class Noon:
         return span.total_seconds()
 
 
-def shell_of(service: str) -> Shell:
-    return Shell(service, Noon(), Tracing(service, None))
+def shell_of(service: str) -> DecisionRunner:
+    return DecisionRunner(service, Noon(), Tracing(service, None))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_the_last_look_is_after_every_topic_has_let_go() -> None:
 async def taken(conn: Connection, *payloads: Payload) -> list[Any]:
     await conn.execute("INSERT INTO erasures VALUES ($1, $2, $3, 1)", CUSTOMER, UUID(int=1), NOW)
     events: list[AnyEvent] = [shell_of("loyalty").event(payload) for payload in payloads]
-    return [event.data for event in await forget(conn, events)]
+    return [event.data for event in await redact_erased(conn, events)]
 
 
 async def test_an_older_order_is_heard_of_without_the_person(conn: Connection) -> None:
@@ -151,7 +151,7 @@ async def park(conn: Connection, *values: bytes) -> None:
 
 async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Connection) -> None:
     await park(conn, wire.event_bytes(placed("O-1")), wire.event_bytes(placed("O-2", OTHER)))
-    await erase_parked(conn, ERASURE, ["O-1"])
+    await erase_dead_letters(conn, ERASURE, ["O-1"])
     theirs, others = await conn.fetch("SELECT value, error, state FROM parked ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
@@ -162,7 +162,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
 
 async def test_parked_bytes_that_nobody_can_read_are_given_up_if_they_name_the_customer(conn: Connection) -> None:
     await park(conn, b'{"customer_id": "C-1", "name": "\\u5c71\\u7530"', b'{"customer_id": "C-10"')
-    await erase_parked(conn, ERASURE, [])
+    await erase_dead_letters(conn, ERASURE, [])
     rows = await conn.fetch("SELECT value IS NULL AS gone, state, settled_by FROM parked ORDER BY id")
     assert [tuple(row) for row in rows] == [(True, "discarded", "erasure"), (False, "parked", None)]
 

@@ -25,7 +25,7 @@ def inbox_off() -> None:
 
     async def admit(conn: Any, aggregate: str, topic: str, keys: Sequence[bytes], kafka_keys: Sequence[str]) -> Any:
         found = await right(conn, aggregate, topic, [], kafka_keys[:0])
-        return inbox.Admission(fresh=set(keys), held=found.held)
+        return inbox.Admission(fresh=set(keys), blocked_keys=found.blocked_keys)
 
     _replace(inbox, "admit", admit)
 

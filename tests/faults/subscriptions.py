@@ -23,5 +23,5 @@ def wiring() -> tuple[Taken, ...]:
     for name in SERVICES:
         service: Service = example_app(name).state.service
         for one in service.subscriptions:
-            found += [Taken(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.takes]
+            found += [Taken(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.payload_types]
     return tuple(found)

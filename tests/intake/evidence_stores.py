@@ -15,7 +15,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueChanged, IssueFiled, ReportRefused
-from services.intake.domain.orders import Book, Filed, HeldReport, Order, Report, Unit
+from services.intake.domain.orders import OrderContext, Filed, HeldReport, Order, Report, Unit
 from services.intake.domain.pending_details import PhotosKept
 from services.intake.domain.staff_decisions import DecisionMade
 from services.intake.projections import timeline
@@ -37,14 +37,14 @@ class Shelf:
     said: list[Fact] = field(default_factory=list)
     released: set[UUID] = field(default_factory=set)
 
-    def book(self) -> Book:
+    def book(self) -> OrderContext:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
         references = {
             filed.report.said.reference: issue_id
             for issue_id, filed in self.filed.items()
             if filed.refusal_code is None and filed.report.said.reference
         }
-        return Book(
+        return OrderContext(
             self.order or Order(ORDER),
             dict(self.held),
             dict.fromkeys(self.filed, ORDER),
@@ -59,7 +59,7 @@ class Shelf:
         return self.take_events([event(one, at=self.now) for one in payloads])
 
     def take_events(self, events: Sequence[AnyEvent]) -> list[Fact]:
-        book: Book | None = self.book()
+        book: OrderContext | None = self.book()
         facts: list[Fact] = []
         for one in events:
             if isinstance(one.data, TimerFired):

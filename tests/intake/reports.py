@@ -16,7 +16,7 @@ from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderD
 from libs.common.events.values import Address, Contact, LineQuantity, Money, OrderLine, Reason, ReportedLine
 from services.intake.domain.decide import ReportFiled, decide
 from services.intake.domain.delivered_units import PiecesArrived
-from services.intake.domain.orders import Book
+from services.intake.domain.orders import OrderContext
 from services.intake.policy.eligibility_rules import read_rules
 
 ORDER, CUSTOMER = "O-1001", "C-77"
@@ -89,7 +89,7 @@ def timer_of(name: str, order_id: str = ORDER, at: datetime = NOON) -> AnyEvent:
     return fired.model_copy(update={"subject": order_id})
 
 
-def after(events: Sequence[AnyEvent], now: datetime | None = None, book: Book | None = None) -> tuple[Book, list[Fact]]:
+def after(events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None) -> tuple[OrderContext, list[Fact]]:
     """The book and all facts after these events, each decided at its own time unless `now` is given.
 
     What only counts arrivals is left out; see `counted_after`.
@@ -99,8 +99,8 @@ def after(events: Sequence[AnyEvent], now: datetime | None = None, book: Book | 
 
 
 def counted_after(
-    events: Sequence[AnyEvent], now: datetime | None = None, book: Book | None = None
-) -> tuple[Book, list[Fact]]:
+    events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None
+) -> tuple[OrderContext, list[Fact]]:
     facts: list[Fact] = []
     for one in events:
         book, new = decide(book, one, now or one.time, RULES)

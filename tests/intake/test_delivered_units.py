@@ -14,7 +14,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderShipped
 from libs.common.events.values import LineQuantity, ShippedLine
 from services.intake.domain.delivered_units import Arrival, PiecesArrived
-from services.intake.domain.orders import Book
+from services.intake.domain.orders import OrderContext
 from tests.intake.reports import (
     CUSTOMER,
     NOON,
@@ -105,6 +105,6 @@ def test_orders_kept_before_lots_were_known_still_read() -> None:
     from services.intake.domain.orders import Order
 
     old = '{"order_id": "O-1", "moved": {"1": {"shipped": [{"day": "2026-03-10", "quantity": 2}]}}}'
-    book = Book(TypeAdapter(Order).validate_json(old))
+    book = OrderContext(TypeAdapter(Order).validate_json(old))
     assert book.order.moved_of("1").lot_of(1) is None
     assert RULES.zone.key == "Asia/Tokyo"

@@ -14,7 +14,7 @@ from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.decide import decide, timer_name
 from services.intake.domain.eligibility import Refusal
 from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
-from services.intake.domain.orders import Book, Unit
+from services.intake.domain.orders import OrderContext, Unit
 from tests.intake.reports import (
     NOON,
     RULES,
@@ -208,7 +208,7 @@ def test_the_same_id_again_is_the_same_report() -> None:
 def test_an_id_that_another_order_has_is_told_to_ops() -> None:
     given = derived_id("issue", "of the storefront")
     book, _ = after(ARRIVED)
-    other = Book(book.order, issues={given: "O-other"})
+    other = OrderContext(book.order, issues={given: "O-other"})
     _, facts = after([by_kafka(said(issue_id=given))], book=other)
     assert of(Anomaly, facts)[0].reason == "issue_id_of_another_order"
 

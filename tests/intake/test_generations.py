@@ -11,7 +11,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, Remedy, StaffAction
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
-from services.intake.domain.orders import Book, Filed, Report, Unit
+from services.intake.domain.orders import OrderContext, Filed, Report, Unit
 from tests.intake.reports import NOON, RULES, after, by_http, days, delivered, event, http_id, placed, said, shipped
 from tests.intake.test_staff_decisions import decision, refusals
 
@@ -19,13 +19,13 @@ FIRST, SECOND = http_id("k"), http_id("second")
 ARRIVED_ON = date(2026, 3, 20)
 
 
-def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> Book:
+def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderContext:
     """The first piece was reported, and what was sent instead has arrived on 20 March."""
     book, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(said(), key="k")])
-    return Book(book.order, book.held, book.issues, renewed=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON))
+    return OrderContext(book.order, book.held, book.issues, renewed=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON))
 
 
-def report(book: Book, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
+def report(book: OrderContext, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
     again = by_http(said(reason=reason), key="second", at=NOON + days(days_later))
     return list(decide(book, again, again.time, RULES)[1])
 
@@ -48,7 +48,7 @@ def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arriv
 
 def test_it_is_taken_once() -> None:
     book = replaced()
-    taken = Book(book.order, {**book.held, Unit("1", 1, 1): SECOND}, book.issues, renewed=book.renewed)
+    taken = OrderContext(book.order, {**book.held, Unit("1", 1, 1): SECOND}, book.issues, renewed=book.renewed)
     again = by_http(said(), at=NOON + days(13))
     found = [fact.refusal for fact in decide(taken, again, again.time, RULES)[1] if isinstance(fact, ReportRefused)]
     assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
@@ -64,7 +64,7 @@ def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_ca
     lost = by_http(said(reason=Reason.LOST_IN_TRANSIT), key="k")
     book, _ = after([placed(), shipped(quantity=1), lost])
     assert refusals(report(book)) == ["not_delivered"]
-    assert units_of(report(Book(book.order, book.held, book.issues, renewed={Unit("1", 1): ARRIVED_ON}))) == [
+    assert units_of(report(OrderContext(book.order, book.held, book.issues, renewed={Unit("1", 1): ARRIVED_ON}))) == [
         Unit("1", 1, 1)
     ]
 
@@ -82,9 +82,9 @@ def test_a_replacement_of_a_replacement_is_the_next_piece() -> None:
     assert units_of(report(book)) == [Unit("1", 1, 2)]
 
 
-def staff(book: Book, action: StaffAction) -> list[Fact]:
+def staff(book: OrderContext, action: StaffAction) -> list[Fact]:
     filed = {FIRST: Filed(Report(FIRST, said(), NOON), None, 0)}
-    loaded = Book(book.order, book.held, book.issues, filed=filed, renewed=book.renewed)
+    loaded = OrderContext(book.order, book.held, book.issues, filed=filed, renewed=book.renewed)
     asked = event(decision(action, remedy=Remedy.REPLACEMENT))
     return list(decide(loaded, asked, NOON + timedelta(days=13), RULES)[1])
 
@@ -93,7 +93,7 @@ def staff(book: Book, action: StaffAction) -> list[Fact]:
 def test_nothing_is_sent_anew_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
     book = replaced()
     both: dict[Unit, UUID] = {**book.held, Unit("1", 1, 1): SECOND}
-    reported = Book(book.order, both, book.issues, renewed=book.renewed)
+    reported = OrderContext(book.order, both, book.issues, renewed=book.renewed)
     found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, ReportRefused)]
     assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
     assert refusals(staff(book, action)) == []

@@ -12,7 +12,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueFiled
-from services.intake.domain.orders import Book, Unit
+from services.intake.domain.orders import OrderContext, Unit
 from tests.intake.reports import (
     NOON,
     RULES,
@@ -58,8 +58,8 @@ def told(facts: Sequence[Fact]) -> list[IssueAccepted | IssueRejected]:
     return [fact for fact in facts if isinstance(fact, IssueAccepted | IssueRejected)]
 
 
-def replay(history: Sequence[AnyEvent]) -> tuple[Book | None, list[Fact]]:
-    book: Book | None = None
+def replay(history: Sequence[AnyEvent]) -> tuple[OrderContext | None, list[Fact]]:
+    book: OrderContext | None = None
     facts: list[Fact] = []
     for one in history:
         book, new = decide(book, one, one.time, RULES)

@@ -20,7 +20,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import Book, Filed, Stage, StoredPhoto, Unit
+from services.intake.domain.orders import OrderContext, Filed, Stage, StoredPhoto, Unit
 from services.intake.domain.pending_details import DetailsGiven, timer_name
 from tests.intake.reports import (
     NOON,
@@ -53,17 +53,17 @@ def nameless_part() -> AnyEvent:
     return by_http(said(reason=Reason.MISSING_PART), key="k")
 
 
-def give(book: Book, at: datetime, **given: Any) -> tuple[Book, Sequence[Fact]]:
+def give(book: OrderContext, at: datetime, **given: Any) -> tuple[OrderContext, Sequence[Fact]]:
     """As the store would load it: the row of the report beside the order."""
     held = book.held_report(ISSUE)
     assert held
-    loaded = Book(book.order, book.held, book.issues, filed={ISSUE: Filed(held.report, None, 0)})
+    loaded = OrderContext(book.order, book.held, book.issues, filed={ISSUE: Filed(held.report, None, 0)})
     after, facts = decide(loaded, event(DetailsGiven(issue_id=ISSUE, order_id=ORDER, **given)), at, RULES)
     assert after
     return after, facts
 
 
-def fire(book: Book) -> tuple[Book, list[Fact]]:
+def fire(book: OrderContext) -> tuple[OrderContext, list[Fact]]:
     """The next timer of the report, when it is due."""
     held = book.held_report(ISSUE)
     assert held
@@ -73,7 +73,7 @@ def fire(book: Book) -> tuple[Book, list[Fact]]:
 _next_timer: dict[UUID, datetime] = {}
 
 
-def run(book: Book | None, events: Sequence[AnyEvent]) -> tuple[Book, list[Fact]]:
+def run(book: OrderContext | None, events: Sequence[AnyEvent]) -> tuple[OrderContext, list[Fact]]:
     found, facts = after(events, book=book)
     _remember(facts)
     return found, facts
@@ -111,7 +111,7 @@ def test_a_report_that_lacks_a_photo_is_held_and_nobody_is_asked_yet() -> None:
 def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
     book, _ = run(None, ARRIVED)
     report = damaged(photos=(PHOTO.sha256,))
-    _, facts = decide(Book(book.order, photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
+    _, facts = decide(OrderContext(book.order, photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
     assert kinds(facts) == ["IssueFiled", "IssueReported", "IssueAccepted"]
 
 
@@ -159,7 +159,7 @@ def test_where_nobody_knows_what_to_send_it_is_closed_with_words() -> None:
     assert [(fact.code, "opened again" in fact.message) for fact in rejected] == [("details_missing", True)]
 
 
-def closed() -> Book:
+def closed() -> OrderContext:
     book, _ = run(None, [*ARRIVED, nameless_part()])
     while (held := book.held_report(ISSUE)) and held.stage is not Stage.CLOSED:
         book, facts = fire(book)

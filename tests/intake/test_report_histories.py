@@ -274,7 +274,7 @@ def only_what_was_sent(shelf: Shelf) -> None:
 
 GIVES = (
     issues.IssueReported, issues.IssueAccepted, issues.IssueRejected, issues.IssueDetailsRequested,
-    issues.IssueDetailsProvided, issues.IssueReviewRequested, issues.IssueStaffDecided, issues.IssueDecisionTaken,
+    issues.IssueDetailsProvided, issues.IssueReviewRequested, issues.IssueStaffDecided, issues.IssueStaffDecisionApplied,
 )  # fmt: skip
 
 

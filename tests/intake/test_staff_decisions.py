@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from libs.common.decisions.facts import Fact
-from libs.common.events.issues import IssueAccepted, IssueDecisionTaken, IssueRejected, IssueReported, IssueStaffDecided
+from libs.common.events.issues import IssueAccepted, IssueStaffDecisionApplied, IssueRejected, IssueReported, IssueStaffDecided
 from libs.common.events.values import Reason, Remedy, StaffAction
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import Book, Filed, Report, Stage, Unit
+from services.intake.domain.orders import OrderContext, Filed, Report, Stage, Unit
 from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
 from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, said
 from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
@@ -32,8 +32,8 @@ def decision(action: StaffAction, version: int = 0, **more: Any) -> StaffDecides
     )
 
 
-def ask(book: Book, filed: Filed, *decisions: StaffDecides) -> tuple[Book, list[Fact]]:
-    loaded: Book | None = Book(book.order, book.held, book.issues, filed={ISSUE: filed})
+def ask(book: OrderContext, filed: Filed, *decisions: StaffDecides) -> tuple[OrderContext, list[Fact]]:
+    loaded: OrderContext | None = OrderContext(book.order, book.held, book.issues, filed={ISSUE: filed})
     facts: list[Fact] = []
     for one in decisions:
         loaded, new = decide(loaded, event(one), NOON + days(1), RULES)
@@ -42,19 +42,19 @@ def ask(book: Book, filed: Filed, *decisions: StaffDecides) -> tuple[Book, list[
     return loaded, facts
 
 
-def accepted_one() -> tuple[Book, Filed]:
+def accepted_one() -> tuple[OrderContext, Filed]:
     book, _ = after([*ARRIVED, by_http(said(), key="k")])
     return book, Filed(Report(ISSUE, said(), NOON), None, 0)
 
 
-def held_one(book: Book | None = None) -> tuple[Book, Filed]:
+def held_one(book: OrderContext | None = None) -> tuple[OrderContext, Filed]:
     book = book or run(None, [*ARRIVED, damaged()])[0]
     held = book.held_report(ISSUE)
     assert held
     return book, Filed(held.report, None, 0)
 
 
-def late_one() -> tuple[Book, Filed]:
+def late_one() -> tuple[OrderContext, Filed]:
     """Rejected, since its window had closed."""
     book, _ = after([placed(), delivered(at=NOON - days(1000))])
     return book, Filed(Report(ISSUE, said(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
@@ -74,7 +74,7 @@ def test_a_decision_on_an_accepted_issue_is_told_to_returns(action: StaffAction)
     assert kinds(facts) == [DecisionMade, IssueStaffDecided]
     told = facts[1]
     assert isinstance(told, IssueStaffDecided)
-    assert (told.staff, told.action, told.why) == ("sato", action, "お客様とお電話で確認しました")
+    assert (told.staff, told.action, told.comment) == ("sato", action, "お客様とお電話で確認しました")
 
 
 def test_the_second_of_two_who_saw_the_same_is_told() -> None:
@@ -108,8 +108,8 @@ def test_an_issue_that_is_not_there_is_told() -> None:
 @pytest.mark.parametrize("action", [A.ACCEPT, A.CHOOSE_REMEDY, A.REOPEN])
 def test_a_held_report_may_be_let_stand_as_it_is(action: StaffAction) -> None:
     _, facts = ask(*held_one(), decision(action, remedy=Remedy.REFUND))
-    accepted = [fact.wish for fact in facts if isinstance(fact, IssueAccepted)]
-    taken = [fact.applied for fact in facts if isinstance(fact, IssueDecisionTaken)]
+    accepted = [fact.requested_remedy for fact in facts if isinstance(fact, IssueAccepted)]
+    taken = [fact.applied for fact in facts if isinstance(fact, IssueStaffDecisionApplied)]
     assert (accepted, taken) == ([Remedy.REFUND], [True])
 
 
@@ -141,7 +141,7 @@ def test_a_closed_report_may_be_let_stand_after_all() -> None:
 
 def test_a_rejected_report_may_be_let_stand_whatever_its_window() -> None:
     book, facts = ask(*late_one(), decision(A.ACCEPT))
-    assert {IssueReported, IssueAccepted, IssueDecisionTaken} <= set(kinds(facts))
+    assert {IssueReported, IssueAccepted, IssueStaffDecisionApplied} <= set(kinds(facts))
     assert len(book.held) == 1
 
 
@@ -161,24 +161,24 @@ def test_what_is_refused_is_not_recorded() -> None:
     assert kinds(facts) == [ReportRefused]
 
 
-def quiet() -> tuple[Book, Filed]:
+def quiet() -> tuple[OrderContext, Filed]:
     return held_one()
 
 
-def reviewed() -> tuple[Book, Filed]:
+def reviewed() -> tuple[OrderContext, Filed]:
     book, _ = run(None, [*ARRIVED, damaged()])
     held = book.held_report(ISSUE)
     assert held
     return held_one(book.with_held(replace(held, stage=Stage.REVIEW)))
 
 
-def closed_one() -> tuple[Book, Filed]:
+def closed_one() -> tuple[OrderContext, Filed]:
     return held_one(closed())
 
 
 # Per state, by which code an action is refused; every other one is taken. What an accepted issue cannot have is
 # returns' to say, see its own tests.
-CANNOT: dict[Callable[[], tuple[Book, Filed]], dict[StaffAction, str]] = {
+CANNOT: dict[Callable[[], tuple[OrderContext, Filed]], dict[StaffAction, str]] = {
     accepted_one: {A.ACCEPT: "accepted_already"},
     quiet: {A.WAIVE_COLLECTION: "not_accepted", A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review"},
     reviewed: {A.WAIVE_COLLECTION: "not_accepted"},
@@ -195,7 +195,7 @@ CANNOT: dict[Callable[[], tuple[Book, Filed]], dict[StaffAction, str]] = {
 @pytest.mark.parametrize("action", A)
 @pytest.mark.parametrize("state", CANNOT)
 def test_every_action_in_every_state_is_taken_or_refused_by_name(
-    state: Callable[[], tuple[Book, Filed]], action: StaffAction
+    state: Callable[[], tuple[OrderContext, Filed]], action: StaffAction
 ) -> None:
     is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
     one = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)

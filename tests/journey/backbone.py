@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.events import storefront, values
 from libs.common.events.envelope import Payload
-from libs.common.events.topics import SERVICES, TOPICS, parked_topic
+from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from services.delivery_notify import app as delivery_notify
 from services.delivery_notify.settings import Settings as DeliveryNotifySettings
 from services.intake import app as intake
@@ -196,7 +196,7 @@ async def _listener(kafka: str, prefix: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     parts = [TopicPartition(prefix + topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
-    parts += [TopicPartition(prefix + parked_topic(service), 0) for service in SERVICES]
+    parts += [TopicPartition(prefix + dead_letter_topic(service), 0) for service in SERVICES]
     consumer.assign(parts)
     try:
         yield consumer

@@ -16,7 +16,7 @@ from libs.common.events.issues import IssueResolved
 from libs.common.events.loyalty import (
     LoyaltyEvent,
     PointsExpired,
-    PointsFinalised,
+    PointsVested,
     PointsGranted,
     PointsRedeemed,
     PointsReleased,
@@ -165,7 +165,7 @@ def test_no_apology_comes_before_its_resolution(life: list[Step]) -> None:
 
 TOLD = {
     Kind.GRANT: PointsGranted,
-    Kind.FINALISE: PointsFinalised,
+    Kind.FINALISE: PointsVested,
     Kind.REVERSE: PointsReversed,
     Kind.RESERVE: PointsReserved,
     Kind.RELEASE: PointsReleased,

@@ -18,7 +18,7 @@ async def live(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Live]
     async with running(create_app, Settings, database=await database("loyalty")) as one:
         history = [resolved(), reopened(), resolved(resolution=2)]
         async with one.service.pool.acquire() as conn, conn.transaction():
-            await one.service.shell.apply(conn, Ledger(TERMS), [Incoming(event) for event in history])
+            await one.service.decisions.apply(conn, Ledger(TERMS), [Incoming(event) for event in history])
         yield one
 
 

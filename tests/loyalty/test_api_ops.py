@@ -39,7 +39,7 @@ async def live(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> Asy
 async def happen(live: Live, *events: AnyEvent, terms: Terms | None = None) -> None:
     async with live.service.pool.acquire() as conn, conn.transaction():
         incoming = [Incoming(event) for event in events]
-        await live.service.shell.apply(conn, Ledger(terms or Terms(STRICT)), incoming)
+        await live.service.decisions.apply(conn, Ledger(terms or Terms(STRICT)), incoming)
 
 
 async def later(live: Live, span: timedelta) -> None:
@@ -199,7 +199,7 @@ async def _order(live: Live, customers: Sequence[str]) -> None:
         later_ = {"customer_id": name, "placed_at": NOON + timedelta(days=15)}
         orders.append(Incoming(told.model_copy(update={"data": told.data.model_copy(update=later_)})))
     async with live.service.pool.acquire() as conn, conn.transaction():
-        await live.service.shell.apply(conn, Orders(), orders)
+        await live.service.decisions.apply(conn, Orders(), orders)
 
 
 def test_a_holdout_without_a_key_is_refused() -> None:

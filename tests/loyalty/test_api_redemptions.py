@@ -33,7 +33,7 @@ async def live(database: Callable[[str], Awaitable[str]], clock: SharedClock, tm
     async with running(create_app, Settings, database=url, clock_file=tmp_path / "clock") as one:
         async with one.service.pool.acquire() as conn, conn.transaction():
             history = [Incoming(resolved()), Incoming(hold_over())]
-            await one.service.shell.apply(conn, Ledger(TERMS), history)
+            await one.service.decisions.apply(conn, Ledger(TERMS), history)
         yield one
 
 

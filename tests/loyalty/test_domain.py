@@ -160,7 +160,7 @@ def test_a_grant_tells_basis_validity_and_when_it_is_final() -> None:
     assert isinstance(granted, PointsGranted)
     last_day = (NOON + HOLD + timedelta(days=RULES.validity_days)).date()
     assert (granted.kind, granted.legal_basis) == (GrantKind.APOLOGY, LegalBasis.AFTER_SERVICE)
-    assert (granted.expires_on, granted.final_at, granted.counts_for_tier) == (last_day, NOON + HOLD, False)
+    assert (granted.expires_on, granted.vests_at, granted.counts_for_tier) == (last_day, NOON + HOLD, False)
 
 
 def test_longer_waits_and_broken_promises_earn_more() -> None:

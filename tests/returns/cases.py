@@ -71,7 +71,7 @@ def accepted(
         customer_id="C-1",
         reason=reason,
         lines=lines or (line(),),
-        wish=wish,
+        requested_remedy=wish,
         reported_at=at,
         accepted_at=at,
     )

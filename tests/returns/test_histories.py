@@ -22,13 +22,13 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelException,
     ParcelScanned,
-    ParcelTurnedUp,
+    ParcelFound,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueCancelled,
     IssueCollectionWindowChosen,
-    IssueDecisionTaken,
+    IssueStaffDecisionApplied,
     IssueReopened,
     IssueReplacementDelayed,
     IssueReplacementDelivered,
@@ -220,7 +220,7 @@ def staff_says(action: StaffAction, review: ReviewCause | None, remedy: Remedy |
 
 
 def found(with_customer: bool) -> Happening:
-    return lambda told: ParcelTurnedUp(issue_id=ISSUE, with_customer=with_customer, found_at=told.now)
+    return lambda told: ParcelFound(issue_id=ISSUE, with_customer=with_customer, found_at=told.now)
 
 
 def other_item(told: Story) -> Payload:
@@ -359,7 +359,7 @@ def under_this_plan_from(told: Story) -> int:
     chosen = [
         n
         for n, fact in enumerate(told.said)
-        if isinstance(fact, IssueDecisionTaken) and fact.applied and fact.action is StaffAction.CHOOSE_REMEDY
+        if isinstance(fact, IssueStaffDecisionApplied) and fact.applied and fact.action is StaffAction.CHOOSE_REMEDY
     ]
     return chosen[-1] if chosen else 0
 

@@ -66,7 +66,7 @@ def test_two_parcels_are_two_parcels_and_one_replacement() -> None:
     told = three()
     ship_some(told, 1, "a")
     part = told.last(IssueReplacementPartShipped)
-    assert [part.lines[0].quantity, part.rest[0].quantity] == [1, 2]
+    assert [part.lines[0].quantity, part.remaining_lines[0].quantity] == [1, 2]
     assert not told.all(CollectionRequested)
     ship_some(told, 2, "b")
     assert len(told.all(IssueReplacementShipped)) == 1
@@ -126,7 +126,7 @@ def test_money_for_the_pieces_that_are_short_waits_for_what_comes_back() -> None
     assert told.last(RefundRequested).amount.amount == 1200
     told.pay()
     told.inspect()
-    assert not told.last(IssueResolved).wish_met
+    assert not told.last(IssueResolved).requested_remedy_granted
 
 
 def test_another_variant_is_sent_where_the_customer_chooses_it() -> None:

@@ -8,7 +8,7 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events.carrier import CollectionCancelled
 from libs.common.events.issues import (
     IssueCancelled,
-    IssueDecisionTaken,
+    IssueStaffDecisionApplied,
     IssueReopened,
     IssueResolved,
     IssueStaffDecided,
@@ -34,7 +34,7 @@ def decision(action: StaffAction, review: str | None = None, remedy: Remedy | No
         review=review,
         remedy=remedy,
         staff="ops-1",
-        why="They called.",
+        comment="They called.",
         decided_at=TUESDAY,
     )
 
@@ -42,8 +42,8 @@ def decision(action: StaffAction, review: str | None = None, remedy: Remedy | No
 def say(told: Story, action: StaffAction, review: str | None = None, remedy: Remedy | None = None) -> str | None:
     """The code of the answer; None where it was done."""
     told.take(decision(action, review, remedy))
-    answer = told.last(IssueDecisionTaken)
-    assert (answer.decision_id, answer.staff, answer.why) == (DECISION, "ops-1", "They called.")
+    answer = told.last(IssueStaffDecisionApplied)
+    assert (answer.decision_id, answer.staff, answer.comment) == (DECISION, "ops-1", "They called.")
     assert answer.applied == (answer.code is None)
     assert answer.message == (REFUSALS[answer.code] if answer.code else None)
     return answer.code
@@ -149,4 +149,4 @@ def test_a_decision_about_no_case_is_answered_unless_it_is_intakes(action: Staff
     if action in (StaffAction.ACCEPT, StaffAction.REJECT):
         assert facts == (Ignored("decided_by_intake"),)
     else:
-        assert [fact.code for fact in facts if isinstance(fact, IssueDecisionTaken)] == ["unknown_case"]
+        assert [fact.code for fact in facts if isinstance(fact, IssueStaffDecisionApplied)] == ["unknown_case"]

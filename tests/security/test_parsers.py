@@ -22,7 +22,7 @@ from PIL import Image
 from deploy.demo.data import olist
 from libs.common.events.registry import UndecodableError, decode, peek_type
 from libs.common.events.values import Address, RawStatus
-from libs.common.http.problems import Callers
+from libs.common.http.problems import ApiKeyAuth
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
@@ -315,7 +315,7 @@ def test_a_wish_for_a_rest_is_seconds_or_nothing(value: str) -> None:
 @calm
 @given(header_text)
 def test_a_key_belongs_to_a_caller_or_to_nobody(key: str) -> None:
-    assert Callers({"ops": ("a-key-of-sixteen-characters",)}).identify(key) is None
+    assert ApiKeyAuth({"ops": ("a-key-of-sixteen-characters",)}).identify(key) is None
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelException,
     ParcelScanned,
-    ParcelTurnedUp,
+    ParcelFound,
 )
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, WAREHOUSE_EVENTS
@@ -118,7 +118,7 @@ def found(lost: IssueAccepted, rng: random.Random) -> Planned | None:
     if lost.reason is not Reason.LOST_IN_TRANSIT or rng.random() >= FOUND_SHARE:
         return None
     at = lost.accepted_at + timedelta(days=rng.uniform(2, 14))
-    fact = ParcelTurnedUp(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
+    fact = ParcelFound(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
     return Planned(at, "turned-up", fact)
 
 

@@ -204,7 +204,7 @@ class Storefront:
             customer_id=report.customer_id,
             reason=report.reason,
             lines=report.lines,
-            wish=report.wish,
+            requested_remedy=report.wish,
             reference=report.key,
         )
         self.ledger.append(entry)

@@ -15,7 +15,7 @@ from libs.common.postgres.pool import Connection
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 Database = Annotated[str, typer.Option(envvar="DATABASE_URL", help="The database of the service.")]
-ParkedId = Annotated[int, typer.Argument(help="The id that `list` shows.")]
+DeadLetterId = Annotated[int, typer.Argument(help="The id that `list` shows.")]
 
 T = TypeVar("T")
 
@@ -38,17 +38,17 @@ def _print(shown: dict[str, Any]) -> None:
 @app.command(name="list")
 def list_(database_url: Database, state: str = "parked", after: int = 0, limit: int = 50) -> None:
     """List parked records, oldest first, one JSON object a line, without their values."""
-    for record in _on(database_url, lambda conn: dead_letters.list_parked(conn, state=state, after=after, limit=limit)):
-        _print({name: value for name, value in record.shown().items() if name != "value"})
+    for record in _on(database_url, lambda conn: dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)):
+        _print({name: value for name, value in record.as_dict().items() if name != "value"})
 
 
 @app.command()
-def show(parked_id: ParkedId, database_url: Database) -> None:
+def show(parked_id: DeadLetterId, database_url: Database) -> None:
     """Show one record whole. It may hold personal data."""
-    record = _on(database_url, lambda conn: dead_letters.show_parked(conn, parked_id))
+    record = _on(database_url, lambda conn: dead_letters.get_dead_letter(conn, parked_id))
     if record is None:
         raise typer.BadParameter(f"{parked_id} is not known; see `list`")
-    _print(record.shown())
+    _print(record.as_dict())
 
 
 @app.command()
@@ -60,12 +60,12 @@ def replay(
     """Ask the running service to take a record again, with those of its key that stand before or behind it."""
     if (parked_id is None) != everything:
         raise typer.BadParameter("name one record, or say --all")
-    count = _on(database_url, lambda conn: dead_letters.ask_replay(conn, parked_id, getuser()))
+    count = _on(database_url, lambda conn: dead_letters.request_replay(conn, parked_id, getuser()))
     typer.echo(f"{count} will be replayed")
 
 
 @app.command()
-def discard(parked_id: ParkedId, database_url: Database) -> None:
+def discard(parked_id: DeadLetterId, database_url: Database) -> None:
     """Give one record up."""
     if not _on(database_url, lambda conn: dead_letters.discard(conn, parked_id, getuser())):
         raise typer.BadParameter(f"{parked_id} is not parked (any more)")

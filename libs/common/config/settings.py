@@ -58,7 +58,7 @@ class ServiceSettings(KafkaSecurity):
     kafka_max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
     kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
-    kafka_gather_bytes: Annotated[int, Field(ge=1)] = 524_288
+    kafka_fetch_min_bytes: Annotated[int, Field(ge=1)] = 524_288
     """What a reader that is not in a hurry lets the broker gather before it answers; 1: answer at once."""
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
@@ -72,7 +72,7 @@ class ServiceSettings(KafkaSecurity):
     batch_size: Annotated[int, Field(ge=1, le=5000)] = 500
     pool_size: Annotated[int, Field(ge=2, le=100)] = 8
     inbox_retention_days: Annotated[int, Field(gt=LONGEST_RETENTION_DAYS)] = 60
-    parked_retention_days: Annotated[int, Field(ge=1)] = 90
+    dead_letter_retention_days: Annotated[int, Field(ge=1)] = 90
     """How long it is known that a record was parked, after it was replayed or discarded; its content goes at once."""
 
     @property

@@ -94,7 +94,7 @@ class ParcelScanned(CarrierEvent):
     expected_delivery_date: date | None = None
 
 
-class ParcelTurnedUp(CarrierEvent):
+class ParcelFound(CarrierEvent):
     """What was lost is found: `with_customer`, or else on its way back to the warehouse."""
 
     TYPE: ClassVar = "parcel.turned_up.v1"

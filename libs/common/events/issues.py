@@ -43,7 +43,7 @@ class IssueReported(IssueEvent):
 
     reason: Reason
     lines: Annotated[tuple[ReportedLine, ...], Field(min_length=1)]
-    wish: Remedy | None = None
+    requested_remedy: Remedy | None = None
     reference: str | None = None
     noticed_on: date | None = None
     reported_at: UtcTime
@@ -61,11 +61,11 @@ class IssueAccepted(IssueEvent):
 
     reason: Reason
     lines: Annotated[tuple[IssueLine, ...], Field(min_length=1)]
-    wish: Remedy | None = None
+    requested_remedy: Remedy | None = None
     market: str = "JP"
     delivered_on: date | None = None
     noticed_on: date | None = None
-    next_word_by: date | None = None
+    next_update_by: date | None = None
     first_response_due_at: UtcTime | None = None
     reported_at: UtcTime
     accepted_at: UtcTime
@@ -134,7 +134,7 @@ class IssueStaffDecided(IssueEvent):
     review: Annotated[str, StringConstraints(max_length=100)] | None = None
     remedy: Remedy | None = None
     staff: Identifier
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
     decided_at: UtcTime
 
 
@@ -179,8 +179,8 @@ class IssueReplacementPartShipped(IssueEvent):
 
     replacement_id: UUID
     lines: Lines
-    rest: Lines
-    rest_ship_date: date
+    remaining_lines: Lines
+    remaining_ship_date: date
     shipped_at: UtcTime
     expected_delivery_date: date
     carrier: str | None = None
@@ -343,7 +343,7 @@ class IssueResolved(IssueEvent):
     resolved_at: UtcTime
     waited_days: Annotated[int, Field(ge=0)] = 0
     promises_broken: Annotated[int, Field(ge=0)] = 0
-    wish_met: bool = True
+    requested_remedy_granted: bool = True
 
 
 class IssueRated(IssueEvent):
@@ -378,7 +378,7 @@ class IssueCancelled(IssueEvent):
     cancelled_at: UtcTime
 
 
-class IssueDecisionTaken(IssueEvent):
+class IssueStaffDecisionApplied(IssueEvent):
     """What came of a staff decision. Not `applied`: nothing changed, and `code` and `message` say why.
 
     `decision_id` is that of `issue.staff_decided`, where the decision came that way.
@@ -389,8 +389,8 @@ class IssueDecisionTaken(IssueEvent):
     decision_id: UUID | None = None
     action: StaffAction
     staff: Identifier
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
     applied: bool
     code: str | None = None
     message: str | None = None
-    taken_at: UtcTime
+    processed_at: UtcTime

@@ -63,16 +63,16 @@ class PointsGranted(LoyaltyEvent):
     legal_basis: LegalBasis | None = None
     expires_on: date | None = None
     counts_for_tier: bool | None = None
-    final_at: UtcTime | None = None
+    vests_at: UtcTime | None = None
 
 
-class PointsFinalised(LoyaltyEvent):
+class PointsVested(LoyaltyEvent):
     """Points may be spent. `paid_debt` of them went into what the customer still owed."""
 
     TYPE: ClassVar = "points.finalised.v1"
 
     issue_id: UUID | None = None
-    finalised_at: UtcTime
+    vested_at: UtcTime
     order_id: Identifier | None = None
     paid_debt: int | None = None
 

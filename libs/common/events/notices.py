@@ -49,7 +49,7 @@ class PromiseSubject(StrEnum):
     """What a promised day is about: a line leaving, a line arriving at the door, a replacement leaving."""
 
     LINE = "line"
-    ARRIVAL = "arrival"
+    DELIVERY = "arrival"
     REPLACEMENT = "replacement"
 
 
@@ -85,9 +85,9 @@ class NoticeSent(NoticeEvent):
     channel: str
     language: Language
     promised_date: date | None = None
-    tells: tuple[PromiseRef, ...] = ()
-    breaks: tuple[PromiseRef, ...] = ()
-    next_word_on: date | None = None
+    announces: tuple[PromiseRef, ...] = ()
+    supersedes: tuple[PromiseRef, ...] = ()
+    next_update_by: date | None = None
     sent_at: UtcTime
 
 

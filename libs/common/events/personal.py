@@ -33,12 +33,12 @@ def is_personal(event: AnyEvent) -> bool:
     return type(event.data) in PERSONAL
 
 
-def said_at(event: AnyEvent) -> datetime:
+def stated_at(event: AnyEvent) -> datetime:
     """When the customer gave what this event tells: their consent is of that moment."""
     return event.data.placed_at if isinstance(event.data, OrderPlaced) else event.time
 
 
-def without_the_person(event: AnyEvent) -> AnyEvent:
+def redact(event: AnyEvent) -> AnyEvent:
     """The same event, the customer taken out; the very same where it tells nothing personal."""
     changes = _FORGOTTEN.get(type(event.data))
     if changes is None:

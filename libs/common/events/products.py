@@ -54,7 +54,7 @@ class LotHeld(ProductAlert):
     TYPE: ClassVar = "lot.held.v1"
 
     staff: Identifier
-    why: Why
+    comment: Why
     held_at: UtcTime
 
 
@@ -64,7 +64,7 @@ class LotReleased(ProductAlert):
     TYPE: ClassVar = "lot.released.v1"
 
     staff: Identifier
-    why: Why
+    comment: Why
     released_at: UtcTime
 
 
@@ -76,5 +76,5 @@ class BuyerWarned(ProductAlert):
     order_id: Identifier
     customer_id: Identifier
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
-    why: WarningCause
+    cause: WarningCause
     warned_at: UtcTime

@@ -53,7 +53,7 @@ class OrderPlaced(StorefrontOrderEvent):
         default=None,
         description="Month and day (MM-DD) where the customer gave it and wants a present; never the year.",
     )
-    bought_before: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+    last_purchased_item: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="What this customer bought the last time, as they know it, where the shop knows."
     )
     prepaid: Prepayment | None = None
@@ -89,7 +89,7 @@ class OrderDelayed(StorefrontOrderEvent):
     cause: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     promised_ship_date: date | None = None
     promised_delivery_date: date | None = None
-    next_word_on: date | None = None
+    next_update_by: date | None = None
     delayed_at: UtcTime
 
 
@@ -149,7 +149,7 @@ class IssueSubmitted(Payload):
     customer_id: Identifier
     reason: Reason
     lines: Annotated[tuple[ReportedLine, ...], Field(min_length=1, max_length=100)]
-    wish: Remedy | None = None
+    requested_remedy: Remedy | None = None
     description: Annotated[str, StringConstraints(max_length=4000)] | None = None
     reference: Annotated[str, StringConstraints(max_length=128)] | None = None
     noticed_on: date | None = None

@@ -73,6 +73,6 @@ TOPICS: tuple[Topic, ...] = (
 SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")
 
 
-def parked_topic(service: str) -> str:
+def dead_letter_topic(service: str) -> str:
     """The topic on which `service` publishes, whole, what it could not take."""
     return f"{service}.parked"

@@ -185,7 +185,7 @@ class ReportedLine(LineQuantity):
     """
 
     part: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
-    arrived: Variant | None = None
+    received_instead: Variant | None = None
 
 
 class IssueLine(ReportedLine):

@@ -33,12 +33,12 @@ class Limits:
     """How long a client may leave an answer unread that is larger than the buffers between us."""
 
 
-def bounded(limits: Limits) -> type[asyncio.Protocol]:
+def limited_protocol(limits: Limits) -> type[asyncio.Protocol]:
     """uvicorn's own protocol on httptools, within these limits."""
-    return type("Bounded", (_Bounded,), {"limits": limits})
+    return type("Bounded", (_LimitedProtocol,), {"limits": limits})
 
 
-class _Bounded(HttpToolsProtocol):
+class _LimitedProtocol(HttpToolsProtocol):
     limits: Limits
     _deadline: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
@@ -85,11 +85,11 @@ class _Bounded(HttpToolsProtocol):
         earlier: RequestResponseCycle | None = self.cycle
         if problem and (earlier is None or earlier.response_complete):
             self._turned_away = True
-            self.transport.write(_written(problem))
+            self.transport.write(_encoded(problem))
             self.transport.close()
             return
         if problem:  # an earlier request has still to be answered, so this answer waits for its turn
-            self.app = cast("Any", _saying(problem))
+            self.app = cast("Any", _with_body(problem))
         super().on_headers_complete()
         self.app = kept
 
@@ -141,7 +141,7 @@ class _Bounded(HttpToolsProtocol):
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
-            self.transport.write(_written(problem))
+            self.transport.write(_encoded(problem))
         self.transport.close()
 
     def _abort(self) -> None:
@@ -156,7 +156,7 @@ def _head_too_large(limits: Limits) -> Problem:
     return Problem(431, "headers_too_large", detail)
 
 
-def _saying(problem: Problem) -> ASGIApp:
+def _with_body(problem: Problem) -> ASGIApp:
     response = problem.response()
     response.headers["Connection"] = "close"
     return response
@@ -166,7 +166,7 @@ _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large", 50
 
 
 @lru_cache(maxsize=8)
-def _written(problem: Problem) -> bytes:
+def _encoded(problem: Problem) -> bytes:
     """The answer as bytes, for a request that never became one; most are the same, and there may be a flood of them."""
     response = problem.response()
     response.headers["Connection"] = "close"

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common.postgres.pool import without_rows
+from libs.common.postgres.pool import strip_row_values
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class IdempotencyKey:
 
 
 @dataclass
-class Callers:
+class ApiKeyAuth:
     """Who may call: the keys of each caller. Keys are compared as digests, in constant time."""
 
     keys: Mapping[str, tuple[str, ...]]
@@ -156,7 +156,7 @@ def fingerprint(method: str, path: str, body: bytes) -> bytes:
     return hashlib.sha256(f"{method} {path}\n".encode() + body).digest()
 
 
-class Border:
+class BodyLimitMiddleware:
     """Refuses what no route could take, before anything of it is parsed: a body over `MAX_BODY_BYTES`, announced or
     not, one that does not arrive in `BODY_SECONDS`, and the character NUL, which no text in Postgres can hold.
 
@@ -217,12 +217,12 @@ def _refusal(scope: Scope, body: bytes) -> Problem | None:
 
 def install_problems(app: FastAPI, uploads: tuple[str, ...] = ()) -> None:
     """Every error of this app becomes a problem; what was not foreseen is logged and told without detail."""
-    app.add_middleware(Border, uploads=uploads)
+    app.add_middleware(BodyLimitMiddleware, uploads=uploads)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(ClientDisconnect, _on_leaving)
-    app.add_exception_handler(Exception, _on_surprise)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_unexpected_error)
 
 
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
@@ -250,14 +250,14 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     return Problem(error.status_code, code, str(error.detail)).response()
 
 
-async def _on_leaving(request: Request, error: Exception) -> JSONResponse:
+async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
     """Nobody hears this any more; a client that hangs up in the middle of an upload is no fault of ours."""
     return Problem(400, "disconnected", "body: it broke off; send it again.").response()
 
 
-async def _on_surprise(request: Request, error: Exception) -> JSONResponse:
+async def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     # The route and not the address: a signed link is a key.
     route = getattr(request.scope.get("route"), "path", "an unknown address")
-    without_rows(error)
+    strip_row_values(error)
     log.error("%s %s failed", request.method, route, exc_info=error)
     return Problem(500, "internal", "Something went wrong on our side; the call may be repeated.").response()

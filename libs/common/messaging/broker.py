@@ -21,7 +21,7 @@ from libs.common.config.settings import ServiceSettings
 from libs.common.events.registry import event_class
 from libs.common.events.topics import TOPICS
 from libs.common.messaging.dead_letters import text_headers
-from libs.common.messaging.rebalance import Reader, Take
+from libs.common.messaging.rebalance import DrainingListener, HandleBatch
 from libs.common.telemetry.tracing import Counters
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ log.setLevel("WARNING")
 
 async def _readable_headers(records: tuple[Any, ...], parse: Callable[[Any], Awaitable[Any]]) -> Any:
     """Hand the batch on with headers that cannot make FastStream's own parser fail."""
-    return await parse(tuple(record if _is_text(record) else _mended(record) for record in records))
+    return await parse(tuple(record if _is_text(record) else _with_text_headers(record) for record in records))
 
 
 def _is_text(record: "ConsumerRecord[Any, Any]") -> bool:
@@ -45,7 +45,7 @@ def _is_text(record: "ConsumerRecord[Any, Any]") -> bool:
         return False
 
 
-def _mended(record: "ConsumerRecord[Any, Any]") -> "ConsumerRecord[Any, Any]":
+def _with_text_headers(record: "ConsumerRecord[Any, Any]") -> "ConsumerRecord[Any, Any]":
     return replace(record, headers=[(name, value.encode()) for name, value in text_headers(record.headers).items()])
 
 
@@ -56,7 +56,7 @@ async def _raw(message: "StreamMessage[Any]") -> list[Any]:
 
 PROMPT_WAIT_MS = 20
 ISSUE_WAIT_MS = 100
-GATHER_WAIT_MS = 300
+BULK_WAIT_MS = 300
 """How long the broker holds a fetch: for those in a hurry, for an issue on its way from step to step, for the rest.
 
 An issue passes some ten steps, each of which waits for the one before. 100 ms for all topics would keep 0.06 cores more
@@ -88,11 +88,11 @@ def subscribe(
     service: str,
     topic: str,
     payloads: "Sequence[type[Payload]]",
-    take: Take,
+    take: HandleBatch,
     *,
     prompt: bool,
     counters: Counters,
-) -> Reader:
+) -> DrainingListener:
     """Subscribe one handler to one topic; the payloads are what AsyncAPI shows.
 
     aiokafka has one fetch under way per broker, and a partition that was just read waits for its end. So a `prompt`
@@ -100,7 +100,7 @@ def subscribe(
     larger and everybody's work less. With one setting for all, either the replacement waited or the broker span.
     """
     prefix = settings.kafka_topic_prefix
-    reader = Reader(topic, take, counters)
+    reader = DrainingListener(topic, take, counters)
     subscriber = broker.subscriber(
         prefix + topic,
         group_id=f"{prefix}{service}.{topic}",
@@ -114,7 +114,7 @@ def subscribe(
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=settings.kafka_max_poll_interval_ms,
         listener=reader,
-        fetch_min_bytes=1 if prompt else settings.kafka_gather_bytes,
+        fetch_min_bytes=1 if prompt else settings.kafka_fetch_min_bytes,
         fetch_max_wait_ms=min(_wait_ms(topic, prompt), settings.kafka_fetch_max_wait_ms),
         max_partition_fetch_bytes=2 * 1024 * 1024,
         title=f"{topic}:{service}",
@@ -135,7 +135,7 @@ def subscribe(
 def _wait_ms(topic: str, prompt: bool) -> int:
     if prompt:
         return PROMPT_WAIT_MS
-    return ISSUE_WAIT_MS if any(one.name == topic and one.key == "issue_id" for one in TOPICS) else GATHER_WAIT_MS
+    return ISSUE_WAIT_MS if any(one.name == topic and one.key == "issue_id" for one in TOPICS) else BULK_WAIT_MS
 
 
 def _union(classes: tuple[Any, ...]) -> Any:

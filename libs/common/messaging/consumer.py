@@ -26,13 +26,13 @@ from libs.common.events.registry import (
     decode,
     peek_type,
 )
-from libs.common.events.topics import parked_topic
+from libs.common.events.topics import dead_letter_topic
 from libs.common.messaging import dead_letters, inbox, outbox
-from libs.common.messaging.dead_letters import Parking, ParkReason
-from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
+from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
+from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
 from libs.common.messaging.failpoints import failpoint
-from libs.common.messaging.signal import Wake
-from libs.common.postgres.pool import Connection, Pool, is_transient, without_rows
+from libs.common.messaging.signal import WakeSignal
+from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
 from libs.common.telemetry.tracing import carrier_of
 
 log = logging.getLogger(__name__)
@@ -47,38 +47,38 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ParsedRecord:
     """A record and what was read from it: the event, or why there is none."""
 
     record: "ConsumerRecord[Any, Any]"
     event: AnyEvent | None
-    parked: Parking | None = None
+    dead_letter: DeadLetter | None = None
 
 
 @dataclass
 class Consumer:
     """Takes batches of one topic for one aggregate. `takes` are the payloads it wants; others pass by."""
 
-    shell: Shell
+    shell: DecisionRunner
     pool: Pool
     aggregate: Aggregate[Any]
-    takes: frozenset[type[Payload]]
-    wake_relay: Wake
+    payload_types: frozenset[type[Payload]]
+    wake_relay: WakeSignal
     halted: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HALT_WINDOW))
 
-    async def take(self, records: Sequence["ConsumerRecord[Any, Any]"]) -> None:
+    async def handle(self, records: Sequence["ConsumerRecord[Any, Any]"]) -> None:
         """Take a batch, in order. Returns when all of it is settled in the database."""
         failpoint("after_fetch")
-        reads = [read for record in records if (read := self._read(record)) is not None]
+        reads = [read for record in records if (read := self._parse(record)) is not None]
         if reads:
             await self._settle(reads)
         failpoint("before_offsets")
 
-    def _read(self, record: "ConsumerRecord[Any, Any]") -> Read | None:
+    def _parse(self, record: "ConsumerRecord[Any, Any]") -> ParsedRecord | None:
         known = peek_type(record.value or b"")
-        if known is not None and known not in self.takes:
+        if known is not None and known not in self.payload_types:
             return None
         try:
             event = decode(record.value or b"")
@@ -86,12 +86,12 @@ class Consumer:
             self.shell.counters.add("ignored", "newer_version")
             return None
         except UnknownTypeError as error:
-            return Read(record, None, Parking(record, ParkReason.UNKNOWN_TYPE, str(error)))
+            return ParsedRecord(record, None, DeadLetter(record, DeadLetterReason.UNKNOWN_TYPE, str(error)))
         except UndecodableError as error:
-            return Read(record, None, Parking(record, ParkReason.UNDECODABLE, str(error)))
-        return Read(record, event) if type(event.data) in self.takes else None
+            return ParsedRecord(record, None, DeadLetter(record, DeadLetterReason.UNDECODABLE, str(error)))
+        return ParsedRecord(record, event) if type(event.data) in self.payload_types else None
 
-    async def _settle(self, reads: Sequence[Read]) -> None:
+    async def _settle(self, reads: Sequence[ParsedRecord]) -> None:
         attempt = 0
         while True:
             try:
@@ -106,12 +106,12 @@ class Consumer:
                     await self._settle(reads[:middle])
                     reads = reads[middle:]
                 else:
-                    without_rows(error)
+                    strip_row_values(error)
                     log.exception("%s cannot take a record of %s", self.aggregate.name, reads[0].record.topic)
                     self._outcomes.append(False)
                     await self._halt_on_many_failures()
                     failed = f"{type(error).__name__}: {error}"
-                    reads = [Read(reads[0].record, None, Parking(reads[0].record, ParkReason.FAILED, failed))]
+                    reads = [ParsedRecord(reads[0].record, None, DeadLetter(reads[0].record, DeadLetterReason.FAILED, failed))]
 
     async def _back_off(self, attempt: int, error: Exception) -> None:
         self.shell.counters.add("retried", type(error).__name__)
@@ -136,29 +136,29 @@ class Consumer:
         if self.stopping.is_set():
             raise StoppedError("the service stops while a batch cannot be taken")
 
-    async def _transact(self, reads: Sequence[Read]) -> int:
+    async def _transact(self, reads: Sequence[ParsedRecord]) -> int:
         """One transaction: inbox, states, outbox, parked records; then wake the relay. Gives how many were applied."""
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, parkings = await self._admit(conn, reads)
             failpoint("after_inbox")
             await self.shell.apply(conn, self.aggregate, admitted)
-            await self._park(conn, parkings)
+            await self._store_dead_letters(conn, parkings)
             failpoint("before_commit")
         failpoint("after_commit")
         self.wake_relay()
         return len(admitted)
 
-    async def _admit(self, conn: Connection, reads: Sequence[Read]) -> tuple[list[Incoming], list[Parking]]:
+    async def _admit(self, conn: Connection, reads: Sequence[ParsedRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
         name = self.aggregate.name
         taken = [(read.record, read.event) for read in reads if read.event is not None]
         marks = [inbox.event_key(name, event) for _, event in taken]
         keys = [dead_letters.text_key(record) for record, _ in taken]
         admission = await inbox.admit(conn, name, reads[0].record.topic, marks, keys)
         fresh, admitted = set(admission.fresh), []
-        parkings = [read.parked for read in reads]
+        parkings = [read.dead_letter for read in reads]
         for (record, event), mark, key in zip(taken, marks, keys, strict=True):
-            if key in admission.held:
-                parkings.append(Parking(record, ParkReason.BEHIND, "an earlier event of this key is parked"))
+            if key in admission.blocked_keys:
+                parkings.append(DeadLetter(record, DeadLetterReason.BEHIND, "an earlier event of this key is parked"))
             elif mark in fresh:
                 fresh.discard(mark)
                 trace = carrier_of(dead_letters.text_headers(record.headers)) if record.headers else None
@@ -167,12 +167,12 @@ class Consumer:
                 self.shell.counters.add("ignored", "duplicate")
         return admitted, [dead_letters for dead_letters in parkings if dead_letters is not None]
 
-    async def _park(self, conn: Connection, parkings: Sequence[Parking]) -> None:
+    async def _store_dead_letters(self, conn: Connection, parkings: Sequence[DeadLetter]) -> None:
         if not parkings:
             return
-        topic = self.shell.topic_prefix + parked_topic(self.shell.service)
+        topic = self.shell.topic_prefix + dead_letter_topic(self.shell.service)
         name = self.aggregate.name
-        await dead_letters.park(conn, name, parkings)
-        await outbox.write(conn, [dead_letters.parked_row(topic, self.shell.service, name, one) for one in parkings])
+        await dead_letters.store(conn, name, parkings)
+        await outbox.write(conn, [dead_letters.outbox_row(topic, self.shell.service, name, one) for one in parkings])
         for one in parkings:
             self.shell.counters.add("parked", one.reason)

@@ -8,30 +8,30 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from libs.common.messaging.rebalance import Reader
+from libs.common.messaging.rebalance import DrainingListener
 
 STALLED_AFTER = 120.0
 """Seconds without movement, with records waiting, after which a consumer counts as stuck."""
 
 
 @dataclass
-class ConsumerProgress:
+class ConsumerHealth:
     """Watches one FastStream subscriber, through the reader before its handler."""
 
     topic: str
-    reader: Reader
+    listener: DrainingListener
     _position: int = -1
     _moved_at: float = field(default_factory=time.monotonic)
 
     @property
     def consumer(self) -> Any:
-        return self.reader.consumer
+        return self.listener.consumer
 
     def is_assigned(self) -> bool:
         """Whether it has its share of the partitions, which is none where other processes have them all."""
         if not self.consumer:
             return False
-        return bool(self.consumer.assignment()) or (self.reader.joined and self._is_there())
+        return bool(self.consumer.assignment()) or (self.listener.joined and self._is_there())
 
     def _is_there(self) -> bool:
         """Whether the consumer knows of its topic; a share of none says nothing before that."""
@@ -50,9 +50,9 @@ class ConsumerProgress:
             self._position, self._moved_at = position, time.monotonic()
         return lag
 
-    def taken(self) -> dict[int, int]:
+    def processed_offsets(self) -> dict[int, int]:
         """By partition the offset behind the last record that was taken to its end; what was only fetched is not."""
-        return {place.partition: offset for place, offset in self.reader.taken.items()}
+        return {place.partition: offset for place, offset in self.listener.processed.items()}
 
     def fault(self) -> str | None:
         """Why this consumer is not alive any more, or None."""
@@ -64,7 +64,7 @@ class ConsumerProgress:
             task = getattr(owner, name, None)
             if task is not None and task.done():
                 return f"{self.topic}: {name.strip('_').replace('_', ' ')} has ended"
-        if any(task.done() for task in getattr(self.reader.subscriber, "tasks", ())):
+        if any(task.done() for task in getattr(self.listener.subscriber, "tasks", ())):
             return f"{self.topic}: consume loop has ended"
         if self.lag() and time.monotonic() - self._moved_at > STALLED_AFTER:
             return f"{self.topic}: no progress for {STALLED_AFTER:.0f} s"

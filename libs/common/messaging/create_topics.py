@@ -17,15 +17,15 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
-from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES, TOPICS, parked_topic
+from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES, TOPICS, dead_letter_topic
 
 DAY_MS = 86_400_000
-HEARD_SECONDS = 30.0
+PROPAGATION_SECONDS = 30.0
 _SET_ON_THE_TOPIC = 1
 """Where a value of a topic's settings comes from, as Kafka numbers it; others are the broker's own defaults."""
 
 
-def kept(days: int, personal: bool) -> dict[str, str]:
+def topic_config(days: int, personal: bool) -> dict[str, str]:
     """Settings that decide how long a record stays."""
     segments = {"segment.ms": str(DAY_MS)} if personal else {}
     return {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS), **segments}
@@ -34,8 +34,8 @@ def kept(days: int, personal: bool) -> dict[str, str]:
 def retention() -> dict[str, dict[str, str]]:
     """By topic. Parked records are whole copies of any topic's, so they go as those with personal data do; to be
     replayed they lie in the service's own database."""
-    settings = {topic.name: kept(topic.retention_days, topic.personal) for topic in TOPICS}
-    return settings | {parked_topic(service): kept(PERSONAL_RETENTION_DAYS, True) for service in SERVICES}
+    settings = {topic.name: topic_config(topic.retention_days, topic.personal) for topic in TOPICS}
+    return settings | {dead_letter_topic(service): topic_config(PERSONAL_RETENTION_DAYS, True) for service in SERVICES}
 
 
 def new_topics(prefix: str, replication: int) -> list[NewTopic]:
@@ -69,25 +69,25 @@ async def create_topics(
             elif code:
                 raise error(f"{name}: {message}")
         if there:
-            await _when_heard_of(admin, {name: retention()[name.removeprefix(prefix)] for name in there})
+            await _wait_until_known(admin, {name: retention()[name.removeprefix(prefix)] for name in there})
         return [topic.name for topic in topics]
     finally:
         await admin.close()
 
 
-async def _when_heard_of(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+async def _wait_until_known(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
     """A broker may not have heard yet of a topic that somebody has just made. Raises its error if it never does."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(UnknownTopicOrPartitionError),
         wait=wait_fixed(0.2),
-        stop=stop_after_delay(HEARD_SECONDS),
+        stop=stop_after_delay(PROPAGATION_SECONDS),
         reraise=True,
     ):
         with attempt:
-            await _bring_up_to_date(admin, wanted)
+            await _update_config(admin, wanted)
 
 
-async def _bring_up_to_date(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+async def _update_config(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
     """Only topics that differ are changed. Kafka sets a topic's settings as a whole, so what else is set goes along."""
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
     changed: list[ConfigResource] = []

@@ -7,9 +7,9 @@ from typing import Any
 
 from libs.common.events.registry import decode
 from libs.common.messaging import dead_letters, inbox
-from libs.common.messaging.dead_letters import ParkedRecord
-from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
-from libs.common.messaging.signal import Wake
+from libs.common.messaging.dead_letters import StoredDeadLetter
+from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
+from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient
 from libs.common.telemetry.tracing import carrier_of
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Replayer:
     """Replays what is marked for it, for all aggregates of a service."""
 
-    def __init__(self, shell: Shell, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: Wake) -> None:
+    def __init__(self, shell: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal) -> None:
         self._shell, self._pool, self._aggregates, self._wake_relay = shell, pool, aggregates, wake_relay
 
     async def run(self) -> None:
@@ -48,7 +48,7 @@ class Replayer:
         self._wake_relay()
         return 1
 
-    async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: ParkedRecord) -> str | None:
+    async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: StoredDeadLetter) -> str | None:
         """Apply it inside a savepoint; gives why it could not be applied, or None."""
         try:
             async with conn.transaction():

@@ -23,7 +23,7 @@ from libs.common.messaging.outbox import MAX_BYTES, OutboxRow
 from libs.common.postgres.pool import Connection
 
 
-class ParkReason(StrEnum):
+class DeadLetterReason(StrEnum):
     UNDECODABLE = "undecodable"
     UNKNOWN_TYPE = "unknown_type"
     FAILED = "failed"
@@ -31,20 +31,20 @@ class ParkReason(StrEnum):
 
     @property
     def blocks(self) -> bool:
-        return self in (ParkReason.FAILED, ParkReason.BEHIND)
+        return self in (DeadLetterReason.FAILED, DeadLetterReason.BEHIND)
 
 
 @dataclass(frozen=True, slots=True)
-class Parking:
+class DeadLetter:
     """One record to park, for one aggregate."""
 
     record: "ConsumerRecord[Any, Any]"
-    reason: ParkReason
+    reason: DeadLetterReason
     error: str
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedRecord:
+class StoredDeadLetter:
     """A parked row as it is listed and replayed."""
 
     id: int
@@ -61,7 +61,7 @@ class ParkedRecord:
     attempts: int
     parked_at: datetime
 
-    def shown(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As ops sees it; bytes that are no text are shown in base64."""
         try:
             value = (self.value or b"").decode()
@@ -114,7 +114,7 @@ _INSERT = """
     ON CONFLICT DO NOTHING"""
 
 
-async def park(conn: Connection, aggregate: str, parkings: Sequence[Parking]) -> None:
+async def store(conn: Connection, aggregate: str, parkings: Sequence[DeadLetter]) -> None:
     """Keep these records, in this order; a record that is parked already stays as it is.
 
     One that comes behind records which are being replayed joins them, or it would wait for somebody to ask again.
@@ -138,7 +138,7 @@ async def park(conn: Connection, aggregate: str, parkings: Sequence[Parking]) ->
     )
 
 
-def parked_row(topic: str, service: str, aggregate: str, parking: Parking) -> OutboxRow:
+def outbox_row(topic: str, service: str, aggregate: str, parking: DeadLetter) -> OutboxRow:
     """The record for `<service>.parked`: its value untouched, the reason in headers; key and headers as text.
 
     One that is too large to be published again is told without value and headers; the row in `parked` has them.
@@ -161,24 +161,24 @@ def parked_row(topic: str, service: str, aggregate: str, parking: Parking) -> Ou
 _COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, parked_at'
 
 
-def _parked(row: asyncpg.Record) -> ParkedRecord:
-    return ParkedRecord(**{**dict(row), "headers": json.loads(row["headers"])})
+def _stored(row: asyncpg.Record) -> StoredDeadLetter:
+    return StoredDeadLetter(**{**dict(row), "headers": json.loads(row["headers"])})
 
 
-async def list_parked(
+async def list_dead_letters(
     conn: Connection, *, state: str = "parked", after: int = 0, limit: int = 50
-) -> list[ParkedRecord]:
+) -> list[StoredDeadLetter]:
     """Parked records in the order in which they were parked, those after id `after`."""
     query = f"SELECT {_COLUMNS} FROM parked WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608
-    return [_parked(row) for row in await conn.fetch(query, state, after, limit)]
+    return [_stored(row) for row in await conn.fetch(query, state, after, limit)]
 
 
-async def show_parked(conn: Connection, parked_id: int) -> ParkedRecord | None:
+async def get_dead_letter(conn: Connection, parked_id: int) -> StoredDeadLetter | None:
     row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM parked WHERE id = $1", parked_id)  # noqa: S608
-    return _parked(row) if row else None
+    return _stored(row) if row else None
 
 
-async def ask_replay(conn: Connection, parked_id: int | None, by: str) -> int:
+async def request_replay(conn: Connection, parked_id: int | None, by: str) -> int:
     """Mark one record (None: all) for replay, with those of its key that stand before or behind it; gives how many."""
     status = await conn.execute(
         """
@@ -204,7 +204,7 @@ async def discard(conn: Connection, parked_id: int, by: str) -> bool:
     return status == "UPDATE 1"
 
 
-async def next_to_replay(conn: Connection, aggregate: str) -> ParkedRecord | None:
+async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter | None:
     """The oldest record marked for replay whose key has nothing parked before it, locked for this transaction."""
     query = f"""
         SELECT {_COLUMNS} FROM parked p WHERE p.aggregate = $1 AND p.state = 'replaying' AND NOT EXISTS (
@@ -212,7 +212,7 @@ async def next_to_replay(conn: Connection, aggregate: str) -> ParkedRecord | Non
             AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key) AND q.id < p.id)
         ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
     row = await conn.fetchrow(query, aggregate)
-    return _parked(row) if row else None
+    return _stored(row) if row else None
 
 
 async def settle_replay(conn: Connection, parked_id: int, error: str | None) -> None:

@@ -24,7 +24,7 @@ from libs.common.events.personal import is_personal
 from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
 from libs.common.messaging import outbox
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import forget
+from libs.common.privacy.erasure import redact_erased
 from libs.common.telemetry.tracing import Carrier, Counters, Tracing, issue_attributes
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ Claim = Callable[[Connection], Awaitable[Callable[[AnyEvent], bool]]]
 
 
 @dataclass
-class _Harvest:
+class _BatchEffects:
     """What the decisions of one batch came to."""
 
     moment: bytes
@@ -74,7 +74,7 @@ class _Harvest:
 
 
 @dataclass
-class Shell:
+class DecisionRunner:
     """One service's way of carrying out decisions."""
 
     service: str
@@ -110,7 +110,7 @@ class Shell:
         claim: Claim | None = None,
     ) -> list[Facts]:
         """Decide on events in their order and write all that follows; gives the facts of each event."""
-        incoming = await _without_the_erased(conn, incoming)
+        incoming = await _redact_erased(conn, incoming)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
         if not wanted:
@@ -121,7 +121,7 @@ class Shell:
         changed: dict[str, Any] = {}
         outcomes: list[Facts] = []
         now = self.clock.now()
-        harvest = _Harvest(to_json(now))
+        harvest = _BatchEffects(to_json(now))
         for item, key in zip(incoming, keys, strict=True):
             if key is None or (stands and not stands(item.event)):
                 outcomes.append(())
@@ -137,13 +137,13 @@ class Shell:
         return outcomes
 
     def _decide(
-        self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, harvest: _Harvest
+        self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, harvest: _BatchEffects
     ) -> tuple[Any, Facts]:
         event = item.event
         if item.trace is None and not self.tracing.enabled:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:
-                self._gather(aggregate, fact, key, event, None, harvest)
+                self._collect(aggregate, fact, key, event, None, harvest)
             return after, facts
         fired = isinstance(event.data, TimerFired)
         name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
@@ -151,11 +151,11 @@ class Shell:
         with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
             after, facts = aggregate.decide(state, event, now)
             for fact in facts:
-                self._gather(aggregate, fact, key, event, trace, harvest)
+                self._collect(aggregate, fact, key, event, trace, harvest)
         return after, facts
 
-    def _gather(
-        self, aggregate: Aggregate[Any], fact: Any, key: str, event: AnyEvent, trace: Carrier | None, harvest: _Harvest
+    def _collect(
+        self, aggregate: Aggregate[Any], fact: Any, key: str, event: AnyEvent, trace: Carrier | None, harvest: _BatchEffects
     ) -> None:
         # Payloads are told by a look at the class: pydantic's classes make `isinstance` dear.
         if hasattr(fact, "TOPIC"):
@@ -200,10 +200,10 @@ class Shell:
         return self.topic_prefix + event.data.TOPIC.name
 
 
-async def _without_the_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
+async def _redact_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
     if not any(is_personal(item.event) for item in incoming):
         return incoming
-    events = await forget(conn, [item.event for item in incoming])
+    events = await redact_erased(conn, [item.event for item in incoming])
     return [Incoming(event, item.trace) for event, item in zip(events, incoming, strict=True)]
 
 

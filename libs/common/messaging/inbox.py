@@ -34,7 +34,7 @@ class Admission:
     """What the inbox says of a batch: the events that are new, and the Kafka keys that are held back."""
 
     fresh: set[bytes]
-    held: set[str]
+    blocked_keys: set[str]
 
 
 # One round trip: an event whose key is held back by a parked one must not be marked as taken.
@@ -60,7 +60,7 @@ async def admit(
     rows = await conn.fetch(_ADMIT, event_keys, kafka_keys, aggregate, topic)
     return Admission(
         fresh={row["event_key"] for row in rows if row["event_key"] is not None},
-        held={row["held"] for row in rows if row["held"] is not None},
+        blocked_keys={row["held"] for row in rows if row["held"] is not None},
     )
 
 

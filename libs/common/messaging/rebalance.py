@@ -15,13 +15,13 @@ from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
-from libs.common.messaging.throttle import Pace
+from libs.common.messaging.throttle import MinInterval
 from libs.common.telemetry.tracing import Counters
 
 log = logging.getLogger(__name__)
 
 Records = Sequence["ConsumerRecord[Any, Any]"]
-Take = Callable[[Records], Awaitable[None]]
+HandleBatch = Callable[[Records], Awaitable[None]]
 
 SECONDS_BETWEEN_BATCHES = 0.01
 """See `pace`."""
@@ -31,18 +31,18 @@ DRAIN_SECONDS = 20.0
 
 
 @dataclass(eq=False)
-class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Of one subscription. `subscriber` is set once there is one."""
 
     topic: str
-    take: Take
+    handle_batch: HandleBatch
     counters: Counters
     subscriber: Any = None
-    taken: dict[TopicPartition, int] = field(default_factory=dict)
+    processed: dict[TopicPartition, int] = field(default_factory=dict)
     """The offset behind the last record of each partition that was taken, to its end."""
     joined: bool = False
     """Whether the group has told it its share, which is empty where there are more processes than partitions."""
-    pace: Pace = field(default_factory=lambda: Pace(SECONDS_BETWEEN_BATCHES))
+    interval: MinInterval = field(default_factory=lambda: MinInterval(SECONDS_BETWEEN_BATCHES))
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
 
@@ -59,13 +59,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         Of a leaked cancellation an error is made, for it would end the consume loop for ever.
         """
         self._idle.clear()
-        self.pace.begin()
+        self.interval.start()
         try:
             if self._fresh:
-                await self._look_for_gaps(records)
-            await self.take(records)
+                await self._detect_gaps(records)
+            await self.handle_batch(records)
             lasts = {each.partition: each for each in records}
-            self.taken.update({TopicPartition(each.topic, part): each.offset + 1 for part, each in lasts.items()})
+            self.processed.update({TopicPartition(each.topic, part): each.offset + 1 for part, each in lasts.items()})
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -73,7 +73,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise RuntimeError(f"{self.topic}: a cancelled inner task leaked out of the handler") from None
         finally:
             self._idle.set()
-        await self.pace.keep()
+        await self.interval.wait()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish the batch under way before somebody else gets these."""
@@ -88,7 +88,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._fresh = set(assigned)
         self.joined = True
 
-    async def _look_for_gaps(self, records: Records) -> None:
+    async def _detect_gaps(self, records: Records) -> None:
         """Say loudly what retention took before we came to it; nobody can bring it back."""
         firsts: dict[TopicPartition, int] = {}
         for record in records:

@@ -19,8 +19,8 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from libs.common.messaging.failpoints import failpoint
-from libs.common.messaging.signal import Wake
-from libs.common.messaging.throttle import Pace
+from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.throttle import MinInterval
 from libs.common.telemetry.tracing import Counters
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ STOP_TIMEOUT = 5.0
 
 class Relay:
     def __init__(
-        self, database_url: str, new_producer: Callable[[], AIOKafkaProducer], wake: Wake, counters: Counters
+        self, database_url: str, new_producer: Callable[[], AIOKafkaProducer], wake: WakeSignal, counters: Counters
     ) -> None:
         self._database_url = database_url
         self._new_producer = new_producer
@@ -88,11 +88,11 @@ class Relay:
 
     async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
         sent: list[int] = []
-        pace = Pace(SECONDS_BETWEEN_TURNS)
+        pace = MinInterval(SECONDS_BETWEEN_TURNS)
         while True:
             if not sent:
-                await pace.keep()
-                pace.begin()
+                await pace.wait()
+                pace.start()
             rows = await conn.fetch(_NEXT, sent, BATCH)
             failpoint("relay_deleted" if sent else "relay_selected")
             sent = []

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 
-class Wake:
+class WakeSignal:
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 

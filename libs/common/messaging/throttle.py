@@ -16,17 +16,17 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Pace:
+class MinInterval:
     """`least` seconds from the begin of one turn to the begin of the next."""
 
-    least: float
+    seconds: float
     _next: float = 0.0
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """A turn begins now."""
-        self._next = asyncio.get_running_loop().time() + self.least
+        self._next = asyncio.get_running_loop().time() + self.seconds
 
-    async def keep(self) -> None:
+    async def wait(self) -> None:
         """Returns when the next turn may begin: at once where the last one is long over."""
         rest = self._next - asyncio.get_running_loop().time()
         if rest > 0:

@@ -10,22 +10,22 @@ from libs.common.decisions.clock import pause
 from libs.common.decisions.facts import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.messaging import timers
-from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
+from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
 from libs.common.messaging.failpoints import failpoint
-from libs.common.messaging.signal import Wake
+from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.timers import DueTimer
-from libs.common.postgres.pool import Connection, Pool, is_transient, without_rows
+from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
 
 log = logging.getLogger(__name__)
 
 BATCH = 300
-PUT_OFF = timedelta(minutes=5)
+POSTPONE_BY = timedelta(minutes=5)
 
 
-class AlarmClock:
+class TimerLoop:
     """Fires the timers of one aggregate; any number of processes may do so side by side."""
 
-    def __init__(self, shell: Shell, pool: Pool, aggregate: Aggregate[Any], wake_relay: Wake) -> None:
+    def __init__(self, shell: DecisionRunner, pool: Pool, aggregate: Aggregate[Any], wake_relay: WakeSignal) -> None:
         self._shell, self._pool, self._aggregate, self._wake_relay = shell, pool, aggregate, wake_relay
 
     async def run(self) -> None:
@@ -33,7 +33,7 @@ class AlarmClock:
             try:
                 fired = await self.fire_due()
             except Exception as error:
-                without_rows(error)
+                strip_row_values(error)
                 log.exception("timers of %s: trying again", self._aggregate.name)
                 fired = 0
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
@@ -59,21 +59,21 @@ class AlarmClock:
         except Exception as error:
             if is_transient(error):
                 raise
-            without_rows(error)
+            strip_row_values(error)
             if len(due) == 1:
-                await self._put_off(due[0])
+                await self._postpone(due[0])
             else:
                 for one in due:
                     await self._fire([one])
             return
         self._wake_relay()
 
-    async def _put_off(self, timer: DueTimer) -> None:
+    async def _postpone(self, timer: DueTimer) -> None:
         """One timer that cannot be decided must not keep the others from firing."""
         log.exception("timer %s of %s %s is put off", timer.name, self._aggregate.name, timer.key)
         self._shell.counters.add("timer_failed", timer.name)
         async with self._pool.acquire() as conn:
-            await timers.put_off(conn, self._aggregate.name, timer, self._shell.clock.now() + PUT_OFF)
+            await timers.postpone(conn, self._aggregate.name, timer, self._shell.clock.now() + POSTPONE_BY)
 
     async def _decide(self, conn: Connection, due: list[DueTimer]) -> None:
         async def claim(conn: Connection) -> Any:

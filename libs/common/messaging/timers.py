@@ -50,7 +50,7 @@ async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) ->
     return {(row["key"], row["name"]) for row in rows}
 
 
-async def put_off(conn: Connection, aggregate: str, timer: DueTimer, until: datetime) -> None:
+async def postpone(conn: Connection, aggregate: str, timer: DueTimer, until: datetime) -> None:
     """Move one timer that is still as seen."""
     await conn.execute(
         "UPDATE timers SET due_at = $4 WHERE (aggregate, key, name) = ($1, $2, $3) AND due_at = $5",

@@ -43,7 +43,7 @@ def rights(table: str, said: str | None, key: str | None) -> str:
     return "SELECT, INSERT, UPDATE, DELETE"
 
 
-async def give_rights(conn: Connection, runtime: str) -> None:
+async def grant_rights(conn: Connection, runtime: str) -> None:
     """Give `runtime` what it needs in this database, and take what it does not. `conn` is the owner's."""
     role, database = await conn.fetchrow("SELECT quote_ident($1), quote_ident(current_database())", runtime) or ("", "")
     async with conn.transaction():

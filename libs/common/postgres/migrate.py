@@ -21,7 +21,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
-from libs.common.postgres.db_grants import give_rights, user_of
+from libs.common.postgres.db_grants import grant_rights, user_of
 from libs.common.postgres.pool import Connection
 
 LOCK_WAIT_MS, LOCK_TURNS, LOCK_PAUSE_SECONDS = 1_000, 60, 2.0
@@ -92,7 +92,7 @@ async def migrate(conn: Connection, service: str, runtime: str | None = None) ->
         for migration in todo:
             await _apply(conn, migration)
         if runtime:
-            await give_rights(conn, runtime)
+            await grant_rights(conn, runtime)
         return [migration.name for migration in todo]
     finally:
         await conn.execute("SELECT pg_advisory_unlock(hashtext('sakidashi.migrations'))")

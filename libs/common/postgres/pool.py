@@ -39,7 +39,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, TRANSIENT)
 
 
-def without_rows(error: BaseException) -> None:
+def strip_row_values(error: BaseException) -> None:
     """Take the values of rows out of an error, and of those behind it, before it is logged or kept.
 
     Postgres shows the whole row that breaks a constraint, and with it whoever it is about.
@@ -51,7 +51,7 @@ def without_rows(error: BaseException) -> None:
         seen = seen.__cause__ or seen.__context__
 
 
-async def _leave_as_it_is(conn: Connection) -> None:
+async def _keep_session_state(conn: Connection) -> None:
     """Given back without a reset query, a round trip each: nothing here sets anything for longer than a transaction."""
 
 
@@ -63,7 +63,7 @@ async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
         max_size=size,
         command_timeout=30,
         max_inactive_connection_lifetime=0,
-        reset=_leave_as_it_is,
+        reset=_keep_session_state,
         server_settings={
             "application_name": application_name,
             "lock_timeout": "10s",

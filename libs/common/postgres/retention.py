@@ -21,7 +21,7 @@ class Sweep:
     name: str
     statement: str
     days: int
-    wall: bool = False
+    uses_wall_clock: bool = False
 
 
 async def run(pool: Pool, sweep: Sweep, now: datetime) -> int:
@@ -48,10 +48,10 @@ SETTLED = """
         SELECT id FROM parked WHERE state IN ('replayed', 'discarded') AND settled_at < $1 LIMIT $2)"""
 
 
-def plumbing(inbox_days: int, parked_days: int) -> tuple[Sweep, ...]:
+def common_sweeps(inbox_days: int, parked_days: int) -> tuple[Sweep, ...]:
     """What every service forgets: marks and answers that nobody can ask for any more, and settled parked records."""
     return (
-        Sweep("inbox", INBOX, inbox_days, wall=True),
-        Sweep("idempotency", IDEMPOTENCY, inbox_days, wall=True),
-        Sweep("settled parked records", SETTLED, parked_days, wall=True),
+        Sweep("inbox", INBOX, inbox_days, uses_wall_clock=True),
+        Sweep("idempotency", IDEMPOTENCY, inbox_days, uses_wall_clock=True),
+        Sweep("settled parked records", SETTLED, parked_days, uses_wall_clock=True),
     )

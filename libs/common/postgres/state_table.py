@@ -75,7 +75,7 @@ class Row(NamedTuple, Generic[S]):
 
 
 @dataclass(slots=True)
-class Lately(Generic[S]):
+class RowCache(Generic[S]):
     """States that this process wrote or read last, at most so many, each with its row.
 
     Where a row that was locked still has both its version and its `xmin`, its document need not be sent and parsed
@@ -84,7 +84,7 @@ class Lately(Generic[S]):
     rollback somebody else can write the same one.
     """
 
-    most: int
+    max_rows: int
     rows: dict[str, Row[S]] = field(default_factory=dict)
 
     def marks(self, keys: Sequence[str]) -> tuple[list[int | None], list[int | None]]:
@@ -95,7 +95,7 @@ class Lately(Generic[S]):
     def keep(self, key: str, row: Row[S]) -> None:
         self.drop(key)
         self.rows[key] = row
-        if len(self.rows) > self.most:
+        if len(self.rows) > self.max_rows:
             del self.rows[next(iter(self.rows))]
 
     def drop(self, key: str) -> None:

@@ -21,7 +21,7 @@ from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.registry import UndecodableError, decode, encode, event_class
-from libs.common.events.topics import CUSTOMERS, SERVICES, TOPICS, parked_topic
+from libs.common.events.topics import CUSTOMERS, SERVICES, TOPICS, dead_letter_topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def erase(cluster: Cluster, customer_id: str, seconds: float) -> UUID:
         places = [TopicPartition(cluster.prefix + CUSTOMERS.name, n) for n in range(CUSTOMERS.partitions)]
         consumer.assign(places)
         await consumer.seek_to_end(*places)
-        await _ask(cluster, customer_id, erasure_id)
+        await _request(cluster, customer_id, erasure_id)
         missing = set(SERVICES)
         try:
             async with asyncio.timeout(seconds):
@@ -61,7 +61,7 @@ async def erase(cluster: Cluster, customer_id: str, seconds: float) -> UUID:
     return erasure_id
 
 
-async def _ask(cluster: Cluster, customer_id: str, erasure_id: UUID) -> None:
+async def _request(cluster: Cluster, customer_id: str, erasure_id: UUID) -> None:
     now = datetime.now(UTC)
     asked = CustomerErasureRequested(customer_id=customer_id, erasure_id=erasure_id, requested_at=now)
     event = event_class(CustomerErasureRequested)(
@@ -82,13 +82,13 @@ def _answer(record: Any, erasure_id: UUID) -> str | None:
 
 async def drop_read(cluster: Cluster) -> dict[str, int]:
     """Delete what every group has read of the topics with personal data; gives how many records of each are left."""
-    names = [*(topic.name for topic in TOPICS if topic.personal), *map(parked_topic, SERVICES)]
+    names = [*(topic.name for topic in TOPICS if topic.personal), *map(dead_letter_topic, SERVICES)]
     found = await partitions(cluster)
     admin = AIOKafkaAdminClient(**cluster.options)
     await admin.start()
     try:
         read = await _read_by_all(admin, {cluster.prefix + name for name in names})
-        read = {**await _parked(cluster, found), **read}
+        read = {**await _dead_letter_topics(cluster, found), **read}
         if read:
             await admin.delete_records({place: RecordsToDelete(offset) for place, offset in read.items()})
     finally:
@@ -107,9 +107,9 @@ async def _read_by_all(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dic
     return read
 
 
-async def _parked(cluster: Cluster, found: Mapping[str, list[TopicPartition]]) -> dict[TopicPartition, int]:
+async def _dead_letter_topics(cluster: Cluster, found: Mapping[str, list[TopicPartition]]) -> dict[TopicPartition, int]:
     """The ends of the topics of parked records: nobody need read them, the records lie in the service's database."""
-    places = [place for service in SERVICES for place in found.get(cluster.prefix + parked_topic(service), [])]
+    places = [place for service in SERVICES for place in found.get(cluster.prefix + dead_letter_topic(service), [])]
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
     return ends
@@ -129,7 +129,7 @@ async def partitions(cluster: Cluster) -> dict[str, list[TopicPartition]]:
     }
 
 
-def _places(told: Mapping[str, Any]) -> list[TopicPartition]:
+def _positions(told: Mapping[str, Any]) -> list[TopicPartition]:
     return [TopicPartition(told["topic"], part["partition"]) for part in told["partitions"]]
 
 

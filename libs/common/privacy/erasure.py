@@ -23,7 +23,7 @@ from uuid import UUID
 
 from libs.common.decisions.facts import Facts, Ignored, Record, SetTimer, TimerFired
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.personal import is_personal, said_at, without_the_person
+from libs.common.events.personal import is_personal, stated_at, redact
 from libs.common.events.registry import AnyEvent, UndecodableError, decode, encode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS
 from libs.common.postgres.pool import Connection
@@ -59,7 +59,7 @@ class Erase(Record):
     erasure: Erasure
 
 
-Forget = Callable[[Connection, Erasure], Awaitable[None]]
+EraseCustomer = Callable[[Connection, Erasure], Awaitable[None]]
 """A service's own: removes what it knows of the person. Done twice it is done once."""
 
 
@@ -68,7 +68,7 @@ class Erasures:
     """The aggregate of a service's erasures, keyed by customer."""
 
     service: str
-    forget: Forget
+    erase: EraseCustomer
     name: str = "erasures"
 
     def key_of(self, event: AnyEvent) -> str | None:
@@ -82,14 +82,14 @@ class Erasures:
             case CustomerErasureRequested() as asked:
                 until = min(asked.requested_at, now)  # nobody can ask today for what will be said tomorrow
                 after = Erasure(asked.customer_id, asked.erasure_id, max(until, state.until) if state else until)
-                return after, [Erase(after), self._told(after, now), SetTimer(_LOOK_AGAIN, now + AGAIN[0])]
+                return after, [Erase(after), self._completed(after, now), SetTimer(_LOOK_AGAIN, now + AGAIN[0])]
             case TimerFired() if state:
                 after = replace(state, rounds=state.rounds + 1)
                 more = [SetTimer(_LOOK_AGAIN, now + AGAIN[state.rounds])] if state.rounds < len(AGAIN) else []
                 return after, [Erase(after), *more]
         return state, [Ignored("nothing_to_erase")]
 
-    def _told(self, erasure: Erasure, now: datetime) -> CustomerErased:
+    def _completed(self, erasure: Erasure, now: datetime) -> CustomerErased:
         return CustomerErased(
             customer_id=erasure.customer_id, erasure_id=erasure.erasure_id, service=self.service, erased_at=now
         )
@@ -105,10 +105,10 @@ class Erasures:
         )
         for record in records:
             if isinstance(record, Erase):
-                await self.forget(conn, record.erasure)
+                await self.erase(conn, record.erasure)
 
 
-async def forget(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+async def redact_erased(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
     """These events; the person is taken out of those that an erased customer gave before they were erased."""
     customers = {event.data.customer_id for event in events if is_personal(event)}  # type: ignore[attr-defined]
     if not customers:
@@ -121,7 +121,7 @@ async def forget(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEv
 
 def _forgotten(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEvent:
     until = erased.get(event.data.customer_id)  # type: ignore[attr-defined]
-    return without_the_person(event) if until is not None and said_at(event) <= until else event
+    return redact(event) if until is not None and stated_at(event) <= until else event
 
 
 _PARKED = """
@@ -135,7 +135,7 @@ _DROP = """
         settled_at = coalesce(settled_at, now()), settled_by = coalesce(settled_by, 'erasure') WHERE id = $1"""
 
 
-async def erase_parked(conn: Connection, erasure: Erasure, ids: Sequence[str]) -> None:
+async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[str]) -> None:
     """Take the person out of parked records that name any of these ids: of the customer, their orders and issues.
 
     What can be read stays parked, and can be replayed; bytes that nobody can read are given up.
@@ -149,4 +149,4 @@ async def erase_parked(conn: Connection, erasure: Erasure, ids: Sequence[str]) -
             continue
         named = {getattr(event.data, name, None) for name in ("customer_id", "order_id", "issue_id")}
         if wanted & {str(one) for one in named}:
-            await conn.execute(_REDACT, row["id"], encode(without_the_person(event)))
+            await conn.execute(_REDACT, row["id"], encode(redact(event)))

@@ -46,7 +46,7 @@ class NothingSearchedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Finding:
     """Something that is left: where, and the number of the thing that was found there."""
 
     place: str
@@ -123,7 +123,7 @@ _COLUMNS = """
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'm') ORDER BY c.relname, a.attnum"""
 
 
-async def search_database(conn: Connection, search: Search) -> AsyncIterator[Left]:
+async def search_database(conn: Connection, search: Search) -> AsyncIterator[Finding]:
     """Every column of every row, read to the end in one snapshot."""
     tables: dict[str, list[str]] = {}
     for table, column, is_bytes in await conn.fetch(_COLUMNS):
@@ -139,10 +139,10 @@ async def search_database(conn: Connection, search: Search) -> AsyncIterator[Lef
                 for thing in search.found_in(row[0]):
                     counts[thing] = counts.get(thing, 0) + 1
             for thing, count in counts.items():
-                yield Left(f"table {table}, {count} row(s)", thing)
+                yield Finding(f"table {table}, {count} row(s)", thing)
 
 
-async def search_topics(cluster: Cluster, search: Search) -> AsyncIterator[Left]:
+async def search_topics(cluster: Cluster, search: Search) -> AsyncIterator[Finding]:
     """Every record of every topic under the prefix: key, value and headers."""
     async with AIOKafkaConsumer(
         **cluster.options, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
@@ -164,7 +164,7 @@ async def search_topics(cluster: Cluster, search: Search) -> AsyncIterator[Left]
                     if await consumer.position(place) >= ends[place]:
                         todo.discard(place)
             for thing, count in counts.items():
-                yield Left(f"topic {name}, {count} record(s)", thing)
+                yield Finding(f"topic {name}, {count} record(s)", thing)
 
 
 def _whole(record: Any) -> bytes:
@@ -172,7 +172,7 @@ def _whole(record: Any) -> bytes:
     return b"\n".join(part for part in parts if part)
 
 
-def search_files(folders: Sequence[Path], search: Search) -> Iterator[Left]:
+def search_files(folders: Sequence[Path], search: Search) -> Iterator[Finding]:
     """Every file, by its content and its name; packed ones unpacked."""
     for folder in folders:
         for file in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
@@ -180,21 +180,21 @@ def search_files(folders: Sequence[Path], search: Search) -> Iterator[Left]:
                 content = file.read_bytes()
                 content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
                 for thing in search.found_in(str(file).encode() + b"\n" + content):
-                    yield Left(f"file {file}", thing)
+                    yield Finding(f"file {file}", thing)
 
 
-async def prove(
+async def verify(
     search: Search, databases: Sequence[str], cluster: Cluster | None, folders: Sequence[Path]
-) -> list[Left]:
+) -> list[Finding]:
     """Everything that is left. Raises `NothingSearchedError` where there is nowhere to look."""
     if not databases and cluster is None and not folders:
         raise NothingSearchedError("say where to look: DATABASE_URLS, KAFKA_BOOTSTRAP_SERVERS, or folders")
-    left: list[Left] = []
+    left: list[Finding] = []
     for url in databases:
         conn = await asyncpg.connect(url)
         try:
             name = urlsplit(url).path.removeprefix("/")
-            left += [Left(f"database {name}: {one.place}", one.thing) async for one in search_database(conn, search)]
+            left += [Finding(f"database {name}: {one.place}", one.thing) async for one in search_database(conn, search)]
         finally:
             await conn.close()
     if cluster:
@@ -214,7 +214,7 @@ def main(
     cluster = Cluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
     try:
         search = Search.of(what or sys.stdin)
-        left = asyncio.run(prove(search, database_urls.split(), cluster, folders or []))
+        left = asyncio.run(verify(search, database_urls.split(), cluster, folders or []))
     except NothingSearchedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -12,10 +12,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.http.connection_limits import Limits, bounded
+from libs.common.http.connection_limits import Limits, limited_protocol
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One object a line, so that a log store can read it; what is logged names ids, never people."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -32,14 +32,14 @@ class JsonLines(logging.Formatter):
 
 def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # These log every rebalance, call or connection; what matters of it is counted or shown by the health routes.
     for name in ("aiokafka", "faststream", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel("WARNING")
 
 
-def calm_the_collector() -> None:
+def freeze_gc() -> None:
     """Leave alone what was made at start, and look for cycles seldom: events and states have none.
 
     Measured under load: with Python's default the collector took up to a fifth of a service's time.
@@ -55,7 +55,7 @@ def main(app: str) -> None:
     application = module.create_app()
     settings = application.state.service.settings
     set_up_logging(settings.log_level)
-    calm_the_collector()
+    freeze_gc()
     serving = server(application, settings)
     serving.run()
     if not serving.started:
@@ -70,7 +70,7 @@ def server(application: FastAPI, settings: ServiceSettings, limits: Limits | Non
             host=settings.http_host,
             port=settings.http_port,
             loop="uvloop",
-            http=bounded(limits or Limits(connections=settings.http_connections)),
+            http=limited_protocol(limits or Limits(connections=settings.http_connections)),
             ws="none",
             log_config=None,
             access_log=False,

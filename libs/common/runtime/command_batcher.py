@@ -18,16 +18,16 @@ import asyncpg
 from libs.common.decisions.facts import Facts
 from libs.common.events.registry import AnyEvent
 from libs.common.http.problems import Answer, IdempotencyKey, Problem
-from libs.common.messaging.decision_runner import Aggregate, Incoming, Shell
+from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
 from libs.common.messaging.failpoints import failpoint
-from libs.common.messaging.signal import Wake
-from libs.common.messaging.throttle import Pace
+from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.throttle import MinInterval
 from libs.common.postgres.pool import ConflictError, Connection, Pool, is_transient
 from libs.common.telemetry.tracing import Carrier
 
 Respond = Callable[[Facts], Answer]
 
-PATIENCE = 8
+ANSWER_TIMEOUT_SECONDS = 8
 """How often a group is tried again on a transient error before its callers hear 503."""
 
 SECONDS_BETWEEN_GROUPS = 0.01
@@ -60,18 +60,18 @@ STORE = """
 
 
 @dataclass
-class Commands:
+class CommandBatcher:
     """The commands of one aggregate."""
 
-    shell: Shell
+    shell: DecisionRunner
     pool: Pool
     aggregate: Aggregate[Any]
-    wake_relay: Wake
+    wake_relay: WakeSignal
     batch_size: int
-    pace: Pace = field(default_factory=lambda: Pace(SECONDS_BETWEEN_GROUPS))
+    interval: MinInterval = field(default_factory=lambda: MinInterval(SECONDS_BETWEEN_GROUPS))
     _waiting: list[_Call] = field(default_factory=list)
     _running: set[tuple[str, str]] = field(default_factory=set)
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def execute(self, event: AnyEvent, respond: Respond, idempotency: IdempotencyKey | None) -> Answer:
         """Decide on one command and commit it. Raises `Problem` 409, 422 or 503; else gives the answer."""
@@ -86,7 +86,7 @@ class Commands:
             self._running.add(name)
         try:
             self._waiting.append(call)
-            self._bell.set()
+            self._arrived.set()
             return await call.done
         finally:
             if name:
@@ -95,16 +95,16 @@ class Commands:
     async def run(self) -> None:
         """Take what waits, as one group, again and again; cancelled at shutdown."""
         while True:
-            await self._bell.wait()
-            await self.pace.keep()
-            self.pace.begin()
+            await self._arrived.wait()
+            await self.interval.wait()
+            self.interval.start()
             group, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
             if not self._waiting:
-                self._bell.clear()
+                self._arrived.clear()
             await self._settle(group)
 
     async def _settle(self, group: list[_Call]) -> None:
-        for attempt in range(PATIENCE):
+        for attempt in range(ANSWER_TIMEOUT_SECONDS):
             try:
                 await self._transact(group)
                 return

@@ -22,7 +22,7 @@ def health_routes(service: "Service") -> APIRouter:
         """503 when only a restart can help."""
         # A consumer that halts on purpose makes no progress; a restart would only make it forget why.
         halted = any(consumer.halted for consumer in service.consumers)
-        faults = [fault for one in service.progress if not halted and (fault := one.fault())]
+        faults = [fault for one in service.consumer_health if not halted and (fault := one.fault())]
         faults += [f"{name} has ended" for name, task in service.tasks.items() if task.done()]
         return answer(not faults, faults=faults)
 
@@ -38,16 +38,16 @@ def health_routes(service: "Service") -> APIRouter:
     @routes.get("/started")
     async def started() -> JSONResponse:
         """503 until every subscription has its share of partitions, for whoever waits for the whole service."""
-        waiting = [one.topic for one in service.progress if not one.is_assigned()]
-        begun = bool(service.progress) or not service.subscriptions
-        taken = {one.topic: one.taken() for one in service.progress}
+        waiting = [one.topic for one in service.consumer_health if not one.is_assigned()]
+        begun = bool(service.consumer_health) or not service.subscriptions
+        taken = {one.topic: one.processed_offsets() for one in service.consumer_health}
         return answer(begun and not waiting, waiting_for=waiting, lag=_lag(service), taken=taken)
 
     return routes
 
 
 def _lag(service: "Service") -> dict[str, int]:
-    return {one.topic: one.lag() for one in service.progress}
+    return {one.topic: one.lag() for one in service.consumer_health}
 
 
 async def _database_answers(service: "Service") -> bool:

@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from libs.common.runtime.service import Service
 
 
-class ParkedPage(BaseModel):
+class DeadLetterPage(BaseModel):
     """Parked records, oldest first; `next_after` is what to ask for next, None at the end."""
 
     items: list[dict[str, Any]]
     next_after: int | None
 
 
-class ReplayAsked(BaseModel):
+class ReplayRequested(BaseModel):
     """How many records will be replayed: the one asked for, and those of its key around it."""
 
     replaying: int
 
 
 def ops_routes(service: "Service") -> APIRouter:
-    ops = Depends(service.caller("ops"))
+    ops = Depends(service.require_caller("ops"))
     routes = APIRouter(prefix="/ops", tags=["ops"], dependencies=[ops], responses=PROBLEM_RESPONSE)
 
     @routes.get("/counters")
@@ -39,27 +39,27 @@ def ops_routes(service: "Service") -> APIRouter:
         state: Annotated[str, Query(pattern="^(parked|replaying|replayed|discarded)$")] = "parked",
         after: Annotated[int, Query(ge=0, le=2**62)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> ParkedPage:
+    ) -> DeadLetterPage:
         async with service.pool.acquire() as conn:
-            found = await dead_letters.list_parked(conn, state=state, after=after, limit=limit)
+            found = await dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)
         last = found[-1].id if len(found) == limit else None
-        return ParkedPage(items=[one.shown() for one in found], next_after=last)
+        return DeadLetterPage(items=[one.as_dict() for one in found], next_after=last)
 
     @routes.get("/parked/{parked_id}")
     async def show_parked(parked_id: int) -> dict[str, Any]:
         async with service.pool.acquire() as conn:
-            found = await dead_letters.show_parked(conn, parked_id) if parked_id < 2**62 else None
+            found = await dead_letters.get_dead_letter(conn, parked_id) if parked_id < 2**62 else None
         if found is None:
             raise Problem(404, "not_parked", f"parked_id: {parked_id} is not known; list them at /ops/parked.")
-        return found.shown()
+        return found.as_dict()
 
     @routes.post("/parked/{parked_id}/replay", status_code=202)
-    async def replay(parked_id: int, caller: Annotated[str, ops]) -> ReplayAsked:
+    async def replay(parked_id: int, caller: Annotated[str, ops]) -> ReplayRequested:
         async with service.pool.acquire() as conn:
-            count = await dead_letters.ask_replay(conn, parked_id, caller) if parked_id < 2**62 else 0
+            count = await dead_letters.request_replay(conn, parked_id, caller) if parked_id < 2**62 else 0
         if not count:
             raise Problem(404, "not_parked", f"parked_id: {parked_id} is not parked (any more).")
-        return ReplayAsked(replaying=count)
+        return ReplayRequested(replaying=count)
 
     @routes.post("/parked/{parked_id}/discard", status_code=200)
     async def discard(parked_id: int, caller: Annotated[str, ops]) -> dict[str, str]:

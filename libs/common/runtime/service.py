@@ -21,21 +21,21 @@ from libs.common.decisions.facts import Facts
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.topics import Topic
-from libs.common.http.problems import Answer, Callers, IdempotencyKey, install_problems
+from libs.common.http.problems import Answer, ApiKeyAuth, IdempotencyKey, install_problems
 from libs.common.http.request_spans import RequestSpans
 from libs.common.messaging import outbox
 from libs.common.messaging.broker import new_broker, new_producer, subscribe
 from libs.common.messaging.consumer import Consumer
-from libs.common.messaging.consumer_health import ConsumerProgress
+from libs.common.messaging.consumer_health import ConsumerHealth
 from libs.common.messaging.dead_letter_replay import Replayer
-from libs.common.messaging.decision_runner import Aggregate, Shell
+from libs.common.messaging.decision_runner import Aggregate, DecisionRunner
 from libs.common.messaging.relay import Relay
-from libs.common.messaging.signal import Wake
-from libs.common.messaging.timer_loop import AlarmClock
+from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres import retention
-from libs.common.postgres.pool import Connection, Pool, create_pool, without_rows
+from libs.common.postgres.pool import Connection, Pool, create_pool, strip_row_values
 from libs.common.postgres.retention import Sweep
-from libs.common.runtime.command_batcher import Commands, Respond
+from libs.common.runtime.command_batcher import CommandBatcher, Respond
 from libs.common.runtime.health import health_routes
 from libs.common.runtime.ops_api import ops_routes
 from libs.common.telemetry.tracing import Carrier, Tracing
@@ -55,48 +55,48 @@ class Subscription:
     """Which payloads of one topic a service takes, and the aggregate that decides on them."""
 
     topic: str
-    takes: tuple[type[Payload], ...]
+    payload_types: tuple[type[Payload], ...]
     aggregate: Aggregate[Any]
     prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class ServiceTransaction:
     """A transaction of a service's own loop: rows through `conn`, facts through `write`."""
 
     conn: Connection
     now: datetime
-    shell: Shell
+    decisions: DecisionRunner
 
     async def write(self, payloads: Sequence[Payload], trace: Carrier | None = None) -> None:
         """Put events into the outbox of this transaction, in this order."""
-        await outbox.write(self.conn, [self.shell.outbox_row(payload, trace) for payload in payloads])
+        await outbox.write(self.conn, [self.decisions.outbox_row(payload, trace) for payload in payloads])
 
 
 class Service:
     """What the `app.py` of each service wires together."""
 
     def __init__(
-        self, name: str, settings: ServiceSettings, *, description: str, gives: Sequence[type[Payload]] = ()
+        self, name: str, settings: ServiceSettings, *, description: str, publishes: Sequence[type[Payload]] = ()
     ) -> None:
-        self.name, self.settings, self.description, self.gives = name, settings, description, tuple(gives)
+        self.name, self.settings, self.description, self.publishes = name, settings, description, tuple(publishes)
         self.clock = open_clock(settings.clock_file)
         self.tracing = Tracing(name, settings.otel_exporter_otlp_endpoint)
-        self.shell = Shell(
+        self.decisions = DecisionRunner(
             name, self.clock, self.tracing, self.tracing.counters, topic_prefix=settings.kafka_topic_prefix
         )
-        self.counters = self.shell.counters
-        self.callers = Callers(settings.api_keys)
+        self.counters = self.decisions.counters
+        self.callers = ApiKeyAuth(settings.api_keys)
         self.subscriptions: list[Subscription] = []
         self.consumers: list[Consumer] = []
-        self.progress: list[ConsumerProgress] = []
+        self.consumer_health: list[ConsumerHealth] = []
         self.aggregates: dict[str, Aggregate[Any]] = {}
-        self.wake_relay = Wake()
+        self.wake_relay = WakeSignal()
         self.joined = False
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self._commands: dict[str, Commands] = {}
+        self._commands: dict[str, CommandBatcher] = {}
         self._loops: dict[str, Loop] = {}
-        self._sweeps = [*retention.plumbing(settings.inbox_retention_days, settings.parked_retention_days)]
+        self._sweeps = [*retention.common_sweeps(settings.inbox_retention_days, settings.dead_letter_retention_days)]
         self._pool: Pool | None = None
 
     # --- wiring -------------------------------------------------------------------------------------------------
@@ -119,11 +119,11 @@ class Service:
         """Run this loop from start to shutdown; it should never end by itself."""
         self._loops[name] = loop
 
-    def forget_in_time(self, *sweeps: Sweep) -> None:
+    def add_retention(self, *sweeps: Sweep) -> None:
         """Rows of this service's own that are kept for a time only."""
         self._sweeps.extend(sweeps)
 
-    def caller(self, *allowed: str) -> Callable[..., Awaitable[str]]:
+    def require_caller(self, *allowed: str) -> Callable[..., Awaitable[str]]:
         """A dependency: the name of the caller, who must be one of these."""
         return self.callers.require(*allowed)
 
@@ -137,7 +137,7 @@ class Service:
 
     def event(self, payload: Payload, *, id: str | None = None, source: str | None = None) -> AnyEvent:
         """Wrap a command into an envelope; the source is this service unless told otherwise."""
-        return self.shell.event(payload, id=id, source=source)
+        return self.decisions.event(payload, id=id, source=source)
 
     async def execute(
         self,
@@ -151,10 +151,10 @@ class Service:
         return await self._commands[aggregate.name].execute(event, answer or _no_content, idempotency)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Writing]:
+    async def transaction(self) -> AsyncIterator[ServiceTransaction]:
         """A transaction that may write events; the relay is woken after COMMIT."""
         async with self.pool.acquire() as conn, conn.transaction():
-            yield Writing(conn, self.clock.now(), self.shell)
+            yield ServiceTransaction(conn, self.clock.now(), self.decisions)
         self.wake_relay()
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -175,19 +175,19 @@ class Service:
     def broker(self) -> KafkaBroker:
         """A FastStream broker with every subscription; also what AsyncAPI is made from."""
         broker = new_broker(self.settings, self.name)
-        self.consumers, self.progress = [], []
+        self.consumers, self.consumer_health = [], []
         for one in self.subscriptions:
-            take = self._consumer(one) if self._pool else _take_nothing
+            take = self._consumer(one) if self._pool else _handle_nothing
             reader = subscribe(
-                broker, self.settings, self.name, one.topic, one.takes, take, prompt=one.prompt, counters=self.counters
+                broker, self.settings, self.name, one.topic, one.payload_types, take, prompt=one.prompt, counters=self.counters
             )
-            self.progress.append(ConsumerProgress(one.topic, reader))
+            self.consumer_health.append(ConsumerHealth(one.topic, reader))
         return broker
 
     def _consumer(self, one: Subscription) -> Callable[[Any], Awaitable[None]]:
-        consumer = Consumer(self.shell, self.pool, one.aggregate, frozenset(one.takes), self.wake_relay)
+        consumer = Consumer(self.decisions, self.pool, one.aggregate, frozenset(one.payload_types), self.wake_relay)
         self.consumers.append(consumer)
-        return consumer.take
+        return consumer.handle
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -212,10 +212,10 @@ class Service:
 
     def _start_loops(self) -> None:
         for aggregate in self.aggregates.values():
-            commands = Commands(self.shell, self.pool, aggregate, self.wake_relay, self.settings.batch_size)
+            commands = CommandBatcher(self.decisions, self.pool, aggregate, self.wake_relay, self.settings.batch_size)
             self._commands[aggregate.name] = commands
             self._loops[f"commands of {aggregate.name}"] = commands.run
-            timers = AlarmClock(self.shell, self.pool, aggregate, self.wake_relay)
+            timers = TimerLoop(self.decisions, self.pool, aggregate, self.wake_relay)
             self._loops[f"timers of {aggregate.name}"] = timers.run
         relay = Relay(
             self.settings.database_url,
@@ -224,7 +224,7 @@ class Service:
             self.counters,
         )
         self._loops["relay"] = relay.run
-        self._loops["replay"] = Replayer(self.shell, self.pool, self.aggregates, self.wake_relay).run
+        self._loops["replay"] = Replayer(self.decisions, self.pool, self.aggregates, self.wake_relay).run
         self._loops["sweep"] = self._sweep
         self.tasks = {
             name: asyncio.create_task(_keep_running(name, loop), name=name) for name, loop in self._loops.items()
@@ -251,7 +251,7 @@ class Service:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             for sweep in self._sweeps:
-                now = datetime.now().astimezone() if sweep.wall else self.clock.now()
+                now = datetime.now().astimezone() if sweep.uses_wall_clock else self.clock.now()
                 if count := await retention.run(self.pool, sweep, now):
                     self.counters.add("forgotten", sweep.name.replace(" ", "_"), count)
 
@@ -262,7 +262,7 @@ async def _keep_running(name: str, loop: Loop) -> None:
         try:
             await loop()
         except Exception as error:
-            without_rows(error)
+            strip_row_values(error)
             log.exception("%s failed and starts again", name)
         await asyncio.sleep(1)
 
@@ -284,7 +284,7 @@ async def _close(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _take_nothing(_: Any) -> None:
+async def _handle_nothing(_: Any) -> None:
     """Stands in for the handlers where a broker is only described."""
 
 

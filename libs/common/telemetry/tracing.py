@@ -111,7 +111,7 @@ class Tracing:
                 yield trace_of
             return
         remote = _remote(trace_of)
-        context = self._begun(name, kind, None if link else remote)
+        context = self._start_span(name, kind, None if link else remote)
         carrier, begin, failed = _carrier(context), time_ns(), None
         try:
             with _current(trace.set_span_in_context(NonRecordingSpan(context), Context())):
@@ -123,9 +123,9 @@ class Tracing:
             if context.trace_flags.sampled:
                 said = {**attributes(), **({"error.type": failed} if failed else {})}
                 links = [Link(remote)] if link and remote else []
-                self._over(name, kind, context, None if link else remote, said, begin, links, failed=failed is not None)
+                self._end_span(name, kind, context, None if link else remote, said, begin, links, failed=failed is not None)
 
-    def _begun(self, name: str, kind: SpanKind, parent: SpanContext | None) -> SpanContext:
+    def _start_span(self, name: str, kind: SpanKind, parent: SpanContext | None) -> SpanContext:
         """The context of a new span; whether it is kept is the sampler's word, or its parent's where that follows."""
         provider = cast("TracerProvider", self.provider)
         span_id = provider.id_generator.generate_span_id()
@@ -137,7 +137,7 @@ class Tracing:
         flags = TraceFlags.SAMPLED if answer.decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
         return SpanContext(trace_id, span_id, False, TraceFlags(flags), answer.trace_state)
 
-    def _over(
+    def _end_span(
         self,
         name: str,
         kind: SpanKind,
@@ -202,9 +202,9 @@ class Tracing:
             **issue_attributes(payload),
         }
         name, parent = f"send {topic}", _remote(trace_of)
-        context = self._begun(name, SpanKind.PRODUCER, parent)
+        context = self._start_span(name, SpanKind.PRODUCER, parent)
         if context.trace_flags.sampled:
-            self._over(name, SpanKind.PRODUCER, context, parent, attributes, time_ns())
+            self._end_span(name, SpanKind.PRODUCER, context, parent, attributes, time_ns())
         return _carrier(context)
 
     def current(self) -> Carrier | None:
@@ -286,7 +286,7 @@ def _provider(resource: Resource, ends: SynchronousMultiSpanProcessor, endpoint:
     from libs.common.telemetry.span_export import SpanSender
 
     provider = TracerProvider(resource=resource, active_span_processor=ends)
-    exporter = SpanSender(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_straight())
+    exporter = SpanSender(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_direct_encoder())
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
     return provider
 
@@ -295,11 +295,11 @@ def _meter_provider(resource: Resource, endpoint: str) -> MeterProvider:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_straight())
+    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_direct_encoder())
     return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], resource)
 
 
-def _straight() -> "Session":
+def _direct_encoder() -> "Session":
     """To the collector that the settings name, and not to where it sends us on to."""
     from requests import Session
 

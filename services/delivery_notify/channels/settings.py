@@ -49,7 +49,7 @@ class ChannelSettings(ServiceSettings):
     quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 21
     """From this shop hour on, LINE and SMS are silent; until `quiet_to_hour`. Equal hours: never."""
     quiet_to_hour: Annotated[int, Field(ge=0, le=23)] = 8
-    messages_a_day: Annotated[int, Field(ge=1, le=100)] = 6
+    max_messages_per_day: Annotated[int, Field(ge=1, le=100)] = 6
     """How many messages a customer gets in 24 hours before what can wait is kept for the next morning."""
 
     staff_channel: StaffChannel = "none"

@@ -41,7 +41,7 @@ def placed(conversation: Conversation, event: OrderPlaced, now: datetime, rules:
         contact.email,
         contact.language,
         contact.phone,
-        event.bought_before,
+        event.last_purchased_item,
         event.placed_at,
     )
     facts: list[Fact] = [] if contact == NOBODY else [learned]
@@ -116,7 +116,7 @@ def delayed(conversation: Conversation, event: OrderDelayed, now: datetime, rule
     if event.promised_delivery_date and underway:
         day = event.promised_delivery_date
         return arrivals.move(conversation, underway, day, event.delayed_at, source, now, rules, event.cause)
-    return delays.undated(conversation, named, event.delayed_at, event.cause, event.next_word_on, now, rules)
+    return delays.undated(conversation, named, event.delayed_at, event.cause, event.next_update_by, now, rules)
 
 
 def _named(conversation: Conversation, line_ids: tuple[str, ...]) -> tuple[list[Line], list[Fact]]:

@@ -57,7 +57,7 @@ def granted(conversation: Conversation, event: PointsGranted, now: datetime, rul
     talk = conversation.talk(event.issue_id) or Talk(event.issue_id, event.customer_id, closed_by="resolved")
     if talk.sorry and talk.sorry.entry_id == event.entry_id:
         return conversation, [Ignored("points_known")]
-    usable = rules.calendar.day(event.final_at or event.granted_at)
+    usable = rules.calendar.day(event.vests_at or event.granted_at)
     sorry = Sorry(event.entry_id, event.points, usable, event.expires_on)
     if ending := _held_back(conversation.said, talk, now + rules.margin):
         conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))

@@ -14,7 +14,7 @@ def warned(conversation: Conversation, event: BuyerWarned, now: datetime, rules:
     counts = {count.line_id: count.quantity for count in event.lines}
     lines = [line for line in conversation.lines if line.line_id in counts]
     things = tuple(Thing(line.name, counts[line.line_id], line_id=line.line_id) for line in lines)
-    facts = NoticeFacts(things, code=event.why, purchase_count=conversation.purchase_count)
+    facts = NoticeFacts(things, code=event.cause, purchase_count=conversation.purchase_count)
     cause = (event.cluster_id,)
     about = tuple(f"warned:{line_id}" for line_id in sorted(counts))
     kind, customer = NoticeKind.BUYER_WARNED, event.customer_id

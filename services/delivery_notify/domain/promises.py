@@ -104,7 +104,7 @@ def arrival_row(order_id: str, line: Line, source: str, at: datetime, surface: s
     if line.arrival is None:
         raise ValueError(f"line {line.line_id}: has no day at the door to write down")
     arrival = line.arrival
-    subject = PromiseSubject.ARRIVAL
+    subject = PromiseSubject.DELIVERY
     return PromiseMade(order_id, subject, line.line_id, arrival.version, arrival.day, source, at, surface)
 
 
@@ -137,10 +137,10 @@ def arrivals_told_by(lines: Iterable[Line], *, broken: bool = False) -> News:
     for line in lines:
         if (arrival := line.arrival) is None:
             continue
-        newest = ref(PromiseSubject.ARRIVAL, line.line_id, arrival.version, arrival.day)
+        newest = ref(PromiseSubject.DELIVERY, line.line_id, arrival.version, arrival.day)
         if broken:
             breaks += newest
         else:
             tells += newest
-            breaks += ref(PromiseSubject.ARRIVAL, line.line_id, arrival.known_version, arrival.known_day)
+            breaks += ref(PromiseSubject.DELIVERY, line.line_id, arrival.known_version, arrival.known_day)
     return News(tuple(tells), tuple(breaks))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
-from libs.common.runtime.service import Service, Writing
+from libs.common.runtime.service import Service, ServiceTransaction
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.bounce_reports import NotAReportError, Report, ReportKind, notice_of, read_reports
 from services.delivery_notify.store import bounces as bounces_store
@@ -98,7 +98,7 @@ def _reports(content_type: str, content: bytes) -> list[Report]:
         raise Problem(422, "not_a_report", str(error)) from error
 
 
-async def _act(tx: Writing, report: Report) -> bool:
+async def _act(tx: ServiceTransaction, report: Report) -> bool:
     """Whether an address is now dead that may have been alive."""
     bounced = await bounces_store.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
@@ -116,7 +116,7 @@ async def _act(tx: Writing, report: Report) -> bool:
     return True
 
 
-def _failed(bounced: Bounced, report: Report, tx: Writing) -> NoticeFailed:
+def _failed(bounced: Bounced, report: Report, tx: ServiceTransaction) -> NoticeFailed:
     return NoticeFailed.model_validate(
         {
             "order_id": bounced.order_id,

@@ -56,7 +56,7 @@ class PromiseList(BaseModel):
 
 
 def routes(service: Service) -> APIRouter:
-    allowed = Depends(service.caller("storefront", "ops"))
+    allowed = Depends(service.require_caller("storefront", "ops"))
     router = APIRouter(prefix="/v1/orders", tags=["orders"], dependencies=[allowed], responses=PROBLEM_RESPONSE)
 
     async def known(order_id: OrderId) -> str:

@@ -54,7 +54,7 @@ class AddressBody(BaseModel):
 
 
 def routes(service: Service) -> APIRouter:
-    allowed = Depends(service.caller("storefront", "ops"))
+    allowed = Depends(service.require_caller("storefront", "ops"))
     router = APIRouter(
         prefix="/v1/customers/{customer_id}/preferences",
         tags=["customers"],
@@ -113,7 +113,7 @@ class StaffNoticeView(BaseModel):
 
 
 def ops_routes(service: Service) -> APIRouter:
-    ops = Depends(service.caller("ops"))
+    ops = Depends(service.require_caller("ops"))
     router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[ops], responses=PROBLEM_RESPONSE)
 
     @router.get("/staff-notices", summary="What needed a human, the newest first, told to staff or not")

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from libs.common.messaging import outbox
 from libs.common.messaging.failpoints import failpoint
-from libs.common.runtime.service import Service, Writing
+from libs.common.runtime.service import Service, ServiceTransaction
 from libs.common.telemetry.tracing import Carrier
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.circuit_breaker import Rests
@@ -43,19 +43,19 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
         service.counters.add("notice", status, count)
 
 
-def _event(tx: Writing, notice: Claimed, end: Settled, moment: bytes) -> outbox.OutboxRow | None:
+def _event(tx: ServiceTransaction, notice: Claimed, end: Settled, moment: bytes) -> outbox.OutboxRow | None:
     event = event_of(notice, end, tx.now)
-    return tx.shell.outbox_row(event, _trace(notice), moment) if event else None
+    return tx.decisions.outbox_row(event, _trace(notice), moment) if event else None
 
 
-async def _suppress(tx: Writing, tried: Sequence[Tried]) -> None:
+async def _suppress(tx: ServiceTransaction, tried: Sequence[Tried]) -> None:
     dead = [
         (each.way.channel, each.way.address, each.outcome.cause or "") for each in tried if each.outcome.dead_address
     ]
     await preferences.suppress(tx.conn, dead, tx.now)
 
 
-def _failures(told: Sequence[tuple[Claimed, Settled]], tx: Writing) -> list[StaffNotice]:
+def _failures(told: Sequence[tuple[Claimed, Settled]], tx: ServiceTransaction) -> list[StaffNotice]:
     """A customer who does not hear what we had to say is somebody's to call."""
     return [
         StaffNotice(
@@ -72,7 +72,7 @@ def _failures(told: Sequence[tuple[Claimed, Settled]], tx: Writing) -> list[Staf
 UNREACHABLE = ("contact_unknown", "address_suppressed", "no_way_left")
 
 
-def _dead(tried: Sequence[Tried], tx: Writing) -> list[StaffNotice]:
+def _dead(tried: Sequence[Tried], tx: ServiceTransaction) -> list[StaffNotice]:
     return [
         StaffNotice(
             StaffKind.ADDRESS_SUPPRESSED,

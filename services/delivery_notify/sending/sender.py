@@ -19,7 +19,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import is_transient
-from libs.common.runtime.service import Service, Writing
+from libs.common.runtime.service import Service, ServiceTransaction
 from services.delivery_notify.channels.channel import Channel, Message, Outcome, Verdict
 from services.delivery_notify.domain.routing import Circumstances, Keep, NoWay, Way, route
 from services.delivery_notify.rendering.renderer import Renderer
@@ -114,7 +114,7 @@ class Sender:
             with attempt:
                 await delivery_outcomes.record(self._service, outgoing, tried, self._rests)
 
-    async def _begin(self, tx: Writing, claimed: Sequence[Claimed]) -> Outgoing:
+    async def _begin(self, tx: ServiceTransaction, claimed: Sequence[Claimed]) -> Outgoing:
         """Decide on each way and write it down, in the transaction of the claim."""
         outgoing = Outgoing()
         planned: list[Planned] = []
@@ -140,7 +140,7 @@ class Sender:
         await notice_queue.begin(tx.conn, begun)
         return outgoing
 
-    def _circumstances(self, tx: Writing) -> Circumstances:
+    def _circumstances(self, tx: ServiceTransaction) -> Circumstances:
         """What is the same for a whole batch."""
         manners, away = self._manners, self._rests.long_away()
         return Circumstances(tx.now, self._calendar, tuple(self._channels), away, manners.quiet, manners.messages_a_day)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import Lately, Row
+from libs.common.postgres.state_table import RowCache, Row
 from services.delivery_notify.domain.conversation import Conversation
 
 REMEMBERED = 4_000
@@ -54,7 +54,7 @@ class ConversationTable:
     """Loads conversations locked, in key order, and saves them, a statement each way however many there are."""
 
     def __init__(self) -> None:
-        self._lately: Lately[Conversation] = Lately(REMEMBERED)
+        self._lately: RowCache[Conversation] = RowCache(REMEMBERED)
 
     async def load(self, conn: Connection, keys: Sequence[str]) -> dict[str, Loaded]:
         """The conversations of these keys with their versions; keys without one are absent."""

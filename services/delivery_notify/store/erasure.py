@@ -6,7 +6,7 @@ not left yet never does, and about an order that goes on nothing more is said.
 
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
-from libs.common.privacy.erasure import Erasure, erase_parked
+from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
 _IDS = """
     SELECT order_id AS id FROM contacts WHERE customer_id = $1
@@ -42,6 +42,6 @@ def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
 
 async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
-    await erase_parked(conn, erasure, ids)
+    await erase_dead_letters(conn, erasure, ids)
     for statement in (_SUPPRESSED, _WITHDRAWN, _CONTACTS, _PREFERENCES):
         await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)

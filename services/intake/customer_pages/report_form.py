@@ -24,7 +24,7 @@ from services.intake.customer_pages.rendering import Face, asked_language, kept_
 from services.intake.customer_pages.status_page import fault_of
 from services.intake.domain.orders import StoredPhoto
 from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.store import customer_pages as store
 from services.intake.store import evidence as evidence_store
 from services.intake.web.headers import page_headers
@@ -51,7 +51,7 @@ class ReportLink(BaseModel):
 
 @dataclass
 class ReportForm:
-    calls: Calls
+    calls: IntakeCommands
     evidence: Evidence
     links: CustomerLinks
     face: Face
@@ -187,7 +187,7 @@ def link_routes(form: ReportForm) -> APIRouter:
     service = form.calls.service
     router = APIRouter(prefix="/v1", tags=["issues"], responses=PROBLEM_RESPONSE)
 
-    @router.post("/report-links", status_code=201, dependencies=[Depends(service.caller("storefront"))])
+    @router.post("/report-links", status_code=201, dependencies=[Depends(service.require_caller("storefront"))])
     async def make_link(wanted: WantedLink) -> ReportLink:
         """A link to the report form of one order, to be shown to its customer or embedded. Asking again is harmless."""
         place = ReportPlace(wanted.order_id, wanted.customer_id, wanted.language)

@@ -21,7 +21,7 @@ from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import Face, asked_language, kept_language
 from services.intake.customer_pages.status_view import language_of, progress, resolution_of, windows
 from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.store import customer_pages as store
 from services.intake.store import evidence as evidence_store
 from services.intake.store import orders as intake_store
@@ -30,7 +30,7 @@ from services.intake.web.headers import page_headers
 
 @dataclass
 class StatusPage:
-    calls: Calls
+    calls: IntakeCommands
     evidence: Evidence
     links: CustomerLinks
     face: Face

@@ -8,7 +8,7 @@ from services.intake.customer_pages import report_form, status_page, survey
 from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import TEMPLATES, WORDS, Face
 from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.settings import Settings
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
@@ -18,7 +18,7 @@ FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
 
 
 def customer_pages(
-    calls: Calls, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
+    calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
 ) -> list[APIRouter]:
     pages = Pages(TEMPLATES, Words(WORDS), assets, settings.zone)
     face = Face(pages, settings.shop_name, settings.shop_contact, settings.embed_origins)

@@ -19,7 +19,7 @@ from fastapi.responses import Response
 
 from libs.common.events.values import Remedy, StaffAction
 from libs.common.http.problems import IdempotencyKey, Problem
-from libs.common.runtime.service import Service, Writing
+from libs.common.runtime.service import Service, ServiceTransaction
 from services.intake.cli.staff import Role
 from services.intake.desk.auth import DeskRoute, Guard, form_of, see
 from services.intake.desk.available_actions import HANDLED, Offer
@@ -27,7 +27,7 @@ from services.intake.desk.dead_letters import OpsUnreachableError, ParkedEvents
 from services.intake.desk.page_models import Views
 from services.intake.desk.rendering import Face
 from services.intake.desk.sessions import Session
-from services.intake.http.commands import Calls, Decision
+from services.intake.http.commands import IntakeCommands, Decision
 from services.intake.projections.work_queue import Kind
 from services.intake.store import desk as store
 
@@ -84,7 +84,7 @@ class RefusedError(Exception):
 class Decisions:
     """Takes decisions, one at a time per issue."""
 
-    calls: Calls
+    calls: IntakeCommands
 
     async def claim(self, issue_id: UUID, session: Session) -> None:
         """Raises `TakenError`."""
@@ -116,7 +116,7 @@ class Decisions:
         async with self.calls.service.transaction() as tx:
             await store.release(tx.conn, issue_id, session.staff)
 
-    async def _handle(self, tx: Writing, issue_id: UUID, session: Session, asked: Confirmed) -> None:
+    async def _handle(self, tx: ServiceTransaction, issue_id: UUID, session: Session, asked: Confirmed) -> None:
         kind, _, about = asked.offer.about.partition(" ")
         await store.act(tx.conn, asked.act_id, str(issue_id), session.staff, HANDLED, kind, asked.why, tx.now)
         await store.end_work(tx.conn, issue_id, Kind(kind), about)

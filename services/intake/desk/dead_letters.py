@@ -73,8 +73,8 @@ class ParkedEvents:
         """One parked event, whole. Raises `OpsUnreachableError`."""
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
-                found = await dead_letters.show_parked(conn, parked_id)
-            return found.shown() if found else None
+                found = await dead_letters.get_dead_letter(conn, parked_id)
+            return found.as_dict() if found else None
         answer = await self._call("GET", service, f"/ops/parked/{parked_id}")
         return dict(answer.json()) if answer.status_code == 200 else None
 
@@ -83,7 +83,7 @@ class ParkedEvents:
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
                 if action == "replay":
-                    return bool(await dead_letters.ask_replay(conn, parked_id, by))
+                    return bool(await dead_letters.request_replay(conn, parked_id, by))
                 return await dead_letters.discard(conn, parked_id, by)
         answer = await self._call("POST", service, f"/ops/parked/{parked_id}/{action}")
         return answer.status_code < 300
@@ -91,8 +91,8 @@ class ParkedEvents:
     async def _of(self, service: str) -> ParkedOf:
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
-                found = await dead_letters.list_parked(conn, limit=SHOWN)
-            return ParkedOf(service, [one.shown() for one in found], len(found) == SHOWN)
+                found = await dead_letters.list_dead_letters(conn, limit=SHOWN)
+            return ParkedOf(service, [one.as_dict() for one in found], len(found) == SHOWN)
         try:
             answer = await self._call("GET", service, f"/ops/parked?limit={SHOWN}")
         except OpsUnreachableError:

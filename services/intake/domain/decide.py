@@ -28,7 +28,7 @@ from services.intake.domain import issue_acceptance, pending_details, staff_deci
 from services.intake.domain.delivered_units import arrived
 from services.intake.domain.eligibility import MAY_HEAL, Refusal, examine
 from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import Book, Order, Purchase, Report, Unit
+from services.intake.domain.orders import OrderContext, Order, Purchase, Report, Unit
 from services.intake.domain.pending_details import DetailsGiven
 from services.intake.domain.staff_decisions import StaffDecides
 from services.intake.policy.eligibility_rules import Rules
@@ -49,20 +49,20 @@ class UnclearReportFiled(ReportFiled):
     TYPE: ClassVar = "report.filed_unclear.v1"
 
 
-def decide(book: Book | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
+def decide(book: OrderContext | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
     """Total: an event that is not for intake is ignored, one that comes early is kept."""
     match event.data:
         case OrderPlaced() | OrderShipped() | OrderDelivered() | OrderCancelled() as news:
-            known = book or Book(Order(news.order_id))
+            known = book or OrderContext(Order(news.order_id))
             learnt, facts = _learn(known.order, news, rules)
             facts = [*facts, *arrived(known.order, learnt)]
             return _settle(replace(known, order=learnt), facts, now, rules)
         case UnclearReportFiled(issue_id=issue_id, report=said):
-            return _file_unclear(book or Book(Order(said.order_id)), Report(issue_id, said, now), now, rules)
+            return _file_unclear(book or OrderContext(Order(said.order_id)), Report(issue_id, said, now), now, rules)
         case ReportFiled(issue_id=issue_id, report=said):
             return _file(book, Report(issue_id, said, now), rules)
         case IssueSubmitted() as said:
-            return _submit(book or Book(Order(said.order_id)), submitted(event, said, now), now, rules)
+            return _submit(book or OrderContext(Order(said.order_id)), submitted(event, said, now), now, rules)
         case DetailsGiven() as given:
             return pending_details.take(book, given, now, rules)
         case StaffDecides() as decision:
@@ -116,8 +116,8 @@ def _more_than_ordered(order: Order) -> list[Fact]:
     return [Anomaly("more_delivered_than_ordered", f"order {order.order_id}: {surplus}")] if surplus else []
 
 
-def _file(book: Book | None, report: Report, rules: Rules) -> tuple[Book | None, Facts]:
-    known = book or Book(Order(report.said.order_id))
+def _file(book: OrderContext | None, report: Report, rules: Rules) -> tuple[OrderContext | None, Facts]:
+    known = book or OrderContext(Order(report.said.order_id))
     if _exists(known, report.issue_id):
         issue_id = report.issue_id
         message = f"issue {issue_id} exists already; see its status, or send another Idempotency-Key or issue_id"
@@ -128,7 +128,7 @@ def _file(book: Book | None, report: Report, rules: Rules) -> tuple[Book | None,
     return _take(known, report, found, report.reported_at, rules)
 
 
-def _file_unclear(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _file_unclear(book: OrderContext, report: Report, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     if _exists(book, report.issue_id):
         return book, [Ignored("issue_known")]
     found = _examine(book, report, rules)
@@ -137,7 +137,7 @@ def _file_unclear(book: Book, report: Report, now: datetime, rules: Rules) -> tu
     return pending_details.review(book, report, found, now, rules)
 
 
-def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _submit(book: OrderContext, report: Report, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     if book.issues.get(report.issue_id, report.said.order_id) != report.said.order_id:
         return book, [_foreign_issue(report)]
     if _exists(book, report.issue_id):
@@ -149,7 +149,7 @@ def _submit(book: Book, report: Report, now: datetime, rules: Rules) -> tuple[Bo
     return _conclude(book, report, found, now, rules)
 
 
-def _settle(book: Book, facts: list[Fact], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _settle(book: OrderContext, facts: list[Fact], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """News of the order: the reports that waited for it, in the order in which they came."""
     for report in book.order.waiting:
         found = _examine(book, report, rules)
@@ -159,14 +159,14 @@ def _settle(book: Book, facts: list[Fact], now: datetime, rules: Rules) -> tuple
     return book, facts
 
 
-def _timer(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _timer(book: OrderContext, name: str, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     lacking = next(
         (one for one in book.order.incomplete if pending_details.timer_name(one.report.issue_id) == name), None
     )
     return pending_details.wake(book, lacking, now, rules) if lacking else _give_up(book, name, now, rules)
 
 
-def _give_up(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _give_up(book: OrderContext, name: str, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """The time to wait is over: what is known now decides."""
     report = next((one for one in book.order.waiting if timer_name(one.issue_id) == name), None)
     if report is None:
@@ -174,7 +174,7 @@ def _give_up(book: Book, name: str, now: datetime, rules: Rules) -> tuple[Book, 
     return _conclude(_no_longer_waiting(book, report), report, _examine(book, report, rules), now, rules)
 
 
-def _examine(book: Book, report: Report, rules: Rules) -> tuple[Unit, ...] | Refusal:
+def _examine(book: OrderContext, report: Report, rules: Rules) -> tuple[Unit, ...] | Refusal:
     return examine(book, report, _shop_day(report.reported_at, rules), rules)
 
 
@@ -182,18 +182,18 @@ def _may_heal(found: tuple[Unit, ...] | Refusal) -> bool:
     return isinstance(found, Refusal) and found.code in MAY_HEAL
 
 
-def _exists(book: Book, issue_id: UUID) -> bool:
+def _exists(book: OrderContext, issue_id: UUID) -> bool:
     return issue_id in book.issues or any(report.issue_id == issue_id for report in book.order.waiting)
 
 
-def _no_longer_waiting(book: Book, done: Report) -> Book:
+def _no_longer_waiting(book: OrderContext, done: Report) -> OrderContext:
     left = tuple(report for report in book.order.waiting if report is not done)
     return replace(book, order=replace(book.order, waiting=left))
 
 
 def _conclude(
-    book: Book, report: Report, found: tuple[Unit, ...] | Refusal, now: datetime, rules: Rules
-) -> tuple[Book, Facts]:
+    book: OrderContext, report: Report, found: tuple[Unit, ...] | Refusal, now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     if report.issue_id in book.issues:
         return book, [_foreign_issue(report)]
     if isinstance(found, Refusal):
@@ -201,7 +201,7 @@ def _conclude(
     return _take(book, report, found, now, rules)
 
 
-def _take(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _take(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """A report that has its pieces: accepted, unless something has to be asked for first."""
     terms = rules.needs.terms(report.said, book.order.purchase) if book.order.purchase else None
     if terms and pending_details.missing_from(terms, report):

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import OrderLine, ReportedLine
-from services.intake.domain.orders import Book, Purchase, Report, Unit
+from services.intake.domain.orders import OrderContext, Purchase, Report, Unit
 from services.intake.policy.eligibility_rules import Pieces, Rules, Window
 
 
@@ -31,7 +31,7 @@ MAY_HEAL = frozenset({"unknown_order", "not_delivered"})
 
 
 def examine(
-    book: Book, report: Report, today: date, rules: Rules, *, any_day: bool = False
+    book: OrderContext, report: Report, today: date, rules: Rules, *, any_day: bool = False
 ) -> tuple[Unit, ...] | Refusal:
     """The units that the report is about, or why it does not stand. With `any_day`, whatever the window says."""
     said, purchase = report.said, book.order.purchase
@@ -54,7 +54,7 @@ def _unknown_order(said: IssueSubmitted) -> Refusal:
     return Refusal("unknown_order", "order_id", message)
 
 
-def _order_refused(book: Book, report: Report, purchase: Purchase, today: date) -> Refusal | None:
+def _order_refused(book: OrderContext, report: Report, purchase: Purchase, today: date) -> Refusal | None:
     said = report.said
     if purchase.customer_id != said.customer_id:
         message = f"order {said.order_id!r} belongs to another customer; send the id of the customer who placed it"
@@ -84,7 +84,7 @@ def _repeated_line(lines: Iterable[ReportedLine]) -> Refusal | None:
 
 
 def _units_of(
-    book: Book, report: Report, asked: ReportedLine, at: str, rules: Rules, today: date
+    book: OrderContext, report: Report, asked: ReportedLine, at: str, rules: Rules, today: date
 ) -> tuple[Unit, ...] | Refusal:
     purchase = book.order.purchase
     bought = purchase and purchase.line(asked.line_id)
@@ -101,7 +101,7 @@ def _units_of(
     )
 
 
-def _candidates(book: Book, bought: OrderLine, window: Window) -> list[Unit]:
+def _candidates(book: OrderContext, bought: OrderLine, window: Window) -> list[Unit]:
     """The units that a report of this kind may be about; what never arrived comes first where that is the point."""
     moved = book.order.moved_of(bought.line_id)
     shipped = min(moved.shipped_quantity, bought.quantity)
@@ -111,7 +111,7 @@ def _candidates(book: Book, bought: OrderLine, window: Window) -> list[Unit]:
     return pieces[::-1]
 
 
-def _too_few(book: Book, bought: OrderLine, asked: ReportedLine, at: str, there: int) -> Refusal | None:
+def _too_few(book: OrderContext, bought: OrderLine, asked: ReportedLine, at: str, there: int) -> Refusal | None:
     if asked.quantity > bought.quantity:
         message = f"{asked.quantity} pieces reported, {bought.quantity} were ordered; report that many at most"
         return Refusal("too_many_units", f"{at}.quantity", message)
@@ -124,7 +124,7 @@ def _too_few(book: Book, bought: OrderLine, asked: ReportedLine, at: str, there:
     return Refusal("not_delivered", f"{at}.quantity", message)
 
 
-def _held(book: Book, candidates: list[Unit], taken: list[Unit], asked: ReportedLine, at: str) -> Refusal | None:
+def _held(book: OrderContext, candidates: list[Unit], taken: list[Unit], asked: ReportedLine, at: str) -> Refusal | None:
     free = len(candidates) - len(taken)
     if asked.quantity <= free:
         return None
@@ -134,7 +134,7 @@ def _held(book: Book, candidates: list[Unit], taken: list[Unit], asked: Reported
 
 
 def _open(
-    book: Book, free: list[Unit], said: IssueSubmitted, asked: ReportedLine, at: str, window: Window, today: date
+    book: OrderContext, free: list[Unit], said: IssueSubmitted, asked: ReportedLine, at: str, window: Window, today: date
 ) -> tuple[Unit, ...] | Refusal:
     last_days = {unit: _last_day(book.moved_on(unit), said.noticed_on, window) for unit in free}
     still_open = tuple(unit for unit, last_day in last_days.items() if last_day is None or today <= last_day)

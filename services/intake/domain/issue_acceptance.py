@@ -9,7 +9,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
 from services.intake.domain.eligibility import Refusal
-from services.intake.domain.orders import Book, Need, Order, Report, Unit
+from services.intake.domain.orders import OrderContext, Need, Order, Report, Unit
 from services.intake.policy.eligibility_rules import Rules
 
 
@@ -46,21 +46,21 @@ class ReportRefused(Record):
 
 
 def file(
-    book: Book, report: Report, units: tuple[Unit, ...], rules: Rules, missing: tuple[Need, ...] = ()
-) -> tuple[Book, Facts]:
+    book: OrderContext, report: Report, units: tuple[Unit, ...], rules: Rules, missing: tuple[Need, ...] = ()
+) -> tuple[OrderContext, Facts]:
     """A report that has its pieces: its row and `issue.reported`."""
     held = {**book.held, **dict.fromkeys(units, report.issue_id)}
     filed = IssueFiled(report, units, None, _skus(book.order, report), missing, decide_by(report, rules))
     return replace(_known(book, report), held=held), [filed, reported(report)]
 
 
-def accept(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def accept(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """A new report that stands."""
     book, facts = file(book, report, units, rules)
     return book, [*facts, accepted(book, report, units, now, rules)]
 
 
-def reject(book: Book, report: Report, refusal: Refusal, now: datetime) -> tuple[Book, Facts]:
+def reject(book: OrderContext, report: Report, refusal: Refusal, now: datetime) -> tuple[OrderContext, Facts]:
     """A new report that does not stand."""
     filed = IssueFiled(report, refusal=refusal, skus=_skus(book.order, report))
     after = replace(book, issues={**book.issues, report.issue_id: book.order.order_id})
@@ -72,7 +72,7 @@ def decide_by(report: Report, rules: Rules) -> datetime:
     return rules.hours.after(report.reported_at, rules.targets.decision)
 
 
-def _known(book: Book, report: Report) -> Book:
+def _known(book: OrderContext, report: Report) -> OrderContext:
     references = book.references
     if report.said.reference:
         references = {**references, report.said.reference: report.issue_id}
@@ -105,14 +105,14 @@ def reported(report: Report) -> IssueReported:
         customer_id=said.customer_id,
         reason=said.reason,
         lines=said.lines,
-        wish=said.wish,
+        requested_remedy=said.requested_remedy,
         reference=said.reference,
         noticed_on=said.noticed_on,
         reported_at=report.reported_at,
     )
 
 
-def accepted(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> IssueAccepted:
+def accepted(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> IssueAccepted:
     said, order = report.said, book.order
     return IssueAccepted(
         issue_id=report.issue_id,
@@ -120,11 +120,11 @@ def accepted(book: Book, report: Report, units: tuple[Unit, ...], now: datetime,
         customer_id=said.customer_id,
         reason=said.reason,
         lines=issue_lines(order, said.lines, units),
-        wish=said.wish,
+        requested_remedy=said.requested_remedy,
         market=order.purchase.market if order.purchase else "JP",
         delivered_on=_latest_delivery(book, units),
         noticed_on=said.noticed_on,
-        next_word_by=rules.hours.open_day(now, rules.targets.next_word_open_days),
+        next_update_by=rules.hours.open_day(now, rules.targets.next_word_open_days),
         first_response_due_at=rules.hours.after(report.reported_at, rules.targets.first_response),
         reported_at=report.reported_at,
         accepted_at=now,
@@ -153,7 +153,7 @@ def _told(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
         line_id=line.line_id,
         quantity=line.quantity,
         part=line.part,
-        arrived=line.arrived,
+        received_instead=line.received_instead,
         sku=bought.sku,
         name=bought.name,
         unit_price=bought.unit_price,
@@ -162,6 +162,6 @@ def _told(line: ReportedLine, bought: OrderLine, lot: str | None) -> IssueLine:
     )
 
 
-def _latest_delivery(book: Book, units: Iterable[Unit]) -> date | None:
+def _latest_delivery(book: OrderContext, units: Iterable[Unit]) -> date | None:
     days = (book.arrived_on(unit) for unit in units)
     return max((day for day in days if day is not None), default=None)

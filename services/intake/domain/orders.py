@@ -212,7 +212,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Book:
+class OrderContext:
     """An order with what lies beside it: who holds which piece, and which issues exist.
 
     `held` and `issues` are rows of their own (the primary keys carry invariant 2), loaded where a report is to be
@@ -235,14 +235,14 @@ class Book:
     def held_report(self, issue_id: UUID) -> HeldReport | None:
         return next((one for one in self.order.incomplete if one.report.issue_id == issue_id), None)
 
-    def with_held(self, changed: HeldReport) -> "Book":
+    def with_held(self, changed: HeldReport) -> "OrderContext":
         """This report is held as it is now, in its place or at the end."""
         known = self.held_report(changed.report.issue_id)
         held = self.order.incomplete
         placed = tuple(changed if one is known else one for one in held) if known else (*held, changed)
         return replace(self, order=replace(self.order, incomplete=placed))
 
-    def refiled(self, report: Report, refusal_code: str | None) -> "Book":
+    def refiled(self, report: Report, refusal_code: str | None) -> "OrderContext":
         """The row of this report is so from now on, for whatever is decided in the same batch."""
         filed = self.filed.get(report.issue_id)
         if filed is None:
@@ -250,7 +250,7 @@ class Book:
         changed = replace(filed, report=report, refusal_code=refusal_code)
         return replace(self, filed={**self.filed, report.issue_id: changed})
 
-    def without_held(self, issue_id: UUID) -> "Book":
+    def without_held(self, issue_id: UUID) -> "OrderContext":
         left = tuple(one for one in self.order.incomplete if one.report.issue_id != issue_id)
         return replace(self, order=replace(self.order, incomplete=left))
 

@@ -21,7 +21,7 @@ from libs.common.events.values import Remedy
 from services.intake.domain import issue_acceptance
 from services.intake.domain.eligibility import Refusal, examine
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import Book, HeldReport, Need, Report, Silence, Stage, StoredPhoto, Unit
+from services.intake.domain.orders import OrderContext, HeldReport, Need, Report, Silence, Stage, StoredPhoto, Unit
 from services.intake.policy.eligibility_rules import Rules
 from services.intake.policy.required_details import Terms, lacking
 
@@ -64,8 +64,8 @@ def missing_from(terms: Terms | None, report: Report) -> tuple[Need, ...]:
 
 
 def hold(
-    book: Book, report: Report, units: tuple[Unit, ...], terms: Terms, now: datetime, rules: Rules
-) -> tuple[Book, Facts]:
+    book: OrderContext, report: Report, units: tuple[Unit, ...], terms: Terms, now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     """A new report that lacks something: nobody is asked yet."""
     missing, due_at = missing_from(terms, report), now + rules.needs.quiet
     book, facts = issue_acceptance.file(book, report, units, rules, missing)
@@ -73,7 +73,7 @@ def hold(
     return book.with_held(held), [*facts, SetTimer(timer_name(report.issue_id), due_at)]
 
 
-def review(book: Book, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def review(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """A new report that only a human can tell what to do about."""
     book, facts = issue_acceptance.file(book, report, units, rules)
     held = HeldReport(report, (), Silence.REVIEW, now, issue_acceptance.decide_by(report, rules))
@@ -89,7 +89,7 @@ def answer_by(now: datetime, rules: Rules) -> datetime:
 # --- asking, reminding, ending -------------------------------------------------------------------------------------
 
 
-def wake(book: Book, held: HeldReport, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def wake(book: OrderContext, held: HeldReport, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """Its timer fired."""
     match held.stage:
         case Stage.QUIET:
@@ -105,7 +105,7 @@ def wake(book: Book, held: HeldReport, now: datetime, rules: Rules) -> tuple[Boo
             return book, [Ignored("report_closed")]
 
 
-def _ask(book: Book, held: HeldReport, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _ask(book: OrderContext, held: HeldReport, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     said = held.report.said
     request = IssueDetailsRequested(
         issue_id=held.report.issue_id,
@@ -129,7 +129,7 @@ def _next_reminder(held: HeldReport, now: datetime, rules: Rules) -> datetime:
     return min((at for at in moments if now < at < held.due_at), default=held.due_at)
 
 
-def _put_before_a_human(book: Book, held: HeldReport, now: datetime, rules: Rules) -> tuple[Book, Facts]:
+def _put_before_a_human(book: OrderContext, held: HeldReport, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
     """Also where the human was late: the customer was told a day, and hears a new one."""
     due_at = rules.hours.end_of_open_day(now, rules.needs.review_open_days)
     said = held.report.said
@@ -144,7 +144,7 @@ def _put_before_a_human(book: Book, held: HeldReport, now: datetime, rules: Rule
     return after, [review, SetTimer(timer_name(held.report.issue_id), due_at)]
 
 
-def turn_down(book: Book, held: HeldReport, refusal: Refusal, now: datetime) -> tuple[Book, Facts]:
+def turn_down(book: OrderContext, held: HeldReport, refusal: Refusal, now: datetime) -> tuple[OrderContext, Facts]:
     """It does not stand for now: its pieces are free, and it waits closed for what may come later."""
     issue_id = held.report.issue_id
     left = {unit: holder for unit, holder in book.held.items() if holder != issue_id}
@@ -156,7 +156,7 @@ def turn_down(book: Book, held: HeldReport, refusal: Refusal, now: datetime) -> 
 # --- what comes ----------------------------------------------------------------------------------------------------
 
 
-def take(book: Book | None, given: DetailsGiven, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
+def take(book: OrderContext | None, given: DetailsGiven, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
     """Photos are kept for every issue; words are for a report that lacks them."""
     filed = book.filed.get(given.issue_id) if book else None
     if book is None or filed is None:
@@ -184,8 +184,8 @@ def _refused(code: str, field: str, message: str) -> ReportRefused:
 
 
 def _provide(
-    book: Book, held: HeldReport, given: DetailsGiven, photos: frozenset[str], now: datetime, rules: Rules
-) -> tuple[Book, Facts]:
+    book: OrderContext, held: HeldReport, given: DetailsGiven, photos: frozenset[str], now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     said = _completed(held.report.said, given)
     still = lacking(held.missing, said, photos)
     provided = tuple(need for need in held.missing if need not in still)
@@ -223,7 +223,7 @@ def _refusal_code(held: HeldReport) -> str | None:
     return REVIEW_CAUSE if held.stage is Stage.CLOSED else None
 
 
-def stand(book: Book, held: HeldReport, now: datetime, rules: Rules, wish: Remedy | None = None) -> tuple[Book, Facts]:
+def stand(book: OrderContext, held: HeldReport, now: datetime, rules: Rules, wish: Remedy | None = None) -> tuple[OrderContext, Facts]:
     """Accept it. Once it was closed its pieces may have gone to another report: then that one is named."""
     report = held.report
     takes: tuple[Unit, ...] = ()

@@ -14,18 +14,18 @@ from pydantic import Field, StringConstraints
 
 from libs.common.decisions.facts import Fact, Facts, Record
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueDecisionTaken, IssueStaffDecided
+from libs.common.events.issues import IssueStaffDecisionApplied, IssueStaffDecided
 from libs.common.events.values import Identifier, Remedy, StaffAction
 from services.intake.domain import issue_acceptance, pending_details
 from services.intake.domain.eligibility import Refusal, examine
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import Book, Filed, HeldReport, Stage
+from services.intake.domain.orders import OrderContext, Filed, HeldReport, Stage
 from services.intake.domain.pending_details import REVIEW_CAUSE
 from services.intake.policy.eligibility_rules import Rules
 
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
-Outcome: TypeAlias = tuple[Book, Facts]
+Outcome: TypeAlias = tuple[OrderContext, Facts]
 
 
 class StaffDecides(Payload):
@@ -61,7 +61,7 @@ _ANEW = frozenset({_A.REOPEN, _A.CHOOSE_REMEDY})
 _REVIEWS = frozenset({_A.APPROVE_REVIEW, _A.REFUSE_REVIEW})
 
 
-def decide(book: Book | None, decision: StaffDecides, now: datetime, rules: Rules) -> tuple[Book | None, Facts]:
+def decide(book: OrderContext | None, decision: StaffDecides, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
     filed = book.filed.get(decision.issue_id) if book else None
     if book is None or filed is None:
         return book, _no("unknown_issue", "issue_id", "is not known; send the id of an issue")
@@ -101,7 +101,7 @@ def _outdated(decision: StaffDecides, filed: Filed) -> Refusal | None:
     return Refusal("decided_meanwhile", "expected_version", message)
 
 
-def _on_held(book: Book, lacking: HeldReport, decision: StaffDecides, now: datetime, rules: Rules) -> Outcome:
+def _on_held(book: OrderContext, lacking: HeldReport, decision: StaffDecides, now: datetime, rules: Rules) -> Outcome:
     """A report that lacks something: let it stand as it is, or turn it down."""
     if decision.action in _REVIEWS and (lacking.stage is not Stage.REVIEW or decision.review != REVIEW_CAUSE):
         return book, _no("no_such_review", "review", "no review with this cause is open; look at the issue again")
@@ -117,11 +117,11 @@ def _refused_by_shop(decision: StaffDecides) -> Refusal:
     return Refusal(code, "report", "the shop looked at the report and does not take it; ask us, and we explain it")
 
 
-def _on_rejected(book: Book, filed: Filed, decision: StaffDecides, now: datetime, rules: Rules) -> Outcome:
+def _on_rejected(book: OrderContext, filed: Filed, decision: StaffDecides, now: datetime, rules: Rules) -> Outcome:
     """A report that did not stand: let it stand after all, whatever its window says, if its pieces are there."""
     if decision.action not in _YES - _REVIEWS:
         return book, _no("issue_rejected", "action", "the report was rejected; it can only be accepted after all")
-    said = filed.report.said.model_copy(update={"wish": decision.remedy or filed.report.said.wish, "photos": ()})
+    said = filed.report.said.model_copy(update={"wish": decision.remedy or filed.report.said.requested_remedy, "photos": ()})
     report = replace(filed.report, said=said)
     units = examine(book, report, rules.hours.calendar.day(report.reported_at), rules, any_day=True)
     if isinstance(units, Refusal):
@@ -157,20 +157,20 @@ def _told(decision: StaffDecides, filed: Filed, now: datetime) -> IssueStaffDeci
         review=decision.review,
         remedy=decision.remedy,
         staff=decision.staff,
-        why=decision.why,
+        comment=decision.why,
         decided_at=now,
     )
 
 
-def _taken(decision: StaffDecides, filed: Filed, now: datetime) -> IssueDecisionTaken:
-    return IssueDecisionTaken(
+def _taken(decision: StaffDecides, filed: Filed, now: datetime) -> IssueStaffDecisionApplied:
+    return IssueStaffDecisionApplied(
         issue_id=decision.issue_id,
         order_id=decision.order_id,
         customer_id=filed.report.said.customer_id,
         decision_id=decision.decision_id,
         action=decision.action,
         staff=decision.staff,
-        why=decision.why,
+        comment=decision.why,
         applied=True,
-        taken_at=now,
+        processed_at=now,
     )

@@ -75,7 +75,7 @@ class Decision(BaseModel):
 
 
 @dataclass(frozen=True)
-class Calls:
+class IntakeCommands:
     service: Service
     orders: Orders
 
@@ -104,7 +104,7 @@ class Calls:
             issue_id=issue_id,
             status_url=f"/v1/issues/{issue_id}",
             status=Status.WAITING_FOR_CUSTOMER if missing else Status.ACCEPTED,
-            next_word_by=accepted and accepted.next_word_by,
+            next_word_by=accepted and accepted.next_update_by,
             missing=missing or None,
             details_by=rules.hours.calendar.day(pending_details.answer_by(now, rules)) if missing else None,
         )

@@ -27,7 +27,7 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(
         prefix="/v1/customers/{customer_id}",
         tags=["customers"],
-        dependencies=[Depends(service.caller("storefront", "ops"))],
+        dependencies=[Depends(service.require_caller("storefront", "ops"))],
         responses=PROBLEM_RESPONSE,
     )
 

@@ -12,17 +12,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.problems import LONGEST_KEY, IdempotencyKey, Problem, fingerprint
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.http.issues import told
 
 PATH = "/v1/issues"
 CALLER = "storefront"
 
 
-class ShortWay:
+class ReportFastPath:
     """Stands behind `Border`, which has read the body and hands it on whole."""
 
-    def __init__(self, app: ASGIApp, calls: Calls) -> None:
+    def __init__(self, app: ASGIApp, calls: IntakeCommands) -> None:
         self.app, self._calls = app, calls
         self._route = Route(PATH, self._never, methods=["POST"])
 

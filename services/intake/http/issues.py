@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
-from services.intake.http.commands import Calls, Receipt, no_such_issue
+from services.intake.http.commands import IntakeCommands, Receipt, no_such_issue
 from services.intake.projections.sla import Clock, Told, measure
 from services.intake.projections.timeline import Status
 from services.intake.store import orders as store
@@ -76,12 +76,12 @@ class Issue(BaseModel):
     photos: list[Photo]
 
 
-def routes(calls: Calls) -> APIRouter:
+def routes(calls: IntakeCommands) -> APIRouter:
     """The routes; `Depends` stand in the order in which they refuse: caller, size, key, content."""
     service = calls.service
     router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
-    storefront = service.caller("storefront")
-    anybody = service.caller("storefront", "ops")
+    storefront = service.require_caller("storefront")
+    anybody = service.require_caller("storefront", "ops")
 
     @router.post(
         "",
@@ -115,7 +115,7 @@ def told(answer: Answer) -> JSONResponse:
     return answer.response({"Location": status_url} if status_url else None)
 
 
-def _clocks(issue: dict[str, Any], calls: Calls) -> dict[str, Any]:
+def _clocks(issue: dict[str, Any], calls: IntakeCommands) -> dict[str, Any]:
     rules, now = calls.orders.rules, calls.service.clock.now()
     story = [Told(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
     found = measure(issue["reported_at"], story, rules.hours, rules.targets, now)

@@ -18,7 +18,7 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from services.intake.evidence.storage import EvidenceUnavailableError
 from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import Calls, no_such_issue
+from services.intake.http.commands import IntakeCommands, no_such_issue
 from services.intake.http.issues import Photo
 from services.intake.store import evidence as evidence_store
 
@@ -73,10 +73,10 @@ class Given(BaseModel):
 Whose: TypeAlias = Callable[..., Awaitable[UUID]]
 
 
-def routes(calls: Calls, evidence: Evidence, links: SignedLinks) -> APIRouter:
+def routes(calls: IntakeCommands, evidence: Evidence, links: SignedLinks) -> APIRouter:
     service = calls.service
     router = APIRouter(tags=["photos"], responses=PROBLEM_RESPONSE)
-    anybody = service.caller("storefront", "ops")
+    anybody = service.require_caller("storefront", "ops")
 
     async def by_id(issue_id: UUID, customer_id: Annotated[str | None, Query(max_length=128)] = None) -> UUID:
         """The issue, for callers with a key; on behalf of one customer only theirs."""

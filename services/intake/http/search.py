@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel
 
 from libs.common.events.values import Reason, ReportedLine
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.projections.timeline import Status
 from services.intake.store.search import CursorError, Wanted, find_issues
 
@@ -52,13 +52,13 @@ Words = Annotated[
 ]
 
 
-def routes(calls: Calls) -> APIRouter:
+def routes(calls: IntakeCommands) -> APIRouter:
     service = calls.service
     router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
 
     @router.get("", response_model=Issues)
     async def list_issues(
-        caller: Annotated[str, Depends(service.caller("storefront", "ops"))],
+        caller: Annotated[str, Depends(service.require_caller("storefront", "ops"))],
         status: Status | None = None,
         reason: Reason | None = None,
         sku: Text = None,

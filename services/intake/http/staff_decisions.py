@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, idempotency_key
-from services.intake.http.commands import Calls, Decision
+from services.intake.http.commands import IntakeCommands, Decision
 
 
 class Decided(BaseModel):
@@ -19,8 +19,8 @@ class Decided(BaseModel):
     version: int
 
 
-def routes(calls: Calls) -> APIRouter:
-    ops = calls.service.caller("ops")
+def routes(calls: IntakeCommands) -> APIRouter:
+    ops = calls.service.require_caller("ops")
     router = APIRouter(prefix="/v1/issues", tags=["staff"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
 
     @router.post("/{issue_id}/decisions", status_code=202, response_model=Decided)

@@ -73,7 +73,7 @@ class ClustersAnswer(BaseModel):
 
 
 def routes(service: Service, clusters: Clusters) -> APIRouter:
-    ops = Depends(service.caller("ops"))
+    ops = Depends(service.require_caller("ops"))
     router = APIRouter(prefix="/v1/insights", tags=["insights"], dependencies=[ops], responses=PROBLEM_RESPONSE)
 
     def asked(

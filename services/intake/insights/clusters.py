@@ -145,7 +145,7 @@ class _Turn:
 
     def hold(self, by: Decision) -> None:
         about = {"sku": self.cluster.sku, "lot": self.cluster.lot or None, "cluster_id": self.cluster.cluster_id}
-        self.facts.append(LotHeld(**about, staff=by.staff, why=by.why, held_at=self.now))
+        self.facts.append(LotHeld(**about, staff=by.staff, comment=by.why, held_at=self.now))
         self.cluster = replace(self.cluster, status=Status.ACTING, decided=by, held=True)
 
     def warn(self, by: Decision) -> None:
@@ -162,7 +162,7 @@ class _Turn:
                 order_id=buyer.order_id,
                 customer_id=buyer.customer_id,
                 lines=buyer.lines,
-                why=self.policy.warnings[cluster.reasons[0]],
+                cause=self.policy.warnings[cluster.reasons[0]],
                 warned_at=self.now,
             )
             self.facts += [warned, Warned(cluster.cluster_id, buyer.order_id)]
@@ -266,6 +266,6 @@ def _released(turn: _Turn, released: ClusterReleased) -> tuple[Cluster, Facts]:
     turn.facts.append(CancelTimer(ASK_AGAIN))
     if cluster.held:
         about = {"sku": cluster.sku, "lot": cluster.lot or None, "cluster_id": cluster.cluster_id}
-        turn.facts.append(LotReleased(**about, staff=by.staff, why=by.why, released_at=turn.now))
+        turn.facts.append(LotReleased(**about, staff=by.staff, comment=by.why, released_at=turn.now))
     turn.cluster = replace(cluster, status=Status.RELEASED, held=False, warning=False, released=by)
     return turn.done()

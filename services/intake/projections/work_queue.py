@@ -179,7 +179,7 @@ def _chosen(decided: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> t
     return (Ended(decided.issue_id, Kind.CHOICE),) if decided.issue_id else ()
 
 
-def _taken(taken: issues.IssueDecisionTaken, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
+def _taken(taken: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
     settles = taken.action in _REVIEWED and (taken.applied or taken.code == "no_such_review")
     return (Settled(taken.issue_id, taken.decision_id),) if settles else ()
 
@@ -282,7 +282,7 @@ _CHANGES: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], tuple[Change, 
     issues.IssueDetailsRequested: _details,
     issues.IssueDetailsProvided: _provided,
     issues.IssueChoiceRequested: _choice,
-    issues.IssueDecisionTaken: _taken,
+    issues.IssueStaffDecisionApplied: _taken,
     issues.IssueReplacementOrdered: _ordered,
     issues.IssueReplacementPromised: _promised,
     issues.IssueReplacementDelayed: _promised,

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import Erasure, erase_parked
+from libs.common.privacy.erasure import Erasure, erase_dead_letters
 from services.intake.domain.orders import HeldReport, Order, Report
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
@@ -40,7 +40,7 @@ async def erase(conn: Connection, erasure: Erasure) -> None:
     orders, uploaded = await _forget_reports(conn, erasure)
     rows = await conn.fetch(_ISSUES, erasure.customer_id, erasure.until)
     issues: list[UUID] = [row["issue_id"] for row in rows]
-    await erase_parked(conn, erasure, [*orders, *map(str, issues)])
+    await erase_dead_letters(conn, erasure, [*orders, *map(str, issues)])
     await conn.execute(_WORDS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
     await conn.execute(_STAFF, issues)

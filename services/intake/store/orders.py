@@ -25,7 +25,7 @@ from libs.common.postgres.state_table import StateTable
 from libs.common.telemetry.tracing import current_trace_id
 from services.intake.domain import decide as domain
 from services.intake.domain.decide import ReportFiled
-from services.intake.domain.orders import Book, Order
+from services.intake.domain.orders import OrderContext, Order
 from services.intake.domain.pending_details import DetailsGiven
 from services.intake.domain.staff_decisions import StaffDecides
 from services.intake.policy.eligibility_rules import Rules
@@ -89,30 +89,30 @@ class Orders:
                 return order_id
         return None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Book]:
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, OrderContext]:
         """Orders, locked; and, only where a report is to be decided, what lies beside them (read under the lock)."""
         states = await self._table.load(conn, keys)
         asked = _asked(events, {key: order for key, (_, order) in states.items()})
         if not asked.orders:
-            return {key: Book(order, version=version, stored=order) for key, (version, order) in states.items()}
+            return {key: OrderContext(order, version=version, stored=order) for key, (version, order) in states.items()}
         held, renewed = await reports.held(conn, [key for key in asked.orders if key in states])
         issues, references = await reports.known_issues(conn, asked.orders, asked.issues)
         filed = await reports.filed(conn, asked.to_change) if asked.to_change else {}
         photos = await reports.uploaded(conn, asked.photos) if asked.photos else {}
 
-        def book(key: str, version: int = 0, order: Order | None = None) -> Book:
+        def book(key: str, version: int = 0, order: Order | None = None) -> OrderContext:
             whose = {None, order.purchase.customer_id if order and order.purchase else None}
             theirs = frozenset(photo for photo, owners in photos.items() if owners & whose)
             beside = (held.get(key, {}), issues, references.get(key, {}), filed, theirs)
-            return Book(order or Order(key), *beside, version, stored=order, renewed=renewed.get(key, {}))
+            return OrderContext(order or Order(key), *beside, version, stored=order, renewed=renewed.get(key, {}))
 
         loaded = {key: book(key, version, order) for key, (version, order) in states.items()}
         return loaded | {key: book(key) for key in asked.orders if key not in states}
 
-    def decide(self, state: Book | None, event: AnyEvent, now: datetime) -> tuple[Book | None, Facts]:
+    def decide(self, state: OrderContext | None, event: AnyEvent, now: datetime) -> tuple[OrderContext | None, Facts]:
         return domain.decide(state, event, now, self.rules)
 
-    async def save(self, conn: Connection, changed: Mapping[str, Book], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, OrderContext], records: Sequence[Record]) -> None:
         await reports.save(conn, records)
         await metric_ingest.count_arrivals(conn, records)
         learnt = {key: (book.version, book.order) for key, book in changed.items() if book.order is not book.stored}

@@ -14,7 +14,7 @@ from libs.common.events.issues import IssueReported
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
-from services.intake.http.commands import Calls
+from services.intake.http.commands import IntakeCommands
 from services.intake.store.webhook_events import Publishing, StorefrontTold, customer_of
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
@@ -34,7 +34,7 @@ class Published(BaseModel):
     told: list[str]
 
 
-def storefronts(calls: Calls, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]) -> APIRouter:
+def storefronts(calls: IntakeCommands, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]) -> APIRouter:
     service, publishing = calls.service, Publishing()
     service.consume(publishing)
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=PROBLEM_RESPONSE)

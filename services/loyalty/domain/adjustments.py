@@ -9,12 +9,12 @@ from services.loyalty.domain import expiry
 from services.loyalty.domain.apologies import REVIEW, give
 from services.loyalty.domain.award import Award
 from services.loyalty.domain.commands import AdjustAsked, ReviewAnswered
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.vesting import settle
 from services.loyalty.ledger.accounts import Kind, Place, adjustment_cause
 
 
-def adjust(turn: Turn, command: AdjustAsked) -> None:
+def adjust(turn: LedgerDecision, command: AdjustAsked) -> None:
     cause = adjustment_cause(command.adjustment_id)
     spendable = sum(lot.purse.available for lot in turn.account.spendable())
     if command.adjustment_id in turn.account.adjusted:
@@ -40,7 +40,7 @@ def adjust(turn: Turn, command: AdjustAsked) -> None:
         expiry.schedule(turn)
 
 
-def _add(turn: Turn, command: AdjustAsked, cause: str) -> UUID:
+def _add(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
     inputs = {"by_hand": command.change}
     days = turn.rules.validity_days
     award = Award(command.change, "by_hand", turn.rules.version, LegalBasis.AFTER_SERVICE, False, 0, days, inputs)
@@ -48,7 +48,7 @@ def _add(turn: Turn, command: AdjustAsked, cause: str) -> UUID:
     return turn.grant(award, cause, GrantKind.ADJUSTMENT, command.text, **named).lot_id
 
 
-def _take(turn: Turn, command: AdjustAsked, cause: str) -> UUID:
+def _take(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
     """The points that expire first go first."""
     left, entries = -command.change, []
     named = {"staff": command.staff, "note": command.why}
@@ -60,7 +60,7 @@ def _take(turn: Turn, command: AdjustAsked, cause: str) -> UUID:
     return entries[0]
 
 
-def review_answered(turn: Turn, command: ReviewAnswered) -> None:
+def review_answered(turn: LedgerDecision, command: ReviewAnswered) -> None:
     found = turn.account.withheld.get(command.cause)
     if found is None or not found.in_review:
         turn.ignore("no_such_review")
@@ -73,7 +73,7 @@ def review_answered(turn: Turn, command: ReviewAnswered) -> None:
         give(turn, award, command.cause, found.order_id, command.staff, command.why)
 
 
-def _as_it_was(turn: Turn, points: int, inputs: dict[str, str]) -> Award:
+def _as_it_was(turn: LedgerDecision, points: int, inputs: dict[str, str]) -> Award:
     """What the rule of that day would have given."""
     rules = turn.rules
     basis = LegalBasis(inputs.get("legal_basis", LegalBasis.AFTER_SERVICE))

@@ -12,7 +12,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.loyalty import GrantKind, PointsGranted, PointsWithheld, WithheldCode
 from services.loyalty.domain.award import Award, Trouble, apology
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.holdout import WORDS
 from services.loyalty.domain.vesting import begin, take_back
 from services.loyalty.ledger.accounts import Exposure, Lot, Withheld, cause_of, issue_of
@@ -21,7 +21,7 @@ REVIEW = "review:"
 TAKEN_BACK = "taken_back"
 
 
-def resolved(turn: Turn, event: IssueResolved) -> None:
+def resolved(turn: LedgerDecision, event: IssueResolved) -> None:
     cause, known = cause_of(event.issue_id, event.resolution), turn.account.withheld
     if cause in turn.account.lots:
         turn.ignore("already_granted")
@@ -31,12 +31,12 @@ def resolved(turn: Turn, event: IssueResolved) -> None:
         _judge(turn, event, cause, _award(turn, event))
 
 
-def _taken_back(turn: Turn, cause: str) -> bool:
+def _taken_back(turn: LedgerDecision, cause: str) -> bool:
     found = turn.account.withheld.get(cause)
     return found is None or found.code == TAKEN_BACK
 
 
-def _award(turn: Turn, event: IssueResolved) -> Award:
+def _award(turn: LedgerDecision, event: IssueResolved) -> Award:
     trouble = Trouble(
         event.fault,
         event.reason,
@@ -49,7 +49,7 @@ def _award(turn: Turn, event: IssueResolved) -> Award:
     return apology(turn.rules, trouble, tier.name if tier else "", turn.today)
 
 
-def _judge(turn: Turn, event: IssueResolved, cause: str, award: Award) -> None:
+def _judge(turn: LedgerDecision, event: IssueResolved, cause: str, award: Award) -> None:
     if not award.points:
         _withhold(turn, event, cause, award, "nothing")
         turn.ignore("rule_gives_nothing")
@@ -61,7 +61,7 @@ def _judge(turn: Turn, event: IssueResolved, cause: str, award: Award) -> None:
         give(turn, _within(turn, award), cause, event.order_id)
 
 
-def _held_out(turn: Turn) -> bool:
+def _held_out(turn: LedgerDecision) -> bool:
     """Whether this customer gets words only; that they were looked at is kept either way."""
     holdout, customer = turn.terms.holdout, turn.account.customer_id
     if not holdout.on:
@@ -70,7 +70,7 @@ def _held_out(turn: Turn) -> bool:
     return holdout.arm(customer) == WORDS
 
 
-def _recent(turn: Turn) -> list[Lot]:
+def _recent(turn: LedgerDecision) -> list[Lot]:
     """Apologies within the governor's period that still stand."""
     limits = turn.rules.limits
     begin = turn.now - timedelta(days=limits.days if limits else 0)
@@ -78,7 +78,7 @@ def _recent(turn: Turn) -> list[Lot]:
     return [lot for lot in lots if lot.what is GrantKind.APOLOGY and lot.purse.kept and lot.granted_at > begin]
 
 
-def _over(turn: Turn) -> WithheldCode | None:
+def _over(turn: LedgerDecision) -> WithheldCode | None:
     limits = turn.rules.limits
     if limits is None:
         return None
@@ -90,7 +90,7 @@ def _over(turn: Turn) -> WithheldCode | None:
     return None
 
 
-def _within(turn: Turn, award: Award) -> Award:
+def _within(turn: LedgerDecision, award: Award) -> Award:
     """At most what the customer's limit leaves."""
     limits = turn.rules.limits
     if limits is None or limits.most_points is None:
@@ -102,7 +102,7 @@ def _within(turn: Turn, award: Award) -> Award:
 
 
 def give(
-    turn: Turn, award: Award, cause: str, order_id: str | None, staff: str | None = None, note: str | None = None
+    turn: LedgerDecision, award: Award, cause: str, order_id: str | None, staff: str | None = None, note: str | None = None
 ) -> None:
     named = {"issue_id": issue_of(cause), "order_id": order_id, "staff": staff, "note": note}
     lot = turn.grant(award, cause, GrantKind.APOLOGY, "apology", **named)
@@ -122,13 +122,13 @@ def give(
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
-        final_at=final_at,
+        vests_at=final_at,
     )
     turn.say(granted)
     begin(turn, lot, final_at)
 
 
-def _withhold(turn: Turn, event: IssueResolved, cause: str, award: Award, code: str) -> None:
+def _withhold(turn: LedgerDecision, event: IssueResolved, cause: str, award: Award, code: str) -> None:
     """Record why, and what would have been; where a human may still decide, until when."""
     limits = turn.rules.limits
     in_review = code in (WithheldCode.TOO_MANY, WithheldCode.TOO_MUCH) and limits and limits.over == "review"
@@ -154,7 +154,7 @@ def _withhold(turn: Turn, event: IssueResolved, cause: str, award: Award, code: 
         turn.wake(REVIEW + cause, review_by)
 
 
-def review_lapsed(turn: Turn, cause: str) -> None:
+def review_lapsed(turn: LedgerDecision, cause: str) -> None:
     """Nobody decided in time: it stays words."""
     found = turn.account.withheld.get(cause)
     if found is None or not found.in_review:
@@ -163,17 +163,17 @@ def review_lapsed(turn: Turn, cause: str) -> None:
         turn.withhold(replace(found, code="lapsed", review_by=None))
 
 
-def reopened(turn: Turn, event: IssueReopened) -> None:
+def reopened(turn: LedgerDecision, event: IssueReopened) -> None:
     cause = cause_of(event.issue_id, event.resolution)
     _take_back(turn, event.issue_id, cause, [lot for lot in turn.account.lots.values() if lot.cause == cause])
 
 
-def cancelled(turn: Turn, event: IssueCancelled) -> None:
+def cancelled(turn: LedgerDecision, event: IssueCancelled) -> None:
     lots = sorted(turn.account.lots_of(issue_id=event.issue_id), key=lambda lot: lot.cause)
     _take_back(turn, event.issue_id, cause_of(event.issue_id), lots)
 
 
-def _take_back(turn: Turn, issue_id: UUID, whole: str, lots: Iterable[Lot]) -> None:
+def _take_back(turn: LedgerDecision, issue_id: UUID, whole: str, lots: Iterable[Lot]) -> None:
     """Reverse these grants, and see to it that nothing is granted for `whole` any more."""
     said = len(turn.facts)
     for lot in lots:
@@ -186,7 +186,7 @@ def _take_back(turn: Turn, issue_id: UUID, whole: str, lots: Iterable[Lot]) -> N
         turn.ignore("already_reversed")
 
 
-def _end_reviews(turn: Turn, whole: str) -> None:
+def _end_reviews(turn: LedgerDecision, whole: str) -> None:
     for cause, found in turn.account.withheld.items():
         if found.in_review and (cause == whole or cause.startswith(f"{whole}:")):
             turn.withhold(replace(found, code=TAKEN_BACK, review_by=None))

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 
 from libs.common.events.loyalty import GrantKind, PointsGranted
 from services.loyalty.domain.award import Award, birthday
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.vesting import begin
 
 TIMER = "birthday:"
@@ -14,7 +14,7 @@ NOT_AGAIN_FOR = timedelta(days=330)
 """Whoever moves their birthday does not get two presents."""
 
 
-def due(turn: Turn, month_day: str) -> None:
+def due(turn: LedgerDecision, month_day: str) -> None:
     award = birthday(turn.rules, turn.today)
     if turn.account.birthday != month_day or award is None:
         turn.ignore("birthday_moved" if award else "no_birthday_points")
@@ -25,12 +25,12 @@ def due(turn: Turn, month_day: str) -> None:
     turn.wake(TIMER + month_day, _next(turn, month_day))
 
 
-def _had_one(turn: Turn) -> bool:
+def _had_one(turn: LedgerDecision) -> bool:
     lots = [lot for lot in turn.account.lots.values() if lot.what is GrantKind.BIRTHDAY]
     return any(lot.granted_at > turn.now - NOT_AGAIN_FOR for lot in lots)
 
 
-def _give(turn: Turn, award: Award, cause: str) -> None:
+def _give(turn: LedgerDecision, award: Award, cause: str) -> None:
     lot = turn.grant(award, cause, GrantKind.BIRTHDAY, "birthday")
     granted = PointsGranted(
         customer_id=turn.account.customer_id,
@@ -45,7 +45,7 @@ def _give(turn: Turn, award: Award, cause: str) -> None:
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=False,
-        final_at=turn.now,
+        vests_at=turn.now,
     )
     turn.say(granted)
     begin(turn, lot, turn.now)
@@ -59,7 +59,7 @@ def _this_year(month_day: str, year: int) -> date:
     return date(year, month, day)
 
 
-def _next(turn: Turn, month_day: str) -> datetime:
+def _next(turn: LedgerDecision, month_day: str) -> datetime:
     day = _this_year(month_day, turn.today.year)
     if day <= turn.today:
         day = _this_year(month_day, turn.today.year + 1)

@@ -29,12 +29,12 @@ from services.loyalty.domain.commands import (
     ReturnAsked,
     ReviewAnswered,
 )
-from services.loyalty.domain.decision_context import Terms, Turn
+from services.loyalty.domain.decision_context import Terms, LedgerDecision
 from services.loyalty.ledger.accounts import Account
 
 Outcome: TypeAlias = tuple[Account, Facts]
 
-HANDLERS: dict[type[Payload], Callable[[Turn, Any], None]] = {
+HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
     IssueResolved: apologies.resolved,
     IssueReopened: apologies.reopened,
     IssueCancelled: apologies.cancelled,
@@ -47,7 +47,7 @@ HANDLERS: dict[type[Payload], Callable[[Turn, Any], None]] = {
     ReviewAnswered: adjustments.review_answered,
 }
 
-TIMERS: dict[str, Callable[[Turn, str], None]] = {
+TIMERS: dict[str, Callable[[LedgerDecision, str], None]] = {
     "finalise": vesting.finalise,
     "purchase": purchases.changed,
     "release": lambda turn, rest: redemptions.ran_out(turn, UUID(rest)),
@@ -61,7 +61,7 @@ TIMERS: dict[str, Callable[[Turn, str], None]] = {
 
 def decide(terms: Terms, account: Account, event: AnyEvent, now: datetime) -> Outcome:
     """What becomes of an account: total over all events, in any order and however often they come."""
-    turn = Turn(terms, account, now)
+    turn = LedgerDecision(terms, account, now)
     data = event.data
     if isinstance(data, TimerFired):
         word, _, rest = data.name.partition(":")

@@ -36,7 +36,7 @@ class Terms:
 
 
 @dataclass(slots=True)
-class Turn:
+class LedgerDecision:
     terms: Terms
     account: Account
     now: datetime

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from libs.common.events.loyalty import PointsExpired, PointsExpiring
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.ledger.accounts import Kind, Lot, Place
 
 TIMER = "expiry"
 
 
-def due(turn: Turn) -> None:
+def due(turn: LedgerDecision) -> None:
     expire(turn, "expiry")
     _tell(turn)
     schedule(turn)
@@ -22,7 +22,7 @@ def due(turn: Turn) -> None:
         turn.ignore("nothing_expires")
 
 
-def expire(turn: Turn, cause: str) -> None:
+def expire(turn: LedgerDecision, cause: str) -> None:
     """Take away what could be spent until yesterday."""
     for lot in turn.account.spendable():
         if lot.expires_on >= turn.today:
@@ -41,7 +41,7 @@ def expire(turn: Turn, cause: str) -> None:
         turn.say(expired)
 
 
-def _tell(turn: Turn) -> None:
+def _tell(turn: LedgerDecision) -> None:
     until, days = turn.today + timedelta(days=turn.rules.notice_days), Counter[date]()
     for lot in turn.account.spendable():
         if _is_to_tell(turn, lot) and lot.expires_on <= until:
@@ -61,19 +61,19 @@ def _tell(turn: Turn) -> None:
         turn.become(replace(turn.account.member(), told_until=until))
 
 
-def _is_to_tell(turn: Turn, lot: Lot) -> bool:
+def _is_to_tell(turn: LedgerDecision, lot: Lot) -> bool:
     told = turn.account.member().told_until
     return turn.rules.notice_days > 0 and (told is None or lot.expires_on > told)
 
 
-def schedule(turn: Turn) -> None:
+def schedule(turn: LedgerDecision) -> None:
     """Wake at the next notice or expiry, if points are there to expire."""
     moments = [_next(turn, lot) for lot in turn.account.spendable()]
     if moments:
         turn.wake(TIMER, min(moments))
 
 
-def _next(turn: Turn, lot: Lot) -> datetime:
+def _next(turn: LedgerDecision, lot: Lot) -> datetime:
     if _is_to_tell(turn, lot):
         return turn.terms.begin_of(lot.expires_on - timedelta(days=turn.rules.notice_days))
     return turn.terms.begin_of(lot.expires_on + timedelta(days=1))

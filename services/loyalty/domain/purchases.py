@@ -12,7 +12,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueRefunded
 from libs.common.events.loyalty import GrantKind, PointsGranted
 from services.loyalty.domain.award import Award, for_purchase, purchased, rate
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.vesting import begin, take_back
 from services.loyalty.ledger.accounts import Lot, Purchase, Refund
 
@@ -29,12 +29,12 @@ def order_of(cause: str) -> str:
     return cause.partition(":")[2].rpartition(":")[0]
 
 
-def changed(turn: Turn, rest: str) -> None:
+def changed(turn: LedgerDecision, rest: str) -> None:
     """An order was delivered or called off, wholly or in part."""
     _put_right(turn, rest.partition(":")[2], "order_cancelled")
 
 
-def refunded(turn: Turn, event: IssueRefunded) -> None:
+def refunded(turn: LedgerDecision, event: IssueRefunded) -> None:
     """Money went back; kept even where the order earned nothing yet, since facts come in any order."""
     if event.refund_id in turn.account.refunds:
         turn.ignore("refund_known")
@@ -48,7 +48,7 @@ def refunded(turn: Turn, event: IssueRefunded) -> None:
         _put_right(turn, event.order_id, "refunded")
 
 
-def _put_right(turn: Turn, order_id: str, why: str) -> None:
+def _put_right(turn: LedgerDecision, order_id: str, why: str) -> None:
     purchase = turn.account.purchases.get(order_id)
     if purchase is None or turn.rules.purchase is None:
         turn.ignore("no_points_for_purchases" if purchase else "unknown_order")
@@ -66,7 +66,7 @@ def _put_right(turn: Turn, order_id: str, why: str) -> None:
         turn.ignore("points_are_right")
 
 
-def _due(turn: Turn, purchase: Purchase, lots: list[Lot]) -> Award:
+def _due(turn: LedgerDecision, purchase: Purchase, lots: list[Lot]) -> Award:
     """What the order should have earned by now."""
     member = turn.rules.tier(turn.account.member().tier)
     tier = member.name if member else ""
@@ -78,7 +78,7 @@ def _due(turn: Turn, purchase: Purchase, lots: list[Lot]) -> Award:
     return for_purchase(turn.rules, points, amount, purchase.currency, tier, turn.today, per_unit)
 
 
-def _give(turn: Turn, award: Award, cause: str, order_id: str) -> None:
+def _give(turn: LedgerDecision, award: Award, cause: str, order_id: str) -> None:
     lot = turn.grant(award, cause, GrantKind.PURCHASE, "purchase", order_id=order_id)
     final_at = turn.now + timedelta(days=award.hold_days)
     granted = PointsGranted(
@@ -95,13 +95,13 @@ def _give(turn: Turn, award: Award, cause: str, order_id: str) -> None:
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
-        final_at=final_at,
+        vests_at=final_at,
     )
     turn.say(granted)
     begin(turn, lot, final_at)
 
 
-def _take(turn: Turn, lots: list[Lot], points: int, cause: str, text: str) -> None:
+def _take(turn: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
     """From the newest grant of this order back to the oldest."""
     for lot in reversed(lots):
         part = min(points, lot.purse.kept)

@@ -11,7 +11,7 @@ from uuid import UUID
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from services.loyalty.domain import expiry
 from services.loyalty.domain.commands import CommitAsked, ReleaseAsked, ReserveAsked, ReturnAsked
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.vesting import settle
 from services.loyalty.ledger.accounts import Entry, Kind, Place, Redemption, RedemptionState
 
@@ -22,7 +22,7 @@ def cause_of(redemption_id: UUID) -> str:
     return f"redemption:{redemption_id}"
 
 
-def reserve(turn: Turn, command: ReserveAsked) -> None:
+def reserve(turn: LedgerDecision, command: ReserveAsked) -> None:
     known = turn.account.redemptions.get(command.redemption_id)
     if known:
         turn.ignore(f"already_{known.state}")
@@ -49,7 +49,7 @@ def reserve(turn: Turn, command: ReserveAsked) -> None:
     turn.wake(f"{TIMER}{redemption.redemption_id}", expires_at)
 
 
-def _oldest(turn: Turn, points: int) -> Mapping[UUID, int] | None:
+def _oldest(turn: LedgerDecision, points: int) -> Mapping[UUID, int] | None:
     """So many points, those in front that expire first; None where there are not as many."""
     parts: dict[UUID, int] = {}
     for lot in turn.account.spendable():
@@ -60,7 +60,7 @@ def _oldest(turn: Turn, points: int) -> Mapping[UUID, int] | None:
     return None if points else parts
 
 
-def commit(turn: Turn, command: CommitAsked) -> None:
+def commit(turn: LedgerDecision, command: CommitAsked) -> None:
     redemption = _in_state(turn, command.redemption_id, RedemptionState.RESERVED)
     if redemption is None:
         return
@@ -80,27 +80,27 @@ def commit(turn: Turn, command: CommitAsked) -> None:
     turn.forget(f"{TIMER}{redemption.redemption_id}")
 
 
-def release(turn: Turn, command: ReleaseAsked) -> None:
+def release(turn: LedgerDecision, command: ReleaseAsked) -> None:
     redemption = _in_state(turn, command.redemption_id, RedemptionState.RESERVED)
     if redemption:
         turn.forget(f"{TIMER}{redemption.redemption_id}")
         _back(turn, redemption, Kind.RELEASE, "released")
 
 
-def ran_out(turn: Turn, redemption_id: UUID) -> None:
+def ran_out(turn: LedgerDecision, redemption_id: UUID) -> None:
     """Nobody said in time what became of the purchase."""
     redemption = _in_state(turn, redemption_id, RedemptionState.RESERVED)
     if redemption:
         _back(turn, redemption, Kind.RELEASE, "reservation_ran_out")
 
 
-def give_back(turn: Turn, command: ReturnAsked) -> None:
+def give_back(turn: LedgerDecision, command: ReturnAsked) -> None:
     redemption = _in_state(turn, command.redemption_id, RedemptionState.COMMITTED)
     if redemption:
         _back(turn, redemption, Kind.RETURN, "returned")
 
 
-def _back(turn: Turn, redemption: Redemption, kind: Kind, text: str) -> None:
+def _back(turn: LedgerDecision, redemption: Redemption, kind: Kind, text: str) -> None:
     """The points may be spent again: they pay debts first, and those whose day has passed meanwhile expire."""
     source = Place.RESERVED if kind is Kind.RELEASE else Place.SPENT
     entry = _move(turn, redemption, kind, source, Place.AVAILABLE, text)
@@ -121,7 +121,7 @@ def _back(turn: Turn, redemption: Redemption, kind: Kind, text: str) -> None:
     expiry.schedule(turn)
 
 
-def _in_state(turn: Turn, redemption_id: UUID, wanted: RedemptionState) -> Redemption | None:
+def _in_state(turn: LedgerDecision, redemption_id: UUID, wanted: RedemptionState) -> Redemption | None:
     found = turn.account.redemptions.get(redemption_id)
     if found is None:
         turn.ignore("unknown_redemption")
@@ -132,7 +132,7 @@ def _in_state(turn: Turn, redemption_id: UUID, wanted: RedemptionState) -> Redem
     return None
 
 
-def _move(turn: Turn, redemption: Redemption, kind: Kind, source: Place, target: Place, text: str) -> Entry:
+def _move(turn: LedgerDecision, redemption: Redemption, kind: Kind, source: Place, target: Place, text: str) -> Entry:
     """One entry per lot; gives the first."""
     lots = {lot.lot_id: lot for lot in turn.account.lots.values()}
     cause = cause_of(redemption.redemption_id)
@@ -147,6 +147,6 @@ def _move(turn: Turn, redemption: Redemption, kind: Kind, source: Place, target:
     return entries[0]
 
 
-def _now(turn: Turn, redemption: Redemption, state: RedemptionState) -> None:
+def _now(turn: LedgerDecision, redemption: Redemption, state: RedemptionState) -> None:
     after = replace(redemption, state=state)
     turn.account = replace(turn.account, redemptions={**turn.account.redemptions, redemption.redemption_id: after})

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import TierChanged
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.policy.award_rules import Tier
 
 TIMER = "tier"
 
 
-def review(turn: Turn, *, shrunk: bool = False) -> None:
+def review(turn: LedgerDecision, *, shrunk: bool = False) -> None:
     """After points were added (or taken back, `shrunk`): a better tier at once, a worse one only where they shrank."""
     member = turn.account.member()
     current, reached = turn.rules.tier(member.tier), turn.rules.tier_at(_counted(turn, turn.now))
@@ -28,7 +28,7 @@ def review(turn: Turn, *, shrunk: bool = False) -> None:
             _change(turn, current, below)
 
 
-def ended(turn: Turn) -> None:
+def ended(turn: LedgerDecision) -> None:
     """A tier's time is over: it is what the points of the last period say now."""
     member = turn.account.member()
     if member.until is None or member.until > turn.now:
@@ -41,14 +41,14 @@ def ended(turn: Turn) -> None:
         _change(turn, current, reached)
 
 
-def _counted(turn: Turn, since: datetime) -> int:
+def _counted(turn: LedgerDecision, since: datetime) -> int:
     """Final points that count for a tier, of the period that ended `since` and of all that came after."""
     begin = since - timedelta(days=turn.rules.tier_days)
     lots = [lot for lot in turn.account.lots.values() if lot.counts_for_tier and lot.granted_at > begin]
     return sum(lot.purse.kept - lot.purse.pending for lot in lots)
 
 
-def _change(turn: Turn, before: Tier, after: Tier) -> None:
+def _change(turn: LedgerDecision, before: Tier, after: Tier) -> None:
     until = turn.now + timedelta(days=turn.rules.tier_days) if after.at else None
     turn.become(replace(turn.account.member(), tier=after.name, since=turn.now if after.at else None, until=until))
     if until:

@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from libs.common.events.loyalty import GrantKind, PointsFinalised, PointsReversed
+from libs.common.events.loyalty import GrantKind, PointsVested, PointsReversed
 from services.loyalty.domain import expiry, tiers
-from services.loyalty.domain.decision_context import Turn
+from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.ledger.accounts import Kind, Lot, Place
 
 TIMER = "finalise:"
 
 
-def finalise(turn: Turn, cause: str) -> None:
+def finalise(turn: LedgerDecision, cause: str) -> None:
     """The hold is over: what is left of the grant may be spent, after it paid what the customer owes."""
     lot = turn.account.lots.get(cause)
     if lot is None:
@@ -22,7 +22,7 @@ def finalise(turn: Turn, cause: str) -> None:
         entry = turn.post(Kind.FINALISE, lot, Place.PENDING, Place.AVAILABLE, points, cause, "finalised")
         owed = -turn.account.purse.debt
         settle(turn, cause)
-        finalised = PointsFinalised(
+        finalised = PointsVested(
             customer_id=turn.account.customer_id,
             entry_id=entry.entry_id,
             points=points,
@@ -30,7 +30,7 @@ def finalise(turn: Turn, cause: str) -> None:
             text="finalised",
             issue_id=lot.issue_id,
             order_id=lot.order_id,
-            finalised_at=turn.now,
+            vested_at=turn.now,
             paid_debt=(owed + turn.account.purse.debt) or None,
         )
         turn.say(finalised)
@@ -38,7 +38,7 @@ def finalise(turn: Turn, cause: str) -> None:
         expiry.schedule(turn)
 
 
-def begin(turn: Turn, lot: Lot, final_at: datetime) -> None:
+def begin(turn: LedgerDecision, lot: Lot, final_at: datetime) -> None:
     """After a grant: what is pending waits for its day; what is not may pay, count and expire from now on."""
     if lot.purse.pending:
         turn.wake(TIMER + lot.cause, final_at)
@@ -48,7 +48,7 @@ def begin(turn: Turn, lot: Lot, final_at: datetime) -> None:
         expiry.schedule(turn)
 
 
-def settle(turn: Turn, cause: str) -> None:
+def settle(turn: LedgerDecision, cause: str) -> None:
     """What may be spent pays the debt first, the points that expire first in front."""
     for lot in turn.account.spendable():
         owed = -turn.account.purse.debt
@@ -58,7 +58,7 @@ def settle(turn: Turn, cause: str) -> None:
         turn.post(Kind.SETTLE, lot, Place.AVAILABLE, Place.DEBT, points, cause, "debt_paid")
 
 
-def take_back(turn: Turn, lot: Lot, points: int, cause: str, text: str) -> None:
+def take_back(turn: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
     """Take so many points of a grant back: from where they still are; those that were spent become a debt."""
     first, left = None, points
     for place in (Place.PENDING, Place.AVAILABLE, Place.EXPIRED, Place.DEBT):

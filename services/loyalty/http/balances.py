@@ -104,7 +104,7 @@ class Statement(BaseModel):
 
 
 def routes(service: Service, ledger: Ledger) -> APIRouter:
-    allowed = service.caller("storefront", "ops")
+    allowed = service.require_caller("storefront", "ops")
     router = APIRouter(prefix="/v1/customers/{customer_id}", tags=["points"], dependencies=[Depends(allowed)])
 
     @router.get("/balance")

@@ -97,7 +97,7 @@ class HoldoutReport(BaseModel):
 
 def routes(service: Service, ledger: Ledger) -> APIRouter:
     router = APIRouter(
-        prefix="/v1", tags=["ops"], dependencies=[Depends(service.caller("ops"))], responses=PROBLEM_RESPONSE
+        prefix="/v1", tags=["ops"], dependencies=[Depends(service.require_caller("ops"))], responses=PROBLEM_RESPONSE
     )
 
     @router.post("/customers/{customer_id}/adjustments", status_code=201)

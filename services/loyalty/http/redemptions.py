@@ -51,7 +51,7 @@ class RedemptionView(BaseModel):
 
 
 def routes(service: Service, ledger: Ledger) -> APIRouter:
-    caller = service.caller("storefront")
+    caller = service.require_caller("storefront")
     router = APIRouter(
         prefix="/v1/customers/{customer_id}/redemptions",
         tags=["redemptions"],

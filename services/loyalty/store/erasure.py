@@ -5,7 +5,7 @@ books. Only the private notes in it are emptied, by a function of the owner that
 """
 
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import Erasure, erase_parked
+from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
 _IDS = """
     SELECT key AS id FROM orders WHERE customer_id = $1
@@ -20,7 +20,7 @@ _WITHHELD = "UPDATE withheld SET note = NULL WHERE customer_id = $1 AND at <= $2
 
 async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
-    await erase_parked(conn, erasure, ids)
+    await erase_dead_letters(conn, erasure, ids)
     await conn.execute(_BIRTHDAY, erasure.customer_id, erasure.until)
     await conn.execute(_PRESENTS, erasure.customer_id)
     await conn.execute(_NOTES, erasure.customer_id, erasure.until, timeout=300)

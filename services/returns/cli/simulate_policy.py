@@ -142,7 +142,7 @@ def as_report(case: Case) -> IssueAccepted:
         customer_id=case.customer_id,
         reason=case.reason,
         lines=case.lines,
-        wish=case.wish,
+        requested_remedy=case.wish,
         market=case.market,
         reported_at=case.accepted_at,
         accepted_at=case.accepted_at,

@@ -20,7 +20,7 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelException,
     ParcelScanned,
-    ParcelTurnedUp,
+    ParcelFound,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
@@ -38,7 +38,7 @@ from libs.common.events.warehouse import (
 )
 from services.returns.domain.case import Case, Plan
 from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.domain.decision_context import Rules, Turn
+from services.returns.domain.decision_context import Rules, CaseDecision
 from services.returns.domain.exposure import Around, concerns
 from services.returns.domain.handlers import (
     case_closure,
@@ -70,7 +70,7 @@ def decide(
     handler = HANDLERS.get(type(data))
     if handler is None:
         return case, (Ignored("already_open" if isinstance(data, IssueAccepted) else "not_ours"),)
-    turn = Turn(case, now, rules, around, event.time)
+    turn = CaseDecision(case, now, rules, around, event.time)
     handler(turn, data)
     return _settled(turn, case, data.name if type(data) is TimerFired else None)
 
@@ -81,7 +81,7 @@ def _without_case(around: Around, event: AnyEvent, now: datetime, rules: Rules) 
         return None, staff_decisions.without_case(data, now)
     if type(data) is not IssueAccepted:
         return None, (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)
-    turn = Turn(opened(data, rules.in_force(now)), now, rules, around, event.time)
+    turn = CaseDecision(opened(data, rules.in_force(now)), now, rules, around, event.time)
     if len({line.unit_price.currency for line in data.lines}) > 1:
         turn.review(ReviewCause.MIXED_CURRENCIES)
     else:
@@ -96,7 +96,7 @@ def opened(accepted: IssueAccepted, policy: Policy) -> Case:
     value = sum((line.unit_price.amount * line.quantity for line in accepted.lines), Decimal(0))
     subject = Subject(Money(amount=value, currency=price.currency), accepted.market, groups)
     rule = policy.rule(accepted.reason, subject)
-    remedy = rule.remedy(accepted.wish)
+    remedy = rule.remedy(accepted.requested_remedy)
     return Case(
         issue_id=accepted.issue_id,
         order_id=accepted.order_id,
@@ -108,11 +108,11 @@ def opened(accepted: IssueAccepted, policy: Policy) -> Case:
         plan=Plan.of(remedy, rule.remedies[remedy]),
         accepted_at=accepted.accepted_at,
         market=accepted.market,
-        wish=accepted.wish,
+        wish=accepted.requested_remedy,
     )
 
 
-def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, Facts]:
+def _settled(turn: CaseDecision, before: Case | None, fired: str | None) -> tuple[Case, Facts]:
     proceed(turn)
     case_closure.resolve_if_done(turn)
     if not turn.case.is_closed and not turn.case.timers():
@@ -122,7 +122,7 @@ def _settled(turn: Turn, before: Case | None, fired: str | None) -> tuple[Case, 
     return turn.case, turn.facts
 
 
-def proceed(turn: Turn) -> None:
+def proceed(turn: CaseDecision) -> None:
     """Start what the plan wants by now and what has not been started."""
     case = turn.case
     if case.is_closed or case.in_review(*BEFORE_ANYTHING):
@@ -161,7 +161,7 @@ def _to_ship(case: Case) -> Counts:
             return {}
 
 
-def _collection_day(turn: Turn) -> date | None:
+def _collection_day(turn: CaseDecision) -> date | None:
     """The first day on which the courier may come, once there is one: never before the replacement is there."""
     case, leg = turn.case, turn.case.outbound
     if case.inbound.status is not InboundStatus.NONE:
@@ -179,7 +179,7 @@ def _collection_day(turn: Turn) -> date | None:
             return None
 
 
-def _await_address(turn: Turn) -> None:
+def _await_address(turn: CaseDecision) -> None:
     """The order itself has not been heard of yet: look again soon, and in the end ask a human."""
     case = turn.case
     if case.address_due_at or case.in_review(ReviewCause.NO_ADDRESS):
@@ -192,13 +192,13 @@ def _await_address(turn: Turn) -> None:
         turn.change(address_tries=case.address_tries + 1, address_due_at=due_at)
 
 
-def _address_known(turn: Turn) -> None:
+def _address_known(turn: CaseDecision) -> None:
     if turn.case.address_tries or turn.case.address_due_at:
         turn.change(address_tries=0, address_due_at=None)
     turn.withdraw(ReviewCause.NO_ADDRESS)
 
 
-def _timer_fired(turn: Turn, fired: TimerFired) -> None:
+def _timer_fired(turn: CaseDecision, fired: TimerFired) -> None:
     """A due timer; one that the case no longer has, or has for later, only makes sure that the later one is set."""
     due_at = turn.case.timers().get(fired.name)
     if due_at is None or due_at > turn.now:
@@ -207,11 +207,11 @@ def _timer_fired(turn: Turn, fired: TimerFired) -> None:
         TIMERS[fired.name](turn)
 
 
-def _address_due(turn: Turn) -> None:
+def _address_due(turn: CaseDecision) -> None:
     turn.change(address_due_at=None)
 
 
-TIMERS: Mapping[str, Callable[[Turn], None]] = {
+TIMERS: Mapping[str, Callable[[CaseDecision], None]] = {
     "address": _address_due,
     "outbound": outbound.due,
     "inbound": inbound.due,
@@ -221,7 +221,7 @@ TIMERS: Mapping[str, Callable[[Turn], None]] = {
     "review": reviews.due,
 }
 
-HANDLERS: Mapping[type[Payload], Callable[[Turn, Any], None]] = {
+HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     ReplacementConfirmed: outbound.confirmed,
     ReplacementDelayed: outbound.delayed,
     ReplacementRejected: customer_choice.rejected,
@@ -230,7 +230,7 @@ HANDLERS: Mapping[type[Payload], Callable[[Turn, Any], None]] = {
     ParcelException: outbound.exception,
     ParcelDelivered: outbound.delivered,
     ParcelScanned: tracking_scans.scanned,
-    ParcelTurnedUp: tracking_scans.turned_up,
+    ParcelFound: tracking_scans.turned_up,
     CollectionBooked: inbound.booked,
     CollectionAttemptFailed: inbound.attempt_failed,
     CollectionCollected: inbound.collected,
@@ -272,6 +272,6 @@ GIVES = (
     issues.IssueResolved,
     issues.IssueReopened,
     issues.IssueCancelled,
-    issues.IssueDecisionTaken,
+    issues.IssueStaffDecisionApplied,
 )
 """Every event that a decision may give."""

@@ -33,7 +33,7 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Turn:
+class CaseDecision:
     case: Case
     now: datetime
     rules: Rules

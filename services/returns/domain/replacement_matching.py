@@ -17,7 +17,7 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from services.returns.domain.case import Case
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.legs.outbound import GONE, WAITED_FOR, Outbound, OutboundStatus
 from services.returns.domain.line_quantities import shared
 from services.returns.domain.review_causes import ReviewCause
@@ -51,7 +51,7 @@ def is_reported_anew(case: Case, others: Iterable[Case]) -> bool:
     )
 
 
-def is_ours(turn: Turn, fact: Told) -> bool:
+def is_ours(turn: CaseDecision, fact: Told) -> bool:
     """Whether this is about the replacement that is under way; says so where it is not."""
     if fact.replacement_id == turn.case.outbound.replacement_id:
         return True
@@ -71,7 +71,7 @@ def _is_known(former: Outbound, fact: Moved) -> bool:
     return former.delivered_at is not None
 
 
-def _moved_after_all(turn: Turn, former: Outbound, fact: Moved) -> bool:
+def _moved_after_all(turn: CaseDecision, former: Outbound, fact: Moved) -> bool:
     """A human looks; whether it takes its place again, or the one that followed has left too."""
     turn.anomaly("former_replacement_moved")
     turn.review(ReviewCause.MOVED_AFTER_STOP)
@@ -85,7 +85,7 @@ def _moved_after_all(turn: Turn, former: Outbound, fact: Moved) -> bool:
     return False
 
 
-def _take_place(turn: Turn, former: Outbound) -> None:
+def _take_place(turn: CaseDecision, former: Outbound) -> None:
     stop(turn, "former_replacement_moved")
     others = tuple(leg for leg in with_former(turn.case) if leg is not former)
     told_as_shipped = former.expected_delivery is not None
@@ -102,7 +102,7 @@ def _moved(leg: Outbound, fact: Moved) -> Outbound:
     return replace(leg, status=OutboundStatus.DELIVERED if leg.delivered_at else OutboundStatus.SHIPPED)
 
 
-def is_past(turn: Turn, *waiting: OutboundStatus) -> bool:
+def is_past(turn: CaseDecision, *waiting: OutboundStatus) -> bool:
     """Whether the leg is beyond what this event could change; goods that move after a stop are for a human."""
     status = turn.case.outbound.status
     if status in waiting:
@@ -115,7 +115,7 @@ def is_past(turn: Turn, *waiting: OutboundStatus) -> bool:
     return True
 
 
-def is_stale(turn: Turn) -> bool:
+def is_stale(turn: CaseDecision) -> bool:
     """Whether the warehouse has said something later than this about the same replacement."""
     heard_at = turn.case.outbound.heard_at
     if heard_at is None or turn.told_at >= heard_at:
@@ -124,7 +124,7 @@ def is_stale(turn: Turn) -> bool:
     return True
 
 
-def repeated(turn: Turn) -> None:
+def repeated(turn: CaseDecision) -> None:
     """The same word: told to nobody, but what is older than it is stale now."""
     heard_at = turn.case.outbound.heard_at
     if heard_at is None or turn.told_at <= heard_at:
@@ -133,7 +133,7 @@ def repeated(turn: Turn) -> None:
         turn.outbound(heard_at=turn.told_at)
 
 
-def stop(turn: Turn, cause: str) -> None:
+def stop(turn: CaseDecision, cause: str) -> None:
     """Nothing is sent any more; a replacement that is under way in the warehouse is called back."""
     leg = turn.case.outbound
     if leg.status in GONE:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.decisions.ids import derived_id
-from libs.common.events.issues import IssueDecisionTaken, IssueStaffDecided
+from libs.common.events.issues import IssueStaffDecisionApplied, IssueStaffDecided
 from libs.common.events.values import Identifier, Money, Remedy, StaffAction
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
 from libs.common.runtime.service import Service
@@ -66,7 +66,7 @@ def told(issue_id: UUID) -> Callable[[Facts], Answer]:
 
     def answer(facts: Facts) -> Answer:
         for fact in facts:
-            if isinstance(fact, IssueDecisionTaken) and fact.code:
+            if isinstance(fact, IssueStaffDecisionApplied) and fact.code:
                 raise _unknown(issue_id) if fact.code == "unknown_case" else Problem(409, fact.code, fact.message or "")
             if isinstance(fact, Ignored):
                 raise Problem(409, fact.reason, REFUSALS.get(fact.reason, fact.reason))
@@ -82,7 +82,7 @@ def _unknown(issue_id: UUID) -> Problem:
 
 
 def routes(service: Service, cases: Cases) -> APIRouter:
-    ops = service.caller("ops")
+    ops = service.require_caller("ops")
     router = APIRouter(prefix="/v1/cases", tags=["cases"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
 
     async def order(command: Command | IssueStaffDecided, key: IdempotencyKey) -> JSONResponse:

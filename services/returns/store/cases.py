@@ -22,7 +22,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import Lately, Row
+from libs.common.postgres.state_table import RowCache, Row
 from services.returns.domain import decide as domain
 from services.returns.domain.case import Case
 from services.returns.domain.case_status import ENDED, Headline, headline
@@ -126,7 +126,7 @@ class Cases:
     rules: Rules
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
-    lately: Lately[Case] = field(default_factory=lambda: Lately(KEPT))
+    lately: RowCache[Case] = field(default_factory=lambda: RowCache(KEPT))
 
     def key_of(self, event: AnyEvent) -> str | None:
         issue_id = getattr(event.data, "issue_id", None)

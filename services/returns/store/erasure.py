@@ -6,7 +6,7 @@ already has its address at the warehouse and the courier, who read the request a
 
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
-from libs.common.privacy.erasure import Erasure, erase_parked
+from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
 # A place is a keyed hash of an address: whoever has the key could still ask whether somebody lives there.
 _DESTINATIONS = """
@@ -30,6 +30,6 @@ def sweeps(address_days: int) -> tuple[Sweep, ...]:
 
 async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
-    await erase_parked(conn, erasure, ids)
+    await erase_dead_letters(conn, erasure, ids)
     await conn.execute(_DESTINATIONS, erasure.customer_id, erasure.until, timeout=300)
     await conn.execute(_VISITS, erasure.customer_id)

@@ -123,9 +123,9 @@ def test_what_happens_without_a_human_is_the_policys_choice(hold: Switch, warn: 
 def test_who_decided_and_why_is_told() -> None:
     cluster, facts = live([FOUND, APPROVE])
     held = next(fact for fact in facts[1] if isinstance(fact, LotHeld))
-    assert (held.sku, held.lot, held.staff, held.why) == ("KYUSU", "B", "sato", "Handles break at the seam")
+    assert (held.sku, held.lot, held.staff, held.comment) == ("KYUSU", "B", "sato", "Handles break at the seam")
     warned = next(fact for fact in facts[1] if isinstance(fact, BuyerWarned))
-    assert (warned.order_id, warned.customer_id, warned.why) == ("O-0", "C-0", WarningCause.MAY_BE_DEFECTIVE)
+    assert (warned.order_id, warned.customer_id, warned.cause) == ("O-0", "C-0", WarningCause.MAY_BE_DEFECTIVE)
     assert cluster is not None
     assert cluster.decided is not None
     assert (cluster.held, cluster.warning, cluster.decided.staff) == (True, True, "sato")

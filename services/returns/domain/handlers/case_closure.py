@@ -8,7 +8,7 @@ from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolv
 from libs.common.events.values import Remedy
 from services.returns.domain.case import Case, Plan
 from services.returns.domain.commands import CancelRequested, ReopenRequested
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound
 from services.returns.domain.handlers import refunds as money
 from services.returns.domain.legs.inbound import Inbound, InboundStatus
@@ -55,7 +55,7 @@ def _money_done(case: Case) -> bool:
     return everything and money.is_paid(case)
 
 
-def resolve_if_done(turn: Turn) -> None:
+def resolve_if_done(turn: CaseDecision) -> None:
     case = turn.case
     if case.is_closed or case.in_review(*HUMAN_FIRST) or not is_done(case):
         return
@@ -72,12 +72,12 @@ def resolve_if_done(turn: Turn) -> None:
         resolved_at=turn.now,
         waited_days=max(0, (_had_it_at(turn) - case.accepted_at).days),
         promises_broken=sum(broken(leg) for leg in with_former(case)),
-        wish_met=case.wish in (None, case.plan.remedy) and not case.money.instead,
+        requested_remedy_granted=case.wish in (None, case.plan.remedy) and not case.money.instead,
     )
     turn.say(told)
 
 
-def _had_it_at(turn: Turn) -> datetime:
+def _had_it_at(turn: CaseDecision) -> datetime:
     """When the customer had what they were to get: the goods, or the last of the money."""
     paid = [refund.completed_at for refund in turn.case.money.refunds if refund.completed_at]
     had = [moment for moment in (turn.case.outbound.delivered_at, *paid) if moment]
@@ -97,14 +97,14 @@ def is_cancellable(case: Case) -> bool:
     return not case.is_closed and still_here and untouched and not case.money.refunds
 
 
-def cancel(turn: Turn, cause: str) -> None:
+def cancel(turn: CaseDecision, cause: str) -> None:
     if not is_cancellable(turn.case):
         turn.ignore("too_late_to_cancel")
         return
     end(turn, cause)
 
 
-def end(turn: Turn, cause: str) -> None:
+def end(turn: CaseDecision, cause: str) -> None:
     """Nothing is sent or fetched any more, whatever has moved; for the cases in which that is right."""
     stop(turn, cause)
     inbound.stop(turn, cause)
@@ -113,7 +113,7 @@ def end(turn: Turn, cause: str) -> None:
     turn.say(IssueCancelled(**turn.ids, cause=cause, cancelled_at=turn.now))
 
 
-def reject(turn: Turn) -> None:
+def reject(turn: CaseDecision) -> None:
     """What came back is not what was reported: the case ends, and a resolution that it already had does not hold.
 
     What has left or been paid stays so, but nothing more is; other reviews that only a human can settle stay open.
@@ -129,22 +129,22 @@ def reject(turn: Turn) -> None:
     turn.change(reviews=tuple(review for review in case.reviews if review.cause in HUMAN_FIRST))
 
 
-def _reopened(turn: Turn, cause: str) -> IssueReopened:
+def _reopened(turn: CaseDecision, cause: str) -> IssueReopened:
     return IssueReopened(**turn.ids, cause=cause, resolution=turn.case.resolution, reopened_at=turn.now)
 
 
-def cancel_requested(turn: Turn, command: CancelRequested) -> None:
+def cancel_requested(turn: CaseDecision, command: CancelRequested) -> None:
     cancel(turn, command.cause)
 
 
-def go_on(turn: Turn, cause: str) -> None:
+def go_on(turn: CaseDecision, cause: str) -> None:
     """A resolved case goes on where it was."""
     if turn.case.resolved_at:
         turn.change(resolved_at=None)
         turn.say(_reopened(turn, cause))
 
 
-def choose_remedy(turn: Turn, remedy: Remedy) -> None:
+def choose_remedy(turn: CaseDecision, remedy: Remedy) -> None:
     """Put it right in another way, as long as nothing has moved yet; what was resolved starts anew with it."""
     case = turn.case
     if case.resolved_at:
@@ -161,7 +161,7 @@ def choose_remedy(turn: Turn, remedy: Remedy) -> None:
         _change_remedy(turn, remedy)
 
 
-def _change_remedy(turn: Turn, remedy: Remedy) -> None:
+def _change_remedy(turn: CaseDecision, remedy: Remedy) -> None:
     stop(turn, "another_remedy")
     if turn.case.inbound.status is not InboundStatus.NONE:
         inbound.hold(turn)
@@ -171,11 +171,11 @@ def _change_remedy(turn: Turn, remedy: Remedy) -> None:
     turn.change(formers=with_former(turn.case), outbound=fresh, question=None, short=None)
 
 
-def reopen(turn: Turn, command: ReopenRequested) -> None:
+def reopen(turn: CaseDecision, command: ReopenRequested) -> None:
     reopen_with(turn, command.cause, command.remedy)
 
 
-def reopen_with(turn: Turn, cause: str, chosen: Remedy | None) -> None:
+def reopen_with(turn: CaseDecision, cause: str, chosen: Remedy | None) -> None:
     """What was put right was not: the legs start anew, under the same plan or the remedy a human names."""
     case, rule = turn.case, turn.rule
     remedy = chosen or case.plan.remedy

@@ -13,7 +13,7 @@ from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementRejected
 from services.returns.domain.case import Question, Short
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds
 from services.returns.domain.legs.outbound import WAITED_FOR, OutboundStatus
 from services.returns.domain.line_quantities import Counts, missing
@@ -21,7 +21,7 @@ from services.returns.domain.replacement_matching import is_ours, is_past, is_st
 from services.returns.domain.review_causes import ReviewCause
 
 
-def rejected(turn: Turn, fact: ReplacementRejected) -> None:
+def rejected(turn: CaseDecision, fact: ReplacementRejected) -> None:
     """The warehouse cannot send it; this order is over, and waiting means another one."""
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
@@ -42,12 +42,12 @@ def rejected(turn: Turn, fact: ReplacementRejected) -> None:
     ask(turn, fact.cause, fact.restock_date, fact.variants if len(_asked_about(turn)) == 1 else ())
 
 
-def _asked_about(turn: Turn) -> Counts:
+def _asked_about(turn: CaseDecision) -> Counts:
     """The pieces that cannot be sent."""
     return turn.case.short.counts if turn.case.short else turn.case.outbound.ordered
 
 
-def ask(turn: Turn, cause: str, restock_date: date | None, variants: tuple[Variant, ...] = ()) -> None:
+def ask(turn: CaseDecision, cause: str, restock_date: date | None, variants: tuple[Variant, ...] = ()) -> None:
     """Ask for their choice among what is possible, and say what happens without an answer."""
     number = turn.case.questions + 1
     day = turn.calendar.add_open_days(turn.today, turn.terms.choice_open_days)
@@ -76,7 +76,7 @@ def ask(turn: Turn, cause: str, restock_date: date | None, variants: tuple[Varia
     turn.say(told)
 
 
-def _options(turn: Turn, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
+def _options(turn: CaseDecision, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
     """Wait, where there is a day to wait for; another variant, where there is one; the money, always.
 
     Leaving it altogether is offered where there is no day, nothing of it has left, and it is about the whole.
@@ -87,13 +87,13 @@ def _options(turn: Turn, restock: date | None, variants: tuple[Variant, ...]) ->
     return (*wait, *change, Choice.REFUND, *((Choice.CANCEL,) if leave else ()))
 
 
-def _fair_default(turn: Turn, restock: date | None, number: int) -> Choice:
+def _fair_default(turn: CaseDecision, restock: date | None, number: int) -> Choice:
     """Waiting a little is what they asked for; waiting long, or a second time, is not."""
     soon = restock is not None and restock <= turn.today + timedelta(days=turn.terms.wait_if_restock_within_days)
     return Choice.WAIT if soon and number == 1 else Choice.REFUND
 
 
-def decided(turn: Turn, fact: CustomerDecided) -> None:
+def decided(turn: CaseDecision, fact: CustomerDecided) -> None:
     question = turn.case.question
     if question is None or fact.choice_id != question.choice_id:
         turn.ignore("question_closed")
@@ -109,7 +109,7 @@ def _variant(question: Question, sku: str | None) -> Variant | None:
     return next((variant for variant in question.variants if variant.sku == sku), None)
 
 
-def take(turn: Turn, question: Question, choice: Choice, variant: Variant | None = None) -> None:
+def take(turn: CaseDecision, question: Question, choice: Choice, variant: Variant | None = None) -> None:
     """Do what was chosen. What has become impossible meanwhile is for a human, and the question stays open for them."""
     match choice:
         case Choice.WAIT:
@@ -136,7 +136,7 @@ def take(turn: Turn, question: Question, choice: Choice, variant: Variant | None
             turn.review(ReviewCause.NO_DECISION)
 
 
-def _order(turn: Turn, ship_date: date | None, variant: Variant | None) -> None:
+def _order(turn: CaseDecision, ship_date: date | None, variant: Variant | None) -> None:
     """Order anew what could not be sent; what was short, when the others have arrived."""
     if turn.case.short:
         turn.change(short=Short(turn.case.short.counts, ship_date, variant, is_decided=True))
@@ -144,12 +144,12 @@ def _order(turn: Turn, ship_date: date | None, variant: Variant | None) -> None:
         outbound.order(turn, turn.case.outbound.ordered, ship_date, variant)
 
 
-def _answered(turn: Turn) -> None:
+def _answered(turn: CaseDecision) -> None:
     turn.change(question=None)
     turn.withdraw(ReviewCause.NO_DECISION)
 
 
-def due(turn: Turn) -> None:
+def due(turn: CaseDecision) -> None:
     """Not even the default was told."""
     question = turn.case.question
     if question:

@@ -22,7 +22,7 @@ from libs.common.events.issues import (
 )
 from libs.common.events.values import CollectedLine, IssueLine, Reason
 from services.returns.domain.case import lines_of
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.exposure import shared_visit
 from services.returns.domain.handlers import receipts
 from services.returns.domain.legs.inbound import InboundStatus
@@ -35,7 +35,7 @@ COMING = (InboundStatus.REQUESTED, InboundStatus.BOOKED)
 Told = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 
 
-def request(turn: Turn, earliest: date) -> None:
+def request(turn: CaseDecision, earliest: date) -> None:
     """Ask the courier to fetch what is still with the customer; where all of it came unasked, nobody has to go."""
     wanted = missing(turn.case.reported, turn.case.inbound.received)
     if not wanted:
@@ -45,13 +45,13 @@ def request(turn: Turn, earliest: date) -> None:
     ask(turn, earliest, swap=can_swap(turn))
 
 
-def _begin(turn: Turn, wanted: Counts) -> None:
+def _begin(turn: CaseDecision, wanted: Counts) -> None:
     number = turn.case.inbound.number + 1
     collection_id = derived_id("collection", turn.case.issue_id, number)
     turn.inbound(number=number, collection_id=collection_id, asked=wanted, failures=0)
 
 
-def can_swap(turn: Turn) -> bool:
+def can_swap(turn: CaseDecision) -> bool:
     """Whether the driver who brings the replacement can take the old: their carrier does it, and it is one parcel."""
     leg = turn.case.outbound
     brings = {parcel.carrier for parcel in leg.parcels}
@@ -59,7 +59,7 @@ def can_swap(turn: Turn) -> bool:
     return leg.status is OutboundStatus.SHIPPED and able
 
 
-def ask(turn: Turn, earliest: date, *, swap: bool = False) -> None:
+def ask(turn: CaseDecision, earliest: date, *, swap: bool = False) -> None:
     """Send the request; with another attempt or day it is still the same collection."""
     leg = turn.case.inbound
     picked = leg.picked if leg.picked and leg.picked.day >= earliest else None
@@ -81,7 +81,7 @@ def ask(turn: Turn, earliest: date, *, swap: bool = False) -> None:
     _send(turn)
 
 
-def _send(turn: Turn) -> None:
+def _send(turn: CaseDecision) -> None:
     leg = turn.case.inbound
     if turn.ship_to is None:
         turn.anomaly("no_address")
@@ -102,22 +102,22 @@ def _send(turn: Turn) -> None:
     )
 
 
-def _as_it_is(turn: Turn, line: IssueLine) -> CollectedLine:
+def _as_it_is(turn: CaseDecision, line: IssueLine) -> CollectedLine:
     """Where the wrong item came, that is fetched: what was sent, not what was ordered."""
     if turn.case.reason is not Reason.WRONG_ITEM:
         return CollectedLine.model_validate(line)
-    sent = {"sku": line.arrived.sku, "name": line.arrived.name} if line.arrived else {}
+    sent = {"sku": line.received_instead.sku, "name": line.received_instead.name} if line.received_instead else {}
     return CollectedLine.model_validate(line).model_copy(update={**sent, "instead_of": line.sku})
 
 
-def postpone(turn: Turn, earliest: date) -> None:
+def postpone(turn: CaseDecision, earliest: date) -> None:
     """The replacement arrives later: the courier comes later."""
     leg = turn.case.inbound
     if leg.status in COMING and (leg.window_day or leg.earliest or earliest) < earliest:
         ask(turn, earliest, swap=leg.swap)
 
 
-def booked(turn: Turn, fact: CollectionBooked) -> None:
+def booked(turn: CaseDecision, fact: CollectionBooked) -> None:
     if not _is_ours(turn, fact):
         return
     leg = turn.case.inbound
@@ -141,7 +141,7 @@ def booked(turn: Turn, fact: CollectionBooked) -> None:
         turn.say(told)
 
 
-def attempt_failed(turn: Turn, fact: CollectionAttemptFailed) -> None:
+def attempt_failed(turn: CaseDecision, fact: CollectionAttemptFailed) -> None:
     if not _is_ours(turn, fact):
         return
     leg = turn.case.inbound
@@ -156,11 +156,11 @@ def attempt_failed(turn: Turn, fact: CollectionAttemptFailed) -> None:
     _again(turn)
 
 
-def _is_of_earlier_attempt(turn: Turn, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
+def _is_of_earlier_attempt(turn: CaseDecision, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
     return fact.attempt is not None and fact.attempt < turn.case.inbound.attempt
 
 
-def _again(turn: Turn) -> None:
+def _again(turn: CaseDecision) -> None:
     """Nobody met at the door: the next open day; after too many of them a reminder, or a human."""
     turn.inbound(failures=turn.case.inbound.failures + 1, picked=None)
     if turn.case.inbound.failures < turn.terms.collection_max_attempts:
@@ -171,7 +171,7 @@ def _again(turn: Turn) -> None:
         turn.review(ReviewCause.COLLECTION_FAILED)
 
 
-def _next_day(turn: Turn) -> date:
+def _next_day(turn: CaseDecision) -> date:
     """The next open day, though never before the replacement is there."""
     outbound, day = turn.case.outbound, turn.open_day_after(turn.today)
     if outbound.status is OutboundStatus.SHIPPED and outbound.expected_delivery:
@@ -179,14 +179,14 @@ def _next_day(turn: Turn) -> date:
     return day
 
 
-def ask_again(turn: Turn) -> None:
+def ask_again(turn: CaseDecision) -> None:
     """Another appointment, with as many attempts as the first: a human wants it, or the customer was reminded."""
     if turn.case.inbound.status is InboundStatus.FAILED:
         turn.inbound(failures=0)
         ask(turn, _next_day(turn))
 
 
-def collected(turn: Turn, fact: CollectionCollected) -> None:
+def collected(turn: CaseDecision, fact: CollectionCollected) -> None:
     if not _is_ours(turn, fact):
         return
     leg = turn.case.inbound
@@ -207,7 +207,7 @@ def collected(turn: Turn, fact: CollectionCollected) -> None:
         ask(turn, _next_day(turn))
 
 
-def hold(turn: Turn) -> None:
+def hold(turn: CaseDecision) -> None:
     """The replacement has to be sent again: until then nobody comes."""
     if turn.case.inbound.status in (*COMING, InboundStatus.FAILED):
         if turn.case.inbound.status in COMING:
@@ -216,21 +216,21 @@ def hold(turn: Turn) -> None:
         turn.inbound(status=InboundStatus.NONE, collection_id=None, attempt=0, swap=False, visit_id=None, due_at=None)
 
 
-def waive(turn: Turn) -> None:
+def waive(turn: CaseDecision) -> None:
     """A human lets the customer keep what has not come back."""
     if turn.case.inbound.status in COMING:
         receipts.call_back(turn, "waived")
     turn.inbound(status=InboundStatus.WAIVED, due_at=None)
 
 
-def stop(turn: Turn, cause: str) -> None:
+def stop(turn: CaseDecision, cause: str) -> None:
     """Nobody comes any more."""
     if turn.case.inbound.status in COMING:
         receipts.call_back(turn, cause)
     turn.inbound(status=InboundStatus.CANCELLED, due_at=None)
 
 
-def _is_ours(turn: Turn, fact: Told) -> bool:
+def _is_ours(turn: CaseDecision, fact: Told) -> bool:
     """Whether this is about the collection that is under way; says so where it is not."""
     leg = turn.case.inbound
     if fact.collection_id == leg.collection_id:
@@ -243,7 +243,7 @@ def _is_ours(turn: Turn, fact: Told) -> bool:
     return False
 
 
-def due(turn: Turn) -> None:
+def due(turn: CaseDecision) -> None:
     """Nothing came in time."""
     match turn.case.inbound.status:
         case InboundStatus.REQUESTED | InboundStatus.BOOKED:

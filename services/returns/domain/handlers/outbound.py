@@ -29,7 +29,7 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from services.returns.domain.case import Short, lines_of
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound, partial_shipments
 from services.returns.domain.legs.outbound import GONE, WAITED_FOR, Outbound, OutboundStatus, Promise
 from services.returns.domain.line_quantities import Counts, added, as_lines, missing
@@ -37,7 +37,7 @@ from services.returns.domain.replacement_matching import is_ours, is_past, is_st
 from services.returns.domain.review_causes import ReviewCause
 
 
-def order(turn: Turn, counts: Counts, ship_date: date | None = None, variant: Variant | None = None) -> None:
+def order(turn: CaseDecision, counts: Counts, ship_date: date | None = None, variant: Variant | None = None) -> None:
     """Ask the warehouse to send these, by `ship_date` or else the first date the policy allows.
 
     `variant` goes out instead of what was bought, where the customer chose it.
@@ -67,7 +67,7 @@ def order(turn: Turn, counts: Counts, ship_date: date | None = None, variant: Va
     turn.say(told)
 
 
-def order_the_rest(turn: Turn, short: Short) -> None:
+def order_the_rest(turn: CaseDecision, short: Short) -> None:
     """What was short goes out by itself; the courier comes after it."""
     turn.outbound(is_part=True)
     turn.change(short=None)
@@ -75,18 +75,18 @@ def order_the_rest(turn: Turn, short: Short) -> None:
     order(turn, short.counts, max(short.ship_date, turn.today) if short.ship_date else None, short.variant)
 
 
-def _ask(turn: Turn) -> None:
+def _ask(turn: CaseDecision) -> None:
     """Ask the warehouse once more: it is the same order."""
     leg = turn.case.outbound
     turn.outbound(asks=leg.asks + 1, due_at=_answer_ends(turn, leg.promises[-1].ship_date))
     _send(turn)
 
 
-def _answer_ends(turn: Turn, promised: date) -> datetime:
+def _answer_ends(turn: CaseDecision, promised: date) -> datetime:
     return min(turn.after(hours=turn.terms.warehouse_answer_hours), _promise_ends(turn, promised))
 
 
-def _send(turn: Turn) -> None:
+def _send(turn: CaseDecision) -> None:
     """Send the order to the warehouse. Without an address it waits."""
     leg = turn.case.outbound
     if turn.ship_to is None:
@@ -109,7 +109,7 @@ def _as_sent(line: IssueLine, variant: Variant | None) -> IssueLine:
     return line.model_copy(update={"sku": variant.sku, "name": variant.name}) if variant else line
 
 
-def confirmed(turn: Turn, fact: ReplacementConfirmed) -> None:
+def confirmed(turn: CaseDecision, fact: ReplacementConfirmed) -> None:
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
     known = turn.case.outbound
@@ -121,7 +121,7 @@ def confirmed(turn: Turn, fact: ReplacementConfirmed) -> None:
     _promise(turn, ship_date, None, status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
 
 
-def delayed(turn: Turn, fact: ReplacementDelayed) -> None:
+def delayed(turn: CaseDecision, fact: ReplacementDelayed) -> None:
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
         return
     ship_date = max(fact.ship_date, turn.today)
@@ -132,7 +132,7 @@ def delayed(turn: Turn, fact: ReplacementDelayed) -> None:
     _promise(turn, ship_date, fact.cause, status=OutboundStatus.CONFIRMED, heard_at=turn.told_at)
 
 
-def _promise(turn: Turn, ship_date: date, cause: str | None, **changes: Any) -> None:
+def _promise(turn: CaseDecision, ship_date: date, cause: str | None, **changes: Any) -> None:
     """A new version of the promise; later than the one before it is a delay, and told as one."""
     leg = turn.case.outbound
     before = leg.promises[-1]
@@ -145,13 +145,13 @@ def _promise(turn: Turn, ship_date: date, cause: str | None, **changes: Any) -> 
         turn.say(IssueReplacementPromised(**told))
 
 
-def _promise_ends(turn: Turn, ship_date: date) -> datetime:
+def _promise_ends(turn: CaseDecision, ship_date: date) -> datetime:
     """The hour at which the promise is broken if nothing has left; never in the past, so that a timer always comes."""
     ends = turn.calendar.moment(ship_date, turn.terms.promise_hour)
     return ends if ends > turn.now else turn.after(hours=1)
 
 
-def shipped(turn: Turn, fact: ReplacementShipped) -> None:
+def shipped(turn: CaseDecision, fact: ReplacementShipped) -> None:
     """It has left, or some of it has, whatever was said before; even a rejected order may be sent after all."""
     if not is_ours(turn, fact) or partial_shipments.is_repeated(turn, fact):
         return
@@ -173,7 +173,7 @@ def shipped(turn: Turn, fact: ReplacementShipped) -> None:
         all_left(turn)
 
 
-def _expected(turn: Turn, fact: ReplacementShipped) -> date:
+def _expected(turn: CaseDecision, fact: ReplacementShipped) -> date:
     """The day on which this parcel arrives: never before it left."""
     delivered_at = turn.case.outbound.delivered_at
     known_delivery = turn.calendar.day(delivered_at) if delivered_at else None
@@ -182,7 +182,7 @@ def _expected(turn: Turn, fact: ReplacementShipped) -> date:
     return max(expected, shipped_on)
 
 
-def _some_left(turn: Turn, counts: Counts, rest: Counts) -> None:
+def _some_left(turn: CaseDecision, counts: Counts, rest: Counts) -> None:
     """The rest still has its promise; an order that was rejected and leaves after all gets one again."""
     if turn.case.outbound.status is OutboundStatus.REJECTED:
         promised = turn.case.outbound.promises[-1].ship_date
@@ -191,15 +191,15 @@ def _some_left(turn: Turn, counts: Counts, rest: Counts) -> None:
     _tell_part(turn, counts, added(rest, short.counts) if short else rest)
 
 
-def _tell_part(turn: Turn, counts: Counts, rest: Counts) -> None:
+def _tell_part(turn: CaseDecision, counts: Counts, rest: Counts) -> None:
     leg, short = turn.case.outbound, turn.case.short
     parcel = leg.parcels[-1]
     told = IssueReplacementPartShipped(
         **turn.ids,
         replacement_id=leg.replacement_id,
         lines=as_lines(counts),
-        rest=as_lines(rest),
-        rest_ship_date=max(leg.promises[-1].ship_date, (short and short.ship_date) or turn.today),
+        remaining_lines=as_lines(rest),
+        remaining_ship_date=max(leg.promises[-1].ship_date, (short and short.ship_date) or turn.today),
         shipped_at=parcel.shipped_at,
         expected_delivery_date=parcel.expected,
         carrier=parcel.carrier,
@@ -208,7 +208,7 @@ def _tell_part(turn: Turn, counts: Counts, rest: Counts) -> None:
     turn.say(told)
 
 
-def _tell_all_left(turn: Turn) -> None:
+def _tell_all_left(turn: CaseDecision) -> None:
     leg = turn.case.outbound
     last = leg.parcels[-1]
     told = IssueReplacementShipped(
@@ -222,7 +222,7 @@ def _tell_all_left(turn: Turn) -> None:
     turn.say(told)
 
 
-def nothing_more_comes(turn: Turn) -> None:
+def nothing_more_comes(turn: CaseDecision) -> None:
     """What was short is paid back: what has left is all there is, and now it is told as such."""
     if turn.case.outbound.status in GONE:
         _tell_all_left(turn)
@@ -230,7 +230,7 @@ def nothing_more_comes(turn: Turn) -> None:
         _tell_arrived(turn)
 
 
-def all_left(turn: Turn) -> None:
+def all_left(turn: CaseDecision) -> None:
     """Nothing of it is still to come from the warehouse."""
     leg = turn.case.outbound
     last = leg.parcels[-1]
@@ -246,12 +246,12 @@ def all_left(turn: Turn) -> None:
         _all_there(turn, delivered_at)
 
 
-def _delivery_ends(turn: Turn, expected: date | None) -> datetime:
+def _delivery_ends(turn: CaseDecision, expected: date | None) -> datetime:
     expected = max(expected or turn.today, turn.today)
     return turn.calendar.moment(expected + timedelta(days=turn.terms.delivery_grace_days), turn.terms.review_hour)
 
 
-def delivered(turn: Turn, fact: ParcelDelivered) -> None:
+def delivered(turn: CaseDecision, fact: ParcelDelivered) -> None:
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED, OutboundStatus.SHIPPED):
         return
     leg = turn.case.outbound
@@ -267,7 +267,7 @@ def delivered(turn: Turn, fact: ParcelDelivered) -> None:
             _all_there(turn, delivered_at)
 
 
-def _before_its_shipping(turn: Turn, fact: ParcelDelivered) -> None:
+def _before_its_shipping(turn: CaseDecision, fact: ParcelDelivered) -> None:
     """Kept until the shipping is told, so that everybody downstream hears them in order."""
     leg = turn.case.outbound
     if fact.shipment_id in leg.early or (fact.shipment_id is None and (leg.delivered_at or leg.parcels)):
@@ -278,7 +278,7 @@ def _before_its_shipping(turn: Turn, fact: ParcelDelivered) -> None:
         turn.outbound(early={**leg.early, fact.shipment_id: fact.delivered_at})
 
 
-def _all_there(turn: Turn, at: datetime) -> None:
+def _all_there(turn: CaseDecision, at: datetime) -> None:
     there = tuple(one if one.delivered_at else replace(one, delivered_at=at) for one in turn.case.outbound.parcels)
     turn.outbound(parcels=there, delivered_at=at, status=OutboundStatus.DELIVERED, due_at=None)
     turn.withdraw(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
@@ -286,7 +286,7 @@ def _all_there(turn: Turn, at: datetime) -> None:
         _tell_arrived(turn)
 
 
-def _tell_arrived(turn: Turn) -> None:
+def _tell_arrived(turn: CaseDecision) -> None:
     leg = turn.case.outbound
     told = IssueReplacementDelivered(
         **turn.ids,
@@ -297,7 +297,7 @@ def _tell_arrived(turn: Turn) -> None:
     turn.say(told)
 
 
-def exception(turn: Turn, fact: ParcelException) -> None:
+def exception(turn: CaseDecision, fact: ParcelException) -> None:
     """Something happened on the way; without a new day for it a human looks."""
     if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR, OutboundStatus.REJECTED, OutboundStatus.SHIPPED):
         return
@@ -314,7 +314,7 @@ def exception(turn: Turn, fact: ParcelException) -> None:
         turn.outbound(expected_delivery=expected, due_at=_delivery_ends(turn, expected))
 
 
-def due(turn: Turn) -> None:
+def due(turn: CaseDecision) -> None:
     """Nothing came in time."""
     leg = turn.case.outbound
     if leg.status is OutboundStatus.SHIPPED:
@@ -332,14 +332,14 @@ def due(turn: Turn) -> None:
         turn.outbound(due_at=_promise_ends(turn, leg.promises[-1].ship_date))
 
 
-def _slip(turn: Turn) -> None:
+def _slip(turn: CaseDecision) -> None:
     """The promised day passes unshipped: the customer hears the next one before it is over."""
     _promise(turn, turn.open_day_after(turn.today), "no_shipment", slips=turn.case.outbound.slips + 1)
     if turn.case.outbound.slips > 1:
         turn.review(ReviewCause.NOT_SHIPPING)
 
 
-def take_as_shipped(turn: Turn) -> None:
+def take_as_shipped(turn: CaseDecision) -> None:
     """A human knows that what was delivered must have been shipped."""
     leg = turn.case.outbound
     if leg.replacement_id and leg.delivered_at and leg.status not in GONE:
@@ -351,7 +351,7 @@ def take_as_shipped(turn: Turn) -> None:
         )
 
 
-def send_again(turn: Turn) -> None:
+def send_again(turn: CaseDecision) -> None:
     """A human gives the parcel up: another one goes out, and the courier comes after that one."""
     if turn.case.outbound.status is OutboundStatus.SHIPPED:
         turn.withdraw(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
@@ -359,7 +359,7 @@ def send_again(turn: Turn) -> None:
         order(turn, turn.case.outbound.ordered)
 
 
-def ask_again(turn: Turn) -> None:
+def ask_again(turn: CaseDecision) -> None:
     """A human wants the warehouse asked once more."""
     if turn.case.outbound.status in WAITED_FOR:
         _ask(turn)

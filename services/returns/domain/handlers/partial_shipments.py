@@ -12,7 +12,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.warehouse import ReplacementRejected, ReplacementShipped
 from services.returns.domain.case import Case, Short
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.legs.outbound import Outbound, OutboundStatus, Parcel
 from services.returns.domain.line_quantities import Counts, added, counted, missing, shared
 
@@ -25,14 +25,14 @@ def name_of(fact: ReplacementShipped) -> str:
     return str(derived_id("parcel", fact.shipped_at.isoformat(), *pieces))
 
 
-def is_repeated(turn: Turn, fact: ReplacementShipped) -> bool:
+def is_repeated(turn: CaseDecision, fact: ReplacementShipped) -> bool:
     if any(parcel.name == name_of(fact) for parcel in turn.case.outbound.parcels):
         turn.ignore("repeated")
         return True
     return False
 
 
-def packed(turn: Turn, fact: ReplacementShipped) -> Counts:
+def packed(turn: CaseDecision, fact: ReplacementShipped) -> Counts:
     """The pieces in this parcel: those told, as far as they are still to come, or else all the rest."""
     leg = turn.case.outbound
     rest = missing(leg.ordered, leg.shipped)
@@ -44,7 +44,7 @@ def packed(turn: Turn, fact: ReplacementShipped) -> Counts:
     return shared(told, rest)
 
 
-def add(turn: Turn, fact: ReplacementShipped, counts: Counts, expected: date) -> None:
+def add(turn: CaseDecision, fact: ReplacementShipped, counts: Counts, expected: date) -> None:
     leg, name = turn.case.outbound, name_of(fact)
     parcel = Parcel(name, counts, expected, leg.early.get(name), fact.shipped_at, fact.carrier, fact.tracking_number)
     turn.outbound(parcels=(*leg.parcels, parcel), shipped=added(leg.shipped, counts))
@@ -58,7 +58,7 @@ def find(leg: Outbound, fact: ParcelDelivered) -> Parcel | None:
     return known.get(fact.shipment_id) or known.get("")
 
 
-def arrived(turn: Turn, parcel: Parcel, at: datetime) -> None:
+def arrived(turn: CaseDecision, parcel: Parcel, at: datetime) -> None:
     changed = replace(parcel, delivered_at=at)
     turn.outbound(parcels=tuple(changed if one is parcel else one for one in turn.case.outbound.parcels))
 
@@ -71,21 +71,21 @@ def last_arrival(leg: Outbound) -> datetime | None:
     return max(moment for moment in moments if moment)
 
 
-def short_of(turn: Turn, fact: ReplacementRejected) -> Counts:
+def short_of(turn: CaseDecision, fact: ReplacementRejected) -> Counts:
     """The pieces that cannot be sent, as far as they have not left."""
     leg = turn.case.outbound
     rest = missing(leg.ordered, leg.shipped)
     return rest if fact.lines is None else shared(counted(fact.lines), rest)
 
 
-def cut(turn: Turn, short: Counts) -> None:
+def cut(turn: CaseDecision, short: Counts) -> None:
     """Take these out of the replacement that is under way, together with what was short before."""
     leg, before = turn.case.outbound, turn.case.short
     turn.outbound(ordered=missing(leg.ordered, short))
     turn.change(short=Short(added(before.counts, short) if before else short))
 
 
-def join(turn: Turn) -> None:
+def join(turn: CaseDecision) -> None:
     """Nothing of it can be sent: what was short before is asked about together with the rest."""
     if turn.case.short:
         turn.outbound(ordered=added(turn.case.outbound.ordered, turn.case.short.counts))

@@ -13,14 +13,14 @@ from libs.common.events.issues import IssueItemInspected, IssueItemReceived
 from libs.common.events.values import Condition, InspectedLine, LineQuantity, Reason, ReceivedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
 from services.returns.domain.case import Case
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.legs.inbound import MISMATCHES, InboundStatus
 from services.returns.domain.line_quantities import added, as_lines, missing
 from services.returns.domain.review_causes import ReviewCause
 from services.returns.policy.policy import CollectOn
 
 
-def received(turn: Turn, fact: ItemReceived) -> None:
+def received(turn: CaseDecision, fact: ItemReceived) -> None:
     """Count it, however it came: also before its collection was told, also what nobody asked for."""
     leg = turn.case.inbound
     name = _name(fact.receipt_id, fact.received_at, fact.lines)
@@ -50,7 +50,7 @@ def _is_foreign(case: Case, line: ReceivedLine) -> bool:
     if line.sku is None or reported is None:
         return False
     if case.reason is Reason.WRONG_ITEM:
-        return reported.arrived is not None and line.sku != reported.arrived.sku
+        return reported.received_instead is not None and line.sku != reported.received_instead.sku
     known = {leg.variant.sku for leg in (*case.formers, case.outbound) if leg.variant}
     return line.sku not in {reported.sku, *known}
 
@@ -61,7 +61,7 @@ def _name(given: str | None, moment: datetime, lines: Sequence[LineQuantity]) ->
     return given or str(derived_id("count", moment.isoformat(), *counted))
 
 
-def _tell_the_unexpected(turn: Turn) -> None:
+def _tell_the_unexpected(turn: CaseDecision) -> None:
     case = turn.case
     if any(line_id not in case.reported for line_id in case.inbound.received):
         turn.anomaly("unknown_line_received")
@@ -76,12 +76,12 @@ def _tell_the_unexpected(turn: Turn) -> None:
         turn.review(ReviewCause.UNEXPECTED_ITEM)
 
 
-def _expects_more(turn: Turn) -> bool:
+def _expects_more(turn: CaseDecision) -> bool:
     waits = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)
     return turn.case.inbound.status not in waits and turn.case.plan.collect_on is not CollectOn.NEVER
 
 
-def advance(turn: Turn) -> None:
+def advance(turn: CaseDecision) -> None:
     """Take the leg as far as the counts allow."""
     case, leg = turn.case, turn.case.inbound
     if missing(case.reported, leg.received):
@@ -98,12 +98,12 @@ def advance(turn: Turn) -> None:
         turn.inbound(status=InboundStatus.INSPECTED if case.plan.inspect else InboundStatus.RECEIVED, due_at=None)
 
 
-def inspection_ends(turn: Turn) -> datetime:
+def inspection_ends(turn: CaseDecision) -> datetime:
     day = turn.calendar.add_open_days(turn.today, turn.terms.inspection_open_days)
     return turn.calendar.moment(day, turn.terms.review_hour)
 
 
-def inspected(turn: Turn, fact: ItemInspected) -> None:
+def inspected(turn: CaseDecision, fact: ItemInspected) -> None:
     leg = turn.case.inbound
     name = _name(fact.inspection_id, fact.inspected_at, fact.lines)
     if name in leg.inspections:
@@ -132,13 +132,13 @@ def _with_conditions(
     return found
 
 
-def waive_inspection(turn: Turn) -> None:
+def waive_inspection(turn: CaseDecision) -> None:
     """A human does not need to know what state it is in."""
     if turn.case.inbound.status is InboundStatus.RECEIVED:
         turn.inbound(status=InboundStatus.INSPECTED, due_at=None)
 
 
-def take_as_received(turn: Turn) -> None:
+def take_as_received(turn: CaseDecision) -> None:
     """The courier has it and it is lost: a human takes it as received, for the customer gave it out of their hands.
 
     What is lost is inspected by nobody, so that it does not wait for that either.
@@ -151,7 +151,7 @@ def take_as_received(turn: Turn) -> None:
         advance(turn)
 
 
-def call_back(turn: Turn, cause: str = "already_received") -> None:
+def call_back(turn: CaseDecision, cause: str = "already_received") -> None:
     """The courier need not come."""
     told = {"collection_id": turn.case.inbound.collection_id, "cause": cause, "cancelled_at": turn.now}
     turn.say(CollectionCancelled(**turn.partner_ids, **told))

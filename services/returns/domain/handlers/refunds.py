@@ -13,7 +13,7 @@ from libs.common.events.issues import IssueRefunded, IssueRefundRequested
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
 from libs.common.events.values import Money
 from services.returns.domain.case import Case
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.legs.money import Refund, RefundStatus
 from services.returns.domain.line_quantities import Counts, added, missing, shared
 from services.returns.domain.review_causes import ReviewCause
@@ -36,7 +36,7 @@ def _instead(case: Case) -> Counts:
     return missing(case.money.instead, case.money.asked) if whole else {}
 
 
-def pay_instead(turn: Turn, counts: Counts) -> None:
+def pay_instead(turn: CaseDecision, counts: Counts) -> None:
     """These are not sent any more; the customer wants the money."""
     leg = turn.case.money
     turn.change(money=replace(leg, instead=added(leg.instead, counts)))
@@ -52,7 +52,7 @@ def _by_plan(case: Case) -> Counts:
             return {}
 
 
-def ask(turn: Turn, counts: Counts) -> None:
+def ask(turn: CaseDecision, counts: Counts) -> None:
     """Ask for these units' price; what cost nothing needs no payment."""
     leg, amount = turn.case.money, turn.case.worth(counts)
     turn.change(money=replace(leg, asked=added(leg.asked, counts)))
@@ -74,7 +74,7 @@ def ask(turn: Turn, counts: Counts) -> None:
     turn.say(told)
 
 
-def _send(turn: Turn, refund: Refund) -> None:
+def _send(turn: CaseDecision, refund: Refund) -> None:
     _update(
         turn,
         refund,
@@ -88,7 +88,7 @@ def _send(turn: Turn, refund: Refund) -> None:
     )
 
 
-def completed(turn: Turn, fact: RefundCompleted) -> None:
+def completed(turn: CaseDecision, fact: RefundCompleted) -> None:
     refund = _find(turn, fact.refund_id)
     if refund is None:
         turn.anomaly("unknown_refund")
@@ -104,7 +104,7 @@ def completed(turn: Turn, fact: RefundCompleted) -> None:
             turn.review(ReviewCause.REFUND_DIFFERS)
 
 
-def failed(turn: Turn, fact: RefundFailed) -> None:
+def failed(turn: CaseDecision, fact: RefundFailed) -> None:
     refund = _find(turn, fact.refund_id)
     if refund is None:
         turn.anomaly("unknown_refund")
@@ -117,12 +117,12 @@ def failed(turn: Turn, fact: RefundFailed) -> None:
         _give_up(turn, refund)
 
 
-def _give_up(turn: Turn, refund: Refund) -> None:
+def _give_up(turn: CaseDecision, refund: Refund) -> None:
     _update(turn, refund, status=RefundStatus.FAILED, due_at=None)
     turn.review(ReviewCause.REFUND_FAILED)
 
 
-def due(turn: Turn) -> None:
+def due(turn: CaseDecision) -> None:
     """Refunds whose time to be asked for again has come, or that nobody answered."""
     for refund in turn.case.money.refunds:
         if refund.due_at is None or refund.due_at > turn.now:
@@ -133,21 +133,21 @@ def due(turn: Turn) -> None:
             _give_up(turn, refund)
 
 
-def stop(turn: Turn) -> None:
+def stop(turn: CaseDecision) -> None:
     """Nothing is asked for any more; what the provider already has may still come through, and is then told."""
     for refund in turn.case.money.refunds:
         if refund.status is not RefundStatus.COMPLETED:
             _update(turn, refund, status=RefundStatus.STOPPED, due_at=None)
 
 
-def ask_for_late_receipt(turn: Turn) -> None:
+def ask_for_late_receipt(turn: CaseDecision) -> None:
     """A human wants paid back what was to be paid on receipt and came back only after the case had ended."""
     counts = owed(turn.case)
     if turn.case.is_closed and turn.case.plan.refund_on is RefundOn.RECEIVED and counts:
         ask(turn, counts)
 
 
-def ask_again(turn: Turn) -> None:
+def ask_again(turn: CaseDecision) -> None:
     """A human has settled with the provider why it failed."""
     for refund in turn.case.money.refunds:
         if refund.status is RefundStatus.FAILED:
@@ -159,15 +159,15 @@ def is_paid(case: Case) -> bool:
     return not owed(case) and all(refund.status is RefundStatus.COMPLETED for refund in case.money.refunds)
 
 
-def _find(turn: Turn, refund_id: UUID) -> Refund | None:
+def _find(turn: CaseDecision, refund_id: UUID) -> Refund | None:
     return next((refund for refund in turn.case.money.refunds if refund.refund_id == refund_id), None)
 
 
-def _update(turn: Turn, refund: Refund, **changes: Any) -> None:
+def _update(turn: CaseDecision, refund: Refund, **changes: Any) -> None:
     leg, changed = turn.case.money, replace(refund, **changes)
     refunds = tuple(changed if known.refund_id == refund.refund_id else known for known in leg.refunds)
     turn.change(money=replace(leg, refunds=refunds))
 
 
-def _money(turn: Turn, refund: Refund) -> Money:
+def _money(turn: CaseDecision, refund: Refund) -> Money:
     return Money(amount=refund.amount, currency=turn.case.currency)

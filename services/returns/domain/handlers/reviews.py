@@ -12,7 +12,7 @@ from libs.common.decisions.facts import Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueReviewRequested
 from services.returns.domain.commands import ReviewDecided
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import (
     case_closure,
     collection_reminders,
@@ -27,31 +27,31 @@ from services.returns.domain.replacement_matching import has_moved, stop
 from services.returns.domain.review_causes import Review, ReviewCause
 from services.returns.policy.policy import RefundOn
 
-Act = Callable[[Turn], None]
+Act = Callable[[CaseDecision], None]
 
 
-def go_on(turn: Turn) -> None:
+def go_on(turn: CaseDecision) -> None:
     """Nothing to do but to close the review: what it held goes on by itself."""
 
 
-def _never(turn: Turn) -> None:
+def _never(turn: CaseDecision) -> None:
     turn.ignore("lines_cannot_be_added_up")
 
 
-def _look_again(turn: Turn) -> None:
+def _look_again(turn: CaseDecision) -> None:
     turn.change(address_tries=0)
 
 
-def _take_default(turn: Turn) -> None:
+def _take_default(turn: CaseDecision) -> None:
     if turn.case.question:
         customer_choice.take(turn, turn.case.question, turn.case.question.default)
 
 
-def _refuse(turn: Turn) -> None:
+def _refuse(turn: CaseDecision) -> None:
     case_closure.cancel(turn, "refused")
 
 
-def _let_keep(turn: Turn) -> None:
+def _let_keep(turn: CaseDecision) -> None:
     """The customer keeps it; where money waited for it and nothing came, there is nothing left to do."""
     if turn.case.plan.refund_on is RefundOn.RECEIVED and not turn.case.money.asked:
         case_closure.end(turn, "not_returned")
@@ -59,7 +59,7 @@ def _let_keep(turn: Turn) -> None:
         inbound.waive(turn)
 
 
-def _send_nothing(turn: Turn) -> None:
+def _send_nothing(turn: CaseDecision) -> None:
     """The warehouse does not send it. Where something had moved before, that cannot be undone: they get their money."""
     if case_closure.is_cancellable(turn.case) or has_moved(turn.case.outbound):
         _refuse(turn)
@@ -120,11 +120,11 @@ NO: Mapping[ReviewCause, Act] = {
 }
 
 
-def decided(turn: Turn, command: ReviewDecided) -> None:
+def decided(turn: CaseDecision, command: ReviewDecided) -> None:
     settle(turn, command.cause, approved=command.approved)
 
 
-def settle(turn: Turn, cause: ReviewCause, *, approved: bool) -> None:
+def settle(turn: CaseDecision, cause: ReviewCause, *, approved: bool) -> None:
     """Do what a yes or no to this review means, or say why that cannot be done."""
     before = turn.case
     act = (YES if approved else NO).get(cause)
@@ -139,7 +139,7 @@ def settle(turn: Turn, cause: ReviewCause, *, approved: bool) -> None:
             turn.case = before
 
 
-def due(turn: Turn) -> None:
+def due(turn: CaseDecision) -> None:
     """Nobody has decided by the day the customer was told."""
     due_at = turn.human_answer_at()
 

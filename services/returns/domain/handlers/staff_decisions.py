@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from libs.common.decisions.facts import Facts, Ignored
-from libs.common.events.issues import IssueCollectionWindowChosen, IssueDecisionTaken, IssueStaffDecided
+from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDecisionApplied, IssueStaffDecided
 from libs.common.events.values import StaffAction
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, reviews
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.review_causes import BEFORE_ANYTHING, ReviewCause
@@ -38,7 +38,7 @@ REFUSALS = {
 """Why a decision was not carried out, by its code: the field, what is wrong, and what would be right."""
 
 
-def decided(turn: Turn, fact: IssueStaffDecided) -> None:
+def decided(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     before, said = turn.case, len(turn.facts)
     ACTIONS[fact.action](turn, fact)
     refused = [one.reason for one in turn.facts[said:] if isinstance(one, Ignored)]
@@ -48,24 +48,24 @@ def decided(turn: Turn, fact: IssueStaffDecided) -> None:
     turn.say(_told(turn, fact, refused[0] if refused else None))
 
 
-def _told(turn: Turn, fact: IssueStaffDecided, code: str | None) -> IssueDecisionTaken:
+def _told(turn: CaseDecision, fact: IssueStaffDecided, code: str | None) -> IssueStaffDecisionApplied:
     return answer(fact, turn.now, code)
 
 
-def answer(fact: IssueStaffDecided, now: datetime, code: str | None) -> IssueDecisionTaken:
+def answer(fact: IssueStaffDecided, now: datetime, code: str | None) -> IssueStaffDecisionApplied:
     """What came of it; without a code it was done."""
-    return IssueDecisionTaken(
+    return IssueStaffDecisionApplied(
         issue_id=fact.issue_id,
         order_id=fact.order_id,
         customer_id=fact.customer_id,
         decision_id=fact.decision_id,
         action=fact.action,
         staff=fact.staff,
-        why=fact.why,
+        comment=fact.comment,
         applied=code is None,
         code=code,
         message=REFUSALS.get(code, code) if code else None,
-        taken_at=now,
+        processed_at=now,
     )
 
 
@@ -77,7 +77,7 @@ def without_case(fact: IssueStaffDecided | IssueCollectionWindowChosen, now: dat
     return (answer(fact, now, "unknown_case"),)
 
 
-def _accept(turn: Turn, fact: IssueStaffDecided) -> None:
+def _accept(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     holding = [review.cause for review in turn.case.reviews if review.cause in BEFORE_ANYTHING]
     if not holding:
         turn.ignore("nothing_to_accept")
@@ -85,18 +85,18 @@ def _accept(turn: Turn, fact: IssueStaffDecided) -> None:
         reviews.settle(turn, cause, approved=True)
 
 
-def _cancel(turn: Turn, fact: IssueStaffDecided) -> None:
+def _cancel(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     case_closure.cancel(turn, "rejected_by_staff" if fact.action is StaffAction.REJECT else "cancelled_by_staff")
 
 
-def _choose_remedy(turn: Turn, fact: IssueStaffDecided) -> None:
+def _choose_remedy(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     if fact.remedy is None:
         turn.ignore("no_remedy_named")
     else:
         case_closure.choose_remedy(turn, fact.remedy)
 
 
-def _waive(turn: Turn, fact: IssueStaffDecided) -> None:
+def _waive(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     done = (InboundStatus.RECEIVED, InboundStatus.INSPECTED, InboundStatus.WAIVED, InboundStatus.COLLECTED)
     if turn.case.is_closed or turn.case.plan.collect_on is CollectOn.NEVER or turn.case.inbound.status in done:
         turn.ignore("nothing_to_collect")
@@ -104,11 +104,11 @@ def _waive(turn: Turn, fact: IssueStaffDecided) -> None:
         inbound.waive(turn)
 
 
-def _reopen(turn: Turn, fact: IssueStaffDecided) -> None:
+def _reopen(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     case_closure.reopen_with(turn, "reopened_by_staff", fact.remedy)
 
 
-def _review(turn: Turn, fact: IssueStaffDecided) -> None:
+def _review(turn: CaseDecision, fact: IssueStaffDecided) -> None:
     if fact.review is None:
         turn.ignore("no_review_named")
     elif fact.review not in {cause.value for cause in ReviewCause}:
@@ -117,7 +117,7 @@ def _review(turn: Turn, fact: IssueStaffDecided) -> None:
         reviews.settle(turn, ReviewCause(fact.review), approved=fact.action is StaffAction.APPROVE_REVIEW)
 
 
-ACTIONS: Mapping[StaffAction, Callable[[Turn, IssueStaffDecided], None]] = {
+ACTIONS: Mapping[StaffAction, Callable[[CaseDecision, IssueStaffDecided], None]] = {
     StaffAction.ACCEPT: _accept,
     StaffAction.REJECT: _cancel,
     StaffAction.CHOOSE_REMEDY: _choose_remedy,

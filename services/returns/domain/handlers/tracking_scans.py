@@ -14,19 +14,19 @@ from libs.common.events.carrier import (
     ParcelDelivered,
     ParcelException,
     ParcelScanned,
-    ParcelTurnedUp,
+    ParcelFound,
 )
 from libs.common.events.values import Reason
-from services.returns.domain.decision_context import Turn
+from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, outbound
 from services.returns.domain.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import CarrierStatus, Scan, status_of
 from services.returns.policy.policy import CollectOn, ShipOn
 
-Act = Callable[[Turn, ParcelScanned], None]
+Act = Callable[[CaseDecision, ParcelScanned], None]
 
 
-def scanned(turn: Turn, fact: ParcelScanned) -> None:
+def scanned(turn: CaseDecision, fact: ParcelScanned) -> None:
     status = status_of(fact.raw)
     if status is None:
         turn.anomaly("unknown_carrier_status")
@@ -39,7 +39,7 @@ def scanned(turn: Turn, fact: ParcelScanned) -> None:
 
 
 def _note(
-    turn: Turn,
+    turn: CaseDecision,
     fact: ParcelScanned,
     status: CarrierStatus,
     last: Scan | None,
@@ -55,40 +55,40 @@ def _note(
         turn.quiet()
 
 
-def _delivered(turn: Turn, fact: ParcelScanned) -> None:
+def _delivered(turn: CaseDecision, fact: ParcelScanned) -> None:
     ids = {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
     outbound.delivered(turn, ParcelDelivered(**ids, delivered_at=fact.scanned_at, raw=fact.raw))
 
 
-def _trouble(turn: Turn, fact: ParcelScanned) -> None:
+def _trouble(turn: CaseDecision, fact: ParcelScanned) -> None:
     """Lost, broken, refused or on its way back: a human looks, whatever day was named."""
     _exception(turn, fact.model_copy(update={"expected_delivery_date": None}))
 
 
-def _later(turn: Turn, fact: ParcelScanned) -> None:
+def _later(turn: CaseDecision, fact: ParcelScanned) -> None:
     """A new day is taken over; without one the day it was expected on stands, and is watched."""
     if fact.expected_delivery_date:
         _exception(turn, fact)
 
 
-def _exception(turn: Turn, fact: ParcelScanned) -> None:
+def _exception(turn: CaseDecision, fact: ParcelScanned) -> None:
     ids = {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
     told = {"code": fact.raw.code, "detail": fact.raw.detail, "raw": fact.raw, "occurred_at": fact.scanned_at}
     outbound.exception(turn, ParcelException(**ids, **told, expected_delivery_date=fact.expected_delivery_date))
 
 
-def _taken(turn: Turn, fact: ParcelScanned) -> None:
+def _taken(turn: CaseDecision, fact: ParcelScanned) -> None:
     ids = {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
     inbound.collected(turn, CollectionCollected(**ids, collected_at=fact.scanned_at, raw=fact.raw))
 
 
-def _missed(turn: Turn, fact: ParcelScanned) -> None:
+def _missed(turn: CaseDecision, fact: ParcelScanned) -> None:
     ids = {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
     told = {"cause": fact.raw.code, "attempted_at": fact.scanned_at, "raw": fact.raw}
     inbound.attempt_failed(turn, CollectionAttemptFailed(**ids, **told))
 
 
-def _lost_on_the_way_back(turn: Turn, fact: ParcelScanned) -> None:
+def _lost_on_the_way_back(turn: CaseDecision, fact: ParcelScanned) -> None:
     _taken(turn, fact)
     turn.review(ReviewCause.RECEIPT_OVERDUE)
 
@@ -113,7 +113,7 @@ BACKWARD: Mapping[CarrierStatus, Act] = {
 }
 
 
-def turned_up(turn: Turn, fact: ParcelTurnedUp) -> None:
+def turned_up(turn: CaseDecision, fact: ParcelFound) -> None:
     """What was lost is found. Nothing else is fetched of what was lost, so only now may there be something to fetch."""
     case = turn.case
     if case.reason is not Reason.LOST_IN_TRANSIT or case.turned_up or case.cancelled_at:
@@ -128,7 +128,7 @@ def turned_up(turn: Turn, fact: ParcelTurnedUp) -> None:
         turn.review(ReviewCause.TURNED_UP)
 
 
-def fetch_it(turn: Turn) -> None:
+def fetch_it(turn: CaseDecision) -> None:
     """A human wants what turned up fetched, but not before its replacement has left, where there is one."""
     if turn.case.is_closed:
         case_closure.go_on(turn, "turned_up")
