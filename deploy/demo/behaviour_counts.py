@@ -19,7 +19,7 @@ def _all(history: History) -> Iterator[str]:
     yield from _reports(history)
     yield from _answers(history.of("customer.decided"))
     yield from _visits(history)
-    for fact in history.of("parcel.turned_up"):
+    for fact in history.of("parcel.found"):
         yield "lost parcel turned up " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
     for fact in history.of("issue.staff_decided"):
         yield f"staff: {fact.data['action']}"

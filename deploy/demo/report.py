@@ -72,7 +72,7 @@ def count(history: History, verdicts: Sequence[Verdict], seconds: float, promise
     )
 
 
-MOVES = ("granted", "finalised", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
+MOVES = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
 
 
 def _points(history: History) -> dict[str, int]:

@@ -15,7 +15,7 @@ from libs.common.messaging.create_topics import create_topics
 _EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
 """The embedded broker answers a fetch only when its wait is over, whatever arrives, and lets whoever joins a group wait
 for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured)."""
-_APACHE = {"KAFKA_GATHER_BYTES": "1"}
+_APACHE = {"KAFKA_FETCH_MIN_BYTES": "1"}
 """Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
 
 SHOP = "さきだし商店"

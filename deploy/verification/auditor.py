@@ -57,8 +57,8 @@ TOPICS = (
 
 QUERIES = {
     "outbox": "SELECT id, topic, key FROM outbox",
-    "parked": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM parked
-                 WHERE state IN ('parked', 'replaying')""",
+    "parked": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM dead_letters
+                 WHERE state IN ('open', 'replaying')""",
     "timers": "SELECT aggregate, key, name, due_at FROM timers",
 }
 OWN_QUERIES = {

@@ -10,7 +10,7 @@ from deploy.verification.verdict import NotJudgedError, Violation, violation
 ACCOUNTS = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
 TOLD = {
     "grant": "points.granted",
-    "finalise": "points.finalised",
+    "vest": "points.vested",
     "reverse": "points.reversed",
     "reserve": "points.reserved",
     "release": "points.released",

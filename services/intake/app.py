@@ -8,7 +8,6 @@ from libs.common.events.customers import CustomerErased, CustomerErasureRequeste
 from libs.common.events.issues import (
     IssueAccepted,
     IssueCollectionWindowChosen,
-    IssueStaffDecisionApplied,
     IssueDetailsProvided,
     IssueDetailsRequested,
     IssueRated,
@@ -16,6 +15,7 @@ from libs.common.events.issues import (
     IssueReported,
     IssueReviewRequested,
     IssueStaffDecided,
+    IssueStaffDecisionApplied,
 )
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped

@@ -9,12 +9,12 @@ from libs.common.events.loyalty import (
     PointsAdjusted,
     PointsExpired,
     PointsExpiring,
-    PointsVested,
     PointsGranted,
     PointsRedeemed,
     PointsReleased,
     PointsReserved,
     PointsReversed,
+    PointsVested,
     PointsWithheld,
     TierChanged,
 )

@@ -29,7 +29,7 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
 from libs.common.events.values import Address, Contact, Language, Money, OrderLine
-from libs.common.messaging.decision_runner import Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.policy.notification_rules import rules_of

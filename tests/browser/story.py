@@ -206,9 +206,11 @@ async def park(live: Live, aggregate: str, payloads: Sequence[Payload], error: s
     ]
     async with live.service.pool.acquire() as conn:
         await dead_letters.store(
-            conn, aggregate, [dead_letters.DeadLetter(record, dead_letters.DeadLetterReason.FAILED, error) for record in records]
+            conn,
+            aggregate,
+            [dead_letters.DeadLetter(record, dead_letters.DeadLetterReason.FAILED, error) for record in records],
         )
-        found: int = await conn.fetchval("SELECT min(id) FROM parked WHERE state = 'parked'")
+        found: int = await conn.fetchval("SELECT min(id) FROM dead_letters WHERE state = 'open'")
     return found
 
 

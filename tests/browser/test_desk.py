@@ -47,7 +47,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
     pages = {
         "issue-review": cases["review"], "issue-under-way": cases["under_way"], "issue-done": cases["done"],
         "section": "/desk/work/promises", "insights": "/desk/insights", "search": "/desk/search?q=C-77",
-        "parked": "/desk/parked", "parked-one": f"/desk/parked/intake/{parked}",
+        "parked": "/desk/dead-letters", "parked-one": f"/desk/dead-letters/intake/{parked}",
     }  # fmt: skip
     for name, path in pages.items():
         await see(page, shop.url + path)
@@ -116,9 +116,9 @@ async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) 
         return bool(await shop.live.service.pool.fetchval("SELECT true FROM orders WHERE key = 'SD-9001'"))
 
     await eventually(taken, "the order is known")
-    act = await shop.live.service.pool.fetchrow("SELECT staff, action, why FROM desk_acts")
+    act = await shop.live.service.pool.fetchrow("SELECT staff, action, comment FROM desk_acts")
     assert act
-    assert (act["staff"], act["action"], act["why"]) == ("aki", "replay", "The fix is deployed.")
+    assert (act["staff"], act["action"], act["comment"]) == ("aki", "replay", "The fix is deployed.")
 
 
 async def test_two_browsers_do_not_act_on_one_thing(shop: Shop, browser: Browser) -> None:

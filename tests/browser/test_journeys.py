@@ -35,7 +35,7 @@ class Everything:
 
 @pytest.fixture
 async def everything(database: MakeDatabase, kafka: str, topics: str, tmp_path: Path) -> AsyncIterator[Everything]:
-    """All services; the desk and, for its parked events, returns are on ports of their own."""
+    """All services; the desk and, for its dead letters, returns are on ports of their own."""
     need_chromium()
     port = free_port()
     desk: dict[str, Any] = {
@@ -113,7 +113,7 @@ async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything:
     await expect(page.get_by_role("status").first).to_contain_text("Sent.")
 
     await shop.hear("replacement.ordered", issue_id=issue_id)
-    taken = await shop.hear("issue.decision_taken", issue_id=issue_id)
+    taken = await shop.hear("issue.staff_decision_applied", issue_id=issue_id)
     assert (taken["data"]["staff"], taken["data"]["applied"]) == ("hanako", True)
     await expect(page.locator(".story")).to_contain_text("Replacement ordered")
     assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM desk_work WHERE kind = 'review'") == 0
@@ -139,7 +139,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     await shop.say(an_order("SD-9001"))
 
     async def parked() -> bool:
-        return bool(await returns.fetchval("SELECT count(*) FROM parked WHERE state = 'parked'") == 1)
+        return bool(await returns.fetchval("SELECT count(*) FROM dead_letters WHERE state = 'open'") == 1)
 
     await eventually(parked, "returns parked what it cannot take", seconds=60)
     assert await returns.fetchval(known) == 0
@@ -159,8 +159,8 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
         return bool(await returns.fetchval(known) == 1)
 
     await eventually(taken, "returns knows the order", seconds=60)
-    act = await shop.intake.service.pool.fetchrow("SELECT staff, action, why FROM desk_acts")
+    act = await shop.intake.service.pool.fetchrow("SELECT staff, action, comment FROM desk_acts")
     assert act
     assert tuple(act) == ("aki", "replay", "The constraint is gone.")
-    await page.goto(f"{everything.url}/desk/parked")
+    await page.goto(f"{everything.url}/desk/dead-letters")
     await expect(page.get_by_role("link", name="storefront.orders")).to_have_count(0)

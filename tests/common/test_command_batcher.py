@@ -125,5 +125,5 @@ async def test_a_refusal_is_worked_out_anew_with_the_same_key_since_its_cause_ma
 async def test_the_character_nul_is_refused_before_postgres_would(offline: Live) -> None:
     answer = await cancel(offline, "k1", order="a\x00b")
     assert (answer.status_code, answer.json()["code"]) == (422, "nul_character")
-    answer = await offline.client.get("/ops/parked?state=%00", headers=OPS)
+    answer = await offline.client.get("/ops/dead-letters?state=%00", headers=OPS)
     assert (answer.status_code, answer.json()["code"]) == (400, "nul_character")

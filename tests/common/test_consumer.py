@@ -32,7 +32,7 @@ async def causes(live: Live, order: str) -> list[str]:
 
 
 async def parked(live: Live) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = (await live.client.get("/ops/parked", headers=OPS)).json()["items"]
+    items: list[dict[str, Any]] = (await live.client.get("/ops/dead-letters", headers=OPS)).json()["items"]
     return items
 
 
@@ -94,7 +94,7 @@ async def test_a_parked_event_is_replayed_in_order_once_the_code_is_mended(
         return sample_service._count(state or sample_service.Tally(data.order_id), data.cause or "", now)
 
     monkeypatch.setattr(sample_service, "decide", mended)
-    asked = await online.client.post(f"/ops/parked/{items[0]['id']}/replay", headers=OPS)
+    asked = await online.client.post(f"/ops/dead-letters/{items[0]['id']}/replay", headers=OPS)
     assert (asked.status_code, asked.json()) == (202, {"replaying": 2})
     await reach(online, "a", ["poison", "late"])
 
@@ -107,8 +107,8 @@ async def _parked_count(live: Live, count: int) -> list[dict[str, Any]]:
 async def test_a_discarded_event_lets_those_behind_it_go_on(online: Live) -> None:
     await give(online, [cancelled("a", "poison"), cancelled("a", "late")])
     items = await eventually(lambda: _parked_count(online, 2), "both are parked")
-    await online.client.post(f"/ops/parked/{items[0]['id']}/discard", headers=OPS)
-    await online.client.post(f"/ops/parked/{items[1]['id']}/replay", headers=OPS)
+    await online.client.post(f"/ops/dead-letters/{items[0]['id']}/discard", headers=OPS)
+    await online.client.post(f"/ops/dead-letters/{items[1]['id']}/replay", headers=OPS)
     await reach(online, "a", ["late"])
 
 
@@ -125,12 +125,14 @@ async def test_a_parked_record_is_published_whole_with_its_reason(online: Live) 
     settings = online.service.settings
 
     async def published() -> list[Any]:
-        return await wire.read_all(settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.parked")
+        return await wire.read_all(
+            settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.dead-letters"
+        )
 
     record = (await eventually(published, "it is on the parked topic"))[0]
     headers = {name: value.decode() for name, value in record.headers}
     assert record.value == b"not json"
-    assert (headers["parked.reason"], headers["x-shop"], headers["broken"]) == ("undecodable", "7", "base64:/w==")
+    assert (headers["dlq.reason"], headers["x-shop"], headers["broken"]) == ("undecodable", "7", "base64:/w==")
 
 
 async def test_a_null_header_does_not_make_its_batch_vanish(online: Live) -> None:
@@ -193,11 +195,13 @@ async def test_a_record_too_large_to_publish_again_is_parked_and_stops_nobody(on
     settings = online.service.settings
 
     async def published() -> list[Any]:
-        return await wire.read_all(settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.parked")
+        return await wire.read_all(
+            settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.dead-letters"
+        )
 
     record = (await eventually(published, "it is on the parked topic"))[0]
-    assert dict(record.headers)["parked.too_large"] == b"true"
-    assert await online.service.pool.fetchval("SELECT length(value) FROM parked") == 950_000
+    assert dict(record.headers)["dlq.too_large"] == b"true"
+    assert await online.service.pool.fetchval("SELECT length(value) FROM dead_letters") == 950_000
 
 
 async def test_an_event_with_the_character_nul_is_undecodable_and_blocks_nothing(online: Live) -> None:

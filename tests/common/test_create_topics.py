@@ -43,7 +43,9 @@ async def change(kafka: str, topic: str, **wanted: str) -> None:
     await eventually(shown, "the broker that is asked has heard of the change")
 
 
-@pytest.mark.parametrize("name", [*(topic.name for topic in TOPICS if topic.personal), *map(dead_letter_topic, SERVICES)])
+@pytest.mark.parametrize(
+    "name", [*(topic.name for topic in TOPICS if topic.personal), *map(dead_letter_topic, SERVICES)]
+)
 async def test_personal_data_is_kept_for_a_week_in_segments_of_a_day(kafka: str, topics: str, name: str) -> None:
     now = await settings(kafka, topics + name)
     assert (now["retention.ms"], now["segment.ms"], now["cleanup.policy"]) == (WEEK, DAY, "delete")

@@ -20,7 +20,7 @@ FORBIDDEN = (
     "CREATE DATABASE mine",
     "ALTER TABLE outbox ADD COLUMN mine int",
     "ALTER TABLE inbox DISABLE TRIGGER ALL",
-    "DROP TABLE parked",
+    "DROP TABLE dead_letters",
     "CREATE INDEX mine ON inbox (received_at)",
     "TRUNCATE outbox",
     "DELETE FROM migrations",

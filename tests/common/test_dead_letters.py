@@ -22,7 +22,7 @@ def parked(offset: int, reason: DeadLetterReason, key: bytes = b"k") -> DeadLett
 
 
 async def states(conn: Any) -> list[str]:
-    return [row["state"] for row in await conn.fetch("SELECT state FROM parked ORDER BY id")]
+    return [row["state"] for row in await conn.fetch("SELECT state FROM dead_letters ORDER BY id")]
 
 
 async def test_what_comes_behind_records_under_replay_joins_them(tally_database: str) -> None:
@@ -40,7 +40,7 @@ async def test_what_comes_behind_records_under_replay_joins_them(tally_database:
 async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
     await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)])
-    await conn.execute("UPDATE parked SET state = 'replaying' WHERE id = 2")
+    await conn.execute("UPDATE dead_letters SET state = 'replaying' WHERE id = 2")
     assert await dead_letters.next_to_replay(conn, "tallies") is None
     await dead_letters.discard(conn, 1, "somebody")
     found = await dead_letters.next_to_replay(conn, "tallies")
@@ -59,10 +59,12 @@ async def test_the_same_record_parked_twice_is_one_row(tally_database: str) -> N
 
 async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.FAILED, b"other")])
+    await dead_letters.store(
+        conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.FAILED, b"other")]
+    )
     await dead_letters.discard(conn, 1, "somebody")
     await dead_letters.settle_replay(conn, 2, None)
-    rows = await conn.fetch("SELECT state, value, error FROM parked ORDER BY id")
+    rows = await conn.fetch("SELECT state, value, error FROM dead_letters ORDER BY id")
     assert [tuple(row) for row in rows] == [("discarded", None, "why"), ("replayed", None, "why")]
     await conn.close()
 
@@ -71,7 +73,9 @@ async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_da
 def url_with_parked(tally_database: str) -> str:
     async def prepare() -> None:
         conn = await asyncpg.connect(tally_database)
-        await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)])
+        await dead_letters.store(
+            conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)]
+        )
         await conn.close()
 
     asyncio.run(prepare())

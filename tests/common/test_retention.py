@@ -53,16 +53,17 @@ async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: 
 @pytest.mark.parametrize("pool", ["loyalty"], indirect=True)
 async def test_settled_parked_records_are_forgotten_and_open_ones_never(pool: Pool) -> None:
     await pool.execute(
-        """INSERT INTO parked (aggregate, topic, "partition", "offset", written_at, headers, reason, error, blocks,
+        """INSERT INTO dead_letters (aggregate, topic, "partition", "offset", written_at, headers, reason, error,
+        blocks,
                                state, settled_at)
            SELECT 'a', 't', 0, n, $1::timestamptz, '{}', 'failed', '', false, state, settled_at
-           FROM (VALUES (1, 'parked', NULL), (2, 'replayed', $1), (3, 'discarded', $1),
+           FROM (VALUES (1, 'open', NULL), (2, 'replayed', $1), (3, 'discarded', $1),
                         (4, 'discarded', $2::timestamptz)) AS v (n, state, settled_at)""",
         OLD,
         YOUNG,
     )
     assert await sweep(pool, *retention.common_sweeps(60, 90)) == [0, 0, 2]
-    assert await left(pool, 'SELECT "offset" FROM parked ORDER BY 1') == [1, 4]
+    assert await left(pool, 'SELECT "offset" FROM dead_letters ORDER BY 1') == [1, 4]
 
 
 @pytest.mark.parametrize("pool", ["delivery_notify"], indirect=True)

@@ -98,7 +98,7 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
 
     monkeypatch.setattr(Consumer, "take", counting)
     # A reader that gathers would come back from a seek only after a third of a second, and pass for one that waits.
-    async with run(kafka_gather_bytes=1, kafka_fetch_max_wait_ms=1) as live:
+    async with run(kafka_fetch_min_bytes=1, kafka_fetch_max_wait_ms=1) as live:
         await give(live, [cancelled("a", "one")])
         await stumbling.tried(4)
         begin, before = asyncio.get_running_loop().time(), stumbling.attempts
@@ -350,12 +350,12 @@ async def test_a_hot_key_that_is_poisoned_parks_what_follows_and_stops_nobody_el
         await reach(live, "cold", ["one"])
 
         async def all_parked() -> bool:
-            return bool(await live.service.pool.fetchval("SELECT count(*) = 201 FROM parked"))
+            return bool(await live.service.pool.fetchval("SELECT count(*) = 201 FROM dead_letters"))
 
         await eventually(all_parked, "everything behind the poison is parked")
         first = (await parked(live))[0]["id"]
-        await live.client.post(f"/ops/parked/{first}/discard", headers=OPS)
-        await live.client.post(f"/ops/parked/{first + 1}/replay", headers=OPS)
+        await live.client.post(f"/ops/dead-letters/{first}/discard", headers=OPS)
+        await live.client.post(f"/ops/dead-letters/{first + 1}/replay", headers=OPS)
         await reach(live, "hot", [str(n) for n in range(200)])
 
 

@@ -47,7 +47,7 @@ class Same(IssueEvent):
     resolved_at: UtcTime
     waited_days: Annotated[int, Field(ge=0)] = 0
     promises_broken: Annotated[int, Field(ge=0)] = 0
-    wish_met: bool = True
+    requested_remedy_granted: bool = True
 
 
 class WithAnOptionalField(Same):
@@ -128,7 +128,7 @@ def _change_list(schema: dict[str, Any]) -> None:
 
 
 def _change_alternatives(schema: dict[str, Any]) -> None:
-    schema["$defs"]["IssueAccepted"]["properties"]["wish"]["anyOf"].pop()
+    schema["$defs"]["IssueAccepted"]["properties"]["requested_remedy"]["anyOf"].pop()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def _change_alternatives(schema: dict[str, Any]) -> None:
     [
         (_remove_value, "data.reason: no longer takes 'wrong_item'"),
         (_change_list, "data.lines[].sku: maxLength was 128 and became 64"),
-        (_change_alternatives, "data.wish: takes other types than before"),
+        (_change_alternatives, "data.requested_remedy: takes other types than before"),
     ],
 )
 def test_the_rule_looks_into_lists_alternatives_and_enumerations(

@@ -33,7 +33,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "carrier.events": (
         "issue_id",
         Direction.IN,
-        "parcel.delivered parcel.exception parcel.scanned parcel.turned_up collection.booked collection.attempt_failed "
+        "parcel.delivered parcel.exception parcel.scanned parcel.found collection.booked collection.attempt_failed "
         "collection.collected",
     ),
     "payment.orders": ("issue_id", Direction.OUT, "refund.requested"),
@@ -44,7 +44,8 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "issue.reported issue.accepted issue.rejected issue.review_requested issue.details_requested "
         "issue.details_provided issue.staff_decided issue.collection_window_chosen "
         "issue.replacement_ordered issue.replacement_promised issue.replacement_delayed issue.replacement_shipped "
-        "issue.replacement_part_shipped issue.collection_attempted issue.collection_reminded issue.decision_taken "
+        "issue.replacement_part_shipped issue.collection_attempted issue.collection_reminded "
+        "issue.staff_decision_applied "
         "issue.replacement_delivered issue.choice_requested issue.collection_requested issue.collection_booked "
         "issue.collected issue.item_received issue.item_inspected issue.refund_requested issue.refunded "
         "issue.resolved issue.rated issue.reopened issue.cancelled",
@@ -53,7 +54,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "loyalty": (
         "customer_id",
         Direction.INTERNAL,
-        "points.granted points.finalised points.reversed points.reserved points.released points.redeemed "
+        "points.granted points.vested points.reversed points.reserved points.released points.redeemed "
         "points.expiring points.expired points.adjusted points.withheld tier.changed",
     ),
     "customers": ("customer_id", Direction.INTERNAL, "customer.erasure_requested customer.erased"),

@@ -19,7 +19,7 @@ async def notifying(database: str, smtp_url: str = "discard://", **more: Any) ->
         "mail_from": "さきだし商店 <shop@example.jp>",
         "public_url": "http://service",
         "link_secrets": SECRETS,
-        "gather_minutes": 0,
+        "notice_batching_minutes": 0,
     }
     async with running(create_app, Settings, database=database, **{**wanted, **more}) as live:
         yield live

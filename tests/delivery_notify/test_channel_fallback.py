@@ -167,7 +167,9 @@ async def test_what_can_wait_leaves_together_the_next_morning(
 ) -> None:
     path = tmp_path / "clock"
     clock = SharedClock.create(path, at(date(2027, 3, 1), 12), 1.0)
-    async with everywhere(await database("delivery_notify"), there, smtp, clock_file=path, messages_a_day=2) as live:
+    async with everywhere(
+        await database("delivery_notify"), there, smtp, clock_file=path, max_messages_per_day=2
+    ) as live:
         await take(live, placed(line(promise=None)))
         await many(live, 5)
         assert [row["held"] for row in await settled(live, 2)] == [False, False]

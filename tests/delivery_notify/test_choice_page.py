@@ -75,7 +75,7 @@ async def test_another_day_is_taken_with_its_date(live: Live) -> None:
     assert [wish in event for event in await decisions(live)] == [True]
 
 
-@pytest.mark.parametrize("wish", ["", "2020-01-01", "soon"])
+@pytest.mark.parametrize("requested_remedy", ["", "2020-01-01", "soon"])
 async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, wish: str) -> None:
     page = await live.client.post(await ask(live), data={"choice": "change", "requested_date": wish})
     assert (page.status_code, "明日から1年以内" in page.text, "<form" in page.text) == (422, True, True)

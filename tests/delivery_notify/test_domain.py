@@ -211,7 +211,7 @@ def test_an_answer_after_the_time_is_over_is_refused() -> None:
     assert answer(rehearsal, Choice.CANCEL) == ["answered_late"]
 
 
-@pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
+@pytest.mark.parametrize("requested_remedy", [None, MONDAY.date(), date(2029, 1, 1)])
 def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
     rehearsal = story(placed(), changed(NEXT_FRIDAY))
     assert answer(rehearsal, Choice.CHANGE, wish) == ["date_not_possible"]

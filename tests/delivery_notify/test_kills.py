@@ -22,7 +22,7 @@ from deploy.local.paths import ROOT
 from deploy.local.ports import LOOPBACK, free_port
 from libs.common.decisions.clock import SystemClock
 from libs.common.events.values import Contact
-from libs.common.messaging.decision_runner import Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.conversations import Conversations
 from tests.conftest import MakeDatabase

@@ -40,7 +40,7 @@ SORRY = derived_id("entry", 1)
 
 def granted(entry_id: UUID = SORRY, **more: Any) -> PointsGranted:
     known = {"customer_id": CUSTOMER, "entry_id": entry_id, "points": 549, "cause": f"issue:{ISSUE}:1", "rule": "ours"}
-    about = {"issue_id": ISSUE, "order_id": ORDER, "granted_at": MONDAY, "final_at": MONDAY + timedelta(days=14)}
+    about = {"issue_id": ISSUE, "order_id": ORDER, "granted_at": MONDAY, "vests_at": MONDAY + timedelta(days=14)}
     return PointsGranted.model_validate({**known, **about, "expires_on": USABLE_UNTIL, **more})
 
 
@@ -220,7 +220,7 @@ async def test_all_that_expires_is_one_mail_to_the_newest_address(database: Make
 
 
 async def test_points_are_in_the_mail_that_ends_an_issue(database: MakeDatabase, smtp: Mailbox) -> None:
-    async with notifying(await database("delivery_notify"), smtp.url, gather_minutes=10) as live:
+    async with notifying(await database("delivery_notify"), smtp.url, notice_batching_minutes=10) as live:
         await take(live, order(1, "hanako@example.jp"))
         await take(live, issue(ev.IssueAccepted, order_id="O-1"), issue(ev.IssueResolved, order_id="O-1"))
         await take(live, granted(order_id="O-1"))

@@ -11,7 +11,7 @@ import pytest
 from libs.common.events import issues as ev
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
-from libs.common.messaging.decision_runner import Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation

@@ -76,7 +76,7 @@ def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> No
 
 @pytest.mark.parametrize("language", Language)
 def test_what_is_about_no_order_names_none(language: Language) -> None:
-    rendered = RENDERER.render(letter("points expiring", language, bought_before="青い急須"))
+    rendered = RENDERER.render(letter("points expiring", language, last_purchased_item="青い急須"))
     assert not re.search("O-2027-0301|青い急須", rendered.text + rendered.html)
 
 

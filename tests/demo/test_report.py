@@ -34,7 +34,7 @@ def test_what_people_wanted_and_decided_is_counted() -> None:
     story.add("notices", "customer.decided", 1, order_id="S3", issue_id="i1", choice="change", change="item")
     for issue, visit in (("i1", "v1"), ("i2", "v1"), ("i3", "v2")):
         story.add("carrier.orders", "collection.requested", 2, issue_id=issue, visit_id=visit)
-    story.add("carrier.events", "parcel.turned_up", 3, issue_id="i4", with_customer=False)
+    story.add("carrier.events", "parcel.found", 3, issue_id="i4", with_customer=False)
     for score in (10, 9, 7, 2):
         story.add("issues", "issue.rated", 4, issue_id="i1", score=score)
     assert count(story.history(), (), 1.0).people == {

@@ -49,10 +49,11 @@ notices                  r       r        w                -        r           
 loyalty                  r       -        r                w        r           -          -        -                 -
 product.alerts           w       -        r                -        r           r          -        -                 -
 customers                rw      rw       rw               rw       r           r          r        -                 rw
-intake.parked            w       -        -                -        -           -          -        -                 r
-returns.parked           -       w        -                -        -           -          -        -                 r
-delivery_notify.parked   -       -        w                -        -           -          -        -                 r
-loyalty.parked           -       -        -                w        -           -          -        -                 r
+intake.dead-letters            w       -        -                -        -           -          -        -
+r returns.dead-letters           -       w        -                -        -           -          -        -
+r delivery_notify.dead-letters   -       -        w                -        -           -          -        -
+r loyalty.dead-letters           -       -        -                w        -           -          -        -
+r
 of.somebody.else         -       -        -                -        -           -          -        -                 -
 """
 ALLOWED = {row.split()[0]: dict(zip(PRINCIPALS, row.split()[1:], strict=True)) for row in TABLE.strip().splitlines()}

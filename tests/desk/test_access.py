@@ -44,10 +44,10 @@ ACCESS: dict[str, str] = {
     "POST /v1/insights/clusters/{cluster_id}/decision": "ops",
     "POST /v1/insights/clusters/{cluster_id}/release": "ops",
     "GET /ops/counters": "ops",
-    "GET /ops/parked": "ops",
-    "GET /ops/parked/{parked_id}": "ops",
-    "POST /ops/parked/{parked_id}/replay": "ops",
-    "POST /ops/parked/{parked_id}/discard": "ops",
+    "GET /ops/dead-letters": "ops",
+    "GET /ops/dead-letters/{dead_letter_id}": "ops",
+    "POST /ops/dead-letters/{dead_letter_id}/replay": "ops",
+    "POST /ops/dead-letters/{dead_letter_id}/discard": "ops",
     # signatures over the body
     "POST /v1/webhooks/standard": "signature",
     "POST /v1/webhooks/shopify": "signature",
@@ -81,10 +81,10 @@ ACCESS: dict[str, str] = {
     "POST /desk/issues/{issue_id}/confirm": "agent",
     "POST /desk/issues/{issue_id}/decide": "agent",
     "POST /desk/issues/{issue_id}/release": "agent",
-    "GET /desk/parked": "admin",
-    "GET /desk/parked/{owner}/{parked_id}": "admin",
-    "POST /desk/parked/{owner}/{parked_id}/confirm": "admin",
-    "POST /desk/parked/{owner}/{parked_id}/{action}": "admin",
+    "GET /desk/dead-letters": "admin",
+    "GET /desk/dead-letters/{owner}/{dead_letter_id}": "admin",
+    "POST /desk/dead-letters/{owner}/{dead_letter_id}/confirm": "admin",
+    "POST /desk/dead-letters/{owner}/{dead_letter_id}/{action}": "admin",
 }
 DOCUMENTS = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """What the routes are, for whoever writes a client; it says nothing of anybody."""
@@ -113,7 +113,7 @@ def filled(path: str, desk: Desk | None = None, token: str = "nonsense") -> str:
     issue_id = str(desk.case.ids["issue_id"]) if desk else str(uuid4())
     values = {
         "{issue_id}": issue_id, "{sha256}": "0" * 64, "{section}": "reviews", "{notice_id}": str(uuid4()),
-        "{owner}": "intake", "{parked_id}": "1", "{action}": "replay", "{token}": token,
+        "{owner}": "intake", "{dead_letter_id}": "1", "{action}": "replay", "{token}": token,
         "{cluster_id}": str(uuid4()), "{customer_id}": "C-77",
     }  # fmt: skip
     for name, value in values.items():
@@ -162,7 +162,9 @@ async def test_no_route_does_what_a_role_does_not_allow(desk: Desk, all_routes: 
         if role.may(Role(least)):
             continue
         address = filled(path, desk)
-        answer = await (staff.get(address) if method == "GET" else staff.post(address, what="cancel:", why="because"))
+        answer = await (
+            staff.get(address) if method == "GET" else staff.post(address, what="cancel:", comment="because")
+        )
         assert answer.status_code == 403, f"{role} at {method} {path}: {answer.status_code}"
 
 
@@ -178,10 +180,10 @@ async def test_every_page_opens_for_its_role(desk: Desk, all_routes: list[str], 
 
 async def test_a_page_offers_nothing_that_the_role_may_not_do(desk: Desk) -> None:
     seen = (await (await desk.as_("vera")).get(desk.issue)).text
-    assert ("/confirm" in seen, "/desk/notices/" in seen, "/desk/parked" in seen) == (False, False, False)
+    assert ("/confirm" in seen, "/desk/notices/" in seen, "/desk/dead-letters" in seen) == (False, False, False)
     seen = (await (await desk.as_("hanako")).get(desk.issue)).text
-    assert ("/confirm" in seen, "/desk/parked" in seen) == (True, False)
-    assert "/desk/parked" in (await (await desk.as_("aki")).get(desk.issue)).text
+    assert ("/confirm" in seen, "/desk/dead-letters" in seen) == (True, False)
+    assert "/desk/dead-letters" in (await (await desk.as_("aki")).get(desk.issue)).text
 
 
 async def test_no_key_and_no_session_stands_in_for_a_signature(desk: Desk, all_routes: list[str]) -> None:

@@ -18,10 +18,10 @@ EVERYWHERE = {
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",
     "GET /ops/counters": "ops",
-    "GET /ops/parked": "ops",
-    "GET /ops/parked/{parked_id}": "ops",
-    "POST /ops/parked/{parked_id}/replay": "ops",
-    "POST /ops/parked/{parked_id}/discard": "ops",
+    "GET /ops/dead-letters": "ops",
+    "GET /ops/dead-letters/{dead_letter_id}": "ops",
+    "POST /ops/dead-letters/{dead_letter_id}/replay": "ops",
+    "POST /ops/dead-letters/{dead_letter_id}/discard": "ops",
 }
 ACCESS: dict[str, dict[str, str]] = {
     "returns": {
@@ -77,7 +77,8 @@ async def named(request: pytest.FixtureRequest, database: MakeDatabase) -> Async
 
 def filled(path: str, token: str = "nonsense") -> str:
     values = {
-        "{issue_id}": str(uuid4()), "{choice_id}": str(uuid4()), "{redemption_id}": str(uuid4()), "{parked_id}": "1",
+        "{issue_id}": str(uuid4()), "{choice_id}": str(uuid4()), "{redemption_id}": str(uuid4()),
+        "{dead_letter_id}": "1",
         "{cause}": "value", "{order_id}": "O-1", "{customer_id}": "C-1", "{token}": token,
     }  # fmt: skip
     for name, value in values.items():

@@ -22,8 +22,10 @@ def hidden(page: httpx.Response) -> dict[str, Any]:
     return dict(re.findall(r'name="(act_id|version|what|why)" value="([^"]*)"', page.text))
 
 
-async def confirm(desk: Desk, staff: Staff, what: str = APPROVE, why: str = "The photo shows it.") -> httpx.Response:
-    return await staff.post(f"{desk.issue}/confirm", what=what, why=why)
+async def confirm(
+    desk: Desk, staff: Staff, what: str = APPROVE, comment: str = "The photo shows it."
+) -> httpx.Response:
+    return await staff.post(f"{desk.issue}/confirm", what=what, comment=comment)
 
 
 async def decided(desk: Desk) -> list[Any]:
@@ -38,14 +40,14 @@ async def test_a_decision_is_confirmed_and_then_told_with_who_and_why(desk: Desk
     done = await hanako.post(f"{desk.issue}/decide", **hidden(page))
     assert done.headers["location"] == f"{desk.issue}?done=approve_review"
     (told,) = await decided(desk)
-    assert (told.action, told.review, told.staff, told.why) == (
+    assert (told.action, told.review, told.staff, told.comment) == (
         "approve_review", "value", "hanako", "The photo shows it.",
     )  # fmt: skip
 
 
 async def test_a_decision_without_a_reason_is_asked_for_again(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
-    page = await confirm(desk, hanako, why="  ")
+    page = await confirm(desk, hanako, comment="  ")
     assert (page.status_code, "Please write the reason." in page.text) == (422, True)
 
 
@@ -110,8 +112,8 @@ async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -
 
 async def test_a_parked_event_of_a_service_that_is_away_is_said_to_be_unreachable(desk: Desk) -> None:
     aki = await desk.as_("aki")
-    assert "returns does not answer" in (await aki.get("/desk/parked")).text
-    assert (await aki.get("/desk/parked/returns/1")).status_code == 502
+    assert "returns does not answer" in (await aki.get("/desk/dead-letters")).text
+    assert (await aki.get("/desk/dead-letters/returns/1")).status_code == 502
 
 
 def waiting(kind: Kind, about: str = "", detail: str = "") -> Waiting:

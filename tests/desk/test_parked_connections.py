@@ -36,6 +36,6 @@ async def test_they_are_closed_when_the_service_ends(database: MakeDatabase, tmp
             transport = httpx.ASGITransport(live.app)
             async with httpx.AsyncClient(transport=transport, base_url="https://desk.example") as staff:
                 await staff.post("/desk/sign-in", data={"name": "aki", "password": PASSWORD})
-                await staff.get("/desk/parked")
+                await staff.get("/desk/dead-letters")
             assert (asked.is_set(), left.is_set()) == (True, False)
         await asyncio.wait_for(left.wait(), 5)

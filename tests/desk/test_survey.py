@@ -17,7 +17,7 @@ async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(desk: Desk) -
     await desk.case.say(desk.case.resolved())
     assert (await desk.live.client.post(survey, data={"score": "11"})).status_code == 422
     for score in ("4", "10"):
-        form = {"score": score, "why": "Nobody told me. hanako@example.jp"}
+        form = {"score": score, "comment": "Nobody told me. hanako@example.jp"}
         assert (await desk.live.client.post(survey, data=form)).status_code == 303
     thanks = await desk.live.client.get(survey, headers={"Accept-Language": "en"})
     assert "One of us gets in touch with you by" in thanks.text

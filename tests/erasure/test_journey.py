@@ -67,7 +67,7 @@ def placed(order_id: str, at: datetime, contact: values.Contact = CONTACT) -> st
 async def live_a_life(shop: Backbone) -> UUID:
     """An order, a report with words and a photo, the replacement, mails, points, a wish to be called, and trouble."""
     await shop.place_order(
-        ORDER, customer_id=CUSTOMER, contact=CONTACT, ship_to=SHIP_TO, birthday="04-01", bought_before="茶碗"
+        ORDER, customer_id=CUSTOMER, contact=CONTACT, ship_to=SHIP_TO, birthday="04-01", last_purchased_item="茶碗"
     )
     issue_id = await shop.report(ORDER, customer_id=CUSTOMER, description=WORDS)
     photo = BytesIO()
@@ -79,7 +79,7 @@ async def live_a_life(shop: Backbone) -> UUID:
     await shop.hear("points.granted", issue_id=issue_id)
     await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
     await call(shop.delivery_notify, "put", "preferences", {"channels": ["sms"], "phone": PHONE})
-    gift = {"change": 100, "text": "goodwill", "staff": "aiko", "why": f"{NAME} called twice"}
+    gift = {"change": 100, "text": "goodwill", "staff": "aiko", "comment": f"{NAME} called twice"}
     await call(shop.loyalty, "post", "adjustments", gift)
     broken = {**json.loads(wire.event_bytes(placed("order-4712", datetime.now(UTC)))), "id": 1}
     await wire.publish(shop.kafka, [(shop.prefix + "storefront.orders", "order-4712", json.dumps(broken).encode(), [])])
@@ -94,7 +94,7 @@ async def call(live: Live, method: str, what: str, body: dict[str, Any]) -> None
 
 
 async def parked(shop: Backbone) -> bool:
-    counts = [await live.service.pool.fetchval("SELECT count(*) FROM parked") for live in lives(shop).values()]
+    counts = [await live.service.pool.fetchval("SELECT count(*) FROM dead_letters") for live in lives(shop).values()]
     return all(counts)
 
 

@@ -14,7 +14,7 @@ import pytest
 from deploy.local import postgres
 from libs.common.postgres.db_grants import user_of
 from libs.common.privacy.erase_cli import Cluster
-from libs.common.privacy.verify_erasure import NothingSearchedError, Search, verify, search_files
+from libs.common.privacy.verify_erasure import NothingSearchedError, Search, search_files, verify
 from tests.common import wire
 from tests.conftest import MakeDatabase, in_owners_hands
 

@@ -65,7 +65,7 @@ async def conn(database: MakeDatabase, request: pytest.FixtureRequest) -> AsyncI
 def placed(order_id: str, customer_id: str = CUSTOMER, at: datetime = BEFORE, **more: Any) -> storefront.OrderPlaced:
     return storefront.OrderPlaced(
         **{"order_id": order_id, "customer_id": customer_id, "placed_at": at, "lines": (line("1"),),
-           "contact": CONTACT, "ship_to": ADDRESS, "birthday": "04-01", "bought_before": "茶碗", **more},
+           "contact": CONTACT, "ship_to": ADDRESS, "birthday": "04-01", "last_purchased_item": "茶碗", **more},
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ async def taken(conn: Connection, *payloads: Payload) -> list[Any]:
 
 async def test_an_older_order_is_heard_of_without_the_person(conn: Connection) -> None:
     (order,) = await taken(conn, placed("O-1"))
-    assert (order.contact, order.ship_to, order.birthday, order.bought_before) == (NOBODY, NOWHERE, None, None)
+    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (NOBODY, NOWHERE, None, None)
     assert (order.order_id, order.customer_id, order.lines) == ("O-1", CUSTOMER, (line("1"),))
 
 
@@ -134,13 +134,14 @@ async def test_an_older_report_is_heard_of_without_the_customers_words(conn: Con
     assert (report.description, report.reason) == (None, "defective")
 
 
-# --- parked records ---------------------------------------------------------------------------------------------------
+# --- dead letters ---------------------------------------------------------------------------------------------------
 
 
 async def park(conn: Connection, *values: bytes) -> None:
     for number, value in enumerate(values):
         await conn.execute(
-            """INSERT INTO parked (aggregate, topic, "partition", "offset", written_at, key, value, headers, reason,
+            """INSERT INTO dead_letters (aggregate, topic, "partition", "offset", written_at, key, value, headers,
+            reason,
                                    error, blocks)
                VALUES ('orders', 'storefront.orders', 0, $1, $2, 'k', $3, '{"a": "b"}', 'failed', '山田', true)""",
             number,
@@ -152,7 +153,7 @@ async def park(conn: Connection, *values: bytes) -> None:
 async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Connection) -> None:
     await park(conn, wire.event_bytes(placed("O-1")), wire.event_bytes(placed("O-2", OTHER)))
     await erase_dead_letters(conn, ERASURE, ["O-1"])
-    theirs, others = await conn.fetch("SELECT value, error, state FROM parked ORDER BY id")
+    theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
     assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "parked")
@@ -163,7 +164,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
 async def test_parked_bytes_that_nobody_can_read_are_given_up_if_they_name_the_customer(conn: Connection) -> None:
     await park(conn, b'{"customer_id": "C-1", "name": "\\u5c71\\u7530"', b'{"customer_id": "C-10"')
     await erase_dead_letters(conn, ERASURE, [])
-    rows = await conn.fetch("SELECT value IS NULL AS gone, state, settled_by FROM parked ORDER BY id")
+    rows = await conn.fetch("SELECT value IS NULL AS gone, state, settled_by FROM dead_letters ORDER BY id")
     assert [tuple(row) for row in rows] == [(True, "discarded", "erasure"), (False, "parked", None)]
 
 
@@ -203,7 +204,7 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
             str(issue),
             BEFORE,
         )
-        told = json.dumps({"why": "山田 called", "staff": "aiko"})
+        told = json.dumps({"comment": "山田 called", "staff": "aiko"})
         await conn.execute(
             "INSERT INTO timeline (issue_id, event_id, at, type, data) VALUES ($1, 'e', $2, 'issue.staff_decided', $3)",
             issue,
@@ -212,14 +213,23 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
         )
     await erase_in_intake(conn, ERASURE)
     rows = await conn.fetch(
-        """SELECT i.description, r.score, r.why, d.staff, d.why, a.staff, a.why, t.data::jsonb::text
+        """SELECT i.description, r.score, r.comment, d.staff, d.comment, a.staff, a.comment, t.data::jsonb::text
            FROM issues i JOIN ratings r USING (issue_id) JOIN decisions d USING (issue_id)
            JOIN desk_acts a ON a.subject = i.issue_id::text JOIN timeline t USING (issue_id)
            ORDER BY i.customer_id"""
     )
     assert [tuple(row) for row in rows] == [
         (None, 9, None, "aiko", "erased", "aiko", "erased", '{"staff": "aiko"}'),
-        ("山田", 9, "山田", "aiko", "山田 called", "aiko", "山田 called", '{"why": "山田 called", "staff": "aiko"}'),
+        (
+            "山田",
+            9,
+            "山田",
+            "aiko",
+            "山田 called",
+            "aiko",
+            "山田 called",
+            '{"comment": "山田 called", "staff": "aiko"}',
+        ),
     ]
 
 

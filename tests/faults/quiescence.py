@@ -17,7 +17,7 @@ from tests.faults.system import System
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
-           (SELECT count(*) FROM parked WHERE state = 'replaying') AS replaying"""
+           (SELECT count(*) FROM dead_letters WHERE state = 'replaying') AS replaying"""
 # A notice whose sender died is leased for minutes of the wall clock, and those of its order wait behind it: for
 # `let_days_pass`, not for calm.
 _NOTICES = """

@@ -15,7 +15,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueChanged, IssueFiled, ReportRefused
-from services.intake.domain.orders import OrderContext, Filed, HeldReport, Order, Report, Unit
+from services.intake.domain.orders import Filed, HeldReport, Order, OrderContext, Report, Unit
 from services.intake.domain.pending_details import PhotosKept
 from services.intake.domain.staff_decisions import DecisionMade
 from services.intake.projections import timeline

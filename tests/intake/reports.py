@@ -89,7 +89,9 @@ def timer_of(name: str, order_id: str = ORDER, at: datetime = NOON) -> AnyEvent:
     return fired.model_copy(update={"subject": order_id})
 
 
-def after(events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None) -> tuple[OrderContext, list[Fact]]:
+def after(
+    events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None
+) -> tuple[OrderContext, list[Fact]]:
     """The book and all facts after these events, each decided at its own time unless `now` is given.
 
     What only counts arrivals is left out; see `counted_after`.

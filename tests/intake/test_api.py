@@ -33,8 +33,8 @@ async def test_a_report_is_accepted_with_its_id_and_address(live: Live) -> None:
     response = await report(live, key="k-1")
     address = f"/v1/issues/{http_id('k-1')}"
     told = response.json()
-    next_word_by = date.fromisoformat(told.pop("next_word_by"))
-    assert (response.status_code, response.headers["Location"], told, next_word_by > datetime.now(UTC).date()) == (
+    next_update_by = date.fromisoformat(told.pop("next_update_by"))
+    assert (response.status_code, response.headers["Location"], told, next_update_by > datetime.now(UTC).date()) == (
         202,
         address,
         {"issue_id": str(http_id("k-1")), "status_url": address, "status": "accepted"},

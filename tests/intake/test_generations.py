@@ -11,7 +11,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, Remedy, StaffAction
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
-from services.intake.domain.orders import OrderContext, Filed, Report, Unit
+from services.intake.domain.orders import Filed, OrderContext, Report, Unit
 from tests.intake.reports import NOON, RULES, after, by_http, days, delivered, event, http_id, placed, said, shipped
 from tests.intake.test_staff_decisions import decision, refusals
 

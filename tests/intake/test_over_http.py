@@ -16,7 +16,7 @@ from tests.running import OPS, STOREFRONT, Live
 
 DAMAGED = body(2, reason="damaged_in_transit")
 PHOTO = [("photos", ("a.jpg", picture()))]
-DECISION = {"action": "cancel", "staff": "sato", "why": "お客様のご希望", "expected_version": 0}
+DECISION = {"action": "cancel", "staff": "sato", "comment": "お客様のご希望", "expected_version": 0}
 
 
 def links_of(live: Live) -> SignedLinks:
@@ -124,8 +124,8 @@ async def test_the_second_of_two_who_saw_the_same_is_told(live: Live) -> None:
     [
         {"action": "burn"},
         {"staff": ""},
-        {"why": "  "},
-        {"why": "x" * 1001},
+        {"comment": "  "},
+        {"comment": "x" * 1001},
         {"expected_version": -1},
         {"expected_version": 2**40},
         {"remedy": "gold"},
@@ -144,7 +144,7 @@ async def test_a_held_report_is_let_stand_by_staff(live: Live) -> None:
     issue_id = (await report(live, DAMAGED)).json()["issue_id"]
     await decide(live, issue_id, action="accept")
     told = await types(live)
-    assert told[-3:] == ["issue.staff_decided", "issue.accepted", "issue.decision_taken"]
+    assert told[-3:] == ["issue.staff_decided", "issue.accepted", "issue.staff_decision_applied"]
 
 
 async def test_lists_are_for_ops_and_for_the_customer_who_is_named(live: Live) -> None:

@@ -20,7 +20,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import OrderContext, Filed, Stage, StoredPhoto, Unit
+from services.intake.domain.orders import Filed, OrderContext, Stage, StoredPhoto, Unit
 from services.intake.domain.pending_details import DetailsGiven, timer_name
 from tests.intake.reports import (
     NOON,

@@ -88,7 +88,7 @@ def staff_says(issue_id: UUID, action: StaffAction, off: int, review: str | None
             decision_id=http_id(f"{issue_id} {version} {action}"),
             action=action,
             staff="sato",
-            why="because",
+            comment="because",
             expected_version=max(0, version - off),
             review=review,
             remedy=remedy,
@@ -274,7 +274,8 @@ def only_what_was_sent(shelf: Shelf) -> None:
 
 GIVES = (
     issues.IssueReported, issues.IssueAccepted, issues.IssueRejected, issues.IssueDetailsRequested,
-    issues.IssueDetailsProvided, issues.IssueReviewRequested, issues.IssueStaffDecided, issues.IssueStaffDecisionApplied,
+    issues.IssueDetailsProvided, issues.IssueReviewRequested, issues.IssueStaffDecided,
+    issues.IssueStaffDecisionApplied,
 )  # fmt: skip
 
 

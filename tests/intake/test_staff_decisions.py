@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from libs.common.decisions.facts import Fact
-from libs.common.events.issues import IssueAccepted, IssueStaffDecisionApplied, IssueRejected, IssueReported, IssueStaffDecided
+from libs.common.events.issues import (
+    IssueAccepted,
+    IssueRejected,
+    IssueReported,
+    IssueStaffDecided,
+    IssueStaffDecisionApplied,
+)
 from libs.common.events.values import Reason, Remedy, StaffAction
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import OrderContext, Filed, Report, Stage, Unit
+from services.intake.domain.orders import Filed, OrderContext, Report, Stage, Unit
 from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
 from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, said
 from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
@@ -26,7 +32,7 @@ def decision(action: StaffAction, version: int = 0, **more: Any) -> StaffDecides
         decision_id=http_id(f"decision {action} {version}"),
         action=action,
         staff="sato",
-        why="お客様とお電話で確認しました",
+        comment="お客様とお電話で確認しました",
         expected_version=version,
         **more,
     )

@@ -45,11 +45,11 @@ class Partners:
         """One of the shop's people decides, as the desk does; gives what came of it."""
         seen = await self.shop.intake.client.get(f"/v1/issues/{self.issue_id}", headers=OPS)
         version = seen.json()["version"]
-        body = {"action": action, "staff": "sato", "why": "They called.", "expected_version": version, **more}
+        body = {"action": action, "staff": "sato", "comment": "They called.", "expected_version": version, **more}
         headers = {**OPS, "Idempotency-Key": f"{self.issue_id} {version}"}
         answer = await self.shop.intake.client.post(f"/v1/issues/{self.issue_id}/decisions", json=body, headers=headers)
         assert answer.status_code == 202, answer.text
-        taken = await self.shop.hear("issue.decision_taken", decision_id=answer.json()["decision_id"])
+        taken = await self.shop.hear("issue.staff_decision_applied", decision_id=answer.json()["decision_id"])
         data: dict[str, Any] = taken["data"]
-        assert (data["staff"], data["why"]) == ("sato", "They called.")
+        assert (data["staff"], data["comment"]) == ("sato", "They called.")
         return data

@@ -97,8 +97,8 @@ async def test_what_was_lost_is_fetched_only_once_it_turns_up_and_a_human_says_s
     assert shop.all_heard("collection.requested", issue_id=issue_id) == []
 
     await shop.say(carrier.ParcelFound(issue_id=issue_id, with_customer=True, found_at=datetime.now(UTC)))
-    await shop.hear("issue.review_requested", issue_id=issue_id, cause="turned_up")
-    assert (await partners.decide("approve_review", review="turned_up"))["applied"]
+    await shop.hear("issue.review_requested", issue_id=issue_id, cause="parcel_found")
+    assert (await partners.decide("approve_review", review="parcel_found"))["applied"]
     await shop.hear("issue.reopened", issue_id=issue_id)
     await shop.hear("collection.requested", issue_id=issue_id)
     await partners.receive("found")

@@ -48,7 +48,7 @@ async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_befor
 
         answer = await shop.intake.client.post(
             f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
-            json={"approve": True, "staff": "sato", "why": "Handles break at the seam"},
+            json={"approve": True, "staff": "sato", "comment": "Handles break at the seam"},
             headers={**OPS, "Idempotency-Key": "approve"},
         )
         assert answer.status_code == 200

@@ -34,7 +34,7 @@ async def quantities(shop: Backbone, issue_id: UUID) -> dict[str, dict[str, int]
 
 
 async def decide(shop: Backbone, issue_id: UUID, action: str, **more: str) -> int:
-    body = {"action": action, "staff": "ops-1", "why": "The customer called.", **more}
+    body = {"action": action, "staff": "ops-1", "comment": "The customer called.", **more}
     headers = {**OPS, "Idempotency-Key": f"{issue_id} {action}"}
     answer = await shop.returns.client.post(f"/v1/cases/{issue_id}/decisions", json=body, headers=headers)
     return answer.status_code
@@ -99,7 +99,7 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
     assert told["next_date"]
 
     assert await decide(shop, issue_id, "waive_collection") == 200
-    taken = (await shop.hear("issue.decision_taken", issue_id=issue_id))["data"]
+    taken = (await shop.hear("issue.staff_decision_applied", issue_id=issue_id))["data"]
     assert (taken["applied"], taken["staff"]) == (True, "ops-1")
     await shop.hear("collection.cancelled", issue_id=issue_id)
     await shop.hear("issue.resolved", issue_id=issue_id)

@@ -25,7 +25,7 @@ from services.loyalty.domain.commands import (
 from services.loyalty.domain.decision_context import Terms
 from services.loyalty.domain.purchases import timer_of
 from services.loyalty.domain.redemptions import TIMER as RELEASE
-from services.loyalty.domain.vesting import TIMER as FINALISE
+from services.loyalty.domain.vesting import TIMER as VEST
 from services.loyalty.ledger.accounts import Account, Entry, Place, Purchase, Purse, cause_of
 from services.loyalty.policy.award_rules import AwardRules
 from services.loyalty.settings import shipped_rules
@@ -77,7 +77,7 @@ def cancelled(issue_id: UUID = ISSUE, customer_id: str = CUSTOMER) -> AnyEvent:
 
 
 def hold_over(issue_id: UUID = ISSUE, resolution: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return fired(FINALISE + cause_of(issue_id, resolution), customer_id)
+    return fired(VEST + cause_of(issue_id, resolution), customer_id)
 
 
 def fired(name: str, customer_id: str = CUSTOMER) -> AnyEvent:
@@ -145,14 +145,14 @@ def ran_out(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
 
 
 def adjust(change: int, number: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    named: dict[str, Any] = {"text": "goodwill", "staff": "sato", "why": "called twice"}
+    named: dict[str, Any] = {"text": "goodwill", "staff": "sato", "comment": "called twice"}
     return event(AdjustAsked(customer_id=customer_id, adjustment_id=UUID(int=number), change=change, **named))
 
 
 def reviewed(approved: bool, issue_id: UUID = ISSUE, resolution: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
     cause = cause_of(issue_id, resolution)
     return event(
-        ReviewAnswered(customer_id=customer_id, cause=cause, approved=approved, staff="sato", why="a bad month")
+        ReviewAnswered(customer_id=customer_id, cause=cause, approved=approved, staff="sato", comment="a bad month")
     )
 
 

@@ -16,12 +16,12 @@ from libs.common.events.issues import IssueResolved
 from libs.common.events.loyalty import (
     LoyaltyEvent,
     PointsExpired,
-    PointsVested,
     PointsGranted,
     PointsRedeemed,
     PointsReleased,
     PointsReserved,
     PointsReversed,
+    PointsVested,
 )
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault
@@ -165,7 +165,7 @@ def test_no_apology_comes_before_its_resolution(life: list[Step]) -> None:
 
 TOLD = {
     Kind.GRANT: PointsGranted,
-    Kind.FINALISE: PointsVested,
+    Kind.VEST: PointsVested,
     Kind.REVERSE: PointsReversed,
     Kind.RESERVE: PointsReserved,
     Kind.RELEASE: PointsReleased,
@@ -199,7 +199,7 @@ def test_whatever_is_open_has_a_timer(life: list[Step]) -> None:
 
     def check(book: Book) -> None:
         account = book.account
-        pending = {f"finalise:{lot.cause}" for lot in account.lots.values() if lot.purse.pending}
+        pending = {f"vest:{lot.cause}" for lot in account.lots.values() if lot.purse.pending}
         reserved = {f"release:{key}" for key, one in account.redemptions.items() if one.state == "reserved"}
         reviews = {f"review:{cause}" for cause, one in account.withheld.items() if one.in_review}
         ending = {"tier"} if account.member().until else set()
@@ -217,7 +217,7 @@ def test_nothing_that_happens_is_a_surprise(life: list[Step]) -> None:
     for step in life:
         live(book, step)
     odd = {fact.reason for facts in book.outcomes for fact in facts if isinstance(fact, Anomaly)}
-    assert odd <= {"finalise_without_grant"}
+    assert odd <= {"vest_without_grant"}
 
 
 @patient

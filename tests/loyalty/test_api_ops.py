@@ -59,7 +59,7 @@ async def get(live: Live, path: str, headers: dict[str, str] = OPS) -> Any:
     return answer.json()
 
 
-GIFT = {"change": 300, "staff": "sato", "why": "called twice, nobody answered"}
+GIFT = {"change": 300, "staff": "sato", "comment": "called twice, nobody answered"}
 
 
 async def test_ops_give_and_take_points_with_who_and_why(live: Live) -> None:
@@ -84,8 +84,8 @@ async def test_the_private_note_stays_with_ops(live: Live) -> None:
     [
         ({"change": 0}, 422, "change"),
         ({"change": -301}, 409, "change"),
-        ({"why": " "}, 422, "why"),
-        ({"why": "x" * 1001}, 422, "why"),
+        ({"comment": " "}, 422, "why"),
+        ({"comment": "x" * 1001}, 422, "why"),
         ({"staff": ""}, 422, "staff"),
         ({"text": "because"}, 422, "text"),
         ({"change": 10_000_001}, 422, "change"),
@@ -107,7 +107,7 @@ async def test_an_apology_over_the_limit_is_decided_by_ops(live: Live) -> None:
     await happen(live, resolved(UUID(int=1)), resolved())
     [waiting] = await get(live, "/v1/loyalty/reviews")
     assert (waiting["code"], waiting["points"], waiting["customer_id"]) == ("too_many", 549, CUSTOMER)
-    verdict = {"approved": True, "staff": "sato", "why": "a bad month"}
+    verdict = {"approved": True, "staff": "sato", "comment": "a bad month"}
     done = await post(live, f"{HERE}/reviews/{waiting['cause']}", verdict)
     again = await post(live, f"{HERE}/reviews/{waiting['cause']}", verdict)
     assert (done.status_code, done.json()["points"]) == (200, 549)
@@ -117,7 +117,7 @@ async def test_an_apology_over_the_limit_is_decided_by_ops(live: Live) -> None:
 
 
 async def test_a_cause_that_is_none_is_refused(live: Live) -> None:
-    answer = await post(live, f"{HERE}/reviews/issue:nonsense", {"approved": True, "staff": "s", "why": "w"})
+    answer = await post(live, f"{HERE}/reviews/issue:nonsense", {"approved": True, "staff": "s", "comment": "w"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cause")
 
 

@@ -15,7 +15,7 @@ OLD = """
                          pending_after, final_after, rule, rule_version, at) VALUES
     ('00000000-0000-0000-0000-000000000001', 'C', 1, 'grant', 'issue:00000000-0000-0000-0000-0000000000aa:1',
      '00000000-0000-0000-0000-0000000000aa', 300, 0, 300, 0, 'our_product', '2026-11', '2026-11-01T00:00Z'),
-    ('00000000-0000-0000-0000-000000000002', 'C', 2, 'finalise', 'issue:00000000-0000-0000-0000-0000000000aa:1',
+    ('00000000-0000-0000-0000-000000000002', 'C', 2, 'vest', 'issue:00000000-0000-0000-0000-0000000000aa:1',
      '00000000-0000-0000-0000-0000000000aa', -300, 300, 0, 300, NULL, NULL, '2026-11-15T00:00Z'),
     ('00000000-0000-0000-0000-000000000003', 'C', 3, 'grant', 'issue:00000000-0000-0000-0000-0000000000bb:1',
      '00000000-0000-0000-0000-0000000000bb', 200, 0, 200, 300, 'our_product', '2026-11', '2026-11-16T00:00Z'),
@@ -40,7 +40,7 @@ async def test_what_was_booked_before_stands_in_the_new_books(database: Callable
         assert [row["kind"] for row in await queries.page_of(conn, "C", 99, 9)] == [
             "reverse",
             "grant",
-            "finalise",
+            "vest",
             "grant",
         ]
         assert await conn.fetchval("SELECT name FROM timers") == "expiry"

@@ -71,7 +71,7 @@ async def test_points_become_final_when_the_hold_is_over(
     await eventually(lambda: _has(live, (549, 0), entries=1), "the grant is pending")
     clock.set_speed((HOLD + A_MOMENT).total_seconds())
     await eventually(lambda: _has(live, (0, 549), entries=2), "the grant is final")
-    assert [event.type for event in await said(kafka, topics, 2)] == ["points.granted.v1", "points.finalised.v1"]
+    assert [event.type for event in await said(kafka, topics, 2)] == ["points.granted.v1", "points.vested.v1"]
 
 
 async def _has(live: Live, expected: tuple[int, int], entries: int) -> bool:

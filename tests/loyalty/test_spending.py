@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.decisions.facts import Ignored
-from libs.common.events.loyalty import PointsVested, PointsReleased, PointsReserved, PointsReversed
+from libs.common.events.loyalty import PointsReleased, PointsReserved, PointsReversed, PointsVested
 from libs.common.events.registry import AnyEvent
 from tests.loyalty.histories import (
     HOLD,
@@ -121,9 +121,9 @@ def test_other_points_pay_a_debt_at_once() -> None:
 
 def test_a_later_grant_pays_the_debt_first() -> None:
     book = with_points().take(reserve(500), commit(), reopened(), resolved(resolution=2)).wait(HOLD)
-    finalised = [said for said in book.said if isinstance(said, PointsVested)][-1]
+    vested = [said for said in book.said if isinstance(said, PointsVested)][-1]
     assert (book.account.purse.available, book.account.purse.debt) == (49, 0)
-    assert finalised.paid_debt == 500
+    assert vested.paid_debt == 500
 
 
 def test_reserved_points_that_are_not_due_are_owed_until_they_come_back() -> None:

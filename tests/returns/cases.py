@@ -60,7 +60,7 @@ def line(line_id: str = "1", quantity: int = 1, price: str = "1200", currency: s
 def accepted(
     reason: Reason = Reason.DEFECTIVE,
     *lines: IssueLine,
-    wish: Remedy | None = None,
+    requested_remedy: Remedy | None = None,
     issue_id: UUID = ISSUE,
     order_id: str = "O-1",
     at: datetime = TUESDAY,
@@ -71,7 +71,7 @@ def accepted(
         customer_id="C-1",
         reason=reason,
         lines=lines or (line(),),
-        requested_remedy=wish,
+        requested_remedy=requested_remedy,
         reported_at=at,
         accepted_at=at,
     )
@@ -205,10 +205,10 @@ class Story:
         )
 
 
-def story(reason: Reason = Reason.DEFECTIVE, *lines: IssueLine, wish: Remedy | None = None) -> Story:
+def story(reason: Reason = Reason.DEFECTIVE, *lines: IssueLine, requested_remedy: Remedy | None = None) -> Story:
     """A case just accepted."""
     told = Story()
-    told.take(accepted(reason, *lines, wish=wish))
+    told.take(accepted(reason, *lines, requested_remedy=requested_remedy))
     return told
 
 

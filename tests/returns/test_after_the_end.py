@@ -114,7 +114,7 @@ def test_what_comes_back_after_a_cancelled_replacement_is_not_paid_back() -> Non
 
 
 def test_what_comes_back_after_a_refund_without_return_was_refused_is_not_paid_back() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, line(price="200001"), wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, line(price="200001"), requested_remedy=Remedy.REFUND)
     decide(told, ReviewCause.VALUE, approved=False)
     told.receive()
     assert decide(told, ReviewCause.MOVED_AFTER_STOP) == []

@@ -133,7 +133,7 @@ async def resolve(live: Live) -> None:
 
 REOPENINGS = [
     ("/reopen", {"cause": "it came broken"}),
-    ("/decisions", {"action": "reopen", "staff": "sato", "why": "it came broken"}),
+    ("/decisions", {"action": "reopen", "staff": "sato", "comment": "it came broken"}),
 ]
 
 
@@ -168,7 +168,7 @@ async def test_what_intake_has_decided_piece_by_piece_is_not_asked_again(live: L
     await resolve(live)
     await open_case(live, issue_id=derived_id("issue", "another piece"), at=TUESDAY + timedelta(hours=1))
     about = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1", "decision_id": derived_id("decision", 1)}
-    named = {"action": StaffAction.REOPEN, "staff": "sato", "why": "it came broken", "decided_at": TUESDAY}
+    named = {"action": StaffAction.REOPEN, "staff": "sato", "comment": "it came broken", "decided_at": TUESDAY}
     event = live.service.event(IssueStaffDecided(**about, **named), source="/intake")
     await live.service.execute(live.service.aggregates["cases"], event)
     assert (await shown(live))["headline"] == "replacement_ordered"

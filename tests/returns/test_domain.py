@@ -123,13 +123,13 @@ def test_a_change_of_mind_is_collected_and_paid_back_on_receipt() -> None:
 
 
 def test_a_wish_for_a_refund_of_what_was_lost_is_paid_at_once() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.pay()
     assert told.last(IssueResolved).fault is Fault.CARRIER
 
 
 def test_what_cost_nothing_is_refunded_without_a_payment() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, line(price="0"), wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, line(price="0"), requested_remedy=Remedy.REFUND)
     assert told.all(IssueResolved)
     assert not told.all(RefundRequested)
 
@@ -571,7 +571,7 @@ def test_two_inspections_of_the_same_second_are_both_counted() -> None:
 
 
 def test_a_refund_that_failed_is_asked_for_again_later_under_the_same_id() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.fail_refund()
     assert len(told.all(RefundRequested)) == 1
     told.until(RefundRequested)
@@ -580,13 +580,13 @@ def test_a_refund_that_failed_is_asked_for_again_later_under_the_same_id() -> No
 
 
 def test_a_refund_that_cannot_succeed_goes_to_a_human() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.fail_refund(retriable=False)
     assert told.last(IssueReviewRequested).cause == "refund_failed"
 
 
 def test_a_provider_that_never_answers_goes_to_a_human() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     assert told.until(IssueReviewRequested).cause == "refund_failed"
     assert len(told.all(RefundRequested)) == 5
 
@@ -600,7 +600,7 @@ def test_a_failure_told_after_the_success_is_overtaken() -> None:
 
 
 def test_another_amount_than_asked_for_is_for_a_human() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.pay("1")
     assert told.last(IssueReviewRequested).cause == "refund_differs"
     assert not told.all(IssueResolved)
@@ -625,7 +625,7 @@ def test_an_address_that_never_comes_goes_to_a_human() -> None:
 
 def test_money_needs_no_address() -> None:
     told = Story(ship_to=None)
-    told.take(accepted(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND))
+    told.take(accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND))
     assert told.all(RefundRequested)
 
 

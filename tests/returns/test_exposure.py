@@ -110,5 +110,5 @@ def test_what_came_back_and_is_something_else_stays_out_and_is_remembered() -> N
 
 
 def test_money_that_went_back_is_taken_from_their_history() -> None:
-    told = story(Reason.MISSING_ITEM, wish=Remedy.REFUND)
+    told = story(Reason.MISSING_ITEM, requested_remedy=Remedy.REFUND)
     assert told.around.customer.paid_back("JPY") == 1200

@@ -21,14 +21,13 @@ from libs.common.events.carrier import (
     CollectionRequested,
     ParcelDelivered,
     ParcelException,
-    ParcelScanned,
     ParcelFound,
+    ParcelScanned,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueCancelled,
     IssueCollectionWindowChosen,
-    IssueStaffDecisionApplied,
     IssueReopened,
     IssueReplacementDelayed,
     IssueReplacementDelivered,
@@ -37,6 +36,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
     IssueResolved,
     IssueStaffDecided,
+    IssueStaffDecisionApplied,
 )
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
@@ -213,7 +213,7 @@ def window_picked(days: int) -> Happening:
 
 def staff_says(action: StaffAction, review: ReviewCause | None, remedy: Remedy | None) -> Happening:
     def happening(told: Story) -> Payload:
-        about = {**ABOUT, "decision_id": _named("decision", 1), "staff": "ops-1", "why": "because"}
+        about = {**ABOUT, "decision_id": _named("decision", 1), "staff": "ops-1", "comment": "because"}
         return IssueStaffDecided(**about, action=action, review=review, remedy=remedy, decided_at=told.now)
 
     return happening
@@ -317,7 +317,9 @@ steps = st.one_of(
     st.builds(lambda back: ("again", back), st.integers(1, 8)),  # an earlier event once more
 )
 reports = st.builds(
-    lambda reason, wish, quantity, price: accepted(reason, line("1", quantity, price), line("2", 1, "1000"), wish=wish),
+    lambda reason, requested_remedy, quantity, price: accepted(
+        reason, line("1", quantity, price), line("2", 1, "1000"), requested_remedy=requested_remedy
+    ),
     st.sampled_from([*Reason, Reason.CHANGED_MIND, Reason.DEFECTIVE]),
     st.none() | st.sampled_from(Remedy),
     st.integers(1, 2),

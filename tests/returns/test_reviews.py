@@ -91,13 +91,13 @@ def test_a_review_that_is_not_open_cannot_be_decided() -> None:
 
 
 def test_where_money_has_moved_there_is_no_no() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.pay("1")
     assert decide(told, ReviewCause.REFUND_DIFFERS, approved=False) == ["only_yes_is_possible"]
 
 
 def test_a_yes_to_a_differing_refund_resolves_the_case() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.pay("1")
     assert decide(told, ReviewCause.REFUND_DIFFERS) == ["issue.resolved.v1"]
 
@@ -148,7 +148,7 @@ def test_a_no_to_a_failed_collection_ends_a_change_of_mind() -> None:
 
 
 def test_a_yes_to_a_failed_refund_asks_for_it_again() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.fail_refund(retriable=False)
     assert decide(told, ReviewCause.REFUND_FAILED) == ["refund.requested.v1"]
 
@@ -234,6 +234,6 @@ def test_reopening_is_refused_with_a_reason(told: Story, remedy: Remedy | None, 
 
 
 def test_what_was_paid_back_is_not_reopened() -> None:
-    told = story(Reason.LOST_IN_TRANSIT, wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     told.pay()
     assert reopen(told) == ["already_refunded"]

@@ -40,7 +40,7 @@ def recorded(tmp_path: Path) -> Path:
     path = tmp_path / "reports.jsonl"
     reports = (
         accepted(Reason.DEFECTIVE),
-        accepted(Reason.CHANGED_MIND, wish=Remedy.REFUND),
+        accepted(Reason.CHANGED_MIND, requested_remedy=Remedy.REFUND),
         accepted(Reason.DEFECTIVE, line(price="90000")),
     )
     path.write_text("\n".join(report.model_dump_json() for report in reports), encoding="utf-8")

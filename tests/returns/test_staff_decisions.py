@@ -8,10 +8,10 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events.carrier import CollectionCancelled
 from libs.common.events.issues import (
     IssueCancelled,
-    IssueStaffDecisionApplied,
     IssueReopened,
     IssueResolved,
     IssueStaffDecided,
+    IssueStaffDecisionApplied,
 )
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Reason, Remedy, StaffAction

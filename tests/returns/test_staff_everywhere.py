@@ -56,7 +56,7 @@ def waived() -> Story:
 
 
 def refunding() -> Story:
-    told = story(Reason.LOST_IN_TRANSIT, line(), wish=Remedy.REFUND)
+    told = story(Reason.LOST_IN_TRANSIT, line(), requested_remedy=Remedy.REFUND)
     assert told.known.money.refunds
     return told
 

@@ -15,7 +15,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderPlaced
 from libs.common.events.values import Contact, Money, OrderLine, Reason
-from libs.common.messaging.decision_runner import Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import ConflictError, Connection, Pool, create_pool
 from libs.common.telemetry.tracing import Tracing
 from services.returns.domain.case_status import ENDED, Headline, headline

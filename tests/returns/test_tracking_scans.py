@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.events.carrier import ParcelScanned, ParcelFound
+from libs.common.events.carrier import ParcelFound, ParcelScanned
 from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
 from libs.common.events.values import RawStatus, Reason
 from services.returns.domain.commands import ReviewDecided
@@ -151,7 +151,7 @@ def test_a_missed_visit_is_told_in_their_words_too() -> None:
 def test_what_was_lost_and_turns_up_before_anything_left_ends_the_case() -> None:
     told = story(Reason.LOST_IN_TRANSIT)
     told.take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=told.now))
-    assert told.last(IssueCancelled).cause == "turned_up"
+    assert told.last(IssueCancelled).cause == "parcel_found"
 
 
 def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_a_human_says_so() -> None:
@@ -160,13 +160,11 @@ def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_a_hum
     told.deliver()
     assert not told.all(IssueCollectionRequested)
     told.take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=told.now))
-    assert told.known.in_review(ReviewCause.TURNED_UP)
-    told.take(ReviewDecided(issue_id=ISSUE, cause=ReviewCause.TURNED_UP, approved=True))
+    assert told.known.in_review(ReviewCause.PARCEL_FOUND)
+    told.take(ReviewDecided(issue_id=ISSUE, cause=ReviewCause.PARCEL_FOUND, approved=True))
     assert told.all(IssueCollectionRequested)
     assert told.known.resolved_at is None
 
 
 def test_what_was_never_lost_cannot_turn_up() -> None:
-    assert refusals(story().take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=story().now))) == [
-        "not_lost"
-    ]
+    assert refusals(story().take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=story().now))) == ["not_lost"]

@@ -27,7 +27,7 @@ from services.delivery_notify.channels.slack import open_slack, open_slack_hook
 from services.delivery_notify.channels.webhook import open_webhook
 from services.delivery_notify.channels.zendesk import open_zendesk
 from services.delivery_notify.rendering.renderer import Rendered
-from services.intake.desk.dead_letters import OpsUnreachableError, ParkedEvents
+from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from tests.security.test_rotation import SIGNING
 from tests.security.test_sql import ROOT, SOURCES
 
@@ -159,12 +159,12 @@ async def test_a_message_goes_where_the_settings_say_whatever_stands_in_it(name:
 async def test_the_desk_asks_only_services_that_the_settings_name(elsewhere: Elsewhere) -> None:
     service = cast("Service", FastAPI())
     service.name = "intake"
-    parked = ParkedEvents(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
+    parked = DeadLetterClient(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
     for name in ("evil.example", "returns@evil.example", elsewhere.url, "//evil.example", ""):
         with pytest.raises(OpsUnreachableError):
             await parked.show(name, 1)
     assert await parked.show("returns", 1) is None
-    assert elsewhere.asked == ["/ops/parked/1"]
+    assert elsewhere.asked == ["/ops/dead-letters/1"]
 
 
 async def test_spans_go_to_the_collector_and_no_further(elsewhere: Elsewhere) -> None:

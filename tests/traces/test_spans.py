@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from libs.common.http.request_spans import RequestSpans
-from libs.common.telemetry.span_export import encode_spans
+from libs.common.telemetry.span_export import encode_otlp
 from libs.common.telemetry.tracing import Carrier, Tracing
 from tests.traces.receiver import SERVER, Receiver, receiver
 
@@ -154,4 +154,4 @@ finished = st.builds(
 
 @given(spans=st.lists(finished, min_size=1, max_size=3))
 def test_spans_are_sent_as_the_exporter_of_opentelemetry_would_send_them(spans: list[ReadableSpan]) -> None:
-    assert encode_spans(spans) == encode_spans(spans)
+    assert encode_otlp(spans) == encode_spans(spans)

@@ -46,7 +46,7 @@ def _in_database(service: str, table: str, row: dict[str, Any]) -> Doctor:
 
 
 def _entry(**change: Any) -> dict[str, Any]:
-    entry = {"customer_id": "C1", "kind": "finalise", "cause": "x", "lot_id": "g1", "points": 350}
+    entry = {"customer_id": "C1", "kind": "vest", "cause": "x", "lot_id": "g1", "points": 350}
     return {**entry, "from_account": "pending", "to_account": "available", **change}
 
 
@@ -177,7 +177,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         "rows left in an outbox",
         _in_database("returns", "outbox", {"id": 1, "topic": "issues", "key": ISSUE}),
     ),
-    ("nothing_lost", "parked events", _in_database("returns", "parked", {"topic": "issues", "reason": "failed"})),
+    ("nothing_lost", "dead letters", _in_database("returns", "parked", {"topic": "issues", "reason": "failed"})),
     (
         "nothing_lost",
         "submitted and neither taken nor refused",

@@ -24,8 +24,8 @@ from libs.common.events.carrier import (
     CollectionRequested,
     ParcelDelivered,
     ParcelException,
-    ParcelScanned,
     ParcelFound,
+    ParcelScanned,
 )
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, WAREHOUSE_EVENTS

@@ -166,7 +166,7 @@ class Customers:
             return
         score = rng.choices(list(SCORES), list(SCORES.values()))[0]
         why = "It took too long." if score < 7 else ""
-        answer = await self.http.post(urljoin(link, form.action), data={"score": str(score), "why": why})
+        answer = await self.http.post(urljoin(link, form.action), data={"score": str(score), "comment": why})
         self._count(answer.status_code, "answered the survey")
 
     async def _answer(self, link: str, rng: random.Random) -> None:

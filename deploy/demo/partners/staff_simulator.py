@@ -47,7 +47,11 @@ class Ops:
 
     async def _hold(self, cluster: ClusterDetected, key: str) -> None:
         """Set the lot apart and warn its buyers: nobody else is to open a box with a broken thing in it."""
-        body = {"approve": True, "staff": "demo-ops", "why": f"{cluster.reported_orders} reports, too many for chance"}
+        body = {
+            "approve": True,
+            "staff": "demo-ops",
+            "comment": f"{cluster.reported_orders} reports, too many for chance",
+        }
         place = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
         answer = await self.http.post(place, json=body, headers={"Idempotency-Key": key})
         self._count(answer.status_code)
@@ -71,7 +75,7 @@ class Ops:
             "action": "approve_review" if approved else "refuse_review",
             "review": DETAILS_MISSING,
             "staff": "demo-ops",
-            "why": "お客様のお話に筋が通っています" if approved else "写真もお返事もいただけませんでした",
+            "comment": "お客様のお話に筋が通っています" if approved else "写真もお返事もいただけませんでした",
             "expected_version": seen.get("version", 0),
         }
         answer = await self.http.post(f"{issue}/decisions", json=decision, headers={"Idempotency-Key": key})

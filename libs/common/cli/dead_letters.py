@@ -37,38 +37,40 @@ def _print(shown: dict[str, Any]) -> None:
 
 @app.command(name="list")
 def list_(database_url: Database, state: str = "parked", after: int = 0, limit: int = 50) -> None:
-    """List parked records, oldest first, one JSON object a line, without their values."""
-    for record in _on(database_url, lambda conn: dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)):
+    """List dead letters, oldest first, one JSON object a line, without their values."""
+    for record in _on(
+        database_url, lambda conn: dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)
+    ):
         _print({name: value for name, value in record.as_dict().items() if name != "value"})
 
 
 @app.command()
-def show(parked_id: DeadLetterId, database_url: Database) -> None:
+def show(dead_letter_id: DeadLetterId, database_url: Database) -> None:
     """Show one record whole. It may hold personal data."""
-    record = _on(database_url, lambda conn: dead_letters.get_dead_letter(conn, parked_id))
+    record = _on(database_url, lambda conn: dead_letters.get_dead_letter(conn, dead_letter_id))
     if record is None:
-        raise typer.BadParameter(f"{parked_id} is not known; see `list`")
+        raise typer.BadParameter(f"{dead_letter_id} is not known; see `list`")
     _print(record.as_dict())
 
 
 @app.command()
 def replay(
     database_url: Database,
-    parked_id: Annotated[int | None, typer.Argument(help="One record, with those of its key.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All parked records instead.")] = False,
+    dead_letter_id: Annotated[int | None, typer.Argument(help="One record, with those of its key.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead letters instead.")] = False,
 ) -> None:
     """Ask the running service to take a record again, with those of its key that stand before or behind it."""
-    if (parked_id is None) != everything:
+    if (dead_letter_id is None) != everything:
         raise typer.BadParameter("name one record, or say --all")
-    count = _on(database_url, lambda conn: dead_letters.request_replay(conn, parked_id, getuser()))
+    count = _on(database_url, lambda conn: dead_letters.request_replay(conn, dead_letter_id, getuser()))
     typer.echo(f"{count} will be replayed")
 
 
 @app.command()
-def discard(parked_id: DeadLetterId, database_url: Database) -> None:
+def discard(dead_letter_id: DeadLetterId, database_url: Database) -> None:
     """Give one record up."""
-    if not _on(database_url, lambda conn: dead_letters.discard(conn, parked_id, getuser())):
-        raise typer.BadParameter(f"{parked_id} is not parked (any more)")
+    if not _on(database_url, lambda conn: dead_letters.discard(conn, dead_letter_id, getuser())):
+        raise typer.BadParameter(f"{dead_letter_id} is not parked (any more)")
     typer.echo("discarded")
 
 

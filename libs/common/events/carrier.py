@@ -97,7 +97,7 @@ class ParcelScanned(CarrierEvent):
 class ParcelFound(CarrierEvent):
     """What was lost is found: `with_customer`, or else on its way back to the warehouse."""
 
-    TYPE: ClassVar = "parcel.turned_up.v1"
+    TYPE: ClassVar = "parcel.found.v1"
 
     with_customer: bool
     found_at: UtcTime

@@ -53,8 +53,8 @@ class IssueAccepted(IssueEvent):
     """The report stands. Carries what the order said, so that nobody has to ask back.
 
     `delivered_on` is the latest delivery day of the reported units, None where none was delivered (lost in transit).
-    `next_word_by` is the open day by which the customer hears more at the latest; `first_response_due_at` the moment by
-    which they should have had a first answer, in the shop's open hours.
+    `next_update_by` is the open day by which the customer hears more at the latest; `first_response_due_at` the moment
+    by which they should have had a first answer, in the shop's open hours.
     """
 
     TYPE: ClassVar = "issue.accepted.v1"
@@ -122,7 +122,7 @@ class IssueDetailsProvided(IssueEvent):
 
 
 class IssueStaffDecided(IssueEvent):
-    """One of the shop's people decided something; `issue.decision_taken` tells what came of it.
+    """One of the shop's people decided something; `issue.staff_decision_applied` tells what came of it.
 
     `review` is the cause of the review that is approved or refused, `remedy` the one that is chosen.
     """
@@ -173,7 +173,8 @@ class IssueReplacementDelayed(IssueEvent):
 
 
 class IssueReplacementPartShipped(IssueEvent):
-    """Some of it has left; the `rest` follows by `rest_ship_date`. When the last has left, that is told as shipped."""
+    """Some of it has left; the `rest` follows by `remaining_ship_date`. When the last has left, that is told as shipped.
+    """
 
     TYPE: ClassVar = "issue.replacement_part_shipped.v1"
 
@@ -384,7 +385,7 @@ class IssueStaffDecisionApplied(IssueEvent):
     `decision_id` is that of `issue.staff_decided`, where the decision came that way.
     """
 
-    TYPE: ClassVar = "issue.decision_taken.v1"
+    TYPE: ClassVar = "issue.staff_decision_applied.v1"
 
     decision_id: UUID | None = None
     action: StaffAction

@@ -47,7 +47,7 @@ class LoyaltyEvent(Payload):
 
 
 class PointsGranted(LoyaltyEvent):
-    """Points were given; pending until `points.finalised`. `rule` and `rule_version` name what gave them.
+    """Points were given; pending until `points.vested`. `rule` and `rule_version` name what gave them.
 
     `expires_on` is the last day on which they can be spent, in the shop's time zone.
     """
@@ -69,7 +69,7 @@ class PointsGranted(LoyaltyEvent):
 class PointsVested(LoyaltyEvent):
     """Points may be spent. `paid_debt` of them went into what the customer still owed."""
 
-    TYPE: ClassVar = "points.finalised.v1"
+    TYPE: ClassVar = "points.vested.v1"
 
     issue_id: UUID | None = None
     vested_at: UtcTime

@@ -49,7 +49,7 @@ class PromiseSubject(StrEnum):
     """What a promised day is about: a line leaving, a line arriving at the door, a replacement leaving."""
 
     LINE = "line"
-    DELIVERY = "arrival"
+    DELIVERY = "delivery"
     REPLACEMENT = "replacement"
 
 
@@ -77,7 +77,7 @@ class NoticeSent(NoticeEvent):
 
     `tells` are the promises of the ledger that the message made known, `breaks` those of which it said that they will
     not be kept. Any surface that shows a customer a date shows one that was told here (or at checkout): the newest
-    version. `next_word_on` is the day for which the message announced the next one.
+    version. `next_update_by` is the day for which the message announced the next one.
     """
 
     TYPE: ClassVar = "notice.sent.v1"

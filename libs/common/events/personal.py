@@ -1,6 +1,6 @@
 """Where personal data is in the contract, and what stands in its place once a customer was erased.
 
-An event of an erased customer may still come: a replayed order, a parked record, a storefront that tells its history
+An event of an erased customer may still come: a replayed order, a dead letter, a storefront that tells its history
 again. What it says about goods and money counts; who it was is taken out before anybody sees it.
 """
 
@@ -19,7 +19,7 @@ NOBODY = Contact(name="-", email="erased@invalid")
 NOWHERE = Address(name="-", postal_code="-", country="ZZ", city="-", street="-")
 
 _FORGOTTEN: Mapping[type[Payload], Mapping[str, Any]] = {
-    OrderPlaced: {"contact": NOBODY, "ship_to": NOWHERE, "birthday": None, "bought_before": None},
+    OrderPlaced: {"contact": NOBODY, "ship_to": NOWHERE, "birthday": None, "last_purchased_item": None},
     IssueSubmitted: {"description": None, "photos": ()},
     ReplacementOrdered: {"ship_to": NOWHERE},
     CollectionRequested: {"collect_from": NOWHERE},

@@ -80,7 +80,7 @@ class OrderDelayed(StorefrontOrderEvent):
     """Some lines (all, where `line_ids` is empty) will be late: a warehouse or carrier delay, out of stock.
 
     With a date where there is a definite one; without, the customer hears that there is none yet, and when we write
-    again: on `next_word_on`, or when the policy of delivery_notify says.
+    again: on `next_update_by`, or when the policy of delivery_notify says.
     """
 
     TYPE: ClassVar = "order.delayed.v1"

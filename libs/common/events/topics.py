@@ -75,4 +75,4 @@ SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")
 
 def dead_letter_topic(service: str) -> str:
     """The topic on which `service` publishes, whole, what it could not take."""
-    return f"{service}.parked"
+    return f"{service}.dead-letters"

@@ -29,7 +29,7 @@ from libs.common.events.registry import (
 from libs.common.events.topics import dead_letter_topic
 from libs.common.messaging import dead_letters, inbox, outbox
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
-from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
@@ -111,7 +111,11 @@ class Consumer:
                     self._outcomes.append(False)
                     await self._halt_on_many_failures()
                     failed = f"{type(error).__name__}: {error}"
-                    reads = [ParsedRecord(reads[0].record, None, DeadLetter(reads[0].record, DeadLetterReason.FAILED, failed))]
+                    reads = [
+                        ParsedRecord(
+                            reads[0].record, None, DeadLetter(reads[0].record, DeadLetterReason.FAILED, failed)
+                        )
+                    ]
 
     async def _back_off(self, attempt: int, error: Exception) -> None:
         self.shell.counters.add("retried", type(error).__name__)
@@ -137,7 +141,7 @@ class Consumer:
             raise StoppedError("the service stops while a batch cannot be taken")
 
     async def _transact(self, reads: Sequence[ParsedRecord]) -> int:
-        """One transaction: inbox, states, outbox, parked records; then wake the relay. Gives how many were applied."""
+        """One transaction: inbox, states, outbox, dead letters; then wake the relay. Gives how many were applied."""
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, parkings = await self._admit(conn, reads)
             failpoint("after_inbox")
@@ -175,4 +179,4 @@ class Consumer:
         await dead_letters.store(conn, name, parkings)
         await outbox.write(conn, [dead_letters.outbox_row(topic, self.shell.service, name, one) for one in parkings])
         for one in parkings:
-            self.shell.counters.add("parked", one.reason)
+            self.shell.counters.add("dead_lettered", one.reason)

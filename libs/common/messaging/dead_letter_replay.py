@@ -1,4 +1,4 @@
-"""The loop that takes parked records again once somebody asked for it, in order per key."""
+"""The loop that takes dead letters again once somebody asked for it, in order per key."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 from libs.common.events.registry import decode
 from libs.common.messaging import dead_letters, inbox
 from libs.common.messaging.dead_letters import StoredDeadLetter
-from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient
 from libs.common.telemetry.tracing import carrier_of
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 class Replayer:
     """Replays what is marked for it, for all aggregates of a service."""
 
-    def __init__(self, shell: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal) -> None:
+    def __init__(
+        self, shell: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
+    ) -> None:
         self._shell, self._pool, self._aggregates, self._wake_relay = shell, pool, aggregates, wake_relay
 
     async def run(self) -> None:

@@ -59,7 +59,7 @@ class StoredDeadLetter:
     error: str
     state: str
     attempts: int
-    parked_at: datetime
+    stored_at: datetime
 
     def as_dict(self) -> dict[str, Any]:
         """As ops sees it; bytes that are no text are shown in base64."""
@@ -78,7 +78,7 @@ class StoredDeadLetter:
             "error": self.error,
             "state": self.state,
             "attempts": self.attempts,
-            "parked_at": self.parked_at.isoformat(),
+            "stored_at": self.stored_at.isoformat(),
             "value": value,
         }
 
@@ -102,12 +102,12 @@ def _text(value: bytes) -> str:
 
 
 _INSERT = """
-    INSERT INTO parked (
+    INSERT INTO dead_letters (
         aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, state)
     SELECT $1, p.*, CASE WHEN p.reason = 'behind' AND (
-               SELECT bool_and(q.state = 'replaying') FROM parked q
-               WHERE q.blocks AND q.state IN ('parked', 'replaying')
-               AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'parked' END
+               SELECT bool_and(q.state = 'replaying') FROM dead_letters q
+               WHERE q.blocks AND q.state IN ('open', 'replaying')
+               AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'open' END
     FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
                                $8::jsonb[], $9::text[], $10::text[], $11::bool[])
         AS p (topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks)
@@ -139,26 +139,26 @@ async def store(conn: Connection, aggregate: str, parkings: Sequence[DeadLetter]
 
 
 def outbox_row(topic: str, service: str, aggregate: str, parking: DeadLetter) -> OutboxRow:
-    """The record for `<service>.parked`: its value untouched, the reason in headers; key and headers as text.
+    """The record for `<service>.dead-letters`: its value untouched, the reason in headers; key and headers as text.
 
     One that is too large to be published again is told without value and headers; the row in `parked` has them.
     """
     record = parking.record
     why = {
-        "parked.reason": parking.reason,
-        "parked.error": parking.error[:500],
-        "parked.service": service,
-        "parked.aggregate": aggregate,
-        "parked.topic": record.topic,
-        "parked.partition": str(record.partition),
-        "parked.offset": str(record.offset),
+        "dlq.reason": parking.reason,
+        "dlq.error": parking.error[:500],
+        "dlq.service": service,
+        "dlq.aggregate": aggregate,
+        "dlq.topic": record.topic,
+        "dlq.partition": str(record.partition),
+        "dlq.offset": str(record.offset),
     }
     key = text_key(record)[:1000] or None
     whole = OutboxRow(topic, key, record.value or b"", {**text_headers(record.headers), **why})
-    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**why, "parked.too_large": "true"})
+    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**why, "dlq.too_large": "true"})
 
 
-_COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, parked_at'
+_COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, stored_at'
 
 
 def _stored(row: asyncpg.Record) -> StoredDeadLetter:
@@ -169,36 +169,36 @@ async def list_dead_letters(
     conn: Connection, *, state: str = "parked", after: int = 0, limit: int = 50
 ) -> list[StoredDeadLetter]:
     """Parked records in the order in which they were parked, those after id `after`."""
-    query = f"SELECT {_COLUMNS} FROM parked WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608
+    query = f"SELECT {_COLUMNS} FROM dead_letters WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608
     return [_stored(row) for row in await conn.fetch(query, state, after, limit)]
 
 
-async def get_dead_letter(conn: Connection, parked_id: int) -> StoredDeadLetter | None:
-    row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM parked WHERE id = $1", parked_id)  # noqa: S608
+async def get_dead_letter(conn: Connection, dead_letter_id: int) -> StoredDeadLetter | None:
+    row = await conn.fetchrow(f"SELECT {_COLUMNS} FROM dead_letters WHERE id = $1", dead_letter_id)  # noqa: S608
     return _stored(row) if row else None
 
 
-async def request_replay(conn: Connection, parked_id: int | None, by: str) -> int:
+async def request_replay(conn: Connection, dead_letter_id: int | None, by: str) -> int:
     """Mark one record (None: all) for replay, with those of its key that stand before or behind it; gives how many."""
     status = await conn.execute(
         """
-        UPDATE parked p SET state = 'replaying', settled_by = $2 WHERE p.state = 'parked' AND (
+        UPDATE dead_letters p SET state = 'replaying', settled_by = $2 WHERE p.state = 'open' AND (
             $1::bigint IS NULL OR p.id = $1 OR EXISTS (
-                SELECT 1 FROM parked q WHERE q.id = $1 AND q.blocks AND p.blocks
+                SELECT 1 FROM dead_letters q WHERE q.id = $1 AND q.blocks AND p.blocks
                 AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key)))""",
-        parked_id,
+        dead_letter_id,
         by,
     )
     return int(status.rsplit(" ", 1)[1])
 
 
-async def discard(conn: Connection, parked_id: int, by: str) -> bool:
+async def discard(conn: Connection, dead_letter_id: int, by: str) -> bool:
     """Give a record up, with who did it; those behind it are then free to be replayed. Its content is forgotten."""
     status = await conn.execute(
         """
-        UPDATE parked SET state = 'discarded', settled_at = now(), settled_by = $2, value = NULL, headers = '{}'
-        WHERE id = $1 AND state = 'parked'""",
-        parked_id,
+        UPDATE dead_letters SET state = 'discarded', settled_at = now(), settled_by = $2, value = NULL, headers = '{}'
+        WHERE id = $1 AND state = 'open'""",
+        dead_letter_id,
         by,
     )
     return status == "UPDATE 1"
@@ -207,23 +207,23 @@ async def discard(conn: Connection, parked_id: int, by: str) -> bool:
 async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter | None:
     """The oldest record marked for replay whose key has nothing parked before it, locked for this transaction."""
     query = f"""
-        SELECT {_COLUMNS} FROM parked p WHERE p.aggregate = $1 AND p.state = 'replaying' AND NOT EXISTS (
-            SELECT 1 FROM parked q WHERE p.blocks AND q.blocks AND q.state IN ('parked', 'replaying')
+        SELECT {_COLUMNS} FROM dead_letters p WHERE p.aggregate = $1 AND p.state = 'replaying' AND NOT EXISTS (
+            SELECT 1 FROM dead_letters q WHERE p.blocks AND q.blocks AND q.state IN ('open', 'replaying')
             AND (q.aggregate, q.topic, q.key) = (p.aggregate, p.topic, p.key) AND q.id < p.id)
         ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED"""  # noqa: S608
     row = await conn.fetchrow(query, aggregate)
     return _stored(row) if row else None
 
 
-async def settle_replay(conn: Connection, parked_id: int, error: str | None) -> None:
+async def settle_replay(conn: Connection, dead_letter_id: int, error: str | None) -> None:
     """Record how a replay went: done, its content forgotten; or parked again with the new error."""
     await conn.execute(
         """
-        UPDATE parked SET state = CASE WHEN $2::text IS NULL THEN 'replayed' ELSE 'parked' END,
+        UPDATE dead_letters SET state = CASE WHEN $2::text IS NULL THEN 'replayed' ELSE 'open' END,
             attempts = attempts + 1, error = coalesce($2, error),
             settled_at = CASE WHEN $2::text IS NULL THEN now() END,
             value = CASE WHEN $2::text IS NULL THEN NULL ELSE value END
         WHERE id = $1""",
-        parked_id,
+        dead_letter_id,
         error,
     )

@@ -155,7 +155,13 @@ class DecisionRunner:
         return after, facts
 
     def _collect(
-        self, aggregate: Aggregate[Any], fact: Any, key: str, event: AnyEvent, trace: Carrier | None, harvest: _BatchEffects
+        self,
+        aggregate: Aggregate[Any],
+        fact: Any,
+        key: str,
+        event: AnyEvent,
+        trace: Carrier | None,
+        harvest: _BatchEffects,
     ) -> None:
         # Payloads are told by a look at the class: pydantic's classes make `isinstance` dear.
         if hasattr(fact, "TOPIC"):

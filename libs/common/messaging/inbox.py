@@ -40,9 +40,9 @@ class Admission:
 # One round trip: an event whose key is held back by a parked one must not be marked as taken.
 _ADMIT = """
     WITH held AS (
-        SELECT DISTINCT p.key FROM parked p
+        SELECT DISTINCT p.key FROM dead_letters p
         WHERE p.aggregate = $3 AND p.topic = $4 AND p.key = ANY($2)
-          AND p.blocks AND p.state IN ('parked', 'replaying')),
+          AND p.blocks AND p.state IN ('open', 'replaying')),
     fresh AS (
         INSERT INTO inbox (event_key)
         SELECT e.event_key FROM unnest($1::bytea[], $2::text[]) AS e (event_key, key)
@@ -65,6 +65,6 @@ async def admit(
 
 
 async def admit_replayed(conn: Connection, key: bytes) -> bool:
-    """Mark one parked event as taken, whatever is held back behind it; False where it was taken before."""
+    """Mark one dead letter as taken, whatever is held back behind it; False where it was taken before."""
     status = await conn.execute("INSERT INTO inbox (event_key) VALUES ($1) ON CONFLICT DO NOTHING", key)
     return status == "INSERT 0 1"

@@ -10,7 +10,7 @@ from libs.common.decisions.clock import pause
 from libs.common.decisions.facts import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.messaging import timers
-from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.timers import DueTimer

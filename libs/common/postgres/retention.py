@@ -44,14 +44,14 @@ IDEMPOTENCY = """
     DELETE FROM idempotency WHERE (caller, key) IN (
         SELECT caller, key FROM idempotency WHERE answered_at < $1 LIMIT $2)"""
 SETTLED = """
-    DELETE FROM parked WHERE id IN (
-        SELECT id FROM parked WHERE state IN ('replayed', 'discarded') AND settled_at < $1 LIMIT $2)"""
+    DELETE FROM dead_letters WHERE id IN (
+        SELECT id FROM dead_letters WHERE state IN ('replayed', 'discarded') AND settled_at < $1 LIMIT $2)"""
 
 
-def common_sweeps(inbox_days: int, parked_days: int) -> tuple[Sweep, ...]:
-    """What every service forgets: marks and answers that nobody can ask for any more, and settled parked records."""
+def common_sweeps(inbox_days: int, dead_letter_days: int) -> tuple[Sweep, ...]:
+    """What every service forgets: marks and answers that nobody can ask for any more, and settled dead letters."""
     return (
         Sweep("inbox", INBOX, inbox_days, uses_wall_clock=True),
         Sweep("idempotency", IDEMPOTENCY, inbox_days, uses_wall_clock=True),
-        Sweep("settled parked records", SETTLED, parked_days, uses_wall_clock=True),
+        Sweep("settled dead letters", SETTLED, dead_letter_days, uses_wall_clock=True),
     )

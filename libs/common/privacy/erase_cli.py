@@ -108,7 +108,7 @@ async def _read_by_all(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dic
 
 
 async def _dead_letter_topics(cluster: Cluster, found: Mapping[str, list[TopicPartition]]) -> dict[TopicPartition, int]:
-    """The ends of the topics of parked records: nobody need read them, the records lie in the service's database."""
+    """The ends of the topics of dead letters: nobody need read them, the records lie in the service's database."""
     places = [place for service in SERVICES for place in found.get(cluster.prefix + dead_letter_topic(service), [])]
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(places) if places else {}

@@ -6,7 +6,7 @@ storefront's own pseudonym, which says nothing once the storefront has forgotten
 its place would split a ledger in two while facts under the old one are still on their way, and could be turned back by
 anybody who has the topics of the last month. So a `customer_id` must not be a mail address or a name.
 
-Kafka keeps what it was given: records cannot be edited. Personal data is on four topics and those of parked records;
+Kafka keeps what it was given: records cannot be edited. Personal data is on four topics and those of dead letters;
 they keep it for a week (`events.topics`), and `erase_cli --drop-read` ends that week early. Not chosen:
 encrypting the personal fields under a key per customer, which every partner would have to hold for as long as the data
 and the storefront writes in clear anyway; and compaction, which keeps the last fact of an order and loses the others.
@@ -23,7 +23,7 @@ from uuid import UUID
 
 from libs.common.decisions.facts import Facts, Ignored, Record, SetTimer, TimerFired
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.personal import is_personal, stated_at, redact
+from libs.common.events.personal import is_personal, redact, stated_at
 from libs.common.events.registry import AnyEvent, UndecodableError, decode, encode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS
 from libs.common.postgres.pool import Connection
@@ -125,18 +125,18 @@ def _forgotten(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEvent:
 
 
 _PARKED = """
-    SELECT id, key, value FROM parked WHERE value IS NOT NULL AND written_at <= $2
+    SELECT id, key, value FROM dead_letters WHERE value IS NOT NULL AND written_at <= $2
     AND EXISTS (SELECT FROM unnest($1::text[]) AS i WHERE position(convert_to(i, 'UTF8') in value) > 0)
     ORDER BY id FOR UPDATE"""
-_REDACT = """UPDATE parked SET value = $2, error = 'the customer was erased: ' || reason WHERE id = $1"""
+_REDACT = """UPDATE dead_letters SET value = $2, error = 'the customer was erased: ' || reason WHERE id = $1"""
 _DROP = """
-    UPDATE parked SET value = NULL, headers = '{}', error = 'the customer was erased: ' || reason,
-        state = CASE WHEN state IN ('parked', 'replaying') THEN 'discarded' ELSE state END,
+    UPDATE dead_letters SET value = NULL, headers = '{}', error = 'the customer was erased: ' || reason,
+        state = CASE WHEN state IN ('open', 'replaying') THEN 'discarded' ELSE state END,
         settled_at = coalesce(settled_at, now()), settled_by = coalesce(settled_by, 'erasure') WHERE id = $1"""
 
 
 async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[str]) -> None:
-    """Take the person out of parked records that name any of these ids: of the customer, their orders and issues.
+    """Take the person out of dead letters that name any of these ids: of the customer, their orders and issues.
 
     What can be read stays parked, and can be replayed; bytes that nobody can read are given up.
     """

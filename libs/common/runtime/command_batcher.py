@@ -18,7 +18,7 @@ import asyncpg
 from libs.common.decisions.facts import Facts
 from libs.common.events.registry import AnyEvent
 from libs.common.http.problems import Answer, IdempotencyKey, Problem
-from libs.common.messaging.decision_runner import Aggregate, Incoming, DecisionRunner
+from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.throttle import MinInterval

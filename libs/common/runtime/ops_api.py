@@ -1,4 +1,4 @@
-"""What ops can do with every service: see what was counted, and list, show, replay or discard parked records."""
+"""What ops can do with every service: see what was counted, and list, show, replay or discard dead letters."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +35,7 @@ def ops_routes(service: "Service") -> APIRouter:
         return {f"{name}.{reason}": amount for (name, reason), amount in sorted(service.counters.values.items())}
 
     @routes.get("/parked")
-    async def list_parked(
+    async def list_dead_letters(
         state: Annotated[str, Query(pattern="^(parked|replaying|replayed|discarded)$")] = "parked",
         after: Annotated[int, Query(ge=0, le=2**62)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -45,28 +45,32 @@ def ops_routes(service: "Service") -> APIRouter:
         last = found[-1].id if len(found) == limit else None
         return DeadLetterPage(items=[one.as_dict() for one in found], next_after=last)
 
-    @routes.get("/parked/{parked_id}")
-    async def show_parked(parked_id: int) -> dict[str, Any]:
+    @routes.get("/parked/{dead_letter_id}")
+    async def show_dead_letter(dead_letter_id: int) -> dict[str, Any]:
         async with service.pool.acquire() as conn:
-            found = await dead_letters.get_dead_letter(conn, parked_id) if parked_id < 2**62 else None
+            found = await dead_letters.get_dead_letter(conn, dead_letter_id) if dead_letter_id < 2**62 else None
         if found is None:
-            raise Problem(404, "not_parked", f"parked_id: {parked_id} is not known; list them at /ops/parked.")
+            raise Problem(
+                404,
+                "unknown_dead_letter",
+                f"dead_letter_id: {dead_letter_id} is not known; list them at /ops/dead-letters.",
+            )
         return found.as_dict()
 
-    @routes.post("/parked/{parked_id}/replay", status_code=202)
-    async def replay(parked_id: int, caller: Annotated[str, ops]) -> ReplayRequested:
+    @routes.post("/parked/{dead_letter_id}/replay", status_code=202)
+    async def replay(dead_letter_id: int, caller: Annotated[str, ops]) -> ReplayRequested:
         async with service.pool.acquire() as conn:
-            count = await dead_letters.request_replay(conn, parked_id, caller) if parked_id < 2**62 else 0
+            count = await dead_letters.request_replay(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else 0
         if not count:
-            raise Problem(404, "not_parked", f"parked_id: {parked_id} is not parked (any more).")
+            raise Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not parked (any more).")
         return ReplayRequested(replaying=count)
 
-    @routes.post("/parked/{parked_id}/discard", status_code=200)
-    async def discard(parked_id: int, caller: Annotated[str, ops]) -> dict[str, str]:
+    @routes.post("/parked/{dead_letter_id}/discard", status_code=200)
+    async def discard(dead_letter_id: int, caller: Annotated[str, ops]) -> dict[str, str]:
         async with service.pool.acquire() as conn:
-            done = await dead_letters.discard(conn, parked_id, caller) if parked_id < 2**62 else False
+            done = await dead_letters.discard(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else False
         if not done:
-            raise Problem(404, "not_parked", f"parked_id: {parked_id} is not parked (any more).")
+            raise Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not parked (any more).")
         return {"state": "discarded"}
 
     return routes

@@ -179,7 +179,14 @@ class Service:
         for one in self.subscriptions:
             take = self._consumer(one) if self._pool else _handle_nothing
             reader = subscribe(
-                broker, self.settings, self.name, one.topic, one.payload_types, take, prompt=one.prompt, counters=self.counters
+                broker,
+                self.settings,
+                self.name,
+                one.topic,
+                one.payload_types,
+                take,
+                prompt=one.prompt,
+                counters=self.counters,
             )
             self.consumer_health.append(ConsumerHealth(one.topic, reader))
         return broker

@@ -31,11 +31,11 @@ class SpanSender(OTLPSpanExporter):
     """Sends batches of spans of one process. Attributes are texts and whole numbers; events there are none."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        told = self._client.export(encode_spans(spans).SerializeToString())
+        told = self._client.export(encode_otlp(spans).SerializeToString())
         return SpanExportResult.SUCCESS if told.success else SpanExportResult.FAILURE
 
 
-def encode_spans(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
+def encode_otlp(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
     """The request that tells of these spans, at least one, all of one resource and scope."""
     request = ExportTraceServiceRequest()
     of_resource = request.resource_spans.add(schema_url=spans[0].resource.schema_url)

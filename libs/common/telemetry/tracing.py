@@ -123,7 +123,9 @@ class Tracing:
             if context.trace_flags.sampled:
                 said = {**attributes(), **({"error.type": failed} if failed else {})}
                 links = [Link(remote)] if link and remote else []
-                self._end_span(name, kind, context, None if link else remote, said, begin, links, failed=failed is not None)
+                self._end_span(
+                    name, kind, context, None if link else remote, said, begin, links, failed=failed is not None
+                )
 
     def _start_span(self, name: str, kind: SpanKind, parent: SpanContext | None) -> SpanContext:
         """The context of a new span; whether it is kept is the sampler's word, or its parent's where that follows."""

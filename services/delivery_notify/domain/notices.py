@@ -174,7 +174,7 @@ class ContactLearned(Record):
     email: str
     language: str
     phone: str | None = None
-    bought_before: str | None = None
+    last_purchased_item: str | None = None
     placed_at: datetime | None = None
 
 

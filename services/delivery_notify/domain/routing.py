@@ -47,7 +47,7 @@ class Contact:
     line_user_id: str | None = None
     preferred: tuple[str, ...] = ()
     suppressed: frozenset[str] = frozenset()
-    bought_before: str | None = None
+    last_purchased_item: str | None = None
 
     def address(self, channel: str) -> str | None:
         return {"email": self.email, "sms": self.phone, "line": self.line_user_id}.get(channel)
@@ -64,7 +64,7 @@ class Circumstances:
     channels: Sequence[str]
     long_away: Collection[str] = ()
     quiet: tuple[int, int] = (21, 8)
-    messages_a_day: int = 6
+    max_messages_per_day: int = 6
     heard: int = 0
     breaks_at: datetime | None = None
 
@@ -102,7 +102,7 @@ def route(kind: str, contact: Contact, tried: Collection[str], begun: str, held:
     open_ways = [way for way in ways(contact, given) if way.channel not in closed]
     if not open_ways:
         return NoWay("address_suppressed" if contact.suppressed and not tried else "no_way_left")
-    if not held and given.heard >= given.messages_a_day and kind in CAN_WAIT:
+    if not held and given.heard >= given.max_messages_per_day and kind in CAN_WAIT:
         return Keep(_next_morning(given), "kept_for_the_morning", held=True)
     return _unless_quiet(open_ways, given)
 

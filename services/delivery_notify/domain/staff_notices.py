@@ -17,7 +17,7 @@ class StaffKind(StrEnum):
     NOTICE_FAILED = "notice_failed"
     ADDRESS_SUPPRESSED = "address_suppressed"
     CUSTOMER_UNREACHABLE = "customer_unreachable"
-    EVENTS_PARKED = "events_parked"
+    DEAD_LETTERS = "dead_letters"
 
 
 @dataclass(frozen=True, slots=True)

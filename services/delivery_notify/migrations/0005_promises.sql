@@ -2,7 +2,7 @@
 ALTER TABLE notices ADD COLUMN tells jsonb NOT NULL DEFAULT '[]', ADD COLUMN breaks jsonb NOT NULL DEFAULT '[]';
 
 ALTER TABLE promises DROP CONSTRAINT promises_subject_check;
-ALTER TABLE promises ADD CONSTRAINT promises_subject_check CHECK (subject IN ('line', 'arrival', 'replacement'));
+ALTER TABLE promises ADD CONSTRAINT promises_subject_check CHECK (subject IN ('line', 'delivery', 'replacement'));
 
 -- When each promise was told, and by what: a notice, or another surface of the shop. Rows are only ever added.
 CREATE TABLE tellings (

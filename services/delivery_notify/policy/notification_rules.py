@@ -64,7 +64,7 @@ def rules_of(calendar: ShopCalendar, file: Path = FILE, **changes: Any) -> Rules
         gaps=tuple(words["gaps"]),
         last_gap=words["last"],
         word_hour=words["hour"],
-        gather=timedelta(minutes=kind["gather_minutes"]),
+        gather=timedelta(minutes=kind["notice_batching_minutes"]),
         grace=timedelta(minutes=kind["grace_minutes"]),
         margin=timedelta(seconds=kind["margin_seconds"]),
         rhythm=read["preorders"]["rhythm"],

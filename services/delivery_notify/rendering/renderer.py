@@ -56,7 +56,7 @@ class Letter:
     facts: NoticeFacts
     issue_id: UUID | None = None
     at: datetime | None = None
-    bought_before: str | None = None
+    last_purchased_item: str | None = None
 
 
 class Renderer:
@@ -279,7 +279,7 @@ def _points(language: Language, points: int | None) -> str:
 def _thanks(letter: Letter) -> str:
     """Of an order where there is one; what expires is about none."""
     of_no_order = letter.kind is NoticeKind.POINTS_EXPIRING
-    before = None if of_no_order else letter.bought_before
+    before = None if of_no_order else letter.last_purchased_item
     return words.thank(letter.facts.purchase_count, letter.language, before)
 
 

@@ -51,7 +51,7 @@ class Parcel:
                 read(one.facts),
                 one.issue_id,
                 now,
-                contact.bought_before,
+                contact.last_purchased_item,
             )
             for one in self.notices
         ]

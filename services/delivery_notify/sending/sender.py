@@ -48,7 +48,7 @@ class Manners:
     """When customers are left in peace. `quiet` are shop hours, from and to, for what rings."""
 
     quiet: tuple[int, int] = (21, 8)
-    messages_a_day: int = 6
+    max_messages_per_day: int = 6
     poll_seconds: float = 0.25
 
 
@@ -143,7 +143,9 @@ class Sender:
     def _circumstances(self, tx: ServiceTransaction) -> Circumstances:
         """What is the same for a whole batch."""
         manners, away = self._manners, self._rests.long_away()
-        return Circumstances(tx.now, self._calendar, tuple(self._channels), away, manners.quiet, manners.messages_a_day)
+        return Circumstances(
+            tx.now, self._calendar, tuple(self._channels), away, manners.quiet, manners.max_messages_per_day
+        )
 
     def _route(self, notice: Claimed, usual: Circumstances) -> Way | Keep | NoWay:
         if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):

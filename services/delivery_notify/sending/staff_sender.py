@@ -37,7 +37,7 @@ class StaffSender:
         try:
             while True:
                 try:
-                    await self._look_for_parked()
+                    await self._check_dead_letters()
                     await self.send_due()
                 except Exception:  # the loop must outlive whatever a batch meets
                     log.exception("staff notices could not be sent; they are taken again when their lease is over")
@@ -45,16 +45,16 @@ class StaffSender:
         finally:
             await self._channel.close()
 
-    async def _look_for_parked(self) -> None:
-        """Once for each topic and occasion: the first parked event of a topic names it."""
+    async def _check_dead_letters(self) -> None:
+        """Once for each topic and occasion: the first dead letter of a topic names it."""
         now = asyncio.get_running_loop().time()
         if now < self._look_at:
             return
         self._look_at = now + LOOK_FOR_PARKED_SECONDS
         async with self._service.transaction() as tx:
-            found = await staff_notices.parked_by_topic(tx.conn)
+            found = await staff_notices.dead_letters_by_topic(tx.conn)
             notices = [
-                StaffNotice(StaffKind.EVENTS_PARKED, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)})
+                StaffNotice(StaffKind.DEAD_LETTERS, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)})
                 for topic, _, first in found
             ]
             await staff_notices.save(tx.conn, notices)

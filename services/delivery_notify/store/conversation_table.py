@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import RowCache, Row
+from libs.common.postgres.state_table import Row, RowCache
 from services.delivery_notify.domain.conversation import Conversation
 
 REMEMBERED = 4_000

@@ -133,7 +133,7 @@ async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tup
 
 
 _CONTACTS = """
-    INSERT INTO contacts (order_id, customer_id, name, email, language, phone, bought_before, placed_at)
+    INSERT INTO contacts (order_id, customer_id, name, email, language, phone, last_purchased_item, placed_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                          $8::timestamptz[])
     ON CONFLICT (order_id) DO NOTHING"""
@@ -142,7 +142,7 @@ _CONTACTS = """
 async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> None:
     if rows:
         columns = [
-            (r.order_id, r.customer_id, r.name, r.email, r.language, r.phone, r.bought_before, r.placed_at)
+            (r.order_id, r.customer_id, r.name, r.email, r.language, r.phone, r.last_purchased_item, r.placed_at)
             for r in rows
         ]
         await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))

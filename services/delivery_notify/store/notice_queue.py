@@ -50,7 +50,7 @@ class Claimed:
         """The promises that this notice makes known or says are broken, and the day of our next word, for the event."""
         tells = json.loads(self.tells) if self.tells != NONE else ()
         breaks = json.loads(self.breaks) if self.breaks != NONE else ()
-        return {"tells": tells, "breaks": breaks, "next_word_on": self.next_word}
+        return {"tells": tells, "breaks": breaks, "next_update_by": self.next_word}
 
 
 # Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
@@ -83,7 +83,7 @@ _CLAIM = """
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.begun,
            n.facts ->> 'next_word' AS next_word, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
-           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.bought_before,
+           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.last_purchased_item,
            CASE WHEN n.kind = ANY ($4) AND NOT n.held AND n.withdrawn IS NULL THEN (
                SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
                WHERE h.customer_id = n.customer_id AND h.status = 'sent'
@@ -123,7 +123,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
                 row["line_user_id"],
                 tuple(row["channels"] or ()),
                 frozenset(row["suppressed"]),
-                row["bought_before"],
+                row["last_purchased_item"],
             )
             if row["email"]
             else None,

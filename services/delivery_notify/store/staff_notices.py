@@ -75,10 +75,10 @@ async def put_off(conn: Connection, staff_notice_id: UUID, cause: str, pause: ti
     )
 
 
-async def parked_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
-    """Topics with parked events: name, how many, and the first of them (its id names the occasion)."""
+async def dead_letters_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
+    """Topics with dead letters: name, how many, and the first of them (its id names the occasion)."""
     rows = await conn.fetch(
-        "SELECT topic, count(*) AS many, min(id) AS first FROM parked WHERE state = 'parked' GROUP BY topic"
+        "SELECT topic, count(*) AS many, min(id) AS first FROM dead_letters WHERE state = 'open' GROUP BY topic"
     )
     return [(row["topic"], row["many"], row["first"]) for row in rows]
 

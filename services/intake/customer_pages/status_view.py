@@ -47,7 +47,7 @@ def progress(story: Story, status: Status, today: date) -> Progress:
     by_type: dict[str, Mapping[str, Any]] = {fact["type"]: fact for fact in story}
     data = {type_: fact["data"] for type_, fact in by_type.items()}
     shipped = data.get("issue.replacement_shipped.v1", {})
-    granted, reversed_, final = (_points(story, f"points.{kind}.v1") for kind in ("granted", "reversed", "finalised"))
+    granted, reversed_, final = (_points(story, f"points.{kind}.v1") for kind in ("granted", "reversed", "vested"))
     return Progress(
         stops=_stops(by_type, status),
         carrier=shipped.get("carrier"),
@@ -57,7 +57,7 @@ def progress(story: Story, status: Status, today: date) -> Progress:
         windows=windows(story, status, today),
         points=max(0, granted - reversed_),
         points_final=final > 0,
-        next_word=_day(data.get("issue.accepted.v1", {}).get("next_word_by")),
+        next_word=_day(data.get("issue.accepted.v1", {}).get("next_update_by")),
         rated=_rated(story),
         choice_due=_choice_due(story),
     )

@@ -1,4 +1,4 @@
-"""The survey, `/v/{token}`: one question after a resolution, 0 to 10, and why. Opening it changes nothing.
+"""The survey, `/v/{token}`: one question after a resolution, 0 to 10, and comment. Opening it changes nothing.
 
 The first answer to a resolution stands. Why stays in our table, for it is the customer's own text; the score becomes
 `issue.rated`, which feeds the insights, and an unhappy one waits at the desk until somebody has talked to them.
@@ -56,14 +56,14 @@ class Survey:
         score, resolution = form.get("score", ""), resolution_of(issue["timeline"])
         if resolution is None or score not in {str(number) for number in range(11)}:
             return await self.show(request, token, 422, "score")
-        why = form.get("why", "").replace("\r\n", "\n").strip()[:LONGEST_WHY] or None
-        await self._rate(issue, resolution, int(score), why)
+        comment = form.get("comment", "").replace("\r\n", "\n").strip()[:LONGEST_WHY] or None
+        await self._rate(issue, resolution, int(score), comment)
         return RedirectResponse(f"{token}?done=1{kept_language(request)}", 303, page_headers())
 
-    async def _rate(self, issue: dict[str, Any], resolution: int, score: int, why: str | None) -> None:
+    async def _rate(self, issue: dict[str, Any], resolution: int, score: int, comment: str | None) -> None:
         issue_id: UUID = issue["issue_id"]
         async with self.service.transaction() as tx:
-            if await store.rate(tx.conn, issue_id, resolution, score, why, tx.now):
+            if await store.rate(tx.conn, issue_id, resolution, score, comment, tx.now):
                 rated = IssueRated(
                     issue_id=issue_id,
                     order_id=issue["order_id"],

@@ -23,11 +23,11 @@ from libs.common.runtime.service import Service, ServiceTransaction
 from services.intake.cli.staff import Role
 from services.intake.desk.auth import DeskRoute, Guard, form_of, see
 from services.intake.desk.available_actions import HANDLED, Offer
-from services.intake.desk.dead_letters import OpsUnreachableError, ParkedEvents
+from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from services.intake.desk.page_models import Views
 from services.intake.desk.rendering import Face
 from services.intake.desk.sessions import Session
-from services.intake.http.commands import IntakeCommands, Decision
+from services.intake.http.commands import Decision, IntakeCommands
 from services.intake.projections.work_queue import Kind
 from services.intake.store import desk as store
 
@@ -40,12 +40,12 @@ class Asked:
     """What a form asks for, and why."""
 
     offer: Offer
-    why: str
+    comment: str
 
     @classmethod
     def of(cls, form: dict[str, str]) -> "Asked":
         action, _, about = form.get("what", "").partition(":")
-        return cls(Offer(action, about), form.get("why", "").replace("\r\n", "\n").strip()[:LONGEST_WHY])
+        return cls(Offer(action, about), form.get("comment", "").replace("\r\n", "\n").strip()[:LONGEST_WHY])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Confirmed(Asked):
     def read(cls, form: dict[str, str]) -> "Confirmed | None":
         """None where the form is not one that the desk made."""
         asked, act_id = Asked.of(form), _uuid(form.get("act_id"))
-        if act_id is None or not asked.why or not _is_action(asked.offer):
+        if act_id is None or not asked.comment or not _is_action(asked.offer):
             return None
-        return cls(asked.offer, asked.why, form.get("version", ""), act_id)
+        return cls(asked.offer, asked.comment, form.get("version", ""), act_id)
 
 
 class ChangedError(Exception):
@@ -118,7 +118,7 @@ class Decisions:
 
     async def _handle(self, tx: ServiceTransaction, issue_id: UUID, session: Session, asked: Confirmed) -> None:
         kind, _, about = asked.offer.about.partition(" ")
-        await store.act(tx.conn, asked.act_id, str(issue_id), session.staff, HANDLED, kind, asked.why, tx.now)
+        await store.act(tx.conn, asked.act_id, str(issue_id), session.staff, HANDLED, kind, asked.comment, tx.now)
         await store.end_work(tx.conn, issue_id, Kind(kind), about)
 
     async def _decide(self, issue_id: UUID, session: Session, asked: Confirmed, seen: int) -> None:
@@ -126,7 +126,7 @@ class Decisions:
         decision = Decision(
             action=action,
             staff=session.staff,
-            why=asked.why,
+            comment=asked.comment,
             expected_version=seen,
             review=about if action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW) else None,
             remedy=Remedy(about) if action is StaffAction.CHOOSE_REMEDY else None,
@@ -150,7 +150,7 @@ def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) 
         shown, asked = await views.issue(issue_id, session), Asked.of(await form_of(request))
         if shown is None:
             return face.missing(session)
-        if asked.offer not in shown["offers"] or not asked.why:
+        if asked.offer not in shown["offers"] or not asked.comment:
             fault = "why_missing" if asked.offer in shown["offers"] else "not_offered"
             return face.show("issue.html", session, 422, done=None, fault=fault, **shown)
         try:
@@ -172,7 +172,7 @@ def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) 
         except ChangedError:
             return face.message(session, "changed", 409, back=back)
         except RefusedError as error:
-            return face.message(session, "refused", 409, back=back, why=str(error))
+            return face.message(session, "refused", 409, back=back, comment=str(error))
         return see(f"{back}?done={asked.offer.action}")
 
     @router.post("/desk/issues/{issue_id}/release")
@@ -199,65 +199,69 @@ def _is_action(offer: Offer) -> bool:
     return offer.action in set(StaffAction)
 
 
-def parked_routes(face: Face, guard: Guard, parked: ParkedEvents, service: Service) -> APIRouter:
+def dead_letter_routes(face: Face, guard: Guard, parked: DeadLetterClient, service: Service) -> APIRouter:
     """Parked events may hold addresses, whole as they came: they are for admins."""
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
     Admin = Annotated[Session, Depends(guard.least(Role.ADMIN))]  # noqa: N806 - a type
 
-    @router.get("/desk/parked")
-    async def list_parked(session: Admin, done: str | None = None) -> Response:
-        return face.show("parked.html", session, here="parked", parked=await parked.all(), done=done)
+    @router.get("/desk/dead-letters")
+    async def list_dead_letters(session: Admin, done: str | None = None) -> Response:
+        return face.show("dead_letters.html", session, here="parked", parked=await parked.all(), done=done)
 
-    @router.get("/desk/parked/{owner}/{parked_id}")
-    async def show_parked(session: Admin, owner: str, parked_id: int) -> Response:
-        return await _one_parked(face, session, parked, owner, parked_id)
+    @router.get("/desk/dead-letters/{owner}/{dead_letter_id}")
+    async def show_dead_letter(session: Admin, owner: str, dead_letter_id: int) -> Response:
+        return await _dead_letter_page(face, session, parked, owner, dead_letter_id)
 
-    @router.post("/desk/parked/{owner}/{parked_id}/confirm")
-    async def confirm(request: Request, session: Admin, owner: str, parked_id: int) -> Response:
+    @router.post("/desk/dead-letters/{owner}/{dead_letter_id}/confirm")
+    async def confirm(request: Request, session: Admin, owner: str, dead_letter_id: int) -> Response:
         form = await form_of(request)
-        asked = {"action": form.get("action", ""), "why": form.get("why", "").strip()[:LONGEST_WHY]}
-        if asked["action"] not in ("replay", "discard") or not asked["why"]:
-            return await _one_parked(face, session, parked, owner, parked_id, 422, fault="why_missing")
-        return await _one_parked(face, session, parked, owner, parked_id, asked=asked)
+        asked = {"action": form.get("action", ""), "comment": form.get("comment", "").strip()[:LONGEST_WHY]}
+        if asked["action"] not in ("replay", "discard") or not asked["comment"]:
+            return await _dead_letter_page(face, session, parked, owner, dead_letter_id, 422, fault="why_missing")
+        return await _dead_letter_page(face, session, parked, owner, dead_letter_id, asked=asked)
 
-    @router.post("/desk/parked/{owner}/{parked_id}/{action}")
-    async def settle(request: Request, session: Admin, owner: str, parked_id: int, action: str) -> Response:
-        why = (await form_of(request)).get("why", "").strip()[:LONGEST_WHY]
-        if action not in ("replay", "discard") or not why or owner not in parked.services:
+    @router.post("/desk/dead-letters/{owner}/{dead_letter_id}/{action}")
+    async def settle(request: Request, session: Admin, owner: str, dead_letter_id: int, action: str) -> Response:
+        comment = (await form_of(request)).get("comment", "").strip()[:LONGEST_WHY]
+        if action not in ("replay", "discard") or not comment or owner not in parked.services:
             return face.missing(session)
         try:
-            settled = await parked.settle(owner, parked_id, action, session.staff)
+            settled = await parked.settle(owner, dead_letter_id, action, session.staff)
         except OpsUnreachableError:
-            return face.message(session, "unreachable", 502, service=owner, back="/desk/parked")
+            return face.message(session, "unreachable", 502, service=owner, back="/desk/dead-letters")
         if not settled:
-            return face.message(session, "not_parked", 409, back="/desk/parked")
-        subject = f"parked:{owner}:{parked_id}"
+            return face.message(session, "unknown_dead_letter", 409, back="/desk/dead-letters")
+        subject = f"parked:{owner}:{dead_letter_id}"
         async with service.pool.acquire() as conn:
-            await store.act(conn, uuid4(), subject, session.staff, action, "", why, service.clock.now())
-        return see(f"/desk/parked?done={action}")
+            await store.act(conn, uuid4(), subject, session.staff, action, "", comment, service.clock.now())
+        return see(f"/desk/dead-letters?done={action}")
 
     return router
 
 
-async def _one_parked(
+async def _dead_letter_page(
     face: Face,
     session: Session,
-    parked: ParkedEvents,
+    parked: DeadLetterClient,
     owner: str,
-    parked_id: int,
+    dead_letter_id: int,
     status: int = 200,
     *,
     asked: dict[str, str] | None = None,
     fault: str | None = None,
 ) -> Response:
     try:
-        found = await parked.show(owner, parked_id) if owner in parked.services and 0 < parked_id < 2**62 else None
+        found = (
+            await parked.show(owner, dead_letter_id)
+            if owner in parked.services and 0 < dead_letter_id < 2**62
+            else None
+        )
     except OpsUnreachableError:
-        return face.message(session, "unreachable", 502, service=owner, back="/desk/parked")
+        return face.message(session, "unreachable", 502, service=owner, back="/desk/dead-letters")
     if found is None:
         return face.missing(session)
     return face.show(
-        "parked_one.html", session, status, here="parked", owner=owner, one=found, asked=asked, fault=fault
+        "dead_letter.html", session, status, here="parked", owner=owner, one=found, asked=asked, fault=fault
     )
 
 

@@ -1,7 +1,8 @@
 """Parked events of every service: listed, shown, replayed and discarded from the desk.
 
 The desk asks the services themselves, by their ops routes, over HTTP with the key of ops. A list made from the
-`<service>.parked` topics was left aside: those tell what was parked, but not what was replayed since, nor by whom; and
+`<service>.dead-letters` topics was left aside: those tell what was parked, but not what was replayed since, nor by
+whom; and
 a command topic would need a reader in every service, whose own consumer may be the very thing that has halted. It is
 the one place where intake calls another service. Nothing of the business goes this way, and a service that does not
 answer is shown as such while the rest of the desk goes on. To look at again if services cannot reach each other.
@@ -35,7 +36,7 @@ class ParkedOf:
 
 
 @dataclass
-class ParkedEvents:
+class DeadLetterClient:
     """`urls` are the addresses of the other services by name; intake's own records are read from its database."""
 
     service: Service
@@ -69,23 +70,23 @@ class ParkedEvents:
     async def count(self) -> int:
         return sum(len(one.items or ()) for one in await self.all())
 
-    async def show(self, service: str, parked_id: int) -> dict[str, Any] | None:
-        """One parked event, whole. Raises `OpsUnreachableError`."""
+    async def show(self, service: str, dead_letter_id: int) -> dict[str, Any] | None:
+        """One dead letter, whole. Raises `OpsUnreachableError`."""
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
-                found = await dead_letters.get_dead_letter(conn, parked_id)
+                found = await dead_letters.get_dead_letter(conn, dead_letter_id)
             return found.as_dict() if found else None
-        answer = await self._call("GET", service, f"/ops/parked/{parked_id}")
+        answer = await self._call("GET", service, f"/ops/dead-letters/{dead_letter_id}")
         return dict(answer.json()) if answer.status_code == 200 else None
 
-    async def settle(self, service: str, parked_id: int, action: str, by: str) -> bool:
+    async def settle(self, service: str, dead_letter_id: int, action: str, by: str) -> bool:
         """`replay` or `discard`; False where it is not parked any more. Raises `OpsUnreachableError`."""
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
                 if action == "replay":
-                    return bool(await dead_letters.request_replay(conn, parked_id, by))
-                return await dead_letters.discard(conn, parked_id, by)
-        answer = await self._call("POST", service, f"/ops/parked/{parked_id}/{action}")
+                    return bool(await dead_letters.request_replay(conn, dead_letter_id, by))
+                return await dead_letters.discard(conn, dead_letter_id, by)
+        answer = await self._call("POST", service, f"/ops/dead-letters/{dead_letter_id}/{action}")
         return answer.status_code < 300
 
     async def _of(self, service: str) -> ParkedOf:
@@ -94,7 +95,7 @@ class ParkedEvents:
                 found = await dead_letters.list_dead_letters(conn, limit=SHOWN)
             return ParkedOf(service, [one.as_dict() for one in found], len(found) == SHOWN)
         try:
-            answer = await self._call("GET", service, f"/ops/parked?limit={SHOWN}")
+            answer = await self._call("GET", service, f"/ops/dead-letters?limit={SHOWN}")
         except OpsUnreachableError:
             return ParkedOf(service, None)
         page = answer.json() if answer.status_code == 200 else {"items": None, "next_after": None}

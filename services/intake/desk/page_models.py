@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.common.runtime.service import Service
 from services.intake.cli.staff import Role
 from services.intake.desk.available_actions import offers
-from services.intake.desk.dead_letters import ParkedEvents
+from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.next_steps import next_steps, promises
 from services.intake.desk.sessions import Session
 from services.intake.store import desk as store
@@ -22,13 +22,14 @@ HOME_ROWS, PAGE_ROWS, FOUND_ROWS = 6, 50, 50
 
 _SHOWN = (
     "promised_ship_date", "ship_date", "previous_ship_date", "shown_ship_date", "expected_delivery_date",
-    "earliest_date", "window", "due_at", "next_word_by", "kind", "channel", "promised_date", "remedy", "wish", "review",
+    "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy", "requested_remedy",
+    "review",
     "action", "choice", "default", "by_default", "cause", "code", "message", "missing", "provided", "applied", "staff",
-    "why", "points", "rule", "score", "amount", "carrier", "tracking_number", "resolution",
+    "comment", "points", "rule", "score", "amount", "carrier", "tracking_number", "resolution",
 )  # fmt: skip
 """What of a fact's data is shown, in this order; ids and lines are left out, they say nothing to people."""
 
-_DAYS = frozenset(name for name in _SHOWN if name.endswith("_date")) | {"next_word_by"}
+_DAYS = frozenset(name for name in _SHOWN if name.endswith("_date")) | {"next_update_by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Views:
     """Reads what each page shows."""
 
     service: Service
-    parked: ParkedEvents
+    parked: DeadLetterClient
     trace_url: str | None
     shows_mails: bool
 
@@ -115,7 +116,7 @@ class Views:
 
 def points_of(story: list[dict[str, Any]]) -> dict[str, int]:
     """Points of this issue by what became of them; what was reversed is neither pending nor final."""
-    sums = {"granted": 0, "finalised": 0, "reversed": 0}
+    sums = {"granted": 0, "vested": 0, "reversed": 0}
     for fact in story:
         kind = fact["type"].removeprefix("points.").removesuffix(".v1")
         if kind in sums:

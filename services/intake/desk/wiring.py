@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 
 from libs.common.http.signed_links import SignedLinks
-from services.intake.desk.actions import Decisions, action_routes, parked_routes
+from services.intake.desk.actions import Decisions, action_routes, dead_letter_routes
 from services.intake.desk.auth import Guard
 from services.intake.desk.change_stream import Live
-from services.intake.desk.dead_letters import ParkedEvents
+from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.insight_pages import insight_routes
 from services.intake.desk.page_models import Views
 from services.intake.desk.pages import mail_routes, page_routes, photo_routes, sign_in_routes
@@ -20,13 +20,15 @@ from services.intake.web.pages import Pages
 from services.intake.web.translations import Words
 
 
-def desk(calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets) -> list[APIRouter]:
+def desk(
+    calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
+) -> list[APIRouter]:
     service = calls.service
     face = Face(Pages(TEMPLATES, Words(WORDS), assets, settings.zone), settings.shop_name)
     sessions = Sessions(service, settings.desk_idle, settings.desk_longest)
     guard = Guard(sessions, secure=settings.desk_secure_cookies, forbidden=face.forbidden)
     key = settings.ops_key.get_secret_value() if settings.ops_key else ""
-    parked = ParkedEvents(service, settings.ops_urls, key)
+    parked = DeadLetterClient(service, settings.ops_urls, key)
     service.run_in_background("connections to ops routes", parked.hold_connections)
     views = Views(service, parked, settings.trace_url, bool(settings.notices_url))
     live = Live(service, sessions)
@@ -38,5 +40,5 @@ def desk(calls: IntakeCommands, evidence: Evidence, settings: Settings, links: S
         mail_routes(face, guard, views, links, settings.notices_url),
         photo_routes(guard, service, evidence),
         action_routes(face, guard, views, Decisions(calls)),
-        parked_routes(face, guard, parked, service),
+        dead_letter_routes(face, guard, parked, service),
     ]

@@ -28,7 +28,7 @@ from services.intake.domain import issue_acceptance, pending_details, staff_deci
 from services.intake.domain.delivered_units import arrived
 from services.intake.domain.eligibility import MAY_HEAL, Refusal, examine
 from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import OrderContext, Order, Purchase, Report, Unit
+from services.intake.domain.orders import Order, OrderContext, Purchase, Report, Unit
 from services.intake.domain.pending_details import DetailsGiven
 from services.intake.domain.staff_decisions import StaffDecides
 from services.intake.policy.eligibility_rules import Rules
@@ -49,7 +49,9 @@ class UnclearReportFiled(ReportFiled):
     TYPE: ClassVar = "report.filed_unclear.v1"
 
 
-def decide(book: OrderContext | None, event: AnyEvent, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
+def decide(
+    book: OrderContext | None, event: AnyEvent, now: datetime, rules: Rules
+) -> tuple[OrderContext | None, Facts]:
     """Total: an event that is not for intake is ignored, one that comes early is kept."""
     match event.data:
         case OrderPlaced() | OrderShipped() | OrderDelivered() | OrderCancelled() as news:
@@ -201,7 +203,9 @@ def _conclude(
     return _take(book, report, found, now, rules)
 
 
-def _take(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
+def _take(
+    book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     """A report that has its pieces: accepted, unless something has to be asked for first."""
     terms = rules.needs.terms(report.said, book.order.purchase) if book.order.purchase else None
     if terms and pending_details.missing_from(terms, report):

@@ -124,7 +124,9 @@ def _too_few(book: OrderContext, bought: OrderLine, asked: ReportedLine, at: str
     return Refusal("not_delivered", f"{at}.quantity", message)
 
 
-def _held(book: OrderContext, candidates: list[Unit], taken: list[Unit], asked: ReportedLine, at: str) -> Refusal | None:
+def _held(
+    book: OrderContext, candidates: list[Unit], taken: list[Unit], asked: ReportedLine, at: str
+) -> Refusal | None:
     free = len(candidates) - len(taken)
     if asked.quantity <= free:
         return None
@@ -134,7 +136,13 @@ def _held(book: OrderContext, candidates: list[Unit], taken: list[Unit], asked: 
 
 
 def _open(
-    book: OrderContext, free: list[Unit], said: IssueSubmitted, asked: ReportedLine, at: str, window: Window, today: date
+    book: OrderContext,
+    free: list[Unit],
+    said: IssueSubmitted,
+    asked: ReportedLine,
+    at: str,
+    window: Window,
+    today: date,
 ) -> tuple[Unit, ...] | Refusal:
     last_days = {unit: _last_day(book.moved_on(unit), said.noticed_on, window) for unit in free}
     still_open = tuple(unit for unit, last_day in last_days.items() if last_day is None or today <= last_day)

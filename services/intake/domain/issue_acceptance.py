@@ -9,7 +9,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
 from services.intake.domain.eligibility import Refusal
-from services.intake.domain.orders import OrderContext, Need, Order, Report, Unit
+from services.intake.domain.orders import Need, Order, OrderContext, Report, Unit
 from services.intake.policy.eligibility_rules import Rules
 
 
@@ -54,7 +54,9 @@ def file(
     return replace(_known(book, report), held=held), [filed, reported(report)]
 
 
-def accept(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
+def accept(
+    book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     """A new report that stands."""
     book, facts = file(book, report, units, rules)
     return book, [*facts, accepted(book, report, units, now, rules)]

@@ -21,7 +21,7 @@ from libs.common.events.values import Remedy
 from services.intake.domain import issue_acceptance
 from services.intake.domain.eligibility import Refusal, examine
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import OrderContext, HeldReport, Need, Report, Silence, Stage, StoredPhoto, Unit
+from services.intake.domain.orders import HeldReport, Need, OrderContext, Report, Silence, Stage, StoredPhoto, Unit
 from services.intake.policy.eligibility_rules import Rules
 from services.intake.policy.required_details import Terms, lacking
 
@@ -73,7 +73,9 @@ def hold(
     return book.with_held(held), [*facts, SetTimer(timer_name(report.issue_id), due_at)]
 
 
-def review(book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
+def review(
+    book: OrderContext, report: Report, units: tuple[Unit, ...], now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     """A new report that only a human can tell what to do about."""
     book, facts = issue_acceptance.file(book, report, units, rules)
     held = HeldReport(report, (), Silence.REVIEW, now, issue_acceptance.decide_by(report, rules))
@@ -129,7 +131,9 @@ def _next_reminder(held: HeldReport, now: datetime, rules: Rules) -> datetime:
     return min((at for at in moments if now < at < held.due_at), default=held.due_at)
 
 
-def _put_before_a_human(book: OrderContext, held: HeldReport, now: datetime, rules: Rules) -> tuple[OrderContext, Facts]:
+def _put_before_a_human(
+    book: OrderContext, held: HeldReport, now: datetime, rules: Rules
+) -> tuple[OrderContext, Facts]:
     """Also where the human was late: the customer was told a day, and hears a new one."""
     due_at = rules.hours.end_of_open_day(now, rules.needs.review_open_days)
     said = held.report.said
@@ -156,7 +160,9 @@ def turn_down(book: OrderContext, held: HeldReport, refusal: Refusal, now: datet
 # --- what comes ----------------------------------------------------------------------------------------------------
 
 
-def take(book: OrderContext | None, given: DetailsGiven, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
+def take(
+    book: OrderContext | None, given: DetailsGiven, now: datetime, rules: Rules
+) -> tuple[OrderContext | None, Facts]:
     """Photos are kept for every issue; words are for a report that lacks them."""
     filed = book.filed.get(given.issue_id) if book else None
     if book is None or filed is None:
@@ -223,12 +229,14 @@ def _refusal_code(held: HeldReport) -> str | None:
     return REVIEW_CAUSE if held.stage is Stage.CLOSED else None
 
 
-def stand(book: OrderContext, held: HeldReport, now: datetime, rules: Rules, wish: Remedy | None = None) -> tuple[OrderContext, Facts]:
+def stand(
+    book: OrderContext, held: HeldReport, now: datetime, rules: Rules, requested_remedy: Remedy | None = None
+) -> tuple[OrderContext, Facts]:
     """Accept it. Once it was closed its pieces may have gone to another report: then that one is named."""
     report = held.report
     takes: tuple[Unit, ...] = ()
-    if wish:
-        report = replace(report, said=report.said.model_copy(update={"wish": wish}))
+    if requested_remedy:
+        report = replace(report, said=report.said.model_copy(update={"requested_remedy": requested_remedy}))
     units: tuple[Unit, ...] | Refusal = book.units_of(report.issue_id)
     if held.stage is Stage.CLOSED:
         units = examine(book, report, rules.hours.calendar.day(report.reported_at), rules)

@@ -1,8 +1,8 @@
 """What the shop's people decide about an issue: recorded with who and why, once, and carried out. Pure.
 
 Intake itself carries out what is about a report that does not stand yet (held, or rejected); everything else is
-`issue.staff_decided` for returns, which answers with `issue.decision_taken`. Two people who decide on what they saw at
-the same time: the first one has it, by the number of decisions (`expected_version`) that both had seen.
+`issue.staff_decided` for returns, which answers with `issue.staff_decision_applied`. Two people who decide on what they
+saw at the same time: the first one has it, by the number of decisions (`expected_version`) that both had seen.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from pydantic import Field, StringConstraints
 
 from libs.common.decisions.facts import Fact, Facts, Record
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueStaffDecisionApplied, IssueStaffDecided
+from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import Identifier, Remedy, StaffAction
 from services.intake.domain import issue_acceptance, pending_details
 from services.intake.domain.eligibility import Refusal, examine
 from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import OrderContext, Filed, HeldReport, Stage
+from services.intake.domain.orders import Filed, HeldReport, OrderContext, Stage
 from services.intake.domain.pending_details import REVIEW_CAUSE
 from services.intake.policy.eligibility_rules import Rules
 
@@ -38,7 +38,7 @@ class StaffDecides(Payload):
     decision_id: UUID
     action: StaffAction
     staff: Identifier
-    why: Why
+    comment: Why
     expected_version: Annotated[int, Field(ge=0)]
     review: str | None = None
     remedy: Remedy | None = None
@@ -61,7 +61,9 @@ _ANEW = frozenset({_A.REOPEN, _A.CHOOSE_REMEDY})
 _REVIEWS = frozenset({_A.APPROVE_REVIEW, _A.REFUSE_REVIEW})
 
 
-def decide(book: OrderContext | None, decision: StaffDecides, now: datetime, rules: Rules) -> tuple[OrderContext | None, Facts]:
+def decide(
+    book: OrderContext | None, decision: StaffDecides, now: datetime, rules: Rules
+) -> tuple[OrderContext | None, Facts]:
     filed = book.filed.get(decision.issue_id) if book else None
     if book is None or filed is None:
         return book, _no("unknown_issue", "issue_id", "is not known; send the id of an issue")
@@ -106,7 +108,7 @@ def _on_held(book: OrderContext, lacking: HeldReport, decision: StaffDecides, no
     if decision.action in _REVIEWS and (lacking.stage is not Stage.REVIEW or decision.review != REVIEW_CAUSE):
         return book, _no("no_such_review", "review", "no review with this cause is open; look at the issue again")
     if decision.action in _YES:
-        return pending_details.stand(book, lacking, now, rules, wish=decision.remedy)
+        return pending_details.stand(book, lacking, now, rules, requested_remedy=decision.remedy)
     if decision.action in _NO and lacking.stage is not Stage.CLOSED:
         return pending_details.turn_down(book, lacking, _refused_by_shop(decision), now)
     return book, _no("not_accepted", "action", "the report is not accepted; accept or reject it")
@@ -121,7 +123,9 @@ def _on_rejected(book: OrderContext, filed: Filed, decision: StaffDecides, now: 
     """A report that did not stand: let it stand after all, whatever its window says, if its pieces are there."""
     if decision.action not in _YES - _REVIEWS:
         return book, _no("issue_rejected", "action", "the report was rejected; it can only be accepted after all")
-    said = filed.report.said.model_copy(update={"wish": decision.remedy or filed.report.said.requested_remedy, "photos": ()})
+    said = filed.report.said.model_copy(
+        update={"requested_remedy": decision.remedy or filed.report.said.requested_remedy, "photos": ()}
+    )
     report = replace(filed.report, said=said)
     units = examine(book, report, rules.hours.calendar.day(report.reported_at), rules, any_day=True)
     if isinstance(units, Refusal):
@@ -157,7 +161,7 @@ def _told(decision: StaffDecides, filed: Filed, now: datetime) -> IssueStaffDeci
         review=decision.review,
         remedy=decision.remedy,
         staff=decision.staff,
-        comment=decision.why,
+        comment=decision.comment,
         decided_at=now,
     )
 
@@ -170,7 +174,7 @@ def _taken(decision: StaffDecides, filed: Filed, now: datetime) -> IssueStaffDec
         decision_id=decision.decision_id,
         action=decision.action,
         staff=decision.staff,
-        comment=decision.why,
+        comment=decision.comment,
         applied=True,
         processed_at=now,
     )

@@ -48,13 +48,13 @@ class Receipt(BaseModel):
     """The report was taken, and this is where to see how it goes on.
 
     `missing` is what the customer still owes, by `details_by`; without it the report is accepted as it is. By
-    `next_word_by`, an open day of the shop, the customer hears more.
+    `next_update_by`, an open day of the shop, the customer hears more.
     """
 
     issue_id: UUID
     status_url: str
     status: Status
-    next_word_by: date | None = None
+    next_update_by: date | None = None
     missing: tuple[str, ...] | None = None
     details_by: date | None = None
 
@@ -66,7 +66,7 @@ class Decision(BaseModel):
 
     action: StaffAction
     staff: Identifier
-    why: Why
+    comment: Why
     expected_version: Annotated[int, Field(ge=0, le=2**31 - 1)]
     review: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
         default=None, description="The cause of the review, for approve_review and refuse_review."
@@ -104,7 +104,7 @@ class IntakeCommands:
             issue_id=issue_id,
             status_url=f"/v1/issues/{issue_id}",
             status=Status.WAITING_FOR_CUSTOMER if missing else Status.ACCEPTED,
-            next_word_by=accepted and accepted.next_update_by,
+            next_update_by=accepted and accepted.next_update_by,
             missing=missing or None,
             details_by=rules.hours.calendar.day(pending_details.answer_by(now, rules)) if missing else None,
         )

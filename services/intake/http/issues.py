@@ -62,7 +62,7 @@ class Issue(BaseModel):
     customer_id: str
     reason: Reason
     lines: list[ReportedLine]
-    wish: Remedy | None
+    requested_remedy: Remedy | None
     reference: str | None
     noticed_on: date | None
     status: Status

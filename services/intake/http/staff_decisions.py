@@ -8,11 +8,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, idempotency_key
-from services.intake.http.commands import IntakeCommands, Decision
+from services.intake.http.commands import Decision, IntakeCommands
 
 
 class Decided(BaseModel):
-    """Recorded as this `version` of the issue; the timeline tells by `issue.decision_taken` what came of it."""
+    """Recorded as this `version` of the issue; the timeline tells by `issue.staff_decision_applied` what came of it."""
 
     issue_id: UUID
     decision_id: UUID

@@ -46,12 +46,12 @@ class ClusterDecision(Body):
     hold: bool = Field(default=True, description="Hold further shipments of the lot.")
     warn: bool = Field(default=True, description="Warn the buyers who have not reported yet.")
     staff: Identifier = Field(description="Who decides.")
-    why: Why
+    comment: Why
 
 
 class ClusterRelease(Body):
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class SummaryAnswer(BaseModel):

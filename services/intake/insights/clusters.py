@@ -39,7 +39,7 @@ class Decision:
     """Who decided, why and when. `staff` is `policy` where the policy decides by itself."""
 
     staff: str
-    why: str
+    comment: str
     at: datetime
 
 
@@ -117,14 +117,14 @@ class ClusterDecided(ClusterCommand):
     hold: bool = True
     warn: bool = True
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class ClusterReleased(ClusterCommand):
     TYPE: ClassVar = "cluster.released.v1"
 
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class BuyersChanged(ClusterCommand):
@@ -145,7 +145,7 @@ class _Turn:
 
     def hold(self, by: Decision) -> None:
         about = {"sku": self.cluster.sku, "lot": self.cluster.lot or None, "cluster_id": self.cluster.cluster_id}
-        self.facts.append(LotHeld(**about, staff=by.staff, comment=by.why, held_at=self.now))
+        self.facts.append(LotHeld(**about, staff=by.staff, comment=by.comment, held_at=self.now))
         self.cluster = replace(self.cluster, status=Status.ACTING, decided=by, held=True)
 
     def warn(self, by: Decision) -> None:
@@ -241,7 +241,7 @@ def _is_asked(cluster: Cluster) -> bool:
 
 def _decided(turn: _Turn, decided: ClusterDecided) -> tuple[Cluster, Facts]:
     """What is done already stays as it is; the other half may still be decided."""
-    cluster, by = turn.cluster, Decision(decided.staff, decided.why, turn.now)
+    cluster, by = turn.cluster, Decision(decided.staff, decided.comment, turn.now)
     hold = decided.approve and decided.hold and not cluster.held
     warn = decided.approve and decided.warn and not cluster.warning
     if cluster.status not in (Status.PROPOSED, Status.ACTING) or (not decided.approve and not _is_asked(cluster)):
@@ -260,12 +260,12 @@ def _decided(turn: _Turn, decided: ClusterDecided) -> tuple[Cluster, Facts]:
 
 
 def _released(turn: _Turn, released: ClusterReleased) -> tuple[Cluster, Facts]:
-    cluster, by = turn.cluster, Decision(released.staff, released.why, turn.now)
+    cluster, by = turn.cluster, Decision(released.staff, released.comment, turn.now)
     if cluster.status is not Status.ACTING:
         return cluster, [Ignored("not_acting")]
     turn.facts.append(CancelTimer(ASK_AGAIN))
     if cluster.held:
         about = {"sku": cluster.sku, "lot": cluster.lot or None, "cluster_id": cluster.cluster_id}
-        turn.facts.append(LotReleased(**about, staff=by.staff, comment=by.why, released_at=turn.now))
+        turn.facts.append(LotReleased(**about, staff=by.staff, comment=by.comment, released_at=turn.now))
     turn.cluster = replace(cluster, status=Status.RELEASED, held=False, warning=False, released=by)
     return turn.done()

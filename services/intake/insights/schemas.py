@@ -104,6 +104,6 @@ class ClusterShown:
     warning: bool
     warned: int
     staff: str | None
-    why: str | None
+    comment: str | None
     decided_at: datetime | None
     released_at: datetime | None

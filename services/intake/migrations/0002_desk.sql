@@ -48,24 +48,24 @@ CREATE TABLE desk_claims (
     until    timestamptz NOT NULL
 );
 
--- What staff did at the desk, and why. Only ever added to. `subject` is an issue, or `parked:<service>:<id>`.
+-- What staff did at the desk, and comment. Only ever added to. `subject` is an issue, or `parked:<service>:<id>`.
 CREATE TABLE desk_acts (
     act_id   uuid        PRIMARY KEY,
     subject  text        NOT NULL,
     staff    text        NOT NULL,
     action   text        NOT NULL,
     about    text        NOT NULL,
-    why      text        NOT NULL,
+    comment      text        NOT NULL,
     acted_at timestamptz NOT NULL
 );
 CREATE INDEX desk_acts_subject ON desk_acts (subject, acted_at);
 
--- The survey after a resolution. `why` is the customer's own text: it stays in this table.
+-- The survey after a resolution. `comment` is the customer's own text: it stays in this table.
 CREATE TABLE ratings (
     issue_id   uuid        NOT NULL REFERENCES issues,
     resolution integer     NOT NULL CHECK (resolution >= 1),
     score      smallint    NOT NULL CHECK (score BETWEEN 0 AND 10),
-    why        text,
+    comment        text,
     rated_at   timestamptz NOT NULL,
     PRIMARY KEY (issue_id, resolution)
 );

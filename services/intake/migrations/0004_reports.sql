@@ -4,7 +4,7 @@
 -- The headline in two registers, each the latest of its kind, so that facts may arrive in any order: `head`, the last
 -- word; `gate`, the last word that ends an issue or opens it (again). What has ended stays ended whatever else is told.
 ALTER TABLE issues
-    ADD COLUMN wish       text,
+    ADD COLUMN requested_remedy       text,
     ADD COLUMN noticed_on date,
     ADD COLUMN skus       text[]      NOT NULL DEFAULT '{}',
     ADD COLUMN missing    text[]      NOT NULL DEFAULT '{}',
@@ -38,7 +38,7 @@ CREATE TABLE decisions (
     review      text,
     remedy      text,
     staff       text        NOT NULL,
-    why         text        NOT NULL,
+    comment         text        NOT NULL,
     decided_at  timestamptz NOT NULL,
     PRIMARY KEY (issue_id, version)
 );

@@ -13,7 +13,7 @@ CREATE INDEX evidence_stored_at ON evidence USING brin (stored_at);
 -- in free words is emptied.
 CREATE FUNCTION erase_words(issues uuid[]) RETURNS void LANGUAGE sql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE decisions SET why = 'erased' WHERE issue_id = ANY(issues) AND why <> 'erased';
-    UPDATE desk_acts SET why = 'erased' WHERE subject = ANY(issues::text[]) AND why <> 'erased';
-    UPDATE timeline SET data = data - 'why' WHERE issue_id = ANY(issues) AND data ? 'why';
+    UPDATE decisions SET comment = 'erased' WHERE issue_id = ANY(issues) AND comment <> 'erased';
+    UPDATE desk_acts SET comment = 'erased' WHERE subject = ANY(issues::text[]) AND comment <> 'erased';
+    UPDATE timeline SET data = data - 'comment' WHERE issue_id = ANY(issues) AND data ? 'comment';
 $$;

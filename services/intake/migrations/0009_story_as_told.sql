@@ -4,7 +4,7 @@ ALTER TABLE timeline ALTER COLUMN data TYPE json USING data::json;
 
 CREATE OR REPLACE FUNCTION erase_words(issues uuid[]) RETURNS void LANGUAGE sql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE decisions SET why = 'erased' WHERE issue_id = ANY(issues) AND why <> 'erased';
-    UPDATE desk_acts SET why = 'erased' WHERE subject = ANY(issues::text[]) AND why <> 'erased';
-    UPDATE timeline SET data = (data::jsonb - 'why')::json WHERE issue_id = ANY(issues) AND data -> 'why' IS NOT NULL;
+    UPDATE decisions SET comment = 'erased' WHERE issue_id = ANY(issues) AND comment <> 'erased';
+    UPDATE desk_acts SET comment = 'erased' WHERE subject = ANY(issues::text[]) AND comment <> 'erased';
+    UPDATE timeline SET data = (data::jsonb - 'comment')::json WHERE issue_id = ANY(issues) AND data -> 'comment' IS NOT NULL;
 $$;

@@ -57,16 +57,18 @@ async def rating(conn: Connection, issue_id: UUID, resolution: int) -> int | Non
     return score
 
 
-async def rate(conn: Connection, issue_id: UUID, resolution: int, score: int, why: str | None, now: datetime) -> bool:
+async def rate(
+    conn: Connection, issue_id: UUID, resolution: int, score: int, comment: str | None, now: datetime
+) -> bool:
     """Keep an answer; False where this resolution was rated already: the first answer stands."""
     status = await conn.execute(
         """
-        INSERT INTO ratings (issue_id, resolution, score, why, rated_at) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO ratings (issue_id, resolution, score, comment, rated_at) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (issue_id, resolution) DO NOTHING""",
         issue_id,
         resolution,
         score,
-        why,
+        comment,
         now,
     )
     return status == "INSERT 0 1"

@@ -172,7 +172,7 @@ class Act:
     staff: str
     action: str
     about: str
-    why: str
+    comment: str
     acted_at: datetime
 
 
@@ -180,7 +180,7 @@ class Act:
 class Rating:
     resolution: int
     score: int
-    why: str | None
+    comment: str | None
     rated_at: datetime
 
 
@@ -199,10 +199,11 @@ class Aside:
 async def aside(conn: Connection, issue_id: UUID) -> Aside:
     said = await conn.fetchrow(_ASIDE, issue_id)
     acts = await conn.fetch(
-        "SELECT staff, action, about, why, acted_at FROM desk_acts WHERE subject = $1 ORDER BY acted_at", str(issue_id)
+        "SELECT staff, action, about, comment, acted_at FROM desk_acts WHERE subject = $1 ORDER BY acted_at",
+        str(issue_id),
     )
     ratings = await conn.fetch(
-        "SELECT resolution, score, why, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
+        "SELECT resolution, score, comment, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
     )
     return Aside(
         description=said["description"] if said else None,
@@ -233,19 +234,19 @@ async def decisions_taken(conn: Connection, issue_id: UUID) -> int:
 
 
 async def act(
-    conn: Connection, act_id: UUID, subject: str, staff: str, action: str, about: str, why: str, now: datetime
+    conn: Connection, act_id: UUID, subject: str, staff: str, action: str, about: str, comment: str, now: datetime
 ) -> bool:
     """Keep who did what and why; False where this very act is kept already (a button pressed twice)."""
     status = await conn.execute(
         """
-        INSERT INTO desk_acts (act_id, subject, staff, action, about, why, acted_at)
+        INSERT INTO desk_acts (act_id, subject, staff, action, about, comment, acted_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (act_id) DO NOTHING""",
         act_id,
         subject,
         staff,
         action,
         about,
-        why,
+        comment,
         now,
     )
     return status.endswith(" 1")

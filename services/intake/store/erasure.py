@@ -26,7 +26,7 @@ _ORDERS = """
 _REWRITE = "UPDATE orders SET body = $2, version = version + 1 WHERE key = $1"
 _ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <= $2"
 _WORDS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
-_RATINGS = "UPDATE ratings SET why = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND why IS NOT NULL"
+_RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
 _STAFF = "SELECT erase_words($1)"
 _PHOTOS = """
     WITH theirs AS (

@@ -25,7 +25,7 @@ from libs.common.postgres.state_table import StateTable
 from libs.common.telemetry.tracing import current_trace_id
 from services.intake.domain import decide as domain
 from services.intake.domain.decide import ReportFiled
-from services.intake.domain.orders import OrderContext, Order
+from services.intake.domain.orders import Order, OrderContext
 from services.intake.domain.pending_details import DetailsGiven
 from services.intake.domain.staff_decisions import StaffDecides
 from services.intake.policy.eligibility_rules import Rules
@@ -62,8 +62,8 @@ _TELL = """
     FROM moved m JOIN locked USING (issue_id)
     WHERE i.issue_id = m.issue_id"""
 _ISSUE = """
-    SELECT issue_id, order_id, customer_id, reason, lines, wish, reference, noticed_on, status, missing, decide_by,
-           decided_at, reported_at, (SELECT count(*) FROM decisions d WHERE d.issue_id = i.issue_id) AS version
+    SELECT issue_id, order_id, customer_id, reason, lines, requested_remedy, reference, noticed_on, status, missing,
+    decide_by, decided_at, reported_at, (SELECT count(*) FROM decisions d WHERE d.issue_id = i.issue_id) AS version
     FROM issues i WHERE issue_id = $1"""
 _STORY = "SELECT at, type, data FROM timeline WHERE issue_id = $1 ORDER BY at, n"
 _PHOTOS = """

@@ -29,8 +29,8 @@ _KNOWN_ISSUES = """
     UNION ALL
     SELECT issue_id, order_id, NULL FROM issues WHERE issue_id = ANY($2) AND order_id <> ALL($1)"""
 _FILED = """
-    SELECT issue_id, order_id, customer_id, reason, lines, wish, description, reference, noticed_on, refusal_code,
-           reported_at,
+    SELECT issue_id, order_id, customer_id, reason, lines, requested_remedy, description, reference, noticed_on,
+    refusal_code, reported_at,
            (SELECT count(*) FROM decisions d WHERE d.issue_id = i.issue_id) AS version,
            ARRAY(SELECT sha256 FROM evidence e WHERE e.issue_id = i.issue_id) AS photos
     FROM issues i WHERE issue_id = ANY($1)"""
@@ -40,26 +40,27 @@ _UPLOADED = """
     UNION SELECT e.sha256, i.customer_id FROM evidence e JOIN issues i USING (issue_id) WHERE e.sha256 = ANY($1)"""
 _FILE = """
     INSERT INTO issues (
-        issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at, wish,
-        noticed_on, skus, missing, decide_by, head, head_at, gate, gate_at)
-    SELECT issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at, wish,
+        issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
+        requested_remedy, noticed_on, skus, missing, decide_by, head, head_at, gate, gate_at)
+    SELECT issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
+    requested_remedy,
            noticed_on, string_to_array(skus, chr(31)), string_to_array(missing, ','), decide_by, head, reported_at,
            CASE WHEN refusal_code IS NULL THEN 'accepted' ELSE 'rejected' END, reported_at
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[],
         $9::timestamptz[], $10::text[], $11::date[], $12::text[], $13::text[], $14::timestamptz[], $15::text[])
-        AS t (issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at, wish,
-              noticed_on, skus, missing, decide_by, head)
+        AS t (issue_id, order_id, customer_id, reason, lines, description, reference, refusal_code, reported_at,
+        requested_remedy, noticed_on, skus, missing, decide_by, head)
     ON CONFLICT (issue_id) DO NOTHING"""
 _CHANGE = """
     UPDATE issues i
-    SET lines = c.lines, description = c.description, wish = c.wish, refusal_code = c.refusal_code,
-        missing = string_to_array(c.missing, ','), decide_by = c.decide_by,
+    SET lines = c.lines, description = c.description, requested_remedy = c.requested_remedy, refusal_code =
+    c.refusal_code, missing = string_to_array(c.missing, ','), decide_by = c.decide_by,
         head = c.head, head_at = c.at, gate_at = c.at,
         gate = CASE WHEN c.refusal_code IS NULL THEN 'accepted' ELSE 'rejected' END
     FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
                 $9::timestamptz[])
-        AS c (issue_id, lines, description, wish, refusal_code, missing, decide_by, head, at)
+        AS c (issue_id, lines, description, requested_remedy, refusal_code, missing, decide_by, head, at)
     WHERE i.issue_id = c.issue_id"""
 _ENTITLE = """
     INSERT INTO entitlements (order_id, line_id, unit, renewal, issue_id)
@@ -101,7 +102,7 @@ _ATTACH = """
           SELECT sha256, media_type, size_bytes, width, height FROM evidence WHERE sha256 = ANY($2)) u USING (sha256)
     ON CONFLICT (issue_id, sha256) DO NOTHING"""
 _DECIDE = """
-    INSERT INTO decisions (issue_id, version, decision_id, action, review, remedy, staff, why, decided_at)
+    INSERT INTO decisions (issue_id, version, decision_id, action, review, remedy, staff, comment, decided_at)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                          $9::timestamptz[])
     ON CONFLICT DO NOTHING"""
@@ -145,7 +146,7 @@ def _filed(row: Any) -> Filed:
         customer_id=row["customer_id"],
         reason=Reason(row["reason"]),
         lines=_LINES.validate_json(row["lines"]),
-        wish=Remedy(row["wish"]) if row["wish"] else None,
+        requested_remedy=Remedy(row["requested_remedy"]) if row["requested_remedy"] else None,
         description=row["description"],
         reference=row["reference"],
         noticed_on=row["noticed_on"],
@@ -297,7 +298,7 @@ async def _decide(conn: Connection, made: Sequence[DecisionMade]) -> None:
         [record.decision.review for record in made],
         [record.decision.remedy for record in made],
         [record.decision.staff for record in made],
-        [record.decision.why for record in made],
+        [record.decision.comment for record in made],
         [record.decided_at for record in made],
     )
     _expect(status, len(made), "decisions")

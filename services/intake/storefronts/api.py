@@ -34,7 +34,9 @@ class Published(BaseModel):
     told: list[str]
 
 
-def storefronts(calls: IntakeCommands, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]) -> APIRouter:
+def storefronts(
+    calls: IntakeCommands, standard_secrets: Sequence[SecretStr], shopify_secrets: Sequence[SecretStr]
+) -> APIRouter:
     service, publishing = calls.service, Publishing()
     service.consume(publishing)
     router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=PROBLEM_RESPONSE)

@@ -54,7 +54,7 @@ class PageSettings(ServiceSettings):
     desk_idle_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 30
     desk_session_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 12
     ops_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(_addresses)] = Field(default_factory=dict)
-    """The other services, whose parked events the desk shows: returns=http://returns:8000,..."""
+    """The other services, whose dead letters the desk shows: returns=http://returns:8000,..."""
     ops_key: SecretStr | None = None
     """The API key with which the desk calls their ops routes."""
     notices_url: Url | None = None

@@ -44,14 +44,14 @@ def _add(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
     inputs = {"by_hand": command.change}
     days = turn.rules.validity_days
     award = Award(command.change, "by_hand", turn.rules.version, LegalBasis.AFTER_SERVICE, False, 0, days, inputs)
-    named = {"staff": command.staff, "note": command.why}
+    named = {"staff": command.staff, "note": command.comment}
     return turn.grant(award, cause, GrantKind.ADJUSTMENT, command.text, **named).lot_id
 
 
 def _take(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
     """The points that expire first go first."""
     left, entries = -command.change, []
-    named = {"staff": command.staff, "note": command.why}
+    named = {"staff": command.staff, "note": command.comment}
     for lot in turn.account.spendable():
         if part := min(left, lot.purse.available):
             entry = turn.post(Kind.ADJUST, lot, Place.AVAILABLE, Place.ISSUED, part, cause, command.text, **named)
@@ -66,11 +66,11 @@ def review_answered(turn: LedgerDecision, command: ReviewAnswered) -> None:
         turn.ignore("no_such_review")
         return
     code = "approved" if command.approved else "refused"
-    turn.withhold(replace(found, code=code, review_by=None, staff=command.staff, note=command.why))
+    turn.withhold(replace(found, code=code, review_by=None, staff=command.staff, note=command.comment))
     turn.forget(REVIEW + command.cause)
     if command.approved:
         award = _as_it_was(turn, found.points, json.loads(found.inputs or "{}"))
-        give(turn, award, command.cause, found.order_id, command.staff, command.why)
+        give(turn, award, command.cause, found.order_id, command.staff, command.comment)
 
 
 def _as_it_was(turn: LedgerDecision, points: int, inputs: dict[str, str]) -> Award:

@@ -102,11 +102,16 @@ def _within(turn: LedgerDecision, award: Award) -> Award:
 
 
 def give(
-    turn: LedgerDecision, award: Award, cause: str, order_id: str | None, staff: str | None = None, note: str | None = None
+    turn: LedgerDecision,
+    award: Award,
+    cause: str,
+    order_id: str | None,
+    staff: str | None = None,
+    note: str | None = None,
 ) -> None:
     named = {"issue_id": issue_of(cause), "order_id": order_id, "staff": staff, "note": note}
     lot = turn.grant(award, cause, GrantKind.APOLOGY, "apology", **named)
-    final_at = turn.now + timedelta(days=award.hold_days)
+    vests_at = turn.now + timedelta(days=award.hold_days)
     granted = PointsGranted(
         customer_id=turn.account.customer_id,
         entry_id=lot.lot_id,
@@ -122,10 +127,10 @@ def give(
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
-        vests_at=final_at,
+        vests_at=vests_at,
     )
     turn.say(granted)
-    begin(turn, lot, final_at)
+    begin(turn, lot, vests_at)
 
 
 def _withhold(turn: LedgerDecision, event: IssueResolved, cause: str, award: Award, code: str) -> None:

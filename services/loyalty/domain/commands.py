@@ -60,7 +60,7 @@ class AdjustAsked(LedgerCommand):
     change: Annotated[int, Field(ge=-MOST, le=MOST)]
     text: AdjustmentText
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class ReviewAnswered(LedgerCommand):
@@ -71,4 +71,4 @@ class ReviewAnswered(LedgerCommand):
     cause: Annotated[str, StringConstraints(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")]
     approved: bool
     staff: Identifier
-    why: Why
+    comment: Why

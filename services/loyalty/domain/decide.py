@@ -29,7 +29,7 @@ from services.loyalty.domain.commands import (
     ReturnAsked,
     ReviewAnswered,
 )
-from services.loyalty.domain.decision_context import Terms, LedgerDecision
+from services.loyalty.domain.decision_context import LedgerDecision, Terms
 from services.loyalty.ledger.accounts import Account
 
 Outcome: TypeAlias = tuple[Account, Facts]
@@ -48,7 +48,7 @@ HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
 }
 
 TIMERS: dict[str, Callable[[LedgerDecision, str], None]] = {
-    "finalise": vesting.finalise,
+    "vest": vesting.vest,
     "purchase": purchases.changed,
     "release": lambda turn, rest: redemptions.ran_out(turn, UUID(rest)),
     "review": apologies.review_lapsed,

@@ -48,7 +48,7 @@ def refunded(turn: LedgerDecision, event: IssueRefunded) -> None:
         _put_right(turn, event.order_id, "refunded")
 
 
-def _put_right(turn: LedgerDecision, order_id: str, why: str) -> None:
+def _put_right(turn: LedgerDecision, order_id: str, reason: str) -> None:
     purchase = turn.account.purchases.get(order_id)
     if purchase is None or turn.rules.purchase is None:
         turn.ignore("no_points_for_purchases" if purchase else "unknown_order")
@@ -61,7 +61,7 @@ def _put_right(turn: LedgerDecision, order_id: str, why: str) -> None:
         points = award.points - have
         _give(turn, replace(award, points=points), f"order:{order_id}:{given + points}", order_id)
     elif award.points < have:
-        _take(turn, lots, have - award.points, f"order:{order_id}:{given}:{award.points}", why)
+        _take(turn, lots, have - award.points, f"order:{order_id}:{given}:{award.points}", reason)
     else:
         turn.ignore("points_are_right")
 
@@ -80,7 +80,7 @@ def _due(turn: LedgerDecision, purchase: Purchase, lots: list[Lot]) -> Award:
 
 def _give(turn: LedgerDecision, award: Award, cause: str, order_id: str) -> None:
     lot = turn.grant(award, cause, GrantKind.PURCHASE, "purchase", order_id=order_id)
-    final_at = turn.now + timedelta(days=award.hold_days)
+    vests_at = turn.now + timedelta(days=award.hold_days)
     granted = PointsGranted(
         customer_id=turn.account.customer_id,
         entry_id=lot.lot_id,
@@ -95,10 +95,10 @@ def _give(turn: LedgerDecision, award: Award, cause: str, order_id: str) -> None
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
-        vests_at=final_at,
+        vests_at=vests_at,
     )
     turn.say(granted)
-    begin(turn, lot, final_at)
+    begin(turn, lot, vests_at)
 
 
 def _take(turn: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:

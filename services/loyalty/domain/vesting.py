@@ -2,46 +2,46 @@
 
 from datetime import datetime
 
-from libs.common.events.loyalty import GrantKind, PointsVested, PointsReversed
+from libs.common.events.loyalty import GrantKind, PointsReversed, PointsVested
 from services.loyalty.domain import expiry, tiers
 from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.ledger.accounts import Kind, Lot, Place
 
-TIMER = "finalise:"
+TIMER = "vest:"
 
 
-def finalise(turn: LedgerDecision, cause: str) -> None:
+def vest(turn: LedgerDecision, cause: str) -> None:
     """The hold is over: what is left of the grant may be spent, after it paid what the customer owes."""
     lot = turn.account.lots.get(cause)
     if lot is None:
-        turn.wonder("finalise_without_grant", cause)
+        turn.wonder("vest_without_grant", cause)
     elif not lot.purse.pending:
         turn.ignore("already_final" if lot.purse.kept else "already_reversed")
     else:
         points = lot.purse.pending
-        entry = turn.post(Kind.FINALISE, lot, Place.PENDING, Place.AVAILABLE, points, cause, "finalised")
+        entry = turn.post(Kind.VEST, lot, Place.PENDING, Place.AVAILABLE, points, cause, "vested")
         owed = -turn.account.purse.debt
         settle(turn, cause)
-        finalised = PointsVested(
+        vested = PointsVested(
             customer_id=turn.account.customer_id,
             entry_id=entry.entry_id,
             points=points,
             cause=cause,
-            text="finalised",
+            text="vested",
             issue_id=lot.issue_id,
             order_id=lot.order_id,
             vested_at=turn.now,
             paid_debt=(owed + turn.account.purse.debt) or None,
         )
-        turn.say(finalised)
+        turn.say(vested)
         tiers.review(turn)
         expiry.schedule(turn)
 
 
-def begin(turn: LedgerDecision, lot: Lot, final_at: datetime) -> None:
+def begin(turn: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
     """After a grant: what is pending waits for its day; what is not may pay, count and expire from now on."""
     if lot.purse.pending:
-        turn.wake(TIMER + lot.cause, final_at)
+        turn.wake(TIMER + lot.cause, vests_at)
     else:
         settle(turn, lot.cause)
         tiers.review(turn)

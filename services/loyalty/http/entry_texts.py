@@ -23,7 +23,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         Language.JA: "ポイントの訂正",
         Language.EN: "Correction of your points",
     },
-    "finalised": {
+    "vested": {
         Language.JA: "ポイントをご利用いただけるようになりました",
         Language.EN: "These points can be spent now",
     },

@@ -41,7 +41,7 @@ class Adjustment(BaseModel):
     change: Annotated[int, Field(ge=-MOST, le=MOST, description="Points to give; below 0: to take.")]
     text: AdjustmentText = AdjustmentText.GOODWILL
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class ReviewDecision(BaseModel):
@@ -49,7 +49,7 @@ class ReviewDecision(BaseModel):
 
     approved: bool
     staff: Identifier
-    why: Why
+    comment: Why
 
 
 class Review(BaseModel):

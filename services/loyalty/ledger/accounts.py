@@ -35,7 +35,7 @@ class Kind(StrEnum):
     """What an entry does; the migration lists between which accounts each may move points."""
 
     GRANT = "grant"
-    FINALISE = "finalise"
+    VEST = "vest"
     SETTLE = "settle"
     REVERSE = "reverse"
     RESERVE = "reserve"

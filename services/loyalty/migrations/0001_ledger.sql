@@ -37,7 +37,7 @@ CREATE TABLE entries (
     CONSTRAINT entries_move_as_their_kind CHECK (
         CASE kind
             WHEN 'grant' THEN pending > 0 AND final = 0
-            WHEN 'finalise' THEN final > 0 AND pending = -final
+            WHEN 'vest' THEN final > 0 AND pending = -final
             WHEN 'reverse' THEN (pending < 0 AND final = 0) OR (pending = 0 AND final < 0)
             ELSE false
         END

@@ -46,7 +46,7 @@ CREATE TABLE entries (
     CONSTRAINT entries_move_as_their_kind CHECK (
         (kind, from_account, to_account) IN (
             ('grant', 'issued', 'pending'), ('grant', 'issued', 'available'),
-            ('finalise', 'pending', 'available'),
+            ('vest', 'pending', 'available'),
             ('settle', 'available', 'debt'),
             ('reverse', 'pending', 'issued'), ('reverse', 'available', 'issued'),
             ('reverse', 'expired', 'issued'), ('reverse', 'debt', 'issued'),
@@ -241,11 +241,11 @@ CREATE TABLE exposures (
 INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
                      issue_id, what, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs)
 SELECT e.entry_id, e.customer_id, e.number, e.kind, e.cause, g.entry_id,
-    CASE WHEN e.kind = 'grant' THEN 'issued' WHEN e.kind = 'finalise' OR e.pending < 0 THEN 'pending'
+    CASE WHEN e.kind = 'grant' THEN 'issued' WHEN e.kind = 'vest' OR e.pending < 0 THEN 'pending'
          ELSE 'available' END,
-    CASE e.kind WHEN 'grant' THEN 'pending' WHEN 'finalise' THEN 'available' ELSE 'issued' END,
+    CASE e.kind WHEN 'grant' THEN 'pending' WHEN 'vest' THEN 'available' ELSE 'issued' END,
     greatest(abs(e.pending), abs(e.final)), e.at,
-    CASE e.kind WHEN 'grant' THEN 'apology' WHEN 'finalise' THEN 'finalised' ELSE 'issue_reopened' END,
+    CASE e.kind WHEN 'grant' THEN 'apology' WHEN 'vest' THEN 'vested' ELSE 'issue_reopened' END,
     e.issue_id, v.what, v.rule, v.rule_version, v.legal_basis, v.counts, v.expires_on, v.inputs
 FROM entries_before e
 JOIN entries_before g ON g.cause = e.cause AND g.kind = 'grant'

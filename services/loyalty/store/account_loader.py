@@ -66,9 +66,9 @@ def asked_by(events: Sequence[AnyEvent]) -> Asked:
 
 def _by_timer(asked: Asked, name: str, customer_id: str) -> None:
     word, _, rest = name.partition(":")
-    if word in ("finalise", "review") and rest.startswith("issue:"):
+    if word in ("vest", "review") and rest.startswith("issue:"):
         asked.issues.add(issue_of(rest))
-    elif word == "finalise":
+    elif word == "vest":
         asked.orders.add(order_of(rest))
     elif word == "purchase":
         asked.orders.add(rest.partition(":")[2])

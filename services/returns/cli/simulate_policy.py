@@ -142,7 +142,7 @@ def as_report(case: Case) -> IssueAccepted:
         customer_id=case.customer_id,
         reason=case.reason,
         lines=case.lines,
-        requested_remedy=case.wish,
+        requested_remedy=case.requested_remedy,
         market=case.market,
         reported_at=case.accepted_at,
         accepted_at=case.accepted_at,

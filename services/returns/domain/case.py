@@ -86,13 +86,13 @@ class Case:
     plan: Plan
     accepted_at: datetime
     market: str = "JP"
-    wish: Remedy | None = None
+    requested_remedy: Remedy | None = None
     outbound: Outbound = field(default_factory=lambda: NO_OUTBOUND)
     formers: tuple[Outbound, ...] = ()
     inbound: Inbound = field(default_factory=lambda: NO_INBOUND)
     money: MoneyLeg = field(default_factory=lambda: NO_MONEY)
     short: Short | None = None
-    turned_up: bool = False
+    parcel_found: bool = False
     question: Question | None = None
     questions: int = 0
     reviews: tuple[Review, ...] = ()

@@ -19,8 +19,8 @@ from libs.common.events.carrier import (
     CollectionCollected,
     ParcelDelivered,
     ParcelException,
-    ParcelScanned,
     ParcelFound,
+    ParcelScanned,
 )
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
@@ -38,7 +38,7 @@ from libs.common.events.warehouse import (
 )
 from services.returns.domain.case import Case, Plan
 from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.domain.decision_context import Rules, CaseDecision
+from services.returns.domain.decision_context import CaseDecision, Rules
 from services.returns.domain.exposure import Around, concerns
 from services.returns.domain.handlers import (
     case_closure,
@@ -108,7 +108,7 @@ def opened(accepted: IssueAccepted, policy: Policy) -> Case:
         plan=Plan.of(remedy, rule.remedies[remedy]),
         accepted_at=accepted.accepted_at,
         market=accepted.market,
-        wish=accepted.requested_remedy,
+        requested_remedy=accepted.requested_remedy,
     )
 
 
@@ -230,7 +230,7 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     ParcelException: outbound.exception,
     ParcelDelivered: outbound.delivered,
     ParcelScanned: tracking_scans.scanned,
-    ParcelFound: tracking_scans.turned_up,
+    ParcelFound: tracking_scans.parcel_found,
     CollectionBooked: inbound.booked,
     CollectionAttemptFailed: inbound.attempt_failed,
     CollectionCollected: inbound.collected,

@@ -23,7 +23,7 @@ class ReviewCause(StrEnum):
     NO_DECISION = "no_decision"
     COLLECTION_FAILED = "collection_failed"
     NOT_COLLECTED = "not_collected"
-    TURNED_UP = "turned_up"
+    PARCEL_FOUND = "parcel_found"
     RECEIPT_OVERDUE = "receipt_overdue"
     UNEXPECTED_ITEM = "unexpected_item"
     INSPECTION_OVERDUE = "inspection_overdue"

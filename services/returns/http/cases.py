@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.decisions.ids import derived_id
-from libs.common.events.issues import IssueStaffDecisionApplied, IssueStaffDecided
+from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import Identifier, Money, Remedy, StaffAction
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
 from libs.common.runtime.service import Service
@@ -34,7 +34,7 @@ class Body(BaseModel):
 class Decision(Body):
     approved: bool = Field(description="true: do what the review proposes; false: do not.")
     staff: Identifier = Field(default="ops", description="Who decides.")
-    why: Why = Field(default="decided over HTTP", description="What stands in the issue's timeline.")
+    comment: Why = Field(default="decided over HTTP", description="What stands in the issue's timeline.")
 
 
 class Cancellation(Body):
@@ -53,7 +53,7 @@ class StaffDecision(Body):
     )
     remedy: Remedy | None = Field(default=None, description="The remedy that is chosen, or reopened with.")
     staff: Identifier = Field(description="Who decides.")
-    why: Why
+    comment: Why
 
 
 def shown(case: Case) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def routes(service: Service, cases: Cases) -> APIRouter:
     async def decide_review(issue_id: UUID, cause: ReviewCause, body: Decision, key: Key) -> JSONResponse:
         """Decide what waits for a human; it is recorded with who and why."""
         action = StaffAction.APPROVE_REVIEW if body.approved else StaffAction.REFUSE_REVIEW
-        decision = StaffDecision(action=action, review=cause, staff=body.staff, why=body.why)
+        decision = StaffDecision(action=action, review=cause, staff=body.staff, comment=body.comment)
         return await decide(issue_id, decision, key)
 
     @router.post("/{issue_id}/cancel")

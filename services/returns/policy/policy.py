@@ -139,9 +139,9 @@ class Rule(Strict):
         found = next((override for override in self.overrides if override.applies_to(subject)), None)
         return self.under(found) if found else self
 
-    def remedy(self, wish: Remedy | None) -> Remedy:
-        """The customer's wish where it is allowed, else the default."""
-        return wish if wish in self.remedies else self.default
+    def remedy(self, requested: Remedy | None) -> Remedy:
+        """The requested remedy where it is allowed, else the default."""
+        return requested if requested in self.remedies else self.default
 
 
 class Terms(Strict):

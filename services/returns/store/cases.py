@@ -22,7 +22,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import RowCache, Row
+from libs.common.postgres.state_table import Row, RowCache
 from services.returns.domain import decide as domain
 from services.returns.domain.case import Case
 from services.returns.domain.case_status import ENDED, Headline, headline

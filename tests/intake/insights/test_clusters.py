@@ -41,11 +41,11 @@ BUYERS = tuple(Buyer(f"O-{n}", f"C-{n}", (LineQuantity(line_id="1", quantity=1),
 FOUND = ClusterFound(
     cluster_id=ID, sku="KYUSU", lot="B", reasons=(Reason.DEFECTIVE,), pieces=40, orders=6, expected=0.8
 )
-APPROVE = ClusterDecided(cluster_id=ID, approve=True, staff="sato", why="Handles break at the seam")
+APPROVE = ClusterDecided(cluster_id=ID, approve=True, staff="sato", comment="Handles break at the seam")
 HOLD = APPROVE.model_copy(update={"warn": False})
 WARN = APPROVE.model_copy(update={"hold": False})
-REFUSE = ClusterDecided(cluster_id=ID, approve=False, staff="sato", why="A buyer's joke")
-RELEASE = ClusterReleased(cluster_id=ID, staff="sato", why="Checked piece by piece")
+REFUSE = ClusterDecided(cluster_id=ID, approve=False, staff="sato", comment="A buyer's joke")
+RELEASE = ClusterReleased(cluster_id=ID, staff="sato", comment="Checked piece by piece")
 NEWS = BuyersChanged(cluster_id=ID)
 ASKED = TimerFired(name=ASK_AGAIN, due_at=NOON)
 

@@ -68,7 +68,7 @@ async def test_a_bad_lot_is_learnt_from_reports_then_held_and_its_buyers_warned(
 
     answer = await live.client.post(
         f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
-        json={"approve": True, "staff": "sato", "why": "Handles break at the seam"},
+        json={"approve": True, "staff": "sato", "comment": "Handles break at the seam"},
         headers={**OPS, "Idempotency-Key": "approve"},
     )
     assert answer.status_code == 200

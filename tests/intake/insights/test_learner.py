@@ -16,7 +16,7 @@ from services.intake.store.insights.clusters import Clusters
 from tests.running import OPS, STOREFRONT, Live
 
 YEN = Money(amount="4980", currency="JPY")
-DECISION = {"approve": True, "staff": "sato", "why": "Handles break at the seam"}
+DECISION = {"approve": True, "staff": "sato", "comment": "Handles break at the seam"}
 _keys = count()
 
 
@@ -112,7 +112,7 @@ async def test_what_a_human_approves_holds_the_lot_and_warns_each_buyer_who_has_
     first, again = [await say(live, cluster, "decision", DECISION, key="once") for _ in range(2)]
     assert (first.status_code, again.headers.get("Idempotent-Replayed")) == (200, "true")
     [held] = await outbox(live, "lot.held.v1")
-    assert (held["lot"], held["staff"], held["why"]) == ("B", "sato", "Handles break at the seam")
+    assert (held["lot"], held["staff"], held["comment"]) == ("B", "sato", "Handles break at the seam")
     warned = [told["order_id"] for told in await outbox(live, "buyer.warned.v1")]
     assert warned == sorted(f"KYUSU-{number}" for number in range(106, 120))
     [shown] = await clusters(live)
@@ -125,7 +125,7 @@ async def test_whose_piece_arrives_after_the_decision_is_warned_too_until_the_lo
     await sold(live, range(200, 202), "B")
     await look(live)
     assert [one["order_id"] for one in await outbox(live, "buyer.warned.v1")][-2:] == ["KYUSU-200", "KYUSU-201"]
-    assert (await say(live, cluster, "release", {"staff": "sato", "why": "All checked"})).status_code == 200
+    assert (await say(live, cluster, "release", {"staff": "sato", "comment": "All checked"})).status_code == 200
     assert [one["lot"] for one in await outbox(live, "lot.released.v1")] == ["B"]
     await sold(live, range(300, 301), "B")
     await look(live)
@@ -151,9 +151,9 @@ async def test_what_cannot_be_decided_is_refused_by_name(live: Live) -> None:
         return answer.status_code, answer.json()["code"]
 
     assert await code(unknown, "decision", DECISION) == (404, "unknown_cluster")
-    assert await code(cluster, "release", {"staff": "s", "why": "w"}) == (409, "not_acting")
+    assert await code(cluster, "release", {"staff": "s", "comment": "w"}) == (409, "not_acting")
     assert await code(cluster, "decision", {**DECISION, "hold": False, "warn": False}) == (409, "nothing_to_do")
-    assert await code(cluster, "decision", {**DECISION, "why": " "}) == (422, "invalid")
+    assert await code(cluster, "decision", {**DECISION, "comment": " "}) == (422, "invalid")
     assert await code(cluster, "decision", {**DECISION, "staff": ""}) == (422, "invalid")
     assert await code(cluster, "decision", {**DECISION, "warm": True}) == (422, "invalid")
     assert (await say(live, cluster, "decision", {**DECISION, "approve": False})).status_code == 200

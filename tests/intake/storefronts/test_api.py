@@ -251,11 +251,11 @@ async def test_a_report_for_a_human_is_accepted_when_a_human_says_so(live: Live)
     await known_order(live)
     await shopify(live, "returns/request", a_return("other"))
     issue_id = (await published(live))[0]["issue_id"]
-    said = {"action": "accept", "staff": "sato", "why": "broken indeed", "expected_version": 0, "remedy": "refund"}
+    said = {"action": "accept", "staff": "sato", "comment": "broken indeed", "expected_version": 0, "remedy": "refund"}
     headers = {**OPS, "Idempotency-Key": "d"}
     assert (await live.client.post(f"/v1/issues/{issue_id}/decisions", json=said, headers=headers)).status_code == 202
     [accepted] = [one for one in await published(live) if one["type"] == "issue.accepted.v1"]
-    assert (accepted["issue_id"], accepted["wish"]) == (issue_id, "refund")
+    assert (accepted["issue_id"], accepted["requested_remedy"]) == (issue_id, "refund")
 
 
 async def test_the_reasons_of_one_return_do_not_stand_in_each_others_way(live: Live) -> None:

@@ -29,7 +29,7 @@ CREATE TABLE timers (
 CREATE INDEX timers_due ON timers (aggregate, due_at);
 
 -- Records that could not be taken, whole, with the reason; a row that blocks holds back later events of its key.
-CREATE TABLE parked (
+CREATE TABLE dead_letters (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     aggregate   text        NOT NULL,
     topic       text        NOT NULL,
@@ -42,15 +42,15 @@ CREATE TABLE parked (
     reason      text        NOT NULL CHECK (reason IN ('undecodable', 'unknown_type', 'failed', 'behind')),
     error       text        NOT NULL,
     blocks      boolean     NOT NULL,
-    state       text        NOT NULL DEFAULT 'parked' CHECK (state IN ('parked', 'replaying', 'replayed', 'discarded')),
+    state       text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replaying', 'replayed', 'discarded')),
     attempts    integer     NOT NULL DEFAULT 1,
-    parked_at   timestamptz NOT NULL DEFAULT now(),
+    stored_at   timestamptz NOT NULL DEFAULT now(),
     settled_at  timestamptz,
     settled_by  text,
     UNIQUE (aggregate, topic, "partition", "offset", written_at)
 );
-CREATE INDEX parked_blocking ON parked (aggregate, topic, key) WHERE blocks AND state IN ('parked', 'replaying');
-CREATE INDEX parked_open ON parked (id) WHERE state IN ('parked', 'replaying');
+CREATE INDEX dead_letters_blocking ON dead_letters (aggregate, topic, key) WHERE blocks AND state IN ('open', 'replaying');
+CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('open', 'replaying');
 
 -- Answers already given to writing HTTP calls, kept so that a repeated call gets the first answer again.
 CREATE TABLE idempotency (

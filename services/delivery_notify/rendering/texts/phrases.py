@@ -116,10 +116,14 @@ def greet(name: str, language: Language) -> str:
     return f"{name} 様" if language is Language.JA else f"Dear {name},"
 
 
-def thank(purchase_count: int | None, language: Language, bought_before: str | None = None) -> str:
+def thank(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
     """Thanks; the how-manieth order it is and what was bought the last time, where that is known."""
     count = purchase_count or 0
-    return _thank_japanese(count, bought_before) if language is Language.JA else _thank_english(count, bought_before)
+    return (
+        _thank_japanese(count, last_purchased_item)
+        if language is Language.JA
+        else _thank_english(count, last_purchased_item)
+    )
 
 
 def _thank_japanese(count: int, before: str | None) -> str:

@@ -15,7 +15,7 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "お知らせが届けられませんでした: ご注文 {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "宛先が使えなくなりました: お客さま {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "お客さまに連絡する手段がありません: お客さま {customer_id}",
-        StaffKind.EVENTS_PARKED: "取り込めないイベントがあります: {topic}",
+        StaffKind.DEAD_LETTERS: "取り込めないイベントがあります: {topic}",
     },
     Language.EN: {
         StaffKind.REVIEW_REQUESTED: "Please decide: order {order_id}",
@@ -23,7 +23,7 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "A notice could not be delivered: order {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "An address is no longer used: customer {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "There is no way to reach a customer: {customer_id}",
-        StaffKind.EVENTS_PARKED: "Events could not be taken: {topic}",
+        StaffKind.DEAD_LETTERS: "Events could not be taken: {topic}",
     },
 }
 _WHAT_TO_DO = {
@@ -33,7 +33,7 @@ _WHAT_TO_DO = {
         StaffKind.NOTICE_FAILED: "お客さまはこの件をまだご存じありません。電話など、別の方法でお伝えください。",
         StaffKind.ADDRESS_SUPPRESSED: "この宛先にはもう送りません。正しい宛先がわかったら、設定を直してください。",
         StaffKind.CUSTOMER_UNREACHABLE: "お客さまはこの件をまだご存じありません。連絡先を調べてお伝えください。",
-        StaffKind.EVENTS_PARKED: "原因を直したあと、/ops/parked から取り込み直してください。",
+        StaffKind.DEAD_LETTERS: "原因を直したあと、/ops/dead-letters から取り込み直してください。",
     },
     Language.EN: {
         StaffKind.REVIEW_REQUESTED: "The customer was told to hear from us by then. Please look and decide.",
@@ -41,7 +41,7 @@ _WHAT_TO_DO = {
         StaffKind.NOTICE_FAILED: "The customer does not know of this yet. Please tell them by telephone.",
         StaffKind.ADDRESS_SUPPRESSED: "We write there no more. Correct the preferences once you know a right address.",
         StaffKind.CUSTOMER_UNREACHABLE: "The customer does not know of this yet. Please find out how to reach them.",
-        StaffKind.EVENTS_PARKED: "Once the cause is mended, replay them from /ops/parked.",
+        StaffKind.DEAD_LETTERS: "Once the cause is mended, replay them from /ops/dead-letters.",
     },
 }
 

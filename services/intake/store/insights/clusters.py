@@ -188,7 +188,7 @@ def _shown(row: Any) -> ClusterShown:
         warning=one.warning,
         warned=row["warned"],
         staff=one.decided.staff if one.decided else None,
-        why=one.decided.why if one.decided else None,
+        comment=one.decided.comment if one.decided else None,
         decided_at=one.decided.at if one.decided else None,
         released_at=one.released.at if one.released else None,
     )

@@ -72,7 +72,7 @@ def resolve_if_done(turn: CaseDecision) -> None:
         resolved_at=turn.now,
         waited_days=max(0, (_had_it_at(turn) - case.accepted_at).days),
         promises_broken=sum(broken(leg) for leg in with_former(case)),
-        requested_remedy_granted=case.wish in (None, case.plan.remedy) and not case.money.instead,
+        requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy) and not case.money.instead,
     )
     turn.say(told)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from libs.common.decisions.facts import Facts, Ignored
-from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDecisionApplied, IssueStaffDecided
+from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import StaffAction
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, reviews

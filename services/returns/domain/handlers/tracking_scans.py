@@ -13,8 +13,8 @@ from libs.common.events.carrier import (
     CollectionCollected,
     ParcelDelivered,
     ParcelException,
-    ParcelScanned,
     ParcelFound,
+    ParcelScanned,
 )
 from libs.common.events.values import Reason
 from services.returns.domain.decision_context import CaseDecision
@@ -113,24 +113,24 @@ BACKWARD: Mapping[CarrierStatus, Act] = {
 }
 
 
-def turned_up(turn: CaseDecision, fact: ParcelFound) -> None:
+def parcel_found(turn: CaseDecision, fact: ParcelFound) -> None:
     """What was lost is found. Nothing else is fetched of what was lost, so only now may there be something to fetch."""
     case = turn.case
-    if case.reason is not Reason.LOST_IN_TRANSIT or case.turned_up or case.cancelled_at:
+    if case.reason is not Reason.LOST_IN_TRANSIT or case.parcel_found or case.cancelled_at:
         turn.ignore("not_lost")
         return
-    turn.change(turned_up=True)
+    turn.change(parcel_found=True)
     if not fact.with_customer:
         return
     if case_closure.is_cancellable(case):
-        case_closure.cancel(turn, "turned_up")
+        case_closure.cancel(turn, "parcel_found")
     else:
-        turn.review(ReviewCause.TURNED_UP)
+        turn.review(ReviewCause.PARCEL_FOUND)
 
 
 def fetch_it(turn: CaseDecision) -> None:
     """A human wants what turned up fetched, but not before its replacement has left, where there is one."""
     if turn.case.is_closed:
-        case_closure.go_on(turn, "turned_up")
+        case_closure.go_on(turn, "parcel_found")
     first = turn.case.plan.ship_on is ShipOn.ACCEPTED
     turn.expect_back(CollectOn.SHIPPED if first else CollectOn.ACCEPTED)
