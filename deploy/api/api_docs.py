@@ -80,8 +80,8 @@ def event_table() -> str:
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
         partner = PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
-        givers = [service.name for service in services if payload in service.gives]
-        takers = [s.name for s in services if any(payload in one.takes for one in s.subscriptions)]
+        givers = [service.name for service in services if payload in service.publishes]
+        takers = [s.name for s in services if any(payload in one.payload_types for one in s.subscriptions)]
         if partner and payload.TOPIC.direction is Direction.IN:
             givers = [partner, *givers]
         giver, taker = ", ".join(givers) or partner or "later", ", ".join(takers) or partner or "who is interested"

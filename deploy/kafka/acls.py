@@ -101,7 +101,7 @@ def _of_service(name: str, prefix: str) -> Iterator[Right]:
     for subscriber in service.broker().subscribers:
         yield from _on_topics(name, Operation.READ, subscriber.topic_names)
         yield Right(name, Operation.READ, Resource.GROUP, Pattern.LITERAL, subscriber.group_id)
-    gives = {payload.TOPIC.name for payload in service.gives} | {dead_letter_topic(name)}
+    gives = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
     yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in gives))
 
 

@@ -23,5 +23,5 @@ def test_every_event_a_service_gives_is_in_its_asyncapi_document() -> None:
     for name in SERVICES:
         service = api_docs.example_app(name).state.service
         text = api_docs.documents()[f"{name}.asyncapi.json"]
-        assert service.gives
-        assert all(payload.TYPE in text for payload in service.gives)
+        assert service.publishes
+        assert all(payload.TYPE in text for payload in service.publishes)

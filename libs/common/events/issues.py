@@ -173,8 +173,7 @@ class IssueReplacementDelayed(IssueEvent):
 
 
 class IssueReplacementPartShipped(IssueEvent):
-    """Some of it has left; the `rest` follows by `remaining_ship_date`. When the last has left, that is told as shipped.
-    """
+    """Part of the replacement shipped; `remaining_lines` follow by `remaining_ship_date`."""
 
     TYPE: ClassVar = "issue.replacement_part_shipped.v1"
 

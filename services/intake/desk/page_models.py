@@ -22,7 +22,8 @@ HOME_ROWS, PAGE_ROWS, FOUND_ROWS = 6, 50, 50
 
 _SHOWN = (
     "promised_ship_date", "ship_date", "previous_ship_date", "shown_ship_date", "expected_delivery_date",
-    "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy", "requested_remedy",
+    "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy",
+    "requested_remedy",
     "review",
     "action", "choice", "default", "by_default", "cause", "code", "message", "missing", "provided", "applied", "staff",
     "comment", "points", "rule", "score", "amount", "carrier", "tracking_number", "resolution",
