@@ -57,7 +57,7 @@ TOPICS = (
 
 QUERIES = {
     "outbox": "SELECT id, topic, key FROM outbox",
-    "parked": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM dead_letters
+    "dead_letters": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM dead_letters
                  WHERE state IN ('open', 'replaying')""",
     "timers": "SELECT aggregate, key, name, due_at FROM timers",
 }

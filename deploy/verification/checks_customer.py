@@ -96,7 +96,7 @@ def _end_of(day: date, history: History) -> datetime:
 
 ALLOWED_TOPICS = ("storefront.orders", "warehouse.orders", "carrier.orders")
 TABLES_PER_SERVICE = {"intake": 0, "returns": 1, "delivery_notify": 1, "loyalty": 0}
-PASSING_THROUGH = ("outbox", "parked")
+PASSING_THROUGH = ("outbox", "dead_letters")
 _MAIL = re.compile(r"[\w.+-]+@example\.(?:jp|com)")
 ENOUGH_PEOPLE = 400
 

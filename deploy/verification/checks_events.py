@@ -35,7 +35,7 @@ def nothing_lost(history: History) -> Iterator[Violation]:
             yield violation(f"issue {fact.issue}: accepted, and nothing was done", fact)
     yield from _points_lost(history)
     for service, database in history.databases.items():
-        for table in ("outbox", "parked"):
+        for table in ("outbox", "dead_letters"):
             if rows := database.rows(table):
                 shown = tuple(str(dict(row)) for row in rows[:3])
                 yield Violation(f"{service}: {len(rows)} rows left in {table}", shown)

@@ -47,7 +47,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
     pages = {
         "issue-review": cases["review"], "issue-under-way": cases["under_way"], "issue-done": cases["done"],
         "section": "/desk/work/promises", "insights": "/desk/insights", "search": "/desk/search?q=C-77",
-        "parked": "/desk/dead-letters", "parked-one": f"/desk/dead-letters/intake/{parked}",
+        "dead-letters": "/desk/dead-letters", "dead-letter": f"/desk/dead-letters/intake/{parked}",
     }  # fmt: skip
     for name, path in pages.items():
         await see(page, shop.url + path)

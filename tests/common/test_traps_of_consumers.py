@@ -96,7 +96,7 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         taken[0] += 1
         await right(self, records)
 
-    monkeypatch.setattr(Consumer, "take", counting)
+    monkeypatch.setattr(Consumer, "handle", counting)
     # A reader that gathers would come back from a seek only after a third of a second, and pass for one that waits.
     async with run(kafka_fetch_min_bytes=1, kafka_fetch_max_wait_ms=1) as live:
         await give(live, [cancelled("a", "one")])

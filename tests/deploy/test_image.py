@@ -77,7 +77,9 @@ def test_what_is_copied_is_enough_for_every_service(tmp_path: Path) -> None:
 
 def test_what_is_copied_is_enough_for_every_partner(tmp_path: Path) -> None:
     lay_out(tmp_path, "services", "partners")
-    answer = imports(tmp_path, *(f"deploy.demo.{name}" for name in ("storefront", "warehouse", "courier", "payment")))
+    answer = imports(
+        tmp_path, *(f"deploy.demo.partners.{name}" for name in ("storefront", "warehouse", "courier", "payment"))
+    )
     assert answer.returncode == 0, answer.stderr
 
 

@@ -22,7 +22,6 @@ def test_the_baseline_names_no_file_outside_the_tests_but_those_that_were_looked
     assert {file for file in files if not file.startswith("tests/")} == {
         "deploy/README.md",  # names of settings and tests
         "deploy/api/api_docs.py",
-        "tests/faults/system.py",
     }
 
 

@@ -19,7 +19,7 @@ APPROVE = "approve_review:value"
 
 def hidden(page: httpx.Response) -> dict[str, Any]:
     """The hidden fields of the confirmation."""
-    return dict(re.findall(r'name="(act_id|version|what|why)" value="([^"]*)"', page.text))
+    return dict(re.findall(r'name="(act_id|version|what|comment)" value="([^"]*)"', page.text))
 
 
 async def confirm(

@@ -156,7 +156,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
     theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
-    assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "parked")
+    assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "open")
     assert (theirs["error"], others["error"]) == ("the customer was erased: failed", "山田")
     assert decode(others["value"]).data == placed("O-2", OTHER)
 
@@ -165,7 +165,7 @@ async def test_parked_bytes_that_nobody_can_read_are_given_up_if_they_name_the_c
     await park(conn, b'{"customer_id": "C-1", "name": "\\u5c71\\u7530"', b'{"customer_id": "C-10"')
     await erase_dead_letters(conn, ERASURE, [])
     rows = await conn.fetch("SELECT value IS NULL AS gone, state, settled_by FROM dead_letters ORDER BY id")
-    assert [tuple(row) for row in rows] == [(True, "discarded", "erasure"), (False, "parked", None)]
+    assert [tuple(row) for row in rows] == [(True, "discarded", "erasure"), (False, "open", None)]
 
 
 # --- services ---------------------------------------------------------------------------------------------------------

@@ -60,10 +60,10 @@ def _without_poison(databases: Mapping[str, Database], poison: Sequence[Fact], p
     places = {(prefix + fact.topic, fact.partition, fact.offset) for fact in poison}
     found = {}
     for service, database in databases.items():
-        rows = database.rows("parked")
+        rows = database.rows("open")
         kept = [row for row in rows if _place(row) not in places]
         poisoned = [row for row in rows if _place(row) in places]
-        found[service] = replace(database, tables={**database.tables, "parked": kept, "parked poison": poisoned})
+        found[service] = replace(database, tables={**database.tables, "open": kept, "parked poison": poisoned})
     return found
 
 

@@ -201,7 +201,7 @@ async def test_an_issue_is_shown_to_storefront_and_ops(live: Live, caller: dict[
     shown = (await live.client.get(address, headers=caller)).json()
     assert (shown["status"], shown["lines"], shown["timeline"], shown["photos"]) == (
         "accepted",
-        [{"line_id": "1", "quantity": 1, "part": None, "arrived": None}],
+        [{"line_id": "1", "quantity": 1, "part": None, "received_instead": None}],
         [],
         [],
     )

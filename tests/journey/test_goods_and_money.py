@@ -75,7 +75,8 @@ async def test_of_a_missing_part_only_the_part_is_sent_and_of_a_wrong_item_what_
     lid = Partners(shop, await shop.report("order-1", "missing_part", lines=part))
     came = {"sku": "MUG-9", "name": "湯呑み"}
     wrong = Partners(
-        shop, await shop.report("order-2", "wrong_item", lines=[{"line_id": "1", "quantity": 1, "arrived": came}])
+        shop,
+        await shop.report("order-2", "wrong_item", lines=[{"line_id": "1", "quantity": 1, "received_instead": came}]),
     )
 
     sent = await lid.ship()

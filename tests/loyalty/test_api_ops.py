@@ -84,8 +84,8 @@ async def test_the_private_note_stays_with_ops(live: Live) -> None:
     [
         ({"change": 0}, 422, "change"),
         ({"change": -301}, 409, "change"),
-        ({"comment": " "}, 422, "why"),
-        ({"comment": "x" * 1001}, 422, "why"),
+        ({"comment": " "}, 422, "comment"),
+        ({"comment": "x" * 1001}, 422, "comment"),
         ({"staff": ""}, 422, "staff"),
         ({"text": "because"}, 422, "text"),
         ({"change": 10_000_001}, 422, "change"),

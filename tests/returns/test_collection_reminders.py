@@ -167,7 +167,7 @@ def test_what_was_not_handed_over_is_fetched_by_another_visit() -> None:
 
 def test_of_a_wrong_item_what_was_sent_is_fetched() -> None:
     sent = Variant(sku="CUP-2", name="Cup")
-    told = delivered(story(Reason.WRONG_ITEM, line().model_copy(update={"arrived": sent})))
+    told = delivered(story(Reason.WRONG_ITEM, line().model_copy(update={"received_instead": sent})))
     fetched = told.last(CollectionRequested).lines[0]
     assert (fetched.sku, fetched.name, fetched.instead_of) == ("CUP-2", "Cup", "SKU-1")
 

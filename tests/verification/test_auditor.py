@@ -177,7 +177,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         "rows left in an outbox",
         _in_database("returns", "outbox", {"id": 1, "topic": "issues", "key": ISSUE}),
     ),
-    ("nothing_lost", "dead letters", _in_database("returns", "parked", {"topic": "issues", "reason": "failed"})),
+    ("nothing_lost", "dead letters", _in_database("returns", "open", {"topic": "issues", "reason": "failed"})),
     (
         "nothing_lost",
         "submitted and neither taken nor refused",

@@ -36,7 +36,7 @@ def _print(shown: dict[str, Any]) -> None:
 
 
 @app.command(name="list")
-def list_(database_url: Database, state: str = "parked", after: int = 0, limit: int = 50) -> None:
+def list_(database_url: Database, state: str = "open", after: int = 0, limit: int = 50) -> None:
     """List dead letters, oldest first, one JSON object a line, without their values."""
     for record in _on(
         database_url, lambda conn: dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)

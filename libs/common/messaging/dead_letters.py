@@ -166,7 +166,7 @@ def _stored(row: asyncpg.Record) -> StoredDeadLetter:
 
 
 async def list_dead_letters(
-    conn: Connection, *, state: str = "parked", after: int = 0, limit: int = 50
+    conn: Connection, *, state: str = "open", after: int = 0, limit: int = 50
 ) -> list[StoredDeadLetter]:
     """Parked records in the order in which they were parked, those after id `after`."""
     query = f"SELECT {_COLUMNS} FROM dead_letters WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608

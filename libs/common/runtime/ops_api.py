@@ -34,9 +34,9 @@ def ops_routes(service: "Service") -> APIRouter:
         """What this process counted since it began, by outcome and reason."""
         return {f"{name}.{reason}": amount for (name, reason), amount in sorted(service.counters.values.items())}
 
-    @routes.get("/parked")
+    @routes.get("/dead-letters")
     async def list_dead_letters(
-        state: Annotated[str, Query(pattern="^(parked|replaying|replayed|discarded)$")] = "parked",
+        state: Annotated[str, Query(pattern="^(open|replaying|replayed|discarded)$")] = "open",
         after: Annotated[int, Query(ge=0, le=2**62)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> DeadLetterPage:
@@ -45,7 +45,7 @@ def ops_routes(service: "Service") -> APIRouter:
         last = found[-1].id if len(found) == limit else None
         return DeadLetterPage(items=[one.as_dict() for one in found], next_after=last)
 
-    @routes.get("/parked/{dead_letter_id}")
+    @routes.get("/dead-letters/{dead_letter_id}")
     async def show_dead_letter(dead_letter_id: int) -> dict[str, Any]:
         async with service.pool.acquire() as conn:
             found = await dead_letters.get_dead_letter(conn, dead_letter_id) if dead_letter_id < 2**62 else None
@@ -57,7 +57,7 @@ def ops_routes(service: "Service") -> APIRouter:
             )
         return found.as_dict()
 
-    @routes.post("/parked/{dead_letter_id}/replay", status_code=202)
+    @routes.post("/dead-letters/{dead_letter_id}/replay", status_code=202)
     async def replay(dead_letter_id: int, caller: Annotated[str, ops]) -> ReplayRequested:
         async with service.pool.acquire() as conn:
             count = await dead_letters.request_replay(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else 0
@@ -65,7 +65,7 @@ def ops_routes(service: "Service") -> APIRouter:
             raise Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not parked (any more).")
         return ReplayRequested(replaying=count)
 
-    @routes.post("/parked/{dead_letter_id}/discard", status_code=200)
+    @routes.post("/dead-letters/{dead_letter_id}/discard", status_code=200)
     async def discard(dead_letter_id: int, caller: Annotated[str, ops]) -> dict[str, str]:
         async with service.pool.acquire() as conn:
             done = await dead_letters.discard(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else False

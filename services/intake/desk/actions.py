@@ -199,39 +199,41 @@ def _is_action(offer: Offer) -> bool:
     return offer.action in set(StaffAction)
 
 
-def dead_letter_routes(face: Face, guard: Guard, parked: DeadLetterClient, service: Service) -> APIRouter:
+def dead_letter_routes(face: Face, guard: Guard, dead_letters: DeadLetterClient, service: Service) -> APIRouter:
     """Parked events may hold addresses, whole as they came: they are for admins."""
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
     Admin = Annotated[Session, Depends(guard.least(Role.ADMIN))]  # noqa: N806 - a type
 
     @router.get("/desk/dead-letters")
     async def list_dead_letters(session: Admin, done: str | None = None) -> Response:
-        return face.show("dead_letters.html", session, here="parked", parked=await parked.all(), done=done)
+        return face.show(
+            "dead_letters.html", session, here="dead_letters", dead_letters=await dead_letters.all(), done=done
+        )
 
     @router.get("/desk/dead-letters/{owner}/{dead_letter_id}")
     async def show_dead_letter(session: Admin, owner: str, dead_letter_id: int) -> Response:
-        return await _dead_letter_page(face, session, parked, owner, dead_letter_id)
+        return await _dead_letter_page(face, session, dead_letters, owner, dead_letter_id)
 
     @router.post("/desk/dead-letters/{owner}/{dead_letter_id}/confirm")
     async def confirm(request: Request, session: Admin, owner: str, dead_letter_id: int) -> Response:
         form = await form_of(request)
         asked = {"action": form.get("action", ""), "comment": form.get("comment", "").strip()[:LONGEST_WHY]}
         if asked["action"] not in ("replay", "discard") or not asked["comment"]:
-            return await _dead_letter_page(face, session, parked, owner, dead_letter_id, 422, fault="why_missing")
-        return await _dead_letter_page(face, session, parked, owner, dead_letter_id, asked=asked)
+            return await _dead_letter_page(face, session, dead_letters, owner, dead_letter_id, 422, fault="why_missing")
+        return await _dead_letter_page(face, session, dead_letters, owner, dead_letter_id, asked=asked)
 
     @router.post("/desk/dead-letters/{owner}/{dead_letter_id}/{action}")
     async def settle(request: Request, session: Admin, owner: str, dead_letter_id: int, action: str) -> Response:
         comment = (await form_of(request)).get("comment", "").strip()[:LONGEST_WHY]
-        if action not in ("replay", "discard") or not comment or owner not in parked.services:
+        if action not in ("replay", "discard") or not comment or owner not in dead_letters.services:
             return face.missing(session)
         try:
-            settled = await parked.settle(owner, dead_letter_id, action, session.staff)
+            settled = await dead_letters.settle(owner, dead_letter_id, action, session.staff)
         except OpsUnreachableError:
             return face.message(session, "unreachable", 502, service=owner, back="/desk/dead-letters")
         if not settled:
             return face.message(session, "unknown_dead_letter", 409, back="/desk/dead-letters")
-        subject = f"parked:{owner}:{dead_letter_id}"
+        subject = f"dead_letter:{owner}:{dead_letter_id}"
         async with service.pool.acquire() as conn:
             await store.act(conn, uuid4(), subject, session.staff, action, "", comment, service.clock.now())
         return see(f"/desk/dead-letters?done={action}")
@@ -242,7 +244,7 @@ def dead_letter_routes(face: Face, guard: Guard, parked: DeadLetterClient, servi
 async def _dead_letter_page(
     face: Face,
     session: Session,
-    parked: DeadLetterClient,
+    dead_letters: DeadLetterClient,
     owner: str,
     dead_letter_id: int,
     status: int = 200,
@@ -252,8 +254,8 @@ async def _dead_letter_page(
 ) -> Response:
     try:
         found = (
-            await parked.show(owner, dead_letter_id)
-            if owner in parked.services and 0 < dead_letter_id < 2**62
+            await dead_letters.show(owner, dead_letter_id)
+            if owner in dead_letters.services and 0 < dead_letter_id < 2**62
             else None
         )
     except OpsUnreachableError:
@@ -261,7 +263,7 @@ async def _dead_letter_page(
     if found is None:
         return face.missing(session)
     return face.show(
-        "dead_letter.html", session, status, here="parked", owner=owner, one=found, asked=asked, fault=fault
+        "dead_letter.html", session, status, here="dead_letters", owner=owner, one=found, asked=asked, fault=fault
     )
 
 

@@ -49,7 +49,7 @@ class Views:
     """Reads what each page shows."""
 
     service: Service
-    parked: DeadLetterClient
+    dead_letters: DeadLetterClient
     trace_url: str | None
     shows_mails: bool
 
@@ -61,10 +61,15 @@ class Views:
                 for section in Section
             ]
             clusters = await list_clusters(conn, "proposed")
-        return {"now": now, "sections": sections, "clusters": clusters, "parked": await self._parked(session)}
+        return {
+            "now": now,
+            "sections": sections,
+            "clusters": clusters,
+            "dead_letters": await self._dead_letters(session),
+        }
 
-    async def _parked(self, session: Session) -> Any:
-        return await self.parked.all() if session.may(Role.ADMIN) else None
+    async def _dead_letters(self, session: Session) -> Any:
+        return await self.dead_letters.all() if session.may(Role.ADMIN) else None
 
     async def section(self, section: Section, after: tuple[datetime, UUID] | None) -> dict[str, Any]:
         now = self.service.clock.now()

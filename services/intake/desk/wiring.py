@@ -28,9 +28,9 @@ def desk(
     sessions = Sessions(service, settings.desk_idle, settings.desk_longest)
     guard = Guard(sessions, secure=settings.desk_secure_cookies, forbidden=face.forbidden)
     key = settings.ops_key.get_secret_value() if settings.ops_key else ""
-    parked = DeadLetterClient(service, settings.ops_urls, key)
-    service.run_in_background("connections to ops routes", parked.hold_connections)
-    views = Views(service, parked, settings.trace_url, bool(settings.notices_url))
+    dead_letters = DeadLetterClient(service, settings.ops_urls, key)
+    service.run_in_background("connections to ops routes", dead_letters.hold_connections)
+    views = Views(service, dead_letters, settings.trace_url, bool(settings.notices_url))
     live = Live(service, sessions)
     service.run_in_background("live pages", live.run)
     return [
@@ -40,5 +40,5 @@ def desk(
         mail_routes(face, guard, views, links, settings.notices_url),
         photo_routes(guard, service, evidence),
         action_routes(face, guard, views, Decisions(calls)),
-        dead_letter_routes(face, guard, parked, service),
+        dead_letter_routes(face, guard, dead_letters, service),
     ]
