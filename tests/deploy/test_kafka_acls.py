@@ -34,26 +34,26 @@ from tests.journey.backbone import backbone
 from tests.journey.test_replacement import swap
 from tests.running import eventually
 
-#                           intake   returns   delivery_notify   loyalty   storefront   warehouse   courier   payment       ops
+#                              intake  returns  delivery_notify  loyalty  storefront  warehouse  courier  payment  ops
 TABLE = """
-storefront.orders           rw       r         r                 r         w            -           -         -             -
-storefront.issues           rw       -         -                 -         w            -           -         -             -
-warehouse.orders            -        w         -                 -         -            r           -         -             -
-warehouse.events            -        r         -                 -         -            w           -         -             -
-carrier.orders              -        w         -                 -         -            -           r         -             -
-carrier.events              -        r         -                 -         -            -           w         -             -
-payment.orders              -        w         -                 -         -            -           -         r             -
-payment.events              -        r         -                 -         -            -           -         w             -
-issues                      rw       rw        r                 r         r            -           -         -             -
-notices                     r        r         w                 -         r            -           -         -             -
-loyalty                     r        -         r                 w         r            -           -         -             -
-product.alerts              w        -         r                 -         r            r           -         -             -
-customers                   rw       rw        rw                rw        r            r           r         -             rw
-intake.dead-letters         w        -         -                 -         -            -           -         -             r
-returns.dead-letters        -        w         -                 -         -            -           -         -             r
-delivery_notify.dead-letters-        -         w                 -         -            -           -         -             r
-loyalty.dead-letters        -        -         -                 w         -            -           -         -             r
-of.somebody.else            -        -         -                 -         -            -           -         -             -
+storefront.orders              rw      r        r                r        w           -          -        -        -
+storefront.issues              rw      -        -                -        w           -          -        -        -
+warehouse.orders               -       w        -                -        -           r          -        -        -
+warehouse.events               -       r        -                -        -           w          -        -        -
+carrier.orders                 -       w        -                -        -           -          r        -        -
+carrier.events                 -       r        -                -        -           -          w        -        -
+payment.orders                 -       w        -                -        -           -          -        r        -
+payment.events                 -       r        -                -        -           -          -        w        -
+issues                         rw      rw       r                r        r           -          -        -        -
+notices                        r       r        w                -        r           -          -        -        -
+loyalty                        r       -        r                w        r           -          -        -        -
+product.alerts                 w       -        r                -        r           r          -        -        -
+customers                      rw      rw       rw               rw       r           r          r        -        rw
+intake.dead-letters            w       -        -                -        -           -          -        -        r
+returns.dead-letters           -       w        -                -        -           -          -        -        r
+delivery_notify.dead-letters   -       -        w                -        -           -          -        -        r
+loyalty.dead-letters           -       -        -                w        -           -          -        -        r
+of.somebody.else               -       -        -                -        -           -          -        -        -
 """
 ALLOWED = {row.split()[0]: dict(zip(PRINCIPALS, row.split()[1:], strict=True)) for row in TABLE.strip().splitlines()}
 FOREIGN = "of.somebody.else"
