@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -68,6 +69,7 @@ class Door:
     advertised: int
 
 
+@cache
 def java_major() -> int:
     """The major version of `java`; 0 if there is none."""
     try:

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from libs.common.authorities import authorities
 from services.delivery_notify.channels.channel import (
     DELIVERY_SECONDS,
     Draft,
@@ -63,7 +64,9 @@ class HttpChannel:
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
             limits = httpx.Limits(max_connections=AT_A_TIME)
-            self._client = httpx.AsyncClient(timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits)
+            self._client = httpx.AsyncClient(
+                timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits, verify=authorities()
+            )
         return self._client
 
     async def close(self) -> None:

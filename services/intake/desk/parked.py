@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from libs.common import parking
+from libs.common.authorities import authorities
 from libs.common.service import Service
 
 TIMEOUT_SECONDS = 3.0
@@ -48,7 +49,9 @@ class ParkedEvents:
 
     def _client(self) -> httpx.AsyncClient:
         authorization = {"Authorization": f"Bearer {self.key}"}
-        return httpx.AsyncClient(headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        return httpx.AsyncClient(
+            headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=authorities()
+        )
 
     async def hold_connections(self) -> None:
         """Connections to the services stay open between two calls; the end of the service closes them."""
