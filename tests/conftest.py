@@ -57,8 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _broker_of(config: pytest.Config) -> kafka.Choice:
     """What the controlling process chose; to choose starts Java, which workers need not do again."""
     if hasattr(config, "workerinput"):
-        choice: kafka.Choice = config.workerinput["broker"]
-        return choice
+        return kafka.Choice(*config.workerinput["broker"])
     try:
         return kafka.choose(os.environ.get("BROKER"))
     except kafka.BrokerUnavailableError as error:
@@ -67,7 +66,8 @@ def _broker_of(config: pytest.Config) -> kafka.Choice:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["broker"] = node.config.stash[_choice]
+    choice = node.config.stash[_choice]
+    node.workerinput["broker"] = (choice.kind, choice.reason)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
