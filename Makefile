@@ -51,7 +51,7 @@ check: $(STAMP) ## lint, format, types and borders, without a test
 
 test: check ## lint, types, borders, and all tests on real parts
 	@echo "$$($(RUN) --version), $$(java -version 2>&1 | head -n 1 || true)"
-	$(RUN) -m pytest -n $(WORKERS) $(PYTEST)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-long: PYTEST := --hypothesis-profile=long
 test-long: test ## the same, with every random history and random input at full number

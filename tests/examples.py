@@ -11,7 +11,7 @@ FULL = 100
 SHORT = 15
 """The same in the profile `short`, which is the default."""
 
-FEWEST = 5
+FEWEST = 3
 
 
 def register() -> None:
@@ -25,5 +25,5 @@ def register() -> None:
 
 
 def examples(full: int) -> int:
-    """The share of `full` that the chosen profile draws, and never fewer than a handful."""
+    """The share of `full` that the chosen profile draws, and never fewer than `FEWEST`."""
     return min(full, max(FEWEST, full * settings().max_examples // FULL))
