@@ -20,15 +20,11 @@ _EMPTY = """
     DO $$
     DECLARE
         one text;
-        found boolean;
-        filled text[] := '{}';
+        filled text[];
     BEGIN
-        FOR one IN SELECT oid::regclass FROM pg_class
+        SELECT coalesce(array_agg(oid::regclass::text), '{}') INTO filled FROM pg_class
             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'migrations'
-        LOOP
-            EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO found;
-            IF found THEN filled := filled || one; END IF;
-        END LOOP;
+            AND pg_relation_size(oid) > 0;
         IF filled <> '{}' THEN
             EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' CASCADE';
         END IF;
@@ -45,16 +41,16 @@ _STATE = """
     SELECT md5(concat_ws(E'\\n',
         (SELECT string_agg(nspname || coalesce(nspacl::text, '') || nspowner, ',' ORDER BY nspname)
          FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'),
-        (SELECT string_agg(concat_ws(' ', oid::regclass, relkind, relowner, relacl, reloptions, relpersistence,
+        (SELECT string_agg(concat_ws(' ', relname, relnamespace, relkind, relowner, relacl, reloptions, relpersistence,
                                      relhastriggers, relispartition, relrowsecurity), ',' ORDER BY oid)
          FROM pg_class WHERE relkind IN ('r', 'p', 'i', 'I', 'S', 'v', 'm') AND oid >= 16384),
         (SELECT string_agg(concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attnotnull, attacl,
                                      attstattarget), ',' ORDER BY attrelid, attnum)
          FROM pg_attribute WHERE attrelid >= 16384 AND attnum > 0),
-        (SELECT string_agg(concat_ws(' ', adrelid, adnum, pg_get_expr(adbin, adrelid)), ',' ORDER BY adrelid, adnum)
+        (SELECT string_agg(concat_ws(' ', adrelid, adnum, md5(adbin::text)), ',' ORDER BY adrelid, adnum)
          FROM pg_attrdef),
-        (SELECT string_agg(concat_ws(' ', conrelid, conname, convalidated, pg_get_constraintdef(oid)), ','
-                           ORDER BY oid)
+        (SELECT string_agg(concat_ws(' ', conrelid, conname, contype, convalidated, conkey, confrelid, confkey,
+                                     confdeltype, md5(conbin::text)), ',' ORDER BY oid)
          FROM pg_constraint WHERE oid >= 16384),
         (SELECT string_agg(concat_ws(' ', indexrelid, indisvalid, indisunique), ',' ORDER BY indexrelid)
          FROM pg_index WHERE indexrelid >= 16384),
@@ -81,7 +77,7 @@ _STATE = """
 
 @dataclass(frozen=True)
 class Emptied:
-    """Which tables held rows, and a digest of all that was left."""
+    """Which tables had pages, and a digest of all that was left."""
 
     filled: str
     digest: str
