@@ -6,14 +6,15 @@ the settings only, so that nothing a customer or a shop system writes can make u
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpx
 
-from libs.common.authorities import authorities
 from services.delivery_notify.channels.channel import (
     DELIVERY_SECONDS,
     Draft,
@@ -32,6 +33,12 @@ LONGEST_WAIT = 3600.0
 
 _UNKNOWN_FATE = (408, 425)
 _FAULT_OF_THE_WHOLE = (401, 403, 404, 405, 407, 410)
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Whom calls out trust, read once in a process: that takes longer than a call."""
+    return httpx.create_ssl_context()
 
 
 @dataclass

@@ -8,14 +8,15 @@ answer is shown as such while the rest of the desk goes on. To look at again if 
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
 
 from libs.common import parking
-from libs.common.authorities import authorities
 from libs.common.service import Service
 
 TIMEOUT_SECONDS = 3.0
@@ -33,6 +34,12 @@ class ParkedOf:
     service: str
     items: list[dict[str, Any]] | None
     more: bool = False
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Whom calls out trust, read once in a process: that takes longer than a call."""
+    return httpx.create_ssl_context()
 
 
 @dataclass
