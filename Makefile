@@ -12,10 +12,14 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help env demo test bench faults audit docs secrets lock clean
+# Each test run starts some sixty Python processes: without bytecode each would compile the tree again. An environment
+# that forbids it (container images often do) means its own programs.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help env demo check test test-long bench faults audit docs secrets lock clean
 
 help:
-	@grep -E '^(# .?.?`?make |#   make |[a-z]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
+	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
 
 env: $(STAMP) ## make .venv from requirements-dev.lock, every file of it checked by its hash
 
@@ -39,13 +43,18 @@ $(STAMP): requirements-dev.lock
 demo: $(STAMP) ## four services, partners, real orders and reports on a fast clock
 	@$(RUN) -m deploy.demo.run
 
-test: $(STAMP) ## lint, types, borders, and all tests on real parts
-	@echo "$$($(RUN) --version), $$(java -version 2>&1 | head -n 1 || true)"
+check: $(STAMP) ## lint, format, types and borders, without a test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n $(WORKERS)
+
+test: check ## lint, types, borders, and all tests on real parts
+	@echo "$$($(RUN) --version), $$(java -version 2>&1 | head -n 1 || true)"
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+test-long: PYTEST := --hypothesis-profile=long
+test-long: test ## the same, with every random history and random input at full number
 
 bench: $(STAMP) ## flood the running system on Apache Kafka: plain, under conditions; the desk with 100,000 issues; mails
 	@$(RUN) -m tests.bench.run

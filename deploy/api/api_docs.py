@@ -5,6 +5,8 @@ They are committed, so that a change of a border shows in review; a test fails w
 
 import importlib
 import json
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,8 +37,9 @@ README = Path(__file__).parents[2] / "README.md"
 FOLDER = Path(__file__).parent
 
 
-def documents() -> dict[str, str]:
-    """Every document by its file name, as text."""
+@cache
+def documents() -> Mapping[str, str]:
+    """Every document by its file name, as text; made once in a process."""
     made: dict[str, str] = {}
     for name in SERVICES:
         app = example_app(name)

@@ -11,8 +11,9 @@ from libs.common.events.registry import AnyEvent, decode, encode, encode_own, ev
 from libs.common.events.schemas_export import schema_of
 from tests.contracts.building import models
 from tests.contracts.reading import each_payload
+from tests.examples import examples
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @each_payload

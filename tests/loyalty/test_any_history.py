@@ -26,6 +26,7 @@ from libs.common.events.loyalty import (
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault
 from services.loyalty.ledger.accounts import Kind, cause_of
+from tests.examples import examples
 from tests.loyalty.histories import (
     Book,
     adjust,
@@ -76,7 +77,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(timedelta, days=st.sampled_from([1, 15, 120, 400])),
 )
 lives = st.lists(steps, max_size=40)
-patient = settings(deadline=None, max_examples=150)
+patient = settings(deadline=None, max_examples=examples(150))
 
 
 def live(book: Book, step: Step) -> Book:

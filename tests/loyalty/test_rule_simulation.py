@@ -21,6 +21,7 @@ from services.loyalty.domain.rule_simulation import Case, replay
 from services.loyalty.ledger.accounts import Entry, Kind, Withheld
 from services.loyalty.settings import AWARD_FILE
 from services.loyalty.store.ledger import Ledger
+from tests.examples import examples
 from tests.loyalty.histories import RULES, TERMS, Book, order_changed, refunded, reopened, resolved
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ troubles = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(troubles, max_size=12), st.lists(st.integers(0, 90_000), max_size=4))
 def test_the_same_rules_give_the_same_points(issues: list[AnyEvent], amounts: list[int]) -> None:
     book = Book()

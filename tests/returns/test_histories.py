@@ -71,6 +71,7 @@ from services.returns.domain.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import table
 from services.returns.policy.policy import RefundOn, ShipOn
 from services.returns.store.cases import CASE
+from tests.examples import examples
 from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
 
 ABOUT = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1"}
@@ -430,7 +431,7 @@ def only_known_facts(told: Story) -> None:
     assert all(type(fact) in GIVES for fact in told.said if isinstance(fact, Payload))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(reports, st.sampled_from([True, True, True, False]), st.lists(steps, min_size=5, max_size=40))
 def test_the_invariants_hold_in_every_history(report: Payload, with_address: bool, history: list[object]) -> None:
     told = Story(ship_to=HOME if with_address else None)
@@ -438,7 +439,7 @@ def test_the_invariants_hold_in_every_history(report: Payload, with_address: boo
     tell(told, history, always)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25))
 def test_when_nothing_happens_something_does(report: Payload, history: list[object]) -> None:
     told = Story()
@@ -454,7 +455,7 @@ def test_when_nothing_happens_something_does(report: Payload, history: list[obje
     assert after > before or not told.timers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25))
 def test_a_case_ends_once_per_opening(report: Payload, history: list[object]) -> None:
     told = Story()
@@ -465,7 +466,7 @@ def test_a_case_ends_once_per_opening(report: Payload, history: list[object]) ->
     assert kinds == [bool(place % 2) for place in range(len(kinds))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25), happenings)
 def test_the_same_event_in_the_same_state_gives_the_same(
     report: Payload, history: list[object], happening: Happening
@@ -479,7 +480,7 @@ def test_the_same_event_in_the_same_state_gives_the_same(
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25), happenings)
 def test_what_is_ignored_leaves_the_case_as_it_was(
     report: Payload, history: list[object], happening: Happening

@@ -39,6 +39,7 @@ from services.returns.policy.carrier_statuses import status_of
 from services.returns.policy.policy_loader import parse_policy
 from services.returns.policy.policy_versions import PolicyError
 from services.returns.store.order_snapshots import places
+from tests.examples import examples
 from tests.intake.storefronts.calls import shop_order
 
 SECONDS = 5.0
@@ -47,7 +48,7 @@ SECONDS = 5.0
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "tests/contracts/samples").glob("*.json"))
 
-calm = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+calm = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
 jsons = st.recursive(
@@ -163,7 +164,7 @@ def test_a_standard_webhook_with_one_wrong_value_is_a_fact_or_wrong(event: Any) 
 TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillments/update", "returns/request", "x"]
 
 
-@settings(calm, max_examples=400)
+@settings(calm, max_examples=examples(400))
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
 def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, said: dict[str, Any]) -> None:
     only(lambda: shopify.read(topic, said, "C-1"), WrongContent)
@@ -189,7 +190,7 @@ def a_picture(form: str) -> bytes:
 pictures = st.sampled_from([a_picture("JPEG"), a_picture("PNG"), a_picture("WEBP")])
 
 
-@settings(calm, max_examples=300)
+@settings(calm, max_examples=examples(300))
 @given(
     broken(pictures) | st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: a_picture("PNG")[:33] + rest)
 )
@@ -222,7 +223,7 @@ text
 COMPLAINT = BOUNCE.replace(b"delivery-status", b"feedback-report").replace(b"Action: failed", b"Feedback-Type: abuse")
 
 
-@settings(calm, max_examples=500)
+@settings(calm, max_examples=examples(500))
 @given(broken(st.sampled_from([BOUNCE, COMPLAINT])) | st.binary(max_size=500))
 @example(b'Content-Type: multipart/report; boundary=""\n\n')
 @example(b"Content-Type: " + b"multipart/mixed; boundary=b\n\n--b\nContent-Type: " * 500)
