@@ -16,7 +16,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 # that forbids it (container images often do) means its own programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo check test test-long bench faults audit docs secrets lock clean
+.PHONY: help env demo check test test-long bench faults audit docs docs-site secrets lock clean
 
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
@@ -68,8 +68,11 @@ faults: $(STAMP) ## break everything by a seed (SECONDS=300 SEED=1 REPORT=file.j
 audit: $(STAMP) ## secrets in the tree, known holes in what it depends on (3: could not be asked)
 	@$(RUN) -m deploy.supply_chain
 
-docs: $(STAMP) ## write the AsyncAPI and OpenAPI documents again
-	@$(RUN) -m deploy.api.api_docs
+docs: $(STAMP) ## generate OpenAPI, AsyncAPI, JSON Schemas and the reference pages
+	@$(RUN) -m deploy.api
+
+docs-site: $(STAMP) ## build the documentation into .cache/site, strictly
+	$(VENV)/bin/mkdocs build --quiet
 
 secrets: $(STAMP) ## random passwords and keys for docker-compose.yml, into .secrets/ (kept if they are there)
 	@$(RUN) -m deploy.local.compose_secrets

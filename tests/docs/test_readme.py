@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 import uvicorn
 
-from deploy.api.api_docs import readme_is_stale
 from deploy.local.ports import free_port
 from libs.common.events.topics import SERVICES
 from tests.conftest import MakeDatabase
@@ -22,6 +21,8 @@ from tests.running import API_KEYS, Live, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+JAPANESE = (ROOT / "README.ja.md").read_text(encoding="utf-8")
+ERASURE = (ROOT / "docs" / "how-to" / "erase-a-customer.md").read_text(encoding="utf-8")
 
 
 def snippet(name: str) -> str:
@@ -43,8 +44,14 @@ def test_every_file_it_links_to_is_there() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_its_table_of_events_is_the_contracts() -> None:
-    assert not readme_is_stale(), "run `make docs`"
+def test_the_japanese_page_has_the_same_snippets_and_diagram() -> None:
+    blocks = re.compile(r"```(?:python|mermaid)\n.*?```", re.DOTALL)
+    assert blocks.findall(JAPANESE) == blocks.findall(README)
+    assert set(re.findall(r"\]\((docs/[^)]+)\)", JAPANESE)) == set(re.findall(r"\]\((docs/[^)]+)\)", README))
+
+
+def test_it_stays_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 @asynccontextmanager
