@@ -35,7 +35,8 @@ def recorded() -> Sequence[ReadableSpan]:
 
 @pytest.fixture
 def exported() -> bytes:
-    return encode_spans(recorded()).SerializeToString()
+    body: bytes = encode_spans(recorded()).SerializeToString()
+    return body
 
 
 def client(store: TraceStore) -> httpx.AsyncClient:

@@ -21,6 +21,7 @@ from libs.common.config.settings import ServiceSettings
 from libs.common.events.registry import event_class
 from libs.common.events.topics import TOPICS
 from libs.common.messaging.dead_letters import text_headers
+from libs.common.messaging.long_poll import poll_without_pause
 from libs.common.messaging.rebalance import DrainingListener, HandleBatch
 from libs.common.telemetry.tracing import Counters
 
@@ -129,6 +130,7 @@ def subscribe(
     classes: Any = tuple(event_class(payload) for payload in payloads)
     handle.__annotations__ = {"records": list[_union(classes)], "return": None}  # type: ignore[misc]
     subscriber(handle)
+    poll_without_pause(subscriber)
     return reader
 
 
