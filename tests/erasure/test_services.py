@@ -13,7 +13,7 @@ import pytest
 from libs.common.events import storefront, values
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
-from libs.common.events.personal import NOBODY, NOWHERE
+from libs.common.events.personal import REDACTED_ADDRESS, REDACTED_CONTACT
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
 from libs.common.messaging.decision_runner import DecisionRunner
@@ -114,7 +114,12 @@ async def taken(conn: Connection, *payloads: Payload) -> list[Any]:
 
 async def test_an_older_order_is_heard_of_without_the_person(conn: Connection) -> None:
     (order,) = await taken(conn, placed("O-1"))
-    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (NOBODY, NOWHERE, None, None)
+    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (
+        REDACTED_CONTACT,
+        REDACTED_ADDRESS,
+        None,
+        None,
+    )
     assert (order.order_id, order.customer_id, order.lines) == ("O-1", CUSTOMER, (line("1"),))
 
 
@@ -156,7 +161,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
     theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
-    assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "open")
+    assert (order.contact, order.order_id, theirs["state"]) == (REDACTED_CONTACT, "O-1", "open")
     assert (theirs["error"], others["error"]) == ("the customer was erased: failed", "山田")
     assert decode(others["value"]).data == placed("O-2", OTHER)
 
