@@ -18,7 +18,7 @@ from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
 from libs.common.messaging.decision_runner import DecisionRunner
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_dead_letters, redact_erased
+from libs.common.privacy.erasure import PASS_INTERVALS, Erasure, Erasures, erase_dead_letters, redact_erased
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
@@ -100,7 +100,7 @@ def test_an_older_request_that_comes_late_takes_nothing_back() -> None:
 
 
 def test_the_last_look_is_after_every_topic_has_let_go() -> None:
-    assert sum(AGAIN, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
+    assert sum(PASS_INTERVALS, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
 
 
 # --- events that come late --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Reason, Remedy, StaffAction
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
 from services.returns.domain.decide import decide
-from services.returns.domain.exposure import REDACTED_ADDRESS
+from services.returns.domain.exposure import NOWHERE
 from services.returns.domain.handlers.staff_decisions import REFUSALS
 from tests.returns.cases import ISSUE, RULES, TUESDAY, Story, event_of, line, story
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_done_changes_nothing_and_says_why(
 
 @pytest.mark.parametrize("action", StaffAction)
 def test_a_decision_about_no_case_is_answered_unless_it_is_intakes(action: StaffAction) -> None:
-    case, facts = decide(None, REDACTED_ADDRESS, event_of(decision(action)), TUESDAY, RULES)
+    case, facts = decide(None, NOWHERE, event_of(decision(action)), TUESDAY, RULES)
     assert case is None
     if action in (StaffAction.ACCEPT, StaffAction.REJECT):
         assert facts == (Ignored("decided_by_intake"),)
