@@ -1,6 +1,6 @@
-"""Finds what no log line and no span may hold: secrets, mail addresses, addresses and names of people, keys in links.
+"""Search of logs and spans for secrets and personal data: mail addresses, postal addresses, names, keys in links.
 
-Give it what was logged (`caplog.text`, the log of a process, spans as text) and what is secret in that run.
+Input: the logged text (`caplog.text`, a process log, spans as text) and the secrets of the run.
 """
 
 import re
@@ -27,7 +27,7 @@ _SHOPS_OWN = frozenset({"shop@example.com", "shop@example.jp", "ops@shop.example
 
 
 def leaks(text: str, secrets: Iterable[str] = ()) -> list[str]:
-    """What was found that must not be there; empty where nothing was."""
+    """Return what was found; empty if nothing was."""
     found = [secret for secret in (*PERSONAL, *SECRETS, *secrets) if secret in text]
     found += [mail for mail in _MAIL.findall(text) if mail not in _SHOPS_OWN] if "@" in text else []
     return found + _LINK.findall(text) + _LOGIN.findall(text)

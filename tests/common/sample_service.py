@@ -1,4 +1,4 @@
-"""The smallest service there is, to try the plumbing with: it counts cancelled orders and says so in points."""
+"""Minimal service for tests of the common library: counts cancelled orders and publishes each count as points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Commands over HTTP: idempotent, grouped, and honest about what is wrong."""
+"""HTTP commands: idempotency, group commit, and error answers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The batch consumer on a real broker and a real Postgres: nothing lost, nothing twice, in order per key."""
+"""Batch consumer on real Kafka and Postgres: no loss, no duplicates, order per key."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -175,7 +175,7 @@ async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka
 
 
 async def test_a_consumer_that_can_apply_hardly_anything_holds_still_and_says_so(online: Live) -> None:
-    """After a bad deploy a whole topic must not end up parked: 60 were well, then every one fails."""
+    """A bad deployment must not turn a whole topic into dead letters: 60 records succeed, then all fail."""
     await give(online, [cancelled(f"good{n}", "x") for n in range(60)])
     await reach(online, "good59", ["x"])
     await give(online, [cancelled(f"bad{n}", "poison") for n in range(300)])

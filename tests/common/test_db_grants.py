@@ -1,4 +1,4 @@
-"""What the role that a service runs as may not do: each thing is tried in every service's database, and refused."""
+"""Privileges of runtime roles: each forbidden statement is tried in every service's database and refused."""
 
 from collections.abc import AsyncIterator
 
@@ -137,7 +137,7 @@ async def test_a_service_reads_no_other_database_of_the_same_server(database: Ma
 
 
 def elsewhere(url: str, other: str) -> str:
-    """The roles of `url`, in the database of `other`."""
+    """Return the roles of `url`, in the database of `other`."""
     return postgres.url_of(url, database=postgres.name_of(other))
 
 

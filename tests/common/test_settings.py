@@ -1,4 +1,4 @@
-"""Settings are read once; what is wrong is named before anything starts."""
+"""Settings are read once; invalid ones are named before anything starts."""
 
 from pathlib import Path
 

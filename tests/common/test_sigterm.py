@@ -1,4 +1,4 @@
-"""A process as it ships, told to stop in the middle of a batch: it finishes that, acknowledges it, and then ends."""
+"""SIGTERM during a batch: the process finishes it, commits its offsets, and exits."""
 
 import asyncio
 import os
@@ -74,7 +74,7 @@ async def test_a_process_that_gets_sigterm_finishes_its_batch_acknowledges_it_an
 
 
 async def _acknowledged(kafka: str, group: str, topic: str) -> int:
-    """How many records of the topic this group will not be given again."""
+    """Return the number of records of the topic that this group has committed."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:

@@ -1,4 +1,4 @@
-"""The rule of compatibility, seen to fail on changed models."""
+"""Compatibility rule of schemas, tested on changed models."""
 
 import copy
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class MoneyWithoutCurrency(Value):
 
 
 class Same(IssueEvent):
-    """`IssueResolved` once more, to be changed."""
+    """Copy of `IssueResolved` to be changed."""
 
     TYPE: ClassVar = "issue.resolved.v1"
 

@@ -1,4 +1,4 @@
-"""The type of a record, read without reading the record: never wrong, only sometimes unknown."""
+"""Type detection without decoding: never wrong, at most unknown."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is not an event of the contract is refused with a message that names the field and what would be right."""
+"""Records that are no event of the contract are refused with the field and the remedy."""
 
 import json
 import re
@@ -140,7 +140,7 @@ def test_any_offset_is_read_and_utc_is_kept() -> None:
 
 
 def test_a_message_never_repeats_the_value() -> None:
-    """It may be a mail address; messages end up in logs and headers."""
+    """The value may be a mail address; messages go to logs and headers."""
     with pytest.raises(UndecodableError) as raised:
         decode(with_data("order.placed.v1", ("contact", "email"), "hanako at example.jp"))
     assert "hanako" not in str(raised.value)

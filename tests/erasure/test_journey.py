@@ -1,5 +1,4 @@
-"""A customer with a whole life in the shop is erased on real parts: found everywhere before, nowhere afterwards, and
-everything still adds up."""
+"""Erasure of a customer on real parts: data found everywhere before and nowhere after; all sums still match."""
 
 import json
 import logging
@@ -65,7 +64,7 @@ def placed(order_id: str, at: datetime, contact: values.Contact = CONTACT) -> st
 
 
 async def live_a_life(shop: Backbone) -> UUID:
-    """An order, a report with words and a photo, the replacement, mails, points, a wish to be called, and trouble."""
+    """Create an order, a report with text and photo, a replacement, mails, points, preferences and a dead letter."""
     await shop.place_order(
         ORDER, customer_id=CUSTOMER, contact=CONTACT, ship_to=SHIP_TO, birthday="04-01", last_purchased_item="茶碗"
     )
@@ -99,7 +98,7 @@ async def parked(shop: Backbone) -> bool:
 
 
 async def read_as_partners(shop: Backbone) -> None:
-    """The warehouse, the courier and the rest have read their orders, each in a group of its own."""
+    """Read the partners' topics to the end, each in a group of its own."""
     async with AIOKafkaConsumer(
         shop.prefix + "warehouse.orders", shop.prefix + "carrier.orders",
         bootstrap_servers=shop.kafka, group_id=shop.prefix + "partners", auto_offset_reset="earliest",
@@ -121,7 +120,7 @@ async def left(shop: Backbone, folders: list[Path]) -> list[Finding]:
 
 
 async def violations(shop: Backbone) -> list[str]:
-    """What an auditor finds who shares no code with the services."""
+    """Return the findings of the auditor, which shares no code with the services."""
     urls = {name: live.service.settings.database_url for name, live in lives(shop).items()}
     history = await read_history(shop.kafka, shop.prefix, urls, ZoneInfo("Asia/Tokyo"), datetime.now(UTC))
     return [f"{verdict.name}: {each.what}" for verdict in audit(history) for each in verdict.violations or ()]

@@ -1,4 +1,4 @@
-"""The proof: what is left is found wherever and however it is written; nothing that is not there is found."""
+"""Verification of an erasure: finds remaining data in any spelling, and nothing else."""
 
 import base64
 import gzip

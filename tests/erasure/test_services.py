@@ -1,4 +1,4 @@
-"""What each service forgets, and keeps, where only its database is needed to see it."""
+"""Data that each service erases and keeps, by its database alone."""
 
 import json
 from collections.abc import AsyncIterator

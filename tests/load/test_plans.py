@@ -1,8 +1,7 @@
-"""What every statement of a whole lifecycle costs once years have gone by: found by an index, never by reading a table.
+"""Query plans of every statement of a lifecycle on grown tables: index conditions only, no table scans.
 
-A journey runs through all four services while their statements are written down, with their arguments. Then the
-databases get a past, and Postgres is asked how it would carry each statement out. Whatever reads a large table whole is
-named, be it the table itself or an index of it from one end to the other.
+Statements of a journey through all four services are recorded with their arguments. The databases are then filled, and
+Postgres is asked for each plan. A statement that reads a large table or a whole index is reported.
 """
 
 import json
@@ -36,7 +35,7 @@ ADDS_UP_MONTHS = "INSERT INTO tallies"
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Every statement that any pool or connection made from now on sends."""
+    """Record every statement that any pool or connection sends from now on."""
     statements: Told = defaultdict(dict)
 
     def note(query: Any) -> None:
@@ -86,7 +85,7 @@ async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backb
 
 
 async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) -> list[str]:
-    """Which statements read which large table whole."""
+    """Return the statements that read a large table whole, with that table."""
     conn = await asyncpg.connect(address, server_settings={"enable_seqscan": "off", "jit": "off"})
     try:
         sizes = {
@@ -108,7 +107,7 @@ async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) ->
 
 
 def whole(node: Mapping[str, Any], limited: bool = False) -> Iterator[str]:
-    """Tables and indexes that a plan reads from one end to the other; below a limit it may begin at the beginning."""
+    """Return tables and indexes that a plan reads from end to end; below a LIMIT it may start at the beginning."""
     kind = node["Node Type"]
     limited = limited or kind == "Limit"
     if kind == "Seq Scan":

@@ -1,4 +1,4 @@
-"""A service behind a real socket, and a client that speaks bytes: what no well-behaved library would send."""
+"""A service on a real socket, and a client that sends raw bytes."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.running import eventually
 
 @dataclass(frozen=True)
 class Door:
-    """Where a server listens."""
+    """A listening server."""
 
     port: int
     _open: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Door:
         return f"http://127.0.0.1:{self.port}"
 
     async def knock(self, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection that says this and waits."""
+        """Open a connection and send these bytes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._open.append(writer)
         writer.write(said)
@@ -35,7 +35,7 @@ class Door:
         return reader, writer
 
     async def say(self, *said: bytes) -> bytes:
-        """What is answered until the server closes the connection."""
+        """Send these bytes and return everything received until the server closes the connection."""
         reader, writer = await self.knock()
         with contextlib.suppress(ConnectionError):
             for piece in said:
@@ -63,7 +63,7 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 async def listening(
     app: FastAPI, settings: ServiceSettings, limits: ConnectionLimits | None = None
 ) -> AsyncIterator[Door]:
-    """Serve an app whose lifespan is already under way, exactly as `libs.common.runtime` does."""
+    """Serve an app, whose lifespan runs already, exactly as `libs.common.runtime` does."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         server = http_server(app, settings, limits)
         server.config.lifespan = "off"
@@ -83,6 +83,6 @@ async def _started(server: object) -> bool:
 
 
 def status_and_code(answer: bytes) -> tuple[int, str]:
-    """Of the last answer in what was received."""
+    """Return status and code of the last answer received."""
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     return int(head.split(b" ")[1]), str(json.loads(body)["code"])

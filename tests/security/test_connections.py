@@ -1,4 +1,4 @@
-"""What an ill-behaved client can do to a real server: nothing that costs others, and each refusal has a name."""
+"""Misbehaving clients on a real server: no cost to others, and a named refusal each."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ HOST = b"Host: shop\r\n"
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
-    """The server of every service, before an app with little to say."""
+    """The server of every service with a small app."""
     app = FastAPI()
     app.add_middleware(BodyLimitMiddleware, uploads=("/upload",))
     install_problems(app)
@@ -163,7 +163,7 @@ async def test_who_is_turned_away_hears_it_once_whatever_else_was_said(
 
 
 async def test_a_refusal_waits_for_the_answer_to_an_earlier_request(door: Door) -> None:
-    """What was let in before there were too many is answered as ever, and first."""
+    """A request accepted before the limit was reached is answered first."""
     reader, writer = await door.knock(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n")
     waiting = [await door.knock(b"POST /upload HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n") for _ in range(8)]
     writer.write(b"4444GET /much HTTP/1.1\r\n" + HOST + b"\r\n")
