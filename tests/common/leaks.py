@@ -12,7 +12,7 @@ PERSONAL = (
     "山田", "花子", "神宮前", "150-0001", "hanako@", "Sato Hana", "Jingumae", "架空 一花", "架空町", "千代田1-1",
     "梅田 1-1", "0312345678", "+8190", "090 1234", "+81-00-0000", "03-1234-5678",
 )  # fmt: skip
-"""What the people of the tests are called, where they live and how they are called."""
+"""Names, addresses and phone numbers of the people in tests."""
 
 SECRETS = (
     *(pair.partition(":")[2] for pair in API_KEYS.split(",")), LINK_SECRETS, "a-secret-for-signing-links-in-fault-runs",

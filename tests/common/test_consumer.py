@@ -67,8 +67,8 @@ async def test_what_a_batch_decides_is_published_once_and_in_order(online: Live)
 
     await eventually(relayed, "the outbox is empty")
     settings = online.service.settings
-    told = await wire.read_json(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + "loyalty")
-    assert [event["data"]["cause"] for event in told] == [str(n) for n in range(50)]
+    events = await wire.read_json(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + "loyalty")
+    assert [event["data"]["cause"] for event in events] == [str(n) for n in range(50)]
 
 
 async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_it(online: Live) -> None:

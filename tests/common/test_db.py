@@ -18,8 +18,8 @@ async def over_a_link_that_hides_the_end(url: str) -> AsyncIterator[tuple[str, a
     there, links, ended = urlsplit(url), set[asyncio.StreamWriter](), asyncio.Event()
 
     async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        while said := await source.read(65_536):
-            to.write(said)
+        while data := await source.read(65_536):
+            to.write(data)
             await to.drain()
         ended.set()
 

@@ -20,7 +20,7 @@ from tests.conftest import as_owner
 from tests.deploy.compose_rules import DRAIN_SECONDS
 from tests.running import API_KEYS, EMBEDDED_BROKER, eventually
 
-ENDED_AS_TOLD = (0, -signal.SIGTERM)
+ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_process_that_gets_sigterm_finishes_its_batch_acknowledges_it_an
         os.kill(process.pid, signal.SIGTERM)
         await eventually(shutting_down, "the process shuts down")
         assert await under_way()
-    assert await asyncio.to_thread(process.child.wait, DRAIN_SECONDS) in ENDED_AS_TOLD
+    assert await asyncio.to_thread(process.child.wait, DRAIN_SECONDS) in ENDED_BY_SIGTERM
     assert await owner.fetchval("SELECT body -> 'causes' FROM tallies WHERE key = 'a'") == '["one"]'
     assert await _acknowledged(kafka, topics + "loyalty.storefront.orders", topic) == 1
     await owner.close()

@@ -247,7 +247,7 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
             assert counted(slow, "ignored", "duplicate") > 0, "the slow one was not slow enough to meet the other"
 
 
-async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledges_it(
+async def test_a_service_that_is_stopped_finishes_its_batch_and_acknowledges_it(
     run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancel, settled = background_loops.cancel, list[list[str]]()
@@ -295,7 +295,7 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
 
 
 @pytest.mark.apache
-async def test_what_retention_took_while_the_service_was_away_is_counted_and_told(run: Run, kafka: str) -> None:
+async def test_what_retention_took_while_the_service_was_away_is_counted_and_logged(run: Run, kafka: str) -> None:
     async with run() as live:
         place = TopicPartition(live.service.settings.kafka_topic_prefix + "storefront.orders", 3)
         await _write_to(kafka, place, [cancelled("a", "before")])

@@ -58,10 +58,10 @@ async def test_events_of_one_key_written_by_two_processes_leave_in_the_order_of_
         conn = await asyncpg.connect(tally_database)
         await eventually(lambda: emptied(conn), "the outbox is empty")
         await conn.close()
-    told: dict[str, list[int]] = {}
+    published: dict[str, list[int]] = {}
     for event in await wire.read_json(kafka, topics + "loyalty"):
-        told.setdefault(event["data"]["customer_id"], []).append(event["data"]["points"])
-    assert told == {f"k{n}": list(range(1, 41)) for n in range(3)}
+        published.setdefault(event["data"]["customer_id"], []).append(event["data"]["points"])
+    assert published == {f"k{n}": list(range(1, 41)) for n in range(3)}
 
 
 class Broken:

@@ -115,7 +115,7 @@ def test_a_new_optional_field_or_enumeration_value_is_allowed(model: type[IssueE
         (AsVersionTwo, "type: const was 'issue.resolved.v1'"),
     ],
 )
-def test_a_change_that_breaks_readers_is_told_with_its_field(model: type[IssueEvent], message: str) -> None:
+def test_a_change_that_breaks_readers_is_reported_with_its_field(model: type[IssueEvent], message: str) -> None:
     assert any(fault.startswith(message) for fault in faults(PUBLISHED, schema_of(model)))
 
 

@@ -116,14 +116,14 @@ def test_bytes_that_are_no_json_object_are_refused(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["issue.forgiven.v1", "issue.resolved", "issue.resolved.v0", "issue.resolved.vx", ""])
-def test_an_unknown_type_is_told_from_a_broken_event(name: str) -> None:
+def test_an_unknown_type_is_distinguished_from_a_broken_event(name: str) -> None:
     with pytest.raises(UnknownTypeError, match=r"^type: .* is not in the contract") as raised:
         decode(written(sample(RESOLVED, type=name)))
     assert not isinstance(raised.value, NewerVersionError)
 
 
 @pytest.mark.parametrize("version", ["v2", "v11"])
-def test_a_newer_version_is_told_from_an_unknown_type(version: str) -> None:
+def test_a_newer_version_is_distinguished_from_an_unknown_type(version: str) -> None:
     with pytest.raises(NewerVersionError, match="is newer than this reader"):
         decode(written(sample(RESOLVED, type=f"issue.resolved.{version}")))
 

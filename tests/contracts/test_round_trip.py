@@ -40,7 +40,7 @@ def test_what_is_written_fits_the_schema(payload: type[Payload]) -> None:
 
 
 @each_payload
-def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None:
+def test_a_payload_is_the_same_from_every_writer(payload: type[Payload]) -> None:
     """Write, read and write again: the same bytes."""
 
     @quick

@@ -26,7 +26,7 @@ TIMES = 1_500
 LARGE = 1_000
 """Rows from which on a table may not be read whole."""
 
-Told = dict[str, dict[str, tuple[Any, ...]]]
+Statements = dict[str, dict[str, tuple[Any, ...]]]
 """Statements with the arguments of their last call, by database."""
 
 ADDS_UP_MONTHS = "INSERT INTO tallies"
@@ -34,9 +34,9 @@ ADDS_UP_MONTHS = "INSERT INTO tallies"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Statements:
     """Record every statement that any pool or connection sends from now on."""
-    statements: Told = defaultdict(dict)
+    statements: Statements = defaultdict(dict)
 
     def note(query: Any) -> None:
         if query.query.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
@@ -59,14 +59,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 @pytest.fixture
 async def shop(
-    told: Told, database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
+    recorded: Statements, database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
 ) -> AsyncIterator[Backbone]:
     async with backbone(database, kafka, topics, tmp_path, smtp.url) as running:
         yield running
 
 
 @pytest.mark.timeout(240)
-async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backbone, told: Told) -> None:
+async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backbone, recorded: Statements) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     await swap(shop, issue_id)
@@ -74,7 +74,7 @@ async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backb
     await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
 
     databases = {name: name_of(getattr(shop, name).service.settings.database_url) for name in SERVICES}
-    statements = {name: dict(told[database]) for name, database in databases.items()}
+    statements = {name: dict(recorded[database]) for name, database in databases.items()}
     owners = {name: url_of(ask("postgres"), database=database) for name, database in databases.items()}
     await history.make(owners, TIMES)
     found: list[str] = []

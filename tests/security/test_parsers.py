@@ -165,9 +165,9 @@ TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillme
 
 @settings(calm, max_examples=400)
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
-def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, said: dict[str, Any]) -> None:
-    only(lambda: shopify.read(topic, said, "C-1"), WrongContent)
-    only(lambda: shopify.order_of_return(said), WrongContent)
+def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str, Any]) -> None:
+    only(lambda: shopify.read(topic, content, "C-1"), WrongContent)
+    only(lambda: shopify.order_of_return(content), WrongContent)
 
 
 @calm

@@ -38,7 +38,7 @@ STEPS: list[tuple[tuple[str, ...], set[str]]] = [
     (("new", "old"), {"old", "new"}),
     (("new",), {"new"}),
 ]
-"""What is set, and what is then good."""
+"""Configured secrets, and those accepted then."""
 
 DAY = date(2027, 3, 12)
 

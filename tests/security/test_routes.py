@@ -15,7 +15,7 @@ from tests.security.apps import apps, client_of
 
 READING = {"GET", "HEAD", "OPTIONS"}
 FOR_ANYBODY = {("intake", "POST /desk/sign-in")}
-"""Where one gets a session; it is bounded by the number of attempts."""
+"""Sign-in, limited by the number of attempts."""
 
 
 @pytest.fixture(scope="module")
