@@ -118,12 +118,8 @@ class Consumer:
                     _log_failure(self.aggregate.name, batch[0])
                     self._outcomes.append(False)
                     await self._halt_on_many_failures()
-                    failed = f"{type(error).__name__}: {error}"
-                    batch = [
-                        ParsedRecord(
-                            batch[0].record, None, DeadLetter(batch[0].record, DeadLetterReason.FAILED, failed)
-                        )
-                    ]
+                    letter = DeadLetter(batch[0].record, DeadLetterReason.FAILED, f"{type(error).__name__}: {error}")
+                    batch = [ParsedRecord(batch[0].record, None, letter)]
 
     async def _back_off(self, attempt: int, error: Exception) -> None:
         self.runner.counters.add("retried", type(error).__name__)
@@ -136,10 +132,7 @@ class Consumer:
         window = self._outcomes
         while len(window) >= 50 and window.count(False) > HALT_SHARE * len(window):
             if not self.halted:
-                log.error(
-                    "halted consumer aggregate=%s: most records failed; fix and restart",
-                    self.aggregate.name,
-                )
+                log.error("halted consumer aggregate=%s: most records failed; fix and restart", self.aggregate.name)
             self.halted = True
             await self._pause(5)
 
@@ -166,18 +159,17 @@ class Consumer:
     async def _admit(self, conn: Connection, batch: Sequence[ParsedRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
         name = self.aggregate.name
         decoded = [(each.record, each.event) for each in batch if each.event is not None]
-        marks = [inbox.event_key(name, event) for _, event in decoded]
+        event_keys = [inbox.event_key(name, event) for _, event in decoded]
         keys = [dead_letters.text_key(record) for record, _ in decoded]
-        admission = await inbox.admit(conn, name, batch[0].record.topic, marks, keys)
+        admission = await inbox.admit(conn, name, batch[0].record.topic, event_keys, keys)
         fresh, admitted = set(admission.fresh), []
         letters = [each.dead_letter for each in batch]
-        for (record, event), mark, key in zip(decoded, marks, keys, strict=True):
+        for (record, event), event_key, key in zip(decoded, event_keys, keys, strict=True):
             if key in admission.blocked_keys:
-                letters.append(
-                    DeadLetter(record, DeadLetterReason.BLOCKED, "an earlier event of this key is a dead letter")
-                )
-            elif mark in fresh:
-                fresh.discard(mark)
+                error = "an earlier event of this key is a dead letter"
+                letters.append(DeadLetter(record, DeadLetterReason.BLOCKED, error))
+            elif event_key in fresh:
+                fresh.discard(event_key)
                 trace = carrier_of(dead_letters.text_headers(record.headers)) if record.headers else None
                 admitted.append(Incoming(event, trace))
             else:
@@ -190,8 +182,7 @@ class Consumer:
         topic = self.runner.topic_prefix + dead_letter_topic(self.runner.service)
         name = self.aggregate.name
         await dead_letters.store(conn, name, letters)
-        await outbox.write(
-            conn, [dead_letters.outbox_row(topic, self.runner.service, name, letter) for letter in letters]
-        )
+        rows = [dead_letters.outbox_row(topic, self.runner.service, name, letter) for letter in letters]
+        await outbox.write(conn, rows)
         for letter in letters:
             self.runner.counters.add("dead_lettered", letter.reason)

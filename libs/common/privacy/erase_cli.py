@@ -88,7 +88,7 @@ async def drop_read(cluster: KafkaCluster) -> dict[str, int]:
     await admin.start()
     try:
         read = await _read_by_all(admin, {cluster.prefix + name for name in names})
-        read = {**await _dead_letter_topics(cluster, found), **read}
+        read = {**await _dead_letter_ends(cluster, found), **read}
         if read:
             await admin.delete_records({partition: RecordsToDelete(offset) for partition, offset in read.items()})
     finally:
@@ -107,13 +107,12 @@ async def _read_by_all(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dic
     return read
 
 
-async def _dead_letter_topics(
+async def _dead_letter_ends(
     cluster: KafkaCluster, found: Mapping[str, list[TopicPartition]]
 ) -> dict[TopicPartition, int]:
     """Return the end offsets of the dead-letter topics: the records are in the service's database as well."""
-    assigned = [
-        partition for service in SERVICES for partition in found.get(cluster.prefix + dead_letter_topic(service), [])
-    ]
+    names = [cluster.prefix + dead_letter_topic(service) for service in SERVICES]
+    assigned = [partition for name in names for partition in found.get(name, [])]
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(assigned) if assigned else {}
     return ends

@@ -83,12 +83,8 @@ class Erasures:
                 return after, [Erase(after), self._completed(after, now), SetTimer(_REPEAT, now + PASS_INTERVALS[0])]
             case TimerFired() if state:
                 after = replace(state, passes=state.passes + 1)
-                more = (
-                    [SetTimer(_REPEAT, now + PASS_INTERVALS[state.passes])]
-                    if state.passes < len(PASS_INTERVALS)
-                    else []
-                )
-                return after, [Erase(after), *more]
+                intervals = PASS_INTERVALS[state.passes : after.passes]
+                return after, [Erase(after), *(SetTimer(_REPEAT, now + interval) for interval in intervals)]
         return state, [Ignored("nothing_to_erase")]
 
     def _completed(self, erasure: Erasure, now: datetime) -> CustomerErased:

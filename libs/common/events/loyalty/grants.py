@@ -1,18 +1,14 @@
-"""Events of the points ledger, per customer. No personal data and no internal notes of staff."""
+"""Grants of points, and their reversal, adjustment or withholding."""
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
-
-from pydantic import Field, StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
+from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
 from libs.common.events.values import Identifier, UtcTime
-
-Points = Annotated[int, Field(ge=1)]
-TextCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
 
 
 class LegalBasis(StrEnum):
@@ -30,23 +26,6 @@ class GrantKind(StrEnum):
     PURCHASE = "purchase"
     BIRTHDAY = "birthday"
     ADJUSTMENT = "adjustment"
-
-
-class LoyaltyEvent(Payload):
-    """Base of all events of a ledger entry."""
-
-    TOPIC = topics.LOYALTY
-
-    customer_id: Identifier
-    """Customer; also the Kafka key."""
-    entry_id: UUID
-    """Ledger entry."""
-    points: Points
-    """Number of points, positive."""
-    cause: str
-    """Idempotency key of the entry: one cause moves points at most once."""
-    text: TextCode | None = None
-    """Code of the text for the customer; the event's other fields are its parameters."""
 
 
 class PointsGranted(LoyaltyEvent):
@@ -108,76 +87,6 @@ class PointsReversed(LoyaltyEvent):
     """Part of the points that was spent already; later grants settle it first."""
 
 
-class PointsReserved(LoyaltyEvent):
-    """Points were reserved for a purchase; the reservation ends by itself at `expires_at`."""
-
-    TYPE: ClassVar = "points.reserved.v1"
-
-    redemption_id: UUID
-    """Reservation."""
-    order_id: Identifier | None = None
-    """Order of the purchase, if known."""
-    expires_at: UtcTime
-    """End of the reservation."""
-    reserved_at: UtcTime
-    """Time of the reservation."""
-
-
-class PointsReleased(LoyaltyEvent):
-    """Reserved points were released: the purchase was abandoned or the reservation expired (`text` is the code)."""
-
-    TYPE: ClassVar = "points.released.v1"
-
-    redemption_id: UUID
-    """Reservation."""
-    order_id: Identifier | None = None
-    """Order of the purchase, if known."""
-    released_at: UtcTime
-    """Time of the release."""
-
-
-class PointsRedeemed(LoyaltyEvent):
-    """Points were spent on a purchase."""
-
-    TYPE: ClassVar = "points.redeemed.v1"
-
-    order_id: Identifier | None = None
-    """Order of the purchase, if known."""
-    redeemed_at: UtcTime
-    """Time of redemption."""
-    redemption_id: UUID | None = None
-    """Reservation, if there was one."""
-
-
-class PointsExpiring(Payload):
-    """Points will expire soon. Sent once per day of expiry."""
-
-    TYPE: ClassVar = "points.expiring.v1"
-    TOPIC = topics.LOYALTY
-
-    customer_id: Identifier
-    """Customer; also the Kafka key."""
-    points: Points
-    """Number of points that expire."""
-    expires_on: date
-    """Last day on which they can be spent, in the shop's time zone."""
-    text: TextCode | None = None
-    """Code of the text for the customer."""
-    announced_at: UtcTime
-    """Time of this announcement."""
-    balance: Points | None = None
-    """All points that the customer can spend, including these."""
-
-
-class PointsExpired(LoyaltyEvent):
-    """Points expired."""
-
-    TYPE: ClassVar = "points.expired.v1"
-
-    expired_at: UtcTime
-    """Time of expiry."""
-
-
 class PointsAdjusted(Payload):
     """Staff granted or withdrew points. The reason stays in the ledger."""
 
@@ -232,27 +141,3 @@ class PointsWithheld(Payload):
     """Deadline by which staff can still grant them; absent if they cannot."""
     withheld_at: UtcTime
     """Time of the decision."""
-
-
-class TierChanged(Payload):
-    """The customer's tier changed."""
-
-    TYPE: ClassVar = "tier.changed.v1"
-    TOPIC = topics.LOYALTY
-
-    customer_id: Identifier
-    """Customer; also the Kafka key."""
-    before: str
-    """Code of the previous tier."""
-    tier: str
-    """Code of the new tier."""
-    perks: tuple[str, ...] = ()
-    """Codes of the tier's perks."""
-    counted: Annotated[int, Field(ge=0)]
-    """Number of points that count towards the tier."""
-    until: date | None = None
-    """Last day of the tier, if it is limited."""
-    rule_version: str
-    """Version of the tier rules."""
-    changed_at: UtcTime
-    """Time of the change."""
