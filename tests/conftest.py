@@ -141,7 +141,7 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` returns an empty, migrated database: a clone, or one that a test returned (see Spare).
+    """`await database("returns")` returns an empty, migrated database: a clone, or one returned by a test (see Spare).
 
     After every test with a database of loyalty, its balances must equal the sums of the ledger.
     """

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI
 from faststream.specification import AsyncAPI
 
+from deploy.service_settings import settings_class
 from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
@@ -47,7 +48,7 @@ def documents() -> Mapping[str, str]:
 def example_app(name: str, **settings_besides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
     given = {**_NOWHERE, **settings_besides}
-    settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(given)
+    settings = settings_class(name).model_validate(given)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app
 

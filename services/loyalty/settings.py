@@ -1,7 +1,7 @@
-"""Settings of loyalty: those of every service, and the award rules (`AWARD_RULES`, as TOML; usually
-`AWARD_RULES_FILE` names a file of it; else the `award.toml` beside this module).
+"""Settings of loyalty: the common ones, the award rules and the holdout experiment.
 
-Holding customers out of points is the shop's own decision, so it is off unless `HOLDOUT_SHARE` is set.
+`AWARD_RULES` is TOML text; usually `AWARD_RULES_FILE` names a file of it. Default: `policy/award.toml`. The holdout is
+off unless `HOLDOUT_SHARE` is set.
 """
 
 import tomllib
@@ -12,38 +12,38 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, Valid
 from pydantic_settings import NoDecode
 
 from libs.common.config.settings import ServiceSettings
-from services.loyalty.domain.decision_context import Terms
 from services.loyalty.domain.holdout import Holdout
+from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.policy.award_rules import AwardRules
 
 AWARD_FILE = Path(__file__).parent / "policy" / "award.toml"
 
 
-def read_rules(text: object) -> AwardRules:
-    """Rules from TOML text. Raises `ValueError` that names every wrong field."""
+def parse_rules(text: object) -> AwardRules:
+    """Parse rules from TOML text. Raises `ValueError` that names every invalid field."""
     if isinstance(text, AwardRules):
         return text
     try:
         return AwardRules.model_validate(tomllib.loads(str(text)))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"this is not TOML: {error}") from None
+        raise ValueError(f"not TOML: {error}") from None
     except RecursionError:
-        raise ValueError("this is not TOML of ours: nested too deeply") from None
+        raise ValueError("not valid rules: nested too deeply; see award.toml for the structure") from None
     except ValidationError as error:
         raise ValueError("; ".join(_fault(item["loc"], item["msg"]) for item in error.errors())) from None
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(map(str, location))
-    return f"{where}: {message}" if where else message
+    field = ".".join(map(str, location))
+    return f"{field}: {message}" if field else message
 
 
-def shipped_rules() -> AwardRules:
-    return read_rules(AWARD_FILE.read_text(encoding="utf-8"))
+def default_rules() -> AwardRules:
+    return parse_rules(AWARD_FILE.read_text(encoding="utf-8"))
 
 
-class Settings(ServiceSettings):
-    award_rules: Annotated[AwardRules, NoDecode, BeforeValidator(read_rules)] = Field(default_factory=shipped_rules)
+class LoyaltySettings(ServiceSettings):
+    award_rules: Annotated[AwardRules, NoDecode, BeforeValidator(parse_rules)] = Field(default_factory=default_rules)
     holdout_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     holdout_key: SecretStr = SecretStr("")
     holdout_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = "points"
@@ -51,7 +51,7 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _check_holdout(self) -> Self:
         if self.holdout_share and len(self.holdout_key.get_secret_value()) < 16:
-            raise ValueError("HOLDOUT_KEY: set 16 characters or more, so that nobody can tell who is held out")
+            raise ValueError("HOLDOUT_KEY: too short; set at least 16 characters, so that arms cannot be guessed")
         return self
 
     @property
@@ -59,5 +59,5 @@ class Settings(ServiceSettings):
         return Holdout(self.holdout_share, self.holdout_key.get_secret_value().encode(), self.holdout_name)
 
     @property
-    def terms(self) -> Terms:
-        return Terms(self.award_rules, self.zone, self.holdout)
+    def ledger_rules(self) -> LedgerRules:
+        return LedgerRules(self.award_rules, self.zone, self.holdout)

@@ -38,7 +38,7 @@ APPEND_ONLY = {
     "intake": ("timeline", "decisions", "desk_acts", "buyers_warned"),
     "returns": (),
     "delivery_notify": ("promises", "tellings"),
-    "loyalty": ("entries", "refunds", "exposures"),
+    "loyalty": ("entries", "refunds", "experiment_exposures"),
 }
 OPEN_TO_ALL = """
     SELECT relname FROM pg_class, aclexplode(relacl) AS a

@@ -21,6 +21,7 @@ import yaml
 
 from deploy.local import compose_secrets
 from deploy.local.paths import ROOT
+from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
 from services.delivery_notify.settings import Settings as NotifySettings
@@ -158,14 +159,14 @@ def test_each_service_accepts_the_settings_it_is_given(
     for variable, value in compose["services"][name]["environment"].items():
         if value is not None:
             monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(tmp_path)))
-    settings = load(importlib.import_module(f"services.{name}.settings").Settings)
+    settings = load(settings_class(name))
     assert settings.database_url.endswith(f"@postgres:5432/{name}")
     assert set(settings.api_keys) == {"storefront", "ops"}
 
 
 def secrets_of(name: str) -> set[str]:
     """The settings of a service that hold a secret, by the way in which they are declared."""
-    fields = importlib.import_module(f"services.{name}.settings").Settings.model_fields
+    fields = settings_class(name).model_fields
     return {field for field, info in fields.items() if "SecretStr" in repr(info.annotation)}
 
 

@@ -1,11 +1,11 @@
 """The threat model names tests that exist, and every border that there is."""
 
-import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+from deploy.service_settings import settings_class
 from libs.common.events.topics import SERVICES
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_every_test_of_security_stands_in_the_page() -> None:
 def test_every_secret_setting_says_how_it_is_changed() -> None:
     hidden = {"api_keys", "database_url"}
     for service in SERVICES:
-        fields = importlib.import_module(f"services.{service}.settings").Settings.model_fields
+        fields = settings_class(service).model_fields
         hidden |= {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
     assert {"address_key", "link_secrets", "kafka_sasl_password"} <= hidden
     assert sorted(name.upper() for name in hidden if f"`{name.upper()}`" not in SECRETS) == []

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.service_settings import settings_class
 from libs.common.http.signed_links import Purpose, SignedLinks
 from tests.conftest import MakeDatabase
 from tests.desk.test_access import DOCUMENTS, routes_of
@@ -70,7 +71,7 @@ KEYS = {"storefront": STOREFRONT, "ops": OPS}
 async def named(request: pytest.FixtureRequest, database: MakeDatabase) -> AsyncIterator[tuple[str, Live]]:
     name: str = request.param
     create_app = importlib.import_module(f"services.{name}.app").create_app
-    settings = importlib.import_module(f"services.{name}.settings").Settings
+    settings = settings_class(name)
     async with running(create_app, settings, database=await database(name), **SETTINGS.get(name, {})) as live:
         yield name, live
 

@@ -24,7 +24,7 @@ from services.delivery_notify.settings import Settings as DeliveryNotifySettings
 from services.intake import app as intake
 from services.intake.settings import Settings as IntakeSettings
 from services.loyalty import app as loyalty
-from services.loyalty.settings import Settings as LoyaltySettings
+from services.loyalty.settings import LoyaltySettings
 from services.returns import app as returns
 from services.returns.settings import Settings as ReturnsSettings
 from tests.common import wire

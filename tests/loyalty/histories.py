@@ -1,4 +1,4 @@
-"""Makes events of issues as loyalty sees them, and keeps a ledger in memory for tests of the domain."""
+"""Sample events of loyalty, and a points account in memory for tests of the domain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,23 +15,23 @@ from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.events.values import Address, Contact, Fault, LineQuantity, Money, OrderLine, Reason, Remedy
 from services.loyalty.domain import decide as domain
 from services.loyalty.domain.commands import (
-    AdjustAsked,
-    CommitAsked,
-    ReleaseAsked,
-    ReserveAsked,
-    ReturnAsked,
-    ReviewAnswered,
+    AdjustPoints,
+    CommitRedemption,
+    DecideReview,
+    ReleaseRedemption,
+    ReservePoints,
+    ReturnRedemption,
 )
-from services.loyalty.domain.decision_context import Terms
-from services.loyalty.domain.purchases import timer_of
-from services.loyalty.domain.redemptions import TIMER as RELEASE
-from services.loyalty.domain.vesting import TIMER as VEST
-from services.loyalty.ledger.accounts import Account, Entry, Place, Purchase, Purse, cause_of
+from services.loyalty.domain.ledger_rules import LedgerRules
+from services.loyalty.domain.timers import RESERVATION, VEST, purchase_timer, timer_name
+from services.loyalty.ledger.accounts import Balances, PointsAccount, PurchaseValue
+from services.loyalty.ledger.causes import issue_cause
+from services.loyalty.ledger.entries import Entry, LedgerAccount
 from services.loyalty.policy.award_rules import AwardRules
-from services.loyalty.settings import shipped_rules
+from services.loyalty.settings import default_rules
 
-RULES: AwardRules = shipped_rules()
-TERMS = Terms(RULES)
+RULES: AwardRules = default_rules()
+LEDGER_RULES = LedgerRules(RULES)
 NOON = datetime(2026, 11, 2, 3, tzinfo=UTC)
 HOLD = timedelta(days=RULES.hold_days)
 CUSTOMER = "C-1001"
@@ -76,16 +76,16 @@ def cancelled(issue_id: UUID = ISSUE, customer_id: str = CUSTOMER) -> AnyEvent:
     )
 
 
-def hold_over(issue_id: UUID = ISSUE, resolution: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return fired(VEST + cause_of(issue_id, resolution), customer_id)
+def hold_ended(issue_id: UUID = ISSUE, resolution: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
+    return timer_fired(timer_name(VEST, issue_cause(issue_id, resolution)), customer_id)
 
 
-def fired(name: str, customer_id: str = CUSTOMER) -> AnyEvent:
+def timer_fired(name: str, customer_id: str = CUSTOMER) -> AnyEvent:
     return event(TimerFired(name=name, due_at=NOON + HOLD), subject=customer_id)
 
 
 def order_changed(order_id: str = ORDER, version: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return fired(timer_of(order_id, version), customer_id)
+    return timer_fired(purchase_timer(order_id, version), customer_id)
 
 
 def refunded(amount: str = "4980", refund: int = 1, order_id: str = ORDER, customer_id: str = CUSTOMER) -> AnyEvent:
@@ -125,70 +125,70 @@ def delivered(order_id: str = ORDER, quantity: int = 1) -> AnyEvent:
 
 def reserve(points: int, redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
     ids: dict[str, Any] = {"redemption_id": UUID(int=redemption), "order_id": f"A-{redemption}"}
-    return event(ReserveAsked(customer_id=customer_id, points=points, **ids))
+    return event(ReservePoints(customer_id=customer_id, points=points, **ids))
 
 
 def commit(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return event(CommitAsked(customer_id=customer_id, redemption_id=UUID(int=redemption)))
+    return event(CommitRedemption(customer_id=customer_id, redemption_id=UUID(int=redemption)))
 
 
 def release(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return event(ReleaseAsked(customer_id=customer_id, redemption_id=UUID(int=redemption)))
+    return event(ReleaseRedemption(customer_id=customer_id, redemption_id=UUID(int=redemption)))
 
 
-def give_back(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return event(ReturnAsked(customer_id=customer_id, redemption_id=UUID(int=redemption)))
+def return_points(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
+    return event(ReturnRedemption(customer_id=customer_id, redemption_id=UUID(int=redemption)))
 
 
-def ran_out(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    return fired(f"{RELEASE}{UUID(int=redemption)}", customer_id)
+def reservation_expired(redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
+    return timer_fired(timer_name(RESERVATION, UUID(int=redemption)), customer_id)
 
 
 def adjust(change: int, number: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
     named: dict[str, Any] = {"text": "goodwill", "staff": "sato", "comment": "called twice"}
-    return event(AdjustAsked(customer_id=customer_id, adjustment_id=UUID(int=number), change=change, **named))
+    return event(AdjustPoints(customer_id=customer_id, adjustment_id=UUID(int=number), change=change, **named))
 
 
 def reviewed(approved: bool, issue_id: UUID = ISSUE, resolution: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:
-    cause = cause_of(issue_id, resolution)
+    cause = issue_cause(issue_id, resolution)
     return event(
-        ReviewAnswered(customer_id=customer_id, cause=cause, approved=approved, staff="sato", comment="a bad month")
+        DecideReview(customer_id=customer_id, cause=cause, approved=approved, staff="sato", comment="a bad month")
     )
 
 
 @dataclass
-class Book:
-    """A ledger in memory: one customer's account, all that was entered and said, and the timers that are set."""
+class InMemoryLedger:
+    """One customer's points account in memory, with all entries, published events and timers."""
 
-    account: Account = field(default_factory=lambda: Account(CUSTOMER))
+    account: PointsAccount = field(default_factory=lambda: PointsAccount(CUSTOMER))
     entries: list[Entry] = field(default_factory=list)
-    said: list[Payload] = field(default_factory=list)
+    events: list[Payload] = field(default_factory=list)
     timers: dict[str, datetime] = field(default_factory=dict)
     now: datetime = NOON
-    terms: Terms = TERMS
-    outcomes: list[Sequence[Fact]] = field(default_factory=list)
+    rules: LedgerRules = LEDGER_RULES
+    decisions: list[Sequence[Fact]] = field(default_factory=list)
 
-    def take(self, *events: AnyEvent) -> "Book":
-        for one in events:
-            self.account, facts = domain.decide(self.terms, self.account, one, self.now)
-            self.outcomes.append(facts)
+    def apply(self, *incoming: AnyEvent) -> "InMemoryLedger":
+        for event in incoming:
+            self.account, facts = domain.decide(self.account, event, self.now, self.rules)
+            self.decisions.append(facts)
             self._keep(facts)
         return self
 
-    def bought(self, amount: str = "4980", order_id: str = ORDER) -> "Book":
-        """This much of the order is delivered and not called off by now."""
-        purchase = Purchase(order_id, Decimal(amount), "JPY")
+    def with_purchase(self, amount: str = "4980", order_id: str = ORDER) -> "InMemoryLedger":
+        """Set the price of the goods delivered and not cancelled."""
+        purchase = PurchaseValue(order_id, Decimal(amount), "JPY")
         self.account = replace(self.account, purchases={**self.account.purchases, order_id: purchase})
         return self
 
-    def wait(self, span: timedelta) -> "Book":
-        """Let time pass, and every timer fire that is due by then, the earliest first."""
+    def advance(self, span: timedelta) -> "InMemoryLedger":
+        """Advance the clock and fire every timer that becomes due, earliest first."""
         end = self.now + span
         while due := sorted((at, name) for name, at in self.timers.items() if at <= end):
             at, name = due[0]
             del self.timers[name]
             self.now = max(self.now, at)
-            self.take(fired(name, self.account.customer_id))
+            self.apply(timer_fired(name, self.account.customer_id))
         self.now = end
         return self
 
@@ -198,25 +198,25 @@ class Book:
                 case Entry():
                     self.entries.append(fact)
                 case Payload():
-                    self.said.append(fact)
+                    self.events.append(fact)
                 case SetTimer(name=name, due_at=due_at):
                     self.timers[name] = due_at
                 case CancelTimer(name=name):
                     self.timers.pop(name, None)
 
     def balances(self) -> tuple[int, int]:
-        """Pending, and what is final: available and reserved."""
-        purse = self.account.purse
-        return purse.pending, purse.available + purse.reserved
+        """Return pending points and final points (available and reserved)."""
+        balances = self.account.balances
+        return balances.pending, balances.available + balances.reserved
 
-    def sums(self) -> Purse:
-        """The ledger added up by itself."""
-        held = dict.fromkeys(Place, 0)
+    def summed_entries(self) -> Balances:
+        """Return the sums of the entries per account."""
+        sums = dict.fromkeys(LedgerAccount, 0)
         for entry in self.entries:
-            held[entry.from_account] -= entry.points
-            held[entry.to_account] += entry.points
-        return Purse(**held)
+            sums[entry.from_account] -= entry.points
+            sums[entry.to_account] += entry.points
+        return Balances(**sums)
 
 
-def decide(event: AnyEvent, account: Account | None = None) -> tuple[Account, Sequence[Fact]]:
-    return domain.decide(TERMS, account or Account(CUSTOMER), event, NOON)
+def decide(event: AnyEvent, account: PointsAccount | None = None) -> tuple[PointsAccount, Sequence[Fact]]:
+    return domain.decide(account or PointsAccount(CUSTOMER), event, NOON, LEDGER_RULES)

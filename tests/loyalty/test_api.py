@@ -7,26 +7,26 @@ import pytest
 
 from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
-from services.loyalty.settings import Settings
-from services.loyalty.store.ledger import Ledger
-from tests.loyalty.histories import CUSTOMER, RULES, TERMS, reopened, resolved
+from services.loyalty.settings import LoyaltySettings
+from services.loyalty.store.ledger import LedgerStore
+from tests.loyalty.histories import CUSTOMER, LEDGER_RULES, RULES, reopened, resolved
 from tests.running import OPS, STOREFRONT, Live, running
 
 
 @pytest.fixture
 async def live(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Live]:
-    async with running(create_app, Settings, database=await database("loyalty")) as one:
+    async with running(create_app, LoyaltySettings, database=await database("loyalty")) as live:
         history = [resolved(), reopened(), resolved(resolution=2)]
-        async with one.service.pool.acquire() as conn, conn.transaction():
-            await one.service.decisions.apply(conn, Ledger(TERMS), [Incoming(event) for event in history])
-        yield one
+        async with live.service.pool.acquire() as conn, conn.transaction():
+            await live.service.decisions.apply(conn, LedgerStore(LEDGER_RULES), [Incoming(event) for event in history])
+        yield live
 
 
-async def test_the_balance_tells_pending_and_final_points(live: Live) -> None:
+async def test_the_balance_shows_pending_and_final_points(live: Live) -> None:
     answer = await live.client.get(f"/v1/customers/{CUSTOMER}/balance", headers=STOREFRONT)
-    told = answer.json()
-    assert (told["pending"], told["available"], told["final"], told["total"]) == (549, 0, 0, 549)
-    assert (told["tier"], told["perks"]) == ("regular", [])
+    body = answer.json()
+    assert (body["pending"], body["available"], body["final"], body["total"]) == (549, 0, 0, 549)
+    assert (body["tier"], body["perks"]) == ("regular", [])
 
 
 async def test_a_customer_without_points_has_a_balance_of_nothing(live: Live) -> None:
@@ -34,12 +34,12 @@ async def test_a_customer_without_points_has_a_balance_of_nothing(live: Live) ->
     assert (answer.status_code, answer.json()["total"]) == (200, 0)
 
 
-async def test_the_entries_are_told_newest_first(live: Live) -> None:
+async def test_the_entries_are_listed_newest_first(live: Live) -> None:
     answer = await live.client.get(f"/v1/customers/{CUSTOMER}/entries", headers=STOREFRONT)
     assert [entry["kind"] for entry in answer.json()["entries"]] == ["grant", "reverse", "grant"]
 
 
-async def test_a_grant_is_told_with_the_rule_that_made_it(live: Live) -> None:
+async def test_a_grant_is_listed_with_the_rule_that_made_it(live: Live) -> None:
     answer = await live.client.get(f"/v1/customers/{CUSTOMER}/entries?limit=1", headers=STOREFRONT)
     entry = answer.json()["entries"][0]
     assert (entry["rule"], entry["rule_version"], entry["points"]) == ("our_product", RULES.version, 549)

@@ -1,4 +1,4 @@
-"""Spending points over HTTP, in the running app on a real Postgres."""
+"""Redemption routes in the running app on a real Postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,9 +13,9 @@ import pytest
 from libs.common.decisions.clock import SharedClock
 from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
-from services.loyalty.settings import Settings
-from services.loyalty.store.ledger import Ledger
-from tests.loyalty.histories import CUSTOMER, NOON, TERMS, hold_over, resolved
+from services.loyalty.settings import LoyaltySettings
+from services.loyalty.store.ledger import LedgerStore
+from tests.loyalty.histories import CUSTOMER, LEDGER_RULES, NOON, hold_ended, resolved
 from tests.running import OPS, STOREFRONT, Live, eventually, running
 
 HERE = f"/v1/customers/{CUSTOMER}/redemptions"
@@ -30,11 +30,11 @@ def clock(tmp_path: Path) -> SharedClock:
 async def live(database: Callable[[str], Awaitable[str]], clock: SharedClock, tmp_path: Path) -> AsyncIterator[Live]:
     """A customer with 549 points to spend."""
     url = await database("loyalty")
-    async with running(create_app, Settings, database=url, clock_file=tmp_path / "clock") as one:
-        async with one.service.pool.acquire() as conn, conn.transaction():
-            history = [Incoming(resolved()), Incoming(hold_over())]
-            await one.service.decisions.apply(conn, Ledger(TERMS), history)
-        yield one
+    async with running(create_app, LoyaltySettings, database=url, clock_file=tmp_path / "clock") as live:
+        async with live.service.pool.acquire() as conn, conn.transaction():
+            history = [Incoming(resolved()), Incoming(hold_ended())]
+            await live.service.decisions.apply(conn, LedgerStore(LEDGER_RULES), history)
+        yield live
 
 
 async def post(live: Live, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
@@ -47,8 +47,8 @@ async def reserve(live: Live, points: int = 500, key: str | None = None) -> http
 
 
 async def balance(live: Live) -> tuple[int, int, int]:
-    held = (await live.client.get(f"/v1/customers/{CUSTOMER}/balance", headers=STOREFRONT)).json()
-    return held["available"], held["reserved"], held["spent"]
+    points = (await live.client.get(f"/v1/customers/{CUSTOMER}/balance", headers=STOREFRONT)).json()
+    return points["available"], points["reserved"], points["spent"]
 
 
 async def test_points_are_reserved_and_committed(live: Live) -> None:
@@ -83,14 +83,14 @@ async def test_the_same_call_again_reserves_once(live: Live) -> None:
     assert await balance(live) == (49, 500, 0)
 
 
-async def test_what_is_so_already_is_said_again_under_another_key(live: Live) -> None:
+async def test_a_repeated_commit_under_another_key_succeeds(live: Live) -> None:
     made = (await reserve(live)).json()["redemption_id"]
     answers = [await post(live, f"{HERE}/{made}/commit") for _ in range(2)]
     assert [(answer.status_code, answer.json()["state"]) for answer in answers] == [(200, "committed")] * 2
 
 
 @pytest.mark.parametrize(
-    ("ways", "status", "code"),
+    ("transitions", "status", "code"),
     [
         (["release", "commit"], 409, "already_released"),
         (["commit", "release"], 409, "already_committed"),
@@ -98,11 +98,11 @@ async def test_what_is_so_already_is_said_again_under_another_key(live: Live) ->
         (["commit", "return", "commit"], 409, "already_returned"),
     ],
 )
-async def test_a_way_that_leads_nowhere_is_refused_with_what_to_do(
-    live: Live, ways: list[str], status: int, code: str
+async def test_an_impossible_transition_is_refused_with_the_remedy(
+    live: Live, transitions: list[str], status: int, code: str
 ) -> None:
     made = (await reserve(live)).json()["redemption_id"]
-    answers = [await post(live, f"{HERE}/{made}/{way}") for way in ways]
+    answers = [await post(live, f"{HERE}/{made}/{transition}") for transition in transitions]
     assert (answers[-1].status_code, answers[-1].json()["code"]) == (status, code)
 
 
@@ -118,7 +118,7 @@ async def test_a_way_that_leads_nowhere_is_refused_with_what_to_do(
         ({"order_id": "A-7", "points": 5, "pionts": 5}, 422, "pionts"),
     ],
 )
-async def test_what_cannot_be_is_refused_by_the_name_of_its_field(
+async def test_an_invalid_reservation_is_refused_by_the_name_of_its_field(
     live: Live, body: Any, status: int, named: str
 ) -> None:
     answer = await post(live, HERE, body)
@@ -159,11 +159,15 @@ async def test_a_reservation_runs_out_by_itself(live: Live, clock: SharedClock) 
 
 
 async def test_forty_checkouts_at_once_spend_no_more_than_there_is(live: Live) -> None:
-    """Calls that share a transaction and calls that do not; 549 points are five times 100."""
+    """Some calls share a transaction, others do not; 549 points cover five reservations of 100."""
     answers = await asyncio.gather(*(reserve(live, 100) for _ in range(40)))
     made = [answer.json()["redemption_id"] for answer in answers if answer.status_code == 201]
     assert [answer.status_code for answer in answers].count(409) == 35
-    ends = [post(live, f"{HERE}/{one}/{way}") for one in made for way in ("commit", "release")]
+    ends = [
+        post(live, f"{HERE}/{redemption_id}/{transition}")
+        for redemption_id in made
+        for transition in ("commit", "release")
+    ]
     outcomes = [answer.status_code for answer in await asyncio.gather(*ends)]
     assert sorted(outcomes) == [200] * 5 + [409] * 5
     available, reserved, spent = await balance(live)

@@ -1,4 +1,4 @@
-"""What a decision costs does not grow with the ledger: every read finds its rows by an index, whenever planned."""
+"""Query plans: every read of a decision uses an index, whenever it was planned."""
 
 from collections.abc import AsyncIterator
 
@@ -12,18 +12,18 @@ from tests.query_plans import by, plan_of
 
 MANY = """
     INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
-                         what, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs)
+                         grant_kind, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs)
     SELECT id, 'C-' || n % 2000, n / 2000 + 1, 'grant', 'cause-' || n, id, 'issued', 'pending', 10, now(), 'sorry',
            'apology', 'sorry', '1', 'goodwill', false, now() + interval '1 year', '{}'
     FROM (SELECT n, gen_random_uuid() AS id FROM generate_series(1, 10000) AS n) AS grants;
     ANALYZE"""
 
-HOT = {
-    "who has no balance yet": (ledger._LOCK_NEW, by("balances_pkey")),
-    "the lock": (ledger._LOCK, by("balances_pkey")),
-    "tiers": (ledger._MEMBERS, by("members_pkey")),
-    "the lots": (ledger._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
-    "what was withheld": (ledger._WITHHELD, by("withheld_of_issue")),
+READS = {
+    "customers without a balance": (ledger._LOCK_NEW_CUSTOMERS, by("balances_pkey")),
+    "lock of balances": (ledger._LOCK_BALANCES, by("balances_pkey")),
+    "memberships": (ledger._MEMBERSHIPS, by("memberships_pkey")),
+    "lots": (ledger._LOTS, by("lots_of_customer", "entries_pkey", "entries_once_per_cause")),
+    "withheld grants": (ledger._WITHHELD, by("withheld_grants_of_issue")),
     "redemptions": (ledger._REDEMPTIONS, by("entries_once_per_cause")),
     "purchases": (ledger._PURCHASES, by("orders_pkey")),
 }
@@ -36,14 +36,14 @@ async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-@pytest.mark.parametrize("what", HOT)
-async def test_with_ten_thousand_entries_each_read_is_by_its_indexes(conn: Connection, what: str) -> None:
+@pytest.mark.parametrize("name", READS)
+async def test_with_ten_thousand_entries_each_read_is_by_its_indexes(conn: Connection, name: str) -> None:
     await conn.execute(MANY)
-    asked, expected = HOT[what]
-    assert await plan_of(conn, asked) == expected
+    query, expected = READS[name]
+    assert await plan_of(conn, query) == expected
 
 
-@pytest.mark.parametrize("what", HOT)
-async def test_a_plan_made_before_the_first_entry_reads_by_the_same_indexes(conn: Connection, what: str) -> None:
-    asked, expected = HOT[what]
-    assert await plan_of(conn, asked) == expected
+@pytest.mark.parametrize("name", READS)
+async def test_a_plan_made_before_the_first_entry_reads_by_the_same_indexes(conn: Connection, name: str) -> None:
+    query, expected = READS[name]
+    assert await plan_of(conn, query) == expected

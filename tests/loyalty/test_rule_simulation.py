@@ -1,4 +1,4 @@
-"""History under other rules: nothing changes under the same ones, and the difference is told under new ones."""
+"""Rule simulation: no change under the same rules, and the difference under new ones."""
 
 import asyncio
 import json
@@ -16,31 +16,35 @@ from typer.testing import CliRunner
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault, Reason
-from services.loyalty.cli.simulate_rules import main
-from services.loyalty.domain.rule_simulation import Case, replay
-from services.loyalty.ledger.accounts import Entry, Kind, Withheld
+from services.loyalty.cli.simulate_rules import simulate_rules
+from services.loyalty.domain.rule_simulation import RecordedAward, simulate
+from services.loyalty.ledger.entries import Entry, EntryKind, WithheldGrant
 from services.loyalty.settings import AWARD_FILE
-from services.loyalty.store.ledger import Ledger
+from services.loyalty.store.ledger import LedgerStore
 from tests.examples import examples
-from tests.loyalty.histories import RULES, TERMS, Book, order_changed, refunded, reopened, resolved
+from tests.loyalty.histories import LEDGER_RULES, RULES, InMemoryLedger, order_changed, refunded, reopened, resolved
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
 
 
-def cases_of(book: Book) -> list[Case]:
-    """As the command reads them from the database."""
+def recorded_awards_of(ledger: InMemoryLedger) -> list[RecordedAward]:
+    """Return recorded awards as the command reads them from the database."""
     found = []
-    for fact in (fact for facts in book.outcomes for fact in facts):
-        if isinstance(fact, Entry) and fact.kind is Kind.GRANT and fact.what and fact.rule:
+    for fact in (fact for facts in ledger.decisions for fact in facts):
+        if isinstance(fact, Entry) and fact.kind is EntryKind.GRANT and fact.grant_kind and fact.rule:
             inputs = json.loads(fact.inputs or "{}")
-            found.append(Case(fact.customer_id, fact.at, fact.cause, fact.what, fact.rule, fact.points, inputs))
-        if isinstance(fact, Withheld) and fact.inputs:
+            found.append(
+                RecordedAward(fact.customer_id, fact.at, fact.cause, fact.grant_kind, fact.rule, fact.points, inputs)
+            )
+        if isinstance(fact, WithheldGrant) and fact.inputs:
             inputs = json.loads(fact.inputs)
-            found.append(Case(fact.customer_id, fact.at, fact.cause, GrantKind.APOLOGY, inputs["rule"], 0, inputs))
+            found.append(
+                RecordedAward(fact.customer_id, fact.at, fact.cause, GrantKind.APOLOGY, inputs["rule"], 0, inputs)
+            )
     return found
 
 
-troubles = st.builds(
+resolutions = st.builds(
     resolved,
     issue_id=st.uuids(version=4),
     fault=st.sampled_from(Fault),
@@ -51,59 +55,61 @@ troubles = st.builds(
 
 
 @settings(deadline=None, max_examples=examples(60))
-@given(st.lists(troubles, max_size=12), st.lists(st.integers(0, 90_000), max_size=4))
+@given(st.lists(resolutions, max_size=12), st.lists(st.integers(0, 90_000), max_size=4))
 def test_the_same_rules_give_the_same_points(issues: list[AnyEvent], amounts: list[int]) -> None:
-    book = Book()
+    ledger = InMemoryLedger()
     for issue in issues:
-        book.wait(timedelta(days=9)).take(issue)
+        ledger.advance(timedelta(days=9)).apply(issue)
     for amount in sorted(amounts):
-        book.wait(timedelta(hours=1)).bought(str(amount)).take(order_changed())
-    comparison = replay(RULES, cases_of(book))
+        ledger.advance(timedelta(hours=1)).with_purchase(str(amount)).apply(order_changed())
+    comparison = simulate(RULES, recorded_awards_of(ledger))
     assert comparison.changed() == []
 
 
 def test_other_rules_give_other_points() -> None:
-    book = Book().take(resolved()).bought().take(order_changed())
+    ledger = InMemoryLedger().apply(resolved()).with_purchase().apply(order_changed())
     doubled = RULES.model_copy(update={"points_per_unit": {"JPY": 2}})
-    assert replay(doubled, cases_of(book)).by_rule() == {"our_product": (549, 798), "purchase": (49, 99)}
+    assert simulate(doubled, recorded_awards_of(ledger)).by_rule() == {"our_product": (549, 798), "purchase": (49, 99)}
 
 
 def test_stricter_limits_are_applied_in_the_order_of_events() -> None:
-    book = Book().take(*(resolved(UUID(int=n)) for n in range(1, 4)))
+    ledger = InMemoryLedger().apply(*(resolved(UUID(int=n)) for n in range(1, 4)))
     assert RULES.limits
-    strict = RULES.model_copy(update={"limits": RULES.limits.model_copy(update={"most_grants": 1})})
-    assert [outcome.points for outcome in replay(strict, cases_of(book)).outcomes] == [549, 0, 0]
+    strict = RULES.model_copy(update={"limits": RULES.limits.model_copy(update={"max_grants": 1})})
+    assert [award.points for award in simulate(strict, recorded_awards_of(ledger)).awards] == [549, 0, 0]
 
 
-def test_what_has_no_inputs_is_left_out_and_counted() -> None:
-    [case] = cases_of(Book().take(resolved()))
-    old = Case(case.customer_id, case.at, case.cause, case.what, case.rule, case.points, {})
-    assert replay(RULES, [old]).unknown == 1
+def test_awards_without_inputs_are_skipped_and_counted() -> None:
+    [case] = recorded_awards_of(InMemoryLedger().apply(resolved()))
+    old = RecordedAward(case.customer_id, case.at, case.cause, case.kind, case.rule, case.points, {})
+    assert simulate(RULES, [old]).skipped == 1
 
 
 def run(url: str, tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     app, rules = Typer(), tmp_path / "new.toml"
-    app.command()(main)
+    app.command()(simulate_rules)
     rules.write_text(text, encoding="utf-8")
     result = CliRunner().invoke(app, ["--rules", str(rules), "--database-url", url, *options])
     return result.exit_code, result.output
 
 
-async def test_the_command_reads_the_ledger_and_tells_the_difference(
+async def test_the_command_reads_the_ledger_and_prints_the_difference(
     database: Callable[[str], Awaitable[str]], tmp_path: Path
 ) -> None:
     url = await database("loyalty")
-    book = Book().take(resolved(), reopened(), resolved(resolution=2, reason=Reason.CHANGED_MIND, fault=Fault.CUSTOMER))
-    book.bought().take(order_changed(), refunded("980"))
+    ledger = InMemoryLedger().apply(
+        resolved(), reopened(), resolved(resolution=2, reason=Reason.CHANGED_MIND, fault=Fault.CUSTOMER)
+    )
+    ledger.with_purchase().apply(order_changed(), refunded("980"))
     conn = await asyncpg.connect(url)
-    records = [fact for facts in book.outcomes for fact in facts if isinstance(fact, Entry | Withheld)]
-    await Ledger(TERMS).save(conn, {}, records)
+    records = [fact for facts in ledger.decisions for fact in facts if isinstance(fact, Entry | WithheldGrant)]
+    await LedgerStore(LEDGER_RULES).save(conn, {}, records)
     await conn.close()
     new = SHIPPED.replace('share_of_value = "0.05"', 'share_of_value = "0.10"')
     code, output = await asyncio.to_thread(run, url, tmp_path, new, "--json")
-    told = json.loads(output)
-    assert (code, told["cases"], told["points_before"], told["points_after"]) == (0, 3, 598, 847)
-    assert [line["change"] for line in told["changed"]] == [249]
+    document = json.loads(output)
+    assert (code, document["awards"], document["points_before"], document["points_after"]) == (0, 3, 598, 847)
+    assert [line["change"] for line in document["changed"]] == [249]
     code, output = await asyncio.to_thread(run, url, tmp_path, new)
     assert (code, "+249" in output) == (0, True)
 

@@ -1,4 +1,4 @@
-"""Award rules: what each case earns, and which files are refused at start."""
+"""Award rules: points per case, and rejection of invalid files at start."""
 
 from decimal import Decimal
 from itertools import product
@@ -7,15 +7,15 @@ import pytest
 
 from libs.common.config.settings import SettingsError, load
 from libs.common.events.values import Fault, Reason
-from services.loyalty.domain.award import Award, Trouble, apology
-from services.loyalty.settings import AWARD_FILE, Settings, read_rules
+from services.loyalty.domain.award import Award, IncidentImpact, apology_award
+from services.loyalty.settings import AWARD_FILE, LoyaltySettings, parse_rules
 from tests.loyalty.histories import NOON, RULES
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
 
 
 def award(fault: Fault, reason: Reason, amount: str = "4980", currency: str = "JPY") -> Award:
-    return apology(RULES, Trouble(fault, reason, Decimal(amount), currency), "regular", NOON.date())
+    return apology_award(RULES, IncidentImpact(fault, reason, Decimal(amount), currency), "regular", NOON.date())
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def award(fault: Fault, reason: Reason, amount: str = "4980", currency: str = "J
     ],
 )
 def test_the_shipped_rules_give(fault: Fault, reason: Reason, amount: str, points: int, rule: str) -> None:
-    given = award(fault, reason, amount)
-    assert (given.points, given.rule, given.version) == (points, rule, RULES.version)
+    result = award(fault, reason, amount)
+    assert (result.points, result.rule, result.version) == (points, rule, RULES.version)
 
 
 @pytest.mark.parametrize(("fault", "reason"), list(product(Fault, Reason)))
@@ -58,12 +58,12 @@ def test_a_negative_value_never_takes_points_away() -> None:
         ("points = 200", "points = -1", "rules.2.points"),
         ("points = 200", "point = 200", "rules.2.point"),
         ("cap = 1000", "cap = 10", "less than points"),
-        ("cap = 1000", "", "a share of the value needs one"),
-        ('fault = "carrier"', 'fault = "merchant"', "'on_the_way' can never count"),
-        ('reasons = ["wrong_item", "missing_item", "missing_part"]', "", "'our_product' can never count"),
+        ("cap = 1000", "", "share_of_value needs a cap"),
+        ('fault = "carrier"', 'fault = "merchant"', "'on_the_way' can never match"),
+        ('reasons = ["wrong_item", "missing_item", "missing_part"]', "", "'our_product' can never match"),
         ('fault = "carrier"', 'fault = "carrier"\nreasons = ["lost_in_transit"]', "fault 'carrier' with reason"),
-        ("points = 0", "points = 5", "write 0"),
-        ('name = "our_product"', 'name = "our_mistake"', "the same name"),
+        ("points = 0", "points = 5", "must be 0"),
+        ('name = "our_product"', 'name = "our_mistake"', "duplicate name"),
         ('version = "2026-12"', "", "version"),
         ("hold_days = 14", "hold_days = 14 days", "not TOML"),
     ],
@@ -72,7 +72,7 @@ def test_a_wrong_rule_file_is_refused_with_the_place_of_the_fault(old: str, new:
     wrong = SHIPPED.replace(old, new, 1)
     assert wrong != SHIPPED
     with pytest.raises(ValueError, match=message):
-        read_rules(wrong)
+        parse_rules(wrong)
 
 
 def test_a_service_with_wrong_rules_does_not_start(
@@ -82,5 +82,5 @@ def test_a_service_with_wrong_rules_does_not_start(
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("AWARD_RULES", SHIPPED.replace("points = 200", "points = -1"))
     with pytest.raises(SettingsError):
-        load(Settings)
+        load(LoyaltySettings)
     assert "rules.2.points" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Loyalty as a running service: Kafka in, Postgres, Kafka out, and the hold on the clock."""
+"""Loyalty as a running service: events from Kafka, Postgres, events to Kafka, and vesting by the clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from libs.common.decisions.clock import SharedClock
 from libs.common.events.registry import AnyEvent, decode, encode
 from services.loyalty.app import create_app
-from services.loyalty.settings import Settings
+from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store import queries
 from tests.loyalty.histories import CUSTOMER, HOLD, NOON, reopened, resolved
 from tests.running import Live, eventually, running
@@ -30,8 +30,8 @@ async def live(
 ) -> AsyncIterator[Live]:
     url = await database("loyalty")
     times = {"clock_file": tmp_path / "clock", "kafka_session_timeout_ms": 4000}
-    async with running(create_app, Settings, database=url, kafka=kafka, prefix=topics, **times) as one:
-        yield one
+    async with running(create_app, LoyaltySettings, database=url, kafka=kafka, prefix=topics, **times) as live:
+        yield live
 
 
 async def publish(kafka: str, prefix: str, events: Sequence[AnyEvent]) -> None:
@@ -40,8 +40,8 @@ async def publish(kafka: str, prefix: str, events: Sequence[AnyEvent]) -> None:
             await producer.send_and_wait(f"{prefix}issues", encode(event), key=event.data.key.encode())
 
 
-async def said(kafka: str, prefix: str, count: int) -> list[AnyEvent]:
-    """The first events on the topic of loyalty."""
+async def published(kafka: str, prefix: str, count: int) -> list[AnyEvent]:
+    """Return the first events on the topic of loyalty."""
     consumer = AIOKafkaConsumer(f"{prefix}loyalty", bootstrap_servers=kafka, auto_offset_reset="earliest")
     async with consumer, asyncio.timeout(30):
         return [decode((await consumer.getone()).value) for _ in range(count)]
@@ -49,13 +49,13 @@ async def said(kafka: str, prefix: str, count: int) -> list[AnyEvent]:
 
 async def balance(live: Live) -> tuple[int, int]:
     async with live.service.pool.acquire() as conn:
-        held = await queries.balance_of(conn, CUSTOMER)
-        return held["pending"], held["available"]
+        points = await queries.balance_of(conn, CUSTOMER)
+        return points["pending"], points["available"]
 
 
 async def test_a_resolution_on_kafka_becomes_a_grant_on_kafka(live: Live, kafka: str, topics: str) -> None:
     await publish(kafka, topics, [resolved()])
-    assert [event.type for event in await said(kafka, topics, 1)] == ["points.granted.v1"]
+    assert [event.type for event in await published(kafka, topics, 1)] == ["points.granted.v1"]
 
 
 async def test_an_event_that_is_read_twice_grants_once(live: Live, kafka: str, topics: str) -> None:
@@ -71,7 +71,7 @@ async def test_points_become_final_when_the_hold_is_over(
     await eventually(lambda: _has(live, (549, 0), entries=1), "the grant is pending")
     clock.set_speed((HOLD + A_MOMENT).total_seconds())
     await eventually(lambda: _has(live, (0, 549), entries=2), "the grant is final")
-    assert [event.type for event in await said(kafka, topics, 2)] == ["points.granted.v1", "points.vested.v1"]
+    assert [event.type for event in await published(kafka, topics, 2)] == ["points.granted.v1", "points.vested.v1"]
 
 
 async def _has(live: Live, expected: tuple[int, int], entries: int) -> bool:

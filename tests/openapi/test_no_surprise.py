@@ -20,6 +20,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from deploy.api.api_docs import FOLDER
+from deploy.service_settings import settings_class
 from libs.common.events.topics import SERVICES
 from tests.examples import examples
 from tests.running import OPS, STOREFRONT, Live, running, traced
@@ -49,11 +50,10 @@ async def test_no_call_is_answered_with_a_surprise(
 ) -> None:
     module = importlib.import_module(f"services.{service}.app")
     own = {**traced(), **({"evidence_dir": tmp_path} if service == "intake" else SETTINGS.get(service, {}))}
-    settings_class = importlib.import_module(f"services.{service}.settings").Settings
     calls = list(
         calls_of(service)
     )  # before anything runs: Hypothesis minds a thread that draws random numbers beside it
-    async with running(module.create_app, settings_class, database=await database(service), **own) as live:
+    async with running(module.create_app, settings_class(service), database=await database(service), **own) as live:
         surprises = [told for call in calls if (told := await surprise(live, call))]
     assert surprises == []
 

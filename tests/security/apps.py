@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from deploy.service_settings import settings_class
 from libs.common.events.topics import SERVICES
 from tests.running import API_KEYS, LINK_SECRETS, NO_KAFKA
 
@@ -33,7 +34,7 @@ OF_ONE: dict[str, dict[str, Any]] = {
 def app_of(service: str, folder: Path, **changed: Any) -> FastAPI:
     """Create an app with every option set, so that nothing is refused for being disabled."""
     module = importlib.import_module(f"services.{service}.app")
-    settings = importlib.import_module(f"services.{service}.settings").Settings
+    settings = settings_class(service)
     given = {**OF_ALL, "evidence_dir": folder, **OF_ONE.get(service, {}), **changed}
     app: FastAPI = module.create_app(settings.model_validate(given))
     return app

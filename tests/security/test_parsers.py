@@ -34,7 +34,7 @@ from services.intake.evidence import photos
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WrongContent
-from services.loyalty.settings import read_rules
+from services.loyalty.settings import parse_rules
 from services.returns.policy.carrier_statuses import status_of
 from services.returns.policy.policy_loader import parse_policy
 from services.returns.policy.policy_versions import PolicyError
@@ -269,7 +269,7 @@ def test_a_policy_is_right_or_refused_by_name(text: bytes) -> None:
 @given(broken(st.just(AWARD)) | st.binary(max_size=200))
 @example(b"a=" + b"[" * 20_000)
 def test_award_rules_are_right_or_refused_by_name(text: bytes) -> None:
-    only(lambda: read_rules(text.decode(errors="replace")), ValueError)
+    only(lambda: parse_rules(text.decode(errors="replace")), ValueError)
 
 
 LINKS = SignedLinks(["a-secret-for-signing-links"])

@@ -1,81 +1,91 @@
-"""What ops decide by hand: points given or taken with who and why, and apologies that the governor held back."""
+"""Staff decisions: manual adjustments, and reviews of apologies over the limits."""
 
 import json
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsAdjusted
 from services.loyalty.domain import expiry
-from services.loyalty.domain.apologies import REVIEW, give
+from services.loyalty.domain.apologies import grant_apology
 from services.loyalty.domain.award import Award
-from services.loyalty.domain.commands import AdjustAsked, ReviewAnswered
+from services.loyalty.domain.commands import AdjustPoints, DecideReview
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.domain.vesting import settle
-from services.loyalty.ledger.accounts import Kind, Place, adjustment_cause
+from services.loyalty.domain.timers import REVIEW, timer_name
+from services.loyalty.domain.vesting import settle_debt
+from services.loyalty.ledger.causes import adjustment_cause
+from services.loyalty.ledger.entries import EntryKind, LedgerAccount
 
 
-def adjust(turn: LedgerDecision, command: AdjustAsked) -> None:
+def adjust(ctx: LedgerDecision, command: AdjustPoints) -> None:
+    if reason := _reason_to_ignore(ctx, command):
+        ctx.ignore(reason)
+        return
     cause = adjustment_cause(command.adjustment_id)
-    spendable = sum(lot.purse.available for lot in turn.account.spendable())
-    if command.adjustment_id in turn.account.adjusted:
-        turn.ignore("already_adjusted")
-    elif command.change == 0:
-        turn.ignore("nothing_to_adjust")
-    elif command.change < 0 and spendable < -command.change:
-        turn.ignore("not_enough_points")
-    else:
-        entry = _add(turn, command, cause) if command.change > 0 else _take(turn, command, cause)
-        adjusted = PointsAdjusted(
-            customer_id=turn.account.customer_id,
-            entry_id=entry,
-            change=command.change,
-            cause=cause,
-            staff=command.staff,
-            text=command.text,
-            adjusted_at=turn.now,
-        )
-        turn.say(adjusted)
-        turn.adjusted(command.adjustment_id)
-        settle(turn, cause)
-        expiry.schedule(turn)
+    adjusted = PointsAdjusted(
+        customer_id=ctx.state.customer_id,
+        entry_id=_credit(ctx, command, cause) if command.change > 0 else _debit(ctx, command, cause),
+        change=command.change,
+        cause=cause,
+        staff=command.staff,
+        text=command.text,
+        adjusted_at=ctx.now,
+    )
+    ctx.emit(adjusted)
+    ctx.record_adjustment(command.adjustment_id)
+    settle_debt(ctx, cause)
+    expiry.schedule_expiry(ctx)
 
 
-def _add(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
-    inputs = {"by_hand": command.change}
-    days = turn.rules.validity_days
-    award = Award(command.change, "by_hand", turn.rules.version, LegalBasis.AFTER_SERVICE, False, 0, days, inputs)
-    named = {"staff": command.staff, "note": command.comment}
-    return turn.grant(award, cause, GrantKind.ADJUSTMENT, command.text, **named).lot_id
+def _reason_to_ignore(ctx: LedgerDecision, command: AdjustPoints) -> str | None:
+    if command.adjustment_id in ctx.state.adjustments:
+        return "already_adjusted"
+    if command.change == 0:
+        return "nothing_to_adjust"
+    available = sum(lot.balances.available for lot in ctx.state.spendable())
+    return "insufficient_points" if available < -command.change else None
 
 
-def _take(turn: LedgerDecision, command: AdjustAsked, cause: str) -> UUID:
-    """The points that expire first go first."""
-    left, entries = -command.change, []
-    named = {"staff": command.staff, "note": command.comment}
-    for lot in turn.account.spendable():
-        if part := min(left, lot.purse.available):
-            entry = turn.post(Kind.ADJUST, lot, Place.AVAILABLE, Place.ISSUED, part, cause, command.text, **named)
-            entries.append(entry.entry_id)
-            left -= part
-    return entries[0]
+def _credit(ctx: LedgerDecision, command: AdjustPoints, cause: str) -> UUID:
+    rules = ctx.award_rules
+    inputs = {"change": command.change}
+    basis, days = LegalBasis.AFTER_SERVICE, rules.validity_days
+    award = Award(command.change, "adjustment", rules.version, basis, False, 0, days, inputs)
+    return ctx.create_lot(award, cause, GrantKind.ADJUSTMENT, command.text, **_staff_columns(command)).lot_id
 
 
-def review_answered(turn: LedgerDecision, command: ReviewAnswered) -> None:
-    found = turn.account.withheld.get(command.cause)
-    if found is None or not found.in_review:
-        turn.ignore("no_such_review")
+def _debit(ctx: LedgerDecision, command: AdjustPoints, cause: str) -> UUID:
+    """Take available points, earliest expiry first. Returns the id of the first entry."""
+    remaining, entries = -command.change, []
+    accounts = (LedgerAccount.AVAILABLE, LedgerAccount.ISSUED)
+    for lot in ctx.state.spendable():
+        if part := min(remaining, lot.balances.available):
+            staff = _staff_columns(command)
+            entries.append(ctx.post(EntryKind.ADJUST, lot, *accounts, part, cause, command.text, **staff))
+            remaining -= part
+    return entries[0].entry_id
+
+
+def _staff_columns(command: AdjustPoints) -> dict[str, Any]:
+    return {"staff": command.staff, "note": command.comment}
+
+
+def decide_review(ctx: LedgerDecision, command: DecideReview) -> None:
+    withheld = ctx.state.withheld.get(command.cause)
+    if withheld is None or not withheld.in_review:
+        ctx.ignore("no_such_review")
         return
     code = "approved" if command.approved else "refused"
-    turn.withhold(replace(found, code=code, review_by=None, staff=command.staff, note=command.comment))
-    turn.forget(REVIEW + command.cause)
+    ctx.withhold(replace(withheld, code=code, review_by=None, staff=command.staff, note=command.comment))
+    ctx.cancel_timer(timer_name(REVIEW, command.cause))
     if command.approved:
-        award = _as_it_was(turn, found.points, json.loads(found.inputs or "{}"))
-        give(turn, award, command.cause, found.order_id, command.staff, command.comment)
+        award = _recorded_award(ctx, withheld.points, json.loads(withheld.inputs or "{}"))
+        grant_apology(ctx, award, command.cause, withheld.order_id, staff=command.staff, note=command.comment)
 
 
-def _as_it_was(turn: LedgerDecision, points: int, inputs: dict[str, str]) -> Award:
-    """What the rule of that day would have given."""
-    rules = turn.rules
+def _recorded_award(ctx: LedgerDecision, points: int, inputs: dict[str, str]) -> Award:
+    """Return the award of the rule version that was in force when the grant was withheld."""
+    rules = ctx.award_rules
     basis = LegalBasis(inputs.get("legal_basis", LegalBasis.AFTER_SERVICE))
     rule, version = inputs.get("rule", "unknown"), inputs.get("version", rules.version)
     return Award(points, rule, version, basis, False, rules.hold_days, rules.validity_days, inputs)

@@ -1,4 +1,4 @@
-"""Works out what a rule gives, and keeps what it looked at, so that any grant can be worked out again."""
+"""Award calculation. The inputs are stored with each grant, so that it can be recalculated under other rules."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from libs.common.events.loyalty import GrantKind, LegalBasis
 from libs.common.events.values import Fault, Reason
 from services.loyalty.policy.award_rules import AwardRule, AwardRules
 
-NOTHING = Decimal(0)
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Award:
-    """What a rule gives: points (0 for none), the rule and version that say so, and on what."""
+    """Result of a rule: points (0 for none), rule name and version, and the inputs of the calculation."""
 
     points: int
     rule: str
@@ -32,8 +32,8 @@ class Award:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What an issue was to the customer. `waited_days` and `promises_broken` are 0 where nobody says."""
+class IncidentImpact:
+    """Impact of an issue on the customer. `waited_days` and `promises_broken` are 0 if the event lacks them."""
 
     fault: Fault
     reason: Reason
@@ -43,15 +43,17 @@ class Trouble:
     promises_broken: int = 0
 
 
-def apology(rules: AwardRules, trouble: Trouble, tier: str, day: date) -> Award:
-    """Points for an issue: base, share of value, waiting and broken promises, times tier and season, under the cap."""
-    rule = rules.rule_for(trouble.fault, trouble.reason)
+def apology_award(rules: AwardRules, impact: IncidentImpact, tier: str, day: date) -> Award:
+    """Calculate apology points: base, share of value, delays and broken promises, times tier and campaign, capped."""
+    rule = rules.rule_for(impact.fault, impact.reason)
     factor = _factor(rules, GrantKind.APOLOGY, tier, day)
-    raw = (rule.points + _share(rules, rule, trouble) + _extra(rules, trouble)) * factor if _gives(rule) else NOTHING
+    raw = ZERO
+    if _grants_points(rule):
+        raw = (rule.points + _value_share(rules, rule, impact) + _hardship_points(rules, impact)) * factor
     points = _rounded(rules, raw)
     points = points if rule.cap is None else min(points, rule.cap)
     return Award(
-        _lawful(rules, rule.legal_basis, points, trouble.amount, trouble.currency),
+        _cap_to_premium_limit(rules, rule.legal_basis, points, impact.amount, impact.currency),
         rule.name,
         rules.version,
         rule.legal_basis,
@@ -59,12 +61,12 @@ def apology(rules: AwardRules, trouble: Trouble, tier: str, day: date) -> Award:
         rules.hold_days,
         rules.validity_days,
         {
-            "fault": trouble.fault.value,
-            "reason": trouble.reason.value,
-            "amount": str(trouble.amount),
-            "currency": trouble.currency,
-            "waited_days": trouble.waited_days,
-            "promises_broken": trouble.promises_broken,
+            "fault": impact.fault.value,
+            "reason": impact.reason.value,
+            "amount": str(impact.amount),
+            "currency": impact.currency,
+            "waited_days": impact.waited_days,
+            "promises_broken": impact.promises_broken,
             "tier": tier,
             "factor": str(factor),
             "day": day.isoformat(),
@@ -72,26 +74,26 @@ def apology(rules: AwardRules, trouble: Trouble, tier: str, day: date) -> Award:
     )
 
 
-def rate(rules: AwardRules, currency: str, tier: str, day: date) -> Decimal:
-    """Points per unit of money for a purchase on that day: fixed for an order by its first delivery."""
+def purchase_rate(rules: AwardRules, currency: str, tier: str, day: date) -> Decimal:
+    """Return points per unit of money on that day; fixed for an order by its first delivery."""
     if rules.purchase is None:
-        return NOTHING
+        return ZERO
     factor = _factor(rules, GrantKind.PURCHASE, tier, day)
-    return rules.purchase.share * rules.points_per_unit.get(currency, NOTHING) * factor
+    return rules.purchase.share * rules.points_per_unit.get(currency, ZERO) * factor
 
 
-def purchased(rules: AwardRules, amount: Decimal, per_unit: Decimal) -> int:
-    """Points that goods of this price earn at that rate; always rounded down, so that parts never earn more."""
-    return int((max(amount, NOTHING) * per_unit).to_integral_value(ROUND_FLOOR))
+def purchase_points(amount: Decimal, per_unit: Decimal) -> int:
+    """Return the points of goods at this price, rounded down so that partial deliveries never earn more."""
+    return int((max(amount, ZERO) * per_unit).to_integral_value(ROUND_FLOOR))
 
 
-def for_purchase(
+def purchase_award(
     rules: AwardRules, points: int, amount: Decimal, currency: str, tier: str, day: date, per_unit: Decimal
 ) -> Award:
     rule = rules.purchase
-    assert rule is not None, "without a rule a purchase earns nothing"
+    assert rule is not None, "callers check that the rules have a purchase section"
     return Award(
-        _lawful(rules, rule.legal_basis, points, amount, currency),
+        _cap_to_premium_limit(rules, rule.legal_basis, points, amount, currency),
         "purchase",
         rules.version,
         rule.legal_basis,
@@ -108,7 +110,7 @@ def for_purchase(
     )
 
 
-def birthday(rules: AwardRules, day: date) -> Award | None:
+def birthday_award(rules: AwardRules, day: date) -> Award | None:
     rule = rules.birthday
     if rule is None:
         return None
@@ -116,28 +118,28 @@ def birthday(rules: AwardRules, day: date) -> Award | None:
     return Award(rule.points, "birthday", rules.version, rule.legal_basis, False, 0, rule.validity_days, inputs)
 
 
-def _gives(rule: AwardRule) -> bool:
-    """A rule of nothing stays nothing, however long the customer waited."""
+def _grants_points(rule: AwardRule) -> bool:
+    """A rule without points stays at zero, however long the customer waited."""
     return bool(rule.points or rule.share_of_value)
 
 
-def _share(rules: AwardRules, rule: AwardRule, trouble: Trouble) -> Decimal:
-    """A share of the value; in a currency without a rate rather nothing than a wrong number."""
-    worth = trouble.amount * rules.points_per_unit.get(trouble.currency, NOTHING)
-    return max(worth * rule.share_of_value, NOTHING)
+def _value_share(rules: AwardRules, rule: AwardRule, impact: IncidentImpact) -> Decimal:
+    """Return the share of the value in points; zero in a currency without a rate."""
+    worth = impact.amount * rules.points_per_unit.get(impact.currency, ZERO)
+    return max(worth * rule.share_of_value, ZERO)
 
 
-def _extra(rules: AwardRules, trouble: Trouble) -> int:
-    days = max(0, trouble.waited_days - rules.waiting.free_days)
-    waited = min(days * rules.waiting.points_per_day, rules.waiting.most)
-    return waited + min(trouble.promises_broken * rules.broken_promises.points, rules.broken_promises.most)
+def _hardship_points(rules: AwardRules, impact: IncidentImpact) -> int:
+    days = max(0, impact.waited_days - rules.waiting.grace_days)
+    waiting = min(days * rules.waiting.points_per_day, rules.waiting.max_points)
+    return waiting + min(impact.promises_broken * rules.broken_promises.points, rules.broken_promises.max_points)
 
 
 def _factor(rules: AwardRules, kind: GrantKind, tier: str, day: date) -> Decimal:
-    found = rules.tier(tier)
-    factor = found.factor if found else Decimal(1)
-    for season in rules.seasons(kind, day):
-        factor *= season.factor
+    current = rules.tier(tier)
+    factor = current.factor if current else Decimal(1)
+    for campaign in rules.active_campaigns(kind, day):
+        factor *= campaign.factor
     return factor
 
 
@@ -145,10 +147,10 @@ def _rounded(rules: AwardRules, raw: Decimal) -> int:
     return int((raw / rules.round_to).to_integral_value(rules.rounding.mode)) * rules.round_to
 
 
-def _lawful(rules: AwardRules, basis: LegalBasis, points: int, amount: Decimal, currency: str) -> int:
-    """A gift stays under what the law allows in this currency; a repair or a lower price is no gift."""
+def _cap_to_premium_limit(rules: AwardRules, basis: LegalBasis, points: int, amount: Decimal, currency: str) -> int:
+    """Cap a gift at the legal limit of its currency; after-service and discounts are not gifts."""
     limit = rules.premium_limit(currency) if basis is LegalBasis.PREMIUM else None
     if limit is None:
         return points
-    worth = limit.worth(amount) * rules.points_per_unit.get(currency, Decimal(1))
-    return min(points, int(worth.to_integral_value(ROUND_FLOOR)))
+    max_points = limit.max_value(amount) * rules.points_per_unit.get(currency, Decimal(1))
+    return min(points, int(max_points.to_integral_value(ROUND_FLOOR)))

@@ -1,66 +1,45 @@
-"""A present once a year, for customers whose storefront tells month and day (MM-DD). The year is nobody's business."""
+"""Birthday points once a year, for customers whose storefront sent month and day (MM-DD). The year is not stored."""
 
 from calendar import isleap
 from datetime import date, datetime, time, timedelta
 
-from libs.common.events.loyalty import GrantKind, PointsGranted
-from services.loyalty.domain.award import Award, birthday
+from libs.common.events.loyalty import GrantKind
+from services.loyalty.domain.award import birthday_award
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.domain.vesting import begin
+from services.loyalty.domain.grants import grant
+from services.loyalty.domain.timers import BIRTHDAY, timer_name
+from services.loyalty.ledger.causes import birthday_cause
 
-TIMER = "birthday:"
-HOUR = time(9)
-NOT_AGAIN_FOR = timedelta(days=330)
-"""Whoever moves their birthday does not get two presents."""
+GRANT_TIME = time(9)
+MIN_INTERVAL = timedelta(days=330)
+"""Minimum interval between two birthday grants, so that a changed birthday does not earn twice."""
 
 
-def due(turn: LedgerDecision, month_day: str) -> None:
-    award = birthday(turn.rules, turn.today)
-    if turn.account.birthday != month_day or award is None:
-        turn.ignore("birthday_moved" if award else "no_birthday_points")
+def on_birthday(ctx: LedgerDecision, month_day: str) -> None:
+    award = birthday_award(ctx.award_rules, ctx.today)
+    if ctx.state.birthday != month_day or award is None:
+        ctx.ignore("birthday_changed" if award else "no_birthday_points")
         return
-    cause = f"birthday:{turn.account.customer_id}:{turn.today.year}"
-    if _this_year(month_day, turn.today.year) == turn.today and not _had_one(turn):
-        _give(turn, award, cause)
-    turn.wake(TIMER + month_day, _next(turn, month_day))
+    if _birthday_in(ctx.today.year, month_day) == ctx.today and not _granted_recently(ctx):
+        grant(ctx, award, birthday_cause(ctx.state.customer_id, ctx.today.year), GrantKind.BIRTHDAY)
+    ctx.set_timer(timer_name(BIRTHDAY, month_day), _next_birthday(ctx, month_day))
 
 
-def _had_one(turn: LedgerDecision) -> bool:
-    lots = [lot for lot in turn.account.lots.values() if lot.what is GrantKind.BIRTHDAY]
-    return any(lot.granted_at > turn.now - NOT_AGAIN_FOR for lot in lots)
+def _granted_recently(ctx: LedgerDecision) -> bool:
+    lots = [lot for lot in ctx.state.lots.values() if lot.kind is GrantKind.BIRTHDAY]
+    return any(lot.granted_at > ctx.now - MIN_INTERVAL for lot in lots)
 
 
-def _give(turn: LedgerDecision, award: Award, cause: str) -> None:
-    lot = turn.grant(award, cause, GrantKind.BIRTHDAY, "birthday")
-    granted = PointsGranted(
-        customer_id=turn.account.customer_id,
-        entry_id=lot.lot_id,
-        points=award.points,
-        cause=cause,
-        text="birthday",
-        rule=award.rule,
-        rule_version=award.version,
-        granted_at=turn.now,
-        kind=lot.what,
-        legal_basis=award.legal_basis,
-        expires_on=lot.expires_on,
-        counts_for_tier=False,
-        vests_at=turn.now,
-    )
-    turn.say(granted)
-    begin(turn, lot, turn.now)
-
-
-def _this_year(month_day: str, year: int) -> date:
-    """The day in that year; who was born on 29 February has it on the 28th in other years."""
+def _birthday_in(year: int, month_day: str) -> date:
+    """Return the birthday in that year; 29 February becomes the 28th outside leap years."""
     month, day = map(int, month_day.split("-"))
     if (month, day) == (2, 29) and not isleap(year):
         day = 28
     return date(year, month, day)
 
 
-def _next(turn: LedgerDecision, month_day: str) -> datetime:
-    day = _this_year(month_day, turn.today.year)
-    if day <= turn.today:
-        day = _this_year(month_day, turn.today.year + 1)
-    return datetime.combine(day, HOUR, turn.terms.zone)
+def _next_birthday(ctx: LedgerDecision, month_day: str) -> datetime:
+    day = _birthday_in(ctx.today.year, month_day)
+    if day <= ctx.today:
+        day = _birthday_in(ctx.today.year + 1, month_day)
+    return datetime.combine(day, GRANT_TIME, ctx.rules.zone)

@@ -1,4 +1,4 @@
-"""What callers ask of the ledger: commands, decided like events. They never leave the service."""
+"""Commands of the ledger's HTTP callers, decided like events. They never leave the service."""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -9,15 +9,18 @@ from pydantic import Field, StringConstraints
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Identifier
 
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-"""The words of the human who decided: a private note."""
+StaffComment = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+"""Private note of the member of staff who decided."""
 
-MOST = 10_000_000
-"""More points than this at once are a slip of the hand."""
+ReviewCause = Annotated[str, StringConstraints(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")]
+"""Cause of one resolution of an issue."""
+
+MAX_POINTS = 10_000_000
+"""Upper bound of points per command, against typing errors."""
 
 
 class AdjustmentText(StrEnum):
-    """What the customer reads about points that ops gave or took."""
+    """Public text code of an adjustment."""
 
     GOODWILL = "goodwill"
     CORRECTION = "correction"
@@ -27,48 +30,48 @@ class LedgerCommand(Payload):
     customer_id: Identifier
 
 
-class ReserveAsked(LedgerCommand):
-    TYPE: ClassVar = "reserve.asked.v1"
+class ReservePoints(LedgerCommand):
+    TYPE: ClassVar = "reserve_points.v1"
 
     redemption_id: UUID
     order_id: Identifier
-    points: Annotated[int, Field(ge=1, le=MOST)]
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)]
 
 
 class RedemptionCommand(LedgerCommand):
     redemption_id: UUID
 
 
-class CommitAsked(RedemptionCommand):
-    TYPE: ClassVar = "commit.asked.v1"
+class CommitRedemption(RedemptionCommand):
+    TYPE: ClassVar = "commit_redemption.v1"
 
 
-class ReleaseAsked(RedemptionCommand):
-    TYPE: ClassVar = "release.asked.v1"
+class ReleaseRedemption(RedemptionCommand):
+    TYPE: ClassVar = "release_redemption.v1"
 
 
-class ReturnAsked(RedemptionCommand):
-    """The purchase for which points were spent was undone: they come back."""
+class ReturnRedemption(RedemptionCommand):
+    """Return spent points, because their purchase was undone."""
 
-    TYPE: ClassVar = "return.asked.v1"
+    TYPE: ClassVar = "return_redemption.v1"
 
 
-class AdjustAsked(LedgerCommand):
-    TYPE: ClassVar = "adjust.asked.v1"
+class AdjustPoints(LedgerCommand):
+    TYPE: ClassVar = "adjust_points.v1"
 
     adjustment_id: UUID
-    change: Annotated[int, Field(ge=-MOST, le=MOST)]
+    change: Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS)]
     text: AdjustmentText
     staff: Identifier
-    comment: Why
+    comment: StaffComment
 
 
-class ReviewAnswered(LedgerCommand):
-    """A human decides about an apology that the governor held back."""
+class DecideReview(LedgerCommand):
+    """Approve or refuse an apology that exceeded the customer's limits."""
 
-    TYPE: ClassVar = "review.answered.v1"
+    TYPE: ClassVar = "decide_review.v1"
 
-    cause: Annotated[str, StringConstraints(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")]
+    cause: ReviewCause
     approved: bool
     staff: Identifier
-    comment: Why
+    comment: StaffComment

@@ -1,76 +1,141 @@
-"""The points ledger of one customer, and what becomes of it: the table of contents of loyalty.
+"""Decisions of loyalty: the table of contents of the service.
 
-- `issue.resolved`     -> a pending grant by rule (`apologies`), unless the governor or the holdout says: words only;
-- `issue.reopened`     -> the grant of that resolution is taken back, as is all of an issue that is `issue.cancelled`;
-- `issue.refunded`, and orders delivered or called off -> points for the purchase are put right (`purchases`);
-- timers               -> points become final or expire after a notice; reservations, reviews and tiers end;
-- commands             -> reserve, commit, release and return (`redemptions`), adjustments and reviews by ops (`staff`).
+- `issue.resolved`     -> a pending grant by rule (`apologies`), unless rate limits or the holdout withhold it;
+- `issue.reopened`     -> reversal of the grant of that resolution; `issue.cancelled` reverses all grants of the issue;
+- `issue.refunded`, deliveries and cancellations of orders -> reconciliation of purchase points (`purchases`);
+- timers               -> vesting, expiry after a notice; end of reservations, reviews and tiers; birthdays;
+- commands             -> `redemptions`, and staff decisions (`adjustments`).
 
-The ledger is the state: an `Account` is the customer's balances and those lots that still matter, never the history.
-The outcome does not depend on the order in which events come: what is taken back before it was granted is remembered
-as withheld, and then never granted.
+The state is a `PointsAccount`: balances and the lots that still matter, never the whole history. The outcome does not
+depend on the order of events: a reversal that overtakes its grant is recorded as withheld, and the grant is not made.
+
+Orders are states of their own (`orders`), because only their first event names the customer.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any
 
+from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, TimerFired
+from libs.common.events.customers import CustomerErased
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
-from libs.common.events.registry import AnyEvent
-from services.loyalty.domain import adjustments, apologies, birthdays, expiry, purchases, redemptions, tiers, vesting
-from services.loyalty.domain.commands import (
-    AdjustAsked,
-    CommitAsked,
-    ReleaseAsked,
-    ReserveAsked,
-    ReturnAsked,
-    ReviewAnswered,
+from libs.common.events.loyalty import (
+    PointsAdjusted,
+    PointsExpired,
+    PointsExpiring,
+    PointsGranted,
+    PointsRedeemed,
+    PointsReleased,
+    PointsReserved,
+    PointsReversed,
+    PointsVested,
+    PointsWithheld,
+    TierChanged,
 )
-from services.loyalty.domain.decision_context import LedgerDecision, Terms
-from services.loyalty.ledger.accounts import Account
-
-Outcome: TypeAlias = tuple[Account, Facts]
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
+from services.loyalty.domain import (
+    adjustments,
+    apologies,
+    birthdays,
+    expiry,
+    orders,
+    purchases,
+    redemptions,
+    tiers,
+    timers,
+    vesting,
+)
+from services.loyalty.domain.commands import (
+    AdjustPoints,
+    CommitRedemption,
+    DecideReview,
+    ReleaseRedemption,
+    ReservePoints,
+    ReturnRedemption,
+)
+from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.ledger_rules import LedgerRules
+from services.loyalty.domain.orders import OrderDecision, PurchasedOrder
+from services.loyalty.ledger.accounts import PointsAccount
 
 HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
-    IssueResolved: apologies.resolved,
-    IssueReopened: apologies.reopened,
-    IssueCancelled: apologies.cancelled,
-    IssueRefunded: purchases.refunded,
-    ReserveAsked: redemptions.reserve,
-    CommitAsked: redemptions.commit,
-    ReleaseAsked: redemptions.release,
-    ReturnAsked: redemptions.give_back,
-    AdjustAsked: adjustments.adjust,
-    ReviewAnswered: adjustments.review_answered,
+    IssueResolved: apologies.on_issue_resolved,
+    IssueReopened: apologies.on_issue_reopened,
+    IssueCancelled: apologies.on_issue_cancelled,
+    IssueRefunded: purchases.on_issue_refunded,
+    ReservePoints: redemptions.reserve,
+    CommitRedemption: redemptions.commit,
+    ReleaseRedemption: redemptions.release,
+    ReturnRedemption: redemptions.return_points,
+    AdjustPoints: adjustments.adjust,
+    DecideReview: adjustments.decide_review,
 }
 
-TIMERS: dict[str, Callable[[LedgerDecision, str], None]] = {
-    "vest": vesting.vest,
-    "purchase": purchases.changed,
-    "release": lambda turn, rest: redemptions.ran_out(turn, UUID(rest)),
-    "review": apologies.review_lapsed,
-    "expiry": lambda turn, _: expiry.due(turn),
-    "tier": lambda turn, _: tiers.ended(turn),
-    "birthday": birthdays.due,
+TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
+    timers.VEST: vesting.vest,
+    timers.PURCHASE: purchases.on_purchase_changed,
+    timers.RESERVATION: redemptions.on_reservation_expired,
+    timers.REVIEW: apologies.on_review_deadline,
+    timers.EXPIRY: lambda ctx, _: expiry.on_expiry_timer(ctx),
+    timers.TIER: lambda ctx, _: tiers.on_tier_expired(ctx),
+    timers.BIRTHDAY: birthdays.on_birthday,
 }
-"""By the word in front of the first colon of their name."""
+
+ORDER_HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
+    OrderPlaced: orders.on_order_placed,
+    OrderDelivered: orders.on_order_delivered,
+    OrderCancelled: orders.on_order_cancelled,
+}
+
+SUBSCRIBES = subscriptions(HANDLERS)
+ORDER_SUBSCRIBES = subscriptions(ORDER_HANDLERS)
+
+PUBLISHES = (
+    PointsGranted,
+    PointsVested,
+    PointsReversed,
+    PointsReserved,
+    PointsReleased,
+    PointsRedeemed,
+    PointsExpiring,
+    PointsExpired,
+    PointsAdjusted,
+    PointsWithheld,
+    TierChanged,
+    CustomerErased,
+)
 
 
-def decide(terms: Terms, account: Account, event: AnyEvent, now: datetime) -> Outcome:
-    """What becomes of an account: total over all events, in any order and however often they come."""
-    turn = LedgerDecision(terms, account, now)
+def decide(state: PointsAccount, event: AnyEvent, now: datetime, rules: LedgerRules) -> tuple[PointsAccount, Facts]:
+    """Decide on one event of a customer. Total over all events, in any order and with repetitions."""
+    ctx = LedgerDecision(state, now, rules)
     data = event.data
     if isinstance(data, TimerFired):
-        word, _, rest = data.name.partition(":")
-        if word in TIMERS:
-            TIMERS[word](turn, rest)
-        else:
-            turn.wonder("unknown_timer", data.name)
+        _on_timer(ctx, data.name)
     elif handler := HANDLERS.get(type(data)):
-        handler(turn, data)
+        handler(ctx, data)
     else:
-        turn.ignore("not_for_loyalty")
-    return turn.account, tuple(turn.facts)
+        ctx.ignore("unhandled_event")
+    return ctx.state, tuple(ctx.facts)
+
+
+def _on_timer(ctx: LedgerDecision, name: str) -> None:
+    kind, key = timers.split_timer_name(name)
+    if handler := TIMER_HANDLERS.get(kind):
+        handler(ctx, key)
+    else:
+        ctx.anomaly("unknown_timer", name)
+
+
+def decide_order(state: PurchasedOrder, event: AnyEvent, now: datetime) -> tuple[PurchasedOrder, Facts]:
+    """Decide on one event of an order, in any order of events. Needs no rules: prices are facts."""
+    ctx = OrderDecision(state, now, None)
+    if handler := ORDER_HANDLERS.get(type(event.data)):
+        handler(ctx, event.data)
+        orders.value_order(ctx, before=state)
+    else:
+        ctx.ignore("unhandled_event")
+    return ctx.state, tuple(ctx.facts)

@@ -1,102 +1,73 @@
-"""One decision under way: the account as it becomes, and the facts so far."""
+"""Decision context of the points ledger: posts entries and keeps the account consistent with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.decisions.context import DecisionContext
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import GrantKind
 from services.loyalty.domain.award import Award
-from services.loyalty.domain.holdout import NOBODY, Holdout
-from services.loyalty.ledger.accounts import Account, Entry, Kind, Lot, Membership, Place, Purse, Withheld, lot_id_of
+from services.loyalty.domain.ledger_rules import LedgerRules
+from services.loyalty.ledger.accounts import Balances, Lot, PointsAccount
+from services.loyalty.ledger.causes import lot_id_of
+from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount, Membership, WithheldGrant
 from services.loyalty.policy.award_rules import AwardRules
 
-TOKYO = ZoneInfo("Asia/Tokyo")
 
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """By what the ledger decides: rules, the shop's days, and which customers are held out of points."""
-
-    rules: AwardRules
-    zone: ZoneInfo = TOKYO
-    holdout: Holdout = NOBODY
-
-    def day(self, moment: datetime) -> date:
-        return moment.astimezone(self.zone).date()
-
-    def begin_of(self, day: date) -> datetime:
-        """Midnight at which this day begins in the shop."""
-        return datetime.combine(day, datetime.min.time(), self.zone)
-
-
-@dataclass(slots=True)
-class LedgerDecision:
-    terms: Terms
-    account: Account
-    now: datetime
-    facts: list[Fact] = field(default_factory=list)
+class LedgerDecision(DecisionContext[PointsAccount, LedgerRules]):
+    __slots__ = ()
 
     @property
     def today(self) -> date:
-        return self.terms.day(self.now)
+        return self.rules.local_date(self.now)
 
     @property
-    def rules(self) -> AwardRules:
-        return self.terms.rules
+    def award_rules(self) -> AwardRules:
+        return self.rules.award
 
-    def say(self, *facts: Fact) -> None:
-        self.facts.extend(facts)
-
-    def ignore(self, reason: str) -> None:
-        self.say(Ignored(reason))
-
-    def wonder(self, reason: str, detail: str) -> None:
-        self.say(Anomaly(reason, detail))
-
-    def wake(self, name: str, at: datetime) -> None:
-        self.say(SetTimer(name, at))
-
-    def forget(self, name: str) -> None:
-        self.say(CancelTimer(name))
-
-    def grant(self, award: Award, cause: str, what: GrantKind, text: str, **named: Any) -> Lot:
-        """A new lot, pending where `award` has a hold, else to be spent at once."""
+    def create_lot(self, award: Award, cause: str, kind: GrantKind, text: str, **details: Any) -> Lot:
+        """Grant a new lot: pending if `award` has a hold, else available at once."""
         expires_on = self.today + timedelta(days=award.hold_days + award.validity_days)
         lot = Lot(
             lot_id_of(cause),
             cause,
-            what,
-            Purse(),
+            kind,
+            Balances(),
             self.now,
             expires_on,
             award.counts_for_tier,
-            named.get("issue_id"),
-            named.get("order_id"),
+            details.get("issue_id"),
+            details.get("order_id"),
             award.points,
             award.inputs,
         )
-        self._know(lot)
-        target = Place.PENDING if award.hold_days else Place.AVAILABLE
-        details = {**_of_grant(award, what, expires_on), **named}
-        kind = Kind.ADJUST if what is GrantKind.ADJUSTMENT else Kind.GRANT
-        self.post(kind, lot, Place.ISSUED, target, award.points, cause, text, **details)
-        return self.account.lots[cause]
+        self._put_lot(lot)
+        target = LedgerAccount.PENDING if award.hold_days else LedgerAccount.AVAILABLE
+        details = {**_grant_columns(award, kind, expires_on), **details}
+        entry_kind = EntryKind.ADJUST if kind is GrantKind.ADJUSTMENT else EntryKind.GRANT
+        self.post(entry_kind, lot, LedgerAccount.ISSUED, target, award.points, cause, text, **details)
+        return self.state.lots[cause]
 
     def post(
-        self, kind: Kind, lot: Lot, source: Place, target: Place, points: int, cause: str, text: str, **named: Any
+        self,
+        kind: EntryKind,
+        lot: Lot,
+        source: LedgerAccount,
+        target: LedgerAccount,
+        points: int,
+        cause: str,
+        text: str,
+        **details: Any,
     ) -> Entry:
-        """The next entry of the ledger, and the account after it."""
-        first = kind in (Kind.GRANT, Kind.ADJUST) and source is Place.ISSUED
+        """Append an entry and apply it to the balances of the account and the lot."""
+        grants = kind in (EntryKind.GRANT, EntryKind.ADJUST) and source is LedgerAccount.ISSUED
         entry = Entry(
-            lot.lot_id if first else derived_id("entry", kind, cause, lot.lot_id, source),
-            self.account.customer_id,
-            self.account.number + 1,
+            lot.lot_id if grants else derived_id("entry", kind, cause, lot.lot_id, source),
+            self.state.customer_id,
+            self.state.number + 1,
             kind,
             cause,
             lot.lot_id,
@@ -105,35 +76,33 @@ class LedgerDecision:
             points,
             self.now,
             text,
-            **{"issue_id": lot.issue_id, "order_id": lot.order_id, **named},
+            **{"issue_id": lot.issue_id, "order_id": lot.order_id, **details},
         )
-        self.account = replace(
-            self.account, number=entry.number, purse=self.account.purse.moved(source, target, points)
-        )
-        current = self.account.lots[lot.cause]
-        self._know(replace(current, purse=current.purse.moved(source, target, points)))
-        self.say(entry)
+        self.change(number=entry.number, balances=self.state.balances.transfer(source, target, points))
+        current = self.state.lots[lot.cause]
+        self._put_lot(replace(current, balances=current.balances.transfer(source, target, points)))
+        self.emit(entry)
         return entry
 
-    def withhold(self, withheld: Withheld) -> None:
-        self.account = replace(self.account, withheld={**self.account.withheld, withheld.cause: withheld})
-        self.say(withheld)
+    def withhold(self, withheld: WithheldGrant) -> None:
+        self.change(withheld={**self.state.withheld, withheld.cause: withheld})
+        self.emit(withheld)
 
-    def adjusted(self, adjustment_id: UUID) -> None:
-        """This adjustment was made: it is not made again."""
-        self.account = replace(self.account, adjusted=self.account.adjusted | {adjustment_id})
+    def record_adjustment(self, adjustment_id: UUID) -> None:
+        """Remember the adjustment id, so that a repeated command is ignored."""
+        self.change(adjustments=self.state.adjustments | {adjustment_id})
 
-    def become(self, membership: Membership) -> None:
-        self.account = replace(self.account, membership=membership)
-        self.say(membership)
+    def set_membership(self, membership: Membership) -> None:
+        self.change(membership=membership)
+        self.emit(membership)
 
-    def _know(self, lot: Lot) -> None:
-        self.account = replace(self.account, lots={**self.account.lots, lot.cause: lot})
+    def _put_lot(self, lot: Lot) -> None:
+        self.change(lots={**self.state.lots, lot.cause: lot})
 
 
-def _of_grant(award: Award, what: GrantKind, expires_on: date) -> Mapping[str, Any]:
+def _grant_columns(award: Award, kind: GrantKind, expires_on: date) -> Mapping[str, Any]:
     return {
-        "what": what,
+        "grant_kind": kind,
         "rule": award.rule,
         "rule_version": award.version,
         "legal_basis": award.legal_basis,

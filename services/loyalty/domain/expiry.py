@@ -1,6 +1,7 @@
-"""Points expire, the oldest first, after a notice. One timer per customer, always at the next thing to do.
+"""Expiry of points, oldest first, after a notice. One timer per customer, set for the next notice or expiry.
 
-Points can be spent until the end of their last day in the shop; each day of expiry is told once, `notice_days` before.
+Points can be spent until the end of their last day in the shop's time zone. Each day of expiry is announced once,
+`notice_days` before.
 """
 
 from collections import Counter
@@ -9,71 +10,72 @@ from datetime import date, datetime, timedelta
 
 from libs.common.events.loyalty import PointsExpired, PointsExpiring
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.ledger.accounts import Kind, Lot, Place
-
-TIMER = "expiry"
-
-
-def due(turn: LedgerDecision) -> None:
-    expire(turn, "expiry")
-    _tell(turn)
-    schedule(turn)
-    if not turn.facts:
-        turn.ignore("nothing_expires")
+from services.loyalty.domain.timers import EXPIRY
+from services.loyalty.ledger.accounts import Lot
+from services.loyalty.ledger.entries import EntryKind, LedgerAccount
 
 
-def expire(turn: LedgerDecision, cause: str) -> None:
-    """Take away what could be spent until yesterday."""
-    for lot in turn.account.spendable():
-        if lot.expires_on >= turn.today:
+def on_expiry_timer(ctx: LedgerDecision) -> None:
+    expire_lots(ctx)
+    _notify_expiring(ctx)
+    schedule_expiry(ctx)
+    if not ctx.facts:
+        ctx.ignore("nothing_expires")
+
+
+def expire_lots(ctx: LedgerDecision, cause: str | None = None) -> None:
+    """Expire available points whose last day is over. Without a cause, that day is the cause."""
+    for lot in ctx.state.spendable():
+        if lot.expires_on >= ctx.today:
             return
-        points = lot.purse.available
-        own = f"expiry:{lot.expires_on}" if cause == "expiry" else cause
-        entry = turn.post(Kind.EXPIRE, lot, Place.AVAILABLE, Place.EXPIRED, points, own, "expired")
+        points, lot_cause = lot.balances.available, cause or f"expiry:{lot.expires_on}"
+        entry = ctx.post(
+            EntryKind.EXPIRE, lot, LedgerAccount.AVAILABLE, LedgerAccount.EXPIRED, points, lot_cause, "expired"
+        )
         expired = PointsExpired(
-            customer_id=turn.account.customer_id,
+            customer_id=ctx.state.customer_id,
             entry_id=entry.entry_id,
             points=points,
-            cause=own,
+            cause=lot_cause,
             text="expired",
-            expired_at=turn.now,
+            expired_at=ctx.now,
         )
-        turn.say(expired)
+        ctx.emit(expired)
 
 
-def _tell(turn: LedgerDecision) -> None:
-    until, days = turn.today + timedelta(days=turn.rules.notice_days), Counter[date]()
-    for lot in turn.account.spendable():
-        if _is_to_tell(turn, lot) and lot.expires_on <= until:
-            days[lot.expires_on] += lot.purse.available
-    for day, points in sorted(days.items()):
-        turn.say(
+def _notify_expiring(ctx: LedgerDecision) -> None:
+    until, per_day = ctx.today + timedelta(days=ctx.award_rules.notice_days), Counter[date]()
+    for lot in ctx.state.spendable():
+        if _needs_notice(ctx, lot) and lot.expires_on <= until:
+            per_day[lot.expires_on] += lot.balances.available
+    for day, points in sorted(per_day.items()):
+        ctx.emit(
             PointsExpiring(
-                customer_id=turn.account.customer_id,
+                customer_id=ctx.state.customer_id,
                 points=points,
                 expires_on=day,
                 text="expiring",
-                announced_at=turn.now,
-                balance=turn.account.purse.available,
+                announced_at=ctx.now,
+                balance=ctx.state.balances.available,
             )
         )
-    if days:
-        turn.become(replace(turn.account.member(), told_until=until))
+    if per_day:
+        ctx.set_membership(replace(ctx.state.current_membership(), expiry_notified_until=until))
 
 
-def _is_to_tell(turn: LedgerDecision, lot: Lot) -> bool:
-    told = turn.account.member().told_until
-    return turn.rules.notice_days > 0 and (told is None or lot.expires_on > told)
+def _needs_notice(ctx: LedgerDecision, lot: Lot) -> bool:
+    notified = ctx.state.current_membership().expiry_notified_until
+    return ctx.award_rules.notice_days > 0 and (notified is None or lot.expires_on > notified)
 
 
-def schedule(turn: LedgerDecision) -> None:
-    """Wake at the next notice or expiry, if points are there to expire."""
-    moments = [_next(turn, lot) for lot in turn.account.spendable()]
-    if moments:
-        turn.wake(TIMER, min(moments))
+def schedule_expiry(ctx: LedgerDecision) -> None:
+    """Set the timer for the next notice or expiry, if any points can expire."""
+    due = [_next_due(ctx, lot) for lot in ctx.state.spendable()]
+    if due:
+        ctx.set_timer(EXPIRY, min(due))
 
 
-def _next(turn: LedgerDecision, lot: Lot) -> datetime:
-    if _is_to_tell(turn, lot):
-        return turn.terms.begin_of(lot.expires_on - timedelta(days=turn.rules.notice_days))
-    return turn.terms.begin_of(lot.expires_on + timedelta(days=1))
+def _next_due(ctx: LedgerDecision, lot: Lot) -> datetime:
+    if _needs_notice(ctx, lot):
+        return ctx.rules.start_of_day(lot.expires_on - timedelta(days=ctx.award_rules.notice_days))
+    return ctx.rules.start_of_day(lot.expires_on + timedelta(days=1))

@@ -1,7 +1,6 @@
-"""What loyalty knows of an order: who bought, at which prices, what was delivered or called off. No name, no address.
+"""Orders as far as points need them: customer, prices, deliveries and cancellations. No name, no address.
 
-An order belongs to a customer, and only its first event says to which; so orders are states of their own. A change of
-what an order earns is handed over to the customer's ledger as a timer that is due at once (`store.Orders`).
+A change of the order's value is passed to the customer's ledger as a timer that is due at once (`store.orders`).
 """
 
 from collections.abc import Mapping
@@ -9,96 +8,95 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from libs.common.decisions.facts import Facts, Ignored, Record
-from libs.common.decisions.fast_replace import replace
-from libs.common.events.registry import AnyEvent
+from libs.common.decisions.context import DecisionContext
+from libs.common.decisions.facts import Record
 from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class LinePrice:
     quantity: int
-    unit: Decimal
+    unit_price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """`kept` is the price of what was delivered and not called off; lines in other currencies earn nothing."""
+class PurchasedOrder:
+    """`kept_amount` is the price of the goods delivered and not cancelled; lines in other currencies earn nothing."""
 
     order_id: str
     customer_id: str | None = None
     placed_at: datetime | None = None
     currency: str = ""
-    prices: Mapping[str, Price] = field(default_factory=dict)
+    prices: Mapping[str, LinePrice] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
-    called_off: frozenset[str] = frozenset()
-    kept: Decimal = Decimal(0)
+    cancelled_lines: frozenset[str] = frozenset()
+    kept_amount: Decimal = Decimal(0)
     version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver(Record):
-    """What this order earns may have changed: the customer's ledger is to look."""
+class PurchaseChanged(Record):
+    """The value of an order changed; the customer's ledger must reconcile its points."""
 
     customer_id: str
     order_id: str
     version: int
-    at: datetime
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class BirthdayTold(Record):
-    """`given_at` is when the customer told the shop, `at` when we heard of it."""
+class BirthdayProvided(Record):
+    """`provided_at` is when the customer gave it to the shop, `received_at` when loyalty received it."""
 
     customer_id: str
     month_day: str
-    at: datetime
-    given_at: datetime
+    received_at: datetime
+    provided_at: datetime
 
 
-def decide(order: Order, event: AnyEvent, now: datetime) -> tuple[Order, Facts]:
-    """What becomes of an order; its events may come in any order."""
-    told: list[Record] = []
-    match event.data:
-        case OrderPlaced() as placed:
-            after = _placed(order, placed)
-            if placed.birthday and not order.customer_id:
-                told.append(BirthdayTold(placed.customer_id, placed.birthday, now, placed.placed_at))
-        case OrderDelivered(lines=lines):
-            more = {line.line_id: line.quantity + order.delivered.get(line.line_id, 0) for line in lines}
-            after = replace(order, delivered={**order.delivered, **more})
-        case OrderCancelled(line_ids=line_ids):
-            gone = frozenset(line_ids or order.prices)
-            after = replace(order, called_off=order.called_off | gone)
-        case _:
-            return order, (Ignored("not_for_loyalty"),)
-    return _valued(order, after, told, now)
+class OrderDecision(DecisionContext[PurchasedOrder, None]):
+    __slots__ = ()
 
 
-def _placed(order: Order, placed: OrderPlaced) -> Order:
-    """Only the first word counts: prices do not change under points that were given."""
-    if order.customer_id:
-        return order
+def on_order_placed(ctx: OrderDecision, placed: OrderPlaced) -> None:
+    """Record customer and prices. Only the first event counts: prices do not change under granted points."""
+    if ctx.state.customer_id:
+        return
     currency = placed.lines[0].unit_price.currency
     prices = {
-        line.line_id: Price(line.quantity, line.unit_price.amount)
+        line.line_id: LinePrice(line.quantity, line.unit_price.amount)
         for line in placed.lines
         if line.unit_price.currency == currency
     }
-    return replace(order, customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency, prices=prices)
+    ctx.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency, prices=prices)
+    if placed.birthday:
+        ctx.emit(BirthdayProvided(placed.customer_id, placed.birthday, ctx.now, placed.placed_at))
 
 
-def _valued(before: Order, after: Order, told: list[Record], now: datetime) -> tuple[Order, Facts]:
-    kept = sum((_worth(after, line_id) for line_id in after.prices), Decimal(0))
-    if kept != before.kept and after.customer_id:
-        after = replace(after, kept=kept, version=before.version + 1)
-        told.append(HandOver(after.customer_id or "", after.order_id, after.version, now))
-    if after == before and not told:
-        return before, (Ignored("order_unchanged"),)
-    return after, tuple(told)
+def on_order_delivered(ctx: OrderDecision, event: OrderDelivered) -> None:
+    delivered = ctx.state.delivered
+    added = {line.line_id: line.quantity + delivered.get(line.line_id, 0) for line in event.lines}
+    ctx.change(delivered={**delivered, **added})
 
 
-def _worth(order: Order, line_id: str) -> Decimal:
+def on_order_cancelled(ctx: OrderDecision, event: OrderCancelled) -> None:
+    cancelled = frozenset(event.line_ids or ctx.state.prices)
+    ctx.change(cancelled_lines=ctx.state.cancelled_lines | cancelled)
+
+
+def value_order(ctx: OrderDecision, before: PurchasedOrder) -> None:
+    """Recalculate `kept_amount` and record a change of it."""
+    order = ctx.state
+    kept_amount = sum((_line_value(order, line_id) for line_id in order.prices), Decimal(0))
+    if kept_amount != before.kept_amount and order.customer_id:
+        ctx.change(kept_amount=kept_amount, version=before.version + 1)
+        ctx.emit(PurchaseChanged(order.customer_id, order.order_id, before.version + 1, ctx.now))
+    if ctx.state == before and not ctx.facts:
+        ctx.state = before
+        ctx.ignore("order_unchanged")
+
+
+def _line_value(order: PurchasedOrder, line_id: str) -> Decimal:
     price = order.prices[line_id]
-    count = 0 if line_id in order.called_off else min(order.delivered.get(line_id, 0), price.quantity)
-    return max(price.unit * count, Decimal(0))
+    count = 0 if line_id in order.cancelled_lines else min(order.delivered.get(line_id, 0), price.quantity)
+    return max(price.unit_price * count, Decimal(0))

@@ -1,110 +1,81 @@
-"""Points for purchases: always those that the goods earn which were delivered, kept and paid for.
+"""Purchase points: always the points that the goods delivered, kept and paid for earn.
 
-Not counted up and down per event, but put right: whatever happened to an order, what its points should be follows from
-what of it stands now. So buying, getting the money back and keeping the points cannot work, in no order of events.
-The rate is fixed by an order's first delivery; a better tier later does not make old goods worth more.
+Points are reconciled, not counted up and down per event: the points due follow from the current value of the order.
+So buying, asking for a refund and keeping the points is impossible in any order of events. The rate is fixed by the
+first delivery of an order; a later tier does not raise the points of earlier goods.
 """
 
-from datetime import timedelta
 from decimal import Decimal
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueRefunded
-from libs.common.events.loyalty import GrantKind, PointsGranted
-from services.loyalty.domain.award import Award, for_purchase, purchased, rate
+from libs.common.events.loyalty import GrantKind
+from services.loyalty.domain.award import Award, purchase_award, purchase_points, purchase_rate
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.domain.vesting import begin, take_back
-from services.loyalty.ledger.accounts import Lot, Purchase, Refund
-
-CHANGED = "purchase:"
-
-
-def timer_of(order_id: str, version: int) -> str:
-    """Each change of an order wakes the ledger under a name of its own, so that none is lost beside another."""
-    return f"{CHANGED}{version}:{order_id}"
+from services.loyalty.domain.grants import grant
+from services.loyalty.domain.timers import purchase_order_id
+from services.loyalty.domain.vesting import reverse
+from services.loyalty.ledger.accounts import Lot, PurchaseValue
+from services.loyalty.ledger.causes import order_cause
+from services.loyalty.ledger.entries import OrderRefund
 
 
-def order_of(cause: str) -> str:
-    """The order that a purchase's cause, `order:<id>:<points so far>`, speaks of."""
-    return cause.partition(":")[2].rpartition(":")[0]
+def on_purchase_changed(ctx: LedgerDecision, key: str) -> None:
+    """Reconcile an order that was delivered or cancelled, wholly or in part."""
+    _reconcile(ctx, purchase_order_id(key), "order_cancelled")
 
 
-def changed(turn: LedgerDecision, rest: str) -> None:
-    """An order was delivered or called off, wholly or in part."""
-    _put_right(turn, rest.partition(":")[2], "order_cancelled")
-
-
-def refunded(turn: LedgerDecision, event: IssueRefunded) -> None:
-    """Money went back; kept even where the order earned nothing yet, since facts come in any order."""
-    if event.refund_id in turn.account.refunds:
-        turn.ignore("refund_known")
+def on_issue_refunded(ctx: LedgerDecision, event: IssueRefunded) -> None:
+    """Record the refund, even if the order earned nothing yet: the delivery may arrive later."""
+    if event.refund_id in ctx.state.refunds:
+        ctx.ignore("duplicate_refund")
         return
     money = event.amount
-    customer = turn.account.customer_id
-    refund = Refund(event.refund_id, customer, event.order_id, money.amount, money.currency, turn.now)
-    turn.account = replace(turn.account, refunds={**turn.account.refunds, event.refund_id: refund})
-    turn.say(refund)
-    if event.order_id in turn.account.purchases:
-        _put_right(turn, event.order_id, "refunded")
+    customer_id = ctx.state.customer_id
+    refund = OrderRefund(event.refund_id, customer_id, event.order_id, money.amount, money.currency, ctx.now)
+    ctx.change(refunds={**ctx.state.refunds, event.refund_id: refund})
+    ctx.emit(refund)
+    if event.order_id in ctx.state.purchases:
+        _reconcile(ctx, event.order_id, "refunded")
 
 
-def _put_right(turn: LedgerDecision, order_id: str, reason: str) -> None:
-    purchase = turn.account.purchases.get(order_id)
-    if purchase is None or turn.rules.purchase is None:
-        turn.ignore("no_points_for_purchases" if purchase else "unknown_order")
+def _reconcile(ctx: LedgerDecision, order_id: str, reversal_text: str) -> None:
+    purchase = ctx.state.purchases.get(order_id)
+    if purchase is None or ctx.award_rules.purchase is None:
+        ctx.ignore("no_points_for_purchases" if purchase else "unknown_order")
         return
-    lots = turn.account.lots_of(order_id=order_id)
-    award = _due(turn, purchase, lots)
-    have = sum(lot.purse.kept for lot in lots)
-    given = sum(lot.granted for lot in lots)
-    if award.points > have:
-        points = award.points - have
-        _give(turn, replace(award, points=points), f"order:{order_id}:{given + points}", order_id)
-    elif award.points < have:
-        _take(turn, lots, have - award.points, f"order:{order_id}:{given}:{award.points}", reason)
+    lots = ctx.state.lots_for(order_id=order_id)
+    award = _award_due(ctx, purchase, lots)
+    current = sum(lot.balances.net_granted for lot in lots)
+    granted = sum(lot.granted for lot in lots)
+    if award.points > current:
+        points = award.points - current
+        cause = order_cause(order_id, granted + points)
+        grant(ctx, replace(award, points=points), cause, GrantKind.PURCHASE, order_id=order_id)
+    elif award.points < current:
+        cause = f"{order_cause(order_id, granted)}:{award.points}"
+        _reverse_newest(ctx, lots, current - award.points, cause, reversal_text)
     else:
-        turn.ignore("points_are_right")
+        ctx.ignore("points_unchanged")
 
 
-def _due(turn: LedgerDecision, purchase: Purchase, lots: list[Lot]) -> Award:
-    """What the order should have earned by now."""
-    member = turn.rules.tier(turn.account.member().tier)
-    tier = member.name if member else ""
-    back = [each.amount for each in turn.account.refunds.values() if each.order_id == purchase.order_id]
-    amount = max(purchase.amount - sum(back, Decimal(0)), Decimal(0))
-    fixed = lots[0].inputs.get("rate") if lots else None
-    per_unit = Decimal(fixed) if fixed else rate(turn.rules, purchase.currency, tier, turn.today)
-    points = purchased(turn.rules, amount, per_unit)
-    return for_purchase(turn.rules, points, amount, purchase.currency, tier, turn.today, per_unit)
+def _award_due(ctx: LedgerDecision, purchase: PurchaseValue, lots: list[Lot]) -> Award:
+    """Return the award that the order should have earned in total by now."""
+    rules = ctx.award_rules
+    current_tier = rules.tier(ctx.state.current_membership().tier)
+    tier = current_tier.name if current_tier else ""
+    refunds = [refund.amount for refund in ctx.state.refunds.values() if refund.order_id == purchase.order_id]
+    amount = max(purchase.amount - sum(refunds, Decimal(0)), Decimal(0))
+    fixed_rate = lots[0].inputs.get("rate") if lots else None
+    per_unit = Decimal(fixed_rate) if fixed_rate else purchase_rate(rules, purchase.currency, tier, ctx.today)
+    points = purchase_points(amount, per_unit)
+    return purchase_award(rules, points, amount, purchase.currency, tier, ctx.today, per_unit)
 
 
-def _give(turn: LedgerDecision, award: Award, cause: str, order_id: str) -> None:
-    lot = turn.grant(award, cause, GrantKind.PURCHASE, "purchase", order_id=order_id)
-    vests_at = turn.now + timedelta(days=award.hold_days)
-    granted = PointsGranted(
-        customer_id=turn.account.customer_id,
-        entry_id=lot.lot_id,
-        points=award.points,
-        cause=cause,
-        text="purchase",
-        order_id=order_id,
-        rule=award.rule,
-        rule_version=award.version,
-        granted_at=turn.now,
-        kind=lot.what,
-        legal_basis=award.legal_basis,
-        expires_on=lot.expires_on,
-        counts_for_tier=lot.counts_for_tier,
-        vests_at=vests_at,
-    )
-    turn.say(granted)
-    begin(turn, lot, vests_at)
-
-
-def _take(turn: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
-    """From the newest grant of this order back to the oldest."""
+def _reverse_newest(ctx: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
+    """Reverse points of this order's grants, newest grant first."""
     for lot in reversed(lots):
-        part = min(points, lot.purse.kept)
+        part = min(points, lot.balances.net_granted)
         if part:
-            take_back(turn, turn.account.lots[lot.cause], part, cause, text)
+            reverse(ctx, ctx.state.lots[lot.cause], part, cause, text)
             points -= part

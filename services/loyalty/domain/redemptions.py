@@ -1,6 +1,6 @@
-"""Spending points: reserved for a purchase, then committed or released; given back when the purchase is undone.
+"""Redemption of points: reserved for a purchase, then committed or released; returned if the purchase is undone.
 
-What is reserved and not decided comes back by itself. The points that expire first go first.
+An unfinished reservation expires by a timer. Points with the earliest expiry are used first.
 """
 
 from collections.abc import Mapping
@@ -10,32 +10,29 @@ from uuid import UUID
 
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from services.loyalty.domain import expiry
-from services.loyalty.domain.commands import CommitAsked, ReleaseAsked, ReserveAsked, ReturnAsked
+from services.loyalty.domain.commands import CommitRedemption, ReleaseRedemption, ReservePoints, ReturnRedemption
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.domain.vesting import settle
-from services.loyalty.ledger.accounts import Entry, Kind, Place, Redemption, RedemptionState
-
-TIMER = "release:"
-
-
-def cause_of(redemption_id: UUID) -> str:
-    return f"redemption:{redemption_id}"
+from services.loyalty.domain.timers import RESERVATION, timer_name
+from services.loyalty.domain.vesting import settle_debt
+from services.loyalty.ledger.accounts import Redemption, RedemptionState
+from services.loyalty.ledger.causes import redemption_cause
+from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount
 
 
-def reserve(turn: LedgerDecision, command: ReserveAsked) -> None:
-    known = turn.account.redemptions.get(command.redemption_id)
-    if known:
-        turn.ignore(f"already_{known.state}")
+def reserve(ctx: LedgerDecision, command: ReservePoints) -> None:
+    existing = ctx.state.redemptions.get(command.redemption_id)
+    if existing:
+        ctx.ignore(f"already_{existing.state}")
         return
-    parts = _oldest(turn, command.points)
+    parts = _allocate(ctx, command.points)
     if parts is None:
-        turn.ignore("not_enough_points")
+        ctx.ignore("insufficient_points")
         return
-    expires_at = turn.now + timedelta(minutes=turn.rules.reservation_minutes)
+    expires_at = ctx.now + timedelta(minutes=ctx.award_rules.reservation_minutes)
     redemption = Redemption(command.redemption_id, command.order_id, RedemptionState.RESERVED, parts, expires_at)
-    entry = _move(turn, redemption, Kind.RESERVE, Place.AVAILABLE, Place.RESERVED, "reserved")
+    entry = _move(ctx, redemption, EntryKind.RESERVE, LedgerAccount.AVAILABLE, LedgerAccount.RESERVED, "reserved")
     reserved = PointsReserved(
-        customer_id=turn.account.customer_id,
+        customer_id=ctx.state.customer_id,
         entry_id=entry.entry_id,
         points=redemption.points,
         cause=entry.cause,
@@ -43,110 +40,116 @@ def reserve(turn: LedgerDecision, command: ReserveAsked) -> None:
         redemption_id=redemption.redemption_id,
         order_id=redemption.order_id,
         expires_at=expires_at,
-        reserved_at=turn.now,
+        reserved_at=ctx.now,
     )
-    turn.say(reserved)
-    turn.wake(f"{TIMER}{redemption.redemption_id}", expires_at)
+    ctx.emit(reserved)
+    ctx.set_timer(timer_name(RESERVATION, redemption.redemption_id), expires_at)
 
 
-def _oldest(turn: LedgerDecision, points: int) -> Mapping[UUID, int] | None:
-    """So many points, those in front that expire first; None where there are not as many."""
+def _allocate(ctx: LedgerDecision, points: int) -> Mapping[UUID, int] | None:
+    """Allocate points over lots, earliest expiry first; None if there are not enough."""
     parts: dict[UUID, int] = {}
-    for lot in turn.account.spendable():
-        part = min(points, lot.purse.available) if lot.expires_on >= turn.today else 0
+    for lot in ctx.state.spendable():
+        part = min(points, lot.balances.available) if lot.expires_on >= ctx.today else 0
         if part:
             parts[lot.lot_id] = part
             points -= part
     return None if points else parts
 
 
-def commit(turn: LedgerDecision, command: CommitAsked) -> None:
-    redemption = _in_state(turn, command.redemption_id, RedemptionState.RESERVED)
+def commit(ctx: LedgerDecision, command: CommitRedemption) -> None:
+    redemption = _find_or_ignore(ctx, command.redemption_id, RedemptionState.RESERVED)
     if redemption is None:
         return
-    entry = _move(turn, redemption, Kind.REDEEM, Place.RESERVED, Place.SPENT, "redeemed")
-    _now(turn, redemption, RedemptionState.COMMITTED)
+    entry = _move(ctx, redemption, EntryKind.REDEEM, LedgerAccount.RESERVED, LedgerAccount.SPENT, "redeemed")
+    _put(ctx, replace(redemption, state=RedemptionState.COMMITTED))
     redeemed = PointsRedeemed(
-        customer_id=turn.account.customer_id,
+        customer_id=ctx.state.customer_id,
         entry_id=entry.entry_id,
         points=redemption.points,
         cause=entry.cause,
         text="redeemed",
         order_id=redemption.order_id,
         redemption_id=redemption.redemption_id,
-        redeemed_at=turn.now,
+        redeemed_at=ctx.now,
     )
-    turn.say(redeemed)
-    turn.forget(f"{TIMER}{redemption.redemption_id}")
+    ctx.emit(redeemed)
+    ctx.cancel_timer(timer_name(RESERVATION, redemption.redemption_id))
 
 
-def release(turn: LedgerDecision, command: ReleaseAsked) -> None:
-    redemption = _in_state(turn, command.redemption_id, RedemptionState.RESERVED)
+def release(ctx: LedgerDecision, command: ReleaseRedemption) -> None:
+    redemption = _find_or_ignore(ctx, command.redemption_id, RedemptionState.RESERVED)
     if redemption:
-        turn.forget(f"{TIMER}{redemption.redemption_id}")
-        _back(turn, redemption, Kind.RELEASE, "released")
+        ctx.cancel_timer(timer_name(RESERVATION, redemption.redemption_id))
+        _restore(ctx, redemption, EntryKind.RELEASE, "released")
 
 
-def ran_out(turn: LedgerDecision, redemption_id: UUID) -> None:
-    """Nobody said in time what became of the purchase."""
-    redemption = _in_state(turn, redemption_id, RedemptionState.RESERVED)
+def on_reservation_expired(ctx: LedgerDecision, redemption_id: str) -> None:
+    redemption = _find_or_ignore(ctx, UUID(redemption_id), RedemptionState.RESERVED)
     if redemption:
-        _back(turn, redemption, Kind.RELEASE, "reservation_ran_out")
+        _restore(ctx, redemption, EntryKind.RELEASE, "reservation_expired")
 
 
-def give_back(turn: LedgerDecision, command: ReturnAsked) -> None:
-    redemption = _in_state(turn, command.redemption_id, RedemptionState.COMMITTED)
+def return_points(ctx: LedgerDecision, command: ReturnRedemption) -> None:
+    redemption = _find_or_ignore(ctx, command.redemption_id, RedemptionState.COMMITTED)
     if redemption:
-        _back(turn, redemption, Kind.RETURN, "returned")
+        _restore(ctx, redemption, EntryKind.RETURN, "returned")
 
 
-def _back(turn: LedgerDecision, redemption: Redemption, kind: Kind, text: str) -> None:
-    """The points may be spent again: they pay debts first, and those whose day has passed meanwhile expire."""
-    source = Place.RESERVED if kind is Kind.RELEASE else Place.SPENT
-    entry = _move(turn, redemption, kind, source, Place.AVAILABLE, text)
-    _now(turn, redemption, RedemptionState.RELEASED if kind is Kind.RELEASE else RedemptionState.RETURNED)
-    released = PointsReleased(
-        customer_id=turn.account.customer_id,
+def _restore(ctx: LedgerDecision, redemption: Redemption, kind: EntryKind, text: str) -> None:
+    """Make the points available again: they pay debts first, and expire if their last day is over."""
+    released = kind is EntryKind.RELEASE
+    source = LedgerAccount.RESERVED if released else LedgerAccount.SPENT
+    entry = _move(ctx, redemption, kind, source, LedgerAccount.AVAILABLE, text)
+    _put(ctx, replace(redemption, state=RedemptionState.RELEASED if released else RedemptionState.RETURNED))
+    event = PointsReleased(
+        customer_id=ctx.state.customer_id,
         entry_id=entry.entry_id,
         points=redemption.points,
         cause=entry.cause,
         text=text,
         redemption_id=redemption.redemption_id,
         order_id=redemption.order_id,
-        released_at=turn.now,
+        released_at=ctx.now,
     )
-    turn.say(released)
-    settle(turn, entry.cause)
-    expiry.expire(turn, entry.cause)
-    expiry.schedule(turn)
+    ctx.emit(event)
+    settle_debt(ctx, entry.cause)
+    expiry.expire_lots(ctx, entry.cause)
+    expiry.schedule_expiry(ctx)
 
 
-def _in_state(turn: LedgerDecision, redemption_id: UUID, wanted: RedemptionState) -> Redemption | None:
-    found = turn.account.redemptions.get(redemption_id)
-    if found is None:
-        turn.ignore("unknown_redemption")
-    elif found.state is not wanted:
-        turn.ignore(f"already_{found.state}")
+def _find_or_ignore(ctx: LedgerDecision, redemption_id: UUID, required: RedemptionState) -> Redemption | None:
+    """Return the redemption if it is in the required state; otherwise record why the command is ignored."""
+    redemption = ctx.state.redemptions.get(redemption_id)
+    if redemption is None:
+        ctx.ignore("unknown_redemption")
+    elif redemption.state is not required:
+        ctx.ignore(f"already_{redemption.state}")
     else:
-        return found
+        return redemption
     return None
 
 
-def _move(turn: LedgerDecision, redemption: Redemption, kind: Kind, source: Place, target: Place, text: str) -> Entry:
-    """One entry per lot; gives the first."""
-    lots = {lot.lot_id: lot for lot in turn.account.lots.values()}
-    cause = cause_of(redemption.redemption_id)
-    named = {"issue_id": None, "order_id": redemption.order_id, "due_at": redemption.expires_at}
-    if kind is not Kind.RESERVE:
-        named.pop("due_at")
+def _move(
+    ctx: LedgerDecision,
+    redemption: Redemption,
+    kind: EntryKind,
+    source: LedgerAccount,
+    target: LedgerAccount,
+    text: str,
+) -> Entry:
+    """Post one entry per lot and return the first."""
+    lots = {lot.lot_id: lot for lot in ctx.state.lots.values()}
+    cause = redemption_cause(redemption.redemption_id)
+    due_at = {"due_at": redemption.expires_at} if kind is EntryKind.RESERVE else {}
+    references = {"issue_id": None, "order_id": redemption.order_id, **due_at}
     entries = [
-        turn.post(kind, lots[lot_id], source, target, points, cause, text, **named)
+        ctx.post(kind, lots[lot_id], source, target, points, cause, text, **references)
         for lot_id, points in redemption.parts.items()
     ]
-    _now(turn, redemption, redemption.state)
+    _put(ctx, redemption)
     return entries[0]
 
 
-def _now(turn: LedgerDecision, redemption: Redemption, state: RedemptionState) -> None:
-    after = replace(redemption, state=state)
-    turn.account = replace(turn.account, redemptions={**turn.account.redemptions, redemption.redemption_id: after})
+def _put(ctx: LedgerDecision, redemption: Redemption) -> None:
+    ctx.change(redemptions={**ctx.state.redemptions, redemption.redemption_id: redemption})

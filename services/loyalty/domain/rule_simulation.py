@@ -1,7 +1,7 @@
-"""What other rules would have given for what has happened: each case worked out again on the inputs that were kept.
+"""Simulation of other award rules on past awards, recalculated from their stored inputs.
 
-Limits are applied anew, in the order of events and per customer. Left as they were: tiers (a case keeps the tier that
-the customer had), what ops decided by hand, and what was taken back later, since that does not hang on the rules.
+Rate limits are applied in the order of events, per customer. Not simulated: tiers (each award keeps the customer's
+tier of that day), staff decisions, and later reversals, which do not depend on the rules.
 """
 
 from collections import Counter, defaultdict
@@ -13,18 +13,25 @@ from typing import Any
 
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.values import Fault, Reason
-from services.loyalty.domain.award import Award, Trouble, apology, for_purchase, purchased, rate
+from services.loyalty.domain.award import (
+    Award,
+    IncidentImpact,
+    apology_award,
+    purchase_award,
+    purchase_points,
+    purchase_rate,
+)
 from services.loyalty.policy.award_rules import AwardRules
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One time that rules were asked: what they looked at, and what came of it (0 points: nothing, or words only)."""
+class RecordedAward:
+    """One past application of the rules: its inputs and its points (0 if nothing was granted)."""
 
     customer_id: str
     at: datetime
     cause: str
-    what: GrantKind
+    kind: GrantKind
     rule: str
     points: int
     inputs: Mapping[str, Any]
@@ -32,69 +39,71 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    case: Case
+class SimulatedAward:
+    recorded: RecordedAward
     rule: str
     points: int
 
     @property
     def change(self) -> int:
-        return self.points - self.case.points
+        return self.points - self.recorded.points
 
 
 @dataclass(slots=True)
-class Comparison:
-    """Every case under both rules; `unknown` are from before inputs were kept, and left out."""
+class RuleComparison:
+    """Every recorded award under both rules. `skipped` counts awards without stored inputs."""
 
     version: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    unknown: int = 0
+    awards: list[SimulatedAward] = field(default_factory=list)
+    skipped: int = 0
 
-    def before(self) -> int:
-        return sum(outcome.case.points for outcome in self.outcomes)
+    def points_before(self) -> int:
+        return sum(award.recorded.points for award in self.awards)
 
-    def after(self) -> int:
-        return sum(outcome.points for outcome in self.outcomes)
+    def points_after(self) -> int:
+        return sum(award.points for award in self.awards)
 
-    def changed(self) -> list[Outcome]:
-        """Cases that come out differently, the largest difference first."""
-        different = [outcome for outcome in self.outcomes if outcome.change]
-        return sorted(different, key=lambda outcome: (-abs(outcome.change), outcome.case.cause))
+    def changed(self) -> list[SimulatedAward]:
+        """Return the awards that differ, largest difference first."""
+        different = [award for award in self.awards if award.change]
+        return sorted(different, key=lambda award: (-abs(award.change), award.recorded.cause))
 
     def by_rule(self) -> dict[str, tuple[int, int]]:
-        """Points before and after, by the name of the rule."""
+        """Return points before and after per rule name."""
         before, after = Counter[str](), Counter[str]()
-        for outcome in self.outcomes:
-            before[outcome.case.rule] += outcome.case.points
-            after[outcome.rule] += outcome.points
+        for award in self.awards:
+            before[award.recorded.rule] += award.recorded.points
+            after[award.rule] += award.points
         return {rule: (before[rule], after[rule]) for rule in sorted(before.keys() | after.keys())}
 
 
-def replay(rules: AwardRules, cases: Iterable[Case]) -> Comparison:
-    """Work every case out anew; `cases` in any order."""
-    comparison = Comparison(rules.version)
-    given: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
+def simulate(rules: AwardRules, recorded_awards: Iterable[RecordedAward]) -> RuleComparison:
+    """Recalculate every award; `recorded_awards` may come in any order."""
+    comparison = RuleComparison(rules.version)
+    granted: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
     per_order = Counter[str]()
-    for case in sorted(cases, key=lambda case: (case.at, case.cause)):
-        if "amount" not in case.inputs:
-            comparison.unknown += 1
-        elif case.what is GrantKind.PURCHASE:
-            comparison.outcomes.append(_purchase(rules, case, per_order))
+    for recorded in sorted(recorded_awards, key=lambda award: (award.at, award.cause)):
+        if "amount" not in recorded.inputs:
+            comparison.skipped += 1
+        elif recorded.kind is GrantKind.PURCHASE:
+            comparison.awards.append(_simulate_purchase(rules, recorded, per_order))
         else:
-            comparison.outcomes.append(_apology(rules, case, given[case.customer_id]))
+            comparison.awards.append(_simulate_apology(rules, recorded, granted[recorded.customer_id]))
     return comparison
 
 
-def _apology(rules: AwardRules, case: Case, given: list[tuple[datetime, int]]) -> Outcome:
-    award = _award(rules, case.inputs)
-    points = 0 if case.held_out else _within(rules, award.points, case.at, given)
+def _simulate_apology(
+    rules: AwardRules, recorded: RecordedAward, granted: list[tuple[datetime, int]]
+) -> SimulatedAward:
+    award = _award(rules, recorded.inputs)
+    points = 0 if recorded.held_out else _cap_to_limit(rules, award.points, recorded.at, granted)
     if points:
-        given.append((case.at, points))
-    return Outcome(case, award.rule, points)
+        granted.append((recorded.at, points))
+    return SimulatedAward(recorded, award.rule, points)
 
 
 def _award(rules: AwardRules, inputs: Mapping[str, Any]) -> Award:
-    trouble = Trouble(
+    impact = IncidentImpact(
         Fault(inputs["fault"]),
         Reason(inputs["reason"]),
         Decimal(inputs["amount"]),
@@ -102,29 +111,29 @@ def _award(rules: AwardRules, inputs: Mapping[str, Any]) -> Award:
         inputs["waited_days"],
         inputs["promises_broken"],
     )
-    return apology(rules, trouble, inputs["tier"], date.fromisoformat(inputs["day"]))
+    return apology_award(rules, impact, inputs["tier"], date.fromisoformat(inputs["day"]))
 
 
-def _within(rules: AwardRules, points: int, at: datetime, given: Sequence[tuple[datetime, int]]) -> int:
-    """What the governor leaves of it; a review is taken for words."""
+def _cap_to_limit(rules: AwardRules, points: int, at: datetime, granted: Sequence[tuple[datetime, int]]) -> int:
+    """Apply the rate limits; an award that would need a review counts as 0 points."""
     limits = rules.limits
     if limits is None:
         return points
-    recent = [each for moment, each in given if moment > at - timedelta(days=limits.days)]
-    if limits.most_grants is not None and len(recent) >= limits.most_grants:
+    recent = [earlier for granted_at, earlier in granted if granted_at > at - timedelta(days=limits.days)]
+    if limits.max_grants is not None and len(recent) >= limits.max_grants:
         return 0
-    return points if limits.most_points is None else max(0, min(points, limits.most_points - sum(recent)))
+    return points if limits.max_points is None else max(0, min(points, limits.max_points - sum(recent)))
 
 
-def _purchase(rules: AwardRules, case: Case, per_order: Counter[str]) -> Outcome:
-    """An order's points by now, less those that earlier parts of it earned."""
-    order = case.cause.rpartition(":")[0]
-    inputs, day = case.inputs, date.fromisoformat(case.inputs["day"])
+def _simulate_purchase(rules: AwardRules, recorded: RecordedAward, per_order: Counter[str]) -> SimulatedAward:
+    """Simulate the order's points up to this award, less those of its earlier deliveries."""
+    order = recorded.cause.rpartition(":")[0]
+    inputs, day = recorded.inputs, date.fromisoformat(recorded.inputs["day"])
     amount, currency, tier = Decimal(inputs["amount"]), inputs["currency"], inputs["tier"]
     points = 0
     if rules.purchase is not None:
-        per_unit = rate(rules, currency, tier, day)
-        due = for_purchase(rules, purchased(rules, amount, per_unit), amount, currency, tier, day, per_unit)
+        per_unit = purchase_rate(rules, currency, tier, day)
+        due = purchase_award(rules, purchase_points(amount, per_unit), amount, currency, tier, day, per_unit)
         points = max(0, due.points - per_order[order])
     per_order[order] += points
-    return Outcome(case, "purchase", points)
+    return SimulatedAward(recorded, "purchase", points)

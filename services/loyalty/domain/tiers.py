@@ -1,7 +1,7 @@
-"""Tiers: reached as soon as enough points count, kept for a period, lost early only where the points were not due.
+"""Membership tiers: raised at once, kept for a period, lowered early only after a reversal.
 
-Time alone takes a tier away at its end and not before; a refund takes it away at once, or buying and getting the money
-back would be a way to it.
+A tier ends by time only at the end of its period. A reversal lowers it at once; otherwise buying and asking for a
+refund would earn a tier for free.
 """
 
 from datetime import datetime, timedelta
@@ -9,62 +9,64 @@ from datetime import datetime, timedelta
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import TierChanged
 from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.timers import TIER
 from services.loyalty.policy.award_rules import Tier
 
-TIMER = "tier"
 
-
-def review(turn: LedgerDecision, *, shrunk: bool = False) -> None:
-    """After points were added (or taken back, `shrunk`): a better tier at once, a worse one only where they shrank."""
-    member = turn.account.member()
-    current, reached = turn.rules.tier(member.tier), turn.rules.tier_at(_counted(turn, turn.now))
+def reevaluate(ctx: LedgerDecision, *, points_reversed: bool = False) -> None:
+    """Raise the tier if enough points qualify; lower it only if points were reversed."""
+    membership = ctx.state.current_membership()
+    current, reached = ctx.award_rules.tier(membership.tier), ctx.award_rules.tier_at(_qualifying_points(ctx, ctx.now))
     if current is None or reached is None:
         return
-    if reached.at > current.at:
-        _change(turn, current, reached)
-    elif shrunk and (counted := _counted(turn, member.since or turn.now)) < current.at:
-        below = turn.rules.tier_at(counted)
-        if below:
-            _change(turn, current, below)
+    if reached.min_points > current.min_points:
+        _set_tier(ctx, current, reached)
+    elif points_reversed:
+        qualifying = _qualifying_points(ctx, membership.since or ctx.now)
+        lower = ctx.award_rules.tier_at(qualifying) if qualifying < current.min_points else None
+        if lower:
+            _set_tier(ctx, current, lower)
 
 
-def ended(turn: LedgerDecision) -> None:
-    """A tier's time is over: it is what the points of the last period say now."""
-    member = turn.account.member()
-    if member.until is None or member.until > turn.now:
-        turn.ignore("tier_goes_on")
+def on_tier_expired(ctx: LedgerDecision) -> None:
+    """Renew or lower the tier by the points of the last period."""
+    membership = ctx.state.current_membership()
+    if membership.until is None or membership.until > ctx.now:
+        ctx.ignore("tier_still_valid")
         return
-    current, reached = turn.rules.tier(member.tier), turn.rules.tier_at(_counted(turn, turn.now))
+    current, reached = ctx.award_rules.tier(membership.tier), ctx.award_rules.tier_at(_qualifying_points(ctx, ctx.now))
     if current is None or reached is None:
-        turn.ignore("no_tiers")
+        ctx.ignore("no_tiers")
     else:
-        _change(turn, current, reached)
+        _set_tier(ctx, current, reached)
 
 
-def _counted(turn: LedgerDecision, since: datetime) -> int:
-    """Final points that count for a tier, of the period that ended `since` and of all that came after."""
-    begin = since - timedelta(days=turn.rules.tier_days)
-    lots = [lot for lot in turn.account.lots.values() if lot.counts_for_tier and lot.granted_at > begin]
-    return sum(lot.purse.kept - lot.purse.pending for lot in lots)
+def _qualifying_points(ctx: LedgerDecision, since: datetime) -> int:
+    """Vested points that count for a tier, granted in the period that ended at `since` or later."""
+    begin = since - timedelta(days=ctx.award_rules.tier_days)
+    lots = [lot for lot in ctx.state.lots.values() if lot.counts_for_tier and lot.granted_at > begin]
+    return sum(lot.balances.net_granted - lot.balances.pending for lot in lots)
 
 
-def _change(turn: LedgerDecision, before: Tier, after: Tier) -> None:
-    until = turn.now + timedelta(days=turn.rules.tier_days) if after.at else None
-    turn.become(replace(turn.account.member(), tier=after.name, since=turn.now if after.at else None, until=until))
+def _set_tier(ctx: LedgerDecision, before: Tier, after: Tier) -> None:
+    has_period = after.min_points > 0
+    until = ctx.now + timedelta(days=ctx.award_rules.tier_days) if has_period else None
+    since = ctx.now if has_period else None
+    ctx.set_membership(replace(ctx.state.current_membership(), tier=after.name, since=since, until=until))
     if until:
-        turn.wake(TIMER, until)
+        ctx.set_timer(TIER, until)
     else:
-        turn.forget(TIMER)
+        ctx.cancel_timer(TIER)
     if before.name == after.name:
         return
     changed = TierChanged(
-        customer_id=turn.account.customer_id,
+        customer_id=ctx.state.customer_id,
         before=before.name,
         tier=after.name,
         perks=after.perks,
-        counted=max(0, _counted(turn, turn.now)),
-        until=turn.terms.day(until) if until else None,
-        rule_version=turn.rules.version,
-        changed_at=turn.now,
+        counted=max(0, _qualifying_points(ctx, ctx.now)),
+        until=ctx.rules.local_date(until) if until else None,
+        rule_version=ctx.award_rules.version,
+        changed_at=ctx.now,
     )
-    turn.say(changed)
+    ctx.emit(changed)

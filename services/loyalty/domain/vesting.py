@@ -1,78 +1,71 @@
-"""Pending points become final, debts are paid, and points that were not due are taken back by compensation."""
+"""Vesting, debt settlement and reversal of points."""
 
 from datetime import datetime
 
 from libs.common.events.loyalty import GrantKind, PointsReversed, PointsVested
 from services.loyalty.domain import expiry, tiers
 from services.loyalty.domain.decision_context import LedgerDecision
-from services.loyalty.ledger.accounts import Kind, Lot, Place
+from services.loyalty.domain.timers import VEST, timer_name
+from services.loyalty.ledger.accounts import Lot
+from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount
 
-TIMER = "vest:"
 
-
-def vest(turn: LedgerDecision, cause: str) -> None:
-    """The hold is over: what is left of the grant may be spent, after it paid what the customer owes."""
-    lot = turn.account.lots.get(cause)
+def vest(ctx: LedgerDecision, cause: str) -> None:
+    """End the hold of a grant: its pending points become available and pay the customer's debt first."""
+    lot = ctx.state.lots.get(cause)
     if lot is None:
-        turn.wonder("vest_without_grant", cause)
-    elif not lot.purse.pending:
-        turn.ignore("already_final" if lot.purse.kept else "already_reversed")
+        ctx.anomaly("vest_without_grant", cause)
+    elif not lot.balances.pending:
+        ctx.ignore("already_vested" if lot.balances.net_granted else "already_reversed")
     else:
-        points = lot.purse.pending
-        entry = turn.post(Kind.VEST, lot, Place.PENDING, Place.AVAILABLE, points, cause, "vested")
-        owed = -turn.account.purse.debt
-        settle(turn, cause)
+        points = lot.balances.pending
+        entry = ctx.post(EntryKind.VEST, lot, LedgerAccount.PENDING, LedgerAccount.AVAILABLE, points, cause, "vested")
+        debt_before = -ctx.state.balances.debt
+        settle_debt(ctx, cause)
         vested = PointsVested(
-            customer_id=turn.account.customer_id,
+            customer_id=ctx.state.customer_id,
             entry_id=entry.entry_id,
             points=points,
             cause=cause,
             text="vested",
             issue_id=lot.issue_id,
             order_id=lot.order_id,
-            vested_at=turn.now,
-            paid_debt=(owed + turn.account.purse.debt) or None,
+            vested_at=ctx.now,
+            paid_debt=(debt_before + ctx.state.balances.debt) or None,
         )
-        turn.say(vested)
-        tiers.review(turn)
-        expiry.schedule(turn)
+        ctx.emit(vested)
+        tiers.reevaluate(ctx)
+        expiry.schedule_expiry(ctx)
 
 
-def begin(turn: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
-    """After a grant: what is pending waits for its day; what is not may pay, count and expire from now on."""
-    if lot.purse.pending:
-        turn.wake(TIMER + lot.cause, vests_at)
+def start_vesting(ctx: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
+    """Set the vesting timer of a pending grant; a grant without a hold takes effect at once."""
+    if lot.balances.pending:
+        ctx.set_timer(timer_name(VEST, lot.cause), vests_at)
     else:
-        settle(turn, lot.cause)
-        tiers.review(turn)
-        expiry.schedule(turn)
+        settle_debt(ctx, lot.cause)
+        tiers.reevaluate(ctx)
+        expiry.schedule_expiry(ctx)
 
 
-def settle(turn: LedgerDecision, cause: str) -> None:
-    """What may be spent pays the debt first, the points that expire first in front."""
-    for lot in turn.account.spendable():
-        owed = -turn.account.purse.debt
-        if not owed:
+def settle_debt(ctx: LedgerDecision, cause: str) -> None:
+    """Pay the debt from available points, earliest expiry first."""
+    for lot in ctx.state.spendable():
+        debt = -ctx.state.balances.debt
+        if not debt:
             return
-        points = min(owed, lot.purse.available)
-        turn.post(Kind.SETTLE, lot, Place.AVAILABLE, Place.DEBT, points, cause, "debt_paid")
+        points = min(debt, lot.balances.available)
+        ctx.post(EntryKind.SETTLE, lot, LedgerAccount.AVAILABLE, LedgerAccount.DEBT, points, cause, "debt_paid")
 
 
-def take_back(turn: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
-    """Take so many points of a grant back: from where they still are; those that were spent become a debt."""
-    first, left = None, points
-    for place in (Place.PENDING, Place.AVAILABLE, Place.EXPIRED, Place.DEBT):
-        part = left if place is Place.DEBT else min(left, lot.purse.holds(place))
-        if part:
-            entry = turn.post(Kind.REVERSE, lot, place, Place.ISSUED, part, cause, text)
-            first, left = first or entry, left - part
-            debt = part if place is Place.DEBT else 0
-    assert first is not None, "nothing to take back is never asked for"
-    if lot.purse.pending and not turn.account.lots[lot.cause].purse.pending:
-        turn.forget(TIMER + lot.cause)
-    settle(turn, cause)
-    told = PointsReversed(
-        customer_id=turn.account.customer_id,
+def reverse(ctx: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
+    """Reverse points of a grant with compensating entries; points already spent become debt."""
+    first, debt = _post_reversals(ctx, lot, points, cause, text)
+    if lot.balances.pending and not ctx.state.lots[lot.cause].balances.pending:
+        ctx.cancel_timer(timer_name(VEST, lot.cause))
+    settle_debt(ctx, cause)
+    reversal = PointsReversed(
+        customer_id=ctx.state.customer_id,
         entry_id=first.entry_id,
         points=points,
         cause=cause,
@@ -80,9 +73,23 @@ def take_back(turn: LedgerDecision, lot: Lot, points: int, cause: str, text: str
         issue_id=lot.issue_id,
         order_id=lot.order_id,
         reverses=lot.lot_id,
-        reversed_at=turn.now,
+        reversed_at=ctx.now,
         debt=debt or None,
     )
-    turn.say(told)
-    if lot.what is not GrantKind.APOLOGY or lot.counts_for_tier:
-        tiers.review(turn, shrunk=True)
+    ctx.emit(reversal)
+    if lot.kind is not GrantKind.APOLOGY or lot.counts_for_tier:
+        tiers.reevaluate(ctx, points_reversed=True)
+
+
+def _post_reversals(ctx: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> tuple[Entry, int]:
+    """Take points from pending, available and expired, then from debt. Returns the first entry and the new debt."""
+    entries, remaining = [], points
+    for account in (LedgerAccount.PENDING, LedgerAccount.AVAILABLE, LedgerAccount.EXPIRED):
+        if part := min(remaining, lot.balances.balance_of(account)):
+            entries.append(ctx.post(EntryKind.REVERSE, lot, account, LedgerAccount.ISSUED, part, cause, text))
+            remaining -= part
+    if remaining:
+        debt = ctx.post(EntryKind.REVERSE, lot, LedgerAccount.DEBT, LedgerAccount.ISSUED, remaining, cause, text)
+        entries.append(debt)
+    assert entries, "callers reverse at least one point"
+    return entries[0], remaining

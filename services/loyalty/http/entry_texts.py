@@ -1,4 +1,4 @@
-"""What customers read about an entry, in their language. Blanks: `{order}` and `{day}`."""
+"""Public texts of ledger entries per language. Placeholder: `{order}`."""
 
 from libs.common.events.values import Language
 
@@ -55,7 +55,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         Language.JA: "ご注文 {order} のための確保を解除",
         Language.EN: "No longer set aside for order {order}",
     },
-    "reservation_ran_out": {
+    "reservation_expired": {
         Language.JA: "ご注文 {order} のための確保の期限切れ",
         Language.EN: "No longer set aside for order {order}: the time was up",
     },
@@ -70,7 +70,7 @@ TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
-def say(code: str, language: Language, order_id: str | None = None) -> str:
-    """The text of a code; an unknown one (of a newer version) is shown as it is."""
+def entry_text(code: str, language: Language, order_id: str | None = None) -> str:
+    """Return the text of a code; the code itself if it is unknown (written by a newer version)."""
     texts = TEXTS.get(code)
     return texts[language].format(order=order_id or "") if texts else code

@@ -1,11 +1,11 @@
-"""What ops see and do: points by hand with who and why, reviews of the governor, and what the holdout says."""
+"""Staff routes: manual adjustments, and reviews of apologies over the rate limits."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,48 +13,50 @@ from libs.common.decisions.facts import Facts, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsAdjusted, PointsGranted
 from libs.common.events.values import Identifier
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
-from libs.common.runtime.service import Service
-from services.loyalty.domain.commands import MOST, AdjustAsked, AdjustmentText, ReviewAnswered, Why
-from services.loyalty.domain.holdout import CONFIDENCE, POINTS, WORDS, difference, wilson
-from services.loyalty.http.balances import CustomerId
+from services.loyalty.domain.commands import (
+    MAX_POINTS,
+    AdjustmentText,
+    AdjustPoints,
+    DecideReview,
+    ReviewCause,
+    StaffComment,
+)
+from services.loyalty.http.dependencies import CurrentLedger, CurrentService, CustomerId, Key
 from services.loyalty.store import queries
-from services.loyalty.store.ledger import Ledger
-
-Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
 
 REFUSALS = {
-    "nothing_to_adjust": "change: 0 changes nothing; write how many points to give, or below 0 to take",
-    "not_enough_points": "change: the customer has not as many to spend; GET the balance to see `available`",
-    "already_adjusted": "this adjustment was made already",
-    "no_such_review": "cause: no review with this cause is open; GET /v1/loyalty/reviews to see which are",
+    "nothing_to_adjust": "change: is 0; set the points to add, or a negative number to take points",
+    "insufficient_points": "change: exceeds the available points; GET the balance for `available`",
+    "already_adjusted": "Idempotency-Key: this adjustment was already made",
+    "no_such_review": "cause: no open review with this cause; GET /v1/loyalty/reviews for the open ones",
 }
-SOURCE = (
-    "Newcombe 1998, Statistics in Medicine 17:873-890, method 10, of Wilson 1927 intervals; by arm as drawn, "
-    "customers followed for the whole period only"
+
+router = APIRouter(
+    prefix="/v1", tags=["ops"], dependencies=[Depends(require_caller("ops"))], responses=PROBLEM_RESPONSE
 )
 
 
-class Adjustment(BaseModel):
+class AdjustmentRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    change: Annotated[int, Field(ge=-MOST, le=MOST, description="Points to give; below 0: to take.")]
+    change: Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS, description="Points to add; negative: to take.")]
     text: AdjustmentText = AdjustmentText.GOODWILL
     staff: Identifier
-    comment: Why
+    comment: StaffComment
 
 
-class ReviewDecision(BaseModel):
+class ReviewDecisionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     approved: bool
     staff: Identifier
-    comment: Why
+    comment: StaffComment
 
 
-class Review(BaseModel):
-    """An apology over the customer's limits: what the rule would have given, and until when somebody may decide."""
+class ApologyReview(BaseModel):
+    """An apology over the customer's limits: points that the rule would grant, and the deadline of the decision."""
 
     cause: str
     customer_id: str
@@ -66,115 +68,54 @@ class Review(BaseModel):
     review_by: datetime
 
 
-class Arm(BaseModel):
-    """Of `customers` so many `came_back` with another order; `low` and `high` bound the share."""
-
-    customers: int
-    came_back: int
-    share: float | None
-    low: float
-    high: float
-
-
-class Difference(BaseModel):
-    """Share of those with points minus share of those with words; the interval holds the truth 95 times in 100."""
-
-    value: float | None
-    low: float
-    high: float
-
-
-class HoldoutReport(BaseModel):
-    experiment: str
-    on: bool
-    held_out_share: float
-    follow_up_days: int
-    confidence: float
-    points: Arm
-    words: Arm
-    difference: Difference
-    method: str
-
-
-def routes(service: Service, ledger: Ledger) -> APIRouter:
-    router = APIRouter(
-        prefix="/v1", tags=["ops"], dependencies=[Depends(service.require_caller("ops"))], responses=PROBLEM_RESPONSE
+@router.post("/customers/{customer_id}/adjustments", status_code=201)
+async def adjust(
+    service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, body: AdjustmentRequest, key: Key
+) -> JSONResponse:
+    """Add or take points manually. `staff` and `comment` stay in the ledger; the customer reads `text`."""
+    command = AdjustPoints(
+        customer_id=customer_id,
+        adjustment_id=derived_id("adjustment", customer_id, key.caller, key.key),
+        **body.model_dump(),
     )
-
-    @router.post("/customers/{customer_id}/adjustments", status_code=201)
-    async def adjust(customer_id: CustomerId, body: Adjustment, key: Key) -> JSONResponse:
-        """Give or take points by hand. Who and why stay in the ledger; the customer reads `text`."""
-        command = AdjustAsked(
-            customer_id=customer_id,
-            adjustment_id=derived_id("adjustment", customer_id, key.caller, key.key),
-            **body.model_dump(),
-        )
-        answer = await service.execute(ledger, service.event(command), idempotency=key, answer=_adjusted)
-        return answer.response()
-
-    @router.get("/loyalty/reviews")
-    async def reviews(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[Review]:
-        """Apologies that wait for a human, the most urgent first."""
-        async with service.pool.acquire() as conn:
-            return [Review.model_validate(dict(row)) for row in await queries.reviews(conn, limit)]
-
-    @router.post("/customers/{customer_id}/reviews/{cause}")
-    async def decide(
-        customer_id: CustomerId,
-        cause: Annotated[str, Path(pattern=r"^issue:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,6}$")],
-        body: ReviewDecision,
-        key: Key,
-    ) -> JSONResponse:
-        command = ReviewAnswered(customer_id=customer_id, cause=cause, **body.model_dump())
-        answer = await service.execute(ledger, service.event(command), idempotency=key, answer=_decided(cause))
-        return answer.response()
-
-    @router.get("/loyalty/holdout")
-    async def holdout(days: Annotated[int, Query(ge=1, le=730, description="Follow-up.")] = 90) -> HoldoutReport:
-        """Whether points bring customers back: both arms with intervals, and the interval of the difference."""
-        drawn = ledger.terms.holdout
-        async with service.pool.acquire() as conn:
-            arms = await queries.holdout(conn, drawn.experiment, service.clock.now(), timedelta(days=days))
-        points, words = arms[POINTS], arms[WORDS]
-        bounds = difference(points, words)
-        both = points[1] and words[1]
-        return HoldoutReport(
-            experiment=drawn.experiment,
-            on=drawn.on,
-            held_out_share=drawn.share,
-            follow_up_days=days,
-            confidence=CONFIDENCE,
-            points=_arm(points),
-            words=_arm(words),
-            difference=Difference(
-                value=points[0] / points[1] - words[0] / words[1] if both else None, low=bounds.low, high=bounds.high
-            ),
-            method=SOURCE,
-        )
-
-    return router
+    answer = await service.execute(ledger, service.event(command), idempotency=key, answer=_adjustment_answer)
+    return answer.response()
 
 
-def _arm(counted: tuple[int, int]) -> Arm:
-    came_back, customers = counted
-    bounds = wilson(came_back, customers)
-    share = came_back / customers if customers else None
-    return Arm(customers=customers, came_back=came_back, share=share, low=bounds.low, high=bounds.high)
+@router.get("/loyalty/reviews")
+async def reviews(service: CurrentService, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> list[ApologyReview]:
+    """List open reviews of apologies, earliest deadline first."""
+    async with service.pool.acquire() as conn:
+        return [ApologyReview.model_validate(dict(row)) for row in await queries.reviews(conn, limit)]
 
 
-def _adjusted(facts: Facts) -> Answer:
+@router.post("/customers/{customer_id}/reviews/{cause}")
+async def decide_review(
+    service: CurrentService,
+    ledger: CurrentLedger,
+    customer_id: CustomerId,
+    cause: ReviewCause,
+    body: ReviewDecisionRequest,
+    key: Key,
+) -> JSONResponse:
+    command = DecideReview(customer_id=customer_id, cause=cause, **body.model_dump())
+    answer = await service.execute(ledger, service.event(command), idempotency=key, answer=_review_answer(cause))
+    return answer.response()
+
+
+def _adjustment_answer(facts: Facts) -> Answer:
     for fact in facts:
         if isinstance(fact, PointsAdjusted):
             return Answer(201, {"entry_id": str(fact.entry_id), "cause": fact.cause, "change": fact.change})
     raise _refusal(facts)
 
 
-def _decided(cause: str) -> Callable[[Facts], Answer]:
+def _review_answer(cause: str) -> Callable[[Facts], Answer]:
     def answer(facts: Facts) -> Answer:
         if any(isinstance(fact, Ignored) for fact in facts):
             raise _refusal(facts)
-        given = sum(fact.points for fact in facts if isinstance(fact, PointsGranted))
-        return Answer(200, {"cause": cause, "points": given})
+        granted = sum(fact.points for fact in facts if isinstance(fact, PointsGranted))
+        return Answer(200, {"cause": cause, "points": granted})
 
     return answer
 

@@ -1,6 +1,6 @@
-"""Spending points over HTTP: reserve at the checkout, commit when the order stands, release when it does not.
+"""Redemption of points: reserve at checkout, commit when the order is placed, release when it is abandoned.
 
-Each call takes an `Idempotency-Key`. A reservation that nobody decides comes back by itself.
+Each call needs an `Idempotency-Key`. An unfinished reservation expires.
 """
 
 from collections.abc import Callable
@@ -16,31 +16,40 @@ from libs.common.decisions.facts import Facts, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from libs.common.events.values import Identifier
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
-from libs.common.runtime.service import Service
-from services.loyalty.domain.commands import MOST, CommitAsked, ReleaseAsked, ReserveAsked, ReturnAsked
-from services.loyalty.http.balances import CustomerId
+from services.loyalty.domain.commands import (
+    MAX_POINTS,
+    CommitRedemption,
+    ReleaseRedemption,
+    ReservePoints,
+    ReturnRedemption,
+)
+from services.loyalty.http.dependencies import CurrentLedger, CurrentService, CustomerId, Key
 from services.loyalty.ledger.accounts import RedemptionState
 from services.loyalty.store import queries
-from services.loyalty.store.ledger import Ledger
-
-Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
 
 REFUSALS = {
-    "not_enough_points": "points: there are not as many to spend; GET the balance to see `available`",
-    "already_reserved": "the points are reserved and not committed; commit or release them first",
-    "already_released": "the reservation was released or ran out; reserve the points anew",
-    "already_committed": "the points are spent; `return` them where the purchase is undone",
-    "already_returned": "the points were given back; reserve them anew",
+    "insufficient_points": "points: exceeds the available points; GET the balance for `available`",
+    "already_reserved": "redemption_id: is reserved and not committed; commit or release it first",
+    "already_released": "redemption_id: was released or expired; reserve the points again",
+    "already_committed": "redemption_id: is committed; use `return` if the purchase is undone",
+    "already_returned": "redemption_id: was returned; reserve the points again",
 }
 
+router = APIRouter(
+    prefix="/v1/customers/{customer_id}/redemptions",
+    tags=["redemptions"],
+    dependencies=[Depends(require_caller("storefront"))],
+    responses=PROBLEM_RESPONSE,
+)
 
-class Reservation(BaseModel):
+
+class ReservationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     order_id: Identifier
-    points: Annotated[int, Field(ge=1, le=MOST)]
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)]
 
 
 class RedemptionView(BaseModel):
@@ -51,84 +60,86 @@ class RedemptionView(BaseModel):
     expires_at: datetime | None
 
 
-def routes(service: Service, ledger: Ledger) -> APIRouter:
-    caller = service.require_caller("storefront")
-    router = APIRouter(
-        prefix="/v1/customers/{customer_id}/redemptions",
-        tags=["redemptions"],
-        dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSE,
+@router.post("", status_code=201)
+async def reserve(
+    service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, body: ReservationRequest, key: Key
+) -> JSONResponse:
+    """Reserve points for an order, earliest expiry first; 409 if there are not enough."""
+    redemption_id = derived_id("redemption", customer_id, key.caller, key.key)
+    command = ReservePoints(
+        customer_id=customer_id, redemption_id=redemption_id, order_id=body.order_id, points=body.points
+    )
+    answer = await service.execute(ledger, service.event(command), idempotency=key, answer=_answer(None))
+    return answer.response()
+
+
+@router.get("/{redemption_id}")
+async def show(service: CurrentService, customer_id: CustomerId, redemption_id: UUID) -> RedemptionView:
+    async with service.pool.acquire() as conn:
+        redemption = await queries.redemption(conn, customer_id, redemption_id)
+    if redemption is None:
+        raise _unknown()
+    return RedemptionView(
+        redemption_id=redemption_id,
+        order_id=redemption.order_id,
+        points=redemption.points,
+        state=redemption.state,
+        expires_at=redemption.expires_at,
     )
 
-    @router.post("", status_code=201)
-    async def reserve(customer_id: CustomerId, body: Reservation, key: Key) -> JSONResponse:
-        """Set points aside for an order, those that expire first in front; 409 where there are not as many."""
-        redemption_id = derived_id("redemption", customer_id, key.caller, key.key)
-        command = ReserveAsked(
-            customer_id=customer_id, redemption_id=redemption_id, order_id=body.order_id, points=body.points
-        )
-        answer = await service.execute(ledger, service.event(command), idempotency=key, answer=told(None))
-        return answer.response()
 
-    @router.get("/{redemption_id}")
-    async def show(customer_id: CustomerId, redemption_id: UUID) -> RedemptionView:
-        async with service.pool.acquire() as conn:
-            found = await queries.redemption(conn, customer_id, redemption_id)
-        if found is None:
-            raise _unknown()
-        return RedemptionView(
-            redemption_id=redemption_id,
-            order_id=found.order_id,
-            points=found.points,
-            state=found.state,
-            expires_at=found.expires_at,
-        )
-
-    @router.post("/{redemption_id}/commit")
-    async def commit(customer_id: CustomerId, redemption_id: UUID, key: Key) -> JSONResponse:
-        """The order stands: the points are spent. Said again, it stays so."""
-        command = CommitAsked(customer_id=customer_id, redemption_id=redemption_id)
-        done = told(RedemptionState.COMMITTED, redemption_id)
-        return (await service.execute(ledger, service.event(command), idempotency=key, answer=done)).response()
-
-    @router.post("/{redemption_id}/release")
-    async def release(customer_id: CustomerId, redemption_id: UUID, key: Key) -> JSONResponse:
-        """The order does not stand: the points may be spent again."""
-        command = ReleaseAsked(customer_id=customer_id, redemption_id=redemption_id)
-        done = told(RedemptionState.RELEASED, redemption_id)
-        return (await service.execute(ledger, service.event(command), idempotency=key, answer=done)).response()
-
-    @router.post("/{redemption_id}/return")
-    async def give_back(customer_id: CustomerId, redemption_id: UUID, key: Key) -> JSONResponse:
-        """The order for which points were spent was undone: they come back, with the validity that they had."""
-        command = ReturnAsked(customer_id=customer_id, redemption_id=redemption_id)
-        done = told(RedemptionState.RETURNED, redemption_id)
-        return (await service.execute(ledger, service.event(command), idempotency=key, answer=done)).response()
-
-    return router
+@router.post("/{redemption_id}/commit")
+async def commit(
+    service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, redemption_id: UUID, key: Key
+) -> JSONResponse:
+    """Spend the reserved points, because the order was placed. Repeating the call changes nothing."""
+    command = CommitRedemption(customer_id=customer_id, redemption_id=redemption_id)
+    respond = _answer(RedemptionState.COMMITTED, redemption_id)
+    return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
 
 
-def told(wanted: RedemptionState | None, redemption_id: UUID | None = None) -> Callable[[Facts], Answer]:
-    """What a command's facts mean to its caller; `wanted` is where it leads, None for a reservation."""
+@router.post("/{redemption_id}/release")
+async def release(
+    service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, redemption_id: UUID, key: Key
+) -> JSONResponse:
+    """Make reserved points available again, because the order was not placed."""
+    command = ReleaseRedemption(customer_id=customer_id, redemption_id=redemption_id)
+    respond = _answer(RedemptionState.RELEASED, redemption_id)
+    return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
+
+
+@router.post("/{redemption_id}/return")
+async def return_points(
+    service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, redemption_id: UUID, key: Key
+) -> JSONResponse:
+    """Return spent points, because their order was undone; they keep their expiry."""
+    command = ReturnRedemption(customer_id=customer_id, redemption_id=redemption_id)
+    respond = _answer(RedemptionState.RETURNED, redemption_id)
+    return (await service.execute(ledger, service.event(command), idempotency=key, answer=respond)).response()
+
+
+def _answer(target: RedemptionState | None, redemption_id: UUID | None = None) -> Callable[[Facts], Answer]:
+    """Return a function from facts to the answer; `target` is the state after success, None for a reservation."""
 
     def answer(facts: Facts) -> Answer:
         for fact in facts:
             if isinstance(fact, PointsReserved):
-                return Answer(201, _body(fact, RedemptionState.RESERVED) | {"expires_at": _text(fact.expires_at)})
-            if isinstance(fact, PointsRedeemed | PointsReleased) and wanted:
-                return Answer(200, _body(fact, wanted))
+                expires_at = fact.expires_at.isoformat().replace("+00:00", "Z")
+                return Answer(201, _body(fact, RedemptionState.RESERVED) | {"expires_at": expires_at})
+            if isinstance(fact, PointsRedeemed | PointsReleased) and target:
+                return Answer(200, _body(fact, target))
             if isinstance(fact, Ignored):
-                return _refused(fact.reason, wanted, redemption_id)
-        raise RuntimeError("a command about points came to nothing")
+                return _ignored(fact.reason, target, redemption_id)
+        raise RuntimeError("redemption command without an event and without a reason")
 
     return answer
 
 
-def _refused(reason: str, wanted: RedemptionState | None, redemption_id: UUID | None) -> Answer:
+def _ignored(reason: str, target: RedemptionState | None, redemption_id: UUID | None) -> Answer:
     if reason == "unknown_redemption":
         raise _unknown()
-    if wanted and reason == f"already_{wanted}":
-        return Answer(200, {"redemption_id": str(redemption_id), "state": wanted.value})
+    if target and reason == f"already_{target}":
+        return Answer(200, {"redemption_id": str(redemption_id), "state": target.value})
     raise Problem(409, reason, REFUSALS.get(reason, reason))
 
 
@@ -141,9 +152,5 @@ def _body(fact: Any, state: RedemptionState) -> dict[str, Any]:
     }
 
 
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 def _unknown() -> Problem:
-    return Problem(404, "unknown_redemption", "redemption_id: this customer has no such redemption")
+    return Problem(404, "unknown_redemption", "redemption_id: this customer has no redemption with this id")

@@ -1,9 +1,4 @@
-"""What a customer's ledger is made of: lots of points, and entries that move them between accounts.
-
-Every grant is a lot. An entry takes points of one lot out of one account and puts them into another, so no entry can
-create or lose any: `issued` is the shop's own account (what it gave, as a negative number), all others are the
-customer's. Points that were spent and turn out not to be due stand in `debt`, below nothing, until later ones pay.
-"""
+"""State of one customer's points: balances per account, lots, redemptions, and what was withheld or refunded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,42 +8,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from libs.common.decisions.facts import Record
 from libs.common.decisions.fast_replace import replace
-from libs.common.decisions.ids import derived_id
-from libs.common.events.loyalty import GrantKind, LegalBasis
-
-
-class Place(StrEnum):
-    """An account, of the shop (`issued`) or of the customer."""
-
-    ISSUED = "issued"
-    PENDING = "pending"
-    AVAILABLE = "available"
-    RESERVED = "reserved"
-    SPENT = "spent"
-    EXPIRED = "expired"
-    DEBT = "debt"
-
-
-class Kind(StrEnum):
-    """What an entry does; the migration lists between which accounts each may move points."""
-
-    GRANT = "grant"
-    VEST = "vest"
-    SETTLE = "settle"
-    REVERSE = "reverse"
-    RESERVE = "reserve"
-    RELEASE = "release"
-    REDEEM = "redeem"
-    RETURN = "return"
-    EXPIRE = "expire"
-    ADJUST = "adjust"
+from libs.common.events.loyalty import GrantKind
+from services.loyalty.ledger.entries import LedgerAccount, Membership, OrderRefund, WithheldGrant
 
 
 @dataclass(frozen=True)
-class Purse:
-    """Points in each account; together always nothing."""
+class Balances:
+    """Points in each account; their sum is always zero."""
 
     issued: int = 0
     pending: int = 0
@@ -58,27 +25,28 @@ class Purse:
     expired: int = 0
     debt: int = 0
 
-    def moved(self, source: Place, target: Place, points: int) -> "Purse":
-        return replace(self, **{source: self.holds(source) - points, target: self.holds(target) + points})
+    def transfer(self, source: LedgerAccount, target: LedgerAccount, points: int) -> "Balances":
+        moved = {source: self.balance_of(source) - points, target: self.balance_of(target) + points}
+        return replace(self, **moved)
 
-    def holds(self, place: Place) -> int:
-        held: int = getattr(self, place)
-        return held
+    def balance_of(self, account: LedgerAccount) -> int:
+        balance: int = getattr(self, account)
+        return balance
 
     @property
-    def kept(self) -> int:
-        """What was given and not taken back."""
+    def net_granted(self) -> int:
+        """Points granted less points reversed."""
         return -self.issued
 
 
 @dataclass(frozen=True)
 class Lot:
-    """The points of one grant, and where they are now. `inputs` is what the rule looked at."""
+    """The points of one grant and the accounts they are in now. `inputs` is what the award rule was applied to."""
 
     lot_id: UUID
     cause: str
-    what: GrantKind
-    purse: Purse
+    kind: GrantKind
+    balances: Balances
     granted_at: datetime
     expires_on: date
     counts_for_tier: bool = False
@@ -89,95 +57,12 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Record):
-    """One movement of points of one lot; the second half is there for grants only."""
-
-    entry_id: UUID
-    customer_id: str
-    number: int
-    kind: Kind
-    cause: str
-    lot_id: UUID
-    from_account: Place
-    to_account: Place
-    points: int
-    at: datetime
-    text: str
-    issue_id: UUID | None = None
-    order_id: str | None = None
-    note: str | None = None
-    staff: str | None = None
-    due_at: datetime | None = None
-    what: GrantKind | None = None
-    rule: str | None = None
-    rule_version: str | None = None
-    legal_basis: LegalBasis | None = None
-    counts_for_tier: bool | None = None
-    expires_on: date | None = None
-    inputs: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld(Record):
-    """Nothing is granted for this cause (one resolution, or a whole issue), unless an open review says otherwise."""
-
-    cause: str
-    customer_id: str
-    issue_id: UUID
-    code: str
-    at: datetime
-    order_id: str | None = None
-    points: int = 0
-    review_by: datetime | None = None
-    inputs: str | None = None
-    staff: str | None = None
-    note: str | None = None
-
-    @property
-    def in_review(self) -> bool:
-        return self.review_by is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Refund(Record):
-    """Money that went back to a customer for an order."""
-
-    refund_id: UUID
-    customer_id: str
-    order_id: str
-    amount: Decimal
-    currency: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure(Record):
-    """When a customer's issue first earned points while a share was held out: here a comparison begins."""
-
-    customer_id: str
-    experiment: str
-    arm: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What of an order was delivered and not called off, in money."""
+class PurchaseValue:
+    """Price of the goods of an order that were delivered and not cancelled."""
 
     order_id: str
     amount: Decimal
     currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Membership(Record):
-    """A customer's tier, and up to which day of expiry they were told."""
-
-    customer_id: str
-    tier: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    told_until: date | None = None
 
 
 class RedemptionState(StrEnum):
@@ -189,7 +74,7 @@ class RedemptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """Points for one purchase: how many of which lot."""
+    """Points spent on one purchase, per lot."""
 
     redemption_id: UUID
     order_id: str
@@ -203,50 +88,31 @@ class Redemption:
 
 
 @dataclass(frozen=True)
-class Account:
-    """Where a customer's ledger stands after entry `number`, and what matters of it for the events in hand."""
+class PointsAccount:
+    """A customer's points after entry `number`, with the rows that the events of one batch refer to."""
 
     customer_id: str
     number: int = 0
-    purse: Purse = Purse()
+    balances: Balances = Balances()
     lots: Mapping[str, Lot] = field(default_factory=dict)
-    withheld: Mapping[str, Withheld] = field(default_factory=dict)
+    withheld: Mapping[str, WithheldGrant] = field(default_factory=dict)
     membership: Membership | None = None
-    purchases: Mapping[str, Purchase] = field(default_factory=dict)
-    refunds: Mapping[UUID, Refund] = field(default_factory=dict)
+    purchases: Mapping[str, PurchaseValue] = field(default_factory=dict)
+    refunds: Mapping[UUID, OrderRefund] = field(default_factory=dict)
     redemptions: Mapping[UUID, Redemption] = field(default_factory=dict)
     birthday: str | None = None
-    adjusted: frozenset[UUID] = frozenset()
+    adjustments: frozenset[UUID] = frozenset()
 
-    def member(self) -> Membership:
+    def current_membership(self) -> Membership:
         return self.membership or Membership(self.customer_id)
 
-    def lots_of(self, *, issue_id: UUID | None = None, order_id: str | None = None) -> list[Lot]:
-        """Grants of this issue, or of this order as a purchase, in the order in which they were made."""
+    def lots_for(self, *, issue_id: UUID | None = None, order_id: str | None = None) -> list[Lot]:
+        """Grants of this issue, or of this order as a purchase, oldest first."""
         if issue_id:
             return [lot for lot in self.lots.values() if lot.issue_id == issue_id]
-        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.what is GrantKind.PURCHASE]
+        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.kind is GrantKind.PURCHASE]
 
     def spendable(self) -> list[Lot]:
-        """Lots with points that may be spent, those that expire first in front."""
-        lots = [lot for lot in self.lots.values() if lot.purse.available]
+        """Lots with available points, earliest expiry first."""
+        lots = [lot for lot in self.lots.values() if lot.balances.available]
         return sorted(lots, key=lambda lot: (lot.expires_on, lot.granted_at, lot.lot_id))
-
-
-def cause_of(issue_id: UUID, resolution: int | None = None) -> str:
-    """The key under which an issue earns points at most once; without a resolution it stands for the whole issue."""
-    return f"issue:{issue_id}" if resolution is None else f"issue:{issue_id}:{resolution}"
-
-
-def adjustment_cause(adjustment_id: UUID) -> str:
-    """The key under which points are given or taken by hand, once."""
-    return f"adjustment:{adjustment_id}"
-
-
-def issue_of(cause: str) -> UUID:
-    return UUID(cause.split(":")[1])
-
-
-def lot_id_of(cause: str) -> UUID:
-    """The lot of a grant, which is also the id of the entry that made it."""
-    return derived_id("entry", Kind.GRANT, cause)

@@ -1,8 +1,8 @@
-"""The rules of points as data (`award.toml`), checked as a whole before the service starts.
+"""Schema of the award rules (`award.toml`), validated as a whole at start.
 
-For an issue the first rule that fits counts. A set of rules must answer every fault and reason, so that no case is
-forgotten, and must not hold a rule that can never count. `award.py` works them out. Sections that are left out give
-nothing: no points for purchases, no tiers, no limits.
+The first rule that matches an issue applies. The rules must cover every combination of fault and reason, and must not
+contain a rule that can never match. An omitted section disables its feature: no points for purchases, no tiers, no
+limits. `domain/award.py` calculates awards.
 """
 
 from datetime import date
@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from libs.common.events.loyalty import GrantKind, LegalBasis
 from libs.common.events.values import Currency, Fault, Reason
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Share = Annotated[Decimal, Field(ge=0, le=1)]
 Factor = Annotated[Decimal, Field(ge=0, le=100)]
 Amount = Annotated[int, Field(ge=0, le=1_000_000)]
 Days = Annotated[int, Field(ge=0, le=3650)]
 
 
-class Section(BaseModel):
+class RuleSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -37,13 +37,13 @@ class Rounding(StrEnum):
         return {"down": ROUND_FLOOR, "up": ROUND_CEILING, "half_up": ROUND_HALF_UP}[self]
 
 
-class AwardRule(Section):
-    """`points` and a share of the value of the reported units, together at most `cap`; fits any of `reasons`.
+class AwardRule(RuleSection):
+    """`points` plus a share of the value of the reported units, at most `cap`; matches any of `reasons`.
 
-    What waiting and broken promises add, and the factors of tier and campaign, are under the same cap.
+    The cap includes the bonuses for waiting and broken promises and the factors of tier and campaign.
     """
 
-    name: Name
+    name: RuleName
     fault: Fault
     reasons: frozenset[Reason] = frozenset(Reason)
     points: Amount
@@ -55,48 +55,50 @@ class AwardRule(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.share_of_value and self.cap is None:
-            raise ValueError("cap: a share of the value needs one, else one dear item empties the points budget")
+            raise ValueError(
+                "cap: missing; share_of_value needs a cap, so that one expensive item cannot use up the points budget"
+            )
         if self.cap is not None and self.cap < self.points:
-            raise ValueError(f"cap: {self.cap} is less than points ({self.points}); raise it or leave it out")
+            raise ValueError(f"cap: {self.cap} is less than points ({self.points}); raise or omit it")
         if self.fault is Fault.CUSTOMER and (self.points or self.share_of_value):
-            raise ValueError("points: nothing went wrong on the shop's side where the fault is the customer's; write 0")
+            raise ValueError("points: must be 0 for fault 'customer', without share_of_value")
         return self
 
     def cases(self) -> set[tuple[Fault, Reason]]:
         return {(self.fault, reason) for reason in self.reasons}
 
 
-class Waiting(Section):
-    """Each day that the customer waited beyond `free_days` earns `points_per_day`, `most` in all."""
+class WaitingBonus(RuleSection):
+    """Each day of waiting beyond `grace_days` earns `points_per_day`, at most `max_points` in total."""
 
-    free_days: Days = 0
+    grace_days: Days = 0
     points_per_day: Amount = 0
-    most: Amount = 0
+    max_points: Amount = 0
 
 
-class BrokenPromises(Section):
-    """Each date that was told and not kept earns `points`, `most` in all."""
+class BrokenPromiseBonus(RuleSection):
+    """Each promised date that was missed earns `points`, at most `max_points` in total."""
 
     points: Amount = 0
-    most: Amount = 0
+    max_points: Amount = 0
 
 
-class Limits(Section):
-    """The apology governor: points without end teach complaints.
+class ApologyLimits(RuleSection):
+    """Rate limits of apologies per customer: `max_grants` and `max_points` within `days`.
 
-    Within `days` a customer gets at most `most_grants` apologies in points, and at most `most_points`. Over it a human
-    decides within `review_days`, or the customer gets words only; either way it is recorded why.
+    Over a limit, staff decide within `review_days` (`review`), or the points are withheld (`withhold`). The reason is
+    recorded in both cases.
     """
 
     days: Annotated[int, Field(ge=1, le=730)]
-    most_grants: Annotated[int, Field(ge=1)] | None = None
-    most_points: Annotated[int, Field(ge=1)] | None = None
-    over: Annotated[str, StringConstraints(pattern="^(review|words)$")] = "review"
+    max_grants: Annotated[int, Field(ge=1)] | None = None
+    max_points: Annotated[int, Field(ge=1)] | None = None
+    when_exceeded: Annotated[str, StringConstraints(pattern="^(review|withhold)$")] = "review"
     review_days: Annotated[int, Field(ge=1, le=60)] = 7
 
 
-class PurchaseRule(Section):
-    """Points for what was bought, delivered and kept: a share of its price."""
+class PurchaseRule(RuleSection):
+    """Points for goods delivered and kept: a share of their price."""
 
     share: Share
     hold_days: Days = 14
@@ -104,41 +106,41 @@ class PurchaseRule(Section):
     counts_for_tier: bool = True
 
 
-class BirthdayRule(Section):
-    """A present once a year, for those who told the shop the day."""
+class BirthdayRule(RuleSection):
+    """Points once a year, for customers whose birthday is known."""
 
     points: Annotated[int, Field(ge=1, le=1_000_000)]
     validity_days: Annotated[int, Field(ge=1, le=3650)] = 60
     legal_basis: LegalBasis = LegalBasis.PREMIUM
 
 
-class Tier(Section):
-    """A tier begins `at` so many points that count for it within the tier's period. `perks` are codes for the shop."""
+class Tier(RuleSection):
+    """A tier is reached with `min_points` qualifying points within its period. `perks` are codes for the shop."""
 
-    name: Name
-    at: Amount
+    name: RuleName
+    min_points: Amount
     factor: Factor = Decimal(1)
-    perks: tuple[Name, ...] = ()
+    perks: tuple[RuleName, ...] = ()
 
 
-class Campaign(Section):
-    """A season: from `first` to `last` day points of these `kinds` are multiplied. Seasons that overlap multiply."""
+class Campaign(RuleSection):
+    """A campaign multiplies points of these `kinds` from `first_day` to `last_day`. Overlapping campaigns multiply."""
 
-    name: Name
-    first: date
-    last: date
+    name: RuleName
+    first_day: date
+    last_day: date
     kinds: frozenset[GrantKind] = frozenset({GrantKind.PURCHASE})
     factor: Factor
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.last < self.first:
-            raise ValueError(f"last: {self.last} is before first ({self.first})")
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day: {self.last_day} is before first_day ({self.first_day})")
         return self
 
 
-class PremiumLimit(Section):
-    """A gift is worth `floor` at most, from `from_value` on that `share` of the purchase. `source` is the law."""
+class PremiumLimit(RuleSection):
+    """Legal limit of gifts: `floor`, or `share` of a purchase from `from_value` on. `source` cites the law."""
 
     currency: Currency
     floor: Annotated[Decimal, Field(ge=0)]
@@ -146,15 +148,15 @@ class PremiumLimit(Section):
     share: Share
     source: Annotated[str, StringConstraints(min_length=10)]
 
-    def worth(self, value: Decimal) -> Decimal:
-        """The most that a gift may be worth with a purchase of this value (0: without a purchase)."""
+    def max_value(self, value: Decimal) -> Decimal:
+        """Return the maximum value of a gift with a purchase of this value (0: without a purchase)."""
         return self.floor if value < self.from_value else value * self.share
 
 
-class AwardRules(Section):
-    """One version of the rules. `hold_days` is how long points stay pending before they may be spent."""
+class AwardRules(RuleSection):
+    """One version of the rules. Points stay pending for `hold_days` before they can be spent."""
 
-    version: Name
+    version: RuleName
     hold_days: Annotated[int, Field(ge=0, le=365)]
     validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     notice_days: Annotated[int, Field(ge=0, le=365)] = 30
@@ -164,9 +166,9 @@ class AwardRules(Section):
     tier_days: Annotated[int, Field(ge=30, le=730)] = 365
     points_per_unit: dict[Currency, Annotated[Decimal, Field(gt=0)]] = Field(default_factory=dict)
     rules: tuple[AwardRule, ...]
-    waiting: Waiting = Waiting()
-    broken_promises: BrokenPromises = BrokenPromises()
-    limits: Limits | None = None
+    waiting: WaitingBonus = WaitingBonus()
+    broken_promises: BrokenPromiseBonus = BrokenPromiseBonus()
+    limits: ApologyLimits | None = None
     purchase: PurchaseRule | None = None
     birthday: BirthdayRule | None = None
     tiers: tuple[Tier, ...] = ()
@@ -177,10 +179,10 @@ class AwardRules(Section):
     def _check(self) -> Self:
         self._check_cases()
         self._check_names()
-        if self.tiers and self.tiers[0].at:
-            raise ValueError("tiers: the first one begins at 0; everybody is in a tier")
-        if any(one.at >= other.at for one, other in pairwise(self.tiers)):
-            raise ValueError("tiers: each begins at more points than the one before; put them in order")
+        if self.tiers and self.tiers[0].min_points:
+            raise ValueError("tiers: the first tier must have min_points = 0, since every customer is in a tier")
+        if any(lower.min_points >= higher.min_points for lower, higher in pairwise(self.tiers)):
+            raise ValueError("tiers: must be in ascending order of min_points, without equal values")
         self._check_premiums()
         return self
 
@@ -188,40 +190,50 @@ class AwardRules(Section):
         open_cases = set(product(Fault, Reason))
         for rule in self.rules:
             if not rule.cases() & open_cases:
-                raise ValueError(f"rules: {rule.name!r} can never count, an earlier rule takes all its cases")
+                raise ValueError(
+                    f"rules: {rule.name!r} can never match: earlier rules cover all its cases; move it up or remove it"
+                )
             open_cases -= rule.cases()
         if open_cases:
             fault, reason = min(open_cases)
-            raise ValueError(f"rules: none says what fault {fault.value!r} with reason {reason.value!r} earns")
+            raise ValueError(
+                f"rules: no rule for fault {fault.value!r} with reason {reason.value!r}; add one (points may be 0)"
+            )
 
     def _check_names(self) -> None:
-        for what in ("rules", "tiers", "campaigns"):
-            named = [each.name for each in getattr(self, what)]
-            if len(set(named)) < len(named):
-                raise ValueError(f"{what}: two have the same name; a grant could not say which made it")
+        for section in ("rules", "tiers", "campaigns"):
+            names = [item.name for item in getattr(self, section)]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{section}: duplicate name; grants refer to rules by unique names")
 
     def _check_premiums(self) -> None:
-        """A gift without a purchase must be lawful by itself; with one, `award.py` holds it under the limit."""
+        """Check the birthday gift against the limit without a purchase; `award.py` caps gifts with a purchase."""
         if self.birthday is None or self.birthday.legal_basis is not LegalBasis.PREMIUM:
             return
         for limit in self.premium_limits:
-            worth = self.birthday.points / self.points_per_unit.get(limit.currency, Decimal(1))
-            if worth > limit.floor:
-                raise ValueError(f"birthday.points: worth {worth} {limit.currency}, {limit.floor} are lawful as a gift")
+            value = self.birthday.points / self.points_per_unit.get(limit.currency, Decimal(1))
+            if value > limit.floor:
+                raise ValueError(
+                    f"birthday.points: worth {value} {limit.currency}; a gift may be worth {limit.floor} at most"
+                )
 
     def rule_for(self, fault: Fault, reason: Reason) -> AwardRule:
         return next(rule for rule in self.rules if (fault, reason) in rule.cases())
 
-    def tier_at(self, counted: int) -> Tier | None:
-        """The highest tier that so many points reach; None where there are no tiers."""
-        return next((tier for tier in reversed(self.tiers) if tier.at <= counted), None)
+    def tier_at(self, qualifying_points: int) -> Tier | None:
+        """Return the highest tier reached; None if there are no tiers."""
+        return next((tier for tier in reversed(self.tiers) if tier.min_points <= qualifying_points), None)
 
     def tier(self, name: str) -> Tier | None:
-        """A tier by its name; the first one for a customer of whom nothing is known, or whose tier is no more."""
+        """Return the tier of this name; the first tier for a new customer or a removed tier."""
         return next((tier for tier in self.tiers if tier.name == name), self.tiers[0] if self.tiers else None)
 
-    def seasons(self, kind: GrantKind, day: date) -> list[Campaign]:
-        return [each for each in self.campaigns if kind in each.kinds and each.first <= day <= each.last]
+    def active_campaigns(self, kind: GrantKind, day: date) -> list[Campaign]:
+        return [
+            campaign
+            for campaign in self.campaigns
+            if kind in campaign.kinds and campaign.first_day <= day <= campaign.last_day
+        ]
 
     def premium_limit(self, currency: str) -> PremiumLimit | None:
         return next((limit for limit in self.premium_limits if limit.currency == currency), None)

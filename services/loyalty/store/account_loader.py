@@ -1,7 +1,7 @@
-"""From rows to an account, and from events to what of the ledger they need."""
+"""Rows to points accounts, and events to the rows that they refer to."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
@@ -13,30 +13,25 @@ from libs.common.decisions.facts import TimerFired
 from libs.common.events.issues import IssueEvent, IssueRefunded
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.registry import AnyEvent
-from services.loyalty.domain.commands import AdjustAsked, RedemptionCommand, ReserveAsked, ReviewAnswered
-from services.loyalty.domain.purchases import order_of
-from services.loyalty.domain.redemptions import cause_of as redemption_cause
+from services.loyalty.domain import timers
+from services.loyalty.domain.commands import AdjustPoints, DecideReview, RedemptionCommand, ReservePoints
 from services.loyalty.ledger.accounts import (
-    Account,
+    Balances,
     Lot,
-    Membership,
-    Purchase,
-    Purse,
+    PointsAccount,
+    PurchaseValue,
     Redemption,
     RedemptionState,
-    Refund,
-    Withheld,
-    adjustment_cause,
-    issue_of,
 )
+from services.loyalty.ledger.causes import adjustment_cause, id_of, issue_id_of, order_id_of, redemption_cause
+from services.loyalty.ledger.entries import EntryKind, LedgerAccount, Membership, OrderRefund, WithheldGrant
 
 Row: TypeAlias = asyncpg.Record
 
 
 @dataclass(slots=True)
-class Asked:
-    """What a batch of events names: issues, orders, causes of redemptions and adjustments, customers whose birthday it
-    may be."""
+class BatchReferences:
+    """Ids and causes that the events of a batch refer to; `birthdays` are customer ids."""
 
     issues: set[UUID] = field(default_factory=set)
     orders: set[str] = field(default_factory=set)
@@ -45,67 +40,67 @@ class Asked:
     adjustments: set[str] = field(default_factory=set)
 
 
-def asked_by(events: Sequence[AnyEvent]) -> Asked:
-    asked = Asked()
+def references_of(events: Iterable[AnyEvent]) -> BatchReferences:
+    references = BatchReferences()
     for event in events:
         match event.data:
             case IssueRefunded(order_id=order_id):
-                asked.orders.add(order_id)
+                references.orders.add(order_id)
             case IssueEvent(issue_id=issue_id):
-                asked.issues.add(issue_id)
-            case ReviewAnswered(cause=cause):
-                asked.issues.add(issue_of(cause))
-            case ReserveAsked(redemption_id=redemption_id) | RedemptionCommand(redemption_id=redemption_id):
-                asked.redemptions.add(redemption_cause(redemption_id))
-            case AdjustAsked(adjustment_id=adjustment_id):
-                asked.adjustments.add(adjustment_cause(adjustment_id))
+                references.issues.add(issue_id)
+            case DecideReview(cause=cause):
+                references.issues.add(issue_id_of(cause))
+            case ReservePoints(redemption_id=redemption_id) | RedemptionCommand(redemption_id=redemption_id):
+                references.redemptions.add(redemption_cause(redemption_id))
+            case AdjustPoints(adjustment_id=adjustment_id):
+                references.adjustments.add(adjustment_cause(adjustment_id))
             case TimerFired(name=name):
-                _by_timer(asked, name, event.subject or "")
-    return asked
+                _add_timer(references, name, event.subject or "")
+    return references
 
 
-def _by_timer(asked: Asked, name: str, customer_id: str) -> None:
-    word, _, rest = name.partition(":")
-    if word in ("vest", "review") and rest.startswith("issue:"):
-        asked.issues.add(issue_of(rest))
-    elif word == "vest":
-        asked.orders.add(order_of(rest))
-    elif word == "purchase":
-        asked.orders.add(rest.partition(":")[2])
-    elif word == "release":
-        asked.redemptions.add(redemption_cause(UUID(rest)))
-    elif word == "birthday":
-        asked.birthdays.add(customer_id)
+def _add_timer(references: BatchReferences, name: str, customer_id: str) -> None:
+    kind, key = timers.split_timer_name(name)
+    if kind in (timers.VEST, timers.REVIEW) and key.startswith("issue:"):
+        references.issues.add(issue_id_of(key))
+    elif kind == timers.VEST:
+        references.orders.add(order_id_of(key))
+    elif kind == timers.PURCHASE:
+        references.orders.add(timers.purchase_order_id(key))
+    elif kind == timers.RESERVATION:
+        references.redemptions.add(redemption_cause(UUID(key)))
+    elif kind == timers.BIRTHDAY:
+        references.birthdays.add(customer_id)
 
 
-def account_of(customer_id: str, row: Row | None, found: Mapping[str, Sequence[Row]]) -> Account:
-    return Account(
+def account_of(customer_id: str, row: Row | None, rows: Mapping[str, Sequence[Row]]) -> PointsAccount:
+    """Build an account from its row of `balances` (None if it has no entries) and further rows by kind."""
+    return PointsAccount(
         customer_id,
         row["number"] if row else 0,
-        _purse(row) if row else Purse(),
-        {lot["cause"]: _lot(lot) for lot in found.get("lots", ())},
-        {each["cause"]: Withheld(**dict(each)) for each in found.get("withheld", ())},
-        next((Membership(**dict(each)) for each in found.get("members", ())), None),
-        {each["order_id"]: _purchase(each) for each in found.get("purchases", ())},
-        {each["refund_id"]: Refund(**dict(each)) for each in found.get("refunds", ())},
-        _redemptions(found.get("redemptions", ())),
-        next((each["month_day"] for each in found.get("birthdays", ())), None),
-        frozenset(UUID(each["cause"].partition(":")[2]) for each in found.get("adjustments", ())),
+        Balances(**balances_of(row)),
+        {lot["cause"]: _lot(lot) for lot in rows.get("lots", ())},
+        {withheld["cause"]: WithheldGrant(**dict(withheld)) for withheld in rows.get("withheld", ())},
+        next((Membership(**dict(membership)) for membership in rows.get("memberships", ())), None),
+        {purchase["order_id"]: _purchase(purchase) for purchase in rows.get("purchases", ())},
+        {refund["refund_id"]: OrderRefund(**dict(refund)) for refund in rows.get("refunds", ())},
+        _redemptions(rows.get("redemptions", ())),
+        next((birthday["month_day"] for birthday in rows.get("birthdays", ())), None),
+        frozenset(id_of(adjustment["cause"]) for adjustment in rows.get("adjustments", ())),
     )
 
 
-def _purse(row: Row) -> Purse:
-    return Purse(
-        row["issued"], row["pending"], row["available"], row["reserved"], row["spent"], row["expired"], row["debt"]
-    )
+def balances_of(row: Row | None) -> dict[str, int]:
+    """Return points per account of a row of `balances` or `lots`; zero for no row."""
+    return {account.value: row[account] if row else 0 for account in LedgerAccount}
 
 
 def _lot(row: Row) -> Lot:
     return Lot(
         row["lot_id"],
         row["cause"],
-        GrantKind(row["what"]),
-        _purse(row),
+        GrantKind(row["grant_kind"]),
+        Balances(**balances_of(row)),
         row["granted_at"],
         row["expires_on"],
         row["counts_for_tier"],
@@ -116,34 +111,34 @@ def _lot(row: Row) -> Lot:
     )
 
 
-def _purchase(row: Row) -> Purchase:
-    return Purchase(row["order_id"], Decimal(row["amount"]), row["currency"])
+def _purchase(row: Row) -> PurchaseValue:
+    return PurchaseValue(row["order_id"], Decimal(row["amount"]), row["currency"])
 
 
 def _redemptions(rows: Sequence[Row]) -> dict[UUID, Redemption]:
-    """The state of a redemption is the last that the ledger says of it."""
-    causes = dict.fromkeys(row["cause"] for row in rows)
-    return {
-        one.redemption_id: one for cause in causes for one in [redemption_of([r for r in rows if r["cause"] == cause])]
-    }
+    by_cause: dict[str, list[Row]] = {}
+    for row in rows:
+        by_cause.setdefault(row["cause"], []).append(row)
+    redemptions = map(redemption_of, by_cause.values())
+    return {redemption.redemption_id: redemption for redemption in redemptions}
 
 
 STATES = {
-    "reserve": RedemptionState.RESERVED,
-    "release": RedemptionState.RELEASED,
-    "redeem": RedemptionState.COMMITTED,
-    "return": RedemptionState.RETURNED,
+    EntryKind.RESERVE: RedemptionState.RESERVED,
+    EntryKind.RELEASE: RedemptionState.RELEASED,
+    EntryKind.REDEEM: RedemptionState.COMMITTED,
+    EntryKind.RETURN: RedemptionState.RETURNED,
 }
 
 
 def redemption_of(rows: Sequence[Row]) -> Redemption:
-    """One redemption, out of all of its entries in their order."""
-    reserved = [row for row in rows if row["kind"] == "reserve"]
+    """Build a redemption from all of its entries in order; the last entry determines its state."""
+    reserved = [row for row in rows if row["kind"] == EntryKind.RESERVE]
     first = reserved[0]
     return Redemption(
-        UUID(first["cause"].partition(":")[2]),
+        id_of(first["cause"]),
         first["order_id"],
-        STATES[rows[-1]["kind"]],
+        STATES[EntryKind(rows[-1]["kind"])],
         {row["lot_id"]: row["points"] for row in reserved},
         first["due_at"],
     )

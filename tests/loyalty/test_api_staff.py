@@ -1,4 +1,4 @@
-"""Points by hand, reviews, the holdout, statements and the past, in the running app on a real Postgres."""
+"""Staff routes, statements and past balances in the running app on a real Postgres."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -13,16 +13,17 @@ from libs.common.decisions.clock import SharedClock
 from libs.common.events.registry import AnyEvent
 from libs.common.messaging.decision_runner import Incoming
 from services.loyalty.app import create_app
-from services.loyalty.domain.decision_context import Terms
-from services.loyalty.http.entry_texts import TEXTS, say
-from services.loyalty.settings import Settings
-from services.loyalty.store.ledger import Ledger, Orders
-from tests.loyalty.histories import CUSTOMER, ISSUE, NOON, RULES, hold_over, placed, reopened, resolved
+from services.loyalty.domain.ledger_rules import LedgerRules
+from services.loyalty.http.entry_texts import TEXTS, entry_text
+from services.loyalty.settings import LoyaltySettings
+from services.loyalty.store.ledger import LedgerStore
+from services.loyalty.store.orders import OrderStore
+from tests.loyalty.histories import CUSTOMER, ISSUE, NOON, RULES, hold_ended, placed, reopened, resolved
 from tests.running import OPS, STOREFRONT, Live, running
 
 HERE = f"/v1/customers/{CUSTOMER}"
 STRICT = RULES.model_copy(
-    update={"limits": RULES.limits.model_copy(update={"most_grants": 1}) if RULES.limits else None}
+    update={"limits": RULES.limits.model_copy(update={"max_grants": 1}) if RULES.limits else None}
 )
 KEY = "a key that nobody knows"
 
@@ -32,18 +33,18 @@ async def live(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> Asy
     url = await database("loyalty")
     SharedClock.create(tmp_path / "clock", NOON, speed=0)
     settings: dict[str, Any] = {"award_rules": STRICT, "holdout_share": 0.5, "holdout_key": KEY}
-    async with running(create_app, Settings, database=url, clock_file=tmp_path / "clock", **settings) as one:
-        yield one
+    async with running(create_app, LoyaltySettings, database=url, clock_file=tmp_path / "clock", **settings) as live:
+        yield live
 
 
-async def happen(live: Live, *events: AnyEvent, terms: Terms | None = None) -> None:
+async def happen(live: Live, *events: AnyEvent, rules: LedgerRules | None = None) -> None:
     async with live.service.pool.acquire() as conn, conn.transaction():
         incoming = [Incoming(event) for event in events]
-        await live.service.decisions.apply(conn, Ledger(terms or Terms(STRICT)), incoming)
+        await live.service.decisions.apply(conn, LedgerStore(rules or LedgerRules(STRICT)), incoming)
 
 
 async def later(live: Live, span: timedelta) -> None:
-    """The shop's clock, moved on."""
+    """Advance the shop's clock."""
     clock = live.service.clock
     assert isinstance(clock, SharedClock)
     clock._write(clock.now() + span, 0)
@@ -62,7 +63,7 @@ async def get(live: Live, path: str, headers: dict[str, str] = OPS) -> Any:
 GIFT = {"change": 300, "staff": "sato", "comment": "called twice, nobody answered"}
 
 
-async def test_ops_give_and_take_points_with_who_and_why(live: Live) -> None:
+async def test_ops_add_and_take_points_with_staff_and_comment(live: Live) -> None:
     given = await post(live, f"{HERE}/adjustments", GIFT)
     taken = await post(live, f"{HERE}/adjustments", {**GIFT, "change": -100, "text": "correction"})
     assert (given.status_code, taken.status_code, taken.json()["change"]) == (201, 201, -100)
@@ -73,8 +74,8 @@ async def test_ops_give_and_take_points_with_who_and_why(live: Live) -> None:
 
 async def test_the_private_note_stays_with_ops(live: Live) -> None:
     await post(live, f"{HERE}/adjustments", GIFT)
-    told = await get(live, f"{HERE}/entries", STOREFRONT)
-    assert [(entry["staff"], entry["note"], entry["text"]) for entry in told["entries"]] == [(None, None, "goodwill")]
+    body = await get(live, f"{HERE}/entries", STOREFRONT)
+    assert [(entry["staff"], entry["note"], entry["text"]) for entry in body["entries"]] == [(None, None, "goodwill")]
     async with live.service.pool.acquire() as conn:
         assert not await conn.fetchval("SELECT count(*) FROM outbox WHERE convert_from(value, 'UTF8') LIKE '%nobody%'")
 
@@ -91,7 +92,7 @@ async def test_the_private_note_stays_with_ops(live: Live) -> None:
         ({"change": 10_000_001}, 422, "change"),
     ],
 )
-async def test_an_adjustment_that_cannot_be_is_refused_by_its_field(
+async def test_an_invalid_adjustment_is_refused_by_its_field(
     live: Live, change: dict[str, Any], status: int, named: str
 ) -> None:
     answer = await post(live, f"{HERE}/adjustments", {**GIFT, **change})
@@ -99,7 +100,7 @@ async def test_an_adjustment_that_cannot_be_is_refused_by_its_field(
 
 
 @pytest.mark.parametrize("path", [f"{HERE}/adjustments", f"{HERE}/reviews/issue:{ISSUE}:1"])
-async def test_the_storefront_decides_nothing_by_hand(live: Live, path: str) -> None:
+async def test_the_storefront_makes_no_staff_decisions(live: Live, path: str) -> None:
     assert (await post(live, path, GIFT, STOREFRONT)).status_code == 403
 
 
@@ -116,7 +117,7 @@ async def test_an_apology_over_the_limit_is_decided_by_ops(live: Live) -> None:
     assert (await get(live, f"{HERE}/balance"))["pending"] == 2 * 549
 
 
-async def test_a_cause_that_is_none_is_refused(live: Live) -> None:
+async def test_an_invalid_cause_is_refused(live: Live) -> None:
     answer = await post(live, f"{HERE}/reviews/issue:nonsense", {"approved": True, "staff": "s", "comment": "w"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cause")
 
@@ -124,14 +125,14 @@ async def test_a_cause_that_is_none_is_refused(live: Live) -> None:
 async def test_the_balance_of_any_past_moment(live: Live) -> None:
     await happen(live, resolved())
     await later(live, timedelta(days=14))
-    await happen(live, hold_over())
+    await happen(live, hold_ended())
     await later(live, timedelta(days=1))
     await happen(live, reopened())
     seen = []
     for days in (-1, 0, 13, 14, 15):
         moment = (NOON + timedelta(days=days)).isoformat().replace("+00:00", "Z")
-        held = await get(live, f"{HERE}/balance?at={moment}", STOREFRONT)
-        seen.append((held["pending"], held["available"]))
+        points = await get(live, f"{HERE}/balance?at={moment}", STOREFRONT)
+        seen.append((points["pending"], points["available"]))
     assert seen == [(0, 0), (549, 0), (549, 0), (0, 549), (0, 0)]
 
 
@@ -147,40 +148,41 @@ async def test_a_moment_without_offset_is_refused(live: Live) -> None:
         ("en", ["To say sorry", "These points can be spent now"]),
     ],
 )
-async def test_a_statement_tells_it_in_the_customers_language(live: Live, language: str, texts: list[str]) -> None:
-    await happen(live, resolved(), hold_over())
-    told = await get(live, f"{HERE}/statement?language={language}", STOREFRONT)
-    assert [line["text"] for line in told["lines"]] == texts
-    assert [(line["change"], line["pending"]) for line in told["lines"]] == [(0, 549), (549, -549)]
-    assert (told["available_before"], told["available_after"]) == (0, 549)
+async def test_a_statement_is_in_the_customers_language(live: Live, language: str, texts: list[str]) -> None:
+    await happen(live, resolved(), hold_ended())
+    body = await get(live, f"{HERE}/statement?language={language}", STOREFRONT)
+    assert [line["text"] for line in body["lines"]] == texts
+    assert [(line["change"], line["pending"]) for line in body["lines"]] == [(0, 549), (549, -549)]
+    assert (body["available_before"], body["available_after"]) == (0, 549)
 
 
-async def test_a_period_that_is_none_is_refused(live: Live) -> None:
+async def test_an_empty_period_is_refused(live: Live) -> None:
     query = "begin=2026-11-03T00:00:00Z&end=2026-11-02T00:00:00Z"
     answer = await live.client.get(f"{HERE}/statement?{query}", headers=STOREFRONT)
-    assert (answer.status_code, answer.json()["code"]) == (422, "period_is_empty")
+    assert (answer.status_code, answer.json()["code"]) == (422, "empty_period")
 
 
 def test_every_text_is_there_in_both_languages() -> None:
     assert all(len(texts) == 2 and all(texts.values()) for texts in TEXTS.values())
-    assert say("of_tomorrow", next(iter(TEXTS["apology"]))) == "of_tomorrow"
+    assert entry_text("of_tomorrow", next(iter(TEXTS["apology"]))) == "of_tomorrow"
 
 
-async def test_the_holdout_says_with_an_interval_whether_points_bring_customers_back(live: Live) -> None:
-    terms = Terms(RULES, holdout=Settings.model_validate(HELD_OUT).holdout)
-    arms = {name: terms.holdout.arm(name) for name in (f"C-{n}" for n in range(60))}
-    await happen(live, *(resolved(UUID(int=n), customer_id=f"C-{n}") for n in range(60)), terms=terms)
+async def test_the_holdout_report_compares_both_arms_with_an_interval(live: Live) -> None:
+    rules = LedgerRules(RULES, holdout=LoyaltySettings.model_validate(HELD_OUT).holdout)
+    arms = {name: rules.holdout.arm(name) for name in (f"C-{n}" for n in range(60))}
+    await happen(live, *(resolved(UUID(int=n), customer_id=f"C-{n}") for n in range(60)), rules=rules)
     await later(live, timedelta(days=10))
-    back = [name for n, name in enumerate(arms) if arms[name] == "points" or n % 3 == 0]
+    back = [name for n, name in enumerate(arms) if arms[name] == "treatment" or n % 3 == 0]
     await _order(live, back)
-    assert (await get(live, "/v1/loyalty/holdout"))["points"]["customers"] == 0  # nobody was followed for 90 days yet
+    assert (await get(live, "/v1/loyalty/holdout"))["treatment"]["customers"] == 0  # follow-up not over
     await later(live, timedelta(days=85))
-    told = await get(live, "/v1/loyalty/holdout")
-    words = [name for name, arm in arms.items() if arm == "words"]
-    assert (told["words"]["customers"], told["words"]["came_back"]) == (len(words), len(set(words) & set(back)))
-    assert (told["points"]["share"], told["confidence"]) == (1.0, 0.95)
-    assert 0 < told["difference"]["low"] < told["difference"]["value"] < told["difference"]["high"]
-    assert (await get(live, "/v1/loyalty/holdout?days=5"))["points"]["came_back"] == 0
+    body = await get(live, "/v1/loyalty/holdout")
+    control = [name for name, arm in arms.items() if arm == "control"]
+    counts = (body["control"]["customers"], body["control"]["reordered"])
+    assert counts == (len(control), len(set(control) & set(back)))
+    assert (body["treatment"]["share"], body["confidence"]) == (1.0, 0.95)
+    assert 0 < body["difference"]["low"] < body["difference"]["value"] < body["difference"]["high"]
+    assert (await get(live, "/v1/loyalty/holdout?days=5"))["treatment"]["reordered"] == 0
 
 
 HELD_OUT: dict[str, Any] = {
@@ -192,16 +194,16 @@ HELD_OUT: dict[str, Any] = {
 
 
 async def _order(live: Live, customers: Sequence[str]) -> None:
-    """They all buy again, five days after now."""
+    """Place another order for each of these customers, five days from now."""
     orders = []
     for name in customers:
-        told = placed(f"again-{name}")
-        later_ = {"customer_id": name, "placed_at": NOON + timedelta(days=15)}
-        orders.append(Incoming(told.model_copy(update={"data": told.data.model_copy(update=later_)})))
+        body = placed(f"again-{name}")
+        placed_later = {"customer_id": name, "placed_at": NOON + timedelta(days=15)}
+        orders.append(Incoming(body.model_copy(update={"data": body.data.model_copy(update=placed_later)})))
     async with live.service.pool.acquire() as conn, conn.transaction():
-        await live.service.decisions.apply(conn, Orders(), orders)
+        await live.service.decisions.apply(conn, OrderStore(), orders)
 
 
 def test_a_holdout_without_a_key_is_refused() -> None:
     with pytest.raises(ValueError, match="HOLDOUT_KEY"):
-        Settings.model_validate({**HELD_OUT, "holdout_key": "short"})
+        LoyaltySettings.model_validate({**HELD_OUT, "holdout_key": "short"})

@@ -1,18 +1,8 @@
--- The ledger in double entry: every grant is a lot; an entry moves points of one lot from one account to another.
+-- Points ledger in double entry: every grant is a lot; an entry moves points of one lot from one account to another.
 --
--- So each entry sums to nothing by construction, and no entry can create or lose a point. Balances are kept by the
--- database itself, by a trigger on the entries, and by nobody else: they are sums of the ledger, always (invariant 10).
--- What may never be (an account below nothing, points to spend beside a debt) is a constraint on the sums.
-
-ALTER TABLE entries RENAME TO entries_before;
-ALTER TABLE withheld RENAME TO withheld_before;
-DROP TABLE balances;
-ALTER INDEX entries_pkey RENAME TO entries_before_pkey;
-ALTER INDEX entries_once_per_cause RENAME TO entries_before_once_per_cause;
-ALTER INDEX entries_do_not_fork RENAME TO entries_before_do_not_fork;
-ALTER INDEX entries_of_issue RENAME TO entries_before_of_issue;
-ALTER INDEX withheld_pkey RENAME TO withheld_before_pkey;
-ALTER INDEX withheld_of_issue RENAME TO withheld_before_of_issue;
+-- Each entry sums to zero by construction, so no entry can create or lose points. Balances are maintained by a trigger on
+-- entries alone, so they are always sums of the ledger (invariant 10). Forbidden states (an account below zero,
+-- available points beside a debt) are constraints on the sums.
 
 CREATE TABLE entries (
     entry_id        uuid PRIMARY KEY,
@@ -25,13 +15,13 @@ CREATE TABLE entries (
     to_account      text NOT NULL,
     points          bigint NOT NULL,
     at              timestamptz NOT NULL,
-    text            text NOT NULL,        -- public: a code that is said in the customer's language
+    text            text NOT NULL,        -- public: code of a text in the customer's language
     issue_id        uuid,
     order_id        text,
-    note            text,                 -- private: for ops only
+    note            text,                 -- private: for staff only
     staff           text,
-    due_at          timestamptz,          -- of a reservation: when it runs out
-    what            text,                 -- from here on: of grants only
+    due_at          timestamptz,          -- of a reservation: when it expires
+    grant_kind      text,                 -- from here on: of grants only
     rule            text,
     rule_version    text,
     legal_basis     text,
@@ -40,10 +30,10 @@ CREATE TABLE entries (
     inputs          jsonb,
 
     CONSTRAINT entries_once_per_cause UNIQUE (cause, kind, lot_id, from_account),
-    CONSTRAINT entries_do_not_fork UNIQUE (customer_id, number),
-    CONSTRAINT entries_move_something CHECK (points > 0),
-    CONSTRAINT entries_are_numbered_from_one CHECK (number > 0),
-    CONSTRAINT entries_move_as_their_kind CHECK (
+    CONSTRAINT entries_number_unique UNIQUE (customer_id, number),
+    CONSTRAINT entries_points_positive CHECK (points > 0),
+    CONSTRAINT entries_number_positive CHECK (number > 0),
+    CONSTRAINT entries_accounts_match_kind CHECK (
         (kind, from_account, to_account) IN (
             ('grant', 'issued', 'pending'), ('grant', 'issued', 'available'),
             ('vest', 'pending', 'available'),
@@ -56,21 +46,45 @@ CREATE TABLE entries (
             ('adjust', 'issued', 'available'), ('adjust', 'available', 'issued')
         )
     ),
-    CONSTRAINT grants_say_what_they_are CHECK (
+    CONSTRAINT grants_are_complete CHECK (
         (from_account = 'issued') = (lot_id = entry_id)
         AND (from_account <> 'issued' OR num_nonnulls(
-            what, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs) = 7)
+            grant_kind, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs) = 7)
     ),
-    CONSTRAINT what_is_done_by_hand_says_by_whom_and_why CHECK (
+    CONSTRAINT adjustments_name_staff_and_note CHECK (
         kind <> 'adjust' OR (staff IS NOT NULL AND note IS NOT NULL)
     )
 );
+COMMENT ON TABLE entries IS 'append-only: a wrong entry is corrected by a compensating one';
 
--- The id of a grant follows from its cause; this says so even to somebody who makes ids up.
+-- The id of a grant is derived from its cause; this index also holds for ids from elsewhere.
 CREATE UNIQUE INDEX entries_one_grant_per_cause ON entries (cause) WHERE from_account = 'issued';
 CREATE INDEX entries_of_issue ON entries (issue_id) WHERE issue_id IS NOT NULL;
 
--- Where the points of each grant are, and where each customer's are; `balances` is also the row that is locked.
+CREATE FUNCTION reject_change_of_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only: write a compensating entry instead of %', TG_OP
+        USING ERRCODE = 'restrict_violation';
+END $$;
+
+-- Exception: `erase_notes` empties private notes. The setting applies only while it runs; other roles that set it have
+-- no right to update.
+CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE ON entries
+    FOR EACH STATEMENT WHEN (current_setting('sakidashi.erasing', true) IS DISTINCT FROM 'notes')
+    EXECUTE FUNCTION reject_change_of_entries();
+CREATE TRIGGER entries_no_truncate BEFORE TRUNCATE ON entries
+    FOR EACH STATEMENT EXECUTE FUNCTION reject_change_of_entries();
+
+CREATE FUNCTION erase_notes(erased_customer_id text, until timestamptz) RETURNS void LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM set_config('sakidashi.erasing', 'notes', true);
+    UPDATE entries SET note = 'erased'
+    WHERE customer_id = erased_customer_id AND at <= until AND note IS NOT NULL AND note <> 'erased';
+    PERFORM set_config('sakidashi.erasing', '', true);
+END $$;
+
+-- Points per account, of each grant and of each customer; `balances` is also the row to lock.
 CREATE TABLE lots (
     lot_id      uuid PRIMARY KEY,
     customer_id text NOT NULL,
@@ -82,11 +96,12 @@ CREATE TABLE lots (
     spent       bigint NOT NULL,
     expired     bigint NOT NULL,
     debt        bigint NOT NULL,
-    CONSTRAINT lots_sum_to_nothing CHECK (issued + pending + available + reserved + spent + expired + debt = 0),
-    CONSTRAINT lots_never_below_nothing CHECK (
+    CONSTRAINT lots_sum_to_zero CHECK (issued + pending + available + reserved + spent + expired + debt = 0),
+    CONSTRAINT lots_not_negative CHECK (
         pending >= 0 AND available >= 0 AND reserved >= 0 AND spent >= 0 AND expired >= 0 AND issued <= 0
     )
 ) WITH (fillfactor = 80);
+COMMENT ON TABLE lots IS 'derived: points of each grant per account, maintained by a trigger on entries';
 
 CREATE INDEX lots_of_customer ON lots (customer_id, granted_at);
 
@@ -100,21 +115,24 @@ CREATE TABLE balances (
     spent       bigint NOT NULL,
     expired     bigint NOT NULL,
     debt        bigint NOT NULL,
-    CONSTRAINT balances_sum_to_nothing CHECK (issued + pending + available + reserved + spent + expired + debt = 0),
-    CONSTRAINT balances_never_below_nothing CHECK (
+    CONSTRAINT balances_sum_to_zero CHECK (issued + pending + available + reserved + spent + expired + debt = 0),
+    CONSTRAINT balances_not_negative CHECK (
         pending >= 0 AND available >= 0 AND reserved >= 0 AND spent >= 0 AND expired >= 0 AND debt <= 0
     ),
-    CONSTRAINT debts_are_paid_first CHECK (debt = 0 OR available = 0)
+    CONSTRAINT balances_debt_is_paid_first CHECK (debt = 0 OR available = 0)
 ) WITH (fillfactor = 80);
+COMMENT ON TABLE balances IS 'derived: points of each customer per account, maintained by a trigger on entries';
 
--- The settings: tables begin empty, and a plan that reads them whole is kept until long after they are large.
-CREATE FUNCTION keep_sums() RETURNS trigger LANGUAGE plpgsql
+-- SECURITY DEFINER: the sums are written with the owner's rights, so that no other role needs any.
+-- Planner settings: a plan made while the tables are empty would scan them, and stays cached after they have grown.
+CREATE FUNCTION update_sums() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     WITH moves AS (
-        SELECT customer_id, lot_id, number, at, from_account AS account, -points AS points FROM written
+        SELECT customer_id, lot_id, number, at, from_account AS account, -points AS points FROM new_entries
         UNION ALL
-        SELECT customer_id, lot_id, number, at, to_account, points FROM written
+        SELECT customer_id, lot_id, number, at, to_account, points FROM new_entries
     ), sums AS (
         SELECT customer_id, lot_id, min(at) AS at,
             coalesce(sum(points) FILTER (WHERE account = 'issued'), 0) AS issued,
@@ -135,9 +153,9 @@ BEGIN
         s.spent, s.expired, s.debt);
 
     WITH moves AS (
-        SELECT customer_id, number, from_account AS account, -points AS points FROM written
+        SELECT customer_id, number, from_account AS account, -points AS points FROM new_entries
         UNION ALL
-        SELECT customer_id, number, to_account, points FROM written
+        SELECT customer_id, number, to_account, points FROM new_entries
     ), sums AS (
         SELECT customer_id, max(number) AS number,
             coalesce(sum(points) FILTER (WHERE account = 'issued'), 0) AS issued,
@@ -160,26 +178,23 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER entries_keep_sums AFTER INSERT ON entries
-    REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION keep_sums();
+CREATE TRIGGER entries_update_sums AFTER INSERT ON entries
+    REFERENCING NEW TABLE AS new_entries FOR EACH STATEMENT EXECUTE FUNCTION update_sums();
 
-CREATE TRIGGER entries_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
-CREATE FUNCTION refuse_hand() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION reject_direct_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% follows from the ledger: write an entry instead of %', TG_TABLE_NAME, TG_OP
+    RAISE EXCEPTION '% is derived from the ledger: write an entry instead of %', TG_TABLE_NAME, TG_OP
         USING ERRCODE = 'restrict_violation';
 END $$;
 
-CREATE TRIGGER lots_follow BEFORE INSERT OR UPDATE OR DELETE ON lots
-    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_hand();
-CREATE TRIGGER balances_follow BEFORE INSERT OR UPDATE OR DELETE ON balances
-    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_hand();
+CREATE TRIGGER lots_reject_direct_change BEFORE INSERT OR UPDATE OR DELETE ON lots
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION reject_direct_change();
+CREATE TRIGGER balances_reject_direct_change BEFORE INSERT OR UPDATE OR DELETE ON balances
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION reject_direct_change();
 
--- Causes that earn nothing: taken back before they could, over the governor's limits, held out, or by rule. `inputs`
--- is what the rule looked at, so that other rules can be tried on it.
-CREATE TABLE withheld (
+-- Causes that earn no points: reversed before they were granted, over the rate limits, in the control arm of the
+-- holdout, or by rule. `inputs` are stored for the simulation of other rules.
+CREATE TABLE withheld_grants (
     cause       text PRIMARY KEY,
     customer_id text NOT NULL,
     issue_id    uuid NOT NULL,
@@ -192,19 +207,19 @@ CREATE TABLE withheld (
     staff       text,
     note        text
 );
-CREATE INDEX withheld_of_issue ON withheld (issue_id);
-CREATE INDEX withheld_in_review ON withheld (review_by) WHERE review_by IS NOT NULL;
+CREATE INDEX withheld_grants_of_issue ON withheld_grants (issue_id);
+CREATE INDEX withheld_grants_in_review ON withheld_grants (review_by) WHERE review_by IS NOT NULL;
 
--- A customer's tier, and up to which day of expiry they were told.
-CREATE TABLE members (
-    customer_id text PRIMARY KEY,
-    tier        text NOT NULL,
-    since       timestamptz,
-    until       timestamptz,
-    told_until  date
+-- A customer's tier, and the last day of expiry that was announced to them.
+CREATE TABLE memberships (
+    customer_id           text PRIMARY KEY,
+    tier                  text NOT NULL,
+    since                 timestamptz,
+    until                 timestamptz,
+    expiry_notified_until date
 );
 
--- Orders, as far as points need them: no name, no address.
+-- Orders as far as points need them: no name, no address.
 CREATE TABLE orders (
     key         text PRIMARY KEY,
     version     bigint NOT NULL,
@@ -221,46 +236,22 @@ CREATE TABLE refunds (
     currency    text NOT NULL,
     at          timestamptz NOT NULL
 );
+COMMENT ON TABLE refunds IS 'append-only: money paid back';
 CREATE INDEX refunds_of_order ON refunds (order_id);
 
+-- `provided_at` is when the customer gave the birthday to the shop: an erasure deletes what is older than itself.
 CREATE TABLE birthdays (
     customer_id text PRIMARY KEY,
-    month_day   text NOT NULL CHECK (month_day ~ '^[01][0-9]-[0-3][0-9]$')
+    month_day   text NOT NULL CHECK (month_day ~ '^[01][0-9]-[0-3][0-9]$'),
+    provided_at timestamptz
 );
 
--- Who was drawn for which arm of the holdout, from when on: written once per customer and experiment.
-CREATE TABLE exposures (
+-- Arm of each customer in the holdout experiment, and the start of their follow-up.
+CREATE TABLE experiment_exposures (
     customer_id text NOT NULL,
     experiment  text NOT NULL,
-    arm         text NOT NULL CHECK (arm IN ('words', 'points')),
+    arm         text NOT NULL CHECK (arm IN ('control', 'treatment')),
     at          timestamptz NOT NULL,
     PRIMARY KEY (experiment, customer_id)
 );
-
--- What the ledger said so far, in its new words. Points of before expire a year after they became spendable.
-INSERT INTO entries (entry_id, customer_id, number, kind, cause, lot_id, from_account, to_account, points, at, text,
-                     issue_id, what, rule, rule_version, legal_basis, counts_for_tier, expires_on, inputs)
-SELECT e.entry_id, e.customer_id, e.number, e.kind, e.cause, g.entry_id,
-    CASE WHEN e.kind = 'grant' THEN 'issued' WHEN e.kind = 'vest' OR e.pending < 0 THEN 'pending'
-         ELSE 'available' END,
-    CASE e.kind WHEN 'grant' THEN 'pending' WHEN 'vest' THEN 'available' ELSE 'issued' END,
-    greatest(abs(e.pending), abs(e.final)), e.at,
-    CASE e.kind WHEN 'grant' THEN 'apology' WHEN 'vest' THEN 'vested' ELSE 'issue_reopened' END,
-    e.issue_id, v.what, v.rule, v.rule_version, v.legal_basis, v.counts, v.expires_on, v.inputs
-FROM entries_before e
-JOIN entries_before g ON g.cause = e.cause AND g.kind = 'grant'
-LEFT JOIN LATERAL (
-    SELECT 'apology' AS what, e.rule, e.rule_version, 'after_service' AS legal_basis, false AS counts,
-           (e.at + interval '380 days')::date AS expires_on, '{}'::jsonb AS inputs
-    WHERE e.kind = 'grant'
-) v ON true
-ORDER BY e.customer_id, e.number;
-
-INSERT INTO withheld (cause, customer_id, issue_id, code, at)
-SELECT cause, customer_id, issue_id, 'taken_back', at FROM withheld_before;
-
--- Points that became final before there was an expiry: someone looks at them tomorrow.
-INSERT INTO timers (aggregate, key, name, due_at)
-SELECT 'ledger', customer_id, 'expiry', now() + interval '1 day' FROM balances WHERE available > 0;
-
-DROP TABLE entries_before, withheld_before;
+COMMENT ON TABLE experiment_exposures IS 'append-only: assigned arms';

@@ -1,0 +1,151 @@
+"""Purchase points: for goods delivered, kept and paid for, in any order of events."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from libs.common.decisions.facts import Ignored
+from libs.common.events.loyalty import GrantKind, LegalBasis, PointsGranted
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderCancelled
+from services.loyalty.domain.decide import decide_order
+from services.loyalty.domain.ledger_rules import LedgerRules
+from services.loyalty.domain.orders import PurchaseChanged, PurchasedOrder
+from services.loyalty.ledger.causes import order_id_of
+from tests.loyalty.histories import (
+    HOLD,
+    NOON,
+    RULES,
+    InMemoryLedger,
+    commit,
+    delivered,
+    event,
+    order_changed,
+    placed,
+    refunded,
+    reserve,
+)
+
+
+def order_after(*events: AnyEvent) -> PurchasedOrder:
+    order = PurchasedOrder("A-1")
+    for incoming in events:
+        order, _ = decide_order(order, incoming, NOON)
+    return order
+
+
+def cancelled(*line_ids: str) -> AnyEvent:
+    return event(OrderCancelled(order_id="A-1", line_ids=line_ids, cancelled_at=NOON))
+
+
+def test_delivered_goods_earn_a_share_of_their_price() -> None:
+    assert InMemoryLedger().with_purchase("4980").apply(order_changed()).balances() == (49, 0)
+
+
+def test_purchase_points_are_a_discount_and_count_for_the_tier() -> None:
+    granted = InMemoryLedger().with_purchase().apply(order_changed()).events[0]
+    assert isinstance(granted, PointsGranted)
+    assert (granted.kind, granted.legal_basis, granted.counts_for_tier) == (
+        GrantKind.PURCHASE,
+        LegalBasis.DISCOUNT,
+        True,
+    )
+
+
+def test_a_delivery_in_parts_earns_as_much_as_one_in_whole() -> None:
+    ledger = (
+        InMemoryLedger()
+        .with_purchase("199")
+        .apply(order_changed())
+        .with_purchase("398")
+        .apply(order_changed(version=2))
+    )
+    assert ledger.balances() == (3, 0)
+    assert [lot.granted for lot in ledger.account.lots.values()] == [1, 2]
+
+
+def test_a_repeated_event_grants_nothing_more() -> None:
+    assert InMemoryLedger().with_purchase().apply(order_changed(), order_changed()).decisions[-1] == (
+        Ignored("points_unchanged"),
+    )
+
+
+def test_a_refund_takes_the_points_back_and_a_part_of_it_a_part() -> None:
+    ledger = InMemoryLedger().with_purchase("4980").apply(order_changed(), refunded("2490"))
+    assert ledger.balances() == (24, 0)
+    assert ledger.apply(refunded("2490", 2)).balances() == (0, 0)
+
+
+def test_a_refund_after_the_points_were_spent_leaves_a_debt() -> None:
+    ledger = (
+        InMemoryLedger()
+        .with_purchase("49800")
+        .apply(order_changed())
+        .advance(HOLD)
+        .apply(reserve(498), commit(), refunded("49800"))
+    )
+    assert (ledger.account.balances.available, ledger.account.balances.debt) == (0, -498)
+
+
+def test_a_repeated_refund_counts_once() -> None:
+    assert InMemoryLedger().with_purchase().apply(order_changed(), refunded("2490"), refunded("2490")).balances() == (
+        24,
+        0,
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_buy_refund_keep_does_not_work_in_any_order(order: tuple[int, ...]) -> None:
+    steps = [order_changed(), refunded("4980"), order_changed(version=2)]
+    assert InMemoryLedger().with_purchase("4980").apply(
+        *(steps[n] for n in order), order_changed(version=3)
+    ).balances() == (0, 0)
+
+
+def test_a_better_tier_later_does_not_make_old_goods_worth_more() -> None:
+    ledger = InMemoryLedger().with_purchase("9900").apply(order_changed())
+    ledger.with_purchase("200000", "A-2").apply(order_changed("A-2")).advance(HOLD)
+    assert ledger.account.current_membership().tier == "silver"
+    assert ledger.apply(order_changed(version=2)).decisions[-1] == (Ignored("points_unchanged"),)
+
+
+def test_without_a_rule_purchases_earn_nothing() -> None:
+    rules = LedgerRules(RULES.model_copy(update={"purchase": None}))
+    assert InMemoryLedger(rules=rules).with_purchase().apply(order_changed()).entries == []
+
+
+def test_the_value_of_an_order_is_that_of_its_deliveries() -> None:
+    assert order_after(placed(quantity=3), delivered()).kept_amount == 4980
+    assert order_after(placed(quantity=3), delivered(), delivered(quantity=9)).kept_amount == 3 * 4980
+
+
+@pytest.mark.parametrize("lines", [(), ("1",)])
+def test_cancelled_goods_are_worth_nothing(lines: tuple[str, ...]) -> None:
+    assert order_after(placed(), delivered(), cancelled(*lines)).kept_amount == 0
+    assert order_after(placed(), delivered(), cancelled("2")).kept_amount == 4980
+
+
+def test_a_delivery_before_the_order_counts_once_the_order_is_known() -> None:
+    order, facts = decide_order(order_after(delivered()), placed(), NOON)
+    assert order.kept_amount == 4980
+    assert [type(fact) for fact in facts] == [PurchaseChanged]
+
+
+def test_each_change_has_a_version_of_its_own() -> None:
+    steps: list[Any] = [placed(quantity=2), delivered(), delivered(), cancelled()]
+    versions, order = [], PurchasedOrder("A-1")
+    for step in steps:
+        order, facts = decide_order(order, step, NOON)
+        versions += [fact.version for fact in facts if isinstance(fact, PurchaseChanged)]
+    assert versions == [1, 2, 3]
+
+
+def test_prices_do_not_change_under_points() -> None:
+    assert order_after(placed(), delivered(), placed(amount="1")).kept_amount == 4980
+
+
+@pytest.mark.parametrize("order_id", ["A-1", "A:1", ":", "注文 7"])
+def test_an_order_id_may_be_any_text(order_id: str) -> None:
+    ledger = InMemoryLedger().with_purchase("4980", order_id).apply(order_changed(order_id))
+    assert order_id_of(ledger.entries[0].cause) == order_id
