@@ -1,4 +1,4 @@
-"""What comes back lost, late or not as reported: how such a case ends, and what is still heard after its end."""
+"""Lost, late and mismatched returns: closure of such cases, and events after closure."""
 
 import pytest
 
@@ -45,10 +45,10 @@ def cancelled(reason: Reason = Reason.CHANGED_MIND) -> CaseScenario:
     return scenario
 
 
-# --- lost after the door ----------------------------------------------------------------------------------------------
+# --- lost after handover ----------------------------------------------------------------------------------------------
 
 
-def test_what_the_courier_lost_is_paid_back_on_a_humans_word() -> None:
+def test_what_the_courier_lost_is_paid_back_when_staff_approve() -> None:
     scenario = lost_on_its_way_back(open_scenario(Reason.CHANGED_MIND))
     decide(scenario, ReviewCause.RECEIPT_OVERDUE)
     scenario.pay()
@@ -82,16 +82,16 @@ def test_a_no_to_what_is_overdue_waits_for_the_next_day() -> None:
     assert scenario.until(IssueReviewRequested).cause == "receipt_overdue"
 
 
-# --- back after the end -----------------------------------------------------------------------------------------------
+# --- back after closure -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", [cancelled(), resolved()], ids=["cancelled", "resolved"])
-def test_what_comes_back_after_the_end_is_for_a_human(scenario: CaseScenario) -> None:
+def test_what_comes_back_after_the_end_goes_to_review(scenario: CaseScenario) -> None:
     scenario.later(hours=1).receive()
     assert scenario.last(IssueReviewRequested).cause == "moved_after_stop"
 
 
-def test_what_comes_back_after_a_cancelled_refund_is_paid_back_on_a_humans_word() -> None:
+def test_what_comes_back_after_a_cancelled_refund_is_paid_back_when_staff_approve() -> None:
     scenario = cancelled()
     scenario.later(days=1).receive()
     assert decide(scenario, ReviewCause.MOVED_AFTER_STOP) == ["refund.requested.v1", "issue.refund_requested.v1"]
@@ -144,7 +144,7 @@ def test_a_rejected_inspection_asks_for_no_refund_any_more() -> None:
     assert len(scenario.all(RefundRequested)) == 1
 
 
-def test_a_refund_that_was_under_way_at_a_rejected_inspection_is_still_told() -> None:
+def test_a_refund_that_was_pending_at_a_rejected_inspection_is_still_announced() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.receive()
     scenario.inspect(Condition.OTHER_ITEM)
@@ -152,7 +152,7 @@ def test_a_refund_that_was_under_way_at_a_rejected_inspection_is_still_told() ->
     assert "issue.refunded.v1" in event_types(scenario.pay())
 
 
-def test_a_parcel_under_way_at_a_rejected_inspection_is_not_sent_again() -> None:
+def test_a_parcel_in_transit_at_a_rejected_inspection_is_not_sent_again() -> None:
     scenario = open_scenario()
     scenario.ship()
     scenario.receive()
@@ -176,14 +176,14 @@ def test_a_resolution_that_an_inspection_refutes_is_taken_back() -> None:
     assert scenario.last(IssueCancelled).cause == "not_as_reported"
 
 
-def test_a_resolution_stands_when_a_human_accepts_what_the_inspection_found() -> None:
+def test_a_resolution_stands_when_staff_accept_what_the_inspection_found() -> None:
     scenario = resolved()
     scenario.later(hours=1).inspect(Condition.OTHER_ITEM)
     assert decide(scenario, ReviewCause.INSPECTION_MISMATCH) == []
     assert scenario.known.resolved_at
 
 
-# --- reviews of a case that has ended ---------------------------------------------------------------------------------
+# --- reviews of a closed case ---------------------------------------------------------------------------------
 
 
 def refuted() -> CaseScenario:
@@ -195,7 +195,7 @@ def refuted() -> CaseScenario:
     return scenario
 
 
-def test_a_review_after_the_end_is_not_repeated_for_ever() -> None:
+def test_a_review_after_the_end_is_not_repeated_forever() -> None:
     scenario = refuted()
     assert len(scenario.all(IssueReviewRequested)) == 1 + RULES.policies.versions["2026-01"].limits.review_max_reminders
     assert not scenario.timers

@@ -1,4 +1,4 @@
-"""The routes of ops, on the real app and a real Postgres; Kafka is not needed for any of them."""
+"""Case routes on the real app and a real Postgres, without Kafka."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_store import placed
 from tests.running import OPS, STOREFRONT, Live, running
 
-DEAR = line(price="999999")
+EXPENSIVE = line(price="999999")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_a_case_that_does_not_exist_is_not_found(live: Live) -> None:
 
 async def test_cases_in_review_are_listed(live: Live) -> None:
     await open_case(live)
-    await open_case(live, DEAR, issue_id=derived_id("issue", "dear"))
+    await open_case(live, EXPENSIVE, issue_id=derived_id("issue", "expensive"))
     answer = await live.client.get("/v1/cases", params={"in_review": True}, headers=OPS)
     assert [case["status"] for case in answer.json()["cases"]] == ["in_review"]
 
@@ -91,13 +91,13 @@ async def test_a_wrong_filter_is_named(live: Live, wrong: dict[str, Any]) -> Non
 
 
 async def test_a_review_is_decided(live: Live) -> None:
-    await open_case(live, DEAR)
+    await open_case(live, EXPENSIVE)
     answer = await post(live, "/reviews/value", {"approved": True})
     assert (answer.status_code, (await shown(live))["status"]) == (200, "replacement_ordered")
 
 
 async def test_the_same_decision_again_gets_the_first_answer(live: Live) -> None:
-    await open_case(live, DEAR)
+    await open_case(live, EXPENSIVE)
     first = await post(live, "/reviews/value", {"approved": True})
     again = await post(live, "/reviews/value", {"approved": True})
     assert (again.status_code, again.json()) == (200, first.json())
@@ -123,7 +123,7 @@ async def test_an_open_case_cannot_be_reopened(live: Live) -> None:
 
 
 async def resolve(live: Live) -> None:
-    """What was missing is sent and arrives on Tuesday."""
+    """Resolve the case: the missing item is delivered on Tuesday."""
     service = live.service
     await open_case(live, reason=Reason.MISSING_ITEM)
     ids = {"issue_id": ISSUE, "replacement_id": (await shown(live))["outbound"]["replacement_id"]}
@@ -153,7 +153,7 @@ async def test_a_case_whose_replacement_is_reported_itself_is_not_reopened(
 async def test_other_cases_of_its_order_do_not_keep_it_from_being_reopened(
     live: Live, path: str, body: dict[str, Any], lines: list[IssueLine], hours: int, cancelled: bool
 ) -> None:
-    """About another line, accepted before the replacement was there, or cancelled."""
+    """Other cases: about another line, accepted before the delivery of the replacement, or cancelled."""
     await resolve(live)
     other = derived_id("issue", "another")
     await open_case(live, *lines, issue_id=other, at=TUESDAY + timedelta(hours=hours))

@@ -1,4 +1,4 @@
-"""The whole service on real parts: what partners write to Kafka comes back as orders to partners."""
+"""The whole service on a real broker and database: partner events in, partner orders out."""
 
 from uuid import UUID
 

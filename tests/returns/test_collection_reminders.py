@@ -1,4 +1,4 @@
-"""Collection at the door: swapped on delivery, in the customer's window, missed, reminded, shared, never charged."""
+"""Collections: swapped on delivery, in the customer's window, missed, reminded, shared, never charged."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -112,7 +112,7 @@ def test_the_clock_of_reminders_starts_when_the_replacement_is_there() -> None:
     assert scenario.known.inbound.remind_at == CALENDAR.moment(today(scenario) + timedelta(days=4), 18)
 
 
-def test_a_customer_is_reminded_with_a_new_appointment_and_then_a_human_looks() -> None:
+def test_a_customer_is_reminded_with_a_new_appointment_and_then_a_review_opens() -> None:
     scenario = delivered(open_scenario())
     for _ in range(3):
         scenario.later(hours=3).miss()
@@ -174,6 +174,6 @@ def test_of_a_wrong_item_what_was_sent_is_fetched() -> None:
     assert (fetched.sku, fetched.name, fetched.instead_of) == ("CUP-2", "Cup", "SKU-1")
 
 
-def test_of_an_unknown_wrong_item_it_is_told_that_it_is_another() -> None:
+def test_of_an_unknown_wrong_item_it_is_announced_that_it_is_another() -> None:
     scenario = delivered(open_scenario(Reason.WRONG_ITEM))
     assert scenario.last(CollectionRequested).lines[0].instead_of == "SKU-1"

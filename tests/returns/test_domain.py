@@ -1,4 +1,4 @@
-"""The ways through: one case, event by event."""
+"""Paths of one case, event by event."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -82,7 +82,7 @@ def choose(scenario: CaseScenario, choice: Choice) -> list[str]:
     return event_types(facts) or refusal_reasons(facts)
 
 
-# --- the plain way, per reason ----------------------------------------------------------------------------------------
+# --- the main path, per reason ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reason", SHIPS_FIRST)
@@ -151,7 +151,7 @@ def test_the_resolution_carries_the_value_of_the_reported_units() -> None:
     assert scenario.last(IssueResolved).value == Money(amount=Decimal("26.00"), currency="USD")
 
 
-def test_the_warehouse_is_told_where_to_and_how_soon() -> None:
+def test_the_warehouse_is_informed_where_to_and_how_soon() -> None:
     order = open_scenario().last(ReplacementOrdered)
     assert (order.ship_to, order.priority, order.promised_ship_date) == (HOME, Priority.EXPRESS, WEDNESDAY)
 
@@ -166,14 +166,14 @@ def test_a_confirmation_in_time_is_the_first_version_of_the_promise() -> None:
     assert (promised.ship_date, promised.version) == (WEDNESDAY, 1)
 
 
-def test_a_later_date_is_told_as_a_delay() -> None:
+def test_a_later_date_is_announced_as_a_delay() -> None:
     scenario = open_scenario()
     scenario.confirm(FRIDAY)
     delayed = scenario.last(IssueReplacementDelayed)
     assert (delayed.previous_ship_date, delayed.ship_date, delayed.version) == (WEDNESDAY, FRIDAY, 1)
 
 
-def test_the_same_date_again_is_told_to_nobody() -> None:
+def test_the_same_date_again_is_not_announced() -> None:
     scenario = open_scenario()
     scenario.confirm(WEDNESDAY)
     assert refusal_reasons(scenario.confirm(WEDNESDAY)) == ["duplicate"]
@@ -224,7 +224,7 @@ def test_a_warehouse_whose_clock_runs_ahead_can_still_change_its_word() -> None:
     assert scenario.last(IssueReplacementDelayed).ship_date == MONDAY
 
 
-def test_a_date_in_the_past_is_told_as_today() -> None:
+def test_a_date_in_the_past_is_announced_as_today() -> None:
     scenario = open_scenario()
     scenario.later(days=3).confirm(WEDNESDAY)
     assert scenario.last(IssueReplacementDelayed).ship_date == FRIDAY
@@ -238,7 +238,7 @@ def test_a_promise_that_passes_unshipped_is_renewed_for_the_next_open_day() -> N
     assert not scenario.all(IssueReviewRequested)
 
 
-def test_from_the_second_slip_on_a_human_looks() -> None:
+def test_from_the_second_slip_on_a_review_opens() -> None:
     scenario = open_scenario()
     scenario.confirm(WEDNESDAY)
     assert scenario.until(IssueReviewRequested).cause == "not_shipping"
@@ -317,7 +317,7 @@ def test_who_leaves_it_ends_the_case() -> None:
     assert choose(scenario, Choice.CANCEL) == ["issue.cancelled.v1"]
 
 
-def test_who_leaves_it_after_something_came_back_is_for_a_human() -> None:
+def test_who_leaves_it_after_something_came_back_goes_to_review() -> None:
     scenario = open_scenario()
     reject(scenario)
     scenario.receive()
@@ -357,7 +357,7 @@ def test_a_choice_that_was_not_offered_is_an_anomaly() -> None:
     assert choose(scenario, Choice.CHANGE) == ["choice_not_offered"]
 
 
-def test_a_choice_that_nobody_answers_goes_to_a_human() -> None:
+def test_a_choice_that_nobody_answers_goes_to_review() -> None:
     scenario = open_scenario()
     reject(scenario)
     assert scenario.until(IssueReviewRequested).cause == "no_decision"
@@ -371,7 +371,7 @@ def test_a_rejected_replacement_that_ships_after_all_answers_its_own_question() 
     assert scenario.known.outbound.status is OutboundStatus.SHIPPED
 
 
-def test_a_replacement_that_ships_after_the_money_was_chosen_is_for_a_human() -> None:
+def test_a_replacement_that_ships_after_the_money_was_chosen_goes_to_review() -> None:
     scenario = open_scenario()
     reject(scenario)
     choose(scenario, Choice.REFUND)
@@ -382,7 +382,7 @@ def test_a_replacement_that_ships_after_the_money_was_chosen_is_for_a_human() ->
 # --- events out of order ----------------------------------------------------------------------------------------------
 
 
-def test_a_delivery_told_before_its_shipping_waits_for_it() -> None:
+def test_a_delivery_reported_before_its_shipping_waits_for_it() -> None:
     scenario = open_scenario()
     assert event_types(scenario.deliver()) == []
     assert event_types(scenario.ship()) == [
@@ -393,7 +393,7 @@ def test_a_delivery_told_before_its_shipping_waits_for_it() -> None:
     ]
 
 
-def test_a_delivery_whose_shipping_is_never_told_goes_to_a_human() -> None:
+def test_a_delivery_whose_shipping_never_arrives_goes_to_review() -> None:
     scenario = open_scenario()
     scenario.deliver()
     assert scenario.until(IssueReviewRequested).cause == "delivered_unshipped"
@@ -415,7 +415,7 @@ def test_a_courier_who_is_not_needed_any_more_is_called_off() -> None:
     assert scenario.last(CollectionCancelled).cause == "already_received"
 
 
-def test_a_confirmation_after_the_shipping_is_overtaken() -> None:
+def test_a_confirmation_after_the_shipping_is_superseded() -> None:
     scenario = open_scenario()
     scenario.ship()
     assert refusal_reasons(scenario.confirm(FRIDAY)) == ["superseded"]
@@ -469,7 +469,7 @@ def test_a_failure_of_an_earlier_attempt_does_not_count_against_the_next() -> No
     assert len(scenario.all(CollectionRequested)) == 2
 
 
-def test_nobody_home_three_times_goes_to_a_human() -> None:
+def test_nobody_home_three_times_goes_to_review() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     for _ in range(3):
         scenario.later(days=1).miss()
@@ -503,13 +503,13 @@ def test_a_silent_courier_is_asked_again() -> None:
     assert scenario.until(CollectionRequested).attempt == 2
 
 
-def test_what_was_collected_and_does_not_arrive_goes_to_a_human() -> None:
+def test_what_was_collected_and_does_not_arrive_goes_to_review() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.collect()
     assert scenario.until(IssueReviewRequested).cause == "receipt_overdue"
 
 
-def test_what_nobody_inspects_goes_to_a_human() -> None:
+def test_what_nobody_inspects_goes_to_review() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.receive()
     scenario.pay()
@@ -540,7 +540,7 @@ def test_more_than_was_reported_is_not_paid_back() -> None:
     assert scenario.last(IssueRefundRequested).amount.amount == 1200
 
 
-def test_an_item_that_nobody_reported_is_for_a_human() -> None:
+def test_an_item_that_nobody_reported_goes_to_review() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.receive(LineQuantity(line_id="9", quantity=1))
     assert scenario.last(IssueReviewRequested).cause == "unexpected_item"
@@ -591,19 +591,19 @@ def test_a_refund_that_failed_is_asked_for_again_later_under_the_same_id() -> No
     assert len(scenario.all(IssueRefundRequested)) == 1
 
 
-def test_a_refund_that_cannot_succeed_goes_to_a_human() -> None:
+def test_a_refund_that_cannot_succeed_goes_to_review() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.fail_refund(retriable=False)
     assert scenario.last(IssueReviewRequested).cause == "refund_failed"
 
 
-def test_a_provider_that_never_answers_goes_to_a_human() -> None:
+def test_a_provider_that_never_answers_goes_to_review() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     assert scenario.until(IssueReviewRequested).cause == "refund_failed"
     assert len(scenario.all(RefundRequested)) == 5
 
 
-def test_a_failure_told_after_the_success_is_overtaken() -> None:
+def test_a_failure_reported_after_the_success_is_superseded() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.receive()
     scenario.pay()
@@ -611,7 +611,7 @@ def test_a_failure_told_after_the_success_is_overtaken() -> None:
     assert scenario.known.money.refunds[0].status is RefundStatus.COMPLETED
 
 
-def test_another_amount_than_asked_for_is_for_a_human() -> None:
+def test_another_amount_than_asked_for_goes_to_review() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.pay("1")
     assert scenario.last(IssueReviewRequested).cause == "refund_differs"
@@ -629,7 +629,7 @@ def test_without_an_address_the_case_waits_and_looks_again() -> None:
     assert "replacement.ordered.v1" in event_types(scenario.next_timer())
 
 
-def test_an_address_that_never_comes_goes_to_a_human() -> None:
+def test_an_address_that_never_comes_goes_to_review() -> None:
     scenario = CaseScenario(ship_to=None)
     scenario.apply(accepted())
     assert scenario.until(IssueReviewRequested).cause == "no_address"

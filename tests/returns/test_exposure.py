@@ -1,5 +1,4 @@
-"""Ship first without a card: what is out with a customer, how much their history carries, and who looks when it does
-not; nobody is ever refused by a number."""
+"""Exposure cap and risk signals: which cases go to review before anything leaves; none is refused automatically."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +38,7 @@ def test_under_the_cap_nobody_is_asked_for_anything() -> None:
     assert causes(scenario) == []
 
 
-def test_over_the_cap_a_human_decides_and_the_customer_hears_by_when() -> None:
+def test_over_the_cap_staff_decide_and_the_customer_hears_by_when() -> None:
     scenario = opened(with_out("40001"))
     assert causes(scenario) == [ReviewCause.EXPOSURE]
     assert scenario.last(IssueReviewRequested).due_at > scenario.now
@@ -70,7 +69,7 @@ def test_what_waits_for_the_goods_to_be_back_is_no_risk() -> None:
         (CustomerContext(other_customers_at_address=4), ReviewCause.SHARED_ADDRESS),
     ],
 )
-def test_a_signal_makes_a_human_look_and_refuses_nobody(customer: CustomerContext, cause: ReviewCause) -> None:
+def test_a_signal_opens_a_review_and_refuses_nobody(customer: CustomerContext, cause: ReviewCause) -> None:
     scenario = opened(customer)
     assert causes(scenario) == [cause]
     assert not scenario.all(IssueCancelled)

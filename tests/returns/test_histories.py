@@ -1,7 +1,4 @@
-"""Random histories of one case: what holds in every one of them, whatever comes, twice, late or in another order.
-
-The numbers are those of the invariants in the design.
-"""
+"""Random histories of one case: invariants that hold for events in any order, repeated or late."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -172,7 +169,7 @@ def customer_says(number: int, choice: Choice) -> Happening:
 
 
 def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
-    """`None`: whichever review is open."""
+    """Decide a review; `None` means any open one."""
 
     def happening(scenario: CaseScenario) -> Payload:
         is_open = scenario.known.reviews[0].cause if scenario.known.reviews else ReviewCause.VALUE
@@ -182,7 +179,7 @@ def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
 
 
 def part_says(word: str, number: int, pieces: int, parcel: str) -> Happening:
-    """Some pieces in a parcel of their own, or short, or there."""
+    """Partial events: some units shipped separately, short, or delivered."""
 
     def happening(scenario: CaseScenario) -> Payload:
         ids = {"issue_id": ISSUE, "replacement_id": _named("replacement", number)}
@@ -234,7 +231,7 @@ def other_item(scenario: CaseScenario) -> Payload:
 
 
 def as_it_should_go(number: int) -> Happening:
-    """What a partner would most likely tell next, so that histories get far."""
+    """Return the most likely next partner event, so that histories reach late states."""
 
     def happening(scenario: CaseScenario) -> Payload:
         case = scenario.known
@@ -320,10 +317,10 @@ steps = st.one_of(
     st.builds(as_it_should_go, st.integers(1, 6)),
     st.builds(as_it_should_go, st.integers(1, 6)),
     st.builds(as_it_should_go, st.integers(1, 6)),
-    st.builds(lambda hours: hours, st.integers(1, 120)),  # time goes on
+    st.builds(lambda hours: hours, st.integers(1, 120)),  # advance the clock
     st.just("timer"),
     st.just("address"),
-    st.builds(lambda back: ("again", back), st.integers(1, 8)),  # an earlier event once more
+    st.builds(lambda back: ("again", back), st.integers(1, 8)),  # repeat an earlier event
 )
 reports = st.builds(
     lambda reason, requested_remedy, quantity, price: accepted(
@@ -337,7 +334,7 @@ reports = st.builds(
 
 
 def tell(scenario: CaseScenario, history: Sequence[object], after_each: Callable[[CaseScenario], None]) -> None:
-    """Let a history happen, and look after each of its steps."""
+    """Apply a history, with a check after each step."""
     past: list[Payload] = []
     for step in history:
         match step:
@@ -366,7 +363,7 @@ def always(scenario: CaseScenario) -> None:
 
 
 def under_this_plan_from(scenario: CaseScenario) -> int:
-    """Where in all that was said the present plan began: staff may replace what was to be paid back at first."""
+    """Return the index of the fact with which the present plan began: staff may change a refund to a replacement."""
     chosen = [
         n
         for n, fact in enumerate(scenario.facts)
@@ -376,7 +373,7 @@ def under_this_plan_from(scenario: CaseScenario) -> int:
 
 
 def ship_first(scenario: CaseScenario) -> None:
-    """1: no courier before the replacement has left, nor on a day before it arrives."""
+    """Invariant 1: no courier before the replacement ships, nor on a day before it arrives."""
     case = scenario.known
     inbound, outbound = case.inbound, case.outbound
     if case.plan.ship_on is ShipOn.ACCEPTED and inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
@@ -395,7 +392,7 @@ def ship_first(scenario: CaseScenario) -> None:
 
 
 def one_entitlement_per_unit(scenario: CaseScenario) -> None:
-    """2: a unit is paid back once at most, and not beside a replacement that is under way."""
+    """Invariant 2: a unit is refunded at most once, and not beside an open replacement."""
     case = scenario.known
     assert all(count <= case.reported_units[line_id] for line_id, count in case.money.requested_units.items())
     if case.money.refunds and not case.money.refund_instead:
@@ -407,7 +404,7 @@ def one_entitlement_per_unit(scenario: CaseScenario) -> None:
 
 
 def in_order(scenario: CaseScenario) -> None:
-    """5: of each replacement: ordered, promised in rising versions, shipped, delivered, each once."""
+    """Invariant 5: each replacement is ordered, promised in rising versions, shipped, delivered, each once."""
     for ordered in scenario.all(IssueReplacementOrdered):
         about = [fact for fact in scenario.facts if getattr(fact, "replacement_id", None) == ordered.replacement_id]
         versions = [
@@ -420,14 +417,14 @@ def in_order(scenario: CaseScenario) -> None:
 
 
 def no_silence(scenario: CaseScenario) -> None:
-    """6: an open case has a timer, and the timers are those of the case."""
+    """Invariant 6: an open case has a timer, and the timers are those of the case."""
     assert scenario.timers == dict(scenario.known.timers())
     assert scenario.known.is_closed or scenario.timers
     assert not any(isinstance(fact, Anomaly) and fact.reason == "stalled" for fact in scenario.facts)
 
 
 def money_follows_counted_units(scenario: CaseScenario) -> None:
-    """7: a refund on receipt is never more than what was received and reported."""
+    """Invariant 7: a refund on receipt never exceeds the units received and reported."""
     case = scenario.known
     if case.plan.refund_on is RefundOn.RECEIVED:
         asked = {refund.refund_id: refund.amount.amount for refund in scenario.all(RefundRequested)}
@@ -435,7 +432,7 @@ def money_follows_counted_units(scenario: CaseScenario) -> None:
 
 
 def only_known_facts(scenario: CaseScenario) -> None:
-    """8: nothing is ever charged, because no such fact exists; and every fact is one that the service declares."""
+    """Invariant 8: nothing is charged, because no such fact exists; every fact is among `PUBLISHES`."""
     assert all(type(fact) in PUBLISHES for fact in scenario.facts if isinstance(fact, Payload))
 
 

@@ -1,4 +1,4 @@
-"""Quantities per leg: replacements in parts, pieces that are short, variants, and what comes back in another number."""
+"""Quantities per leg: partial replacements, shortages, variants, and returns in another quantity."""
 
 from datetime import date, timedelta
 
@@ -93,14 +93,14 @@ def test_the_same_parcel_again_is_one_parcel() -> None:
     assert scenario.known.outbound.shipped == {"1": 1}
 
 
-def test_a_parcel_that_arrives_before_it_was_told_to_have_left() -> None:
+def test_a_parcel_that_arrives_before_its_shipment_is_reported() -> None:
     scenario = three()
     bring(scenario, "a")
     ship_some(scenario, 3, "a")
     assert scenario.known.outbound.status is OutboundStatus.DELIVERED
 
 
-def test_more_in_a_parcel_than_was_ordered_is_told_to_ops_and_not_counted() -> None:
+def test_more_in_a_parcel_than_was_ordered_is_reported_to_ops_and_not_counted() -> None:
     scenario = three()
     assert ship_some(scenario, 5, "a") == ["surplus_shipped"]
     assert scenario.known.outbound.shipped == {"1": 3}
@@ -162,7 +162,7 @@ def test_a_replacement_can_come_back_too_when_it_was_the_variant() -> None:
     )
 
 
-def test_something_else_in_the_box_counts_for_nothing_and_a_human_looks() -> None:
+def test_something_else_in_the_box_counts_for_nothing_and_a_review_opens() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.collect()
     other = ReceivedLine(line_id="1", quantity=1, sku="BRICK")
@@ -179,7 +179,7 @@ def test_fewer_than_reported_are_paid_for_as_counted() -> None:
     assert scenario.last(RefundRequested).amount.amount == 2400
 
 
-def test_more_than_reported_is_for_a_human_and_paid_for_once() -> None:
+def test_more_than_reported_goes_to_review_and_paid_for_once() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.collect()
     scenario.receive(*pieces(2))
@@ -197,9 +197,9 @@ def test_every_leg_has_its_own_quantities_per_line() -> None:
     good = InspectedLine(line_id="1", quantity=1, condition=Condition.SELLABLE)
     scrap = InspectedLine(line_id="1", quantity=1, condition=Condition.SCRAP)
     scenario.apply(ItemInspected(issue_id=ISSUE, lines=(good, scrap), inspected_at=scenario.now))
-    told_now = unit_report(scenario.known)["1"]
-    assert told_now["outbound"] == {"ordered": 3, "confirmed": 0, "shipped": 3, "delivered": 2, "cancelled": 0}
-    assert told_now["inbound"]["requested"] == told_now["inbound"]["collected"] == 3
-    assert told_now["inbound"]["received"] == 2
-    assert told_now["inbound"]["inspected"] == {"sellable": 1, "scrap": 1}
-    assert told_now["money"] == {"requested": 0, "completed": 0, "failed": 0}
+    quantities_now = unit_report(scenario.known)["1"]
+    assert quantities_now["outbound"] == {"ordered": 3, "confirmed": 0, "shipped": 3, "delivered": 2, "cancelled": 0}
+    assert quantities_now["inbound"]["requested"] == quantities_now["inbound"]["collected"] == 3
+    assert quantities_now["inbound"]["received"] == 2
+    assert quantities_now["inbound"]["inspected"] == {"sellable": 1, "scrap": 1}
+    assert quantities_now["money"] == {"requested": 0, "completed": 0, "failed": 0}

@@ -1,4 +1,4 @@
-"""A replacement that was given up or rejected, and moves after all."""
+"""Past replacements, given up or rejected, that ship or arrive later."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ FIRST, SECOND = derived_id("replacement", ISSUE, 1), derived_id("replacement", I
 
 
 def sent_again(reason: Reason = Reason.DEFECTIVE) -> CaseScenario:
-    """The first parcel is taken for lost, and a second one ordered."""
+    """Consider the first parcel lost, and order a second one."""
     scenario = open_scenario(reason)
     scenario.ship()
     while not scenario.known.in_review(ReviewCause.DELIVERY_OVERDUE):
@@ -29,7 +29,7 @@ def sent_again(reason: Reason = Reason.DEFECTIVE) -> CaseScenario:
 
 
 def ordered_again() -> CaseScenario:
-    """The warehouse rejects the first order; the customer waits, and a second one is made."""
+    """Reject the first order, and order a second one because the customer waits."""
     scenario = open_scenario()
     restock = CALENDAR.day(scenario.now) + timedelta(days=6)
     scenario.apply(ReplacementRejected(issue_id=ISSUE, replacement_id=FIRST, restock_date=restock))
@@ -55,7 +55,7 @@ def shipped(scenario: CaseScenario, replacement_id: UUID = FIRST) -> Facts:
     return scenario.apply(ReplacementShipped(issue_id=ISSUE, replacement_id=replacement_id, shipped_at=scenario.now))
 
 
-def test_a_lost_parcel_that_arrives_after_all_is_for_a_human() -> None:
+def test_a_lost_parcel_that_arrives_after_all_goes_to_review() -> None:
     scenario = sent_again()
     delivered(scenario)
     assert scenario.last(IssueReviewRequested).cause == "moved_after_stop"
@@ -75,7 +75,7 @@ def test_a_lost_parcel_that_arrives_is_the_replacement_and_the_courier_comes() -
     assert len(scenario.all(CollectionRequested)) == before + 1
 
 
-def test_a_lost_parcel_that_arrives_resolves_the_case_when_a_human_has_looked() -> None:
+def test_a_lost_parcel_that_arrives_resolves_the_case_after_a_review() -> None:
     scenario = sent_again(Reason.MISSING_ITEM)
     delivered(scenario)
     assert not scenario.all(IssueResolved)
@@ -103,7 +103,7 @@ def test_a_rejected_order_that_ships_after_all_takes_its_place_again() -> None:
     assert scenario.replacement_id == FIRST
 
 
-def test_a_second_one_that_ships_in_spite_of_being_called_back_is_for_a_human() -> None:
+def test_a_second_one_that_ships_in_spite_of_being_called_back_goes_to_review() -> None:
     scenario = ordered_again()
     shipped(scenario)
     scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.MOVED_AFTER_STOP, approved=True))
@@ -125,7 +125,7 @@ def test_what_left_before_it_was_sent_again_cannot_be_cancelled() -> None:
     assert not scenario.all(IssueCancelled)
 
 
-def test_who_lost_a_parcel_gets_the_money_when_a_human_gives_up_on_the_second() -> None:
+def test_who_lost_a_parcel_gets_the_money_when_staff_give_up_on_the_second() -> None:
     scenario = sent_again()
     while not scenario.known.in_review(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING):
         scenario.next_timer()

@@ -1,4 +1,4 @@
-"""The policy as data: what the bundled one says, and that a wrong one is refused by the name of its key."""
+"""Policy files: content of the bundled one, and refusal of an invalid one with the name of its key."""
 
 from pathlib import Path
 
@@ -45,10 +45,10 @@ def test_a_wish_that_the_policy_does_not_allow_gives_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "human"), [("200000", "JPY", False), ("200001", "JPY", True), ("1", "XTS", True)]
+    ("amount", "currency", "needs_review"), [("200000", "JPY", False), ("200001", "JPY", True), ("1", "XTS", True)]
 )
-def test_a_human_decides_over_the_limit_and_in_unlisted_currencies(amount: str, currency: str, human: bool) -> None:
-    assert POLICY.needs_review(Money.model_validate({"amount": amount, "currency": currency})) is human
+def test_staff_decide_over_the_limit_and_in_unlisted_currencies(amount: str, currency: str, needs_review: bool) -> None:
+    assert POLICY.needs_review(Money.model_validate({"amount": amount, "currency": currency})) is needs_review
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a human's yes and no do, and how a case is cancelled and reopened."""
+"""Reviews: approval and refusal by cause, cancellation and reopening."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def uncollectable(reason: Reason) -> CaseScenario:
     return scenario
 
 
-def test_nothing_leaves_over_the_limit_before_a_human_says_yes() -> None:
+def test_nothing_leaves_over_the_limit_before_staff_approve() -> None:
     scenario = costly()
     assert case_status(scenario.known) is CaseStatus.IN_REVIEW
     assert not scenario.all(ReplacementOrdered)
@@ -74,7 +74,7 @@ def test_a_no_to_the_value_cancels_the_case() -> None:
     assert decide(costly(), ReviewCause.VALUE, approved=False) == ["issue.cancelled.v1"]
 
 
-def test_a_review_that_nobody_decides_is_told_again_with_a_new_day() -> None:
+def test_a_review_that_nobody_decides_is_announced_again_with_a_new_day() -> None:
     scenario = costly()
     first = scenario.last(IssueReviewRequested)
     assert scenario.until(IssueReviewRequested).due_at > first.due_at
@@ -102,7 +102,7 @@ def test_a_yes_to_a_differing_refund_resolves_the_case() -> None:
     assert decide(scenario, ReviewCause.REFUND_DIFFERS) == ["issue.resolved.v1"]
 
 
-def test_an_item_not_as_reported_holds_the_resolution_until_a_human_decides() -> None:
+def test_an_item_not_as_reported_holds_the_resolution_until_staff_decide() -> None:
     scenario = open_scenario()
     scenario.ship()
     scenario.deliver()
@@ -153,7 +153,7 @@ def test_a_yes_to_a_failed_refund_asks_for_it_again() -> None:
     assert decide(scenario, ReviewCause.REFUND_FAILED) == ["refund.requested.v1"]
 
 
-def test_a_delivery_without_shipping_is_taken_as_shipped_on_a_humans_word() -> None:
+def test_a_delivery_without_shipping_is_taken_as_shipped_when_staff_approve() -> None:
     scenario = open_scenario()
     scenario.deliver()
     scenario.until(IssueReviewRequested)
@@ -180,7 +180,7 @@ def test_what_has_left_cannot_be_cancelled() -> None:
     assert cancel(scenario) == ["too_late_to_cancel"]
 
 
-def test_a_replacement_that_ships_after_cancelling_is_for_a_human() -> None:
+def test_a_replacement_that_ships_after_cancelling_goes_to_review() -> None:
     scenario = open_scenario()
     cancel(scenario)
     scenario.ship()

@@ -1,4 +1,4 @@
-"""A new policy against recorded reports: what would change, from a file and from the database, and what is refused."""
+"""Policy simulation on recorded reports, from a file and from the database, and refused inputs."""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
     assert json.loads(text)["changed"] == 0
 
 
-def test_dates_outcomes_and_costs_that_would_change_are_told(tmp_path: Path) -> None:
+def test_dates_outcomes_and_costs_that_would_change_are_shown(tmp_path: Path) -> None:
     policy = newer(
         tmp_path,
         ("promise_open_days = 1 ", "promise_open_days = 2 "),
@@ -63,11 +63,11 @@ def test_dates_outcomes_and_costs_that_would_change_are_told(tmp_path: Path) -> 
     code, text = run("--policy", policy, "--reports", recorded(tmp_path), "--json")
     scenario = json.loads(text)
     assert (code, scenario["reports"], scenario["changed"]) == (0, 3, 2)
-    small, dear = scenario["differences"]
+    small, expensive = scenario["differences"]
     assert small["collected"] == ["shipped", "never"]
     assert small["cost"] == ["0", "1200"]
     assert small["first_date"] == ["2026-03-11", "2026-03-12"]
-    assert dear["in_review"] == [False, True]
+    assert expensive["in_review"] == [False, True]
     assert scenario["cost"]["JPY"] == {"before": "0", "after": "1200"}
 
 
@@ -85,22 +85,22 @@ def test_a_reader_gets_a_table(tmp_path: Path) -> None:
 )
 def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.jsonl").write_text(text)
-    code, said = run("--policy", newer(tmp_path), "--reports", tmp_path / "bad.jsonl")
+    code, output = run("--policy", newer(tmp_path), "--reports", tmp_path / "bad.jsonl")
     assert code == 2
-    assert message in said
+    assert message in output
 
 
 def test_a_wrong_policy_is_refused_with_its_key(tmp_path: Path) -> None:
     policy = newer(tmp_path, ('default = "part_shipment"', 'default = "gift"'))
-    code, said = run("--policy", policy, "--reports", recorded(tmp_path))
+    code, output = run("--policy", policy, "--reports", recorded(tmp_path))
     assert code == 2
-    assert "reasons.missing_part.default" in said
+    assert "reasons.missing_part.default" in output
 
 
 def test_without_reports_or_a_database_it_says_what_to_name(tmp_path: Path) -> None:
-    code, said = run("--policy", newer(tmp_path))
+    code, output = run("--policy", newer(tmp_path))
     assert code == 2
-    assert "--database-url" in said
+    assert "--database-url" in output
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the shop's people decide: done or refused by a named reason, and always answered."""
+"""Staff decisions: applied or refused with a code, and always answered."""
 
 from uuid import UUID
 
@@ -43,7 +43,7 @@ def decision(action: StaffAction, review: str | None = None, remedy: Remedy | No
 def say(
     scenario: CaseScenario, action: StaffAction, review: str | None = None, remedy: Remedy | None = None
 ) -> str | None:
-    """The code of the answer; None where it was done."""
+    """Apply a decision, and return its refusal code; None where it was applied."""
     scenario.apply(decision(action, review, remedy))
     answer = scenario.last(IssueStaffDecisionApplied)
     assert (answer.decision_id, answer.staff, answer.comment) == (DECISION, "ops-1", "They called.")

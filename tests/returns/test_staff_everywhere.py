@@ -1,4 +1,4 @@
-"""Every decision of staff in every state of a case: done, or refused by a code whose words name field and remedy."""
+"""Every staff decision in every state of a case: applied, or refused with a code whose text names field and remedy."""
 
 from collections.abc import Callable
 
@@ -68,7 +68,7 @@ def refunded() -> CaseScenario:
     return scenario
 
 
-# Per state, what can be done; everything else is refused. `CHOOSE_REMEDY` asks for the refund, or for the replacement
+# Possible decisions by state; all others are refused. `CHOOSE_REMEDY` requests the refund, or for the replacement
 # where the case is a refund already.
 CAN: dict[Callable[[], CaseScenario], set[StaffAction]] = {
     costly: {A.ACCEPT, A.REJECT, A.CANCEL, A.CHOOSE_REMEDY, A.WAIVE_COLLECTION, A.APPROVE_REVIEW, A.REFUSE_REVIEW},

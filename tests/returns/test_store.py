@@ -1,4 +1,4 @@
-"""The store on a real Postgres: cases and addresses come back as they went in, and two writers never lose a case."""
+"""Case store on a real Postgres: round trips of cases and addresses, and concurrent writers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -33,7 +33,7 @@ CASES = Cases(RULES)
 
 
 class _GivenUpError(Exception):
-    """The transaction comes to nothing."""
+    """Raised to roll a savepoint back."""
 
 
 class StoppedClock(SystemClock):
@@ -111,7 +111,7 @@ async def test_an_address_that_came_first_is_there_for_the_first_event(pool: Poo
     assert topics == ["warehouse.orders", "issues"]
 
 
-async def test_the_last_address_told_is_the_one_that_counts(pool: Pool) -> None:
+async def test_the_last_address_received_is_the_one_that_counts(pool: Pool) -> None:
     await learn(pool, placed(phone="1"), placed(phone="2"))
     await take(pool, accepted())
     async with pool.acquire() as conn:
@@ -144,7 +144,7 @@ async def test_a_case_that_nobody_else_has_written_is_not_read_again(pool: Pool)
     assert changed == replace(first, lines=(first.lines[0].model_copy(update={"name": "Teacup"}),))
 
 
-async def test_what_another_replica_has_written_is_read_anew_also_by_who_waited_for_it(pool: Pool) -> None:
+async def test_what_another_replica_has_written_is_read_again_also_by_who_waited_for_it(pool: Pool) -> None:
     await learn(pool, placed())
     await take(pool, accepted())
     other = Cases(RULES)
@@ -182,7 +182,7 @@ async def test_what_was_rolled_back_is_not_taken_for_what_another_replica_wrote_
 
 
 async def test_what_was_rolled_back_to_a_savepoint_never_was(pool: Pool) -> None:
-    """Both were written by one transaction: only the version tells them apart."""
+    """Both rows have one xmin, so that only their versions differ."""
     await take(pool, accepted())
     key = str(ISSUE)
     async with pool.acquire() as conn, conn.transaction():
@@ -200,7 +200,7 @@ async def test_what_was_rolled_back_to_a_savepoint_never_was(pool: Pool) -> None
         assert (await load(conn)).state.case == kept
 
 
-async def test_a_case_that_has_ended_is_known_by_heart_no_longer(pool: Pool) -> None:
+async def test_a_case_that_has_ended_is_no_longer_cached(pool: Pool) -> None:
     await learn(pool, placed())
     await take(pool, accepted())
     cases, key = Cases(RULES), str(ISSUE)
@@ -249,8 +249,8 @@ async def test_the_timers_in_the_database_are_those_of_the_case(pool: Pool) -> N
 async def test_cases_are_listed_by_headline_and_review_a_page_at_a_time(pool: Pool) -> None:
     await learn(pool, placed())
     ids = [derived_id("issue", number) for number in range(5)]
-    dear = line(price="999999")
-    reports = [accepted(Reason.DEFECTIVE, *([dear] if n == 4 else []), issue_id=id) for n, id in enumerate(ids)]
+    expensive = line(price="999999")
+    reports = [accepted(Reason.DEFECTIVE, *([expensive] if n == 4 else []), issue_id=id) for n, id in enumerate(ids)]
     await take(pool, *reports)
     async with pool.acquire() as conn:
         ordered = CaseFilter(status=CaseStatus.REPLACEMENT_ORDERED, limit=3)
@@ -273,7 +273,7 @@ async def test_open_cases_are_listed_without_a_look_at_those_that_have_ended(poo
         with conn.query_logger(lambda query: asked.append(query.query)):
             for word in set(CaseStatus) - set(CLOSED_STATUSES):
                 await list_cases(conn, CaseFilter(status=word, after="~"))
-            await asyncio.sleep(0)  # the driver tells of a query in the loop's next turn
+            await asyncio.sleep(0)  # the driver reports a query in the next loop iteration
         assert len(asked) == len(CaseStatus) - len(CLOSED_STATUSES)
         assert [(await plan_of(conn, one)).indexes for one in set(asked)] == [{"cases_open"}]
 

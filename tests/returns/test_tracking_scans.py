@@ -1,4 +1,4 @@
-"""Carriers' own words: what they mean, that the raw code is kept, and that nothing moves backwards."""
+"""Tracking scans: mapping of carrier statuses, raw codes, and legs that never move backwards."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ def test_their_words_have_one_meaning(source: str, code: str, detail: str | None
     assert translate_status(RawStatus(source=source, code=code, detail=detail)) is status
 
 
-# As their documentation lists them; see the head of each table in carrier_statuses.toml.
+# Statuses listed in the documentation that carrier_statuses.toml names.
 EASYPOST = (
     "unknown pre_transit in_transit out_for_delivery delivered available_for_pickup return_to_sender failure cancelled"
     " error"
@@ -118,7 +118,7 @@ def test_an_older_scan_moves_nothing_backwards() -> None:
     assert scenario.known.outbound.status is OutboundStatus.DELIVERED
 
 
-def test_a_word_that_nobody_mapped_is_told_to_ops_and_changes_nothing() -> None:
+def test_a_status_that_is_not_mapped_is_reported_to_ops_and_changes_nothing() -> None:
     scenario = shipped()
     before = scenario.known
     assert scan(scenario, "yamato", "謎") == ["unknown_carrier_status"]
@@ -126,7 +126,7 @@ def test_a_word_that_nobody_mapped_is_told_to_ops_and_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("detail", ["Exception_003", "Exception_011", "Exception_012", "Exception_013"])
-def test_lost_broken_refused_or_returning_goods_are_for_a_human(detail: str) -> None:
+def test_lost_broken_refused_or_returning_goods_go_to_review(detail: str) -> None:
     scenario = shipped()
     scan(scenario, "aftership", "Exception", detail)
     assert scenario.known.in_review(ReviewCause.PARCEL_EXCEPTION)
@@ -143,7 +143,7 @@ def test_delivered_to_the_warehouse_is_neither_received_nor_inspected() -> None:
     assert not scenario.all(IssueItemReceived)
 
 
-def test_a_missed_visit_is_told_in_their_words_too() -> None:
+def test_a_missed_visit_is_announced_with_their_code_too() -> None:
     scenario = shipped()
     scenario.deliver()
     scan(scenario, "yamato", "持戻(ご不在)", back=True)
@@ -156,7 +156,7 @@ def test_what_was_lost_and_turns_up_before_anything_left_ends_the_case() -> None
     assert scenario.last(IssueCancelled).cause == "parcel_found"
 
 
-def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_a_human_says_so() -> None:
+def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_staff_approve() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT)
     scenario.ship()
     scenario.deliver()

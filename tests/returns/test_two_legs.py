@@ -1,8 +1,8 @@
-"""A small model check of the two-leg protocol: every order of these events, to a depth, and every state they lead to.
+"""Model check of the outbound and inbound legs: every order of these events to a depth, and every state reached.
 
-Where Hypothesis draws histories, this tries them all: a replacement of two pieces, in one parcel or two, a courier who
-books, misses, takes one piece or both, and a warehouse that counts and inspects, each said at any moment, once or
-again, with the next timer going off in between. States that are equal are looked at once. It fails or it does not.
+Exhaustive where Hypothesis samples: a replacement of two units in one parcel or two, a courier who books, misses, or
+collects one unit or both, and a warehouse that counts and inspects, each event once or repeated, with timers between.
+Equal states are checked once.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ from services.returns.store.documents import CASE_DOCUMENT
 from tests.returns.cases import CALENDAR, ISSUE, TUESDAY, CaseScenario, line, open_scenario
 
 DEPTH = 5
-"""How many events follow each other, in every order; about 5,000 states and 70,000 steps for each reason."""
+"""Length of the event sequences; about 5,000 states and 70,000 steps for each reason."""
 
 ONE = (LineQuantity(line_id="1", quantity=1),)
 TODAY = CALENDAR.day(TUESDAY)
@@ -98,7 +98,7 @@ def step(scenario: CaseScenario, name: str) -> CaseScenario:
 
 
 def check(begin: CaseScenario, depth: int) -> int:
-    """Look at every step within reach; gives how many states there are."""
+    """Check every reachable step, and return the number of states."""
     seen = set()
     for way, before, after in explore(begin, depth):
         hold(way, before, after)
@@ -107,7 +107,7 @@ def check(begin: CaseScenario, depth: int) -> int:
 
 
 def explore(begin: CaseScenario, depth: int) -> Iterator[tuple[tuple[str, ...], CaseScenario, CaseScenario]]:
-    """Every step from every state within reach: the way there, before and after."""
+    """Yield every reachable step: its path, and the states before and after."""
     reached = {_name(begin)}
     edge: list[tuple[tuple[str, ...], CaseScenario]] = [((), begin)]
     for _ in range(depth):
@@ -127,7 +127,7 @@ def _name(scenario: CaseScenario) -> bytes:
 
 
 def hold(way: tuple[str, ...], before: CaseScenario, after: CaseScenario) -> None:
-    """The invariants of the design, by their numbers, over one step."""
+    """Assert the invariants, by their numbers, over one step."""
     case, facts = after.known, after.facts
     if any(isinstance(fact, CollectionRequested) for fact in facts) and case.plan.ship_on is ShipOn.ACCEPTED:
         assert case.outbound.status in (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED), (1, way)
@@ -156,7 +156,7 @@ def test_the_invariants_hold_on_every_way_of_this_depth(reason: Reason) -> None:
 
 
 def test_the_model_check_finds_a_courier_who_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to fail: with the guard taken away, a way of one step is found."""
+    """Without the guard, the check finds a path of one step."""
     from services.returns.domain import next_steps
 
     monkeypatch.setattr(next_steps, "_collection_date", lambda decision: decision.today)

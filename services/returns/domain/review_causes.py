@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ReviewCause(StrEnum):
-    """Cause of a review. `handlers.reviews` maps each cause to the effects of approval and refusal."""
+    """Cause of a review by staff."""
 
     VALUE = "value"
     MIXED_CURRENCIES = "mixed_currencies"
