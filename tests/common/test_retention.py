@@ -97,13 +97,13 @@ async def test_contacts_and_notices_are_forgotten_and_promises_never(pool: Pool)
 async def test_addresses_are_forgotten_and_what_an_order_was_worth_is_not(pool: Pool) -> None:
     for order, at in (("old", OLD), ("young", YOUNG)):
         await pool.execute(
-            """INSERT INTO destinations (order_id, ship_to, customer_id, value, currency, place, placed_at)
+            """INSERT INTO order_snapshots (order_id, ship_to, customer_id, value, currency, address_hash, placed_at)
                VALUES ($1, '{"name": "N"}', 'C', 4980, 'JPY', 'hash', $2)""",
             order,
             at,
         )
-    assert await sweep(pool, *addresses.sweeps(730)) == [1]
-    rows = await pool.fetch("SELECT order_id, ship_to IS NULL, place, value FROM destinations ORDER BY 1")
+    assert await sweep(pool, *addresses.address_sweeps(730)) == [1]
+    rows = await pool.fetch("SELECT order_id, ship_to IS NULL, address_hash, value FROM order_snapshots ORDER BY 1")
     assert [tuple(row) for row in rows] == [("old", True, None, 4980), ("young", False, "hash", 4980)]
 
 

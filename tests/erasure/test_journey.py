@@ -137,8 +137,9 @@ async def test_who_was_found_everywhere_is_found_nowhere_and_everything_still_ad
     issue_id = await live_a_life(shop)
     photos = list((tmp_path / "photos").rglob("*.jpg"))
     before = await left(shop, [])
-    tables = ("contacts", "destinations", "issues", "dead_letters", "preferences", "entries")
-    assert where(before) >= {f"table {table}" for table in tables}
+    assert where(before) >= {
+        "table contacts", "table order_snapshots", "table issues", "table dead_letters", "table preferences", "table entries"
+    }  # fmt: skip
     assert len(photos) == 2
     wrong, timeline = await violations(shop), await shop.timeline(issue_id)
 
@@ -184,7 +185,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
     await eventually(lambda: learnt(shop, "order-late"), "the late order is known, without a person")
     contacts = await shop.delivery_notify.service.pool.fetch("SELECT order_id, name FROM contacts")
     assert [tuple(row) for row in contacts] == [("order-new", new.name)]
-    places = await shop.returns.service.pool.fetch("SELECT order_id, ship_to IS NULL, value FROM destinations")
+    places = await shop.returns.service.pool.fetch("SELECT order_id, ship_to IS NULL, value FROM order_snapshots")
     assert {row["order_id"]: tuple(row)[1:] for row in places} == {
         ORDER: (True, 4980), "order-late": (True, 4980), "order-new": (False, 4980)
     }  # fmt: skip
@@ -192,7 +193,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
 
 async def knows(shop: Backbone, order_id: str) -> bool:
     contact = "SELECT count(*) FROM contacts WHERE order_id = $1"
-    address = "SELECT count(*) FROM destinations WHERE order_id = $1 AND ship_to IS NOT NULL"
+    address = "SELECT count(*) FROM order_snapshots WHERE order_id = $1 AND ship_to IS NOT NULL"
     found = [
         await shop.delivery_notify.service.pool.fetchval(contact, order_id),
         await shop.returns.service.pool.fetchval(address, order_id),
@@ -201,7 +202,7 @@ async def knows(shop: Backbone, order_id: str) -> bool:
 
 
 async def learnt(shop: Backbone, order_id: str) -> bool:
-    order = "SELECT count(*) FROM destinations WHERE order_id = $1"
+    order = "SELECT count(*) FROM order_snapshots WHERE order_id = $1"
     conversation = "SELECT count(*) FROM conversations WHERE key = $1"
     found = [
         await shop.returns.service.pool.fetchval(order, order_id),

@@ -35,10 +35,10 @@ from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WrongContent
 from services.loyalty.settings import parse_rules
-from services.returns.policy.carrier_statuses import status_of
+from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy_loader import parse_policy
 from services.returns.policy.policy_versions import PolicyError
-from services.returns.store.order_snapshots import places
+from services.returns.store.order_snapshots import address_hashes
 from tests.examples import examples
 from tests.intake.storefronts.calls import shop_order
 
@@ -175,7 +175,7 @@ def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=80), st.none() | st.text(max_size=80))
 def test_a_carriers_word_means_something_or_nothing(source: str, code: str, detail: str | None) -> None:
     raw = RawStatus.model_construct(source=source, code=code, detail=detail)
-    only(lambda: status_of(raw))
+    only(lambda: translate_status(raw))
 
 
 def a_picture(form: str) -> bytes:
@@ -303,8 +303,8 @@ def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[s
 def test_every_address_has_a_key_and_an_equal_one_the_same(parts: dict[str, str]) -> None:
     keys = (b"a-key-of-sixteen-bytes",)
     address, again = (Address.model_construct(None, **parts) for _ in range(2))
-    only(lambda: places(keys, address))
-    assert places(keys, address) == places(keys, again)
+    only(lambda: address_hashes(keys, address))
+    assert address_hashes(keys, address) == address_hashes(keys, again)
 
 
 @calm
