@@ -20,21 +20,21 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BASELINE = ROOT / ".secrets.baseline"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-NOT_LOOKED_AT = r"(\.lock|\.secrets\.baseline)$"
+EXCLUDED_FILES = r"(\.lock|\.secrets\.baseline)$"
 """Hashes of packages are all entropy and no secret."""
 
 
-class Found(IntEnum):
+class AuditResult(IntEnum):
     """How it ended, and the exit code."""
 
-    NOTHING = 0
-    SOMETHING = 1
+    CLEAN = 0
+    FINDINGS = 1
     NOT_AUDITED = 3
 
 
-def scan(folder: Path = ROOT) -> dict[str, list[dict[str, Any]]]:
+def scan_secrets(folder: Path = ROOT) -> dict[str, list[dict[str, Any]]]:
     """What looks like a secret in the files that git knows, by file."""
-    command = [sys.executable, "-m", "detect_secrets", "scan", "--exclude-files", NOT_LOOKED_AT]
+    command = [sys.executable, "-m", "detect_secrets", "scan", "--exclude-files", EXCLUDED_FILES]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     results: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)["results"]
     return results
@@ -50,12 +50,12 @@ def new_secrets(found: dict[str, list[dict[str, Any]]], known: dict[str, list[di
     ]
 
 
-def judge(report: str) -> tuple[Found, list[str]]:
+def parse_report(report: str) -> tuple[AuditResult, list[str]]:
     """What pip-audit's JSON says; a package that it could not ask about is not audited."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError):
-        return Found.NOT_AUDITED, ["no report: the service of vulnerabilities could not be reached"]
+        return AuditResult.NOT_AUDITED, ["no report: the service of vulnerabilities could not be reached"]
     holes = [
         f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none'}"
         for package in packages
@@ -63,13 +63,15 @@ def judge(report: str) -> tuple[Found, list[str]]:
     ]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     if holes:
-        return Found.SOMETHING, holes
+        return AuditResult.FINDINGS, holes
     if skipped or not packages:
-        return Found.NOT_AUDITED, [f"{len(skipped)} of {len(packages)} packages: PyPI's JSON interface does not answer"]
-    return Found.NOTHING, [f"{len(packages)} packages, no known hole"]
+        return AuditResult.NOT_AUDITED, [
+            f"{len(skipped)} of {len(packages)} packages: PyPI's JSON interface does not answer"
+        ]
+    return AuditResult.CLEAN, [f"{len(packages)} packages, no known hole"]
 
 
-def ask(lock: str) -> tuple[Found, list[str]]:
+def audit_lock(lock: str) -> tuple[AuditResult, list[str]]:
     command = [sys.executable, "-m", "pip_audit", "-r", lock, "--require-hashes", "--disable-pip"]
     try:
         done = subprocess.run(
@@ -81,22 +83,22 @@ def ask(lock: str) -> tuple[Found, list[str]]:
             timeout=300,
         )
     except subprocess.TimeoutExpired:
-        return Found.NOT_AUDITED, ["no answer within 300 s"]
-    return judge(done.stdout)
+        return AuditResult.NOT_AUDITED, ["no answer within 300 s"]
+    return parse_report(done.stdout)
 
 
-def main() -> Found:
-    secrets = new_secrets(scan(), json.loads(BASELINE.read_text("utf-8"))["results"])
+def main() -> AuditResult:
+    secrets = new_secrets(scan_secrets(), json.loads(BASELINE.read_text("utf-8"))["results"])
     print("\n".join(secrets) or "secrets: none but those that are known")
-    worst = Found.SOMETHING if secrets else Found.NOTHING
+    worst = AuditResult.FINDINGS if secrets else AuditResult.CLEAN
     for lock in LOCKS:
-        found, lines = ask(lock)
+        found, lines = audit_lock(lock)
         print(f"{lock}: {'; '.join(lines)}")
-        if worst is not Found.SOMETHING and found is not Found.NOTHING:
+        if worst is not AuditResult.FINDINGS and found is not AuditResult.CLEAN:
             worst = found
-    if worst is Found.NOT_AUDITED:
+    if worst is AuditResult.NOT_AUDITED:
         print("NOT AUDITED: whether the dependencies have known holes was not found out. This is no pass.", flush=True)
-        return Found.NOTHING if os.environ.get("AUDIT_MAY_BE_OFFLINE") == "1" else worst
+        return AuditResult.CLEAN if os.environ.get("AUDIT_MAY_BE_OFFLINE") == "1" else worst
     return worst
 
 

@@ -16,7 +16,7 @@ from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
 
-_NOWHERE = {
+_PLACEHOLDER_SETTINGS = {
     "database_url": "postgresql://localhost/none",
     "kafka_bootstrap_servers": "localhost:9092",
     "evidence_dir": "photos",
@@ -45,9 +45,9 @@ def documents() -> dict[str, str]:
     return made
 
 
-def example_app(name: str, **settings_besides: Any) -> FastAPI:
+def example_app(name: str, **overrides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
-    given = {**_NOWHERE, **settings_besides}
+    given = {**_PLACEHOLDER_SETTINGS, **overrides}
     settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(given)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app

@@ -11,62 +11,66 @@ import time
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from deploy.demo.quiescence import Look, Onlooker
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from libs.common.decisions.clock import SharedClock
 
-SPEED = 1.0
+REPLAY_SPEED = 1.0
 """Simulated seconds a second while work is under way: on a slow machine too, no promise breaks meanwhile. Whoever waits
 for a moment of the shop wakes up when the clock is put forward (`libs.common.decisions.clock.pause`)."""
 
-BEFORE = timedelta(seconds=45)
+NOTICE_LEAD = timedelta(seconds=45)
 """So long before a promise is spoken of, everybody catches up: a shipment that is just being told is known by then."""
 
-LOOK_SECONDS = 0.01
-PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.01
+MAX_WAIT_SECONDS = 60.0
 """After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
 
 
-class ConductedClock(SharedClock):
+class AdjustableClock(SharedClock):
     """The shared clock with the one right that only the conductor has: to put the hands forward."""
 
-    def move_to(self, moment: datetime, speed: float) -> None:
+    def set_time(self, moment: datetime, speed: float) -> None:
         self._write(moment, speed)
 
 
-class Conductor:
+class ClockDriver:
     """`impatient` counts the times that it went on although somebody was busy; `waited` are seconds, by who was."""
 
-    def __init__(self, clock: ConductedClock, onlooker: Onlooker) -> None:
+    def __init__(self, clock: AdjustableClock, probe: QuiescenceProbe) -> None:
         self.clock = clock
-        self.onlooker = onlooker
-        self.impatient = 0
+        self.probe = probe
+        self.timeouts = 0
         self.steps = 0
-        self.waited: defaultdict[str, float] = defaultdict(float)
+        self.wait_seconds: defaultdict[str, float] = defaultdict(float)
 
-    async def until_quiet(self) -> Look:
+    async def wait_until_idle(self) -> Snapshot:
         """Look around until nobody has anything to do at this moment."""
         began = time.monotonic()
         while True:
             looked_at = time.monotonic()
-            look = await self.onlooker.look()
+            look = await self.probe.take_snapshot()
             if not look.busy:
-                self.waited["nobody"] += time.monotonic() - looked_at
+                self.wait_seconds["nobody"] += time.monotonic() - looked_at
                 return look
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                self.impatient += 1
-                return await self.onlooker.look(whole=True)
-            await asyncio.sleep(LOOK_SECONDS)
-            self.waited[next(iter(look.busy))] += time.monotonic() - looked_at
+            if time.monotonic() - began > MAX_WAIT_SECONDS:
+                self.timeouts += 1
+                return await self.probe.take_snapshot(complete=True)
+            await asyncio.sleep(POLL_SECONDS)
+            self.wait_seconds[next(iter(look.busy))] += time.monotonic() - looked_at
 
-    def step(self, look: Look, most: timedelta) -> None:
+    def advance(self, snapshot: Snapshot, step: timedelta) -> None:
         """Move on to the next moment at which anything is due and by `most` beyond it, for all that is due by then; but
         stop at the next word to a customer, and, where somebody speaks until then, a little before it."""
         now = self.clock.now()
-        target = max(now, look.next_at or now) + most
-        spoken = look.stop_at and look.told_at and look.told_at <= look.stop_at
-        if look.stop_at and spoken and look.stop_at - BEFORE > now:
-            target = min(target, look.stop_at - BEFORE)
-        elif look.stop_at:
-            target = min(target, look.stop_at)
-        self.clock.move_to(max(now, target), SPEED)
+        target = max(now, snapshot.next_at or now) + step
+        spoken = (
+            snapshot.next_notice_at
+            and snapshot.next_partner_event_at
+            and snapshot.next_partner_event_at <= snapshot.next_notice_at
+        )
+        if snapshot.next_notice_at and spoken and snapshot.next_notice_at - NOTICE_LEAD > now:
+            target = min(target, snapshot.next_notice_at - NOTICE_LEAD)
+        elif snapshot.next_notice_at:
+            target = min(target, snapshot.next_notice_at)
+        self.clock.set_time(max(now, target), REPLAY_SPEED)
         self.steps += 1

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from deploy.demo.system import System
+from deploy.demo.system import DemoSystem
 from libs.common.http.signed_links import Purpose, SignedLinks
 
 
-def hire_staff(system: System, name: str) -> str:
+def create_staff_login(system: DemoSystem, name: str) -> str:
     """Make an admin of this name, with a password of this run alone; gives the password."""
     password = secrets.token_urlsafe(12)
     command = [sys.executable, "-m", "services.intake.cli.staff", "add", name, "--role", "admin", "--language", "ja"]
@@ -21,7 +21,7 @@ def hire_staff(system: System, name: str) -> str:
     return password
 
 
-async def status_page(system: System, now: datetime) -> str | None:
+async def status_page_url(system: DemoSystem, now: datetime) -> str | None:
     """The status page of the newest open issue, else of the newest."""
     conn = await asyncpg.connect(system.databases["intake"])
     try:

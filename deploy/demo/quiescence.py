@@ -19,7 +19,7 @@ from typing import Any, cast
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.demo.status_poll import Peek
+from deploy.demo.status_poll import StatusClient
 from libs.common.decisions.clock import SharedClock
 from libs.common.events.topics import TOPICS
 from libs.common.postgres.pool import Pool
@@ -35,12 +35,12 @@ _OPEN = "SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)"
 _LASTING = ["expiry", "tier", "birthday"]
 """Timers of loyalty that are always set, for things that are months away."""
 
-Ends = Mapping[str, Mapping[str, int]]
+Offsets = Mapping[str, Mapping[str, int]]
 """By topic and partition (as text, for so JSON has it), the offset that the next record gets; 0 is left out."""
 
 
 @dataclass
-class Look:
+class Snapshot:
     """What one look around found. `busy` names who has something to do now, and how much; where it is not empty, the
     rest says nothing. `next_at`: when the next thing is due, `stop_at`: the next word to a customer (those moments are
     not passed over, for a promise breaks soon after), `told_at`: when a partner speaks next."""
@@ -48,11 +48,11 @@ class Look:
     now: datetime
     busy: dict[str, int] = field(default_factory=dict)
     next_at: datetime | None = None
-    stop_at: datetime | None = None
-    told_at: datetime | None = None
-    story: dict[str, Any] = field(default_factory=dict)
+    next_notice_at: datetime | None = None
+    next_partner_event_at: datetime | None = None
+    partners: dict[str, Any] = field(default_factory=dict)
 
-    def work(self, who: str, count: int) -> None:
+    def add(self, who: str, count: int) -> None:
         if count:
             self.busy[who] = self.busy.get(who, 0) + count
 
@@ -60,12 +60,12 @@ class Look:
         if moment is None:
             return
         if moment <= self.now:
-            self.work(who, 1)
+            self.add(who, 1)
         elif self.next_at is None or moment < self.next_at:
             self.next_at = moment
 
 
-def unread(ends: Ends, taken: Ends, prefix: str = "") -> int:
+def unread_records(ends: Offsets, taken: Offsets, prefix: str = "") -> int:
     """Records that were written and not taken by somebody who says how far they have come in each of their topics."""
     return sum(
         max(0, end - partitions.get(partition, 0))
@@ -74,7 +74,7 @@ def unread(ends: Ends, taken: Ends, prefix: str = "") -> int:
     )
 
 
-class Onlooker:
+class QuiescenceProbe:
     """Knows where everybody is; `databases` and `services` by service, the partners in their `town`."""
 
     def __init__(
@@ -82,17 +82,19 @@ class Onlooker:
         clock: SharedClock,
         databases: Mapping[str, str],
         services: Mapping[str, str],
-        town: str | None = None,
+        simulator: str | None = None,
         mail: str | None = None,
         bootstrap_servers: str | None = None,
         topic_prefix: str = "",
     ) -> None:
         self._clock, self._databases, self._servers, self._prefix = clock, databases, bootstrap_servers, topic_prefix
-        self._services = {name: Peek(f"{url}/health/started") for name, url in services.items()}
-        self._town, self._mail = (Peek(f"{url}/status") if url else None for url in (town, mail))
+        self._services = {name: StatusClient(f"{url}/health/started") for name, url in services.items()}
+        self.simulator_client, self._mail = (
+            StatusClient(f"{url}/status") if url else None for url in (simulator, mail)
+        )
         self._pools: dict[str, Pool] = {}
         self._reader: AIOKafkaConsumer[bytes, bytes] | None = None
-        self._places: list[TopicPartition] = []
+        self._partitions: list[TopicPartition] = []
 
     async def open(self) -> None:
         for service, url in self._databases.items():
@@ -100,12 +102,12 @@ class Onlooker:
         if self._servers:
             self._reader = AIOKafkaConsumer(bootstrap_servers=self._servers)
             await self._reader.start()
-            self._places = [
+            self._partitions = [
                 TopicPartition(self._prefix + each.name, n) for each in TOPICS for n in range(each.partitions)
             ]
 
     async def close(self) -> None:
-        for peek in (*self._services.values(), self._town, self._mail):
+        for peek in (*self._services.values(), self.simulator_client, self._mail):
             if peek:
                 peek.close()
         for pool in self._pools.values():
@@ -113,20 +115,20 @@ class Onlooker:
         if self._reader:
             await self._reader.stop()
 
-    async def look(self, *, whole: bool = False) -> Look:
+    async def take_snapshot(self, *, complete: bool = False) -> Snapshot:
         """`whole`: ask everybody, whatever the first ones said."""
-        look = Look(self._clock.now())
-        await self._town_at(look)
-        if look.busy and not whole:
+        look = Snapshot(self._clock.now())
+        await self._poll_partners(look)
+        if look.busy and not complete:
             return look
         before = await self._ends()
-        for place in (self._unread_at, self._services_at, self._databases_at):
+        for place in (self._poll_partner_lag, self._poll_services, self._poll_databases):
             await place(look, before)
-            if look.busy and not whole:
+            if look.busy and not complete:
                 return look
-        await self._mails_at(look)
+        await self._poll_mail(look)
         if not look.busy and await self._ends() != before:
-            look.work("topics", 1)
+            look.add("topics", 1)
         return look
 
     async def open_timers(self) -> int:
@@ -134,48 +136,48 @@ class Onlooker:
         counts = [await self._pools[service].fetchval(_OPEN, _LASTING) for service in ("returns", "loyalty")]
         return sum(counts)
 
-    async def _ends(self) -> Ends:
+    async def _ends(self) -> Offsets:
         if self._reader is None:
             return {}
         found: dict[str, dict[str, int]] = {}
-        for place, end in (await self._reader.end_offsets(self._places)).items():
+        for place, end in (await self._reader.end_offsets(self._partitions)).items():
             if end:
                 found.setdefault(place.topic, {})[str(place.partition)] = end
         return found
 
-    async def _town_at(self, look: Look) -> None:
-        look.story = await self._town.ask() if self._town else {}
-        for name, answer in look.story.items():
+    async def _poll_partners(self, look: Snapshot) -> None:
+        look.partners = await self.simulator_client.get() if self.simulator_client else {}
+        for name, answer in look.partners.items():
             next_at = datetime.fromisoformat(answer["next_at"]) if answer["next_at"] else None
-            look.work(name, answer["backlog"] + answer.get("in_hand", 0))
+            look.add(name, answer["backlog"] + answer.get("open_tasks", 0))
             look.due(name, next_at)
             if next_at:
-                look.told_at = min(next_at, look.told_at or next_at)
+                look.next_partner_event_at = min(next_at, look.next_partner_event_at or next_at)
 
-    async def _unread_at(self, look: Look, ends: Ends) -> None:
+    async def _poll_partner_lag(self, look: Snapshot, ends: Offsets) -> None:
         """What partners had not listened to yet, though it was written before the ends were asked for."""
-        for name, answer in look.story.items():
-            look.work(name, unread(ends, answer.get("taken", {})))
+        for name, answer in look.partners.items():
+            look.add(name, unread_records(ends, answer.get("taken", {})))
 
-    async def _services_at(self, look: Look, ends: Ends) -> None:
-        answers = await asyncio.gather(*(peek.ask() for peek in self._services.values()))
+    async def _poll_services(self, look: Snapshot, ends: Offsets) -> None:
+        answers = await asyncio.gather(*(peek.get() for peek in self._services.values()))
         for name, answer in zip(self._services, answers, strict=True):
-            look.work(name, sum(answer["lag"].values()) + unread(ends, answer["taken"], self._prefix))
+            look.add(name, sum(answer["lag"].values()) + unread_records(ends, answer["taken"], self._prefix))
 
-    async def _databases_at(self, look: Look, ends: Ends) -> None:
-        await asyncio.gather(*(self._database_at(look, name, pool) for name, pool in self._pools.items()))
+    async def _poll_databases(self, look: Snapshot, ends: Offsets) -> None:
+        await asyncio.gather(*(self._poll_database(look, name, pool) for name, pool in self._pools.items()))
 
-    async def _database_at(self, look: Look, name: str, pool: Pool) -> None:
+    async def _poll_database(self, look: Snapshot, name: str, pool: Pool) -> None:
         row = cast("asyncpg.Record", await pool.fetchrow(_WORK))
-        look.work(f"outbox of {name}", row["outbox"])
+        look.add(f"outbox of {name}", row["outbox"])
         look.due(f"timers of {name}", row["timer"])
         if name == "delivery_notify":
             row = cast("asyncpg.Record", await pool.fetchrow(_NOTICES))
             look.due("notices", row["notice"])
-            look.stop_at = min((moment for moment in row.values() if moment and moment > look.now), default=None)
+            look.next_notice_at = min((moment for moment in row.values() if moment and moment > look.now), default=None)
 
-    async def _mails_at(self, look: Look) -> None:
+    async def _poll_mail(self, look: Snapshot) -> None:
         """The mails that came until now were there to be read when the customers were asked."""
-        if self._mail and "customers" in look.story:
-            look.story["mail"] = await self._mail.ask()
-            look.work("mails", look.story["mail"]["mails"] - look.story["customers"]["mails_read"])
+        if self._mail and "customers" in look.partners:
+            look.partners["mail"] = await self._mail.get()
+            look.add("mails", look.partners["mail"]["mails"] - look.partners["customers"]["mails_read"])

@@ -9,28 +9,28 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.behaviour_counts import people
+from deploy.demo.behaviour_counts import count_behaviour
+from deploy.demo.promise_accuracy import COLUMNS, SHOWN_MISMATCHES, PromiseAccuracy
 from deploy.verification.checks_points import ACCOUNTS
 from deploy.verification.evidence import Fact, History
-from deploy.verification.promise_accuracy import COLUMNS, SHOWN, Confusion
 from deploy.verification.verdict import Verdict
 
 SHOWN_VIOLATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """The figures of a run; `latencies` in real milliseconds."""
 
     issues: Mapping[str, int]
     notices: Mapping[str, int]
     points: Mapping[str, int]
-    people: Mapping[str, int]
-    learning: Mapping[str, int]
+    behaviour: Mapping[str, int]
+    product_insights: Mapping[str, int]
     latencies: Mapping[str, float]
     lifecycles_per_second: float
     verdicts: Sequence[Verdict]
-    confusion: Confusion | None = None
+    promises: PromiseAccuracy | None = None
 
     @property
     def violated(self) -> bool:
@@ -43,41 +43,43 @@ class Outcome:
             "issues": dict(self.issues),
             "notices": dict(self.notices),
             "points": dict(self.points),
-            "people": dict(self.people),
-            "learning": dict(self.learning),
+            "behaviour": dict(self.behaviour),
+            "product_insights": dict(self.product_insights),
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
-            **({"promises": self.confusion.as_json()} if self.confusion else {}),
+            **({"promises": self.promises.as_json()} if self.promises else {}),
         }
 
 
-def count(history: History, verdicts: Sequence[Verdict], seconds: float, promises: Confusion | None = None) -> Outcome:
+def summarize(
+    history: History, verdicts: Sequence[Verdict], seconds: float, promises: PromiseAccuracy | None = None
+) -> DemoResult:
     """`seconds`: how long the replay took on the wall."""
     granted = {fact.issue for fact in history.of("points.granted")}
     finished = [i for i, facts in history.issues() if _state(facts).startswith("resolved")]
     earned = sum(1 for issue in finished if issue in granted)
     points = {"grants": len(history.of("points.granted")), "issues_with_points": earned, **_points(history)}
     kinds = Counter(fact.data["kind"] for fact in history.of("notice.sent"))
-    return Outcome(
+    return DemoResult(
         issues=_outcomes(history),
         notices=dict(sorted(kinds.items())),
         points=points,
-        people=people(history),
-        learning=_learning(history),
+        behaviour=count_behaviour(history),
+        product_insights=_product_insights(history),
         latencies=_latencies(history),
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
         verdicts=verdicts,
-        confusion=promises,
+        promises=promises,
     )
 
 
-MOVES = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
+POINTS_EVENTS = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
 
 
 def _points(history: History) -> dict[str, int]:
     """What was told of points, in points; what they were granted for; and where the ledger says they are now."""
-    told = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in MOVES}
+    told = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in POINTS_EVENTS}
     kinds = Counter[str]()
     for fact in history.of("points.granted"):
         kinds[f"granted_for_{fact.data.get('kind', 'apology')}"] += fact.data["points"]
@@ -86,13 +88,13 @@ def _points(history: History) -> dict[str, int]:
     return {**told, **dict(sorted(kinds.items())), "tiers_changed": len(history.of("tier.changed")), **held}
 
 
-def _learning(history: History) -> dict[str, int]:
+def _product_insights(history: History) -> dict[str, int]:
     """What the shop learnt about its goods (a cluster with its reports), and what came of it."""
     found = {
         f"cluster found: {fact.data['sku']} {fact.data.get('lot') or ''}".rstrip(): fact.data["reported_orders"]
         for fact in history.of("cluster.detected")
     }
-    warned = {fact.order: fact.time for fact in history.of("buyer.warned")}
+    warned = {fact.order: fact.event_time for fact in history.of("buyer.warned")}
     shipped = [line for fact in history.of("order.shipped") for line in fact.data["lines"]]
     return {
         **found,
@@ -156,17 +158,17 @@ _ORDERED = "issue.replacement_ordered"
 _AT_ONCE = (["issue.reported", "issue.accepted"], ["issue.accepted"])
 
 
-def show(console: Console, outcome: Outcome, seconds: float) -> None:
+def show(console: Console, outcome: DemoResult, seconds: float) -> None:
     console.print(_table("Issues by outcome", outcome.issues))
     console.print(_table("Notices by kind", outcome.notices))
-    console.print(_table("People", outcome.people))
+    console.print(_table("Behaviour", outcome.behaviour))
     console.print(_table("Points", {name: points for name, points in outcome.points.items() if points}))
-    console.print(_table("Learning", outcome.learning))
+    console.print(_table("Product insights", outcome.product_insights))
     figures = {f"report to replacement order at once, {name} (ms)": value for name, value in outcome.latencies.items()}
     figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}
     console.print(_table("Speed", figures))
-    if outcome.confusion:
-        _show_confusion(console, outcome.confusion)
+    if outcome.promises:
+        _show_promises(console, outcome.promises)
     console.print(_invariants(outcome.verdicts))
     for verdict in outcome.verdicts:
         _show_violations(console, verdict)
@@ -181,21 +183,21 @@ def _table(title: str, rows: Mapping[str, float]) -> Table:
     return table
 
 
-def _show_confusion(console: Console, confusion: Confusion) -> None:
+def _show_promises(console: Console, confusion: PromiseAccuracy) -> None:
     """Rows: what became of the promise in the data. Columns: what the customer heard before it broke."""
-    table = Table(title="Promises made with the orders: broken or kept, and told", title_justify="left")
+    table = Table(title="Promises made with the orders: broken or kept, and announced", title_justify="left")
     for column in ("", *COLUMNS):
         table.add_column(column, justify="right" if column else "left")
     for promise, fates in confusion.as_json().items():
         for fate, columns in fates.items():
             table.add_row(f"{promise}, {fate}", *(f"{number:,}" for number in columns.values()))
     console.print(table)
-    for each in confusion.wrong[:SHOWN]:
+    for each in confusion.mismatches[:SHOWN_MISMATCHES]:
         console.print(f"    {each}", highlight=False, markup=False)
 
 
 def _invariants(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(title="Invariants (design, section 5)", title_justify="left", min_width=60)
+    table = Table(title="Invariants (docs/explanation/invariants.md)", title_justify="left", min_width=60)
     for column in ("", "name", "violations"):
         table.add_column(column, justify="right" if column != "name" else "left")
     for number, verdict in enumerate(verdicts, 1):
@@ -206,6 +208,6 @@ def _invariants(verdicts: Sequence[Verdict]) -> Table:
 
 def _show_violations(console: Console, verdict: Verdict) -> None:
     for each in (verdict.violations or ())[:SHOWN_VIOLATIONS]:
-        console.print(f"[red]{verdict.name}[/red]: {each.what}", highlight=False)
-        for shown in each.shown_by[:4]:
+        console.print(f"[red]{verdict.name}[/red]: {each.description}", highlight=False)
+        for shown in each.records[:4]:
             console.print(f"    {shown}", highlight=False, markup=False)

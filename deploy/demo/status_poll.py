@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-class Peek:
+class StatusClient:
     """One address; opened at the first question, opened again where the other side closed it."""
 
     def __init__(self, url: str) -> None:
@@ -19,15 +19,15 @@ class Peek:
         self._request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self) -> dict[str, Any]:
+    async def get(self) -> dict[str, Any]:
         """The answer, whatever its status. Raises `OSError` where nobody answers."""
         try:
-            return await self._ask()
+            return await self._get()
         except (ConnectionError, asyncio.IncompleteReadError):
             self.close()
-            return await self._ask()
+            return await self._get()
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _get(self) -> dict[str, Any]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams

@@ -18,14 +18,14 @@ for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6
 _APACHE = {"KAFKA_FETCH_MIN_BYTES": "1"}
 """Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
 
-SHOP = "さきだし商店"
+SHOP_NAME = "さきだし商店"
 
-TOWN_SECONDS = 300.0
+SIMULATOR_START_SECONDS = 300.0
 """The storefront reads all its orders first: years of them, on a machine that has much else to do, take a while."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Infrastructure:
     """What a run is given: where broker and Postgres are, and what keeps it apart from other runs on the same ones."""
 
     broker: Broker
@@ -39,7 +39,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplaySettings:
     """What is replayed: the orders, the seed, how many reports, and the shop's zone."""
 
     orders: Path | None
@@ -49,7 +49,7 @@ class Replay:
     clock_file: Path
 
     @property
-    def manners(self) -> dict[str, str]:
+    def notification_settings(self) -> dict[str, str]:
         """Of delivery_notify in a replay of real orders: their carriers work around the clock, so silence is broken
         late; the conductor sees to it that nothing is just being reported, so no notice has to wait for that."""
         poll = {"SENDER_POLL_SECONDS": "0.05"}
@@ -59,7 +59,7 @@ class Replay:
 
 
 @dataclass
-class System:
+class DemoSystem:
     """All processes of a run and how to reach them."""
 
     databases: dict[str, str]
@@ -76,12 +76,12 @@ class System:
         return self.partners["mail"].url
 
     @property
-    def town_url(self) -> str:
+    def simulator_url(self) -> str:
         """Where all other partners answer, each under its name."""
-        return self.partners["town"].url
+        return self.partners["simulator"].url
 
 
-async def prepare(given: Surroundings) -> dict[str, str]:
+async def prepare(given: Infrastructure) -> dict[str, str]:
     """Databases, roles, tables and topics; gives the address of each service's database."""
     made = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
     for service, database in made.items():
@@ -90,9 +90,11 @@ async def prepare(given: Surroundings) -> dict[str, str]:
     return {service: database.url for service, database in made.items()}
 
 
-def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases: Mapping[str, str]) -> System:
+def start(
+    supervisor: Supervisor, given: Infrastructure, replay: ReplaySettings, databases: Mapping[str, str]
+) -> DemoSystem:
     """Start everything; returns when every service has joined Kafka and every partner answers."""
-    system = System(dict(databases))
+    system = DemoSystem(dict(databases))
     common = {
         "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": given.topic_prefix,
@@ -107,21 +109,21 @@ def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases
         "mail", ["-m", "deploy.demo.partners.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port()
     )
     system.partners["mail"] = mail
-    _start_services(supervisor, system, given, common, smtp_port, replay.manners)
+    _start_services(supervisor, system, given, common, smtp_port, replay.notification_settings)
     _wait_for_services(system)
     _start_partners(supervisor, system, replay, common)
     for process in system.partners.values():
-        process.wait_ready(TOWN_SECONDS)
+        process.wait_ready(SIMULATOR_START_SECONDS)
     return system
 
 
 def _start_services(
     supervisor: Supervisor,
-    system: System,
-    given: Surroundings,
+    system: DemoSystem,
+    given: Infrastructure,
     common: Mapping[str, str],
     smtp_port: int,
-    manners: Mapping[str, str],
+    notification_settings: Mapping[str, str],
 ) -> None:
     ports = {name: free_port() for name in SERVICES}
     addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
@@ -132,7 +134,7 @@ def _start_services(
         "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
         "OPS_KEY": system.keys["ops"],
         "DESK_SECURE_COOKIES": "false",
-        "SHOP_NAME": SHOP,
+        "SHOP_NAME": SHOP_NAME,
         "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
     }
     own = {
@@ -142,9 +144,9 @@ def _start_services(
             "PUBLIC_URL": addresses["delivery_notify"],
             "CUSTOMER_PAGES_URL": addresses["intake"],
             **links,
-            "MAIL_FROM": f"{SHOP} <shop@example.jp>",
-            "SHOP_SELLER": f"{SHOP}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
-            **manners,
+            "MAIL_FROM": f"{SHOP_NAME} <shop@example.jp>",
+            "SHOP_SELLER": f"{SHOP_NAME}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
+            **notification_settings,
         },
     }
     (given.folder / "photos").mkdir(exist_ok=True)
@@ -155,12 +157,14 @@ def _start_services(
         system.services[name] = supervisor.start(name, arguments, env, ports[name])
 
 
-def _wait_for_services(system: System) -> None:
+def _wait_for_services(system: DemoSystem) -> None:
     for process in system.services.values():
         process.child.wait_until(lambda url=process.url: answers_ok(f"{url}/health/started"), 60)  # type: ignore[misc]
 
 
-def _start_partners(supervisor: Supervisor, system: System, replay: Replay, common: Mapping[str, str]) -> None:
+def _start_partners(
+    supervisor: Supervisor, system: DemoSystem, replay: ReplaySettings, common: Mapping[str, str]
+) -> None:
     env = {
         **common,
         "INTAKE_URL": system.service_url("intake"),
@@ -171,8 +175,10 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
         "STOREFRONT_KEY": system.keys["storefront"],
         "OPS_KEY": system.keys["ops"],
         "REPORT_SHARE": str(replay.report_share),
-        "PATIENT": str(replay.orders is not None),
+        "ALWAYS_WAIT": str(replay.orders is not None),
         "SEED": str(replay.seed),
         **({"ORDERS": str(replay.orders)} if replay.orders else {}),
     }
-    system.partners["town"] = supervisor.start("town", ["-m", "deploy.demo.partners.simulator"], env, free_port())
+    system.partners["simulator"] = supervisor.start(
+        "simulator", ["-m", "deploy.demo.partners.simulator"], env, free_port()
+    )

@@ -34,39 +34,39 @@ from libs.common.config.settings import load
 from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, dead_letter_topic
 
 
-class Operation(IntEnum):
+class AclOperation(IntEnum):
     """As Kafka numbers them; likewise the next two."""
 
     READ = 3
     WRITE = 4
 
 
-class Resource(IntEnum):
+class ResourceType(IntEnum):
     TOPIC = 2
     GROUP = 3
 
 
-class Pattern(IntEnum):
+class PatternType(IntEnum):
     LITERAL = 3
     PREFIXED = 4
 
 
 _ANY, _ALLOW, _EVERY_HOST = 1, 3, "*"
 
-Entry = tuple[int, str, int, str, str, int, int]
+AclEntry = tuple[int, str, int, str, str, int, int]
 """A right as Kafka keeps it: resource, name, pattern, principal, host, operation, allow or deny."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Right:
+class AclRight:
     principal: str
-    operation: Operation
-    resource: Resource
-    pattern: Pattern
+    operation: AclOperation
+    resource: ResourceType
+    pattern: PatternType
     name: str
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> AclEntry:
         user = f"User:{self.principal}"
         return self.resource, self.name, self.pattern, user, _EVERY_HOST, self.operation, _ALLOW
 
@@ -78,7 +78,7 @@ def principal_of(partner: str) -> str:
 OPS = "ops"
 PRINCIPALS = (*SERVICES, *map(principal_of, PARTNERS.values()), OPS)
 
-READ_BESIDES = {
+EXTRA_READS = {
     "storefront": [topic.name for topic in TOPICS if topic.direction is Direction.INTERNAL],
     "warehouse": [PRODUCT_ALERTS.name, CUSTOMERS.name],
     "courier": [CUSTOMERS.name],
@@ -86,83 +86,85 @@ READ_BESIDES = {
 }
 """The storefront is the shop itself; who holds addresses hears who wants to be forgotten; the warehouse holds lots."""
 
-WRITE_BESIDES = {OPS: [CUSTOMERS.name]}
+EXTRA_WRITES = {OPS: [CUSTOMERS.name]}
 """Ops ask for erasures (`libs.common.privacy.erase_cli`)."""
 
 
-def rights(prefix: str = "") -> list[Right]:
+def rights(prefix: str = "") -> list[AclRight]:
     """Everything that anybody may do with topics under this prefix, in order."""
     of_services = (right for name in SERVICES for right in _of_service(name, prefix))
     return sorted({*of_services, *_of_others(prefix)})
 
 
-def _of_service(name: str, prefix: str) -> Iterator[Right]:
+def _of_service(name: str, prefix: str) -> Iterator[AclRight]:
     service = example_app(name, kafka_topic_prefix=prefix).state.service
     for subscriber in service.broker().subscribers:
-        yield from _on_topics(name, Operation.READ, subscriber.topic_names)
-        yield Right(name, Operation.READ, Resource.GROUP, Pattern.LITERAL, subscriber.group_id)
+        yield from _on_topics(name, AclOperation.READ, subscriber.topic_names)
+        yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.LITERAL, subscriber.group_id)
     gives = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
-    yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in gives))
+    yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in gives))
 
 
-def _of_others(prefix: str) -> Iterator[Right]:
+def _of_others(prefix: str) -> Iterator[AclRight]:
     for name in PRINCIPALS[len(SERVICES) :]:
-        yield Right(name, Operation.READ, Resource.GROUP, Pattern.PREFIXED, f"{prefix}{name}.")
-        yield from _on_topics(name, Operation.READ, (prefix + topic for topic in READ_BESIDES.get(name, ())))
-        yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in WRITE_BESIDES.get(name, ())))
+        yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.PREFIXED, f"{prefix}{name}.")
+        yield from _on_topics(name, AclOperation.READ, (prefix + topic for topic in EXTRA_READS.get(name, ())))
+        yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in EXTRA_WRITES.get(name, ())))
     for topic in TOPICS:
         if topic.direction is not Direction.INTERNAL:
-            operation = Operation.WRITE if topic.direction is Direction.IN else Operation.READ
+            operation = AclOperation.WRITE if topic.direction is Direction.IN else AclOperation.READ
             partner = PARTNERS[topic.name.partition(".")[0]]
             yield from _on_topics(principal_of(partner), operation, [prefix + topic.name])
 
 
-def _on_topics(principal: str, operation: Operation, names: Iterable[str]) -> Iterator[Right]:
-    return (Right(principal, operation, Resource.TOPIC, Pattern.LITERAL, name) for name in names)
+def _on_topics(principal: str, operation: AclOperation, names: Iterable[str]) -> Iterator[AclRight]:
+    return (AclRight(principal, operation, ResourceType.TOPIC, PatternType.LITERAL, name) for name in names)
 
 
-def commands(found: Iterable[Right], servers: str) -> Iterator[str]:
+def shell_commands(found: Iterable[AclRight], servers: str) -> Iterator[str]:
     """The same as lines for a shell; one call of the tool for all topics, or groups, that are alike."""
 
-    def kind(right: Right) -> tuple[str, Operation, Resource, Pattern]:
+    def kind(right: AclRight) -> tuple[str, AclOperation, ResourceType, PatternType]:
         return right.principal, right.operation, right.resource, right.pattern
 
     for (principal, operation, resource, pattern), alike in groupby(sorted(found), key=kind):
         broker = ["--bootstrap-server", servers, "--command-config", "admin.properties"]
         who = ["--add", "--allow-principal", f"User:{principal}", "--operation", operation.name.capitalize()]
         what = [word for right in alike for word in (f"--{resource.name.lower()}", right.name)]
-        shape = ["--resource-pattern-type", "prefixed"] if pattern is Pattern.PREFIXED else []
+        shape = ["--resource-pattern-type", "prefixed"] if pattern is PatternType.PREFIXED else []
         yield shlex.join(["kafka-acls.sh", *broker, *who, *shape, *what])
 
 
-class RefusedError(Exception):
+class AclError(Exception):
     """The broker did not do it; the message says what, and why."""
 
 
-async def apply(servers: str, prefix: str, security: KafkaSecurity | None = None) -> tuple[set[Entry], set[Entry]]:
+async def apply(
+    servers: str, prefix: str, security: KafkaSecurity | None = None
+) -> tuple[set[AclEntry], set[AclEntry]]:
     """Bring the broker to exactly these rights; gives what was added and what was taken away. Raises `RefusedError`."""
     client = AIOKafkaClient(bootstrap_servers=servers, **(security.kafka_client_options if security else {}))
     await client.bootstrap()
     try:
-        wanted, there = {right.entry for right in rights(prefix)}, await _there(client, prefix)
+        wanted, there = {right.entry for right in rights(prefix)}, await _current_entries(client, prefix)
         for entry in sorted(wanted - there):  # before anything is taken away, so that nobody is without for a moment
             answer = await client.send(client.get_random_node(), CreateAclsRequest(*entry))
-            _checked(entry, *answer.creation_responses[0])
+            _check(entry, *answer.creation_responses[0])
         for entry in sorted(there - wanted):
             answer = await client.send(client.get_random_node(), DeleteAclsRequest(*entry))
-            _checked(entry, *answer.filter_responses[0][:2])
+            _check(entry, *answer.filter_responses[0][:2])
         return wanted - there, there - wanted
     finally:
         await client.close()
 
 
-async def _there(client: AIOKafkaClient, prefix: str) -> set[Entry]:
+async def _current_entries(client: AIOKafkaClient, prefix: str) -> set[AclEntry]:
     """What our principals are allowed now, of whatever name begins with the prefix."""
-    found: set[Entry] = set()
+    found: set[AclEntry] = set()
     for principal in PRINCIPALS:
         asked: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
         answer = await client.send(client.get_random_node(), DescribeAclsRequest(*asked))
-        _checked(asked, answer.error_code, answer.error_message)
+        _check(asked, answer.error_code, answer.error_message)
         found |= {
             (resource, name, pattern, *rest)
             for resource, name, pattern, entries in answer.resources
@@ -172,17 +174,17 @@ async def _there(client: AIOKafkaClient, prefix: str) -> set[Entry]:
     return found
 
 
-def _checked(entry: Entry, code: int, message: str | None) -> None:
+def _check(entry: AclEntry, code: int, message: str | None) -> None:
     if code:
-        raise RefusedError(f"{_said(entry)}: {for_code(code).__name__} ({message})")
+        raise AclError(f"{_describe(entry)}: {for_code(code).__name__} ({message})")
 
 
-def _said(entry: Entry) -> str:
+def _describe(entry: AclEntry) -> str:
     resource, name, _, principal, _, operation, _ = entry
-    return f"{principal} {_name(Operation, operation)} {_name(Resource, resource)} {name or '(any)'}"
+    return f"{principal} {_name(AclOperation, operation)} {_name(ResourceType, resource)} {name or '(any)'}"
 
 
-def _name(kind: type[Operation | Resource], number: int) -> str:
+def _name(kind: type[AclOperation | ResourceType], number: int) -> str:
     """In words where it is one of those that are given here."""
     return next((one.name.lower() for one in kind if one == number), f"{kind.__name__.lower()} {number}")
 
@@ -194,12 +196,12 @@ def main(
 ) -> None:
     """Print the rights of every principal. KAFKA_SECURITY_PROTOCOL and so on say how to reach a secured broker."""
     if not apply_:
-        typer.echo("\n".join(commands(rights(prefix), servers)))
+        typer.echo("\n".join(shell_commands(rights(prefix), servers)))
         return
     added, removed = asyncio.run(apply(servers, prefix, load(KafkaSecurity)))
     for sign, entries in (("+", added), ("-", removed)):
         for entry in sorted(entries):
-            typer.echo(f"{sign} {_said(entry)}")
+            typer.echo(f"{sign} {_describe(entry)}")
     typer.echo(f"{len(added)} added, {len(removed)} taken away")
 
 

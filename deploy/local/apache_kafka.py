@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.managed_process import Child
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import CACHE, ROOT
 from deploy.local.ports import LOOPBACK, kept_port
 
@@ -57,7 +57,7 @@ background.threads=2
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ExtraListener:
     """One more listener: the broker listens on `port`, and tells those who come in by it to come back to `advertised`.
 
     With a proxy on `advertised`, whoever uses this door can be cut off without the others noticing.
@@ -84,59 +84,61 @@ def version() -> str:
     return found[1] if found else "unknown"
 
 
-def fetched() -> bool:
+def is_downloaded() -> bool:
     """Whether the jars that the pom pins are here already."""
     return (_jars() / ".complete").exists()
 
 
-def fetch() -> Path:
+def download() -> Path:
     """The folder with the jars, fetched from Maven Central if they are not here yet. Needs Maven only then."""
     jars = _jars()
-    with _one_at_a_time():
-        if not fetched():
+    with _exclusive_lock():
+        if not is_downloaded():
             goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
             subprocess.run(["mvn", "-B", "-q", "-f", POM, *goal], check=True)
             (jars / ".complete").touch()
     return jars
 
 
-def prepare(folder: Path, port: int, heap_mb: int, log: Path, doors: Sequence[Door] = ()) -> Child:
+def prepare(
+    folder: Path, port: int, heap_mb: int, log: Path, listeners: Sequence[ExtraListener] = ()
+) -> ManagedProcess:
     """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
-    text = settings_text(port, kept_port(), data, doors)
+    text = settings_text(port, kept_port(), data, listeners)
     settings.write_text(text, encoding="utf-8")
-    shutil.copytree(_formatted(), data)
-    return Child("kafka (apache)", [*java(heap_mb), "kafka.Kafka", settings], log=log)
+    shutil.copytree(_formatted_data(), data)
+    return ManagedProcess("kafka (apache)", [*java_command(heap_mb), "kafka.Kafka", settings], log=log)
 
 
-def settings_text(port: int, controller: int, data: Path, doors: Sequence[Door] = ()) -> str:
+def settings_text(port: int, controller: int, data: Path, listeners: Sequence[ExtraListener] = ()) -> str:
     """The broker's settings file, as `SETTINGS` with these in place."""
     return SETTINGS.format(
         host=LOOPBACK,
         port=port,
         controller=controller,
         data=data,
-        door_listeners="".join(f",{door.name}://{LOOPBACK}:{door.port}" for door in doors),
-        advertised_doors="".join(f",{door.name}://{LOOPBACK}:{door.advertised}" for door in doors),
-        door_protocols="".join(f",{door.name}:PLAINTEXT" for door in doors),
+        door_listeners="".join(f",{door.name}://{LOOPBACK}:{door.port}" for door in listeners),
+        advertised_doors="".join(f",{door.name}://{LOOPBACK}:{door.advertised}" for door in listeners),
+        door_protocols="".join(f",{door.name}:PLAINTEXT" for door in listeners),
     )
 
 
-def _formatted() -> Path:
+def _formatted_data() -> Path:
     """A data folder as the storage tool leaves it."""
-    keep = fetch() / "formatted"
-    with _one_at_a_time():
+    keep = download() / "formatted"
+    with _exclusive_lock():
         if not (keep / "meta.properties").exists():
             settings = keep.parent / "format.properties"
             settings.write_text(settings_text(1, 2, keep), encoding="utf-8")
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
-            command = [*java(256), *tool, "--config", str(settings)]
+            command = [*java_command(256), *tool, "--config", str(settings)]
             subprocess.run(command, check=True, capture_output=True, text=True)
     return keep
 
 
-def java(heap_mb: int) -> list[str]:
+def java_command(heap_mb: int) -> list[str]:
     jars = _jars()
     logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     memory = [
@@ -156,7 +158,7 @@ def _jars() -> Path:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _exclusive_lock() -> Iterator[None]:
     """Several test runs may start at once in one work tree."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "kafka.lock").open("w") as lock:

@@ -18,9 +18,9 @@ class Mailbox:
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
-    receivers: list[list[str]] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def url(self) -> str:
@@ -28,18 +28,18 @@ class Mailbox:
 
     async def wait_for(self, count: int, seconds: float = 10.0) -> list[EmailMessage]:
         """The messages, once there are `count` of them. Raises `TimeoutError` after `seconds`."""
-        async with asyncio.timeout(seconds), self._news:
-            await self._news.wait_for(lambda: len(self.messages) >= count)
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: len(self.messages) >= count)
         return self.messages
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         if self.refusals:
             return self.refusals.pop(0)
         content = envelope.original_content or b""
-        async with self._news:
+        async with self._changed:
             self.messages.append(message_from_bytes(content, policy=policy.default))
-            self.receivers.append(list(envelope.rcpt_tos))
-            self._news.notify_all()
+            self.recipients.append(list(envelope.rcpt_tos))
+            self._changed.notify_all()
         return "250 OK"
 
 

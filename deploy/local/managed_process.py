@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.process_guard import LEASH
+from deploy.local.process_guard import PROCESS_GUARD
 
 FREEZE_SECONDS = 60.0
 
@@ -24,7 +24,7 @@ class NotReadyError(Exception):
     """A process ended, or did not answer in time; the message ends with the last lines of its log."""
 
 
-class Child:
+class ManagedProcess:
     """One process, its command and its log. `start` after `stop` or `kill` starts the same command again."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Child:
                 start_new_session=True,
                 user=self.user,
             )
-        LEASH.hold(self._popen.pid, self.orphan_signal)
+        PROCESS_GUARD.terminate_at_exit(self._popen.pid, self.orphan_signal)
 
     @property
     def alive(self) -> bool:
@@ -98,13 +98,13 @@ class Child:
         """SIGKILL to the whole tree; returns when all of it is gone."""
         if self._popen is None:
             return
-        tree = self._caught()
+        tree = self._frozen_tree()
         for process in tree:
             _send(process, signal.SIGKILL)
         self._popen.wait()
-        while any(_still_there(process) for process in tree):
+        while any(_exists(process) for process in tree):
             time.sleep(0.01)
-        LEASH.release(self.pid)
+        PROCESS_GUARD.release(self.pid)
 
     def wait(self, timeout: float) -> int:
         """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
@@ -114,7 +114,7 @@ class Child:
 
     def pause(self) -> None:
         """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
-        self.wait_until(lambda: not self._stop_runners(), FREEZE_SECONDS)
+        self.wait_until(lambda: not self._stop_running(), FREEZE_SECONDS)
 
     def resume(self) -> None:
         for process in self._tree():
@@ -125,12 +125,12 @@ class Child:
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.alive:
-                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.last_words()}")
+                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.last_words()}")
+                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.log_tail()}")
             time.sleep(0.02)
 
-    def last_words(self, lines: int = 25) -> str:
+    def log_tail(self, lines: int = 25) -> str:
         """The end of the log, for a message."""
         if not self.log.exists():
             return "(no log)"
@@ -144,15 +144,15 @@ class Child:
             return [process, *process.children(recursive=True)]
         return []
 
-    def _caught(self) -> list[psutil.Process]:
+    def _frozen_tree(self) -> list[psutil.Process]:
         """The whole tree once nothing in it can start another process any more."""
         with suppress(NotReadyError):
             self.pause()
         return self._tree()
 
-    def _stop_runners(self) -> list[psutil.Process]:
+    def _stop_running(self) -> list[psutil.Process]:
         """Those that run, told to stop: a process that was just started can have slipped through the last round."""
-        runners = [process for process in self._tree() if _runs(process)]
+        runners = [process for process in self._tree() if _is_running(process)]
         for process in runners:
             _send(process, signal.SIGSTOP)
         return runners
@@ -163,14 +163,14 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     """The signal is taken some time after it was sent; until then a thread may still answer."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
     return False
 
 
-def _still_there(process: psutil.Process) -> bool:
+def _exists(process: psutil.Process) -> bool:
     """A zombie holds no file, memory or port any more; who reaps it, and when, is not ours to say."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)

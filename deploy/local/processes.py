@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.managed_process import ManagedProcess, NotReadyError
 from deploy.local.paths import LOGS, ROOT
 from deploy.local.ports import LOOPBACK
 
@@ -27,7 +27,7 @@ READY_SECONDS = 60.0
 class ServiceProcess:
     """One Python process of the run; with a port it is ready when `GET /health/ready` answers 200."""
 
-    def __init__(self, child: Child, port: int | None) -> None:
+    def __init__(self, child: ManagedProcess, port: int | None) -> None:
         self.child = child
         self.port = port
         self.expected_to_run = False
@@ -90,7 +90,7 @@ class Supervisor:
         log.unlink(missing_ok=True)
         paths = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HTTP_HOST": LOOPBACK}
         places = paths if port is None else {**paths, "HTTP_PORT": str(port)}
-        child = Child(name, [sys.executable, *arguments], log=log, env={**places, **(env or {})})
+        child = ManagedProcess(name, [sys.executable, *arguments], log=log, env={**places, **(env or {})})
         process = ServiceProcess(child, port)
         self.processes.append(process)
         process.start()
@@ -106,7 +106,7 @@ class Supervisor:
         for process in self.processes:
             if process.expected_to_run and not process.alive:
                 code = process.child.exit_code
-                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.last_words()}")
+                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.log_tail()}")
 
     def stop(self) -> None:
         """Stop everything, last one first. Done again it does nothing."""

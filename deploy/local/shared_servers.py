@@ -18,7 +18,7 @@ _ADDRESS = "SAKIDASHI_SHARED_SERVERS"
 Maker = Callable[[], AbstractContextManager[str]]
 
 
-class SharingError(Exception):
+class SharedServerError(Exception):
     """A server could not be started in the controlling process; the message is what that said."""
 
 
@@ -64,12 +64,12 @@ class SharedServers:
                 connection.send((False, f"{type(error).__name__}: {error}"))
 
 
-def ask(name: str) -> str:
+def shared_server(name: str) -> str:
     """The user's side, in any process of the run. Raises `SharingError` if the server could not be started."""
     port, _, key = os.environ[_ADDRESS].partition(" ")
     with Client((LOOPBACK, int(port)), authkey=key.encode()) as connection:
         connection.send(name)
         well, answer = connection.recv()
     if not well:
-        raise SharingError(answer)
+        raise SharedServerError(answer)
     return str(answer)

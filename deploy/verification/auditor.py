@@ -19,8 +19,8 @@ import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.verification import checks_customer, checks_events, checks_goods, checks_points
-from deploy.verification.evidence import Database, Fact, History
-from deploy.verification.verdict import Check, Verdict, judge
+from deploy.verification.evidence import DatabaseEvidence, Fact, History
+from deploy.verification.verdict import Check, Verdict, run_check
 
 CHECKS: dict[str, Check] = {
     "ship_first": checks_goods.ship_first,
@@ -55,13 +55,13 @@ TOPICS = (
     "customers",
 )
 
-QUERIES = {
+COMMON_QUERIES = {
     "outbox": "SELECT id, topic, key FROM outbox",
     "dead_letters": """SELECT aggregate, topic, "partition", "offset", key, reason, error FROM dead_letters
                  WHERE state IN ('open', 'replaying')""",
     "timers": "SELECT aggregate, key, name, due_at FROM timers",
 }
-OWN_QUERIES = {
+SERVICE_QUERIES = {
     "intake": {
         "entitlements": "SELECT order_id, line_id, unit, renewal, issue_id FROM entitlements",
         "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, n",
@@ -77,7 +77,7 @@ OWN_QUERIES = {
 
 
 def audit(history: History) -> list[Verdict]:
-    return [judge(name, check, history) for name, check in CHECKS.items()]
+    return [run_check(name, check, history) for name, check in CHECKS.items()]
 
 
 async def read_topics(bootstrap_servers: str, prefix: str = "", topics: Sequence[str] = TOPICS) -> list[Fact]:
@@ -117,16 +117,16 @@ def _fact(record: Any, prefix: str) -> Fact:
     )
 
 
-async def read_database(service: str, url: str, people: Sequence[str]) -> Database:
+async def read_database(service: str, url: str, personal_words: Sequence[str]) -> DatabaseEvidence:
     """The rows that the checks need, and in which tables one of these people is named."""
     conn = await asyncpg.connect(url)
     try:
-        found = Database()
+        found = DatabaseEvidence()
         names = [row["table_name"] for row in await conn.fetch(_TABLES)]
-        for table, query in {**QUERIES, **OWN_QUERIES.get(service, {})}.items():
+        for table, query in {**COMMON_QUERIES, **SERVICE_QUERIES.get(service, {})}.items():
             if table in names:
                 found.tables[table] = [dict(row) for row in await conn.fetch(query)]
-        patterns = [f"%{word}%" for word in people]
+        patterns = [f"%{word}%" for word in personal_words]
         for table in names:
             quoted = '"' + table.replace('"', '""') + '"'
             query = f"SELECT count(*) FROM {quoted} AS t WHERE t::text LIKE ANY($1)"  # noqa: S608 - from the catalogue
@@ -137,7 +137,7 @@ async def read_database(service: str, url: str, people: Sequence[str]) -> Databa
 
 
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
-PEOPLE_LOOKED_FOR = 40
+SAMPLED_ORDERS = 40
 
 
 async def read_history(
@@ -145,7 +145,7 @@ async def read_history(
 ) -> History:
     facts = await read_topics(bootstrap_servers, prefix)
     placed = [fact for fact in facts if fact.type == "order.placed"]
-    step = max(1, len(placed) // PEOPLE_LOOKED_FOR)
+    step = max(1, len(placed) // SAMPLED_ORDERS)
     people = sorted({word for fact in placed[::step] for word in checks_customer.personal_words(fact)})
     read = {service: await read_database(service, url, people) for service, url in databases.items()}
     return History(facts, zone, now, read)
@@ -164,14 +164,14 @@ def main(
     if logs:
         history.logs = {file.name: file.read_text(errors="replace") for file in logs.glob("*.log")}
     verdicts = audit(history)
-    typer.echo(json.dumps({verdict.name: _told(verdict) for verdict in verdicts}, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps({verdict.name: _as_json(verdict) for verdict in verdicts}, indent=2, ensure_ascii=False))
     raise typer.Exit(any(verdict.violations for verdict in verdicts))
 
 
-def _told(verdict: Verdict) -> Any:
+def _as_json(verdict: Verdict) -> Any:
     if verdict.violations is None:
         return f"not judged: {verdict.reason}"
-    return [{"what": each.what, "shown_by": each.shown_by} for each in verdict.violations]
+    return [{"description": each.description, "records": each.records} for each in verdict.violations]
 
 
 if __name__ == "__main__":

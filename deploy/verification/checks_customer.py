@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from deploy.verification.evidence import Fact, History
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 DELAY_KINDS = ("order_delayed", "order_overdue", "replacement_delayed", "choice_requested", "review_started")
 
@@ -17,7 +17,7 @@ def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
     notices = _notices(history)
     yield from _orders_in_time(history, notices)
     yield from _replacements_in_time(history, notices)
-    yield from _told_once(history)
+    yield from _announced_once(history)
 
 
 def _notices(history: History) -> dict[str, list[Fact]]:
@@ -30,7 +30,7 @@ def _notices(history: History) -> dict[str, list[Fact]]:
 
 def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
     """The last promise before each day; unshipped on that day means a word by midnight."""
-    shipped = {fact.order: fact.time for fact in history.of("order.shipped", "order.cancelled")}
+    shipped = {fact.order: fact.event_time for fact in history.of("order.shipped", "order.cancelled")}
     changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("order.promise_changed"):
         changes[fact.order].append(fact)
@@ -39,8 +39,8 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
         if fact.data["choice"] in ("change", "cancel") and not fact.issue:
             asked[fact.order].append(fact)
     for placed in history.of("order.placed"):
-        promises = [(placed.time, day) for day in _promised_days(placed)][:1]
-        promises += [(fact.time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
+        promises = [(placed.event_time, day) for day in _promised_days(placed)][:1]
+        promises += [(fact.event_time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
         for number, (_, day) in enumerate(promises):
             end = _end_of(date.fromisoformat(day), history)
             replaced = promises[number + 1] if number + 1 < len(promises) else None
@@ -48,9 +48,9 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
                 continue  # moved to an earlier day in time
             if end > history.now or shipped.get(placed.order, history.now) < end:
                 continue
-            if any(fact.time <= end for fact in asked[placed.order]):
+            if any(fact.event_time <= end for fact in asked[placed.order]):
                 continue  # the customer chose another day, or called it off
-            if not _heard(notices.get(placed.order, ()), placed.time, end, DELAY_KINDS):
+            if not _was_notified(notices.get(placed.order, ()), placed.event_time, end, DELAY_KINDS):
                 yield violation(f"order {placed.order}: {day} passed without a word", placed, *changes[placed.order])
 
 
@@ -59,22 +59,22 @@ def _promised_days(placed: Fact) -> list[str]:
 
 
 def _replacements_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
-    left = {fact.data["replacement_id"]: fact.time for fact in history.of("replacement.shipped")}
+    left = {fact.data["replacement_id"]: fact.event_time for fact in history.of("replacement.shipped")}
     for fact in history.of("issue.replacement_delayed"):
         end = _end_of(date.fromisoformat(fact.data["previous_ship_date"]), history)
         if left.get(fact.data["replacement_id"], end) < end:
             continue  # it left on the promised day after all: the promise did not break
         about = [each for each in notices.get(fact.order, ()) if each.issue == fact.issue]
-        if end < history.now and not _heard(about, fact.time - timedelta(days=60), end, DELAY_KINDS):
+        if end < history.now and not _was_notified(about, fact.event_time - timedelta(days=60), end, DELAY_KINDS):
             day = fact.data["previous_ship_date"]
             yield violation(f"issue {fact.issue}: {day} broke before the customer heard", fact, *about)
 
 
-def _heard(said: Any, start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
+def _was_notified(said: Any, start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
     return any(fact.data["kind"] in kinds and start <= fact.time <= end for fact in said)
 
 
-def _told_once(history: History) -> Iterator[Violation]:
+def _announced_once(history: History) -> Iterator[Violation]:
     """The same new date is not told twice, and nothing about shipping is told after the parcel has left."""
     gone = {fact.issue: fact for fact in history.of("notice.sent") if fact.data["kind"] == "replacement_shipped"}
     seen: dict[tuple[str, ...], Fact] = {}
@@ -96,16 +96,16 @@ def _end_of(day: date, history: History) -> datetime:
 
 ALLOWED_TOPICS = ("storefront.orders", "warehouse.orders", "carrier.orders")
 TABLES_PER_SERVICE = {"intake": 0, "returns": 1, "delivery_notify": 1, "loyalty": 0}
-PASSING_THROUGH = ("outbox", "dead_letters")
+TRANSIENT_TABLES = ("outbox", "dead_letters")
 _MAIL = re.compile(r"[\w.+-]+@example\.(?:jp|com)")
-ENOUGH_PEOPLE = 400
+LOG_SAMPLE = 400
 
 
 def personal_data(history: History) -> Iterator[Violation]:
     """Names, addresses and contacts stand in three topics and one table per service that needs them; in no log."""
     people = {fact.order: personal_words(fact) for fact in history.of("order.placed")}
     if not people:
-        raise NotJudgedError("no order names a person")
+        raise InsufficientDataError("no order names a person")
     orders = {fact.issue: fact.order for fact in history.of("issue.reported")}
     for fact in history.facts:
         if fact.topic in ALLOWED_TOPICS:
@@ -115,7 +115,7 @@ def personal_data(history: History) -> Iterator[Violation]:
         if found := [word for word in words if word in text] or _MAIL.findall(text):
             yield violation(f"{fact.topic}: {len(found)} personal words in a record", fact)
     yield from _in_tables(history)
-    yield from _in_logs(history, frozenset().union(*list(people.values())[:ENOUGH_PEOPLE]))
+    yield from _in_logs(history, frozenset().union(*list(people.values())[:LOG_SAMPLE]))
 
 
 def personal_words(placed: Fact) -> frozenset[str]:
@@ -128,7 +128,7 @@ def personal_words(placed: Fact) -> frozenset[str]:
 
 def _in_tables(history: History) -> Iterator[Violation]:
     for service, database in history.databases.items():
-        tables = [name for name, rows in database.personal.items() if rows and name not in PASSING_THROUGH]
+        tables = [name for name, rows in database.personal.items() if rows and name not in TRANSIENT_TABLES]
         if len(tables) > TABLES_PER_SERVICE.get(service, 0):
             yield Violation(f"{service}: people are named in {len(tables)} tables", tuple(tables))
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from deploy.verification.evidence import Fact, History
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
-MIRRORS = {
+EFFECTS = {
     "replacement.shipped": ("issue.replacement_shipped", "replacement_id"),
     "parcel.delivered": ("issue.replacement_delivered", "replacement_id"),
     "collection.booked": ("issue.collection_booked", "collection_id"),
@@ -19,19 +19,25 @@ MIRRORS = {
 """What a partner tells, what must come of it on `issues`, and the id both carry."""
 
 ENDED = ("issue.resolved", "issue.cancelled", "issue.rejected")
-ACTED = ("replacement.ordered", "refund.requested", "collection.requested", "issue.review_requested", "issue.cancelled")
+FIRST_ACTIONS = (
+    "replacement.ordered",
+    "refund.requested",
+    "collection.requested",
+    "issue.review_requested",
+    "issue.cancelled",
+)
 
 
 def nothing_lost(history: History) -> Iterator[Violation]:
     """What was answered 202, or written by a partner, came to its effect."""
     yield from _reports_lost(history)
-    for said, (effect, name) in MIRRORS.items():
+    for said, (effect, name) in EFFECTS.items():
         done = {fact.data.get(name) for fact in history.of(effect)}
         for fact in history.of(said):
-            if fact.data.get(name) not in done and not _overtaken(history, fact):
+            if fact.data.get(name) not in done and not _is_superseded(history, fact):
                 yield violation(f"issue {fact.issue}: {said} never became {effect}", fact)
     for fact in history.of("issue.accepted"):
-        if not history.about(fact.issue, *ACTED):
+        if not history.about(fact.issue, *FIRST_ACTIONS):
             yield violation(f"issue {fact.issue}: accepted, and nothing was done", fact)
     yield from _points_lost(history)
     for service, database in history.databases.items():
@@ -41,7 +47,7 @@ def nothing_lost(history: History) -> Iterator[Violation]:
                 yield Violation(f"{service}: {len(rows)} rows left in {table}", shown)
 
 
-OVERTAKEN_BY = {
+SUPERSEDED_BY = {
     "replacement.shipped": ("issue.replacement_part_shipped",),
     "parcel.delivered": ("issue.replacement_part_shipped",),
     "collection.booked": ("issue.collected", "issue.item_received", "issue.item_inspected"),
@@ -50,17 +56,17 @@ OVERTAKEN_BY = {
 """What a partner tells late on one topic may have been overtaken by what came of another: then it is old news."""
 
 
-def _overtaken(history: History, said: Fact) -> bool:
-    return bool(history.about(said.issue, "issue.cancelled", *OVERTAKEN_BY.get(said.type, ())))
+def _is_superseded(history: History, said: Fact) -> bool:
+    return bool(history.about(said.issue, "issue.cancelled", *SUPERSEDED_BY.get(said.type, ())))
 
 
-HOLDING = ("issue.details_requested", "issue.review_requested")
+PENDING = ("issue.details_requested", "issue.review_requested")
 """What intake says of a report that it neither takes nor refuses yet; `no_silence` asks for its deadline."""
 
 
 def _reports_lost(history: History) -> Iterator[Violation]:
     known = {fact.issue for fact in history.of("issue.reported")}
-    settled = known & {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *HOLDING)}
+    settled = known & {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *PENDING)}
     for entry in history.ledger:
         if entry.get("status") == 202 and str(entry["issue_id"]) not in settled:
             yield Violation(f"report {entry['key']}: answered 202, not on the topic", (str(dict(entry)),))
@@ -130,7 +136,7 @@ def _mailed_twice(history: History) -> Iterator[Violation]:
         seen.add(mail["message_id"])
 
 
-BEFORE = (
+REQUIRED_ORDER = (
     ("issue.reported", "issue.accepted"),
     ("issue.accepted", "issue.replacement_ordered"),
     ("issue.replacement_ordered", "issue.replacement_promised"),
@@ -148,33 +154,33 @@ def in_order_per_issue(history: History) -> Iterator[Violation]:
     """On `issues`, facts of one issue stand in one partition, in the order in which they happened."""
     for issue, facts in history.issues():
         told = [fact for fact in facts if fact.topic == "issues"]
-        excused = _told_backwards(facts)
+        excused = _out_of_order_at_partner(facts)
         if len({fact.partition for fact in told}) > 1:
             yield violation(f"issue {issue}: its facts are in several partitions", *told)
-        for earlier, later in BEFORE:
+        for earlier, later in REQUIRED_ORDER:
             if (earlier, later) not in excused:
                 yield from _swapped(issue, told, earlier, later)
         yield from _versions(issue, told)
     yield from _timeline(history)
 
 
-def _told_backwards(facts: Iterable[Fact]) -> set[tuple[str, str]]:
+def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
     """Pairs whose partner said the later one first, or the earlier one too late for it to count."""
-    said = {effect: fact for cause, (effect, _) in MIRRORS.items() for fact in facts if fact.type == cause}
+    said = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
     return {
         (earlier, later)
-        for earlier, later in BEFORE
-        if later in said and _told_together(earlier, later) and _stands_after(said.get(earlier), said[later])
+        for earlier, later in REQUIRED_ORDER
+        if later in said and _same_partner_topic(earlier, later) and _is_after(said.get(earlier), said[later])
     }
 
 
-def _told_together(earlier: str, later: str) -> bool:
+def _same_partner_topic(earlier: str, later: str) -> bool:
     """Whether one partner tells both on one topic, about one thing."""
-    causes = {effect: cause for cause, (effect, _) in MIRRORS.items()}
+    causes = {effect: cause for cause, (effect, _) in EFFECTS.items()}
     return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
 
 
-def _stands_after(fact: Fact | None, other: Fact) -> bool:
+def _is_after(fact: Fact | None, other: Fact) -> bool:
     """`fact` was not said at all, or behind the other one."""
     if fact is None:
         return True
@@ -199,7 +205,7 @@ def _versions(issue: str, told: list[Fact]) -> Iterator[Violation]:
 
 def _timeline(history: History) -> Iterator[Violation]:
     """Intake shows the facts of an issue in the order of the topic."""
-    place = {fact.identity[1]: (fact.partition, fact.offset) for fact in history.first if fact.topic == "issues"}
+    place = {fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"}
     shown: defaultdict[str, list[str]] = defaultdict(list)
     for row in history.database("intake").rows("timeline"):
         if str(row["event_id"]) in place:
@@ -212,13 +218,13 @@ def _timeline(history: History) -> Iterator[Violation]:
 def no_silence(history: History) -> Iterator[Violation]:
     """Whatever is open has a next deadline in the database, and none is long past."""
     if not history.databases:
-        raise NotJudgedError("deadlines are in the databases, and none was read")
+        raise InsufficientDataError("deadlines are in the databases, and none was read")
     waiting = {service: {row["key"] for row in db.rows("timers")} for service, db in history.databases.items()}
     for issue in open_issues(history):
         if issue not in waiting.get("returns", ()):
             yield violation(f"issue {issue}: open, and nothing will wake it", *history.about(issue)[-2:])
     named = {str(row.get("name")).rpartition(":")[2] for row in history.database("intake").rows("timers")}
-    for issue in _held_issues(history):
+    for issue in _pending_issues(history):
         if issue not in named:
             yield violation(f"issue {issue}: held, and nothing will wake it", *history.about(issue)[-2:])
     for order, fact in _unshipped(history).items():
@@ -244,10 +250,10 @@ def open_issues(history: History) -> list[str]:
     return found
 
 
-def _held_issues(history: History) -> list[str]:
+def _pending_issues(history: History) -> list[str]:
     """Reported, waiting for details or a human, and not yet taken or refused."""
     ended = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", "issue.cancelled")}
-    return sorted({fact.issue for fact in history.of(*HOLDING)} - ended)
+    return sorted({fact.issue for fact in history.of(*PENDING)} - ended)
 
 
 def _unshipped(history: History) -> dict[str, Fact]:
@@ -263,14 +269,14 @@ def one_trace(history: History) -> Iterator[Violation]:
     A kind of event that never carries a trace says nothing of this (tracing is off where it is written)."""
     traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
     if not traced:
-        raise NotJudgedError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
+        raise InsufficientDataError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
     followers = ("issue.accepted", "replacement.ordered", "refund.requested", "notice.sent")
     silent = {kind for kind in followers if not any(map(_trace, history.of(kind)))}
     for issue, trace in traced.items():
         start = history.about(issue, "issue.reported")[0]
         for fact in history.about(issue, *(kind for kind in followers if kind not in silent)):
-            soon = fact.time - start.time < timedelta(minutes=10)
-            if soon and _trace(fact) != trace and not _woken(history, issue, fact):
+            soon = fact.event_time - start.event_time < timedelta(minutes=10)
+            if soon and _trace(fact) != trace and not _follows_a_wait(history, issue, fact):
                 yield violation(f"issue {issue}: {fact.type} is not in the trace of the report", start, fact)
 
 
@@ -279,10 +285,10 @@ def _trace(fact: Fact) -> str:
     return parts[1] if len(parts) == 4 else ""
 
 
-def _woken(history: History, issue: str, fact: Fact) -> bool:
+def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
     """It follows from a wait: a new trace, linked to the old one, is then right."""
     if history.roots is not None:
         # Where spans were collected, the link is asked for; the first span may have died with its process.
         return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
-    earlier = [each for each in history.about(issue) if each.at <= fact.at]
+    earlier = [each for each in history.about(issue) if each.written_at <= fact.written_at]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)

@@ -15,21 +15,21 @@ def ship_first(history: History) -> Iterator[Violation]:
     for issue, facts in history.issues():
         requests = [fact for fact in facts if fact.type == "collection.requested"]
         ordered = [fact for fact in facts if fact.type == "replacement.ordered"]
-        if not requests or not ordered or _gave_up(facts):
+        if not requests or not ordered or _replacement_abandoned(facts):
             continue
         shipped = [fact for fact in facts if fact.type == "replacement.shipped"]
         for request in requests:
-            before = [each for each in shipped if each.at <= request.at]
+            before = [each for each in shipped if each.written_at <= request.written_at]
             if not before:
                 yield violation(f"issue {issue}: collection asked for before the replacement left", request, *shipped)
                 continue
             arrival = _arrival(facts, before[0])
             if arrival and request.data["earliest_date"] < arrival:
                 yield violation(f"issue {issue}: courier told to come before {arrival}", request, before[0])
-        yield from _told_in_order(issue, facts)
+        yield from _announced_in_order(issue, facts)
 
 
-def _gave_up(facts: Iterable[Fact]) -> bool:
+def _replacement_abandoned(facts: Iterable[Fact]) -> bool:
     """The replacement was given up for money: there is none to wait for."""
     shipped = any(fact.type == "replacement.shipped" for fact in facts)
     return not shipped and any(fact.type in ("replacement.rejected", "replacement.cancelled") for fact in facts)
@@ -42,7 +42,7 @@ def _arrival(facts: Iterable[Fact], shipped: Fact) -> str | None:
     return next(filter(None, said), None)
 
 
-def _told_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation]:
+def _announced_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation]:
     told = [fact for fact in facts if fact.topic == "issues"]
     left = False
     for fact in told:
@@ -70,23 +70,23 @@ def one_entitlement_per_unit(history: History) -> Iterator[Violation]:
             movements[unit].extend((fact, -line["quantity"]) for fact in ended[:1])
     for unit, moved in movements.items():
         yield from _too_many(unit, moved, ordered.get(unit, 0))
-    yield from _more_than_arrived(history)
+    yield from _more_than_delivered(history)
     yield from _entitled_twice(history)
 
 
-NEED_NOT_ARRIVE = ("missing_item", "lost_in_transit")
+UNDELIVERED_REASONS = ("missing_item", "lost_in_transit")
 
 
-def _more_than_arrived(history: History) -> Iterator[Violation]:
+def _more_than_delivered(history: History) -> Iterator[Violation]:
     """A report of what arrived is not taken for more pieces than had arrived, however often their arrival was told."""
     arrivals: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
     for fact in history.of("order.delivered", "issue.replacement_delivered"):
         for line in fact.data.get("lines") or ():
             arrivals[fact.order, line["line_id"]].append((fact, line["quantity"]))
     for fact in history.of("issue.accepted"):
-        for line in fact.data["lines"] if fact.data["reason"] not in NEED_NOT_ARRIVE else ():
+        for line in fact.data["lines"] if fact.data["reason"] not in UNDELIVERED_REASONS else ():
             unit = (fact.order, line["line_id"])
-            there = [(each, quantity) for each, quantity in arrivals[unit] if each.at <= fact.at]
+            there = [(each, quantity) for each, quantity in arrivals[unit] if each.written_at <= fact.written_at]
             if line["quantity"] > (arrived := sum(quantity for _, quantity in there)):
                 what = f"order {unit[0]} line {unit[1]}: {line['quantity']} pieces accepted, {arrived} had arrived"
                 yield violation(what, *(each for each, _ in there), fact)
@@ -94,7 +94,7 @@ def _more_than_arrived(history: History) -> Iterator[Violation]:
 
 def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -> Iterator[Violation]:
     live = 0
-    for _, change in sorted(moved, key=lambda each: (each[0].at, each[1])):
+    for _, change in sorted(moved, key=lambda each: (each[0].written_at, each[1])):
         live += change
         if live > most:
             shown = [each for each, _ in moved]
@@ -122,7 +122,9 @@ def counted_units(history: History) -> Iterator[Violation]:
         paid = sum((Decimal(each["amount"]) for each in _by_business_id(refunds).values()), Decimal(0))
         if paid > (most := _value(accepted[0], None)):
             yield violation(f"issue {issue}: {paid} paid back for goods of {most}", *accepted, *refunds)
-        fetched = any(fact.type == "collection.requested" and fact.at <= refunds[0].at for fact in facts)
+        fetched = any(
+            fact.type == "collection.requested" and fact.written_at <= refunds[0].written_at for fact in facts
+        )
         if fetched or accepted[0].data["reason"] == "changed_mind":
             yield from _after_receipt(issue, facts, accepted[0], refunds, paid)
 
@@ -131,7 +133,7 @@ def _after_receipt(
     issue: str, facts: Iterable[Fact], accepted: Fact, refunds: list[Fact], paid: Decimal
 ) -> Iterator[Violation]:
     received = [fact for fact in facts if fact.type == "item.received"]
-    if not any(fact.at <= refunds[0].at for fact in received):
+    if not any(fact.written_at <= refunds[0].written_at for fact in received):
         yield violation(f"issue {issue}: refund asked for before anything came back", refunds[0], *received)
         return
     counted: defaultdict[str, int] = defaultdict(int)
@@ -163,17 +165,17 @@ _CHARGE = re.compile(
 
 def free_of_charge(history: History) -> Iterator[Violation]:
     """No message to a partner asks money of a customer, and a refund for merchant or carrier fault is not cut."""
-    for fact in history.first:
+    for fact in history.unique_facts:
         if fact.topic in ("warehouse.orders", "carrier.orders", "payment.orders"):
             if found := [name for name in _names(fact.data) if _CHARGE.search(name)]:
                 yield violation(f"issue {fact.issue}: {', '.join(found)} in an order to a partner", fact)
             if fact.topic == "payment.orders" and fact.type != "refund.requested":
                 yield violation(f"issue {fact.issue}: {fact.type} is not a refund", fact)
     for resolved in history.of("issue.resolved"):
-        yield from _cut(history, resolved)
+        yield from _reduced_refund(history, resolved)
 
 
-def _cut(history: History, resolved: Fact) -> Iterator[Violation]:
+def _reduced_refund(history: History, resolved: Fact) -> Iterator[Violation]:
     data = resolved.data
     if data.get("remedy") != "refund" or data.get("fault") not in ("merchant", "carrier"):
         return

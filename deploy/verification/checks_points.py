@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from deploy.verification.evidence import Fact, History, Row
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 ACCOUNTS = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
-TOLD = {
+ENTRY_EVENTS = {
     "grant": "points.granted",
     "vest": "points.vested",
     "reverse": "points.reversed",
@@ -30,8 +30,8 @@ def points_once(history: History) -> Iterator[Violation]:
         if number > 1:
             yield violation(f"{cause}: granted {number} times", *(g for g in grants if g.data["cause"] == cause))
     yield from _too_early(history, grants)
-    yield from _kept_though_reopened(history, grants)
-    yield from _kept_though_refunded(history)
+    yield from _kept_after_reopening(history, grants)
+    yield from _kept_after_refund(history)
     booked = {row["cause"] for row in history.database("loyalty").rows("entries") if row["kind"] == "grant"}
     for grant in grants:
         if booked and grant.data["cause"] not in booked:
@@ -43,13 +43,13 @@ def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
     delivered = {fact.order for fact in history.of("order.delivered")}
     for grant in grants:
         cause = grant.data["cause"]
-        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].at > grant.at):
+        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].written_at > grant.written_at):
             yield violation(f"{cause}: points before the resolution", grant)
         if cause.startswith("order:") and grant.order not in delivered:
             yield violation(f"{cause}: points for what was never delivered", grant)
 
 
-def _kept_though_reopened(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
+def _kept_after_reopening(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
     taken_back = {fact.data["reverses"] for fact in history.of("points.reversed")}
     by_cause = {grant.data["cause"]: grant for grant in grants}
     for reopened in history.of("issue.reopened"):
@@ -58,7 +58,7 @@ def _kept_though_reopened(history: History, grants: Sequence[Fact]) -> Iterator[
             yield violation(f"{grant.data['cause']}: reopened, and the points were kept", reopened, grant)
 
 
-def _kept_though_refunded(history: History) -> Iterator[Violation]:
+def _kept_after_refund(history: History) -> Iterator[Violation]:
     """Buy, get all of the money back, keep the points: nobody can."""
     prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -86,7 +86,7 @@ def balances_equal_sums(history: History) -> Iterator[Violation]:
     database = history.database("loyalty")
     entries, balances = database.rows("entries"), database.rows("balances")
     if not entries and not balances:
-        raise NotJudgedError("the ledger of loyalty was not read")
+        raise InsufficientDataError("the ledger of loyalty was not read")
     yield from _differences("customer", _added_up(entries, "customer_id"), _by(balances, "customer_id"))
     yield from _differences("lot", _added_up(entries, "lot_id"), _by(database.rows("lots"), "lot_id"))
     for row in balances:
@@ -94,7 +94,7 @@ def balances_equal_sums(history: History) -> Iterator[Violation]:
         if below or row["debt"] > 0 or (row["debt"] and row["available"]) or sum(row[place] for place in ACCOUNTS):
             yield Violation(f"customer {row['customer_id']}: a balance that cannot be", (str(dict(row)),))
     if not database.rows("outbox") and history.facts:
-        yield from _told_otherwise(history, entries)
+        yield from _events_differ(history, entries)
 
 
 def _added_up(entries: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
@@ -109,26 +109,26 @@ def _by(rows: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
     return {str(row[key]): {place: row[place] for place in ACCOUNTS} for row in rows}
 
 
-def _differences(what: str, ledger: Sums, books: Sums) -> Iterator[Violation]:
+def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]:
     nothing = dict.fromkeys(ACCOUNTS, 0)
-    for name in sorted(ledger.keys() | books.keys()):
-        summed, stands = ledger.get(name, nothing), books.get(name, nothing)
+    for name in sorted(ledger.keys() | balances.keys()):
+        summed, stands = ledger.get(name, nothing), balances.get(name, nothing)
         if summed != stands:
             shown = (f"ledger {summed}", f"books {stands}")
             yield Violation(f"{what} {name}: the ledger does not sum to the balance", shown)
 
 
-def _told_otherwise(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
+def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
     """Per customer and type: points on the topic, and points in the ledger."""
     booked: Counter[tuple[str, str]] = Counter()
     told: Counter[tuple[str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in entries:
-        if row["kind"] in TOLD:
-            name = row["customer_id"], TOLD[row["kind"]]
+        if row["kind"] in ENTRY_EVENTS:
+            name = row["customer_id"], ENTRY_EVENTS[row["kind"]]
             booked[name] += row["points"]
             shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
-    for fact in history.of(*sorted(set(TOLD.values()))):
+    for fact in history.of(*sorted(set(ENTRY_EVENTS.values()))):
         name = fact.data["customer_id"], fact.type
         told[name] += fact.data["points"]
         shown[name].append(str(fact))

@@ -58,24 +58,24 @@ class Fact:
         return str(self.data.get("order_id") or "")
 
     @cached_property
-    def time(self) -> datetime:
-        return moment(self.body["time"])
+    def event_time(self) -> datetime:
+        return parse_time(self.body["time"])
 
     @cached_property
-    def at(self) -> float:
+    def written_at(self) -> float:
         """When it came to stand on its topic, in seconds: what came later did not cause it, whatever clocks say."""
-        return self.written_ms / 1000 if self.written_ms else self.time.timestamp()
+        return self.written_ms / 1000 if self.written_ms else self.event_time.timestamp()
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset} {self.type} {self.body.get('id', '')}"
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
 @dataclass
-class Database:
+class DatabaseEvidence:
     """What the auditor read of one service's database; `tables` by name, `personal` the tables that name a person."""
 
     tables: dict[str, list[Row]] = field(default_factory=dict)
@@ -95,14 +95,14 @@ class History:
     facts: Sequence[Fact]
     zone: ZoneInfo
     now: datetime
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    databases: Mapping[str, DatabaseEvidence] = field(default_factory=dict)
     ledger: Sequence[Row] = ()
     mails: Sequence[Row] | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, Set[str]] | None = None
 
     @cached_property
-    def first(self) -> list[Fact]:
+    def unique_facts(self) -> list[Fact]:
         """Every event once, as it came first: repeats with the same source and id are allowed on the wire."""
         seen: set[tuple[str, ...]] = set()
         kept = []
@@ -115,11 +115,11 @@ class History:
 
     @cached_property
     def _by_type(self) -> dict[str, list[Fact]]:
-        return _grouped(self.first, lambda fact: fact.type)
+        return _grouped(self.unique_facts, lambda fact: fact.type)
 
     @cached_property
     def _by_issue(self) -> dict[str, list[Fact]]:
-        return _grouped((fact for fact in self.first if fact.issue), lambda fact: fact.issue)
+        return _grouped((fact for fact in self.unique_facts if fact.issue), lambda fact: fact.issue)
 
     def of(self, *types: str) -> list[Fact]:
         """Events of these types, each once, in the order in which they were written within a partition."""
@@ -131,8 +131,8 @@ class History:
     def about(self, issue: str, *types: str) -> list[Fact]:
         return [fact for fact in self._by_issue.get(issue, ()) if not types or fact.type in types]
 
-    def database(self, service: str) -> Database:
-        return self.databases.get(service, Database())
+    def database(self, service: str) -> DatabaseEvidence:
+        return self.databases.get(service, DatabaseEvidence())
 
 
 def _grouped(facts: Iterable[Fact], name: Any) -> dict[str, list[Fact]]:

@@ -11,11 +11,11 @@ from deploy.verification.evidence import Fact, History
 class Violation:
     """One thing that should never have happened; `shown_by` are the records or rows that show it."""
 
-    what: str
-    shown_by: tuple[str, ...] = ()
+    description: str
+    records: tuple[str, ...] = ()
 
 
-class NotJudgedError(Exception):
+class InsufficientDataError(Exception):
     """The data says nothing about this invariant; the message says what was missing."""
 
 
@@ -31,12 +31,12 @@ class Verdict:
     reason: str = ""
 
 
-def violation(what: str, *facts: Fact) -> Violation:
-    return Violation(what, tuple(map(str, facts)))
+def violation(description: str, *facts: Fact) -> Violation:
+    return Violation(description, tuple(map(str, facts)))
 
 
-def judge(name: str, check: Check, history: History) -> Verdict:
+def run_check(name: str, check: Check, history: History) -> Verdict:
     try:
         return Verdict(name, tuple(check(history)))
-    except NotJudgedError as error:
+    except InsufficientDataError as error:
         return Verdict(name, None, str(error))

@@ -26,13 +26,13 @@ _MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerTemplate:
     """One record to be. `thing` is the id of the replacement, collection or refund that it is about."""
 
     topic: str
     template: bytes
 
-    def about(
+    def render(
         self, issue: bytes, now: str, thing: str = "", day: str = "", amount: str = ""
     ) -> tuple[str, bytes, bytes]:
         """Topic, key and value."""
@@ -46,11 +46,11 @@ class Answer:
         return self.topic, issue, self.template % words
 
 
-def moment_text(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _answer(payload: Payload) -> Answer:
+def _answer(payload: Payload) -> AnswerTemplate:
     event = event_class(type(payload))(
         id=f"{payload.TYPE}-{_ISSUE}-{_THING}",
         source=f"{SOURCE}/partner",
@@ -63,7 +63,7 @@ def _answer(payload: Payload) -> Answer:
     text = encode(event)
     for mark, place in _MARKS.items():
         text = text.replace(mark, place)
-    return Answer(payload.TOPIC.name, text)
+    return AnswerTemplate(payload.TOPIC.name, text)
 
 
 CONFIRMED = _answer(ReplacementConfirmed(issue_id=_ISSUE, replacement_id=_THING, ship_date=_DAY))

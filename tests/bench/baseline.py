@@ -24,7 +24,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from libs.common.events.topics import TOPICS
-from tests.bench.baseline_plan import Done, Part, Table, Written
+from tests.bench.baseline_plan import BaselinePart, PartResult, TableChanges, TopicWrites
 
 BATCH = 100
 """Lifecycles per transaction."""
@@ -42,10 +42,10 @@ def share(per_lifecycle: float, begin: int, end: int) -> int:
 
 
 @dataclass
-class Rows:
+class TableWriter:
     """The rows of one table: inserted, changed and deleted by id, as wide as the real ones."""
 
-    table: Table
+    table: TableChanges
     recent: list[UUID] = field(default_factory=list)
 
     @property
@@ -78,7 +78,7 @@ class Rows:
         self.recent = [*self.recent, *ids][-100 * BATCH :]
 
 
-async def write(part: Part, conn: Any, tables: list[Rows], producer: AIOKafkaProducer) -> None:
+async def write(part: BaselinePart, conn: Any, tables: list[TableWriter], producer: AIOKafkaProducer) -> None:
     """All rows and records of this part, batch by batch."""
     values = {each.topic: itertools.cycle([text.encode() for text in each.samples]) for each in part.writes}
     for begin, end in batches(part.lifecycles):
@@ -92,7 +92,7 @@ async def write(part: Part, conn: Any, tables: list[Rows], producer: AIOKafkaPro
                 await rows.delete(conn, begin, end)
 
 
-async def _send(part: Part, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
+async def _send(part: BaselinePart, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
     sent = []
     for each in part.writes:
         for number in range(share(each.per_lifecycle, begin, end)):
@@ -102,7 +102,7 @@ async def _send(part: Part, values: dict[str, Any], producer: AIOKafkaProducer, 
         await asyncio.gather(*sent)
 
 
-async def read(part: Part, consumer: AIOKafkaConsumer) -> None:
+async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
     """All records that this part has to see, their offsets committed batch by batch."""
     left = sum(part.reads.values())
     while left > 0:
@@ -112,9 +112,9 @@ async def read(part: Part, consumer: AIOKafkaConsumer) -> None:
             await consumer.commit()
 
 
-async def run(path: Path, part: Part) -> None:
+async def run(path: Path, part: BaselinePart) -> None:
     conn = await asyncpg.connect(part.database_url) if part.database_url else None
-    tables = [Rows(table) for table in part.tables]
+    tables = [TableWriter(table) for table in part.tables]
     for rows in tables:
         await rows.make(conn)
     producer, consumer = _clients(part)
@@ -124,7 +124,7 @@ async def run(path: Path, part: Part) -> None:
         await _wait_for_go(path)
         cpu = time.process_time()
         await asyncio.gather(write(part, conn, tables, producer), read(part, consumer))
-        _leave(path, Done(time.time(), time.process_time() - cpu))
+        _write_result(path, PartResult(time.time(), time.process_time() - cpu))
     finally:
         await consumer.stop()
         await producer.stop()
@@ -132,7 +132,7 @@ async def run(path: Path, part: Part) -> None:
             await conn.close()
 
 
-def _clients(part: Part) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+def _clients(part: BaselinePart) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
     """Set like those of the services; the partitions are taken without a group's rounds."""
     producer = AIOKafkaProducer(
         bootstrap_servers=part.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
@@ -148,7 +148,7 @@ def _clients(part: Part) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
     return producer, consumer
 
 
-def _leave(path: Path, done: Done) -> None:
+def _write_result(path: Path, done: PartResult) -> None:
     """Whoever sees the file sees all of it."""
     draft = path.with_suffix(".draft")
     draft.write_text(done.text(), encoding="utf-8")
@@ -161,20 +161,20 @@ async def _wait_for_go(path: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-def written_by_all(parts: list[Part]) -> dict[str, int]:
+def records_written(parts: list[BaselinePart]) -> dict[str, int]:
     """How many records each topic will get from these parts."""
     total: dict[str, int] = {}
     for part in parts:
         for each in part.writes:
-            total[each.topic] = total.get(each.topic, 0) + _all_of(each, part.lifecycles)
+            total[each.topic] = total.get(each.topic, 0) + _records_of(each, part.lifecycles)
     return total
 
 
-def _all_of(each: Written, lifecycles: int) -> int:
+def _records_of(each: TopicWrites, lifecycles: int) -> int:
     return sum(share(each.per_lifecycle, begin, end) for begin, end in batches(lifecycles))
 
 
 if __name__ == "__main__":
     PATH = Path(sys.argv[1])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(PATH, Part.read(PATH.read_text(encoding="utf-8"))))
+        runner.run(run(PATH, BaselinePart.read(PATH.read_text(encoding="utf-8"))))

@@ -24,7 +24,7 @@ SAMPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableChanges:
     """Row changes of one table, per lifecycle, and the mean bytes of a row."""
 
     name: str
@@ -35,7 +35,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class TopicWrites:
     """Records that one process writes to one topic, per lifecycle; `samples` are values of them."""
 
     topic: str
@@ -44,15 +44,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BaselinePart:
     """One process of the bare loop. Without a database it only reads and writes records."""
 
     name: str
     lifecycles: int
     bootstrap_servers: str
     prefix: str
-    tables: tuple[Table, ...]
-    writes: tuple[Written, ...]
+    tables: tuple[TableChanges, ...]
+    writes: tuple[TopicWrites, ...]
     reads: dict[str, int]
     database_url: str | None = None
 
@@ -60,15 +60,15 @@ class Part:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> "Part":
+    def read(cls, text: str) -> "BaselinePart":
         raw = json.loads(text)
-        raw["tables"] = tuple(Table(**table) for table in raw["tables"])
-        raw["writes"] = tuple(Written(**{**each, "samples": tuple(each["samples"])}) for each in raw["writes"])
+        raw["tables"] = tuple(TableChanges(**table) for table in raw["tables"])
+        raw["writes"] = tuple(TopicWrites(**{**each, "samples": tuple(each["samples"])}) for each in raw["writes"])
         return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class PartResult:
     """What a part of the bare loop says at its end: when that was (`time.time`), and its CPU seconds."""
 
     at: float
@@ -78,17 +78,17 @@ class Done:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> "Done":
+    def read(cls, text: str) -> "PartResult":
         return cls(**json.loads(text))
 
 
-Changes = dict[str, tuple[int, int, int]]
+RowCounts = dict[str, tuple[int, int, int]]
 """Inserted, updated and deleted rows so far, by table."""
 
 _CHANGES = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE relname <> 'migrations'"
 
 
-async def changes_so_far(database_url: str) -> Changes:
+async def row_counts(database_url: str) -> RowCounts:
     """As Postgres counts them; it does so a few seconds late."""
     conn = await asyncpg.connect(database_url)
     try:
@@ -98,7 +98,7 @@ async def changes_so_far(database_url: str) -> Changes:
         await conn.close()
 
 
-async def changes_by_preloading(database_url: str) -> Changes:
+async def row_counts_after_preload(database_url: str) -> RowCounts:
     """Exact at once, from the rows themselves: nothing was deleted so far, and a state's version counts its writes."""
     conn = await asyncpg.connect(database_url)
     try:
@@ -120,8 +120,8 @@ async def _rows_of(conn: Any, table: str, versioned: bool) -> tuple[int, int, in
     return row["n"], row["updates"], 0
 
 
-async def tables_per_lifecycle(database_url: str, before: Changes, lifecycles: int) -> tuple[Table, ...]:
-    after = await changes_so_far(database_url)
+async def tables_per_lifecycle(database_url: str, before: RowCounts, lifecycles: int) -> tuple[TableChanges, ...]:
+    after = await row_counts(database_url)
     conn = await asyncpg.connect(database_url)
     try:
         tables = []
@@ -132,20 +132,20 @@ async def tables_per_lifecycle(database_url: str, before: Changes, lifecycles: i
             if max(each) >= 0.01:
                 query = f"SELECT avg(pg_column_size(t.*))::int FROM (SELECT * FROM {name} LIMIT 500) t"
                 width = await conn.fetchval(query) or 600
-                tables.append(Table(name, each[0], each[1], each[2], max(16, width - 40)))
+                tables.append(TableChanges(name, each[0], each[1], each[2], max(16, width - 40)))
         return tuple(tables)
     finally:
         await conn.close()
 
 
-async def ends(bootstrap_servers: str, prefix: str) -> dict[str, int]:
+async def topic_lengths(bootstrap_servers: str, prefix: str) -> dict[str, int]:
     """How many records each topic ever got."""
     async with _reader(bootstrap_servers) as consumer:
         found = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
         return {name: sum(offsets.values()) for name, offsets in found.items()}
 
 
-async def readers(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
+async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
     """Which topics each service reads: its groups are named `<service>.<topic>`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -157,11 +157,11 @@ async def readers(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
     return {service: sorted(topic for name, _, topic in names if name == service) for service in SERVICES}
 
 
-async def written(
+async def writes_by_service(
     bootstrap_servers: str, prefix: str, counts: Mapping[str, int], lifecycles: int
-) -> dict[str, list[Written]]:
+) -> dict[str, list[TopicWrites]]:
     """Who wrote how many records of each topic per lifecycle, judged by the last ones of it."""
-    shares: dict[str, list[Written]] = {}
+    shares: dict[str, list[TopicWrites]] = {}
     async with _reader(bootstrap_servers) as consumer:
         for topic in TOPICS:
             if counts.get(topic.name):
@@ -170,7 +170,7 @@ async def written(
                 for name, share in sources.items():
                     own = tuple(value for value in values if _writer_of(value) == name)[:SAMPLE]
                     each = counts[topic.name] / lifecycles * share / len(values)
-                    shares.setdefault(name, []).append(Written(topic.name, each, own))
+                    shares.setdefault(name, []).append(TopicWrites(topic.name, each, own))
     return shares
 
 

@@ -25,19 +25,21 @@ from libs.common.events.topics import ISSUES, LOYALTY, NOTICES, STOREFRONT_ORDER
 LAST_READERS = {"intake": (ISSUES, NOTICES, LOYALTY), "delivery_notify": (ISSUES, LOYALTY)}
 """Who reads what comes last in a lifecycle."""
 
-_OWED = "SELECT (SELECT count(*) FROM timers WHERE name LIKE 'purchase:%') + (SELECT count(*) FROM outbox)"
-_OPEN = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL AND issue_id IS NOT NULL)"
-_UNTOLD = "SELECT EXISTS (SELECT FROM outbox)"
+_POINTS_OUTSTANDING = (
+    "SELECT (SELECT count(*) FROM timers WHERE name LIKE 'purchase:%') + (SELECT count(*) FROM outbox)"
+)
+_OPEN_NOTICES = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL AND issue_id IS NOT NULL)"
+_OUTBOX_NOT_EMPTY = "SELECT EXISTS (SELECT FROM outbox)"
 _GRANTED = "SELECT issue_id::text FROM entries WHERE kind = 'grant' AND issue_id IS NOT NULL"
 _NOTICES = """
     SELECT issue_id::text, count(*) AS told FROM notices WHERE issue_id IS NOT NULL
     GROUP BY issue_id HAVING bool_or(kind = 'issue_resolved') AND bool_and(status NOT IN ('pending', 'sending'))"""
-_STORIES = """
+_TIMELINES = """
     SELECT issue_id::text, count(*) FILTER (WHERE type LIKE 'notice.%') AS told
     FROM timeline GROUP BY issue_id
     HAVING bool_or(type = 'issue.resolved.v1') AND bool_or(type = 'points.granted.v1')"""
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 STALLED_SECONDS = 30.0
 
 
@@ -46,7 +48,7 @@ class StalledError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class DatabaseProbe:
     """A connection to the databases that tell of the end of a lifecycle."""
 
     intake: "asyncpg.Connection[asyncpg.Record]"
@@ -54,7 +56,7 @@ class Books:
     loyalty: "asyncpg.Connection[asyncpg.Record]"
 
     @classmethod
-    async def open(cls, databases: Mapping[str, str]) -> "Books":
+    async def open(cls, databases: Mapping[str, str]) -> "DatabaseProbe":
         names = ("intake", "delivery_notify", "loyalty")
         return cls(**{name: await asyncpg.connect(databases[name]) for name in names})
 
@@ -62,17 +64,19 @@ class Books:
         for conn in (self.intake, self.delivery_notify, self.loyalty):
             await conn.close()
 
-    async def are_settled(self) -> bool:
+    async def is_settled(self) -> bool:
         """Whether no notice about an issue and no event waits to be sent: cheap to ask, for there are few that do."""
-        if await self.delivery_notify.fetchval(_OPEN):
+        if await self.delivery_notify.fetchval(_OPEN_NOTICES):
             return False
-        return not any([await conn.fetchval(_UNTOLD) for conn in (self.intake, self.delivery_notify, self.loyalty)])
+        return not any(
+            [await conn.fetchval(_OUTBOX_NOT_EMPTY) for conn in (self.intake, self.delivery_notify, self.loyalty)]
+        )
 
-    async def complete(self, issues: Collection[str]) -> int:
+    async def count_complete(self, issues: Collection[str]) -> int:
         """How many of these issues are complete. Reads whole tables."""
         granted = {row["issue_id"] for row in await self.loyalty.fetch(_GRANTED)}
         notices = {row["issue_id"]: row["told"] for row in await self.delivery_notify.fetch(_NOTICES)}
-        stories = {row["issue_id"]: row["told"] for row in await self.intake.fetch(_STORIES)}
+        stories = {row["issue_id"]: row["told"] for row in await self.intake.fetch(_TIMELINES)}
         done = granted & stories.keys()
         return sum(issue in done and 0 < notices.get(issue, 0) <= stories[issue] for issue in issues)
 
@@ -85,7 +89,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Tide:
+class TopicLag:
     """How long topics are, and how far they were read."""
 
     prefix: str
@@ -94,7 +98,7 @@ class Tide:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def watched(cls, bootstrap_servers: str, prefix: str) -> AsyncIterator["Tide"]:
+    async def open(cls, bootstrap_servers: str, prefix: str) -> AsyncIterator["TopicLag"]:
         consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
         await consumer.start()
@@ -130,7 +134,7 @@ class Tide:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Completion:
     """When all was complete (`time.perf_counter`), and the CPU seconds that each process had spent until then."""
 
     at: float
@@ -138,13 +142,13 @@ class Ended:
 
 
 async def wait_until_complete(
-    books: Books,
-    tide: Tide,
+    probe: DatabaseProbe,
+    lag: TopicLag,
     issues: Collection[str],
     before: int,
-    spent: Callable[[], Mapping[str, float]] = dict,
-    told: Callable[[int], None] = lambda _: None,
-) -> Ended:
+    cpu_seconds: Callable[[], Mapping[str, float]] = dict,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Completion:
     """Returns once all these issues are complete, `before` records of `loyalty` ago; each adds one to them.
 
     `spent` is asked for the CPU of each process, `told` hears how many were granted so far. Raises `StalledError` when
@@ -152,32 +156,32 @@ async def wait_until_complete(
     """
     length, moved_at = 0, time.perf_counter()
     while True:
-        granted = await tide.length(LOYALTY) - before
-        told(granted)
-        if granted >= len(issues) and await books.are_settled() and not await tide.unread():
-            ended = Ended(time.perf_counter(), spent())
-            if await books.complete(issues) == len(issues):
+        granted = await lag.length(LOYALTY) - before
+        on_progress(granted)
+        if granted >= len(issues) and await probe.is_settled() and not await lag.unread():
+            ended = Completion(time.perf_counter(), cpu_seconds())
+            if await probe.count_complete(issues) == len(issues):
                 return ended
         if time.perf_counter() - moved_at > STALLED_SECONDS:
-            last, length, moved_at = length, await tide.length(*TOPICS), time.perf_counter()
+            last, length, moved_at = length, await lag.length(*TOPICS), time.perf_counter()
             if length == last:
-                raise StalledError(await _where_it_stands(books, tide, issues, granted))
-        await asyncio.sleep(LOOK_SECONDS)
+                raise StalledError(await _describe_stall(probe, lag, issues, granted))
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _where_it_stands(books: Books, tide: Tide, issues: Collection[str], granted: int) -> str:
-    waiting = "nothing" if await books.are_settled() else "something"
+async def _describe_stall(probe: DatabaseProbe, lag: TopicLag, issues: Collection[str], granted: int) -> str:
+    waiting = "nothing" if await probe.is_settled() else "something"
     return (
-        f"{granted:,} of {len(issues):,} issues have points, {await books.complete(issues):,} are complete, then "
-        f"nothing moved; {waiting} waits to be sent, notices are {dict(await books.notices())}, "
-        f"unread: {await tide.unread()}"
+        f"{granted:,} of {len(issues):,} issues have points, {await probe.count_complete(issues):,} are complete, then "
+        f"nothing moved; {waiting} waits to be sent, notices are {dict(await probe.notices())}, "
+        f"unread: {await lag.unread()}"
     )
 
 
-async def wait_until_purchases_have_points(books: Books) -> None:
+async def wait_until_purchases_have_points(probe: DatabaseProbe) -> None:
     """Returns when loyalty has given and told the points for all orders that it knows."""
-    while await books.loyalty.fetchval(_OWED):
-        await asyncio.sleep(LOOK_SECONDS)
+    while await probe.loyalty.fetchval(_POINTS_OUTSTANDING):
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def wait_until_orders_are_known(bootstrap_servers: str, prefix: str, services: Collection[str]) -> None:
@@ -205,4 +209,4 @@ async def _wait_until_committed(consumer: AIOKafkaConsumer, partitions: list[Top
             last, moved_at = done, time.perf_counter()
         elif time.perf_counter() - moved_at > STALLED_SECONDS:
             raise StalledError(f"{service} has taken {done:,} of {sum(ends.values()):,} records about orders")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)

@@ -25,7 +25,7 @@ from rich.table import Table
 from deploy.local import postgres
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 
 CALLS, WARM_UP = 20, 3
@@ -33,7 +33,7 @@ CALLS, WARM_UP = 20, 3
 SEED = Path(__file__).with_name("desk.sql")
 
 
-async def seed(database: postgres.Access, issues: int) -> float:
+async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
     """A year of issues; gives the seconds it took."""
     await database.migrate("intake")
     conn = await asyncpg.connect(database.owner_url)
@@ -122,7 +122,7 @@ def show(console: Console, issues: int, rows: Sequence[tuple[str, float, float]]
 
 
 def main() -> None:
-    with ending_on_signals(), ExitStack() as stack:
+    with exit_on_signals(), ExitStack() as stack:
         run(Console(), stack, int(os.environ.get("DESK_ISSUES", "100000")))
 
 

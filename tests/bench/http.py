@@ -11,7 +11,7 @@ from typing import cast
 from deploy.local.ports import LOOPBACK
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, one call at a time."""
 
     def __init__(self) -> None:
@@ -57,18 +57,18 @@ def _content_length(head: bytes) -> int:
     return int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
 
 
-async def connect(port: int) -> Connection:
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, LOOPBACK, port)
+async def connect(port: int) -> HttpConnection:
+    _, connection = await asyncio.get_running_loop().create_connection(HttpConnection, LOOPBACK, port)
     return connection
 
 
 @dataclass
-class Connections:
+class ConnectionPool:
     """Connections that are free now; more are opened, up to `most`, when all are busy."""
 
     port: int
     most: int
-    _free: list[Connection] = field(default_factory=list)
+    _free: list[HttpConnection] = field(default_factory=list)
     _room: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, ceil(share * len(values)) - 1)]
 
 
-def waits_ms(since: Mapping[str, float], until: Mapping[str, float]) -> list[float]:
+def latencies_ms(since: Mapping[str, float], until: Mapping[str, float]) -> list[float]:
     """Milliseconds from one moment to the other for every id that has both."""
     return [max(0.0, until[key] - moment) * 1000 for key, moment in since.items() if key in until]
 

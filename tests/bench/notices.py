@@ -22,7 +22,7 @@ from rich.console import Console
 from deploy.local import postgres
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 from libs.common.decisions.clock import SystemClock
 from libs.common.decisions.shop_calendar import ShopCalendar
@@ -34,14 +34,14 @@ from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.policy.notification_rules import rules_of
 from services.delivery_notify.store.conversations import Conversations
-from tests.bench.resource_usage import Usage
+from tests.bench.resource_usage import ResourceUsage
 
 AT_ONCE = 200
 LONGEST = 120.0
 """Seconds after which something is wrong."""
 
 
-async def seed(database: postgres.Access, notices: int) -> None:
+async def seed(database: postgres.DatabaseAccess, notices: int) -> None:
     """So many late orders, every second one in English, whose notices are not due yet."""
     await database.migrate("delivery_notify")
     conn = await asyncpg.connect(database.owner_url)
@@ -98,7 +98,7 @@ async def release(conn: Connection, notices: int) -> float:
     return took
 
 
-async def measure(url: str, usage: Usage, notices: int) -> tuple[float, dict[str, float]]:
+async def measure(url: str, usage: ResourceUsage, notices: int) -> tuple[float, dict[str, float]]:
     """Seconds, and CPU seconds by process."""
     conn = await asyncpg.connect(url)
     try:
@@ -128,7 +128,7 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
     }
     process = supervisor.start("sender", ["-m", "libs.common.runtime", "services.delivery_notify.app"], env, port)
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
-    usage = Usage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
+    usage = ResourceUsage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
     with console.status(f"sending {notices:,} notices"):
         took, cpu = asyncio.run(measure(database.owner_url, usage, notices))
     shares = ", ".join(f"{name} {1000 * seconds / notices:.2f} ms" for name, seconds in cpu.items())
@@ -140,7 +140,7 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
 
 
 def main() -> None:
-    with ending_on_signals(), ExitStack() as stack:
+    with exit_on_signals(), ExitStack() as stack:
         run(Console(), stack, int(os.environ.get("NOTICES", "4000")))
 
 

@@ -11,7 +11,7 @@ CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BenchOptions:
     """`issues` are flooded, half as many more are reported at a steady rate, as many go through the bare loop.
 
     `connections` is how many HTTP calls are under way at a time during the flood; `report` is the file to write.
@@ -22,7 +22,7 @@ class Options:
     report: Path | None = None
 
     @classmethod
-    def from_environment(cls) -> "Options":
+    def from_environment(cls) -> "BenchOptions":
         """Raises `ValueError` that names the wrong variable."""
         report = os.environ.get("REPORT")
         return cls(

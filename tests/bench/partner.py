@@ -22,9 +22,9 @@ from libs.common.events.issues import IssueCollected, IssueReplacementShipped
 from libs.common.events.payment import RefundRequested
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, PAYMENT_ORDERS, WAREHOUSE_ORDERS
 from libs.common.events.warehouse import ReplacementOrdered
-from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, moment_text
+from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, format_time
 
-HEARD = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
+ANSWERED_TOPICS = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
 
 Record = tuple[str, bytes, bytes]
 
@@ -42,25 +42,25 @@ def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
     if _ORDERED in value:
         data = json.loads(value)["data"]
         replacement = data["replacement_id"]
-        yield CONFIRMED.about(issue, now, replacement, data["promised_ship_date"])
-        yield SHIPPED.about(issue, now, replacement, data["promised_ship_date"])
+        yield CONFIRMED.render(issue, now, replacement, data["promised_ship_date"])
+        yield SHIPPED.render(issue, now, replacement, data["promised_ship_date"])
     elif _TOLD_SHIPPED in value:
-        yield DELIVERED.about(issue, now, json.loads(value)["data"]["replacement_id"])
+        yield DELIVERED.render(issue, now, json.loads(value)["data"]["replacement_id"])
     elif _REQUESTED in value:
         data = json.loads(value)["data"]
-        yield BOOKED.about(issue, now, data["collection_id"], data["earliest_date"])
-        yield COLLECTED.about(issue, now, data["collection_id"])
+        yield BOOKED.render(issue, now, data["collection_id"], data["earliest_date"])
+        yield COLLECTED.render(issue, now, data["collection_id"])
     elif _TOLD_COLLECTED in value:
-        yield RECEIVED.about(issue, now, "received")
-        yield INSPECTED.about(issue, now, "inspected")
+        yield RECEIVED.render(issue, now, "received")
+        yield INSPECTED.render(issue, now, "inspected")
     elif _REFUND in value:
         data = json.loads(value)["data"]
-        yield PAID.about(issue, now, data["refund_id"], amount=data["amount"]["amount"])
+        yield PAID.render(issue, now, data["refund_id"], amount=data["amount"]["amount"])
 
 
 async def run(bootstrap_servers: str, prefix: str) -> None:
     """Answer until cancelled. Reads without a group, from the beginning: there is one such process, and one run."""
-    partitions = [TopicPartition(prefix + topic.name, n) for topic in HEARD for n in range(topic.partitions)]
+    partitions = [TopicPartition(prefix + topic.name, n) for topic in ANSWERED_TOPICS for n in range(topic.partitions)]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", group_id=None, fetch_max_wait_ms=50
     )
@@ -77,7 +77,7 @@ async def run(bootstrap_servers: str, prefix: str) -> None:
 
 
 async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[Any]], prefix: str) -> None:
-    now = moment_text(datetime.now(UTC))
+    now = format_time(datetime.now(UTC))
     sent = []
     for records in heard.values():
         for record in records:

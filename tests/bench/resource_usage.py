@@ -11,7 +11,7 @@ SAMPLE_SECONDS = 0.5
 
 
 @dataclass
-class Usage:
+class ResourceUsage:
     """Watches process trees by name. `peak_mb` is the most memory that each was seen with."""
 
     pids: Mapping[str, int]
@@ -21,18 +21,18 @@ class Usage:
         """CPU so far, user and system, of each tree; of ended children too, once their parent has noted their end."""
         return {name: _cpu_of(pid) for name, pid in self.pids.items()}
 
-    def look(self) -> None:
+    def sample_memory(self) -> None:
         """Note how much memory each has now."""
         for name, pid in self.pids.items():
             self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), _memory_of(pid) / 2**20)
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator["Usage"]:
+    async def sampling(self) -> AsyncIterator["ResourceUsage"]:
         """Looks at the memory again and again until the block is left."""
 
         async def watch() -> None:
             while True:
-                self.look()
+                self.sample_memory()
                 await asyncio.sleep(SAMPLE_SECONDS)
 
         task = asyncio.create_task(watch())

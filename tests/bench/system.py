@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy.demo.system import Surroundings
+from deploy.demo.system import Infrastructure
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
@@ -34,7 +34,10 @@ class BenchSystem:
 
 
 def start(
-    supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str], tracing: Mapping[str, str] | None = None
+    supervisor: Supervisor,
+    given: Infrastructure,
+    databases: Mapping[str, str],
+    tracing: Mapping[str, str] | None = None,
 ) -> BenchSystem:
     """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
     system = BenchSystem(databases)
@@ -47,7 +50,7 @@ def start(
     return system
 
 
-def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
+def common_settings(given: Infrastructure, api_key: str) -> dict[str, str]:
     """What every service is told."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
@@ -61,7 +64,7 @@ def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
 
 
 def start_service(
-    supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str], replica: str = ""
+    supervisor: Supervisor, given: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
 ) -> ServiceProcess:
     """One process of this service, on a port of its own."""
     port = free_port()

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from deploy.demo.partners.mailcatcher import Mails
+from deploy.demo.partners.mailcatcher import MailStore
 
 
 @pytest.fixture
-async def catcher() -> AsyncIterator[tuple[Mails, int]]:
-    mails = Mails()
+async def catcher() -> AsyncIterator[tuple[MailStore, int]]:
+    mails = MailStore()
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(mails), "127.0.0.1", 0)
     async with server:
         yield mails, server.sockets[0].getsockname()[1]
@@ -28,11 +28,11 @@ async def send(port: int, subject: str) -> None:
     await aiosmtplib.send(message, hostname="127.0.0.1", port=port)
 
 
-def browser(mails: Mails) -> httpx.AsyncClient:
+def browser(mails: MailStore) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=mails.app()), base_url="http://mail")
 
 
-async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[Mails, int]) -> None:
+async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     await send(port, "発送しました")
     async with browser(mails) as http:
@@ -41,7 +41,7 @@ async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[Mails
     assert "http://127.0.0.1/c/abc" in listed[0]["text"]
 
 
-async def test_only_mails_after_a_number_are_listed(catcher: tuple[Mails, int]) -> None:
+async def test_only_mails_after_a_number_are_listed(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     for subject in ("one", "three"):
         await send(port, subject)
@@ -50,7 +50,7 @@ async def test_only_mails_after_a_number_are_listed(catcher: tuple[Mails, int]) 
     assert [mail["subject"] for mail in listed] == ["three"]
 
 
-async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[Mails, int]) -> None:
+async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     await send(port, "<script>alert(1)</script>")
     async with browser(mails) as http:
@@ -59,6 +59,6 @@ async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[Ma
     assert "&lt;script&gt;" in page
 
 
-async def test_a_mail_that_never_came_is_not_found(catcher: tuple[Mails, int]) -> None:
+async def test_a_mail_that_never_came_is_not_found(catcher: tuple[MailStore, int]) -> None:
     async with browser(catcher[0]) as http:
         assert (await http.get("/mails/7")).status_code == 404

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.demo.data import bundled, generate, olist, order_sources
 from deploy.demo.partners import report_scenarios
-from deploy.demo.partners.storefront import from_other_lots
+from deploy.demo.partners.storefront import replace_held_lots
 from libs.common.events.storefront import OrderShipped
 from libs.common.events.values import Reason, ShippedLine
 
@@ -58,7 +58,7 @@ def test_the_bundled_orders_hold_one_bad_lot_that_many_report() -> None:
 def test_a_held_lot_does_not_leave() -> None:
     line = ShippedLine(line_id="1", quantity=1, lot="A")
     parcel = OrderShipped(order_id="O", lines=(line, line.model_copy(update={"lot": "B"})), shipped_at=NOW)
-    assert [one.lot for one in from_other_lots(parcel, {"B"}).lines] == ["A", "B-checked"]
+    assert [one.lot for one in replace_held_lots(parcel, {"B"}).lines] == ["A", "B-checked"]
 
 
 def test_the_bundled_orders_span_two_months() -> None:
@@ -109,8 +109,8 @@ def test_orders_of_one_olist_person_are_counted(folder: Path) -> None:
 
 def test_a_folder_of_neither_form_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"order_items\.csv"):
-        order_sources.open_book(tmp_path, seed=1)
+        order_sources.load_orders(tmp_path, seed=1)
 
 
 def test_a_folder_in_the_bundled_form_is_read() -> None:
-    assert len(order_sources.open_book(bundled.FOLDER, seed=1).orders) == 300
+    assert len(order_sources.load_orders(bundled.FOLDER, seed=1).orders) == 300

@@ -11,8 +11,8 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from deploy.demo.clock_driver import ConductedClock
-from deploy.demo.quiescence import Look, Onlooker
+from deploy.demo.clock_driver import AdjustableClock
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from tests.conftest import MakeDatabase
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -42,13 +42,13 @@ async def answering(answer: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
         await asyncio.gather(*talks)
 
 
-async def look(tmp_path: Path, *, services: dict[str, str] | None = None, **given: Any) -> Look:
-    onlooker = Onlooker(
-        ConductedClock.create(tmp_path / "clock", NOW, 0), given.pop("databases", {}), services or {}, **given
+async def look(tmp_path: Path, *, services: dict[str, str] | None = None, **given: Any) -> Snapshot:
+    onlooker = QuiescenceProbe(
+        AdjustableClock.create(tmp_path / "clock", NOW, 0), given.pop("databases", {}), services or {}, **given
     )
     await onlooker.open()
     try:
-        return await onlooker.look()
+        return await onlooker.take_snapshot()
     finally:
         await onlooker.close()
 
@@ -75,7 +75,7 @@ async def test_a_timer_is_work_when_it_is_due_and_the_next_moment_before(
     timer = "INSERT INTO timers (aggregate, key, name, due_at) VALUES ('case', $1, 'stalled', $2)"
     await put(url, timer, "later", NOW + timedelta(hours=1))
     found = await look(tmp_path, databases={"returns": url})
-    assert (found.busy, found.next_at, found.stop_at) == ({}, NOW + timedelta(hours=1), None)
+    assert (found.busy, found.next_at, found.next_notice_at) == ({}, NOW + timedelta(hours=1), None)
     await put(url, timer, "now", NOW)
     assert (await look(tmp_path, databases={"returns": url})).busy == {"timers of returns": 1}
 
@@ -84,7 +84,7 @@ async def test_the_clock_is_to_stop_where_a_broken_promise_is_spoken_of(tmp_path
     url, word = await database("delivery_notify"), NOW + timedelta(hours=5)
     timer = "INSERT INTO timers (aggregate, key, name, due_at) VALUES ('conversation', 'O1', 'overdue', $1)"
     await put(url, timer, word)
-    assert (await look(tmp_path, databases={"delivery_notify": url})).stop_at == word
+    assert (await look(tmp_path, databases={"delivery_notify": url})).next_notice_at == word
 
 
 NOTICE = """
@@ -98,7 +98,7 @@ async def test_a_notice_to_somebody_unknown_is_due_when_the_wait_for_their_addre
     url, wait_ends = await database("delivery_notify"), NOW + timedelta(days=1)
     await put(url, NOTICE, NOW, wait_ends)
     found = await look(tmp_path, databases={"delivery_notify": url})
-    assert (found.busy, found.stop_at) == ({}, wait_ends)
+    assert (found.busy, found.next_notice_at) == ({}, wait_ends)
     await put(url, "INSERT INTO contacts VALUES ('O1', 'C1', 'A', 'a@example.com', 'en')")
     assert (await look(tmp_path, databases={"delivery_notify": url})).busy == {"notices": 1}
 
@@ -118,15 +118,15 @@ async def test_a_record_is_under_way_until_its_reader_has_taken_it(tmp_path: Pat
 
 async def test_a_partner_with_something_to_say_is_busy_and_nobody_else_is_asked(tmp_path: Path) -> None:
     late = (NOW - timedelta(minutes=1)).isoformat()
-    async with answering(lambda: {"storefront": {**RESTING, "next_at": late}}) as town:
-        found = await look(tmp_path, town=town, services={"intake": "http://127.0.0.1:1"})
+    async with answering(lambda: {"storefront": {**RESTING, "next_at": late}}) as simulator:
+        found = await look(tmp_path, simulator=simulator, services={"intake": "http://127.0.0.1:1"})
     assert found.busy == {"storefront": 1}
 
 
 async def test_a_mail_that_no_customer_has_read_yet_is_under_way(tmp_path: Path) -> None:
     mails = {"mails": 3}
     customers = {"customers": {**RESTING, "mails_read": 2}}
-    async with answering(lambda: mails) as mail, answering(lambda: customers) as town:
-        assert (await look(tmp_path, town=town, mail=mail)).busy == {"mails": 1}
+    async with answering(lambda: mails) as mail, answering(lambda: customers) as simulator:
+        assert (await look(tmp_path, simulator=simulator, mail=mail)).busy == {"mails": 1}
         customers["customers"]["mails_read"] = 3
-        assert not (await look(tmp_path, town=town, mail=mail)).busy
+        assert not (await look(tmp_path, simulator=simulator, mail=mail)).busy

@@ -5,8 +5,8 @@ from itertools import pairwise
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from deploy.demo.data import bundled
-from deploy.demo.partners.order_lifecycle import life_of
-from deploy.demo.partners.report_scenarios import Channel, Twist, broken_too, reports
+from deploy.demo.partners.order_lifecycle import lifecycle_events
+from deploy.demo.partners.report_scenarios import ReportChannel, ReportVariant, report_of_replacement, reports
 from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged
 from libs.common.events.values import LineQuantity, Reason
@@ -31,8 +31,8 @@ def test_an_orders_story_does_not_depend_on_the_other_orders() -> None:
 def test_all_reasons_channels_and_twists_occur() -> None:
     told = reports(BOOK.orders, 1, 1.0)
     assert {each.reason for each in told} == set(Reason)
-    assert {each.channel for each in told} == set(Channel)
-    assert {each.twist for each in told} == set(Twist) - {Twist.BROKEN_TOO}
+    assert {each.channel for each in told} == set(ReportChannel)
+    assert {each.variant for each in told} == set(ReportVariant) - {ReportVariant.DEFECTIVE_REPLACEMENT}
 
 
 def test_nobody_reports_before_delivery_but_for_what_never_arrived() -> None:
@@ -44,34 +44,34 @@ def test_nobody_reports_before_delivery_but_for_what_never_arrived() -> None:
 
 def test_the_life_of_an_order_is_told_in_order_and_begins_with_its_placing() -> None:
     for order in BOOK.orders:
-        told = life_of(order, BOOK.zone, seed=1)
+        told = lifecycle_events(order, BOOK.zone, seed=1)
         assert isinstance(told[0].payload, OrderPlaced)
         assert all(earlier.at <= later.at for earlier, later in pairwise(told))
 
 
 def test_a_later_date_is_told_before_the_promised_day_ends() -> None:
     for order in BOOK.orders:
-        for told in life_of(order, BOOK.zone, seed=1):
+        for told in lifecycle_events(order, BOOK.zone, seed=1):
             if isinstance(told.payload, OrderPromiseChanged) and told.payload.cause == "supplier_late":
                 assert told.at.astimezone(BOOK.zone).date() <= order.promised_ship_date
 
 
 def test_some_late_orders_are_kept_quiet_about() -> None:
     late = [o for o in BOOK.orders if o.shipped_at and o.shipped_at.date() > o.promised_ship_date]
-    told = [any(isinstance(t.payload, OrderPromiseChanged) for t in life_of(o, BOOK.zone, 1)) for o in late]
+    told = [any(isinstance(t.payload, OrderPromiseChanged) for t in lifecycle_events(o, BOOK.zone, 1)) for o in late]
     assert any(told)
     assert not all(told)
 
 
 def test_every_event_of_an_order_has_a_name_of_its_own() -> None:
     for order in BOOK.orders:
-        names = [told.name for told in life_of(order, BOOK.zone, seed=1)]
+        names = [told.name for told in lifecycle_events(order, BOOK.zone, seed=1)]
         assert len(names) == len(set(names))
 
 
 def test_a_preorder_reports_its_progress_before_it_ships() -> None:
     preorder = next(order for order in BOOK.orders if order.is_preorder and order.shipped_at)
-    stages = [told for told in life_of(preorder, BOOK.zone, seed=1) if told.name.startswith("progress")]
+    stages = [told for told in lifecycle_events(preorder, BOOK.zone, seed=1) if told.name.startswith("progress")]
     assert len(stages) == 4
     assert preorder.shipped_at
     assert all(told.at < preorder.shipped_at + timedelta(seconds=1) for told in stages)
@@ -79,10 +79,10 @@ def test_a_preorder_reports_its_progress_before_it_ships() -> None:
 
 def test_a_report_sent_twice_says_the_same_moment() -> None:
     told = reports(BOOK.orders, 1, 1.0)
-    first = {each.key: each for each in told if each.twist is Twist.NONE}
-    twice = [each for each in told if each.twist is Twist.SENT_TWICE]
+    first = {each.key: each for each in told if each.variant is ReportVariant.NONE}
+    twice = [each for each in told if each.variant is ReportVariant.SENT_TWICE]
     assert twice
-    assert all(each.said_at == first[each.key].said_at for each in twice)
+    assert all(each.reported_at == first[each.key].reported_at for each in twice)
 
 
 def test_a_few_replacements_are_reported_broken_themselves_and_never_before_they_arrived() -> None:
@@ -92,7 +92,7 @@ def test_a_few_replacements_are_reported_broken_themselves_and_never_before_they
         IssueReplacementDelivered.model_validate({"issue_id": uuid5(NAMESPACE_OID, str(n)), **facts})
         for n in range(500)
     ]
-    told = [report for each in arrived if (report := broken_too(each, 1))]
+    told = [report for each in arrived if (report := report_of_replacement(each, 1))]
     assert 0.04 < len(told) / len(arrived) < 0.13
     assert all(report.at > at and report.lines[0].line_id == "L1" for report in told)
     assert len({report.key for report in told}) == len(told)

@@ -17,8 +17,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from deploy.local import apache_kafka
-from deploy.local.kafka import START_SECONDS, answers
-from deploy.local.managed_process import Child
+from deploy.local.kafka import START_SECONDS, responds
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 
@@ -85,10 +85,12 @@ def encrypted_kafka(
     secured = _secured(authority.server_pem_for_java(folder / "server.pem"))
     settings.write_text(text + secured + (_ASKS_FOR_RIGHTS if asks_for_rights else ""), encoding="utf-8")
     _format(settings, [USER, *users])
-    process = Child("kafka (encrypted)", [*apache_kafka.java(256), "kafka.Kafka", settings], log=LOGS / "kafka.log")
+    process = ManagedProcess(
+        "kafka (encrypted)", [*apache_kafka.java_command(256), "kafka.Kafka", settings], log=LOGS / "kafka.log"
+    )
     process.start()
     try:
-        process.wait_until(lambda: answers(f"{LOOPBACK}:{inside}"), START_SECONDS)
+        process.wait_until(lambda: responds(f"{LOOPBACK}:{inside}"), START_SECONDS)
         yield Encrypted(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{inside}")
     finally:
         process.kill()
@@ -106,10 +108,10 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.se
 
 
 def _format(settings: Path, users: Collection[str]) -> None:
-    apache_kafka.fetch()
+    apache_kafka.download()
     tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ", "--config", str(settings)]
     known = [word for user in users for word in ("--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORD}]")]
-    subprocess.run([*apache_kafka.java(256), *tool, *known], check=True, capture_output=True, text=True)
+    subprocess.run([*apache_kafka.java_command(256), *tool, *known], check=True, capture_output=True, text=True)
 
 
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local import compose_secrets, postgres
 from deploy.local.paths import ROOT, package_folder
-from deploy.local.postgres import Access, Postgres, url_of
+from deploy.local.postgres import DatabaseAccess, Postgres, url_of
 from libs.common.events.topics import SERVICES
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ async def test_the_database_script_gives_each_service_its_own_database(running: 
                 (service, f"{service}_database_password"),
             )
         }
-        access = Access(urls[service], urls[f"{service}_owner"])
+        access = DatabaseAccess(urls[service], urls[f"{service}_owner"])
         await access.migrate(service)
         connection = await asyncpg.connect(access.url)
         assert await connection.fetchval("SELECT count(*) FROM inbox") == 0

@@ -22,7 +22,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy.api.api_docs import event_table
 from deploy.kafka import acls
-from deploy.kafka.acls import PRINCIPALS, Operation, Pattern, Resource, Right, rights
+from deploy.kafka.acls import PRINCIPALS, AclOperation, AclRight, PatternType, ResourceType, rights
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.create_topics import create_topics
@@ -34,26 +34,26 @@ from tests.journey.backbone import backbone
 from tests.journey.test_replacement import swap
 from tests.running import eventually
 
-#                           intake   returns   delivery_notify   loyalty   storefront   warehouse   courier   payment       ops
+#                             intake  returns  delivery_notify  loyalty  storefront  warehouse  courier  payment  ops
 TABLE = """
-storefront.orders           rw       r         r                 r         w            -           -         -             -
-storefront.issues           rw       -         -                 -         w            -           -         -             -
-warehouse.orders            -        w         -                 -         -            r           -         -             -
-warehouse.events            -        r         -                 -         -            w           -         -             -
-carrier.orders              -        w         -                 -         -            -           r         -             -
-carrier.events              -        r         -                 -         -            -           w         -             -
-payment.orders              -        w         -                 -         -            -           -         r             -
-payment.events              -        r         -                 -         -            -           -         w             -
-issues                      rw       rw        r                 r         r            -           -         -             -
-notices                     r        r         w                 -         r            -           -         -             -
-loyalty                     r        -         r                 w         r            -           -         -             -
-product.alerts              w        -         r                 -         r            r           -         -             -
-customers                   rw       rw        rw                rw        r            r           r         -             rw
-intake.dead-letters         w        -         -                 -         -            -           -         -             r
-returns.dead-letters        -        w         -                 -         -            -           -         -             r
-delivery_notify.dead-letters-        -         w                 -         -            -           -         -             r
-loyalty.dead-letters        -        -         -                 w         -            -           -         -             r
-of.somebody.else            -        -         -                 -         -            -           -         -             -
+storefront.orders             rw      r        r                r        w           -          -        -        -
+storefront.issues             rw      -        -                -        w           -          -        -        -
+warehouse.orders              -       w        -                -        -           r          -        -        -
+warehouse.events              -       r        -                -        -           w          -        -        -
+carrier.orders                -       w        -                -        -           -          r        -        -
+carrier.events                -       r        -                -        -           -          w        -        -
+payment.orders                -       w        -                -        -           -          -        r        -
+payment.events                -       r        -                -        -           -          -        w        -
+issues                        rw      rw       r                r        r           -          -        -        -
+notices                       r       r        w                -        r           -          -        -        -
+loyalty                       r       -        r                w        r           -          -        -        -
+product.alerts                w       -        r                -        r           r          -        -        -
+customers                     rw      rw       rw               rw       r           r          r        -        rw
+intake.dead-letters           w       -        -                -        -           -          -        -        r
+returns.dead-letters          -       w        -                -        -           -          -        -        r
+delivery_notify.dead-letters  -       -        w                -        -           -          -        -        r
+loyalty.dead-letters          -       -        -                w        -           -          -        -        r
+of.somebody.else              -       -        -                -        -           -          -        -        -
 """
 ALLOWED = {row.split()[0]: dict(zip(PRINCIPALS, row.split()[1:], strict=True)) for row in TABLE.strip().splitlines()}
 FOREIGN = "of.somebody.else"
@@ -68,12 +68,12 @@ def test_the_table_and_the_rights_say_the_same() -> None:
         (who, operation, topic)
         for topic, row in ALLOWED.items()
         for who, letters in row.items()
-        for operation, letter in ((Operation.READ, "r"), (Operation.WRITE, "w"))
+        for operation, letter in ((AclOperation.READ, "r"), (AclOperation.WRITE, "w"))
         if letter in letters
     }
-    found = [right for right in rights() if right.resource is Resource.TOPIC]
+    found = [right for right in rights() if right.resource is ResourceType.TOPIC]
     assert {(right.principal, right.operation, right.name) for right in found} == said
-    assert {right.pattern for right in found} == {Pattern.LITERAL}
+    assert {right.pattern for right in found} == {PatternType.LITERAL}
     assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, SERVICES))
 
 
@@ -87,25 +87,25 @@ def test_whoever_the_readme_says_gives_or_takes_an_event_may() -> None:
 
 
 def test_groups_are_those_that_a_service_joins_and_whatever_a_partner_calls_its_own() -> None:
-    groups = [right for right in rights("shop.") if right.resource is Resource.GROUP]
-    assert {right.operation for right in groups} == {Operation.READ}
+    groups = [right for right in rights("shop.") if right.resource is ResourceType.GROUP]
+    assert {right.operation for right in groups} == {AclOperation.READ}
     for right in groups:
-        shape, own = (Pattern.LITERAL, None) if right.principal in SERVICES else (Pattern.PREFIXED, "")
+        shape, own = (PatternType.LITERAL, None) if right.principal in SERVICES else (PatternType.PREFIXED, "")
         topic = right.name.removeprefix(f"shop.{right.principal}.")
         assert right.pattern is shape
         assert topic == own or "r" in ALLOWED[topic][right.principal]
 
 
 def test_the_lines_for_the_tool_say_every_right_once() -> None:
-    said: list[Right] = []
-    for words in (line.split() for line in acls.commands(rights(), "kafka:9092")):
+    said: list[AclRight] = []
+    for words in (line.split() for line in acls.shell_commands(rights(), "kafka:9092")):
         assert words[:6] == ["kafka-acls.sh", "--bootstrap-server", "kafka:9092", "--command-config",
                              "admin.properties", "--add"]  # fmt: skip
         named = dict(zip(words[6::2], words[7::2], strict=True))
-        pattern = Pattern[named.get("--resource-pattern-type", "literal").upper()]
-        who, operation = named["--allow-principal"].removeprefix("User:"), Operation[named["--operation"].upper()]
+        pattern = PatternType[named.get("--resource-pattern-type", "literal").upper()]
+        who, operation = named["--allow-principal"].removeprefix("User:"), AclOperation[named["--operation"].upper()]
         said += [
-            Right(who, operation, Resource[flag.removeprefix("--").upper()], pattern, name)
+            AclRight(who, operation, ResourceType[flag.removeprefix("--").upper()], pattern, name)
             for flag, name in zip(words[6::2], words[7::2], strict=True)
             if flag in ("--topic", "--group")
         ]
@@ -171,8 +171,8 @@ async def test_each_service_does_its_whole_work_with_its_own_name(
         await shop.place_order("order-1")
         issue_id = await shop.report("order-1")
         await swap(shop, issue_id)
-        await shop.hear("points.granted", issue_id=issue_id)
-        await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+        await shop.wait_for("points.granted", issue_id=issue_id)
+        await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
         ops = Cluster(strict_kafka.address, SHOP, security(authority, "ops").kafka_client_options)
         await erase(ops, "customer of order-1", seconds=60)
         restarts = {name for name in SERVICES for what, _ in getattr(shop, name).service.counters.values
@@ -204,7 +204,7 @@ async def test_every_topic_answers_each_principal_as_the_table_says(
 @on_a_broker
 @pytest.mark.parametrize("user", PRINCIPALS)
 async def test_nobody_joins_the_groups_of_others(user: str, strict_kafka: Encrypted, authority: Authority) -> None:
-    groups = {right.name: right.principal for right in rights(TABLES) if right.resource is Resource.GROUP}
+    groups = {right.name: right.principal for right in rights(TABLES) if right.resource is ResourceType.GROUP}
     async with requests(strict_kafka.address, security(authority, user).kafka_client_options) as ask:
         joined = {group for group in groups if await may_join(ask, group)}
         assert not await may_join(ask, "of.somebody.else")
@@ -231,7 +231,7 @@ async def test_nobody_makes_empties_or_deletes_a_topic_or_gives_rights(
         await admin.close()
     assert {for_code(code) for _, code, *_ in made.topic_errors} == {TopicAuthorizationFailedError}
     assert {for_code(code) for _, code in deleted.topic_error_codes} == {TopicAuthorizationFailedError}
-    with pytest.raises(acls.RefusedError, match="ClusterAuthorizationFailed"):
+    with pytest.raises(acls.AclError, match="ClusterAuthorizationFailed"):
         await acls.apply(strict_kafka.address, TABLES, proof)
     assert {name.removeprefix(TABLES) for name in seen} == {topic for topic, row in ALLOWED.items() if row[user] != "-"}
 
@@ -259,8 +259,12 @@ async def test_what_was_given_besides_is_taken_away_and_what_is_missing_given(
     strict_kafka: Encrypted, authority: Authority
 ) -> None:
     administrator, prefix = security(authority), "third."
-    besides = Right("courier", Operation.READ, Resource.TOPIC, Pattern.LITERAL, "third.storefront.orders").entry
-    elsewhere = Right("courier", Operation.READ, Resource.TOPIC, Pattern.LITERAL, "fourth.storefront.orders").entry
+    besides = AclRight(
+        "courier", AclOperation.READ, ResourceType.TOPIC, PatternType.LITERAL, "third.storefront.orders"
+    ).entry
+    elsewhere = AclRight(
+        "courier", AclOperation.READ, ResourceType.TOPIC, PatternType.LITERAL, "fourth.storefront.orders"
+    ).entry
     wanted = {right.entry for right in rights(prefix)}
     async with requests(strict_kafka.address, administrator.kafka_client_options) as ask:
         for entry in (besides, elsewhere):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.managed_process import ManagedProcess, NotReadyError
 from deploy.local.paths import ROOT
 from deploy.local.ports import free_port
 from deploy.local.processes import Supervisor, answers_ok
@@ -98,7 +98,7 @@ def test_one_that_was_killed_on_purpose_is_no_failure(supervisor: Supervisor) ->
     supervisor.check()
 
 
-def said_ready(child: Child) -> bool:
+def said_ready(child: ManagedProcess) -> bool:
     return "ready" in child.log.read_text()
 
 
@@ -114,7 +114,7 @@ def test_they_are_stopped_last_one_first(tmp_path: Path) -> None:
 
 
 def test_a_child_cannot_be_started_twice(tmp_path: Path) -> None:
-    child = Child("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
+    child = ManagedProcess("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
     child.start()
     with pytest.raises(RuntimeError, match="runs already"):
         child.start()

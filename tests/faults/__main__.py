@@ -15,27 +15,27 @@ from rich.console import Console
 
 from deploy.local.kafka import BrokerUnavailableError
 from deploy.local.managed_process import NotReadyError
-from deploy.local.process_guard import ending_on_signals
-from tests.faults.asyncio_noise import expect_leftovers
-from tests.faults.options import Options
+from deploy.local.process_guard import exit_on_signals
+from tests.faults.asyncio_noise import silence_disconnect_errors
+from tests.faults.options import FaultOptions
 from tests.faults.report import as_json, show
-from tests.faults.run import SPEED, Outcome, monday_morning, run
-from tests.faults.system import Ground, ground, system
+from tests.faults.run import SPEED, FaultResult, next_monday_morning, run
+from tests.faults.system import FaultInfrastructure, fault_infrastructure, fault_system
 
 
-async def _run(console: Console, options: Options, given: Ground) -> Outcome:
-    expect_leftovers()
-    async with system(given, monday_morning(datetime.now(UTC)), SPEED) as running:
+async def _run(console: Console, options: FaultOptions, given: FaultInfrastructure) -> FaultResult:
+    silence_disconnect_errors()
+    async with fault_system(given, next_monday_morning(datetime.now(UTC)), SPEED) as running:
         return await run(running, options, lambda text: console.print(text, highlight=False, markup=False))
 
 
 def main() -> None:
     console = Console()
     try:
-        options = Options.from_environment()
+        options = FaultOptions.from_environment()
         length = "the short form" if options.short else f"{options.seconds:g} seconds"
         console.print(f"seed {options.seed}, {length}; the same seed repeats the same schedule")
-        with ending_on_signals(), ground() as given:
+        with exit_on_signals(), fault_infrastructure() as given:
             outcome = asyncio.run(_run(console, options, given))
     except (NotReadyError, BrokerUnavailableError, TimeoutError, ValueError) as error:
         console.print(f"[red]faults failed:[/red] {error}", highlight=False)

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.process_guard import LEASH
+from deploy.local.process_guard import PROCESS_GUARD
 
 SIZE_MB = 1024
 _CHUNK = 1024 * 1024
@@ -44,7 +44,7 @@ class Disk:
         if done.returncode:
             self.reason = f"a tmpfs cannot be mounted here: {done.stderr.strip()}"
             return
-        LEASH.unmount_at_end(folder)
+        PROCESS_GUARD.unmount_at_exit(folder)
         self.path = folder
 
     def unmount(self) -> None:

@@ -15,7 +15,7 @@ from libs.common.events.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TopicEvent:
     """An event as JSON, and the trace context that it came with."""
 
     type: str
@@ -25,17 +25,17 @@ class Heard:
 
 
 @dataclass
-class Ears:
+class Listener:
     """`behind` counts what is written and not yet heard, as far as the last fetch told."""
 
     servers: str
     prefix: str
     topics: Sequence[Topic]
-    behind: int = 0
-    _at: dict[TopicPartition, int] = field(default_factory=dict)
-    _known: set[tuple[str, str]] = field(default_factory=set)
+    lag: int = 0
+    _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
 
-    async def listen(self) -> AsyncIterator[Heard]:
+    async def listen(self) -> AsyncIterator[TopicEvent]:
         """For ever; a broken consumer is replaced and goes on where the last one was."""
         while True:
             consumer = AIOKafkaConsumer(
@@ -43,7 +43,7 @@ class Ears:
             )
             try:
                 await consumer.start()
-                self._take_place(consumer)
+                self._assign(consumer)
                 while True:
                     for heard in await self._fetch(consumer):
                         yield heard
@@ -53,31 +53,33 @@ class Ears:
                 with suppress(Exception):  # whatever state it is in, it is done with
                     await consumer.stop()
 
-    def _take_place(self, consumer: Any) -> None:
+    def _assign(self, consumer: Any) -> None:
         places = [TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)]
         consumer.assign(places)
-        for place, offset in self._at.items():
+        for place, offset in self._offsets.items():
             consumer.seek(place, offset)
 
-    async def _fetch(self, consumer: Any) -> list[Heard]:
+    async def _fetch(self, consumer: Any) -> list[TopicEvent]:
         batches = await consumer.getmany(timeout_ms=200)
         found = []
         for place, records in batches.items():
-            self._at[place] = records[-1].offset + 1
+            self._offsets[place] = records[-1].offset + 1
             found += [heard for record in records if (heard := self._read(record))]
-        self.behind = sum((consumer.highwater(place) or 0) - self._at.get(place, 0) for place in consumer.assignment())
+        self.lag = sum(
+            (consumer.highwater(place) or 0) - self._offsets.get(place, 0) for place in consumer.assignment()
+        )
         return found
 
-    def _read(self, record: Any) -> Heard | None:
+    def _read(self, record: Any) -> TopicEvent | None:
         try:
             event = json.loads(record.value or b"")
             name = event["source"], event["id"]
-            heard = Heard(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
+            heard = TopicEvent(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
-        if name in self._known:
+        if name in self._seen:
             return None
-        self._known.add(name)
+        self._seen.add(name)
         return heard
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class FaultOptions:
     """`seconds` is how long faults and load go on; healing, draining and judging come on top.
 
     `short` is the form that CI runs: its own schedule and its own length.
@@ -21,7 +21,7 @@ class Options:
     short: bool = False
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Options":
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "FaultOptions":
         """Raises `ValueError` that names the variable."""
         seed = environ.get("SEED") or str(secrets.randbelow(1_000_000))
         report = environ.get("REPORT")

@@ -14,45 +14,45 @@ import httpx
 from libs.common.decisions.ids import derived_id
 from libs.common.events import topics
 from tests.faults import answers
-from tests.faults.listener import Ears, Heard
-from tests.faults.publisher import Mouth, record_of
+from tests.faults.listener import Listener, TopicEvent
+from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.replica import Replica
-from tests.faults.system import System
+from tests.faults.system import FaultSystem
 
-HEARD = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMENT_ORDERS, topics.ISSUES)
+ANSWERED_TOPICS = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMENT_ORDERS, topics.ISSUES)
 QUICK, SLOW = (0.0, 0.4), (2.0, 12.0)
 SLOW_SHARE = 0.08
 
 
 @dataclass
-class Partners:
+class FaultPartners:
     """`under_way` are answers not yet said; `done` counts what was done to them."""
 
-    system: System
-    mouth: Mouth
+    system: FaultSystem
+    publisher: RetryingPublisher
     seed: int
     zone: ZoneInfo
-    calm: bool = False
-    done: Counter[str] = field(default_factory=Counter)
+    orderly: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _ears: Ears | None = None
+    _listener: Listener | None = None
 
     @property
-    def under_way(self) -> int:
-        return len(self._tasks) + (self._ears.behind if self._ears else 1)
+    def in_flight(self) -> int:
+        return len(self._tasks) + (self._listener.lag if self._listener else 1)
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._ears = Ears(self.system.servers, self.system.prefix, HEARD)
+        self._listener = Listener(self.system.servers, self.system.prefix, ANSWERED_TOPICS)
         try:
-            async for heard in self._ears.listen():
-                self._consider(heard)
+            async for heard in self._listener.listen():
+                self._handle(heard)
         finally:
             for task in list(self._tasks):
                 task.cancel()
 
-    def _consider(self, heard: Heard) -> None:
+    def _handle(self, heard: TopicEvent) -> None:
         data, now, rng = heard.data, self.system.clock.now(), self._rng(heard.id)
         match heard.type:
             case "replacement.ordered":
@@ -65,7 +65,7 @@ class Partners:
                 self._attempts[data["refund_id"]] += 1
                 self._answer(heard, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
             case "issue.review_requested":
-                self._begin(self._decide(heard, rng))
+                self._start_task(self._decide(heard, rng))
             case _:
                 return
 
@@ -80,39 +80,39 @@ class Partners:
     def _rng(self, cause: str) -> random.Random:
         return random.Random(f"{self.seed}:{cause}")
 
-    def _answer(self, heard: Heard, told: answers.Answers, rng: random.Random) -> None:
-        if not self.calm:
-            told, repeated, swapped = answers.upset(told, rng)
-            self.done.update(duplicates=repeated, reordered=swapped)
-        self._begin(self._say(heard, told, rng))
+    def _answer(self, heard: TopicEvent, told: answers.PartnerAnswers, rng: random.Random) -> None:
+        if not self.orderly:
+            told, repeated, swapped = answers.disorder(told, rng)
+            self.counts.update(duplicates=repeated, reordered=swapped)
+        self._start_task(self._publish(heard, told, rng))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _say(self, heard: Heard, told: answers.Answers, rng: random.Random) -> None:
+    async def _publish(self, heard: TopicEvent, told: answers.PartnerAnswers, rng: random.Random) -> None:
         moment = self.system.clock.now()
         for answer in told:
-            slow = not self.calm and rng.random() < SLOW_SHARE
-            self.done.update(delayed=int(slow))
+            slow = not self.orderly and rng.random() < SLOW_SHARE
+            self.counts.update(delayed=int(slow))
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
             event_id = str(derived_id("faults", heard.id, answer.name))
-            await self.mouth.say(record_of(answer.payload, event_id, "/faults/partner", moment, heard.trace))
+            await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, heard.trace))
 
-    async def _decide(self, heard: Heard, rng: random.Random) -> None:
+    async def _decide(self, heard: TopicEvent, rng: random.Random) -> None:
         """Ops say yes, after a while, and again until they are heard; a review that is settled is refused, rightly."""
         await asyncio.sleep(rng.uniform(1, 4))
         place = f"/v1/cases/{heard.data['issue_id']}/reviews/{heard.data['cause']}"
         headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": heard.id}
         async with httpx.AsyncClient(timeout=20) as http:
-            await _until_heard(http, self._any("returns"), place, {"approved": True}, headers)
+            await _post_until_answered(http, self._any("returns"), place, {"approved": True}, headers)
 
     def _any(self, service: str) -> Callable[[], list[Replica]]:
         return lambda: self.system.running(service)
 
 
-async def _until_heard(
+async def _post_until_answered(
     http: httpx.AsyncClient, replicas: Callable[[], list[Replica]], place: str, body: object, headers: dict[str, str]
 ) -> int:
     for attempt in itertools.count():

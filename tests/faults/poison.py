@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from libs.common.events import topics
-from tests.faults.publisher import Mouth, Said
+from tests.faults.publisher import OutgoingRecord, RetryingPublisher
 
-MARK = "x-poison"
+POISON_HEADER = "x-poison"
 """A header of every record that no service can take."""
 
-NO_EVENT: dict[str, Callable[[random.Random], bytes | None]] = {
+POISON_VALUES: dict[str, Callable[[random.Random], bytes | None]] = {
     "bytes": lambda rng: rng.randbytes(40) + b"\xff",
     "nothing": lambda _: None,
     "half a record": lambda _: b'{"specversion":"1.0","id":"x","source":"/poi',
@@ -38,20 +38,23 @@ def _event(type_: str, data: object) -> bytes:
 class Poisoner:
     """Puts poison between what partners say; `done` counts it by kind."""
 
-    mouth: Mouth
+    publisher: RetryingPublisher
     seed: int
-    done: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
         """Until cancelled."""
         rng = random.Random(f"{self.seed}:poison")
         while True:
             await asyncio.sleep(rng.uniform(*PAUSE))
-            kind = rng.choice(sorted(NO_EVENT))
+            kind = rng.choice(sorted(POISON_VALUES))
             topic = rng.choice(TOPICS).name
-            headers = [(MARK, kind.encode()), *rng.choice(([], [("nothing", None)], [("binary", b"\xfe\xff")]))]
-            value = NO_EVENT[kind](rng)
+            headers = [
+                (POISON_HEADER, kind.encode()),
+                *rng.choice(([], [("nothing", None)], [("binary", b"\xfe\xff")])),
+            ]
+            value = POISON_VALUES[kind](rng)
             keys: tuple[bytes | None, ...] = (b"\xff\xfe", f"F{rng.randint(0, 50):06d}".encode())
             key = rng.choice(keys if value is None else (*keys, None))  # a record needs one of the two
-            await self.mouth.say(Said(topic, key, value, headers))
-            self.done[kind] += 1
+            await self.publisher.publish(OutgoingRecord(topic, key, value, headers))
+            self.counts[kind] += 1

@@ -16,7 +16,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class OutgoingRecord:
     """A record: topic without its prefix, key, value, headers."""
 
     topic: str
@@ -25,7 +25,7 @@ class Said:
     headers: Headers = ()
 
 
-def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> Said:
+def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> OutgoingRecord:
     """An event as it stands on the wire."""
     event = event_class(type(payload)).model_validate(
         {
@@ -38,31 +38,31 @@ def record_of(payload: Payload, event_id: str, source: str, time: object, header
             "data": payload,
         }
     )
-    return Said(payload.TOPIC.name, payload.key.encode(), encode(event), headers)
+    return OutgoingRecord(payload.TOPIC.name, payload.key.encode(), encode(event), headers)
 
 
-class Mouth:
+class RetryingPublisher:
     """One producer for all; a broken one is replaced."""
 
     def __init__(self, servers: str, prefix: str) -> None:
         self._servers, self._prefix = servers, prefix
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
-        self.repeats = 0
+        self.retries = 0
 
-    async def say(self, said: Said) -> None:
+    async def publish(self, record: OutgoingRecord) -> None:
         """Until it is acknowledged; so it may stand there twice."""
         while True:
             producer = await self._open()
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     acknowledged = await producer.send(
-                        self._prefix + said.topic, said.value, key=said.key, headers=list(said.headers)
+                        self._prefix + record.topic, record.value, key=record.key, headers=list(record.headers)
                     )
                     await acknowledged
                 return
             except (KafkaError, OSError, TimeoutError):
-                self.repeats += 1
+                self.retries += 1
                 await self._close(producer)
 
     async def _open(self) -> AIOKafkaProducer:

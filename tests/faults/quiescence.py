@@ -11,9 +11,9 @@ import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
-from tests.faults.consumer_lag import Unread
+from tests.faults.consumer_lag import ConsumerLag
 from tests.faults.replica import Replica
-from tests.faults.system import System
+from tests.faults.system import FaultSystem
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS next_at,
@@ -26,35 +26,35 @@ _NOTICES = """
         WHERE e.order_id = n.order_id AND e.settled_at IS NULL AND e.wait_until > clock_timestamp())"""
 _END_LEASES = "UPDATE notices SET wait_until = clock_timestamp() WHERE wait_until > clock_timestamp()"
 
-LONGEST_PATIENCE = 10
+MAX_PATIENCE_FACTOR = 10
 """Work that goes on moving is waited for so many times as long as work that stands still: the machine may be slow."""
 
 UNREAD, UNREAD_SECONDS = ": unread", 30.0
 
-CALM_LOOKS = 3
-LOOK_SECONDS, STEP_SECONDS = 0.15, 120.0
-LONGEST_STEP = timedelta(hours=8)
-RAMP = 4
+QUIET_POLLS = 3
+POLL_SECONDS, STEP_SECONDS = 0.15, 120.0
+MAX_STEP = timedelta(hours=8)
+RAMP_STEPS = 4
 
 
-class NeverCalmError(Exception):
+class NotQuiescentError(Exception):
     """The system did not come to rest in time; the message says what was still under way."""
 
 
 @dataclass
-class Look:
+class PendingWork:
     """What one look around found."""
 
-    under_way: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     next_at: datetime | None = None
 
     @property
     def only_unread(self) -> bool:
-        return bool(self.under_way) and all(what.endswith(UNREAD) for what in self.under_way)
+        return bool(self.counts) and all(what.endswith(UNREAD) for what in self.counts)
 
     def note(self, what: str, count: int) -> None:
         if count:
-            self.under_way[what] = count
+            self.counts[what] = count
 
     def due(self, what: str, moment: datetime | None, now: datetime) -> None:
         if moment is not None and moment <= now:
@@ -64,33 +64,33 @@ class Look:
 
 
 @dataclass
-class Calm:
+class Quiescence:
     """`others` tells of work outside the services, by name; `unread` has the last word."""
 
-    system: System
-    others: dict[str, Callable[[], int]]
-    unread: Unread
+    system: FaultSystem
+    external_work: dict[str, Callable[[], int]]
+    consumer_lag: ConsumerLag
 
-    async def wait(self, patience: float) -> Look:
+    async def wait(self, patience: float) -> PendingWork:
         """Until some looks in a row found nothing. Raises `NeverCalmError` if nothing moves for `patience` s."""
         begin = moved = time.monotonic()
         calm, before = 0, dict[str, int]()
         async with httpx.AsyncClient(timeout=5) as http:
-            while calm < CALM_LOOKS:
-                look = await self.look(http)
-                if not look.under_way and (before or calm == CALM_LOOKS - 1):
-                    await self._look_at_topics(look)
+            while calm < QUIET_POLLS:
+                look = await self.poll(http)
+                if not look.counts and (before or calm == QUIET_POLLS - 1):
+                    await self._poll_topics(look)
                 now = time.monotonic()
-                moved = moved if look.under_way == before else now
-                calm, before = 0 if look.under_way else calm + 1, look.under_way
+                moved = moved if look.counts == before else now
+                calm, before = 0 if look.counts else calm + 1, look.counts
                 if look.only_unread and now - moved > UNREAD_SECONDS:
                     return look  # taken, and the acknowledgement was lost: whether it was taken, the audit says
-                if before and (now - moved > patience or now - begin > patience * LONGEST_PATIENCE):
-                    raise NeverCalmError(_told(before, now - moved))
-                await asyncio.sleep(LOOK_SECONDS)
+                if before and (now - moved > patience or now - begin > patience * MAX_PATIENCE_FACTOR):
+                    raise NotQuiescentError(_describe(before, now - moved))
+                await asyncio.sleep(POLL_SECONDS)
         return look
 
-    async def let_days_pass(self, days: int, real_seconds: float) -> timedelta:
+    async def advance_days(self, days: int, real_seconds: float) -> timedelta:
         """Move on from one due moment to the next, calm in between; gives how far it came until either limit."""
         await self._end_leases()
         begin, deadline = self.system.clock.now(), time.monotonic() + real_seconds
@@ -99,10 +99,10 @@ class Calm:
             now = self.system.clock.now()
             if look.next_at is None:
                 break
-            await self._move(now, min(max(now + LONGEST_STEP, look.next_at), begin + timedelta(days=days, minutes=1)))
+            await self._advance(now, min(max(now + MAX_STEP, look.next_at), begin + timedelta(days=days, minutes=1)))
         # Time stands still from here on: a timer that rang while topics and databases are read, one after the other,
         # would be in the one and not in the other.
-        self.system.show_time(self.system.clock.now(), 0)
+        self.system.set_time(self.system.clock.now(), 0)
         await self.wait(STEP_SECONDS)
         return self.system.clock.now() - begin
 
@@ -114,29 +114,29 @@ class Calm:
         finally:
             await conn.close()
 
-    async def _move(self, now: datetime, target: datetime) -> None:
-        for part in range(1, RAMP + 1):
-            self.system.show_time(now + (target - now) * part / RAMP, 1)
+    async def _advance(self, now: datetime, target: datetime) -> None:
+        for part in range(1, RAMP_STEPS + 1):
+            self.system.set_time(now + (target - now) * part / RAMP_STEPS, 1)
             await asyncio.sleep(0.002)
 
-    async def look(self, http: httpx.AsyncClient) -> Look:
-        look = Look()
-        for what, count in self.others.items():
+    async def poll(self, http: httpx.AsyncClient) -> PendingWork:
+        look = PendingWork()
+        for what, count in self.external_work.items():
             look.note(what, count())
         await asyncio.gather(
-            *(self._look_at_database(look, service) for service in self.system.databases),
-            *(self._look_at_process(look, http, replica) for replica in self.system.all_replicas()),
+            *(self._poll_database(look, service) for service in self.system.databases),
+            *(self._poll_process(look, http, replica) for replica in self.system.all_replicas()),
         )
         return look
 
-    async def _look_at_topics(self, look: Look) -> None:
+    async def _poll_topics(self, look: PendingWork) -> None:
         try:
-            for group, count in (await self.unread.count()).items():
+            for group, count in (await self.consumer_lag.count()).items():
                 look.note(f"{group}{UNREAD}", count)
         except (KafkaError, OSError):
             look.note("kafka: no answer", 1)
 
-    async def _look_at_database(self, look: Look, service: str) -> None:
+    async def _poll_database(self, look: PendingWork, service: str) -> None:
         try:
             conn = await asyncpg.connect(self.system.databases[service], timeout=5)
         except (OSError, asyncpg.PostgresError, TimeoutError):
@@ -155,7 +155,7 @@ class Calm:
             with suppress(Exception):  # what it told us stands
                 await conn.close(timeout=2)
 
-    async def _look_at_process(self, look: Look, http: httpx.AsyncClient, replica: Replica) -> None:
+    async def _poll_process(self, look: PendingWork, http: httpx.AsyncClient, replica: Replica) -> None:
         name = replica.process.name + replica.path
         try:
             answer = await http.get(f"{replica.url}/health/started")
@@ -165,6 +165,6 @@ class Calm:
             look.note(f"{name}: no answer", 1)
 
 
-def _told(under_way: dict[str, int], still: float) -> str:
+def _describe(under_way: dict[str, int], still: float) -> str:
     what = ", ".join(f"{what}: {count}" for what, count in under_way.items())
     return f"{what}; the same for {still:.0f} s"

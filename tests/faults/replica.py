@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deploy.demo.clock_driver import ConductedClock
+from deploy.demo.clock_driver import AdjustableClock
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
@@ -21,7 +21,7 @@ class Replica:
 
     service: str
     process: ServiceProcess
-    clock: ConductedClock
+    clock: AdjustableClock
     skew: timedelta = field(default_factory=timedelta)
     path: str = ""
 
@@ -33,7 +33,7 @@ class Replica:
     def alive(self) -> bool:
         return self.process.alive
 
-    def is_up(self) -> bool:
+    def is_listening(self) -> bool:
         """Whether somebody listens there: it has started, and joins Kafka as soon as that is there."""
         with suppress(OSError), socket.create_connection((LOOPBACK, self.process.port), 1):
             return True
@@ -51,9 +51,9 @@ class Replica:
             self.process.child.env.pop("FAILPOINT", None)
         self.process.start()
 
-    def show(self, now: datetime, speed: float) -> None:
+    def set_time(self, now: datetime, speed: float) -> None:
         """Set its clock to this moment, give or take its skew."""
-        self.clock.move_to(now + self.skew, speed)
+        self.clock.set_time(now + self.skew, speed)
 
 
 def make_replica(
@@ -66,8 +66,8 @@ def make_replica(
     arguments: tuple[str, ...] | None = None,
 ) -> Replica:
     """Start a process of this service; returns at once."""
-    clock = ConductedClock.create(clock_file, now, 1)
-    assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
+    clock = AdjustableClock.create(clock_file, now, 1)
+    assert isinstance(clock, AdjustableClock), "create() makes the class it is called on"
     command = arguments or ("-m", "libs.common.runtime", f"services.{service}.app")
     own = {**env, "CLOCK_FILE": str(clock_file)}
     process = supervisor.start(f"{service}-{number}", command, own, kept_port())

@@ -1,8 +1,8 @@
 """All four services in one process, right or with one mutant, for proofs that need many short-lived systems.
 
-TOGETHER='{"port": ..., "environments": {...}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
+SINGLE_PROCESS='{"port": ..., "environments": {...}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
 
-What is asked for stands in the environment, since it holds passwords and a command line is read by everybody.
+What is request for stands in the environment, since it holds passwords and a command line is read by everybody.
 """
 
 import asyncio
@@ -46,11 +46,11 @@ async def run(port: int, environments: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def main() -> None:
-    asked = json.loads(os.environ.pop("TOGETHER"))
+    request = json.loads(os.environ.pop("SINGLE_PROCESS"))
     logging.basicConfig(level="WARNING", stream=sys.stderr)
-    for name in asked["changes"]:
+    for name in request["changes"]:
         {**MUTANTS, **PROVOCATIONS}[name]()
-    asyncio.run(run(asked["port"], asked["environments"]))
+    asyncio.run(run(request["port"], request["environments"]))
 
 
 if __name__ == "__main__":

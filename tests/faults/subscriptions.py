@@ -8,7 +8,7 @@ from libs.common.runtime.service import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class SubscribedType:
     """One type of one topic that a service takes; `aggregate` is the name under which its inbox keeps it."""
 
     service: str
@@ -17,11 +17,13 @@ class Taken:
     type: str
 
 
-def wiring() -> tuple[Taken, ...]:
+def all_subscriptions() -> tuple[SubscribedType, ...]:
     """Every subscription of every service."""
     found = []
     for name in SERVICES:
         service: Service = example_app(name).state.service
         for one in service.subscriptions:
-            found += [Taken(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.payload_types]
+            found += [
+                SubscribedType(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.payload_types
+            ]
     return tuple(found)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deploy.local.paths import ROOT
-from tests.faults.checker_mutation_test import SCENARIOS, Scenario
+from tests.faults.checker_mutation_test import SCENARIOS, MutationScenario
 from tests.faults.mutants import MUTANTS
 
 pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
@@ -31,7 +31,7 @@ def test_there_is_a_scenario_for_every_mutant() -> None:
 
 
 @pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.mutant], ids=lambda one: one.name)
-def test_a_mutant_is_found_out(scenario: Scenario, found: Found) -> None:
+def test_a_mutant_is_found_out(scenario: MutationScenario, found: Found) -> None:
     assert scenario.caught_by in found[scenario.name]
 
 

@@ -47,9 +47,9 @@ class Backbone:
     returns: Live
     delivery_notify: Live
     loyalty: Live
-    told: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
-    async def say(
+    async def publish(
         self, payload: Payload, *, answers: dict[str, Any] | None = None, event_id: str | None = None
     ) -> None:
         """A partner publishes an event; `answers` is the event it reacts to, whose trace it hands on."""
@@ -59,22 +59,22 @@ class Backbone:
         value = wire.event_bytes(payload, event_id)
         await wire.publish(self.kafka, [(self.prefix + payload.TOPIC.name, payload.key, value, headers)])
 
-    async def hear(self, type_: str, **wanted: Any) -> dict[str, Any]:
+    async def wait_for(self, type_: str, **wanted: Any) -> dict[str, Any]:
         """The first event of this type (without its version) whose data has these values; waits for it."""
 
         async def heard() -> dict[str, Any] | None:
-            return next(iter(self.all_heard(type_, **wanted)), None)
+            return next(iter(self.events_of(type_, **wanted)), None)
 
         found = await eventually(heard, f"{type_} {wanted} was told", seconds=60)
         assert found
         return found
 
-    def all_heard(self, type_: str, **wanted: Any) -> list[dict[str, Any]]:
+    def events_of(self, type_: str, **wanted: Any) -> list[dict[str, Any]]:
         """Every event of this type so far whose data has these values."""
         expected = {name: str(value) for name, value in wanted.items()}
         return [
             event
-            for event in self.told
+            for event in self.events
             if event["type"].rpartition(".v")[0] == type_
             and all(str(event["data"].get(name)) == value for name, value in expected.items())
         ]
@@ -87,13 +87,13 @@ class Backbone:
             **{"order_id": order_id, "customer_id": f"customer of {order_id}", "placed_at": now, "lines": lines,
                "contact": CONTACT, "ship_to": ADDRESS, **more},
         )  # fmt: skip
-        await self.say(placed)
+        await self.publish(placed)
         everything = tuple(values.LineQuantity(line_id=one.line_id, quantity=one.quantity) for one in lines)
-        await self.say(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
-        await self.say(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
-        await eventually(lambda: self._know(order_id), f"every service knows {order_id}")
+        await self.publish(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
+        await self.publish(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
+        await eventually(lambda: self._order_is_known(order_id), f"every service knows {order_id}")
 
-    async def _know(self, order_id: str) -> bool:
+    async def _order_is_known(self, order_id: str) -> bool:
         """The databases are asked, since orders reach each service on their own, and no route shows an order."""
         asked = (
             (self.intake, "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"),
@@ -114,7 +114,7 @@ class Backbone:
             "lines": [{"line_id": "1", "quantity": quantity}],
             **more,
         }
-        key = f"{order_id}/{reason}/{quantity}/{len(self.told)}"
+        key = f"{order_id}/{reason}/{quantity}/{len(self.events)}"
         return await self.intake.client.post("/v1/issues", json=body, headers={**STOREFRONT, "Idempotency-Key": key})
 
     async def report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> UUID:
@@ -132,7 +132,7 @@ class Backbone:
         async for record in consumer:
             headers = {name: value.decode() for name, value in record.headers if value is not None}
             event = json.loads(record.value or b"{}")
-            self.told.append({**event, "topic": record.topic.removeprefix(self.prefix), **headers})
+            self.events.append({**event, "topic": record.topic.removeprefix(self.prefix), **headers})
 
 
 def line(line_id: str, quantity: int = 1, price: str = "4980", **more: Any) -> values.OrderLine:

@@ -43,8 +43,8 @@ async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_befor
     async with backbone(database, kafka, topics, tmp_path) as shop:
         told = [fact for number in (*GOOD, *BAD) for fact in bought(number)] + [broken(number) for number in REPORTED]
         await publish(kafka, [(topics + fact.TOPIC.name, fact.key, event_bytes(fact), []) for fact in told])
-        cluster = (await shop.hear("cluster.detected", sku="SKU-1"))["data"]
-        assert (cluster["lot"], shop.all_heard("lot.held"), shop.all_heard("buyer.warned")) == ("B", [], [])
+        cluster = (await shop.wait_for("cluster.detected", sku="SKU-1"))["data"]
+        assert (cluster["lot"], shop.events_of("lot.held"), shop.events_of("buyer.warned")) == ("B", [], [])
 
         answer = await shop.intake.client.post(
             f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
@@ -52,10 +52,10 @@ async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_befor
             headers={**OPS, "Idempotency-Key": "approve"},
         )
         assert answer.status_code == 200
-        await shop.hear("lot.held", lot="B")
+        await shop.wait_for("lot.held", lot="B")
         await eventually(lambda: _warned(shop), "everybody who has one of them and has not reported had a letter")
 
 
 async def _warned(shop: Backbone) -> bool:
-    letters = {one["data"]["order_id"] for one in shop.all_heard("notice.sent", kind="buyer_warned")}
+    letters = {one["data"]["order_id"] for one in shop.events_of("notice.sent", kind="buyer_warned")}
     return letters == {f"order-{number}" for number in BAD if number not in REPORTED}

@@ -7,17 +7,17 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Customer, Line, Order, OrderBook
+from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 
 FOLDER = Path(__file__).parent
 
 Row = dict[str, str]
 
 
-def read(folder: Path = FOLDER) -> OrderBook:
+def read(folder: Path = FOLDER) -> OrderDataset:
     products = {row["sku"]: row for row in rows(folder / "products.csv")}
-    customers = {row["customer_id"]: Customer(**row) for row in rows(folder / "customers.csv")}
-    lines: defaultdict[str, list[Line]] = defaultdict(list)
+    customers = {row["customer_id"]: ReplayedCustomer(**row) for row in rows(folder / "customers.csv")}
+    lines: defaultdict[str, list[ReplayedLine]] = defaultdict(list)
     for row in rows(folder / "order_lines.csv"):
         lines[row["order_id"]].append(_line(row, products[row["sku"]]))
     bought: Counter[str] = Counter()
@@ -26,7 +26,7 @@ def read(folder: Path = FOLDER) -> OrderBook:
         bought[row["customer_id"]] += 1
         count = bought[row["customer_id"]]
         orders.append(_order(row, customers[row["customer_id"]], tuple(lines[row["order_id"]]), count))
-    return OrderBook(orders, ZoneInfo("Asia/Tokyo"))
+    return OrderDataset(orders, ZoneInfo("Asia/Tokyo"))
 
 
 def rows(path: Path) -> list[Row]:
@@ -34,8 +34,8 @@ def rows(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def _line(row: Row, product: Row) -> Line:
-    return Line(
+def _line(row: Row, product: Row) -> ReplayedLine:
+    return ReplayedLine(
         line_id=row["line_id"],
         sku=row["sku"],
         name=product["name"],
@@ -49,8 +49,8 @@ def _line(row: Row, product: Row) -> Line:
     )
 
 
-def _order(row: Row, customer: Customer, lines: tuple[Line, ...], count: int) -> Order:
-    return Order(
+def _order(row: Row, customer: ReplayedCustomer, lines: tuple[ReplayedLine, ...], count: int) -> ReplayedOrder:
+    return ReplayedOrder(
         order_id=row["order_id"],
         customer=customer,
         market="JP",

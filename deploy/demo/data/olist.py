@@ -20,7 +20,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from deploy.demo.data.bundled import Row, rows
-from deploy.demo.data.orders import Customer, Line, Order, OrderBook
+from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 PREORDER_SHARE = 0.02
@@ -39,7 +39,7 @@ def is_olist(folder: Path) -> bool:
     return (folder / "order_items.csv").exists()
 
 
-def read(folder: Path, seed: int = 1) -> OrderBook:
+def read(folder: Path, seed: int = 1) -> OrderDataset:
     """The orders in the order of their placing. Orders without items (cancelled before packing) are left out.
 
     Raises `OlistError`.
@@ -56,7 +56,7 @@ def read(folder: Path, seed: int = 1) -> OrderBook:
         except _WRONG as error:
             raise OlistError(f"order {row['order_id']}: {type(error).__name__}: {error}; mend its rows") from error
     orders.sort(key=lambda order: order.placed_at)
-    return OrderBook(_counted(orders), ZONE)
+    return OrderDataset(_counted(orders), ZONE)
 
 
 def _rows(file: Path, key: str) -> list[Row]:
@@ -69,7 +69,7 @@ def _rows(file: Path, key: str) -> list[Row]:
     return found
 
 
-def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:
+def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> ReplayedOrder:
     placed = _moment(row["order_purchase_timestamp"])
     assert placed is not None, "an order has a moment of purchase"
     shipped = _moment(row["order_delivered_carrier_date"])
@@ -79,7 +79,7 @@ def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:
         placed -= timedelta(days=rng.randint(20, LONGEST_WAIT_DAYS))
     stopped = shipped is None and row["order_status"] in ("canceled", "unavailable")
     delivered = _moment(row["order_delivered_customer_date"])
-    return Order(
+    return ReplayedOrder(
         order_id=row["order_id"],
         customer=_customer(person),
         market="BR",
@@ -91,14 +91,14 @@ def _order(row: Row, items: Sequence[Row], person: Row, seed: int) -> Order:
     )
 
 
-def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: datetime | None) -> Iterable[Line]:
+def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: datetime | None) -> Iterable[ReplayedLine]:
     """Equal units next to each other become one line with their number."""
     limit = max(_moment(row["shipping_limit_date"]) or placed for row in items)
     limit = max(limit, placed)
     ordered = sorted(items, key=lambda row: int(row["order_item_id"]))
     for (product, price), units in groupby(ordered, key=lambda row: (row["product_id"], row["price"])):
         same = list(units)
-        yield Line(
+        yield ReplayedLine(
             line_id=same[0]["order_item_id"],
             sku=product,
             name=f"Product {product[:8]}",
@@ -113,10 +113,10 @@ def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: dat
         )
 
 
-def _customer(row: Row) -> Customer:
+def _customer(row: Row) -> ReplayedCustomer:
     person = row["customer_unique_id"]
     number = int(hashlib.sha256(person.encode()).hexdigest()[:8], 16)
-    return Customer(
+    return ReplayedCustomer(
         customer_id=person,
         name=f"Cliente Exemplo {person[:10]}",
         email=f"{person[:16]}@example.com",
@@ -130,7 +130,7 @@ def _customer(row: Row) -> Customer:
     )
 
 
-def _counted(orders: Sequence[Order]) -> list[Order]:
+def _counted(orders: Sequence[ReplayedOrder]) -> list[ReplayedOrder]:
     bought: Counter[str] = Counter()
     counted = []
     for order in orders:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from deploy.demo.data import bundled, olist
-from deploy.demo.data.orders import OrderBook
+from deploy.demo.data.orders import OrderDataset
 
 
-def open_book(folder: Path | None, seed: int) -> OrderBook:
+def load_orders(folder: Path | None, seed: int) -> OrderDataset:
     """Raises `FileNotFoundError` that names what a folder should hold."""
     if folder is None:
         return bundled.read()

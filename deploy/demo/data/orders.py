@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
+class ReplayedCustomer:
     customer_id: str
     name: str
     email: str
@@ -22,7 +22,7 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReplayedLine:
     line_id: str
     sku: str
     name: str
@@ -38,17 +38,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ReplayedOrder:
     """`shipped_at` and `delivered_at` are what really happened later; the storefront does not know them at first.
 
     Where the day at the door was promised with the order, nobody but the customer's door knows the real one before.
     """
 
     order_id: str
-    customer: Customer
+    customer: ReplayedCustomer
     market: str
     placed_at: datetime
-    lines: tuple[Line, ...]
+    lines: tuple[ReplayedLine, ...]
     shipped_at: datetime | None = None
     delivered_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -73,8 +73,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderBook:
+class OrderDataset:
     """All orders of one replay, and the zone in which their shop counts days."""
 
-    orders: Sequence[Order]
+    orders: Sequence[ReplayedOrder]
     zone: ZoneInfo

@@ -17,7 +17,7 @@ from libs.common.events.storefront import OrderCancelled, OrderPlaced
 
 ATTEMPTS = 6
 
-Begin = Callable[[Awaitable[None]], None]
+StartTask = Callable[[Awaitable[None]], None]
 
 
 @dataclass
@@ -26,27 +26,27 @@ class Checkout:
 
     partner: Partner
     http: httpx.AsyncClient
-    begin: Begin
+    start_task: StartTask
     outcomes: Counter[str] = field(default_factory=Counter)
-    spent: dict[str, str] = field(default_factory=dict)
+    committed: dict[str, str] = field(default_factory=dict)
 
-    def see(self, payload: object) -> None:
+    def handle(self, payload: object) -> None:
         """What the storefront tells of an order may move points."""
         match payload:
             case OrderPlaced(customer_id=customer_id, order_id=order_id):
-                self.begin(self._offer(customer_id, order_id))
-            case OrderCancelled(line_ids=(), order_id=order_id) if order_id in self.spent:
-                self.begin(self._call(f"{self.spent.pop(order_id)}/return", f"return-{order_id}"))
+                self.start_task(self._redeem(customer_id, order_id))
+            case OrderCancelled(line_ids=(), order_id=order_id) if order_id in self.committed:
+                self.start_task(self._call(f"{self.committed.pop(order_id)}/return", f"return-{order_id}"))
 
-    async def _offer(self, customer_id: str, order_id: str) -> None:
+    async def _redeem(self, customer_id: str, order_id: str) -> None:
         customer = f"/v1/customers/{customer_id}"
-        answer = await self._answer("GET", f"{customer}/balance", f"look-{order_id}")
+        answer = await self._request("GET", f"{customer}/balance", f"look-{order_id}")
         available = answer.json()["available"] if answer is not None and answer.status_code == 200 else 0
         rng = self.partner.rng("points", order_id)
         if not available or rng.random() < 0.2:
             return
         body = {"order_id": order_id, "points": rng.randint(max(1, available // 2), available)}
-        made = await self._answer("POST", f"{customer}/redemptions", f"reserve-{order_id}", body)
+        made = await self._request("POST", f"{customer}/redemptions", f"reserve-{order_id}", body)
         if made is None or made.status_code != 201:
             self.outcomes["refused"] += 1
             return
@@ -55,19 +55,19 @@ class Checkout:
         self.outcomes[end] += 1
         if end != "forgotten":
             # At once: where the clock leaps by hours, a reservation would be over before its customer has read on.
-            await self._end(path, end, order_id)
+            await self._finish(path, end, order_id)
 
-    async def _end(self, path: str, end: str, order_id: str) -> None:
+    async def _finish(self, path: str, end: str, order_id: str) -> None:
         if end == "commit":
-            self.spent[order_id] = path
+            self.committed[order_id] = path
         await self._call(f"{path}/{end}", f"{end}-{order_id}")
 
     async def _call(self, path: str, key: str) -> None:
-        answer = await self._answer("POST", path, key)
+        answer = await self._request("POST", path, key)
         if answer is None or answer.status_code != 200:
             self.outcomes["refused"] += 1
 
-    async def _answer(self, method: str, path: str, key: str, body: Any = None) -> httpx.Response | None:
+    async def _request(self, method: str, path: str, key: str, body: Any = None) -> httpx.Response | None:
         """The answer; None where nobody answered for long."""
         for attempt in range(ATTEMPTS):
             try:

@@ -12,7 +12,7 @@ from libs.common.events.registry import AnyEvent, UndecodableError, decode, enco
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class ScheduledEvent:
     """What a partner will say at a moment. `name`, with the partner's, makes the event id: said again, same id."""
 
     at: datetime
@@ -21,14 +21,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedEvent:
     """A decoded event and the headers that belong to its trace."""
 
     event: AnyEvent
     trace: Mapping[str, str]
 
 
-def to_bytes(source: str, planned: Planned) -> bytes:
+def encode_event(source: str, planned: ScheduledEvent) -> bytes:
     """The record's value, its `time` the moment that was planned."""
     payload = planned.payload
     event = event_class(type(payload))(
@@ -43,11 +43,11 @@ def to_bytes(source: str, planned: Planned) -> bytes:
     return encode(event)
 
 
-def read_record(record: "ConsumerRecord[bytes, bytes]") -> Received | None:
+def decode_record(record: "ConsumerRecord[bytes, bytes]") -> ReceivedEvent | None:
     """None for what this partner cannot read: a partner passes over events it does not know."""
     try:
         event = decode(record.value or b"")
     except UndecodableError:
         return None
     kept = {name: value.decode("ascii", "replace") for name, value in record.headers if name in TRACE_HEADERS}
-    return Received(event, kept)
+    return ReceivedEvent(event, kept)

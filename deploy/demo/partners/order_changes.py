@@ -9,21 +9,23 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Line, Order
-from deploy.demo.partners.order_lifecycle import Told
+from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
+from deploy.demo.partners.order_lifecycle import LifecycleEvent
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import OrderDelivered, OrderShipped, PreorderProgressed, StorefrontOrderEvent
 
-PICKING = timedelta(days=2)
-ON_THE_WAY = timedelta(days=2)
+PICKING_TIME = timedelta(days=2)
+TRANSIT_TIME = timedelta(days=2)
 
 
-def exchanged(order: Order, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, Line]) -> Order | None:
+def exchange_order(
+    order: ReplayedOrder, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, ReplayedLine]
+) -> ReplayedOrder | None:
     """The order for the item that they would rather have; None where the shop does not have it."""
     wanted = catalogue.get(decision.requested_sku or "")
     if wanted is None:
         return None
-    leaves = at + PICKING
+    leaves = at + PICKING_TIME
     line = replace(
         wanted,
         line_id="L1",
@@ -40,39 +42,39 @@ def exchanged(order: Order, decision: CustomerDecided, at: datetime, catalogue: 
         placed_at=at,
         lines=(line,),
         shipped_at=leaves,
-        delivered_at=leaves + ON_THE_WAY,
+        delivered_at=leaves + TRANSIT_TIME,
         cancelled_at=None,
     )
 
 
-def without(payload: StorefrontOrderEvent, dropped: Set[str]) -> StorefrontOrderEvent | None:
+def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> StorefrontOrderEvent | None:
     """What is told of an order of which these lines were called off; None where nothing is left to tell."""
     match payload:
         case OrderShipped() | OrderDelivered():
-            left = tuple(line for line in payload.lines if line.line_id not in dropped)
+            left = tuple(line for line in payload.lines if line.line_id not in line_ids)
             return payload.model_copy(update={"lines": left}) if left else None
         case PreorderProgressed(line_id=line_id):
-            return None if line_id in dropped else payload
+            return None if line_id in line_ids else payload
         case _:
             return payload
 
 
-def moved(told: Told, wanted: datetime) -> Told:
+def reschedule(told: LifecycleEvent, wanted: datetime) -> LifecycleEvent:
     """The same event on the day the customer asked for; what has its own date in it gets the new one."""
-    at = wanted + ON_THE_WAY if told.name == "delivered" else wanted + timedelta(minutes=1)
+    at = wanted + TRANSIT_TIME if told.name == "delivered" else wanted + timedelta(minutes=1)
     name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(told.name)
     changes: dict[str, Any] = {name: at} if name else {}
     if told.name == "shipped":
-        changes["expected_delivery_date"] = (wanted + ON_THE_WAY).date()
-    return Told(at, told.name, told.payload.model_copy(update=changes))
+        changes["expected_delivery_date"] = (wanted + TRANSIT_TIME).date()
+    return LifecycleEvent(at, told.name, told.payload.model_copy(update=changes))
 
 
-def morning_of(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
+def pick_time(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
     """When the warehouse picks on the day that was asked for."""
     day = decision.requested_date
     return datetime.combine(day, time(10), zone).astimezone(UTC) if day else None
 
 
-def catalogue_of(orders: Collection[Order]) -> dict[str, Line]:
+def catalogue_of(orders: Collection[ReplayedOrder]) -> dict[str, ReplayedLine]:
     """What this shop sells, as far as its orders tell."""
     return {line.sku: line for order in orders for line in order.lines}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Line, Order
+from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderDelivered,
@@ -19,18 +19,18 @@ from libs.common.events.storefront import (
 from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
 
 STAGES = ("materials", "production", "quality_check", "packing")
-SILENT_SHARE = 0.3
+UNANNOUNCED_SHARE = 0.3
 """Of the late orders: how many the shop does not announce, so that Sakidashi has to notice by itself."""
 
-PACKED = timedelta(minutes=2)
+PACKED_LEAD = timedelta(minutes=2)
 """A shop knows that a parcel stands on the ramp this long before the carrier's scan says so, and tells it then."""
 
-PICKUP = timedelta(minutes=5)
+PICKUP_MARGIN = timedelta(minutes=5)
 """After a parcel's own hand-over: the last pickup of a date that the shop announced with that parcel in mind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LifecycleEvent:
     """One event of the storefront; `name` makes its id, once per order."""
 
     at: datetime
@@ -38,15 +38,19 @@ class Told:
     payload: StorefrontOrderEvent
 
 
-def life_of(order: Order, zone: ZoneInfo, seed: int) -> list[Told]:
+def lifecycle_events(order: ReplayedOrder, zone: ZoneInfo, seed: int) -> list[LifecycleEvent]:
     """All that the storefront tells about this order, earliest first."""
     rng = random.Random(f"{seed}:order:{order.order_id}")
-    told = [Told(_utc(order.placed_at), "placed", placed(order)), *_progress(order), *_news(order, zone, rng)]
+    told = [
+        LifecycleEvent(_utc(order.placed_at), "placed", placed_event(order)),
+        *_progress(order),
+        *_promise_changes(order, zone, rng),
+    ]
     told.extend(_movements(order, zone))
     return sorted(told, key=lambda each: each.at)
 
 
-def placed(order: Order) -> OrderPlaced:
+def placed_event(order: ReplayedOrder) -> OrderPlaced:
     who = order.customer
     language = Language(who.language)
     return OrderPlaced(
@@ -76,7 +80,7 @@ def _birthday(customer_id: str) -> str | None:
     return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
 
 
-def _line(line: Line) -> OrderLine:
+def _line(line: ReplayedLine) -> OrderLine:
     return OrderLine(
         line_id=line.line_id,
         sku=line.sku,
@@ -91,13 +95,13 @@ def _line(line: Line) -> OrderLine:
     )
 
 
-def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
+def _promise_changes(order: ReplayedOrder, zone: ZoneInfo, rng: random.Random) -> Iterable[LifecycleEvent]:
     """A later date told before the promise breaks (or kept quiet), an earlier one told the day before."""
     if order.shipped_at is None:
         return
     shipped = order.shipped_at.astimezone(zone).date()
     days = (shipped - order.promised_ship_date).days
-    if days > 0 and rng.random() >= SILENT_SHARE:
+    if days > 0 and rng.random() >= UNANNOUNCED_SHARE:
         morning = _local(order.promised_ship_date - timedelta(days=rng.randint(0, 2)), time(9, 20), zone)
         at = max(morning, _utc(order.placed_at) + timedelta(minutes=20))
         if order.ship_by is None or at < order.ship_by - timedelta(minutes=20):
@@ -108,17 +112,17 @@ def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
             yield _promise_changed(order, at, shipped, "early_arrival")
 
 
-def _promise_changed(order: Order, at: datetime, day: date, cause: str) -> Told:
+def _promise_changed(order: ReplayedOrder, at: datetime, day: date, cause: str) -> LifecycleEvent:
     """Where pickups are known to the minute, the new date has one too: that with which it really goes."""
-    pickup = order.shipped_at + PICKUP if order.ship_by and order.shipped_at else None
+    pickup = order.shipped_at + PICKUP_MARGIN if order.ship_by and order.shipped_at else None
     pickup = pickup if pickup and pickup.date() == day else None
     payload = OrderPromiseChanged(
         order_id=order.order_id, promised_ship_date=day, ship_by=pickup, cause=cause, changed_at=at
     )
-    return Told(at, "promise_changed", payload)
+    return LifecycleEvent(at, "promise_changed", payload)
 
 
-def _progress(order: Order) -> Iterable[Told]:
+def _progress(order: ReplayedOrder) -> Iterable[LifecycleEvent]:
     if not order.is_preorder or order.shipped_at is None:
         return
     step = (order.shipped_at - order.placed_at) / (len(STAGES) + 1)
@@ -126,14 +130,16 @@ def _progress(order: Order) -> Iterable[Told]:
     for number, stage in enumerate(STAGES, 1):
         at = _utc(order.placed_at + step * number)
         event = PreorderProgressed(order_id=order.order_id, line_id=line_id, stage=stage, progressed_at=at)
-        yield Told(at, f"progress-{stage}", event)
+        yield LifecycleEvent(at, f"progress-{stage}", event)
 
 
-def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
+def _movements(order: ReplayedOrder, zone: ZoneInfo) -> Iterable[LifecycleEvent]:
     lines = tuple(LineQuantity(line_id=line.line_id, quantity=line.quantity) for line in order.lines)
     if order.cancelled_at:
         at = max(_utc(order.cancelled_at), _utc(order.placed_at) + timedelta(minutes=10))
-        yield Told(at, "cancelled", OrderCancelled(order_id=order.order_id, cancelled_at=at, cause="customer_asked"))
+        yield LifecycleEvent(
+            at, "cancelled", OrderCancelled(order_id=order.order_id, cancelled_at=at, cause="customer_asked")
+        )
         return
     if order.shipped_at:
         at = _utc(order.shipped_at)
@@ -151,10 +157,10 @@ def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
             carrier="Demo Express",
             tracking_number=number,
         )
-        yield Told(at - PACKED if order.ship_by else at, "shipped", shipped)
+        yield LifecycleEvent(at - PACKED_LEAD if order.ship_by else at, "shipped", shipped)
     if order.delivered_at:
         at = _utc(order.delivered_at)
-        yield Told(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))
+        yield LifecycleEvent(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -41,11 +41,11 @@ class CustomersSettings(PartnerSettings):
     public_url: str
     pages_url: str | None = None
     answer_share: Annotated[float, Field(ge=0, le=1)] = 0.7
-    patient: bool = False
+    always_wait: bool = False
     """They wait where they may: in a replay of what really happened, every order was waited for."""
 
 
-class OpsSettings(PartnerSettings):
+class StaffSettings(PartnerSettings):
     returns_url: str
     intake_url: str
     api_key: SecretStr

@@ -10,25 +10,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
-from deploy.demo.data.orders import Order, OrderBook
-from deploy.verification.evidence import Fact, History, moment
+from deploy.demo.data.orders import OrderDataset, ReplayedOrder
+from deploy.verification.evidence import Fact, History, parse_time
 
-COLUMNS = ("told once, in time", "told too late", "told more than once", "not told")
-SHOWN = 5
+COLUMNS = ("announced once, in time", "announced too late", "announced more than once", "not announced")
+SHOWN_MISMATCHES = 5
 
 
 @dataclass
-class Confusion:
+class PromiseAccuracy:
     """Counts by promise ("shipping", "arrival"), fate ("broken", "kept") and column; `wrong` names those amiss."""
 
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
+    mismatches: list[str] = field(default_factory=list)
 
     def add(self, promise: str, broken: bool, column: str, detail: str) -> None:
         fate = "broken" if broken else "kept"
         self.counts[promise, fate, column] += 1
         if column != (COLUMNS[0] if broken else COLUMNS[3]):
-            self.wrong.append(f"{promise}, {fate}, {column}: {detail}")
+            self.mismatches.append(f"{promise}, {fate}, {column}: {detail}")
 
     def as_json(self) -> dict[str, dict[str, dict[str, int]]]:
         return {
@@ -39,12 +39,12 @@ class Confusion:
         }
 
 
-def confusion(book: OrderBook, history: History) -> Confusion | None:
+def measure_accuracy(book: OrderDataset, history: History) -> PromiseAccuracy | None:
     """None where the orders do not say when a promise breaks to the minute (the bundled ones)."""
     if not any(order.ship_by for order in book.orders):
         return None
-    told = _told(history.of("notice.sent"))
-    found = Confusion()
+    told = _superseding_notices(history.of("notice.sent"))
+    found = PromiseAccuracy()
     for order in book.orders:
         if order.ship_by and order.shipped_at:
             late = order.shipped_at > order.ship_by
@@ -56,23 +56,23 @@ def confusion(book: OrderBook, history: History) -> Confusion | None:
     return found
 
 
-def _told(sent: Iterable[Fact]) -> Mapping[tuple[str, str], dict[str, datetime]]:
+def _superseding_notices(sent: Iterable[Fact]) -> Mapping[tuple[str, str], dict[str, datetime]]:
     """By order and subject: the notices that said that a first promise will not be kept, and when each left."""
     told: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for fact in sent:
-        for promise in fact.data.get("breaks", ()):
+        for promise in fact.data.get("supersedes", ()):
             if promise["version"] == 1:
-                told[fact.order, promise["subject"]][fact.data["notice_id"]] = moment(fact.data["sent_at"])
+                told[fact.order, promise["subject"]][fact.data["notice_id"]] = parse_time(fact.data["sent_at"])
     return told
 
 
 def _column(
-    told: Mapping[tuple[str, str], Mapping[str, datetime]], order: Order, subject: str, breaks_at: datetime
+    told: Mapping[tuple[str, str], Mapping[str, datetime]], order: ReplayedOrder, subject: str, breaks_at: datetime
 ) -> tuple[str, str]:
     """The column, and how it came to that."""
     notices = told.get((order.order_id, subject), {})
     times = ", ".join(f"{each.astimezone(breaks_at.tzinfo):%F %T}" for each in sorted(notices.values()))
-    detail = f"order {order.order_id}, promised by {breaks_at:%F %T}, told {times or 'nothing'}"
+    detail = f"order {order.order_id}, promised by {breaks_at:%F %T}, announced at {times or 'no time'}"
     if len(notices) > 1:
         return COLUMNS[2], detail
     if not notices:
