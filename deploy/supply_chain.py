@@ -43,10 +43,10 @@ def scan_secrets(folder: Path = ROOT) -> dict[str, list[dict[str, Any]]]:
 def new_secrets(found: dict[str, list[dict[str, Any]]], known: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What is not in the baseline; a known one may move within its file."""
     return [
-        f"{file}:{one['line_number']}: looks like a secret ({one['type']})"
-        for file, ones in found.items()
-        for one in ones
-        if one["hashed_secret"] not in {old["hashed_secret"] for old in known.get(file, ())}
+        f"{file}:{secret['line_number']}: looks like a secret ({secret['type']})"
+        for file, secrets in found.items()
+        for secret in secrets
+        if secret["hashed_secret"] not in {old["hashed_secret"] for old in known.get(file, ())}
     ]
 
 
@@ -92,10 +92,10 @@ def main() -> AuditResult:
     print("\n".join(secrets) or "secrets: none but those that are known")
     worst = AuditResult.FINDINGS if secrets else AuditResult.CLEAN
     for lock in LOCKS:
-        found, lines = audit_lock(lock)
+        result, lines = audit_lock(lock)
         print(f"{lock}: {'; '.join(lines)}")
-        if worst is not AuditResult.FINDINGS and found is not AuditResult.CLEAN:
-            worst = found
+        if worst is not AuditResult.FINDINGS and result is not AuditResult.CLEAN:
+            worst = result
     if worst is AuditResult.NOT_AUDITED:
         print("NOT AUDITED: whether the dependencies have known holes was not found out. This is no pass.", flush=True)
         return AuditResult.CLEAN if os.environ.get("AUDIT_MAY_BE_OFFLINE") == "1" else worst

@@ -37,18 +37,18 @@ FOLDER = Path(__file__).parent
 
 def documents() -> dict[str, str]:
     """Every document by its file name, as text."""
-    made: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name in SERVICES:
         app = example_app(name)
-        made[f"{name}.openapi.json"] = _text(app.openapi())
-        made[f"{name}.asyncapi.json"] = _text(asyncapi(app.state.service))
-    return made
+        texts[f"{name}.openapi.json"] = _text(app.openapi())
+        texts[f"{name}.asyncapi.json"] = _text(asyncapi(app.state.service))
+    return texts
 
 
 def example_app(name: str, **overrides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
-    given = {**_PLACEHOLDER_SETTINGS, **overrides}
-    settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(given)
+    values = {**_PLACEHOLDER_SETTINGS, **overrides}
+    settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(values)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app
 
@@ -70,8 +70,8 @@ def asyncapi(service: Service) -> dict[str, Any]:
         description=service.description,
         schema_version="3.0.0",
     )
-    made: dict[str, Any] = json.loads(document.to_specification().to_json())
-    return made
+    specification: dict[str, Any] = json.loads(document.to_specification().to_json())
+    return specification
 
 
 def event_table() -> str:
@@ -80,12 +80,17 @@ def event_table() -> str:
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
         partner = PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
-        givers = [service.name for service in services if payload in service.publishes]
-        takers = [s.name for s in services if any(payload in one.payload_types for one in s.subscriptions)]
+        producers = [service.name for service in services if payload in service.publishes]
+        consumers = [
+            s.name for s in services if any(payload in subscription.payload_types for subscription in s.subscriptions)
+        ]
         if partner and payload.TOPIC.direction is Direction.IN:
-            givers = [partner, *givers]
-        giver, taker = ", ".join(givers) or partner or "later", ", ".join(takers) or partner or "who is interested"
-        lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {giver} | {taker} |")
+            producers = [partner, *producers]
+        producer, consumer = (
+            ", ".join(producers) or partner or "later",
+            ", ".join(consumers) or partner or "who is interested",
+        )
+        lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {producer} | {consumer} |")
     return "\n".join(lines)
 
 
@@ -102,10 +107,10 @@ def _text(document: dict[str, Any]) -> str:
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """The documents whose committed form is not what the code says now."""
-    wanted = documents()
+    expected = documents()
     present = {path.name for path in folder.glob("*.json")}
-    changed = [name for name, text in wanted.items() if not _same(folder / name, text)]
-    return sorted({*changed, *(present - wanted.keys())})
+    changed = [name for name, text in expected.items() if not _same(folder / name, text)]
+    return sorted({*changed, *(present - expected.keys())})
 
 
 def readme_is_stale() -> bool:

@@ -47,28 +47,28 @@ class ClockDriver:
         """Look around until nobody has anything to do at this moment."""
         began = time.monotonic()
         while True:
-            looked_at = time.monotonic()
-            look = await self.probe.take_snapshot()
-            if not look.busy:
-                self.wait_seconds["nobody"] += time.monotonic() - looked_at
-                return look
+            polled_at = time.monotonic()
+            snapshot = await self.probe.take_snapshot()
+            if not snapshot.busy:
+                self.wait_seconds["nobody"] += time.monotonic() - polled_at
+                return snapshot
             if time.monotonic() - began > MAX_WAIT_SECONDS:
                 self.timeouts += 1
                 return await self.probe.take_snapshot(complete=True)
             await asyncio.sleep(POLL_SECONDS)
-            self.wait_seconds[next(iter(look.busy))] += time.monotonic() - looked_at
+            self.wait_seconds[next(iter(snapshot.busy))] += time.monotonic() - polled_at
 
     def advance(self, snapshot: Snapshot, step: timedelta) -> None:
         """Move on to the next moment at which anything is due and by `most` beyond it, for all that is due by then; but
         stop at the next word to a customer, and, where somebody speaks until then, a little before it."""
         now = self.clock.now()
         target = max(now, snapshot.next_at or now) + step
-        spoken = (
+        partner_first = (
             snapshot.next_notice_at
             and snapshot.next_partner_event_at
             and snapshot.next_partner_event_at <= snapshot.next_notice_at
         )
-        if snapshot.next_notice_at and spoken and snapshot.next_notice_at - NOTICE_LEAD > now:
+        if snapshot.next_notice_at and partner_first and snapshot.next_notice_at - NOTICE_LEAD > now:
             target = min(target, snapshot.next_notice_at - NOTICE_LEAD)
         elif snapshot.next_notice_at:
             target = min(target, snapshot.next_notice_at)

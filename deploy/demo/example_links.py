@@ -16,8 +16,8 @@ def create_staff_login(system: DemoSystem, name: str) -> str:
     """Make an admin of this name, with a password of this run alone; gives the password."""
     password = secrets.token_urlsafe(12)
     command = [sys.executable, "-m", "services.intake.cli.staff", "add", name, "--role", "admin", "--language", "ja"]
-    given = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **given})
+    environment = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
     return password
 
 

@@ -39,38 +39,41 @@ class PromiseAccuracy:
         }
 
 
-def measure_accuracy(book: OrderDataset, history: History) -> PromiseAccuracy | None:
+def measure_accuracy(dataset: OrderDataset, history: History) -> PromiseAccuracy | None:
     """None where the orders do not say when a promise breaks to the minute (the bundled ones)."""
-    if not any(order.ship_by for order in book.orders):
+    if not any(order.ship_by for order in dataset.orders):
         return None
-    told = _superseding_notices(history.of("notice.sent"))
-    found = PromiseAccuracy()
-    for order in book.orders:
+    notices = _superseding_notices(history.of("notice.sent"))
+    accuracy = PromiseAccuracy()
+    for order in dataset.orders:
         if order.ship_by and order.shipped_at:
             late = order.shipped_at > order.ship_by
-            found.add("shipping", late, *_column(told, order, "line", order.ship_by))
+            accuracy.add("shipping", late, *_column(notices, order, "line", order.ship_by))
         if order.promised_delivery_date and order.delivered_at:
-            end = datetime.combine(order.promised_delivery_date + timedelta(days=1), time(), book.zone)
+            end = datetime.combine(order.promised_delivery_date + timedelta(days=1), time(), dataset.zone)
             late = order.delivered_at >= end
-            found.add("arrival", late, *_column(told, order, "arrival", end))
-    return found
+            accuracy.add("arrival", late, *_column(notices, order, "arrival", end))
+    return accuracy
 
 
 def _superseding_notices(sent: Iterable[Fact]) -> Mapping[tuple[str, str], dict[str, datetime]]:
     """By order and subject: the notices that said that a first promise will not be kept, and when each left."""
-    told: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
+    notices: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for fact in sent:
         for promise in fact.data.get("supersedes", ()):
             if promise["version"] == 1:
-                told[fact.order, promise["subject"]][fact.data["notice_id"]] = parse_time(fact.data["sent_at"])
-    return told
+                notices[fact.order, promise["subject"]][fact.data["notice_id"]] = parse_time(fact.data["sent_at"])
+    return notices
 
 
 def _column(
-    told: Mapping[tuple[str, str], Mapping[str, datetime]], order: ReplayedOrder, subject: str, breaks_at: datetime
+    superseding: Mapping[tuple[str, str], Mapping[str, datetime]],
+    order: ReplayedOrder,
+    subject: str,
+    breaks_at: datetime,
 ) -> tuple[str, str]:
     """The column, and how it came to that."""
-    notices = told.get((order.order_id, subject), {})
+    notices = superseding.get((order.order_id, subject), {})
     times = ", ".join(f"{each.astimezone(breaks_at.tzinfo):%F %T}" for each in sorted(notices.values()))
     detail = f"order {order.order_id}, promised by {breaks_at:%F %T}, announced at {times or 'no time'}"
     if len(notices) > 1:

@@ -79,25 +79,32 @@ POINTS_EVENTS = ("granted", "vested", "reversed", "reserved", "released", "redee
 
 def _points(history: History) -> dict[str, int]:
     """What was told of points, in points; what they were granted for; and where the ledger says they are now."""
-    told = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in POINTS_EVENTS}
+    moved = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in POINTS_EVENTS}
     kinds = Counter[str]()
     for fact in history.of("points.granted"):
         kinds[f"granted_for_{fact.data.get('kind', 'apology')}"] += fact.data["points"]
     balances = history.database("loyalty").rows("balances")
-    held = {f"ledger_{place}": sum(row[place] for row in balances) for place in ACCOUNTS} if balances else {}
-    return {**told, **dict(sorted(kinds.items())), "tiers_changed": len(history.of("tier.changed")), **held}
+    balances_by_account = (
+        {f"ledger_{account}": sum(row[account] for row in balances) for account in ACCOUNTS} if balances else {}
+    )
+    return {
+        **moved,
+        **dict(sorted(kinds.items())),
+        "tiers_changed": len(history.of("tier.changed")),
+        **balances_by_account,
+    }
 
 
 def _product_insights(history: History) -> dict[str, int]:
     """What the shop learnt about its goods (a cluster with its reports), and what came of it."""
-    found = {
+    clusters = {
         f"cluster found: {fact.data['sku']} {fact.data.get('lot') or ''}".rstrip(): fact.data["reported_orders"]
         for fact in history.of("cluster.detected")
     }
     warned = {fact.order: fact.event_time for fact in history.of("buyer.warned")}
     shipped = [line for fact in history.of("order.shipped") for line in fact.data["lines"]]
     return {
-        **found,
+        **clusters,
         "lots held": len({fact.data.get("lot") for fact in history.of("lot.held")}),
         "buyers warned before they noticed": len(warned),
         "parcels picked from checked stock": sum(str(line.get("lot")).endswith("-checked") for line in shipped),
@@ -105,11 +112,11 @@ def _product_insights(history: History) -> dict[str, int]:
 
 
 def _outcomes(history: History) -> dict[str, int]:
-    states = Counter(_state(facts) for _, facts in history.issues() if any(f.topic == "issues" for f in facts))
+    counts = Counter(_state(facts) for _, facts in history.issues() if any(f.topic == "issues" for f in facts))
     for entry in history.ledger:
         if entry.get("status") not in (None, 202):
-            states[f"refused: {entry.get('code') or entry['status']}"] += 1
-    return dict(sorted(states.items()))
+            counts[f"refused: {entry.get('code') or entry['status']}"] += 1
+    return dict(sorted(counts.items()))
 
 
 def _state(facts: Iterable[Fact]) -> str:
@@ -141,17 +148,17 @@ def _latencies(history: History) -> dict[str, float]:
         if fact.issue in at_once:
             ordered.setdefault(fact.issue, fact.written_ms)
     answered = {e["issue_id"]: e["answered_at_ms"] for e in history.ledger if e.get("status") == 202}
-    taken = [max(0.0, ordered[issue] - at) for issue, at in answered.items() if issue in ordered]
-    if len(taken) < 2:
+    latencies = [max(0.0, ordered[issue] - at) for issue, at in answered.items() if issue in ordered]
+    if len(latencies) < 2:
         return {"p50": 0.0, "p99": 0.0}
-    cuts = quantiles(taken, n=100, method="inclusive")
+    cuts = quantiles(latencies, n=100, method="inclusive")
     return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
 
 
 def _is_ordered_at_once(facts: Iterable[Fact]) -> bool:
     """By what `issues` tells, where order is certain."""
-    told = [fact.type for fact in facts if fact.topic == "issues"]
-    return told[: told.index(_ORDERED)] in _AT_ONCE if _ORDERED in told else False
+    types = [fact.type for fact in facts if fact.topic == "issues"]
+    return types[: types.index(_ORDERED)] in _AT_ONCE if _ORDERED in types else False
 
 
 _ORDERED = "issue.replacement_ordered"
@@ -201,8 +208,8 @@ def _invariants(verdicts: Sequence[Verdict]) -> Table:
     for column in ("", "name", "violations"):
         table.add_column(column, justify="right" if column != "name" else "left")
     for number, verdict in enumerate(verdicts, 1):
-        told = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
-        table.add_row(str(number), verdict.name, f"[red]{told}[/red]" if verdict.violations else told)
+        text = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
+        table.add_row(str(number), verdict.name, f"[red]{text}[/red]" if verdict.violations else text)
     return table
 
 

@@ -81,35 +81,37 @@ class DemoSystem:
         return self.partners["simulator"].url
 
 
-async def prepare(given: Infrastructure) -> dict[str, str]:
+async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
     """Databases, roles, tables and topics; gives the address of each service's database."""
-    made = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
-    for service, database in made.items():
+    databases = await provision(
+        infrastructure.postgres.admin_url, SERVICES, f"{infrastructure.prefix}_" if infrastructure.prefix else ""
+    )
+    for service, database in databases.items():
         await database.migrate(service)
-    await create_topics(given.broker.bootstrap_servers, given.topic_prefix)
-    return {service: database.url for service, database in made.items()}
+    await create_topics(infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix)
+    return {service: database.url for service, database in databases.items()}
 
 
 def start(
-    supervisor: Supervisor, given: Infrastructure, replay: ReplaySettings, databases: Mapping[str, str]
+    supervisor: Supervisor, infrastructure: Infrastructure, replay: ReplaySettings, databases: Mapping[str, str]
 ) -> DemoSystem:
     """Start everything; returns when every service has joined Kafka and every partner answers."""
     system = DemoSystem(dict(databases))
     common = {
-        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "CLOCK_FILE": str(replay.clock_file),
         "SHOP_TIME_ZONE": replay.zone,
         "LOG_LEVEL": "INFO",
-        **(_EMBEDDED if given.broker.kind == "embedded" else _APACHE),
+        **(_EMBEDDED if infrastructure.broker.kind == "embedded" else _APACHE),
     }
     smtp_port = free_port()
     mail = supervisor.start(
         "mail", ["-m", "deploy.demo.partners.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port()
     )
     system.partners["mail"] = mail
-    _start_services(supervisor, system, given, common, smtp_port, replay.notification_settings)
+    _start_services(supervisor, system, infrastructure, common, smtp_port, replay.notification_settings)
     _wait_for_services(system)
     _start_partners(supervisor, system, replay, common)
     for process in system.partners.values():
@@ -120,7 +122,7 @@ def start(
 def _start_services(
     supervisor: Supervisor,
     system: DemoSystem,
-    given: Infrastructure,
+    infrastructure: Infrastructure,
     common: Mapping[str, str],
     smtp_port: int,
     notification_settings: Mapping[str, str],
@@ -138,7 +140,7 @@ def _start_services(
         "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
     }
     own = {
-        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), **desk, **links},
+        "intake": {"EVIDENCE_DIR": str(infrastructure.folder / "photos"), **desk, **links},
         "delivery_notify": {
             "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
             "PUBLIC_URL": addresses["delivery_notify"],
@@ -149,7 +151,7 @@ def _start_services(
             **notification_settings,
         },
     }
-    (given.folder / "photos").mkdir(exist_ok=True)
+    (infrastructure.folder / "photos").mkdir(exist_ok=True)
     keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
     for name in SERVICES:
         env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}

@@ -101,8 +101,8 @@ def _of_service(name: str, prefix: str) -> Iterator[AclRight]:
     for subscriber in service.broker().subscribers:
         yield from _on_topics(name, AclOperation.READ, subscriber.topic_names)
         yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.LITERAL, subscriber.group_id)
-    gives = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
-    yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in gives))
+    topics = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
+    yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in topics))
 
 
 def _of_others(prefix: str) -> Iterator[AclRight]:
@@ -121,16 +121,16 @@ def _on_topics(principal: str, operation: AclOperation, names: Iterable[str]) ->
     return (AclRight(principal, operation, ResourceType.TOPIC, PatternType.LITERAL, name) for name in names)
 
 
-def shell_commands(found: Iterable[AclRight], servers: str) -> Iterator[str]:
+def shell_commands(entries: Iterable[AclRight], servers: str) -> Iterator[str]:
     """The same as lines for a shell; one call of the tool for all topics, or groups, that are alike."""
 
     def kind(right: AclRight) -> tuple[str, AclOperation, ResourceType, PatternType]:
         return right.principal, right.operation, right.resource, right.pattern
 
-    for (principal, operation, resource, pattern), alike in groupby(sorted(found), key=kind):
+    for (principal, operation, resource, pattern), alike in groupby(sorted(entries), key=kind):
         broker = ["--bootstrap-server", servers, "--command-config", "admin.properties"]
         who = ["--add", "--allow-principal", f"User:{principal}", "--operation", operation.name.capitalize()]
-        what = [word for right in alike for word in (f"--{resource.name.lower()}", right.name)]
+        what = [argument for right in alike for argument in (f"--{resource.name.lower()}", right.name)]
         shape = ["--resource-pattern-type", "prefixed"] if pattern is PatternType.PREFIXED else []
         yield shlex.join(["kafka-acls.sh", *broker, *who, *shape, *what])
 
@@ -146,14 +146,16 @@ async def apply(
     client = AIOKafkaClient(bootstrap_servers=servers, **(security.kafka_client_options if security else {}))
     await client.bootstrap()
     try:
-        wanted, there = {right.entry for right in rights(prefix)}, await _current_entries(client, prefix)
-        for entry in sorted(wanted - there):  # before anything is taken away, so that nobody is without for a moment
+        expected, current = {right.entry for right in rights(prefix)}, await _current_entries(client, prefix)
+        for entry in sorted(
+            expected - current
+        ):  # before anything is taken away, so that nobody is without for a moment
             answer = await client.send(client.get_random_node(), CreateAclsRequest(*entry))
             _check(entry, *answer.creation_responses[0])
-        for entry in sorted(there - wanted):
+        for entry in sorted(current - expected):
             answer = await client.send(client.get_random_node(), DeleteAclsRequest(*entry))
             _check(entry, *answer.filter_responses[0][:2])
-        return wanted - there, there - wanted
+        return expected - current, current - expected
     finally:
         await client.close()
 
@@ -162,9 +164,9 @@ async def _current_entries(client: AIOKafkaClient, prefix: str) -> set[AclEntry]
     """What our principals are allowed now, of whatever name begins with the prefix."""
     found: set[AclEntry] = set()
     for principal in PRINCIPALS:
-        asked: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
-        answer = await client.send(client.get_random_node(), DescribeAclsRequest(*asked))
-        _check(asked, answer.error_code, answer.error_message)
+        request: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
+        answer = await client.send(client.get_random_node(), DescribeAclsRequest(*request))
+        _check(request, answer.error_code, answer.error_message)
         found |= {
             (resource, name, pattern, *rest)
             for resource, name, pattern, entries in answer.resources
@@ -186,7 +188,7 @@ def _describe(entry: AclEntry) -> str:
 
 def _name(kind: type[AclOperation | ResourceType], number: int) -> str:
     """In words where it is one of those that are given here."""
-    return next((one.name.lower() for one in kind if one == number), f"{kind.__name__.lower()} {number}")
+    return next((member.name.lower() for member in kind if member == number), f"{kind.__name__.lower()} {number}")
 
 
 def main(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.command_line import CommandError
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import CACHE, ROOT
 from deploy.local.ports import LOOPBACK, kept_port
@@ -74,14 +75,14 @@ def java_major() -> int:
         answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError):
         return 0
-    found = re.search(r'version "(\d+)', answer)
-    return int(found[1]) if found else 0
+    match = re.search(r'version "(\d+)', answer)
+    return int(match[1]) if match else 0
 
 
 def version() -> str:
     """The version that the pom pins."""
-    found = re.search(r"<artifactId>kafka_[^<]+</artifactId>\s*<version>([^<]+)<", POM.read_text(encoding="utf-8"))
-    return found[1] if found else "unknown"
+    match = re.search(r"<artifactId>kafka_[^<]+</artifactId>\s*<version>([^<]+)<", POM.read_text(encoding="utf-8"))
+    return match[1] if match else "unknown"
 
 
 def is_downloaded() -> bool:
@@ -95,7 +96,9 @@ def download() -> Path:
     with _exclusive_lock():
         if not is_downloaded():
             goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-            subprocess.run(["mvn", "-B", "-q", "-f", POM, *goal], check=True)
+            _run(
+                ["mvn", "-B", "-q", "-f", str(POM), *goal], "check the access to Maven Central, or set BROKER=embedded"
+            )
             (jars / ".complete").touch()
     return jars
 
@@ -134,7 +137,7 @@ def _formatted_data() -> Path:
             settings.write_text(settings_text(1, 2, keep), encoding="utf-8")
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
             command = [*java_command(256), *tool, "--config", str(settings)]
-            subprocess.run(command, check=True, capture_output=True, text=True)
+            _run(command, f"remove {CACHE / 'kafka'} to download it again, or set BROKER=embedded")
     return keep
 
 
@@ -150,6 +153,18 @@ def java_command(heap_mb: int) -> list[str]:
         "-XX:TieredStopAtLevel=1",
     ]
     return ["java", *memory, "-Xshare:auto", "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*"]
+
+
+def _run(command: Sequence[str], remedy: str) -> None:
+    """Run a command that prepares the broker. Raises `CommandError` with the last line of its output."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise CommandError(f"{command[0]}: {error.strerror}; {remedy}") from error
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line] or lines[-1:] or ["no output"]
+        raise CommandError(f"{command[0]} ended with code {done.returncode}: {errors[0].strip()[:300]}; {remedy}")
 
 
 def _jars() -> Path:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from deploy.local import apache_kafka
 from deploy.local.apache_kafka import ExtraListener
+from deploy.local.command_line import CommandError
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -27,7 +28,7 @@ BrokerKind = Literal["apache", "embedded", "external"]
 START_SECONDS = 180.0
 
 
-class BrokerUnavailableError(Exception):
+class BrokerUnavailableError(CommandError):
     """The broker asked for cannot run here; the message says what is missing."""
 
 
@@ -113,9 +114,9 @@ def choose(requested: str | None = None, environ: Mapping[str, str] = os.environ
 
 def missing_for_apache() -> str:
     """What keeps Apache Kafka from running here, in words; empty if nothing does."""
-    found = apache_kafka.java_major()
-    if found < 17:
-        return f"Java {found} is too old (17 or newer is needed)" if found else "there is no Java 17 or newer"
+    major = apache_kafka.java_major()
+    if major < 17:
+        return f"Java {major} is too old (17 or newer is needed)" if major else "there is no Java 17 or newer"
     if not apache_kafka.is_downloaded() and shutil.which("mvn") is None:
         return "there is no Maven to fetch it with"
     return ""

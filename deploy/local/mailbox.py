@@ -46,14 +46,14 @@ class Mailbox:
 @asynccontextmanager
 async def mailbox() -> AsyncIterator[Mailbox]:
     """Run a mail server in this event loop for the length of the block."""
-    box = Mailbox()
+    server_box = Mailbox()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(box, hostname="localhost", loop=loop, enable_SMTPUTF8=True), LOOPBACK
+        lambda: SMTP(server_box, hostname="localhost", loop=loop, enable_SMTPUTF8=True), LOOPBACK
     )
-    box.port = server.sockets[0].getsockname()[1]
+    server_box.port = server.sockets[0].getsockname()[1]
     try:
-        yield box
+        yield server_box
     finally:
         server.close()
         await server.wait_closed()

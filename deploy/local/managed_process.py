@@ -15,12 +15,13 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.command_line import CommandError
 from deploy.local.process_guard import PROCESS_GUARD
 
 FREEZE_SECONDS = 60.0
 
 
-class NotReadyError(Exception):
+class NotReadyError(CommandError):
     """A process ended, or did not answer in time; the message ends with the last lines of its log."""
 
 

@@ -11,18 +11,23 @@ use for and which the system gives back however the run ends.
 import random
 import socket
 
+from deploy.local.command_line import CommandError
+
 LOOPBACK = "127.0.0.1"
 _BELOW_OUTGOING = range(12_000, 30_000)
+MAX_ATTEMPTS = 2_000
 _kept: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and nobody keeps."""
-    while True:
+    """A port that no process listens on or has reserved. Raises `CommandError` where none is left."""
+    for _ in range(MAX_ATTEMPTS):
         port = random.choice(_BELOW_OUTGOING)
         with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as keeper:
             if _binds(probe, port) and _binds(keeper, port):
                 return port
+    first, last = _BELOW_OUTGOING[0], _BELOW_OUTGOING[-1]
+    raise CommandError(f"{LOOPBACK}: no free port from {first} to {last}; end other runs on this machine")
 
 
 def kept_port() -> int:

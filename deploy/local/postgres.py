@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from deploy.local.command_line import CommandError
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -109,8 +110,8 @@ def server(
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
         port = kept_port()
-        wanted = {**_SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
-        running = _prepare(programs, folder, port, password, wanted, log or LOGS / "postgres.log")
+        configuration = {**_SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
+        running = _prepare(programs, folder, port, password, configuration, log or LOGS / "postgres.log")
         stack.callback(running.kill)
         running.start()
         yield running
@@ -175,9 +176,11 @@ async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, rol
 def url_of(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
     """`url` with another database and, if given, another user."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    who = f"{quote(user, safe='')}:{quote(password or '', safe='')}" if user else parts.netloc.rpartition("@")[0]
-    return urlunsplit(parts._replace(netloc=f"{who}@{place}", path=f"/{database}"))
+    address = parts.netloc.rpartition("@")[2]
+    credentials = (
+        f"{quote(user, safe='')}:{quote(password or '', safe='')}" if user else parts.netloc.rpartition("@")[0]
+    )
+    return urlunsplit(parts._replace(netloc=f"{credentials}@{address}", path=f"/{database}"))
 
 
 def name_of(url: str) -> str:
@@ -236,7 +239,8 @@ def _initialise(programs: Path, folder: Path, password: str) -> None:
     done = subprocess.run(command, user=_run_as(), capture_output=True, text=True, check=False)
     secret.unlink()
     if done.returncode:
-        raise RuntimeError(f"initdb failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+        reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise CommandError(f"initdb in {folder} ended with code {done.returncode}: {reason}; free disk space or memory")
 
 
 def _prepare(

@@ -89,8 +89,8 @@ class Supervisor:
         log = self.logs / f"{name}.log"
         log.unlink(missing_ok=True)
         paths = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HTTP_HOST": LOOPBACK}
-        places = paths if port is None else {**paths, "HTTP_PORT": str(port)}
-        child = ManagedProcess(name, [sys.executable, *arguments], log=log, env={**places, **(env or {})})
+        environment = paths if port is None else {**paths, "HTTP_PORT": str(port)}
+        child = ManagedProcess(name, [sys.executable, *arguments], log=log, env={**environment, **(env or {})})
         process = ServiceProcess(child, port)
         self.processes.append(process)
         process.start()

@@ -93,8 +93,8 @@ async def read_topics(bootstrap_servers: str, prefix: str = "", topics: Sequence
         ends = await consumer.end_offsets(sorted(consumer.assignment()))
         facts: dict[TopicPartition, list[Fact]] = {tp: [] for tp in sorted(ends)}
         # Until nothing comes any more: the embedded broker's end offsets leave out all but the first of a last batch.
-        while (found := await consumer.getmany(timeout_ms=1500)) or await _behind(consumer, ends):
-            for tp, records in found.items():
+        while (batches := await consumer.getmany(timeout_ms=1500)) or await _behind(consumer, ends):
+            for tp, records in batches.items():
                 facts[tp].extend(_fact(record, prefix) for record in records)
         return [fact for each in facts.values() for fact in each]
     finally:
@@ -121,17 +121,17 @@ async def read_database(service: str, url: str, personal_words: Sequence[str]) -
     """The rows that the checks need, and in which tables one of these people is named."""
     conn = await asyncpg.connect(url)
     try:
-        found = DatabaseEvidence()
+        evidence = DatabaseEvidence()
         names = [row["table_name"] for row in await conn.fetch(_TABLES)]
         for table, query in {**COMMON_QUERIES, **SERVICE_QUERIES.get(service, {})}.items():
             if table in names:
-                found.tables[table] = [dict(row) for row in await conn.fetch(query)]
+                evidence.tables[table] = [dict(row) for row in await conn.fetch(query)]
         patterns = [f"%{word}%" for word in personal_words]
         for table in names:
             quoted = '"' + table.replace('"', '""') + '"'
             query = f"SELECT count(*) FROM {quoted} AS t WHERE t::text LIKE ANY($1)"  # noqa: S608 - from the catalogue
-            found.personal[table] = await conn.fetchval(query, patterns)
-        return found
+            evidence.personal[table] = await conn.fetchval(query, patterns)
+        return evidence
     finally:
         await conn.close()
 

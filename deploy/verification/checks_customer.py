@@ -2,9 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from deploy.verification.evidence import Fact, History
 from deploy.verification.verdict import InsufficientDataError, Violation, violation
@@ -22,10 +21,10 @@ def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
 
 def _notices(history: History) -> dict[str, list[Fact]]:
     """Everything said to a customer about an order, or left unsaid on purpose."""
-    said: defaultdict[str, list[Fact]] = defaultdict(list)
+    notices: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("notice.sent", "notice.suppressed", "notice.failed"):
-        said[fact.order].append(fact)
-    return said
+        notices[fact.order].append(fact)
+    return notices
 
 
 def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
@@ -34,10 +33,10 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
     changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("order.promise_changed"):
         changes[fact.order].append(fact)
-    asked: defaultdict[str, list[Fact]] = defaultdict(list)
+    customer_changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("customer.decided"):
         if fact.data["choice"] in ("change", "cancel") and not fact.issue:
-            asked[fact.order].append(fact)
+            customer_changes[fact.order].append(fact)
     for placed in history.of("order.placed"):
         promises = [(placed.event_time, day) for day in _promised_days(placed)][:1]
         promises += [(fact.event_time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
@@ -48,7 +47,7 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
                 continue  # moved to an earlier day in time
             if end > history.now or shipped.get(placed.order, history.now) < end:
                 continue
-            if any(fact.event_time <= end for fact in asked[placed.order]):
+            if any(fact.event_time <= end for fact in customer_changes[placed.order]):
                 continue  # the customer chose another day, or called it off
             if not _was_notified(notices.get(placed.order, ()), placed.event_time, end, DELAY_KINDS):
                 yield violation(f"order {placed.order}: {day} passed without a word", placed, *changes[placed.order])
@@ -70,8 +69,8 @@ def _replacements_in_time(history: History, notices: Mapping[str, list[Fact]]) -
             yield violation(f"issue {fact.issue}: {day} broke before the customer heard", fact, *about)
 
 
-def _was_notified(said: Any, start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
-    return any(fact.data["kind"] in kinds and start <= fact.time <= end for fact in said)
+def _was_notified(notices: Iterable[Fact], start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
+    return any(fact.data["kind"] in kinds and start <= fact.event_time <= end for fact in notices)
 
 
 def _announced_once(history: History) -> Iterator[Violation]:
@@ -112,8 +111,8 @@ def personal_data(history: History) -> Iterator[Violation]:
             continue
         text = fact.value.decode("utf-8", "replace")
         words = people.get(fact.order or orders.get(fact.issue, ""), frozenset())
-        if found := [word for word in words if word in text] or _MAIL.findall(text):
-            yield violation(f"{fact.topic}: {len(found)} personal words in a record", fact)
+        if matches := [word for word in words if word in text] or _MAIL.findall(text):
+            yield violation(f"{fact.topic}: {len(matches)} personal words in a record", fact)
     yield from _in_tables(history)
     yield from _in_logs(history, frozenset().union(*list(people.values())[:LOG_SAMPLE]))
 
@@ -135,6 +134,6 @@ def _in_tables(history: History) -> Iterator[Violation]:
 
 def _in_logs(history: History, words: Set[str]) -> Iterator[Violation]:
     for name, text in history.logs.items():
-        found = set(_MAIL.findall(text)) | {word for word in words if word in text}
-        if found:
-            yield Violation(f"log {name}: names {len(found)} people", (f"{len(found)} personal words",))
+        matches = set(_MAIL.findall(text)) | {word for word in words if word in text}
+        if matches:
+            yield Violation(f"log {name}: names {len(matches)} people", (f"{len(matches)} personal words",))

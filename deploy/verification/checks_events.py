@@ -31,11 +31,11 @@ FIRST_ACTIONS = (
 def nothing_lost(history: History) -> Iterator[Violation]:
     """What was answered 202, or written by a partner, came to its effect."""
     yield from _reports_lost(history)
-    for said, (effect, name) in EFFECTS.items():
-        done = {fact.data.get(name) for fact in history.of(effect)}
-        for fact in history.of(said):
-            if fact.data.get(name) not in done and not _is_superseded(history, fact):
-                yield violation(f"issue {fact.issue}: {said} never became {effect}", fact)
+    for cause, (effect, name) in EFFECTS.items():
+        effects = {fact.data.get(name) for fact in history.of(effect)}
+        for fact in history.of(cause):
+            if fact.data.get(name) not in effects and not _is_superseded(history, fact):
+                yield violation(f"issue {fact.issue}: {cause} never became {effect}", fact)
     for fact in history.of("issue.accepted"):
         if not history.about(fact.issue, *FIRST_ACTIONS):
             yield violation(f"issue {fact.issue}: accepted, and nothing was done", fact)
@@ -56,8 +56,8 @@ SUPERSEDED_BY = {
 """What a partner tells late on one topic may have been overtaken by what came of another: then it is old news."""
 
 
-def _is_superseded(history: History, said: Fact) -> bool:
-    return bool(history.about(said.issue, "issue.cancelled", *SUPERSEDED_BY.get(said.type, ())))
+def _is_superseded(history: History, fact: Fact) -> bool:
+    return bool(history.about(fact.issue, "issue.cancelled", *SUPERSEDED_BY.get(fact.type, ())))
 
 
 PENDING = ("issue.details_requested", "issue.review_requested")
@@ -97,9 +97,9 @@ def nothing_twice(history: History) -> Iterator[Violation]:
             ("collection.requested", "collection_id"),
             ("refund.requested", "refund_id"),
         ):
-            things = {fact.data[name]: fact for fact in facts if fact.type == kind}
-            if len(things) > rounds:
-                yield violation(f"issue {issue}: {len(things)} times {kind}", *things.values())
+            orders = {fact.data[name]: fact for fact in facts if fact.type == kind}
+            if len(orders) > rounds:
+                yield violation(f"issue {issue}: {len(orders)} times {kind}", *orders.values())
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
     yield from _repeated(history.of("points.granted"), "cause")
     yield from _repeated(history.of("notice.sent"), "notice_id")
@@ -153,24 +153,24 @@ REQUIRED_ORDER = (
 def in_order_per_issue(history: History) -> Iterator[Violation]:
     """On `issues`, facts of one issue stand in one partition, in the order in which they happened."""
     for issue, facts in history.issues():
-        told = [fact for fact in facts if fact.topic == "issues"]
-        excused = _out_of_order_at_partner(facts)
-        if len({fact.partition for fact in told}) > 1:
-            yield violation(f"issue {issue}: its facts are in several partitions", *told)
+        issue_facts = [fact for fact in facts if fact.topic == "issues"]
+        exceptions = _out_of_order_at_partner(facts)
+        if len({fact.partition for fact in issue_facts}) > 1:
+            yield violation(f"issue {issue}: its facts are in several partitions", *issue_facts)
         for earlier, later in REQUIRED_ORDER:
-            if (earlier, later) not in excused:
-                yield from _swapped(issue, told, earlier, later)
-        yield from _versions(issue, told)
+            if (earlier, later) not in exceptions:
+                yield from _swapped(issue, issue_facts, earlier, later)
+        yield from _versions(issue, issue_facts)
     yield from _timeline(history)
 
 
 def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
     """Pairs whose partner said the later one first, or the earlier one too late for it to count."""
-    said = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
+    causes = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
     return {
         (earlier, later)
         for earlier, later in REQUIRED_ORDER
-        if later in said and _same_partner_topic(earlier, later) and _is_after(said.get(earlier), said[later])
+        if later in causes and _same_partner_topic(earlier, later) and _is_after(causes.get(earlier), causes[later])
     }
 
 
@@ -187,15 +187,15 @@ def _is_after(fact: Fact | None, other: Fact) -> bool:
     return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
 
 
-def _swapped(issue: str, told: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
-    first = next((place for place, fact in enumerate(told) if fact.type == later), None)
-    if first is not None and not any(fact.type == earlier for fact in told[:first]):
-        yield violation(f"issue {issue}: {later} stands before any {earlier}", told[first])
+def _swapped(issue: str, facts: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
+    first = next((index for index, fact in enumerate(facts) if fact.type == later), None)
+    if first is not None and not any(fact.type == earlier for fact in facts[:first]):
+        yield violation(f"issue {issue}: {later} stands before any {earlier}", facts[first])
 
 
-def _versions(issue: str, told: list[Fact]) -> Iterator[Violation]:
+def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
     known: dict[str, int] = {}
-    for fact in told:
+    for fact in facts:
         if fact.type in ("issue.replacement_promised", "issue.replacement_delayed"):
             replacement, version = fact.data["replacement_id"], fact.data["version"]
             if version <= known.get(replacement, 0):
@@ -205,13 +205,15 @@ def _versions(issue: str, told: list[Fact]) -> Iterator[Violation]:
 
 def _timeline(history: History) -> Iterator[Violation]:
     """Intake shows the facts of an issue in the order of the topic."""
-    place = {fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"}
+    positions = {
+        fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"
+    }
     shown: defaultdict[str, list[str]] = defaultdict(list)
     for row in history.database("intake").rows("timeline"):
-        if str(row["event_id"]) in place:
+        if str(row["event_id"]) in positions:
             shown[str(row["issue_id"])].append(str(row["event_id"]))
     for issue, events in shown.items():
-        if [place[event] for event in events] != sorted(place[event] for event in events):
+        if [positions[event] for event in events] != sorted(positions[event] for event in events):
             yield Violation(f"issue {issue}: its timeline is out of order", tuple(events))
 
 
@@ -241,13 +243,13 @@ def no_silence(history: History) -> Iterator[Violation]:
 
 def open_issues(history: History) -> list[str]:
     """Accepted, and by the last word on `issues` neither resolved nor called off."""
-    found = []
+    issues = []
     for issue, facts in history.issues():
-        told = [fact.type for fact in facts if fact.topic == "issues"]
-        last = next((kind for kind in reversed(told) if kind in (*ENDED, "issue.reopened")), None)
-        if "issue.accepted" in told and last not in ENDED:
-            found.append(issue)
-    return found
+        types = [fact.type for fact in facts if fact.topic == "issues"]
+        last = next((kind for kind in reversed(types) if kind in (*ENDED, "issue.reopened")), None)
+        if "issue.accepted" in types and last not in ENDED:
+            issues.append(issue)
+    return issues
 
 
 def _pending_issues(history: History) -> list[str]:

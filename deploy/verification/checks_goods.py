@@ -37,17 +37,17 @@ def _replacement_abandoned(facts: Iterable[Fact]) -> bool:
 
 def _arrival(facts: Iterable[Fact], shipped: Fact) -> str | None:
     """The day on which the replacement was expected: what the warehouse said, else what the customer was told."""
-    said = [shipped.data.get("expected_delivery_date")]
-    said += [fact.data.get("expected_delivery_date") for fact in facts if fact.type == "issue.replacement_shipped"]
-    return next(filter(None, said), None)
+    dates = [shipped.data.get("expected_delivery_date")]
+    dates += [fact.data.get("expected_delivery_date") for fact in facts if fact.type == "issue.replacement_shipped"]
+    return next(filter(None, dates), None)
 
 
 def _announced_in_order(issue: str, facts: Iterable[Fact]) -> Iterator[Violation]:
-    told = [fact for fact in facts if fact.topic == "issues"]
-    left = False
-    for fact in told:
-        left = left or fact.type == "issue.replacement_shipped"
-        if fact.type == "issue.collection_requested" and not left:
+    issue_facts = [fact for fact in facts if fact.topic == "issues"]
+    shipped = False
+    for fact in issue_facts:
+        shipped = shipped or fact.type == "issue.replacement_shipped"
+        if fact.type == "issue.collection_requested" and not shipped:
             yield violation(f"issue {issue}: the collection is told of before the shipment", fact)
 
 
@@ -86,10 +86,12 @@ def _more_than_delivered(history: History) -> Iterator[Violation]:
     for fact in history.of("issue.accepted"):
         for line in fact.data["lines"] if fact.data["reason"] not in UNDELIVERED_REASONS else ():
             unit = (fact.order, line["line_id"])
-            there = [(each, quantity) for each, quantity in arrivals[unit] if each.written_at <= fact.written_at]
-            if line["quantity"] > (arrived := sum(quantity for _, quantity in there)):
+            delivered_before = [
+                (each, quantity) for each, quantity in arrivals[unit] if each.written_at <= fact.written_at
+            ]
+            if line["quantity"] > (arrived := sum(quantity for _, quantity in delivered_before)):
                 what = f"order {unit[0]} line {unit[1]}: {line['quantity']} pieces accepted, {arrived} had arrived"
-                yield violation(what, *(each for each, _ in there), fact)
+                yield violation(what, *(each for each, _ in delivered_before), fact)
 
 
 def _too_many(unit: tuple[str, str], moved: list[tuple[Fact, int]], most: int) -> Iterator[Violation]:
@@ -167,8 +169,8 @@ def free_of_charge(history: History) -> Iterator[Violation]:
     """No message to a partner asks money of a customer, and a refund for merchant or carrier fault is not cut."""
     for fact in history.unique_facts:
         if fact.topic in ("warehouse.orders", "carrier.orders", "payment.orders"):
-            if found := [name for name in _names(fact.data) if _CHARGE.search(name)]:
-                yield violation(f"issue {fact.issue}: {', '.join(found)} in an order to a partner", fact)
+            if names := [name for name in _names(fact.data) if _CHARGE.search(name)]:
+                yield violation(f"issue {fact.issue}: {', '.join(names)} in an order to a partner", fact)
             if fact.topic == "payment.orders" and fact.type != "refund.requested":
                 yield violation(f"issue {fact.issue}: {fact.type} is not a refund", fact)
     for resolved in history.of("issue.resolved"):

@@ -90,8 +90,13 @@ def balances_equal_sums(history: History) -> Iterator[Violation]:
     yield from _differences("customer", _added_up(entries, "customer_id"), _by(balances, "customer_id"))
     yield from _differences("lot", _added_up(entries, "lot_id"), _by(database.rows("lots"), "lot_id"))
     for row in balances:
-        below = [place for place in ACCOUNTS[1:-1] if row[place] < 0]
-        if below or row["debt"] > 0 or (row["debt"] and row["available"]) or sum(row[place] for place in ACCOUNTS):
+        negative = [account for account in ACCOUNTS[1:-1] if row[account] < 0]
+        if (
+            negative
+            or row["debt"] > 0
+            or (row["debt"] and row["available"])
+            or sum(row[account] for account in ACCOUNTS)
+        ):
             yield Violation(f"customer {row['customer_id']}: a balance that cannot be", (str(dict(row)),))
     if not database.rows("outbox") and history.facts:
         yield from _events_differ(history, entries)
@@ -106,7 +111,7 @@ def _added_up(entries: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
 
 
 def _by(rows: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
-    return {str(row[key]): {place: row[place] for place in ACCOUNTS} for row in rows}
+    return {str(row[key]): {account: row[account] for account in ACCOUNTS} for row in rows}
 
 
 def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]:
@@ -121,7 +126,7 @@ def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]
 def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
     """Per customer and type: points on the topic, and points in the ledger."""
     booked: Counter[tuple[str, str]] = Counter()
-    told: Counter[tuple[str, str]] = Counter()
+    published: Counter[tuple[str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in entries:
         if row["kind"] in ENTRY_EVENTS:
@@ -130,10 +135,10 @@ def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violati
             shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
     for fact in history.of(*sorted(set(ENTRY_EVENTS.values()))):
         name = fact.data["customer_id"], fact.type
-        told[name] += fact.data["points"]
+        published[name] += fact.data["points"]
         shown[name].append(str(fact))
-    for name in sorted(booked.keys() | told.keys()):
-        if booked[name] != told[name]:
+    for name in sorted(booked.keys() | published.keys()):
+        if booked[name] != published[name]:
             customer, kind = name
-            what = f"customer {customer}: {kind} tells {told[name]} points, the ledger {booked[name]}"
+            what = f"customer {customer}: {kind} tells {published[name]} points, the ledger {booked[name]}"
             yield Violation(what, tuple(shown[name]))

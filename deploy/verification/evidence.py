@@ -31,10 +31,10 @@ class Fact:
     @cached_property
     def body(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.value)
+            value = json.loads(self.value)
         except (ValueError, RecursionError):  # deeply nested brackets exhaust the parser
             return {}
-        return found if isinstance(found, dict) else {}
+        return value if isinstance(value, dict) else {}
 
     @cached_property
     def type(self) -> str:
@@ -42,8 +42,8 @@ class Fact:
 
     @property
     def data(self) -> dict[str, Any]:
-        found = self.body.get("data")
-        return found if isinstance(found, dict) else {}
+        value = self.body.get("data")
+        return value if isinstance(value, dict) else {}
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -136,7 +136,7 @@ class History:
 
 
 def _grouped(facts: Iterable[Fact], name: Any) -> dict[str, list[Fact]]:
-    found: defaultdict[str, list[Fact]] = defaultdict(list)
+    groups: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        found[name(fact)].append(fact)
-    return dict(found)
+        groups[name(fact)].append(fact)
+    return dict(groups)

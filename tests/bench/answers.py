@@ -33,17 +33,17 @@ class AnswerTemplate:
     template: bytes
 
     def render(
-        self, issue: bytes, now: str, thing: str = "", day: str = "", amount: str = ""
+        self, issue: bytes, now: str, subject_id: str = "", day: str = "", amount: str = ""
     ) -> tuple[str, bytes, bytes]:
         """Topic, key and value."""
-        words: Mapping[bytes, bytes] = {
+        values: Mapping[bytes, bytes] = {
             b"issue": issue,
             b"now": now.encode(),
-            b"thing": thing.encode(),
+            b"thing": subject_id.encode(),
             b"day": day.encode(),
             b"amount": amount.encode(),
         }
-        return self.topic, issue, self.template % words
+        return self.topic, issue, self.template % values
 
 
 def format_time(moment: datetime) -> str:
@@ -61,8 +61,8 @@ def _answer(payload: Payload) -> AnswerTemplate:
         data=payload,
     )
     text = encode(event)
-    for mark, place in _MARKS.items():
-        text = text.replace(mark, place)
+    for mark, placeholder in _MARKS.items():
+        text = text.replace(mark, placeholder)
     return AnswerTemplate(payload.TOPIC.name, text)
 
 

@@ -106,9 +106,9 @@ async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
     """All records that this part has to see, their offsets committed batch by batch."""
     left = sum(part.reads.values())
     while left > 0:
-        heard = await consumer.getmany(timeout_ms=200, max_records=500)
-        if heard:
-            left -= sum(map(len, heard.values()))
+        batches = await consumer.getmany(timeout_ms=200, max_records=500)
+        if batches:
+            left -= sum(map(len, batches.values()))
             await consumer.commit()
 
 

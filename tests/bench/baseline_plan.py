@@ -141,8 +141,8 @@ async def tables_per_lifecycle(database_url: str, before: RowCounts, lifecycles:
 async def topic_lengths(bootstrap_servers: str, prefix: str) -> dict[str, int]:
     """How many records each topic ever got."""
     async with _reader(bootstrap_servers) as consumer:
-        found = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
-        return {name: sum(offsets.values()) for name, offsets in found.items()}
+        ends = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
+        return {name: sum(offsets.values()) for name, offsets in ends.items()}
 
 
 async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.demo.system import Infrastructure
+from deploy.local.command_line import CommandError
 from deploy.local.postgres import provision
 from deploy.local.processes import ServiceProcess, Supervisor
 from libs.common.events.topics import SERVICES
@@ -23,21 +24,21 @@ PREFIX = "bare"
 MAX_SECONDS = 300.0
 
 
-class BaselineError(Exception):
+class BaselineError(CommandError):
     """The bare loop did not come to its end; the message ends with its last words."""
 
 
 async def plan(
-    given: Infrastructure,
+    infrastructure: Infrastructure,
     databases: Mapping[str, str],
     before: Mapping[str, RowCounts],
     counts: Mapping[str, int],
     lifecycles: int,
 ) -> list[BaselinePart]:
     """The parts, from what the services did in so many lifecycles: row changes since `before`, records `counts`."""
-    servers = given.broker.bootstrap_servers
-    writes = await baseline_plan.writes_by_service(servers, given.topic_prefix, counts, lifecycles)
-    reads = await baseline_plan.topics_by_reader(servers, given.topic_prefix)
+    servers = infrastructure.broker.bootstrap_servers
+    writes = await baseline_plan.writes_by_service(servers, infrastructure.topic_prefix, counts, lifecycles)
+    reads = await baseline_plan.topics_by_reader(servers, infrastructure.topic_prefix)
     reads["partner"] = sorted({"warehouse.orders", "carrier.orders", "payment.orders", "issues"})
     parts = []
     for name in (*SERVICES, "partner"):
@@ -58,27 +59,29 @@ class BaselineResult:
 
 
 async def run(
-    supervisor: Supervisor, given: Infrastructure, parts: list[BaselinePart], lifecycles: int
+    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int
 ) -> list[BaselineResult]:
     """Run all parts to their end, a few times, each on topics and tables of its own. Raises `BareLoopError`."""
-    return [await _round(supervisor, given, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)]
+    return [
+        await _round(supervisor, infrastructure, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)
+    ]
 
 
 async def _round(
-    supervisor: Supervisor, given: Infrastructure, parts: list[BaselinePart], lifecycles: int, name: str
+    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int, name: str
 ) -> BaselineResult:
-    made = await provision(given.postgres.admin_url, SERVICES, f"{name}_")
-    urls = {service: database.owner_url for service, database in made.items()}  # it makes its own tables
-    await create_topics(given.broker.bootstrap_servers, f"{name}.")
+    databases = await provision(infrastructure.postgres.admin_url, SERVICES, f"{name}_")
+    urls = {service: database.owner_url for service, database in databases.items()}  # it makes its own tables
+    await create_topics(infrastructure.broker.bootstrap_servers, f"{name}.")
     parts = [
         replace(part, lifecycles=lifecycles, prefix=f"{name}.", database_url=urls.get(part.name)) for part in parts
     ]
     total = records_written(parts)
-    folder = given.folder / name
+    folder = infrastructure.folder / name
     folder.mkdir()
     started = {part.name: _start(supervisor, folder, part, total) for part in parts}
     await _wait_for(folder, ".ready", started)
-    servers = ResourceUsage({"kafka": given.broker.pid, "postgres": given.postgres.pid})
+    servers = ResourceUsage({"kafka": infrastructure.broker.pid, "postgres": infrastructure.postgres.pid})
     cpu, begin = sum(servers.cpu_seconds().values()), time.time()
     (folder / "go").touch()
     done = [PartResult.read(path.read_text(encoding="utf-8")) for path in await _wait_for(folder, ".done", started)]

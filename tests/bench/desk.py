@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local import postgres
+from deploy.local.command_line import exit_on_error
+from deploy.local.environment import integer
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
@@ -49,12 +51,12 @@ async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
 def pages(http: httpx.Client, issues: int) -> dict[str, str]:
     """The pages that people look at, by what the table calls them."""
     page = http.get("/desk").text
-    found = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
-    assert found, "the first page shows issues"
+    issue_link = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
+    assert issue_link, "the first page shows issues"
     return {
         "what needs a human now": "/desk",
         "a section of 50": "/desk/work/promises",
-        "one issue with its story": found[0],
+        "one issue with its story": issue_link[0],
         "search by order": f"/desk/search?q=O-{issues // 2}",
         "search by customer": "/desk/search?q=C-77",
         "insights of 30 days": "/desk/insights?days=30",
@@ -64,15 +66,15 @@ def pages(http: httpx.Client, issues: int) -> dict[str, str]:
 
 def measure(http: httpx.Client, path: str) -> tuple[float, float]:
     """p50 and p95 in milliseconds."""
-    taken: list[float] = []
+    durations: list[float] = []
     for number in range(WARM_UP + CALLS):
         begin = time.perf_counter()
         answer = http.get(path)
         spent = 1000 * (time.perf_counter() - begin)
         assert answer.status_code in (200, 303), f"{path}: {answer.status_code}"
         if number >= WARM_UP:
-            taken.append(spent)
-    cuts = quantiles(taken, n=20, method="inclusive")
+            durations.append(spent)
+    cuts = quantiles(durations, n=20, method="inclusive")
     return cuts[9], cuts[18]
 
 
@@ -122,8 +124,10 @@ def show(console: Console, issues: int, rows: Sequence[tuple[str, float, float]]
 
 
 def main() -> None:
-    with exit_on_signals(), ExitStack() as stack:
-        run(Console(), stack, int(os.environ.get("DESK_ISSUES", "100000")))
+    with exit_on_error("bench"):
+        issues = integer("DESK_ISSUES", 100_000, 100, 10_000_000)
+        with exit_on_signals(), ExitStack() as stack:
+            run(Console(), stack, issues)
 
 
 if __name__ == "__main__":

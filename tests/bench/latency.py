@@ -51,8 +51,8 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 async def _read(consumer: AIOKafkaConsumer, seen: dict[str, float]) -> None:
     while True:
-        heard = await consumer.getmany(timeout_ms=1_000)
+        batches = await consumer.getmany(timeout_ms=1_000)
         moment = time.perf_counter()
-        for records in heard.values():
+        for records in batches.values():
             for record in records:
                 seen.setdefault(record.key.decode(), moment)

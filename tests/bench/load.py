@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 
+from deploy.local.command_line import CommandError
 from libs.common.events.topics import STOREFRONT_ORDERS
 from tests.bench.http import ConnectionPool, connect
 from tests.bench.orders import order_records
 
 
-class ReportRefusedError(Exception):
+class ReportRefusedError(CommandError):
     """Intake refused a report that should stand; the message is its answer."""
 
 

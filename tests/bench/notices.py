@@ -8,7 +8,6 @@ service's idle loops; what an event costs before it becomes a notice is in the f
 """
 
 import asyncio
-import os
 import secrets
 import time
 from contextlib import ExitStack
@@ -20,6 +19,8 @@ import asyncpg
 from rich.console import Console
 
 from deploy.local import postgres
+from deploy.local.command_line import CommandError, exit_on_error
+from deploy.local.environment import integer
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process_guard import exit_on_signals
@@ -89,12 +90,12 @@ async def release(conn: Connection, notices: int) -> float:
     await conn.execute("UPDATE notices SET due_at = made_at")
     while await conn.fetchval("SELECT count(*) FROM notices WHERE settled_at IS NULL"):
         if time.perf_counter() - begin > LONGEST:
-            raise SystemExit(f"not all of {notices:,} notices were sent within {LONGEST:.0f} s")
+            raise CommandError(f"not all of {notices:,} notices were sent within {LONGEST:.0f} s")
         await asyncio.sleep(0.1)
     took = time.perf_counter() - begin
     sent = await conn.fetchval("SELECT count(*) FROM notices WHERE status = 'sent'")
     if sent != notices:
-        raise SystemExit(f"{notices:,} notices were made, {sent:,} were sent")
+        raise CommandError(f"{notices:,} notices were made, {sent:,} were sent")
     return took
 
 
@@ -140,8 +141,10 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
 
 
 def main() -> None:
-    with exit_on_signals(), ExitStack() as stack:
-        run(Console(), stack, int(os.environ.get("NOTICES", "4000")))
+    with exit_on_error("bench"):
+        notices = integer("NOTICES", 4_000, 1, 1_000_000)
+        with exit_on_signals(), ExitStack() as stack:
+            run(Console(), stack, notices)
 
 
 if __name__ == "__main__":

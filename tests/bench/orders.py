@@ -55,8 +55,8 @@ def report_call(number: int, port: int, api_key: str) -> bytes:
 
 
 def _templates(language: Language, now: datetime) -> list[bytes]:
-    told = _story(language, now)
-    return [_encoded(payload, moment) for payload, moment in told]
+    events = _story(language, now)
+    return [_encoded(payload, moment) for payload, moment in events]
 
 
 def _story(language: Language, now: datetime) -> list[tuple[Payload, datetime]]:
@@ -73,12 +73,12 @@ def _placed(order: str, language: Language, at: datetime) -> OrderPlaced:
     name = "山田 花子" if language is Language.JA else "Jane Miller"
     price = Money(amount=Decimal("12800"), currency="JPY")
     item = OrderLine(line_id=LINE, sku=f"SKU-{_MARK}", name="Desk lamp", quantity=1, unit_price=price)
-    place = Address(
+    address = Address(
         name=name, postal_code="150-0001", country="JP", region="東京都", city="渋谷区", street="神宮前 1-2-3"
     )
     contact = Contact(name=name, email=f"c{_MARK}@example.jp", language=language, phone="+81-3-0000-0000")
     return OrderPlaced(
-        order_id=order, customer_id=f"C{_MARK}", placed_at=at, lines=(item,), contact=contact, ship_to=place
+        order_id=order, customer_id=f"C{_MARK}", placed_at=at, lines=(item,), contact=contact, ship_to=address
     )
 
 

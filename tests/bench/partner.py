@@ -76,10 +76,10 @@ async def run(bootstrap_servers: str, prefix: str) -> None:
         await producer.stop()
 
 
-async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[Any]], prefix: str) -> None:
+async def _answer(producer: AIOKafkaProducer, batches: dict[TopicPartition, list[Any]], prefix: str) -> None:
     now = format_time(datetime.now(UTC))
     sent = []
-    for records in heard.values():
+    for records in batches.values():
         for record in records:
             trace = [header for header in record.headers if header[0] in TRACE_HEADERS]
             for topic, key, value in answers_to(record.key, record.value, now):

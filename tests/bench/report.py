@@ -23,7 +23,7 @@ def _headline(document: Mapping[str, Any]) -> Table:
         "complete lifecycles per second": f"{document['lifecycles_per_second']:,}",
         "bare loop, per second, the median of its rounds": (
             f"{document['baseline_lifecycles_per_second']:,} of "
-            + ", ".join(f"{each:,.0f}" for each in document["bare_rounds_per_second"])
+            + ", ".join(f"{each:,.0f}" for each in document["baseline_rounds_per_second"])
         ),
         "ratio to the bare loop, by time and by CPU": (
             f"{document['ratio_to_baseline']:.3f} and {document['cpu_ratio_to_baseline']:.3f}"

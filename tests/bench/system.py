@@ -35,27 +35,29 @@ class BenchSystem:
 
 def start(
     supervisor: Supervisor,
-    given: Infrastructure,
+    infrastructure: Infrastructure,
     databases: Mapping[str, str],
     tracing: Mapping[str, str] | None = None,
 ) -> BenchSystem:
     """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
     system = BenchSystem(databases)
-    common = {**common_settings(given, system.api_key), **(tracing or {})}
+    common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
     for name in SERVICES:
-        system.services[name] = start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
+        system.services[name] = start_service(
+            supervisor, infrastructure, name, {**common, "DATABASE_URL": databases[name]}
+        )
     for process in system.services.values():
         wait_until_started(process)
     system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
     return system
 
 
-def common_settings(given: Infrastructure, api_key: str) -> dict[str, str]:
+def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, str]:
     """What every service is told."""
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "LOG_LEVEL": "WARNING",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         "CLOCK_FILE": "",
@@ -64,11 +66,11 @@ def common_settings(given: Infrastructure, api_key: str) -> dict[str, str]:
 
 
 def start_service(
-    supervisor: Supervisor, given: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
+    supervisor: Supervisor, infrastructure: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
 ) -> ServiceProcess:
     """One process of this service, on a port of its own."""
     port = free_port()
-    photos = given.folder / "photos"
+    photos = infrastructure.folder / "photos"
     photos.mkdir(exist_ok=True)
     links = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}", "LINK_SECRETS": secrets.token_urlsafe(32)}
     own = {

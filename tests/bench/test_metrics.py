@@ -6,6 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
+from deploy.local.command_line import CommandError
 from tests.bench.baseline import batches, share
 from tests.bench.latency import latencies_ms, percentile
 from tests.bench.metrics import SYSTEM, BenchMetrics, FloodMetrics
@@ -104,5 +105,5 @@ def test_the_batches_of_the_bare_loop_hold_the_right_number_together(per_lifecyc
 @pytest.mark.parametrize("wrong", ["0", "many", "-5", "1.5"])
 def test_a_wrong_number_of_issues_is_refused_by_name(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISSUES", wrong)
-    with pytest.raises(ValueError, match="ISSUES"):
+    with pytest.raises(CommandError, match="ISSUES"):
         BenchOptions.from_environment()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.clock_driver import NOTICE_LEAD, REPLAY_SPEED, AdjustableClock, ClockDriver
-from deploy.demo.quiescence import QuiescenceProbe, Snapshot, unread_records
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
+from deploy.local.in_flight import unread_records
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.data import bundled, generate, olist, order_sources
+from deploy.demo.data.csv_table import OrderFileError
 from deploy.demo.partners import report_scenarios
 from deploy.demo.partners.storefront import replace_held_lots
 from libs.common.events.storefront import OrderShipped
@@ -108,7 +109,7 @@ def test_orders_of_one_olist_person_are_counted(folder: Path) -> None:
 
 
 def test_a_folder_of_neither_form_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"order_items\.csv"):
+    with pytest.raises(OrderFileError, match=r"order_items\.csv"):
         order_sources.load_orders(tmp_path, seed=1)
 
 

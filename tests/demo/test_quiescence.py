@@ -16,7 +16,7 @@ from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from tests.conftest import MakeDatabase
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-RESTING: dict[str, Any] = {"backlog": 0, "next_at": None, "taken": {}}
+IDLE: dict[str, Any] = {"backlog": 0, "next_at": None, "processed": {}}
 
 
 @asynccontextmanager
@@ -118,14 +118,14 @@ async def test_a_record_is_under_way_until_its_reader_has_taken_it(tmp_path: Pat
 
 async def test_a_partner_with_something_to_say_is_busy_and_nobody_else_is_asked(tmp_path: Path) -> None:
     late = (NOW - timedelta(minutes=1)).isoformat()
-    async with answering(lambda: {"storefront": {**RESTING, "next_at": late}}) as simulator:
+    async with answering(lambda: {"storefront": {**IDLE, "next_at": late}}) as simulator:
         found = await look(tmp_path, simulator=simulator, services={"intake": "http://127.0.0.1:1"})
     assert found.busy == {"storefront": 1}
 
 
 async def test_a_mail_that_no_customer_has_read_yet_is_under_way(tmp_path: Path) -> None:
     mails = {"mails": 3}
-    customers = {"customers": {**RESTING, "mails_read": 2}}
+    customers = {"customers": {**IDLE, "mails_read": 2}}
     async with answering(lambda: mails) as mail, answering(lambda: customers) as simulator:
         assert (await look(tmp_path, simulator=simulator, mail=mail)).busy == {"mails": 1}
         customers["customers"]["mails_read"] = 3

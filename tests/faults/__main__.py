@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from deploy.local.kafka import BrokerUnavailableError
-from deploy.local.managed_process import NotReadyError
+from deploy.local.command_line import exit_on_error
 from deploy.local.process_guard import exit_on_signals
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.options import FaultOptions
@@ -23,30 +22,25 @@ from tests.faults.run import SPEED, FaultResult, next_monday_morning, run
 from tests.faults.system import FaultInfrastructure, fault_infrastructure, fault_system
 
 
-async def _run(console: Console, options: FaultOptions, given: FaultInfrastructure) -> FaultResult:
+async def _run(console: Console, options: FaultOptions, infrastructure: FaultInfrastructure) -> FaultResult:
     silence_disconnect_errors()
-    async with fault_system(given, next_monday_morning(datetime.now(UTC)), SPEED) as running:
+    async with fault_system(infrastructure, next_monday_morning(datetime.now(UTC)), SPEED) as running:
         return await run(running, options, lambda text: console.print(text, highlight=False, markup=False))
 
 
 def main() -> None:
     console = Console()
-    try:
+    with exit_on_error("faults"):
         options = FaultOptions.from_environment()
-        length = "the short form" if options.short else f"{options.seconds:g} seconds"
+        length = "smoke schedule" if options.short else f"{options.seconds:g} seconds"
         console.print(f"seed {options.seed}, {length}; the same seed repeats the same schedule")
-        with exit_on_signals(), fault_infrastructure() as given:
-            outcome = asyncio.run(_run(console, options, given))
-    except (NotReadyError, BrokerUnavailableError, TimeoutError, ValueError) as error:
-        console.print(f"[red]faults failed:[/red] {error}", highlight=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("stopped")
-        sys.exit(130)
-    show(console, outcome)
-    if options.report:
-        options.report.write_text(json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    sys.exit(1 if any(outcome.violations.values()) else 0)
+        with exit_on_signals(), fault_infrastructure() as infrastructure:
+            result = asyncio.run(_run(console, options, infrastructure))
+        show(console, result)
+        if options.report:
+            text = json.dumps(as_json(result), indent=2, ensure_ascii=False)
+            options.report.write_text(text + "\n", encoding="utf-8")
+    sys.exit(1 if any(result.violations.values()) else 0)
 
 
 if __name__ == "__main__":

@@ -78,13 +78,13 @@ def to_refund(data: dict[str, Any], attempt: int, rng: random.Random, now: datet
 
 def disorder(answers: PartnerAnswers, rng: random.Random) -> tuple[PartnerAnswers, int, int]:
     """The same answers as a bad day brings them: some twice, some the wrong way round. Gives how many of each."""
-    told = list(answers)
+    disordered = list(answers)
     swapped = 0
-    if len(told) > 1 and rng.random() < 0.15:
-        place = rng.randrange(len(told) - 1)
-        told[place], told[place + 1] = told[place + 1], told[place]
+    if len(disordered) > 1 and rng.random() < 0.15:
+        index = rng.randrange(len(disordered) - 1)
+        disordered[index], disordered[index + 1] = disordered[index + 1], disordered[index]
         swapped = 1
-    repeated = [answer for answer in told if rng.random() < 0.15]
+    repeated = [answer for answer in disordered if rng.random() < 0.15]
     for answer in repeated:
-        told.insert(rng.randint(told.index(answer) + 1, len(told)), answer)
-    return told, len(repeated), swapped
+        disordered.insert(rng.randint(disordered.index(answer) + 1, len(disordered)), answer)
+    return disordered, len(repeated), swapped

@@ -36,7 +36,7 @@ async def read_evidence(
     system: FaultSystem,
     zone: ZoneInfo,
     ledger: Sequence[Mapping[str, Any]],
-    taken: Sequence[SubscribedType],
+    subscribed: Sequence[SubscribedType],
     *,
     fault_free: bool = False,
 ) -> FaultEvidence:
@@ -46,12 +46,12 @@ async def read_evidence(
     poison = [fact for fact in whole.facts if POISON_HEADER in fact.headers]
     history = replace(whole, facts=[fact for fact in whole.facts if POISON_HEADER not in fact.headers])
     history.databases = _without_poison(whole.databases, poison, system.prefix)
-    marks = {service: await _read_inbox_keys(url) for service, url in system.databases.items()}
+    inbox_keys = {service: await _read_inbox_keys(url) for service, url in system.databases.items()}
     logs = system.supervisor.logs
     history.logs = {
         file.name: file.read_text("utf-8", "replace") for file in logs.glob("*.log") if _is_service_log(file.name)
     }
-    return FaultEvidence(history, poison, marks, taken, system.prefix, fault_free)
+    return FaultEvidence(history, poison, inbox_keys, subscribed, system.prefix, fault_free)
 
 
 def _is_service_log(name: str) -> bool:
@@ -61,16 +61,16 @@ def _is_service_log(name: str) -> bool:
 def _without_poison(
     databases: Mapping[str, DatabaseEvidence], poison: Sequence[Fact], prefix: str
 ) -> dict[str, DatabaseEvidence]:
-    places = {(prefix + fact.topic, fact.partition, fact.offset) for fact in poison}
-    found = {}
+    poison_positions = {(prefix + fact.topic, fact.partition, fact.offset) for fact in poison}
+    cleaned = {}
     for service, database in databases.items():
         rows = database.rows("dead_letters")
-        kept = [row for row in rows if _position(row) not in places]
-        poisoned = [row for row in rows if _position(row) in places]
-        found[service] = replace(
+        kept = [row for row in rows if _position(row) not in poison_positions]
+        poisoned = [row for row in rows if _position(row) in poison_positions]
+        cleaned[service] = replace(
             database, tables={**database.tables, "dead_letters": kept, "dead-lettered poison": poisoned}
         )
-    return found
+    return cleaned
 
 
 def _position(row: Mapping[str, Any]) -> RecordPosition:
@@ -104,12 +104,12 @@ def _delivery_checks(evidence: FaultEvidence) -> list[tuple[str, Check]]:
 def _consumed_once(evidence: FaultEvidence) -> Iterator[Violation]:
     """Every event stands in the inbox of every service that takes its type; what does not was lost on the way."""
     by_type: defaultdict[str, list[SubscribedType]] = defaultdict(list)
-    for taken in evidence.subscribed:
-        by_type[taken.type].append(taken)
+    for subscribed in evidence.subscribed:
+        by_type[subscribed.type].append(subscribed)
     for fact in evidence.history.unique_facts:
-        for taken in by_type.get(str(fact.body.get("type")), ()):
-            if _inbox_key(taken.aggregate, fact) not in evidence.inbox_keys[taken.service]:
-                yield violation(f"{taken.service}: did not consume {fact.type}", fact)
+        for subscribed in by_type.get(str(fact.body.get("type")), ()):
+            if _inbox_key(subscribed.aggregate, fact) not in evidence.inbox_keys[subscribed.service]:
+                yield violation(f"{subscribed.service}: did not consume {fact.type}", fact)
 
 
 _COUNTED = re.compile(r"(.*)\.(0|[1-9][0-9]{0,13})", re.DOTALL)
@@ -136,15 +136,15 @@ def _no_duplicates(evidence: FaultEvidence) -> Iterator[Violation]:
 def _poison_dead_lettered_once(evidence: FaultEvidence) -> Iterator[Violation]:
     """What no service can take is parked, once, by each service that reads its topic."""
     readers: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for taken in evidence.subscribed:
-        readers[taken.topic].add((taken.service, taken.aggregate))
-    parked: defaultdict[tuple[str, str, RecordPosition], int] = defaultdict(int)
+    for subscribed in evidence.subscribed:
+        readers[subscribed.topic].add((subscribed.service, subscribed.aggregate))
+    counts: defaultdict[tuple[str, str, RecordPosition], int] = defaultdict(int)
     for service, database in evidence.history.databases.items():
         for row in database.rows("dead-lettered poison"):
-            parked[service, row["aggregate"], _position(row)] += 1
+            counts[service, row["aggregate"], _position(row)] += 1
     for fact in evidence.poison:
-        place = (evidence.prefix + fact.topic, fact.partition, fact.offset)
+        position = (evidence.prefix + fact.topic, fact.partition, fact.offset)
         for service, aggregate in sorted(readers[fact.topic]):
-            if (count := parked[service, aggregate, place]) != 1:
+            if (count := counts[service, aggregate, position]) != 1:
                 kind = fact.headers[POISON_HEADER]
                 yield violation(f"{service}: poison ({kind}) was dead-lettered {count} times", fact)

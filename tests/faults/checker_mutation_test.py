@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import typer
 
+from deploy.local.in_flight import ConsumerLag
 from deploy.local.ports import kept_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.verification.verdict import Verdict
@@ -26,7 +27,6 @@ from libs.common.events.values import LineQuantity, Reason
 from tests.faults import workload
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts
-from tests.faults.consumer_lag import ConsumerLag
 from tests.faults.partners import FaultPartners
 from tests.faults.publisher import OutgoingRecord, RetryingPublisher, record_of
 from tests.faults.quiescence import Quiescence
@@ -66,29 +66,29 @@ SCENARIOS = (
 )
 
 
-async def run_scenario(given: FaultInfrastructure, scenario: MutationScenario, zone: ZoneInfo = ZONE) -> list[Verdict]:
+async def run_scenario(
+    infrastructure: FaultInfrastructure, scenario: MutationScenario, zone: ZoneInfo = ZONE
+) -> list[Verdict]:
     """Run a scenario on topics and databases of its own; gives what the auditor says of it."""
     now = next_monday_morning(datetime.now(UTC))
-    async with fault_system(given, now, 1, f"{scenario.name}.", links=False) as running:
+    async with fault_system(infrastructure, now, 1, f"{scenario.name}.", links=False) as running:
         for _ in range(scenario.processes):
             _start_single_process(running, scenario)
         await running.wait_until_joined()
-        taken = all_subscriptions()
-        mouth, unread = (
-            RetryingPublisher(running.servers, running.prefix),
-            ConsumerLag(running.servers, running.prefix, taken),
-        )
-        partners = FaultPartners(running, mouth, SEED, zone, orderly=True)
+        subscribed = all_subscriptions()
+        publisher = RetryingPublisher(running.servers, running.prefix)
+        lag = ConsumerLag(running.servers, running.prefix, [(each.service, each.topic) for each in subscribed])
+        partners = FaultPartners(running, publisher, SEED, zone, orderly=True)
         listening = asyncio.create_task(partners.run())
         try:
-            calm = Quiescence(running, {"answers": lambda: partners.in_flight}, unread)
-            ledger = await _publish_workload(running, mouth, calm, scenario)
+            calm = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
+            ledger = await _publish_workload(running, publisher, calm, scenario)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
-            await mouth.stop()
-            await unread.close()
-        evidence = await read_evidence(running, zone, ledger, taken, fault_free=not scenario.dies_at)
+            await publisher.stop()
+            await lag.close()
+        evidence = await read_evidence(running, zone, ledger, subscribed, fault_free=not scenario.dies_at)
         return await asyncio.to_thread(verdicts, evidence)
 
 
@@ -101,8 +101,8 @@ def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> N
         name: {**environment, "CLOCK_FILE": str(clock_file)} for name, environment in running.environments.items()
     }
     changes = [*scenario.provocations, *filter(None, [scenario.mutant])]
-    asked = json.dumps({"port": port, "environments": environments, "changes": changes})
-    env = {"SINGLE_PROCESS": asked, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
+    request = json.dumps({"port": port, "environments": environments, "changes": changes})
+    env = {"SINGLE_PROCESS": request, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
     name = f"single-process-{running.started}"
     process = running.supervisor.start(name, ["-m", "tests.faults.single_process"], env, port)
     for service in SERVICES:
@@ -111,25 +111,25 @@ def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> N
 
 
 async def _publish_workload(
-    running: FaultSystem, mouth: RetryingPublisher, calm: Quiescence, scenario: MutationScenario
+    running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence, scenario: MutationScenario
 ) -> list[dict[str, object]]:
     """Some orders and their reports by Kafka, through one death where that is aimed at. Gives the ledger."""
     for number in range(ORDERS):
-        for said in _purchase_records(running, number):
-            await mouth.publish(said)
+        for record in _purchase_records(running, number):
+            await publisher.publish(record)
     if scenario.dies_at:
         await _restart_after_failpoint(running)
     await calm.wait(QUIESCENCE_SECONDS)
-    return [await _repeat_delivery(running, mouth, calm)] if scenario.repeats_delivery else []
+    return [await _repeat_delivery(running, publisher, calm)] if scenario.repeats_delivery else []
 
 
-async def _repeat_delivery(running: FaultSystem, mouth: RetryingPublisher, calm: Quiescence) -> dict[str, object]:
+async def _repeat_delivery(running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence) -> dict[str, object]:
     """An arrival of one piece of two is told twice, then both are reported."""
     *news, arrived = _partial_delivery(running, ORDERS)
-    for said in (*news, arrived):
-        await mouth.publish(said)
+    for record in (*news, arrived):
+        await publisher.publish(record)
     await calm.wait(QUIESCENCE_SECONDS)
-    await mouth.publish(arrived)
+    await publisher.publish(arrived)
     await calm.wait(QUIESCENCE_SECONDS)
     entry = await _report_two_units(running, ORDERS)
     await calm.wait(QUIESCENCE_SECONDS)
@@ -143,16 +143,16 @@ def _purchase(number: int) -> SimulatedPurchase:
 def _purchase_records(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
     bought, now = _purchase(number), running.clock.now()
     submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": f"R-{bought.order_id}"})
-    told = [*workload.order_events(bought, now, ZONE), ("submitted", submitted)]
-    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in told]
+    events = [*workload.order_events(bought, now, ZONE), ("submitted", submitted)]
+    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events]
 
 
 def _partial_delivery(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
     bought, now = _purchase(number), running.clock.now()
-    told = dict(workload.order_events(bought, now, ZONE))
-    one = {"lines": (LineQuantity(line_id="1", quantity=1),)}
-    told |= {name: told[name].model_copy(update=one) for name in ("shipped", "delivered")}
-    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in told.items()]
+    events = dict(workload.order_events(bought, now, ZONE))
+    one_unit = {"lines": (LineQuantity(line_id="1", quantity=1),)}
+    events |= {name: events[name].model_copy(update=one_unit) for name in ("shipped", "delivered")}
+    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events.items()]
 
 
 def _id(bought: SimulatedPurchase, name: str) -> str:
@@ -179,27 +179,27 @@ async def _report_two_units(running: FaultSystem, number: int) -> dict[str, obje
     return {"key": key, "status": answer.status_code, "issue_id": answer.json().get("issue_id")}
 
 
-async def run_all(given: FaultInfrastructure) -> dict[str, dict[str, list[str]]]:
+async def run_all(infrastructure: FaultInfrastructure) -> dict[str, dict[str, list[str]]]:
     """Every scenario, some at a time: what the auditor found, by scenario and check."""
     silence_disconnect_errors()
     room = asyncio.Semaphore(PARALLEL_SYSTEMS)
 
     async def one(scenario: MutationScenario) -> dict[str, list[str]]:
         async with room:
-            found = await run_scenario(given, scenario)
+            results = await run_scenario(infrastructure, scenario)
         return {
-            verdict.name: [each.description for each in verdict.violations] for verdict in found if verdict.violations
+            verdict.name: [each.description for each in verdict.violations] for verdict in results if verdict.violations
         }
 
-    found = await asyncio.gather(*map(one, SCENARIOS))
-    return {scenario.name: told for scenario, told in zip(SCENARIOS, found, strict=True)}
+    results = await asyncio.gather(*map(one, SCENARIOS))
+    return {scenario.name: told for scenario, told in zip(SCENARIOS, results, strict=True)}
 
 
 def main(report: Path) -> None:
     """Run every scenario and write to REPORT what was found."""
-    with exit_on_signals(), fault_infrastructure(disk=False) as given:
-        found = asyncio.run(run_all(given))
-    report.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with exit_on_signals(), fault_infrastructure(disk=False) as infrastructure:
+        results = asyncio.run(run_all(infrastructure))
+    report.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

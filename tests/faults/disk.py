@@ -72,10 +72,10 @@ class Disk:
 
 
 def _write_until_full(file: int) -> int:
-    taken, size = 0, _CHUNK
+    written, size = 0, _CHUNK
     while size >= 512:
         try:
-            taken += os.write(file, bytes(size))
+            written += os.write(file, bytes(size))
         except OSError:
             size //= 2
-    return taken
+    return written

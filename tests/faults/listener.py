@@ -45,8 +45,8 @@ class Listener:
                 await consumer.start()
                 self._assign(consumer)
                 while True:
-                    for heard in await self._fetch(consumer):
-                        yield heard
+                    for event in await self._fetch(consumer):
+                        yield event
             except (KafkaError, OSError):
                 await asyncio.sleep(0.3)
             finally:
@@ -54,33 +54,36 @@ class Listener:
                     await consumer.stop()
 
     def _assign(self, consumer: Any) -> None:
-        places = [TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)]
-        consumer.assign(places)
-        for place, offset in self._offsets.items():
-            consumer.seek(place, offset)
+        partitions = [
+            TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)
+        ]
+        consumer.assign(partitions)
+        for partition, offset in self._offsets.items():
+            consumer.seek(partition, offset)
 
     async def _fetch(self, consumer: Any) -> list[TopicEvent]:
         batches = await consumer.getmany(timeout_ms=200)
-        found = []
-        for place, records in batches.items():
-            self._offsets[place] = records[-1].offset + 1
-            found += [heard for record in records if (heard := self._read(record))]
+        events = []
+        for partition, records in batches.items():
+            self._offsets[partition] = records[-1].offset + 1
+            events += [event for record in records if (event := self._read(record))]
         self.lag = sum(
-            (consumer.highwater(place) or 0) - self._offsets.get(place, 0) for place in consumer.assignment()
+            (consumer.highwater(partition) or 0) - self._offsets.get(partition, 0)
+            for partition in consumer.assignment()
         )
-        return found
+        return events
 
     def _read(self, record: Any) -> TopicEvent | None:
         try:
             event = json.loads(record.value or b"")
             name = event["source"], event["id"]
-            heard = TopicEvent(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
+            topic_event = TopicEvent(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         if name in self._seen:
             return None
         self._seen.add(name)
-        return heard
+        return topic_event
 
 
 def _trace(record: Any) -> list[tuple[str, bytes | None]]:

@@ -24,8 +24,8 @@ def inbox_off() -> None:
     right = inbox.admit
 
     async def admit(conn: Any, aggregate: str, topic: str, keys: Sequence[bytes], kafka_keys: Sequence[str]) -> Any:
-        found = await right(conn, aggregate, topic, [], kafka_keys[:0])
-        return inbox.Admission(fresh=set(keys), blocked_keys=found.blocked_keys)
+        admission = await right(conn, aggregate, topic, [], kafka_keys[:0])
+        return inbox.Admission(fresh=set(keys), blocked_keys=admission.blocked_keys)
 
     _replace(inbox, "admit", admit)
 
@@ -102,9 +102,9 @@ def failing_first() -> None:
     seen: set[tuple[str, int, int]] = set()
 
     async def transact(self: Consumer, reads: Any) -> int:
-        places = {(read.record.topic, read.record.partition, read.record.offset) for read in reads}
-        if not places <= seen:
-            seen.update(places)
+        positions = {(read.record.topic, read.record.partition, read.record.offset) for read in reads}
+        if not positions <= seen:
+            seen.update(positions)
             raise ConflictError("provoked")
         return await right(self, reads)
 

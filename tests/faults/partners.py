@@ -46,26 +46,26 @@ class FaultPartners:
         """Until cancelled."""
         self._listener = Listener(self.system.servers, self.system.prefix, ANSWERED_TOPICS)
         try:
-            async for heard in self._listener.listen():
-                self._handle(heard)
+            async for event in self._listener.listen():
+                self._handle(event)
         finally:
             for task in list(self._tasks):
                 task.cancel()
 
-    def _handle(self, heard: TopicEvent) -> None:
-        data, now, rng = heard.data, self.system.clock.now(), self._rng(heard.id)
-        match heard.type:
+    def _handle(self, event: TopicEvent) -> None:
+        data, now, rng = event.data, self.system.clock.now(), self._rng(event.id)
+        match event.type:
             case "replacement.ordered":
                 attempt = self._attempt(data["issue_id"], data["replacement_id"])
                 if attempt:
-                    self._answer(heard, answers.to_replacement(data, attempt, rng, now, self.zone), rng)
+                    self._answer(event, answers.to_replacement(data, attempt, rng, now, self.zone), rng)
             case "collection.requested":
-                self._answer(heard, answers.to_collection(data, rng, now), rng)
+                self._answer(event, answers.to_collection(data, rng, now), rng)
             case "refund.requested":
                 self._attempts[data["refund_id"]] += 1
-                self._answer(heard, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
+                self._answer(event, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
             case "issue.review_requested":
-                self._start_task(self._decide(heard, rng))
+                self._start_task(self._decide(event, rng))
             case _:
                 return
 
@@ -80,45 +80,45 @@ class FaultPartners:
     def _rng(self, cause: str) -> random.Random:
         return random.Random(f"{self.seed}:{cause}")
 
-    def _answer(self, heard: TopicEvent, told: answers.PartnerAnswers, rng: random.Random) -> None:
+    def _answer(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
         if not self.orderly:
-            told, repeated, swapped = answers.disorder(told, rng)
+            planned, repeated, swapped = answers.disorder(planned, rng)
             self.counts.update(duplicates=repeated, reordered=swapped)
-        self._start_task(self._publish(heard, told, rng))
+        self._start_task(self._publish(event, planned, rng))
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _publish(self, heard: TopicEvent, told: answers.PartnerAnswers, rng: random.Random) -> None:
+    async def _publish(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
         moment = self.system.clock.now()
-        for answer in told:
+        for answer in planned:
             slow = not self.orderly and rng.random() < SLOW_SHARE
             self.counts.update(delayed=int(slow))
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
-            event_id = str(derived_id("faults", heard.id, answer.name))
-            await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, heard.trace))
+            event_id = str(derived_id("faults", event.id, answer.name))
+            await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, event.trace))
 
-    async def _decide(self, heard: TopicEvent, rng: random.Random) -> None:
+    async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
         """Ops say yes, after a while, and again until they are heard; a review that is settled is refused, rightly."""
         await asyncio.sleep(rng.uniform(1, 4))
-        place = f"/v1/cases/{heard.data['issue_id']}/reviews/{heard.data['cause']}"
-        headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": heard.id}
+        path = f"/v1/cases/{event.data['issue_id']}/reviews/{event.data['cause']}"
+        headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": event.id}
         async with httpx.AsyncClient(timeout=20) as http:
-            await _post_until_answered(http, self._any("returns"), place, {"approved": True}, headers)
+            await _post_until_answered(http, self._any("returns"), path, {"approved": True}, headers)
 
     def _any(self, service: str) -> Callable[[], list[Replica]]:
         return lambda: self.system.running(service)
 
 
 async def _post_until_answered(
-    http: httpx.AsyncClient, replicas: Callable[[], list[Replica]], place: str, body: object, headers: dict[str, str]
+    http: httpx.AsyncClient, replicas: Callable[[], list[Replica]], path: str, body: object, headers: dict[str, str]
 ) -> int:
     for attempt in itertools.count():
-        for replica in random.sample(found := replicas(), len(found)):
+        for replica in random.sample(running := replicas(), len(running)):
             try:
-                answer = await http.post(replica.url + place, json=body, headers=headers)
+                answer = await http.post(replica.url + path, json=body, headers=headers)
             except httpx.HTTPError:
                 continue
             if answer.status_code < 500 and answer.json().get("code") != "still_running":

@@ -65,15 +65,15 @@ class Proxy:
     def heal(self) -> None:
         """As it should be; connections that lost something are broken off."""
         self.refuses_connections, self.drops_responses, self.delay = False, False, 0.0
-        self._abort({one for one in self._connections if one.lost_data})
+        self._abort({connection for connection in self._connections if connection.lost_data})
 
     @property
     def is_healthy(self) -> bool:
         return not (self.refuses_connections or self.drops_responses or self.delay)
 
     def _abort(self, connections: set[_Connection]) -> None:
-        for one in list(connections):
-            one.abort()
+        for connection in list(connections):
+            connection.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

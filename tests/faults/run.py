@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from deploy.local.in_flight import ConsumerLag
 from deploy.verification.verdict import Verdict
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.failpoints import STEPS
 from tests.faults import smoke_schedule
 from tests.faults.checker import FaultEvidence, read_evidence, verdicts
-from tests.faults.consumer_lag import ConsumerLag
 from tests.faults.driver import LoadDriver
 from tests.faults.nemesis import Nemesis
 from tests.faults.options import FaultOptions
@@ -93,11 +93,12 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
         system.add_replica(service)
     await system.wait_until_joined()
     watch.lap("starting")
-    taken = all_subscriptions()
-    mouth, unread = RetryingPublisher(system.servers, system.prefix), ConsumerLag(system.servers, system.prefix, taken)
-    partners = FaultPartners(system, mouth, options.seed, ZONE)
-    driver = LoadDriver(system, mouth, options.seed, ZONE, options.per_second)
-    poisoner = Poisoner(mouth, options.seed)
+    subscribed = all_subscriptions()
+    publisher = RetryingPublisher(system.servers, system.prefix)
+    lag = ConsumerLag(system.servers, system.prefix, [(each.service, each.topic) for each in subscribed])
+    partners = FaultPartners(system, publisher, options.seed, ZONE)
+    driver = LoadDriver(system, publisher, options.seed, ZONE, options.per_second)
+    poisoner = Poisoner(publisher, options.seed)
     nemesis, over = Nemesis(system, log), asyncio.Event()
     there = FaultTargets(STEPS_BY_SERVICE, disk=system.infrastructure.disk.path is not None)
     if not there.disk:
@@ -118,7 +119,7 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
             await nemesis.heal()
             partners.orderly = True
             others = {"answers": lambda: partners.in_flight, "calls": lambda: driver.in_flight}
-            calm = Quiescence(system, {**others, "reports to come": lambda: int(not driving.done())}, unread)
+            calm = Quiescence(system, {**others, "reports to come": lambda: int(not driving.done())}, lag)
             recovered, trouble = await _recover(
                 calm, log, smoke_schedule.DAYS_SECONDS if options.short else DAYS_SECONDS
             )
@@ -126,10 +127,10 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
             listening.cancel()
             driving.cancel()
     finally:
-        await mouth.stop()
-        await unread.close()
+        await publisher.stop()
+        await lag.close()
     log("judging")
-    evidence = await read_evidence(system, ZONE, driver.ledger, taken)
+    evidence = await read_evidence(system, ZONE, driver.ledger, subscribed)
     judged = await asyncio.to_thread(verdicts, evidence)
     watch.lap("judging")
     done = nemesis.injected + driver.counts + partners.counts

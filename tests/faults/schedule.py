@@ -113,10 +113,10 @@ def _draw_lane(seed: int, seconds: float, lane: str, cards: Sequence[_FaultTempl
     rng = random.Random(f"{seed}:{lane}")
     at = rng.uniform(*_FIRST)
     for card, detail in _shuffled(rng, cards):
-        lasts, told = card.draw(rng, detail)
+        lasts, target_detail = card.draw(rng, detail)
         if at + lasts > seconds:
             return
-        yield InjectedFault(round(at, 1), lane, lane.removesuffix(" links"), card.kind, lasts, told)
+        yield InjectedFault(round(at, 1), lane, lane.removesuffix(" links"), card.kind, lasts, target_detail)
         at += lasts + card.recovery + rng.uniform(*_BETWEEN)
 
 

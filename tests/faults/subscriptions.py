@@ -19,11 +19,12 @@ class SubscribedType:
 
 def all_subscriptions() -> tuple[SubscribedType, ...]:
     """Every subscription of every service."""
-    found = []
+    subscribed = []
     for name in SERVICES:
         service: Service = example_app(name).state.service
-        for one in service.subscriptions:
-            found += [
-                SubscribedType(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.payload_types
+        for subscription in service.subscriptions:
+            subscribed += [
+                SubscribedType(name, subscription.aggregate.name, subscription.topic, payload.TYPE)
+                for payload in subscription.payload_types
             ]
-    return tuple(found)
+    return tuple(subscribed)

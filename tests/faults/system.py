@@ -143,10 +143,10 @@ async def fault_system(
     infrastructure: FaultInfrastructure, now: datetime, speed: float, prefix: str = "", *, links: bool = True
 ) -> AsyncIterator[FaultSystem]:
     """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
-    made = await postgres.provision(infrastructure.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
-    for service, database in made.items():
+    databases = await postgres.provision(infrastructure.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
+    for service, database in databases.items():
         await database.migrate(service)
-    urls = {service: database.url for service, database in made.items()}
+    urls = {service: database.url for service, database in databases.items()}
     await create_topics(infrastructure.broker.bootstrap_servers, prefix)
     async with AsyncExitStack() as stack:
         for proxy in infrastructure.links.values() if links else ():

@@ -37,8 +37,8 @@ def mark() -> bytes:
     return event_key("tallies", decode(EVENT))
 
 
-def found(given: FaultEvidence, name: str) -> tuple[Violation, ...]:
-    return next(verdict.violations or () for verdict in verdicts(given) if verdict.name == name)
+def found(fault_evidence: FaultEvidence, name: str) -> tuple[Violation, ...]:
+    return next(verdict.violations or () for verdict in verdicts(fault_evidence) if verdict.name == name)
 
 
 def test_what_was_taken_and_poison_that_was_parked_once_are_no_violation() -> None:

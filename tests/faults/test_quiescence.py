@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from deploy.demo.clock_driver import AdjustableClock
+from deploy.local.in_flight import ConsumerLag
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ServiceProcess, Supervisor
 from tests.conftest import MakeDatabase
-from tests.faults.consumer_lag import ConsumerLag
 from tests.faults.quiescence import Quiescence
 from tests.faults.replica import Replica
 from tests.faults.system import FaultInfrastructure, FaultSystem
@@ -22,7 +22,7 @@ BEGIN = datetime(2026, 3, 3, 10, tzinfo=UTC)
 SKEW = timedelta(minutes=1)
 
 
-class AllRead(ConsumerLag):
+class NoLag(ConsumerLag):
     async def count(self) -> dict[str, int]:
         return {}
 
@@ -71,7 +71,7 @@ async def test_time_stands_still_for_judge_and_services_alike(
     server = await asyncio.start_server(_joined_and_idle, LOOPBACK, 0)
     async with server:
         system = _system(url, tmp_path, server.sockets[0].getsockname()[1])
-        await Quiescence(system, {}, AllRead("", "", ())).advance_days(1, real_seconds=60)
+        await Quiescence(system, {}, NoLag("", "")).advance_days(1, real_seconds=60)
     clocks = [system.clock, system.all_replicas()[0].clock]
     shown = [clock.now() for clock in clocks]
     await asyncio.sleep(0.05)

@@ -61,13 +61,13 @@ def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> li
     """All that is told of this order before anything is reported, in order, each with a name for its event id."""
     order, everything = bought.order_id, (LineQuantity(line_id="1", quantity=bought.quantity),)
     today = now.astimezone(zone).date()
-    told: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]
+    events: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]
     if bought.late:
         day = today + timedelta(days=3)
-        told.append(("moved", storefront.OrderPromiseChanged(order_id=order, promised_ship_date=day, changed_at=now)))
-    told.append(("shipped", storefront.OrderShipped(order_id=order, lines=everything, shipped_at=now)))
-    told.append(("delivered", storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=now)))
-    return told
+        events.append(("moved", storefront.OrderPromiseChanged(order_id=order, promised_ship_date=day, changed_at=now)))
+    events.append(("shipped", storefront.OrderShipped(order_id=order, lines=everything, shipped_at=now)))
+    events.append(("delivered", storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=now)))
+    return events
 
 
 def report_body(bought: SimulatedPurchase, quantity: int | None = None) -> dict[str, Any]:

@@ -46,16 +46,16 @@ class Checkout:
         if not available or rng.random() < 0.2:
             return
         body = {"order_id": order_id, "points": rng.randint(max(1, available // 2), available)}
-        made = await self._request("POST", f"{customer}/redemptions", f"reserve-{order_id}", body)
-        if made is None or made.status_code != 201:
+        reservation = await self._request("POST", f"{customer}/redemptions", f"reserve-{order_id}", body)
+        if reservation is None or reservation.status_code != 201:
             self.outcomes["refused"] += 1
             return
-        path = f"{customer}/redemptions/{made.json()['redemption_id']}"
-        end = rng.choices(("commit", "release", "forgotten"), (80, 10, 10))[0]
-        self.outcomes[end] += 1
-        if end != "forgotten":
+        path = f"{customer}/redemptions/{reservation.json()['redemption_id']}"
+        outcome = rng.choices(("commit", "release", "forgotten"), (80, 10, 10))[0]
+        self.outcomes[outcome] += 1
+        if outcome != "forgotten":
             # At once: where the clock leaps by hours, a reservation would be over before its customer has read on.
-            await self._finish(path, end, order_id)
+            await self._finish(path, outcome, order_id)
 
     async def _finish(self, path: str, end: str, order_id: str) -> None:
         if end == "commit":

@@ -45,7 +45,7 @@ def delivery_events(parcel: ReplacementShipped, rng: random.Random, zone: ZoneIn
     is told in the carrier's own words, with a stale scan behind it."""
     shipped_day = parcel.shipped_at.astimezone(zone).date()
     day = parcel.expected_delivery_date or shipped_day + timedelta(days=rng.randint(1, 2))
-    told: list[ScheduledEvent] = []
+    events: list[ScheduledEvent] = []
     if rng.random() < EXCEPTION_SHARE:
         late = day + timedelta(days=rng.randint(1, 2))
         at = _local(day, time(12), zone)
@@ -57,27 +57,27 @@ def delivery_events(parcel: ReplacementShipped, rng: random.Random, zone: ZoneIn
             occurred_at=at,
             shipment_id=parcel.shipment_id,
         )
-        told.append(ScheduledEvent(at, f"exception-{parcel.replacement_id}", mishap))
+        events.append(ScheduledEvent(at, f"exception-{parcel.replacement_id}", mishap))
         day = late
     at = _local(day, time(rng.randint(13, 19), rng.randrange(60)), zone)
     name = f"delivered-{parcel.replacement_id}-{parcel.shipment_id or ''}"
     ids = {"issue_id": parcel.issue_id, "replacement_id": parcel.replacement_id, "shipment_id": parcel.shipment_id}
     if rng.random() < RAW_SCAN_SHARE:
-        return [*told, *_raw_scans(ids, at, name)]
-    return [*told, ScheduledEvent(at, name, ParcelDelivered(**ids, delivered_at=at))]
+        return [*events, *_raw_scans(ids, at, name)]
+    return [*events, ScheduledEvent(at, name, ParcelDelivered(**ids, delivered_at=at))]
 
 
 def _raw_scans(ids: dict[str, Any], at: datetime, name: str) -> list[ScheduledEvent]:
     """Out for delivery, delivered; and an hour later an old scan that a slow gate had kept."""
-    said = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
+    scans = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
     late = ("作業店通過", timedelta(hours=-8), timedelta(hours=1))
     return [
         ScheduledEvent(
-            at + told_after,
+            at + published_after,
             f"{name}-{code}",
             ParcelScanned(**ids, raw=RawStatus(source="yamato", code=code), scanned_at=at + after),
         )
-        for code, after, told_after in (*said, late)
+        for code, after, published_after in (*scans, late)
     ]
 
 
@@ -126,8 +126,10 @@ def search_result(lost: IssueAccepted, rng: random.Random) -> ScheduledEvent | N
 
 
 def is_delivery(plan: ScheduledEvent) -> bool:
-    said = plan.payload
-    return isinstance(said, ParcelDelivered) or (isinstance(said, ParcelScanned) and said.raw.code == "配達完了")
+    payload = plan.payload
+    return isinstance(payload, ParcelDelivered) or (
+        isinstance(payload, ParcelScanned) and payload.raw.code == "配達完了"
+    )
 
 
 def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:

@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 import httpx
 from PIL import Image
 
-from deploy.demo.data.bundled import FOLDER, rows
+from deploy.demo.data.bundled import product_skus
 from deploy.demo.partners.codec import ReceivedEvent
 from deploy.demo.partners.page_forms import answers_on, forms_of
 from deploy.demo.partners.partner import NO_KEEPALIVE, Partner, PartnerTask, main, run_alone
@@ -100,13 +100,13 @@ class Customers:
     visited: set[tuple[str, str]] = field(default_factory=set)
     responses: Counter[int] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
-    catalogue: list[str] = field(default_factory=lambda: [row["sku"] for row in rows(FOLDER / "products.csv")])
+    catalogue: list[str] = field(default_factory=product_skus)
 
     async def poll_mail(self) -> None:
         """Look into the letter boxes again and again, until the process ends; the answer comes with the next mail."""
         while True:
-            place = f"{self.settings.mail_url}/api/mails?after={self.mails_read}&wait={WAIT_SECONDS}"
-            for mail in (await self.http.get(place)).json():
+            url = f"{self.settings.mail_url}/api/mails?after={self.mails_read}&wait={WAIT_SECONDS}"
+            for mail in (await self.http.get(url)).json():
                 self.mails_read = mail["number"]
                 self._handle_mail(mail)
 

@@ -60,10 +60,10 @@ class MailStore:
             self.arrived.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.arrived.wait(), seconds)
-        found = self.summaries[after:]
+        mails = self.summaries[after:]
         if "summary" not in request.query_params:
-            found = [head | {"text": self.bodies.get(head["number"], "")} for head in found[:200]]
-        return JSONResponse(found)
+            mails = [head | {"text": self.bodies.get(head["number"], "")} for head in mails[:200]]
+        return JSONResponse(mails)
 
     async def page(self, request: Request) -> HTMLResponse:
         rows = "".join(

@@ -22,12 +22,12 @@ def exchange_order(
     order: ReplayedOrder, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, ReplayedLine]
 ) -> ReplayedOrder | None:
     """The order for the item that they would rather have; None where the shop does not have it."""
-    wanted = catalogue.get(decision.requested_sku or "")
-    if wanted is None:
+    product = catalogue.get(decision.requested_sku or "")
+    if product is None:
         return None
     leaves = at + PICKING_TIME
     line = replace(
-        wanted,
+        product,
         line_id="L1",
         quantity=1,
         lot=None,
@@ -59,14 +59,14 @@ def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> Storefro
             return payload
 
 
-def reschedule(told: LifecycleEvent, wanted: datetime) -> LifecycleEvent:
+def reschedule(event: LifecycleEvent, ship_at: datetime) -> LifecycleEvent:
     """The same event on the day the customer asked for; what has its own date in it gets the new one."""
-    at = wanted + TRANSIT_TIME if told.name == "delivered" else wanted + timedelta(minutes=1)
-    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(told.name)
+    at = ship_at + TRANSIT_TIME if event.name == "delivered" else ship_at + timedelta(minutes=1)
+    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(event.name)
     changes: dict[str, Any] = {name: at} if name else {}
-    if told.name == "shipped":
-        changes["expected_delivery_date"] = (wanted + TRANSIT_TIME).date()
-    return LifecycleEvent(at, told.name, told.payload.model_copy(update=changes))
+    if event.name == "shipped":
+        changes["expected_delivery_date"] = (ship_at + TRANSIT_TIME).date()
+    return LifecycleEvent(at, event.name, event.payload.model_copy(update=changes))
 
 
 def pick_time(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:

@@ -41,36 +41,36 @@ class LifecycleEvent:
 def lifecycle_events(order: ReplayedOrder, zone: ZoneInfo, seed: int) -> list[LifecycleEvent]:
     """All that the storefront tells about this order, earliest first."""
     rng = random.Random(f"{seed}:order:{order.order_id}")
-    told = [
+    events = [
         LifecycleEvent(_utc(order.placed_at), "placed", placed_event(order)),
         *_progress(order),
         *_promise_changes(order, zone, rng),
     ]
-    told.extend(_movements(order, zone))
-    return sorted(told, key=lambda each: each.at)
+    events.extend(_movements(order, zone))
+    return sorted(events, key=lambda each: each.at)
 
 
 def placed_event(order: ReplayedOrder) -> OrderPlaced:
-    who = order.customer
-    language = Language(who.language)
+    customer = order.customer
+    language = Language(customer.language)
     return OrderPlaced(
         order_id=order.order_id,
-        customer_id=who.customer_id,
+        customer_id=customer.customer_id,
         placed_at=order.placed_at,
         lines=tuple(_line(line) for line in order.lines),
-        contact=Contact(name=who.name, email=who.email, language=language, phone=who.phone),
+        contact=Contact(name=customer.name, email=customer.email, language=language, phone=customer.phone),
         ship_to=Address(
-            name=who.name,
-            postal_code=who.postal_code,
-            country=who.country,
-            region=who.region,
-            city=who.city,
-            street=who.street,
-            phone=who.phone,
+            name=customer.name,
+            postal_code=customer.postal_code,
+            country=customer.country,
+            region=customer.region,
+            city=customer.city,
+            street=customer.street,
+            phone=customer.phone,
         ),
         market=order.market,
         purchase_count=order.purchase_count,
-        birthday=_birthday(who.customer_id),
+        birthday=_birthday(customer.customer_id),
     )
 
 

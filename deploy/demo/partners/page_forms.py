@@ -61,11 +61,11 @@ def forms_of(page: str) -> list[Form]:
 def answers_on(page: str) -> list[tuple[str, dict[str, str]]]:
     """Every answer that this page lets a customer give: where to, and the fields to send. What is to be changed is an
     answer of its own for each thing that can be."""
-    found = []
+    answers = []
     for form in forms_of(page):
         common = form.fields | {name: day for name, day in form.days.items() if day}
         for name, value in form.choices or [("", "")]:
             chosen = common | ({name: value} if name else {})
-            things = form.lists.get("change", []) if value == "change" else []
-            found += [(form.action, chosen | {"change": thing}) for thing in things] or [(form.action, chosen)]
-    return found
+            changes = form.lists.get("change", []) if value == "change" else []
+            answers += [(form.action, chosen | {"change": change}) for change in changes] or [(form.action, chosen)]
+    return answers

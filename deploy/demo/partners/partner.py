@@ -129,10 +129,10 @@ class Partner:
     async def _consume(self, listen: EventHandler) -> None:
         while self._consumer is not None:
             batches = await self._consumer.getmany(timeout_ms=200)
-            for place, records in batches.items():
+            for partition, records in batches.items():
                 for received in filter(None, map(decode_record, records)):
                     listen(received)
-                self._offsets.setdefault(place.topic, {})[place.partition] = records[-1].offset + 1
+                self._offsets.setdefault(partition.topic, {})[partition.partition] = records[-1].offset + 1
 
     async def _run_due_actions(self) -> None:
         """Do what is due, in order; what is said together leaves together."""
@@ -150,8 +150,8 @@ class Partner:
         behind the last record that was listened to."""
         due = self._busy + self._unsent + sum(1 for each in self._schedule[:1] if each.at <= self.clock.now())
         next_at = self._schedule[0].at.isoformat() if self._schedule else None
-        taken = {topic: self._offsets.get(topic, {}) for topic in self._topics}
-        return {"backlog": due, "next_at": next_at, "taken": taken, **self.details()}
+        processed = {topic: self._offsets.get(topic, {}) for topic in self._topics}
+        return {"backlog": due, "next_at": next_at, "processed": processed, **self.details()}
 
     async def _show_status(self, request: Request) -> JSONResponse:
         return JSONResponse(self.status())

@@ -40,12 +40,12 @@ class PaymentProvider:
                 return
 
     def _requested(self, request: RefundRequested, received: ReceivedEvent) -> None:
-        asked = self.requests.setdefault(request.refund_id, [])
-        if received.event.id in asked or request.refund_id in self.paid:
+        event_ids = self.requests.setdefault(request.refund_id, [])
+        if received.event.id in event_ids or request.refund_id in self.paid:
             return
-        asked.append(received.event.id)
+        event_ids.append(received.event.id)
         planned = refund_event(
-            request, received.event.time, len(asked), self.partner.rng(request.refund_id, len(asked))
+            request, received.event.time, len(event_ids), self.partner.rng(request.refund_id, len(event_ids))
         )
         if isinstance(planned.payload, RefundCompleted):
             self.paid[request.refund_id] = planned

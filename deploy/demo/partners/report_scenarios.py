@@ -78,8 +78,8 @@ class CustomerReport:
 
 def reports(orders: Sequence[ReplayedOrder], seed: int, share: float) -> list[CustomerReport]:
     """Reports over these orders, earliest first; `share` is how many of the delivered ones have one."""
-    found = [report for order in orders for report in _reports_of(order, seed, share)]
-    return sorted(found, key=lambda report: report.at)
+    all_reports = [report for order in orders for report in _reports_of(order, seed, share)]
+    return sorted(all_reports, key=lambda report: report.at)
 
 
 def _reports_of(order: ReplayedOrder, seed: int, share: float) -> Iterable[CustomerReport]:

@@ -52,8 +52,8 @@ class StaffSimulator:
             "staff": "demo-ops",
             "comment": f"{cluster.reported_orders} reports, too many for chance",
         }
-        place = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
-        answer = await self.http.post(place, json=body, headers={"Idempotency-Key": key})
+        url = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
+        answer = await self.http.post(url, json=body, headers={"Idempotency-Key": key})
         self._count(answer.status_code)
 
     async def _decide_review(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
@@ -61,8 +61,8 @@ class StaffSimulator:
         if review.cause == DETAILS_MISSING and self.intake_url:
             await self._decide_report(f"{self.intake_url}/v1/issues/{review.issue_id}", key, approved)
             return
-        place = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
-        answer = await self.http.post(place, json={"approved": approved}, headers={"Idempotency-Key": key})
+        path = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
+        answer = await self.http.post(path, json={"approved": approved}, headers={"Idempotency-Key": key})
         self._count(answer.status_code)
 
     def _count(self, status: int) -> None:

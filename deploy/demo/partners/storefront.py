@@ -74,18 +74,18 @@ class Storefront:
     open_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checkout: Checkout | None = None
 
-    def load(self, book: OrderDataset) -> None:
+    def load(self, dataset: OrderDataset) -> None:
         """Put every order and every report of the replay on the list of what to do when."""
-        self.orders = {order.order_id: order for order in book.orders}
-        self.catalogue = catalogue_of(book.orders)
-        for order in book.orders:
+        self.orders = {order.order_id: order for order in dataset.orders}
+        self.catalogue = catalogue_of(dataset.orders)
+        for order in dataset.orders:
             self._schedule_order(order)
-        for report in reports(book.orders, self.settings.seed, self.settings.report_share):
+        for report in reports(dataset.orders, self.settings.seed, self.settings.report_share):
             self._schedule_report(report)
 
     def _schedule_order(self, order: ReplayedOrder) -> None:
-        for told in lifecycle_events(order, self.settings.zone, self.settings.seed):
-            self.partner.schedule(told.at, partial(self._publish, told))
+        for event in lifecycle_events(order, self.settings.zone, self.settings.seed):
+            self.partner.schedule(event.at, partial(self._publish, event))
             self.scheduled += 1
 
     def _schedule_report(self, report: CustomerReport) -> None:
@@ -150,14 +150,14 @@ class Storefront:
             self._schedule_order(new)
 
     def _change_date(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
-        wanted = pick_time(decision, self.settings.zone)
-        if wanted is None or decision.requested_date is None:
+        ship_at = pick_time(decision, self.settings.zone)
+        if ship_at is None or decision.requested_date is None:
             return
-        told = OrderPromiseChanged(
+        change = OrderPromiseChanged(
             order_id=order.order_id, promised_ship_date=decision.requested_date, cause="customer_asked", changed_at=at
         )
-        self.partner.schedule_event(ScheduledEvent(at, f"decided-{decision.choice_id}", told))
-        self.new_dates[order.order_id] = wanted
+        self.partner.schedule_event(ScheduledEvent(at, f"decided-{decision.choice_id}", change))
+        self.new_dates[order.order_id] = ship_at
         self.change_outcomes["another day"] += 1
 
     async def _change_address(self, decision: CustomerDecided) -> None:
@@ -165,20 +165,20 @@ class Storefront:
         if self.notices is None:
             return
         answer = await self.notices.get(f"/v1/orders/{decision.order_id}/choices/{decision.choice_id}/address")
-        found = answer.status_code == 200 and bool(answer.json().get("street"))
-        self.change_outcomes["another address" if found else "an address that was not there"] += 1
+        available = answer.status_code == 200 and bool(answer.json().get("street"))
+        self.change_outcomes["another address" if available else "an address that was not there"] += 1
 
-    async def _publish(self, told: LifecycleEvent) -> None:
-        order_id = told.payload.order_id
-        wanted = self.new_dates.get(order_id)
-        if wanted and told.at < wanted:
+    async def _publish(self, event: LifecycleEvent) -> None:
+        order_id = event.payload.order_id
+        ship_at = self.new_dates.get(order_id)
+        if ship_at and event.at < ship_at:
             # The customer asked for another day: all that was to come happens that much later.
-            self.partner.schedule(wanted, partial(self._publish, reschedule(told, wanted)))
+            self.partner.schedule(ship_at, partial(self._publish, reschedule(event, ship_at)))
             return
         self.published += 1
         if order_id in self.cancelled_orders:
             return
-        payload = without_lines(told.payload, self.cancelled_lines.get(order_id, set()))
+        payload = without_lines(event.payload, self.cancelled_lines.get(order_id, set()))
         if payload is None:
             return
         if isinstance(payload, OrderShipped):
@@ -186,7 +186,7 @@ class Storefront:
             payload = replace_held_lots(payload, {lot for _, lot in self.held_lots})
         if self.checkout:
             self.checkout.handle(payload)
-        self.partner.schedule_event(ScheduledEvent(told.at, f"{told.name}-{order_id}", payload))
+        self.partner.schedule_event(ScheduledEvent(event.at, f"{event.name}-{order_id}", payload))
 
     async def _start_report(self, report: CustomerReport) -> None:
         """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
@@ -237,11 +237,11 @@ class Storefront:
 
     async def _ledger_entry(self, report: CustomerReport, answer: httpx.Response) -> dict[str, Any]:
         body = answer.json()
-        found = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
-        found |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
+        entry = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
+        entry |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
         if answer.status_code == 202 and report.photo and report.variant is ReportVariant.NONE:
-            found["photo"] = await self._upload(report, body["issue_id"])
-        return found
+            entry["photo"] = await self._upload(report, body["issue_id"])
+        return entry
 
     async def _upload(self, report: CustomerReport, issue_id: str) -> int:
         files = {"photos": ("photo.jpg", _photo(report.key), "image/jpeg")}

@@ -67,19 +67,19 @@ def fulfilment_events(
         ]
     if chance < 0.14:
         day = next_working_day(day, rng.randint(1, 4))
-    told = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
+    events = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
     if 0.14 <= chance < 0.20:
         late = next_working_day(day, rng.randint(2, 5))
         news_at = max(_local(day - timedelta(days=1), time(16), zone), at + timedelta(minutes=20))
-        told.append(ScheduledEvent(news_at, f"delayed-{attempt}", _delayed(order, late)))
+        events.append(ScheduledEvent(news_at, f"delayed-{attempt}", _delayed(order, late)))
         day = late
     elif 0.20 <= chance < 0.22:
         day = next_working_day(day)
     leaves = max(_local(day, time(rng.randint(9, 11), rng.randrange(60)), zone), at + timedelta(minutes=30))
     pieces = sum(line.quantity for line in order.lines)
     if pieces > 1 and attempt == 1 and rng.random() < 0.6:
-        return sorted([*told, *_split_shipment(order, leaves, at, rng, zone)], key=lambda planned: planned.at)
-    return [*told, ScheduledEvent(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
+        return sorted([*events, *_split_shipment(order, leaves, at, rng, zone)], key=lambda planned: planned.at)
+    return [*events, ScheduledEvent(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
 
 
 def _split_shipment(
@@ -87,20 +87,20 @@ def _split_shipment(
 ) -> list[ScheduledEvent]:
     """One piece is short and asked about, or it leaves the next day in its own parcel."""
     last = order.lines[-1]
-    one = (LineQuantity(line_id=last.line_id, quantity=1),)
-    kept = {line.line_id: line.quantity for line in order.lines}
-    kept[last.line_id] -= 1
-    others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in kept.items() if number)
+    last_unit = (LineQuantity(line_id=last.line_id, quantity=1),)
+    remaining = {line.line_id: line.quantity for line in order.lines}
+    remaining[last.line_id] -= 1
+    others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in remaining.items() if number)
     first = _shipped(order, leaves, rng, zone).model_copy(update={"lines": others, "shipment_id": "parcel-1"})
     if rng.random() < 0.4:
         short = _rejected(order, next_working_day(leaves.astimezone(zone).date(), 3), None)
-        short = short.model_copy(update={"lines": one})
+        short = short.model_copy(update={"lines": last_unit})
         return [
             ScheduledEvent(at + timedelta(minutes=5), "short-1", short),
             ScheduledEvent(leaves, "shipped-1", first),
         ]
     next_day = _local(next_working_day(leaves.astimezone(zone).date()), time(10), zone)
-    second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": one, "shipment_id": "parcel-2"})
+    second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": last_unit, "shipment_id": "parcel-2"})
     return [ScheduledEvent(leaves, "shipped-1", first), ScheduledEvent(next_day, "shipped-1-rest", second)]
 
 
@@ -136,8 +136,10 @@ def return_events(
     if rng.random() < 0.02:
         lines = (lines[0].model_copy(update={"sku": "SOMETHING-ELSE"}), *lines[1:])
     inspected_at = received_at + timedelta(hours=rng.uniform(1, 24))
-    found = rng.choices(list(CONDITION_WEIGHTS), list(CONDITION_WEIGHTS.values()))[0]
-    looked = tuple(InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=found) for each in lines)
+    condition = rng.choices(list(CONDITION_WEIGHTS), list(CONDITION_WEIGHTS.values()))[0]
+    inspected = tuple(
+        InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=condition) for each in lines
+    )
     name = str(request.collection_id)
     issue_id = request.issue_id
     return [
@@ -145,7 +147,9 @@ def return_events(
             received_at, f"received-{name}", ItemReceived(issue_id=issue_id, lines=lines, received_at=received_at)
         ),
         ScheduledEvent(
-            inspected_at, f"inspected-{name}", ItemInspected(issue_id=issue_id, lines=looked, inspected_at=inspected_at)
+            inspected_at,
+            f"inspected-{name}",
+            ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=inspected_at),
         ),
     ]
 
