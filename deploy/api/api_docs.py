@@ -1,6 +1,6 @@
-"""Writes what describes the borders from the code itself: OpenAPI and AsyncAPI documents, and the README's event table.
+"""Generates the OpenAPI and AsyncAPI documents and the README's event table from the code.
 
-They are committed, so that a change of a border shows in review; a test fails where they are out of date.
+They are committed, so that a change of the contract shows in review; a test fails where they are out of date.
 """
 
 import importlib
@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parent
 
 
 def documents() -> dict[str, str]:
-    """Every document by its file name, as text."""
+    """Every document as text, by its file name."""
     texts: dict[str, str] = {}
     for name in SERVICES:
         app = example_app(name)
@@ -46,7 +46,7 @@ def documents() -> dict[str, str]:
 
 
 def example_app(name: str, **overrides: Any) -> FastAPI:
-    """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
+    """The app of a service with placeholder settings: for inspection, not to be run."""
     values = {**_PLACEHOLDER_SETTINGS, **overrides}
     settings = importlib.import_module(f"services.{name}.settings").Settings.model_validate(values)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
@@ -54,7 +54,7 @@ def example_app(name: str, **overrides: Any) -> FastAPI:
 
 
 def asyncapi(service: Service) -> dict[str, Any]:
-    """What the service takes, as FastStream describes it, and what it gives, by way of the outbox."""
+    """The service's subscriptions, as FastStream describes them, and its publications through the outbox."""
     broker = service.broker()
     for payload in service.publishes:
         broker.publisher(
@@ -75,7 +75,7 @@ def asyncapi(service: Service) -> dict[str, Any]:
 
 
 def event_table() -> str:
-    """All events of the contract as a table: who gives them, who takes them."""
+    """All events of the contract as a table with producers and consumers."""
     services = [example_app(name).state.service for name in SERVICES]
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
@@ -95,7 +95,7 @@ def event_table() -> str:
 
 
 def with_event_table(readme: str) -> str:
-    """The README with the table as it should be."""
+    """The README with the current table."""
     head, begin, rest = readme.partition(_BEGIN)
     _, end, tail = rest.partition(_END)
     return f"{head}{begin}\n{event_table()}\n{end}{tail}"
@@ -106,7 +106,7 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """The documents whose committed form is not what the code says now."""
+    """The documents whose committed form differs from the code."""
     expected = documents()
     present = {path.name for path in folder.glob("*.json")}
     changed = [name for name, text in expected.items() if not _same(folder / name, text)]
@@ -114,7 +114,7 @@ def stale(folder: Path = FOLDER) -> list[str]:
 
 
 def readme_is_stale() -> bool:
-    """Whether the README's table of events is not the contract's."""
+    """Whether the README's event table differs from the contract."""
     readme = README.read_text(encoding="utf-8")
     return with_event_table(readme) != readme
 
@@ -124,7 +124,7 @@ def _same(path: Path, text: str) -> bool:
 
 
 def main(check: Annotated[bool, typer.Option(help="Only say which are out of date.")] = False) -> None:
-    """Write (or check) the documents."""
+    """Write, or with --check compare, the documents."""
     if check:
         out_of_date = [*stale(), *(["README.md"] if readme_is_stale() else [])]
         typer.echo("out of date: " + ", ".join(out_of_date) if out_of_date else "up to date")

@@ -1,7 +1,6 @@
-"""What people wanted and decided in a run, counted from the topics: customers, staff, and the couriers' luck.
+"""Counts of what customers, staff and couriers did in a run, from the topics and the storefront's ledger.
 
-Part of the auditor's side: no code of the services, and nothing but what stands on the topics and in the storefront's
-ledger.
+Shares no code with the services.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +10,7 @@ from deploy.verification.evidence import Fact, History
 
 
 def count_behaviour(history: History) -> dict[str, int]:
-    """By name, so that what is alike stands together; what did not happen is left out."""
+    """Counts by name, sorted; zero counts are left out."""
     return dict(sorted(Counter(_all(history)).items()))
 
 
@@ -39,7 +38,7 @@ def _reports(history: History) -> Iterator[str]:
 
 
 def _choices(decided: Iterable[Fact]) -> Iterator[str]:
-    """About an order and about an issue the same word means different things; silence is an answer too."""
+    """The same choice means different things about an order and about an issue; defaults are counted separately."""
     for fact in decided:
         about, data = "issue" if fact.data.get("issue_id") else "order", fact.data
         suffix = ", by default" if data.get("by_default") else ""

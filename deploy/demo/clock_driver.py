@@ -1,9 +1,8 @@
-"""The conductor of the fast clock: hours pass in a blink while nobody has anything to do, and time goes on at the pace
-of life while somebody has.
+"""Driver of the fast clock: idle hours are skipped, and time runs at real speed while work is in flight.
 
-With a fixed speed, simulated days would pass while a real backlog is worked off, and every promise would break by the
-slowness of the machine. So the conductor waits until everybody has caught up (`demo_look`), and then moves on to the
-next moment at which anything is due. Nothing is skipped: the services run the code they always run.
+With a fixed speed, simulated days would pass while a backlog is processed, and promises would break by the speed of the
+machine. The driver waits until no work is in flight (`quiescence`), then advances to the next due time. Nothing is
+skipped: the services run their usual code.
 """
 
 import asyncio
@@ -15,26 +14,28 @@ from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from libs.common.decisions.clock import SharedClock
 
 REPLAY_SPEED = 1.0
-"""Simulated seconds a second while work is under way: on a slow machine too, no promise breaks meanwhile. Whoever waits
-for a moment of the shop wakes up when the clock is put forward (`libs.common.decisions.clock.pause`)."""
+"""Simulated seconds per second while work is in flight: no promise breaks meanwhile, also on a slow machine. Waiting
+code wakes up when the clock advances (`libs.common.decisions.clock.pause`).
+"""
 
 NOTICE_LEAD = timedelta(seconds=45)
-"""So long before a promise is spoken of, everybody catches up: a shipment that is just being told is known by then."""
+"""The pause before a notice about a promise: shipments published until then are consumed first."""
 
 POLL_SECONDS = 0.01
 MAX_WAIT_SECONDS = 60.0
-"""After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
+"""The clock advances after this time without quiescence: work may be waiting for a deadline."""
 
 
 class AdjustableClock(SharedClock):
-    """The shared clock with the one right that only the conductor has: to put the hands forward."""
+    """The shared clock with the right to set the time; only drivers of a run use it."""
 
     def set_time(self, moment: datetime, speed: float) -> None:
         self._write(moment, speed)
 
 
 class ClockDriver:
-    """`impatient` counts the times that it went on although somebody was busy; `waited` are seconds, by who was."""
+    """`timeouts` counts advances while work was in flight; `wait_seconds` are the seconds waited, by owner of
+    the work."""
 
     def __init__(self, clock: AdjustableClock, probe: QuiescenceProbe) -> None:
         self.clock = clock
@@ -44,7 +45,7 @@ class ClockDriver:
         self.wait_seconds: defaultdict[str, float] = defaultdict(float)
 
     async def wait_until_idle(self) -> Snapshot:
-        """Look around until nobody has anything to do at this moment."""
+        """Poll until no work is due at the present time."""
         began = time.monotonic()
         while True:
             polled_at = time.monotonic()
@@ -59,8 +60,9 @@ class ClockDriver:
             self.wait_seconds[next(iter(snapshot.busy))] += time.monotonic() - polled_at
 
     def advance(self, snapshot: Snapshot, step: timedelta) -> None:
-        """Move on to the next moment at which anything is due and by `most` beyond it, for all that is due by then; but
-        stop at the next word to a customer, and, where somebody speaks until then, a little before it."""
+        """Move to the next due time and `step` beyond it, but stop at the next notice and, where a partner publishes
+        before that, a little before it.
+        """
         now = self.clock.now()
         target = max(now, snapshot.next_at or now) + step
         partner_first = (

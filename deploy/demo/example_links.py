@@ -1,4 +1,4 @@
-"""What the demo shows of the pages: somebody who may sign in at the desk, and one customer's link."""
+"""Example access to the pages of a run: a staff login for the desk, and the status page of one customer."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ from libs.common.http.signed_links import Purpose, SignedLinks
 
 
 def create_staff_login(system: DemoSystem, name: str) -> str:
-    """Make an admin of this name, with a password of this run alone; gives the password."""
+    """Create an admin of this name with a random password; returns the password."""
     password = secrets.token_urlsafe(12)
     command = [sys.executable, "-m", "services.intake.cli.staff", "add", name, "--role", "admin", "--language", "ja"]
     environment = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
@@ -22,7 +22,7 @@ def create_staff_login(system: DemoSystem, name: str) -> str:
 
 
 async def status_page_url(system: DemoSystem, now: datetime) -> str | None:
-    """The status page of the newest open issue, else of the newest."""
+    """The status page of the newest open issue, else of the newest issue."""
     conn = await asyncpg.connect(system.databases["intake"])
     try:
         newest = "SELECT issue_id FROM issues ORDER BY is_open DESC, reported_at DESC LIMIT 1"

@@ -1,8 +1,8 @@
-"""The confusion table of promises: which broke, which were kept, and of which the customer was told before.
+"""Confusion table of promises: broken or kept, and announced to the customer before or not.
 
-What really happened is read from the replayed orders, what was told from `notice.sent` (`breaks`). Told means: one
-notice that left before the promise broke. Only promises that were made with the order are counted here, a ship date
-with its last pickup and a day at the door, once per order; what was given later is in the audit (invariant 9).
+The real times come from the replayed orders, the announcements from `supersedes` of `notice.sent`. Announced means: one
+notice, sent before the promise broke. Only promises made with the order are counted, a ship date with its last pickup
+and a delivery date, once per order; invariant 9 covers later promises.
 """
 
 from collections import Counter, defaultdict
@@ -19,7 +19,8 @@ SHOWN_MISMATCHES = 5
 
 @dataclass
 class PromiseAccuracy:
-    """Counts by promise ("shipping", "arrival"), fate ("broken", "kept") and column; `wrong` names those amiss."""
+    """Counts by promise ("shipping", "arrival"), fate ("broken", "kept") and column; `mismatches` lists the
+    wrong ones."""
 
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     mismatches: list[str] = field(default_factory=list)
@@ -40,7 +41,7 @@ class PromiseAccuracy:
 
 
 def measure_accuracy(dataset: OrderDataset, history: History) -> PromiseAccuracy | None:
-    """None where the orders do not say when a promise breaks to the minute (the bundled ones)."""
+    """None where the orders do not contain the last pickup to the minute (the bundled ones)."""
     if not any(order.ship_by for order in dataset.orders):
         return None
     notices = _superseding_notices(history.of("notice.sent"))
@@ -57,7 +58,7 @@ def measure_accuracy(dataset: OrderDataset, history: History) -> PromiseAccuracy
 
 
 def _superseding_notices(sent: Iterable[Fact]) -> Mapping[tuple[str, str], dict[str, datetime]]:
-    """By order and subject: the notices that said that a first promise will not be kept, and when each left."""
+    """By order and subject: the notices that superseded a first promise, and the time each was sent."""
     notices: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for fact in sent:
         for promise in fact.data.get("supersedes", ()):
@@ -72,7 +73,7 @@ def _column(
     subject: str,
     breaks_at: datetime,
 ) -> tuple[str, str]:
-    """The column, and how it came to that."""
+    """The column, and the details behind it."""
     notices = superseding.get((order.order_id, subject), {})
     times = ", ".join(f"{each.astimezone(breaks_at.tzinfo):%F %T}" for each in sorted(notices.values()))
     detail = f"order {order.order_id}, promised by {breaks_at:%F %T}, announced at {times or 'no time'}"

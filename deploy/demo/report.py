@@ -1,4 +1,4 @@
-"""What a run came to: counted from the topics, judged by the auditor, shown as tables and as JSON."""
+"""Results of a run: counted from the topics, judged by the auditor, shown as tables and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ class DemoResult:
         return any(verdict.violations for verdict in self.verdicts)
 
     def as_json(self) -> dict[str, Any]:
-        """Null stands for an invariant that could not be judged from what the run left behind."""
+        """Null means that the data was insufficient for an invariant."""
         invariants = {v.name: None if v.violations is None else len(v.violations) for v in self.verdicts}
         return {
             "issues": dict(self.issues),
@@ -55,7 +55,7 @@ class DemoResult:
 def summarize(
     history: History, verdicts: Sequence[Verdict], seconds: float, promises: PromiseAccuracy | None = None
 ) -> DemoResult:
-    """`seconds`: how long the replay took on the wall."""
+    """`seconds` is the real duration of the replay."""
     granted = {fact.issue for fact in history.of("points.granted")}
     finished = [i for i, facts in history.issues() if _state(facts).startswith("resolved")]
     earned = sum(1 for issue in finished if issue in granted)
@@ -78,7 +78,7 @@ POINTS_EVENTS = ("granted", "vested", "reversed", "reserved", "released", "redee
 
 
 def _points(history: History) -> dict[str, int]:
-    """What was told of points, in points; what they were granted for; and where the ledger says they are now."""
+    """Points by published event, by reason of the grant, and by account of the ledger."""
     moved = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in POINTS_EVENTS}
     kinds = Counter[str]()
     for fact in history.of("points.granted"):
@@ -96,7 +96,7 @@ def _points(history: History) -> dict[str, int]:
 
 
 def _product_insights(history: History) -> dict[str, int]:
-    """What the shop learnt about its goods (a cluster with its reports), and what came of it."""
+    """Detected clusters with their reports, and the consequences."""
     clusters = {
         f"cluster found: {fact.data['sku']} {fact.data.get('lot') or ''}".rstrip(): fact.data["reported_orders"]
         for fact in history.of("cluster.detected")
@@ -120,7 +120,7 @@ def _outcomes(history: History) -> dict[str, int]:
 
 
 def _state(facts: Iterable[Fact]) -> str:
-    """Where an issue stands by the last word on `issues`."""
+    """The state of an issue after its last event on `issues`."""
     state = "open"
     for fact in facts:
         if fact.type == "issue.resolved":
@@ -137,10 +137,9 @@ def _state(facts: Iterable[Fact]) -> str:
 
 
 def _latencies(history: History) -> dict[str, float]:
-    """From the 202 in the storefront's hand to the time of the record; a record that was quicker counts as 0.
+    """From the storefront's 202 to the timestamp of the record; an earlier record counts as 0.
 
-    Of issues for which a replacement was ordered at once: where a customer, a courier or a human has a word first, it
-    is not the system that one waits for.
+    Only issues whose replacement was ordered at once: elsewhere a customer, a courier or staff decides first.
     """
     at_once = {issue for issue, facts in history.issues() if _is_ordered_at_once(facts)}
     ordered: dict[str, int] = {}
@@ -156,7 +155,7 @@ def _latencies(history: History) -> dict[str, float]:
 
 
 def _is_ordered_at_once(facts: Iterable[Fact]) -> bool:
-    """By what `issues` tells, where order is certain."""
+    """By the order of events on `issues`, which is reliable."""
     types = [fact.type for fact in facts if fact.topic == "issues"]
     return types[: types.index(_ORDERED)] in _AT_ONCE if _ORDERED in types else False
 
@@ -191,7 +190,7 @@ def _table(title: str, rows: Mapping[str, float]) -> Table:
 
 
 def _show_promises(console: Console, confusion: PromiseAccuracy) -> None:
-    """Rows: what became of the promise in the data. Columns: what the customer heard before it broke."""
+    """Rows: the fate of the promise in the data. Columns: the announcement before it broke."""
     table = Table(title="Promises made with the orders: broken or kept, and announced", title_justify="left")
     for column in ("", *COLUMNS):
         table.add_column(column, justify="right" if column else "left")

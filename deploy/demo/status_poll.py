@@ -1,7 +1,7 @@
-"""A connection that asks one address for small JSON answers, thousands of times.
+"""A minimal HTTP client that polls one address for small JSON answers, thousands of times.
 
-The conductor looks around a few thousand times in a run, at ten processes each time. A client of the usual kind costs
-about a millisecond of processor per question, which would be a third of the whole run; this one a tenth of that.
+The clock driver polls ten processes some thousand times in a run. A usual client costs about a millisecond of CPU per
+request, a third of the whole run; this one costs a tenth of that.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class StatusClient:
-    """One address; opened at the first question, opened again where the other side closed it."""
+    """One address; connects at the first request, and again after the server has closed the connection."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -20,7 +20,7 @@ class StatusClient:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self) -> dict[str, Any]:
-        """The answer, whatever its status. Raises `OSError` where nobody answers."""
+        """The answer, whatever its status. Raises `OSError` where the server does not answer."""
         try:
             return await self._get()
         except (ConnectionError, asyncio.IncompleteReadError):

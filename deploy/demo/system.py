@@ -1,4 +1,4 @@
-"""The whole system as processes: four services and the demo's partners, wired to one broker and one Postgres."""
+"""The whole system as processes: four services and the demo's partners, on one broker and one Postgres."""
 
 import secrets
 from collections.abc import Mapping
@@ -13,20 +13,21 @@ from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 
 _EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
-"""The embedded broker answers a fetch only when its wait is over, whatever arrives, and lets whoever joins a group wait
-for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured)."""
+"""The embedded broker answers a fetch only after its full wait, and delays members that join a group by half the
+session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured).
+"""
 _APACHE = {"KAFKA_FETCH_MIN_BYTES": "1"}
-"""Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
+"""Apache Kafka then answers a fetch as soon as a record arrives; the clock waits for every consumer."""
 
 SHOP_NAME = "さきだし商店"
 
 SIMULATOR_START_SECONDS = 300.0
-"""The storefront reads all its orders first: years of them, on a machine that has much else to do, take a while."""
+"""The storefront reads all its orders first; years of them take a while on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """What a run is given: where broker and Postgres are, and what keeps it apart from other runs on the same ones."""
+    """Broker and Postgres of a run, and the prefix that separates runs on the same servers."""
 
     broker: Broker
     postgres: Postgres
@@ -40,7 +41,7 @@ class Infrastructure:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """What is replayed: the orders, the seed, how many reports, and the shop's zone."""
+    """Orders, seed, share of reports and time zone of a replay."""
 
     orders: Path | None
     seed: int
@@ -50,8 +51,9 @@ class ReplaySettings:
 
     @property
     def notification_settings(self) -> dict[str, str]:
-        """Of delivery_notify in a replay of real orders: their carriers work around the clock, so silence is broken
-        late; the conductor sees to it that nothing is just being reported, so no notice has to wait for that."""
+        """Settings of delivery_notify. In a replay of real orders the carriers work around the clock, so overdue
+        promises are handled late in the day; the clock driver waits for consumers, so notices need no grace period.
+        """
         poll = {"SENDER_POLL_SECONDS": "0.05"}
         if self.orders is None:
             return poll
@@ -60,7 +62,7 @@ class ReplaySettings:
 
 @dataclass
 class DemoSystem:
-    """All processes of a run and how to reach them."""
+    """All processes of a run with their addresses."""
 
     databases: dict[str, str]
     services: dict[str, ServiceProcess] = field(default_factory=dict)
@@ -77,12 +79,12 @@ class DemoSystem:
 
     @property
     def simulator_url(self) -> str:
-        """Where all other partners answer, each under its name."""
+        """The address of all other partners, each under its name."""
         return self.partners["simulator"].url
 
 
 async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
-    """Databases, roles, tables and topics; gives the address of each service's database."""
+    """Create databases, roles, tables and topics; returns the URL of each service's database."""
     databases = await provision(
         infrastructure.postgres.admin_url, SERVICES, f"{infrastructure.prefix}_" if infrastructure.prefix else ""
     )

@@ -1,18 +1,18 @@
-"""Who may do what on Kafka, by principal: printed for `kafka-acls.sh`, or set on a broker with `--apply`.
+"""Kafka ACLs by principal: printed for `kafka-acls.sh`, or set on a broker with `--apply`.
 
-A principal is the SASL name of a client, or what the broker makes of its certificate. The rights are no list of their
-own that somebody must keep: a service may do what its wiring does (read the topics that it subscribes to, in the groups
-that it joins, and write those of the events that it gives), a partner what the direction of its topics says. Only what
-partners and ops read of what is between the services is decided here.
+A principal is the SASL name of a client, or derived by the broker from its certificate. The rights are derived from the
+code: a service reads the topics of its subscriptions, in its consumer groups, and writes those of its publications; a
+partner's rights follow from the direction of its topics. Only what partners and ops read of internal topics is listed
+here.
 
-Read and Write, and nothing else. Each of them brings Describe along, and since Kafka 3.0 whoever may write a topic may
-do so with an idempotent producer (KIP-679); an older broker wants IdempotentWrite on the cluster besides. Nobody may
-make, empty or delete a topic: `topics_admin`, `erase --drop-read`, `prove_erased` and this command are for one of the
-broker's `super.users`. A broker asks all this only with an authorizer and `allow.everyone.if.no.acl.found=false`.
+Rights are Read and Write only. Both include Describe, and since Kafka 3.0 Write includes idempotent producers
+(KIP-679); an older broker needs IdempotentWrite on the cluster too. No principal may create, empty or delete a topic:
+`create_topics`, `erase_cli --drop-read`, `verify_erasure` and this command need one of the broker's `super.users`. A
+broker enforces this only with an authorizer and `allow.everyone.if.no.acl.found=false`.
 
-`--apply` takes away what these principals may do besides, under this prefix, so two shops on one broker have a prefix
-each, neither of which begins with the other; refusals (Deny) stay as they are. aiokafka speaks the requests about
-rights but has no method for them yet, so its client sends them as they are.
+`--apply` removes other rights of these principals under this prefix, so two shops on one broker need prefixes of which
+neither begins with the other; Deny entries stay. aiokafka implements the ACL requests without a method for them, so
+they are sent through its client.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPIC
 
 
 class AclOperation(IntEnum):
-    """As Kafka numbers them; likewise the next two."""
+    """Operations by Kafka's numbers, as in the next two classes."""
 
     READ = 3
     WRITE = 4
@@ -54,7 +54,7 @@ class PatternType(IntEnum):
 _ANY, _ALLOW, _EVERY_HOST = 1, 3, "*"
 
 AclEntry = tuple[int, str, int, str, str, int, int]
-"""A right as Kafka keeps it: resource, name, pattern, principal, host, operation, allow or deny."""
+"""An ACL as Kafka stores it: resource, name, pattern, principal, host, operation, permission."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,14 +84,14 @@ EXTRA_READS = {
     "courier": [CUSTOMERS.name],
     OPS: [CUSTOMERS.name, *map(dead_letter_topic, SERVICES)],
 }
-"""The storefront is the shop itself; who holds addresses hears who wants to be forgotten; the warehouse holds lots."""
+"""The storefront is the shop itself; holders of addresses read erasure requests; the warehouse holds lots."""
 
 EXTRA_WRITES = {OPS: [CUSTOMERS.name]}
-"""Ops ask for erasures (`libs.common.privacy.erase_cli`)."""
+"""Ops publish erasure requests (`libs.common.privacy.erase_cli`)."""
 
 
 def rights(prefix: str = "") -> list[AclRight]:
-    """Everything that anybody may do with topics under this prefix, in order."""
+    """All rights on topics under this prefix, sorted."""
     of_services = (right for name in SERVICES for right in _of_service(name, prefix))
     return sorted({*of_services, *_of_others(prefix)})
 
@@ -122,7 +122,7 @@ def _on_topics(principal: str, operation: AclOperation, names: Iterable[str]) ->
 
 
 def shell_commands(entries: Iterable[AclRight], servers: str) -> Iterator[str]:
-    """The same as lines for a shell; one call of the tool for all topics, or groups, that are alike."""
+    """The same as shell lines; one call of the tool for all topics, or groups, with equal rights."""
 
     def kind(right: AclRight) -> tuple[str, AclOperation, ResourceType, PatternType]:
         return right.principal, right.operation, right.resource, right.pattern
@@ -136,20 +136,18 @@ def shell_commands(entries: Iterable[AclRight], servers: str) -> Iterator[str]:
 
 
 class AclError(Exception):
-    """The broker did not do it; the message says what, and why."""
+    """The broker refused a request; the message contains the entry and the reason."""
 
 
 async def apply(
     servers: str, prefix: str, security: KafkaSecurity | None = None
 ) -> tuple[set[AclEntry], set[AclEntry]]:
-    """Bring the broker to exactly these rights; gives what was added and what was taken away. Raises `RefusedError`."""
+    """Set exactly these rights; returns the added and the removed entries. Raises `AclError`."""
     client = AIOKafkaClient(bootstrap_servers=servers, **(security.kafka_client_options if security else {}))
     await client.bootstrap()
     try:
         expected, current = {right.entry for right in rights(prefix)}, await _current_entries(client, prefix)
-        for entry in sorted(
-            expected - current
-        ):  # before anything is taken away, so that nobody is without for a moment
+        for entry in sorted(expected - current):  # before any removal, so that no principal lacks a right in between
             answer = await client.send(client.get_random_node(), CreateAclsRequest(*entry))
             _check(entry, *answer.creation_responses[0])
         for entry in sorted(current - expected):
@@ -161,7 +159,7 @@ async def apply(
 
 
 async def _current_entries(client: AIOKafkaClient, prefix: str) -> set[AclEntry]:
-    """What our principals are allowed now, of whatever name begins with the prefix."""
+    """The present Allow entries of our principals for names under the prefix."""
     found: set[AclEntry] = set()
     for principal in PRINCIPALS:
         request: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
@@ -187,7 +185,7 @@ def _describe(entry: AclEntry) -> str:
 
 
 def _name(kind: type[AclOperation | ResourceType], number: int) -> str:
-    """In words where it is one of those that are given here."""
+    """The member's name, or the number of one that is not used here."""
     return next((member.name.lower() for member in kind if member == number), f"{kind.__name__.lower()} {number}")
 
 
@@ -196,7 +194,7 @@ def main(
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
     apply_: Annotated[bool, typer.Option("--apply", help="Set them on the broker instead.")] = False,
 ) -> None:
-    """Print the rights of every principal. KAFKA_SECURITY_PROTOCOL and so on say how to reach a secured broker."""
+    """Print the rights of every principal. KAFKA_SECURITY_PROTOCOL and related settings configure a secured broker."""
     if not apply_:
         typer.echo("\n".join(shell_commands(rights(prefix), servers)))
         return
@@ -204,7 +202,7 @@ def main(
     for sign, entries in (("+", added), ("-", removed)):
         for entry in sorted(entries):
             typer.echo(f"{sign} {_describe(entry)}")
-    typer.echo(f"{len(added)} added, {len(removed)} taken away")
+    typer.echo(f"{len(added)} added, {len(removed)} removed")
 
 
 if __name__ == "__main__":

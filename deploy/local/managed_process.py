@@ -1,8 +1,7 @@
 """A child process that can be started, stopped, killed, frozen and started again.
 
-Each runs in a session of its own, so that Ctrl-C in the terminal reaches only the process that knows the right order
-to stop things in, and so that its own children can be reached with it. Freezing and killing act on the whole tree,
-because Postgres puts each of its processes in a session of its own.
+Each runs in a session of its own, so that Ctrl-C in the terminal reaches only the parent, which stops its children in
+order. Freezing and killing act on the whole process tree, since Postgres puts each of its processes in its own session.
 """
 
 import os
@@ -22,11 +21,11 @@ FREEZE_SECONDS = 60.0
 
 
 class NotReadyError(CommandError):
-    """A process ended, or did not answer in time; the message ends with the last lines of its log."""
+    """A process ended, or did not become ready in time; the message ends with the last lines of its log."""
 
 
 class ManagedProcess:
-    """One process, its command and its log. `start` after `stop` or `kill` starts the same command again."""
+    """One process, its command and its log. `start` after `stop` or `kill` runs the same command again."""
 
     def __init__(
         self,
@@ -39,9 +38,10 @@ class ManagedProcess:
         stop_signal: signal.Signals = signal.SIGTERM,
         orphan_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """`env` is added to ours (None takes a name out), `user` is whom to run as (root only).
+        """`env` is added to the parent's environment (None removes a name); `user` is the account to run as (root
+        only).
 
-        `stop_signal` ends it in order; `orphan_signal` ends it when we have died and nobody waits for order.
+        `stop_signal` ends it gracefully; `orphan_signal` ends it after the death of the parent.
         """
         self.name = name
         self.command = [str(part) for part in command]
@@ -53,9 +53,9 @@ class ManagedProcess:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; returns at once. Its output is added to the log."""
+        """Start it; returns at once. Its output is appended to the log."""
         if self.alive:
-            raise RuntimeError(f"{self.name} runs already, as process {self.pid}")
+            raise RuntimeError(f"{self.name} is already running as process  {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -77,16 +77,16 @@ class ManagedProcess:
     def pid(self) -> int:
         """The process id of the last start. Raises `RuntimeError` if there was none."""
         if self._popen is None:
-            raise RuntimeError(f"{self.name} was never started")
+            raise RuntimeError(f"{self.name} has not been started")
         return self._popen.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs or before it was started; negative for a signal."""
+        """None before its start and while it runs; negative for a signal."""
         return self._popen.poll() if self._popen else None
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Ask it to end; after `timeout` seconds make it end."""
+        """Send the stop signal, and SIGKILL after `timeout` seconds."""
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, self.stop_signal)
@@ -96,7 +96,7 @@ class ManagedProcess:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to the whole tree; returns when all of it is gone."""
+        """Send SIGKILL to the whole tree; returns when all of it has ended."""
         if self._popen is None:
             return
         tree = self._frozen_tree()
@@ -108,13 +108,15 @@ class ManagedProcess:
         PROCESS_GUARD.release(self.pid)
 
     def wait(self, timeout: float) -> int:
-        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
+        """The exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
         if self._popen is None:
-            raise RuntimeError(f"{self.name} was never started")
+            raise RuntimeError(f"{self.name} has not been started")
         return self._popen.wait(timeout)
 
     def pause(self) -> None:
-        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
+        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when every process is
+        stopped.
+        """
         self.wait_until(lambda: not self._stop_running(), FREEZE_SECONDS)
 
     def resume(self) -> None:
@@ -146,13 +148,13 @@ class ManagedProcess:
         return []
 
     def _frozen_tree(self) -> list[psutil.Process]:
-        """The whole tree once nothing in it can start another process any more."""
+        """The whole tree, frozen so that it cannot start another process."""
         with suppress(NotReadyError):
             self.pause()
         return self._tree()
 
     def _stop_running(self) -> list[psutil.Process]:
-        """Those that run, told to stop: a process that was just started can have slipped through the last round."""
+        """Send SIGSTOP to running processes and return them: a new one may have been missed by the last round."""
         runners = [process for process in self._tree() if _is_running(process)]
         for process in runners:
             _send(process, signal.SIGSTOP)
@@ -165,14 +167,14 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _is_running(process: psutil.Process) -> bool:
-    """The signal is taken some time after it was sent; until then a thread may still answer."""
+    """A signal takes effect some time after it was sent; until then a thread may still answer."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
     return False
 
 
 def _exists(process: psutil.Process) -> bool:
-    """A zombie holds no file, memory or port any more; who reaps it, and when, is not ours to say."""
+    """A zombie holds no file, memory or port; its parent may reap it later."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

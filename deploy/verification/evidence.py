@@ -1,7 +1,7 @@
-"""What happened, as seen from outside: the records of every topic, rows of the databases, mails and logs.
+"""Evidence of a run from outside: the records of every topic, rows of the databases, mails and logs.
 
-Part of the auditor, so it shares no code with the services and nothing with the contract: records are taken as JSON,
-rows as they stand. What cannot be read stays visible as a record without a body.
+Part of the auditor, so it shares no code with the services or the contract: records are parsed as JSON, rows are used
+as stored. An unreadable record stays visible as one without a body.
 """
 
 import json
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Fact:
-    """One Kafka record. `written_ms` is the record's own time, in real milliseconds."""
+    """One Kafka record. `written_ms` is the record's own timestamp, in real milliseconds."""
 
     topic: str
     partition: int
@@ -63,7 +63,9 @@ class Fact:
 
     @cached_property
     def written_at(self) -> float:
-        """When it came to stand on its topic, in seconds: what came later did not cause it, whatever clocks say."""
+        """The time of its write to the topic in seconds: a later record is not its cause, whatever the clocks of
+        services show.
+        """
         return self.written_ms / 1000 if self.written_ms else self.event_time.timestamp()
 
     def __str__(self) -> str:
@@ -76,7 +78,7 @@ def parse_time(text: str) -> datetime:
 
 @dataclass
 class DatabaseEvidence:
-    """What the auditor read of one service's database; `tables` by name, `personal` the tables that name a person."""
+    """The rows read from one service's database by table, and in `personal` the rows with personal words by table."""
 
     tables: dict[str, list[Row]] = field(default_factory=dict)
     personal: dict[str, int] = field(default_factory=dict)
@@ -87,9 +89,9 @@ class DatabaseEvidence:
 
 @dataclass
 class History:
-    """Everything the checks may look at. `now` is the demo's present; `ledger` what the storefront was answered.
+    """The evidence of all checks. `now` is the time of the shop; `ledger` holds the storefront's reports and answers.
 
-    `roots`, where spans were collected: by trace id, the traces that its first span links back to.
+    `roots`, where spans were collected: by trace id, the traces that its first span links to.
     """
 
     facts: Sequence[Fact]
@@ -103,7 +105,7 @@ class History:
 
     @cached_property
     def unique_facts(self) -> list[Fact]:
-        """Every event once, as it came first: repeats with the same source and id are allowed on the wire."""
+        """Every event at its first occurrence: repeats with the same source and id are allowed on the wire."""
         seen: set[tuple[str, ...]] = set()
         kept = []
         for fact in self.facts:
@@ -122,7 +124,7 @@ class History:
         return _grouped((fact for fact in self.unique_facts if fact.issue), lambda fact: fact.issue)
 
     def of(self, *types: str) -> list[Fact]:
-        """Events of these types, each once, in the order in which they were written within a partition."""
+        """Events of these types, each once, in the order of their partition."""
         return [fact for each in types for fact in self._by_type.get(each, ())]
 
     def issues(self) -> Iterator[tuple[str, list[Fact]]]:

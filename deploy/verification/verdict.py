@@ -1,4 +1,4 @@
-"""What a check says: violations with the events that show them, or honestly that it could not judge."""
+"""Verdicts of checks: violations with the records that prove them, or insufficient data."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from deploy.verification.evidence import Fact, History
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that should never have happened; `shown_by` are the records or rows that show it."""
+    """One violation of an invariant, and the records or rows that prove it."""
 
     description: str
     records: tuple[str, ...] = ()
 
 
 class InsufficientDataError(Exception):
-    """The data says nothing about this invariant; the message says what was missing."""
+    """The data cannot prove or disprove this invariant; the message names the missing part."""
 
 
 Check: TypeAlias = Callable[[History], Iterable[Violation]]
@@ -24,7 +24,7 @@ Check: TypeAlias = Callable[[History], Iterable[Violation]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`violations` is None where the check could not judge; `reason` then says why."""
+    """`violations` is None where the data was insufficient; `reason` names the missing part."""
 
     name: str
     violations: tuple[Violation, ...] | None

@@ -110,7 +110,7 @@ def without_java(monkeypatch: pytest.MonkeyPatch, major: int = 0) -> None:
 def test_with_java_and_maven_apache_kafka_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     without_java(monkeypatch, major=17)
     monkeypatch.setattr(apache_kafka, "fetched", lambda: True)
-    assert choose(None, {}) == BrokerChoice("apache", "Java and Maven are here")
+    assert choose(None, {}) == BrokerChoice("apache", "Java and Maven are available")
 
 
 def test_without_java_the_embedded_broker_is_chosen_and_the_reason_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_they_are_stopped_last_one_first(tmp_path: Path) -> None:
 def test_a_child_cannot_be_started_twice(tmp_path: Path) -> None:
     child = ManagedProcess("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
     child.start()
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="already running"):
         child.start()
     child.kill()
 

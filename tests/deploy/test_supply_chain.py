@@ -1,4 +1,4 @@
-"""The audit finds a secret and a hole, and never calls it a pass when it could not look."""
+"""The audit finds secrets and vulnerabilities, and an audit that could not be made is no pass."""
 
 import json
 import subprocess
@@ -25,10 +25,10 @@ def test_the_baseline_names_no_file_outside_the_tests_but_those_that_were_looked
     }
 
 
-def test_a_known_hole_is_told_with_what_mends_it() -> None:
+def test_a_known_hole_is_reported_with_its_fix() -> None:
     hole = {"id": "PYSEC-2019-217", "fix_versions": ["2.10.1"]}
     report = json.dumps({"dependencies": [{"name": "jinja2", "version": "2.10", "vulns": [hole]}]})
-    assert parse_report(report) == (AuditResult.FINDINGS, ["jinja2 2.10: PYSEC-2019-217, mended in 2.10.1"])
+    assert parse_report(report) == (AuditResult.FINDINGS, ["jinja2 2.10: PYSEC-2019-217, fixed in 2.10.1"])
 
 
 def test_what_could_not_be_asked_is_no_pass() -> None:

@@ -1,4 +1,4 @@
-"""Orders as the demo replays them, whichever files they came from."""
+"""Orders as the demo replays them, independent of their files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ class ReplayedLine:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedOrder:
-    """`shipped_at` and `delivered_at` are what really happened later; the storefront does not know them at first.
+    """`shipped_at` and `delivered_at` are the real later times; the storefront publishes them when they come.
 
-    Where the day at the door was promised with the order, nobody but the customer's door knows the real one before.
+    Where the delivery date was promised with the order, no shipment event contains the real one.
     """
 
     order_id: str
@@ -60,7 +60,7 @@ class ReplayedOrder:
 
     @property
     def ship_by(self) -> datetime | None:
-        """The moment by which all of it had to be with the carrier, where it is known."""
+        """The time by which all of it had to be with the carrier, where it is known."""
         return max((line.ship_by for line in self.lines if line.ship_by), default=None)
 
     @property
@@ -74,7 +74,7 @@ class ReplayedOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderDataset:
-    """All orders of one replay, and the zone in which their shop counts days."""
+    """All orders of one replay, and the time zone of their shop."""
 
     orders: Sequence[ReplayedOrder]
     zone: ZoneInfo

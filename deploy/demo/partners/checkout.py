@@ -1,7 +1,7 @@
-"""Paying with points at the storefront: set aside when an order is placed, then spent, or not after all.
+"""Payment with points at the storefront: reserved when an order is placed, then committed or released.
 
-Some customers change their mind, some close the window and say nothing; where the order is called off, spent points
-come back. Every call repeats under the same key until it is answered, as a careful shop does.
+Some customers release the reservation, some abandon it; points of a cancelled order are returned. Every call is
+repeated with the same idempotency key until it is answered.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ StartTask = Callable[[Awaitable[None]], None]
 
 @dataclass
 class Checkout:
-    """`begin` starts a task that the conductor waits for; `outcomes` counts what became of each checkout."""
+    """`start_task` starts a task that the clock driver waits for; `outcomes` counts the results."""
 
     partner: Partner
     http: httpx.AsyncClient
@@ -31,7 +31,7 @@ class Checkout:
     committed: dict[str, str] = field(default_factory=dict)
 
     def handle(self, payload: object) -> None:
-        """What the storefront tells of an order may move points."""
+        """Reserve points for a placed order; return those of a cancelled one."""
         match payload:
             case OrderPlaced(customer_id=customer_id, order_id=order_id):
                 self.start_task(self._redeem(customer_id, order_id))
@@ -54,7 +54,7 @@ class Checkout:
         outcome = rng.choices(("commit", "release", "forgotten"), (80, 10, 10))[0]
         self.outcomes[outcome] += 1
         if outcome != "forgotten":
-            # At once: where the clock leaps by hours, a reservation would be over before its customer has read on.
+            # Immediately: with a clock that advances by hours, the reservation would expire first.
             await self._finish(path, outcome, order_id)
 
     async def _finish(self, path: str, end: str, order_id: str) -> None:
@@ -68,7 +68,7 @@ class Checkout:
             self.outcomes["refused"] += 1
 
     async def _request(self, method: str, path: str, key: str, body: Any = None) -> httpx.Response | None:
-        """The answer; None where nobody answered for long."""
+        """The answer; None where the service did not answer."""
         for attempt in range(ATTEMPTS):
             try:
                 answer = await self.http.request(method, path, json=body, headers={"Idempotency-Key": key})

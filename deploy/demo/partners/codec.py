@@ -1,4 +1,4 @@
-"""From a payload to a record, and back: partners speak the published contract and nothing else."""
+"""Encoding of payloads as records and back; partners use the published contract only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from libs.common.events.registry import AnyEvent, UndecodableError, decode, enco
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent:
-    """What a partner will say at a moment. `name`, with the partner's, makes the event id: said again, same id."""
+    """A payload to publish at a time. Its event id is derived from `name` and the partner, so a repeat has the
+    same id."""
 
     at: datetime
     name: str
@@ -22,14 +23,14 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """A decoded event and the headers that belong to its trace."""
+    """A decoded event and its trace headers."""
 
     event: AnyEvent
     trace: Mapping[str, str]
 
 
 def encode_event(source: str, planned: ScheduledEvent) -> bytes:
-    """The record's value, its `time` the moment that was planned."""
+    """The record's value; its `time` is the scheduled one."""
     payload = planned.payload
     event = event_class(type(payload))(
         id=str(derived_id("demo", source, planned.name, payload.key)),
@@ -44,7 +45,7 @@ def encode_event(source: str, planned: ScheduledEvent) -> bytes:
 
 
 def decode_record(record: "ConsumerRecord[bytes, bytes]") -> ReceivedEvent | None:
-    """None for what this partner cannot read: a partner passes over events it does not know."""
+    """None for a record that cannot be decoded: partners skip unknown events."""
     try:
         event = decode(record.value or b"")
     except UndecodableError:

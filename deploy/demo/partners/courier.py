@@ -1,7 +1,7 @@
-"""The courier: brings replacements, has mishaps on the way, and collects at the customer's door.
+"""The courier: delivers replacements, some with exceptions on the way, and collects at the customer's door.
 
-It learns of parcels to deliver from the warehouse's events: that stands for the handing over at the ramp. It hears that
-a parcel was reported lost (`issues`), looks for it, and finds some of them.
+It learns of parcels from the warehouse's events, in place of the physical hand-over. It searches for parcels reported
+lost (`issues`), and finds some of them.
 """
 
 import random
@@ -41,8 +41,9 @@ FOUND_SHARE = 0.6
 
 
 def delivery_events(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> list[ScheduledEvent]:
-    """On the expected day, as a rule; else a mishap, told at noon of that day, and a day or two later. Every other one
-    is told in the carrier's own words, with a stale scan behind it."""
+    """Usually delivered on the expected day; else an exception at noon of that day and delivery a day or two later.
+    Half of the deliveries are published as the carrier's raw scans, followed by a stale scan.
+    """
     shipped_day = parcel.shipped_at.astimezone(zone).date()
     day = parcel.expected_delivery_date or shipped_day + timedelta(days=rng.randint(1, 2))
     events: list[ScheduledEvent] = []
@@ -68,7 +69,7 @@ def delivery_events(parcel: ReplacementShipped, rng: random.Random, zone: ZoneIn
 
 
 def _raw_scans(ids: dict[str, Any], at: datetime, name: str) -> list[ScheduledEvent]:
-    """Out for delivery, delivered; and an hour later an old scan that a slow gate had kept."""
+    """Out for delivery, delivered, and an hour later an old scan that was held back at a depot."""
     scans = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
     late = ("作業店通過", timedelta(hours=-8), timedelta(hours=1))
     return [
@@ -84,9 +85,11 @@ def _raw_scans(ids: dict[str, Any], at: datetime, name: str) -> list[ScheduledEv
 def collection_events(
     request: CollectionRequested, now: datetime, not_before: datetime | None, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
-    """Booked within the hour, for the earliest day on which the van still can come; `not_before` is the delivery of
-    the replacement, which the same van brings: with a swap the old is taken there and then. Now and then nobody is at
-    home, and a few are at home only after a reminder."""
+    """Booked within the hour for the earliest possible day, then collected or missed.
+
+    `not_before` is the delivery of the replacement by the same van: with a swap the item is collected with it. Some
+    customers are absent, a few until they were reminded.
+    """
     booked_at = now + timedelta(minutes=rng.randint(5, 60))
     local = booked_at.astimezone(zone)
     day = max(request.earliest_date, local.date() + timedelta(days=1 if local.hour >= 12 else 0))
@@ -117,12 +120,12 @@ def collection_events(
 
 
 def search_result(lost: IssueAccepted, rng: random.Random) -> ScheduledEvent | None:
-    """Of the lost parcels most turn up within two weeks: at a neighbour's, or in a corner of a depot."""
+    """Most lost parcels are found within two weeks: at a neighbour's, or in a depot."""
     if lost.reason is not Reason.LOST_IN_TRANSIT or rng.random() >= FOUND_SHARE:
         return None
     at = lost.accepted_at + timedelta(days=rng.uniform(2, 14))
     fact = ParcelFound(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
-    return ScheduledEvent(at, "turned-up", fact)
+    return ScheduledEvent(at, "found", fact)
 
 
 def is_delivery(plan: ScheduledEvent) -> bool:
@@ -138,7 +141,7 @@ def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
 
 @dataclass
 class Courier:
-    """What the courier remembers: parcels by replacement, collections by id and attempt, deliveries by issue."""
+    """State of the courier: parcels by replacement, collections by id and attempt, deliveries by issue."""
 
     partner: Partner
     parcels: set[tuple[UUID, str | None]] = field(default_factory=set)
@@ -173,7 +176,7 @@ class Courier:
 
     def _requested(self, request: CollectionRequested, received: ReceivedEvent) -> None:
         self.requests.add((request.collection_id, request.attempt))
-        # One visit is one ring at the door, whatever is fetched there.
+        # One visit has one outcome for all its collections.
         rng = self.partner.rng("collection", request.visit_id or request.collection_id, request.attempt)
         not_before = self.delivered_at.get(request.issue_id)
         for planned in collection_events(request, received.event.time, not_before, rng, self.partner.settings.zone):

@@ -1,8 +1,7 @@
-"""The customers: they read their mail, and some of them follow the links in it and answer.
+"""The customers: they read their mail, and some follow its links and answer.
 
-They know nothing but what a customer knows: the mail, the pages behind its links, and what can be chosen there. Some
-ask for another day, another item or another address, some have the courier come at another hour, and after an issue is
-resolved many say how they found it.
+They use the mail, the linked pages and the choices on them, nothing else. Some ask for another day, item, address or
+collection window, and many answer the survey after the resolution.
 """
 
 import io
@@ -31,7 +30,7 @@ WAIT_SECONDS = 0.5
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 
 CHOICE_WEIGHTS = {"wait": 5.0, "date": 2.0, "item": 1.0, "address": 1.0, "cancel": 1.0}
-"""How likely customers take each answer; one that is not named counts as 2."""
+"""Relative weight of each answer; 2 for answers that are not listed."""
 
 NEW_ADDRESS = {
     "name": "引越 済",
@@ -42,7 +41,7 @@ NEW_ADDRESS = {
     "country": "JP",
     "phone": "",
 }
-"""Where whoever moves house in the demo moves to."""
+"""The address of customers who move."""
 
 CHANGE_WINDOW_SHARE = 0.35
 SCORE_WEIGHTS = {10: 30, 9: 26, 8: 16, 7: 10, 6: 5, 5: 4, 3: 4, 1: 3, 0: 2}
@@ -51,24 +50,24 @@ Action = Callable[[str, random.Random], Awaitable[None]]
 
 
 def _requests_details(text: str) -> bool:
-    """Only a mail that asks for a photo or a fact makes a customer look at the status page here."""
+    """Customers open the status page only for mails that ask for a photo or a part."""
     return "写真" in text or "部品" in text or "photo" in text
 
 
 def _announces_collection(text: str) -> bool:
-    """The mail says when the courier comes to fetch something."""
+    """Whether the mail announces a collection."""
     return "引き取りに伺" in text or "ourier c" in text
 
 
 def _photo(chance: float) -> bytes:
-    """A small picture of one colour: a real JPEG, and nobody's."""
+    """A small JPEG of one colour."""
     buffer = io.BytesIO()
     Image.new("RGB", (320, 240), (int(chance * 255), 90, 90)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
 def fill_form(fields: dict[str, str], rng: random.Random, catalogue: list[str]) -> dict[str, str]:
-    """The answer with what has to be written beside it: a later day, another item, another address."""
+    """The answer with its required fields: a later day, another item, another address."""
     match fields.get("change"):
         case "date" if fields.get("requested_date"):
             day = date.fromisoformat(fields["requested_date"]) + timedelta(days=rng.randint(7, 21))
@@ -82,7 +81,7 @@ def fill_form(fields: dict[str, str], rng: random.Random, catalogue: list[str]) 
 
 
 def choose_answer(possible: list[tuple[str, dict[str, str]]], rng: random.Random) -> tuple[str, dict[str, str]]:
-    """One of the answers, by how likely each is."""
+    """One of the answers, by weight."""
     names = [
         fields.get("change") if fields.get("choice") == "change" else fields.get("choice") for _, fields in possible
     ]
@@ -91,7 +90,7 @@ def choose_answer(possible: list[tuple[str, dict[str, str]]], rng: random.Random
 
 @dataclass
 class Customers:
-    """`answers` counts what the pages said to what was sent, `did` what it was that they did there."""
+    """`responses` counts the status codes of submitted forms, `actions` the actions."""
 
     partner: Partner
     settings: CustomersSettings
@@ -103,7 +102,7 @@ class Customers:
     catalogue: list[str] = field(default_factory=product_skus)
 
     async def poll_mail(self) -> None:
-        """Look into the letter boxes again and again, until the process ends; the answer comes with the next mail."""
+        """Read new mails until the process ends; the mail server answers with the next mail."""
         while True:
             url = f"{self.settings.mail_url}/api/mails?after={self.mails_read}&wait={WAIT_SECONDS}"
             for mail in (await self.http.get(url)).json():
@@ -118,7 +117,7 @@ class Customers:
                 self._schedule(link, mail["message_id"], act)
 
     def _action_for(self, link: str, text: str) -> Action | None:
-        """What a customer who reads this mail may do behind this link."""
+        """The action of a customer who opens this link."""
         pages = self.settings.pages_url
         if link.startswith(f"{self.settings.public_url}/c/"):
             return self._answer_choice
@@ -143,7 +142,7 @@ class Customers:
             self.partner.schedule(at, partial(act, link, rng))
 
     async def _provide_details(self, link: str, rng: random.Random) -> None:
-        """Where the status page asks for something, send it: a photo, and the name of a part."""
+        """Send a photo and the name of a part where the status page asks for them."""
         page = await self.http.get(link)
         form = next((form for form in forms_of(page.text) if form.files), None)
         if form is None:
@@ -155,7 +154,7 @@ class Customers:
         self._count(answer.status_code, "provided details")
 
     async def _choose_window(self, link: str, rng: random.Random) -> None:
-        """Where the status page lets them, have the courier come at another hour."""
+        """Choose another collection window where the status page offers one."""
         page = await self.http.get(link)
         form = next((form for form in forms_of(page.text) if form.lists.get("window")), None)
         if form is None:
@@ -176,7 +175,7 @@ class Customers:
         self._count(answer.status_code, "answered the survey")
 
     async def _answer_choice(self, link: str, rng: random.Random) -> None:
-        """Open the page and press one of its buttons; a page without buttons is just read."""
+        """Open the page and submit one of its answers, if it has any."""
         page = await self.http.get(link)
         possible = answers_on(page.text)
         if page.status_code != 200 or not possible:

@@ -1,4 +1,4 @@
-"""A mail server that keeps all mail to itself: SMTP in, a page and a small JSON list out. Nothing leaves here."""
+"""A mail server that delivers nothing: SMTP in, a page and a JSON list out."""
 
 import asyncio
 import html
@@ -21,7 +21,7 @@ from deploy.demo.partners.settings import MailSettings
 from libs.common.config.settings import load
 
 KEPT_BODIES = 3_000
-"""Of older mails only sender, receiver, subject and Message-ID are kept."""
+"""Of older mails only recipients, subject and Message-ID are kept."""
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mails</title>
 <style>body{{font:16px/1.5 system-ui;margin:2rem;max-width:60rem}}td{{padding:.2rem .8rem}}pre{{white-space:pre-wrap}}
@@ -30,7 +30,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mails</tit
 
 @dataclass
 class MailStore:
-    """Every mail that came, by number, oldest first."""
+    """Every received mail by number, oldest first."""
 
     summaries: list[dict[str, Any]] = field(default_factory=list)
     bodies: OrderedDict[int, str] = field(default_factory=OrderedDict)
@@ -53,8 +53,9 @@ class MailStore:
         self.arrived.set()
 
     async def list_json(self, request: Request) -> JSONResponse:
-        """Mails after a number, with their text; `heads=1` leaves the text out. Where there are none, the answer may
-        `wait` some seconds for the next."""
+        """Mails after a number, with their text unless `summary=1`. `wait` is the time in seconds to wait for a new
+        mail.
+        """
         after = int(request.query_params.get("after", "0"))
         if len(self.summaries) <= after and (seconds := float(request.query_params.get("wait", "0"))):
             self.arrived.clear()

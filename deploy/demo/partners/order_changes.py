@@ -1,6 +1,7 @@
-"""What a shop does with what customers want changed about an order that has not left: pure, from the order and the
-decision. Another day moves all that was to come; another item is an order of its own, and the old line is called off;
-lines that were called off are left out of every parcel.
+"""Changes that customers make to unshipped orders; pure functions of the order and the decision.
+
+Another day moves all later events; another item is a new order, and the old line is cancelled; cancelled lines are left
+out of every parcel.
 """
 
 from collections.abc import Collection, Mapping, Set
@@ -21,7 +22,7 @@ TRANSIT_TIME = timedelta(days=2)
 def exchange_order(
     order: ReplayedOrder, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, ReplayedLine]
 ) -> ReplayedOrder | None:
-    """The order for the item that they would rather have; None where the shop does not have it."""
+    """The order for the requested item; None where the shop does not sell it."""
     product = catalogue.get(decision.requested_sku or "")
     if product is None:
         return None
@@ -48,7 +49,7 @@ def exchange_order(
 
 
 def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> StorefrontOrderEvent | None:
-    """What is told of an order of which these lines were called off; None where nothing is left to tell."""
+    """The event without these cancelled lines; None where nothing remains."""
     match payload:
         case OrderShipped() | OrderDelivered():
             left = tuple(line for line in payload.lines if line.line_id not in line_ids)
@@ -60,7 +61,7 @@ def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> Storefro
 
 
 def reschedule(event: LifecycleEvent, ship_at: datetime) -> LifecycleEvent:
-    """The same event on the day the customer asked for; what has its own date in it gets the new one."""
+    """The same event on the requested day, with its dates changed."""
     at = ship_at + TRANSIT_TIME if event.name == "delivered" else ship_at + timedelta(minutes=1)
     name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(event.name)
     changes: dict[str, Any] = {name: at} if name else {}
@@ -70,11 +71,11 @@ def reschedule(event: LifecycleEvent, ship_at: datetime) -> LifecycleEvent:
 
 
 def pick_time(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
-    """When the warehouse picks on the day that was asked for."""
+    """The time at which the warehouse picks on the requested day."""
     day = decision.requested_date
     return datetime.combine(day, time(10), zone).astimezone(UTC) if day else None
 
 
 def catalogue_of(orders: Collection[ReplayedOrder]) -> dict[str, ReplayedLine]:
-    """What this shop sells, as far as its orders tell."""
+    """The products of this shop, as far as they occur in its orders."""
     return {line.sku: line for order in orders for line in order.lines}

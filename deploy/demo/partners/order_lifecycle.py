@@ -1,4 +1,4 @@
-"""An order's life as the storefront tells it: events with the moment at which each is published."""
+"""The lifecycle of an order as storefront events with their publication times."""
 
 import random
 from collections.abc import Iterable
@@ -20,18 +20,18 @@ from libs.common.events.values import Address, Contact, Language, LineQuantity, 
 
 STAGES = ("materials", "production", "quality_check", "packing")
 UNANNOUNCED_SHARE = 0.3
-"""Of the late orders: how many the shop does not announce, so that Sakidashi has to notice by itself."""
+"""The share of late orders that the shop does not announce, so that Sakidashi has to detect them."""
 
 PACKED_LEAD = timedelta(minutes=2)
-"""A shop knows that a parcel stands on the ramp this long before the carrier's scan says so, and tells it then."""
+"""The shop publishes a shipment this long before the carrier's scan."""
 
 PICKUP_MARGIN = timedelta(minutes=5)
-"""After a parcel's own hand-over: the last pickup of a date that the shop announced with that parcel in mind."""
+"""The announced pickup of a delayed parcel is this long after its real one."""
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:
-    """One event of the storefront; `name` makes its id, once per order."""
+    """One event of the storefront; `name` is unique per order and part of its event id."""
 
     at: datetime
     name: str
@@ -39,7 +39,7 @@ class LifecycleEvent:
 
 
 def lifecycle_events(order: ReplayedOrder, zone: ZoneInfo, seed: int) -> list[LifecycleEvent]:
-    """All that the storefront tells about this order, earliest first."""
+    """All events of this order, earliest first."""
     rng = random.Random(f"{seed}:order:{order.order_id}")
     events = [
         LifecycleEvent(_utc(order.placed_at), "placed", placed_event(order)),
@@ -75,7 +75,7 @@ def placed_event(order: ReplayedOrder) -> OrderPlaced:
 
 
 def _birthday(customer_id: str) -> str | None:
-    """Every third customer gave the shop their day."""
+    """One customer in three has a birthday on file."""
     rng = random.Random(f"birthday:{customer_id}")
     return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
 
@@ -96,7 +96,7 @@ def _line(line: ReplayedLine) -> OrderLine:
 
 
 def _promise_changes(order: ReplayedOrder, zone: ZoneInfo, rng: random.Random) -> Iterable[LifecycleEvent]:
-    """A later date told before the promise breaks (or kept quiet), an earlier one told the day before."""
+    """A later date before the promise breaks (unless unannounced), an earlier one the day before."""
     if order.shipped_at is None:
         return
     shipped = order.shipped_at.astimezone(zone).date()
@@ -113,7 +113,7 @@ def _promise_changes(order: ReplayedOrder, zone: ZoneInfo, rng: random.Random) -
 
 
 def _promise_changed(order: ReplayedOrder, at: datetime, day: date, cause: str) -> LifecycleEvent:
-    """Where pickups are known to the minute, the new date has one too: that with which it really goes."""
+    """Where pickups are known to the minute, the new date contains the real one."""
     pickup = order.shipped_at + PICKUP_MARGIN if order.ship_by and order.shipped_at else None
     pickup = pickup if pickup and pickup.date() == day else None
     payload = OrderPromiseChanged(

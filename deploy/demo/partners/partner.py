@@ -1,8 +1,8 @@
-"""What all partners share: they read topics from the beginning, plan answers, and say them when their time has come.
+"""The common part of all partners: they read topics from the beginning, schedule answers and publish them at their
+time.
 
-A partner keeps its plans in memory. Started again, it reads its topics anew and says everything once more with the same
-event ids, as real partners do after a bad day; a few events it repeats anyway. `GET /status` tells the conductor of the
-fast clock whether the partner still has something to say at this moment.
+Schedules are in memory. A restarted partner reads its topics again and republishes everything with the same event ids;
+some events are always repeated. `GET /status` reports open work to the clock driver.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from libs.common.events.topics import Topic
 
 TICK_SECONDS = 0.01
 NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
-"""Whoever calls now and then opens a connection for each call: the other side may just be closing one that was kept."""
+"""Rare calls use a new connection each: the server may just be closing a kept one."""
 Action = Callable[[], Awaitable[None]]
 EventHandler = Callable[[ReceivedEvent], None]
 Condition = Callable[[], bool]
@@ -48,7 +48,7 @@ class _ScheduledAction:
 
 
 class Partner:
-    """One process: a consumer, a producer, a list of what to do when."""
+    """One process: a consumer, a producer, a schedule of actions."""
 
     def __init__(self, name: str, settings: PartnerSettings, reads: Sequence[Topic] = ()) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class Partner:
         self._producer: AIOKafkaProducer | None = None
 
     def rng(self, *cause: object) -> random.Random:
-        """Chance that depends on nothing but the seed, the partner and the thing in question."""
+        """Random numbers that depend only on the seed, the partner and the cause."""
         return random.Random(":".join(map(str, (self.settings.seed, self.name, *cause))))
 
     def schedule(self, moment: datetime, action: Action) -> None:
@@ -76,17 +76,17 @@ class Partner:
     def schedule_event(
         self, planned: ScheduledEvent, trace: Mapping[str, str] | None = None, cancelled: Condition = _never
     ) -> None:
-        """Say this when its time has come, unless it was called off by then; now and then say it twice."""
+        """Publish this event at its time unless it is cancelled by then; some are published twice."""
 
-        async def say() -> None:
+        async def publish() -> None:
             if not cancelled():
                 await self.publish(planned, trace)
 
-        self.schedule(planned.at, say)
+        self.schedule(planned.at, publish)
         rng = self.rng("repeat", planned.name, planned.payload.key)
         if rng.random() < self.settings.repeat_share:
-            again = planned.at + timedelta(minutes=rng.randint(1, 240))
-            self.schedule(again, say)
+            repeat_at = planned.at + timedelta(minutes=rng.randint(1, 240))
+            self.schedule(repeat_at, publish)
 
     async def publish(self, planned: ScheduledEvent, trace: Mapping[str, str] | None = None) -> None:
         assert self._producer is not None, "run() opens the producer first"
@@ -104,7 +104,7 @@ class Partner:
         sent.result()
 
     async def run(self, handle: EventHandler) -> None:
-        """Listen, act, and run what is `beside`; until cancelled, or until one of its loops fails."""
+        """Consume, act, and run `background_tasks` until cancelled or until one of them fails."""
         servers = self.settings.kafka_bootstrap_servers
         async with AsyncExitStack() as stack:
             self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
@@ -135,7 +135,7 @@ class Partner:
                 self._offsets.setdefault(partition.topic, {})[partition.partition] = records[-1].offset + 1
 
     async def _run_due_actions(self) -> None:
-        """Do what is due, in order; what is said together leaves together."""
+        """Run due actions in order; events of one round are flushed together."""
         while True:
             while self._schedule and self._schedule[0].at <= self.clock.now():
                 self._busy = 1
@@ -146,8 +146,9 @@ class Partner:
             await asyncio.sleep(TICK_SECONDS)
 
     def status(self) -> dict[str, Any]:
-        """`backlog` counts what is due or under way and not yet said; `taken`, by topic and partition, is the offset
-        behind the last record that was listened to."""
+        """`backlog` counts due actions and unacknowledged events; `processed` is the offset behind the last handled
+        record, by topic and partition.
+        """
         due = self._busy + self._unsent + sum(1 for each in self._schedule[:1] if each.at <= self.clock.now())
         next_at = self._schedule[0].at.isoformat() if self._schedule else None
         processed = {topic: self._offsets.get(topic, {}) for topic in self._topics}
@@ -158,14 +159,14 @@ class Partner:
 
 
 class PartnerTask(NamedTuple):
-    """A partner, and what it does with what it hears."""
+    """A partner and its event handler."""
 
     partner: Partner
     handle: EventHandler
 
 
 async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
-    """Answer HTTP until cancelled."""
+    """Serve HTTP until cancelled."""
     config = uvicorn.Config(
         Starlette(routes=routes),
         host=settings.http_host,
@@ -177,7 +178,7 @@ async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
 
 
 async def run_alone(job: PartnerTask) -> None:
-    """One partner as a process of its own."""
+    """Run one partner as a process of its own."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(job.partner.run(job.handle))
         tasks.create_task(serve(job.partner.settings, job.partner.routes))

@@ -1,4 +1,4 @@
-"""The payment provider: pays refunds back, the same refund at most once; one in ten fails the first time."""
+"""The payment provider: pays each refund at most once; one in ten fails at the first attempt."""
 
 import random
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ FAILURE_SHARE = 0.1
 
 
 def refund_event(request: RefundRequested, now: datetime, attempt: int, rng: random.Random) -> ScheduledEvent:
-    """Within the hour: paid, or the bank does not answer and the same refund may be asked for again."""
+    """Within the hour: completed, or failed by a timeout, after which the same refund may be requested again."""
     at = now + timedelta(minutes=rng.randint(2, 45))
     issue_id, refund_id = request.issue_id, request.refund_id
     if attempt == 1 and rng.random() < FAILURE_SHARE:

@@ -1,5 +1,4 @@
-"""What customers report, and what the shop keeps quiet about: drawn from a seed, per order, so that one order's story
-never depends on how many others there are."""
+"""Reports of customers, drawn from a seed per order, so that one order's reports do not depend on other orders."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ REASON_WEIGHTS: dict[Reason, float] = {
     Reason.CHANGED_MIND: 16,
 }
 BAD_LOTS = {"KTL-01-B": 0.9}
-"""Lots that were made badly, and the share of their buyers who soon report a defect."""
+"""Defective lots, and the share of their buyers who report a defect."""
 
 RESEND_DELAY = timedelta(minutes=1)
 PARTS = ("蓋 / lid", "ねじ / screws", "説明書 / manual", "取っ手 / handle")
@@ -32,8 +31,8 @@ class ReportChannel(StrEnum):
 
 
 class ReportVariant(StrEnum):
-    """What happens beside the plain report: what a well-meaning or careless client does wrong now and then (those from
-    `AGAIN_LATER` to `UNKNOWN_ORDER` must be refused), another line of the same order, a replacement that is broken too.
+    """Variants of a report: mistakes of a client (those from `REPORTED_AGAIN` to `UNKNOWN_ORDER` must be refused),
+    another line of the same order, a defective replacement.
     """
 
     NONE = "none"
@@ -57,7 +56,7 @@ OTHER_LINE_SHARE, DEFECTIVE_REPLACEMENT_SHARE = 0.5, 0.08
 
 @dataclass(frozen=True, slots=True)
 class CustomerReport:
-    """`key` is the storefront's own number for it: `reference`, and what `Idempotency-Key` and event id are made of."""
+    """`key` is the storefront's number: the `reference`, and the source of the idempotency key and the event id."""
 
     key: str
     at: datetime
@@ -72,12 +71,12 @@ class CustomerReport:
 
     @property
     def reported_at(self) -> datetime:
-        """The moment written into it: the same however often the same report is sent."""
+        """The time in the event: equal for repeats of the same report."""
         return self.at - RESEND_DELAY if self.variant is ReportVariant.SENT_TWICE else self.at
 
 
 def reports(orders: Sequence[ReplayedOrder], seed: int, share: float) -> list[CustomerReport]:
-    """Reports over these orders, earliest first; `share` is how many of the delivered ones have one."""
+    """Reports about these orders, earliest first; `share` is the share of delivered orders with a report."""
     all_reports = [report for order in orders for report in _reports_of(order, seed, share)]
     return sorted(all_reports, key=lambda report: report.at)
 
@@ -99,7 +98,7 @@ def _reports_of(order: ReplayedOrder, seed: int, share: float) -> Iterable[Custo
 
 
 def _bad_line(order: ReplayedOrder, rng: random.Random) -> ReplayedLine | None:
-    """The line of a bad lot, where its buyer notices; no chance is drawn for other orders."""
+    """The line of a defective lot, where its buyer notices; draws nothing for other orders."""
     bad = [line for line in order.lines if line.lot in BAD_LOTS]
     return bad[0] if bad and rng.random() < BAD_LOTS[bad[0].lot or ""] else None
 
@@ -129,7 +128,8 @@ def _line(line: ReplayedLine, reason: Reason, rng: random.Random, *, whole: bool
 
 
 def _variants(report: CustomerReport, rng: random.Random) -> Iterable[CustomerReport]:
-    """Now and then: the same request again, the same units again, somebody else's order, an order nobody knows."""
+    """Some reports are followed by a repeat, a second report of the same units, or one with a wrong customer or
+    order."""
     variant = rng.choices(list(VARIANT_WEIGHTS), list(VARIANT_WEIGHTS.values()))[0]
     later = report.at + timedelta(hours=rng.uniform(1, 30))
     if variant is ReportVariant.SENT_TWICE:
@@ -143,7 +143,7 @@ def _variants(report: CustomerReport, rng: random.Random) -> Iterable[CustomerRe
 
 
 def _other_line(order: ReplayedOrder, first: CustomerReport, seed: int) -> Iterable[CustomerReport]:
-    """Half of those who ordered several things soon find that something is wrong with another of them as well."""
+    """Half of the customers with several lines report another of them too."""
     rng = random.Random(f"{seed}:other-line:{order.order_id}")
     others = [line for line in order.lines if line.line_id not in {each.line_id for each in first.lines}]
     if others and first.reason is not Reason.CHANGED_MIND and rng.random() < OTHER_LINE_SHARE:
@@ -155,7 +155,7 @@ def _other_line(order: ReplayedOrder, first: CustomerReport, seed: int) -> Itera
 
 
 def report_of_replacement(arrived: IssueReplacementDelivered, seed: int) -> CustomerReport | None:
-    """Of the replacements a few are broken themselves; their customers say so within days."""
+    """A few replacements are defective and reported within days."""
     rng = random.Random(f"{seed}:defective-replacement:{arrived.issue_id}")
     if not arrived.lines or rng.random() >= DEFECTIVE_REPLACEMENT_SHARE:
         return None

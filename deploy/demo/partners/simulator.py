@@ -1,7 +1,7 @@
 """All partners and the customers in one process, as `make demo` runs them.
 
-They still meet the services, and each other, by nothing but HTTP, mail and Kafka. One process starts faster than six
-and costs the machine less while it waits; each can run alone too (`python -m deploy.demo.partners.warehouse`).
+They reach the services and each other by HTTP, mail and Kafka only. One process starts faster than six and uses less
+CPU while idle; each can also run alone (`python -m deploy.demo.partners.warehouse`).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from libs.common.config.settings import load
 
 
 class SimulatorSettings(PartnerSettings):
-    """What each of them needs, under names that do not collide."""
+    """The settings of all partners, with unique names."""
 
     intake_url: str
     returns_url: str
@@ -72,7 +72,7 @@ async def start_partners(settings: SimulatorSettings, stack: AsyncExitStack) -> 
 
 
 def routes(tasks: list[PartnerTask]) -> list[BaseRoute]:
-    """Those of each under its name, and how it is with all of them."""
+    """The routes of each partner under its name, and the status of all."""
 
     async def status(request: Request) -> JSONResponse:
         found: dict[str, Any] = {job.partner.name: job.partner.status() for job in tasks}

@@ -1,4 +1,4 @@
-"""The shop's own people: they look at what was put before them, within some hours, and say yes or no."""
+"""The staff of the shop: they approve or refuse reviews within some hours."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 
 APPROVAL_SHARE = 0.75
 DETAILS_MISSING = "details_missing"
-"""The cause of intake's own reviews; all others are decided at returns."""
+"""The cause of intake's own reviews; returns decides all others."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class StaffSimulator:
                 return
 
     async def _approve_hold(self, cluster: ClusterDetected, key: str) -> None:
-        """Set the lot apart and warn its buyers: nobody else is to open a box with a broken thing in it."""
+        """Hold the lot and warn its buyers."""
         body = {
             "approve": True,
             "staff": "demo-ops",
@@ -57,7 +57,7 @@ class StaffSimulator:
         self._count(answer.status_code)
 
     async def _decide_review(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
-        """A review that was settled meanwhile is refused by the service, and rightly so."""
+        """The service refuses a decision about a review that was settled meanwhile."""
         if review.cause == DETAILS_MISSING and self.intake_url:
             await self._decide_report(f"{self.intake_url}/v1/issues/{review.issue_id}", key, approved)
             return
@@ -69,7 +69,7 @@ class StaffSimulator:
         self.responses[status] = self.responses.get(status, 0) + 1
 
     async def _decide_report(self, issue: str, key: str, approved: bool) -> None:
-        """The customer sent nothing: let the report stand as it is, or not. Intake records who, and why."""
+        """Decide a report without details at intake, with the name of the staff member and a comment."""
         seen = (await self.http.get(issue)).json()
         decision = {
             "action": "approve_review" if approved else "refuse_review",

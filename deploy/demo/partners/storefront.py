@@ -1,9 +1,8 @@
-"""The storefront: tells of its orders as they happen, passes on what customers report, and does what they decide.
+"""The storefront: publishes its orders, submits customers' reports, and applies their decisions.
 
-It keeps a ledger of every report it handed over and what it was answered (`GET /ledger`), so that the auditor can ask
-the topics whether what was answered 202 came to its effect. Reports go by HTTP, some by Kafka; some carry a photo.
-Pieces of a lot that is held do not leave: the warehouse picks from its checked stock instead, and the parcel says so.
-Of those who got a replacement a few find that it is broken as well, and say so.
+Its ledger holds every submitted report with its answer (`GET /ledger`), so that the auditor can compare them with the
+topics. Most reports go by HTTP, some by Kafka; some have a photo. Items of a held lot are replaced from checked stock,
+and the shipment says so. A few customers report a defective replacement.
 """
 
 import asyncio
@@ -49,7 +48,7 @@ from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 
 ATTEMPTS = 8
-"""How often a report is handed over again where the answer was lost or 5xx: the same key, so it is one report."""
+"""Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Storefront:
     checkout: Checkout | None = None
 
     def load(self, dataset: OrderDataset) -> None:
-        """Put every order and every report of the replay on the list of what to do when."""
+        """Schedule every order and every report of the replay."""
         self.orders = {order.order_id: order for order in dataset.orders}
         self.catalogue = catalogue_of(dataset.orders)
         for order in dataset.orders:
@@ -109,7 +108,7 @@ class Storefront:
                 return
 
     def _apply_decision(self, decision: CustomerDecided) -> None:
-        """An order that has not left yet is called off or changed; waiting changes nothing."""
+        """Cancel or change an unshipped order; waiting changes nothing."""
         order = self.orders.get(decision.order_id)
         if order is None or order.order_id in self.shipped or order.order_id in self.cancelled_orders:
             self.change_outcomes["came too late"] += 1
@@ -129,7 +128,7 @@ class Storefront:
                 self.change_outcomes["waited"] += 1
 
     def _cancel(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime, cause: str) -> None:
-        """Of an order with other lines those go on."""
+        """Other lines of the order continue."""
         dropped = self.cancelled_lines.setdefault(order.order_id, set())
         dropped.update(decision.line_ids or (line.line_id for line in order.lines))
         whole = dropped.issuperset(line.line_id for line in order.lines)
@@ -143,7 +142,7 @@ class Storefront:
             self.checkout.handle(cancelled)
 
     def _exchange(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
-        """What they would rather have is ordered anew; what the shop does not have is talked about by telephone."""
+        """Place a new order for the requested item; an item that is not sold is settled by telephone."""
         self._cancel(order, decision, at, "exchanged" if decision.requested_sku in self.catalogue else "telephoned")
         if new := exchange_order(order, decision, at, self.catalogue):
             self.orders[new.order_id] = new
@@ -161,7 +160,7 @@ class Storefront:
         self.change_outcomes["another day"] += 1
 
     async def _change_address(self, decision: CustomerDecided) -> None:
-        """The address stands in no event: it is asked for, and goes on the parcel's label."""
+        """The address is in no event; it is fetched for the parcel's label."""
         if self.notices is None:
             return
         answer = await self.notices.get(f"/v1/orders/{decision.order_id}/choices/{decision.choice_id}/address")
@@ -172,7 +171,7 @@ class Storefront:
         order_id = event.payload.order_id
         ship_at = self.new_dates.get(order_id)
         if ship_at and event.at < ship_at:
-            # The customer asked for another day: all that was to come happens that much later.
+            # The customer requested another day: later events move with it.
             self.partner.schedule(ship_at, partial(self._publish, reschedule(event, ship_at)))
             return
         self.published += 1
@@ -189,11 +188,11 @@ class Storefront:
         self.partner.schedule_event(ScheduledEvent(event.at, f"{event.name}-{order_id}", payload))
 
     async def _start_report(self, report: CustomerReport) -> None:
-        """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
+        """Submit in a task, so that one slow answer does not block others."""
         self.start_task(self._submit(report))
 
     def start_task(self, work: Awaitable[None]) -> None:
-        """Beside what else goes on; the conductor of the clock waits until it is done."""
+        """Start a task that the clock driver waits for."""
         task = asyncio.ensure_future(work)
         self.open_tasks.add(task)
         task.add_done_callback(self.open_tasks.discard)
@@ -258,7 +257,7 @@ class Storefront:
 
 
 def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
-    """The parcel as it leaves while these lots are held."""
+    """The shipment while these lots are held."""
     lines = [
         line.model_copy(update={"lot": f"{line.lot}-checked"}) if line.lot and line.lot in held else line
         for line in parcel.lines
@@ -267,18 +266,18 @@ def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipp
 
 
 def _still_running(answer: httpx.Response) -> bool:
-    """The first call with this key is not answered yet: ask again for its answer."""
+    """The first call with this key is not answered yet; the call is repeated for its answer."""
     return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
 
 
 def _trace(report: CustomerReport) -> dict[str, str]:
-    """A trace context of the storefront's own, so that the story of a report can be followed from its click."""
+    """A trace context of the storefront, so that the trace of a report begins at its submission."""
     number = derived_id("trace", report.key).hex
     return {"traceparent": f"00-{number}-{number[:16]}-01"}
 
 
 def _photo(key: str) -> bytes:
-    """A small picture of one colour: a real JPEG, and nobody's."""
+    """A small JPEG of one colour."""
     colour = tuple(derived_id("photo", key).bytes[:3])
     buffer = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")

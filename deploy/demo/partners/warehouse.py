@@ -1,8 +1,8 @@
-"""The warehouse: picks what it is asked to send, is out of stock now and then, and counts what comes back.
+"""The warehouse: picks replacement orders, is sometimes out of stock, and counts returned items.
 
-It learns of arriving parcels from the courier's events: that stands for the van at its gate. The same
-`replacement_id` is never sent twice. An issue that it had to refuse once is served the second time. A lot that is held
-is set apart; what it sends is of other lots then (the storefront tells of parcels, see there).
+It learns of returned parcels from the courier's events, in place of the physical arrival. The same `replacement_id` is
+never shipped twice. An order rejected once is served at its second request. Held lots are set apart; other lots are
+shipped instead (see `storefront`).
 """
 
 import random
@@ -41,7 +41,7 @@ CONDITION_WEIGHTS = {
 
 
 def next_working_day(day: date, count: int = 1) -> date:
-    """The `count`-th day after this one that is no Saturday or Sunday; this warehouse works on public holidays."""
+    """The `count`-th following day that is no Saturday or Sunday; this warehouse works on public holidays."""
     for _ in range(count):
         day += timedelta(days=1)
         while day.weekday() >= 5:
@@ -52,9 +52,10 @@ def next_working_day(day: date, count: int = 1) -> date:
 def fulfilment_events(
     order: ReplacementOrdered, now: datetime, attempt: int, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
-    """All that will be said about this order: five in a hundred out of stock with a date, three without but with
-    another colour at hand, six known late at once, six late news, two late without a word; the rest ships as promised.
-    Of several pieces one may be short, or leave a day later in a parcel of its own."""
+    """All events about this order: of a hundred, five out of stock with a date, three with another variant, six delayed
+    at once, six delayed later, two late without notice, the rest as promised. Of several units one may be out of stock,
+    or follow a day later in its own parcel.
+    """
     at = now + timedelta(minutes=rng.randint(10, 90))
     day = _feasible(order.promised_ship_date, at, zone)
     chance = rng.random() if attempt == 1 else 1.0
@@ -85,7 +86,7 @@ def fulfilment_events(
 def _split_shipment(
     order: ReplacementOrdered, leaves: datetime, at: datetime, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
-    """One piece is short and asked about, or it leaves the next day in its own parcel."""
+    """One unit is out of stock, or ships the next day in its own parcel."""
     last = order.lines[-1]
     last_unit = (LineQuantity(line_id=last.line_id, quantity=1),)
     remaining = {line.line_id: line.quantity for line in order.lines}
@@ -114,7 +115,7 @@ def _rejected(order: ReplacementOrdered, restock: date | None, variant: Variant 
 
 
 def _other_variant(order: ReplacementOrdered) -> Variant | None:
-    """The same in another colour, where one thing was asked for."""
+    """The same product in another colour, where one line was ordered."""
     if len(order.lines) > 1:
         return None
     return Variant(sku=f"{order.lines[0].sku}-B", name=f"{order.lines[0].name}(紺 / navy)")
@@ -123,8 +124,9 @@ def _other_variant(order: ReplacementOrdered) -> Variant | None:
 def return_events(
     request: CollectionRequested, collected_at: datetime, rng: random.Random, zone: ZoneInfo
 ) -> list[ScheduledEvent]:
-    """What came back is counted the next day or the one after, and inspected within a day; some parcels hold less, a
-    few more, and now and then something else altogether."""
+    """Counted a day or two after collection, and inspected within a day; some parcels contain fewer, more or other
+    items.
+    """
     day = collected_at.astimezone(zone).date() + timedelta(days=rng.randint(1, 2))
     received_at = _local(day, time(rng.randint(9, 16), rng.randrange(60)), zone)
     counted = {line.line_id: line.quantity for line in request.lines}
@@ -155,7 +157,7 @@ def return_events(
 
 
 def _feasible(promised: date, at: datetime, zone: ZoneInfo) -> date:
-    """The promised day, unless it is past one o'clock of it already."""
+    """The promised day, unless it is past one o'clock of it."""
     local = at.astimezone(zone)
     today_or_next = local.date() if local.hour < 13 and local.weekday() < 5 else next_working_day(local.date())
     return max(promised, today_or_next)
@@ -189,7 +191,7 @@ def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
 
 @dataclass
 class Warehouse:
-    """What the warehouse remembers: by replacement, by issue, by collection."""
+    """State of the warehouse by replacement, issue and collection."""
 
     partner: Partner
     orders_seen: set[UUID] = field(default_factory=set)
