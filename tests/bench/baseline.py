@@ -1,9 +1,9 @@
-"""The bare loop: what this machine could carry if services were nothing but their rows and messages.
+"""The baseline: the throughput of this machine for the same rows and records without the services.
 
-One process for each service and one for the partner, all started at the same moment: rows in batches by asyncpg, one
-transaction for some hundred lifecycles; the same number of records, real bytes, sent pipelined with `acks=all`; and all
-records read that the services read, offsets committed. No decoding, no validation, no decision, no HTTP, no waiting for
-one another: a limit, not a rival.
+One process for each service and one for the partner, started at the same time: rows in batches by asyncpg, one
+transaction per hundred lifecycles; the same number of records with real bytes, pipelined with `acks=all`; and the
+records that the services read, with committed offsets. No decoding, validation, decision or HTTP, and no waiting for
+one another: an upper limit.
 
     python -m tests.bench.baseline <part.json>    writes <part>.ready, waits for `go` beside it, writes <part>.done
 """
@@ -37,13 +37,13 @@ def batches(lifecycles: int) -> Iterator[tuple[int, int]]:
 
 
 def share(per_lifecycle: float, begin: int, end: int) -> int:
-    """How many things fall to these lifecycles, so that all batches together have the right number."""
+    """The number of items for these lifecycles; the sum over all batches is exact."""
     return round(per_lifecycle * end) - round(per_lifecycle * begin)
 
 
 @dataclass
 class TableWriter:
-    """The rows of one table: inserted, changed and deleted by id, as wide as the real ones."""
+    """Rows of one table: inserted, updated and deleted by id, as wide as the real ones."""
 
     table: TableChanges
     recent: list[UUID] = field(default_factory=list)
@@ -79,7 +79,7 @@ class TableWriter:
 
 
 async def write(part: BaselinePart, conn: Any, tables: list[TableWriter], producer: AIOKafkaProducer) -> None:
-    """All rows and records of this part, batch by batch."""
+    """Write all rows and records of this part, batch by batch."""
     values = {each.topic: itertools.cycle([text.encode() for text in each.samples]) for each in part.writes}
     for begin, end in batches(part.lifecycles):
         if tables:
@@ -96,14 +96,14 @@ async def _send(part: BaselinePart, values: dict[str, Any], producer: AIOKafkaPr
     sent = []
     for each in part.writes:
         for number in range(share(each.per_lifecycle, begin, end)):
-            key = b"bare-%d" % (begin + number % BATCH)
+            key = b"baseline-%d" % (begin + number % BATCH)
             sent.append(await producer.send(part.prefix + each.topic, next(values[each.topic]), key=key))
     if sent:
         await asyncio.gather(*sent)
 
 
 async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
-    """All records that this part has to see, their offsets committed batch by batch."""
+    """Read all records of this part, and commit offsets batch by batch."""
     left = sum(part.reads.values())
     while left > 0:
         batches = await consumer.getmany(timeout_ms=200, max_records=500)
@@ -133,7 +133,7 @@ async def run(path: Path, part: BaselinePart) -> None:
 
 
 def _clients(part: BaselinePart) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
-    """Set like those of the services; the partitions are taken without a group's rounds."""
+    """Configured like those of the services; partitions are assigned without group rebalances."""
     producer = AIOKafkaProducer(
         bootstrap_servers=part.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
     )
@@ -149,7 +149,7 @@ def _clients(part: BaselinePart) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
 
 
 def _write_result(path: Path, done: PartResult) -> None:
-    """Whoever sees the file sees all of it."""
+    """A reader sees the complete file or none."""
     draft = path.with_suffix(".draft")
     draft.write_text(done.text(), encoding="utf-8")
     draft.rename(path.with_suffix(".done"))
@@ -162,7 +162,7 @@ async def _wait_for_go(path: Path) -> None:
 
 
 def records_written(parts: list[BaselinePart]) -> dict[str, int]:
-    """How many records each topic will get from these parts."""
+    """The number of records that these parts write to each topic."""
     total: dict[str, int] = {}
     for part in parts:
         for each in part.writes:

@@ -1,8 +1,7 @@
-"""What the bare loop has to move: the same records and rows per lifecycle as the services just did.
+"""The plan of the baseline: the records and rows per lifecycle that the services just wrote.
 
-Nothing is written down here that could drift from the services: which topics they wrote and read comes from Kafka
-(offsets, groups, and the `source` of real records, whose bytes are used again), which rows from Postgres' own counters
-of inserts, updates and deletes.
+It is measured, so that it cannot drift from the services: topics come from Kafka (offsets, groups, and the `source` of
+real records, whose bytes are reused), rows from Postgres' counters of inserts, updates and deletes.
 """
 
 import json
@@ -20,12 +19,12 @@ from libs.common.events.topics import SERVICES, TOPICS, Topic
 from tests.bench.orders import SOURCE
 
 SAMPLE = 100
-"""Records of each partition that are looked at for who writes a topic, and whose bytes are sent again."""
+"""Records of each partition that are inspected for their writer and sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableChanges:
-    """Row changes of one table, per lifecycle, and the mean bytes of a row."""
+    """Row changes of one table per lifecycle, and the mean size of a row in bytes."""
 
     name: str
     inserts: float
@@ -36,7 +35,7 @@ class TableChanges:
 
 @dataclass(frozen=True, slots=True)
 class TopicWrites:
-    """Records that one process writes to one topic, per lifecycle; `samples` are values of them."""
+    """Records that one process writes to one topic per lifecycle; `samples` are their values."""
 
     topic: str
     per_lifecycle: float
@@ -45,7 +44,7 @@ class TopicWrites:
 
 @dataclass(frozen=True, slots=True)
 class BaselinePart:
-    """One process of the bare loop. Without a database it only reads and writes records."""
+    """One process of the baseline. Without a database it only reads and writes records."""
 
     name: str
     lifecycles: int
@@ -69,7 +68,7 @@ class BaselinePart:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What a part of the bare loop says at its end: when that was (`time.time`), and its CPU seconds."""
+    """The end time of a part (`time.time`), and its CPU seconds."""
 
     at: float
     cpu: float
@@ -83,13 +82,13 @@ class PartResult:
 
 
 RowCounts = dict[str, tuple[int, int, int]]
-"""Inserted, updated and deleted rows so far, by table."""
+"""Rows inserted, updated and deleted so far, by table."""
 
 _CHANGES = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE relname <> 'migrations'"
 
 
 async def row_counts(database_url: str) -> RowCounts:
-    """As Postgres counts them; it does so a few seconds late."""
+    """From Postgres' statistics, which lag by a few seconds."""
     conn = await asyncpg.connect(database_url)
     try:
         rows = await conn.fetch(_CHANGES)
@@ -99,7 +98,7 @@ async def row_counts(database_url: str) -> RowCounts:
 
 
 async def row_counts_after_preload(database_url: str) -> RowCounts:
-    """Exact at once, from the rows themselves: nothing was deleted so far, and a state's version counts its writes."""
+    """Exact, from the rows themselves: nothing was deleted yet, and the version of a state counts its writes."""
     conn = await asyncpg.connect(database_url)
     try:
         versioned = {row["table_name"] for row in await conn.fetch(_VERSIONED)}
@@ -139,14 +138,14 @@ async def tables_per_lifecycle(database_url: str, before: RowCounts, lifecycles:
 
 
 async def topic_lengths(bootstrap_servers: str, prefix: str) -> dict[str, int]:
-    """How many records each topic ever got."""
+    """The number of records ever written to each topic."""
     async with _reader(bootstrap_servers) as consumer:
         ends = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
         return {name: sum(offsets.values()) for name, offsets in ends.items()}
 
 
 async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
-    """Which topics each service reads: its groups are named `<service>.<topic>`."""
+    """The topics that each service reads: its groups are named `<service>.<topic>`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
@@ -160,7 +159,7 @@ async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, lis
 async def writes_by_service(
     bootstrap_servers: str, prefix: str, counts: Mapping[str, int], lifecycles: int
 ) -> dict[str, list[TopicWrites]]:
-    """Who wrote how many records of each topic per lifecycle, judged by the last ones of it."""
+    """Records per lifecycle by writer and topic, estimated from the last ones."""
     shares: dict[str, list[TopicWrites]] = {}
     async with _reader(bootstrap_servers) as consumer:
         for topic in TOPICS:

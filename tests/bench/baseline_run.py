@@ -1,4 +1,4 @@
-"""Runs the bare loop beside what was measured: on the same broker and Postgres, right after it."""
+"""Runs the baseline on the same broker and Postgres, right after the measurement."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ from tests.bench.baseline_plan import BaselinePart, PartResult, RowCounts
 from tests.bench.resource_usage import ResourceUsage
 
 ROUNDS = 3
-"""It is over in seconds, and one round differs from the next by a tenth and more."""
+"""A round takes seconds, and rounds differ by a tenth and more."""
 
-PREFIX = "bare"
+PREFIX = "baseline"
 MAX_SECONDS = 300.0
 
 
 class BaselineError(CommandError):
-    """The bare loop did not come to its end; the message ends with its last words."""
+    """The baseline did not finish; the message ends with the log of the failed part."""
 
 
 async def plan(
@@ -35,7 +35,7 @@ async def plan(
     counts: Mapping[str, int],
     lifecycles: int,
 ) -> list[BaselinePart]:
-    """The parts, from what the services did in so many lifecycles: row changes since `before`, records `counts`."""
+    """The parts, from the services' work in these lifecycles: row changes since `before`, records `counts`."""
     servers = infrastructure.broker.bootstrap_servers
     writes = await baseline_plan.writes_by_service(servers, infrastructure.topic_prefix, counts, lifecycles)
     reads = await baseline_plan.topics_by_reader(servers, infrastructure.topic_prefix)
@@ -52,7 +52,7 @@ async def plan(
 
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """What the bare loop reached, and what it cost: its own CPU with that of Kafka and Postgres."""
+    """Throughput of the baseline, and its CPU with that of Kafka and Postgres."""
 
     per_second: float
     cpu_ms: float
@@ -61,7 +61,7 @@ class BaselineResult:
 async def run(
     supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int
 ) -> list[BaselineResult]:
-    """Run all parts to their end, a few times, each on topics and tables of its own. Raises `BareLoopError`."""
+    """Run all parts a few times, each on its own topics and tables. Raises `BaselineError`."""
     return [
         await _round(supervisor, infrastructure, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)
     ]
@@ -105,8 +105,8 @@ async def _wait_for(folder: Path, suffix: str, started: Mapping[str, ServiceProc
     while missing := [name for name, path in paths.items() if not path.exists()]:
         for name in missing:
             if not started[name].alive and not paths[name].exists():
-                raise BaselineError(f"bare loop, part {name}, ended early\n{started[name].child.log_tail()}")
+                raise BaselineError(f"baseline, part {name}, ended early\n{started[name].child.log_tail()}")
         if time.monotonic() > deadline:
-            raise BaselineError(f"bare loop: {', '.join(missing)} not done after {MAX_SECONDS:g} s")
+            raise BaselineError(f"baseline: {', '.join(missing)} not done after {MAX_SECONDS:g} s")
         await asyncio.sleep(0.02)
     return list(paths.values())

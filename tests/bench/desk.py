@@ -1,8 +1,8 @@
-"""How quick the desk is with 100,000 issues: part of `make bench`, by itself `python -m tests.bench.desk`.
+"""Response times of the desk with 100,000 issues: part of `make bench`, alone `python -m tests.bench.desk`.
 
-A durable Postgres of its own and one intake process. A year of issues is written by SQL, one in twenty still open, with
-their stories and what waits; then each page is asked for, one call after the other, over loopback HTTP. The figures are
-whole answers as a browser gets them, template and all. `DESK_ISSUES` is how many issues there are.
+One intake process on a durable Postgres. A year of issues is written by SQL, one in twenty still open, with timelines
+and open work; then each page is requested, one call after the other, over loopback HTTP. The times are those of
+complete responses. `DESK_ISSUES` is the number of issues.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ SEED = Path(__file__).with_name("desk.sql")
 
 
 async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
-    """A year of issues; gives the seconds it took."""
+    """Write a year of issues; returns the seconds it took."""
     await database.migrate("intake")
     conn = await asyncpg.connect(database.owner_url)
     begin = time.perf_counter()
@@ -49,14 +49,14 @@ async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
 
 
 def pages(http: httpx.Client, issues: int) -> dict[str, str]:
-    """The pages that people look at, by what the table calls them."""
+    """The measured pages, by their name in the table."""
     page = http.get("/desk").text
     issue_link = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
     assert issue_link, "the first page shows issues"
     return {
-        "what needs a human now": "/desk",
+        "work that needs staff now": "/desk",
         "a section of 50": "/desk/work/promises",
-        "one issue with its story": issue_link[0],
+        "one issue with its timeline": issue_link[0],
         "search by order": f"/desk/search?q=O-{issues // 2}",
         "search by customer": "/desk/search?q=C-77",
         "insights of 30 days": "/desk/insights?days=30",

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over kept connections, as lean as it gets: the bench should not compete with what it measures.
+"""A minimal HTTP/1.1 client over kept connections, so that the benchmark uses little CPU.
 
-A call goes out as bytes made before; of an answer only status and body are read. Chosen over httpx, which costs about
-as much CPU per call as the service that answers it.
+Requests are prepared bytes; of a response only status and body are read. httpx costs about as much CPU per call as the
+service that answers it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class HttpConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
-        self.retry_after = False  # whether the last answer said when to come back
+        self.retry_after = False  # whether the last response had the header
 
     async def call(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. Raises `ConnectionError` if the connection ends first."""
@@ -37,7 +37,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer and not self._answer.done():
-            self._answer.set_exception(ConnectionError(f"intake broke the connection off: {exc}"))
+            self._answer.set_exception(ConnectionError(f"intake aborted the connection: {exc}"))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -64,7 +64,7 @@ async def connect(port: int) -> HttpConnection:
 
 @dataclass
 class ConnectionPool:
-    """Connections that are free now; more are opened, up to `most`, when all are busy."""
+    """Idle connections; up to `most` are opened when all are busy."""
 
     port: int
     most: int
@@ -79,7 +79,7 @@ class ConnectionPool:
             connection = self._free.pop() if self._free else await connect(self.port)
             try:
                 answer = await connection.call(request)
-            except ConnectionError:  # it was idle for too long; the Idempotency-Key makes a second try safe
+            except ConnectionError:  # idle for too long; the Idempotency-Key makes a retry safe
                 connection = await connect(self.port)
                 answer = await connection.call(request)
             self._free.append(connection)

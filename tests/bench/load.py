@@ -1,4 +1,4 @@
-"""The two kinds of load: all at once over a bounded number of connections, and steadily at a given rate."""
+"""Two kinds of load: a flood over a bounded number of connections, and a steady rate."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from tests.bench.orders import order_records
 
 
 class ReportRefusedError(CommandError):
-    """Intake refused a report that should stand; the message is its answer."""
+    """Intake refused a valid report; the message is its answer."""
 
 
 @dataclass
 class AcceptedReports:
-    """Issue ids with the moment of their 202 and that of their schedule (`time.perf_counter`)."""
+    """Issue ids with the time of their 202 and that of their schedule (`time.perf_counter`)."""
 
     at: dict[str, float] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class AcceptedReports:
 
 
 async def publish_orders(bootstrap_servers: str, prefix: str, count: int, first: int = 0) -> None:
-    """Tell the services of `count` orders, each placed, shipped and delivered, pipelined."""
+    """Publish `count` orders, each placed, shipped and delivered, pipelined."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=512 * 1024)
     await producer.start()
     try:
@@ -50,7 +50,7 @@ async def publish_orders(bootstrap_servers: str, prefix: str, count: int, first:
 
 
 async def flood(port: int, calls: Iterable[bytes], connections: int) -> AcceptedReports:
-    """Each connection sends its next call when its last one was answered. Raises `RefusedError`."""
+    """Each connection sends its next call after its last answer. Raises `ReportRefusedError`."""
     accepted, todo = AcceptedReports(), iter(calls)
 
     async def work() -> None:
@@ -72,7 +72,7 @@ async def flood(port: int, calls: Iterable[bytes], connections: int) -> Accepted
 async def steady_load(
     port: int, calls: Iterable[bytes], per_second: float, connections: int, accepted: AcceptedReports
 ) -> None:
-    """Open loop: each call leaves at its moment, however long earlier ones take. Raises `RefusedError`."""
+    """Open loop: each call leaves at its time, however long earlier ones take. Raises `ReportRefusedError`."""
     pool = ConnectionPool(port, connections)
     begin = time.perf_counter()
 
@@ -92,7 +92,7 @@ async def steady_load(
 
 @contextmanager
 def _first_error() -> Iterator[None]:
-    """Of a group of faults the first one says enough."""
+    """Raise the first error of a group."""
     try:
         yield
     except ExceptionGroup as group:

@@ -1,10 +1,9 @@
-"""How many notices the sender gets out by real SMTP: part of `make bench`, by itself `python -m tests.bench.notices`.
+"""Throughput of notices by real SMTP: part of `make bench`, alone `python -m tests.bench.notices`.
 
-A durable Postgres, one process of delivery_notify and one mail server that takes whatever comes. As many orders as
-`NOTICES` are decided to be late by the service's own code, and all those notices become due in one moment: claimed,
-rendered as text and HTML, sent over SMTP and recorded. Counted from that moment until the last is settled; that the
-server got every one of them once is checked. No Kafka is there, so that the CPU is that of sending alone, with the
-service's idle loops; what an event costs before it becomes a notice is in the flood.
+A durable Postgres, one process of delivery_notify and a mail sink. `NOTICES` orders are decided to be late by the
+service's own code, and their notices become due at once: claimed, rendered as text and HTML, sent over SMTP and
+recorded. Measured until the last is settled, with a check that each was sent once. Kafka is absent, so that the CPU is
+that of sending and the service's idle loops; the flood covers the cost of an event before its notice.
 """
 
 import asyncio
@@ -37,23 +36,23 @@ from services.delivery_notify.policy.notification_rules import rules_of
 from services.delivery_notify.store.conversations import Conversations
 from tests.bench.resource_usage import ResourceUsage
 
-AT_ONCE = 200
-LONGEST = 120.0
+BATCH = 200
+MAX_SECONDS = 120.0
 """Seconds after which something is wrong."""
 
 
 async def seed(database: postgres.DatabaseAccess, notices: int) -> None:
-    """So many late orders, every second one in English, whose notices are not due yet."""
+    """Create late orders, every second one in English, whose notices are not due yet."""
     await database.migrate("delivery_notify")
     conn = await asyncpg.connect(database.owner_url)
     try:
-        shell = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+        runner = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
         rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
         conversations = Conversations(rules)
-        for begin in range(0, notices, AT_ONCE):
-            events = [event for n in range(begin, min(begin + AT_ONCE, notices)) for event in late(n)]
+        for begin in range(0, notices, BATCH):
+            events = [event for n in range(begin, min(begin + BATCH, notices)) for event in late(n)]
             async with conn.transaction():
-                await shell.apply(conn, conversations, [Incoming(shell.event(event)) for event in events])
+                await runner.apply(conn, conversations, [Incoming(runner.event(event)) for event in events])
         await conn.execute("UPDATE notices SET due_at = due_at + interval '1 day'")
         await conn.execute("VACUUM ANALYZE")
     finally:
@@ -85,17 +84,17 @@ def late(number: int) -> tuple[Payload, Payload]:
 
 
 async def release(conn: Connection, notices: int) -> float:
-    """Let them all become due; gives the seconds until the last is settled."""
+    """Make all notices due; returns the seconds until the last is settled."""
     begin = time.perf_counter()
     await conn.execute("UPDATE notices SET due_at = made_at")
     while await conn.fetchval("SELECT count(*) FROM notices WHERE settled_at IS NULL"):
-        if time.perf_counter() - begin > LONGEST:
-            raise CommandError(f"not all of {notices:,} notices were sent within {LONGEST:.0f} s")
+        if time.perf_counter() - begin > MAX_SECONDS:
+            raise CommandError(f"not all of {notices:,} notices were sent within {MAX_SECONDS:.0f} s")
         await asyncio.sleep(0.1)
     took = time.perf_counter() - begin
     sent = await conn.fetchval("SELECT count(*) FROM notices WHERE status = 'sent'")
     if sent != notices:
-        raise CommandError(f"{notices:,} notices were made, {sent:,} were sent")
+        raise CommandError(f"{notices:,} notices were created, {sent:,} were sent")
     return took
 
 

@@ -1,8 +1,8 @@
-"""What the bench's shop sold, and what its customers report.
+"""Orders of the benchmark and the reports about them.
 
-Every order has one line of one piece, and every piece turns out defective: the longest way through the services, with
-a replacement, a collection and an inspection. Records are made once from the contract's own classes, with marks where
-the ids belong, so that loading costs next to nothing and still cannot drift from the contract.
+Every order has one line of one unit, reported defective: the longest path through the services, with a replacement, a
+collection and an inspection. Records are encoded once from the contract's classes, with placeholders for the ids, so
+that loading is cheap and cannot drift from the contract.
 """
 
 import json
@@ -28,7 +28,7 @@ def order_id(number: int) -> str:
 
 
 def order_records(numbers: Sequence[int], now: datetime | None = None) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of all that the storefront tells about these orders, delivered yesterday; half in English."""
+    """Key and value of all events of these orders, delivered yesterday; half in English."""
     languages = [_templates(language, now or datetime.now(UTC)) for language in Language]
     for number in numbers:
         own = f"{number:08d}".encode()
@@ -37,7 +37,7 @@ def order_records(numbers: Sequence[int], now: datetime | None = None) -> Iterat
 
 
 def report_call(number: int, port: int, api_key: str) -> bytes:
-    """`POST /v1/issues` about one order, whole, as it goes over the wire."""
+    """`POST /v1/issues` about one order as complete bytes."""
     body = json.dumps(
         {
             "order_id": order_id(number),

@@ -1,8 +1,7 @@
-"""Warehouse, courier and payment provider of the bench in one process; each answers at once with all it has to say.
+"""Warehouse, courier and payment provider of the benchmark in one process; each answers at once.
 
-What can only happen after something else waits for it: a parcel arrives once its shipping was told, and the warehouse
-counts what came back once its collection was told. Both are heard on `issues`, where order is certain; between topics
-there is none. Nothing is decoded beyond the few fields that an answer needs; the trace is handed on.
+Answers that depend on another event wait for it on `issues`, where order is certain: delivery follows the shipment,
+receipt follows the collection. Only the needed fields are decoded; the trace is passed on.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ _TOLD_SHIPPED, _TOLD_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(Issu
 
 
 def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
-    """Topic, key and value of everything that this record is answered with, in order."""
+    """Topic, key and value of all answers to this record, in order."""
     if _ORDERED in value:
         data = json.loads(value)["data"]
         replacement = data["replacement_id"]

@@ -93,7 +93,7 @@ class Bench:
         lifecycles = flood_metrics.issues + len(accepted.at)
         peaks = dict(usage.peak_mb)
         with self.console.status("planning the baseline"):
-            await asyncio.sleep(2)  # Postgres counts row changes a little late
+            await asyncio.sleep(2)  # Postgres' statistics lag
             parts = await baseline_run.plan(self.infrastructure, self.databases, before, counts, lifecycles)
         await probe.close()
         await asyncio.to_thread(self.supervisor.stop)

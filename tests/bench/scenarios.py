@@ -1,14 +1,14 @@
-"""The second half of `make bench`: the same flood under conditions, each as a ratio to the plain one of this run.
+"""The second part of `make bench`: the same flood in scenarios, each as a ratio to the plain one of this run.
 
     python -m tests.bench.scenarios
 
-- **traced**: every span to a collector that throws it away;
-- **with a past**: the databases hold `HISTORY` issues more;
-- **overrun**: reports as fast as they can be thrown, over more connections than it takes; the table says how fast;
-- **replicas**: one, two and four processes of intake work off the same backlog of order events.
+- **traced**: every span to a collector that discards it;
+- **history**: the databases hold `HISTORY` further issues;
+- **overload**: reports at the maximum rate, over more connections than intake accepts;
+- **replicas**: one, two and four processes of intake drain the same backlog of order events.
 
-`SCENARIO_ISSUES` is how many reports each flood has. On two cores that also carry Kafka and Postgres more replicas
-can only use what one left idle; on more cores they show more.
+`SCENARIO_ISSUES` is the number of reports of each flood. On two cores with Kafka and Postgres more replicas can only
+use idle time; on more cores they gain more.
 """
 
 import asyncio
@@ -48,12 +48,12 @@ SCENARIO_LOGS = LOGS / "bench-scenarios"
 CONNECTIONS = 64
 SAMPLE_ONE_IN_TEN = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
 MANY_CONNECTIONS = 900
-"""More than a service takes (`HTTP_CONNECTIONS`, 500), fewer than those it answers at all."""
+"""More than a service accepts (`HTTP_CONNECTIONS`, 500), fewer than those it answers with an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class FloodResult:
-    """CPU milliseconds per lifecycle by process, lifecycles and reports a second, the most memory by process."""
+    """CPU milliseconds per lifecycle by process, lifecycles and reports per second, peak memory by process."""
 
     cpu_ms: Mapping[str, float]
     per_second: float
@@ -66,7 +66,7 @@ class FloodResult:
 
 @dataclass
 class BenchEnvironment:
-    """A broker, a server and fresh databases for one condition; the services run in it."""
+    """A broker, a server and fresh databases for one scenario."""
 
     infrastructure: Infrastructure
     databases: Mapping[str, str]
@@ -74,7 +74,7 @@ class BenchEnvironment:
     first: int = 0
 
     async def flood(self, system: BenchSystem, issues: int) -> FloodResult:
-        """Tell of as many orders, report each of them, and wait for the last point."""
+        """Publish orders, report each of them, and wait for the last points."""
         pids = {**system.pids(), "kafka": self.infrastructure.broker.pid, "postgres": self.infrastructure.postgres.pid}
         usage, probe = ResourceUsage(pids), await DatabaseProbe.open(self.databases)
         try:
@@ -123,7 +123,7 @@ def bench_environment() -> Iterator[BenchEnvironment]:
 
 @dataclass
 class Scenarios:
-    """All of them, one after the other; `rows` is the table so far."""
+    """Runs all scenarios in order; `rows` is the table so far."""
 
     console: Console
     issues: int
@@ -146,7 +146,7 @@ class Scenarios:
         system = await asyncio.to_thread(
             start, environment.supervisor, environment.infrastructure, environment.databases
         )
-        await environment.flood(system, self.issues // 4)  # warm: plans made, pages read
+        await environment.flood(system, self.issues // 4)  # warm-up: query plans and caches
         plain = await environment.flood(system, self.issues)
         self._add_row(
             "plain", f"{plain.per_second:,.0f} lifecycles/s, {total_cpu_ms(plain):.2f} ms CPU each", total_cpu_ms(plain)
@@ -166,7 +166,7 @@ class Scenarios:
         return plain
 
     async def _overload(self, environment: BenchEnvironment, system: BenchSystem, plain: FloodResult) -> None:
-        """Many more reports than it can carry, as fast as the connections let them through."""
+        """Send many more reports than intake can process, as fast as the connections allow."""
         count = 20 * self.issues
         probe = await DatabaseProbe.open(environment.databases)
         usage = ResourceUsage(system.pids())
@@ -188,7 +188,9 @@ class Scenarios:
         self._add_row("drained after", f"{drained:.1f} s", round(drained, 1))
         memory = {name: usage.peak_mb[name] / plain.peak_mb[name] for name in SERVICES}
         self._add_row(
-            "memory then, of plain", ", ".join(f"{name} {ratio:.2f}" for name, ratio in memory.items()), memory
+            "memory during overload, ratio to plain",
+            ", ".join(f"{name} {ratio:.2f}" for name, ratio in memory.items()),
+            memory,
         )
 
     def _traced(self, plain: FloodResult) -> None:
@@ -218,7 +220,7 @@ class Scenarios:
             self._add_row(f"{replicas} replicas", f"{ratio:.2f} of one", ratio)
 
     async def _backlog(self, environment: BenchEnvironment, replicas: int) -> float:
-        """All have joined and stand still while the backlog is written; the clock runs from when they go on."""
+        """All replicas have joined and are frozen while the backlog is written; measured from their resumption."""
         orders = 10 * self.issues
         servers, prefix = environment.infrastructure.broker.bootstrap_servers, environment.infrastructure.topic_prefix
         common = {
@@ -244,9 +246,9 @@ class Scenarios:
 
 
 async def _overload(system: BenchSystem, first: int, orders: int, count: int) -> tuple[Counter[str], dict[str, float]]:
-    """So many at a time, whatever the answers are; who is let in keeps the connection, who is not comes back at once on
-    another. The same report comes again and again, as impatient callers send it: what is still under way is answered
-    409, what was accepted 202 once more."""
+    """Send calls whatever the answers are. An accepted caller keeps its connection, a refused one reconnects at once.
+    Reports are repeated, as by impatient clients: one in progress is answered 409, an accepted one 202 again.
+    """
     answers: Counter[str] = Counter()
     accepted: dict[str, float] = {}
     numbers = iter(range(count))
@@ -259,7 +261,7 @@ async def _overload(system: BenchSystem, first: int, orders: int, count: int) ->
                 connection = connection or await connect(system.intake_port)
                 status, body = await connection.call(call)
             except ConnectionError:
-                answers["broken off"] += 1
+                answers["aborted"] += 1
                 connection = None
                 continue
             if status == 202:

@@ -1,4 +1,4 @@
-"""What a bench run starts: the four services and the partner, on a real clock, without traces and without mail."""
+"""The processes of a benchmark run: the four services and the partner, on a real clock, without traces and mail."""
 
 import secrets
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
 
 JOIN_SECONDS = 90.0
-"""Until every consumer has its partitions; long, because other work may share the machine."""
+"""The time for all consumers to join; long, since the machine may be shared."""
 
 
 @dataclass
 class BenchSystem:
-    """The running processes, and the key with which reports are sent."""
+    """The running processes, and the API key of the reports."""
 
     databases: Mapping[str, str]
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -39,7 +39,7 @@ def start(
     databases: Mapping[str, str],
     tracing: Mapping[str, str] | None = None,
 ) -> BenchSystem:
-    """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
+    """Start everything; returns when every service has its partitions. `tracing` configures the span exporter."""
     system = BenchSystem(databases)
     common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
     for name in SERVICES:
@@ -53,7 +53,7 @@ def start(
 
 
 def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, str]:
-    """What every service is told."""
+    """Settings of every service."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
@@ -68,7 +68,7 @@ def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, s
 def start_service(
     supervisor: Supervisor, infrastructure: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
 ) -> ServiceProcess:
-    """One process of this service, on a port of its own."""
+    """Start one process of this service, on its own port."""
     port = free_port()
     photos = infrastructure.folder / "photos"
     photos.mkdir(exist_ok=True)
@@ -82,5 +82,5 @@ def start_service(
 
 
 def wait_until_started(process: ServiceProcess) -> None:
-    """Returns when it has joined every topic."""
+    """Return when it has joined every topic."""
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/started"), JOIN_SECONDS)

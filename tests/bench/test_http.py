@@ -1,4 +1,4 @@
-"""The bench's own HTTP client against a real server, in pieces as the network would cut them."""
+"""The benchmark's HTTP client against a real server, with responses in pieces."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def server(serve: Serve) -> AsyncIterator[int]:
-    """Its port; left once every connection has come to its end."""
+    """Yields its port; ends once every connection has ended."""
     serving: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

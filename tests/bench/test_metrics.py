@@ -1,4 +1,4 @@
-"""The arithmetic of the bench, and the shape of what it writes: later runs are compared with it."""
+"""The arithmetic of the benchmark, and the form of its report."""
 
 import io
 import json
@@ -55,7 +55,7 @@ def test_the_ratio_is_that_to_the_bare_loop() -> None:
 
 
 def test_what_others_took_of_the_machine_is_said() -> None:
-    assert some_figures().document()["cores_busy_with_others"] == pytest.approx(0.5)
+    assert some_figures().document()["cores_used_by_others"] == pytest.approx(0.5)
 
 
 def test_records_are_given_by_topic_and_together() -> None:
@@ -83,7 +83,7 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], part: fl
 
 
 def test_there_is_no_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="there are none"):
+    with pytest.raises(ValueError, match="values: empty"):
         percentile([], 0.5)
 
 

@@ -1,4 +1,4 @@
-"""The conductor moves time on to what is due, and by a step beyond it, never past a word to a customer."""
+"""The clock driver advances to due work and a step beyond it, never past a notice."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +20,9 @@ def conductor(tmp_path: Path) -> ClockDriver:
     return ClockDriver(clock, QuiescenceProbe(clock, {}, {}))
 
 
-def moved_to(conductor: ClockDriver, wanted: datetime) -> bool:
-    """It is this moment by the clock, or a little later, for time goes on."""
-    return timedelta(0) <= conductor.clock.now() - wanted < timedelta(minutes=1)
+def moved_to(conductor: ClockDriver, expected: datetime) -> bool:
+    """Whether the clock shows this time, or a little later."""
+    return timedelta(0) <= conductor.clock.now() - expected < timedelta(minutes=1)
 
 
 def test_a_step_moves_time_on_by_no_more_than_asked(conductor: ClockDriver) -> None:
@@ -36,18 +36,18 @@ def test_idle_time_is_passed_over_and_what_is_due_is_done_with_what_follows_soon
 
 
 def test_the_next_word_to_a_customer_is_not_passed_over(conductor: ClockDriver) -> None:
-    word = START + HOUR
-    conductor.advance(Snapshot(START, next_notice_at=word, next_partner_event_at=word + HOUR), 2 * HOUR)
-    assert moved_to(conductor, word)
+    notice_at = START + HOUR
+    conductor.advance(Snapshot(START, next_notice_at=notice_at, next_partner_event_at=notice_at + HOUR), 2 * HOUR)
+    assert moved_to(conductor, notice_at)
 
 
 def test_where_a_partner_speaks_before_the_next_word_everybody_catches_up_a_little_before_it(
     conductor: ClockDriver,
 ) -> None:
-    word = START + HOUR
-    conductor.advance(Snapshot(START, next_notice_at=word, next_partner_event_at=word - HOUR / 2), 2 * HOUR)
-    assert moved_to(conductor, word - NOTICE_LEAD)
-    assert conductor.clock.now() < word
+    notice_at = START + HOUR
+    conductor.advance(Snapshot(START, next_notice_at=notice_at, next_partner_event_at=notice_at - HOUR / 2), 2 * HOUR)
+    assert moved_to(conductor, notice_at - NOTICE_LEAD)
+    assert conductor.clock.now() < notice_at
 
 
 def test_after_a_step_time_goes_on_at_the_pace_of_life(conductor: ClockDriver) -> None:
@@ -60,16 +60,16 @@ async def test_with_nobody_to_wait_for_it_is_quiet_at_once(conductor: ClockDrive
 
 
 def test_what_is_due_now_keeps_somebody_busy() -> None:
-    look = Snapshot(START)
-    look.due("notices", START)
-    assert (look.busy, look.next_at) == ({"notices": 1}, None)
+    snapshot = Snapshot(START)
+    snapshot.due("notices", START)
+    assert (snapshot.busy, snapshot.next_at) == ({"notices": 1}, None)
 
 
 def test_the_soonest_of_what_is_due_later_is_next() -> None:
-    look = Snapshot(START)
+    snapshot = Snapshot(START)
     for hours in (5, 3, 4):
-        look.due("notices", START + hours * HOUR)
-    assert (look.busy, look.next_at) == ({}, START + 3 * HOUR)
+        snapshot.due("notices", START + hours * HOUR)
+    assert (snapshot.busy, snapshot.next_at) == ({}, START + 3 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_the_soonest_of_what_is_due_later_is_next() -> None:
     ],
 )
 def test_what_is_written_and_not_taken_is_unread(
-    ends: dict[str, dict[str, int]], taken: dict[str, dict[str, int]], count: int
+    ends: dict[str, dict[str, int]], processed: dict[str, dict[str, int]], count: int
 ) -> None:
-    assert unread_records(ends, taken) == count
+    assert unread_records(ends, processed) == count

@@ -1,4 +1,4 @@
-"""The mail catcher takes real SMTP and shows what came."""
+"""The mail catcher accepts SMTP and shows the mails."""
 
 import asyncio
 from collections.abc import AsyncIterator

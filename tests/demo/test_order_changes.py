@@ -1,4 +1,4 @@
-"""The demo's shop does what customers decide: another day, item or address, some lines or all of them."""
+"""The demo's storefront applies decisions of customers: another day, item or address, some lines or all of them."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -35,7 +35,7 @@ ORDER = ReplayedOrder(
 )
 
 
-def decided(choice: Choice, change: Change | None = None, **asked: object) -> CustomerDecided:
+def decided(choice: Choice, change: Change | None = None, **fields: object) -> CustomerDecided:
     return CustomerDecided.model_validate(
         {
             "order_id": "S1",
@@ -44,7 +44,7 @@ def decided(choice: Choice, change: Change | None = None, **asked: object) -> Cu
             "choice": choice,
             "change": change,
             "decided_at": NOW,
-            **asked,
+            **fields,
         }
     )
 
@@ -67,10 +67,10 @@ def hear(storefront: Storefront, decision: CustomerDecided) -> None:
 def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -> None:
     new = exchange_order(ORDER, decided(Choice.CHANGE, Change.ITEM, requested_sku="POT"), NOW, catalogue_of([ORDER]))
     assert new is not None
-    told = [each.payload for each in lifecycle_events(new, ZONE, 1)]
-    assert [type(each) for each in told] == [OrderPlaced, OrderShipped, OrderDelivered]
-    assert {each.order_id for each in told} == {new.order_id} != {"S1"}
-    placed, shipped = told[0], told[1]
+    events = [each.payload for each in lifecycle_events(new, ZONE, 1)]
+    assert [type(each) for each in events] == [OrderPlaced, OrderShipped, OrderDelivered]
+    assert {each.order_id for each in events} == {new.order_id} != {"S1"}
+    placed, shipped = events[0], events[1]
     assert isinstance(placed, OrderPlaced)
     assert isinstance(shipped, OrderShipped)
     assert [(each.sku, each.quantity) for each in placed.lines] == [("POT", 1)]
@@ -79,16 +79,16 @@ def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -
 
 
 def test_what_the_shop_does_not_have_cannot_be_ordered() -> None:
-    wish = decided(Choice.CHANGE, Change.ITEM, requested_sku="MOON")
-    assert exchange_order(ORDER, wish, NOW, catalogue_of([ORDER])) is None
+    decision = decided(Choice.CHANGE, Change.ITEM, requested_sku="MOON")
+    assert exchange_order(ORDER, decision, NOW, catalogue_of([ORDER])) is None
 
 
 def test_a_line_that_was_called_off_is_in_no_parcel() -> None:
-    told = [each.payload for each in lifecycle_events(ORDER, ZONE, 1)]
-    shipped = next(each for each in told if isinstance(each, OrderShipped))
-    left = without_lines(shipped, {"L1"})
-    assert isinstance(left, OrderShipped)
-    assert [each.line_id for each in left.lines] == ["L2"]
+    events = [each.payload for each in lifecycle_events(ORDER, ZONE, 1)]
+    shipped = next(each for each in events if isinstance(each, OrderShipped))
+    remaining = without_lines(shipped, {"L1"})
+    assert isinstance(remaining, OrderShipped)
+    assert [each.line_id for each in remaining.lines] == ["L2"]
     assert without_lines(shipped, {"L1", "L2"}) is None
 
 
@@ -128,15 +128,15 @@ def test_a_wish_that_comes_after_the_parcel_left_changes_nothing(storefront: Sto
 async def test_a_wished_address_is_fetched_by_the_answer_that_asked_for_it(
     storefront: Storefront, street: str | None, outcome: str
 ) -> None:
-    asked: list[str] = []
+    paths: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.path)
+        paths.append(request.url.path)
         return httpx.Response(200, json={"street": street}) if street else httpx.Response(404)
 
     storefront.notices = httpx.AsyncClient(base_url="http://notices", transport=httpx.MockTransport(answer))
     hear(storefront, decided(Choice.CHANGE, Change.ADDRESS))
     for task in list(storefront.open_tasks):
         await task
-    assert asked == [f"/v1/orders/S1/choices/{CHOICE}/address"]
+    assert paths == [f"/v1/orders/S1/choices/{CHOICE}/address"]
     assert storefront.change_outcomes == {outcome: 1}

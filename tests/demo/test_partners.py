@@ -1,4 +1,4 @@
-"""What partners answer: pure plans, drawn from a seed."""
+"""Events of the partners: pure, drawn from a seed."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -93,14 +93,14 @@ def partner() -> Partner:
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_the_warehouse_tells_things_in_order(attempt: int) -> None:
     for seed in SEEDS:
-        told = warehouse.fulfilment_events(ordered(), NOW, attempt, random.Random(seed), ZONE)
-        assert all(earlier.at < later.at for earlier, later in pairwise(told))
+        events = warehouse.fulfilment_events(ordered(), NOW, attempt, random.Random(seed), ZONE)
+        assert all(earlier.at < later.at for earlier, later in pairwise(events))
 
 
 def test_the_warehouse_does_all_that_warehouses_do() -> None:
     plans = [warehouse.fulfilment_events(ordered(), NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
-    refusals = [told[0].payload for told in plans if isinstance(told[0].payload, ReplacementRejected)]
-    kinds = {told.payload.TYPE for plan in plans for told in plan}
+    refusals = [event[0].payload for event in plans if isinstance(event[0].payload, ReplacementRejected)]
+    kinds = {event.payload.TYPE for plan in plans for event in plan}
     assert kinds == {
         "replacement.confirmed.v1",
         "replacement.delayed.v1",
@@ -112,8 +112,8 @@ def test_the_warehouse_does_all_that_warehouses_do() -> None:
 
 def test_asked_a_second_time_the_warehouse_has_it() -> None:
     for seed in SEEDS:
-        told = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
-        assert isinstance(told[0].payload, ReplacementConfirmed)
+        events = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
+        assert isinstance(events[0].payload, ReplacementConfirmed)
 
 
 def test_the_same_replacement_order_is_taken_once() -> None:
@@ -125,8 +125,8 @@ def test_the_same_replacement_order_is_taken_once() -> None:
 
 def test_nothing_ships_before_it_was_confirmed_or_on_a_day_before_the_confirmed_one() -> None:
     for seed in SEEDS:
-        told = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
-        confirmed, left = told[0].payload, told[-1]
+        events = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
+        confirmed, left = events[0].payload, events[-1]
         assert isinstance(confirmed, ReplacementConfirmed)
         assert left.at.astimezone(ZONE).date() >= confirmed.ship_date
 
@@ -141,21 +141,21 @@ def test_what_comes_back_is_counted_then_inspected_short_or_one_too_many_now_and
 
 
 def test_a_parcel_arrives_once_whatever_happened_on_the_way_and_however_it_is_told() -> None:
-    own_words = set()
+    direct = set()
     for seed in SEEDS:
-        told = courier.delivery_events(shipped(), random.Random(seed), ZONE)
-        arrivals = [planned.payload for planned in told if courier.is_delivery(planned)]
+        events = courier.delivery_events(shipped(), random.Random(seed), ZONE)
+        arrivals = [planned.payload for planned in events if courier.is_delivery(planned)]
         assert len(arrivals) == 1
-        own_words.add(isinstance(arrivals[0], ParcelDelivered))
-    assert own_words == {True, False}
+        direct.add(isinstance(arrivals[0], ParcelDelivered))
+    assert direct == {True, False}
 
 
 def test_several_pieces_leave_in_parts_or_run_short_now_and_then() -> None:
     order = ordered()
     several = order.model_copy(update={"lines": (order.lines[0].model_copy(update={"quantity": 3}),)})
     plans = [warehouse.fulfilment_events(several, NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
-    parcels = [sum(isinstance(told.payload, ReplacementShipped) for told in plan) for plan in plans]
-    short = [told.payload.lines for plan in plans for told in plan if isinstance(told.payload, ReplacementRejected)]
+    parcels = [sum(isinstance(event.payload, ReplacementShipped) for event in plan) for plan in plans]
+    short = [event.payload.lines for plan in plans for event in plan if isinstance(event.payload, ReplacementRejected)]
     assert 2 in parcels
     assert any(short)
 
@@ -221,10 +221,10 @@ def test_what_can_be_changed_is_an_answer_of_its_own_each() -> None:
 def test_customers_write_what_they_want_beside_their_answer() -> None:
     rng = random.Random(1)
     answers = [fill_form(fields, rng, ["CUP-12"]) for _, fields in answers_on(CHOICE_PAGE)]
-    wanted = {fields["change"]: fields for fields in answers if fields["choice"] == "change"}
-    assert "2026-03-19" <= wanted["date"]["requested_date"] <= "2026-04-02"
-    assert wanted["item"]["requested_sku"] == "CUP-12"
-    assert wanted["address"]["street"] == NEW_ADDRESS["street"]
+    by_change = {fields["change"]: fields for fields in answers if fields["choice"] == "change"}
+    assert "2026-03-19" <= by_change["date"]["requested_date"] <= "2026-04-02"
+    assert by_change["item"]["requested_sku"] == "CUP-12"
+    assert by_change["address"]["street"] == NEW_ADDRESS["street"]
     assert answers[0]["street"] == ""
 
 

@@ -1,4 +1,4 @@
-"""What a run came to: what the shop learnt about its goods is read from the topics."""
+"""Results of a run are counted from the topics."""
 
 from deploy.demo.report import summarize
 from deploy.verification.auditor import TOPICS
@@ -50,18 +50,18 @@ def test_what_people_wanted_and_decided_is_counted() -> None:
 
 
 def test_only_replacements_that_nobody_had_to_decide_on_are_timed() -> None:
-    """Of the second one a human had a word, so an hour went by that says nothing about the system."""
+    """The second one waited an hour for staff, which is no latency of the system."""
     story = HistoryBuilder()
-    for issue, asked in (("i1", False), ("i2", True), ("i3", False)):
+    for issue, reviewed in (("i1", False), ("i2", True), ("i3", False)):
         known = {"issue_id": issue}
         story.add("issues", "issue.reported", 1, **known)
         story.add("issues", "issue.accepted", 1, **known)
-        if asked:
+        if reviewed:
             story.add("issues", "issue.review_requested", 1, **known)
-        ordered_at = 2 if asked else 1
+        ordered_at = 2 if reviewed else 1
         story.add("warehouse.orders", "replacement.ordered", ordered_at, **known)
         fact = story.add("issues", "issue.replacement_ordered", ordered_at, **known)
         story.ledger.append(
-            {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * asked}
+            {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * reviewed}
         )
     assert summarize(story.history(), (), 1.0).latencies == {"p50": 5.0, "p99": 5.0}

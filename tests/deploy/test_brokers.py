@@ -1,4 +1,4 @@
-"""Both brokers behind one interface; what only Apache Kafka can do is tested on it alone."""
+"""Both brokers behind one interface; features of Apache Kafka are tested on it alone."""
 
 from collections.abc import Iterator
 from pathlib import Path

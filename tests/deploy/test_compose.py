@@ -1,7 +1,7 @@
-"""docker-compose.yml: by its schema, by a linter, by our rules, and by what the services make of it.
+"""docker-compose.yml: by its schema, by a linter, by our rules, and by the settings of the services.
 
-No container engine is needed; where docker compose is there, it reads the file too. Each check is also shown a broken
-copy, so that it is known to see what it is for.
+No container engine is needed; where docker compose is installed, it reads the file too. Each check is also run on a
+broken copy, which it must detect.
 """
 
 import copy
@@ -164,7 +164,7 @@ def test_each_service_accepts_the_settings_it_is_given(
 
 
 def secrets_of(name: str) -> set[str]:
-    """The settings of a service that hold a secret, by the way in which they are declared."""
+    """The settings of a service that are declared as secrets."""
     fields = importlib.import_module(f"services.{name}.settings").Settings.model_fields
     return {field for field, info in fields.items() if "SecretStr" in repr(info.annotation)}
 
@@ -208,7 +208,7 @@ def test_secrets_that_are_there_are_kept(tmp_path: Path) -> None:
 
 
 def undefined_parts(collector: dict[str, Any]) -> list[str]:
-    """Names that the pipelines and extensions of a collector's settings use without defining them."""
+    """Names that the pipelines and extensions of a collector's configuration use without a definition."""
     named = [("extensions", name) for name in collector["service"]["extensions"]]
     for pipeline in collector["service"]["pipelines"].values():
         named += [(kind, name) for kind, names in pipeline.items() for name in names]

@@ -1,4 +1,4 @@
-"""The fixtures that every other test stands on."""
+"""The fixtures of all other tests."""
 
 from email.message import EmailMessage
 
@@ -33,9 +33,9 @@ async def test_two_databases_of_a_service_do_not_share_rows(database: MakeDataba
 async def test_all_topics_of_the_contract_are_there_under_the_prefix(kafka: str, topics: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    there = set(await admin.list_topics())
+    existing = set(await admin.list_topics())
     await admin.close()
-    assert {topics + topic.name for topic in TOPICS} <= there
+    assert {topics + topic.name for topic in TOPICS} <= existing
 
 
 def letter(subject: str) -> EmailMessage:

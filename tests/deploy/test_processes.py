@@ -1,4 +1,4 @@
-"""The supervisor: ready means ready, and nothing is left behind however a run ends."""
+"""The supervisor detects readiness, and no process is left behind however a run ends."""
 
 import os
 import signal
@@ -104,13 +104,13 @@ def said_ready(child: ManagedProcess) -> bool:
 
 def test_they_are_stopped_last_one_first(tmp_path: Path) -> None:
     note = "import atexit, signal, sys, time; signal.signal(15, lambda *_: sys.exit());"
-    said = tmp_path / "order"
+    order_file = tmp_path / "order"
     with Supervisor(tmp_path) as supervisor:
         for name in ("first", "second"):
-            at_end = f"atexit.register(lambda: open({str(said)!r}, 'a').write('{name} '));"
+            at_end = f"atexit.register(lambda: open({str(order_file)!r}, 'a').write('{name} '));"
             child = supervisor.start(name, ["-c", f"{note} {at_end} print('ready'); time.sleep(60)"]).child
             child.wait_until(partial(said_ready, child), timeout=10)
-    assert said.read_text() == "second first "
+    assert order_file.read_text() == "second first "
 
 
 def test_a_child_cannot_be_started_twice(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def test_a_known_hole_is_reported_with_its_fix() -> None:
 
 def test_what_could_not_be_asked_is_no_pass() -> None:
     skipped = {"name": "jinja2", "skip_reason": "Dependency not found on PyPI"}
-    asked = {"name": "idna", "version": "3.10", "vulns": []}
-    assert parse_report(json.dumps({"dependencies": [skipped, asked]}))[0] is AuditResult.NOT_AUDITED
+    audited = {"name": "idna", "version": "3.10", "vulns": []}
+    assert parse_report(json.dumps({"dependencies": [skipped, audited]}))[0] is AuditResult.NOT_AUDITED
     assert parse_report("")[0] is AuditResult.NOT_AUDITED
     assert parse_report(json.dumps({"dependencies": []}))[0] is AuditResult.NOT_AUDITED
-    assert parse_report(json.dumps({"dependencies": [asked]}))[0] is AuditResult.CLEAN
+    assert parse_report(json.dumps({"dependencies": [audited]}))[0] is AuditResult.CLEAN

@@ -1,9 +1,9 @@
-"""`make faults`: break everything, for a while and by a seed, and see whether anything was lost or happened twice.
+"""`make faults`: injects faults by a seed for a while, then checks that nothing was lost or done twice.
 
     SECONDS=300 SEED=1 REPORT=faults.json python -m tests.faults
 
-`SHORT=1` is the half minute that CI runs; `RATE` says how many orders come a second (4). The exit code is 0 only where
-nothing was violated and everything recovered.
+`SHORT=1` selects the smoke schedule of CI; `RATE` is the number of orders per second (4). The exit code is 0 where
+nothing was violated and everything recovered, 1 otherwise, and 2 where the run could not be made.
 """
 
 import asyncio

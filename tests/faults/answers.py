@@ -1,4 +1,4 @@
-"""What partners answer to what they are told: pure, and drawn from the seed and the thing in question alone."""
+"""Answers of partners: pure, drawn from the seed and the subject alone."""
 
 import random
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from libs.common.events.values import TimeWindow
 
 @dataclass(frozen=True, slots=True)
 class PartnerAnswer:
-    """A payload, and a name that is the same whenever the same answer is drawn: the event id is made of it."""
+    """A payload, and a name that is equal for the same answer: the event id is derived from it."""
 
     name: str
     payload: Payload
@@ -26,7 +26,7 @@ PartnerAnswers = Sequence[PartnerAnswer]
 def to_replacement(
     data: dict[str, Any], attempt: int, rng: random.Random, now: datetime, zone: ZoneInfo
 ) -> PartnerAnswers:
-    """Most are confirmed, shipped and delivered; some are late, some out of stock the first time."""
+    """Most are confirmed, shipped and delivered; some are late, some out of stock at the first request."""
     ids = {"issue_id": data["issue_id"], "replacement_id": data["replacement_id"]}
     promised = date.fromisoformat(data["promised_ship_date"])
     today = now.astimezone(zone).date()
@@ -44,7 +44,7 @@ def to_replacement(
 
 
 def to_collection(data: dict[str, Any], rng: random.Random, now: datetime) -> PartnerAnswers:
-    """Booked and fetched, counted and inspected; now and then nobody is at home the first time."""
+    """Booked, collected, received and inspected; sometimes nobody is at home at the first attempt."""
     ids = {"issue_id": data["issue_id"], "collection_id": data["collection_id"]}
     attempt = data.get("attempt", 1)
     window = TimeWindow(day=date.fromisoformat(data["earliest_date"]))
@@ -68,7 +68,7 @@ def to_collection(data: dict[str, Any], rng: random.Random, now: datetime) -> Pa
 
 
 def to_refund(data: dict[str, Any], attempt: int, rng: random.Random, now: datetime) -> PartnerAnswers:
-    """Paid; one in ten fails the first time."""
+    """Completed; one in ten fails at the first attempt."""
     ids = {"issue_id": data["issue_id"], "refund_id": data["refund_id"]}
     if attempt == 1 and rng.random() < 0.1:
         return [PartnerAnswer("failed", payment.RefundFailed(**ids, cause="bank_timeout", failed_at=now))]
@@ -77,7 +77,7 @@ def to_refund(data: dict[str, Any], attempt: int, rng: random.Random, now: datet
 
 
 def disorder(answers: PartnerAnswers, rng: random.Random) -> tuple[PartnerAnswers, int, int]:
-    """The same answers as a bad day brings them: some twice, some the wrong way round. Gives how many of each."""
+    """The same answers with repeats and swaps; returns the number of each."""
     disordered = list(answers)
     swapped = 0
     if len(disordered) > 1 and rng.random() < 0.15:

@@ -1,4 +1,4 @@
-"""Clients whose connection is cut leave futures and tasks behind: our own doing, and nothing to read about."""
+"""Silences errors of clients whose connections were cut by injected faults."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 
 
 def silence_disconnect_errors() -> None:
-    """Pass over what cut clients leave behind in the running loop, and what they log; everything else is told."""
+    """Ignore disconnect errors of the running loop and their logs; all other errors are reported."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.get_running_loop().set_exception_handler(_handle_exception)
 

@@ -1,4 +1,4 @@
-"""Judges a run from outside, after it: the auditor's twelve checks, and some on what the plumbing left behind."""
+"""Checks a run from outside after its end: the auditor's checks, and further ones on delivery and dead letters."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ RecordPosition = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class FaultEvidence:
-    """The story without its poison, the poison, and which marks each service has in its inbox."""
+    """The history without its poison, the poison, and the inbox keys of each service."""
 
     history: History
     poison: Sequence[Fact]
@@ -40,7 +40,7 @@ async def read_evidence(
     *,
     fault_free: bool = False,
 ) -> FaultEvidence:
-    """Everything that is there now, read from the topics and the databases."""
+    """Read all topics and databases."""
     whole = await read_history(system.servers, system.prefix, system.databases, zone, system.clock.now())
     whole.ledger, whole.roots = ledger, system.roots
     poison = [fact for fact in whole.facts if POISON_HEADER in fact.headers]
@@ -86,7 +86,7 @@ async def _read_inbox_keys(url: str) -> frozenset[bytes]:
 
 
 def verdicts(evidence: FaultEvidence) -> list[Verdict]:
-    """Of the design's twelve invariants, and of the plumbing."""
+    """Of the invariants, and of the delivery."""
     return [
         *audit(evidence.history),
         *(run_check(name, check, evidence.history) for name, check in _delivery_checks(evidence)),
@@ -102,7 +102,7 @@ def _delivery_checks(evidence: FaultEvidence) -> list[tuple[str, Check]]:
 
 
 def _consumed_once(evidence: FaultEvidence) -> Iterator[Violation]:
-    """Every event stands in the inbox of every service that takes its type; what does not was lost on the way."""
+    """Every event is in the inbox of every subscribed service; a missing one was lost."""
     by_type: defaultdict[str, list[SubscribedType]] = defaultdict(list)
     for subscribed in evidence.subscribed:
         by_type[subscribed.type].append(subscribed)
@@ -116,7 +116,7 @@ _COUNTED = re.compile(r"(.*)\.(0|[1-9][0-9]{0,13})", re.DOTALL)
 
 
 def _inbox_key(aggregate: str, fact: Fact) -> bytes:
-    """What the inbox keeps of an event, worked out anew: a number at the end of an id is its last six bytes."""
+    """The inbox key of an event, computed independently: a number at the end of an id becomes its last six bytes."""
     source, event_id = fact.identity
     counted = _COUNTED.fullmatch(event_id)
     name, tail = (counted[1], int(counted[2]).to_bytes(6, "big")) if counted else (event_id, b"")
@@ -125,7 +125,7 @@ def _inbox_key(aggregate: str, fact: Fact) -> bytes:
 
 
 def _no_duplicates(evidence: FaultEvidence) -> Iterator[Violation]:
-    """While nothing goes wrong, nothing of ours stands on a topic twice: repeats are for what was cut short."""
+    """Without faults no service publishes an event twice: repeats are for interrupted publishes."""
     seen: dict[tuple[str, str], Fact] = {}
     for fact in evidence.history.facts:
         other = seen.setdefault(fact.identity, fact)
@@ -134,7 +134,7 @@ def _no_duplicates(evidence: FaultEvidence) -> Iterator[Violation]:
 
 
 def _poison_dead_lettered_once(evidence: FaultEvidence) -> Iterator[Violation]:
-    """What no service can take is parked, once, by each service that reads its topic."""
+    """Every service that reads its topic has a poison record in its dead letters, once."""
     readers: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for subscribed in evidence.subscribed:
         readers[subscribed.topic].add((subscribed.service, subscribed.aggregate))

@@ -1,8 +1,8 @@
-"""The auditor itself, proven: in small aimed runs each mutant must be found out, and the right plumbing must not.
+"""Mutation test of the checker: in small targeted runs each mutant must be detected, and correct code must not.
 
-    python -m tests.faults.checker_mutation_test proof.json
+    python -m tests.faults.checker_mutation_test report.json
 
-A mutant is aimed at: the process dies at the very step, or the moment is provoked, at which that mutant differs.
+Each scenario brings about the step or the moment at which its mutant differs from correct code.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ from tests.faults.workload import SimulatedPurchase
 
 SEED, ORDERS = 1, 3
 PARALLEL_SYSTEMS = 3
-"""So many systems run side by side; each is one process, or two."""
+"""Systems that run in parallel; each is one or two processes."""
 
 QUIESCENCE_SECONDS, DEATH_SECONDS = 60.0, 45.0
 
 
 @dataclass(frozen=True, slots=True)
 class MutationScenario:
-    """`mutant` is empty for the right plumbing. `dies_at`: the step at which the process ends once."""
+    """`mutant` is empty for correct code. `dies_at` is the step at which the process ends once."""
 
     name: str
     mutant: str = ""
@@ -69,7 +69,7 @@ SCENARIOS = (
 async def run_scenario(
     infrastructure: FaultInfrastructure, scenario: MutationScenario, zone: ZoneInfo = ZONE
 ) -> list[Verdict]:
-    """Run a scenario on topics and databases of its own; gives what the auditor says of it."""
+    """Run a scenario on its own topics and databases; returns the verdicts."""
     now = next_monday_morning(datetime.now(UTC))
     async with fault_system(infrastructure, now, 1, f"{scenario.name}.", links=False) as running:
         for _ in range(scenario.processes):
@@ -113,7 +113,7 @@ def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> N
 async def _publish_workload(
     running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence, scenario: MutationScenario
 ) -> list[dict[str, object]]:
-    """Some orders and their reports by Kafka, through one death where that is aimed at. Gives the ledger."""
+    """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
     for number in range(ORDERS):
         for record in _purchase_records(running, number):
             await publisher.publish(record)
@@ -124,7 +124,7 @@ async def _publish_workload(
 
 
 async def _repeat_delivery(running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence) -> dict[str, object]:
-    """An arrival of one piece of two is told twice, then both are reported."""
+    """Publish the delivery of one unit of two twice, then report both units."""
     *news, arrived = _partial_delivery(running, ORDERS)
     for record in (*news, arrived):
         await publisher.publish(record)
@@ -160,7 +160,7 @@ def _id(bought: SimulatedPurchase, name: str) -> str:
 
 
 async def _restart_after_failpoint(running: FaultSystem) -> None:
-    """Wait until the process has died at its step, and start it again without."""
+    """Wait until the process has died at its step, and restart it without."""
     replica = running.replicas["intake"][0]
     async with asyncio.timeout(DEATH_SECONDS):
         while replica.alive:
@@ -180,7 +180,7 @@ async def _report_two_units(running: FaultSystem, number: int) -> dict[str, obje
 
 
 async def run_all(infrastructure: FaultInfrastructure) -> dict[str, dict[str, list[str]]]:
-    """Every scenario, some at a time: what the auditor found, by scenario and check."""
+    """Run every scenario, some in parallel; returns the violations by scenario and check."""
     silence_disconnect_errors()
     room = asyncio.Semaphore(PARALLEL_SYSTEMS)
 
@@ -196,7 +196,7 @@ async def run_all(infrastructure: FaultInfrastructure) -> dict[str, dict[str, li
 
 
 def main(report: Path) -> None:
-    """Run every scenario and write to REPORT what was found."""
+    """Run every scenario and write the violations to REPORT."""
     with exit_on_signals(), fault_infrastructure(disk=False) as infrastructure:
         results = asyncio.run(run_all(infrastructure))
     report.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
-"""The storefront of a fault run: orders come in steadily, and some seconds later reports, by HTTP and by Kafka.
+"""The storefront of a fault run: steady orders, each followed seconds later by reports over HTTP and Kafka.
 
-A call is made again with the same key until it is answered, as a good client does; `ledger` keeps what it was answered.
+A call is repeated with the same idempotency key until it is answered; `ledger` keeps the answers.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ MAX_CONCURRENT_CALLS = 32
 
 @dataclass
 class LoadDriver:
-    """`ledger` and `done` are what the auditor and the report read; `under_way` what is not answered yet."""
+    """`ledger` and `counts` are read by the checker and the report; `in_flight` counts unfinished purchases."""
 
     system: FaultSystem
     publisher: RetryingPublisher
@@ -46,7 +46,7 @@ class LoadDriver:
         return len(self._tasks)
 
     async def run(self, seconds: float, over: asyncio.Event) -> None:
-        """One purchase after the other, at the wanted rate, so long and until it is `over`; then all are answered."""
+        """Start purchases at the given rate for `seconds` and until `over` is set, then finish all of them."""
         begin = time.monotonic()
         async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
             for number in itertools.count():
@@ -68,7 +68,7 @@ class LoadDriver:
             await asyncio.wait(self._tasks)
 
     async def _play_purchase(self, bought: SimulatedPurchase, http: httpx.AsyncClient) -> None:
-        """An order, and what its customer reports."""
+        """Publish an order, then report it."""
         rng = random.Random(f"{self.seed}:life:{bought.number}")
         for name, payload in workload.order_events(bought, self.system.clock.now(), self.zone):
             event_id = str(derived_id("faults", bought.order_id, name))
@@ -113,7 +113,7 @@ class LoadDriver:
         self.ledger.append({**entry, "answered_at_ms": time.time() * 1000})
 
     async def _post(self, http: httpx.AsyncClient, body: object, headers: dict[str, str]) -> httpx.Response | None:
-        """An answer that stands, or None where the same call should be made again."""
+        """The final answer, or None where the same call must be repeated."""
         replicas = self.system.running("intake")
         if not replicas:
             return None

@@ -1,4 +1,4 @@
-"""Listens to topics from their beginning, through every trouble of the broker, and hands each event on once."""
+"""Reads topics from their beginning despite broker faults, and yields each event once."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from libs.common.events.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class TopicEvent:
-    """An event as JSON, and the trace context that it came with."""
+    """An event as JSON, and its trace headers."""
 
     type: str
     data: dict[str, Any]
@@ -26,7 +26,7 @@ class TopicEvent:
 
 @dataclass
 class Listener:
-    """`behind` counts what is written and not yet heard, as far as the last fetch told."""
+    """`lag` counts unread records, as of the last fetch."""
 
     servers: str
     prefix: str
@@ -36,7 +36,7 @@ class Listener:
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def listen(self) -> AsyncIterator[TopicEvent]:
-        """For ever; a broken consumer is replaced and goes on where the last one was."""
+        """Yield events without end; a broken consumer is replaced and continues at its offset."""
         while True:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.servers, auto_offset_reset="earliest", enable_auto_commit=False
@@ -50,7 +50,7 @@ class Listener:
             except (KafkaError, OSError):
                 await asyncio.sleep(0.3)
             finally:
-                with suppress(Exception):  # whatever state it is in, it is done with
+                with suppress(Exception):  # it may be in any state and is discarded
                     await consumer.stop()
 
     def _assign(self, consumer: Any) -> None:

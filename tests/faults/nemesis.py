@@ -1,4 +1,4 @@
-"""Carries a schedule out, and heals everything in the end."""
+"""Executes a schedule of faults, and heals everything at the end."""
 
 import asyncio
 from collections import Counter
@@ -16,14 +16,14 @@ from tests.faults.schedule import KAFKA, FaultKind, InjectedFault
 from tests.faults.system import FaultSystem
 
 STEP_SECONDS, START_SECONDS = 25.0, 60.0
-"""How long a process may take to come to the step at which it dies, once it has started; and how long to start."""
+"""The time for a started process to reach the step at which it dies, and the time to start."""
 
 SLOW_DELAY = 0.15
 
 
 @dataclass
 class Nemesis:
-    """`done` counts what was really done, by kind; `log` says it in words."""
+    """`injected` counts executed faults by kind; `skipped` has the reason by lane or kind."""
 
     system: FaultSystem
     log: Callable[[str], None] = lambda _: None
@@ -31,10 +31,10 @@ class Nemesis:
     skipped: dict[str, str] = field(default_factory=dict)
 
     async def run(self, schedule: Sequence[InjectedFault], seconds: float) -> None:
-        """Every lane by itself, until so many seconds are over.
+        """Execute every lane in parallel, until `seconds` are over.
 
-        A slow machine makes a lane late: then all that follows in it is late too, so that what was broken has the same
-        time to get over it. What is left at the end is not done, and that is said.
+        A slow machine delays a lane: then all later faults of it are delayed too, so that services have the same time
+        to recover. Faults that would start too late are skipped and reported.
         """
         begin = asyncio.get_running_loop().time()
         lanes = groupby(sorted(schedule, key=lambda fault: fault.lane), key=lambda fault: fault.lane)
@@ -78,7 +78,7 @@ class Nemesis:
     # --- services -----------------------------------------------------------------------------------------------
 
     async def _wait_until_listening(self, replica: Replica) -> None:
-        """There is little to learn from killing what has not begun yet; but where it cannot begin, so be it."""
+        """Wait for a started process, since killing one that has not begun tests little; give up after a while."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while replica.alive and not replica.is_listening() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.2)
@@ -104,7 +104,7 @@ class Nemesis:
         self.injected.update(rebalances=1)
 
     async def _step(self, fault: InjectedFault) -> None:
-        """Start it so that it dies at a step; it comes there as soon as it has work."""
+        """Restart it with a failpoint; it reaches the step as soon as it has work."""
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.kill)
         replica.start(fault.detail)
@@ -180,7 +180,7 @@ class Nemesis:
         await asyncio.to_thread(server.start)
 
     async def _fill_disk(self, fault: InjectedFault) -> None:
-        """Filled again and again, since Postgres frees some when it recycles its log."""
+        """Filled repeatedly, since Postgres frees space when it recycles its log."""
         disk = self.system.infrastructure.disk
         try:
             await asyncio.to_thread(disk.fill)
@@ -195,7 +195,7 @@ class Nemesis:
         await self._revive_postgres()
 
     async def _revive_postgres(self) -> None:
-        """A server that could not write its log has ended, or ends while it recovers: then somebody starts it."""
+        """Restart a server that ended because it could not write its log, also during recovery."""
         server = self.system.infrastructure.postgres
         for _ in range(10):
             if server.process and not server.process.alive:
@@ -203,10 +203,10 @@ class Nemesis:
                 await asyncio.to_thread(_try_start, server.start)
             await asyncio.sleep(0.3)
 
-    # --- the end ------------------------------------------------------------------------------------------------
+    # --- end ----------------------------------------------------------------------------------------------------
 
     async def heal(self) -> None:
-        """Nothing is broken any more: links well, disk free, servers and the first replica of each service running."""
+        """Heal links, free the disk, and start the servers and the first replica of each service."""
         self.system.infrastructure.disk.free()
         for proxy in self.system.infrastructure.links.values():
             proxy.heal()

@@ -1,4 +1,5 @@
-"""Warehouse, courier, payment provider and ops of a fault run: they answer everything, late, twice or out of order."""
+"""Warehouse, courier, payment provider and staff of a fault run: they answer everything, late, twice or
+out of order."""
 
 import asyncio
 import itertools
@@ -26,7 +27,7 @@ SLOW_SHARE = 0.08
 
 @dataclass
 class FaultPartners:
-    """`under_way` are answers not yet said; `done` counts what was done to them."""
+    """`in_flight` counts unpublished answers; `counts` the injected disorder. `orderly` turns the disorder off."""
 
     system: FaultSystem
     publisher: RetryingPublisher
@@ -43,7 +44,7 @@ class FaultPartners:
         return len(self._tasks) + (self._listener.lag if self._listener else 1)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         self._listener = Listener(self.system.servers, self.system.prefix, ANSWERED_TOPICS)
         try:
             async for event in self._listener.listen():
@@ -70,7 +71,7 @@ class FaultPartners:
                 return
 
     def _attempt(self, issue: str, replacement: str) -> int:
-        """The how-manieth replacement of this issue; 0 for one that was asked for before."""
+        """The number of this replacement within its issue; 0 for one that was requested before."""
         if self._attempts[replacement]:
             return 0
         self._attempts[replacement] += 1
@@ -101,7 +102,7 @@ class FaultPartners:
             await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, event.trace))
 
     async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
-        """Ops say yes, after a while, and again until they are heard; a review that is settled is refused, rightly."""
+        """Approve a review after a while, repeated until answered; a settled review is refused, which is right."""
         await asyncio.sleep(rng.uniform(1, 4))
         path = f"/v1/cases/{event.data['issue_id']}/reviews/{event.data['cause']}"
         headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": event.id}

@@ -1,4 +1,4 @@
-"""What nobody can take, or hardly: each of it must be parked whole, or be taken in spite of its headers."""
+"""Poison records: most must be dead-lettered whole, and some processed despite their headers."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from libs.common.events import topics
 from tests.faults.publisher import OutgoingRecord, RetryingPublisher
 
 POISON_HEADER = "x-poison"
-"""A header of every record that no service can take."""
+"""A header of every record that no service can process."""
 
 POISON_VALUES: dict[str, Callable[[random.Random], bytes | None]] = {
     "bytes": lambda rng: rng.randbytes(40) + b"\xff",
@@ -36,14 +36,14 @@ def _event(type_: str, data: object) -> bytes:
 
 @dataclass
 class Poisoner:
-    """Puts poison between what partners say; `done` counts it by kind."""
+    """Publishes poison between the partners' events; `counts` by kind."""
 
     publisher: RetryingPublisher
     seed: int
     counts: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         rng = random.Random(f"{self.seed}:poison")
         while True:
             await asyncio.sleep(rng.uniform(*PAUSE))

@@ -1,7 +1,8 @@
 """A TCP proxy with toxics, between a service and its Kafka or Postgres: cut, slow, half-open.
 
-Half-open means that the server's answers are lost while the connection stays up, as when a router forgets one
-direction: a COMMIT may have been carried out and nobody hears so. What was spoilt is broken off when the link heals.
+Half-open means that the server's responses are lost while the connection stays up, as when a router drops one
+direction: a COMMIT may have been executed without an answer. Connections that lost data are aborted when the link
+heals.
 """
 
 import asyncio
@@ -21,13 +22,13 @@ class _Connection:
 
     def abort(self) -> None:
         for writer in (self.client, self.server):
-            with suppress(Exception):  # it may be gone already
+            with suppress(Exception):  # it may be closed already
                 writer.transport.abort()
 
 
 @dataclass
 class Proxy:
-    """Listens on `port` and hands on to `target`, both on loopback. `delay` is in seconds, per piece of data."""
+    """Listens on `port` and forwards to `target`, both on loopback. `delay` is in seconds, per chunk of data."""
 
     name: str
     port: int
@@ -51,7 +52,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break every connection off, and every new one."""
+        """Abort every connection, and every new one."""
         self.refuses_connections = True
         self._abort(self._connections)
 
@@ -59,11 +60,11 @@ class Proxy:
         self.delay = delay
 
     def half_open(self) -> None:
-        """Lose what the server answers from now on."""
+        """Drop the server's responses from now on."""
         self.drops_responses = True
 
     def heal(self) -> None:
-        """As it should be; connections that lost something are broken off."""
+        """Remove all toxics; connections that lost data are aborted."""
         self.refuses_connections, self.drops_responses, self.delay = False, False, 0.0
         self._abort({connection for connection in self._connections if connection.lost_data})
 
@@ -90,18 +91,18 @@ class Proxy:
         answers, server = await asyncio.open_connection(LOOPBACK, self.target)
         connection = _Connection(writer, server)
         self._connections.add(connection)
-        ways = [
+        directions = [
             asyncio.create_task(self._forward(reader, server, connection, answers=False)),
             asyncio.create_task(self._forward(answers, writer, connection, answers=True)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connections.discard(connection)
             connection.abort()
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: _Connection, *, answers: bool

@@ -1,4 +1,4 @@
-"""Speaks to Kafka as a careful partner does: what was not acknowledged is said again, under the same event id."""
+"""A Kafka publisher that retries: an unacknowledged record is sent again under the same event id."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class OutgoingRecord:
 
 
 def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> OutgoingRecord:
-    """An event as it stands on the wire."""
+    """The record of an event."""
     event = event_class(type(payload)).model_validate(
         {
             "id": event_id,
@@ -51,7 +51,7 @@ class RetryingPublisher:
         self.retries = 0
 
     async def publish(self, record: OutgoingRecord) -> None:
-        """Until it is acknowledged; so it may stand there twice."""
+        """Retry until acknowledged; the record may then be on the topic twice."""
         while True:
             producer = await self._open()
             try:
@@ -82,7 +82,7 @@ class RetryingPublisher:
             is_in_use = self._producer is broken
             if is_in_use:
                 self._producer = None
-                with suppress(Exception):  # whatever state it is in, it is done with
+                with suppress(Exception):  # it may be in any state and is discarded
                     async with asyncio.timeout(3):
                         await broken.stop()
         await asyncio.sleep(0.2)

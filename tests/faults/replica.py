@@ -1,4 +1,4 @@
-"""One process of a service, with a clock of its own that can be put wrong."""
+"""One process of a service, with its own adjustable clock."""
 
 import socket
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
 @dataclass
 class Replica:
-    """`process` is started and stopped by the nemesis; `skew` is how far its clock is off.
+    """`process` is started and stopped by the nemesis; `skew` is the error of its clock.
 
-    `path` is where it is found at that process, where several services share one.
+    `path` is its path at the process, where several services share one.
     """
 
     service: str
@@ -34,17 +34,17 @@ class Replica:
         return self.process.alive
 
     def is_listening(self) -> bool:
-        """Whether somebody listens there: it has started, and joins Kafka as soon as that is there."""
+        """Whether its port is open: it has started, and joins Kafka once that is available."""
         with suppress(OSError), socket.create_connection((LOOPBACK, self.process.port), 1):
             return True
         return False
 
     def has_joined(self) -> bool:
-        """Whether it has all its partitions; asks it, and waits two seconds for the answer."""
+        """Whether it has all its partitions; waits up to two seconds for the answer."""
         return answers_ok(f"{self.url}/health/started")
 
     def start(self, step: str = "") -> None:
-        """Start it; with `step` it dies by itself at that step."""
+        """Start it; with `step` it dies at that failpoint."""
         if step:
             self.process.child.env["FAILPOINT"] = step
         else:
@@ -52,7 +52,7 @@ class Replica:
         self.process.start()
 
     def set_time(self, now: datetime, speed: float) -> None:
-        """Set its clock to this moment, give or take its skew."""
+        """Set its clock to this time plus its skew."""
         self.clock.set_time(now + self.skew, speed)
 
 

@@ -1,4 +1,4 @@
-"""What a run came to, as tables and as JSON."""
+"""Results of a run, as tables and as JSON."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from rich.table import Table
 from tests.faults.run import FaultResult
 
 SHOWN_VIOLATIONS, REPORTED_VIOLATIONS = 10, 200
-"""So many violations of a check are told, and so many kept in the report; all are counted."""
+"""Violations of a check in the table, and in the report; all are counted."""
 
 
 def as_json(outcome: FaultResult) -> dict[str, Any]:
-    """`violations` by name, how many; `shown` says which, with the records that show them."""
+    """`violations` are counts by check; `shown` has the violations with their records."""
     return {
         "seed": outcome.seed,
         "seconds": outcome.seconds,

@@ -1,4 +1,4 @@
-"""One run: load and faults for so many seconds, then healing, calm, the passing of days, and the judgement."""
+"""One run: load and faults for a while, then healing, quiescence, simulated days, and the audit."""
 
 import asyncio
 import math
@@ -33,7 +33,7 @@ STEPS_BY_SERVICE = {
     + SERVICE_STEPS.get(name, ())
     for name in SERVICES
 }
-"""The steps that a service comes to: commands over HTTP, in a run, are for two of them only; one of them sends."""
+"""The failpoints that each service reaches: a run sends commands over HTTP to two of them, and one sends notices."""
 
 ZONE = ZoneInfo("Asia/Tokyo")
 SPEED = 60.0
@@ -44,7 +44,7 @@ Log = Callable[[str], None]
 
 
 def next_monday_morning(today: datetime) -> datetime:
-    """Nine in the morning of the next Monday in the shop's zone: a working week lies ahead."""
+    """Nine o'clock of the next Monday in the shop's zone, before a working week."""
     local = today.astimezone(ZONE)
     day = local + timedelta(days=(7 - local.weekday()) % 7 or 7)
     return day.replace(hour=9, minute=0, second=0, microsecond=0).astimezone(UTC)
@@ -52,7 +52,7 @@ def next_monday_morning(today: datetime) -> datetime:
 
 @dataclass
 class FaultResult:
-    """What came of a run."""
+    """The result of a run."""
 
     seed: int
     seconds: float
@@ -74,7 +74,7 @@ class FaultResult:
 
 @dataclass
 class Stopwatch:
-    """How long each part of a run took, in seconds."""
+    """Seconds of each phase of a run."""
 
     laps: dict[str, float] = field(default_factory=dict)
     _begin: float = field(default_factory=time.monotonic)
@@ -86,7 +86,7 @@ class Stopwatch:
 
 
 async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResult:
-    """Break the system for so long, heal it, wait for it, and judge it."""
+    """Inject faults, heal the system, wait for quiescence, and audit it."""
     seconds = smoke_schedule.SECONDS if options.short else options.seconds
     watch = Stopwatch()
     for service in SERVICES:
@@ -129,10 +129,10 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
     finally:
         await publisher.stop()
         await lag.close()
-    log("judging")
+    log("auditing")
     evidence = await read_evidence(system, ZONE, driver.ledger, subscribed)
     judged = await asyncio.to_thread(verdicts, evidence)
-    watch.lap("judging")
+    watch.lap("auditing")
     done = nemesis.injected + driver.counts + partners.counts
     done["poisons"] = sum(poisoner.counts.values())
     return FaultResult(
@@ -155,11 +155,11 @@ async def _recover(quiescence: Quiescence, log: Log, days_seconds: float) -> tup
     try:
         await quiescence.wait(RECOVERY_SECONDS)
         recovered = time.monotonic() - begin
-        log(f"recovered after {recovered:.1f} s; letting days pass")
+        log(f"recovered after {recovered:.1f} s; advancing days")
         passed = await quiescence.advance_days(DAYS, days_seconds)
         log(f"{passed.days} days passed")
     except NotQuiescentError as error:
-        log(f"never calm: {error}")
+        log(f"not quiescent: {error}")
         return None, str(error)
     return recovered, ""
 

@@ -1,7 +1,7 @@
-"""What goes wrong, and when: a pure function of seed, length and what there is to break. The nemesis carries it out.
+"""Schedule of faults: a pure function of seed, length and targets. The nemesis executes it.
 
-Faults of one lane follow one another, those of different lanes overlap. Each lane deals its kinds like cards, all of
-them before any comes again, so that a long run has everything and a short one a fair sample.
+Faults of one lane follow one another, those of different lanes overlap. Each lane draws its kinds like cards, all of
+them before any repeats, so that a long run has every kind and a short one a fair sample.
 """
 
 import random
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """`at`, `seconds` and `detail` of a fault mean what its kind says."""
+    """The meaning of `seconds` and `detail` depends on the kind."""
 
     KILL = "kill"  # SIGKILL; started again after `seconds`
     TERM = "term"  # SIGTERM; the same
@@ -45,7 +45,7 @@ class InjectedFault:
 
 @dataclass(frozen=True, slots=True)
 class _FaultTemplate:
-    """A kind with how long it lasts and, beyond that, how long until its lane has got over it."""
+    """A kind with the range of its duration and the recovery time of its lane."""
 
     kind: FaultKind
     shortest: float
@@ -60,14 +60,14 @@ class _FaultTemplate:
 
 @dataclass(frozen=True, slots=True)
 class FaultTargets:
-    """What there is: services with the steps at which each may die, and whether the disk can be filled."""
+    """Services with their failpoints, and whether the disk can be filled."""
 
     services: Mapping[str, tuple[str, ...]]
     disk: bool = True
 
 
 def plan(seed: int, seconds: float, targets: FaultTargets) -> tuple[InjectedFault, ...]:
-    """All faults of a run, by time. The same arguments give the same faults."""
+    """All faults of a run, by time. The same arguments return the same faults."""
     faults = [fault for lane, cards in _lanes(targets).items() for fault in _draw_lane(seed, seconds, lane, cards)]
     return tuple(sorted(faults, key=lambda fault: (fault.at, fault.lane)))
 

@@ -1,8 +1,8 @@
-"""All four services in one process, right or with one mutant, for proofs that need many short-lived systems.
+"""All four services in one process, correct or with one mutant, for tests that need many short-lived systems.
 
-SINGLE_PROCESS='{"port": ..., "environments": {...}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
+    SINGLE_PROCESS='{"port": 1, "environments": {}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
 
-What is request for stands in the environment, since it holds passwords and a command line is read by everybody.
+The request is in the environment, since it contains passwords and command lines are visible to every account.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.faults.mutants import MUTANTS, PROVOCATIONS
 
 
 def _app(service: str, environment: Mapping[str, str]) -> Any:
-    """The service as it ships, with its own environment for as long as its settings are read."""
+    """The service as shipped, with its own environment while its settings are read."""
     before = dict(os.environ)
     os.environ.update(environment)
     try:

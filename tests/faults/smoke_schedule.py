@@ -1,4 +1,4 @@
-"""The short form that CI runs: one fault of each kind, deaths at aimed steps, in about half a minute."""
+"""The smoke schedule of CI: one fault of each kind, failpoints at chosen steps, in about half a minute."""
 
 from tests.faults.schedule import KAFKA, POSTGRES, FaultKind, InjectedFault
 

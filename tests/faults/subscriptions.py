@@ -1,4 +1,4 @@
-"""Who takes what: read from the wiring of the services, since it is what the auditor holds them to."""
+"""Subscriptions of all services, read from their apps: the checker compares inboxes with them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from libs.common.runtime.service import Service
 
 @dataclass(frozen=True, slots=True)
 class SubscribedType:
-    """One type of one topic that a service takes; `aggregate` is the name under which its inbox keeps it."""
+    """One event type that a service consumes from a topic; `aggregate` is the name in its inbox."""
 
     service: str
     aggregate: str

@@ -1,7 +1,7 @@
-"""What the nemesis breaks: Kafka, Postgres on a disk of its own, the services, and a proxy on every link between them.
+"""The system under test: Kafka, Postgres on its own disk, the services, and a proxy on every link between them.
 
-Whoever judges or plays a partner uses the broker's front door and the databases themselves, so that a violation is
-never the doing of a cut between the harness and what it looks at.
+The checker and the partners bypass the proxies, so that a cut between the harness and the servers cannot look like a
+violation.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ JOIN_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class FaultInfrastructure:
-    """The servers of a run and the proxies before them: `links[service, "kafka"]`. `ports` are those of the doors."""
+    """The servers of a run and the proxies before them: `links[service, "kafka"]`."""
 
     broker: Broker
     postgres: Postgres
@@ -46,7 +46,7 @@ class FaultInfrastructure:
 
 @contextmanager
 def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
-    """Apache Kafka and a durable Postgres of this run's own."""
+    """Apache Kafka and a durable Postgres for this run only."""
     with ExitStack() as stack:
         folder = stack.enter_context(run_folder("faults"))
         listeners = {name: ExtraListener(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
@@ -77,7 +77,7 @@ def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
 
 @dataclass
 class FaultSystem:
-    """The running system. `replicas` by service, the first of each always meant to run."""
+    """The running system. `replicas` by service; the first of each is always meant to run."""
 
     infrastructure: FaultInfrastructure
     supervisor: Supervisor
@@ -105,7 +105,7 @@ class FaultSystem:
         return [replica for replica in self.replicas[service] if replica.alive]
 
     def add_replica(self, service: str, arguments: tuple[str, ...] | None = None) -> Replica:
-        """One more process of this service; returns at once."""
+        """Start another process of this service; returns at once."""
         self.started += 1
         number = len(self.replicas.setdefault(service, [])) + 1
         clock_file = self.infrastructure.folder / f"{self.prefix}{service}-{self.started}.clock"
@@ -117,20 +117,20 @@ class FaultSystem:
         return replica
 
     def remove_replica(self, service: str) -> None:
-        """End the youngest process of this service in order."""
+        """Stop the newest process of this service gracefully."""
         replica = self.replicas[service].pop()
         replica.process.stop()
         self.supervisor.processes.remove(replica.process)
 
     def set_time(self, now: datetime, speed: float) -> None:
-        """Set every clock to this moment, give or take its skew."""
+        """Set every clock to this time plus its skew."""
         self.speed = speed
         self.clock.set_time(now, speed)
         for replica in self.all_replicas():
             replica.set_time(now, speed)
 
     async def wait_until_joined(self, services: Sequence[str] = SERVICES, seconds: float = JOIN_SECONDS) -> None:
-        """Wait until all running processes of these services have all their partitions. Raises `TimeoutError`."""
+        """Wait until all running processes of these services have their partitions. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             for service in services:
                 for replica in self.running(service):
@@ -142,7 +142,9 @@ class FaultSystem:
 async def fault_system(
     infrastructure: FaultInfrastructure, now: datetime, speed: float, prefix: str = "", *, links: bool = True
 ) -> AsyncIterator[FaultSystem]:
-    """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
+    """Databases, topics and links without processes. `prefix` separates runs on one infrastructure; only one may have
+    links.
+    """
     databases = await postgres.provision(infrastructure.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
     for service, database in databases.items():
         await database.migrate(service)
@@ -192,7 +194,7 @@ def _environment(running: FaultSystem, service: str, endpoint: str, links: bool)
 
 
 def _through(url: str, port: int) -> str:
-    """The same database by way of the proxy on `port`."""
+    """The same database through the proxy on `port`."""
     parts = urlsplit(url)
     who = parts.netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{who}@{LOOPBACK}:{port}"))

@@ -1,4 +1,4 @@
-"""What the judge of a fault run sees beside the auditor: what nobody took, and poison that was not parked once."""
+"""The checker of a fault run detects events that were not consumed and poison that was not dead-lettered once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> FaultEvidence:
 
 
 def mark() -> bytes:
-    """As the service itself would keep it."""
+    """The inbox key as the service computes it."""
     return event_key("tallies", decode(EVENT))
 
 
@@ -42,23 +42,23 @@ def found(fault_evidence: FaultEvidence, name: str) -> tuple[Violation, ...]:
 
 
 def test_what_was_taken_and_poison_that_was_parked_once_are_no_violation() -> None:
-    given = evidence(marks=frozenset({mark()}), parked=[PARKED])
-    assert found(given, "consumed_once") == ()
-    assert found(given, "poison_dead_lettered_once") == ()
+    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    assert found(fault_evidence, "consumed_once") == ()
+    assert found(fault_evidence, "poison_dead_lettered_once") == ()
 
 
 @pytest.mark.parametrize("event_id", IDS)
 def test_the_mark_of_an_event_is_worked_out_as_the_service_keeps_it(event_id: str) -> None:
     value = wire.event_bytes(decode(EVENT).data, event_id)
     marks = frozenset({event_key("tallies", decode(value))})
-    given = evidence(marks=marks, parked=[PARKED])
-    story = replace(given.history, facts=[replace(CANCELLED, value=value)])
-    assert found(replace(given, history=story), "consumed_once") == ()
+    fault_evidence = evidence(marks=marks, parked=[PARKED])
+    story = replace(fault_evidence.history, facts=[replace(CANCELLED, value=value)])
+    assert found(replace(fault_evidence, history=story), "consumed_once") == ()
 
 
 def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
     seen = found(evidence(marks=frozenset(), parked=[PARKED]), "consumed_once")
-    assert [(one.description, one.records) for one in seen] == [
+    assert [(violation.description, violation.records) for violation in seen] == [
         ("loyalty: did not consume order.cancelled", (str(CANCELLED),))
     ]
 
@@ -66,11 +66,11 @@ def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
 @pytest.mark.parametrize("times", [0, 2])
 def test_poison_that_was_lost_or_parked_twice_is_named(times: int) -> None:
     seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_dead_lettered_once")
-    assert [one.description for one in seen] == [f"loyalty: poison (bytes) was dead-lettered {times} times"]
+    assert [violation.description for violation in seen] == [f"loyalty: poison (bytes) was dead-lettered {times} times"]
     assert seen[0].records == (str(POISON),)
 
 
 def test_while_nothing_goes_wrong_a_repeat_on_the_topic_is_named() -> None:
-    given = evidence(marks=frozenset({mark()}), parked=[PARKED])
-    told = replace(given.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
-    assert found(replace(given, history=told, fault_free=True), "no_duplicates")
+    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    history = replace(fault_evidence.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
+    assert found(replace(fault_evidence, history=history, fault_free=True), "no_duplicates")

@@ -1,4 +1,4 @@
-"""A partner that answers after the timeout: it was asked again meanwhile, both answers come, and it is one thing."""
+"""A partner that answers after the timeout is asked again; both answers lead to one effect."""
 
 from datetime import timedelta
 
@@ -10,29 +10,29 @@ from tests.returns.cases import story
 
 
 def test_a_warehouse_that_answers_after_it_was_asked_again_sends_one_replacement() -> None:
-    told = story()
-    told.until(ReplacementOrdered)
-    orders = told.all(ReplacementOrdered)
+    case = story()
+    case.until(ReplacementOrdered)
+    orders = case.all(ReplacementOrdered)
     assert len(orders) == 2
     assert len({order.replacement_id for order in orders}) == 1
     for _ in orders:
-        told.later(minutes=1).confirm(orders[0].promised_ship_date)
+        case.later(minutes=1).confirm(orders[0].promised_ship_date)
     for _ in orders:
-        told.later(minutes=1).ship(expected_delivery_date=(told.now + timedelta(days=1)).date())
-    assert len(told.all(IssueReplacementOrdered)) == 1
-    assert len(told.all(IssueReplacementPromised)) == 1
-    assert len(told.all(IssueReplacementShipped)) == 1
+        case.later(minutes=1).ship(expected_delivery_date=(case.now + timedelta(days=1)).date())
+    assert len(case.all(IssueReplacementOrdered)) == 1
+    assert len(case.all(IssueReplacementPromised)) == 1
+    assert len(case.all(IssueReplacementShipped)) == 1
 
 
 def test_a_payment_provider_that_answers_after_it_was_asked_again_pays_once() -> None:
-    told = story(Reason.CHANGED_MIND)
-    told.later(days=1).collect()
-    told.later(days=1).receive()
-    told.inspect()
-    told.until(RefundRequested)
-    asked = told.all(RefundRequested)
-    assert len(asked) == 2
-    assert len({refund.refund_id for refund in asked}) == 1
-    told.later(minutes=1).pay()
-    facts = told.later(minutes=1).pay()
+    case = story(Reason.CHANGED_MIND)
+    case.later(days=1).collect()
+    case.later(days=1).receive()
+    case.inspect()
+    case.until(RefundRequested)
+    requests = case.all(RefundRequested)
+    assert len(requests) == 2
+    assert len({refund.refund_id for refund in requests}) == 1
+    case.later(minutes=1).pay()
+    facts = case.later(minutes=1).pay()
     assert "issue.refunded.v1" not in [getattr(fact, "TYPE", "") for fact in facts]

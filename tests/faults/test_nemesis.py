@@ -1,4 +1,4 @@
-"""The short form of `make faults`: one fault of each kind, deaths at aimed steps, and nothing lost or done twice."""
+"""The smoke schedule: one fault of each kind, failpoints at chosen steps, and nothing lost or done twice."""
 
 import json
 import os

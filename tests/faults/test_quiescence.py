@@ -1,4 +1,4 @@
-"""Time stands still while a run is judged: nothing rings between the reading of the topics and of the databases."""
+"""The clock stops during the audit: no timer fires between the reads of the topics and of the databases."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ async def _joined_and_idle(reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 
 def _clock(file: Path, shown: datetime) -> AdjustableClock:
-    """A second on the wall is a minute of the shop."""
+    """A real second is a simulated minute."""
     AdjustableClock.create(file, shown, 60)
     return AdjustableClock(file)
 

@@ -1,4 +1,4 @@
-"""The schedule: pure data, the same for the same seed, and with everything in it that can be broken."""
+"""The schedule: pure data, equal for the same seed, and with every kind of fault."""
 
 from collections import Counter
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Every named step stands in the code once, and every one in the code is named."""
+"""Every named failpoint occurs in the code once, and every one in the code is named."""
 
 import re
 from pathlib import Path

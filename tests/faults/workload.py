@@ -1,4 +1,4 @@
-"""What the storefront of a fault run says: pure, and drawn from the seed and the order's number alone."""
+"""The storefront's events in a fault run: pure, drawn from the seed and the order's number alone."""
 
 import random
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LATE_SHARE, KAFKA_SHARE, TWICE_SHARE, AGAIN_SHARE = 0.1, 0.25, 0.15, 0.05
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPurchase:
-    """One order and what comes of it. `late` ones are promised, delayed, shipped, and never reported."""
+    """One order and its consequences. `late` ones are promised, delayed, shipped, and never reported."""
 
     number: int
     quantity: int
@@ -58,7 +58,7 @@ def purchase(seed: int, number: int) -> SimulatedPurchase:
 
 
 def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[tuple[str, Payload]]:
-    """All that is told of this order before anything is reported, in order, each with a name for its event id."""
+    """All events of this order before any report, in order, each with a name for its event id."""
     order, everything = bought.order_id, (LineQuantity(line_id="1", quantity=bought.quantity),)
     today = now.astimezone(zone).date()
     events: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]

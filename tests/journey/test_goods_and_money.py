@@ -1,4 +1,4 @@
-"""Goods and money, counted piece by piece, and moved as the policy says: by reason, group and value."""
+"""Goods and money, counted per unit and moved by the policy: by reason, group and value."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -25,7 +25,7 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
     await shop.place_order("order-1", line("1", 2))
     issue_id = await shop.report("order-1", "changed_mind", 2)
     partners = JourneyPartners(shop, issue_id)
-    asked = (await shop.wait_for("collection.requested", issue_id=issue_id))["data"]
+    requested = (await shop.wait_for("collection.requested", issue_id=issue_id))["data"]
     assert shop.events_of("refund.requested", issue_id=issue_id) == []  # nothing was counted yet
 
     await partners.receive("first")  # before anybody said that it was collected
@@ -34,7 +34,7 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
     at_the_gate = RawStatus(source="easypost", code="delivered")
     await shop.publish(
         carrier.ParcelScanned(
-            issue_id=issue_id, collection_id=asked["collection_id"], raw=at_the_gate, scanned_at=datetime.now(UTC)
+            issue_id=issue_id, collection_id=requested["collection_id"], raw=at_the_gate, scanned_at=datetime.now(UTC)
         )
     )
     await shop.wait_for("issue.collected", issue_id=issue_id)  # the box is there: neither counted nor inspected
@@ -44,8 +44,8 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
     await eventually(lambda: _refunds(shop, issue_id), "both refunds are asked for")
     await partners.inspect(2)
     for event in shop.events_of("refund.requested", issue_id=issue_id):
-        told = {name: event["data"][name] for name in ("issue_id", "refund_id", "amount")}
-        await shop.publish(payment.RefundCompleted(**told, completed_at=datetime.now(UTC)))
+        fields = {name: event["data"][name] for name in ("issue_id", "refund_id", "amount")}
+        await shop.publish(payment.RefundCompleted(**fields, completed_at=datetime.now(UTC)))
     assert (await partners.decide("approve_review", review="unexpected_item"))["applied"]
     await shop.wait_for("issue.resolved", issue_id=issue_id)
 
@@ -56,7 +56,7 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
 
 
 async def _refunds(shop: Backbone, issue_id: UUID) -> bool:
-    return len({one["data"]["refund_id"] for one in shop.events_of("refund.requested", issue_id=issue_id)}) == 2
+    return len({event["data"]["refund_id"] for event in shop.events_of("refund.requested", issue_id=issue_id)}) == 2
 
 
 async def test_what_is_not_worth_a_courier_may_be_kept(shop: Backbone) -> None:
@@ -80,7 +80,7 @@ async def test_of_a_missing_part_only_the_part_is_sent_and_of_a_wrong_item_what_
     )
 
     sent = await lid.ship()
-    assert [one["part"] for one in sent["lines"]] == ["蓋"]
+    assert [sent_line["part"] for sent_line in sent["lines"]] == ["蓋"]
     await lid.deliver(sent)
     await shop.wait_for("issue.resolved", issue_id=lid.issue_id)
     assert shop.events_of("collection.requested", issue_id=lid.issue_id) == []
@@ -122,8 +122,8 @@ async def test_a_replacement_that_is_broken_too_is_reported_and_one_visit_fetche
     assert again != first.issue_id
     second = JourneyPartners(shop, again)
     await second.ship(expected_delivery_date=date.fromisoformat(one_visit["earliest_date"]))
-    asked = (await shop.wait_for("collection.requested", issue_id=second.issue_id))["data"]
-    assert (asked["visit_id"], asked["earliest_date"]) == (one_visit["visit_id"], one_visit["earliest_date"])
+    requested = (await shop.wait_for("collection.requested", issue_id=second.issue_id))["data"]
+    assert (requested["visit_id"], requested["earliest_date"]) == (one_visit["visit_id"], one_visit["earliest_date"])
 
 
 async def test_an_inspection_that_finds_something_else_is_a_humans_to_decide(shop: Backbone) -> None:
@@ -133,8 +133,8 @@ async def test_an_inspection_that_finds_something_else_is_a_humans_to_decide(sho
     await partners.deliver(await partners.ship())
     await partners.receive("back")
     await partners.inspect(1, Condition.NOT_AS_REPORTED)
-    told = (await shop.wait_for("issue.review_requested", issue_id=issue_id, cause="inspection_mismatch"))["data"]
-    assert told["due_at"] > datetime.now(UTC).isoformat()
+    review = (await shop.wait_for("issue.review_requested", issue_id=issue_id, cause="inspection_mismatch"))["data"]
+    assert review["due_at"] > datetime.now(UTC).isoformat()
     assert (await partners.decide("refuse_review", review="inspection_mismatch"))["applied"]
     assert (await shop.wait_for("issue.cancelled", issue_id=issue_id))["data"]["cause"] == "not_as_reported"
     assert shop.events_of("issue.resolved", issue_id=issue_id) == []

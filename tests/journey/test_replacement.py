@@ -1,4 +1,4 @@
-"""From a broken item to points: the journey that Sakidashi exists for."""
+"""From a defective item to points."""
 
 import re
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def shop(
 
 
 async def swap(shop: Backbone, issue_id: UUID) -> dict[str, Any]:
-    """Play warehouse and courier from the order to the inspection; gives the replacement order."""
+    """Play warehouse and courier from the order to the inspection; returns the replacement order."""
     now = datetime.now(UTC)
     ordered = await shop.wait_for("replacement.ordered", issue_id=issue_id)
     ids = {"issue_id": issue_id, "replacement_id": ordered["data"]["replacement_id"]}
@@ -33,12 +33,12 @@ async def swap(shop: Backbone, issue_id: UUID) -> dict[str, Any]:
         warehouse.ReplacementConfirmed(**ids, ship_date=ordered["data"]["promised_ship_date"]), answers=ordered
     )
     await shop.publish(warehouse.ReplacementShipped(**ids, shipped_at=now, carrier="yamato"), answers=ordered)
-    asked = await shop.wait_for("collection.requested", issue_id=issue_id)
-    await shop.publish(carrier.ParcelDelivered(**ids, delivered_at=now), answers=asked)
-    ids = {"issue_id": issue_id, "collection_id": asked["data"]["collection_id"]}
-    window = values.TimeWindow(day=asked["data"]["earliest_date"])
-    await shop.publish(carrier.CollectionBooked(**ids, window=window), answers=asked)
-    await shop.publish(carrier.CollectionCollected(**ids, collected_at=now), answers=asked)
+    requested = await shop.wait_for("collection.requested", issue_id=issue_id)
+    await shop.publish(carrier.ParcelDelivered(**ids, delivered_at=now), answers=requested)
+    ids = {"issue_id": issue_id, "collection_id": requested["data"]["collection_id"]}
+    window = values.TimeWindow(day=requested["data"]["earliest_date"])
+    await shop.publish(carrier.CollectionBooked(**ids, window=window), answers=requested)
+    await shop.publish(carrier.CollectionCollected(**ids, collected_at=now), answers=requested)
     # The warehouse speaks on another topic, and receives nothing before it was collected.
     await shop.wait_for("issue.collected", issue_id=issue_id)
     counted = ({"line_id": "1", "quantity": 1},)
@@ -60,15 +60,15 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
     left = await shop.wait_for("replacement.shipped", issue_id=issue_id)
     fetched = await shop.wait_for("collection.requested", issue_id=issue_id)
     assert fetched["time"] > left["time"]
-    asked = fetched["data"]
+    requested = fetched["data"]
     shipped = (await shop.wait_for("issue.replacement_shipped", issue_id=issue_id))["data"]
-    assert date.fromisoformat(asked["earliest_date"]) >= date.fromisoformat(shipped["expected_delivery_date"])
+    assert date.fromisoformat(requested["earliest_date"]) >= date.fromisoformat(shipped["expected_delivery_date"])
 
     granted = await shop.wait_for("points.granted", issue_id=issue_id)
     assert granted["data"]["points"] > 0
     resolved = await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
     assert resolved["data"]["language"] == "ja"
-    wanted = {
+    expected = {
         "issue.reported", "issue.accepted", "issue.replacement_ordered", "issue.replacement_promised",
         "issue.replacement_shipped", "issue.collection_requested", "issue.replacement_delivered",
         "issue.collection_booked", "issue.collected", "issue.item_received", "issue.item_inspected",
@@ -76,7 +76,7 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
     }  # fmt: skip
 
     async def complete() -> bool:
-        return wanted <= set(await shop.timeline(issue_id))
+        return expected <= set(await shop.timeline(issue_id))
 
     await eventually(complete, "the timeline is complete")
     answer = await shop.intake.client.get(f"/v1/issues/{issue_id}", headers=STOREFRONT)
@@ -138,18 +138,18 @@ async def test_an_item_out_of_stock_is_the_customers_choice_and_the_refund_follo
         {"issue_id": issue_id, "lines": counted, "received_at": datetime.now(UTC)}
     )
     await shop.publish(received, answers=fetched)
-    asked = await shop.wait_for("refund.requested", issue_id=issue_id)
-    assert asked["data"]["amount"] == {"amount": "4980", "currency": "JPY"}
+    requested = await shop.wait_for("refund.requested", issue_id=issue_id)
+    assert requested["data"]["amount"] == {"amount": "4980", "currency": "JPY"}
     done = payment.RefundCompleted(
-        issue_id=issue_id, refund_id=asked["data"]["refund_id"], amount=asked["data"]["amount"],
+        issue_id=issue_id, refund_id=requested["data"]["refund_id"], amount=requested["data"]["amount"],
         completed_at=datetime.now(UTC),
     )  # fmt: skip
-    await shop.publish(done, answers=asked)
+    await shop.publish(done, answers=requested)
     await shop.wait_for("issue.refunded", issue_id=issue_id)
 
 
 def _link_in(smtp: Mailbox) -> str:
-    """The way to the choice page, out of the newest mail that has one."""
+    """The link to the choice page in the newest mail that has one."""
     for mail in reversed(smtp.messages):
         body = mail.get_body(("plain",))
         if body and (link := re.search(r"http://service(/c/\S+)", body.get_content())):

@@ -1,4 +1,4 @@
-"""Reports that are not simply accepted: they lack something, are told twice, or are decided by the shop's people."""
+"""Reports that are not accepted at once: incomplete, duplicate, or decided by staff."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -36,11 +36,11 @@ def pass_time(clock: AdjustableClock, **span: int) -> None:
 
 
 async def held(shop: Backbone, order_id: str, reason: str, quantity: int = 1) -> JourneyPartners:
-    """A report that is taken, and lacks something."""
+    """A report that waits for details."""
     answer = await shop.post_report(order_id, reason, quantity)
-    told = answer.json()
-    assert (answer.status_code, told["status"], len(told["missing"])) == (202, "waiting_for_customer", 1)
-    return JourneyPartners(shop, UUID(told["issue_id"]))
+    body = answer.json()
+    assert (answer.status_code, body["status"], len(body["missing"])) == (202, "waiting_for_customer", 1)
+    return JourneyPartners(shop, UUID(body["issue_id"]))
 
 
 async def test_what_is_missing_is_asked_for_by_a_day_and_a_photo_by_link_lets_the_replacement_leave(
@@ -52,11 +52,11 @@ async def test_what_is_missing_is_asked_for_by_a_day_and_a_photo_by_link_lets_th
     assert shop.events_of("issue.details_requested", issue_id=issue_id) == []  # its photo may be on its way
 
     pass_time(clock, minutes=16)
-    asked = (await shop.wait_for("issue.details_requested", issue_id=issue_id))["data"]
-    assert (asked["missing"], asked["due_at"] > clock.now().isoformat()) == (["photo"], True)
+    requested = (await shop.wait_for("issue.details_requested", issue_id=issue_id))["data"]
+    assert (requested["missing"], requested["due_at"] > clock.now().isoformat()) == (["photo"], True)
     await shop.wait_for("notice.sent", issue_id=issue_id, kind="details_requested")
-    given = await shop.intake.client.post(f"{owner_url(shop.intake, str(issue_id), days=3)}/photos", files=PHOTO)
-    assert (given.status_code, given.json()["missing"]) == (201, [])
+    response = await shop.intake.client.post(f"{owner_url(shop.intake, str(issue_id), days=3)}/photos", files=PHOTO)
+    assert (response.status_code, response.json()["missing"]) == (201, [])
     for fact in ("issue.details_provided", "issue.accepted", "replacement.ordered"):
         await shop.wait_for(fact, issue_id=issue_id)
 
@@ -74,8 +74,8 @@ async def test_a_report_whose_customer_is_silent_is_closed_with_words_and_opened
     await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_rejected")
 
     part = {"lines": [{"line_id": "1", "part": "蓋"}]}
-    given = await shop.intake.client.post(f"/v1/issues/{issue_id}/details", json=part, headers=STOREFRONT)
-    assert given.status_code == 200, given.text
+    response = await shop.intake.client.post(f"/v1/issues/{issue_id}/details", json=part, headers=STOREFRONT)
+    assert response.status_code == 200, response.text
     [sent] = (await shop.wait_for("replacement.ordered", issue_id=issue_id))["data"]["lines"]
     assert sent["part"] == "蓋"
 
@@ -92,8 +92,8 @@ async def test_a_second_report_of_the_same_piece_leads_to_the_first_whichever_wa
         lines=(values.ReportedLine(line_id="1", quantity=1),),
     )
     await shop.publish(by_kafka)
-    told = (await shop.wait_for("issue.rejected", duplicate_of=first))["data"]
-    assert told["code"] == "already_reported"
+    rejected = (await shop.wait_for("issue.rejected", duplicate_of=first))["data"]
+    assert rejected["code"] == "already_reported"
     await shop.wait_for("replacement.ordered", issue_id=first)
     assert len(shop.events_of("replacement.ordered")) == 1
 
@@ -141,10 +141,13 @@ async def test_a_customer_who_does_not_choose_gets_the_fair_default_on_the_day_t
     in_two_months = clock.now().date() + timedelta(days=60)
     ids = {"issue_id": issue_id, "replacement_id": ordered["replacement_id"]}
     await shop.publish(warehouse.ReplacementRejected(**ids, restock_date=in_two_months))
-    asked = (await shop.wait_for("issue.choice_requested", issue_id=issue_id))["data"]
-    assert (asked["options"], asked["default"]) == (["wait", "refund"], "refund")  # two months are too long to wait
+    requested = (await shop.wait_for("issue.choice_requested", issue_id=issue_id))["data"]
+    assert (requested["options"], requested["default"]) == (
+        ["wait", "refund"],
+        "refund",
+    )  # two months are too long to wait
     await shop.wait_for("notice.sent", issue_id=issue_id, kind="choice_requested")
-    clock.set_time(datetime.fromisoformat(asked["due_at"]) + timedelta(minutes=1), speed=1)
+    clock.set_time(datetime.fromisoformat(requested["due_at"]) + timedelta(minutes=1), speed=1)
     await shop.wait_for("customer.decided", issue_id=issue_id, choice="refund")
     await shop.wait_for("collection.requested", issue_id=issue_id)
 
@@ -159,8 +162,8 @@ async def test_what_nobody_could_collect_is_reminded_of_and_then_a_humans_to_dec
     await shop.wait_for("collection.requested", issue_id=issue_id)
     for number in (1, 2):
         pass_time(clock, days=5)
-        told = (await shop.wait_for("issue.collection_reminded", issue_id=issue_id, reminder=number))["data"]
-        assert told["next_date"] <= told["due_on"]
+        reminded = (await shop.wait_for("issue.collection_reminded", issue_id=issue_id, reminder=number))["data"]
+        assert reminded["next_date"] <= reminded["due_on"]
     pass_time(clock, days=5)
     await shop.wait_for("issue.review_requested", issue_id=issue_id, cause="not_collected")
     assert (await partners.decide("refuse_review", review="not_collected"))["applied"]

@@ -1,4 +1,4 @@
-"""Returns in full, on real parts: parts and variants, the door, decisions by people, and the risk nobody pays for."""
+"""Complete returns on real servers: parts and variants, collection, staff decisions, exposure."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -47,13 +47,13 @@ async def test_one_piece_is_short_and_another_colour_follows(shop: Backbone) -> 
     ids = {"issue_id": issue_id, "replacement_id": ordered["replacement_id"]}
     now = datetime.now(UTC)
     await shop.publish(warehouse.ReplacementRejected(**ids, lines=pieces(1), variants=(NAVY,)))
-    asked = (await shop.wait_for("issue.choice_requested", issue_id=issue_id))["data"]
-    assert asked["options"] == ["change", "refund"]
+    requested = (await shop.wait_for("issue.choice_requested", issue_id=issue_id))["data"]
+    assert requested["options"] == ["change", "refund"]
 
     await shop.publish(warehouse.ReplacementShipped(**ids, shipped_at=now, lines=pieces(2), shipment_id="box-1"))
     await shop.wait_for("issue.replacement_part_shipped", issue_id=issue_id)
     about = {"order_id": "order-1", "customer_id": "customer of order-1", "issue_id": issue_id}
-    choice = {"choice_id": asked["choice_id"], "choice": values.Choice.CHANGE, "requested_sku": NAVY.sku}
+    choice = {"choice_id": requested["choice_id"], "choice": values.Choice.CHANGE, "requested_sku": NAVY.sku}
     await shop.publish(notices.CustomerDecided(**about, **choice, decided_at=now))
     await shop.publish(carrier.ParcelDelivered(**ids, shipment_id="box-1", delivered_at=now))
 
@@ -95,12 +95,12 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
     await shop.wait_for("issue.replacement_delivered", issue_id=issue_id)
     missed = {"issue_id": issue_id, "collection_id": first["collection_id"], "cause": "nobody_home"}
     await shop.publish(carrier.CollectionAttemptFailed(**missed, attempted_at=datetime.now(UTC), attempt=2))
-    told = (await shop.wait_for("issue.collection_attempted", issue_id=issue_id))["data"]
-    assert told["next_date"]
+    attempted = (await shop.wait_for("issue.collection_attempted", issue_id=issue_id))["data"]
+    assert attempted["next_date"]
 
     assert await decide(shop, issue_id, "waive_collection") == 200
-    taken = (await shop.wait_for("issue.staff_decision_applied", issue_id=issue_id))["data"]
-    assert (taken["applied"], taken["staff"]) == (True, "ops-1")
+    applied = (await shop.wait_for("issue.staff_decision_applied", issue_id=issue_id))["data"]
+    assert (applied["applied"], applied["staff"]) == (True, "ops-1")
     await shop.wait_for("collection.cancelled", issue_id=issue_id)
     await shop.wait_for("issue.resolved", issue_id=issue_id)
 

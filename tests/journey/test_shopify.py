@@ -1,4 +1,4 @@
-"""A Shopify shop, by webhooks alone: it is sold, delivered and reported there, and the replacement leaves here."""
+"""A Shopify shop by webhooks alone: sold, delivered and reported there, replaced here."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""One sound story, as records and rows, for the auditor's tests to doctor: a broken cup is replaced, then fetched."""
+"""One valid history as records and rows, for the auditor's tests to tamper with: a defective cup, replaced and
+collected.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -22,7 +24,7 @@ HOME = {"name": "架空 一花 0", "street": "架空町1-1-0", "city": "架空�
 
 @dataclass
 class HistoryBuilder:
-    """Facts under way to a `History`. `add` writes one at some hours after the start."""
+    """Facts that become a `History`. `add` writes one at some hours after the start."""
 
     facts: list[Fact] = field(default_factory=list)
     databases: dict[str, DatabaseEvidence] = field(default_factory=dict)
@@ -46,14 +48,14 @@ class HistoryBuilder:
         return self.add("issues", kind, hours, issue_id=ISSUE, order_id="S1", customer_id="C1", **data)
 
     def notice(self, kind: str, hours: float, **data: Any) -> Fact:
-        told = {"order_id": "S1", "customer_id": "C1", "notice_id": f"n-{kind}-{hours}", "kind": kind}
-        return self.add("notices", "notice.sent", hours, **(told | data))
+        defaults = {"order_id": "S1", "customer_id": "C1", "notice_id": f"n-{kind}-{hours}", "kind": kind}
+        return self.add("notices", "notice.sent", hours, **(defaults | data))
 
     def without(self, *kinds: str) -> "HistoryBuilder":
         return replace(self, facts=[fact for fact in self.facts if fact.type not in kinds])
 
     def rescheduled(self, kind: str, hours: float) -> "HistoryBuilder":
-        """The same story with every event of this kind at another hour."""
+        """The same history with every event of this type at another hour."""
         at = START + timedelta(hours=hours)
         later = self.changed(kind, lambda body: body | {"time": at.isoformat()})
         written = int(at.timestamp() * 1000)
@@ -66,13 +68,13 @@ class HistoryBuilder:
         return self.changed(kind, lambda body: body | {"data": body["data"] | data})
 
     def repeated(self, kind: str, **data: Any) -> "HistoryBuilder":
-        """An event of this kind once more, under another id and with other data: a second thing."""
+        """A second event of this type, under another id and with other data."""
         first = next(fact for fact in self.facts if fact.type == kind)
         second = _changed(first, lambda body: body | {"id": "again", "data": body["data"] | data})
         return replace(self, facts=[*self.facts, replace(second, offset=len(self.facts))])
 
     def reordered(self, kinds: Iterable[str]) -> "HistoryBuilder":
-        """Facts of these kinds stand behind all others, as if they had been written last."""
+        """Move facts of these types behind all others, as if written last."""
         late = tuple(kinds)
         return replace(self, facts=sorted(self.facts, key=lambda fact: fact.type in late))
 
@@ -87,7 +89,7 @@ def _changed(fact: Fact, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 
 
 def valid_history() -> HistoryBuilder:
-    """A story in which nothing is wrong."""
+    """A history without violations."""
     story = HistoryBuilder()
     story.add(
         "storefront.orders",
@@ -172,7 +174,7 @@ def databases() -> dict[str, DatabaseEvidence]:
 
 
 def refund_history() -> HistoryBuilder:
-    """Another sound story: a change of mind, fetched, counted, paid back."""
+    """A second valid history: a change of mind, collected, counted, refunded."""
     story = valid_history()
     kept = [fact for fact in story.facts if fact.type.startswith("order.") or fact.type == "issue.reported"]
     empty = {"customer_id": "C1", **dict.fromkeys(("issued", "pending", "available"), 0)}

@@ -1,4 +1,4 @@
-"""Every check of the auditor passes a sound story and fails a doctored one."""
+"""Every check of the auditor passes a valid history and fails a tampered one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,7 +66,7 @@ def _kept_points(story: HistoryBuilder) -> HistoryBuilder:
 
 
 def _late(story: HistoryBuilder) -> HistoryBuilder:
-    """The order ships three days late, and nobody says a word."""
+    """The order ships three days late without a notice."""
     return story.rescheduled("order.shipped", 24 + 72)
 
 
@@ -138,11 +138,11 @@ def _bookkeeping(service: str, personal: dict[str, int]) -> Tamper:
 
 
 def _more_than_had_arrived(story: HistoryBuilder) -> HistoryBuilder:
-    """Two were bought and one had arrived; both are replaced, and it is no excuse that the replacements arrive."""
+    """Two were bought and one was delivered; both are replaced, and the delivery of the replacements is no excuse."""
     two = {"quantity": 2}
     ordered = story.with_data("order.placed", lines=[{**ORDER_LINE, **two}])
-    taken = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
-    return taken.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
+    accepted = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
+    return accepted.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
 
 
 TIMER = {"aggregate": "cases", "key": ISSUE, "name": "next", "due_at": START}
@@ -289,8 +289,8 @@ def test_a_doctored_refund_is_seen_with_what_shows_it(name: str, what: str, doct
 
 
 def test_a_timeline_out_of_order_is_seen() -> None:
-    told = [fact for fact in valid_history().facts if fact.topic == "issues"]
-    rows: list[Row] = [{"issue_id": ISSUE, "event_id": fact.identity[1]} for fact in reversed(told)]
+    facts = [fact for fact in valid_history().facts if fact.topic == "issues"]
+    rows: list[Row] = [{"issue_id": ISSUE, "event_id": fact.identity[1]} for fact in reversed(facts)]
     story = replace(valid_history(), databases={"intake": DatabaseEvidence({"timeline": rows})})
     assert run_check("in_order_per_issue", CHECKS["in_order_per_issue"], story.history()).violations
 
