@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from deploy.local.kafka import Broker
@@ -163,7 +164,7 @@ def _start_services(
 
 def _wait_for_services(system: DemoSystem) -> None:
     for process in system.services.values():
-        process.child.wait_until(lambda url=process.url: answers_ok(f"{url}/health/started"), 60)  # type: ignore[misc]
+        process.child.wait_until(partial(answers_ok, f"{process.url}/health/started"), 60)
 
 
 def _start_partners(

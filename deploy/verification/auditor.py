@@ -5,16 +5,12 @@ the records that prove them; a check without sufficient data reports that instea
 runs it.
 """
 
-import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.verification import checks_customer, checks_events, checks_goods, checks_points
@@ -79,13 +75,19 @@ def audit(history: History) -> list[Verdict]:
     return [run_check(name, check, history) for name, check in CHECKS.items()]
 
 
-async def read_topics(bootstrap_servers: str, prefix: str = "", topics: Sequence[str] = TOPICS) -> list[Fact]:
+async def read_topics(
+    bootstrap_servers: str,
+    prefix: str = "",
+    topics: Sequence[str] = TOPICS,
+    kafka_options: Mapping[str, Any] | None = None,
+) -> list[Fact]:
     """Every present record, in order per topic and partition."""
     consumer = AIOKafkaConsumer(
         *(prefix + topic for topic in topics),
         bootstrap_servers=bootstrap_servers,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024,
+        **(kafka_options or {}),
     )
     await consumer.start()
     try:
@@ -140,9 +142,14 @@ SAMPLED_ORDERS = 40
 
 
 async def read_history(
-    bootstrap_servers: str, prefix: str, databases: Mapping[str, str], zone: ZoneInfo, now: datetime
+    bootstrap_servers: str,
+    prefix: str,
+    databases: Mapping[str, str],
+    zone: ZoneInfo,
+    now: datetime,
+    kafka_options: Mapping[str, Any] | None = None,
 ) -> History:
-    facts = await read_topics(bootstrap_servers, prefix)
+    facts = await read_topics(bootstrap_servers, prefix, kafka_options=kafka_options)
     placed = [fact for fact in facts if fact.type == "order.placed"]
     step = max(1, len(placed) // SAMPLED_ORDERS)
     people = sorted({word for fact in placed[::step] for word in checks_customer.personal_words(fact)})
@@ -150,28 +157,10 @@ async def read_history(
     return History(facts, zone, now, read)
 
 
-def main(
-    database_url: Annotated[list[str], typer.Option(help="service=url, once per service")],
-    bootstrap_servers: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")],
-    prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
-    zone: Annotated[str, typer.Option(envvar="SHOP_TIME_ZONE")] = "Asia/Tokyo",
-    logs: Annotated[Path | None, typer.Option(help="folder of log files to look through")] = None,
-) -> None:
-    """Judge a running or stopped system; the exit code is 1 where an invariant is violated."""
-    databases = dict(part.split("=", 1) for part in database_url)
-    history = asyncio.run(read_history(bootstrap_servers, prefix, databases, ZoneInfo(zone), datetime.now(UTC)))
-    if logs:
-        history.logs = {file.name: file.read_text(errors="replace") for file in logs.glob("*.log")}
-    verdicts = audit(history)
-    typer.echo(json.dumps({verdict.name: _as_json(verdict) for verdict in verdicts}, indent=2, ensure_ascii=False))
-    raise typer.Exit(any(verdict.violations for verdict in verdicts))
-
-
-def _as_json(verdict: Verdict) -> Any:
-    if verdict.violations is None:
-        return f"not judged: {verdict.reason}"
-    return [{"description": each.description, "records": each.records} for each in verdict.violations]
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def truncated_topics(history: History) -> list[str]:
+    """Topics that have lost their first records to retention, so that older issues and orders are incomplete."""
+    first: dict[tuple[str, int], int] = {}
+    for fact in history.facts:
+        place = (fact.topic, fact.partition)
+        first[place] = min(first.get(place, fact.offset), fact.offset)
+    return sorted({topic for (topic, _), offset in first.items() if offset})

@@ -58,7 +58,7 @@ async def test_a_connection_is_used_again() -> None:
         pool.close()
 
 
-async def test_a_connection_that_ends_is_told() -> None:
+async def test_a_connection_that_ends_raises_an_error() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
 

@@ -50,11 +50,11 @@ def test_the_total_of_cpu_leaves_out_those_who_only_play_the_world() -> None:
     assert some_figures().document()["cpu_ms_per_lifecycle"]["total"] == 0.5 * len(SYSTEM)
 
 
-def test_the_ratio_is_that_to_the_bare_loop() -> None:
+def test_the_ratio_is_that_to_the_baseline() -> None:
     assert some_figures().document()["ratio_to_baseline"] == 0.1
 
 
-def test_what_others_took_of_the_machine_is_said() -> None:
+def test_cores_used_by_other_processes_are_reported() -> None:
     assert some_figures().document()["cores_used_by_others"] == pytest.approx(0.5)
 
 
@@ -98,7 +98,7 @@ def test_the_table_names_every_process() -> None:
 
 
 @pytest.mark.parametrize("per_lifecycle", [0.25, 1.0, 4.37])
-def test_the_batches_of_the_bare_loop_hold_the_right_number_together(per_lifecycle: float) -> None:
+def test_the_batches_of_the_baseline_add_up_to_the_right_number(per_lifecycle: float) -> None:
     assert sum(share(per_lifecycle, *batch) for batch in batches(1_050)) == round(per_lifecycle * 1_050)
 
 

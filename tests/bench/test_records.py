@@ -26,7 +26,7 @@ def answered(name: str) -> list[AnyEvent]:
 
 
 @pytest.mark.parametrize(
-    ("heard", "said"),
+    ("event_type", "answers"),
     [
         ("replacement.ordered.v1", ["replacement.confirmed.v1", "replacement.shipped.v1"]),
         ("issue.replacement_shipped.v1", ["parcel.delivered.v1"]),
@@ -68,7 +68,7 @@ def _uuid(eight: bytes) -> bytes:
     return eight + b"-0000-4000-8000-000000000000"
 
 
-def test_an_order_is_told_from_placing_to_delivery() -> None:
+def test_an_order_is_published_from_placing_to_delivery() -> None:
     events = [decode(value) for _, value in order_records([7])]
     assert [event.type for event in events] == ["order.placed.v1", "order.shipped.v1", "order.delivered.v1"]
 

@@ -35,13 +35,13 @@ def test_idle_time_is_passed_over_and_what_is_due_is_done_with_what_follows_soon
     assert moved_to(conductor, START + 32 * HOUR)
 
 
-def test_the_next_word_to_a_customer_is_not_passed_over(conductor: ClockDriver) -> None:
+def test_the_next_notice_is_not_skipped(conductor: ClockDriver) -> None:
     notice_at = START + HOUR
     conductor.advance(Snapshot(START, next_notice_at=notice_at, next_partner_event_at=notice_at + HOUR), 2 * HOUR)
     assert moved_to(conductor, notice_at)
 
 
-def test_where_a_partner_speaks_before_the_next_word_everybody_catches_up_a_little_before_it(
+def test_the_clock_stops_a_little_before_the_next_notice_where_a_partner_publishes_first(
     conductor: ClockDriver,
 ) -> None:
     notice_at = START + HOUR
@@ -73,7 +73,7 @@ def test_the_soonest_of_what_is_due_later_is_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "taken", "count"),
+    ("ends", "processed", "count"),
     [
         ({}, {"issues": {}}, 0),
         ({"issues": {"0": 3}}, {"issues": {"0": 3}}, 0),
@@ -85,15 +85,15 @@ def test_the_soonest_of_what_is_due_later_is_next() -> None:
     ],
     ids=[
         "nothing written",
-        "all taken",
-        "one fetched and not yet taken",
-        "a partition of which nothing was taken",
-        "nothing taken at all",
+        "all processed",
+        "one fetched and not yet processed",
+        "a partition of which nothing was processed",
+        "nothing processed at all",
         "a topic that is none of theirs",
         "the broker's ends are behind",
     ],
 )
-def test_what_is_written_and_not_taken_is_unread(
+def test_records_that_were_written_and_not_processed_are_unread(
     ends: dict[str, dict[str, int]], processed: dict[str, dict[str, int]], count: int
 ) -> None:
     assert unread_records(ends, processed) == count

@@ -8,6 +8,7 @@ import aiosmtplib
 import httpx
 import pytest
 from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
 
 from deploy.demo.partners.mailcatcher import MailStore
 
@@ -29,7 +30,9 @@ async def send(port: int, subject: str) -> None:
 
 
 def browser(mails: MailStore) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=mails.app()), base_url="http://mail")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=Starlette(routes=mails.routes())), base_url="http://mail"
+    )
 
 
 async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[MailStore, int]) -> None:

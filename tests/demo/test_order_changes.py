@@ -116,7 +116,7 @@ def test_another_day_moves_all_that_was_to_come(storefront: Storefront) -> None:
     assert storefront.new_dates == {"S1": datetime(2026, 4, 1, 10, tzinfo=ZONE).astimezone(UTC)}
 
 
-def test_a_wish_that_comes_after_the_parcel_left_changes_nothing(storefront: Storefront) -> None:
+def test_a_decision_after_the_shipment_changes_nothing(storefront: Storefront) -> None:
     storefront.shipped.add("S1")
     hear(storefront, decided(Choice.CANCEL, line_ids=("L1",)))
     assert (storefront.cancelled_lines, storefront.change_outcomes) == ({}, {"came too late": 1})
@@ -125,7 +125,7 @@ def test_a_wish_that_comes_after_the_parcel_left_changes_nothing(storefront: Sto
 @pytest.mark.parametrize(
     ("street", "outcome"), [("新居町8-8", "another address"), (None, "an address that was not there")]
 )
-async def test_a_wished_address_is_fetched_by_the_answer_that_asked_for_it(
+async def test_a_requested_address_is_fetched_with_its_choice(
     storefront: Storefront, street: str | None, outcome: str
 ) -> None:
     paths: list[str] = []

@@ -62,7 +62,7 @@ def test_the_bundled_orders_hold_one_bad_lot_that_many_report() -> None:
     assert len(bought & reported) >= 8
 
 
-def test_a_held_lot_does_not_leave() -> None:
+def test_a_held_lot_is_not_shipped() -> None:
     line = ShippedLine(line_id="1", quantity=1, lot="A")
     parcel = OrderShipped(order_id="O", lines=(line, line.model_copy(update={"lot": "B"})), shipped_at=NOW)
     assert [replaced.lot for replaced in replace_held_lots(parcel, {"B"}).lines] == ["A", "B-checked"]

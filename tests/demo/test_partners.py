@@ -91,7 +91,7 @@ def partner() -> Partner:
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-def test_the_warehouse_tells_things_in_order(attempt: int) -> None:
+def test_the_warehouse_publishes_in_order(attempt: int) -> None:
     for seed in SEEDS:
         events = warehouse.fulfilment_events(ordered(), NOW, attempt, random.Random(seed), ZONE)
         assert all(earlier.at < later.at for earlier, later in pairwise(events))
@@ -116,7 +116,7 @@ def test_asked_a_second_time_the_warehouse_has_it() -> None:
         assert isinstance(events[0].payload, ReplacementConfirmed)
 
 
-def test_the_same_replacement_order_is_taken_once() -> None:
+def test_the_same_replacement_order_is_handled_once() -> None:
     house = warehouse.Warehouse(partner())
     for name in ("first", "first", "asked again"):
         house.handle(ReceivedEvent(envelope(ordered(), name), {}))
@@ -140,7 +140,7 @@ def test_what_comes_back_is_counted_then_inspected_short_or_one_too_many_now_and
         assert received.payload.lines[0].quantity in (1, 2, 3)
 
 
-def test_a_parcel_arrives_once_whatever_happened_on_the_way_and_however_it_is_told() -> None:
+def test_a_parcel_is_delivered_once_with_or_without_exceptions_and_raw_scans() -> None:
     direct = set()
     for seed in SEEDS:
         events = courier.delivery_events(shipped(), random.Random(seed), ZONE)
@@ -190,7 +190,7 @@ def test_a_refund_that_was_paid_is_not_paid_again() -> None:
     assert len(provider.requests[REFUND]) <= 2
 
 
-def test_said_again_an_event_has_the_same_id() -> None:
+def test_a_repeated_event_has_the_same_id() -> None:
     planned = ScheduledEvent(NOW, "shipped-1", shipped())
     assert decode(encode_event("warehouse", planned)) == decode(encode_event("warehouse", planned))
 

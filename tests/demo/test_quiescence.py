@@ -103,7 +103,7 @@ async def test_a_notice_to_somebody_unknown_is_due_when_the_wait_for_their_addre
     assert (await look(tmp_path, databases={"delivery_notify": url})).busy == {"notices": 1}
 
 
-async def test_a_record_is_under_way_until_its_reader_has_taken_it(tmp_path: Path, kafka: str, topics: str) -> None:
+async def test_a_record_is_in_flight_until_its_reader_has_processed_it(tmp_path: Path, kafka: str, topics: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     written = await producer.send_and_wait(f"{topics}issues", b"{}", b"key")
@@ -123,7 +123,7 @@ async def test_a_partner_with_something_to_say_is_busy_and_nobody_else_is_asked(
     assert snapshot.busy == {"storefront": 1}
 
 
-async def test_a_mail_that_no_customer_has_read_yet_is_under_way(tmp_path: Path) -> None:
+async def test_a_mail_that_no_customer_has_read_yet_is_in_flight(tmp_path: Path) -> None:
     mails = {"mails": 3}
     customers = {"customers": {**IDLE, "mails_read": 2}}
     async with answering(lambda: mails) as mail, answering(lambda: customers) as simulator:

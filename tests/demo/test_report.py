@@ -26,7 +26,7 @@ def test_a_cluster_a_held_lot_and_warned_buyers_are_shown() -> None:
     }
 
 
-def test_what_people_wanted_and_decided_is_counted() -> None:
+def test_choices_and_answers_are_counted() -> None:
     story = HistoryBuilder()
     answer = {"order_id": "S1", "choice": "change", "change": "address"}
     story.add("notices", "customer.decided", 1, **answer)

@@ -14,21 +14,21 @@ from libs.common.events.values import LineQuantity, Reason
 BOOK = bundled.read()
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_the_same_seed_draws_the_same_reports() -> None:
     assert reports(BOOK.orders, 7, 0.3) == reports(BOOK.orders, 7, 0.3)
 
 
-def test_another_seed_tells_another_story() -> None:
+def test_another_seed_draws_other_reports() -> None:
     assert reports(BOOK.orders, 7, 0.3) != reports(BOOK.orders, 8, 0.3)
 
 
-def test_an_orders_story_does_not_depend_on_the_other_orders() -> None:
+def test_the_reports_of_an_order_do_not_depend_on_other_orders() -> None:
     alone = [each for order in BOOK.orders[:50] for each in reports([order], 7, 0.3)]
     together = reports(BOOK.orders[:50], 7, 0.3)
     assert sorted(alone, key=lambda each: each.at) == together
 
 
-def test_all_reasons_channels_and_twists_occur() -> None:
+def test_all_reasons_channels_and_variants_occur() -> None:
     drawn = reports(BOOK.orders, 1, 1.0)
     assert {each.reason for each in drawn} == set(Reason)
     assert {each.channel for each in drawn} == set(ReportChannel)
@@ -42,21 +42,21 @@ def test_nobody_reports_before_delivery_but_for_what_never_arrived() -> None:
         assert each.reason is Reason.LOST_IN_TRANSIT or arrived is None or each.at > arrived
 
 
-def test_the_life_of_an_order_is_told_in_order_and_begins_with_its_placing() -> None:
+def test_the_lifecycle_of_an_order_is_in_order_and_begins_with_its_placing() -> None:
     for order in BOOK.orders:
         events = lifecycle_events(order, BOOK.zone, seed=1)
         assert isinstance(events[0].payload, OrderPlaced)
         assert all(earlier.at <= later.at for earlier, later in pairwise(events))
 
 
-def test_a_later_date_is_told_before_the_promised_day_ends() -> None:
+def test_a_later_date_is_announced_before_the_promised_day_ends() -> None:
     for order in BOOK.orders:
         for event in lifecycle_events(order, BOOK.zone, seed=1):
             if isinstance(event.payload, OrderPromiseChanged) and event.payload.cause == "supplier_late":
                 assert event.at.astimezone(BOOK.zone).date() <= order.promised_ship_date
 
 
-def test_some_late_orders_are_kept_quiet_about() -> None:
+def test_some_late_orders_are_not_announced() -> None:
     late = [o for o in BOOK.orders if o.shipped_at and o.shipped_at.date() > o.promised_ship_date]
     announced = [
         any(isinstance(t.payload, OrderPromiseChanged) for t in lifecycle_events(o, BOOK.zone, 1)) for o in late
@@ -79,7 +79,7 @@ def test_a_preorder_reports_its_progress_before_it_ships() -> None:
     assert all(event.at < preorder.shipped_at + timedelta(seconds=1) for event in stages)
 
 
-def test_a_report_sent_twice_says_the_same_moment() -> None:
+def test_a_report_sent_twice_has_the_same_time() -> None:
     drawn = reports(BOOK.orders, 1, 1.0)
     first = {each.key: each for each in drawn if each.variant is ReportVariant.NONE}
     twice = [each for each in drawn if each.variant is ReportVariant.SENT_TWICE]

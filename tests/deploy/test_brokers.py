@@ -113,7 +113,7 @@ def test_with_java_and_maven_apache_kafka_is_chosen(monkeypatch: pytest.MonkeyPa
     assert choose(None, {}) == BrokerChoice("apache", "Java and Maven are available")
 
 
-def test_without_java_the_embedded_broker_is_chosen_and_the_reason_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_the_embedded_broker_is_chosen_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     without_java(monkeypatch)
     assert choose(None, {}) == BrokerChoice("embedded", "there is no Java 17 or newer")
 
@@ -129,7 +129,7 @@ def test_in_ci_doing_without_apache_kafka_is_refused(monkeypatch: pytest.MonkeyP
         choose(None, {"CI": "true"})
 
 
-def test_a_broker_that_is_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_broker_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose(None, {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}).kind == "external"
 
 

@@ -170,7 +170,7 @@ def secrets_of(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["intake", "returns"])
-def test_each_secret_that_a_service_knows_comes_from_a_file(compose: Compose, name: str) -> None:
+def test_each_secret_of_a_service_comes_from_a_file(compose: Compose, name: str) -> None:
     given = {variable.lower() for variable in compose["services"][name]["environment"]}
     assert secrets_of(name)
     assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
@@ -223,7 +223,7 @@ def test_the_trace_collector_defines_every_part_it_uses(compose: Compose) -> Non
     assert undefined_parts(broken) == ["batch"]
 
 
-def test_the_services_send_traces_where_they_are_taken(compose: Compose) -> None:
+def test_the_services_send_traces_to_the_collector(compose: Compose) -> None:
     collector = yaml.safe_load((ROOT / "deploy/observability/jaeger.yaml").read_text(encoding="utf-8"))
     port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
     endpoints = {compose["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in SERVICES}

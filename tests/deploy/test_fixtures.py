@@ -52,7 +52,7 @@ async def test_mail_is_kept_whole(smtp: Mailbox) -> None:
     assert "お詫び" in message.get_content()
 
 
-async def test_mail_is_refused_as_told_and_taken_afterwards(smtp: Mailbox) -> None:
+async def test_mail_is_refused_as_configured_and_accepted_afterwards(smtp: Mailbox) -> None:
     smtp.refusals.append("550 5.1.1 no such user")
     with pytest.raises(aiosmtplib.SMTPDataError, match="no such user"):
         await aiosmtplib.send(letter("first"), hostname="127.0.0.1", port=smtp.port)

@@ -77,7 +77,7 @@ def test_the_table_and_the_rights_say_the_same() -> None:
     assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, SERVICES))
 
 
-def test_whoever_the_readme_says_gives_or_takes_an_event_may() -> None:
+def test_every_producer_and_consumer_of_the_readme_has_the_right() -> None:
     for row in event_table().splitlines()[2:]:
         topic, _, givers, takers = (part.strip() for part in row.strip("|").split("|"))
         name = topic.split("`")[1]
@@ -257,9 +257,7 @@ async def test_a_partner_reads_in_a_group_of_its_own_and_answers(strict_kafka: E
 
 
 @on_a_broker
-async def test_what_was_given_besides_is_taken_away_and_what_is_missing_given(
-    strict_kafka: Encrypted, authority: Authority
-) -> None:
+async def test_extra_rights_are_removed_and_missing_ones_added(strict_kafka: Encrypted, authority: Authority) -> None:
     administrator, prefix = security(authority), "third."
     besides = AclRight(
         "courier", AclOperation.READ, ResourceType.TOPIC, PatternType.LITERAL, "third.storefront.orders"

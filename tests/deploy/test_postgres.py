@@ -97,7 +97,7 @@ async def test_a_name_that_is_not_plain_is_refused(running: Postgres) -> None:
         await provision(running.admin_url, ['x"; DROP ROLE postgres; --'])
 
 
-def test_a_given_server_is_used_and_not_ours_to_stop(tmp_path: Path) -> None:
+def test_an_external_server_is_used_and_never_stopped(tmp_path: Path) -> None:
     with postgres.server(environ={"DATABASE_URL": "postgresql://admin@db/postgres"}) as external:
         assert external.admin_url == "postgresql://admin@db/postgres"
         with pytest.raises(RuntimeError, match="external server"):

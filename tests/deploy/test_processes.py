@@ -69,7 +69,7 @@ def test_killed_and_restarted_it_is_another_process_at_the_same_address(supervis
     assert answers_ok(f"{process.url}/health/ready")
 
 
-def test_one_that_ends_before_it_is_ready_is_reported_with_its_last_words(supervisor: Supervisor) -> None:
+def test_one_that_ends_before_it_is_ready_is_reported_with_its_log(supervisor: Supervisor) -> None:
     supervisor.start("server", ["-c", "raise SystemExit('DATABASE_URL: missing')"], port=free_port())
     with pytest.raises(NotReadyError, match="server ended with code 1\nDATABASE_URL: missing"):
         supervisor.wait_ready()

@@ -192,7 +192,7 @@ async def run_all(infrastructure: FaultInfrastructure) -> dict[str, dict[str, li
         }
 
     results = await asyncio.gather(*map(one, SCENARIOS))
-    return {scenario.name: told for scenario, told in zip(SCENARIOS, results, strict=True)}
+    return {scenario.name: found for scenario, found in zip(SCENARIOS, results, strict=True)}
 
 
 def main(report: Path) -> None:

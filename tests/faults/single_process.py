@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Mount
 
 from deploy.local.ports import LOOPBACK
+from libs.common.runtime.__main__ import server
 from tests.faults.mutants import MUTANTS, PROVOCATIONS
 
 
@@ -40,9 +40,10 @@ async def run(port: int, environments: Mapping[str, Mapping[str, str]]) -> None:
     async with AsyncExitStack() as stack:
         for app in apps.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
-        routes = [Mount(f"/{service}", app) for service, app in apps.items()]
-        config = uvicorn.Config(Starlette(routes=routes), host=LOOPBACK, port=port, log_config=None, access_log=False)
-        await uvicorn.Server(config).serve()
+        routes: list[BaseRoute] = [Mount(f"/{service}", app) for service, app in apps.items()]
+        settings = next(iter(apps.values())).state.service.settings
+        address = {"http_host": LOOPBACK, "http_port": port}
+        await server(FastAPI(routes=routes, openapi_url=None), settings.model_copy(update=address)).serve()
 
 
 def main() -> None:

@@ -41,14 +41,14 @@ def found(fault_evidence: FaultEvidence, name: str) -> tuple[Violation, ...]:
     return next(verdict.violations or () for verdict in verdicts(fault_evidence) if verdict.name == name)
 
 
-def test_what_was_taken_and_poison_that_was_parked_once_are_no_violation() -> None:
+def test_consumed_events_and_poison_dead_lettered_once_are_no_violation() -> None:
     fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
     assert found(fault_evidence, "consumed_once") == ()
     assert found(fault_evidence, "poison_dead_lettered_once") == ()
 
 
 @pytest.mark.parametrize("event_id", IDS)
-def test_the_mark_of_an_event_is_worked_out_as_the_service_keeps_it(event_id: str) -> None:
+def test_the_inbox_key_of_an_event_is_the_one_of_the_service(event_id: str) -> None:
     value = wire.event_bytes(decode(EVENT).data, event_id)
     marks = frozenset({event_key("tallies", decode(value))})
     fault_evidence = evidence(marks=marks, parked=[PARKED])
@@ -56,7 +56,7 @@ def test_the_mark_of_an_event_is_worked_out_as_the_service_keeps_it(event_id: st
     assert found(replace(fault_evidence, history=story), "consumed_once") == ()
 
 
-def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
+def test_an_event_without_an_inbox_key_is_named() -> None:
     seen = found(evidence(marks=frozenset(), parked=[PARKED]), "consumed_once")
     assert [(violation.description, violation.records) for violation in seen] == [
         ("loyalty: did not consume order.cancelled", (str(CANCELLED),))
@@ -64,13 +64,13 @@ def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_poison_that_was_lost_or_parked_twice_is_named(times: int) -> None:
+def test_poison_that_was_lost_or_dead_lettered_twice_is_named(times: int) -> None:
     seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_dead_lettered_once")
     assert [violation.description for violation in seen] == [f"loyalty: poison (bytes) was dead-lettered {times} times"]
     assert seen[0].records == (str(POISON),)
 
 
-def test_while_nothing_goes_wrong_a_repeat_on_the_topic_is_named() -> None:
+def test_without_faults_a_repeat_on_the_topic_is_named() -> None:
     fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
     history = replace(fault_evidence.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
     assert found(replace(fault_evidence, history=history, fault_free=True), "no_duplicates")

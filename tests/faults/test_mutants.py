@@ -31,9 +31,9 @@ def test_there_is_a_scenario_for_every_mutant() -> None:
 
 
 @pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.mutant], ids=lambda one: one.name)
-def test_a_mutant_is_found_out(scenario: MutationScenario, found: Found) -> None:
+def test_a_mutant_is_detected(scenario: MutationScenario, found: Found) -> None:
     assert scenario.caught_by in found[scenario.name]
 
 
-def test_the_right_plumbing_is_not_accused(found: Found) -> None:
+def test_correct_code_has_no_violations(found: Found) -> None:
     assert found["right"] == {}

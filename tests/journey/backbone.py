@@ -62,10 +62,10 @@ class Backbone:
     async def wait_for(self, type_: str, **fields: Any) -> dict[str, Any]:
         """Wait for the first event of this type (without its version) whose data has these values."""
 
-        async def heard() -> dict[str, Any] | None:
+        async def published() -> dict[str, Any] | None:
             return next(iter(self.events_of(type_, **fields)), None)
 
-        event = await eventually(heard, f"{type_} {fields} was told", seconds=60)
+        event = await eventually(published, f"{type_} {fields} was published", seconds=60)
         assert event
         return event
 

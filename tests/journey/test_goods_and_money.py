@@ -28,7 +28,7 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
     requested = (await shop.wait_for("collection.requested", issue_id=issue_id))["data"]
     assert shop.events_of("refund.requested", issue_id=issue_id) == []  # nothing was counted yet
 
-    await partners.receive("first")  # before anybody said that it was collected
+    await partners.receive("first")  # before any collection was published
     first = (await shop.wait_for("refund.requested", issue_id=issue_id))["data"]
     assert first["amount"]["amount"] == "4980"
     at_the_gate = RawStatus(source="easypost", code="delivered")
@@ -89,7 +89,7 @@ async def test_of_a_missing_part_only_the_part_is_sent_and_of_a_wrong_item_what_
     assert (fetched["sku"], fetched["instead_of"]) == ("MUG-9", "SKU-1")
 
 
-async def test_what_was_lost_is_fetched_only_once_it_turns_up_and_a_human_says_so(shop: Backbone) -> None:
+async def test_a_lost_parcel_is_collected_once_it_is_found_and_staff_approve(shop: Backbone) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1", "lost_in_transit")
     partners = JourneyPartners(shop, issue_id)
@@ -126,7 +126,7 @@ async def test_a_replacement_that_is_broken_too_is_reported_and_one_visit_fetche
     assert (requested["visit_id"], requested["earliest_date"]) == (one_visit["visit_id"], one_visit["earliest_date"])
 
 
-async def test_an_inspection_that_finds_something_else_is_a_humans_to_decide(shop: Backbone) -> None:
+async def test_an_inspection_that_finds_something_else_is_reviewed_by_staff(shop: Backbone) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     partners = JourneyPartners(shop, issue_id)

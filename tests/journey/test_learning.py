@@ -37,7 +37,7 @@ def broken(number: int) -> Payload:
     )
 
 
-async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_before_they_notice(
+async def test_a_cluster_is_detected_held_by_staff_and_its_buyers_are_warned_before_they_notice(
     database: MakeDatabase, kafka: str, topics: str, tmp_path: Path
 ) -> None:
     async with backbone(database, kafka, topics, tmp_path) as shop:

@@ -89,7 +89,7 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
     assert all(message["To"].endswith("<hanako@example.jp>") for message in smtp.messages)
 
 
-async def test_everything_said_twice_still_happens_once(shop: Backbone) -> None:
+async def test_events_published_twice_have_one_effect(shop: Backbone) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     ordered = await swap(shop, issue_id)

@@ -61,7 +61,7 @@ async def test_what_is_missing_is_asked_for_by_a_day_and_a_photo_by_link_lets_th
         await shop.wait_for(fact, issue_id=issue_id)
 
 
-async def test_a_report_whose_customer_is_silent_is_closed_with_words_and_opened_by_what_comes_later(
+async def test_an_incomplete_report_is_closed_with_a_message_and_reopened_by_later_details(
     shop: Backbone, clock: AdjustableClock
 ) -> None:
     await shop.place_order("order-1")
@@ -98,7 +98,7 @@ async def test_a_second_report_of_the_same_piece_leads_to_the_first_whichever_wa
     assert len(shop.events_of("replacement.ordered")) == 1
 
 
-async def test_the_shops_people_turn_a_report_down_take_it_after_all_and_choose_the_money(shop: Backbone) -> None:
+async def test_staff_reject_a_report_accept_it_after_all_and_choose_a_refund(shop: Backbone) -> None:
     await shop.place_order("order-1")
     partners = await held(shop, "order-1", "missing_part")
     issue_id = partners.issue_id
@@ -117,7 +117,7 @@ async def test_the_shops_people_turn_a_report_down_take_it_after_all_and_choose_
     assert (refused["applied"], refused["code"]) == (False, "too_late_for_another_remedy")
 
 
-async def test_what_was_put_right_and_was_not_is_opened_again_by_a_human_and_sent_again(shop: Backbone) -> None:
+async def test_a_resolved_issue_is_reopened_by_staff_and_shipped_again(shop: Backbone) -> None:
     await shop.place_order("order-1")
     partners = JourneyPartners(shop, await shop.report("order-1", "missing_item"))
     issue_id = partners.issue_id
@@ -132,7 +132,7 @@ async def test_what_was_put_right_and_was_not_is_opened_again_by_a_human_and_sen
     await eventually(sent_again, "another one is ordered", seconds=60)
 
 
-async def test_a_customer_who_does_not_choose_gets_the_fair_default_on_the_day_they_were_told(
+async def test_a_customer_who_does_not_choose_gets_the_default_at_its_deadline(
     shop: Backbone, clock: AdjustableClock
 ) -> None:
     await shop.place_order("order-1")
@@ -152,7 +152,7 @@ async def test_a_customer_who_does_not_choose_gets_the_fair_default_on_the_day_t
     await shop.wait_for("collection.requested", issue_id=issue_id)
 
 
-async def test_what_nobody_could_collect_is_reminded_of_and_then_a_humans_to_decide(
+async def test_a_missed_collection_is_reminded_of_and_then_reviewed_by_staff(
     shop: Backbone, clock: AdjustableClock
 ) -> None:
     await shop.place_order("order-1")

@@ -72,7 +72,7 @@ async def test_one_piece_is_short_and_another_colour_follows(shop: Backbone) -> 
     assert (await quantities(shop, issue_id))["outbound"]["delivered"] == 3
 
 
-async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_it(shop: Backbone) -> None:
+async def test_the_customer_picks_a_window_misses_it_and_staff_waive_the_collection(shop: Backbone) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     ordered = (await shop.wait_for("replacement.ordered", issue_id=issue_id))["data"]
@@ -105,7 +105,7 @@ async def test_the_customer_picks_a_window_misses_it_and_a_human_lets_them_keep_
     await shop.wait_for("issue.resolved", issue_id=issue_id)
 
 
-async def test_over_the_cap_of_their_own_history_a_human_decides_and_nothing_is_refused(shop: Backbone) -> None:
+async def test_over_the_exposure_limit_staff_decide_and_nothing_is_refused(shop: Backbone) -> None:
     await shop.place_order("order-1", line("1", price="60000"))
     issue_id = await shop.report("order-1", "wrong_item")
     await shop.wait_for("replacement.ordered", issue_id=issue_id)  # what they bought carries it

@@ -104,8 +104,8 @@ def valid_history() -> HistoryBuilder:
     story.add("storefront.orders", "order.shipped", 24, order_id="S1", lines=[LINE])
     story.add("storefront.orders", "order.delivered", 48, order_id="S1", lines=[LINE])
     _replaced(story)
-    _fetched(story)
-    _thanked(story)
+    _collected(story)
+    _resolved(story)
     story.databases = databases()
     story.ledger = [{"key": "R-S1", "order_id": "S1", "status": 202, "issue_id": ISSUE, "answered_at_ms": 0}]
     story.mails = [{"message_id": "<n1@example.jp>"}, {"message_id": "<n2@example.jp>"}]
@@ -131,7 +131,7 @@ def _replaced(story: HistoryBuilder) -> None:
     story.issue("issue.replacement_delivered", 120.01, replacement_id="r1")
 
 
-def _fetched(story: HistoryBuilder) -> None:
+def _collected(story: HistoryBuilder) -> None:
     to_carrier: dict[str, Any] = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1"}
     from_carrier = {"issue_id": ISSUE, "collection_id": "c1"}
     day = "2026-03-07"
@@ -147,7 +147,7 @@ def _fetched(story: HistoryBuilder) -> None:
     story.issue("issue.item_inspected", 155.01, lines=[LINE])
 
 
-def _thanked(story: HistoryBuilder) -> None:
+def _resolved(story: HistoryBuilder) -> None:
     value = {"amount": "1000", "currency": "JPY"}
     story.issue("issue.resolved", 155.1, remedy="replacement", fault="merchant", value=value, resolution=1)
     granted: dict[str, Any] = {

@@ -37,12 +37,12 @@ def _with(story: HistoryBuilder, topic: str, kind: str, hours: float, **data: An
 
 
 def _in_database(service: str, table: str, row: dict[str, Any]) -> Tamper:
-    def doctor(story: HistoryBuilder) -> HistoryBuilder:
+    def tamper(story: HistoryBuilder) -> HistoryBuilder:
         known = story.databases[service]
         changed = DatabaseEvidence({**known.tables, table: [*known.rows(table), row]}, known.personal)
         return replace(story, databases={**story.databases, service: changed})
 
-    return doctor
+    return tamper
 
 
 def _entry(**change: Any) -> dict[str, Any]:
@@ -70,27 +70,27 @@ def _late(story: HistoryBuilder) -> HistoryBuilder:
     return story.rescheduled("order.shipped", 24 + 72)
 
 
-def _late_and_told_too_late(story: HistoryBuilder) -> HistoryBuilder:
+def _announced_too_late(story: HistoryBuilder) -> HistoryBuilder:
     late = _late(story)
     late = _with(late, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06")
     late.notice("order_delayed", 60, promised_date="2026-03-06")
     return late
 
 
-def _told_twice(story: HistoryBuilder) -> HistoryBuilder:
+def _announced_twice(story: HistoryBuilder) -> HistoryBuilder:
     changed = replace(story, facts=list(story.facts))
     for hours in (20, 21):
         changed.notice("order_delayed", hours, promised_date="2026-03-06")
     return changed
 
 
-def _told_after_the_parcel_left(story: HistoryBuilder) -> HistoryBuilder:
+def _announced_after_shipment(story: HistoryBuilder) -> HistoryBuilder:
     changed = replace(story, facts=list(story.facts))
     changed.notice("replacement_delayed", 97, issue_id=ISSUE, promised_date="2026-03-09")
     return changed
 
 
-def _delay_unheard(story: HistoryBuilder) -> HistoryBuilder:
+def _delay_without_notice(story: HistoryBuilder) -> HistoryBuilder:
     delay = {"replacement_id": "r1", "previous_ship_date": "2026-03-06", "ship_date": "2026-03-09", "version": 2}
     story = story.rescheduled("replacement.shipped", 190)
     return _with(story, "issues", "issue.replacement_delayed", 74, issue_id=ISSUE, order_id="S1", **delay)
@@ -131,10 +131,10 @@ def _cut_refund(story: HistoryBuilder) -> HistoryBuilder:
 
 
 def _bookkeeping(service: str, personal: dict[str, int]) -> Tamper:
-    def doctor(story: HistoryBuilder) -> HistoryBuilder:
+    def tamper(story: HistoryBuilder) -> HistoryBuilder:
         return replace(story, databases={**story.databases, service: DatabaseEvidence(personal=personal)})
 
-    return doctor
+    return tamper
 
 
 def _more_than_had_arrived(story: HistoryBuilder) -> HistoryBuilder:
@@ -151,11 +151,11 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("ship_first", "collection before the shipment", lambda s: s.rescheduled("collection.requested", 95)),
     (
         "ship_first",
-        "courier told to come too early",
+        "collection requested too early",
         lambda s: s.with_data("collection.requested", earliest_date="2026-03-06"),
     ),
     ("ship_first", "never shipped", lambda s: s.without("replacement.shipped")),
-    ("ship_first", "told in the wrong order", lambda s: s.reordered(["issue.replacement_shipped"])),
+    ("ship_first", "announced in the wrong order", lambda s: s.reordered(["issue.replacement_shipped"])),
     ("one_entitlement_per_unit", "a second report of the unit", _second_report),
     (
         "one_entitlement_per_unit",
@@ -169,8 +169,12 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
         _in_database("intake", "entitlements", {**PIECE, "issue_id": OTHER}),
     ),
     ("nothing_lost", "a 202 without an issue", lambda s: s.without("issue.reported")),
-    ("nothing_lost", "a partner's word without effect", lambda s: s.without("issue.replacement_delivered")),
-    ("nothing_lost", "accepted and forgotten", lambda s: s.without("replacement.ordered", "collection.requested")),
+    ("nothing_lost", "a partner event without effect", lambda s: s.without("issue.replacement_delivered")),
+    (
+        "nothing_lost",
+        "accepted without a first action",
+        lambda s: s.without("replacement.ordered", "collection.requested"),
+    ),
     ("nothing_lost", "no points", lambda s: s.without("points.granted")),
     (
         "nothing_lost",
@@ -180,7 +184,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("nothing_lost", "dead letters", _in_database("returns", "dead_letters", {"topic": "issues", "reason": "failed"})),
     (
         "nothing_lost",
-        "submitted and neither taken nor refused",
+        "submitted, neither accepted nor rejected",
         lambda s: _with(s, "storefront.issues", "issue.submitted", 80, order_id="S1", reference="R-2"),
     ),
     ("nothing_twice", "two replacements", lambda s: s.repeated("replacement.ordered", replacement_id="r2")),
@@ -218,11 +222,11 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
         lambda s: s.with_data("collection.requested", lines=[{"cash_on_delivery": 1}]),
     ),
     ("free_of_charge", "a charge", lambda s: _with(s, "payment.orders", "card.charged", 80, issue_id=ISSUE)),
-    ("notice_before_promise_breaks", "late without a word", _late),
-    ("notice_before_promise_breaks", "told the day after", _late_and_told_too_late),
-    ("notice_before_promise_breaks", "the same date told twice", _told_twice),
-    ("notice_before_promise_breaks", "old news after the parcel left", _told_after_the_parcel_left),
-    ("notice_before_promise_breaks", "a delayed replacement unheard of", _delay_unheard),
+    ("notice_before_promise_breaks", "late without a notice", _late),
+    ("notice_before_promise_breaks", "announced the day after", _announced_too_late),
+    ("notice_before_promise_breaks", "the same date announced twice", _announced_twice),
+    ("notice_before_promise_breaks", "old news after the parcel left", _announced_after_shipment),
+    ("notice_before_promise_breaks", "a delayed replacement without a notice", _delay_without_notice),
     ("points_once", "two grants", lambda s: s.repeated("points.granted", entry_id="g2")),
     ("points_once", "points before the resolution", lambda s: s.rescheduled("points.granted", 100)),
     ("points_once", "points without a resolution", lambda s: s.without("issue.resolved")),
@@ -232,9 +236,9 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("balances_equal_sums", "a balance that no entry made", _in_database("loyalty", "balances", _balance(5, -5))),
     ("balances_equal_sums", "a lot that no entry made", _in_database("loyalty", "lots", _balance(5, -5))),
     ("balances_equal_sums", "points out of nothing", _in_database("loyalty", "balances", _balance(5, 0))),
-    ("balances_equal_sums", "booked and not told", lambda s: s.without("points.granted")),
-    ("balances_equal_sums", "told more than booked", lambda s: s.with_data("points.granted", points=351)),
-    ("points_once", "told but not booked", lambda s: s.with_data("points.granted", cause="other")),
+    ("balances_equal_sums", "booked and not published", lambda s: s.without("points.granted")),
+    ("balances_equal_sums", "published more than booked", lambda s: s.with_data("points.granted", points=351)),
+    ("points_once", "published but not booked", lambda s: s.with_data("points.granted", cause="other")),
     ("one_trace", "a trace of its own", _other_trace),
     ("one_trace", "no trace", _without_trace),
     ("personal_data", "a name on issues", lambda s: s.with_data("issue.resolved", note=PERSON["name"])),
@@ -257,13 +261,13 @@ TAMPERED_REFUND: list[tuple[str, str, Tamper]] = [
     ("points_once", "all paid back, points kept", _kept_points),
     ("nothing_twice", "two refunds", lambda s: s.repeated("refund.requested", refund_id="f2")),
     ("nothing_twice", "paid twice", lambda s: s.repeated("refund.completed")),
-    ("nothing_lost", "a refund never told", lambda s: s.without("issue.refunded")),
+    ("nothing_lost", "a refund never published", lambda s: s.without("issue.refunded")),
     ("free_of_charge", "a refund that was cut", _cut_refund),
 ]
 
 
 @pytest.mark.parametrize("story", [valid_history, refund_history])
-def test_a_sound_story_violates_nothing(story: Callable[[], HistoryBuilder]) -> None:
+def test_a_valid_history_has_no_violations(story: Callable[[], HistoryBuilder]) -> None:
     found = {verdict.name: verdict.violations for verdict in audit(story().history())}
     assert found == dict.fromkeys(CHECKS, ())
 
@@ -272,23 +276,23 @@ def test_every_check_is_seen_to_fail_once() -> None:
     assert {name for name, _, _ in TAMPERED + TAMPERED_REFUND} == set(CHECKS)
 
 
-@pytest.mark.parametrize(("name", "what", "doctor"), TAMPERED, ids=[f"{n}: {what}" for n, what, _ in TAMPERED])
-def test_a_doctored_story_is_seen_with_what_shows_it(name: str, what: str, doctor: Tamper) -> None:
-    found = run_check(name, CHECKS[name], doctor(valid_history()).history()).violations
+@pytest.mark.parametrize(("name", "what", "tamper"), TAMPERED, ids=[f"{n}: {what}" for n, what, _ in TAMPERED])
+def test_a_tampered_history_is_detected_with_its_records(name: str, what: str, tamper: Tamper) -> None:
+    found = run_check(name, CHECKS[name], tamper(valid_history()).history()).violations
     assert found
     assert all(violation.records for violation in found)
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "doctor"), TAMPERED_REFUND, ids=[f"{n}: {what}" for n, what, _ in TAMPERED_REFUND]
+    ("name", "what", "tamper"), TAMPERED_REFUND, ids=[f"{n}: {what}" for n, what, _ in TAMPERED_REFUND]
 )
-def test_a_doctored_refund_is_seen_with_what_shows_it(name: str, what: str, doctor: Tamper) -> None:
-    found = run_check(name, CHECKS[name], doctor(refund_history()).history()).violations
+def test_a_tampered_refund_is_detected_with_its_records(name: str, what: str, tamper: Tamper) -> None:
+    found = run_check(name, CHECKS[name], tamper(refund_history()).history()).violations
     assert found
     assert all(violation.records for violation in found)
 
 
-def test_a_timeline_out_of_order_is_seen() -> None:
+def test_a_timeline_out_of_order_is_detected() -> None:
     facts = [fact for fact in valid_history().facts if fact.topic == "issues"]
     rows: list[Row] = [{"issue_id": ISSUE, "event_id": fact.identity[1]} for fact in reversed(facts)]
     story = replace(valid_history(), databases={"intake": DatabaseEvidence({"timeline": rows})})
@@ -309,12 +313,12 @@ def test_repeats_on_the_wire_with_the_same_id_are_no_violation() -> None:
     assert not any(verdict.violations for verdict in audit(again.history()))
 
 
-def test_an_order_on_time_needs_no_word() -> None:
+def test_an_order_on_time_needs_no_notice() -> None:
     name = "notice_before_promise_breaks"
     assert run_check(name, CHECKS[name], valid_history().history()).violations == ()
 
 
-def test_a_delay_told_in_time_is_no_violation() -> None:
+def test_a_delay_announced_in_time_is_no_violation() -> None:
     story = _late(valid_history())
     story = _with(
         story, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06"

@@ -9,14 +9,12 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from deploy.demo.partners.partner import main
+from deploy.demo.partners.partner import main, serve
 from deploy.demo.partners.settings import MailSettings
 from libs.common.config.settings import load
 
@@ -85,16 +83,14 @@ class MailStore:
     async def status(self, request: Request) -> JSONResponse:
         return JSONResponse({"backlog": 0, "next_at": None, "mails": len(self.summaries)})
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[
-                Route("/", self.page),
-                Route("/mails/{number:int}", self.mail),
-                Route("/api/mails", self.list_json),
-                Route("/status", self.status),
-                Route("/health/ready", self.status),
-            ]
-        )
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/", self.page),
+            Route("/mails/{number:int}", self.mail),
+            Route("/api/mails", self.list_json),
+            Route("/status", self.status),
+            Route("/health/ready", self.status),
+        ]
 
 
 async def run() -> None:
@@ -102,11 +98,8 @@ async def run() -> None:
     mails = MailStore()
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(lambda: SMTP(mails, enable_SMTPUTF8=True), settings.http_host, settings.smtp_port)
-    config = uvicorn.Config(
-        mails.app(), host=settings.http_host, port=settings.http_port, log_level="warning", access_log=False
-    )
     async with smtp:
-        await uvicorn.Server(config).serve()
+        await serve(settings, mails.routes())
 
 
 if __name__ == "__main__":
