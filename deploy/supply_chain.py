@@ -1,12 +1,11 @@
-"""`make audit`: are there known holes in what we depend on, and secrets in what we commit?
+"""`make audit`: known vulnerabilities of the dependencies, and secrets in committed files.
 
-Secrets are looked for by detect-secrets in every file that git knows; what it found before and somebody looked at (keys
-of tests, vectors of specifications) stands in `.secrets.baseline`. That needs no network and always counts.
+detect-secrets scans every file that git tracks; findings that were reviewed (keys of tests, vectors of specifications)
+are listed in `.secrets.baseline`. The scan needs no network and always counts.
 
-Known holes are asked of PyPI by pip-audit, for both lock files. Where PyPI's JSON interface does not answer (a mirror
-of packages often has none) nothing is known, and that is not the same as nothing being wrong: it ends with 3 and says
-NOT AUDITED. CI runs behind such a mirror, so `AUDIT_MAY_BE_OFFLINE=1` lets it go on, with the same words at its end;
-whoever releases runs it once where PyPI answers. To look at again once CI reaches a service of vulnerabilities.
+pip-audit asks PyPI about both lock files. Where PyPI's JSON interface does not answer (package mirrors often have none)
+nothing is known, which is no pass: the exit code is 3 and the output NOT AUDITED. CI runs behind such a mirror, so
+`AUDIT_MAY_BE_OFFLINE=1` allows exit code 0 with the same output; run it once before a release where PyPI answers.
 """
 
 import json
@@ -20,56 +19,58 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BASELINE = ROOT / ".secrets.baseline"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-NOT_LOOKED_AT = r"(\.lock|\.secrets\.baseline)$"
-"""Hashes of packages are all entropy and no secret."""
+EXCLUDED_FILES = r"(\.lock|\.secrets\.baseline)$"
+"""Hashes of packages have high entropy and are no secrets."""
 
 
-class Found(IntEnum):
-    """How it ended, and the exit code."""
+class AuditResult(IntEnum):
+    """The result of the audit; the value is the exit code."""
 
-    NOTHING = 0
-    SOMETHING = 1
+    CLEAN = 0
+    FINDINGS = 1
     NOT_AUDITED = 3
 
 
-def scan(folder: Path = ROOT) -> dict[str, list[dict[str, Any]]]:
-    """What looks like a secret in the files that git knows, by file."""
-    command = [sys.executable, "-m", "detect_secrets", "scan", "--exclude-files", NOT_LOOKED_AT]
+def scan_secrets(folder: Path = ROOT) -> dict[str, list[dict[str, Any]]]:
+    """Possible secrets in the files that git tracks, by file."""
+    command = [sys.executable, "-m", "detect_secrets", "scan", "--exclude-files", EXCLUDED_FILES]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     results: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)["results"]
     return results
 
 
 def new_secrets(found: dict[str, list[dict[str, Any]]], known: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """What is not in the baseline; a known one may move within its file."""
+    """Findings that are not in the baseline; a reviewed one may move within its file."""
     return [
-        f"{file}:{one['line_number']}: looks like a secret ({one['type']})"
-        for file, ones in found.items()
-        for one in ones
-        if one["hashed_secret"] not in {old["hashed_secret"] for old in known.get(file, ())}
+        f"{file}:{secret['line_number']}: looks like a secret ({secret['type']})"
+        for file, secrets in found.items()
+        for secret in secrets
+        if secret["hashed_secret"] not in {old["hashed_secret"] for old in known.get(file, ())}
     ]
 
 
-def judge(report: str) -> tuple[Found, list[str]]:
-    """What pip-audit's JSON says; a package that it could not ask about is not audited."""
+def parse_report(report: str) -> tuple[AuditResult, list[str]]:
+    """Parse the JSON of pip-audit; a package that was skipped is not audited."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError):
-        return Found.NOT_AUDITED, ["no report: the service of vulnerabilities could not be reached"]
-    holes = [
-        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none'}"
+        return AuditResult.NOT_AUDITED, ["no report: the vulnerability service could not be reached"]
+    vulnerabilities = [
+        f"{package['name']} {package['version']}: {each['id']}, fixed in {', '.join(each['fix_versions']) or 'none'}"
         for package in packages
-        for hole in package.get("vulns", ())
+        for each in package.get("vulns", ())
     ]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
-    if holes:
-        return Found.SOMETHING, holes
+    if vulnerabilities:
+        return AuditResult.FINDINGS, vulnerabilities
     if skipped or not packages:
-        return Found.NOT_AUDITED, [f"{len(skipped)} of {len(packages)} packages: PyPI's JSON interface does not answer"]
-    return Found.NOTHING, [f"{len(packages)} packages, no known hole"]
+        return AuditResult.NOT_AUDITED, [
+            f"{len(skipped)} of {len(packages)} packages: PyPI's JSON interface does not answer"
+        ]
+    return AuditResult.CLEAN, [f"{len(packages)} packages, no known vulnerability"]
 
 
-def ask(lock: str) -> tuple[Found, list[str]]:
+def audit_lock(lock: str) -> tuple[AuditResult, list[str]]:
     command = [sys.executable, "-m", "pip_audit", "-r", lock, "--require-hashes", "--disable-pip"]
     try:
         done = subprocess.run(
@@ -81,22 +82,22 @@ def ask(lock: str) -> tuple[Found, list[str]]:
             timeout=300,
         )
     except subprocess.TimeoutExpired:
-        return Found.NOT_AUDITED, ["no answer within 300 s"]
-    return judge(done.stdout)
+        return AuditResult.NOT_AUDITED, ["no answer within 300 s"]
+    return parse_report(done.stdout)
 
 
-def main() -> Found:
-    secrets = new_secrets(scan(), json.loads(BASELINE.read_text("utf-8"))["results"])
-    print("\n".join(secrets) or "secrets: none but those that are known")
-    worst = Found.SOMETHING if secrets else Found.NOTHING
+def main() -> AuditResult:
+    secrets = new_secrets(scan_secrets(), json.loads(BASELINE.read_text("utf-8"))["results"])
+    print("\n".join(secrets) or "secrets: none beyond the baseline")
+    worst = AuditResult.FINDINGS if secrets else AuditResult.CLEAN
     for lock in LOCKS:
-        found, lines = ask(lock)
+        result, lines = audit_lock(lock)
         print(f"{lock}: {'; '.join(lines)}")
-        if worst is not Found.SOMETHING and found is not Found.NOTHING:
-            worst = found
-    if worst is Found.NOT_AUDITED:
-        print("NOT AUDITED: whether the dependencies have known holes was not found out. This is no pass.", flush=True)
-        return Found.NOTHING if os.environ.get("AUDIT_MAY_BE_OFFLINE") == "1" else worst
+        if worst is not AuditResult.FINDINGS and result is not AuditResult.CLEAN:
+            worst = result
+    if worst is AuditResult.NOT_AUDITED:
+        print("NOT AUDITED: the dependencies were not checked for known vulnerabilities. This is no pass.", flush=True)
+        return AuditResult.CLEAN if os.environ.get("AUDIT_MAY_BE_OFFLINE") == "1" else worst
     return worst
 
 

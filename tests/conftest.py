@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
-from deploy.local.shared_servers import SharedServers, ask
+from deploy.local.shared_servers import SharedServers, shared_server
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from libs.common.postgres.db_grants import user_of
@@ -33,7 +33,7 @@ MakeDatabase = Callable[[str], Awaitable[str]]
 one that the service runs as, see `as_owner` for what that may not do."""
 
 _shared = pytest.StashKey[SharedServers]()
-_choice = pytest.StashKey[kafka.Choice]()
+_choice = pytest.StashKey[kafka.BrokerChoice]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,10 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-def _broker_of(config: pytest.Config) -> kafka.Choice:
+def _broker_of(config: pytest.Config) -> kafka.BrokerChoice:
     """What the controlling process chose; to choose starts Java, which workers need not do again."""
     if hasattr(config, "workerinput"):
-        return kafka.Choice(*config.workerinput["broker"])
+        return kafka.BrokerChoice(*config.workerinput["broker"])
     try:
         return kafka.choose(os.environ.get("BROKER"))
     except kafka.BrokerUnavailableError as error:
@@ -77,7 +77,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     choice = config.stash[_choice]
-    name = {"apache": f"Apache Kafka {apache_kafka.version()}", "embedded": "embedded broker", "given": "broker given"}
+    name = {
+        "apache": f"Apache Kafka {apache_kafka.version()}",
+        "embedded": "embedded broker",
+        "external": "broker given",
+    }
     given = "the server that DATABASE_URL names" if os.environ.get("DATABASE_URL") else "embedded"
     return [f"kafka: {name[choice.kind]} ({choice.reason})", f"postgres: {given}"]
 
@@ -92,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @contextmanager
-def _kafka(kind: kafka.Kind) -> Iterator[str]:
+def _kafka(kind: kafka.BrokerKind) -> Iterator[str]:
     with kafka.broker(kind) as running:
         yield running.bootstrap_servers
 
@@ -113,7 +117,7 @@ def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
     asyncio.run(_in_admin(admin_url, f"DROP DATABASE {run}{service} WITH (FORCE)", roles))
 
 
-async def _make_template(admin_url: str, service: str, run: str) -> postgres.Access:
+async def _make_template(admin_url: str, service: str, run: str) -> postgres.DatabaseAccess:
     access = (await postgres.provision(admin_url, [service], run))[service]
     await access.migrate(service)
     return access
@@ -122,7 +126,7 @@ async def _make_template(admin_url: str, service: str, run: str) -> postgres.Acc
 def as_owner(url: str) -> str:
     """Return the URL of the same database for the role that owns and migrates it."""
     service = next(service for service in SERVICES if user_of(url).endswith(service))
-    return postgres.url_of(ask(service).split()[1], database=postgres.name_of(url))
+    return postgres.url_of(shared_server(service).split()[1], database=postgres.name_of(url))
 
 
 async def in_owners_hands(url: str, statement: str) -> None:
@@ -150,31 +154,35 @@ async def database() -> AsyncIterator[MakeDatabase]:
     async def make(service: str) -> str:
         name = SPARE.take(service) or await _clone(service)
         made[name] = service
-        return postgres.url_of(ask(service).split()[0], database=name)
+        return postgres.url_of(shared_server(service).split()[0], database=name)
 
     yield make
     try:
         for name in (name for name, service in made.items() if service == "loyalty"):
-            await assert_balances_equal_sums(postgres.url_of(ask("loyalty").split()[0], database=name))
+            await assert_balances_equal_sums(postgres.url_of(shared_server("loyalty").split()[0], database=name))
     finally:
         await _drop(
-            [name for name, service in made.items() if not await SPARE.give_back(ask("postgres"), service, name)]
+            [
+                name
+                for name, service in made.items()
+                if not await SPARE.give_back(shared_server("postgres"), service, name)
+            ]
         )
 
 
 async def _clone(service: str) -> str:
-    template, name = ask(service).split()[0], f"test_{uuid.uuid4().hex}"
+    template, name = shared_server(service).split()[0], f"test_{uuid.uuid4().hex}"
     role = postgres.name_of(template)
     create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
     close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
-    await _in_admin(ask("postgres"), create, close, let)
-    await SPARE.know(ask("postgres"), service, name)
+    await _in_admin(shared_server("postgres"), create, close, let)
+    await SPARE.know(shared_server("postgres"), service, name)
     return name
 
 
 async def _drop(names: Sequence[str]) -> None:
     if names:
-        await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
+        await _in_admin(shared_server("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
 
 
 def pytest_sessionfinish() -> None:
@@ -184,7 +192,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(name="kafka", scope="session")
 def kafka_servers() -> str:
     """Bootstrap servers of the broker of the run; it creates no topics by itself, see `topics`."""
-    return ask("kafka")
+    return shared_server("kafka")
 
 
 @pytest.fixture
@@ -193,7 +201,7 @@ async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     prefix = f"t{uuid.uuid4().hex[:12]}."
     yield prefix
     if "kafka" in request.fixturenames:
-        await _delete_topics(ask("kafka"), prefix)
+        await _delete_topics(shared_server("kafka"), prefix)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 
-from deploy.local.shared_servers import ask
+from deploy.local.shared_servers import shared_server
 from libs.common.config.settings import ServiceSettings
 from libs.common.runtime.service import Service
 
@@ -29,8 +29,8 @@ LINK_SECRETS = "a-secret-for-signing-links"
 
 
 def traced() -> dict[str, Any]:
-    """Return settings that send spans to the run's receiver, see tests/log_leak_plugin.py."""
-    return {"otel_exporter_otlp_endpoint": ask("spans")}
+    """Settings of a service whose spans are searched for what no span may hold, see tests/log_leak_plugin.py."""
+    return {"otel_exporter_otlp_endpoint": shared_server("spans")}
 
 
 T = TypeVar("T")

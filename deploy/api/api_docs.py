@@ -18,7 +18,7 @@ from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
 
-_NOWHERE = {
+_PLACEHOLDER_SETTINGS = {
     "database_url": "postgresql://localhost/none",
     "kafka_bootstrap_servers": "localhost:9092",
     "evidence_dir": "photos",
@@ -47,14 +47,14 @@ def documents() -> Mapping[str, str]:
 
 def example_app(name: str, **settings_besides: Any) -> FastAPI:
     """The app of a service as it is wired, with settings that lead nowhere: to be looked at, not to be run."""
-    given = {**_NOWHERE, **settings_besides}
+    given = {**_PLACEHOLDER_SETTINGS, **settings_besides}
     settings = settings_class(name).model_validate(given)
     app: FastAPI = importlib.import_module(f"services.{name}.app").create_app(settings)
     return app
 
 
 def asyncapi(service: Service) -> dict[str, Any]:
-    """What the service takes, as FastStream describes it, and what it gives, by way of the outbox."""
+    """The service's subscriptions, as FastStream describes them, and its publications through the outbox."""
     broker = service.broker()
     for payload in service.publishes:
         broker.publisher(
@@ -70,22 +70,27 @@ def asyncapi(service: Service) -> dict[str, Any]:
         description=service.description,
         schema_version="3.0.0",
     )
-    made: dict[str, Any] = json.loads(document.to_specification().to_json())
-    return made
+    specification: dict[str, Any] = json.loads(document.to_specification().to_json())
+    return specification
 
 
 def event_table() -> str:
-    """All events of the contract as a table: who gives them, who takes them."""
+    """All events of the contract as a table with producers and consumers."""
     services = [example_app(name).state.service for name in SERVICES]
     lines = ["| topic [key] | event | from | to |", "| --- | --- | --- | --- |"]
     for payload in sorted(PAYLOADS, key=lambda payload: TOPICS.index(payload.TOPIC)):
         partner = PARTNERS.get(payload.TOPIC.name.partition(".")[0], "")
-        givers = [service.name for service in services if payload in service.publishes]
-        takers = [s.name for s in services if any(payload in one.payload_types for one in s.subscriptions)]
+        producers = [service.name for service in services if payload in service.publishes]
+        consumers = [
+            s.name for s in services if any(payload in subscription.payload_types for subscription in s.subscriptions)
+        ]
         if partner and payload.TOPIC.direction is Direction.IN:
-            givers = [partner, *givers]
-        giver, taker = ", ".join(givers) or partner or "later", ", ".join(takers) or partner or "who is interested"
-        lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {giver} | {taker} |")
+            producers = [partner, *producers]
+        producer, consumer = (
+            ", ".join(producers) or partner or "later",
+            ", ".join(consumers) or partner or "who is interested",
+        )
+        lines.append(f"| `{payload.TOPIC.name}` [{payload.TOPIC.key}] | `{payload.TYPE}` | {producer} | {consumer} |")
     return "\n".join(lines)
 
 
@@ -94,11 +99,11 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """The documents whose committed form is not what the code says now."""
-    wanted = documents()
+    """The documents whose committed form differs from the code."""
+    expected = documents()
     present = {path.name for path in folder.glob("*.json")}
-    changed = [name for name, text in wanted.items() if not _same(folder / name, text)]
-    return sorted({*changed, *(present - wanted.keys())})
+    changed = [name for name, text in expected.items() if not _same(folder / name, text)]
+    return sorted({*changed, *(present - expected.keys())})
 
 
 def _same(path: Path, text: str) -> bool:

@@ -1,5 +1,6 @@
-"""The demo: partners that speak only HTTP and Kafka, the data they replay, and the auditor.
+"""The demo: partner simulators that use only HTTP and Kafka, the orders they replay, and the run with its audit.
 
-Reading order: `orders` and its two readers (`bundled`, `olist`), `story` (what goes wrong, drawn from a seed), `script`
-(the same as timed actions), `partner` (what all partners share), then one module per partner, then `audit`.
+Reading order: `data/orders` and its readers (`bundled`, `olist`), `partners/report_scenarios` (reports by seed),
+`partners/order_lifecycle` (orders as timed events), `partners/partner` (the common part of all partners), then one
+module per partner, then `run`.
 """

@@ -1,7 +1,6 @@
-"""What people wanted and decided in a run, counted from the topics: customers, staff, and the couriers' luck.
+"""Counts of what customers, staff and couriers did in a run, from the topics and the storefront's ledger.
 
-Part of the auditor's side: no code of the services, and nothing but what stands on the topics and in the storefront's
-ledger.
+Shares no code with the services.
 """
 
 from collections import Counter, defaultdict
@@ -10,17 +9,17 @@ from collections.abc import Iterable, Iterator
 from deploy.verification.evidence import Fact, History
 
 
-def people(history: History) -> dict[str, int]:
-    """By name, so that what is alike stands together; what did not happen is left out."""
+def count_behaviour(history: History) -> dict[str, int]:
+    """Counts by name, sorted; zero counts are left out."""
     return dict(sorted(Counter(_all(history)).items()))
 
 
 def _all(history: History) -> Iterator[str]:
     yield from _reports(history)
-    yield from _answers(history.of("customer.decided"))
+    yield from _choices(history.of("customer.decided"))
     yield from _visits(history)
     for fact in history.of("parcel.found"):
-        yield "lost parcel turned up " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
+        yield "lost parcel found " + ("at the customer's" if fact.data["with_customer"] else "on its way back")
     for fact in history.of("issue.staff_decided"):
         yield f"staff: {fact.data['action']}"
     yield from _scores(history.of("issue.rated"))
@@ -28,40 +27,40 @@ def _all(history: History) -> Iterator[str]:
 
 def _reports(history: History) -> Iterator[str]:
     for _ in history.of("issue.details_requested"):
-        yield "report held for what it lacks"
+        yield "report waiting for details"
     for _ in history.of("issue.details_provided"):
-        yield "what was missing came"
+        yield "missing details provided"
     for entry in history.ledger:
-        if entry.get("twist") == "broken_too":
-            yield "replacement reported broken itself"
-        elif entry.get("twist") == "other_line":
+        if entry.get("variant") == "defective_replacement":
+            yield "replacement reported defective"
+        elif entry.get("variant") == "other_line":
             yield "another line of the order reported"
 
 
-def _answers(decided: Iterable[Fact]) -> Iterator[str]:
-    """About an order and about an issue the same word means different things; silence is an answer too."""
+def _choices(decided: Iterable[Fact]) -> Iterator[str]:
+    """The same choice means different things about an order and about an issue; defaults are counted separately."""
     for fact in decided:
         about, data = "issue" if fact.data.get("issue_id") else "order", fact.data
-        silent = ", by silence" if data.get("by_default") else ""
+        suffix = ", by default" if data.get("by_default") else ""
         choice = data["choice"]
         if choice == "change":
             choice = "another " + ("item" if about == "issue" else {"date": "day"}.get(data["change"], data["change"]))
-        yield f"choice about an {about}: {choice}{silent}"
+        yield f"choice about an {about}: {choice}{suffix}"
 
 
 def _visits(history: History) -> Iterator[str]:
     for _ in history.of("issue.collection_window_chosen"):
-        yield "courier asked to come at another hour"
-    shared: defaultdict[str, set[str]] = defaultdict(set)
+        yield "collection window changed"
+    issues_by_visit: defaultdict[str, set[str]] = defaultdict(set)
     for fact in history.of("collection.requested"):
         if visit := fact.data.get("visit_id"):
-            shared[visit].add(fact.issue)
-    for issues in shared.values():
+            issues_by_visit[visit].add(fact.issue)
+    for issues in issues_by_visit.values():
         if len(issues) > 1:
-            yield "visits for several issues at one door"
+            yield "one visit for several issues"
     for fact in history.of("collection.requested"):
         if fact.data.get("swap_with") and fact.data.get("attempt", 1) == 1:
-            yield "swapped at the door"
+            yield "swap at the door"
 
 
 def _scores(rated: Iterable[Fact]) -> Iterator[str]:

@@ -1,9 +1,8 @@
-"""The conductor of the fast clock: hours pass in a blink while nobody has anything to do, and time goes on at the pace
-of life while somebody has.
+"""Driver of the fast clock: idle hours are skipped, and time runs at real speed while work is in flight.
 
-With a fixed speed, simulated days would pass while a real backlog is worked off, and every promise would break by the
-slowness of the machine. So the conductor waits until everybody has caught up (`demo_look`), and then moves on to the
-next moment at which anything is due. Nothing is skipped: the services run the code they always run.
+With a fixed speed, simulated days would pass while a backlog is processed, and promises would break by the speed of the
+machine. The driver waits until no work is in flight (`quiescence`), then advances to the next due time. Nothing is
+skipped: the services run their usual code.
 """
 
 import asyncio
@@ -11,62 +10,69 @@ import time
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from deploy.demo.quiescence import Look, Onlooker
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from libs.common.decisions.clock import SharedClock
 
-SPEED = 1.0
-"""Simulated seconds a second while work is under way: on a slow machine too, no promise breaks meanwhile. Whoever waits
-for a moment of the shop wakes up when the clock is put forward (`libs.common.decisions.clock.pause`)."""
+REPLAY_SPEED = 1.0
+"""Simulated seconds per second while work is in flight: no promise breaks meanwhile, also on a slow machine. Waiting
+code wakes up when the clock advances (`libs.common.decisions.clock.pause`).
+"""
 
-BEFORE = timedelta(seconds=45)
-"""So long before a promise is spoken of, everybody catches up: a shipment that is just being told is known by then."""
+NOTICE_LEAD = timedelta(seconds=45)
+"""The pause before a notice about a promise: shipments published until then are consumed first."""
 
-LOOK_SECONDS = 0.01
-PATIENCE_SECONDS = 60.0
-"""After this long without quiet, time moves on all the same: something may wait for a deadline of its own."""
+POLL_SECONDS = 0.01
+MAX_WAIT_SECONDS = 60.0
+"""The clock advances after this time without quiescence: work may be waiting for a deadline."""
 
 
-class ConductedClock(SharedClock):
-    """The shared clock with the one right that only the conductor has: to put the hands forward."""
+class AdjustableClock(SharedClock):
+    """The shared clock with the right to set the time; only drivers of a run use it."""
 
-    def move_to(self, moment: datetime, speed: float) -> None:
+    def set_time(self, moment: datetime, speed: float) -> None:
         self._write(moment, speed)
 
 
-class Conductor:
-    """`impatient` counts the times that it went on although somebody was busy; `waited` are seconds, by who was."""
+class ClockDriver:
+    """`timeouts` counts advances while work was in flight; `wait_seconds` are the seconds waited, by owner of
+    the work."""
 
-    def __init__(self, clock: ConductedClock, onlooker: Onlooker) -> None:
+    def __init__(self, clock: AdjustableClock, probe: QuiescenceProbe) -> None:
         self.clock = clock
-        self.onlooker = onlooker
-        self.impatient = 0
+        self.probe = probe
+        self.timeouts = 0
         self.steps = 0
-        self.waited: defaultdict[str, float] = defaultdict(float)
+        self.wait_seconds: defaultdict[str, float] = defaultdict(float)
 
-    async def until_quiet(self) -> Look:
-        """Look around until nobody has anything to do at this moment."""
+    async def wait_until_idle(self) -> Snapshot:
+        """Poll until no work is due at the present time."""
         began = time.monotonic()
         while True:
-            looked_at = time.monotonic()
-            look = await self.onlooker.look()
-            if not look.busy:
-                self.waited["nobody"] += time.monotonic() - looked_at
-                return look
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                self.impatient += 1
-                return await self.onlooker.look(whole=True)
-            await asyncio.sleep(LOOK_SECONDS)
-            self.waited[next(iter(look.busy))] += time.monotonic() - looked_at
+            polled_at = time.monotonic()
+            snapshot = await self.probe.take_snapshot()
+            if not snapshot.busy:
+                self.wait_seconds["nobody"] += time.monotonic() - polled_at
+                return snapshot
+            if time.monotonic() - began > MAX_WAIT_SECONDS:
+                self.timeouts += 1
+                return await self.probe.take_snapshot(complete=True)
+            await asyncio.sleep(POLL_SECONDS)
+            self.wait_seconds[next(iter(snapshot.busy))] += time.monotonic() - polled_at
 
-    def step(self, look: Look, most: timedelta) -> None:
-        """Move on to the next moment at which anything is due and by `most` beyond it, for all that is due by then; but
-        stop at the next word to a customer, and, where somebody speaks until then, a little before it."""
+    def advance(self, snapshot: Snapshot, step: timedelta) -> None:
+        """Move to the next due time and `step` beyond it, but stop at the next notice and, where a partner publishes
+        before that, a little before it.
+        """
         now = self.clock.now()
-        target = max(now, look.next_at or now) + most
-        spoken = look.stop_at and look.told_at and look.told_at <= look.stop_at
-        if look.stop_at and spoken and look.stop_at - BEFORE > now:
-            target = min(target, look.stop_at - BEFORE)
-        elif look.stop_at:
-            target = min(target, look.stop_at)
-        self.clock.move_to(max(now, target), SPEED)
+        target = max(now, snapshot.next_at or now) + step
+        partner_first = (
+            snapshot.next_notice_at
+            and snapshot.next_partner_event_at
+            and snapshot.next_partner_event_at <= snapshot.next_notice_at
+        )
+        if snapshot.next_notice_at and partner_first and snapshot.next_notice_at - NOTICE_LEAD > now:
+            target = min(target, snapshot.next_notice_at - NOTICE_LEAD)
+        elif snapshot.next_notice_at:
+            target = min(target, snapshot.next_notice_at)
+        self.clock.set_time(max(now, target), REPLAY_SPEED)
         self.steps += 1

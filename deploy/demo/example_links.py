@@ -1,4 +1,4 @@
-"""What the demo shows of the pages: somebody who may sign in at the desk, and one customer's link."""
+"""Example access to the pages of a run: a staff login for the desk, and the status page of one customer."""
 
 import os
 import secrets
@@ -8,21 +8,21 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from deploy.demo.system import System
+from deploy.demo.system import DemoSystem
 from libs.common.http.signed_links import Purpose, SignedLinks
 
 
-def hire_staff(system: System, name: str) -> str:
-    """Make an admin of this name, with a password of this run alone; gives the password."""
+def create_staff_login(system: DemoSystem, name: str) -> str:
+    """Create an admin of this name with a random password; returns the password."""
     password = secrets.token_urlsafe(12)
     command = [sys.executable, "-m", "services.intake.cli.staff", "add", name, "--role", "admin", "--language", "ja"]
-    given = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **given})
+    environment = {"DATABASE_URL": system.databases["intake"], "STAFF_PASSWORD": password}
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
     return password
 
 
-async def status_page(system: System, now: datetime) -> str | None:
-    """The status page of the newest open issue, else of the newest."""
+async def status_page_url(system: DemoSystem, now: datetime) -> str | None:
+    """The status page of the newest open issue, else of the newest issue."""
     conn = await asyncpg.connect(system.databases["intake"])
     try:
         newest = "SELECT issue_id FROM issues ORDER BY is_open DESC, reported_at DESC LIMIT 1"

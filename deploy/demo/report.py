@@ -1,4 +1,4 @@
-"""What a run came to: counted from the topics, judged by the auditor, shown as tables and as JSON."""
+"""Results of a run: counted from the topics, judged by the auditor, shown as tables and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,93 +9,102 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.behaviour_counts import people
+from deploy.demo.behaviour_counts import count_behaviour
+from deploy.demo.promise_accuracy import COLUMNS, SHOWN_MISMATCHES, PromiseAccuracy
 from deploy.verification.checks_points import ACCOUNTS
 from deploy.verification.evidence import Fact, History
-from deploy.verification.promise_accuracy import COLUMNS, SHOWN, Confusion
 from deploy.verification.verdict import Verdict
 
 SHOWN_VIOLATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoResult:
     """The figures of a run; `latencies` in real milliseconds."""
 
     issues: Mapping[str, int]
     notices: Mapping[str, int]
     points: Mapping[str, int]
-    people: Mapping[str, int]
-    learning: Mapping[str, int]
+    behaviour: Mapping[str, int]
+    product_insights: Mapping[str, int]
     latencies: Mapping[str, float]
     lifecycles_per_second: float
     verdicts: Sequence[Verdict]
-    confusion: Confusion | None = None
+    promises: PromiseAccuracy | None = None
 
     @property
     def violated(self) -> bool:
         return any(verdict.violations for verdict in self.verdicts)
 
     def as_json(self) -> dict[str, Any]:
-        """Null stands for an invariant that could not be judged from what the run left behind."""
+        """Null means that the data was insufficient for an invariant."""
         invariants = {v.name: None if v.violations is None else len(v.violations) for v in self.verdicts}
         return {
             "issues": dict(self.issues),
             "notices": dict(self.notices),
             "points": dict(self.points),
-            "people": dict(self.people),
-            "learning": dict(self.learning),
+            "behaviour": dict(self.behaviour),
+            "product_insights": dict(self.product_insights),
             "latency_ms": {"report_to_replacement_order": dict(self.latencies)},
             "lifecycles_per_second": self.lifecycles_per_second,
             "invariants": invariants,
-            **({"promises": self.confusion.as_json()} if self.confusion else {}),
+            **({"promises": self.promises.as_json()} if self.promises else {}),
         }
 
 
-def count(history: History, verdicts: Sequence[Verdict], seconds: float, promises: Confusion | None = None) -> Outcome:
-    """`seconds`: how long the replay took on the wall."""
+def summarize(
+    history: History, verdicts: Sequence[Verdict], seconds: float, promises: PromiseAccuracy | None = None
+) -> DemoResult:
+    """`seconds` is the real duration of the replay."""
     granted = {fact.issue for fact in history.of("points.granted")}
     finished = [i for i, facts in history.issues() if _state(facts).startswith("resolved")]
     earned = sum(1 for issue in finished if issue in granted)
     points = {"grants": len(history.of("points.granted")), "issues_with_points": earned, **_points(history)}
     kinds = Counter(fact.data["kind"] for fact in history.of("notice.sent"))
-    return Outcome(
+    return DemoResult(
         issues=_outcomes(history),
         notices=dict(sorted(kinds.items())),
         points=points,
-        people=people(history),
-        learning=_learning(history),
+        behaviour=count_behaviour(history),
+        product_insights=_product_insights(history),
         latencies=_latencies(history),
         lifecycles_per_second=round(len(finished) / seconds, 2) if seconds else 0.0,
         verdicts=verdicts,
-        confusion=promises,
+        promises=promises,
     )
 
 
-MOVES = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
+POINTS_EVENTS = ("granted", "vested", "reversed", "reserved", "released", "redeemed", "expiring", "expired", "withheld")
 
 
 def _points(history: History) -> dict[str, int]:
-    """What was told of points, in points; what they were granted for; and where the ledger says they are now."""
-    told = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in MOVES}
+    """Points by published event, by reason of the grant, and by account of the ledger."""
+    moved = {kind: sum(fact.data["points"] for fact in history.of(f"points.{kind}")) for kind in POINTS_EVENTS}
     kinds = Counter[str]()
     for fact in history.of("points.granted"):
         kinds[f"granted_for_{fact.data.get('kind', 'apology')}"] += fact.data["points"]
     balances = history.database("loyalty").rows("balances")
-    held = {f"ledger_{place}": sum(row[place] for row in balances) for place in ACCOUNTS} if balances else {}
-    return {**told, **dict(sorted(kinds.items())), "tiers_changed": len(history.of("tier.changed")), **held}
+    balances_by_account = (
+        {f"ledger_{account}": sum(row[account] for row in balances) for account in ACCOUNTS} if balances else {}
+    )
+    return {
+        **moved,
+        **dict(sorted(kinds.items())),
+        "tiers_changed": len(history.of("tier.changed")),
+        **balances_by_account,
+    }
 
 
-def _learning(history: History) -> dict[str, int]:
-    """What the shop learnt about its goods (a cluster with its reports), and what came of it."""
-    found = {
+def _product_insights(history: History) -> dict[str, int]:
+    """Detected clusters with their reports, and the consequences."""
+    clusters = {
         f"cluster found: {fact.data['sku']} {fact.data.get('lot') or ''}".rstrip(): fact.data["reported_orders"]
         for fact in history.of("cluster.detected")
     }
-    warned = {fact.order: fact.time for fact in history.of("buyer.warned")}
+    warned = {fact.order: fact.event_time for fact in history.of("buyer.warned")}
     shipped = [line for fact in history.of("order.shipped") for line in fact.data["lines"]]
     return {
-        **found,
+        **clusters,
         "lots held": len({fact.data.get("lot") for fact in history.of("lot.held")}),
         "buyers warned before they noticed": len(warned),
         "parcels picked from checked stock": sum(str(line.get("lot")).endswith("-checked") for line in shipped),
@@ -103,15 +112,15 @@ def _learning(history: History) -> dict[str, int]:
 
 
 def _outcomes(history: History) -> dict[str, int]:
-    states = Counter(_state(facts) for _, facts in history.issues() if any(f.topic == "issues" for f in facts))
+    counts = Counter(_state(facts) for _, facts in history.issues() if any(f.topic == "issues" for f in facts))
     for entry in history.ledger:
         if entry.get("status") not in (None, 202):
-            states[f"refused: {entry.get('code') or entry['status']}"] += 1
-    return dict(sorted(states.items()))
+            counts[f"refused: {entry.get('code') or entry['status']}"] += 1
+    return dict(sorted(counts.items()))
 
 
 def _state(facts: Iterable[Fact]) -> str:
-    """Where an issue stands by the last word on `issues`."""
+    """The state of an issue after its last event on `issues`."""
     state = "open"
     for fact in facts:
         if fact.type == "issue.resolved":
@@ -128,10 +137,9 @@ def _state(facts: Iterable[Fact]) -> str:
 
 
 def _latencies(history: History) -> dict[str, float]:
-    """From the 202 in the storefront's hand to the time of the record; a record that was quicker counts as 0.
+    """From the storefront's 202 to the timestamp of the record; an earlier record counts as 0.
 
-    Of issues for which a replacement was ordered at once: where a customer, a courier or a human has a word first, it
-    is not the system that one waits for.
+    Only issues whose replacement was ordered at once: elsewhere a customer, a courier or staff decides first.
     """
     at_once = {issue for issue, facts in history.issues() if _is_ordered_at_once(facts)}
     ordered: dict[str, int] = {}
@@ -139,34 +147,34 @@ def _latencies(history: History) -> dict[str, float]:
         if fact.issue in at_once:
             ordered.setdefault(fact.issue, fact.written_ms)
     answered = {e["issue_id"]: e["answered_at_ms"] for e in history.ledger if e.get("status") == 202}
-    taken = [max(0.0, ordered[issue] - at) for issue, at in answered.items() if issue in ordered]
-    if len(taken) < 2:
+    latencies = [max(0.0, ordered[issue] - at) for issue, at in answered.items() if issue in ordered]
+    if len(latencies) < 2:
         return {"p50": 0.0, "p99": 0.0}
-    cuts = quantiles(taken, n=100, method="inclusive")
+    cuts = quantiles(latencies, n=100, method="inclusive")
     return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
 
 
 def _is_ordered_at_once(facts: Iterable[Fact]) -> bool:
-    """By what `issues` tells, where order is certain."""
-    told = [fact.type for fact in facts if fact.topic == "issues"]
-    return told[: told.index(_ORDERED)] in _AT_ONCE if _ORDERED in told else False
+    """By the order of events on `issues`, which is reliable."""
+    types = [fact.type for fact in facts if fact.topic == "issues"]
+    return types[: types.index(_ORDERED)] in _AT_ONCE if _ORDERED in types else False
 
 
 _ORDERED = "issue.replacement_ordered"
 _AT_ONCE = (["issue.reported", "issue.accepted"], ["issue.accepted"])
 
 
-def show(console: Console, outcome: Outcome, seconds: float) -> None:
+def show(console: Console, outcome: DemoResult, seconds: float) -> None:
     console.print(_table("Issues by outcome", outcome.issues))
     console.print(_table("Notices by kind", outcome.notices))
-    console.print(_table("People", outcome.people))
+    console.print(_table("Behaviour", outcome.behaviour))
     console.print(_table("Points", {name: points for name, points in outcome.points.items() if points}))
-    console.print(_table("Learning", outcome.learning))
+    console.print(_table("Product insights", outcome.product_insights))
     figures = {f"report to replacement order at once, {name} (ms)": value for name, value in outcome.latencies.items()}
     figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}
     console.print(_table("Speed", figures))
-    if outcome.confusion:
-        _show_confusion(console, outcome.confusion)
+    if outcome.promises:
+        _show_promises(console, outcome.promises)
     console.print(_invariants(outcome.verdicts))
     for verdict in outcome.verdicts:
         _show_violations(console, verdict)
@@ -181,31 +189,31 @@ def _table(title: str, rows: Mapping[str, float]) -> Table:
     return table
 
 
-def _show_confusion(console: Console, confusion: Confusion) -> None:
-    """Rows: what became of the promise in the data. Columns: what the customer heard before it broke."""
-    table = Table(title="Promises made with the orders: broken or kept, and told", title_justify="left")
+def _show_promises(console: Console, confusion: PromiseAccuracy) -> None:
+    """Rows: the fate of the promise in the data. Columns: the announcement before it broke."""
+    table = Table(title="Promises made with the orders: broken or kept, and announced", title_justify="left")
     for column in ("", *COLUMNS):
         table.add_column(column, justify="right" if column else "left")
     for promise, fates in confusion.as_json().items():
         for fate, columns in fates.items():
             table.add_row(f"{promise}, {fate}", *(f"{number:,}" for number in columns.values()))
     console.print(table)
-    for each in confusion.wrong[:SHOWN]:
+    for each in confusion.mismatches[:SHOWN_MISMATCHES]:
         console.print(f"    {each}", highlight=False, markup=False)
 
 
 def _invariants(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(title="Invariants (design, section 5)", title_justify="left", min_width=60)
+    table = Table(title="Invariants (docs/explanation/invariants.md)", title_justify="left", min_width=60)
     for column in ("", "name", "violations"):
         table.add_column(column, justify="right" if column != "name" else "left")
     for number, verdict in enumerate(verdicts, 1):
-        told = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
-        table.add_row(str(number), verdict.name, f"[red]{told}[/red]" if verdict.violations else told)
+        text = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
+        table.add_row(str(number), verdict.name, f"[red]{text}[/red]" if verdict.violations else text)
     return table
 
 
 def _show_violations(console: Console, verdict: Verdict) -> None:
     for each in (verdict.violations or ())[:SHOWN_VIOLATIONS]:
-        console.print(f"[red]{verdict.name}[/red]: {each.what}", highlight=False)
-        for shown in each.shown_by[:4]:
+        console.print(f"[red]{verdict.name}[/red]: {each.description}", highlight=False)
+        for shown in each.records[:4]:
             console.print(f"    {shown}", highlight=False, markup=False)

@@ -1,8 +1,9 @@
-"""The whole system as processes: four services and the demo's partners, wired to one broker and one Postgres."""
+"""The whole system as processes: four services and the demo's partners, on one broker and one Postgres."""
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from deploy.local.kafka import Broker
@@ -13,20 +14,21 @@ from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 
 _EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
-"""The embedded broker answers a fetch only when its wait is over, whatever arrives, and lets whoever joins a group wait
-for half the session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured)."""
+"""The embedded broker answers a fetch only after its full wait, and delays members that join a group by half the
+session timeout: 205 ms a hop and 23 s a topic with the defaults, 6 ms and 1.5 s with these (measured).
+"""
 _APACHE = {"KAFKA_FETCH_MIN_BYTES": "1"}
-"""Apache Kafka answers at once where something arrives: so let it, for the clock waits until everybody has it."""
+"""Apache Kafka then answers a fetch as soon as a record arrives; the clock waits for every consumer."""
 
-SHOP = "さきだし商店"
+SHOP_NAME = "さきだし商店"
 
-TOWN_SECONDS = 300.0
-"""The storefront reads all its orders first: years of them, on a machine that has much else to do, take a while."""
+SIMULATOR_START_SECONDS = 300.0
+"""The storefront reads all its orders first; years of them take a while on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a run is given: where broker and Postgres are, and what keeps it apart from other runs on the same ones."""
+class Infrastructure:
+    """Broker and Postgres of a run, and the prefix that separates runs on the same servers."""
 
     broker: Broker
     postgres: Postgres
@@ -39,8 +41,8 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """What is replayed: the orders, the seed, how many reports, and the shop's zone."""
+class ReplaySettings:
+    """Orders, seed, share of reports and time zone of a replay."""
 
     orders: Path | None
     seed: int
@@ -49,9 +51,10 @@ class Replay:
     clock_file: Path
 
     @property
-    def manners(self) -> dict[str, str]:
-        """Of delivery_notify in a replay of real orders: their carriers work around the clock, so silence is broken
-        late; the conductor sees to it that nothing is just being reported, so no notice has to wait for that."""
+    def notification_settings(self) -> dict[str, str]:
+        """Settings of delivery_notify. In a replay of real orders the carriers work around the clock, so overdue
+        promises are handled late in the day; the clock driver waits for consumers, so notices need no grace period.
+        """
         poll = {"SENDER_POLL_SECONDS": "0.05"}
         if self.orders is None:
             return poll
@@ -59,8 +62,8 @@ class Replay:
 
 
 @dataclass
-class System:
-    """All processes of a run and how to reach them."""
+class DemoSystem:
+    """All processes of a run with their addresses."""
 
     databases: dict[str, str]
     services: dict[str, ServiceProcess] = field(default_factory=dict)
@@ -76,52 +79,56 @@ class System:
         return self.partners["mail"].url
 
     @property
-    def town_url(self) -> str:
-        """Where all other partners answer, each under its name."""
-        return self.partners["town"].url
+    def simulator_url(self) -> str:
+        """The address of all other partners, each under its name."""
+        return self.partners["simulator"].url
 
 
-async def prepare(given: Surroundings) -> dict[str, str]:
-    """Databases, roles, tables and topics; gives the address of each service's database."""
-    made = await provision(given.postgres.admin_url, SERVICES, f"{given.prefix}_" if given.prefix else "")
-    for service, database in made.items():
+async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
+    """Create databases, roles, tables and topics; returns the URL of each service's database."""
+    databases = await provision(
+        infrastructure.postgres.admin_url, SERVICES, f"{infrastructure.prefix}_" if infrastructure.prefix else ""
+    )
+    for service, database in databases.items():
         await database.migrate(service)
-    await create_topics(given.broker.bootstrap_servers, given.topic_prefix)
-    return {service: database.url for service, database in made.items()}
+    await create_topics(infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix)
+    return {service: database.url for service, database in databases.items()}
 
 
-def start(supervisor: Supervisor, given: Surroundings, replay: Replay, databases: Mapping[str, str]) -> System:
+def start(
+    supervisor: Supervisor, infrastructure: Infrastructure, replay: ReplaySettings, databases: Mapping[str, str]
+) -> DemoSystem:
     """Start everything; returns when every service has joined Kafka and every partner answers."""
-    system = System(dict(databases))
+    system = DemoSystem(dict(databases))
     common = {
-        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "CLOCK_FILE": str(replay.clock_file),
         "SHOP_TIME_ZONE": replay.zone,
         "LOG_LEVEL": "INFO",
-        **(_EMBEDDED if given.broker.kind == "embedded" else _APACHE),
+        **(_EMBEDDED if infrastructure.broker.kind == "embedded" else _APACHE),
     }
     smtp_port = free_port()
     mail = supervisor.start(
         "mail", ["-m", "deploy.demo.partners.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port()
     )
     system.partners["mail"] = mail
-    _start_services(supervisor, system, given, common, smtp_port, replay.manners)
+    _start_services(supervisor, system, infrastructure, common, smtp_port, replay.notification_settings)
     _wait_for_services(system)
     _start_partners(supervisor, system, replay, common)
     for process in system.partners.values():
-        process.wait_ready(TOWN_SECONDS)
+        process.wait_ready(SIMULATOR_START_SECONDS)
     return system
 
 
 def _start_services(
     supervisor: Supervisor,
-    system: System,
-    given: Surroundings,
+    system: DemoSystem,
+    infrastructure: Infrastructure,
     common: Mapping[str, str],
     smtp_port: int,
-    manners: Mapping[str, str],
+    notification_settings: Mapping[str, str],
 ) -> None:
     ports = {name: free_port() for name in SERVICES}
     addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
@@ -132,22 +139,22 @@ def _start_services(
         "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
         "OPS_KEY": system.keys["ops"],
         "DESK_SECURE_COOKIES": "false",
-        "SHOP_NAME": SHOP,
+        "SHOP_NAME": SHOP_NAME,
         "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
     }
     own = {
-        "intake": {"EVIDENCE_DIR": str(given.folder / "photos"), **desk, **links},
+        "intake": {"EVIDENCE_DIR": str(infrastructure.folder / "photos"), **desk, **links},
         "delivery_notify": {
             "SMTP_URL": f"smtp://{LOOPBACK}:{smtp_port}",
             "PUBLIC_URL": addresses["delivery_notify"],
             "CUSTOMER_PAGES_URL": addresses["intake"],
             **links,
-            "MAIL_FROM": f"{SHOP} <shop@example.jp>",
-            "SHOP_SELLER": f"{SHOP}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
-            **manners,
+            "MAIL_FROM": f"{SHOP_NAME} <shop@example.jp>",
+            "SHOP_SELLER": f"{SHOP_NAME}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
+            **notification_settings,
         },
     }
-    (given.folder / "photos").mkdir(exist_ok=True)
+    (infrastructure.folder / "photos").mkdir(exist_ok=True)
     keys = ",".join(f"{caller}:{key}" for caller, key in system.keys.items())
     for name in SERVICES:
         env = {**common, **own.get(name, {}), "DATABASE_URL": system.databases[name], "API_KEYS": keys}
@@ -155,12 +162,14 @@ def _start_services(
         system.services[name] = supervisor.start(name, arguments, env, ports[name])
 
 
-def _wait_for_services(system: System) -> None:
+def _wait_for_services(system: DemoSystem) -> None:
     for process in system.services.values():
-        process.child.wait_until(lambda url=process.url: answers_ok(f"{url}/health/started"), 60)  # type: ignore[misc]
+        process.child.wait_until(partial(answers_ok, f"{process.url}/health/started"), 60)
 
 
-def _start_partners(supervisor: Supervisor, system: System, replay: Replay, common: Mapping[str, str]) -> None:
+def _start_partners(
+    supervisor: Supervisor, system: DemoSystem, replay: ReplaySettings, common: Mapping[str, str]
+) -> None:
     env = {
         **common,
         "INTAKE_URL": system.service_url("intake"),
@@ -171,8 +180,10 @@ def _start_partners(supervisor: Supervisor, system: System, replay: Replay, comm
         "STOREFRONT_KEY": system.keys["storefront"],
         "OPS_KEY": system.keys["ops"],
         "REPORT_SHARE": str(replay.report_share),
-        "PATIENT": str(replay.orders is not None),
+        "ALWAYS_WAIT": str(replay.orders is not None),
         "SEED": str(replay.seed),
         **({"ORDERS": str(replay.orders)} if replay.orders else {}),
     }
-    system.partners["town"] = supervisor.start("town", ["-m", "deploy.demo.partners.simulator"], env, free_port())
+    system.partners["simulator"] = supervisor.start(
+        "simulator", ["-m", "deploy.demo.partners.simulator"], env, free_port()
+    )

@@ -1,18 +1,18 @@
-"""Who may do what on Kafka, by principal: printed for `kafka-acls.sh`, or set on a broker with `--apply`.
+"""Kafka ACLs by principal: printed for `kafka-acls.sh`, or set on a broker with `--apply`.
 
-A principal is the SASL name of a client, or what the broker makes of its certificate. The rights are no list of their
-own that somebody must keep: a service may do what its wiring does (read the topics that it subscribes to, in the groups
-that it joins, and write those of the events that it gives), a partner what the direction of its topics says. Only what
-partners and ops read of what is between the services is decided here.
+A principal is the SASL name of a client, or derived by the broker from its certificate. The rights are derived from the
+code: a service reads the topics of its subscriptions, in its consumer groups, and writes those of its publications; a
+partner's rights follow from the direction of its topics. Only what partners and ops read of internal topics is listed
+here.
 
-Read and Write, and nothing else. Each of them brings Describe along, and since Kafka 3.0 whoever may write a topic may
-do so with an idempotent producer (KIP-679); an older broker wants IdempotentWrite on the cluster besides. Nobody may
-make, empty or delete a topic: `topics_admin`, `erase --drop-read`, `prove_erased` and this command are for one of the
-broker's `super.users`. A broker asks all this only with an authorizer and `allow.everyone.if.no.acl.found=false`.
+Rights are Read and Write only. Both include Describe, and since Kafka 3.0 Write includes idempotent producers
+(KIP-679); an older broker needs IdempotentWrite on the cluster too. No principal may create, empty or delete a topic:
+`create_topics`, `erase_cli --drop-read`, `verify_erasure` and this command need one of the broker's `super.users`. A
+broker enforces this only with an authorizer and `allow.everyone.if.no.acl.found=false`.
 
-`--apply` takes away what these principals may do besides, under this prefix, so two shops on one broker have a prefix
-each, neither of which begins with the other; refusals (Deny) stay as they are. aiokafka speaks the requests about
-rights but has no method for them yet, so its client sends them as they are.
+`--apply` removes other rights of these principals under this prefix, so two shops on one broker need prefixes of which
+neither begins with the other; Deny entries stay. aiokafka implements the ACL requests without a method for them, so
+they are sent through its client.
 """
 
 import asyncio
@@ -34,39 +34,39 @@ from libs.common.config.settings import load
 from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, dead_letter_topic
 
 
-class Operation(IntEnum):
-    """As Kafka numbers them; likewise the next two."""
+class AclOperation(IntEnum):
+    """Operations by Kafka's numbers, as in the next two classes."""
 
     READ = 3
     WRITE = 4
 
 
-class Resource(IntEnum):
+class ResourceType(IntEnum):
     TOPIC = 2
     GROUP = 3
 
 
-class Pattern(IntEnum):
+class PatternType(IntEnum):
     LITERAL = 3
     PREFIXED = 4
 
 
 _ANY, _ALLOW, _EVERY_HOST = 1, 3, "*"
 
-Entry = tuple[int, str, int, str, str, int, int]
-"""A right as Kafka keeps it: resource, name, pattern, principal, host, operation, allow or deny."""
+AclEntry = tuple[int, str, int, str, str, int, int]
+"""An ACL as Kafka stores it: resource, name, pattern, principal, host, operation, permission."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Right:
+class AclRight:
     principal: str
-    operation: Operation
-    resource: Resource
-    pattern: Pattern
+    operation: AclOperation
+    resource: ResourceType
+    pattern: PatternType
     name: str
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> AclEntry:
         user = f"User:{self.principal}"
         return self.resource, self.name, self.pattern, user, _EVERY_HOST, self.operation, _ALLOW
 
@@ -78,91 +78,93 @@ def principal_of(partner: str) -> str:
 OPS = "ops"
 PRINCIPALS = (*SERVICES, *map(principal_of, PARTNERS.values()), OPS)
 
-READ_BESIDES = {
+EXTRA_READS = {
     "storefront": [topic.name for topic in TOPICS if topic.direction is Direction.INTERNAL],
     "warehouse": [PRODUCT_ALERTS.name, CUSTOMERS.name],
     "courier": [CUSTOMERS.name],
     OPS: [CUSTOMERS.name, *map(dead_letter_topic, SERVICES)],
 }
-"""The storefront is the shop itself; who holds addresses hears who wants to be forgotten; the warehouse holds lots."""
+"""The storefront is the shop itself; holders of addresses read erasure requests; the warehouse holds lots."""
 
-WRITE_BESIDES = {OPS: [CUSTOMERS.name]}
-"""Ops ask for erasures (`libs.common.privacy.erase_cli`)."""
+EXTRA_WRITES = {OPS: [CUSTOMERS.name]}
+"""Ops publish erasure requests (`libs.common.privacy.erase_cli`)."""
 
 
-def rights(prefix: str = "") -> list[Right]:
-    """Everything that anybody may do with topics under this prefix, in order."""
+def rights(prefix: str = "") -> list[AclRight]:
+    """All rights on topics under this prefix, sorted."""
     of_services = (right for name in SERVICES for right in _of_service(name, prefix))
     return sorted({*of_services, *_of_others(prefix)})
 
 
-def _of_service(name: str, prefix: str) -> Iterator[Right]:
+def _of_service(name: str, prefix: str) -> Iterator[AclRight]:
     service = example_app(name, kafka_topic_prefix=prefix).state.service
     for subscriber in service.broker().subscribers:
-        yield from _on_topics(name, Operation.READ, subscriber.topic_names)
-        yield Right(name, Operation.READ, Resource.GROUP, Pattern.LITERAL, subscriber.group_id)
-    gives = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
-    yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in gives))
+        yield from _on_topics(name, AclOperation.READ, subscriber.topic_names)
+        yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.LITERAL, subscriber.group_id)
+    topics = {payload.TOPIC.name for payload in service.publishes} | {dead_letter_topic(name)}
+    yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in topics))
 
 
-def _of_others(prefix: str) -> Iterator[Right]:
+def _of_others(prefix: str) -> Iterator[AclRight]:
     for name in PRINCIPALS[len(SERVICES) :]:
-        yield Right(name, Operation.READ, Resource.GROUP, Pattern.PREFIXED, f"{prefix}{name}.")
-        yield from _on_topics(name, Operation.READ, (prefix + topic for topic in READ_BESIDES.get(name, ())))
-        yield from _on_topics(name, Operation.WRITE, (prefix + topic for topic in WRITE_BESIDES.get(name, ())))
+        yield AclRight(name, AclOperation.READ, ResourceType.GROUP, PatternType.PREFIXED, f"{prefix}{name}.")
+        yield from _on_topics(name, AclOperation.READ, (prefix + topic for topic in EXTRA_READS.get(name, ())))
+        yield from _on_topics(name, AclOperation.WRITE, (prefix + topic for topic in EXTRA_WRITES.get(name, ())))
     for topic in TOPICS:
         if topic.direction is not Direction.INTERNAL:
-            operation = Operation.WRITE if topic.direction is Direction.IN else Operation.READ
+            operation = AclOperation.WRITE if topic.direction is Direction.IN else AclOperation.READ
             partner = PARTNERS[topic.name.partition(".")[0]]
             yield from _on_topics(principal_of(partner), operation, [prefix + topic.name])
 
 
-def _on_topics(principal: str, operation: Operation, names: Iterable[str]) -> Iterator[Right]:
-    return (Right(principal, operation, Resource.TOPIC, Pattern.LITERAL, name) for name in names)
+def _on_topics(principal: str, operation: AclOperation, names: Iterable[str]) -> Iterator[AclRight]:
+    return (AclRight(principal, operation, ResourceType.TOPIC, PatternType.LITERAL, name) for name in names)
 
 
-def commands(found: Iterable[Right], servers: str) -> Iterator[str]:
-    """The same as lines for a shell; one call of the tool for all topics, or groups, that are alike."""
+def shell_commands(entries: Iterable[AclRight], servers: str) -> Iterator[str]:
+    """The same as shell lines; one call of the tool for all topics, or groups, with equal rights."""
 
-    def kind(right: Right) -> tuple[str, Operation, Resource, Pattern]:
+    def kind(right: AclRight) -> tuple[str, AclOperation, ResourceType, PatternType]:
         return right.principal, right.operation, right.resource, right.pattern
 
-    for (principal, operation, resource, pattern), alike in groupby(sorted(found), key=kind):
+    for (principal, operation, resource, pattern), alike in groupby(sorted(entries), key=kind):
         broker = ["--bootstrap-server", servers, "--command-config", "admin.properties"]
         who = ["--add", "--allow-principal", f"User:{principal}", "--operation", operation.name.capitalize()]
-        what = [word for right in alike for word in (f"--{resource.name.lower()}", right.name)]
-        shape = ["--resource-pattern-type", "prefixed"] if pattern is Pattern.PREFIXED else []
+        what = [argument for right in alike for argument in (f"--{resource.name.lower()}", right.name)]
+        shape = ["--resource-pattern-type", "prefixed"] if pattern is PatternType.PREFIXED else []
         yield shlex.join(["kafka-acls.sh", *broker, *who, *shape, *what])
 
 
-class RefusedError(Exception):
-    """The broker did not do it; the message says what, and why."""
+class AclError(Exception):
+    """The broker refused a request; the message contains the entry and the reason."""
 
 
-async def apply(servers: str, prefix: str, security: KafkaSecurity | None = None) -> tuple[set[Entry], set[Entry]]:
-    """Bring the broker to exactly these rights; gives what was added and what was taken away. Raises `RefusedError`."""
+async def apply(
+    servers: str, prefix: str, security: KafkaSecurity | None = None
+) -> tuple[set[AclEntry], set[AclEntry]]:
+    """Set exactly these rights; returns the added and the removed entries. Raises `AclError`."""
     client = AIOKafkaClient(bootstrap_servers=servers, **(security.kafka_client_options if security else {}))
     await client.bootstrap()
     try:
-        wanted, there = {right.entry for right in rights(prefix)}, await _there(client, prefix)
-        for entry in sorted(wanted - there):  # before anything is taken away, so that nobody is without for a moment
+        expected, current = {right.entry for right in rights(prefix)}, await _current_entries(client, prefix)
+        for entry in sorted(expected - current):  # before any removal, so that no principal lacks a right in between
             answer = await client.send(client.get_random_node(), CreateAclsRequest(*entry))
-            _checked(entry, *answer.creation_responses[0])
-        for entry in sorted(there - wanted):
+            _check(entry, *answer.creation_responses[0])
+        for entry in sorted(current - expected):
             answer = await client.send(client.get_random_node(), DeleteAclsRequest(*entry))
-            _checked(entry, *answer.filter_responses[0][:2])
-        return wanted - there, there - wanted
+            _check(entry, *answer.filter_responses[0][:2])
+        return expected - current, current - expected
     finally:
         await client.close()
 
 
-async def _there(client: AIOKafkaClient, prefix: str) -> set[Entry]:
-    """What our principals are allowed now, of whatever name begins with the prefix."""
-    found: set[Entry] = set()
+async def _current_entries(client: AIOKafkaClient, prefix: str) -> set[AclEntry]:
+    """The present Allow entries of our principals for names under the prefix."""
+    found: set[AclEntry] = set()
     for principal in PRINCIPALS:
-        asked: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
-        answer = await client.send(client.get_random_node(), DescribeAclsRequest(*asked))
-        _checked(asked, answer.error_code, answer.error_message)
+        request: Any = (_ANY, None, _ANY, f"User:{principal}", None, _ANY, _ALLOW)
+        answer = await client.send(client.get_random_node(), DescribeAclsRequest(*request))
+        _check(request, answer.error_code, answer.error_message)
         found |= {
             (resource, name, pattern, *rest)
             for resource, name, pattern, entries in answer.resources
@@ -172,19 +174,19 @@ async def _there(client: AIOKafkaClient, prefix: str) -> set[Entry]:
     return found
 
 
-def _checked(entry: Entry, code: int, message: str | None) -> None:
+def _check(entry: AclEntry, code: int, message: str | None) -> None:
     if code:
-        raise RefusedError(f"{_said(entry)}: {for_code(code).__name__} ({message})")
+        raise AclError(f"{_describe(entry)}: {for_code(code).__name__} ({message})")
 
 
-def _said(entry: Entry) -> str:
+def _describe(entry: AclEntry) -> str:
     resource, name, _, principal, _, operation, _ = entry
-    return f"{principal} {_name(Operation, operation)} {_name(Resource, resource)} {name or '(any)'}"
+    return f"{principal} {_name(AclOperation, operation)} {_name(ResourceType, resource)} {name or '(any)'}"
 
 
-def _name(kind: type[Operation | Resource], number: int) -> str:
-    """In words where it is one of those that are given here."""
-    return next((one.name.lower() for one in kind if one == number), f"{kind.__name__.lower()} {number}")
+def _name(kind: type[AclOperation | ResourceType], number: int) -> str:
+    """The member's name, or the number of one that is not used here."""
+    return next((member.name.lower() for member in kind if member == number), f"{kind.__name__.lower()} {number}")
 
 
 def main(
@@ -192,15 +194,15 @@ def main(
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
     apply_: Annotated[bool, typer.Option("--apply", help="Set them on the broker instead.")] = False,
 ) -> None:
-    """Print the rights of every principal. KAFKA_SECURITY_PROTOCOL and so on say how to reach a secured broker."""
+    """Print the rights of every principal. KAFKA_SECURITY_PROTOCOL and related settings configure a secured broker."""
     if not apply_:
-        typer.echo("\n".join(commands(rights(prefix), servers)))
+        typer.echo("\n".join(shell_commands(rights(prefix), servers)))
         return
     added, removed = asyncio.run(apply(servers, prefix, load(KafkaSecurity)))
     for sign, entries in (("+", added), ("-", removed)):
         for entry in sorted(entries):
-            typer.echo(f"{sign} {_said(entry)}")
-    typer.echo(f"{len(added)} added, {len(removed)} taken away")
+            typer.echo(f"{sign} {_describe(entry)}")
+    typer.echo(f"{len(added)} added, {len(removed)} removed")
 
 
 if __name__ == "__main__":

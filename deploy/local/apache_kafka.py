@@ -1,9 +1,9 @@
-"""Apache Kafka from its jars: fetched once, formatted once, up in two seconds after that.
+"""Apache Kafka from its jars: downloaded once, formatted once, started within two seconds after that.
 
-Formatting a data folder needs a second Java start, and what it writes does not depend on ports (the quorum is named in
-the settings), so the formatted folder is kept and copied. The classes that a broker loads are kept too, as the JVM
-shares them: the next start takes half the CPU time. After SIGKILL a start takes `broker.session.timeout.ms`
-longer, because the broker waits until its former self has lost its registration.
+Formatting a data folder needs a second Java start, and its result does not depend on ports (the quorum is configured in
+the settings), so the formatted folder is kept and copied, and with it the archive of the classes that
+a broker loads (half the CPU time of a start). After SIGKILL a start takes `broker.session.timeout.ms`
+longer, since the broker waits until its previous registration expires.
 """
 
 import fcntl
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from deploy.local.managed_process import Child
+from deploy.local.command_line import CommandError
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import CACHE, LOGS, ROOT, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 
@@ -61,10 +62,10 @@ background.threads=2
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One more listener: the broker listens on `port`, and tells those who come in by it to come back to `advertised`.
+class ExtraListener:
+    """An additional listener: the broker listens on `port` and advertises `advertised` to its clients.
 
-    With a proxy on `advertised`, whoever uses this door can be cut off without the others noticing.
+    With a proxy on `advertised`, the clients of this listener can be cut off without affecting others.
     """
 
     name: str
@@ -79,91 +80,97 @@ def java_major() -> int:
         answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError):
         return 0
-    found = re.search(r'version "(\d+)', answer)
-    return int(found[1]) if found else 0
+    match = re.search(r'version "(\d+)', answer)
+    return int(match[1]) if match else 0
 
 
 def version() -> str:
     """The version that the pom pins."""
-    found = re.search(r"<artifactId>kafka_[^<]+</artifactId>\s*<version>([^<]+)<", POM.read_text(encoding="utf-8"))
-    return found[1] if found else "unknown"
+    match = re.search(r"<artifactId>kafka_[^<]+</artifactId>\s*<version>([^<]+)<", POM.read_text(encoding="utf-8"))
+    return match[1] if match else "unknown"
 
 
-def fetched() -> bool:
-    """Whether the jars that the pom pins are here already."""
+def is_downloaded() -> bool:
+    """Whether the jars of the pinned version are in the cache."""
     return (_jars() / ".complete").exists()
 
 
-def fetch() -> Path:
-    """The folder with the jars, fetched from Maven Central if they are not here yet. Needs Maven only then."""
+def download() -> Path:
+    """The folder with the jars, downloaded from Maven Central where they are missing; only then is Maven needed. Raises
+    `CommandError`.
+    """
     jars = _jars()
-    with _one_at_a_time():
-        if not fetched():
+    with _exclusive_lock():
+        if not is_downloaded():
             goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-            subprocess.run(["mvn", "-B", "-q", "-f", POM, *goal], check=True)
+            _run(
+                ["mvn", "-B", "-q", "-f", str(POM), *goal], "check the access to Maven Central, or set BROKER=embedded"
+            )
             (jars / ".complete").touch()
     return jars
 
 
-def prepare(folder: Path, port: int, heap_mb: int, log: Path, doors: Sequence[Door] = ()) -> Child:
-    """A broker on `port`, not yet started, whose settings and formatted data lie in `folder`."""
+def prepare(
+    folder: Path, port: int, heap_mb: int, log: Path, listeners: Sequence[ExtraListener] = ()
+) -> ManagedProcess:
+    """A broker on `port`, not yet started, with its settings and formatted data in `folder`."""
     settings = folder / "server.properties"
     data = folder / "data"
-    text = settings_text(port, kept_port(), data, doors)
+    text = settings_text(port, kept_port(), data, listeners)
     settings.write_text(text, encoding="utf-8")
-    shutil.copytree(_formatted(), data)
-    return Child("kafka (apache)", [*broker_of(heap_mb), settings], log=log)
+    shutil.copytree(_formatted_data(), data)
+    return ManagedProcess("kafka (apache)", [*broker_of(heap_mb), settings], log=log)
 
 
 def broker_of(heap_mb: int) -> list[str]:
     """The command of a broker but for its settings file."""
     shared = _shared_classes()
-    return [*java(heap_mb), *([f"-XX:SharedArchiveFile={shared}"] if shared.exists() else []), "kafka.Kafka"]
+    return [*java_command(heap_mb), *([f"-XX:SharedArchiveFile={shared}"] if shared.exists() else []), "kafka.Kafka"]
 
 
-def settings_text(port: int, controller: int, data: Path, doors: Sequence[Door] = ()) -> str:
-    """The broker's settings file, as `SETTINGS` with these in place."""
+def settings_text(port: int, controller: int, data: Path, listeners: Sequence[ExtraListener] = ()) -> str:
+    """The broker's settings file: `SETTINGS` with these values."""
     return SETTINGS.format(
         host=LOOPBACK,
         port=port,
         controller=controller,
         data=data,
-        door_listeners="".join(f",{door.name}://{LOOPBACK}:{door.port}" for door in doors),
-        advertised_doors="".join(f",{door.name}://{LOOPBACK}:{door.advertised}" for door in doors),
-        door_protocols="".join(f",{door.name}:PLAINTEXT" for door in doors),
+        door_listeners="".join(f",{door.name}://{LOOPBACK}:{door.port}" for door in listeners),
+        advertised_doors="".join(f",{door.name}://{LOOPBACK}:{door.advertised}" for door in listeners),
+        door_protocols="".join(f",{door.name}:PLAINTEXT" for door in listeners),
     )
 
 
-def _formatted() -> Path:
-    """A data folder as the storage tool leaves it."""
-    keep = fetch() / "formatted"
-    with _one_at_a_time():
+def _formatted_data() -> Path:
+    """A data folder formatted by the storage tool."""
+    keep = download() / "formatted"
+    with _exclusive_lock():
         if not (keep / "meta.properties").exists():
             settings = keep.parent / "format.properties"
             settings.write_text(settings_text(1, 2, keep), encoding="utf-8")
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
-            command = [*java(256), *tool, "--config", str(settings)]
-            subprocess.run(command, check=True, capture_output=True, text=True)
+            command = [*java_command(256), *tool, "--config", str(settings)]
+            _run(command, f"remove {CACHE / 'kafka'} to download it again, or set BROKER=embedded")
     return keep
 
 
 def _shared_classes() -> Path:
     """The archive of a broker's classes, which the JVM writes when the first broker on these jars ends in order."""
-    from deploy.local.kafka import answers
+    from deploy.local.kafka import responds
 
     keep, part = _jars() / "classes.jsa", _jars() / "classes.part"
-    formatted = _formatted()
-    with _one_at_a_time():
+    formatted = _formatted_data()
+    with _exclusive_lock():
         if not keep.exists():
             with run_folder("kafka") as folder:
                 port, settings = kept_port(), folder / "server.properties"
                 settings.write_text(settings_text(port, kept_port(), folder / "data"), encoding="utf-8")
                 shutil.copytree(formatted, folder / "data")
-                command = [*java(256), f"-XX:ArchiveClassesAtExit={part}", "kafka.Kafka", str(settings)]
-                first = Child("kafka (first start)", command, log=LOGS / "kafka.log")
+                command = [*java_command(256), f"-XX:ArchiveClassesAtExit={part}", "kafka.Kafka", str(settings)]
+                first = ManagedProcess("kafka (first start)", command, log=LOGS / "kafka.log")
                 first.start()
                 try:
-                    first.wait_until(lambda: answers(f"{LOOPBACK}:{port}"), FIRST_START_SECONDS)
+                    first.wait_until(lambda: responds(f"{LOOPBACK}:{port}"), FIRST_START_SECONDS)
                     first.stop(FIRST_START_SECONDS)
                 finally:
                     first.kill()
@@ -172,28 +179,40 @@ def _shared_classes() -> Path:
     return keep
 
 
-def java(heap_mb: int) -> list[str]:
+def java_command(heap_mb: int) -> list[str]:
     jars = _jars()
     logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     memory = [
         f"-Xms{heap_mb}m",
         f"-Xmx{heap_mb}m",
-        # A small, short-lived broker: the JVM's second compiler and its parallel collector take more of two cores
-        # than they give back within minutes. Production has its own settings, so this belongs beside any figure.
+        # A small, short-lived broker: the second compiler and the parallel collector of the JVM cost more CPU on two
+        # cores than they save within minutes. Production settings differ, so figures are quoted with these.
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
     ]
     return ["java", *memory, "-Xshare:auto", "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*"]
 
 
+def _run(command: Sequence[str], remedy: str) -> None:
+    """Run a command that prepares the broker. Raises `CommandError` with the last line of its output."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise CommandError(f"{command[0]}: {error.strerror}; {remedy}") from error
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line] or lines[-1:] or ["no output"]
+        raise CommandError(f"{command[0]} ended with code {done.returncode}: {errors[0].strip()[:300]}; {remedy}")
+
+
 def _jars() -> Path:
-    """Another pom, another folder: a change of version needs no clearing away."""
+    """A folder per version of the pom, so that a new version needs no clean-up."""
     return CACHE / "kafka" / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Several test runs may start at once in one work tree."""
+def _exclusive_lock() -> Iterator[None]:
+    """Several test runs may start at the same time in one work tree."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

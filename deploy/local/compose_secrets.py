@@ -1,9 +1,9 @@
-"""Makes the secrets that `docker-compose.yml` mounts: random, one file each, outside version control.
+"""Writes the secrets that `docker-compose.yml` mounts: random, one file each, outside version control.
 
-What only the shop can know (the secret of its Shopify app, the keys of its bucket) is random too until it is written
-over: nothing is taken or reached with it. The folder is closed to other accounts; the files in it are readable, because
-inside a container they are read by another account than the one that made them. What is there is kept: the database
-keeps its first passwords.
+Secrets that only the shop has (of its Shopify app, of its bucket) are random too until they are replaced: nothing is
+accepted or reached with them. Other accounts cannot enter the folder; the files in it are readable, since containers
+read them with another account than the one that wrote them. Existing files are kept: a database keeps its first
+passwords.
 """
 
 import base64
@@ -17,7 +17,7 @@ FOLDER = ROOT / ".secrets"
 
 
 def write(folder: Path = FOLDER) -> list[str]:
-    """Write what is missing; gives the names of the files written."""
+    """Write missing files; returns their names."""
     folder.mkdir(mode=0o700, exist_ok=True)
     written: list[str] = []
 
@@ -48,4 +48,4 @@ def write(folder: Path = FOLDER) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(f"{FOLDER.name}/: " + (", ".join(write()) or "all there already"))
+    print(f"{FOLDER.name}/: " + (", ".join(write()) or "complete"))

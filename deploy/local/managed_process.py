@@ -1,8 +1,7 @@
 """A child process that can be started, stopped, killed, frozen and started again.
 
-Each runs in a session of its own, so that Ctrl-C in the terminal reaches only the process that knows the right order
-to stop things in, and so that its own children can be reached with it. Freezing and killing act on the whole tree,
-because Postgres puts each of its processes in a session of its own.
+Each runs in a session of its own, so that Ctrl-C in the terminal reaches only the parent, which stops its children in
+order. Freezing and killing act on the whole process tree, since Postgres puts each of its processes in its own session.
 """
 
 import os
@@ -15,17 +14,18 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.process_guard import LEASH
+from deploy.local.command_line import CommandError
+from deploy.local.process_guard import PROCESS_GUARD
 
 FREEZE_SECONDS = 60.0
 
 
-class NotReadyError(Exception):
-    """A process ended, or did not answer in time; the message ends with the last lines of its log."""
+class NotReadyError(CommandError):
+    """A process ended, or did not become ready in time; the message ends with the last lines of its log."""
 
 
-class Child:
-    """One process, its command and its log. `start` after `stop` or `kill` starts the same command again."""
+class ManagedProcess:
+    """One process, its command and its log. `start` after `stop` or `kill` runs the same command again."""
 
     def __init__(
         self,
@@ -38,9 +38,10 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         orphan_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """`env` is added to ours (None takes a name out), `user` is whom to run as (root only).
+        """`env` is added to the parent's environment (None removes a name); `user` is the account to run as (root
+        only).
 
-        `stop_signal` ends it in order; `orphan_signal` ends it when we have died and nobody waits for order.
+        `stop_signal` ends it gracefully; `orphan_signal` ends it after the death of the parent.
         """
         self.name = name
         self.command = [str(part) for part in command]
@@ -52,9 +53,9 @@ class Child:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; returns at once. Its output is added to the log."""
+        """Start it; returns at once. Its output is appended to the log."""
         if self.alive:
-            raise RuntimeError(f"{self.name} runs already, as process {self.pid}")
+            raise RuntimeError(f"{self.name} is already running as process  {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -66,7 +67,7 @@ class Child:
                 start_new_session=True,
                 user=self.user,
             )
-        LEASH.hold(self._popen.pid, self.orphan_signal)
+        PROCESS_GUARD.terminate_at_exit(self._popen.pid, self.orphan_signal)
 
     @property
     def alive(self) -> bool:
@@ -76,16 +77,16 @@ class Child:
     def pid(self) -> int:
         """The process id of the last start. Raises `RuntimeError` if there was none."""
         if self._popen is None:
-            raise RuntimeError(f"{self.name} was never started")
+            raise RuntimeError(f"{self.name} has not been started")
         return self._popen.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs or before it was started; negative for a signal."""
+        """None before its start and while it runs; negative for a signal."""
         return self._popen.poll() if self._popen else None
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Ask it to end; after `timeout` seconds make it end."""
+        """Send the stop signal, and SIGKILL after `timeout` seconds."""
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, self.stop_signal)
@@ -95,26 +96,28 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to the whole tree; returns when all of it is gone."""
+        """Send SIGKILL to the whole tree; returns when all of it has ended."""
         if self._popen is None:
             return
-        tree = self._caught()
+        tree = self._frozen_tree()
         for process in tree:
             _send(process, signal.SIGKILL)
         self._popen.wait()
-        while any(_still_there(process) for process in tree):
+        while any(_exists(process) for process in tree):
             time.sleep(0.01)
-        LEASH.release(self.pid)
+        PROCESS_GUARD.release(self.pid)
 
     def wait(self, timeout: float) -> int:
-        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
+        """The exit code, once it has ended. Raises `subprocess.TimeoutExpired`."""
         if self._popen is None:
-            raise RuntimeError(f"{self.name} was never started")
+            raise RuntimeError(f"{self.name} has not been started")
         return self._popen.wait(timeout)
 
     def pause(self) -> None:
-        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when it stands still."""
-        self.wait_until(lambda: not self._stop_runners(), FREEZE_SECONDS)
+        """Freeze the whole tree (SIGSTOP): connections stay open, nothing answers. Returns when every process is
+        stopped.
+        """
+        self.wait_until(lambda: not self._stop_running(), FREEZE_SECONDS)
 
     def resume(self) -> None:
         for process in self._tree():
@@ -125,12 +128,12 @@ class Child:
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.alive:
-                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.last_words()}")
+                raise NotReadyError(f"{self.name} ended with code {self.exit_code}\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.last_words()}")
+                raise NotReadyError(f"{self.name} was not ready after {timeout:g} s\n{self.log_tail()}")
             time.sleep(0.02)
 
-    def last_words(self, lines: int = 25) -> str:
+    def log_tail(self, lines: int = 25) -> str:
         """The end of the log, for a message."""
         if not self.log.exists():
             return "(no log)"
@@ -144,15 +147,15 @@ class Child:
             return [process, *process.children(recursive=True)]
         return []
 
-    def _caught(self) -> list[psutil.Process]:
-        """The whole tree once nothing in it can start another process any more."""
+    def _frozen_tree(self) -> list[psutil.Process]:
+        """The whole tree, frozen so that it cannot start another process."""
         with suppress(NotReadyError):
             self.pause()
         return self._tree()
 
-    def _stop_runners(self) -> list[psutil.Process]:
-        """Those that run, told to stop: a process that was just started can have slipped through the last round."""
-        runners = [process for process in self._tree() if _runs(process)]
+    def _stop_running(self) -> list[psutil.Process]:
+        """Send SIGSTOP to running processes and return them: a new one may have been missed by the last round."""
+        runners = [process for process in self._tree() if _is_running(process)]
         for process in runners:
             _send(process, signal.SIGSTOP)
         return runners
@@ -163,15 +166,15 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _runs(process: psutil.Process) -> bool:
-    """The signal is taken some time after it was sent; until then a thread may still answer."""
+def _is_running(process: psutil.Process) -> bool:
+    """A signal takes effect some time after it was sent; until then a thread may still answer."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
     return False
 
 
-def _still_there(process: psutil.Process) -> bool:
-    """A zombie holds no file, memory or port any more; who reaps it, and when, is not ours to say."""
+def _exists(process: psutil.Process) -> bool:
+    """A zombie holds no file, memory or port; its parent may reap it later."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

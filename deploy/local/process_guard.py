@@ -1,9 +1,8 @@
-"""The leash: nothing that this process started outlives it, however it ends.
+"""Ends all child processes of this process and removes its temporary folders, however it ends.
 
 A guard (this file, run as a program) holds the other end of a pipe and a list of process groups and folders. When the
-pipe closes, because we ended, crashed or were killed with SIGKILL, it ends those groups and removes those folders.
-Chosen over `atexit` and signal handlers, which do not run on SIGKILL, and over PR_SET_PDEATHSIG, which only Linux has
-and which follows a thread, not a process.
+pipe closes, after an orderly end, a crash or SIGKILL, it ends those groups and removes those folders. `atexit` and
+signal handlers do not run on SIGKILL; PR_SET_PDEATHSIG exists only on Linux and follows a thread instead of a process.
 """
 
 import atexit
@@ -23,40 +22,40 @@ from types import FrameType
 GRACE_SECONDS = 3.0
 
 
-class Leash:
-    """Our end of the pipe. One per process, made when it is first needed."""
+class ProcessGuard:
+    """The parent's end of the pipe. One per process, created at its first use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._guard: subprocess.Popen[str] | None = None
 
-    def hold(self, group: int, stop_signal: int = signal.SIGTERM) -> None:
-        """End process group `group` when we end, with `stop_signal` first and SIGKILL `GRACE_SECONDS` later."""
-        self._tell(["hold", group, int(stop_signal)])
+    def terminate_at_exit(self, group: int, stop_signal: int = signal.SIGTERM) -> None:
+        """End process group `group` when this process ends: `stop_signal` first, SIGKILL after `GRACE_SECONDS`."""
+        self._send_command(["terminate", group, int(stop_signal)])
 
     def release(self, group: int) -> None:
-        """The group has ended; its number may belong to a stranger from now on."""
-        self._tell(["release", group])
+        """The group has ended; its number may be reused by the system."""
+        self._send_command(["release", group])
 
-    def remove_at_end(self, folder: Path) -> None:
+    def remove_at_exit(self, folder: Path) -> None:
         """Remove `folder` after the groups have ended."""
-        self._tell(["remove", str(folder)])
+        self._send_command(["remove", str(folder)])
 
-    def unmount_at_end(self, folder: Path) -> None:
+    def unmount_at_exit(self, folder: Path) -> None:
         """Unmount what is mounted at `folder` after the groups have ended, before folders are removed."""
-        self._tell(["unmount", str(folder)])
+        self._send_command(["unmount", str(folder)])
 
-    def _tell(self, command: list[str | int]) -> None:
+    def _send_command(self, command: list[str | int]) -> None:
         with self._lock:
             if self._guard is None:
                 self._guard = _start_guard()
-                atexit.register(self._let_go, self._guard)
+                atexit.register(self._close, self._guard)
             assert self._guard.stdin is not None
             self._guard.stdin.write(json.dumps(command) + "\n")
             self._guard.stdin.flush()
 
-    def _let_go(self, guard: subprocess.Popen[str]) -> None:
-        """At an orderly end: what is still held is ended before we are gone ourselves."""
+    def _close(self, guard: subprocess.Popen[str]) -> None:
+        """End registered groups before this process ends."""
         assert guard.stdin is not None
         guard.stdin.close()
         guard.wait()
@@ -68,12 +67,12 @@ def _start_guard() -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, text=True, start_new_session=True)
 
 
-LEASH = Leash()
+PROCESS_GUARD = ProcessGuard()
 
 
 @contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into `SystemExit`, so that `with` blocks are left in order, as they are on Ctrl-C."""
+def exit_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `SystemExit`, so that `with` blocks are left in order, as on Ctrl-C."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -87,13 +86,13 @@ def ending_on_signals() -> Iterator[None]:
 
 
 def guard(commands: Iterable[str]) -> None:
-    """Take commands until the pipe closes, then end and remove what is still held."""
+    """Read commands until the pipe closes, then end the groups and remove the folders."""
     groups: dict[int, int] = {}
     folders: list[str] = []
     mounts: list[str] = []
     for line in commands:
         match json.loads(line):
-            case ["hold", int(group), int(stop_signal)]:
+            case ["terminate", int(group), int(stop_signal)]:
                 groups[group] = stop_signal
             case ["release", int(group)]:
                 groups.pop(group, None)
@@ -101,26 +100,26 @@ def guard(commands: Iterable[str]) -> None:
                 folders.append(folder)
             case ["unmount", str(folder)]:
                 mounts.append(folder)
-    _end(groups)
+    _terminate(groups)
     for folder in mounts:
         subprocess.run(["umount", "--lazy", folder], stderr=subprocess.DEVNULL, check=False)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end(groups: dict[int, int]) -> None:
+def _terminate(groups: dict[int, int]) -> None:
     for group, stop_signal in groups.items():
-        _send(group, stop_signal)
-        _send(group, signal.SIGCONT)
+        _signal_group(group, stop_signal)
+        _signal_group(group, signal.SIGCONT)
     deadline = time.monotonic() + GRACE_SECONDS
-    while any(_send(group, 0) for group in groups) and time.monotonic() < deadline:
+    while any(_signal_group(group, 0) for group in groups) and time.monotonic() < deadline:
         time.sleep(0.02)
     for group in groups:
-        _send(group, signal.SIGKILL)
+        _signal_group(group, signal.SIGKILL)
 
 
-def _send(group: int, number: int) -> bool:
-    """Whether the group is still there."""
+def _signal_group(group: int, number: int) -> bool:
+    """Returns whether the group still exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
         return True

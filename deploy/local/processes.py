@@ -1,12 +1,10 @@
-"""The processes of a local run: started together, watched, and stopped in reverse however the run ends.
+"""The processes of a local run: started together, monitored, and stopped in reverse order however the run ends.
 
-Used like this::
-
-    with ending_on_signals(), Supervisor() as supervisor:
-        returns = supervisor.start("returns", ["-m", "libs.common.runtime", "services.returns.app"], env, port=port)
-        supervisor.wait_ready()
-        returns.kill()
-        returns.restart()
+with exit_on_signals(), Supervisor() as supervisor:
+    returns = supervisor.start("returns", ["-m", "libs.common.runtime", "services.returns.app"], env, port=port)
+    supervisor.wait_ready()
+    returns.kill()
+    returns.restart()
 """
 
 import sys
@@ -17,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.managed_process import ManagedProcess, NotReadyError
 from deploy.local.paths import LOGS, ROOT
 from deploy.local.ports import LOOPBACK
 
@@ -27,7 +25,7 @@ READY_SECONDS = 60.0
 class ServiceProcess:
     """One Python process of the run; with a port it is ready when `GET /health/ready` answers 200."""
 
-    def __init__(self, child: Child, port: int | None) -> None:
+    def __init__(self, child: ManagedProcess, port: int | None) -> None:
         self.child = child
         self.port = port
         self.expected_to_run = False
@@ -49,7 +47,7 @@ class ServiceProcess:
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
-        """Start it, or start it again after `kill` or `stop`; returns at once."""
+        """Start it, also after `kill` or `stop`; returns at once."""
         self.child.start()
         self.expected_to_run = True
 
@@ -59,12 +57,12 @@ class ServiceProcess:
             self.child.wait_until(lambda: answers_ok(f"{self.url}/health/ready"), timeout)
 
     def stop(self, timeout: float = 30.0) -> None:
-        """SIGTERM, and SIGKILL after `timeout` seconds."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds."""
         self.expected_to_run = False
         self.child.stop(timeout)
 
     def kill(self) -> None:
-        """SIGKILL, as a machine would die; returns when it is gone."""
+        """Send SIGKILL, as when a machine fails; returns when it has ended."""
         self.expected_to_run = False
         self.child.kill()
 
@@ -76,7 +74,7 @@ class ServiceProcess:
 
 
 class Supervisor:
-    """Starts processes, each with a log of its own, and stops them all, last one first, when its block is left."""
+    """Starts processes with a log each, and stops them in reverse order at the end of its block."""
 
     def __init__(self, logs: Path = LOGS) -> None:
         self.logs = logs
@@ -85,12 +83,14 @@ class Supervisor:
     def start(
         self, name: str, arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, port: int | None = None
     ) -> ServiceProcess:
-        """Start `python *arguments` from the repository root with `env` added to ours; returns at once."""
+        """Start `python *arguments` from the repository root with `env` added to the parent's environment; returns at
+        once.
+        """
         log = self.logs / f"{name}.log"
         log.unlink(missing_ok=True)
         paths = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HTTP_HOST": LOOPBACK}
-        places = paths if port is None else {**paths, "HTTP_PORT": str(port)}
-        child = Child(name, [sys.executable, *arguments], log=log, env={**places, **(env or {})})
+        environment = paths if port is None else {**paths, "HTTP_PORT": str(port)}
+        child = ManagedProcess(name, [sys.executable, *arguments], log=log, env={**environment, **(env or {})})
         process = ServiceProcess(child, port)
         self.processes.append(process)
         process.start()
@@ -102,14 +102,14 @@ class Supervisor:
             process.wait_ready(timeout)
 
     def check(self) -> None:
-        """Raise `NotReadyError`, with the end of its log, if a process has ended that nobody stopped."""
+        """Raise `NotReadyError`, with the end of its log, if a process has ended unexpectedly."""
         for process in self.processes:
             if process.expected_to_run and not process.alive:
                 code = process.child.exit_code
-                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.last_words()}")
+                raise NotReadyError(f"{process.name} ended with code {code}\n{process.child.log_tail()}")
 
     def stop(self) -> None:
-        """Stop everything, last one first. Done again it does nothing."""
+        """Stop everything in reverse order. Idempotent."""
         while self.processes:
             self.processes.pop().stop()
 
@@ -123,7 +123,7 @@ class Supervisor:
 
 
 def answers_ok(url: str) -> bool:
-    """Whether GET of `url` gives a 2xx within two seconds."""
+    """Whether GET of `url` answers 2xx within two seconds."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
             return 200 <= int(answer.status) < 300

@@ -1,7 +1,7 @@
-"""Servers that all processes of a test run share: each started when first asked for, ended with the run.
+"""Servers that all processes of a test run share: each is started at its first use and ends with the run.
 
-The process that controls the run owns them and answers the workers over a loopback connection. Chosen over a lock file,
-with which the first worker to need a broker would own it and end it under the others.
+The controlling process of the run owns them and answers the workers over a loopback connection. With a lock file, the
+first worker to need a broker would own it and end it while others use it.
 """
 
 import os
@@ -19,12 +19,12 @@ _ADDRESS = "SAKIDASHI_SHARED_SERVERS"
 Maker = Callable[[], AbstractContextManager[str]]
 
 
-class SharingError(Exception):
-    """A server could not be started in the controlling process; the message is what that said."""
+class SharedServerError(Exception):
+    """A server could not be started in the controlling process; the message is its error."""
 
 
 class SharedServers:
-    """The owner's side. A maker runs a server and yields what its users need to know, as text."""
+    """The owner's side. A maker runs a server and yields its connection data as text."""
 
     def __init__(self, makers: Mapping[str, Maker]) -> None:
         self._makers = makers
@@ -38,14 +38,14 @@ class SharedServers:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def get(self, name: str) -> str:
-        """What the maker of that name yielded; made now if nobody asked before."""
+        """The connection data of this server; started now where it was not used before."""
         with self._one_at_a_time:
             if name not in self._known:
                 self._known[name] = self._stack.enter_context(self._makers[name]())
             return self._known[name]
 
     def close(self) -> None:
-        """End what was started, last one first."""
+        """End the started servers in reverse order."""
         self._listener.close()
         os.environ.pop(_ADDRESS, None)
         with self._one_at_a_time:
@@ -61,11 +61,11 @@ class SharedServers:
         with connection:
             try:
                 connection.send((True, self.get(connection.recv())))
-            except Exception as error:  # whatever it was, the test that asked has to hear of it
+            except Exception as error:  # every error is sent to the test that asked for the server
                 connection.send((False, f"{type(error).__name__}: {error}"))
 
 
-def ask(name: str) -> str:
+def shared_server(name: str) -> str:
     """The user's side, in any process of the run. Raises `SharingError` if the server could not be started."""
     return _answer_of(os.environ[_ADDRESS], name)
 
@@ -78,5 +78,5 @@ def _answer_of(address: str, name: str) -> str:
         connection.send(name)
         well, answer = connection.recv()
     if not well:
-        raise SharingError(answer)
+        raise SharedServerError(answer)
     return str(answer)

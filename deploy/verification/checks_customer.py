@@ -1,57 +1,56 @@
-"""Checks on what customers hear and give away: notices in time, privacy (invariants 9 and 12)."""
+"""Checks on communication with customers: notices in time, privacy (invariants 9 and 12)."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from deploy.verification.evidence import Fact, History
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 DELAY_KINDS = ("order_delayed", "order_overdue", "replacement_delayed", "choice_requested", "review_started")
 
 
 def notice_before_promise_breaks(history: History) -> Iterator[Violation]:
-    """Before the end of a promised day that will not be kept, the customer has heard so; once per promise."""
+    """Each broken promise has a notice before the end of the promised day; one per promise."""
     notices = _notices(history)
     yield from _orders_in_time(history, notices)
     yield from _replacements_in_time(history, notices)
-    yield from _told_once(history)
+    yield from _announced_once(history)
 
 
 def _notices(history: History) -> dict[str, list[Fact]]:
-    """Everything said to a customer about an order, or left unsaid on purpose."""
-    said: defaultdict[str, list[Fact]] = defaultdict(list)
+    """All notices about an order, sent or suppressed."""
+    notices: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("notice.sent", "notice.suppressed", "notice.failed"):
-        said[fact.order].append(fact)
-    return said
+        notices[fact.order].append(fact)
+    return notices
 
 
 def _orders_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
-    """The last promise before each day; unshipped on that day means a word by midnight."""
-    shipped = {fact.order: fact.time for fact in history.of("order.shipped", "order.cancelled")}
+    """Compare the last promise before each day: an order unshipped on that day needs a notice by midnight."""
+    shipped = {fact.order: fact.event_time for fact in history.of("order.shipped", "order.cancelled")}
     changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("order.promise_changed"):
         changes[fact.order].append(fact)
-    asked: defaultdict[str, list[Fact]] = defaultdict(list)
+    customer_changes: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in history.of("customer.decided"):
         if fact.data["choice"] in ("change", "cancel") and not fact.issue:
-            asked[fact.order].append(fact)
+            customer_changes[fact.order].append(fact)
     for placed in history.of("order.placed"):
-        promises = [(placed.time, day) for day in _promised_days(placed)][:1]
-        promises += [(fact.time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
+        promises = [(placed.event_time, day) for day in _promised_days(placed)][:1]
+        promises += [(fact.event_time, fact.data["promised_ship_date"]) for fact in changes[placed.order]]
         for number, (_, day) in enumerate(promises):
             end = _end_of(date.fromisoformat(day), history)
             replaced = promises[number + 1] if number + 1 < len(promises) else None
             if replaced and replaced[0] < end and replaced[1] <= day:
-                continue  # moved to an earlier day in time
+                continue  # moved to an earlier day before it passed
             if end > history.now or shipped.get(placed.order, history.now) < end:
                 continue
-            if any(fact.time <= end for fact in asked[placed.order]):
-                continue  # the customer chose another day, or called it off
-            if not _heard(notices.get(placed.order, ()), placed.time, end, DELAY_KINDS):
-                yield violation(f"order {placed.order}: {day} passed without a word", placed, *changes[placed.order])
+            if any(fact.event_time <= end for fact in customer_changes[placed.order]):
+                continue  # the customer chose another day or cancelled
+            if not _was_notified(notices.get(placed.order, ()), placed.event_time, end, DELAY_KINDS):
+                yield violation(f"order {placed.order}: {day} passed without a notice", placed, *changes[placed.order])
 
 
 def _promised_days(placed: Fact) -> list[str]:
@@ -59,23 +58,23 @@ def _promised_days(placed: Fact) -> list[str]:
 
 
 def _replacements_in_time(history: History, notices: Mapping[str, list[Fact]]) -> Iterator[Violation]:
-    left = {fact.data["replacement_id"]: fact.time for fact in history.of("replacement.shipped")}
+    left = {fact.data["replacement_id"]: fact.event_time for fact in history.of("replacement.shipped")}
     for fact in history.of("issue.replacement_delayed"):
         end = _end_of(date.fromisoformat(fact.data["previous_ship_date"]), history)
         if left.get(fact.data["replacement_id"], end) < end:
-            continue  # it left on the promised day after all: the promise did not break
+            continue  # shipped on the promised day after all
         about = [each for each in notices.get(fact.order, ()) if each.issue == fact.issue]
-        if end < history.now and not _heard(about, fact.time - timedelta(days=60), end, DELAY_KINDS):
+        if end < history.now and not _was_notified(about, fact.event_time - timedelta(days=60), end, DELAY_KINDS):
             day = fact.data["previous_ship_date"]
-            yield violation(f"issue {fact.issue}: {day} broke before the customer heard", fact, *about)
+            yield violation(f"issue {fact.issue}: {day} broke before a notice was sent", fact, *about)
 
 
-def _heard(said: Any, start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
-    return any(fact.data["kind"] in kinds and start <= fact.time <= end for fact in said)
+def _was_notified(notices: Iterable[Fact], start: datetime, end: datetime, kinds: tuple[str, ...]) -> bool:
+    return any(fact.data["kind"] in kinds and start <= fact.event_time <= end for fact in notices)
 
 
-def _told_once(history: History) -> Iterator[Violation]:
-    """The same new date is not told twice, and nothing about shipping is told after the parcel has left."""
+def _announced_once(history: History) -> Iterator[Violation]:
+    """No date is announced twice, and no shipping news follows the parcel."""
     gone = {fact.issue: fact for fact in history.of("notice.sent") if fact.data["kind"] == "replacement_shipped"}
     seen: dict[tuple[str, ...], Fact] = {}
     for fact in history.of("notice.sent"):
@@ -83,11 +82,11 @@ def _told_once(history: History) -> Iterator[Violation]:
         if kind in ("order_delayed", "replacement_delayed") and day:
             name = (fact.order, fact.issue, kind, day)
             if name in seen:
-                yield violation(f"order {fact.order}: told of {day} twice", seen[name], fact)
+                yield violation(f"order {fact.order}: {day} was announced twice", seen[name], fact)
             seen[name] = fact
         left = gone.get(fact.issue) if fact.issue else None
         if left and kind in ("replacement_delayed", "replacement_promised") and left.offset < fact.offset:
-            yield violation(f"issue {fact.issue}: told something older than known", left, fact)
+            yield violation(f"issue {fact.issue}: announced something older than known", left, fact)
 
 
 def _end_of(day: date, history: History) -> datetime:
@@ -96,30 +95,30 @@ def _end_of(day: date, history: History) -> datetime:
 
 ALLOWED_TOPICS = ("storefront.orders", "warehouse.orders", "carrier.orders")
 TABLES_PER_SERVICE = {"intake": 0, "returns": 1, "delivery_notify": 1, "loyalty": 0}
-PASSING_THROUGH = ("outbox", "dead_letters")
+TRANSIENT_TABLES = ("outbox", "dead_letters")
 _MAIL = re.compile(r"[\w.+-]+@example\.(?:jp|com)")
-ENOUGH_PEOPLE = 400
+LOG_SAMPLE = 400
 
 
 def personal_data(history: History) -> Iterator[Violation]:
-    """Names, addresses and contacts stand in three topics and one table per service that needs them; in no log."""
+    """Names, addresses and contacts occur in three topics and one table per service that needs them, and in no log."""
     people = {fact.order: personal_words(fact) for fact in history.of("order.placed")}
     if not people:
-        raise NotJudgedError("no order names a person")
+        raise InsufficientDataError("no order names a person")
     orders = {fact.issue: fact.order for fact in history.of("issue.reported")}
     for fact in history.facts:
         if fact.topic in ALLOWED_TOPICS:
             continue
         text = fact.value.decode("utf-8", "replace")
         words = people.get(fact.order or orders.get(fact.issue, ""), frozenset())
-        if found := [word for word in words if word in text] or _MAIL.findall(text):
-            yield violation(f"{fact.topic}: {len(found)} personal words in a record", fact)
+        if matches := [word for word in words if word in text] or _MAIL.findall(text):
+            yield violation(f"{fact.topic}: {len(matches)} personal words in a record", fact)
     yield from _in_tables(history)
-    yield from _in_logs(history, frozenset().union(*list(people.values())[:ENOUGH_PEOPLE]))
+    yield from _in_logs(history, frozenset().union(*list(people.values())[:LOG_SAMPLE]))
 
 
 def personal_words(placed: Fact) -> frozenset[str]:
-    """What in an order names or finds a person; short words are left out, as they stand anywhere."""
+    """The words of an order that identify a person; short words are left out, since they occur anywhere."""
     contact, ship_to = placed.data.get("contact", {}), placed.data.get("ship_to", {})
     words = [contact.get("name"), contact.get("email"), contact.get("phone")]
     words += [ship_to.get("name"), ship_to.get("street"), ship_to.get("phone")]
@@ -128,13 +127,13 @@ def personal_words(placed: Fact) -> frozenset[str]:
 
 def _in_tables(history: History) -> Iterator[Violation]:
     for service, database in history.databases.items():
-        tables = [name for name, rows in database.personal.items() if rows and name not in PASSING_THROUGH]
+        tables = [name for name, rows in database.personal.items() if rows and name not in TRANSIENT_TABLES]
         if len(tables) > TABLES_PER_SERVICE.get(service, 0):
-            yield Violation(f"{service}: people are named in {len(tables)} tables", tuple(tables))
+            yield Violation(f"{service}: personal words in {len(tables)} tables", tuple(tables))
 
 
 def _in_logs(history: History, words: Set[str]) -> Iterator[Violation]:
     for name, text in history.logs.items():
-        found = set(_MAIL.findall(text)) | {word for word in words if word in text}
-        if found:
-            yield Violation(f"log {name}: names {len(found)} people", (f"{len(found)} personal words",))
+        matches = set(_MAIL.findall(text)) | {word for word in words if word in text}
+        if matches:
+            yield Violation(f"log {name}: contains personal words", (f"{len(matches)} personal words",))

@@ -1,13 +1,13 @@
-"""Checks on events: none lost, none twice, in order, nobody forgotten, one trace (invariants 3, 4, 5, 6, 11)."""
+"""Checks on events: none lost, none doubled, in order, no silence, one trace (invariants 3, 4, 5, 6, 11)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from deploy.verification.evidence import Fact, History
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
-MIRRORS = {
+EFFECTS = {
     "replacement.shipped": ("issue.replacement_shipped", "replacement_id"),
     "parcel.delivered": ("issue.replacement_delivered", "replacement_id"),
     "collection.booked": ("issue.collection_booked", "collection_id"),
@@ -16,23 +16,29 @@ MIRRORS = {
     "item.inspected": ("issue.item_inspected", "issue_id"),
     "refund.completed": ("issue.refunded", "refund_id"),
 }
-"""What a partner tells, what must come of it on `issues`, and the id both carry."""
+"""The partner event, its effect on `issues`, and the id of both."""
 
 ENDED = ("issue.resolved", "issue.cancelled", "issue.rejected")
-ACTED = ("replacement.ordered", "refund.requested", "collection.requested", "issue.review_requested", "issue.cancelled")
+FIRST_ACTIONS = (
+    "replacement.ordered",
+    "refund.requested",
+    "collection.requested",
+    "issue.review_requested",
+    "issue.cancelled",
+)
 
 
 def nothing_lost(history: History) -> Iterator[Violation]:
-    """What was answered 202, or written by a partner, came to its effect."""
+    """Every report answered 202 and every event of a partner has its effect."""
     yield from _reports_lost(history)
-    for said, (effect, name) in MIRRORS.items():
-        done = {fact.data.get(name) for fact in history.of(effect)}
-        for fact in history.of(said):
-            if fact.data.get(name) not in done and not _overtaken(history, fact):
-                yield violation(f"issue {fact.issue}: {said} never became {effect}", fact)
+    for cause, (effect, name) in EFFECTS.items():
+        effects = {fact.data.get(name) for fact in history.of(effect)}
+        for fact in history.of(cause):
+            if fact.data.get(name) not in effects and not _is_superseded(history, fact):
+                yield violation(f"issue {fact.issue}: {cause} has no {effect}", fact)
     for fact in history.of("issue.accepted"):
-        if not history.about(fact.issue, *ACTED):
-            yield violation(f"issue {fact.issue}: accepted, and nothing was done", fact)
+        if not history.about(fact.issue, *FIRST_ACTIONS):
+            yield violation(f"issue {fact.issue}: accepted without a first action", fact)
     yield from _points_lost(history)
     for service, database in history.databases.items():
         for table in ("outbox", "dead_letters"):
@@ -41,33 +47,33 @@ def nothing_lost(history: History) -> Iterator[Violation]:
                 yield Violation(f"{service}: {len(rows)} rows left in {table}", shown)
 
 
-OVERTAKEN_BY = {
+SUPERSEDED_BY = {
     "replacement.shipped": ("issue.replacement_part_shipped",),
     "parcel.delivered": ("issue.replacement_part_shipped",),
     "collection.booked": ("issue.collected", "issue.item_received", "issue.item_inspected"),
     "collection.collected": ("issue.item_received", "issue.item_inspected"),
 }
-"""What a partner tells late on one topic may have been overtaken by what came of another: then it is old news."""
+"""A late partner event may be superseded by the effect of an event on another topic."""
 
 
-def _overtaken(history: History, said: Fact) -> bool:
-    return bool(history.about(said.issue, "issue.cancelled", *OVERTAKEN_BY.get(said.type, ())))
+def _is_superseded(history: History, fact: Fact) -> bool:
+    return bool(history.about(fact.issue, "issue.cancelled", *SUPERSEDED_BY.get(fact.type, ())))
 
 
-HOLDING = ("issue.details_requested", "issue.review_requested")
-"""What intake says of a report that it neither takes nor refuses yet; `no_silence` asks for its deadline."""
+PENDING = ("issue.details_requested", "issue.review_requested")
+"""Intake's events about a report that is neither accepted nor rejected; `no_silence` checks its deadline."""
 
 
 def _reports_lost(history: History) -> Iterator[Violation]:
     known = {fact.issue for fact in history.of("issue.reported")}
-    settled = known & {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *HOLDING)}
+    settled = known & {fact.issue for fact in history.of("issue.accepted", "issue.rejected", *PENDING)}
     for entry in history.ledger:
         if entry.get("status") == 202 and str(entry["issue_id"]) not in settled:
             yield Violation(f"report {entry['key']}: answered 202, not on the topic", (str(dict(entry)),))
     references = {fact.data.get("reference") for fact in history.of("issue.reported", "issue.rejected")}
     for fact in history.of("issue.submitted"):
         if fact.data.get("reference") not in references:
-            yield violation(f"report {fact.data.get('reference')}: submitted, neither taken nor refused", fact)
+            yield violation(f"report {fact.data.get('reference')}: submitted, neither accepted nor rejected", fact)
 
 
 def _points_lost(history: History) -> Iterator[Violation]:
@@ -80,7 +86,7 @@ def _points_lost(history: History) -> Iterator[Violation]:
 
 
 def nothing_twice(history: History) -> Iterator[Violation]:
-    """One thing per cause, however often an event about it repeats on the wire."""
+    """One effect per cause, however often an event repeats on the wire."""
     yield from _same_id_other_content(history.facts)
     for issue, facts in history.issues():
         rounds = 1 + sum(
@@ -91,9 +97,9 @@ def nothing_twice(history: History) -> Iterator[Violation]:
             ("collection.requested", "collection_id"),
             ("refund.requested", "refund_id"),
         ):
-            things = {fact.data[name]: fact for fact in facts if fact.type == kind}
-            if len(things) > rounds:
-                yield violation(f"issue {issue}: {len(things)} times {kind}", *things.values())
+            orders = {fact.data[name]: fact for fact in facts if fact.type == kind}
+            if len(orders) > rounds:
+                yield violation(f"issue {issue}: {len(orders)} times {kind}", *orders.values())
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
     yield from _repeated(history.of("points.granted"), "cause")
     yield from _repeated(history.of("notice.sent"), "notice_id")
@@ -130,7 +136,7 @@ def _mailed_twice(history: History) -> Iterator[Violation]:
         seen.add(mail["message_id"])
 
 
-BEFORE = (
+REQUIRED_ORDER = (
     ("issue.reported", "issue.accepted"),
     ("issue.accepted", "issue.replacement_ordered"),
     ("issue.replacement_ordered", "issue.replacement_promised"),
@@ -141,55 +147,56 @@ BEFORE = (
     ("issue.item_received", "issue.item_inspected"),
     ("issue.refund_requested", "issue.refunded"),
 )
-"""The first comes first: a fact of the right kind never stands on `issues` before one of the left kind."""
+"""On `issues`, an event of the right type never precedes one of the left type."""
 
 
 def in_order_per_issue(history: History) -> Iterator[Violation]:
-    """On `issues`, facts of one issue stand in one partition, in the order in which they happened."""
+    """On `issues`, the facts of one issue are in one partition and in the order of their causes."""
     for issue, facts in history.issues():
-        told = [fact for fact in facts if fact.topic == "issues"]
-        excused = _told_backwards(facts)
-        if len({fact.partition for fact in told}) > 1:
-            yield violation(f"issue {issue}: its facts are in several partitions", *told)
-        for earlier, later in BEFORE:
-            if (earlier, later) not in excused:
-                yield from _swapped(issue, told, earlier, later)
-        yield from _versions(issue, told)
+        issue_facts = [fact for fact in facts if fact.topic == "issues"]
+        exceptions = _out_of_order_at_partner(facts)
+        if len({fact.partition for fact in issue_facts}) > 1:
+            yield violation(f"issue {issue}: its facts are in several partitions", *issue_facts)
+        for earlier, later in REQUIRED_ORDER:
+            if (earlier, later) not in exceptions:
+                yield from _swapped(issue, issue_facts, earlier, later)
+        yield from _versions(issue, issue_facts)
     yield from _timeline(history)
 
 
-def _told_backwards(facts: Iterable[Fact]) -> set[tuple[str, str]]:
-    """Pairs whose partner said the later one first, or the earlier one too late for it to count."""
-    said = {effect: fact for cause, (effect, _) in MIRRORS.items() for fact in facts if fact.type == cause}
+def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
+    """Pairs that the partner itself published in the other order, or of which the earlier one came too late to
+    count."""
+    causes = {effect: fact for cause, (effect, _) in EFFECTS.items() for fact in facts if fact.type == cause}
     return {
         (earlier, later)
-        for earlier, later in BEFORE
-        if later in said and _told_together(earlier, later) and _stands_after(said.get(earlier), said[later])
+        for earlier, later in REQUIRED_ORDER
+        if later in causes and _same_partner_topic(earlier, later) and _is_after(causes.get(earlier), causes[later])
     }
 
 
-def _told_together(earlier: str, later: str) -> bool:
-    """Whether one partner tells both on one topic, about one thing."""
-    causes = {effect: cause for cause, (effect, _) in MIRRORS.items()}
+def _same_partner_topic(earlier: str, later: str) -> bool:
+    """Whether one partner publishes both on one topic."""
+    causes = {effect: cause for cause, (effect, _) in EFFECTS.items()}
     return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
 
 
-def _stands_after(fact: Fact | None, other: Fact) -> bool:
-    """`fact` was not said at all, or behind the other one."""
+def _is_after(fact: Fact | None, other: Fact) -> bool:
+    """Whether `fact` is missing or behind the other one."""
     if fact is None:
         return True
     return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
 
 
-def _swapped(issue: str, told: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
-    first = next((place for place, fact in enumerate(told) if fact.type == later), None)
-    if first is not None and not any(fact.type == earlier for fact in told[:first]):
-        yield violation(f"issue {issue}: {later} stands before any {earlier}", told[first])
+def _swapped(issue: str, facts: list[Fact], earlier: str, later: str) -> Iterator[Violation]:
+    first = next((index for index, fact in enumerate(facts) if fact.type == later), None)
+    if first is not None and not any(fact.type == earlier for fact in facts[:first]):
+        yield violation(f"issue {issue}: {later} precedes any {earlier}", facts[first])
 
 
-def _versions(issue: str, told: list[Fact]) -> Iterator[Violation]:
+def _versions(issue: str, facts: list[Fact]) -> Iterator[Violation]:
     known: dict[str, int] = {}
-    for fact in told:
+    for fact in facts:
         if fact.type in ("issue.replacement_promised", "issue.replacement_delayed"):
             replacement, version = fact.data["replacement_id"], fact.data["version"]
             if version <= known.get(replacement, 0):
@@ -198,56 +205,58 @@ def _versions(issue: str, told: list[Fact]) -> Iterator[Violation]:
 
 
 def _timeline(history: History) -> Iterator[Violation]:
-    """Intake shows the facts of an issue in the order of the topic."""
-    place = {fact.identity[1]: (fact.partition, fact.offset) for fact in history.first if fact.topic == "issues"}
+    """Intake's timeline shows the facts of an issue in the order of the topic."""
+    positions = {
+        fact.identity[1]: (fact.partition, fact.offset) for fact in history.unique_facts if fact.topic == "issues"
+    }
     shown: defaultdict[str, list[str]] = defaultdict(list)
     for row in history.database("intake").rows("timeline"):
-        if str(row["event_id"]) in place:
+        if str(row["event_id"]) in positions:
             shown[str(row["issue_id"])].append(str(row["event_id"]))
     for issue, events in shown.items():
-        if [place[event] for event in events] != sorted(place[event] for event in events):
+        if [positions[event] for event in events] != sorted(positions[event] for event in events):
             yield Violation(f"issue {issue}: its timeline is out of order", tuple(events))
 
 
 def no_silence(history: History) -> Iterator[Violation]:
-    """Whatever is open has a next deadline in the database, and none is long past."""
+    """Every open issue, promise and notice has a next deadline in the database, and none is long past."""
     if not history.databases:
-        raise NotJudgedError("deadlines are in the databases, and none was read")
+        raise InsufficientDataError("deadlines are in the databases, and none was read")
     waiting = {service: {row["key"] for row in db.rows("timers")} for service, db in history.databases.items()}
     for issue in open_issues(history):
         if issue not in waiting.get("returns", ()):
-            yield violation(f"issue {issue}: open, and nothing will wake it", *history.about(issue)[-2:])
+            yield violation(f"issue {issue}: open without a timer", *history.about(issue)[-2:])
     named = {str(row.get("name")).rpartition(":")[2] for row in history.database("intake").rows("timers")}
-    for issue in _held_issues(history):
+    for issue in _pending_issues(history):
         if issue not in named:
-            yield violation(f"issue {issue}: held, and nothing will wake it", *history.about(issue)[-2:])
+            yield violation(f"issue {issue}: pending without a timer", *history.about(issue)[-2:])
     for order, fact in _unshipped(history).items():
         if order not in waiting.get("delivery_notify", ()):
-            yield violation(f"order {order}: promised, not shipped, and nothing will wake it", fact)
+            yield violation(f"order {order}: promised, not shipped, without a timer", fact)
     for service, database in history.databases.items():
         for row in database.rows("timers"):
             if row["due_at"] < history.now - timedelta(days=1):
-                yield Violation(f"{service}: a deadline passed a day ago and nothing happened", (str(dict(row)),))
+                yield Violation(f"{service}: a timer is overdue by a day", (str(dict(row)),))
     for row in history.database("delivery_notify").rows("notices"):
         if row["status"] == "pending" and row["due_at"] < history.now - timedelta(days=1):
-            yield Violation("a notice is pending for more than a day after its time", (str(dict(row)),))
+            yield Violation("a notice is overdue by a day", (str(dict(row)),))
 
 
 def open_issues(history: History) -> list[str]:
-    """Accepted, and by the last word on `issues` neither resolved nor called off."""
-    found = []
+    """Accepted issues whose last event on `issues` is neither a resolution nor a cancellation."""
+    issues = []
     for issue, facts in history.issues():
-        told = [fact.type for fact in facts if fact.topic == "issues"]
-        last = next((kind for kind in reversed(told) if kind in (*ENDED, "issue.reopened")), None)
-        if "issue.accepted" in told and last not in ENDED:
-            found.append(issue)
-    return found
+        types = [fact.type for fact in facts if fact.topic == "issues"]
+        last = next((kind for kind in reversed(types) if kind in (*ENDED, "issue.reopened")), None)
+        if "issue.accepted" in types and last not in ENDED:
+            issues.append(issue)
+    return issues
 
 
-def _held_issues(history: History) -> list[str]:
-    """Reported, waiting for details or a human, and not yet taken or refused."""
+def _pending_issues(history: History) -> list[str]:
+    """Reports that wait for details or for staff, neither accepted nor rejected."""
     ended = {fact.issue for fact in history.of("issue.accepted", "issue.rejected", "issue.cancelled")}
-    return sorted({fact.issue for fact in history.of(*HOLDING)} - ended)
+    return sorted({fact.issue for fact in history.of(*PENDING)} - ended)
 
 
 def _unshipped(history: History) -> dict[str, Fact]:
@@ -258,19 +267,20 @@ def _unshipped(history: History) -> dict[str, Fact]:
 
 
 def one_trace(history: History) -> Iterator[Violation]:
-    """From the report to what follows within the hour, all records carry the trace of the report.
+    """From the report to its effects within ten minutes, all records carry the trace of the report.
 
-    A kind of event that never carries a trace says nothing of this (tracing is off where it is written)."""
+    An event type that never carries a trace proves nothing (tracing is off at its producer).
+    """
     traced = {fact.issue: _trace(fact) for fact in history.of("issue.reported") if _trace(fact)}
     if not traced:
-        raise NotJudgedError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
+        raise InsufficientDataError("no report carries a trace context; set OTEL_EXPORTER_OTLP_ENDPOINT")
     followers = ("issue.accepted", "replacement.ordered", "refund.requested", "notice.sent")
     silent = {kind for kind in followers if not any(map(_trace, history.of(kind)))}
     for issue, trace in traced.items():
         start = history.about(issue, "issue.reported")[0]
         for fact in history.about(issue, *(kind for kind in followers if kind not in silent)):
-            soon = fact.time - start.time < timedelta(minutes=10)
-            if soon and _trace(fact) != trace and not _woken(history, issue, fact):
+            soon = fact.event_time - start.event_time < timedelta(minutes=10)
+            if soon and _trace(fact) != trace and not _follows_a_wait(history, issue, fact):
                 yield violation(f"issue {issue}: {fact.type} is not in the trace of the report", start, fact)
 
 
@@ -279,10 +289,10 @@ def _trace(fact: Fact) -> str:
     return parts[1] if len(parts) == 4 else ""
 
 
-def _woken(history: History, issue: str, fact: Fact) -> bool:
-    """It follows from a wait: a new trace, linked to the old one, is then right."""
+def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
+    """Whether it follows from a wait, where a new trace with a link to the old one is right."""
     if history.roots is not None:
-        # Where spans were collected, the link is asked for; the first span may have died with its process.
+        # With collected spans the link is required; the first span may be lost with its process.
         return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))
-    earlier = [each for each in history.about(issue) if each.at <= fact.at]
+    earlier = [each for each in history.about(issue) if each.written_at <= fact.written_at]
     return bool(_trace(fact)) and any(_trace(each) == _trace(fact) and each is not fact for each in earlier)

@@ -1,14 +1,14 @@
-"""Checks on points: once per cause, taken back when they are not due, and books that balance (invariant 10)."""
+"""Checks on points: once per cause, reversed where they are not due, and a balanced ledger (invariant 10)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from deploy.verification.evidence import Fact, History, Row
-from deploy.verification.verdict import NotJudgedError, Violation, violation
+from deploy.verification.verdict import InsufficientDataError, Violation, violation
 
 ACCOUNTS = ("issued", "pending", "available", "reserved", "spent", "expired", "debt")
-TOLD = {
+ENTRY_EVENTS = {
     "grant": "points.granted",
     "vest": "points.vested",
     "reverse": "points.reversed",
@@ -18,24 +18,24 @@ TOLD = {
     "redeem": "points.redeemed",
     "expire": "points.expired",
 }
-"""Which event tells of which kind of entry."""
+"""The event that is published for each kind of entry."""
 
 Sums = Mapping[str, Mapping[str, int]]
 
 
 def points_once(history: History) -> Iterator[Violation]:
-    """One grant per cause, after resolution; taken back when reopened; told is booked; no points for money returned."""
+    """One grant per cause, after resolution, in the ledger, reversed when reopened or refunded."""
     grants = history.of("points.granted")
     for cause, number in Counter(fact.data["cause"] for fact in grants).items():
         if number > 1:
             yield violation(f"{cause}: granted {number} times", *(g for g in grants if g.data["cause"] == cause))
     yield from _too_early(history, grants)
-    yield from _kept_though_reopened(history, grants)
-    yield from _kept_though_refunded(history)
+    yield from _kept_after_reopening(history, grants)
+    yield from _kept_after_refund(history)
     booked = {row["cause"] for row in history.database("loyalty").rows("entries") if row["kind"] == "grant"}
     for grant in grants:
         if booked and grant.data["cause"] not in booked:
-            yield violation(f"{grant.data['cause']}: told, and not in the ledger", grant)
+            yield violation(f"{grant.data['cause']}: published, but not in the ledger", grant)
 
 
 def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
@@ -43,23 +43,23 @@ def _too_early(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
     delivered = {fact.order for fact in history.of("order.delivered")}
     for grant in grants:
         cause = grant.data["cause"]
-        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].at > grant.at):
-            yield violation(f"{cause}: points before the resolution", grant)
+        if cause.startswith("issue:") and (cause not in resolved or resolved[cause].written_at > grant.written_at):
+            yield violation(f"{cause}: granted before the resolution", grant)
         if cause.startswith("order:") and grant.order not in delivered:
-            yield violation(f"{cause}: points for what was never delivered", grant)
+            yield violation(f"{cause}: granted without a delivery", grant)
 
 
-def _kept_though_reopened(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
+def _kept_after_reopening(history: History, grants: Sequence[Fact]) -> Iterator[Violation]:
     taken_back = {fact.data["reverses"] for fact in history.of("points.reversed")}
     by_cause = {grant.data["cause"]: grant for grant in grants}
     for reopened in history.of("issue.reopened"):
         grant = by_cause.get(f"issue:{reopened.issue}:{reopened.data.get('resolution', 1)}")
         if grant and grant.data["entry_id"] not in taken_back:
-            yield violation(f"{grant.data['cause']}: reopened, and the points were kept", reopened, grant)
+            yield violation(f"{grant.data['cause']}: reopened, and the points were not reversed", reopened, grant)
 
 
-def _kept_though_refunded(history: History) -> Iterator[Violation]:
-    """Buy, get all of the money back, keep the points: nobody can."""
+def _kept_after_refund(history: History) -> Iterator[Violation]:
+    """A fully refunded purchase keeps no points."""
     prices = {fact.order: _price(fact) for fact in history.of("order.placed")}
     back: defaultdict[str, Decimal] = defaultdict(Decimal)
     shown: defaultdict[str, list[Fact]] = defaultdict(list)
@@ -73,7 +73,7 @@ def _kept_though_refunded(history: History) -> Iterator[Violation]:
             shown[fact.order].append(fact)
     for order, amount in back.items():
         if order in prices and amount >= prices[order] and kept[order]:
-            yield violation(f"order {order}: all paid back, and {kept[order]} points kept", *shown[order])
+            yield violation(f"order {order}: fully refunded, with {kept[order]} points left", *shown[order])
 
 
 def _price(placed: Fact) -> Decimal:
@@ -82,19 +82,24 @@ def _price(placed: Fact) -> Decimal:
 
 
 def balances_equal_sums(history: History) -> Iterator[Violation]:
-    """The ledger, added up from outside, is what every balance and every lot says; and what was told adds up to it."""
+    """Every balance and every lot equals the sum of its ledger entries, and the published events add up to it."""
     database = history.database("loyalty")
     entries, balances = database.rows("entries"), database.rows("balances")
     if not entries and not balances:
-        raise NotJudgedError("the ledger of loyalty was not read")
+        raise InsufficientDataError("the ledger of loyalty was not read")
     yield from _differences("customer", _added_up(entries, "customer_id"), _by(balances, "customer_id"))
     yield from _differences("lot", _added_up(entries, "lot_id"), _by(database.rows("lots"), "lot_id"))
     for row in balances:
-        below = [place for place in ACCOUNTS[1:-1] if row[place] < 0]
-        if below or row["debt"] > 0 or (row["debt"] and row["available"]) or sum(row[place] for place in ACCOUNTS):
-            yield Violation(f"customer {row['customer_id']}: a balance that cannot be", (str(dict(row)),))
+        negative = [account for account in ACCOUNTS[1:-1] if row[account] < 0]
+        if (
+            negative
+            or row["debt"] > 0
+            or (row["debt"] and row["available"])
+            or sum(row[account] for account in ACCOUNTS)
+        ):
+            yield Violation(f"customer {row['customer_id']}: impossible balance", (str(dict(row)),))
     if not database.rows("outbox") and history.facts:
-        yield from _told_otherwise(history, entries)
+        yield from _events_differ(history, entries)
 
 
 def _added_up(entries: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
@@ -106,34 +111,34 @@ def _added_up(entries: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
 
 
 def _by(rows: Sequence[Row], key: str) -> dict[str, dict[str, int]]:
-    return {str(row[key]): {place: row[place] for place in ACCOUNTS} for row in rows}
+    return {str(row[key]): {account: row[account] for account in ACCOUNTS} for row in rows}
 
 
-def _differences(what: str, ledger: Sums, books: Sums) -> Iterator[Violation]:
+def _differences(what: str, ledger: Sums, balances: Sums) -> Iterator[Violation]:
     nothing = dict.fromkeys(ACCOUNTS, 0)
-    for name in sorted(ledger.keys() | books.keys()):
-        summed, stands = ledger.get(name, nothing), books.get(name, nothing)
-        if summed != stands:
-            shown = (f"ledger {summed}", f"books {stands}")
+    for name in sorted(ledger.keys() | balances.keys()):
+        summed, stored = ledger.get(name, nothing), balances.get(name, nothing)
+        if summed != stored:
+            shown = (f"ledger {summed}", f"balance {stored}")
             yield Violation(f"{what} {name}: the ledger does not sum to the balance", shown)
 
 
-def _told_otherwise(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
-    """Per customer and type: points on the topic, and points in the ledger."""
+def _events_differ(history: History, entries: Sequence[Row]) -> Iterator[Violation]:
+    """Compare published points with booked points, per customer and type."""
     booked: Counter[tuple[str, str]] = Counter()
-    told: Counter[tuple[str, str]] = Counter()
+    published: Counter[tuple[str, str]] = Counter()
     shown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in entries:
-        if row["kind"] in TOLD:
-            name = row["customer_id"], TOLD[row["kind"]]
+        if row["kind"] in ENTRY_EVENTS:
+            name = row["customer_id"], ENTRY_EVENTS[row["kind"]]
             booked[name] += row["points"]
             shown[name].append(f"entry {row['kind']} {row['points']} {row['cause']}")
-    for fact in history.of(*sorted(set(TOLD.values()))):
+    for fact in history.of(*sorted(set(ENTRY_EVENTS.values()))):
         name = fact.data["customer_id"], fact.type
-        told[name] += fact.data["points"]
+        published[name] += fact.data["points"]
         shown[name].append(str(fact))
-    for name in sorted(booked.keys() | told.keys()):
-        if booked[name] != told[name]:
+    for name in sorted(booked.keys() | published.keys()):
+        if booked[name] != published[name]:
             customer, kind = name
-            what = f"customer {customer}: {kind} tells {told[name]} points, the ledger {booked[name]}"
+            what = f"customer {customer}: {kind} publishes {published[name]} points, the ledger has {booked[name]}"
             yield Violation(what, tuple(shown[name]))

@@ -1,7 +1,7 @@
-"""What happened, as seen from outside: the records of every topic, rows of the databases, mails and logs.
+"""Evidence of a run from outside: the records of every topic, rows of the databases, mails and logs.
 
-Part of the auditor, so it shares no code with the services and nothing with the contract: records are taken as JSON,
-rows as they stand. What cannot be read stays visible as a record without a body.
+Part of the auditor, so it shares no code with the services or the contract: records are parsed as JSON, rows are used
+as stored. An unreadable record stays visible as one without a body.
 """
 
 import json
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Fact:
-    """One Kafka record. `written_ms` is the record's own time, in real milliseconds."""
+    """One Kafka record. `written_ms` is the record's own timestamp, in real milliseconds."""
 
     topic: str
     partition: int
@@ -31,10 +31,10 @@ class Fact:
     @cached_property
     def body(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.value)
+            value = json.loads(self.value)
         except (ValueError, RecursionError):  # deeply nested brackets exhaust the parser
             return {}
-        return found if isinstance(found, dict) else {}
+        return value if isinstance(value, dict) else {}
 
     @cached_property
     def type(self) -> str:
@@ -42,8 +42,8 @@ class Fact:
 
     @property
     def data(self) -> dict[str, Any]:
-        found = self.body.get("data")
-        return found if isinstance(found, dict) else {}
+        value = self.body.get("data")
+        return value if isinstance(value, dict) else {}
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -58,25 +58,27 @@ class Fact:
         return str(self.data.get("order_id") or "")
 
     @cached_property
-    def time(self) -> datetime:
-        return moment(self.body["time"])
+    def event_time(self) -> datetime:
+        return parse_time(self.body["time"])
 
     @cached_property
-    def at(self) -> float:
-        """When it came to stand on its topic, in seconds: what came later did not cause it, whatever clocks say."""
-        return self.written_ms / 1000 if self.written_ms else self.time.timestamp()
+    def written_at(self) -> float:
+        """The time of its write to the topic in seconds: a later record is not its cause, whatever the clocks of
+        services show.
+        """
+        return self.written_ms / 1000 if self.written_ms else self.event_time.timestamp()
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset} {self.type} {self.body.get('id', '')}"
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
 @dataclass
-class Database:
-    """What the auditor read of one service's database; `tables` by name, `personal` the tables that name a person."""
+class DatabaseEvidence:
+    """The rows read from one service's database by table, and in `personal` the rows with personal words by table."""
 
     tables: dict[str, list[Row]] = field(default_factory=dict)
     personal: dict[str, int] = field(default_factory=dict)
@@ -87,23 +89,23 @@ class Database:
 
 @dataclass
 class History:
-    """Everything the checks may look at. `now` is the demo's present; `ledger` what the storefront was answered.
+    """The evidence of all checks. `now` is the time of the shop; `ledger` holds the storefront's reports and answers.
 
-    `roots`, where spans were collected: by trace id, the traces that its first span links back to.
+    `roots`, where spans were collected: by trace id, the traces that its first span links to.
     """
 
     facts: Sequence[Fact]
     zone: ZoneInfo
     now: datetime
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    databases: Mapping[str, DatabaseEvidence] = field(default_factory=dict)
     ledger: Sequence[Row] = ()
     mails: Sequence[Row] | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[str, Set[str]] | None = None
 
     @cached_property
-    def first(self) -> list[Fact]:
-        """Every event once, as it came first: repeats with the same source and id are allowed on the wire."""
+    def unique_facts(self) -> list[Fact]:
+        """Every event at its first occurrence: repeats with the same source and id are allowed on the wire."""
         seen: set[tuple[str, ...]] = set()
         kept = []
         for fact in self.facts:
@@ -115,14 +117,14 @@ class History:
 
     @cached_property
     def _by_type(self) -> dict[str, list[Fact]]:
-        return _grouped(self.first, lambda fact: fact.type)
+        return _grouped(self.unique_facts, lambda fact: fact.type)
 
     @cached_property
     def _by_issue(self) -> dict[str, list[Fact]]:
-        return _grouped((fact for fact in self.first if fact.issue), lambda fact: fact.issue)
+        return _grouped((fact for fact in self.unique_facts if fact.issue), lambda fact: fact.issue)
 
     def of(self, *types: str) -> list[Fact]:
-        """Events of these types, each once, in the order in which they were written within a partition."""
+        """Events of these types, each once, in the order of their partition."""
         return [fact for each in types for fact in self._by_type.get(each, ())]
 
     def issues(self) -> Iterator[tuple[str, list[Fact]]]:
@@ -131,12 +133,12 @@ class History:
     def about(self, issue: str, *types: str) -> list[Fact]:
         return [fact for fact in self._by_issue.get(issue, ()) if not types or fact.type in types]
 
-    def database(self, service: str) -> Database:
-        return self.databases.get(service, Database())
+    def database(self, service: str) -> DatabaseEvidence:
+        return self.databases.get(service, DatabaseEvidence())
 
 
 def _grouped(facts: Iterable[Fact], name: Any) -> dict[str, list[Fact]]:
-    found: defaultdict[str, list[Fact]] = defaultdict(list)
+    groups: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        found[name(fact)].append(fact)
-    return dict(found)
+        groups[name(fact)].append(fact)
+    return dict(groups)

@@ -1,4 +1,4 @@
-"""What a check says: violations with the events that show them, or honestly that it could not judge."""
+"""Verdicts of checks: violations with the records that prove them, or insufficient data."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from deploy.verification.evidence import Fact, History
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that should never have happened; `shown_by` are the records or rows that show it."""
+    """One violation of an invariant, and the records or rows that prove it."""
 
-    what: str
-    shown_by: tuple[str, ...] = ()
+    description: str
+    records: tuple[str, ...] = ()
 
 
-class NotJudgedError(Exception):
-    """The data says nothing about this invariant; the message says what was missing."""
+class InsufficientDataError(Exception):
+    """The data cannot prove or disprove this invariant; the message names the missing part."""
 
 
 Check: TypeAlias = Callable[[History], Iterable[Violation]]
@@ -24,19 +24,19 @@ Check: TypeAlias = Callable[[History], Iterable[Violation]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`violations` is None where the check could not judge; `reason` then says why."""
+    """`violations` is None where the data was insufficient; `reason` names the missing part."""
 
     name: str
     violations: tuple[Violation, ...] | None
     reason: str = ""
 
 
-def violation(what: str, *facts: Fact) -> Violation:
-    return Violation(what, tuple(map(str, facts)))
+def violation(description: str, *facts: Fact) -> Violation:
+    return Violation(description, tuple(map(str, facts)))
 
 
-def judge(name: str, check: Check, history: History) -> Verdict:
+def run_check(name: str, check: Check, history: History) -> Verdict:
     try:
         return Verdict(name, tuple(check(history)))
-    except NotJudgedError as error:
+    except InsufficientDataError as error:
         return Verdict(name, None, str(error))

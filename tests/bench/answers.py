@@ -1,4 +1,4 @@
-"""What the bench's partners answer: records made once from the contract's classes, with marks where the ids belong."""
+"""Answers of the benchmark's partners: records encoded once, with placeholders for the ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from libs.common.events.values import Condition, InspectedLine, Money, TimeWindo
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
 from tests.bench.orders import LINE, LINES, SOURCE
 
-_ISSUE, _THING = UUID(int=1), UUID(int=2)
+_ISSUE, _SUBJECT = UUID(int=1), UUID(int=2)
 _MOMENT, _DAY = datetime(1999, 1, 2, 3, 4, 5, tzinfo=UTC), date(1999, 1, 3)
 _MARKS = {
     str(_ISSUE).encode(): b"%(issue)s",
-    str(_THING).encode(): b"%(thing)s",
+    str(_SUBJECT).encode(): b"%(subject_id)s",
     b"1999-01-02T03:04:05Z": b"%(now)s",
     b"1999-01-03": b"%(day)s",
     b"777777": b"%(amount)s",
@@ -26,33 +26,33 @@ _MARKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One record to be. `thing` is the id of the replacement, collection or refund that it is about."""
+class AnswerTemplate:
+    """One record. `subject_id` is the id of the replacement, collection or refund."""
 
     topic: str
     template: bytes
 
-    def about(
-        self, issue: bytes, now: str, thing: str = "", day: str = "", amount: str = ""
+    def render(
+        self, issue: bytes, now: str, subject_id: str = "", day: str = "", amount: str = ""
     ) -> tuple[str, bytes, bytes]:
         """Topic, key and value."""
-        words: Mapping[bytes, bytes] = {
+        values: Mapping[bytes, bytes] = {
             b"issue": issue,
             b"now": now.encode(),
-            b"thing": thing.encode(),
+            b"subject_id": subject_id.encode(),
             b"day": day.encode(),
             b"amount": amount.encode(),
         }
-        return self.topic, issue, self.template % words
+        return self.topic, issue, self.template % values
 
 
-def moment_text(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _answer(payload: Payload) -> Answer:
+def _answer(payload: Payload) -> AnswerTemplate:
     event = event_class(type(payload))(
-        id=f"{payload.TYPE}-{_ISSUE}-{_THING}",
+        id=f"{payload.TYPE}-{_ISSUE}-{_SUBJECT}",
         source=f"{SOURCE}/partner",
         type=payload.TYPE,
         subject=payload.key,
@@ -61,25 +61,25 @@ def _answer(payload: Payload) -> Answer:
         data=payload,
     )
     text = encode(event)
-    for mark, place in _MARKS.items():
-        text = text.replace(mark, place)
-    return Answer(payload.TOPIC.name, text)
+    for mark, placeholder in _MARKS.items():
+        text = text.replace(mark, placeholder)
+    return AnswerTemplate(payload.TOPIC.name, text)
 
 
-CONFIRMED = _answer(ReplacementConfirmed(issue_id=_ISSUE, replacement_id=_THING, ship_date=_DAY))
+CONFIRMED = _answer(ReplacementConfirmed(issue_id=_ISSUE, replacement_id=_SUBJECT, ship_date=_DAY))
 SHIPPED = _answer(
     ReplacementShipped(
         issue_id=_ISSUE,
-        replacement_id=_THING,
+        replacement_id=_SUBJECT,
         shipped_at=_MOMENT,
         expected_delivery_date=_DAY,
         carrier="Bench Express",
         tracking_number="BX0001",
     )
 )
-DELIVERED = _answer(ParcelDelivered(issue_id=_ISSUE, replacement_id=_THING, delivered_at=_MOMENT))
-BOOKED = _answer(CollectionBooked(issue_id=_ISSUE, collection_id=_THING, window=TimeWindow(day=_DAY)))
-COLLECTED = _answer(CollectionCollected(issue_id=_ISSUE, collection_id=_THING, collected_at=_MOMENT))
+DELIVERED = _answer(ParcelDelivered(issue_id=_ISSUE, replacement_id=_SUBJECT, delivered_at=_MOMENT))
+BOOKED = _answer(CollectionBooked(issue_id=_ISSUE, collection_id=_SUBJECT, window=TimeWindow(day=_DAY)))
+COLLECTED = _answer(CollectionCollected(issue_id=_ISSUE, collection_id=_SUBJECT, collected_at=_MOMENT))
 RECEIVED = _answer(ItemReceived(issue_id=_ISSUE, lines=LINES, received_at=_MOMENT))
 INSPECTED = _answer(
     ItemInspected(
@@ -91,7 +91,7 @@ INSPECTED = _answer(
 PAID = _answer(
     RefundCompleted(
         issue_id=_ISSUE,
-        refund_id=_THING,
+        refund_id=_SUBJECT,
         amount=Money(amount=Decimal(777777), currency="JPY"),
         completed_at=_MOMENT,
     )

@@ -1,9 +1,9 @@
-"""The bare loop: what this machine could carry if services were nothing but their rows and messages.
+"""The baseline: the throughput of this machine for the same rows and records without the services.
 
-One process for each service and one for the partner, all started at the same moment: rows in batches by asyncpg, one
-transaction for some hundred lifecycles; the same number of records, real bytes, sent pipelined with `acks=all`; and all
-records read that the services read, offsets committed. No decoding, no validation, no decision, no HTTP, no waiting for
-one another: a limit, not a rival.
+One process for each service and one for the partner, started at the same time: rows in batches by asyncpg, one
+transaction per hundred lifecycles; the same number of records with real bytes, pipelined with `acks=all`; and the
+records that the services read, with committed offsets. No decoding, validation, decision or HTTP, and no waiting for
+one another: an upper limit.
 
     python -m tests.bench.baseline <part.json>    writes <part>.ready, waits for `go` beside it, writes <part>.done
 """
@@ -24,7 +24,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from libs.common.events.topics import TOPICS
-from tests.bench.baseline_plan import Done, Part, Table, Written
+from tests.bench.baseline_plan import BaselinePart, PartResult, TableChanges, TopicWrites
 
 BATCH = 100
 """Lifecycles per transaction."""
@@ -37,15 +37,15 @@ def batches(lifecycles: int) -> Iterator[tuple[int, int]]:
 
 
 def share(per_lifecycle: float, begin: int, end: int) -> int:
-    """How many things fall to these lifecycles, so that all batches together have the right number."""
+    """The number of items for these lifecycles; the sum over all batches is exact."""
     return round(per_lifecycle * end) - round(per_lifecycle * begin)
 
 
 @dataclass
-class Rows:
-    """The rows of one table: inserted, changed and deleted by id, as wide as the real ones."""
+class TableWriter:
+    """Rows of one table: inserted, updated and deleted by id, as wide as the real ones."""
 
-    table: Table
+    table: TableChanges
     recent: list[UUID] = field(default_factory=list)
 
     @property
@@ -78,8 +78,8 @@ class Rows:
         self.recent = [*self.recent, *ids][-100 * BATCH :]
 
 
-async def write(part: Part, conn: Any, tables: list[Rows], producer: AIOKafkaProducer) -> None:
-    """All rows and records of this part, batch by batch."""
+async def write(part: BaselinePart, conn: Any, tables: list[TableWriter], producer: AIOKafkaProducer) -> None:
+    """Write all rows and records of this part, batch by batch."""
     values = {each.topic: itertools.cycle([text.encode() for text in each.samples]) for each in part.writes}
     for begin, end in batches(part.lifecycles):
         if tables:
@@ -92,29 +92,29 @@ async def write(part: Part, conn: Any, tables: list[Rows], producer: AIOKafkaPro
                 await rows.delete(conn, begin, end)
 
 
-async def _send(part: Part, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
+async def _send(part: BaselinePart, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
     sent = []
     for each in part.writes:
         for number in range(share(each.per_lifecycle, begin, end)):
-            key = b"bare-%d" % (begin + number % BATCH)
+            key = b"baseline-%d" % (begin + number % BATCH)
             sent.append(await producer.send(part.prefix + each.topic, next(values[each.topic]), key=key))
     if sent:
         await asyncio.gather(*sent)
 
 
-async def read(part: Part, consumer: AIOKafkaConsumer) -> None:
-    """All records that this part has to see, their offsets committed batch by batch."""
+async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
+    """Read all records of this part, and commit offsets batch by batch."""
     left = sum(part.reads.values())
     while left > 0:
-        heard = await consumer.getmany(timeout_ms=200, max_records=500)
-        if heard:
-            left -= sum(map(len, heard.values()))
+        batches = await consumer.getmany(timeout_ms=200, max_records=500)
+        if batches:
+            left -= sum(map(len, batches.values()))
             await consumer.commit()
 
 
-async def run(path: Path, part: Part) -> None:
+async def run(path: Path, part: BaselinePart) -> None:
     conn = await asyncpg.connect(part.database_url) if part.database_url else None
-    tables = [Rows(table) for table in part.tables]
+    tables = [TableWriter(table) for table in part.tables]
     for rows in tables:
         await rows.make(conn)
     producer, consumer = _clients(part)
@@ -124,7 +124,7 @@ async def run(path: Path, part: Part) -> None:
         await _wait_for_go(path)
         cpu = time.process_time()
         await asyncio.gather(write(part, conn, tables, producer), read(part, consumer))
-        _leave(path, Done(time.time(), time.process_time() - cpu))
+        _write_result(path, PartResult(time.time(), time.process_time() - cpu))
     finally:
         await consumer.stop()
         await producer.stop()
@@ -132,8 +132,8 @@ async def run(path: Path, part: Part) -> None:
             await conn.close()
 
 
-def _clients(part: Part) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
-    """Set like those of the services; the partitions are taken without a group's rounds."""
+def _clients(part: BaselinePart) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+    """Configured like those of the services; partitions are assigned without group rebalances."""
     producer = AIOKafkaProducer(
         bootstrap_servers=part.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
     )
@@ -148,8 +148,8 @@ def _clients(part: Part) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
     return producer, consumer
 
 
-def _leave(path: Path, done: Done) -> None:
-    """Whoever sees the file sees all of it."""
+def _write_result(path: Path, done: PartResult) -> None:
+    """A reader sees the complete file or none."""
     draft = path.with_suffix(".draft")
     draft.write_text(done.text(), encoding="utf-8")
     draft.rename(path.with_suffix(".done"))
@@ -161,20 +161,20 @@ async def _wait_for_go(path: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-def written_by_all(parts: list[Part]) -> dict[str, int]:
-    """How many records each topic will get from these parts."""
+def records_written(parts: list[BaselinePart]) -> dict[str, int]:
+    """The number of records that these parts write to each topic."""
     total: dict[str, int] = {}
     for part in parts:
         for each in part.writes:
-            total[each.topic] = total.get(each.topic, 0) + _all_of(each, part.lifecycles)
+            total[each.topic] = total.get(each.topic, 0) + _records_of(each, part.lifecycles)
     return total
 
 
-def _all_of(each: Written, lifecycles: int) -> int:
+def _records_of(each: TopicWrites, lifecycles: int) -> int:
     return sum(share(each.per_lifecycle, begin, end) for begin, end in batches(lifecycles))
 
 
 if __name__ == "__main__":
     PATH = Path(sys.argv[1])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(PATH, Part.read(PATH.read_text(encoding="utf-8"))))
+        runner.run(run(PATH, BaselinePart.read(PATH.read_text(encoding="utf-8"))))

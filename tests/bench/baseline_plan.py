@@ -1,8 +1,7 @@
-"""What the bare loop has to move: the same records and rows per lifecycle as the services just did.
+"""The plan of the baseline: the records and rows per lifecycle that the services just wrote.
 
-Nothing is written down here that could drift from the services: which topics they wrote and read comes from Kafka
-(offsets, groups, and the `source` of real records, whose bytes are used again), which rows from Postgres' own counters
-of inserts, updates and deletes.
+It is measured, so that it cannot drift from the services: topics come from Kafka (offsets, groups, and the `source` of
+real records, whose bytes are reused), rows from Postgres' counters of inserts, updates and deletes.
 """
 
 import json
@@ -20,12 +19,12 @@ from libs.common.events.topics import SERVICES, TOPICS, Topic
 from tests.bench.orders import SOURCE
 
 SAMPLE = 100
-"""Records of each partition that are looked at for who writes a topic, and whose bytes are sent again."""
+"""Records of each partition that are inspected for their writer and sent again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Row changes of one table, per lifecycle, and the mean bytes of a row."""
+class TableChanges:
+    """Row changes of one table per lifecycle, and the mean size of a row in bytes."""
 
     name: str
     inserts: float
@@ -35,8 +34,8 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """Records that one process writes to one topic, per lifecycle; `samples` are values of them."""
+class TopicWrites:
+    """Records that one process writes to one topic per lifecycle; `samples` are their values."""
 
     topic: str
     per_lifecycle: float
@@ -44,15 +43,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One process of the bare loop. Without a database it only reads and writes records."""
+class BaselinePart:
+    """One process of the baseline. Without a database it only reads and writes records."""
 
     name: str
     lifecycles: int
     bootstrap_servers: str
     prefix: str
-    tables: tuple[Table, ...]
-    writes: tuple[Written, ...]
+    tables: tuple[TableChanges, ...]
+    writes: tuple[TopicWrites, ...]
     reads: dict[str, int]
     database_url: str | None = None
 
@@ -60,16 +59,16 @@ class Part:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> "Part":
+    def read(cls, text: str) -> "BaselinePart":
         raw = json.loads(text)
-        raw["tables"] = tuple(Table(**table) for table in raw["tables"])
-        raw["writes"] = tuple(Written(**{**each, "samples": tuple(each["samples"])}) for each in raw["writes"])
+        raw["tables"] = tuple(TableChanges(**table) for table in raw["tables"])
+        raw["writes"] = tuple(TopicWrites(**{**each, "samples": tuple(each["samples"])}) for each in raw["writes"])
         return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a part of the bare loop says at its end: when that was (`time.time`), and its CPU seconds."""
+class PartResult:
+    """The end time of a part (`time.time`), and its CPU seconds."""
 
     at: float
     cpu: float
@@ -78,18 +77,18 @@ class Done:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> "Done":
+    def read(cls, text: str) -> "PartResult":
         return cls(**json.loads(text))
 
 
-Changes = dict[str, tuple[int, int, int]]
-"""Inserted, updated and deleted rows so far, by table."""
+RowCounts = dict[str, tuple[int, int, int]]
+"""Rows inserted, updated and deleted so far, by table."""
 
 _CHANGES = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables WHERE relname <> 'migrations'"
 
 
-async def changes_so_far(database_url: str) -> Changes:
-    """As Postgres counts them; it does so a few seconds late."""
+async def row_counts(database_url: str) -> RowCounts:
+    """From Postgres' statistics, which lag by a few seconds."""
     conn = await asyncpg.connect(database_url)
     try:
         rows = await conn.fetch(_CHANGES)
@@ -98,8 +97,8 @@ async def changes_so_far(database_url: str) -> Changes:
         await conn.close()
 
 
-async def changes_by_preloading(database_url: str) -> Changes:
-    """Exact at once, from the rows themselves: nothing was deleted so far, and a state's version counts its writes."""
+async def row_counts_after_preload(database_url: str) -> RowCounts:
+    """Exact, from the rows themselves: nothing was deleted yet, and the version of a state counts its writes."""
     conn = await asyncpg.connect(database_url)
     try:
         versioned = {row["table_name"] for row in await conn.fetch(_VERSIONED)}
@@ -120,8 +119,8 @@ async def _rows_of(conn: Any, table: str, versioned: bool) -> tuple[int, int, in
     return row["n"], row["updates"], 0
 
 
-async def tables_per_lifecycle(database_url: str, before: Changes, lifecycles: int) -> tuple[Table, ...]:
-    after = await changes_so_far(database_url)
+async def tables_per_lifecycle(database_url: str, before: RowCounts, lifecycles: int) -> tuple[TableChanges, ...]:
+    after = await row_counts(database_url)
     conn = await asyncpg.connect(database_url)
     try:
         tables = []
@@ -132,21 +131,21 @@ async def tables_per_lifecycle(database_url: str, before: Changes, lifecycles: i
             if max(each) >= 0.01:
                 query = f"SELECT avg(pg_column_size(t.*))::int FROM (SELECT * FROM {name} LIMIT 500) t"
                 width = await conn.fetchval(query) or 600
-                tables.append(Table(name, each[0], each[1], each[2], max(16, width - 40)))
+                tables.append(TableChanges(name, each[0], each[1], each[2], max(16, width - 40)))
         return tuple(tables)
     finally:
         await conn.close()
 
 
-async def ends(bootstrap_servers: str, prefix: str) -> dict[str, int]:
-    """How many records each topic ever got."""
+async def topic_lengths(bootstrap_servers: str, prefix: str) -> dict[str, int]:
+    """The number of records ever written to each topic."""
     async with _reader(bootstrap_servers) as consumer:
-        found = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
-        return {name: sum(offsets.values()) for name, offsets in found.items()}
+        ends = {topic.name: await consumer.end_offsets(_partitions(topic, prefix)) for topic in TOPICS}
+        return {name: sum(offsets.values()) for name, offsets in ends.items()}
 
 
-async def readers(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
-    """Which topics each service reads: its groups are named `<service>.<topic>`."""
+async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
+    """The topics that each service reads: its groups are named `<service>.<topic>`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
@@ -157,11 +156,11 @@ async def readers(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
     return {service: sorted(topic for name, _, topic in names if name == service) for service in SERVICES}
 
 
-async def written(
+async def writes_by_service(
     bootstrap_servers: str, prefix: str, counts: Mapping[str, int], lifecycles: int
-) -> dict[str, list[Written]]:
-    """Who wrote how many records of each topic per lifecycle, judged by the last ones of it."""
-    shares: dict[str, list[Written]] = {}
+) -> dict[str, list[TopicWrites]]:
+    """Records per lifecycle by writer and topic, estimated from the last ones."""
+    shares: dict[str, list[TopicWrites]] = {}
     async with _reader(bootstrap_servers) as consumer:
         for topic in TOPICS:
             if counts.get(topic.name):
@@ -170,7 +169,7 @@ async def written(
                 for name, share in sources.items():
                     own = tuple(value for value in values if _writer_of(value) == name)[:SAMPLE]
                     each = counts[topic.name] / lifecycles * share / len(values)
-                    shares.setdefault(name, []).append(Written(topic.name, each, own))
+                    shares.setdefault(name, []).append(TopicWrites(topic.name, each, own))
     return shares
 
 

@@ -1,4 +1,4 @@
-"""Runs the bare loop beside what was measured: on the same broker and Postgres, right after it."""
+"""Runs the baseline on the same broker and Postgres, right after the measurement."""
 
 import asyncio
 import time
@@ -6,38 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.demo.system import Surroundings
+from deploy.demo.system import Infrastructure
+from deploy.local.command_line import CommandError
 from deploy.local.postgres import provision
 from deploy.local.processes import ServiceProcess, Supervisor
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from tests.bench import baseline_plan
-from tests.bench.baseline import written_by_all
-from tests.bench.baseline_plan import Changes, Done, Part
-from tests.bench.resource_usage import Usage
+from tests.bench.baseline import records_written
+from tests.bench.baseline_plan import BaselinePart, PartResult, RowCounts
+from tests.bench.resource_usage import ResourceUsage
 
 ROUNDS = 3
-"""It is over in seconds, and one round differs from the next by a tenth and more."""
+"""A round takes seconds, and rounds differ by a tenth and more."""
 
-PREFIX = "bare"
-LONGEST_SECONDS = 300.0
+PREFIX = "baseline"
+MAX_SECONDS = 300.0
 
 
-class BareLoopError(Exception):
-    """The bare loop did not come to its end; the message ends with its last words."""
+class BaselineError(CommandError):
+    """The baseline did not finish; the message ends with the log of the failed part."""
 
 
 async def plan(
-    given: Surroundings,
+    infrastructure: Infrastructure,
     databases: Mapping[str, str],
-    before: Mapping[str, Changes],
+    before: Mapping[str, RowCounts],
     counts: Mapping[str, int],
     lifecycles: int,
-) -> list[Part]:
-    """The parts, from what the services did in so many lifecycles: row changes since `before`, records `counts`."""
-    servers = given.broker.bootstrap_servers
-    writes = await baseline_plan.written(servers, given.topic_prefix, counts, lifecycles)
-    reads = await baseline_plan.readers(servers, given.topic_prefix)
+) -> list[BaselinePart]:
+    """The parts, from the services' work in these lifecycles: row changes since `before`, records `counts`."""
+    servers = infrastructure.broker.bootstrap_servers
+    writes = await baseline_plan.writes_by_service(servers, infrastructure.topic_prefix, counts, lifecycles)
+    reads = await baseline_plan.topics_by_reader(servers, infrastructure.topic_prefix)
     reads["partner"] = sorted({"warehouse.orders", "carrier.orders", "payment.orders", "issues"})
     parts = []
     for name in (*SERVICES, "partner"):
@@ -45,46 +46,52 @@ async def plan(
         tables = await baseline_plan.tables_per_lifecycle(url, before[name], lifecycles) if url else ()
         own = tuple(writes.get(name, ()))
         topics = dict.fromkeys(topic for topic in reads[name] if counts.get(topic))
-        parts.append(Part(name, lifecycles, servers, "", tables, own, dict.fromkeys(topics, 0)))
+        parts.append(BaselinePart(name, lifecycles, servers, "", tables, own, dict.fromkeys(topics, 0)))
     return parts
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
-    """What the bare loop reached, and what it cost: its own CPU with that of Kafka and Postgres."""
+class BaselineResult:
+    """Throughput of the baseline, and its CPU with that of Kafka and Postgres."""
 
     per_second: float
     cpu_ms: float
 
 
-async def run(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int) -> list[Bare]:
-    """Run all parts to their end, a few times, each on topics and tables of its own. Raises `BareLoopError`."""
-    return [await _round(supervisor, given, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)]
+async def run(
+    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int
+) -> list[BaselineResult]:
+    """Run all parts a few times, each on its own topics and tables. Raises `BaselineError`."""
+    return [
+        await _round(supervisor, infrastructure, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)
+    ]
 
 
-async def _round(supervisor: Supervisor, given: Surroundings, parts: list[Part], lifecycles: int, name: str) -> Bare:
-    made = await provision(given.postgres.admin_url, SERVICES, f"{name}_")
-    urls = {service: database.owner_url for service, database in made.items()}  # it makes its own tables
-    await create_topics(given.broker.bootstrap_servers, f"{name}.")
+async def _round(
+    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int, name: str
+) -> BaselineResult:
+    databases = await provision(infrastructure.postgres.admin_url, SERVICES, f"{name}_")
+    urls = {service: database.owner_url for service, database in databases.items()}  # it makes its own tables
+    await create_topics(infrastructure.broker.bootstrap_servers, f"{name}.")
     parts = [
         replace(part, lifecycles=lifecycles, prefix=f"{name}.", database_url=urls.get(part.name)) for part in parts
     ]
-    total = written_by_all(parts)
-    folder = given.folder / name
+    total = records_written(parts)
+    folder = infrastructure.folder / name
     folder.mkdir()
     started = {part.name: _start(supervisor, folder, part, total) for part in parts}
     await _wait_for(folder, ".ready", started)
-    servers = Usage({"kafka": given.broker.pid, "postgres": given.postgres.pid})
+    servers = ResourceUsage({"kafka": infrastructure.broker.pid, "postgres": infrastructure.postgres.pid})
     cpu, begin = sum(servers.cpu_seconds().values()), time.time()
     (folder / "go").touch()
-    done = [Done.read(path.read_text(encoding="utf-8")) for path in await _wait_for(folder, ".done", started)]
+    done = [PartResult.read(path.read_text(encoding="utf-8")) for path in await _wait_for(folder, ".done", started)]
     cpu = sum(servers.cpu_seconds().values()) - cpu + sum(part.cpu for part in done)
     for part in started.values():
         await asyncio.to_thread(part.stop)
-    return Bare(lifecycles / (max(part.at for part in done) - begin), 1000 * cpu / lifecycles)
+    return BaselineResult(lifecycles / (max(part.at for part in done) - begin), 1000 * cpu / lifecycles)
 
 
-def _start(supervisor: Supervisor, folder: Path, part: Part, total: Mapping[str, int]) -> ServiceProcess:
+def _start(supervisor: Supervisor, folder: Path, part: BaselinePart, total: Mapping[str, int]) -> ServiceProcess:
     path = folder / f"{part.name}.json"
     whole = replace(part, reads={topic: total.get(topic, 0) for topic in part.reads})
     path.write_text(whole.text(), encoding="utf-8")
@@ -94,12 +101,12 @@ def _start(supervisor: Supervisor, folder: Path, part: Part, total: Mapping[str,
 async def _wait_for(folder: Path, suffix: str, started: Mapping[str, ServiceProcess]) -> list[Path]:
     """The files of all parts with this suffix, once they are written."""
     paths = {name: folder / f"{name}{suffix}" for name in started}
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + MAX_SECONDS
     while missing := [name for name, path in paths.items() if not path.exists()]:
         for name in missing:
             if not started[name].alive and not paths[name].exists():
-                raise BareLoopError(f"bare loop, part {name}, ended early\n{started[name].child.last_words()}")
+                raise BaselineError(f"baseline, part {name}, ended early\n{started[name].child.log_tail()}")
         if time.monotonic() > deadline:
-            raise BareLoopError(f"bare loop: {', '.join(missing)} not done after {LONGEST_SECONDS:g} s")
+            raise BaselineError(f"baseline: {', '.join(missing)} not done after {MAX_SECONDS:g} s")
         await asyncio.sleep(0.02)
     return list(paths.values())

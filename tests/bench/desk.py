@@ -1,8 +1,8 @@
-"""How quick the desk is with 100,000 issues: part of `make bench`, by itself `python -m tests.bench.desk`.
+"""Response times of the desk with 100,000 issues: part of `make bench`, alone `python -m tests.bench.desk`.
 
-A durable Postgres of its own and one intake process. A year of issues is written by SQL, one in twenty still open, with
-their stories and what waits; then each page is asked for, one call after the other, over loopback HTTP. The figures are
-whole answers as a browser gets them, template and all. `DESK_ISSUES` is how many issues there are.
+One intake process on a durable Postgres. A year of issues is written by SQL, one in twenty still open, with timelines
+and open work; then each page is requested, one call after the other, over loopback HTTP. The times are those of
+complete responses. `DESK_ISSUES` is the number of issues.
 """
 
 import asyncio
@@ -23,9 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local import postgres
+from deploy.local.command_line import exit_on_error
+from deploy.local.environment import integer
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 
 CALLS, WARM_UP = 20, 3
@@ -33,8 +35,8 @@ CALLS, WARM_UP = 20, 3
 SEED = Path(__file__).with_name("desk.sql")
 
 
-async def seed(database: postgres.Access, issues: int) -> float:
-    """A year of issues; gives the seconds it took."""
+async def seed(database: postgres.DatabaseAccess, issues: int) -> float:
+    """Write a year of issues; returns the seconds it took."""
     await database.migrate("intake")
     conn = await asyncpg.connect(database.owner_url)
     begin = time.perf_counter()
@@ -47,14 +49,14 @@ async def seed(database: postgres.Access, issues: int) -> float:
 
 
 def pages(http: httpx.Client, issues: int) -> dict[str, str]:
-    """The pages that people look at, by what the table calls them."""
+    """The measured pages, by their name in the table."""
     page = http.get("/desk").text
-    found = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
-    assert found, "the first page shows issues"
+    issue_link = re.search(r"/desk/issues/[0-9a-f-]{36}", page)
+    assert issue_link, "the first page shows issues"
     return {
-        "what needs a human now": "/desk",
+        "work that needs staff now": "/desk",
         "a section of 50": "/desk/work/promises",
-        "one issue with its story": found[0],
+        "one issue with its timeline": issue_link[0],
         "search by order": f"/desk/search?q=O-{issues // 2}",
         "search by customer": "/desk/search?q=C-77",
         "insights of 30 days": "/desk/insights?days=30",
@@ -64,15 +66,15 @@ def pages(http: httpx.Client, issues: int) -> dict[str, str]:
 
 def measure(http: httpx.Client, path: str) -> tuple[float, float]:
     """p50 and p95 in milliseconds."""
-    taken: list[float] = []
+    durations: list[float] = []
     for number in range(WARM_UP + CALLS):
         begin = time.perf_counter()
         answer = http.get(path)
         spent = 1000 * (time.perf_counter() - begin)
         assert answer.status_code in (200, 303), f"{path}: {answer.status_code}"
         if number >= WARM_UP:
-            taken.append(spent)
-    cuts = quantiles(taken, n=20, method="inclusive")
+            durations.append(spent)
+    cuts = quantiles(durations, n=20, method="inclusive")
     return cuts[9], cuts[18]
 
 
@@ -122,8 +124,10 @@ def show(console: Console, issues: int, rows: Sequence[tuple[str, float, float]]
 
 
 def main() -> None:
-    with ending_on_signals(), ExitStack() as stack:
-        run(Console(), stack, int(os.environ.get("DESK_ISSUES", "100000")))
+    with exit_on_error("bench"):
+        issues = integer("DESK_ISSUES", 100_000, 100, 10_000_000)
+        with exit_on_signals(), ExitStack() as stack:
+            run(Console(), stack, issues)
 
 
 if __name__ == "__main__":

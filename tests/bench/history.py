@@ -1,7 +1,7 @@
-"""A past for the databases: every row there is, again and again under other ids, as if as many issues had gone by.
+"""History for the databases: every row copied under other ids, as if as many issues had gone before.
 
-Rows are copied as they stand, so that sizes and shapes are those of life; only what tells things apart is changed. What
-is still to be done (timers, outbox) is not copied: a past has nothing due.
+Rows are copied as they are, so that sizes and shapes are real; only ids are changed. Open work (timers, outbox) is not
+copied: history has nothing due.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _COLUMNS = """
     WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.is_generated = 'NEVER'
       AND c.is_identity = 'NO' ORDER BY c.table_name, c.ordinal_position"""
 _IDS = frozenset({"key", "order_id", "customer_id", "event_id", "cause", "reference"})
-"""Text columns that tell one thing from another."""
+"""Text columns with ids."""
 
 
 async def make(databases: Mapping[str, str], times: int) -> int:
-    """Copy every row `times` times; gives how many rows were written. `databases` are the addresses by service."""
+    """Copy every row `times` times; returns the number of rows written. `databases` are the URLs by service."""
     written = 0
     for address in databases.values():
         conn = await asyncpg.connect(address)
@@ -55,7 +55,7 @@ async def _copy(conn: "asyncpg.Connection[asyncpg.Record]", times: int) -> int:
 
 
 def _other(column: str, kind: str) -> str:
-    """The same value for another past: ids differ, in the same way wherever they stand."""
+    """The value for another copy: ids differ, equally in every table."""
     match kind:
         case "uuid":
             return f"md5(\"{column}\"::text || '/' || g)::uuid"

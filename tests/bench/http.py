@@ -1,7 +1,7 @@
-"""HTTP/1.1 over kept connections, as lean as it gets: the bench should not compete with what it measures.
+"""A minimal HTTP/1.1 client over kept connections, so that the benchmark uses little CPU.
 
-A call goes out as bytes made before; of an answer only status and body are read. Chosen over httpx, which costs about
-as much CPU per call as the service that answers it.
+Requests are prepared bytes; of a response only status and body are read. httpx costs about as much CPU per call as the
+service that answers it.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from typing import cast
 from deploy.local.ports import LOOPBACK
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, one call at a time."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
-        self.retry_after = False  # whether the last answer said when to come back
+        self.retry_after = False  # whether the last response had the header
 
     async def call(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. Raises `ConnectionError` if the connection ends first."""
@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer and not self._answer.done():
-            self._answer.set_exception(ConnectionError(f"intake broke the connection off: {exc}"))
+            self._answer.set_exception(ConnectionError(f"intake aborted the connection: {exc}"))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -57,18 +57,18 @@ def _content_length(head: bytes) -> int:
     return int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0] or 0)
 
 
-async def connect(port: int) -> Connection:
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, LOOPBACK, port)
+async def connect(port: int) -> HttpConnection:
+    _, connection = await asyncio.get_running_loop().create_connection(HttpConnection, LOOPBACK, port)
     return connection
 
 
 @dataclass
-class Connections:
-    """Connections that are free now; more are opened, up to `most`, when all are busy."""
+class ConnectionPool:
+    """Idle connections; up to `most` are opened when all are busy."""
 
     port: int
     most: int
-    _free: list[Connection] = field(default_factory=list)
+    _free: list[HttpConnection] = field(default_factory=list)
     _room: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Connections:
             connection = self._free.pop() if self._free else await connect(self.port)
             try:
                 answer = await connection.call(request)
-            except ConnectionError:  # it was idle for too long; the Idempotency-Key makes a second try safe
+            except ConnectionError:  # idle for too long; the Idempotency-Key makes a retry safe
                 connection = await connect(self.port)
                 answer = await connection.call(request)
             self._free.append(connection)

@@ -1,8 +1,8 @@
-"""From the 202 to the moment at which the order to the warehouse can be read on its topic.
+"""Latency from the 202 until the order to the warehouse can be read from its topic.
 
-Both ends are seen by the bench's own process, so one clock measures. A record may be readable before the bench has
-heard the 202, which is then a wait of nothing. Each partition has a consumer of its own: one for all would leave a
-partition it has just read out of the fetch that is under way, and measure its own wait for that.
+Both ends are observed by the benchmark's process, so one clock measures. A record may be readable before the 202 was
+read, which counts as 0. Each partition has its own consumer: a single one would leave a partition out of the fetch in
+progress, and measure its own wait.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from libs.common.events.topics import WAREHOUSE_ORDERS
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of all are not above (nearest rank)."""
+    """The smallest value with at least this share of values up to it (nearest rank)."""
     if not values:
-        raise ValueError("values: there are none to take a percentile of")
+        raise ValueError("values: empty; a percentile needs at least one")
     return sorted(values)[max(0, ceil(share * len(values)) - 1)]
 
 
-def waits_ms(since: Mapping[str, float], until: Mapping[str, float]) -> list[float]:
-    """Milliseconds from one moment to the other for every id that has both."""
+def latencies_ms(since: Mapping[str, float], until: Mapping[str, float]) -> list[float]:
+    """Milliseconds between both times, for every id with both."""
     return [max(0.0, until[key] - moment) * 1000 for key, moment in since.items() if key in until]
 
 
 @contextlib.asynccontextmanager
 async def readable(bootstrap_servers: str, prefix: str) -> AsyncIterator[dict[str, float]]:
-    """Gives, and keeps up to date, when each issue's order to the warehouse was first read."""
+    """Yields a mapping, kept up to date, of the first read of each issue's order to the warehouse."""
     seen: dict[str, float] = {}
     async with contextlib.AsyncExitStack() as stack:
         for number in range(WAREHOUSE_ORDERS.partitions):
@@ -51,8 +51,8 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 async def _read(consumer: AIOKafkaConsumer, seen: dict[str, float]) -> None:
     while True:
-        heard = await consumer.getmany(timeout_ms=1_000)
+        batches = await consumer.getmany(timeout_ms=1_000)
         moment = time.perf_counter()
-        for records in heard.values():
+        for records in batches.values():
             for record in records:
                 seen.setdefault(record.key.decode(), moment)

@@ -1,8 +1,8 @@
-"""A mail server that takes whatever comes and keeps nothing: for the bench, as a process of its own.
+"""A mail server that accepts and discards everything, as a process of its own.
 
     python -m tests.bench.mail_sink <port>
 
-Just enough of RFC 5321 for a sender that does what it says: a real server would cost the machine more than the sender.
+A minimum of RFC 5321: a complete server would use more CPU than the sender under test.
 """
 
 import asyncio

@@ -1,14 +1,12 @@
-"""How many notices the sender gets out by real SMTP: part of `make bench`, by itself `python -m tests.bench.notices`.
+"""Throughput of notices by real SMTP: part of `make bench`, alone `python -m tests.bench.notices`.
 
-A durable Postgres, one process of delivery_notify and one mail server that takes whatever comes. As many orders as
-`NOTICES` are decided to be late by the service's own code, and all those notices become due in one moment: claimed,
-rendered as text and HTML, sent over SMTP and recorded. Counted from that moment until the last is settled; that the
-server got every one of them once is checked. No Kafka is there, so that the CPU is that of sending alone, with the
-service's idle loops; what an event costs before it becomes a notice is in the flood.
+A durable Postgres, one process of delivery_notify and a mail sink. `NOTICES` orders are decided to be late by the
+service's own code, and their notices become due at once: claimed, rendered as text and HTML, sent over SMTP and
+recorded. Measured until the last is settled, with a check that each was sent once. Kafka is absent, so that the CPU is
+that of sending and the service's idle loops; the flood covers the cost of an event before its notice.
 """
 
 import asyncio
-import os
 import secrets
 import time
 from contextlib import ExitStack
@@ -20,9 +18,11 @@ import asyncpg
 from rich.console import Console
 
 from deploy.local import postgres
+from deploy.local.command_line import CommandError, exit_on_error
+from deploy.local.environment import integer
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor, answers_ok
 from libs.common.decisions.clock import SystemClock
 from libs.common.decisions.shop_calendar import ShopCalendar
@@ -34,25 +34,25 @@ from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.policy.notification_rules import rules_of
 from services.delivery_notify.store.conversations import Conversations
-from tests.bench.resource_usage import Usage
+from tests.bench.resource_usage import ResourceUsage
 
-AT_ONCE = 200
-LONGEST = 120.0
+BATCH = 200
+MAX_SECONDS = 120.0
 """Seconds after which something is wrong."""
 
 
-async def seed(database: postgres.Access, notices: int) -> None:
-    """So many late orders, every second one in English, whose notices are not due yet."""
+async def seed(database: postgres.DatabaseAccess, notices: int) -> None:
+    """Create late orders, every second one in English, whose notices are not due yet."""
     await database.migrate("delivery_notify")
     conn = await asyncpg.connect(database.owner_url)
     try:
-        shell = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+        runner = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
         rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
         conversations = Conversations(rules)
-        for begin in range(0, notices, AT_ONCE):
-            events = [event for n in range(begin, min(begin + AT_ONCE, notices)) for event in late(n)]
+        for begin in range(0, notices, BATCH):
+            events = [event for n in range(begin, min(begin + BATCH, notices)) for event in late(n)]
             async with conn.transaction():
-                await shell.apply(conn, conversations, [Incoming(shell.event(event)) for event in events])
+                await runner.apply(conn, conversations, [Incoming(runner.event(event)) for event in events])
         await conn.execute("UPDATE notices SET due_at = due_at + interval '1 day'")
         await conn.execute("VACUUM ANALYZE")
     finally:
@@ -84,21 +84,21 @@ def late(number: int) -> tuple[Payload, Payload]:
 
 
 async def release(conn: Connection, notices: int) -> float:
-    """Let them all become due; gives the seconds until the last is settled."""
+    """Make all notices due; returns the seconds until the last is settled."""
     begin = time.perf_counter()
     await conn.execute("UPDATE notices SET due_at = made_at")
     while await conn.fetchval("SELECT count(*) FROM notices WHERE settled_at IS NULL"):
-        if time.perf_counter() - begin > LONGEST:
-            raise SystemExit(f"not all of {notices:,} notices were sent within {LONGEST:.0f} s")
+        if time.perf_counter() - begin > MAX_SECONDS:
+            raise CommandError(f"not all of {notices:,} notices were sent within {MAX_SECONDS:.0f} s")
         await asyncio.sleep(0.1)
     took = time.perf_counter() - begin
     sent = await conn.fetchval("SELECT count(*) FROM notices WHERE status = 'sent'")
     if sent != notices:
-        raise SystemExit(f"{notices:,} notices were made, {sent:,} were sent")
+        raise CommandError(f"{notices:,} notices were created, {sent:,} were sent")
     return took
 
 
-async def measure(url: str, usage: Usage, notices: int) -> tuple[float, dict[str, float]]:
+async def measure(url: str, usage: ResourceUsage, notices: int) -> tuple[float, dict[str, float]]:
     """Seconds, and CPU seconds by process."""
     conn = await asyncpg.connect(url)
     try:
@@ -128,7 +128,7 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
     }
     process = supervisor.start("sender", ["-m", "libs.common.runtime", "services.delivery_notify.app"], env, port)
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/ready"), 60)
-    usage = Usage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
+    usage = ResourceUsage({"sender": process.child.pid, "postgres": server.pid, "mail server": sink.child.pid})
     with console.status(f"sending {notices:,} notices"):
         took, cpu = asyncio.run(measure(database.owner_url, usage, notices))
     shares = ", ".join(f"{name} {1000 * seconds / notices:.2f} ms" for name, seconds in cpu.items())
@@ -140,8 +140,10 @@ def run(console: Console, stack: ExitStack, notices: int) -> None:
 
 
 def main() -> None:
-    with ending_on_signals(), ExitStack() as stack:
-        run(Console(), stack, int(os.environ.get("NOTICES", "4000")))
+    with exit_on_error("bench"):
+        notices = integer("NOTICES", 4_000, 1, 1_000_000)
+        with exit_on_signals(), ExitStack() as stack:
+            run(Console(), stack, notices)
 
 
 if __name__ == "__main__":

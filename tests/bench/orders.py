@@ -1,8 +1,8 @@
-"""What the bench's shop sold, and what its customers report.
+"""Orders of the benchmark and the reports about them.
 
-Every order has one line of one piece, and every piece turns out defective: the longest way through the services, with
-a replacement, a collection and an inspection. Records are made once from the contract's own classes, with marks where
-the ids belong, so that loading costs next to nothing and still cannot drift from the contract.
+Every order has one line of one unit, reported defective: the longest path through the services, with a replacement, a
+collection and an inspection. Records are encoded once from the contract's classes, with placeholders for the ids, so
+that loading is cheap and cannot drift from the contract.
 """
 
 import json
@@ -28,7 +28,7 @@ def order_id(number: int) -> str:
 
 
 def order_records(numbers: Sequence[int], now: datetime | None = None) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of all that the storefront tells about these orders, delivered yesterday; half in English."""
+    """Key and value of all events of these orders, delivered yesterday; half in English."""
     languages = [_templates(language, now or datetime.now(UTC)) for language in Language]
     for number in numbers:
         own = f"{number:08d}".encode()
@@ -37,7 +37,7 @@ def order_records(numbers: Sequence[int], now: datetime | None = None) -> Iterat
 
 
 def report_call(number: int, port: int, api_key: str) -> bytes:
-    """`POST /v1/issues` about one order, whole, as it goes over the wire."""
+    """`POST /v1/issues` about one order as complete bytes."""
     body = json.dumps(
         {
             "order_id": order_id(number),
@@ -55,8 +55,8 @@ def report_call(number: int, port: int, api_key: str) -> bytes:
 
 
 def _templates(language: Language, now: datetime) -> list[bytes]:
-    told = _story(language, now)
-    return [_encoded(payload, moment) for payload, moment in told]
+    events = _story(language, now)
+    return [_encoded(payload, moment) for payload, moment in events]
 
 
 def _story(language: Language, now: datetime) -> list[tuple[Payload, datetime]]:
@@ -73,12 +73,12 @@ def _placed(order: str, language: Language, at: datetime) -> OrderPlaced:
     name = "山田 花子" if language is Language.JA else "Jane Miller"
     price = Money(amount=Decimal("12800"), currency="JPY")
     item = OrderLine(line_id=LINE, sku=f"SKU-{_MARK}", name="Desk lamp", quantity=1, unit_price=price)
-    place = Address(
+    address = Address(
         name=name, postal_code="150-0001", country="JP", region="東京都", city="渋谷区", street="神宮前 1-2-3"
     )
     contact = Contact(name=name, email=f"c{_MARK}@example.jp", language=language, phone="+81-3-0000-0000")
     return OrderPlaced(
-        order_id=order, customer_id=f"C{_MARK}", placed_at=at, lines=(item,), contact=contact, ship_to=place
+        order_id=order, customer_id=f"C{_MARK}", placed_at=at, lines=(item,), contact=contact, ship_to=address
     )
 
 

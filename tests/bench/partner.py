@@ -1,8 +1,7 @@
-"""Warehouse, courier and payment provider of the bench in one process; each answers at once with all it has to say.
+"""Warehouse, courier and payment provider of the benchmark in one process; each answers at once.
 
-What can only happen after something else waits for it: a parcel arrives once its shipping was told, and the warehouse
-counts what came back once its collection was told. Both are heard on `issues`, where order is certain; between topics
-there is none. Nothing is decoded beyond the few fields that an answer needs; the trace is handed on.
+Answers that depend on another event wait for it on `issues`, where order is certain: delivery follows the shipment,
+receipt follows the collection. Only the needed fields are decoded; the trace is passed on.
 """
 
 import asyncio
@@ -22,9 +21,9 @@ from libs.common.events.issues import IssueCollected, IssueReplacementShipped
 from libs.common.events.payment import RefundRequested
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, PAYMENT_ORDERS, WAREHOUSE_ORDERS
 from libs.common.events.warehouse import ReplacementOrdered
-from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, moment_text
+from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, format_time
 
-HEARD = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
+ANSWERED_TOPICS = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
 
 Record = tuple[str, bytes, bytes]
 
@@ -38,29 +37,29 @@ _TOLD_SHIPPED, _TOLD_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(Issu
 
 
 def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
-    """Topic, key and value of everything that this record is answered with, in order."""
+    """Topic, key and value of all answers to this record, in order."""
     if _ORDERED in value:
         data = json.loads(value)["data"]
         replacement = data["replacement_id"]
-        yield CONFIRMED.about(issue, now, replacement, data["promised_ship_date"])
-        yield SHIPPED.about(issue, now, replacement, data["promised_ship_date"])
+        yield CONFIRMED.render(issue, now, replacement, data["promised_ship_date"])
+        yield SHIPPED.render(issue, now, replacement, data["promised_ship_date"])
     elif _TOLD_SHIPPED in value:
-        yield DELIVERED.about(issue, now, json.loads(value)["data"]["replacement_id"])
+        yield DELIVERED.render(issue, now, json.loads(value)["data"]["replacement_id"])
     elif _REQUESTED in value:
         data = json.loads(value)["data"]
-        yield BOOKED.about(issue, now, data["collection_id"], data["earliest_date"])
-        yield COLLECTED.about(issue, now, data["collection_id"])
+        yield BOOKED.render(issue, now, data["collection_id"], data["earliest_date"])
+        yield COLLECTED.render(issue, now, data["collection_id"])
     elif _TOLD_COLLECTED in value:
-        yield RECEIVED.about(issue, now, "received")
-        yield INSPECTED.about(issue, now, "inspected")
+        yield RECEIVED.render(issue, now, "received")
+        yield INSPECTED.render(issue, now, "inspected")
     elif _REFUND in value:
         data = json.loads(value)["data"]
-        yield PAID.about(issue, now, data["refund_id"], amount=data["amount"]["amount"])
+        yield PAID.render(issue, now, data["refund_id"], amount=data["amount"]["amount"])
 
 
 async def run(bootstrap_servers: str, prefix: str) -> None:
     """Answer until cancelled. Reads without a group, from the beginning: there is one such process, and one run."""
-    partitions = [TopicPartition(prefix + topic.name, n) for topic in HEARD for n in range(topic.partitions)]
+    partitions = [TopicPartition(prefix + topic.name, n) for topic in ANSWERED_TOPICS for n in range(topic.partitions)]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", group_id=None, fetch_max_wait_ms=50
     )
@@ -76,10 +75,10 @@ async def run(bootstrap_servers: str, prefix: str) -> None:
         await producer.stop()
 
 
-async def _answer(producer: AIOKafkaProducer, heard: dict[TopicPartition, list[Any]], prefix: str) -> None:
-    now = moment_text(datetime.now(UTC))
+async def _answer(producer: AIOKafkaProducer, batches: dict[TopicPartition, list[Any]], prefix: str) -> None:
+    now = format_time(datetime.now(UTC))
     sent = []
-    for records in heard.values():
+    for records in batches.values():
         for record in records:
             trace = [header for header in record.headers if header[0] in TRACE_HEADERS]
             for topic, key, value in answers_to(record.key, record.value, now):

@@ -1,4 +1,4 @@
-"""The figures as tables for people."""
+"""The metrics as tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tests.bench.metrics import SYSTEM
 
 
 def show(console: Console, document: Mapping[str, Any]) -> None:
-    """Print what `Figures.document` gave."""
+    """Print `BenchMetrics.document`."""
     console.print(_headline(document))
     console.print(_by_process(document))
 
@@ -21,16 +21,16 @@ def _headline(document: Mapping[str, Any]) -> Table:
     latency, scheduled = document["latency_ms"], document["latency_from_schedule_ms"]
     rows = {
         "complete lifecycles per second": f"{document['lifecycles_per_second']:,}",
-        "bare loop, per second, the median of its rounds": (
-            f"{document['bare_lifecycles_per_second']:,} of "
-            + ", ".join(f"{each:,.0f}" for each in document["bare_rounds_per_second"])
+        "baseline per second, median of its rounds": (
+            f"{document['baseline_lifecycles_per_second']:,} of "
+            + ", ".join(f"{each:,.0f}" for each in document["baseline_rounds_per_second"])
         ),
-        "ratio to the bare loop, by time and by CPU": (
-            f"{document['ratio_to_bare_loop']:.3f} and {document['cpu_ratio_to_bare_loop']:.3f}"
+        "ratio to the baseline, by time and by CPU": (
+            f"{document['ratio_to_baseline']:.3f} and {document['cpu_ratio_to_baseline']:.3f}"
         ),
         "reports accepted per second": f"{document['accepted_per_second']:,}",
         f"202 to replacement.ordered at {document['steady_per_second']}/s, p50 and p99": _pair(latency),
-        "the same from the moment the report was due": _pair(scheduled),
+        "the same from the scheduled time": _pair(scheduled),
         "notices settled per CPU second of delivery_notify (all its work; mails discarded)": (
             f"{document['notices_per_cpu_second']:,}"
         ),
@@ -38,9 +38,9 @@ def _headline(document: Mapping[str, Any]) -> Table:
         "records and row changes per lifecycle": (
             f"{document['records_per_lifecycle']['total']} and {document['row_changes_per_lifecycle']['total']}"
         ),
-        "cores used in the flood": f"{document['cores_used']}",
+        "cores used during the flood": f"{document['cores_used']}",
         "cores used at the steady rate": f"{document['steady_cores_used']['total']}",
-        "cores busy with what is none of ours": f"{document['cores_busy_with_others']}",
+        "cores used by other processes": f"{document['cores_used_by_others']}",
     }
     for name, value in rows.items():
         table.add_row(name, value)
@@ -60,7 +60,7 @@ def _by_process(document: Mapping[str, Any]) -> Table:
         table.add_row(name, f"{cpu[name]:.3f}", f"{memory[name]:.0f}")
     table.add_section()
     table.add_row("total", f"{cpu['total']:.3f}", "")
-    table.add_row("bare loop, Kafka and Postgres in it", f"{document['bare_cpu_ms_per_lifecycle']:.3f}", "")
+    table.add_row("baseline with Kafka and Postgres", f"{document['baseline_cpu_ms_per_lifecycle']:.3f}", "")
     table.add_section()
     for name in ("partner", "driver"):
         table.add_row(f"{name} (not in the total)", f"{cpu[name]:.3f}", f"{memory[name]:.0f}")

@@ -1,4 +1,4 @@
-"""CPU and memory by process, with all children: Postgres has one for each connection."""
+"""CPU and memory by process with all children: Postgres has one for each connection."""
 
 import asyncio
 import contextlib
@@ -11,28 +11,28 @@ SAMPLE_SECONDS = 0.5
 
 
 @dataclass
-class Usage:
-    """Watches process trees by name. `peak_mb` is the most memory that each was seen with."""
+class ResourceUsage:
+    """Monitors process trees by name. `peak_mb` is the maximum memory of each."""
 
     pids: Mapping[str, int]
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU so far, user and system, of each tree; of ended children too, once their parent has noted their end."""
+        """CPU so far, user and system, of each tree; includes ended children that their parent has reaped."""
         return {name: _cpu_of(pid) for name, pid in self.pids.items()}
 
-    def look(self) -> None:
-        """Note how much memory each has now."""
+    def sample_memory(self) -> None:
+        """Record the present memory of each."""
         for name, pid in self.pids.items():
             self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), _memory_of(pid) / 2**20)
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator["Usage"]:
-        """Looks at the memory again and again until the block is left."""
+    async def sampling(self) -> AsyncIterator["ResourceUsage"]:
+        """Sample the memory until the block is left."""
 
         async def watch() -> None:
             while True:
-                self.look()
+                self.sample_memory()
                 await asyncio.sleep(SAMPLE_SECONDS)
 
         task = asyncio.create_task(watch())
@@ -44,7 +44,7 @@ class Usage:
 
 
 def machine_cpu_seconds() -> float:
-    """CPU that the whole machine has spent so far, whoever asked for it."""
+    """CPU seconds of the whole machine so far."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
@@ -67,7 +67,7 @@ def _cpu_of(pid: int) -> float:
 
 
 def _memory_of(pid: int) -> int:
-    """Resident memory; what a tree shares (Postgres' buffers) is counted once where the system tells it."""
+    """Resident memory; shared memory (Postgres' buffers) is counted once where the system reports it."""
     alone, shared = 0, 0
     for process in _tree(pid, children=pid != psutil.Process().pid):
         with contextlib.suppress(psutil.NoSuchProcess):

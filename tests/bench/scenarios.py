@@ -1,25 +1,23 @@
-"""The second half of `make bench`: the same flood under conditions, each as a ratio to the plain one of this run.
+"""The second part of `make bench`: the same flood in scenarios, each as a ratio to the plain one of this run.
 
     python -m tests.bench.scenarios
 
-- **traced**: every span to a collector that throws it away;
-- **with a past**: the databases hold `HISTORY` issues more;
-- **overrun**: reports as fast as they can be thrown, over more connections than it takes; the table says how fast;
-- **replicas**: one, two and four processes of intake work off the same backlog of order events.
+- **traced**: every span to a collector that discards it;
+- **history**: the databases hold `HISTORY` further issues;
+- **overload**: reports at the maximum rate, over more connections than intake accepts;
+- **replicas**: one, two and four processes of intake drain the same backlog of order events.
 
-`CONDITION_ISSUES` is how many reports each flood has. On two cores that also carry Kafka and Postgres more replicas
-can only use what one left idle; on more cores they show more.
+`SCENARIO_ISSUES` is the number of reports of each flood. On two cores with Kafka and Postgres more replicas can only
+use idle time; on more cores they gain more.
 """
 
 import asyncio
 import contextlib
 import json
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,34 +25,35 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.system import Surroundings, prepare
+from deploy.demo.system import Infrastructure, prepare
 from deploy.local import kafka, postgres
+from deploy.local.command_line import exit_on_error
+from deploy.local.environment import integer, output_file
+from deploy.local.in_flight import ConsumerLag
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import free_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import LOYALTY, SERVICES
 from tests.bench import history
-from tests.bench.completion import Books, Tide, wait_until_complete, wait_until_orders_are_known
+from tests.bench.completion import FINAL_SUBSCRIPTIONS, DatabaseProbe, wait_until_complete, wait_until_orders_are_known
 from tests.bench.completion import wait_until_purchases_have_points as wait_for_points
 from tests.bench.http import connect
-from tests.bench.load import flood, load_orders
-from tests.bench.options import whole_number
+from tests.bench.load import flood, publish_orders
 from tests.bench.orders import report_call
-from tests.bench.resource_usage import Usage
-from tests.bench.run import FAILURES
+from tests.bench.resource_usage import ResourceUsage
 from tests.bench.system import BenchSystem, common_settings, start, start_service, wait_until_started
 
-LOGS_HERE = LOGS / "bench-conditions"
+SCENARIO_LOGS = LOGS / "bench-scenarios"
 CONNECTIONS = 64
-ONE_IN_TEN = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
+SAMPLE_ONE_IN_TEN = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
 MANY_CONNECTIONS = 900
-"""More than a service takes (`HTTP_CONNECTIONS`, 500), fewer than those it answers at all."""
+"""More than a service accepts (`HTTP_CONNECTIONS`, 500), fewer than those it answers with an error."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flooded:
-    """CPU milliseconds per lifecycle by process, lifecycles and reports a second, the most memory by process."""
+class FloodResult:
+    """CPU milliseconds per lifecycle by process, lifecycles and reports per second, peak memory by process."""
 
     cpu_ms: Mapping[str, float]
     per_second: float
@@ -66,166 +65,190 @@ class Flooded:
 
 
 @dataclass
-class Place:
-    """A broker, a server and fresh databases for one condition; the services run in it."""
+class BenchEnvironment:
+    """A broker, a server and fresh databases for one scenario."""
 
-    given: Surroundings
+    infrastructure: Infrastructure
     databases: Mapping[str, str]
     supervisor: Supervisor
     first: int = 0
 
-    async def flooded(self, system: BenchSystem, issues: int) -> Flooded:
-        """Tell of as many orders, report each of them, and wait for the last point."""
-        ours = {**system.pids(), "kafka": self.given.broker.pid, "postgres": self.given.postgres.pid}
-        usage, books = Usage(ours), await Books.open(self.databases)
+    async def flood(self, system: BenchSystem, issues: int) -> FloodResult:
+        """Publish orders, report each of them, and wait for the last points."""
+        pids = {**system.pids(), "kafka": self.infrastructure.broker.pid, "postgres": self.infrastructure.postgres.pid}
+        usage, probe = ResourceUsage(pids), await DatabaseProbe.open(self.databases)
         try:
-            await self.orders(books, issues)
+            await self.publish_orders(probe, issues)
             calls = [report_call(n, system.intake_port, system.api_key) for n in range(self.first, self.first + issues)]
-            async with usage.watching(), self.tide() as tide:
-                given = await tide.length(LOYALTY)
+            async with usage.sampling(), self.topic_lag() as lag:
+                granted_before = await lag.length([LOYALTY])
                 before, begin = usage.cpu_seconds(), time.perf_counter()
                 accepted = await flood(system.intake_port, calls, CONNECTIONS)
                 took = time.perf_counter() - begin
-                ended = await wait_until_complete(books, tide, accepted.at, given, usage.cpu_seconds)
-                spent = {name: 1000 * (now - before[name]) / issues for name, now in ended.cpu.items()}
+                completion = await wait_until_complete(probe, lag, accepted.at, granted_before, usage.cpu_seconds)
+                spent = {name: 1000 * (now - before[name]) / issues for name, now in completion.cpu.items()}
         finally:
-            await books.close()
+            await probe.close()
         self.first += issues
-        return Flooded(spent, issues / (ended.at - begin), issues / took, dict(usage.peak_mb))
+        return FloodResult(spent, issues / (completion.at - begin), issues / took, dict(usage.peak_mb))
 
-    def tide(self) -> AbstractAsyncContextManager[Tide]:
-        return Tide.watched(self.given.broker.bootstrap_servers, self.given.topic_prefix)
+    @asynccontextmanager
+    async def topic_lag(self) -> AsyncIterator[ConsumerLag]:
+        servers, prefix = self.infrastructure.broker.bootstrap_servers, self.infrastructure.topic_prefix
+        lag = ConsumerLag(servers, prefix, FINAL_SUBSCRIPTIONS)
+        try:
+            yield lag
+        finally:
+            await lag.close()
 
-    async def orders(self, books: Books, count: int) -> None:
-        servers, prefix = self.given.broker.bootstrap_servers, self.given.topic_prefix
-        await load_orders(servers, prefix, count, self.first)
+    async def publish_orders(self, probe: DatabaseProbe, count: int) -> None:
+        servers, prefix = self.infrastructure.broker.bootstrap_servers, self.infrastructure.topic_prefix
+        await publish_orders(servers, prefix, count, self.first)
         await wait_until_orders_are_known(servers, prefix, SERVICES)
-        await wait_for_points(books)
+        await wait_for_points(probe)
 
 
 @contextlib.contextmanager
-def place() -> Iterator[Place]:
+def bench_environment() -> Iterator[BenchEnvironment]:
     with ExitStack() as stack:
-        given = Surroundings(
-            broker=stack.enter_context(kafka.broker(kafka.choose("apache").kind, log=LOGS_HERE / "kafka.log")),
-            postgres=stack.enter_context(postgres.server(log=LOGS_HERE / "postgres.log", environ={})),
+        infrastructure = Infrastructure(
+            broker=stack.enter_context(kafka.broker(kafka.choose("apache").kind, log=SCENARIO_LOGS / "kafka.log")),
+            postgres=stack.enter_context(postgres.server(log=SCENARIO_LOGS / "postgres.log", environ={})),
             folder=stack.enter_context(run_folder("bench")),
             prefix="",
         )
-        databases = asyncio.run(prepare(given))
-        yield Place(given, databases, stack.enter_context(Supervisor(LOGS_HERE)))
+        databases = asyncio.run(prepare(infrastructure))
+        yield BenchEnvironment(infrastructure, databases, stack.enter_context(Supervisor(SCENARIO_LOGS)))
 
 
 @dataclass
-class Conditions:
-    """All of them, one after the other; `rows` is the table so far."""
+class Scenarios:
+    """Runs all scenarios in order; `rows` is the table so far."""
 
     console: Console
     issues: int
-    past: int
+    history: int
     rows: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> None:
-        with self.console.status("the same flood: plain, then overrun, then with a past"), place() as here:
-            plain = _loop(self._plain_overrun_and_past(here))
+        with (
+            self.console.status("the same flood: plain, then overload, then with history"),
+            bench_environment() as environment,
+        ):
+            plain = _loop(self._plain_overload_and_history(environment))
         with self.console.status("the same flood, traced"):
             self._traced(plain)
         with self.console.status("one, two and four replicas"):
             self._replicas()
 
-    async def _plain_overrun_and_past(self, here: Place) -> Flooded:
-        system = await asyncio.to_thread(start, here.supervisor, here.given, here.databases)
-        await here.flooded(system, self.issues // 4)  # warm: plans made, pages read
-        plain = await here.flooded(system, self.issues)
-        self._tell("plain", f"{plain.per_second:,.0f} lifecycles/s, {sum_of(plain):.2f} ms CPU each", sum_of(plain))
-        await self._overrun(here, system, plain)
-        issues = here.first
-        owners = {name: postgres.url_of(here.given.postgres.admin_url, database=name) for name in here.databases}
+    async def _plain_overload_and_history(self, environment: BenchEnvironment) -> FloodResult:
+        system = await asyncio.to_thread(
+            start, environment.supervisor, environment.infrastructure, environment.databases
+        )
+        await environment.flood(system, self.issues // 4)  # warm-up: query plans and caches
+        plain = await environment.flood(system, self.issues)
+        self._add_row(
+            "plain", f"{plain.per_second:,.0f} lifecycles/s, {total_cpu_ms(plain):.2f} ms CPU each", total_cpu_ms(plain)
+        )
+        await self._overload(environment, system, plain)
+        issues = environment.first
+        owners = {
+            name: postgres.url_of(environment.infrastructure.postgres.admin_url, database=name)
+            for name in environment.databases
+        }
         begin = time.perf_counter()
-        written = await history.make(owners, max(1, self.past // issues))
-        self.console.print(f"{written:,} rows of the past written in {time.perf_counter() - begin:.0f} s")
-        old = await here.flooded(system, self.issues)
-        ratio = sum_of(old) / sum_of(plain)
-        self._tell(f"CPU with {self.past:,} issues in the past", f"{ratio:.2f} of plain", ratio)
+        written = await history.make(owners, max(1, self.history // issues))
+        self.console.print(f"{written:,} rows of history written in {time.perf_counter() - begin:.0f} s")
+        old = await environment.flood(system, self.issues)
+        ratio = total_cpu_ms(old) / total_cpu_ms(plain)
+        self._add_row(f"CPU with {self.history:,} issues of history", f"{ratio:.2f} of plain", ratio)
         return plain
 
-    async def _overrun(self, here: Place, system: BenchSystem, plain: Flooded) -> None:
-        """Many more reports than it can carry, as fast as the connections let them through."""
+    async def _overload(self, environment: BenchEnvironment, system: BenchSystem, plain: FloodResult) -> None:
+        """Send many more reports than intake can process, as fast as the connections allow."""
         count = 20 * self.issues
-        books = await Books.open(here.databases)
-        usage = Usage(system.pids())
+        probe = await DatabaseProbe.open(environment.databases)
+        usage = ResourceUsage(system.pids())
         try:
-            await here.orders(books, self.issues)
-            async with usage.watching(), here.tide() as tide:
-                given = await tide.length(LOYALTY)
+            await environment.publish_orders(probe, self.issues)
+            async with usage.sampling(), environment.topic_lag() as lag:
+                granted_before = await lag.length([LOYALTY])
                 begin = time.perf_counter()
-                answers, accepted = await _flood_without_mercy(system, here.first, self.issues, count)
+                answers, accepted = await _overload(system, environment.first, self.issues, count)
                 took = time.perf_counter() - begin
-                ended = await wait_until_complete(books, tide, accepted, given)
-                drained = ended.at - begin - took
+                completion = await wait_until_complete(probe, lag, accepted, granted_before)
+                drained = completion.at - begin - took
         finally:
-            await books.close()
-        here.first += self.issues
+            await probe.close()
+        environment.first += self.issues
         offered = count / took / plain.per_second
-        told = ", ".join(f"{number:,} {what}" for what, number in sorted(answers.items()))
-        self._tell(f"{count:,} reports at {offered:.1f} times what it carries", told, dict(answers))
-        self._tell("worked off after", f"{drained:.1f} s", round(drained, 1))
+        summary = ", ".join(f"{number:,} {what}" for what, number in sorted(answers.items()))
+        self._add_row(f"{count:,} reports at {offered:.1f} times what the plain rate", summary, dict(answers))
+        self._add_row("drained after", f"{drained:.1f} s", round(drained, 1))
         memory = {name: usage.peak_mb[name] / plain.peak_mb[name] for name in SERVICES}
-        self._tell("memory then, of plain", ", ".join(f"{name} {ratio:.2f}" for name, ratio in memory.items()), memory)
+        self._add_row(
+            "memory during overload, ratio to plain",
+            ", ".join(f"{name} {ratio:.2f}" for name, ratio in memory.items()),
+            memory,
+        )
 
-    def _traced(self, plain: Flooded) -> None:
-        for what, sampler in (("every trace kept", {}), ("one trace in ten kept", ONE_IN_TEN)):
-            with place() as here:
-                sink = here.supervisor.start("trace-sink", ["-m", "tests.bench.trace_sink"], {}, free_port())
+    def _traced(self, plain: FloodResult) -> None:
+        for what, sampler in (("every trace kept", {}), ("one trace in ten kept", SAMPLE_ONE_IN_TEN)):
+            with bench_environment() as environment:
+                sink = environment.supervisor.start("trace-sink", ["-m", "tests.bench.trace_sink"], {}, free_port())
                 sink.wait_ready()
-                traced = _loop(self._with_spans(here, {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, **sampler}))
+                traced = _loop(self._with_spans(environment, {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, **sampler}))
             ratio = traced.of(SERVICES) / plain.of(SERVICES)
-            self._tell(f"CPU of the services, {what}", f"{ratio:.2f} of plain", ratio)
+            self._add_row(f"CPU of the services, {what}", f"{ratio:.2f} of plain", ratio)
 
-    async def _with_spans(self, here: Place, tracing: Mapping[str, str]) -> Flooded:
-        system = await asyncio.to_thread(start, here.supervisor, here.given, here.databases, tracing)
-        await here.flooded(system, self.issues // 4)
-        return await here.flooded(system, self.issues)
+    async def _with_spans(self, environment: BenchEnvironment, tracing: Mapping[str, str]) -> FloodResult:
+        system = await asyncio.to_thread(
+            start, environment.supervisor, environment.infrastructure, environment.databases, tracing
+        )
+        await environment.flood(system, self.issues // 4)
+        return await environment.flood(system, self.issues)
 
     def _replicas(self) -> None:
         paces: dict[int, float] = {}
         for replicas in (1, 2, 4):
-            with place() as here:
-                paces[replicas] = _loop(self._backlog(here, replicas))
-        self._tell("order events a second, one replica of intake", f"{paces[1]:,.0f}", round(paces[1]))
+            with bench_environment() as environment:
+                paces[replicas] = _loop(self._backlog(environment, replicas))
+        self._add_row("order events a second, one replica of intake", f"{paces[1]:,.0f}", round(paces[1]))
         for replicas in (2, 4):
             ratio = paces[replicas] / paces[1]
-            self._tell(f"{replicas} replicas", f"{ratio:.2f} of one", ratio)
+            self._add_row(f"{replicas} replicas", f"{ratio:.2f} of one", ratio)
 
-    async def _backlog(self, here: Place, replicas: int) -> float:
-        """All have joined and stand still while the backlog is written; the clock runs from when they go on."""
+    async def _backlog(self, environment: BenchEnvironment, replicas: int) -> float:
+        """All replicas have joined and are frozen while the backlog is written; measured from their resumption."""
         orders = 10 * self.issues
-        servers, prefix = here.given.broker.bootstrap_servers, here.given.topic_prefix
-        common = {**common_settings(here.given, "k" * 32), "DATABASE_URL": here.databases["intake"]}
+        servers, prefix = environment.infrastructure.broker.bootstrap_servers, environment.infrastructure.topic_prefix
+        common = {
+            **common_settings(environment.infrastructure, "k" * 32),
+            "DATABASE_URL": environment.databases["intake"],
+        }
         processes = [
-            start_service(here.supervisor, here.given, "intake", common, f"-{number}") for number in range(replicas)
+            start_service(environment.supervisor, environment.infrastructure, "intake", common, f"-{number}")
+            for number in range(replicas)
         ]
         for process in processes:
             await asyncio.to_thread(wait_until_started, process)
             await asyncio.to_thread(process.child.pause)
-        await load_orders(servers, prefix, orders)
+        await publish_orders(servers, prefix, orders)
         begin = time.perf_counter()
         for process in processes:
             process.child.resume()
         await wait_until_orders_are_known(servers, prefix, ("intake",))
         return 3 * orders / (time.perf_counter() - begin)
 
-    def _tell(self, what: str, said: str, figure: object) -> None:
-        self.rows[what], self.document[what] = said, figure
+    def _add_row(self, name: str, text: str, value: object) -> None:
+        self.rows[name], self.document[name] = text, value
 
 
-async def _flood_without_mercy(
-    system: BenchSystem, first: int, orders: int, count: int
-) -> tuple[Counter[str], dict[str, float]]:
-    """So many at a time, whatever the answers are; who is let in keeps the connection, who is not comes back at once on
-    another. The same report comes again and again, as impatient callers send it: what is still under way is answered
-    409, what was accepted 202 once more."""
+async def _overload(system: BenchSystem, first: int, orders: int, count: int) -> tuple[Counter[str], dict[str, float]]:
+    """Send calls whatever the answers are. An accepted caller keeps its connection, a refused one reconnects at once.
+    Reports are repeated, as by impatient clients: one in progress is answered 409, an accepted one 202 again.
+    """
     answers: Counter[str] = Counter()
     accepted: dict[str, float] = {}
     numbers = iter(range(count))
@@ -238,7 +261,7 @@ async def _flood_without_mercy(
                 connection = connection or await connect(system.intake_port)
                 status, body = await connection.call(call)
             except ConnectionError:
-                answers["broken off"] += 1
+                answers["aborted"] += 1
                 connection = None
                 continue
             if status == 202:
@@ -255,7 +278,7 @@ async def _flood_without_mercy(
     return answers, accepted
 
 
-def sum_of(flooded: Flooded) -> float:
+def total_cpu_ms(flooded: FloodResult) -> float:
     """CPU of the services, Kafka and Postgres, in ms per lifecycle."""
     return flooded.of((*SERVICES, "kafka", "postgres"))
 
@@ -267,24 +290,18 @@ def _loop(work: Any) -> Any:
 
 def main() -> None:
     console = Console()
-    try:
-        issues = whole_number("CONDITION_ISSUES", 1_000, 100, 50_000)
-        conditions = Conditions(console, issues, whole_number("HISTORY", 50_000, issues, 2_000_000))
-        with ending_on_signals():
-            conditions.run()
-    except FAILURES as error:
-        console.print(f"[red]bench failed:[/red] {error}", highlight=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("stopped")
-        sys.exit(130)
-    table = Table(title=f"Under conditions: {issues:,} issues each", show_header=False)
-    for what, said in conditions.rows.items():
-        table.add_row(what, said)
-    console.print(table)
-    if report := os.environ.get("CONDITIONS_REPORT"):
-        with open(report, "w", encoding="utf-8") as file:
-            json.dump(conditions.document, file, indent=2)
+    with exit_on_error("bench"):
+        issues = integer("SCENARIO_ISSUES", 1_000, 100, 50_000)
+        scenarios = Scenarios(console, issues, integer("HISTORY", 50_000, issues, 2_000_000))
+        report = output_file("SCENARIOS_REPORT")
+        with exit_on_signals():
+            scenarios.run()
+        table = Table(title=f"Scenarios: {issues:,} issues each", show_header=False)
+        for name, text in scenarios.rows.items():
+            table.add_row(name, text)
+        console.print(table)
+        if report:
+            report.write_text(json.dumps(scenarios.document, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
-"""What a bench run starts: the four services and the partner, on a real clock, without traces and without mail."""
+"""The processes of a benchmark run: the four services and the partner, on a real clock, without traces and mail."""
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy.demo.system import Surroundings
+from deploy.demo.system import Infrastructure
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
 
 JOIN_SECONDS = 90.0
-"""Until every consumer has its partitions; long, because other work may share the machine."""
+"""The time for all consumers to join; long, since the machine may be shared."""
 
 
 @dataclass
 class BenchSystem:
-    """The running processes, and the key with which reports are sent."""
+    """The running processes, and the API key of the reports."""
 
     databases: Mapping[str, str]
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -34,25 +34,30 @@ class BenchSystem:
 
 
 def start(
-    supervisor: Supervisor, given: Surroundings, databases: Mapping[str, str], tracing: Mapping[str, str] | None = None
+    supervisor: Supervisor,
+    infrastructure: Infrastructure,
+    databases: Mapping[str, str],
+    tracing: Mapping[str, str] | None = None,
 ) -> BenchSystem:
-    """Start everything; returns when every service has its partitions. `tracing`: where spans go, if anywhere."""
+    """Start everything; returns when every service has its partitions. `tracing` configures the span exporter."""
     system = BenchSystem(databases)
-    common = {**common_settings(given, system.api_key), **(tracing or {})}
+    common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
     for name in SERVICES:
-        system.services[name] = start_service(supervisor, given, name, {**common, "DATABASE_URL": databases[name]})
+        system.services[name] = start_service(
+            supervisor, infrastructure, name, {**common, "DATABASE_URL": databases[name]}
+        )
     for process in system.services.values():
         wait_until_started(process)
     system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
     return system
 
 
-def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
-    """What every service is told."""
+def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, str]:
+    """Settings of every service."""
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": given.broker.bootstrap_servers,
-        "KAFKA_TOPIC_PREFIX": given.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(given.broker.idempotence).lower(),
+        "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
+        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "LOG_LEVEL": "WARNING",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         "CLOCK_FILE": "",
@@ -61,11 +66,11 @@ def common_settings(given: Surroundings, api_key: str) -> dict[str, str]:
 
 
 def start_service(
-    supervisor: Supervisor, given: Surroundings, name: str, common: Mapping[str, str], replica: str = ""
+    supervisor: Supervisor, infrastructure: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
 ) -> ServiceProcess:
-    """One process of this service, on a port of its own."""
+    """Start one process of this service, on its own port."""
     port = free_port()
-    photos = given.folder / "photos"
+    photos = infrastructure.folder / "photos"
     photos.mkdir(exist_ok=True)
     links = {"PUBLIC_URL": f"http://{LOOPBACK}:{port}", "LINK_SECRETS": secrets.token_urlsafe(32)}
     own = {
@@ -77,5 +82,5 @@ def start_service(
 
 
 def wait_until_started(process: ServiceProcess) -> None:
-    """Returns when it has joined every topic."""
+    """Return when it has joined every topic."""
     process.child.wait_until(lambda: answers_ok(f"{process.url}/health/started"), JOIN_SECONDS)

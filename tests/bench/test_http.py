@@ -1,4 +1,4 @@
-"""The bench's own HTTP client against a real server, in pieces as the network would cut them."""
+"""The benchmark's HTTP client against a real server, with responses in pieces."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from deploy.local.ports import LOOPBACK
-from tests.bench.http import Connections, connect
-from tests.bench.load import Accepted, RefusedError, flood
+from tests.bench.http import ConnectionPool, connect
+from tests.bench.load import AcceptedReports, ReportRefusedError, flood
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
 async def server(serve: Serve) -> AsyncIterator[int]:
-    """Its port; left once every connection has come to its end."""
+    """Yields its port; ends once every connection has ended."""
     serving: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,12 +53,12 @@ async def test_an_answer_is_put_together_from_its_pieces() -> None:
 
 async def test_a_connection_is_used_again() -> None:
     async with server(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")) as port:
-        pool = Connections(port, 1)
+        pool = ConnectionPool(port, 1)
         assert [await pool.call(b"x\n") for _ in range(2)] == [(200, b"ok")] * 2
         pool.close()
 
 
-async def test_a_connection_that_ends_is_told() -> None:
+async def test_a_connection_that_ends_raises_an_error() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
 
@@ -71,11 +71,11 @@ async def test_a_connection_that_ends_is_told() -> None:
 
 async def test_a_flood_stops_at_the_first_refusal_and_says_it() -> None:
     async with server(answering(b"HTTP/1.1 409 Conflict\r\nContent-Length: 5\r\n\r\ntaken")) as port:
-        with pytest.raises(RefusedError, match="409: taken"):
+        with pytest.raises(ReportRefusedError, match="409: taken"):
             await flood(port, [b"x\n"] * 10, 2)
 
 
 def test_an_accepted_report_is_noted_by_its_id() -> None:
-    accepted = Accepted()
-    accepted.note((202, b'{"issue_id": "i-1"}'), 1.0)
+    accepted = AcceptedReports()
+    accepted.record((202, b'{"issue_id": "i-1"}'), 1.0)
     assert accepted.due == {"i-1": 1.0}

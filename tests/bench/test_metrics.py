@@ -1,4 +1,4 @@
-"""The arithmetic of the bench, and the shape of what it writes: later runs are compared with it."""
+"""The arithmetic of the benchmark, and the form of its report."""
 
 import io
 import json
@@ -6,18 +6,19 @@ import json
 import pytest
 from rich.console import Console
 
+from deploy.local.command_line import CommandError
 from tests.bench.baseline import batches, share
-from tests.bench.latency import percentile, waits_ms
-from tests.bench.metrics import SYSTEM, Figures, Flood
-from tests.bench.options import Options
+from tests.bench.latency import latencies_ms, percentile
+from tests.bench.metrics import SYSTEM, BenchMetrics, FloodMetrics
+from tests.bench.options import BenchOptions
 from tests.bench.report import show
 
 PROCESSES = (*SYSTEM, "partner", "driver")
-ASKED_FOR = {"lifecycles_per_second", "cpu_ms_per_lifecycle", "ratio_to_bare_loop", "latency_ms", "peak_rss_mb"}
+ASKED_FOR = {"lifecycles_per_second", "cpu_ms_per_lifecycle", "ratio_to_baseline", "latency_ms", "peak_rss_mb"}
 
 
-def some_figures() -> Figures:
-    flood = Flood(
+def some_figures() -> BenchMetrics:
+    flood = FloodMetrics(
         issues=1_000,
         seconds=4.0,
         accept_seconds=2.0,
@@ -25,16 +26,16 @@ def some_figures() -> Figures:
         machine_cpu=6.0,
         notices={"sent": 3_000, "suppressed": 1_000},
     )
-    return Figures(
+    return BenchMetrics(
         flood=flood,
         connections=64,
         steady_per_second=125.0,
         steady_cores=dict.fromkeys(PROCESSES, 0.1),
-        waits_ms=[float(ms) for ms in range(1, 101)],
-        waits_from_schedule_ms=[5.0],
+        latencies_ms=[float(ms) for ms in range(1, 101)],
+        latencies_from_schedule_ms=[5.0],
         peak_rss_mb=dict.fromkeys(PROCESSES, 100.0),
-        bare_per_second=[9_000.0, 2_500.0, 2_400.0],
-        bare_cpu_ms=[0.7, 0.8, 0.9],
+        baseline_per_second=[9_000.0, 2_500.0, 2_400.0],
+        baseline_cpu_ms=[0.7, 0.8, 0.9],
         records={"issues": 12.0, "notices": 4.0},
         row_changes={"intake.inbox": 20.0},
         broker="Apache Kafka",
@@ -49,12 +50,12 @@ def test_the_total_of_cpu_leaves_out_those_who_only_play_the_world() -> None:
     assert some_figures().document()["cpu_ms_per_lifecycle"]["total"] == 0.5 * len(SYSTEM)
 
 
-def test_the_ratio_is_that_to_the_bare_loop() -> None:
-    assert some_figures().document()["ratio_to_bare_loop"] == 0.1
+def test_the_ratio_is_that_to_the_baseline() -> None:
+    assert some_figures().document()["ratio_to_baseline"] == 0.1
 
 
-def test_what_others_took_of_the_machine_is_said() -> None:
-    assert some_figures().document()["cores_busy_with_others"] == pytest.approx(0.5)
+def test_cores_used_by_other_processes_are_reported() -> None:
+    assert some_figures().document()["cores_used_by_others"] == pytest.approx(0.5)
 
 
 def test_records_are_given_by_topic_and_together() -> None:
@@ -82,12 +83,12 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], part: fl
 
 
 def test_there_is_no_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="there are none"):
+    with pytest.raises(ValueError, match="values: empty"):
         percentile([], 0.5)
 
 
 def test_a_record_that_was_readable_before_the_answer_was_heard_took_no_time() -> None:
-    assert waits_ms({"a": 2.0, "b": 1.0, "c": 1.0}, {"a": 1.9, "b": 1.5}) == [0.0, 500.0]
+    assert latencies_ms({"a": 2.0, "b": 1.0, "c": 1.0}, {"a": 1.9, "b": 1.5}) == [0.0, 500.0]
 
 
 def test_the_table_names_every_process() -> None:
@@ -97,12 +98,12 @@ def test_the_table_names_every_process() -> None:
 
 
 @pytest.mark.parametrize("per_lifecycle", [0.25, 1.0, 4.37])
-def test_the_batches_of_the_bare_loop_hold_the_right_number_together(per_lifecycle: float) -> None:
+def test_the_batches_of_the_baseline_add_up_to_the_right_number(per_lifecycle: float) -> None:
     assert sum(share(per_lifecycle, *batch) for batch in batches(1_050)) == round(per_lifecycle * 1_050)
 
 
 @pytest.mark.parametrize("wrong", ["0", "many", "-5", "1.5"])
 def test_a_wrong_number_of_issues_is_refused_by_name(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISSUES", wrong)
-    with pytest.raises(ValueError, match="ISSUES"):
-        Options.from_environment()
+    with pytest.raises(CommandError, match="ISSUES"):
+        BenchOptions.from_environment()

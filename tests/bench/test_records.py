@@ -1,4 +1,4 @@
-"""Every record that the bench makes from marks and bytes is one that the contract reads."""
+"""Every record of the benchmark is valid by the contract."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ def sample(name: str) -> AnyEvent:
 
 
 def answered(name: str) -> list[AnyEvent]:
-    """What the partner answers to the contract's own sample of this event."""
+    """The partner's answers to the contract's sample of this event."""
     event = sample(name)
     return [decode(value) for _, _, value in answers_to(event.data.key.encode(), encode(event), NOW)]
 
 
 @pytest.mark.parametrize(
-    ("heard", "said"),
+    ("event_type", "answers"),
     [
         ("replacement.ordered.v1", ["replacement.confirmed.v1", "replacement.shipped.v1"]),
         ("issue.replacement_shipped.v1", ["parcel.delivered.v1"]),
@@ -36,8 +36,8 @@ def answered(name: str) -> list[AnyEvent]:
         ("issue.resolved.v1", []),
     ],
 )
-def test_the_partner_answers_with_all_that_follows(heard: str, said: list[str]) -> None:
-    assert [event.type for event in answered(heard)] == said
+def test_the_partner_answers_with_all_that_follows(event_type: str, answers: list[str]) -> None:
+    assert [event.type for event in answered(event_type)] == answers
 
 
 def test_the_partner_answers_under_the_key_of_the_issue() -> None:
@@ -68,9 +68,9 @@ def _uuid(eight: bytes) -> bytes:
     return eight + b"-0000-4000-8000-000000000000"
 
 
-def test_an_order_is_told_from_placing_to_delivery() -> None:
-    told = [decode(value) for _, value in order_records([7])]
-    assert [event.type for event in told] == ["order.placed.v1", "order.shipped.v1", "order.delivered.v1"]
+def test_an_order_is_published_from_placing_to_delivery() -> None:
+    events = [decode(value) for _, value in order_records([7])]
+    assert [event.type for event in events] == ["order.placed.v1", "order.shipped.v1", "order.delivered.v1"]
 
 
 def test_the_records_of_an_order_carry_its_id_as_key() -> None:

@@ -1,6 +1,6 @@
-"""Takes OTLP over HTTP and throws it away: what traces cost the services, and not what they cost a collector.
+"""Accepts OTLP over HTTP and discards it, to measure the cost of tracing in the services alone.
 
-python -m tests.bench.trace_sink    # on HTTP_PORT; GET /health/ready answers how many bytes came
+python -m tests.bench.trace_sink    # on HTTP_PORT; GET /health/ready returns the number of bytes received
 """
 
 import os
@@ -12,7 +12,7 @@ _came = {"bytes": 0}
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Any POST is taken whole and answered with an empty message, which is what OTLP calls success."""
+    """Read any POST and answer with an empty message, which is success in OTLP."""
     while scope["type"] == "http":
         part = await receive()
         _came["bytes"] += len(part.get("body", b""))

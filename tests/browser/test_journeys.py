@@ -72,7 +72,7 @@ async def test_a_report_with_a_photo_goes_from_the_form_to_the_points(everything
     status = await page.get_by_role("link", name="See how it goes on").get_attribute("href") or ""
     status += ("&" if "?" in status else "?") + "lang=en"  # the customer is written to in Japanese
     await swap(shop, issue_id)
-    granted = await shop.hear("points.granted", issue_id=issue_id)
+    granted = await shop.wait_for("points.granted", issue_id=issue_id)
     points = granted["data"]["points"]
 
     async def shown() -> bool:
@@ -100,7 +100,7 @@ async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything:
     answer = await shop.post_report("order-1", photos=[await uploaded(shop)])
     assert answer.status_code == 202, answer.text
     issue_id = UUID(answer.json()["issue_id"])
-    await shop.hear("issue.review_requested", issue_id=issue_id, cause="value")
+    await shop.wait_for("issue.review_requested", issue_id=issue_id, cause="value")
 
     await sign_in(page, everything.url, "hanako")
     # The page fetches itself again when something happens: nobody reloads it here.
@@ -112,8 +112,8 @@ async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything:
     await page.get_by_role("button", name="Do it").click()
     await expect(page.get_by_role("status").first).to_contain_text("Sent.")
 
-    await shop.hear("replacement.ordered", issue_id=issue_id)
-    taken = await shop.hear("issue.staff_decision_applied", issue_id=issue_id)
+    await shop.wait_for("replacement.ordered", issue_id=issue_id)
+    taken = await shop.wait_for("issue.staff_decision_applied", issue_id=issue_id)
     assert (taken["data"]["staff"], taken["data"]["applied"]) == ("hanako", True)
     await expect(page.locator(".story")).to_contain_text("Replacement ordered")
     assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM desk_work WHERE kind = 'review'") == 0
@@ -136,7 +136,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     owned = shop.returns.service.settings.database_url
     refuse = "ALTER TABLE order_snapshots ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
     await in_owners_hands(str(owned), refuse)
-    await shop.say(an_order("SD-9001"))
+    await shop.publish(an_order("SD-9001"))
 
     async def parked() -> bool:
         return bool(await returns.fetchval("SELECT count(*) FROM dead_letters WHERE state = 'open'") == 1)

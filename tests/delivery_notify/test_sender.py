@@ -161,7 +161,7 @@ async def test_a_name_cannot_add_a_header(database: MakeDatabase, smtp: Mailbox)
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         await take(live, placed_order, later())
         (mail,) = await smtp.wait_for(1)
-    assert (mail["Bcc"], smtp.receivers) == (None, [["hanako@example.jp"]])
+    assert (mail["Bcc"], smtp.recipients) == (None, [["hanako@example.jp"]])
 
 
 async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) -> None:

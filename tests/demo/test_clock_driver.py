@@ -1,78 +1,79 @@
-"""The conductor moves time on to what is due, and by a step beyond it, never past a word to a customer."""
+"""The clock driver advances to due work and a step beyond it, never past a notice."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from deploy.demo.clock_driver import BEFORE, SPEED, ConductedClock, Conductor
-from deploy.demo.quiescence import Look, Onlooker, unread
+from deploy.demo.clock_driver import NOTICE_LEAD, REPLAY_SPEED, AdjustableClock, ClockDriver
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
+from deploy.local.in_flight import unread_records
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def conductor(tmp_path: Path) -> Conductor:
-    clock = ConductedClock.create(tmp_path / "clock", START, 0)
-    assert isinstance(clock, ConductedClock)
-    return Conductor(clock, Onlooker(clock, {}, {}))
+def conductor(tmp_path: Path) -> ClockDriver:
+    clock = AdjustableClock.create(tmp_path / "clock", START, 0)
+    assert isinstance(clock, AdjustableClock)
+    return ClockDriver(clock, QuiescenceProbe(clock, {}, {}))
 
 
-def moved_to(conductor: Conductor, wanted: datetime) -> bool:
-    """It is this moment by the clock, or a little later, for time goes on."""
-    return timedelta(0) <= conductor.clock.now() - wanted < timedelta(minutes=1)
+def moved_to(conductor: ClockDriver, expected: datetime) -> bool:
+    """Whether the clock shows this time, or a little later."""
+    return timedelta(0) <= conductor.clock.now() - expected < timedelta(minutes=1)
 
 
-def test_a_step_moves_time_on_by_no_more_than_asked(conductor: Conductor) -> None:
-    conductor.step(Look(START), 2 * HOUR)
+def test_a_step_moves_time_on_by_no_more_than_asked(conductor: ClockDriver) -> None:
+    conductor.advance(Snapshot(START), 2 * HOUR)
     assert moved_to(conductor, START + 2 * HOUR)
 
 
-def test_idle_time_is_passed_over_and_what_is_due_is_done_with_what_follows_soon(conductor: Conductor) -> None:
-    conductor.step(Look(START, next_at=START + 30 * HOUR), 2 * HOUR)
+def test_idle_time_is_passed_over_and_what_is_due_is_done_with_what_follows_soon(conductor: ClockDriver) -> None:
+    conductor.advance(Snapshot(START, next_at=START + 30 * HOUR), 2 * HOUR)
     assert moved_to(conductor, START + 32 * HOUR)
 
 
-def test_the_next_word_to_a_customer_is_not_passed_over(conductor: Conductor) -> None:
-    word = START + HOUR
-    conductor.step(Look(START, stop_at=word, told_at=word + HOUR), 2 * HOUR)
-    assert moved_to(conductor, word)
+def test_the_next_notice_is_not_skipped(conductor: ClockDriver) -> None:
+    notice_at = START + HOUR
+    conductor.advance(Snapshot(START, next_notice_at=notice_at, next_partner_event_at=notice_at + HOUR), 2 * HOUR)
+    assert moved_to(conductor, notice_at)
 
 
-def test_where_a_partner_speaks_before_the_next_word_everybody_catches_up_a_little_before_it(
-    conductor: Conductor,
+def test_the_clock_stops_a_little_before_the_next_notice_where_a_partner_publishes_first(
+    conductor: ClockDriver,
 ) -> None:
-    word = START + HOUR
-    conductor.step(Look(START, stop_at=word, told_at=word - HOUR / 2), 2 * HOUR)
-    assert moved_to(conductor, word - BEFORE)
-    assert conductor.clock.now() < word
+    notice_at = START + HOUR
+    conductor.advance(Snapshot(START, next_notice_at=notice_at, next_partner_event_at=notice_at - HOUR / 2), 2 * HOUR)
+    assert moved_to(conductor, notice_at - NOTICE_LEAD)
+    assert conductor.clock.now() < notice_at
 
 
-def test_after_a_step_time_goes_on_at_the_pace_of_life(conductor: Conductor) -> None:
-    conductor.step(Look(START), HOUR)
-    assert conductor.clock.speed == SPEED == 1
+def test_after_a_step_time_goes_on_at_the_pace_of_life(conductor: ClockDriver) -> None:
+    conductor.advance(Snapshot(START), HOUR)
+    assert conductor.clock.speed == REPLAY_SPEED == 1
 
 
-async def test_with_nobody_to_wait_for_it_is_quiet_at_once(conductor: Conductor) -> None:
-    assert not (await conductor.until_quiet()).busy
+async def test_with_nobody_to_wait_for_it_is_quiet_at_once(conductor: ClockDriver) -> None:
+    assert not (await conductor.wait_until_idle()).busy
 
 
 def test_what_is_due_now_keeps_somebody_busy() -> None:
-    look = Look(START)
-    look.due("notices", START)
-    assert (look.busy, look.next_at) == ({"notices": 1}, None)
+    snapshot = Snapshot(START)
+    snapshot.due("notices", START)
+    assert (snapshot.busy, snapshot.next_at) == ({"notices": 1}, None)
 
 
 def test_the_soonest_of_what_is_due_later_is_next() -> None:
-    look = Look(START)
+    snapshot = Snapshot(START)
     for hours in (5, 3, 4):
-        look.due("notices", START + hours * HOUR)
-    assert (look.busy, look.next_at) == ({}, START + 3 * HOUR)
+        snapshot.due("notices", START + hours * HOUR)
+    assert (snapshot.busy, snapshot.next_at) == ({}, START + 3 * HOUR)
 
 
 @pytest.mark.parametrize(
-    ("ends", "taken", "count"),
+    ("ends", "processed", "count"),
     [
         ({}, {"issues": {}}, 0),
         ({"issues": {"0": 3}}, {"issues": {"0": 3}}, 0),
@@ -84,15 +85,15 @@ def test_the_soonest_of_what_is_due_later_is_next() -> None:
     ],
     ids=[
         "nothing written",
-        "all taken",
-        "one fetched and not yet taken",
-        "a partition of which nothing was taken",
-        "nothing taken at all",
+        "all processed",
+        "one fetched and not yet processed",
+        "a partition of which nothing was processed",
+        "nothing processed at all",
         "a topic that is none of theirs",
         "the broker's ends are behind",
     ],
 )
-def test_what_is_written_and_not_taken_is_unread(
-    ends: dict[str, dict[str, int]], taken: dict[str, dict[str, int]], count: int
+def test_records_that_were_written_and_not_processed_are_unread(
+    ends: dict[str, dict[str, int]], processed: dict[str, dict[str, int]], count: int
 ) -> None:
-    assert unread(ends, taken) == count
+    assert unread_records(ends, processed) == count

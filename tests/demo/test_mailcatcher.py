@@ -1,4 +1,4 @@
-"""The mail catcher takes real SMTP and shows what came."""
+"""The mail catcher accepts SMTP and shows the mails."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,13 +8,14 @@ import aiosmtplib
 import httpx
 import pytest
 from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
 
-from deploy.demo.partners.mailcatcher import Mails
+from deploy.demo.partners.mailcatcher import MailStore
 
 
 @pytest.fixture
-async def catcher() -> AsyncIterator[tuple[Mails, int]]:
-    mails = Mails()
+async def catcher() -> AsyncIterator[tuple[MailStore, int]]:
+    mails = MailStore()
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(mails), "127.0.0.1", 0)
     async with server:
         yield mails, server.sockets[0].getsockname()[1]
@@ -28,11 +29,13 @@ async def send(port: int, subject: str) -> None:
     await aiosmtplib.send(message, hostname="127.0.0.1", port=port)
 
 
-def browser(mails: Mails) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=mails.app()), base_url="http://mail")
+def browser(mails: MailStore) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=Starlette(routes=mails.routes())), base_url="http://mail"
+    )
 
 
-async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[Mails, int]) -> None:
+async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     await send(port, "発送しました")
     async with browser(mails) as http:
@@ -41,7 +44,7 @@ async def test_a_mail_that_was_sent_is_listed_with_its_text(catcher: tuple[Mails
     assert "http://127.0.0.1/c/abc" in listed[0]["text"]
 
 
-async def test_only_mails_after_a_number_are_listed(catcher: tuple[Mails, int]) -> None:
+async def test_only_mails_after_a_number_are_listed(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     for subject in ("one", "three"):
         await send(port, subject)
@@ -50,7 +53,7 @@ async def test_only_mails_after_a_number_are_listed(catcher: tuple[Mails, int]) 
     assert [mail["subject"] for mail in listed] == ["three"]
 
 
-async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[Mails, int]) -> None:
+async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[MailStore, int]) -> None:
     mails, port = catcher
     await send(port, "<script>alert(1)</script>")
     async with browser(mails) as http:
@@ -59,6 +62,6 @@ async def test_the_page_shows_a_mail_as_text_and_not_as_markup(catcher: tuple[Ma
     assert "&lt;script&gt;" in page
 
 
-async def test_a_mail_that_never_came_is_not_found(catcher: tuple[Mails, int]) -> None:
+async def test_a_mail_that_never_came_is_not_found(catcher: tuple[MailStore, int]) -> None:
     async with browser(catcher[0]) as http:
         assert (await http.get("/mails/7")).status_code == 404

@@ -1,4 +1,4 @@
-"""The two readers of orders, and the generator of the bundled ones."""
+"""The readers of orders, and the generator of the bundled ones."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.data import bundled, generate, olist, order_sources
+from deploy.demo.data.csv_table import OrderFileError
 from deploy.demo.partners import report_scenarios
-from deploy.demo.partners.storefront import from_other_lots
+from deploy.demo.partners.storefront import replace_held_lots
 from libs.common.events.storefront import OrderShipped
 from libs.common.events.values import Reason, ShippedLine
 
@@ -43,22 +44,28 @@ def folder(tmp_path: Path) -> Path:
 def test_the_bundled_orders_are_what_the_generator_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "HERE", tmp_path)
     generate.main()
-    made = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.glob("*.csv")}
-    assert made == {name: (bundled.FOLDER / name).read_text(encoding="utf-8") for name in made}
+    generated = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.glob("*.csv")}
+    assert generated == {name: (bundled.FOLDER / name).read_text(encoding="utf-8") for name in generated}
 
 
 def test_the_bundled_orders_hold_one_bad_lot_that_many_report() -> None:
-    book = bundled.read()
-    bought = {order.order_id for order in book.orders for line in order.lines if line.lot in report_scenarios.BAD_LOTS}
-    told = {one.order_id for one in report_scenarios.reports(book.orders, 1, 0.25) if one.reason is Reason.DEFECTIVE}
+    dataset = bundled.read()
+    bought = {
+        order.order_id for order in dataset.orders for line in order.lines if line.lot in report_scenarios.BAD_LOTS
+    }
+    reported = {
+        report.order_id
+        for report in report_scenarios.reports(dataset.orders, 1, 0.25)
+        if report.reason is Reason.DEFECTIVE
+    }
     assert 10 <= len(bought) <= 14
-    assert len(bought & told) >= 8
+    assert len(bought & reported) >= 8
 
 
-def test_a_held_lot_does_not_leave() -> None:
+def test_a_held_lot_is_not_shipped() -> None:
     line = ShippedLine(line_id="1", quantity=1, lot="A")
     parcel = OrderShipped(order_id="O", lines=(line, line.model_copy(update={"lot": "B"})), shipped_at=NOW)
-    assert [one.lot for one in from_other_lots(parcel, {"B"}).lines] == ["A", "B-checked"]
+    assert [replaced.lot for replaced in replace_held_lots(parcel, {"B"}).lines] == ["A", "B-checked"]
 
 
 def test_the_bundled_orders_span_two_months() -> None:
@@ -68,13 +75,15 @@ def test_the_bundled_orders_span_two_months() -> None:
 
 
 def test_the_bundled_orders_hold_late_early_preordered_lost_and_cancelled_ones() -> None:
-    book = bundled.read()
-    shipped = [(order, order.shipped_at.astimezone(book.zone).date()) for order in book.orders if order.shipped_at]
+    dataset = bundled.read()
+    shipped = [
+        (order, order.shipped_at.astimezone(dataset.zone).date()) for order in dataset.orders if order.shipped_at
+    ]
     late = sum(day > order.promised_ship_date for order, day in shipped)
     early = sum(day < order.promised_ship_date for order, day in shipped)
     lost = sum(1 for order, _ in shipped if order.delivered_at is None)
-    found = (late, early, sum(order.is_preorder for order in book.orders), lost)
-    assert all(found), found
+    counts = (late, early, sum(order.is_preorder for order in dataset.orders), lost)
+    assert all(counts), counts
 
 
 def test_bundled_customers_live_at_example_addresses_only() -> None:
@@ -108,9 +117,9 @@ def test_orders_of_one_olist_person_are_counted(folder: Path) -> None:
 
 
 def test_a_folder_of_neither_form_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"order_items\.csv"):
-        order_sources.open_book(tmp_path, seed=1)
+    with pytest.raises(OrderFileError, match=r"order_items\.csv"):
+        order_sources.load_orders(tmp_path, seed=1)
 
 
 def test_a_folder_in_the_bundled_form_is_read() -> None:
-    assert len(order_sources.open_book(bundled.FOLDER, seed=1).orders) == 300
+    assert len(order_sources.load_orders(bundled.FOLDER, seed=1).orders) == 300

@@ -1,4 +1,4 @@
-"""What partners answer: pure plans, drawn from a seed."""
+"""Events of the partners: pure, drawn from a seed."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.demo.partners import courier, payment, warehouse
-from deploy.demo.partners.codec import Planned, Received, to_bytes
-from deploy.demo.partners.customers import NEW_HOME, filled
+from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent, encode_event
+from deploy.demo.partners.customers import NEW_ADDRESS, fill_form
 from deploy.demo.partners.page_forms import answers_on, forms_of
 from deploy.demo.partners.partner import Partner
 from deploy.demo.partners.settings import PartnerSettings
@@ -91,16 +91,16 @@ def partner() -> Partner:
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-def test_the_warehouse_tells_things_in_order(attempt: int) -> None:
+def test_the_warehouse_publishes_in_order(attempt: int) -> None:
     for seed in SEEDS:
-        told = warehouse.answers(ordered(), NOW, attempt, random.Random(seed), ZONE)
-        assert all(earlier.at < later.at for earlier, later in pairwise(told))
+        events = warehouse.fulfilment_events(ordered(), NOW, attempt, random.Random(seed), ZONE)
+        assert all(earlier.at < later.at for earlier, later in pairwise(events))
 
 
 def test_the_warehouse_does_all_that_warehouses_do() -> None:
-    plans = [warehouse.answers(ordered(), NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
-    refusals = [told[0].payload for told in plans if isinstance(told[0].payload, ReplacementRejected)]
-    kinds = {told.payload.TYPE for plan in plans for told in plan}
+    plans = [warehouse.fulfilment_events(ordered(), NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
+    refusals = [event[0].payload for event in plans if isinstance(event[0].payload, ReplacementRejected)]
+    kinds = {event.payload.TYPE for plan in plans for event in plan}
     assert kinds == {
         "replacement.confirmed.v1",
         "replacement.delayed.v1",
@@ -112,50 +112,50 @@ def test_the_warehouse_does_all_that_warehouses_do() -> None:
 
 def test_asked_a_second_time_the_warehouse_has_it() -> None:
     for seed in SEEDS:
-        told = warehouse.answers(ordered(), NOW, 2, random.Random(seed), ZONE)
-        assert isinstance(told[0].payload, ReplacementConfirmed)
+        events = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
+        assert isinstance(events[0].payload, ReplacementConfirmed)
 
 
-def test_the_same_replacement_order_is_taken_once() -> None:
+def test_the_same_replacement_order_is_handled_once() -> None:
     house = warehouse.Warehouse(partner())
     for name in ("first", "first", "asked again"):
-        house.listen(Received(envelope(ordered(), name), {}))
+        house.handle(ReceivedEvent(envelope(ordered(), name), {}))
     assert house.attempts[ISSUE] == 1
 
 
 def test_nothing_ships_before_it_was_confirmed_or_on_a_day_before_the_confirmed_one() -> None:
     for seed in SEEDS:
-        told = warehouse.answers(ordered(), NOW, 2, random.Random(seed), ZONE)
-        confirmed, left = told[0].payload, told[-1]
+        events = warehouse.fulfilment_events(ordered(), NOW, 2, random.Random(seed), ZONE)
+        confirmed, left = events[0].payload, events[-1]
         assert isinstance(confirmed, ReplacementConfirmed)
         assert left.at.astimezone(ZONE).date() >= confirmed.ship_date
 
 
 def test_what_comes_back_is_counted_then_inspected_short_or_one_too_many_now_and_then() -> None:
     for seed in SEEDS:
-        received, inspected = warehouse.returned(collection(), NOW, random.Random(seed), ZONE)
+        received, inspected = warehouse.return_events(collection(), NOW, random.Random(seed), ZONE)
         assert isinstance(received.payload, ItemReceived)
         assert isinstance(inspected.payload, ItemInspected)
         assert NOW < received.at < inspected.at
         assert received.payload.lines[0].quantity in (1, 2, 3)
 
 
-def test_a_parcel_arrives_once_whatever_happened_on_the_way_and_however_it_is_told() -> None:
-    own_words = set()
+def test_a_parcel_is_delivered_once_with_or_without_exceptions_and_raw_scans() -> None:
+    direct = set()
     for seed in SEEDS:
-        told = courier.delivery(shipped(), random.Random(seed), ZONE)
-        arrivals = [planned.payload for planned in told if courier.is_arrival(planned)]
+        events = courier.delivery_events(shipped(), random.Random(seed), ZONE)
+        arrivals = [planned.payload for planned in events if courier.is_delivery(planned)]
         assert len(arrivals) == 1
-        own_words.add(isinstance(arrivals[0], ParcelDelivered))
-    assert own_words == {True, False}
+        direct.add(isinstance(arrivals[0], ParcelDelivered))
+    assert direct == {True, False}
 
 
 def test_several_pieces_leave_in_parts_or_run_short_now_and_then() -> None:
     order = ordered()
     several = order.model_copy(update={"lines": (order.lines[0].model_copy(update={"quantity": 3}),)})
-    plans = [warehouse.answers(several, NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
-    parcels = [sum(isinstance(told.payload, ReplacementShipped) for told in plan) for plan in plans]
-    short = [told.payload.lines for plan in plans for told in plan if isinstance(told.payload, ReplacementRejected)]
+    plans = [warehouse.fulfilment_events(several, NOW, 1, random.Random(seed), ZONE) for seed in SEEDS]
+    parcels = [sum(isinstance(event.payload, ReplacementShipped) for event in plan) for plan in plans]
+    short = [event.payload.lines for plan in plans for event in plan if isinstance(event.payload, ReplacementRejected)]
     assert 2 in parcels
     assert any(short)
 
@@ -163,36 +163,36 @@ def test_several_pieces_leave_in_parts_or_run_short_now_and_then() -> None:
 def test_the_courier_never_comes_before_the_earliest_date_or_the_replacement() -> None:
     arrives = datetime(2026, 3, 15, 5, 0, tzinfo=UTC)
     for seed in SEEDS:
-        booked, happened = courier.collection(collection(), NOW, arrives, random.Random(seed), ZONE)
+        booked, happened = courier.collection_events(collection(), NOW, arrives, random.Random(seed), ZONE)
         assert isinstance(booked.payload, CollectionBooked)
         assert booked.payload.window.day >= date(2026, 3, 13)
         assert happened.at > arrives
 
 
 def test_now_and_then_nobody_is_at_home() -> None:
-    plans = [courier.collection(collection(), NOW, None, random.Random(seed), ZONE) for seed in SEEDS]
+    plans = [courier.collection_events(collection(), NOW, None, random.Random(seed), ZONE) for seed in SEEDS]
     assert 0 < sum(isinstance(plan[1].payload, CollectionAttemptFailed) for plan in plans) < 60
 
 
 def test_a_refund_fails_at_most_once_and_may_then_be_asked_for_again() -> None:
-    first = [payment.answer(refund(), NOW, 1, random.Random(seed)).payload for seed in SEEDS]
+    first = [payment.refund_event(refund(), NOW, 1, random.Random(seed)).payload for seed in SEEDS]
     assert all(each.retriable for each in first if isinstance(each, RefundFailed))
     assert any(isinstance(each, RefundFailed) for each in first)
-    again = [payment.answer(refund(), NOW, 2, random.Random(seed)).payload for seed in SEEDS]
+    again = [payment.refund_event(refund(), NOW, 2, random.Random(seed)).payload for seed in SEEDS]
     assert all(isinstance(each, RefundCompleted) for each in again)
 
 
 def test_a_refund_that_was_paid_is_not_paid_again() -> None:
     provider = payment.PaymentProvider(partner())
     for name in ("one", "two", "three", "four"):
-        provider.listen(Received(envelope(refund(), name), {}))
+        provider.handle(ReceivedEvent(envelope(refund(), name), {}))
     assert len(provider.paid) == 1
-    assert len(provider.asked[REFUND]) <= 2
+    assert len(provider.requests[REFUND]) <= 2
 
 
-def test_said_again_an_event_has_the_same_id() -> None:
-    planned = Planned(NOW, "shipped-1", shipped())
-    assert decode(to_bytes("warehouse", planned)) == decode(to_bytes("warehouse", planned))
+def test_a_repeated_event_has_the_same_id() -> None:
+    planned = ScheduledEvent(NOW, "shipped-1", shipped())
+    assert decode(encode_event("warehouse", planned)) == decode(encode_event("warehouse", planned))
 
 
 def test_a_page_is_answered_by_its_buttons_with_its_hidden_fields() -> None:
@@ -220,11 +220,11 @@ def test_what_can_be_changed_is_an_answer_of_its_own_each() -> None:
 
 def test_customers_write_what_they_want_beside_their_answer() -> None:
     rng = random.Random(1)
-    answers = [filled(fields, rng, ["CUP-12"]) for _, fields in answers_on(CHOICE_PAGE)]
-    wanted = {fields["change"]: fields for fields in answers if fields["choice"] == "change"}
-    assert "2026-03-19" <= wanted["date"]["requested_date"] <= "2026-04-02"
-    assert wanted["item"]["requested_sku"] == "CUP-12"
-    assert wanted["address"]["street"] == NEW_HOME["street"]
+    answers = [fill_form(fields, rng, ["CUP-12"]) for _, fields in answers_on(CHOICE_PAGE)]
+    by_change = {fields["change"]: fields for fields in answers if fields["choice"] == "change"}
+    assert "2026-03-19" <= by_change["date"]["requested_date"] <= "2026-04-02"
+    assert by_change["item"]["requested_sku"] == "CUP-12"
+    assert by_change["address"]["street"] == NEW_ADDRESS["street"]
     assert answers[0]["street"] == ""
 
 
@@ -242,7 +242,7 @@ def accepted(reason: Reason) -> IssueAccepted:
 
 
 def test_lost_parcels_turn_up_at_the_customers_or_on_their_way_back_or_never() -> None:
-    plans = [courier.found(accepted(Reason.LOST_IN_TRANSIT), random.Random(seed)) for seed in SEEDS]
+    plans = [courier.search_result(accepted(Reason.LOST_IN_TRANSIT), random.Random(seed)) for seed in SEEDS]
     found = [plan.payload for plan in plans if plan]
     assert 0.5 < len(found) / len(SEEDS) < 0.7
     assert {each.with_customer for each in found if isinstance(each, ParcelFound)} == {True, False}
@@ -250,4 +250,4 @@ def test_lost_parcels_turn_up_at_the_customers_or_on_their_way_back_or_never() -
 
 
 def test_only_a_parcel_that_is_lost_is_looked_for() -> None:
-    assert not any(courier.found(accepted(Reason.DEFECTIVE), random.Random(seed)) for seed in SEEDS)
+    assert not any(courier.search_result(accepted(Reason.DEFECTIVE), random.Random(seed)) for seed in SEEDS)

@@ -1,4 +1,4 @@
-"""A look around finds what is under way, wherever it is just then: asked of real databases and a real broker."""
+"""A snapshot finds work in flight in every place, on real databases and a real broker."""
 
 import asyncio
 import json
@@ -11,17 +11,17 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from deploy.demo.clock_driver import ConductedClock
-from deploy.demo.quiescence import Look, Onlooker
+from deploy.demo.clock_driver import AdjustableClock
+from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from tests.conftest import MakeDatabase
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-RESTING: dict[str, Any] = {"backlog": 0, "next_at": None, "taken": {}}
+IDLE: dict[str, Any] = {"backlog": 0, "next_at": None, "processed": {}}
 
 
 @asynccontextmanager
 async def answering(answer: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
-    """An address that gives this answer to every question."""
+    """An address that returns this answer to every request."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
@@ -42,13 +42,13 @@ async def answering(answer: Callable[[], dict[str, Any]]) -> AsyncIterator[str]:
         await asyncio.gather(*talks)
 
 
-async def look(tmp_path: Path, *, services: dict[str, str] | None = None, **given: Any) -> Look:
-    onlooker = Onlooker(
-        ConductedClock.create(tmp_path / "clock", NOW, 0), given.pop("databases", {}), services or {}, **given
+async def look(tmp_path: Path, *, services: dict[str, str] | None = None, **options: Any) -> Snapshot:
+    onlooker = QuiescenceProbe(
+        AdjustableClock.create(tmp_path / "clock", NOW, 0), options.pop("databases", {}), services or {}, **options
     )
     await onlooker.open()
     try:
-        return await onlooker.look()
+        return await onlooker.take_snapshot()
     finally:
         await onlooker.close()
 
@@ -74,17 +74,17 @@ async def test_a_timer_is_work_when_it_is_due_and_the_next_moment_before(
     url = await database("returns")
     timer = "INSERT INTO timers (aggregate, key, name, due_at) VALUES ('case', $1, 'stalled', $2)"
     await put(url, timer, "later", NOW + timedelta(hours=1))
-    found = await look(tmp_path, databases={"returns": url})
-    assert (found.busy, found.next_at, found.stop_at) == ({}, NOW + timedelta(hours=1), None)
+    snapshot = await look(tmp_path, databases={"returns": url})
+    assert (snapshot.busy, snapshot.next_at, snapshot.next_notice_at) == ({}, NOW + timedelta(hours=1), None)
     await put(url, timer, "now", NOW)
     assert (await look(tmp_path, databases={"returns": url})).busy == {"timers of returns": 1}
 
 
 async def test_the_clock_is_to_stop_where_a_broken_promise_is_spoken_of(tmp_path: Path, database: MakeDatabase) -> None:
-    url, word = await database("delivery_notify"), NOW + timedelta(hours=5)
+    url, overdue_at = await database("delivery_notify"), NOW + timedelta(hours=5)
     timer = "INSERT INTO timers (aggregate, key, name, due_at) VALUES ('conversation', 'O1', 'overdue', $1)"
-    await put(url, timer, word)
-    assert (await look(tmp_path, databases={"delivery_notify": url})).stop_at == word
+    await put(url, timer, overdue_at)
+    assert (await look(tmp_path, databases={"delivery_notify": url})).next_notice_at == overdue_at
 
 
 NOTICE = """
@@ -97,36 +97,36 @@ async def test_a_notice_to_somebody_unknown_is_due_when_the_wait_for_their_addre
 ) -> None:
     url, wait_ends = await database("delivery_notify"), NOW + timedelta(days=1)
     await put(url, NOTICE, NOW, wait_ends)
-    found = await look(tmp_path, databases={"delivery_notify": url})
-    assert (found.busy, found.stop_at) == ({}, wait_ends)
+    snapshot = await look(tmp_path, databases={"delivery_notify": url})
+    assert (snapshot.busy, snapshot.next_notice_at) == ({}, wait_ends)
     await put(url, "INSERT INTO contacts VALUES ('O1', 'C1', 'A', 'a@example.com', 'en')")
     assert (await look(tmp_path, databases={"delivery_notify": url})).busy == {"notices": 1}
 
 
-async def test_a_record_is_under_way_until_its_reader_has_taken_it(tmp_path: Path, kafka: str, topics: str) -> None:
+async def test_a_record_is_in_flight_until_its_reader_has_processed_it(tmp_path: Path, kafka: str, topics: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     written = await producer.send_and_wait(f"{topics}issues", b"{}", b"key")
     await producer.stop()
-    taken: dict[str, int] = {}
-    async with answering(lambda: {"lag": {}, "taken": {"issues": taken}}) as url:
+    processed: dict[str, int] = {}
+    async with answering(lambda: {"lag": {}, "taken": {"issues": processed}}) as url:
         broker = {"bootstrap_servers": kafka, "topic_prefix": topics}
         assert (await look(tmp_path, services={"intake": url}, **broker)).busy == {"intake": 1}
-        taken[str(written.partition)] = written.offset + 1
+        processed[str(written.partition)] = written.offset + 1
         assert not (await look(tmp_path, services={"intake": url}, **broker)).busy
 
 
 async def test_a_partner_with_something_to_say_is_busy_and_nobody_else_is_asked(tmp_path: Path) -> None:
     late = (NOW - timedelta(minutes=1)).isoformat()
-    async with answering(lambda: {"storefront": {**RESTING, "next_at": late}}) as town:
-        found = await look(tmp_path, town=town, services={"intake": "http://127.0.0.1:1"})
-    assert found.busy == {"storefront": 1}
+    async with answering(lambda: {"storefront": {**IDLE, "next_at": late}}) as simulator:
+        snapshot = await look(tmp_path, simulator=simulator, services={"intake": "http://127.0.0.1:1"})
+    assert snapshot.busy == {"storefront": 1}
 
 
-async def test_a_mail_that_no_customer_has_read_yet_is_under_way(tmp_path: Path) -> None:
+async def test_a_mail_that_no_customer_has_read_yet_is_in_flight(tmp_path: Path) -> None:
     mails = {"mails": 3}
-    customers = {"customers": {**RESTING, "mails_read": 2}}
-    async with answering(lambda: mails) as mail, answering(lambda: customers) as town:
-        assert (await look(tmp_path, town=town, mail=mail)).busy == {"mails": 1}
+    customers = {"customers": {**IDLE, "mails_read": 2}}
+    async with answering(lambda: mails) as mail, answering(lambda: customers) as simulator:
+        assert (await look(tmp_path, simulator=simulator, mail=mail)).busy == {"mails": 1}
         customers["customers"]["mails_read"] = 3
-        assert not (await look(tmp_path, town=town, mail=mail)).busy
+        assert not (await look(tmp_path, simulator=simulator, mail=mail)).busy

@@ -1,9 +1,9 @@
-"""What a run came to: what the shop learnt about its goods is read from the topics."""
+"""Results of a run are counted from the topics."""
 
-from deploy.demo.report import count
+from deploy.demo.report import summarize
 from deploy.verification.auditor import TOPICS
 from libs.common.events.topics import TOPICS as CONTRACT
-from tests.verification.histories import Story
+from tests.verification.histories import HistoryBuilder
 
 
 def test_the_auditor_reads_every_topic() -> None:
@@ -11,14 +11,14 @@ def test_the_auditor_reads_every_topic() -> None:
 
 
 def test_a_cluster_a_held_lot_and_warned_buyers_are_shown() -> None:
-    story = Story()
+    story = HistoryBuilder()
     about = {"sku": "KTL-01", "lot": "KTL-01-B", "cluster_id": "c"}
     story.add("product.alerts", "cluster.detected", 1, **about, reported_orders=6)
     story.add("product.alerts", "lot.held", 2, **about)
     for order in ("S1", "S2"):
         story.add("product.alerts", "buyer.warned", 2, **about, order_id=order)
     story.add("storefront.orders", "order.shipped", 3, order_id="S3", lines=[{"lot": "KTL-01-B-checked"}, {"lot": "A"}])
-    assert count(story.history(), (), 1.0).learning == {
+    assert summarize(story.history(), (), 1.0).product_insights == {
         "cluster found: KTL-01 KTL-01-B": 6,
         "lots held": 1,
         "buyers warned before they noticed": 2,
@@ -26,8 +26,8 @@ def test_a_cluster_a_held_lot_and_warned_buyers_are_shown() -> None:
     }
 
 
-def test_what_people_wanted_and_decided_is_counted() -> None:
-    story = Story()
+def test_choices_and_answers_are_counted() -> None:
+    story = HistoryBuilder()
     answer = {"order_id": "S1", "choice": "change", "change": "address"}
     story.add("notices", "customer.decided", 1, **answer)
     story.add("notices", "customer.decided", 1, order_id="S2", choice="wait", by_default=True)
@@ -37,12 +37,12 @@ def test_what_people_wanted_and_decided_is_counted() -> None:
     story.add("carrier.events", "parcel.found", 3, issue_id="i4", with_customer=False)
     for score in (10, 9, 7, 2):
         story.add("issues", "issue.rated", 4, issue_id="i1", score=score)
-    assert count(story.history(), (), 1.0).people == {
+    assert summarize(story.history(), (), 1.0).behaviour == {
         "choice about an order: another address": 1,
-        "choice about an order: wait, by silence": 1,
+        "choice about an order: wait, by default": 1,
         "choice about an issue: another item": 1,
-        "visits for several issues at one door": 1,
-        "lost parcel turned up on its way back": 1,
+        "one visit for several issues": 1,
+        "lost parcel found on its way back": 1,
         "survey answered 9 or 10": 2,
         "survey answered 7 or 8": 1,
         "survey answered 0 to 6": 1,
@@ -50,18 +50,18 @@ def test_what_people_wanted_and_decided_is_counted() -> None:
 
 
 def test_only_replacements_that_nobody_had_to_decide_on_are_timed() -> None:
-    """Of the second one a human had a word, so an hour went by that says nothing about the system."""
-    story = Story()
-    for issue, asked in (("i1", False), ("i2", True), ("i3", False)):
+    """The second one waited an hour for staff, which is no latency of the system."""
+    story = HistoryBuilder()
+    for issue, reviewed in (("i1", False), ("i2", True), ("i3", False)):
         known = {"issue_id": issue}
         story.add("issues", "issue.reported", 1, **known)
         story.add("issues", "issue.accepted", 1, **known)
-        if asked:
+        if reviewed:
             story.add("issues", "issue.review_requested", 1, **known)
-        ordered_at = 2 if asked else 1
+        ordered_at = 2 if reviewed else 1
         story.add("warehouse.orders", "replacement.ordered", ordered_at, **known)
         fact = story.add("issues", "issue.replacement_ordered", ordered_at, **known)
         story.ledger.append(
-            {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * asked}
+            {"issue_id": issue, "status": 202, "answered_at_ms": fact.written_ms - 5 - 3_600_000 * reviewed}
         )
-    assert count(story.history(), (), 1.0).latencies == {"p50": 5.0, "p99": 5.0}
+    assert summarize(story.history(), (), 1.0).latencies == {"p50": 5.0, "p99": 5.0}

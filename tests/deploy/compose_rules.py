@@ -1,4 +1,4 @@
-"""What `docker-compose.yml` has to keep to, beyond its schema; each rule names the service and what is wrong."""
+"""Rules for `docker-compose.yml` beyond its schema; each violation names the service and the fault."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ Service = dict[str, Any]
 
 WRITES_TO_ITS_OWN_FOLDERS = {"kafka"}
 DRAIN_SECONDS = 60
-"""What a service gives itself at most after SIGTERM: calls, then the batches under way, then its connections."""
+"""The time that a service may need after SIGTERM: calls, then batches in progress, then its connections."""
 
 _PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)?$")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|DATABASE_URL")
@@ -19,7 +19,7 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s:]+:[^/\s@]+@")
 
 
 def runs_on(service: Service) -> bool:
-    """Whether it is a long running service, not a job."""
+    """Whether it is a long-running service, not a job."""
     return service.get("restart") != "no"
 
 
@@ -35,7 +35,7 @@ def every_long_running_service_tells_its_health(name: str, service: Service, com
 
 
 def every_service_is_given_the_time_to_drain(name: str, service: Service, compose: Compose) -> Iterator[str]:
-    """Docker's own grace of ten seconds would kill it in the middle of what it finishes."""
+    """Docker's default grace of ten seconds would kill it before it has finished."""
     grace = re.fullmatch(r"(\d+)s", service.get("stop_grace_period", "10s"))
     if name in SERVICES and not (grace and int(grace[1]) >= DRAIN_SECONDS):
         yield f"{name}: is killed {service.get('stop_grace_period', '10s')} after SIGTERM"
@@ -114,6 +114,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def faults(compose: Compose) -> list[str]:
-    """Everything that breaks a rule."""
+    """All violations of the rules."""
     services = compose["services"].items()
     return [fault for name, service in services for rule in RULES for fault in rule(name, service, compose)]

@@ -1,7 +1,7 @@
-"""Kafka that only speaks SASL_SSL to its clients, and Postgres behind TLS, both on loopback with a new authority.
+"""Kafka with SASL_SSL for its clients, and Postgres behind TLS, both on loopback with a new certificate authority.
 
-Kafka may also ask what its clients are allowed. It has a second listener, INSIDE, for its own requests and for tests
-that want to see everything: who comes in there is nobody, and a super user.
+Kafka can also enforce ACLs. Its second listener, INSIDE, is for its own requests and for tests that need full access:
+its clients are anonymous and a super user.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from deploy.local import apache_kafka
-from deploy.local.kafka import START_SECONDS, answers
-from deploy.local.managed_process import Child
+from deploy.local.kafka import START_SECONDS, responds
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port
 
@@ -33,7 +33,7 @@ super.users=User:ANONYMOUS;User:{USER}
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority that lives as long as a test."""
+    """A certificate authority for one test."""
 
     ca: trustme.CA
     server: trustme.LeafCert
@@ -57,14 +57,14 @@ class Authority:
         return path
 
     def proof(self, user: str = USER) -> dict[str, str]:
-        """The settings of a client that proves itself to be this user."""
+        """The settings of a client that authenticates as this user."""
         named = {"kafka_sasl_username": user, "kafka_sasl_password": PASSWORD}
         return {"kafka_security_protocol": "SASL_SSL", **named, "kafka_ca": self.pem}
 
 
 @dataclass(frozen=True)
 class Encrypted:
-    """Where clients come in, and where nobody is asked anything."""
+    """The address for clients, and the one without authentication."""
 
     address: str
     inside: str
@@ -74,9 +74,9 @@ class Encrypted:
 def encrypted_kafka(
     authority: Authority, folder: Path, users: Collection[str] = (), *, asks_for_rights: bool = False
 ) -> Iterator[Encrypted]:
-    """Apache Kafka whose clients must come with TLS and SCRAM; they are USER and these, all with PASSWORD.
+    """Apache Kafka whose clients need TLS and SCRAM as USER or one of `users`, all with PASSWORD.
 
-    Where it `asks_for_rights`, all but USER may do only what they were allowed.
+    With `asks_for_rights`, all but USER need ACLs.
     """
     port, inside, data = free_port(), free_port(), folder / "data"
     text = apache_kafka.settings_text(port, free_port(), data)
@@ -85,10 +85,10 @@ def encrypted_kafka(
     secured = _secured(authority.server_pem_for_java(folder / "server.pem"))
     settings.write_text(text + secured + (_ASKS_FOR_RIGHTS if asks_for_rights else ""), encoding="utf-8")
     _format(settings, [USER, *users])
-    process = Child("kafka (encrypted)", [*apache_kafka.broker_of(256), settings], log=LOGS / "kafka.log")
+    process = ManagedProcess("kafka (encrypted)", [*apache_kafka.broker_of(256), settings], log=LOGS / "kafka.log")
     process.start()
     try:
-        process.wait_until(lambda: answers(f"{LOOPBACK}:{inside}"), START_SECONDS)
+        process.wait_until(lambda: responds(f"{LOOPBACK}:{inside}"), START_SECONDS)
         yield Encrypted(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{inside}")
     finally:
         process.kill()
@@ -106,19 +106,19 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.se
 
 
 def _format(settings: Path, users: Collection[str]) -> None:
-    apache_kafka.fetch()
+    apache_kafka.download()
     tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ", "--config", str(settings)]
     known = [word for user in users for word in ("--add-scram", f"SCRAM-SHA-512=[name={user},password={PASSWORD}]")]
-    subprocess.run([*apache_kafka.java(256), *tool, *known], check=True, capture_output=True, text=True)
+    subprocess.run([*apache_kafka.java_command(256), *tool, *known], check=True, capture_output=True, text=True)
 
 
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
-"""How a Postgres client asks for TLS before it says anything else ("SSLRequest", Postgres documentation 54.7)."""
+"""A Postgres client's request for TLS ("SSLRequest", Postgres documentation 54.7)."""
 
 
 @asynccontextmanager
 async def postgres_behind_tls(authority: Authority, url: str) -> AsyncIterator[str]:
-    """`url` through a terminator that turns away whoever does not ask for TLS: the wheel's Postgres has none."""
+    """`url` through a TLS terminator that rejects clients without TLS: the wheel's Postgres has none."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.server.configure_cert(tls)
     behind = urlsplit(url)

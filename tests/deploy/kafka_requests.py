@@ -1,4 +1,4 @@
-"""What a client may do on Kafka, asked in single requests: each names every topic, and the broker answers for each."""
+"""Requests that test a client's rights on Kafka: each names every topic, and the broker answers for each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 Ask = Callable[[Any], Awaitable[Any]]
-"""Sends one request, and gives the broker's answer."""
+"""Sends one request and returns the broker's answer."""
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def try_to_read(ask: Ask, names: list[str]) -> dict[str, type[Exception]]:
 
 
 async def may_join(ask: Ask, group: str) -> bool:
-    """The broker may still have to make its topic of offsets, and says so to those who may ask."""
+    """The broker may still have to create its topic of offsets, and reports that to clients with the right."""
     error = for_code((await ask(FindCoordinatorRequest(group, 0))).error_code)
     assert error in (NoError, CoordinatorNotAvailableError, GroupAuthorizationFailedError)
     return error is not GroupAuthorizationFailedError

@@ -1,4 +1,4 @@
-"""The committed OpenAPI and AsyncAPI documents say what the code says."""
+"""The committed OpenAPI and AsyncAPI documents match the code."""
 
 from pathlib import Path
 

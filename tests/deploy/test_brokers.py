@@ -1,4 +1,4 @@
-"""Both brokers behind one interface; what only Apache Kafka can do is tested on it alone."""
+"""Both brokers behind one interface; features of Apache Kafka are tested on it alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local import apache_kafka
-from deploy.local.kafka import Broker, BrokerUnavailableError, Choice, Kind, answers, broker, choose
+from deploy.local.kafka import Broker, BrokerChoice, BrokerKind, BrokerUnavailableError, broker, choose, responds
 from deploy.local.managed_process import NotReadyError
 
 APACHE = pytest.param("apache", marks=pytest.mark.apache)
@@ -18,7 +18,7 @@ APACHE = pytest.param("apache", marks=pytest.mark.apache)
 
 @pytest.fixture(scope="module", params=[APACHE, "embedded"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    assert request.param in get_args(Kind)
+    assert request.param in get_args(BrokerKind)
     with broker(request.param, heap_mb=256, log=tmp_path_factory.mktemp("logs") / "kafka.log") as running:
         yield running
 
@@ -63,12 +63,12 @@ async def test_started_again_it_answers_at_the_same_address(running: Broker) -> 
     before = running.pid
     running.restart()
     assert running.pid != before
-    assert answers(running.bootstrap_servers)
+    assert responds(running.bootstrap_servers)
 
 
 def test_frozen_it_answers_nobody_until_it_goes_on(running: Broker) -> None:
     running.pause()
-    silent = not answers(running.bootstrap_servers)
+    silent = not responds(running.bootstrap_servers)
     running.resume()
     assert silent
     running.wait_ready()
@@ -86,7 +86,7 @@ async def test_apache_kafka_keeps_what_it_acknowledged_over_sigkill(tmp_path: Pa
         await make_topic(running, "kept")
         await send(running, "kept", b"acknowledged")
         running.kill()
-        assert not answers(running.bootstrap_servers)
+        assert not responds(running.bootstrap_servers)
         running.start()
         assert await read_first(running, "kept") == b"acknowledged"
 
@@ -110,12 +110,12 @@ def without_java(monkeypatch: pytest.MonkeyPatch, major: int = 0) -> None:
 def test_with_java_and_maven_apache_kafka_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     without_java(monkeypatch, major=17)
     monkeypatch.setattr(apache_kafka, "fetched", lambda: True)
-    assert choose(None, {}) == Choice("apache", "Java and Maven are here")
+    assert choose(None, {}) == BrokerChoice("apache", "Java and Maven are available")
 
 
-def test_without_java_the_embedded_broker_is_chosen_and_the_reason_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_the_embedded_broker_is_chosen_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     without_java(monkeypatch)
-    assert choose(None, {}) == Choice("embedded", "there is no Java 17 or newer")
+    assert choose(None, {}) == BrokerChoice("embedded", "there is no Java 17 or newer")
 
 
 def test_an_old_java_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +129,8 @@ def test_in_ci_doing_without_apache_kafka_is_refused(monkeypatch: pytest.MonkeyP
         choose(None, {"CI": "true"})
 
 
-def test_a_broker_that_is_given_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose(None, {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}).kind == "given"
+def test_an_external_broker_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose(None, {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}).kind == "external"
 
 
 def test_an_unknown_broker_is_refused_with_the_known_ones() -> None:

@@ -1,7 +1,7 @@
-"""docker-compose.yml: by its schema, by a linter, by our rules, and by what the services make of it.
+"""docker-compose.yml: by its schema, by a linter, by our rules, and by the settings of the services.
 
-No container engine is needed; where docker compose is there, it reads the file too. Each check is also shown a broken
-copy, so that it is known to see what it is for.
+No container engine is needed; where docker compose is installed, it reads the file too. Each check is also run on a
+broken copy, which it must detect.
 """
 
 import copy
@@ -165,13 +165,13 @@ def test_each_service_accepts_the_settings_it_is_given(
 
 
 def secrets_of(name: str) -> set[str]:
-    """The settings of a service that hold a secret, by the way in which they are declared."""
-    fields = settings_class(name).model_fields
+    """The settings of a service that are declared as secrets."""
+    fields = importlib.import_module(f"services.{name}.settings").Settings.model_fields
     return {field for field, info in fields.items() if "SecretStr" in repr(info.annotation)}
 
 
 @pytest.mark.parametrize("name", ["intake", "returns"])
-def test_each_secret_that_a_service_knows_comes_from_a_file(compose: Compose, name: str) -> None:
+def test_each_secret_of_a_service_comes_from_a_file(compose: Compose, name: str) -> None:
     given = {variable.lower() for variable in compose["services"][name]["environment"]}
     assert secrets_of(name)
     assert {f"{secret}_file" for secret in secrets_of(name) if not secret.startswith("kafka_")} <= given
@@ -209,7 +209,7 @@ def test_secrets_that_are_there_are_kept(tmp_path: Path) -> None:
 
 
 def undefined_parts(collector: dict[str, Any]) -> list[str]:
-    """Names that the pipelines and extensions of a collector's settings use without defining them."""
+    """Names that the pipelines and extensions of a collector's configuration use without a definition."""
     named = [("extensions", name) for name in collector["service"]["extensions"]]
     for pipeline in collector["service"]["pipelines"].values():
         named += [(kind, name) for kind, names in pipeline.items() for name in names]
@@ -224,7 +224,7 @@ def test_the_trace_collector_defines_every_part_it_uses(compose: Compose) -> Non
     assert undefined_parts(broken) == ["batch"]
 
 
-def test_the_services_send_traces_where_they_are_taken(compose: Compose) -> None:
+def test_the_services_send_traces_to_the_collector(compose: Compose) -> None:
     collector = yaml.safe_load((ROOT / "deploy/observability/jaeger.yaml").read_text(encoding="utf-8"))
     port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
     endpoints = {compose["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in SERVICES}

@@ -1,4 +1,4 @@
-"""Kafka and Postgres over TLS by settings alone, tried on real servers: what proves itself works, nothing else does."""
+"""Kafka and Postgres over TLS by settings alone, on real servers: only authenticated clients connect."""
 
 import ssl
 from collections.abc import Iterator
@@ -61,10 +61,10 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
             "tls.loyalty", bootstrap_servers=servers, auto_offset_reset="earliest", **security.kafka_client_options
         ) as consumer,
     ):
-        said = OrderCancelled(order_id="O-1", cause="sold out", cancelled_at=datetime.now(UTC))
-        await producer.send_and_wait("tls.storefront.orders", wire.event_bytes(said), b"O-1")
-        told = await consumer.getone()
-    assert told.key == b"O-1"
+        cancelled = OrderCancelled(order_id="O-1", cause="sold out", cancelled_at=datetime.now(UTC))
+        await producer.send_and_wait("tls.storefront.orders", wire.event_bytes(cancelled), b"O-1")
+        record = await consumer.getone()
+    assert record.key == b"O-1"
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
 async def test_a_client_that_does_not_prove_itself_gets_nowhere(
     authority: Authority, servers: str, wrong: dict[str, str]
 ) -> None:
-    given = {name: value for name, value in {**authority.proof(), **wrong}.items() if value}
-    options = KafkaSecurity.model_validate(given).kafka_client_options
+    values = {name: value for name, value in {**authority.proof(), **wrong}.items() if value}
+    options = KafkaSecurity.model_validate(values).kafka_client_options
     producer = AIOKafkaProducer(bootstrap_servers=servers, request_timeout_ms=2_000, **options)
     with pytest.raises((KafkaConnectionError, ssl.SSLError)):
         await producer.start()

@@ -1,4 +1,6 @@
-"""The environment: locked by hashes, in step with pyproject.toml, and refused clearly on a wrong Python."""
+"""The environment: locked by hashes, consistent with pyproject.toml, and refused with a clear message on a wrong
+Python.
+"""
 
 import os
 import re
@@ -16,13 +18,13 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 
 
 def locked(file: str) -> dict[str, str]:
-    """Name to the whole entry of each package in a lock file."""
+    """Name and whole entry of each package in a lock file."""
     entries = re.split(r"\n(?=\S)", (ROOT / file).read_text(encoding="utf-8"))
     return {plain(entry.split("==", maxsplit=1)[0]): entry for entry in entries if "==" in entry}
 
 
 def plain(requirement: str) -> str:
-    """The bare name, spelled as package indexes compare it."""
+    """The bare name, normalised as package indexes do."""
     name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -88,7 +90,7 @@ def test_a_python_of_the_wrong_version_is_refused_with_the_right_ones(tmp_path: 
 
 
 def environment(folder: Path, *, lock: str, made_from: str) -> None:
-    """An environment made long ago from one lock, and a lock written now."""
+    """An environment created earlier from one lock, and a lock written now."""
     (folder / ".venv").mkdir()
     stamp = folder / ".venv" / ".locked"
     stamp.write_text(made_from)

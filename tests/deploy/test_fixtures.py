@@ -1,4 +1,4 @@
-"""The fixtures that every other test stands on."""
+"""The fixtures of all other tests."""
 
 from email.message import EmailMessage
 
@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of
-from deploy.local.shared_servers import ask
+from deploy.local.shared_servers import shared_server
 from libs.common.events.topics import SERVICES, TOPICS
 from tests.conftest import MakeDatabase, as_owner, in_owners_hands
 from tests.databases import SPARE
@@ -38,7 +38,7 @@ async def test_a_database_that_was_used_is_lent_again_as_if_it_were_new(database
     user = await asyncpg.connect(url)
     add = "INSERT INTO outbox (topic, key, value) VALUES ('topic', 'key', 'value') RETURNING id"
     first, second = await user.fetchval(add), await user.fetchval(add)
-    assert await SPARE.give_back(ask("postgres"), "returns", name_of(url))
+    assert await SPARE.give_back(shared_server("postgres"), "returns", name_of(url))
     assert SPARE.take("returns") == name_of(url)
     with pytest.raises(
         (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
@@ -69,15 +69,15 @@ async def test_a_database_that_was_used_is_lent_again_as_if_it_were_new(database
 async def test_a_database_that_was_changed_is_not_lent_again(database: MakeDatabase, change: str) -> None:
     url = await database("returns")
     await in_owners_hands(url, change)
-    assert not await SPARE.give_back(ask("postgres"), "returns", name_of(url))
+    assert not await SPARE.give_back(shared_server("postgres"), "returns", name_of(url))
 
 
 async def test_all_topics_of_the_contract_are_there_under_the_prefix(kafka: str, topics: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    there = set(await admin.list_topics())
+    existing = set(await admin.list_topics())
     await admin.close()
-    assert {topics + topic.name for topic in TOPICS} <= there
+    assert {topics + topic.name for topic in TOPICS} <= existing
 
 
 def letter(subject: str) -> EmailMessage:
@@ -94,7 +94,7 @@ async def test_mail_is_kept_whole(smtp: Mailbox) -> None:
     assert "お詫び" in message.get_content()
 
 
-async def test_mail_is_refused_as_told_and_taken_afterwards(smtp: Mailbox) -> None:
+async def test_mail_is_refused_as_configured_and_accepted_afterwards(smtp: Mailbox) -> None:
     smtp.refusals.append("550 5.1.1 no such user")
     with pytest.raises(aiosmtplib.SMTPDataError, match="no such user"):
         await aiosmtplib.send(letter("first"), hostname="127.0.0.1", port=smtp.port)

@@ -1,4 +1,4 @@
-"""The image: what its Dockerfile promises, and that what it copies is enough to run."""
+"""The image: the properties of its Dockerfile, and that the copied files are enough to run."""
 
 import os
 import re
@@ -14,21 +14,21 @@ import pytest
 
 from deploy.local import compose_secrets, postgres
 from deploy.local.paths import ROOT, package_folder
-from deploy.local.postgres import Access, Postgres, url_of
+from deploy.local.postgres import DatabaseAccess, Postgres, url_of
 from libs.common.events.topics import SERVICES
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
 
 def copied(stage: str) -> list[str]:
-    """What a stage copies from the repository."""
+    """The sources that a stage copies from the repository."""
     part = re.split(r"^FROM .* AS ", DOCKERFILE, flags=re.MULTILINE)
     (text,) = [each for each in part if each.startswith(stage)]
     return re.findall(r"^COPY (?!--from)(\S+) \S+$", text, flags=re.MULTILINE)
 
 
 def lay_out(folder: Path, *stages: str) -> None:
-    """Put the files of these stages, without what `.dockerignore` keeps out, where the image has them."""
+    """Copy the files of these stages, except those in `.dockerignore`, to their place in the image."""
     for source in (source for stage in stages for source in copied(stage)):
         here, there = ROOT / source, folder / source
         there.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ async def test_the_database_script_gives_each_service_its_own_database(running: 
                 (service, f"{service}_database_password"),
             )
         }
-        access = Access(urls[service], urls[f"{service}_owner"])
+        access = DatabaseAccess(urls[service], urls[f"{service}_owner"])
         await access.migrate(service)
         connection = await asyncpg.connect(access.url)
         assert await connection.fetchval("SELECT count(*) FROM inbox") == 0

@@ -22,7 +22,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy.api.api_docs import event_table
 from deploy.kafka import acls
-from deploy.kafka.acls import PRINCIPALS, Operation, Pattern, Resource, Right, rights
+from deploy.kafka.acls import PRINCIPALS, AclOperation, AclRight, PatternType, ResourceType, rights
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.create_topics import create_topics
@@ -34,82 +34,84 @@ from tests.journey.backbone import backbone
 from tests.journey.test_replacement import swap
 from tests.running import eventually
 
-#                              intake  returns  delivery_notify  loyalty  storefront  warehouse  courier  payment  ops
+#                             intake  returns  delivery_notify  loyalty  storefront  warehouse  courier  payment  ops
 TABLE = """
-storefront.orders              rw      r        r                r        w           -          -        -        -
-storefront.issues              rw      -        -                -        w           -          -        -        -
-warehouse.orders               -       w        -                -        -           r          -        -        -
-warehouse.events               -       r        -                -        -           w          -        -        -
-carrier.orders                 -       w        -                -        -           -          r        -        -
-carrier.events                 -       r        -                -        -           -          w        -        -
-payment.orders                 -       w        -                -        -           -          -        r        -
-payment.events                 -       r        -                -        -           -          -        w        -
-issues                         rw      rw       r                r        r           -          -        -        -
-notices                        r       r        w                -        r           -          -        -        -
-loyalty                        r       -        r                w        r           -          -        -        -
-product.alerts                 w       -        r                -        r           r          -        -        -
-customers                      rw      rw       rw               rw       r           r          r        -        rw
-intake.dead-letters            w       -        -                -        -           -          -        -        r
-returns.dead-letters           -       w        -                -        -           -          -        -        r
-delivery_notify.dead-letters   -       -        w                -        -           -          -        -        r
-loyalty.dead-letters           -       -        -                w        -           -          -        -        r
-of.somebody.else               -       -        -                -        -           -          -        -        -
+storefront.orders             rw      r        r                r        w           -          -        -        -
+storefront.issues             rw      -        -                -        w           -          -        -        -
+warehouse.orders              -       w        -                -        -           r          -        -        -
+warehouse.events              -       r        -                -        -           w          -        -        -
+carrier.orders                -       w        -                -        -           -          r        -        -
+carrier.events                -       r        -                -        -           -          w        -        -
+payment.orders                -       w        -                -        -           -          -        r        -
+payment.events                -       r        -                -        -           -          -        w        -
+issues                        rw      rw       r                r        r           -          -        -        -
+notices                       r       r        w                -        r           -          -        -        -
+loyalty                       r       -        r                w        r           -          -        -        -
+product.alerts                w       -        r                -        r           r          -        -        -
+customers                     rw      rw       rw               rw       r           r          r        -        rw
+intake.dead-letters           w       -        -                -        -           -          -        -        r
+returns.dead-letters          -       w        -                -        -           -          -        -        r
+delivery_notify.dead-letters  -       -        w                -        -           -          -        -        r
+loyalty.dead-letters          -       -        -                w        -           -          -        -        r
+of.somebody.else              -       -        -                -        -           -          -        -        -
 """
 ALLOWED = {row.split()[0]: dict(zip(PRINCIPALS, row.split()[1:], strict=True)) for row in TABLE.strip().splitlines()}
 FOREIGN = "of.somebody.else"
-"""A topic that the shop's other systems have on the same broker."""
+"""A topic of the shop's other systems on the same broker."""
 
 SHOP, TABLES = "shop.", "tables."
 DONE: list[tuple[set[Any], set[Any]]] = [(set(), set()), (set(), set())]
 
 
 def test_the_table_and_the_rights_say_the_same() -> None:
-    said = {
+    expected = {
         (who, operation, topic)
         for topic, row in ALLOWED.items()
         for who, letters in row.items()
-        for operation, letter in ((Operation.READ, "r"), (Operation.WRITE, "w"))
+        for operation, letter in ((AclOperation.READ, "r"), (AclOperation.WRITE, "w"))
         if letter in letters
     }
-    found = [right for right in rights() if right.resource is Resource.TOPIC]
-    assert {(right.principal, right.operation, right.name) for right in found} == said
-    assert {right.pattern for right in found} == {Pattern.LITERAL}
+    actual = [right for right in rights() if right.resource is ResourceType.TOPIC]
+    assert {(right.principal, right.operation, right.name) for right in actual} == expected
+    assert {right.pattern for right in actual} == {PatternType.LITERAL}
     assert set(ALLOWED) - {FOREIGN} == {topic.name for topic in TOPICS} | set(map(dead_letter_topic, SERVICES))
 
 
-def test_whoever_the_readme_says_gives_or_takes_an_event_may() -> None:
+def test_every_producer_and_consumer_of_the_readme_has_the_right() -> None:
     for row in event_table().splitlines()[2:]:
         topic, _, givers, takers = (part.strip() for part in row.strip("|").split("|"))
         name = topic.split("`")[1]
-        for who, letter in [(one, "w") for one in givers.split(", ")] + [(one, "r") for one in takers.split(", ")]:
+        for who, letter in [(party, "w") for party in givers.split(", ")] + [
+            (party, "r") for party in takers.split(", ")
+        ]:
             if who != "who is interested":
                 assert letter in ALLOWED[name][acls.principal_of(who)], f"{name}: {who}"
 
 
 def test_groups_are_those_that_a_service_joins_and_whatever_a_partner_calls_its_own() -> None:
-    groups = [right for right in rights("shop.") if right.resource is Resource.GROUP]
-    assert {right.operation for right in groups} == {Operation.READ}
+    groups = [right for right in rights("shop.") if right.resource is ResourceType.GROUP]
+    assert {right.operation for right in groups} == {AclOperation.READ}
     for right in groups:
-        shape, own = (Pattern.LITERAL, None) if right.principal in SERVICES else (Pattern.PREFIXED, "")
+        shape, own = (PatternType.LITERAL, None) if right.principal in SERVICES else (PatternType.PREFIXED, "")
         topic = right.name.removeprefix(f"shop.{right.principal}.")
         assert right.pattern is shape
         assert topic == own or "r" in ALLOWED[topic][right.principal]
 
 
 def test_the_lines_for_the_tool_say_every_right_once() -> None:
-    said: list[Right] = []
-    for words in (line.split() for line in acls.commands(rights(), "kafka:9092")):
-        assert words[:6] == ["kafka-acls.sh", "--bootstrap-server", "kafka:9092", "--command-config",
+    printed: list[AclRight] = []
+    for arguments in (line.split() for line in acls.shell_commands(rights(), "kafka:9092")):
+        assert arguments[:6] == ["kafka-acls.sh", "--bootstrap-server", "kafka:9092", "--command-config",
                              "admin.properties", "--add"]  # fmt: skip
-        named = dict(zip(words[6::2], words[7::2], strict=True))
-        pattern = Pattern[named.get("--resource-pattern-type", "literal").upper()]
-        who, operation = named["--allow-principal"].removeprefix("User:"), Operation[named["--operation"].upper()]
-        said += [
-            Right(who, operation, Resource[flag.removeprefix("--").upper()], pattern, name)
-            for flag, name in zip(words[6::2], words[7::2], strict=True)
+        named = dict(zip(arguments[6::2], arguments[7::2], strict=True))
+        pattern = PatternType[named.get("--resource-pattern-type", "literal").upper()]
+        who, operation = named["--allow-principal"].removeprefix("User:"), AclOperation[named["--operation"].upper()]
+        printed += [
+            AclRight(who, operation, ResourceType[flag.removeprefix("--").upper()], pattern, name)
+            for flag, name in zip(arguments[6::2], arguments[7::2], strict=True)
             if flag in ("--topic", "--group")
         ]
-    assert sorted(said) == rights()
+    assert sorted(printed) == rights()
 
 
 # --- on a broker ------------------------------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ def strict_kafka(authority: Authority, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def prepare(kafka: Encrypted, authority: Authority) -> None:
-    """Topics and rights, made by the administrator, for two shops on one broker; it hears of them a little later."""
+    """Create topics and ACLs as the administrator for two shops on one broker, and wait until they are in force."""
     administrator = security(authority)
     async with inside(kafka) as admin:
         await admin.create_topics([NewTopic(TABLES + FOREIGN, 1, 1)])
@@ -163,7 +165,7 @@ async def inside(kafka: Encrypted) -> AsyncIterator[AIOKafkaAdminClient]:
 async def test_each_service_does_its_whole_work_with_its_own_name(
     strict_kafka: Encrypted, authority: Authority, database: MakeDatabase, tmp_path: Path
 ) -> None:
-    """From the order to the points and the erasure, with idempotent relays; no topic is made on the way."""
+    """From the order to the points and the erasure, with idempotent relays; no topic is created on the way."""
     before = await topics_of(strict_kafka)
     at_the_door = {"kafka_bootstrap_servers": strict_kafka.address, "kafka_idempotence": True}
     own = {name: {**at_the_door, **authority.proof(name)} for name in SERVICES}
@@ -171,8 +173,8 @@ async def test_each_service_does_its_whole_work_with_its_own_name(
         await shop.place_order("order-1")
         issue_id = await shop.report("order-1")
         await swap(shop, issue_id)
-        await shop.hear("points.granted", issue_id=issue_id)
-        await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+        await shop.wait_for("points.granted", issue_id=issue_id)
+        await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
         ops = KafkaCluster(strict_kafka.address, SHOP, security(authority, "ops").kafka_client_options)
         await erase(ops, "customer of order-1", seconds=60)
         restarts = {name for name in SERVICES for what, _ in getattr(shop, name).service.counters.values
@@ -195,16 +197,16 @@ async def test_every_topic_answers_each_principal_as_the_table_says(
     async with requests(strict_kafka.address, security(authority, user).kafka_client_options) as ask:
         written, read = await try_to_write(ask, names), await try_to_read(ask, names)
     for letter, answers in (("w", written), ("r", read)):
-        wanted = {
+        expected = {
             topic: NoError if letter in row[user] else TopicAuthorizationFailedError for topic, row in ALLOWED.items()
         }
-        assert {name.removeprefix(TABLES): answer for name, answer in answers.items()} == wanted, letter
+        assert {name.removeprefix(TABLES): answer for name, answer in answers.items()} == expected, letter
 
 
 @on_a_broker
 @pytest.mark.parametrize("user", PRINCIPALS)
 async def test_nobody_joins_the_groups_of_others(user: str, strict_kafka: Encrypted, authority: Authority) -> None:
-    groups = {right.name: right.principal for right in rights(TABLES) if right.resource is Resource.GROUP}
+    groups = {right.name: right.principal for right in rights(TABLES) if right.resource is ResourceType.GROUP}
     async with requests(strict_kafka.address, security(authority, user).kafka_client_options) as ask:
         joined = {group for group in groups if await may_join(ask, group)}
         assert not await may_join(ask, "of.somebody.else")
@@ -221,18 +223,17 @@ async def test_nobody_makes_empties_or_deletes_a_topic_or_gives_rights(
     await admin.start()
     try:
         names = [TABLES + topic for topic in ALLOWED]
-        made = await admin.create_topics([NewTopic(TABLES + "new", 1, 1)])
+        created = await admin.create_topics([NewTopic(TABLES + "new", 1, 1)])
         deleted = await admin.delete_topics(names)
-        there = await admin.list_topics()
-        seen = [name for name in names if name in there]
+        seen = [name for name in names if name in await admin.list_topics()]
         for name in seen:
             with pytest.raises(TopicAuthorizationFailedError):
                 await admin.delete_records({TopicPartition(name, 0): RecordsToDelete(0)})
     finally:
         await admin.close()
-    assert {for_code(code) for _, code, *_ in made.topic_errors} == {TopicAuthorizationFailedError}
+    assert {for_code(code) for _, code, *_ in created.topic_errors} == {TopicAuthorizationFailedError}
     assert {for_code(code) for _, code in deleted.topic_error_codes} == {TopicAuthorizationFailedError}
-    with pytest.raises(acls.RefusedError, match="ClusterAuthorizationFailed"):
+    with pytest.raises(acls.AclError, match="ClusterAuthorizationFailed"):
         await acls.apply(strict_kafka.address, TABLES, proof)
     assert {name.removeprefix(TABLES) for name in seen} == {topic for topic, row in ALLOWED.items() if row[user] != "-"}
 
@@ -256,24 +257,26 @@ async def test_a_partner_reads_in_a_group_of_its_own_and_answers(strict_kafka: E
 
 
 @on_a_broker
-async def test_what_was_given_besides_is_taken_away_and_what_is_missing_given(
-    strict_kafka: Encrypted, authority: Authority
-) -> None:
+async def test_extra_rights_are_removed_and_missing_ones_added(strict_kafka: Encrypted, authority: Authority) -> None:
     administrator, prefix = security(authority), "third."
-    besides = Right("courier", Operation.READ, Resource.TOPIC, Pattern.LITERAL, "third.storefront.orders").entry
-    elsewhere = Right("courier", Operation.READ, Resource.TOPIC, Pattern.LITERAL, "fourth.storefront.orders").entry
-    wanted = {right.entry for right in rights(prefix)}
+    besides = AclRight(
+        "courier", AclOperation.READ, ResourceType.TOPIC, PatternType.LITERAL, "third.storefront.orders"
+    ).entry
+    elsewhere = AclRight(
+        "courier", AclOperation.READ, ResourceType.TOPIC, PatternType.LITERAL, "fourth.storefront.orders"
+    ).entry
+    expected = {right.entry for right in rights(prefix)}
     async with requests(strict_kafka.address, administrator.kafka_client_options) as ask:
         for entry in (besides, elsewhere):
             await ask(CreateAclsRequest(*entry))
 
     async def applied() -> bool:
         added, removed = await acls.apply(strict_kafka.address, prefix, administrator)
-        given.update(added)
+        added_total.update(added)
         taken_away.update(removed)
         return (added, removed) == (set(), set())
 
-    given: set[Any] = set()
+    added_total: set[Any] = set()
     taken_away: set[Any] = set()
     await eventually(applied, "there is nothing left to do")
-    assert (given, taken_away) == (wanted, {besides})
+    assert (added_total, taken_away) == (expected, {besides})

@@ -1,4 +1,4 @@
-"""Ports: what a run keeps for itself is given to no other, although nobody listens there for a while."""
+"""Ports reserved by one run are not given to another, although nothing listens on them for a while."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def kept() -> Iterator[int]:
-    """A port that another process keeps and does not listen on."""
+    """A port that another process has reserved without listening on it."""
     command = [sys.executable, "-c", KEEPER]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as keeper:

@@ -1,4 +1,4 @@
-"""The local Postgres survives what the fault tests do to it, and keeps services apart."""
+"""The local Postgres survives injected faults, and separates services."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,21 +65,21 @@ async def test_a_wrong_password_is_refused(running: Postgres) -> None:
 
 
 async def test_the_owner_may_do_all_in_its_own_database(running: Postgres) -> None:
-    made = await provision(running.admin_url, ["intake"])
-    await ask(made["intake"].owner_url, "CREATE TABLE mine (id int)")
-    assert await ask(made["intake"].owner_url, "SELECT count(*) FROM mine") == 0
+    databases = await provision(running.admin_url, ["intake"])
+    await ask(databases["intake"].owner_url, "CREATE TABLE mine (id int)")
+    assert await ask(databases["intake"].owner_url, "SELECT count(*) FROM mine") == 0
 
 
 async def test_neither_role_can_connect_to_another_ones_database(running: Postgres) -> None:
-    made = await provision(running.admin_url, ["returns", "loyalty"])
-    for url in (made["returns"].url, made["returns"].owner_url):
+    databases = await provision(running.admin_url, ["returns", "loyalty"])
+    for url in (databases["returns"].url, databases["returns"].owner_url):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await ask(url_of(url, database="loyalty"), "SELECT 1")
 
 
 async def test_neither_role_can_make_databases_or_roles(running: Postgres) -> None:
-    made = await provision(running.admin_url, ["returns"])
-    for url in (made["returns"].url, made["returns"].owner_url):
+    databases = await provision(running.admin_url, ["returns"])
+    for url in (databases["returns"].url, databases["returns"].owner_url):
         for statement in ("CREATE DATABASE more", "CREATE ROLE more"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await ask(url, statement)
@@ -97,8 +97,8 @@ async def test_a_name_that_is_not_plain_is_refused(running: Postgres) -> None:
         await provision(running.admin_url, ['x"; DROP ROLE postgres; --'])
 
 
-def test_a_given_server_is_used_and_not_ours_to_stop(tmp_path: Path) -> None:
-    with postgres.server(environ={"DATABASE_URL": "postgresql://admin@db/postgres"}) as given:
-        assert given.admin_url == "postgresql://admin@db/postgres"
-        with pytest.raises(RuntimeError, match="not ours"):
-            given.stop()
+def test_an_external_server_is_used_and_never_stopped(tmp_path: Path) -> None:
+    with postgres.server(environ={"DATABASE_URL": "postgresql://admin@db/postgres"}) as external:
+        assert external.admin_url == "postgresql://admin@db/postgres"
+        with pytest.raises(RuntimeError, match="external server"):
+            external.stop()

@@ -1,4 +1,4 @@
-"""The supervisor: ready means ready, and nothing is left behind however a run ends."""
+"""The supervisor detects readiness, and no process is left behind however a run ends."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.managed_process import Child, NotReadyError
+from deploy.local.managed_process import ManagedProcess, NotReadyError
 from deploy.local.paths import ROOT
 from deploy.local.ports import free_port
 from deploy.local.processes import Supervisor, answers_ok
@@ -69,7 +69,7 @@ def test_killed_and_restarted_it_is_another_process_at_the_same_address(supervis
     assert answers_ok(f"{process.url}/health/ready")
 
 
-def test_one_that_ends_before_it_is_ready_is_reported_with_its_last_words(supervisor: Supervisor) -> None:
+def test_one_that_ends_before_it_is_ready_is_reported_with_its_log(supervisor: Supervisor) -> None:
     supervisor.start("server", ["-c", "raise SystemExit('DATABASE_URL: missing')"], port=free_port())
     with pytest.raises(NotReadyError, match="server ended with code 1\nDATABASE_URL: missing"):
         supervisor.wait_ready()
@@ -98,25 +98,25 @@ def test_one_that_was_killed_on_purpose_is_no_failure(supervisor: Supervisor) ->
     supervisor.check()
 
 
-def said_ready(child: Child) -> bool:
+def said_ready(child: ManagedProcess) -> bool:
     return "ready" in child.log.read_text()
 
 
 def test_they_are_stopped_last_one_first(tmp_path: Path) -> None:
     note = "import atexit, signal, sys, time; signal.signal(15, lambda *_: sys.exit());"
-    said = tmp_path / "order"
+    order_file = tmp_path / "order"
     with Supervisor(tmp_path) as supervisor:
         for name in ("first", "second"):
-            at_end = f"atexit.register(lambda: open({str(said)!r}, 'a').write('{name} '));"
+            at_end = f"atexit.register(lambda: open({str(order_file)!r}, 'a').write('{name} '));"
             child = supervisor.start(name, ["-c", f"{note} {at_end} print('ready'); time.sleep(60)"]).child
             child.wait_until(partial(said_ready, child), timeout=10)
-    assert said.read_text() == "second first "
+    assert order_file.read_text() == "second first "
 
 
 def test_a_child_cannot_be_started_twice(tmp_path: Path) -> None:
-    child = Child("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
+    child = ManagedProcess("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
     child.start()
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="already running"):
         child.start()
     child.kill()
 

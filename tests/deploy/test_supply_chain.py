@@ -1,10 +1,10 @@
-"""The audit finds a secret and a hole, and never calls it a pass when it could not look."""
+"""The audit finds secrets and vulnerabilities, and an audit that could not be made is no pass."""
 
 import json
 import subprocess
 from pathlib import Path
 
-from deploy.supply_chain import BASELINE, Found, judge, new_secrets, scan
+from deploy.supply_chain import BASELINE, AuditResult, new_secrets, parse_report, scan_secrets
 
 
 def test_a_secret_in_a_committed_file_is_found(tmp_path: Path) -> None:
@@ -12,7 +12,7 @@ def test_a_secret_in_a_committed_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text(f'DATABASE_PASSWORD = "{secret}"\n', encoding="utf-8")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "settings.py"], cwd=tmp_path, check=True)
-    found = scan(tmp_path)
+    found = scan_secrets(tmp_path)
     assert new_secrets(found, {}) == ["settings.py:1: looks like a secret (Secret Keyword)"]
     assert new_secrets(found, found) == []
 
@@ -25,16 +25,16 @@ def test_the_baseline_names_no_file_outside_the_tests_but_those_that_were_looked
     }
 
 
-def test_a_known_hole_is_told_with_what_mends_it() -> None:
+def test_a_known_hole_is_reported_with_its_fix() -> None:
     hole = {"id": "PYSEC-2019-217", "fix_versions": ["2.10.1"]}
     report = json.dumps({"dependencies": [{"name": "jinja2", "version": "2.10", "vulns": [hole]}]})
-    assert judge(report) == (Found.SOMETHING, ["jinja2 2.10: PYSEC-2019-217, mended in 2.10.1"])
+    assert parse_report(report) == (AuditResult.FINDINGS, ["jinja2 2.10: PYSEC-2019-217, fixed in 2.10.1"])
 
 
 def test_what_could_not_be_asked_is_no_pass() -> None:
     skipped = {"name": "jinja2", "skip_reason": "Dependency not found on PyPI"}
-    asked = {"name": "idna", "version": "3.10", "vulns": []}
-    assert judge(json.dumps({"dependencies": [skipped, asked]}))[0] is Found.NOT_AUDITED
-    assert judge("")[0] is Found.NOT_AUDITED
-    assert judge(json.dumps({"dependencies": []}))[0] is Found.NOT_AUDITED
-    assert judge(json.dumps({"dependencies": [asked]}))[0] is Found.NOTHING
+    audited = {"name": "idna", "version": "3.10", "vulns": []}
+    assert parse_report(json.dumps({"dependencies": [skipped, audited]}))[0] is AuditResult.NOT_AUDITED
+    assert parse_report("")[0] is AuditResult.NOT_AUDITED
+    assert parse_report(json.dumps({"dependencies": []}))[0] is AuditResult.NOT_AUDITED
+    assert parse_report(json.dumps({"dependencies": [audited]}))[0] is AuditResult.CLEAN

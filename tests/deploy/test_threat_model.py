@@ -1,4 +1,4 @@
-"""The threat model names tests that exist, and every border that there is."""
+"""The threat model names existing tests and covers every border."""
 
 import re
 from pathlib import Path

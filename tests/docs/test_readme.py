@@ -95,7 +95,7 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
             )
             printed = (await storefront.communicate())[0].decode()
             assert printed.startswith("202 "), printed
-            shipped = await shop.hear("issue.replacement_shipped", order_id=env["ORDER_ID"])
+            shipped = await shop.wait_for("issue.replacement_shipped", order_id=env["ORDER_ID"])
             assert shipped["data"]["tracking_number"] == "1234"
         finally:
             warehouse.terminate()

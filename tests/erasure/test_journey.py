@@ -75,8 +75,8 @@ async def live_a_life(shop: Backbone) -> UUID:
     kept = await shop.intake.client.post(f"/v1/issues/{issue_id}/photos", files=files, headers=STOREFRONT)
     assert kept.status_code == 201, kept.text
     await swap(shop, issue_id)
-    await shop.hear("points.granted", issue_id=issue_id)
-    await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+    await shop.wait_for("points.granted", issue_id=issue_id)
+    await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
     await call(shop.delivery_notify, "put", "preferences", {"channels": ["sms"], "phone": PHONE})
     gift = {"change": 100, "text": "goodwill", "staff": "aiko", "comment": f"{NAME} called twice"}
     await call(shop.loyalty, "post", "adjustments", gift)
@@ -123,7 +123,7 @@ async def violations(shop: Backbone) -> list[str]:
     """Return the findings of the auditor, which shares no code with the services."""
     urls = {name: live.service.settings.database_url for name, live in lives(shop).items()}
     history = await read_history(shop.kafka, shop.prefix, urls, ZoneInfo("Asia/Tokyo"), datetime.now(UTC))
-    return [f"{verdict.name}: {each.what}" for verdict in audit(history) for each in verdict.violations or ()]
+    return [f"{verdict.name}: {each.description}" for verdict in audit(history) for each in verdict.violations or ()]
 
 
 def where(found: list[Finding]) -> set[str]:
@@ -138,8 +138,8 @@ async def test_who_was_found_everywhere_is_found_nowhere_and_everything_still_ad
     photos = list((tmp_path / "photos").rglob("*.jpg"))
     before = await left(shop, [])
     assert where(before) >= {
-        "table contacts", "table order_snapshots", "table issues", "table dead_letters", "table preferences", "table entries"
-    }  # fmt: skip
+        f"table {name}" for name in ("contacts", "order_snapshots", "issues", "dead_letters", "preferences", "entries")
+    }
     assert len(photos) == 2
     wrong, timeline = await violations(shop), await shop.timeline(issue_id)
 
@@ -174,13 +174,13 @@ async def balance(shop: Backbone) -> int:
 
 async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a_new_consent(shop: Backbone) -> None:
     before = datetime.now(UTC)
-    await shop.say(placed(ORDER, before))
+    await shop.publish(placed(ORDER, before))
     await eventually(lambda: knows(shop, ORDER), "the order is known")
     await erase(KafkaCluster(shop.kafka, shop.prefix), CUSTOMER, 60)
-    await shop.say(placed(ORDER, before))
-    await shop.say(placed("order-late", before))
+    await shop.publish(placed(ORDER, before))
+    await shop.publish(placed("order-late", before))
     new = values.Contact(name="春野 さくらこ", email="sakurako@example.jp")
-    await shop.say(placed("order-new", datetime.now(UTC) + timedelta(seconds=1), new))
+    await shop.publish(placed("order-new", datetime.now(UTC) + timedelta(seconds=1), new))
     await eventually(lambda: knows(shop, "order-new"), "the new order is known")
     await eventually(lambda: learnt(shop, "order-late"), "the late order is known, without a person")
     contacts = await shop.delivery_notify.service.pool.fetch("SELECT order_id, name FROM contacts")

@@ -1,4 +1,4 @@
-"""Clients whose connection is cut leave futures and tasks behind: our own doing, and nothing to read about."""
+"""Silences errors of clients whose connections were cut by injected faults."""
 
 import asyncio
 import logging
@@ -7,12 +7,12 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 
-def expect_leftovers() -> None:
-    """Pass over what cut clients leave behind in the running loop, and what they log; everything else is told."""
+def silence_disconnect_errors() -> None:
+    """Ignore disconnect errors of the running loop and their logs; all other errors are reported."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    asyncio.get_running_loop().set_exception_handler(_hear_out)
+    asyncio.get_running_loop().set_exception_handler(_handle_exception)
 
 
-def _hear_out(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _handle_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if not isinstance(context.get("exception"), OSError | KafkaError) and "destroyed" not in context["message"]:
         loop.default_exception_handler(context)

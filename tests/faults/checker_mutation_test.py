@@ -1,8 +1,8 @@
-"""The auditor itself, proven: in small aimed runs each mutant must be found out, and the right plumbing must not.
+"""Mutation test of the checker: in small targeted runs each mutant must be detected, and correct code must not.
 
-    python -m tests.faults.checker_mutation_test proof.json
+    python -m tests.faults.checker_mutation_test report.json
 
-A mutant is aimed at: the process dies at the very step, or the moment is provoked, at which that mutant differs.
+Each scenario brings about the step or the moment at which its mutant differs from correct code.
 """
 
 import asyncio
@@ -16,36 +16,36 @@ from zoneinfo import ZoneInfo
 import httpx
 import typer
 
+from deploy.local.in_flight import ConsumerLag
 from deploy.local.ports import kept_port
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.verification.verdict import Verdict
 from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.topics import SERVICES
 from libs.common.events.values import LineQuantity, Reason
 from tests.faults import workload
-from tests.faults.asyncio_noise import expect_leftovers
+from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts
-from tests.faults.consumer_lag import Unread
-from tests.faults.partners import Partners
-from tests.faults.publisher import Mouth, Said, record_of
-from tests.faults.quiescence import Calm
+from tests.faults.partners import FaultPartners
+from tests.faults.publisher import OutgoingRecord, RetryingPublisher, record_of
+from tests.faults.quiescence import Quiescence
 from tests.faults.replica import Replica
-from tests.faults.run import ZONE, monday_morning
-from tests.faults.subscriptions import wiring
-from tests.faults.system import Ground, System, ground, system
-from tests.faults.workload import Purchase
+from tests.faults.run import ZONE, next_monday_morning
+from tests.faults.subscriptions import all_subscriptions
+from tests.faults.system import FaultInfrastructure, FaultSystem, fault_infrastructure, fault_system
+from tests.faults.workload import SimulatedPurchase
 
 SEED, ORDERS = 1, 3
-AT_ONCE = 3
-"""So many systems run side by side; each is one process, or two."""
+PARALLEL_SYSTEMS = 3
+"""Systems that run in parallel; each is one or two processes."""
 
-CALM_SECONDS, DEATH_SECONDS = 60.0, 45.0
+QUIESCENCE_SECONDS, DEATH_SECONDS = 60.0, 45.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """`mutant` is empty for the right plumbing. `dies_at`: the step at which the process ends once."""
+class MutationScenario:
+    """`mutant` is empty for correct code. `dies_at` is the step at which the process ends once."""
 
     name: str
     mutant: str = ""
@@ -53,146 +53,153 @@ class Scenario:
     provocations: tuple[str, ...] = ()
     dies_at: str = ""
     processes: int = 1
-    tells_twice: bool = False
+    repeats_delivery: bool = False
 
 
 SCENARIOS = (
-    Scenario("right", provocations=("failing_first", "slow_relay"), processes=2, tells_twice=True),
-    Scenario("inbox_off", "inbox_off", "one_entitlement_per_unit", tells_twice=True),
-    Scenario("offsets_first", "offsets_first", "taken_once", dies_at="before_commit:5"),
-    Scenario("outbox_outside", "outbox_outside", "nothing_lost", dies_at="outbox_outside:2"),
-    Scenario("two_relays", "relay_without_lock", "no_repeats", ("slow_relay",), processes=2),
-    Scenario("unordered", "unordered_retry", "in_order_per_issue", ("failing_first",)),
+    MutationScenario("right", provocations=("failing_first", "slow_relay"), processes=2, repeats_delivery=True),
+    MutationScenario("inbox_off", "inbox_off", "one_entitlement_per_unit", repeats_delivery=True),
+    MutationScenario("offsets_first", "offsets_first", "consumed_once", dies_at="before_commit:5"),
+    MutationScenario("outbox_outside", "outbox_outside", "nothing_lost", dies_at="outbox_outside:2"),
+    MutationScenario("two_relays", "relay_without_lock", "no_duplicates", ("slow_relay",), processes=2),
+    MutationScenario("unordered", "unordered_retry", "in_order_per_issue", ("failing_first",)),
 )
 
 
-async def prove(given: Ground, scenario: Scenario, zone: ZoneInfo = ZONE) -> list[Verdict]:
-    """Run a scenario on topics and databases of its own; gives what the auditor says of it."""
-    now = monday_morning(datetime.now(UTC))
-    async with system(given, now, 1, f"{scenario.name}.", links=False) as running:
+async def run_scenario(
+    infrastructure: FaultInfrastructure, scenario: MutationScenario, zone: ZoneInfo = ZONE
+) -> list[Verdict]:
+    """Run a scenario on its own topics and databases; returns the verdicts."""
+    now = next_monday_morning(datetime.now(UTC))
+    async with fault_system(infrastructure, now, 1, f"{scenario.name}.", links=False) as running:
         for _ in range(scenario.processes):
-            _start_together(running, scenario)
-        await running.joined()
-        taken = wiring()
-        mouth, unread = Mouth(running.servers, running.prefix), Unread(running.servers, running.prefix, taken)
-        partners = Partners(running, mouth, SEED, zone, calm=True)
+            _start_single_process(running, scenario)
+        await running.wait_until_joined()
+        subscribed = all_subscriptions()
+        publisher = RetryingPublisher(running.servers, running.prefix)
+        lag = ConsumerLag(running.servers, running.prefix, [(each.service, each.topic) for each in subscribed])
+        partners = FaultPartners(running, publisher, SEED, zone, orderly=True)
         listening = asyncio.create_task(partners.run())
         try:
-            calm = Calm(running, {"answers": lambda: partners.under_way}, unread)
-            ledger = await _tell_story(running, mouth, calm, scenario)
+            calm = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
+            ledger = await _publish_workload(running, publisher, calm, scenario)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
-            await mouth.stop()
-            await unread.close()
-        evidence = await read_evidence(running, zone, ledger, taken, undisturbed=not scenario.dies_at)
+            await publisher.stop()
+            await lag.close()
+        evidence = await read_evidence(running, zone, ledger, subscribed, fault_free=not scenario.dies_at)
         return await asyncio.to_thread(verdicts, evidence)
 
 
-def _start_together(running: System, scenario: Scenario) -> None:
+def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> None:
     """One process with all services in it; its replicas differ by their path."""
     running.started += 1
     port = kept_port()
-    clock_file = running.ground.folder / f"{running.prefix}true.clock"
+    clock_file = running.infrastructure.folder / f"{running.prefix}true.clock"
     environments = {
         name: {**environment, "CLOCK_FILE": str(clock_file)} for name, environment in running.environments.items()
     }
     changes = [*scenario.provocations, *filter(None, [scenario.mutant])]
-    asked = json.dumps({"port": port, "environments": environments, "changes": changes})
-    env = {"TOGETHER": asked, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
-    name = f"together-{running.started}"
+    request = json.dumps({"port": port, "environments": environments, "changes": changes})
+    env = {"SINGLE_PROCESS": request, **({"FAILPOINT": scenario.dies_at} if scenario.dies_at else {})}
+    name = f"single-process-{running.started}"
     process = running.supervisor.start(name, ["-m", "tests.faults.single_process"], env, port)
     for service in SERVICES:
         replica = Replica(service, process, running.clock, path=f"/{service}")
         running.replicas.setdefault(service, []).append(replica)
 
 
-async def _tell_story(running: System, mouth: Mouth, calm: Calm, scenario: Scenario) -> list[dict[str, object]]:
-    """Some orders and their reports by Kafka, through one death where that is aimed at. Gives the ledger."""
+async def _publish_workload(
+    running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence, scenario: MutationScenario
+) -> list[dict[str, object]]:
+    """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
     for number in range(ORDERS):
-        for said in _life(running, number):
-            await mouth.say(said)
+        for record in _purchase_records(running, number):
+            await publisher.publish(record)
     if scenario.dies_at:
-        await _die_and_come_back(running)
-    await calm.wait(CALM_SECONDS)
-    return [await _tell_twice(running, mouth, calm)] if scenario.tells_twice else []
+        await _restart_after_failpoint(running)
+    await calm.wait(QUIESCENCE_SECONDS)
+    return [await _repeat_delivery(running, publisher, calm)] if scenario.repeats_delivery else []
 
 
-async def _tell_twice(running: System, mouth: Mouth, calm: Calm) -> dict[str, object]:
-    """An arrival of one piece of two is told twice, then both are reported."""
-    *news, arrived = _half_arrived(running, ORDERS)
-    for said in (*news, arrived):
-        await mouth.say(said)
-    await calm.wait(CALM_SECONDS)
-    await mouth.say(arrived)
-    await calm.wait(CALM_SECONDS)
-    entry = await _report_too_much(running, ORDERS)
-    await calm.wait(CALM_SECONDS)
+async def _repeat_delivery(running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence) -> dict[str, object]:
+    """Publish the delivery of one unit of two twice, then report both units."""
+    *news, arrived = _partial_delivery(running, ORDERS)
+    for record in (*news, arrived):
+        await publisher.publish(record)
+    await calm.wait(QUIESCENCE_SECONDS)
+    await publisher.publish(arrived)
+    await calm.wait(QUIESCENCE_SECONDS)
+    entry = await _report_two_units(running, ORDERS)
+    await calm.wait(QUIESCENCE_SECONDS)
     return entry
 
 
-def _bought(number: int) -> Purchase:
-    return Purchase(number, 2, Reason.DEFECTIVE, 1, late=False, by_kafka=True, twice=False, again=False)
+def _purchase(number: int) -> SimulatedPurchase:
+    return SimulatedPurchase(number, 2, Reason.DEFECTIVE, 1, late=False, by_kafka=True, twice=False, again=False)
 
 
-def _life(running: System, number: int) -> Sequence[Said]:
-    bought, now = _bought(number), running.clock.now()
-    submitted = IssueSubmitted.model_validate({**workload.report(bought), "reference": f"R-{bought.order_id}"})
-    told = [*workload.news(bought, now, ZONE), ("submitted", submitted)]
-    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in told]
+def _purchase_records(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
+    bought, now = _purchase(number), running.clock.now()
+    submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": f"R-{bought.order_id}"})
+    events = [*workload.order_events(bought, now, ZONE), ("submitted", submitted)]
+    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events]
 
 
-def _half_arrived(running: System, number: int) -> Sequence[Said]:
-    bought, now = _bought(number), running.clock.now()
-    told = dict(workload.news(bought, now, ZONE))
-    one = {"lines": (LineQuantity(line_id="1", quantity=1),)}
-    told |= {name: told[name].model_copy(update=one) for name in ("shipped", "delivered")}
-    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in told.items()]
+def _partial_delivery(running: FaultSystem, number: int) -> Sequence[OutgoingRecord]:
+    bought, now = _purchase(number), running.clock.now()
+    events = dict(workload.order_events(bought, now, ZONE))
+    one_unit = {"lines": (LineQuantity(line_id="1", quantity=1),)}
+    events |= {name: events[name].model_copy(update=one_unit) for name in ("shipped", "delivered")}
+    return [record_of(payload, _id(bought, name), "/faults/shop", now) for name, payload in events.items()]
 
 
-def _id(bought: Purchase, name: str) -> str:
+def _id(bought: SimulatedPurchase, name: str) -> str:
     return str(derived_id("proof", bought.order_id, name))
 
 
-async def _die_and_come_back(running: System) -> None:
-    """Wait until the process has died at its step, and start it again without."""
+async def _restart_after_failpoint(running: FaultSystem) -> None:
+    """Wait until the process has died at its step, and restart it without."""
     replica = running.replicas["intake"][0]
     async with asyncio.timeout(DEATH_SECONDS):
         while replica.alive:
             await asyncio.sleep(0.05)
     replica.start()
-    await running.joined()
+    await running.wait_until_joined()
 
 
-async def _report_too_much(running: System, number: int) -> dict[str, object]:
-    bought = _bought(number)
+async def _report_two_units(running: FaultSystem, number: int) -> dict[str, object]:
+    bought = _purchase(number)
     key = f"R-{bought.order_id}"
     headers = {"Authorization": f"Bearer {running.keys['storefront']}", "Idempotency-Key": key}
     async with httpx.AsyncClient(timeout=30) as http:
         url = running.replicas["intake"][0].url + "/v1/issues"
-        answer = await http.post(url, json=workload.report(bought, quantity=2), headers=headers)
+        answer = await http.post(url, json=workload.report_body(bought, quantity=2), headers=headers)
     return {"key": key, "status": answer.status_code, "issue_id": answer.json().get("issue_id")}
 
 
-async def prove_all(given: Ground) -> dict[str, dict[str, list[str]]]:
-    """Every scenario, some at a time: what the auditor found, by scenario and check."""
-    expect_leftovers()
-    room = asyncio.Semaphore(AT_ONCE)
+async def run_all(infrastructure: FaultInfrastructure) -> dict[str, dict[str, list[str]]]:
+    """Run every scenario, some in parallel; returns the violations by scenario and check."""
+    silence_disconnect_errors()
+    room = asyncio.Semaphore(PARALLEL_SYSTEMS)
 
-    async def one(scenario: Scenario) -> dict[str, list[str]]:
+    async def one(scenario: MutationScenario) -> dict[str, list[str]]:
         async with room:
-            found = await prove(given, scenario)
-        return {verdict.name: [each.what for each in verdict.violations] for verdict in found if verdict.violations}
+            results = await run_scenario(infrastructure, scenario)
+        return {
+            verdict.name: [each.description for each in verdict.violations] for verdict in results if verdict.violations
+        }
 
-    found = await asyncio.gather(*map(one, SCENARIOS))
-    return {scenario.name: told for scenario, told in zip(SCENARIOS, found, strict=True)}
+    results = await asyncio.gather(*map(one, SCENARIOS))
+    return {scenario.name: found for scenario, found in zip(SCENARIOS, results, strict=True)}
 
 
 def main(report: Path) -> None:
-    """Run every scenario and write to REPORT what was found."""
-    with ending_on_signals(), ground(disk=False) as given:
-        found = asyncio.run(prove_all(given))
-    report.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Run every scenario and write the violations to REPORT."""
+    with exit_on_signals(), fault_infrastructure(disk=False) as infrastructure:
+        results = asyncio.run(run_all(infrastructure))
+    report.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A small disk for Postgres that can be filled: a tmpfs of a fixed size, which only root may mount.
 
-Filling means a ballast file that takes all that is left, so that Postgres meets the real ENOSPC where it writes next:
-in a table, which fails one transaction, or in its log, which ends the server until there is room again.
+A ballast file takes all free space, so that Postgres meets the real ENOSPC at its next write: in a table, which fails
+one transaction, or in its log, which ends the server until there is space again.
 """
 
 import os
@@ -10,19 +10,19 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local.process_guard import LEASH
+from deploy.local.process_guard import PROCESS_GUARD
 
 SIZE_MB = 1024
 _CHUNK = 1024 * 1024
 
 
 class NoDiskError(Exception):
-    """No disk of a fixed size can be made here; the message says why."""
+    """No disk of a fixed size can be mounted here; the message contains the reason."""
 
 
 @dataclass
 class Disk:
-    """`path` once `mount` was called. `reason` says why the disk cannot be filled here, if it cannot."""
+    """`path` is set by `mount`; `reason` where the disk cannot be filled here."""
 
     size_mb: int = SIZE_MB
     path: Path | None = None
@@ -30,7 +30,7 @@ class Disk:
     _ballasts: list[Path] = field(default_factory=list)
 
     def mount(self, folder: Path) -> None:
-        """Put a disk of our size at `folder`; where that is not possible `reason` says so, and nothing is mounted."""
+        """Mount a disk of our size at `folder`; where that fails, set `reason` and mount nothing."""
         if os.geteuid() != 0:
             self.reason = "only root may mount a disk of its own for Postgres"
             return
@@ -44,7 +44,7 @@ class Disk:
         if done.returncode:
             self.reason = f"a tmpfs cannot be mounted here: {done.stderr.strip()}"
             return
-        LEASH.unmount_at_end(folder)
+        PROCESS_GUARD.unmount_at_exit(folder)
         self.path = folder
 
     def unmount(self) -> None:
@@ -53,7 +53,7 @@ class Disk:
             self.path = None
 
     def fill(self) -> int:
-        """Take all that is left, to the last block; gives how many bytes that was."""
+        """Take all free space to the last block; returns the number of bytes."""
         if self.path is None:
             raise NoDiskError(self.reason)
         ballast = self.path / f"ballast-{len(self._ballasts)}"
@@ -62,20 +62,20 @@ class Disk:
             return _write_until_full(file.fileno())
 
     def free(self) -> None:
-        """Give back what was taken."""
+        """Remove the ballast."""
         while self._ballasts:
             self._ballasts.pop().unlink(missing_ok=True)
 
     def left(self) -> int:
-        """Bytes that are free."""
+        """Free bytes."""
         return shutil.disk_usage(self.path).free if self.path else 0
 
 
 def _write_until_full(file: int) -> int:
-    taken, size = 0, _CHUNK
+    written, size = 0, _CHUNK
     while size >= 512:
         try:
-            taken += os.write(file, bytes(size))
+            written += os.write(file, bytes(size))
         except OSError:
             size //= 2
-    return taken
+    return written

@@ -1,6 +1,6 @@
-"""The storefront of a fault run: orders come in steadily, and some seconds later reports, by HTTP and by Kafka.
+"""The storefront of a fault run: steady orders, each followed seconds later by reports over HTTP and Kafka.
 
-A call is made again with the same key until it is answered, as a good client does; `ledger` keeps what it was answered.
+A call is repeated with the same idempotency key until it is answered; `ledger` keeps the answers.
 """
 
 import asyncio
@@ -17,36 +17,36 @@ import httpx
 from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
 from tests.faults import workload
-from tests.faults.publisher import Mouth, record_of
-from tests.faults.system import System
-from tests.faults.workload import Purchase
+from tests.faults.publisher import RetryingPublisher, record_of
+from tests.faults.system import FaultSystem
+from tests.faults.workload import SimulatedPurchase
 
-REPORT_AFTER = (1.0, 5.0)
-MAY_HEAL = ("unknown_order", "not_delivered")
-PAUSE, LONGEST_PAUSE = 0.3, 4.0
-CALLS_AT_ONCE = 32
+REPORT_DELAY = (1.0, 5.0)
+RETRYABLE_CODES = ("unknown_order", "not_delivered")
+PAUSE, MAX_PAUSE = 0.3, 4.0
+MAX_CONCURRENT_CALLS = 32
 
 
 @dataclass
-class Driver:
-    """`ledger` and `done` are what the auditor and the report read; `under_way` what is not answered yet."""
+class LoadDriver:
+    """`ledger` and `counts` are read by the checker and the report; `in_flight` counts unfinished purchases."""
 
-    system: System
-    mouth: Mouth
+    system: FaultSystem
+    publisher: RetryingPublisher
     seed: int
     zone: ZoneInfo
     per_second: float
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    done: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_AT_ONCE))
+    _calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_CALLS))
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         return len(self._tasks)
 
     async def run(self, seconds: float, over: asyncio.Event) -> None:
-        """One purchase after the other, at the wanted rate, so long and until it is `over`; then all are answered."""
+        """Start purchases at the given rate for `seconds` and until `over` is set, then finish all of them."""
         begin = time.monotonic()
         async with httpx.AsyncClient(timeout=20, headers=self._authorization) as http:
             for number in itertools.count():
@@ -54,7 +54,7 @@ class Driver:
                 if due - begin > seconds and over.is_set():
                     break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                task = asyncio.create_task(self._live(workload.purchase(self.seed, number), http))
+                task = asyncio.create_task(self._play_purchase(workload.purchase(self.seed, number), http))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             await self._finish()
@@ -67,19 +67,19 @@ class Driver:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _live(self, bought: Purchase, http: httpx.AsyncClient) -> None:
-        """An order, and what its customer reports."""
+    async def _play_purchase(self, bought: SimulatedPurchase, http: httpx.AsyncClient) -> None:
+        """Publish an order, then report it."""
         rng = random.Random(f"{self.seed}:life:{bought.number}")
-        for name, payload in workload.news(bought, self.system.clock.now(), self.zone):
+        for name, payload in workload.order_events(bought, self.system.clock.now(), self.zone):
             event_id = str(derived_id("faults", bought.order_id, name))
             record = record_of(payload, event_id, "/faults/shop", self.system.clock.now())
-            await self.mouth.say(record)
+            await self.publisher.publish(record)
             if rng.random() < 0.1:
-                self.done["duplicates"] += 1
-                await self.mouth.say(record)
+                self.counts["duplicates"] += 1
+                await self.publisher.publish(record)
         if bought.late:
             return
-        await asyncio.sleep(rng.uniform(*REPORT_AFTER))
+        await asyncio.sleep(rng.uniform(*REPORT_DELAY))
         key = f"R-{bought.order_id}"
         if bought.by_kafka:
             await self._submit(bought, key)
@@ -88,42 +88,42 @@ class Driver:
         if bought.again:
             await self._report(bought, f"{key}-again", http)
 
-    async def _submit(self, bought: Purchase, key: str) -> None:
-        submitted = IssueSubmitted.model_validate({**workload.report(bought), "reference": key})
+    async def _submit(self, bought: SimulatedPurchase, key: str) -> None:
+        submitted = IssueSubmitted.model_validate({**workload.report_body(bought), "reference": key})
         record = record_of(
             submitted, f"submitted-{key}", "/faults/shop", self.system.clock.now(), [("traceparent", _trace(key))]
         )
         for _ in range(1 + bought.twice):
-            await self.mouth.say(record)
-        self.done["duplicates"] += bought.twice
+            await self.publisher.publish(record)
+        self.counts["duplicates"] += bought.twice
         self.ledger.append({"key": key, "order_id": bought.order_id, "channel": "kafka"})
 
-    async def _report(self, bought: Purchase, key: str, http: httpx.AsyncClient) -> None:
+    async def _report(self, bought: SimulatedPurchase, key: str, http: httpx.AsyncClient) -> None:
         headers = {"Idempotency-Key": key, "traceparent": _trace(key).decode()}
-        body = {**workload.report(bought), "reference": key}
+        body = {**workload.report_body(bought), "reference": key}
         answer, pause = None, PAUSE
         while answer is None:
             async with self._calls:
                 answer = await self._post(http, body, headers)
             if answer is None:
                 await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = min(MAX_PAUSE, pause * 2)
         entry = {"key": key, "order_id": bought.order_id, "channel": "http", "status": answer.status_code}
         entry |= {"issue_id": answer.json().get("issue_id"), "code": answer.json().get("code")}
         self.ledger.append({**entry, "answered_at_ms": time.time() * 1000})
 
     async def _post(self, http: httpx.AsyncClient, body: object, headers: dict[str, str]) -> httpx.Response | None:
-        """An answer that stands, or None where the same call should be made again."""
+        """The final answer, or None where the same call must be repeated."""
         replicas = self.system.running("intake")
         if not replicas:
             return None
         try:
             answer = await http.post(random.choice(replicas).url + "/v1/issues", json=body, headers=headers)
         except httpx.HTTPError:
-            self.done["calls_repeated"] += 1
+            self.counts["calls_repeated"] += 1
             return None
-        if answer.status_code >= 500 or answer.json().get("code") in ("still_running", *MAY_HEAL):
-            self.done["calls_repeated"] += 1
+        if answer.status_code >= 500 or answer.json().get("code") in ("still_running", *RETRYABLE_CODES):
+            self.counts["calls_repeated"] += 1
             return None
         return answer
 

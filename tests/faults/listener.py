@@ -1,4 +1,4 @@
-"""Listens to topics from their beginning, through every trouble of the broker, and hands each event on once."""
+"""Reads topics from their beginning despite broker faults, and yields each event once."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from libs.common.events.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """An event as JSON, and the trace context that it came with."""
+class TopicEvent:
+    """An event as JSON, and its trace headers."""
 
     type: str
     data: dict[str, Any]
@@ -25,60 +25,65 @@ class Heard:
 
 
 @dataclass
-class Ears:
-    """`behind` counts what is written and not yet heard, as far as the last fetch told."""
+class Listener:
+    """`lag` counts unread records, as of the last fetch."""
 
     servers: str
     prefix: str
     topics: Sequence[Topic]
-    behind: int = 0
-    _at: dict[TopicPartition, int] = field(default_factory=dict)
-    _known: set[tuple[str, str]] = field(default_factory=set)
+    lag: int = 0
+    _offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
 
-    async def listen(self) -> AsyncIterator[Heard]:
-        """For ever; a broken consumer is replaced and goes on where the last one was."""
+    async def listen(self) -> AsyncIterator[TopicEvent]:
+        """Yield events without end; a broken consumer is replaced and continues at its offset."""
         while True:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.servers, auto_offset_reset="earliest", enable_auto_commit=False
             )
             try:
                 await consumer.start()
-                self._take_place(consumer)
+                self._assign(consumer)
                 while True:
-                    for heard in await self._fetch(consumer):
-                        yield heard
+                    for event in await self._fetch(consumer):
+                        yield event
             except (KafkaError, OSError):
                 await asyncio.sleep(0.3)
             finally:
-                with suppress(Exception):  # whatever state it is in, it is done with
+                with suppress(Exception):  # it may be in any state and is discarded
                     await consumer.stop()
 
-    def _take_place(self, consumer: Any) -> None:
-        places = [TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)]
-        consumer.assign(places)
-        for place, offset in self._at.items():
-            consumer.seek(place, offset)
+    def _assign(self, consumer: Any) -> None:
+        partitions = [
+            TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)
+        ]
+        consumer.assign(partitions)
+        for partition, offset in self._offsets.items():
+            consumer.seek(partition, offset)
 
-    async def _fetch(self, consumer: Any) -> list[Heard]:
+    async def _fetch(self, consumer: Any) -> list[TopicEvent]:
         batches = await consumer.getmany(timeout_ms=200)
-        found = []
-        for place, records in batches.items():
-            self._at[place] = records[-1].offset + 1
-            found += [heard for record in records if (heard := self._read(record))]
-        self.behind = sum((consumer.highwater(place) or 0) - self._at.get(place, 0) for place in consumer.assignment())
-        return found
+        events = []
+        for partition, records in batches.items():
+            self._offsets[partition] = records[-1].offset + 1
+            events += [event for record in records if (event := self._read(record))]
+        self.lag = sum(
+            (consumer.highwater(partition) or 0) - self._offsets.get(partition, 0)
+            for partition in consumer.assignment()
+        )
+        return events
 
-    def _read(self, record: Any) -> Heard | None:
+    def _read(self, record: Any) -> TopicEvent | None:
         try:
             event = json.loads(record.value or b"")
             name = event["source"], event["id"]
-            heard = Heard(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
+            topic_event = TopicEvent(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
-        if name in self._known:
+        if name in self._seen:
             return None
-        self._known.add(name)
-        return heard
+        self._seen.add(name)
+        return topic_event
 
 
 def _trace(record: Any) -> list[tuple[str, bytes | None]]:

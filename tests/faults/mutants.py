@@ -1,8 +1,7 @@
-"""Ways in which the plumbing could be wrong, each put in place of the right one to prove that the auditor sees it.
+"""Mutants of the messaging code, each put in place of the right code to prove that the checker detects it.
 
-Only `tests.faults.single_process` imports this, at the wish of its command line: nothing that ships knows of it, and no
-setting of a service leads here. A provocation is no fault of the plumbing: it brings about the moment in which a mutant
-differs from what is right, and the right plumbing must get over it.
+Only `tests.faults.single_process` imports this, as configured by its environment; no shipped code refers to it. A
+provocation is no mutant: it brings about the moment in which a mutant differs, and correct code must get over it.
 """
 
 import asyncio
@@ -20,18 +19,18 @@ Change = Callable[[], None]
 
 
 def inbox_off() -> None:
-    """Whatever comes is new, however often it comes."""
+    """Every event counts as new, also repeated ones."""
     right = inbox.admit
 
     async def admit(conn: Any, aggregate: str, topic: str, keys: Sequence[bytes], kafka_keys: Sequence[str]) -> Any:
-        found = await right(conn, aggregate, topic, [], kafka_keys[:0])
-        return inbox.Admission(fresh=set(keys), blocked_keys=found.blocked_keys)
+        admission = await right(conn, aggregate, topic, [], kafka_keys[:0])
+        return inbox.Admission(fresh=set(keys), blocked_keys=admission.blocked_keys)
 
     _replace(inbox, "admit", admit)
 
 
 def offsets_first() -> None:
-    """Offsets are committed before the batch is taken."""
+    """Offsets are committed before the batch is processed."""
     right: Any = broker.subscribe
 
     def subscribe(*arguments: Any, **options: Any) -> Any:
@@ -48,7 +47,7 @@ def offsets_first() -> None:
 
 
 def outbox_outside() -> None:
-    """Events are written after the transaction that they tell of, in one of their own."""
+    """Events are written after their transaction, in one of their own."""
     later: ContextVar[list[Any]] = ContextVar("later")
     right_write, right_transact = outbox.write_effects, Consumer._transact
 
@@ -79,12 +78,12 @@ def outbox_outside() -> None:
 
 
 def relay_without_lock() -> None:
-    """Every process relays, whoever else does."""
+    """Every process relays, without the lock."""
     _replace(relay, "_LOCK", "SELECT true")
 
 
 def unordered_retry() -> None:
-    """A batch that is tried again is taken in another order. Needs `failing_first`."""
+    """A retried batch is processed in reverse order. Needs `failing_first`."""
     right = Consumer._transact
     tried: set[int] = set()
 
@@ -97,14 +96,14 @@ def unordered_retry() -> None:
 
 
 def failing_first() -> None:
-    """Provocation: each batch fails the first time, in a way that passes by itself."""
+    """Provocation: each batch fails at its first attempt with a transient error."""
     right = Consumer._transact
     seen: set[tuple[str, int, int]] = set()
 
     async def transact(self: Consumer, reads: Any) -> int:
-        places = {(read.record.topic, read.record.partition, read.record.offset) for read in reads}
-        if not places <= seen:
-            seen.update(places)
+        positions = {(read.record.topic, read.record.partition, read.record.offset) for read in reads}
+        if not positions <= seen:
+            seen.update(positions)
             raise ConflictError("provoked")
         return await right(self, reads)
 
@@ -112,7 +111,8 @@ def failing_first() -> None:
 
 
 def slow_relay() -> None:
-    """Provocation: between reading the outbox and publishing, time passes in which another relay could read it too."""
+    """Provocation: a delay between reading the outbox and publishing, in which another relay could read
+    the same rows."""
     right = relay.publish
 
     async def publish(producer: Any, rows: Any) -> Any:

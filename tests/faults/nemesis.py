@@ -1,4 +1,4 @@
-"""Carries a schedule out, and heals everything in the end."""
+"""Executes a schedule of faults, and heals everything at the end."""
 
 import asyncio
 from collections import Counter
@@ -12,29 +12,29 @@ from deploy.local.managed_process import NotReadyError
 from libs.common.events.topics import SERVICES
 from tests.faults.disk import NoDiskError
 from tests.faults.replica import Replica
-from tests.faults.schedule import KAFKA, Fault, Kind
-from tests.faults.system import System
+from tests.faults.schedule import KAFKA, FaultKind, InjectedFault
+from tests.faults.system import FaultSystem
 
 STEP_SECONDS, START_SECONDS = 25.0, 60.0
-"""How long a process may take to come to the step at which it dies, once it has started; and how long to start."""
+"""The time for a started process to reach the step at which it dies, and the time to start."""
 
 SLOW_DELAY = 0.15
 
 
 @dataclass
 class Nemesis:
-    """`done` counts what was really done, by kind; `log` says it in words."""
+    """`injected` counts executed faults by kind; `skipped` has the reason by lane or kind."""
 
-    system: System
-    tell: Callable[[str], None] = lambda _: None
-    done: Counter[str] = field(default_factory=Counter)
-    not_done: dict[str, str] = field(default_factory=dict)
+    system: FaultSystem
+    log: Callable[[str], None] = lambda _: None
+    injected: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
 
-    async def run(self, schedule: Sequence[Fault], seconds: float) -> None:
-        """Every lane by itself, until so many seconds are over.
+    async def run(self, schedule: Sequence[InjectedFault], seconds: float) -> None:
+        """Execute every lane in parallel, until `seconds` are over.
 
-        A slow machine makes a lane late: then all that follows in it is late too, so that what was broken has the same
-        time to get over it. What is left at the end is not done, and that is said.
+        A slow machine delays a lane: then all later faults of it are delayed too, so that services have the same time
+        to recover. Faults that would start too late are skipped and reported.
         """
         begin = asyncio.get_running_loop().time()
         lanes = groupby(sorted(schedule, key=lambda fault: fault.lane), key=lambda fault: fault.lane)
@@ -42,150 +42,152 @@ class Nemesis:
             for _, faults in lanes:
                 tasks.create_task(self._lane(begin, seconds, sorted(faults, key=lambda fault: fault.at)))
 
-    async def _lane(self, begin: float, seconds: float, faults: Sequence[Fault]) -> None:
+    async def _lane(self, begin: float, seconds: float, faults: Sequence[InjectedFault]) -> None:
         late = 0.0
         for number, fault in enumerate(faults):
             await asyncio.sleep(max(0.0, begin + fault.at + late - asyncio.get_running_loop().time()))
             if fault.lane in self.system.replicas:
-                await self._until_up(self._first(fault))
+                await self._wait_until_listening(self._first(fault))
             late = asyncio.get_running_loop().time() - begin - fault.at
             if fault.at + late > seconds:
                 left = Counter(str(each.kind) for each in faults[number:])
-                self.not_done[fault.lane] = "too late for " + ", ".join(f"{n} {kind}" for kind, n in left.items())
+                self.skipped[fault.lane] = "too late for " + ", ".join(f"{n} {kind}" for kind, n in left.items())
                 return
             after = f", {late:.1f} s late" if late > 1 else ""
-            self.tell(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s{after})")
-            await self._deeds[fault.kind](fault)
+            self.log(f"{fault.at:6.1f} s  {fault.kind} {fault.target} {fault.detail} ({fault.seconds} s{after})")
+            await self._actions[fault.kind](fault)
 
     @property
-    def _deeds(self) -> dict[Kind, Callable[[Fault], Awaitable[None]]]:
+    def _actions(self) -> dict[FaultKind, Callable[[InjectedFault], Awaitable[None]]]:
         return {
-            Kind.KILL: self._kill,
-            Kind.TERM: self._term,
-            Kind.STEP: self._step,
-            Kind.FREEZE: self._freeze,
-            Kind.SCALE: self._scale,
-            Kind.SKEW: self._skew,
-            Kind.CUT: self._link,
-            Kind.SLOW: self._link,
-            Kind.HALF_OPEN: self._link,
-            Kind.PAUSE: self._pause,
-            Kind.RESTART: self._down,
-            Kind.CRASH: self._down,
-            Kind.DISK_FULL: self._fill_disk,
+            FaultKind.KILL: self._kill,
+            FaultKind.TERM: self._term,
+            FaultKind.STEP: self._step,
+            FaultKind.FREEZE: self._freeze,
+            FaultKind.SCALE: self._scale,
+            FaultKind.SKEW: self._skew,
+            FaultKind.CUT: self._link,
+            FaultKind.SLOW: self._link,
+            FaultKind.HALF_OPEN: self._link,
+            FaultKind.PAUSE: self._pause,
+            FaultKind.RESTART: self._restart_server,
+            FaultKind.CRASH: self._restart_server,
+            FaultKind.DISK_FULL: self._fill_disk,
         }
 
     # --- services -----------------------------------------------------------------------------------------------
 
-    async def _until_up(self, replica: Replica) -> None:
-        """There is little to learn from killing what has not begun yet; but where it cannot begin, so be it."""
+    async def _wait_until_listening(self, replica: Replica) -> None:
+        """Wait for a started process, since killing one that has not begun tests little; give up after a while."""
         deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while replica.alive and not replica.is_up() and asyncio.get_running_loop().time() < deadline:
+        while replica.alive and not replica.is_listening() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.2)
 
-    def _first(self, fault: Fault) -> Replica:
+    def _first(self, fault: InjectedFault) -> Replica:
         return self.system.replicas[fault.target][0]
 
-    async def _kill(self, fault: Fault) -> None:
+    async def _kill(self, fault: InjectedFault) -> None:
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.kill)
-        self.done.update(kills=1, rebalances=1)
-        await self._back(replica, fault.seconds)
+        self.injected.update(kills=1, rebalances=1)
+        await self._restart_later(replica, fault.seconds)
 
-    async def _term(self, fault: Fault) -> None:
+    async def _term(self, fault: InjectedFault) -> None:
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.stop)
-        self.done.update(terms=1, restarts=1, rebalances=1)
-        await self._back(replica, fault.seconds)
+        self.injected.update(terms=1, restarts=1, rebalances=1)
+        await self._restart_later(replica, fault.seconds)
 
-    async def _back(self, replica: Replica, seconds: float) -> None:
+    async def _restart_later(self, replica: Replica, seconds: float) -> None:
         await asyncio.sleep(seconds)
         replica.start()
-        self.done.update(rebalances=1)
+        self.injected.update(rebalances=1)
 
-    async def _step(self, fault: Fault) -> None:
-        """Start it so that it dies at a step; it comes there as soon as it has work."""
+    async def _step(self, fault: InjectedFault) -> None:
+        """Restart it with a failpoint; it reaches the step as soon as it has work."""
         replica = self._first(fault)
         await asyncio.to_thread(replica.process.kill)
         replica.start(fault.detail)
-        await self._until_up(replica)
+        await self._wait_until_listening(replica)
         with suppress(TimeoutError):
             async with asyncio.timeout(STEP_SECONDS):
                 while replica.alive:
                     await asyncio.sleep(0.05)
         died_there = replica.process.child.exit_code == 137
         step = fault.detail.partition(":")[0]
-        self.done.update({"kills": 2, "rebalances": 3, f"kill at {step}": int(died_there)})
+        self.injected.update({"kills": 2, "rebalances": 3, f"kill at {step}": int(died_there)})
         await asyncio.to_thread(replica.process.kill)
-        await self._back(replica, fault.seconds)
+        await self._restart_later(replica, fault.seconds)
 
-    async def _freeze(self, fault: Fault) -> None:
+    async def _freeze(self, fault: InjectedFault) -> None:
         replica = self._first(fault)
         replica.process.child.pause()
-        self.done.update(freezes=1)
+        self.injected.update(freezes=1)
         await asyncio.sleep(fault.seconds)
         replica.process.child.resume()
 
-    async def _scale(self, fault: Fault) -> None:
+    async def _scale(self, fault: InjectedFault) -> None:
         more = int(fault.detail) - len(self.system.replicas[fault.target])
         for _ in range(more):
             self.system.add_replica(fault.target)
         await asyncio.sleep(fault.seconds)
         for _ in range(more):
             await asyncio.to_thread(self.system.remove_replica, fault.target)
-        self.done.update(scalings=1, rebalances=2 * more)
+        self.injected.update(scalings=1, rebalances=2 * more)
 
-    async def _skew(self, fault: Fault) -> None:
+    async def _skew(self, fault: InjectedFault) -> None:
         replica = self._first(fault)
         replica.skew = timedelta(minutes=int(fault.detail))
-        replica.show(self.system.clock.now(), self.system.speed)
-        self.done.update(skews=1)
+        replica.set_time(self.system.clock.now(), self.system.speed)
+        self.injected.update(skews=1)
         await asyncio.sleep(fault.seconds)
         replica.skew = timedelta(0)
-        replica.show(self.system.clock.now(), self.system.speed)
+        replica.set_time(self.system.clock.now(), self.system.speed)
 
     # --- links --------------------------------------------------------------------------------------------------
 
-    async def _link(self, fault: Fault) -> None:
+    async def _link(self, fault: InjectedFault) -> None:
         proxy = self.system.link(fault.target, fault.detail)
         match fault.kind:
-            case Kind.CUT:
+            case FaultKind.CUT:
                 proxy.cut()
-                self.done.update(cuts=1)
-            case Kind.SLOW:
+                self.injected.update(cuts=1)
+            case FaultKind.SLOW:
                 proxy.slow(SLOW_DELAY)
-                self.done.update(slow_links=1)
+                self.injected.update(slow_links=1)
             case _:
                 proxy.half_open()
-                self.done.update(half_open_links=1)
+                self.injected.update(half_open_links=1)
         await asyncio.sleep(fault.seconds)
         proxy.heal()
 
     # --- servers ------------------------------------------------------------------------------------------------
 
-    async def _pause(self, fault: Fault) -> None:
-        server = self.system.ground.broker if fault.target == KAFKA else self.system.ground.postgres
+    async def _pause(self, fault: InjectedFault) -> None:
+        server = self.system.infrastructure.broker if fault.target == KAFKA else self.system.infrastructure.postgres
         server.pause()
-        self.done.update({f"{fault.target}_pauses": 1})
+        self.injected.update({f"{fault.target}_pauses": 1})
         await asyncio.sleep(fault.seconds)
         server.resume()
 
-    async def _down(self, fault: Fault) -> None:
-        server = self.system.ground.broker if fault.target == KAFKA else self.system.ground.postgres
-        await asyncio.to_thread(server.kill if fault.kind is Kind.CRASH else server.stop)
-        self.done.update({"restarts": 1, f"{fault.target}_{'crashes' if fault.kind is Kind.CRASH else 'restarts'}": 1})
+    async def _restart_server(self, fault: InjectedFault) -> None:
+        server = self.system.infrastructure.broker if fault.target == KAFKA else self.system.infrastructure.postgres
+        await asyncio.to_thread(server.kill if fault.kind is FaultKind.CRASH else server.stop)
+        self.injected.update(
+            {"restarts": 1, f"{fault.target}_{'crashes' if fault.kind is FaultKind.CRASH else 'restarts'}": 1}
+        )
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.start)
 
-    async def _fill_disk(self, fault: Fault) -> None:
-        """Filled again and again, since Postgres frees some when it recycles its log."""
-        disk = self.system.ground.disk
+    async def _fill_disk(self, fault: InjectedFault) -> None:
+        """Filled repeatedly, since Postgres frees space when it recycles its log."""
+        disk = self.system.infrastructure.disk
         try:
             await asyncio.to_thread(disk.fill)
         except NoDiskError as error:
-            self.not_done["disk_full"] = str(error)
+            self.skipped["disk_full"] = str(error)
             return
-        self.done.update(disk_full=1)
+        self.injected.update(disk_full=1)
         for _ in range(max(1, int(fault.seconds / 0.5))):
             await asyncio.sleep(0.5)
             await asyncio.to_thread(disk.fill)
@@ -193,22 +195,22 @@ class Nemesis:
         await self._revive_postgres()
 
     async def _revive_postgres(self) -> None:
-        """A server that could not write its log has ended, or ends while it recovers: then somebody starts it."""
-        server = self.system.ground.postgres
+        """Restart a server that ended because it could not write its log, also during recovery."""
+        server = self.system.infrastructure.postgres
         for _ in range(10):
             if server.process and not server.process.alive:
-                self.done.update(postgres_ended_by_full_disk=1)
-                await asyncio.to_thread(_started, server.start)
+                self.injected.update(postgres_ended_by_full_disk=1)
+                await asyncio.to_thread(_try_start, server.start)
             await asyncio.sleep(0.3)
 
-    # --- the end ------------------------------------------------------------------------------------------------
+    # --- end ----------------------------------------------------------------------------------------------------
 
     async def heal(self) -> None:
-        """Nothing is broken any more: links well, disk free, servers and the first replica of each service running."""
-        self.system.ground.disk.free()
-        for proxy in self.system.ground.links.values():
+        """Heal links, free the disk, and start the servers and the first replica of each service."""
+        self.system.infrastructure.disk.free()
+        for proxy in self.system.infrastructure.links.values():
             proxy.heal()
-        for server in (self.system.ground.broker, self.system.ground.postgres):
+        for server in (self.system.infrastructure.broker, self.system.infrastructure.postgres):
             server.resume()
             if server.process and not server.process.alive:
                 await asyncio.to_thread(server.start)
@@ -220,10 +222,10 @@ class Nemesis:
                 replica.skew = timedelta(0)
                 if not replica.alive:
                     replica.start()
-        self.system.show_time(self.system.clock.now(), 1)
+        self.system.set_time(self.system.clock.now(), 1)
 
 
-def _started(start: Callable[[], None]) -> None:
+def _try_start(start: Callable[[], None]) -> None:
     try:
         start()
     except NotReadyError:

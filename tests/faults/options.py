@@ -1,4 +1,4 @@
-"""What the environment asks of a run."""
+"""Settings of a fault run, from the environment."""
 
 import os
 import secrets
@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.environment import flag, integer, output_file, positive_number
+
+MAX_SECONDS, MAX_RATE = 86_400, 1_000
+
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """`seconds` is how long faults and load go on; healing, draining and judging come on top.
+class FaultOptions:
+    """`seconds` is the length of load and faults; healing, draining and the audit are added to it.
 
-    `short` is the form that CI runs: its own schedule and its own length.
+    `short` selects the smoke schedule of CI, which has its own length.
     """
 
     seconds: float = 300.0
@@ -21,24 +25,12 @@ class Options:
     short: bool = False
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Options":
-        """Raises `ValueError` that names the variable."""
-        seed = environ.get("SEED") or str(secrets.randbelow(1_000_000))
-        report = environ.get("REPORT")
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "FaultOptions":
+        """Raises `CommandError` with the name of the wrong variable."""
         return cls(
-            seconds=_number("SECONDS", environ.get("SECONDS") or "300"),
-            seed=int(_number("SEED", seed)),
-            report=Path(report) if report else None,
-            short=environ.get("SHORT", "") not in ("", "0"),
-            per_second=_number("RATE", environ.get("RATE") or "4"),
+            seconds=positive_number("SECONDS", 300, MAX_SECONDS, environ),
+            seed=integer("SEED", secrets.randbelow(1_000_000), environ=environ),
+            report=output_file("REPORT", environ),
+            short=flag("SHORT", environ),
+            per_second=positive_number("RATE", 4, MAX_RATE, environ),
         )
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1.0
-    if found < 0 or (name != "SEED" and found == 0):
-        raise ValueError(f"{name}: {text!r} is not a number above 0")
-    return found

@@ -1,4 +1,5 @@
-"""Warehouse, courier, payment provider and ops of a fault run: they answer everything, late, twice or out of order."""
+"""Warehouse, courier, payment provider and staff of a fault run: they answer everything, late, twice or
+out of order."""
 
 import asyncio
 import itertools
@@ -14,63 +15,63 @@ import httpx
 from libs.common.decisions.ids import derived_id
 from libs.common.events import topics
 from tests.faults import answers
-from tests.faults.listener import Ears, Heard
-from tests.faults.publisher import Mouth, record_of
+from tests.faults.listener import Listener, TopicEvent
+from tests.faults.publisher import RetryingPublisher, record_of
 from tests.faults.replica import Replica
-from tests.faults.system import System
+from tests.faults.system import FaultSystem
 
-HEARD = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMENT_ORDERS, topics.ISSUES)
+ANSWERED_TOPICS = (topics.WAREHOUSE_ORDERS, topics.CARRIER_ORDERS, topics.PAYMENT_ORDERS, topics.ISSUES)
 QUICK, SLOW = (0.0, 0.4), (2.0, 12.0)
 SLOW_SHARE = 0.08
 
 
 @dataclass
-class Partners:
-    """`under_way` are answers not yet said; `done` counts what was done to them."""
+class FaultPartners:
+    """`in_flight` counts unpublished answers; `counts` the injected disorder. `orderly` turns the disorder off."""
 
-    system: System
-    mouth: Mouth
+    system: FaultSystem
+    publisher: RetryingPublisher
     seed: int
     zone: ZoneInfo
-    calm: bool = False
-    done: Counter[str] = field(default_factory=Counter)
+    orderly: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _ears: Ears | None = None
+    _listener: Listener | None = None
 
     @property
-    def under_way(self) -> int:
-        return len(self._tasks) + (self._ears.behind if self._ears else 1)
+    def in_flight(self) -> int:
+        return len(self._tasks) + (self._listener.lag if self._listener else 1)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        self._ears = Ears(self.system.servers, self.system.prefix, HEARD)
+        """Run until cancelled."""
+        self._listener = Listener(self.system.servers, self.system.prefix, ANSWERED_TOPICS)
         try:
-            async for heard in self._ears.listen():
-                self._consider(heard)
+            async for event in self._listener.listen():
+                self._handle(event)
         finally:
             for task in list(self._tasks):
                 task.cancel()
 
-    def _consider(self, heard: Heard) -> None:
-        data, now, rng = heard.data, self.system.clock.now(), self._rng(heard.id)
-        match heard.type:
+    def _handle(self, event: TopicEvent) -> None:
+        data, now, rng = event.data, self.system.clock.now(), self._rng(event.id)
+        match event.type:
             case "replacement.ordered":
                 attempt = self._attempt(data["issue_id"], data["replacement_id"])
                 if attempt:
-                    self._answer(heard, answers.to_replacement(data, attempt, rng, now, self.zone), rng)
+                    self._answer(event, answers.to_replacement(data, attempt, rng, now, self.zone), rng)
             case "collection.requested":
-                self._answer(heard, answers.to_collection(data, rng, now), rng)
+                self._answer(event, answers.to_collection(data, rng, now), rng)
             case "refund.requested":
                 self._attempts[data["refund_id"]] += 1
-                self._answer(heard, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
+                self._answer(event, answers.to_refund(data, self._attempts[data["refund_id"]], rng, now), rng)
             case "issue.review_requested":
-                self._begin(self._decide(heard, rng))
+                self._start_task(self._decide(event, rng))
             case _:
                 return
 
     def _attempt(self, issue: str, replacement: str) -> int:
-        """The how-manieth replacement of this issue; 0 for one that was asked for before."""
+        """The number of this replacement within its issue; 0 for one that was requested before."""
         if self._attempts[replacement]:
             return 0
         self._attempts[replacement] += 1
@@ -80,45 +81,45 @@ class Partners:
     def _rng(self, cause: str) -> random.Random:
         return random.Random(f"{self.seed}:{cause}")
 
-    def _answer(self, heard: Heard, told: answers.Answers, rng: random.Random) -> None:
-        if not self.calm:
-            told, repeated, swapped = answers.upset(told, rng)
-            self.done.update(duplicates=repeated, reordered=swapped)
-        self._begin(self._say(heard, told, rng))
+    def _answer(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
+        if not self.orderly:
+            planned, repeated, swapped = answers.disorder(planned, rng)
+            self.counts.update(duplicates=repeated, reordered=swapped)
+        self._start_task(self._publish(event, planned, rng))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _say(self, heard: Heard, told: answers.Answers, rng: random.Random) -> None:
+    async def _publish(self, event: TopicEvent, planned: answers.PartnerAnswers, rng: random.Random) -> None:
         moment = self.system.clock.now()
-        for answer in told:
-            slow = not self.calm and rng.random() < SLOW_SHARE
-            self.done.update(delayed=int(slow))
+        for answer in planned:
+            slow = not self.orderly and rng.random() < SLOW_SHARE
+            self.counts.update(delayed=int(slow))
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
-            event_id = str(derived_id("faults", heard.id, answer.name))
-            await self.mouth.say(record_of(answer.payload, event_id, "/faults/partner", moment, heard.trace))
+            event_id = str(derived_id("faults", event.id, answer.name))
+            await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, event.trace))
 
-    async def _decide(self, heard: Heard, rng: random.Random) -> None:
-        """Ops say yes, after a while, and again until they are heard; a review that is settled is refused, rightly."""
+    async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
+        """Approve a review after a while, repeated until answered; a settled review is refused, which is right."""
         await asyncio.sleep(rng.uniform(1, 4))
-        place = f"/v1/cases/{heard.data['issue_id']}/reviews/{heard.data['cause']}"
-        headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": heard.id}
+        path = f"/v1/cases/{event.data['issue_id']}/reviews/{event.data['cause']}"
+        headers = {"Authorization": f"Bearer {self.system.keys['ops']}", "Idempotency-Key": event.id}
         async with httpx.AsyncClient(timeout=20) as http:
-            await _until_heard(http, self._any("returns"), place, {"approved": True}, headers)
+            await _post_until_answered(http, self._any("returns"), path, {"approved": True}, headers)
 
     def _any(self, service: str) -> Callable[[], list[Replica]]:
         return lambda: self.system.running(service)
 
 
-async def _until_heard(
-    http: httpx.AsyncClient, replicas: Callable[[], list[Replica]], place: str, body: object, headers: dict[str, str]
+async def _post_until_answered(
+    http: httpx.AsyncClient, replicas: Callable[[], list[Replica]], path: str, body: object, headers: dict[str, str]
 ) -> int:
     for attempt in itertools.count():
-        for replica in random.sample(found := replicas(), len(found)):
+        for replica in random.sample(running := replicas(), len(running)):
             try:
-                answer = await http.post(replica.url + place, json=body, headers=headers)
+                answer = await http.post(replica.url + path, json=body, headers=headers)
             except httpx.HTTPError:
                 continue
             if answer.status_code < 500 and answer.json().get("code") != "still_running":

@@ -1,4 +1,4 @@
-"""What nobody can take, or hardly: each of it must be parked whole, or be taken in spite of its headers."""
+"""Poison records: most must be dead-lettered whole, and some processed despite their headers."""
 
 import asyncio
 import json
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from libs.common.events import topics
-from tests.faults.publisher import Mouth, Said
+from tests.faults.publisher import OutgoingRecord, RetryingPublisher
 
-MARK = "x-poison"
-"""A header of every record that no service can take."""
+POISON_HEADER = "x-poison"
+"""A header of every record that no service can process."""
 
-NO_EVENT: dict[str, Callable[[random.Random], bytes | None]] = {
+POISON_VALUES: dict[str, Callable[[random.Random], bytes | None]] = {
     "bytes": lambda rng: rng.randbytes(40) + b"\xff",
     "nothing": lambda _: None,
     "half a record": lambda _: b'{"specversion":"1.0","id":"x","source":"/poi',
@@ -36,22 +36,25 @@ def _event(type_: str, data: object) -> bytes:
 
 @dataclass
 class Poisoner:
-    """Puts poison between what partners say; `done` counts it by kind."""
+    """Publishes poison between the partners' events; `counts` by kind."""
 
-    mouth: Mouth
+    publisher: RetryingPublisher
     seed: int
-    done: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         rng = random.Random(f"{self.seed}:poison")
         while True:
             await asyncio.sleep(rng.uniform(*PAUSE))
-            kind = rng.choice(sorted(NO_EVENT))
+            kind = rng.choice(sorted(POISON_VALUES))
             topic = rng.choice(TOPICS).name
-            headers = [(MARK, kind.encode()), *rng.choice(([], [("nothing", None)], [("binary", b"\xfe\xff")]))]
-            value = NO_EVENT[kind](rng)
+            headers = [
+                (POISON_HEADER, kind.encode()),
+                *rng.choice(([], [("nothing", None)], [("binary", b"\xfe\xff")])),
+            ]
+            value = POISON_VALUES[kind](rng)
             keys: tuple[bytes | None, ...] = (b"\xff\xfe", f"F{rng.randint(0, 50):06d}".encode())
             key = rng.choice(keys if value is None else (*keys, None))  # a record needs one of the two
-            await self.mouth.say(Said(topic, key, value, headers))
-            self.done[kind] += 1
+            await self.publisher.publish(OutgoingRecord(topic, key, value, headers))
+            self.counts[kind] += 1

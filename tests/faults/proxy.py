@@ -1,7 +1,8 @@
 """A TCP proxy with toxics, between a service and its Kafka or Postgres: cut, slow, half-open.
 
-Half-open means that the server's answers are lost while the connection stays up, as when a router forgets one
-direction: a COMMIT may have been carried out and nobody hears so. What was spoilt is broken off when the link heals.
+Half-open means that the server's responses are lost while the connection stays up, as when a router drops one
+direction: a COMMIT may have been executed without an answer. Connections that lost data are aborted when the link
+heals.
 """
 
 import asyncio
@@ -17,23 +18,23 @@ _CHUNK = 65_536
 class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    spoilt: bool = False
+    lost_data: bool = False
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         for writer in (self.client, self.server):
-            with suppress(Exception):  # it may be gone already
+            with suppress(Exception):  # it may be closed already
                 writer.transport.abort()
 
 
 @dataclass
 class Proxy:
-    """Listens on `port` and hands on to `target`, both on loopback. `delay` is in seconds, per piece of data."""
+    """Listens on `port` and forwards to `target`, both on loopback. `delay` is in seconds, per chunk of data."""
 
     name: str
     port: int
     target: int
-    refuses: bool = False
-    loses_answers: bool = False
+    refuses_connections: bool = False
+    drops_responses: bool = False
     delay: float = 0.0
     _connections: set[_Connection] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -45,35 +46,35 @@ class Proxy:
     async def stop(self) -> None:
         if self._server:
             self._server.close()
-        self._break_off(self._connections)
+        self._abort(self._connections)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break every connection off, and every new one."""
-        self.refuses = True
-        self._break_off(self._connections)
+        """Abort every connection, and every new one."""
+        self.refuses_connections = True
+        self._abort(self._connections)
 
     def slow(self, delay: float) -> None:
         self.delay = delay
 
     def half_open(self) -> None:
-        """Lose what the server answers from now on."""
-        self.loses_answers = True
+        """Drop the server's responses from now on."""
+        self.drops_responses = True
 
     def heal(self) -> None:
-        """As it should be; connections that lost something are broken off."""
-        self.refuses, self.loses_answers, self.delay = False, False, 0.0
-        self._break_off({one for one in self._connections if one.spoilt})
+        """Remove all toxics; connections that lost data are aborted."""
+        self.refuses_connections, self.drops_responses, self.delay = False, False, 0.0
+        self._abort({connection for connection in self._connections if connection.lost_data})
 
     @property
-    def is_well(self) -> bool:
-        return not (self.refuses or self.loses_answers or self.delay)
+    def is_healthy(self) -> bool:
+        return not (self.refuses_connections or self.drops_responses or self.delay)
 
-    def _break_off(self, connections: set[_Connection]) -> None:
-        for one in list(connections):
-            one.break_off()
+    def _abort(self, connections: set[_Connection]) -> None:
+        for connection in list(connections):
+            connection.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -81,37 +82,37 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         with suppress(OSError, asyncio.CancelledError):
-            await self._join(reader, writer)
+            await self._connect(reader, writer)
         writer.transport.abort()
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refuses:
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses_connections:
             return
         answers, server = await asyncio.open_connection(LOOPBACK, self.target)
         connection = _Connection(writer, server)
         self._connections.add(connection)
-        ways = [
-            asyncio.create_task(self._hand_on(reader, server, connection, answers=False)),
-            asyncio.create_task(self._hand_on(answers, writer, connection, answers=True)),
+        directions = [
+            asyncio.create_task(self._forward(reader, server, connection, answers=False)),
+            asyncio.create_task(self._forward(answers, writer, connection, answers=True)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connections.discard(connection)
-            connection.break_off()
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            connection.abort()
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _hand_on(
+    async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: _Connection, *, answers: bool
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                if answers and self.loses_answers:
-                    connection.spoilt = True
+                if answers and self.drops_responses:
+                    connection.lost_data = True
                     continue
                 writer.write(data)
                 await writer.drain()

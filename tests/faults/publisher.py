@@ -1,4 +1,4 @@
-"""Speaks to Kafka as a careful partner does: what was not acknowledged is said again, under the same event id."""
+"""A Kafka publisher that retries: an unacknowledged record is sent again under the same event id."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class OutgoingRecord:
     """A record: topic without its prefix, key, value, headers."""
 
     topic: str
@@ -25,8 +25,8 @@ class Said:
     headers: Headers = ()
 
 
-def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> Said:
-    """An event as it stands on the wire."""
+def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> OutgoingRecord:
+    """The record of an event."""
     event = event_class(type(payload)).model_validate(
         {
             "id": event_id,
@@ -38,31 +38,31 @@ def record_of(payload: Payload, event_id: str, source: str, time: object, header
             "data": payload,
         }
     )
-    return Said(payload.TOPIC.name, payload.key.encode(), encode(event), headers)
+    return OutgoingRecord(payload.TOPIC.name, payload.key.encode(), encode(event), headers)
 
 
-class Mouth:
+class RetryingPublisher:
     """One producer for all; a broken one is replaced."""
 
     def __init__(self, servers: str, prefix: str) -> None:
         self._servers, self._prefix = servers, prefix
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
-        self.repeats = 0
+        self.retries = 0
 
-    async def say(self, said: Said) -> None:
-        """Until it is acknowledged; so it may stand there twice."""
+    async def publish(self, record: OutgoingRecord) -> None:
+        """Retry until acknowledged; the record may then be on the topic twice."""
         while True:
             producer = await self._open()
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     acknowledged = await producer.send(
-                        self._prefix + said.topic, said.value, key=said.key, headers=list(said.headers)
+                        self._prefix + record.topic, record.value, key=record.key, headers=list(record.headers)
                     )
                     await acknowledged
                 return
             except (KafkaError, OSError, TimeoutError):
-                self.repeats += 1
+                self.retries += 1
                 await self._close(producer)
 
     async def _open(self) -> AIOKafkaProducer:
@@ -82,7 +82,7 @@ class Mouth:
             is_in_use = self._producer is broken
             if is_in_use:
                 self._producer = None
-                with suppress(Exception):  # whatever state it is in, it is done with
+                with suppress(Exception):  # it may be in any state and is discarded
                     async with asyncio.timeout(3):
                         await broken.stop()
         await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""One process of a service, with a clock of its own that can be put wrong."""
+"""One process of a service, with its own adjustable clock."""
 
 import socket
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deploy.demo.clock_driver import ConductedClock
+from deploy.demo.clock_driver import AdjustableClock
 from deploy.local.ports import LOOPBACK, kept_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 
 
 @dataclass
 class Replica:
-    """`process` is started and stopped by the nemesis; `skew` is how far its clock is off.
+    """`process` is started and stopped by the nemesis; `skew` is the error of its clock.
 
-    `path` is where it is found at that process, where several services share one.
+    `path` is its path at the process, where several services share one.
     """
 
     service: str
     process: ServiceProcess
-    clock: ConductedClock
+    clock: AdjustableClock
     skew: timedelta = field(default_factory=timedelta)
     path: str = ""
 
@@ -33,27 +33,27 @@ class Replica:
     def alive(self) -> bool:
         return self.process.alive
 
-    def is_up(self) -> bool:
-        """Whether somebody listens there: it has started, and joins Kafka as soon as that is there."""
+    def is_listening(self) -> bool:
+        """Whether its port is open: it has started, and joins Kafka once that is available."""
         with suppress(OSError), socket.create_connection((LOOPBACK, self.process.port), 1):
             return True
         return False
 
     def has_joined(self) -> bool:
-        """Whether it has all its partitions; asks it, and waits two seconds for the answer."""
+        """Whether it has all its partitions; waits up to two seconds for the answer."""
         return answers_ok(f"{self.url}/health/started")
 
     def start(self, step: str = "") -> None:
-        """Start it; with `step` it dies by itself at that step."""
+        """Start it; with `step` it dies at that failpoint."""
         if step:
             self.process.child.env["FAILPOINT"] = step
         else:
             self.process.child.env.pop("FAILPOINT", None)
         self.process.start()
 
-    def show(self, now: datetime, speed: float) -> None:
-        """Set its clock to this moment, give or take its skew."""
-        self.clock.move_to(now + self.skew, speed)
+    def set_time(self, now: datetime, speed: float) -> None:
+        """Set its clock to this time plus its skew."""
+        self.clock.set_time(now + self.skew, speed)
 
 
 def make_replica(
@@ -66,8 +66,8 @@ def make_replica(
     arguments: tuple[str, ...] | None = None,
 ) -> Replica:
     """Start a process of this service; returns at once."""
-    clock = ConductedClock.create(clock_file, now, 1)
-    assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
+    clock = AdjustableClock.create(clock_file, now, 1)
+    assert isinstance(clock, AdjustableClock), "create() makes the class it is called on"
     command = arguments or ("-m", "libs.common.runtime", f"services.{service}.app")
     own = {**env, "CLOCK_FILE": str(clock_file)}
     process = supervisor.start(f"{service}-{number}", command, own, kept_port())

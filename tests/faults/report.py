@@ -1,56 +1,59 @@
-"""What a run came to, as tables and as JSON."""
+"""Results of a run, as tables and as JSON."""
 
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.run import Outcome
+from tests.faults.run import FaultResult
 
-SHOWN, KEPT = 10, 200
-"""So many violations of a check are told, and so many kept in the report; all are counted."""
+SHOWN_VIOLATIONS, REPORTED_VIOLATIONS = 10, 200
+"""Violations of a check in the table, and in the report; all are counted."""
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    """`violations` by name, how many; `shown` says which, with the records that show them."""
+def as_json(outcome: FaultResult) -> dict[str, Any]:
+    """`violations` are counts by check; `shown` has the violations with their records."""
     return {
         "seed": outcome.seed,
         "seconds": outcome.seconds,
-        "done": dict(sorted(outcome.done.items())),
-        "not_done": outcome.not_done,
+        "injected": dict(sorted(outcome.injected.items())),
+        "skipped": outcome.skipped,
         "reports_accepted": outcome.accepted,
         "effects_found": outcome.effects,
         "recovery_seconds": outcome.recovery_seconds,
-        "took_seconds": outcome.took,
+        "phase_seconds": outcome.phase_seconds,
         "violations": outcome.violations,
         "not_judged": {v.name: v.reason for v in outcome.verdicts if v.violations is None},
         "shown": {
-            v.name: [{"what": each.what, "shown_by": each.shown_by} for each in v.violations[:KEPT]]
+            v.name: [
+                {"description": each.description, "records": each.records}
+                for each in v.violations[:REPORTED_VIOLATIONS]
+            ]
             for v in outcome.verdicts
             if v.violations
         }
-        | ({"recovered": outcome.never_calm} if outcome.never_calm else {}),
+        | ({"recovered": outcome.not_quiescent} if outcome.not_quiescent else {}),
     }
 
 
-def show(console: Console, outcome: Outcome) -> None:
-    told = as_json(outcome)
-    console.print(_table("What was done", told["done"]))
-    for what, why in outcome.not_done.items():
-        console.print(f"[bold yellow]NOT DONE: {what}: {why}[/bold yellow]")
+def show(console: Console, outcome: FaultResult) -> None:
+    report = as_json(outcome)
+    console.print(_table("Injected faults", report["injected"]))
+    for kind, reason in outcome.skipped.items():
+        console.print(f"[bold yellow]NOT INJECTED: {kind}: {reason}[/bold yellow]")
     took = "never" if outcome.recovery_seconds is None else f"{outcome.recovery_seconds:.1f}"
     figures: dict[str, Any] = {"reports accepted": outcome.accepted, "effects found": outcome.effects}
     figures |= {"violations": sum(outcome.violations.values()), "seconds to recover": took, "seed": outcome.seed}
-    figures |= {f"seconds of {name}": seconds for name, seconds in outcome.took.items()}
-    console.print(_table("What came of it", figures))
+    figures |= {f"seconds: {name}": seconds for name, seconds in outcome.phase_seconds.items()}
+    console.print(_table("Result", figures))
     console.print(_table("Violations", outcome.violations))
-    for name, shown in told["shown"].items():
-        for each in shown[:SHOWN] if isinstance(shown, list) else [{"what": shown, "shown_by": ()}]:
-            console.print(f"[red]{name}[/red]: {each['what']}", highlight=False)
-            for record in each["shown_by"][:4]:
+    for name, shown in report["shown"].items():
+        for each in shown[:SHOWN_VIOLATIONS] if isinstance(shown, list) else [{"description": shown, "records": ()}]:
+            console.print(f"[red]{name}[/red]: {each['description']}", highlight=False)
+            for record in each["records"][:4]:
                 console.print(f"    {record}", highlight=False, markup=False)
-    for name, why in told["not_judged"].items():
-        console.print(f"[yellow]{name} could not be judged: {why}[/yellow]")
+    for name, reason in report["not_judged"].items():
+        console.print(f"[yellow]{name} was not judged: {reason}[/yellow]")
 
 
 def _table(title: str, rows: dict[str, Any]) -> Table:

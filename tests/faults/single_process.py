@@ -1,8 +1,8 @@
-"""All four services in one process, right or with one mutant, for proofs that need many short-lived systems.
+"""All four services in one process, correct or with one mutant, for tests that need many short-lived systems.
 
-TOGETHER='{"port": ..., "environments": {...}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
+    SINGLE_PROCESS='{"port": 1, "environments": {}, "changes": ["inbox_off"]}' python -m tests.faults.single_process
 
-What is asked for stands in the environment, since it holds passwords and a command line is read by everybody.
+The request is in the environment, since it contains passwords and command lines are visible to every account.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Mount
 
 from deploy.local.ports import LOOPBACK
+from libs.common.runtime.server import http_server
 from tests.faults.mutants import MUTANTS, PROVOCATIONS
 
 
 def _app(service: str, environment: Mapping[str, str]) -> Any:
-    """The service as it ships, with its own environment for as long as its settings are read."""
+    """The service as shipped, with its own environment while its settings are read."""
     before = dict(os.environ)
     os.environ.update(environment)
     try:
@@ -40,17 +40,18 @@ async def run(port: int, environments: Mapping[str, Mapping[str, str]]) -> None:
     async with AsyncExitStack() as stack:
         for app in apps.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
-        routes = [Mount(f"/{service}", app) for service, app in apps.items()]
-        config = uvicorn.Config(Starlette(routes=routes), host=LOOPBACK, port=port, log_config=None, access_log=False)
-        await uvicorn.Server(config).serve()
+        routes: list[BaseRoute] = [Mount(f"/{service}", app) for service, app in apps.items()]
+        settings = next(iter(apps.values())).state.service.settings
+        address = {"http_host": LOOPBACK, "http_port": port}
+        await http_server(FastAPI(routes=routes, openapi_url=None), settings.model_copy(update=address)).serve()
 
 
 def main() -> None:
-    asked = json.loads(os.environ.pop("TOGETHER"))
+    request = json.loads(os.environ.pop("SINGLE_PROCESS"))
     logging.basicConfig(level="WARNING", stream=sys.stderr)
-    for name in asked["changes"]:
+    for name in request["changes"]:
         {**MUTANTS, **PROVOCATIONS}[name]()
-    asyncio.run(run(asked["port"], asked["environments"]))
+    asyncio.run(run(request["port"], request["environments"]))
 
 
 if __name__ == "__main__":

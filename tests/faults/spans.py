@@ -1,4 +1,5 @@
-"""Where spans go in a fault run. Of each trace its beginning is kept: the traces that its first span links back to."""
+"""A span collector for fault runs. Of each trace only its beginning is kept: the traces that its first
+span links to."""
 
 import asyncio
 import gzip
@@ -12,12 +13,12 @@ from deploy.local.ports import LOOPBACK
 _THANKS = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 Roots = dict[str, set[str]]
-"""By trace id, the ids of the traces that it follows. A trace whose first span was lost is not in it."""
+"""By trace id, the ids of the linked traces. A trace whose first span was lost is missing."""
 
 
 @asynccontextmanager
 async def span_sink(roots: Roots) -> AsyncIterator[str]:
-    """Listen for the length of the block; gives the endpoint."""
+    """Listen for the length of the block; yields the endpoint."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -1,4 +1,4 @@
-"""Who takes what: read from the wiring of the services, since it is what the auditor holds them to."""
+"""Subscriptions of all services, read from their apps: the checker compares inboxes with them."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from libs.common.runtime.service import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One type of one topic that a service takes; `aggregate` is the name under which its inbox keeps it."""
+class SubscribedType:
+    """One event type that a service consumes from a topic; `aggregate` is the name in its inbox."""
 
     service: str
     aggregate: str
@@ -17,11 +17,14 @@ class Taken:
     type: str
 
 
-def wiring() -> tuple[Taken, ...]:
+def all_subscriptions() -> tuple[SubscribedType, ...]:
     """Every subscription of every service."""
-    found = []
+    subscribed = []
     for name in SERVICES:
         service: Service = example_app(name).state.service
-        for one in service.subscriptions:
-            found += [Taken(name, one.aggregate.name, one.topic, payload.TYPE) for payload in one.payload_types]
-    return tuple(found)
+        for subscription in service.subscriptions:
+            subscribed += [
+                SubscribedType(name, subscription.aggregate.name, subscription.topic, payload.TYPE)
+                for payload in subscription.payload_types
+            ]
+    return tuple(subscribed)

@@ -1,7 +1,7 @@
-"""What the nemesis breaks: Kafka, Postgres on a disk of its own, the services, and a proxy on every link between them.
+"""The system under test: Kafka, Postgres on its own disk, the services, and a proxy on every link between them.
 
-Whoever judges or plays a partner uses the broker's front door and the databases themselves, so that a violation is
-never the doing of a cut between the harness and what it looks at.
+The checker and the partners bypass the proxies, so that a cut between the harness and the servers cannot look like a
+violation.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.demo.clock_driver import ConductedClock
+from deploy.demo.clock_driver import AdjustableClock
 from deploy.local import kafka, postgres
-from deploy.local.apache_kafka import Door
+from deploy.local.apache_kafka import ExtraListener
 from deploy.local.kafka import Broker
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -28,14 +28,14 @@ from tests.faults.proxy import Proxy
 from tests.faults.replica import Replica, make_replica
 from tests.faults.spans import Roots, span_sink
 
-LOGS_OF_FAULTS = LOGS / "faults"
+FAULT_LOGS = LOGS / "faults"
 SESSION_TIMEOUT_MS = "6000"
 JOIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Ground:
-    """The servers of a run and the proxies before them: `links[service, "kafka"]`. `ports` are those of the doors."""
+class FaultInfrastructure:
+    """The servers of a run and the proxies before them: `links[service, "kafka"]`."""
 
     broker: Broker
     postgres: Postgres
@@ -45,42 +45,45 @@ class Ground:
 
 
 @contextmanager
-def ground(*, disk: bool = True) -> Iterator[Ground]:
-    """Apache Kafka and a durable Postgres of this run's own."""
+def fault_infrastructure(*, disk: bool = True) -> Iterator[FaultInfrastructure]:
+    """Apache Kafka and a durable Postgres for this run only."""
     with ExitStack() as stack:
         folder = stack.enter_context(run_folder("faults"))
-        doors = {name: Door(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
+        listeners = {name: ExtraListener(name.replace("_", "").upper(), kept_port(), kept_port()) for name in SERVICES}
         small = Disk()
         stack.callback(small.unmount)
         server = stack.enter_context(
             postgres.server(
-                log=LOGS_OF_FAULTS / "postgres.log",
+                log=FAULT_LOGS / "postgres.log",
                 environ={},
                 settings={"max_wal_size": "192MB", "min_wal_size": "32MB"},
                 mount=small.mount if disk else None,
             )
         )
         broker = stack.enter_context(
-            kafka.broker("apache", log=LOGS_OF_FAULTS / "kafka.log", doors=list(doors.values()))
+            kafka.broker("apache", log=FAULT_LOGS / "kafka.log", listeners=list(listeners.values()))
         )
         port = urlsplit(server.admin_url).port
         assert port is not None, "our own server has a port"
         links = {
-            **{(name, "kafka"): Proxy(f"{name} kafka", door.advertised, door.port) for name, door in doors.items()},
+            **{
+                (name, "kafka"): Proxy(f"{name} kafka", listener.advertised, listener.port)
+                for name, listener in listeners.items()
+            },
             **{(name, "postgres"): Proxy(f"{name} postgres", kept_port(), port) for name in SERVICES},
         }
-        yield Ground(broker, server, small, folder, links)
+        yield FaultInfrastructure(broker, server, small, folder, links)
 
 
 @dataclass
-class System:
-    """The running system. `replicas` by service, the first of each always meant to run."""
+class FaultSystem:
+    """The running system. `replicas` by service; the first of each is always meant to run."""
 
-    ground: Ground
+    infrastructure: FaultInfrastructure
     supervisor: Supervisor
     databases: dict[str, str]
     prefix: str
-    clock: ConductedClock
+    clock: AdjustableClock
     keys: dict[str, str]
     speed: float
     roots: Roots = field(default_factory=dict)
@@ -90,10 +93,10 @@ class System:
 
     @property
     def servers(self) -> str:
-        return self.ground.broker.bootstrap_servers
+        return self.infrastructure.broker.bootstrap_servers
 
     def link(self, service: str, server: str) -> Proxy:
-        return self.ground.links[service, server]
+        return self.infrastructure.links[service, server]
 
     def all_replicas(self) -> list[Replica]:
         return [replica for replicas in self.replicas.values() for replica in replicas]
@@ -102,32 +105,32 @@ class System:
         return [replica for replica in self.replicas[service] if replica.alive]
 
     def add_replica(self, service: str, arguments: tuple[str, ...] | None = None) -> Replica:
-        """One more process of this service; returns at once."""
+        """Start another process of this service; returns at once."""
         self.started += 1
         number = len(self.replicas.setdefault(service, [])) + 1
-        clock_file = self.ground.folder / f"{self.prefix}{service}-{self.started}.clock"
+        clock_file = self.infrastructure.folder / f"{self.prefix}{service}-{self.started}.clock"
         env = self.environments[service]
         now = self.clock.now()
         replica = make_replica(self.supervisor, service, number, env, clock_file, now, arguments)
-        replica.show(now, self.speed)
+        replica.set_time(now, self.speed)
         self.replicas[service].append(replica)
         return replica
 
     def remove_replica(self, service: str) -> None:
-        """End the youngest process of this service in order."""
+        """Stop the newest process of this service gracefully."""
         replica = self.replicas[service].pop()
         replica.process.stop()
         self.supervisor.processes.remove(replica.process)
 
-    def show_time(self, now: datetime, speed: float) -> None:
-        """Set every clock to this moment, give or take its skew."""
+    def set_time(self, now: datetime, speed: float) -> None:
+        """Set every clock to this time plus its skew."""
         self.speed = speed
-        self.clock.move_to(now, speed)
+        self.clock.set_time(now, speed)
         for replica in self.all_replicas():
-            replica.show(now, speed)
+            replica.set_time(now, speed)
 
-    async def joined(self, services: Sequence[str] = SERVICES, seconds: float = JOIN_SECONDS) -> None:
-        """Wait until all running processes of these services have all their partitions. Raises `TimeoutError`."""
+    async def wait_until_joined(self, services: Sequence[str] = SERVICES, seconds: float = JOIN_SECONDS) -> None:
+        """Wait until all running processes of these services have their partitions. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             for service in services:
                 for replica in self.running(service):
@@ -136,26 +139,28 @@ class System:
 
 
 @asynccontextmanager
-async def system(
-    given: Ground, now: datetime, speed: float, prefix: str = "", *, links: bool = True
-) -> AsyncIterator[System]:
-    """Databases, topics and links; no process yet. `prefix` keeps runs on one ground apart; only one may have links."""
-    made = await postgres.provision(given.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
-    for service, database in made.items():
+async def fault_system(
+    infrastructure: FaultInfrastructure, now: datetime, speed: float, prefix: str = "", *, links: bool = True
+) -> AsyncIterator[FaultSystem]:
+    """Databases, topics and links without processes. `prefix` separates runs on one infrastructure; only one may have
+    links.
+    """
+    databases = await postgres.provision(infrastructure.postgres.admin_url, SERVICES, prefix.replace(".", "_"))
+    for service, database in databases.items():
         await database.migrate(service)
-    urls = {service: database.url for service, database in made.items()}
-    await create_topics(given.broker.bootstrap_servers, prefix)
+    urls = {service: database.url for service, database in databases.items()}
+    await create_topics(infrastructure.broker.bootstrap_servers, prefix)
     async with AsyncExitStack() as stack:
-        for proxy in given.links.values() if links else ():
+        for proxy in infrastructure.links.values() if links else ():
             await proxy.start()
             stack.push_async_callback(proxy.stop)
         roots: Roots = {}
         endpoint = await stack.enter_async_context(span_sink(roots))
-        supervisor = stack.enter_context(Supervisor(LOGS_OF_FAULTS / prefix))
-        clock = ConductedClock.create(given.folder / f"{prefix}true.clock", now, speed)
-        assert isinstance(clock, ConductedClock), "create() makes the class it is called on"
+        supervisor = stack.enter_context(Supervisor(FAULT_LOGS / prefix))
+        clock = AdjustableClock.create(infrastructure.folder / f"{prefix}true.clock", now, speed)
+        assert isinstance(clock, AdjustableClock), "create() makes the class it is called on"
         keys = {caller: secrets.token_urlsafe(24) for caller in ("storefront", "ops")}
-        running = System(given, supervisor, urls, prefix, clock, keys, speed, roots)
+        running = FaultSystem(infrastructure, supervisor, urls, prefix, clock, keys, speed, roots)
         running.environments = {name: _environment(running, name, endpoint, links) for name in SERVICES}
         try:
             yield running
@@ -163,8 +168,8 @@ async def system(
             await asyncio.to_thread(supervisor.stop)
 
 
-def _environment(running: System, service: str, endpoint: str, links: bool) -> dict[str, str]:
-    photos = running.ground.folder / "photos"
+def _environment(running: FaultSystem, service: str, endpoint: str, links: bool) -> dict[str, str]:
+    photos = running.infrastructure.folder / "photos"
     photos.mkdir(exist_ok=True)
     own = {
         "intake": {"EVIDENCE_DIR": str(photos)},
@@ -189,7 +194,7 @@ def _environment(running: System, service: str, endpoint: str, links: bool) -> d
 
 
 def _through(url: str, port: int) -> str:
-    """The same database by way of the proxy on `port`."""
+    """The same database through the proxy on `port`."""
     parts = urlsplit(url)
     who = parts.netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{who}@{LOOPBACK}:{port}"))

@@ -1,4 +1,4 @@
-"""What the judge of a fault run sees beside the auditor: what nobody took, and poison that was not parked once."""
+"""The checker of a fault run detects events that were not consumed and poison that was not dead-lettered once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,69 +6,71 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from deploy.verification.evidence import Database, Fact, History, Row
+from deploy.verification.evidence import DatabaseEvidence, Fact, History, Row
 from deploy.verification.verdict import Violation
 from libs.common.events.registry import decode
 from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging.inbox import event_key
 from tests.common import wire
-from tests.faults.checker import Evidence, verdicts
-from tests.faults.poison import MARK
-from tests.faults.subscriptions import Taken
+from tests.faults.checker import FaultEvidence, verdicts
+from tests.faults.poison import POISON_HEADER
+from tests.faults.subscriptions import SubscribedType
 
 EVENT = wire.event_bytes(OrderCancelled(order_id="a", cause="one", cancelled_at=datetime(2026, 3, 2, tzinfo=UTC)))
 CANCELLED = Fact("storefront.orders", 0, 7, "a", EVENT)
-POISON = Fact("storefront.orders", 1, 3, "a", b"\xff", headers={MARK: "bytes"})
-TAKEN = Taken("loyalty", "tallies", "storefront.orders", "order.cancelled.v1")
+POISON = Fact("storefront.orders", 1, 3, "a", b"\xff", headers={POISON_HEADER: "bytes"})
+TAKEN = SubscribedType("loyalty", "tallies", "storefront.orders", "order.cancelled.v1")
 PARKED = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
 
 
 IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "run.0", "run.17", "run.017", "a.b.99999999999999", "run.1e3", ".5"]
 
 
-def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> Evidence:
-    databases = {"loyalty": Database({"parked poison": parked})}
+def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> FaultEvidence:
+    databases = {"loyalty": DatabaseEvidence({"dead-lettered poison": parked})}
     history = History([CANCELLED], ZoneInfo("Asia/Tokyo"), datetime(2026, 3, 2, tzinfo=UTC), databases)
-    return Evidence(history, [POISON], {"loyalty": marks}, [TAKEN], "run.")
+    return FaultEvidence(history, [POISON], {"loyalty": marks}, [TAKEN], "run.")
 
 
 def mark() -> bytes:
-    """As the service itself would keep it."""
+    """The inbox key as the service computes it."""
     return event_key("tallies", decode(EVENT))
 
 
-def found(given: Evidence, name: str) -> tuple[Violation, ...]:
-    return next(verdict.violations or () for verdict in verdicts(given) if verdict.name == name)
+def found(fault_evidence: FaultEvidence, name: str) -> tuple[Violation, ...]:
+    return next(verdict.violations or () for verdict in verdicts(fault_evidence) if verdict.name == name)
 
 
-def test_what_was_taken_and_poison_that_was_parked_once_are_no_violation() -> None:
-    given = evidence(marks=frozenset({mark()}), parked=[PARKED])
-    assert found(given, "taken_once") == ()
-    assert found(given, "poison_parked_once") == ()
+def test_consumed_events_and_poison_dead_lettered_once_are_no_violation() -> None:
+    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    assert found(fault_evidence, "consumed_once") == ()
+    assert found(fault_evidence, "poison_dead_lettered_once") == ()
 
 
 @pytest.mark.parametrize("event_id", IDS)
-def test_the_mark_of_an_event_is_worked_out_as_the_service_keeps_it(event_id: str) -> None:
+def test_the_inbox_key_of_an_event_is_the_one_of_the_service(event_id: str) -> None:
     value = wire.event_bytes(decode(EVENT).data, event_id)
     marks = frozenset({event_key("tallies", decode(value))})
-    given = evidence(marks=marks, parked=[PARKED])
-    story = replace(given.history, facts=[replace(CANCELLED, value=value)])
-    assert found(replace(given, history=story), "taken_once") == ()
+    fault_evidence = evidence(marks=marks, parked=[PARKED])
+    story = replace(fault_evidence.history, facts=[replace(CANCELLED, value=value)])
+    assert found(replace(fault_evidence, history=story), "consumed_once") == ()
 
 
-def test_an_event_without_a_mark_in_the_inbox_is_named() -> None:
-    seen = found(evidence(marks=frozenset(), parked=[PARKED]), "taken_once")
-    assert [(one.what, one.shown_by) for one in seen] == [("loyalty: never took order.cancelled", (str(CANCELLED),))]
+def test_an_event_without_an_inbox_key_is_named() -> None:
+    seen = found(evidence(marks=frozenset(), parked=[PARKED]), "consumed_once")
+    assert [(violation.description, violation.records) for violation in seen] == [
+        ("loyalty: did not consume order.cancelled", (str(CANCELLED),))
+    ]
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_poison_that_was_lost_or_parked_twice_is_named(times: int) -> None:
-    seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_parked_once")
-    assert [one.what for one in seen] == [f"loyalty: poison (bytes) was parked {times} times"]
-    assert seen[0].shown_by == (str(POISON),)
+def test_poison_that_was_lost_or_dead_lettered_twice_is_named(times: int) -> None:
+    seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_dead_lettered_once")
+    assert [violation.description for violation in seen] == [f"loyalty: poison (bytes) was dead-lettered {times} times"]
+    assert seen[0].records == (str(POISON),)
 
 
-def test_while_nothing_goes_wrong_a_repeat_on_the_topic_is_named() -> None:
-    given = evidence(marks=frozenset({mark()}), parked=[PARKED])
-    told = replace(given.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
-    assert found(replace(given, history=told, undisturbed=True), "no_repeats")
+def test_without_faults_a_repeat_on_the_topic_is_named() -> None:
+    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    history = replace(fault_evidence.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
+    assert found(replace(fault_evidence, history=history, fault_free=True), "no_duplicates")

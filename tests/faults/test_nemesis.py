@@ -1,4 +1,4 @@
-"""The short form of `make faults`: one fault of each kind, deaths at aimed steps, and nothing lost or done twice."""
+"""The smoke schedule: one fault of each kind, failpoints at chosen steps, and nothing lost or done twice."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from deploy.local.paths import ROOT
-from tests.faults.schedule import Kind
-from tests.faults.smoke_schedule import SHORT
+from tests.faults.schedule import FaultKind
+from tests.faults.smoke_schedule import SMOKE_SCHEDULE
 
 pytestmark = [pytest.mark.faults, pytest.mark.apache, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
 
 def test_the_short_form_has_every_kind() -> None:
-    assert {fault.kind for fault in SHORT} == set(Kind) - {Kind.RESTART}
+    assert {fault.kind for fault in SMOKE_SCHEDULE} == set(FaultKind) - {FaultKind.RESTART}
 
 
 def test_after_one_fault_of_each_kind_nothing_is_lost_and_nothing_happened_twice(tmp_path: Path) -> None:
@@ -26,10 +26,10 @@ def test_after_one_fault_of_each_kind_nothing_is_lost_and_nothing_happened_twice
     environ = {**os.environ, **settings}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
-    told = json.loads(report.read_text("utf-8"))
-    assert {name: count for name, count in told["violations"].items() if count} == {}, told["shown"]
-    assert told["not_judged"] == {}
-    assert told["effects_found"] == told["reports_accepted"] > 20
-    assert told["done"]["kills"] >= 4
-    assert told["done"]["poisons"] > 3
+    outcome = json.loads(report.read_text("utf-8"))
+    assert {name: count for name, count in outcome["violations"].items() if count} == {}, outcome["shown"]
+    assert outcome["not_judged"] == {}
+    assert outcome["effects_found"] == outcome["reports_accepted"] > 20
+    assert outcome["injected"]["kills"] >= 4
+    assert outcome["injected"]["poisons"] > 3
     assert done.returncode == 0, done.stdout[-3000:]

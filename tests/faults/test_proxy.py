@@ -12,13 +12,14 @@ from tests.faults.proxy import Proxy
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[tuple[Proxy, list[bytes], "Connect"]]:
-    """A server that says everything back behind a proxy: the proxy, what the server heard, and how to connect."""
-    heard: list[bytes] = []
+    """An echo server behind a proxy: yields the proxy, the data that the server received, and a function
+    that connects."""
+    received: list[bytes] = []
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while line := await reader.readline():
-                heard.append(line)
+                received.append(line)
                 writer.write(line)
                 await writer.drain()
         writer.close()
@@ -33,7 +34,7 @@ async def echoing() -> AsyncIterator[tuple[Proxy, list[bytes], "Connect"]]:
         return clients[-1]
 
     try:
-        yield proxy, heard, connect
+        yield proxy, received, connect
     finally:
         for client in clients:
             client.writer.transport.abort()
@@ -75,13 +76,13 @@ async def test_a_cut_link_breaks_off_what_is_open_and_what_comes_new_until_it_he
 
 
 async def test_a_half_open_link_lets_the_question_through_loses_the_answer_and_breaks_off_when_it_heals() -> None:
-    async with echoing() as (proxy, heard, connect):
+    async with echoing() as (proxy, received, connect):
         caller = await connect()
         assert await caller.ask(b"one") == b"one"
         proxy.half_open()
         with pytest.raises(TimeoutError):
             await caller.ask(b"commit", seconds=0.2)
-        assert heard == [b"one\n", b"commit\n"]
+        assert received == [b"one\n", b"commit\n"]
         proxy.heal()
         assert await caller.ask(b"two") == b""
 

@@ -1,4 +1,4 @@
-"""Time stands still while a run is judged: nothing rings between the reading of the topics and of the databases."""
+"""The clock stops during the audit: no timer fires between the reads of the topics and of the databases."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,21 +8,21 @@ from typing import cast
 import asyncpg
 import pytest
 
-from deploy.demo.clock_driver import ConductedClock
-from deploy.local.managed_process import Child
+from deploy.demo.clock_driver import AdjustableClock
+from deploy.local.in_flight import ConsumerLag
+from deploy.local.managed_process import ManagedProcess
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ServiceProcess, Supervisor
 from tests.conftest import MakeDatabase
-from tests.faults.consumer_lag import Unread
-from tests.faults.quiescence import Calm
+from tests.faults.quiescence import Quiescence
 from tests.faults.replica import Replica
-from tests.faults.system import Ground, System
+from tests.faults.system import FaultInfrastructure, FaultSystem
 
 BEGIN = datetime(2026, 3, 3, 10, tzinfo=UTC)
 SKEW = timedelta(minutes=1)
 
 
-class AllRead(Unread):
+class NoLag(ConsumerLag):
     async def count(self) -> dict[str, int]:
         return {}
 
@@ -34,16 +34,16 @@ async def _joined_and_idle(reader: asyncio.StreamReader, writer: asyncio.StreamW
     writer.close()
 
 
-def _clock(file: Path, shown: datetime) -> ConductedClock:
-    """A second on the wall is a minute of the shop."""
-    ConductedClock.create(file, shown, 60)
-    return ConductedClock(file)
+def _clock(file: Path, shown: datetime) -> AdjustableClock:
+    """A real second is a simulated minute."""
+    AdjustableClock.create(file, shown, 60)
+    return AdjustableClock(file)
 
 
-def _system(database: str, folder: Path, port: int) -> System:
+def _system(database: str, folder: Path, port: int) -> FaultSystem:
     """One idle process whose clock is a minute off."""
-    system = System(
-        ground=cast("Ground", None),
+    system = FaultSystem(
+        infrastructure=cast("FaultInfrastructure", None),
         supervisor=cast("Supervisor", None),
         databases={"delivery_notify": database},
         prefix="",
@@ -51,7 +51,7 @@ def _system(database: str, folder: Path, port: int) -> System:
         keys={},
         speed=60,
     )
-    process = ServiceProcess(Child("delivery_notify", (), log=folder / "process.log"), port)
+    process = ServiceProcess(ManagedProcess("delivery_notify", (), log=folder / "process.log"), port)
     clock = _clock(folder / "process.clock", BEGIN + SKEW)
     system.replicas["delivery_notify"] = [Replica("delivery_notify", process, clock, SKEW)]
     return system
@@ -71,7 +71,7 @@ async def test_time_stands_still_for_judge_and_services_alike(
     server = await asyncio.start_server(_joined_and_idle, LOOPBACK, 0)
     async with server:
         system = _system(url, tmp_path, server.sockets[0].getsockname()[1])
-        await Calm(system, {}, AllRead("", "", ())).let_days_pass(1, real_seconds=60)
+        await Quiescence(system, {}, NoLag("", "")).advance_days(1, real_seconds=60)
     clocks = [system.clock, system.all_replicas()[0].clock]
     shown = [clock.now() for clock in clocks]
     await asyncio.sleep(0.05)

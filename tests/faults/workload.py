@@ -1,4 +1,4 @@
-"""What the storefront of a fault run says: pure, and drawn from the seed and the order's number alone."""
+"""The storefront's events in a fault run: pure, drawn from the seed and the order's number alone."""
 
 import random
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ LATE_SHARE, KAFKA_SHARE, TWICE_SHARE, AGAIN_SHARE = 0.1, 0.25, 0.15, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
-    """One order and what comes of it. `late` ones are promised, delayed, shipped, and never reported."""
+class SimulatedPurchase:
+    """One order and its consequences. `late` ones are promised, delayed, shipped, and never reported."""
 
     number: int
     quantity: int
@@ -42,10 +42,10 @@ class Purchase:
         return f"C{self.number:06d}"
 
 
-def purchase(seed: int, number: int) -> Purchase:
+def purchase(seed: int, number: int) -> SimulatedPurchase:
     rng = random.Random(f"{seed}:order:{number}")
     quantity = rng.choice((1, 1, 2, 3))
-    return Purchase(
+    return SimulatedPurchase(
         number=number,
         quantity=quantity,
         reason=rng.choices(list(REASONS), list(REASONS.values()))[0],
@@ -57,20 +57,20 @@ def purchase(seed: int, number: int) -> Purchase:
     )
 
 
-def news(bought: Purchase, now: datetime, zone: ZoneInfo) -> list[tuple[str, Payload]]:
-    """All that is told of this order before anything is reported, in order, each with a name for its event id."""
+def order_events(bought: SimulatedPurchase, now: datetime, zone: ZoneInfo) -> list[tuple[str, Payload]]:
+    """All events of this order before any report, in order, each with a name for its event id."""
     order, everything = bought.order_id, (LineQuantity(line_id="1", quantity=bought.quantity),)
     today = now.astimezone(zone).date()
-    told: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]
+    events: list[tuple[str, Payload]] = [("placed", _placed(bought, now, today + timedelta(days=1)))]
     if bought.late:
         day = today + timedelta(days=3)
-        told.append(("moved", storefront.OrderPromiseChanged(order_id=order, promised_ship_date=day, changed_at=now)))
-    told.append(("shipped", storefront.OrderShipped(order_id=order, lines=everything, shipped_at=now)))
-    told.append(("delivered", storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=now)))
-    return told
+        events.append(("moved", storefront.OrderPromiseChanged(order_id=order, promised_ship_date=day, changed_at=now)))
+    events.append(("shipped", storefront.OrderShipped(order_id=order, lines=everything, shipped_at=now)))
+    events.append(("delivered", storefront.OrderDelivered(order_id=order, lines=everything, delivered_at=now)))
+    return events
 
 
-def report(bought: Purchase, quantity: int | None = None) -> dict[str, Any]:
+def report_body(bought: SimulatedPurchase, quantity: int | None = None) -> dict[str, Any]:
     """The body of `POST /v1/issues`, and the payload of `issue.submitted`."""
     line: dict[str, Any] = {"line_id": "1", "quantity": quantity or bought.reported}
     if bought.reason is Reason.MISSING_PART:
@@ -83,7 +83,7 @@ def report(bought: Purchase, quantity: int | None = None) -> dict[str, Any]:
     }
 
 
-def _placed(bought: Purchase, now: datetime, promised: Any) -> storefront.OrderPlaced:
+def _placed(bought: SimulatedPurchase, now: datetime, promised: Any) -> storefront.OrderPlaced:
     number, language = bought.number, Language.JA if bought.number % 2 else Language.EN
     name = f"架空 花子 {number:06d}" if language is Language.JA else f"Jane Nobody {number:06d}"
     line = OrderLine(

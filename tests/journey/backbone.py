@@ -1,7 +1,7 @@
-"""All four services at once, on a real broker and real Postgres, and a listener on every topic.
+"""All four services on a real broker and real Postgres, and a listener on every topic.
 
-A journey plays the partners by hand: it says what the storefront, the warehouse and the courier say, and waits for
-what Sakidashi answers. Partners hand on the trace context of what they answer, as the contract asks them to.
+A journey plays the partners: it publishes events of the storefront, the warehouse and the courier, and waits for the
+events of Sakidashi. Partners pass on the trace context of the event they answer, as the contract requires.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ CONTACT = values.Contact(name="山田 花子", email="hanako@example.jp", langua
 
 @dataclass
 class Backbone:
-    """The running system. `told` is everything read from the topics, in the order in which it was seen."""
+    """The running system. `events` holds everything read from the topics, in the order of reading."""
 
     kafka: str
     prefix: str
@@ -47,55 +47,55 @@ class Backbone:
     returns: Live
     delivery_notify: Live
     loyalty: Live
-    told: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
-    async def say(
+    async def publish(
         self, payload: Payload, *, answers: dict[str, Any] | None = None, event_id: str | None = None
     ) -> None:
-        """A partner publishes an event; `answers` is the event it reacts to, whose trace it hands on."""
+        """Publish an event of a partner; `answers` is the event it reacts to, whose trace it passes on."""
         headers: wire.Headers = (
             [("traceparent", answers["traceparent"].encode())] if answers and "traceparent" in answers else []
         )
         value = wire.event_bytes(payload, event_id)
         await wire.publish(self.kafka, [(self.prefix + payload.TOPIC.name, payload.key, value, headers)])
 
-    async def hear(self, type_: str, **wanted: Any) -> dict[str, Any]:
-        """The first event of this type (without its version) whose data has these values; waits for it."""
+    async def wait_for(self, type_: str, **fields: Any) -> dict[str, Any]:
+        """Wait for the first event of this type (without its version) whose data has these values."""
 
-        async def heard() -> dict[str, Any] | None:
-            return next(iter(self.all_heard(type_, **wanted)), None)
+        async def published() -> dict[str, Any] | None:
+            return next(iter(self.events_of(type_, **fields)), None)
 
-        found = await eventually(heard, f"{type_} {wanted} was told", seconds=60)
-        assert found
-        return found
+        event = await eventually(published, f"{type_} {fields} was published", seconds=60)
+        assert event
+        return event
 
-    def all_heard(self, type_: str, **wanted: Any) -> list[dict[str, Any]]:
+    def events_of(self, type_: str, **fields: Any) -> list[dict[str, Any]]:
         """Every event of this type so far whose data has these values."""
-        expected = {name: str(value) for name, value in wanted.items()}
+        expected = {name: str(value) for name, value in fields.items()}
         return [
             event
-            for event in self.told
+            for event in self.events
             if event["type"].rpartition(".v")[0] == type_
             and all(str(event["data"].get(name)) == value for name, value in expected.items())
         ]
 
     async def place_order(self, order_id: str, *lines: values.OrderLine, **more: Any) -> None:
-        """An order that the services know: placed, shipped and delivered today unless told otherwise."""
+        """Publish an order that is placed, shipped and delivered today, and wait until every service knows it."""
         lines = lines or (line("1"),)
         now = datetime.now(UTC)
         placed = storefront.OrderPlaced(
             **{"order_id": order_id, "customer_id": f"customer of {order_id}", "placed_at": now, "lines": lines,
                "contact": CONTACT, "ship_to": ADDRESS, **more},
         )  # fmt: skip
-        await self.say(placed)
-        everything = tuple(values.LineQuantity(line_id=one.line_id, quantity=one.quantity) for one in lines)
-        await self.say(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
-        await self.say(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
-        await eventually(lambda: self._know(order_id), f"every service knows {order_id}")
+        await self.publish(placed)
+        everything = tuple(values.LineQuantity(line_id=each.line_id, quantity=each.quantity) for each in lines)
+        await self.publish(storefront.OrderShipped(order_id=order_id, lines=everything, shipped_at=now))
+        await self.publish(storefront.OrderDelivered(order_id=order_id, lines=everything, delivered_at=now))
+        await eventually(lambda: self._order_is_known(order_id), f"every service knows {order_id}")
 
-    async def _know(self, order_id: str) -> bool:
-        """The databases are asked, since orders reach each service on their own, and no route shows an order."""
-        asked = (
+    async def _order_is_known(self, order_id: str) -> bool:
+        """Read from the databases, since no route shows an order."""
+        queries = (
             (self.intake, "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"),
             (
                 self.returns,
@@ -103,10 +103,10 @@ class Backbone:
             ),
             (self.delivery_notify, "SELECT true FROM contacts WHERE order_id = $1"),
         )
-        return all([await live.service.pool.fetchval(query, order_id) for live, query in asked])
+        return all([await live.service.pool.fetchval(query, order_id) for live, query in queries])
 
     async def post_report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> Any:
-        """A customer reports over HTTP; gives the answer as it is."""
+        """Report over HTTP; returns the response."""
         body = {
             "order_id": order_id,
             "customer_id": f"customer of {order_id}",
@@ -114,17 +114,17 @@ class Backbone:
             "lines": [{"line_id": "1", "quantity": quantity}],
             **more,
         }
-        key = f"{order_id}/{reason}/{quantity}/{len(self.told)}"
+        key = f"{order_id}/{reason}/{quantity}/{len(self.events)}"
         return await self.intake.client.post("/v1/issues", json=body, headers={**STOREFRONT, "Idempotency-Key": key})
 
     async def report(self, order_id: str, reason: str = "defective", quantity: int = 1, **more: Any) -> UUID:
-        """A customer reports, and it is accepted; gives the issue's id."""
+        """Report over HTTP, accepted; returns the issue's id."""
         answer = await self.post_report(order_id, reason, quantity, **more)
         assert answer.status_code == 202, answer.text
         return UUID(answer.json()["issue_id"])
 
     async def timeline(self, issue_id: UUID) -> list[str]:
-        """The types of the facts that intake shows for an issue, without their versions."""
+        """The types of the facts in intake's timeline of an issue, without their versions."""
         answer = await self.intake.client.get(f"/v1/issues/{issue_id}", headers=STOREFRONT)
         return [fact["type"].rpartition(".v")[0] for fact in answer.json()["timeline"]]
 
@@ -132,11 +132,11 @@ class Backbone:
         async for record in consumer:
             headers = {name: value.decode() for name, value in record.headers if value is not None}
             event = json.loads(record.value or b"{}")
-            self.told.append({**event, "topic": record.topic.removeprefix(self.prefix), **headers})
+            self.events.append({**event, "topic": record.topic.removeprefix(self.prefix), **headers})
 
 
 def line(line_id: str, quantity: int = 1, price: str = "4980", **more: Any) -> values.OrderLine:
-    """An order line as a shop would have it."""
+    """An order line."""
     return values.OrderLine(
         line_id=line_id, sku=f"SKU-{line_id}", name="南部鉄器 急須", quantity=quantity,
         unit_price=values.Money(amount=price, currency="JPY"), **more,
@@ -154,7 +154,7 @@ async def backbone(
     own: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Backbone]:
-    """Start all four services on fresh databases and topics, and the listener; stop them after the block.
+    """Run all four services on fresh databases and topics, and the listener, for the length of the block.
 
     `settings` are for all of them; `own` are those of one service each, by its name.
     """

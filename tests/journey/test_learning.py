@@ -1,4 +1,4 @@
-"""A bad lot, from the first reports to the letters to those who have not noticed yet, over all four services."""
+"""A defective lot, from the first reports to the warnings of further buyers, through all four services."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ REPORTED = (3, *range(40, 46))
 
 
 def bought(number: int) -> list[Payload]:
-    """One teapot of the good lot or the bad one, sold and at its customer's door."""
+    """One teapot of the good or the defective lot, delivered."""
     now, order_id = datetime.now(UTC), f"order-{number}"
     lot = "A" if number in GOOD else "B"
     piece = {"line_id": "1", "quantity": 1}
@@ -37,14 +37,14 @@ def broken(number: int) -> Payload:
     )
 
 
-async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_before_they_notice(
+async def test_a_cluster_is_detected_held_by_staff_and_its_buyers_are_warned_before_they_notice(
     database: MakeDatabase, kafka: str, topics: str, tmp_path: Path
 ) -> None:
     async with backbone(database, kafka, topics, tmp_path) as shop:
-        told = [fact for number in (*GOOD, *BAD) for fact in bought(number)] + [broken(number) for number in REPORTED]
-        await publish(kafka, [(topics + fact.TOPIC.name, fact.key, event_bytes(fact), []) for fact in told])
-        cluster = (await shop.hear("cluster.detected", sku="SKU-1"))["data"]
-        assert (cluster["lot"], shop.all_heard("lot.held"), shop.all_heard("buyer.warned")) == ("B", [], [])
+        events = [fact for number in (*GOOD, *BAD) for fact in bought(number)] + [broken(number) for number in REPORTED]
+        await publish(kafka, [(topics + fact.TOPIC.name, fact.key, event_bytes(fact), []) for fact in events])
+        cluster = (await shop.wait_for("cluster.detected", sku="SKU-1"))["data"]
+        assert (cluster["lot"], shop.events_of("lot.held"), shop.events_of("buyer.warned")) == ("B", [], [])
 
         answer = await shop.intake.client.post(
             f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
@@ -52,10 +52,10 @@ async def test_a_cluster_is_told_held_by_a_human_and_its_buyers_hear_of_it_befor
             headers={**OPS, "Idempotency-Key": "approve"},
         )
         assert answer.status_code == 200
-        await shop.hear("lot.held", lot="B")
+        await shop.wait_for("lot.held", lot="B")
         await eventually(lambda: _warned(shop), "everybody who has one of them and has not reported had a letter")
 
 
 async def _warned(shop: Backbone) -> bool:
-    letters = {one["data"]["order_id"] for one in shop.all_heard("notice.sent", kind="buyer_warned")}
+    letters = {event["data"]["order_id"] for event in shop.events_of("notice.sent", kind="buyer_warned")}
     return letters == {f"order-{number}" for number in BAD if number not in REPORTED}

@@ -1,4 +1,4 @@
-"""From a broken item to points: the journey that Sakidashi exists for."""
+"""From a defective item to points."""
 
 import re
 from collections.abc import AsyncIterator
@@ -25,26 +25,26 @@ async def shop(
 
 
 async def swap(shop: Backbone, issue_id: UUID) -> dict[str, Any]:
-    """Play warehouse and courier from the order to the inspection; gives the replacement order."""
+    """Play warehouse and courier from the order to the inspection; returns the replacement order."""
     now = datetime.now(UTC)
-    ordered = await shop.hear("replacement.ordered", issue_id=issue_id)
+    ordered = await shop.wait_for("replacement.ordered", issue_id=issue_id)
     ids = {"issue_id": issue_id, "replacement_id": ordered["data"]["replacement_id"]}
-    await shop.say(
+    await shop.publish(
         warehouse.ReplacementConfirmed(**ids, ship_date=ordered["data"]["promised_ship_date"]), answers=ordered
     )
-    await shop.say(warehouse.ReplacementShipped(**ids, shipped_at=now, carrier="yamato"), answers=ordered)
-    asked = await shop.hear("collection.requested", issue_id=issue_id)
-    await shop.say(carrier.ParcelDelivered(**ids, delivered_at=now), answers=asked)
-    ids = {"issue_id": issue_id, "collection_id": asked["data"]["collection_id"]}
-    window = values.TimeWindow(day=asked["data"]["earliest_date"])
-    await shop.say(carrier.CollectionBooked(**ids, window=window), answers=asked)
-    await shop.say(carrier.CollectionCollected(**ids, collected_at=now), answers=asked)
+    await shop.publish(warehouse.ReplacementShipped(**ids, shipped_at=now, carrier="yamato"), answers=ordered)
+    requested = await shop.wait_for("collection.requested", issue_id=issue_id)
+    await shop.publish(carrier.ParcelDelivered(**ids, delivered_at=now), answers=requested)
+    ids = {"issue_id": issue_id, "collection_id": requested["data"]["collection_id"]}
+    window = values.TimeWindow(day=requested["data"]["earliest_date"])
+    await shop.publish(carrier.CollectionBooked(**ids, window=window), answers=requested)
+    await shop.publish(carrier.CollectionCollected(**ids, collected_at=now), answers=requested)
     # The warehouse speaks on another topic, and receives nothing before it was collected.
-    await shop.hear("issue.collected", issue_id=issue_id)
+    await shop.wait_for("issue.collected", issue_id=issue_id)
     counted = ({"line_id": "1", "quantity": 1},)
-    await shop.say(warehouse.ItemReceived(issue_id=issue_id, lines=counted, received_at=now), answers=ordered)
+    await shop.publish(warehouse.ItemReceived(issue_id=issue_id, lines=counted, received_at=now), answers=ordered)
     inspected = ({"line_id": "1", "quantity": 1, "condition": "scrap"},)
-    await shop.say(warehouse.ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=now), answers=ordered)
+    await shop.publish(warehouse.ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=now), answers=ordered)
     return ordered
 
 
@@ -57,18 +57,18 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
 
     assert ordered["data"]["ship_to"]["name"] == "山田 花子"
     assert ordered["data"]["lines"][0]["sku"] == "SKU-1"
-    left = await shop.hear("replacement.shipped", issue_id=issue_id)
-    fetched = await shop.hear("collection.requested", issue_id=issue_id)
+    left = await shop.wait_for("replacement.shipped", issue_id=issue_id)
+    fetched = await shop.wait_for("collection.requested", issue_id=issue_id)
     assert fetched["time"] > left["time"]
-    asked = fetched["data"]
-    shipped = (await shop.hear("issue.replacement_shipped", issue_id=issue_id))["data"]
-    assert date.fromisoformat(asked["earliest_date"]) >= date.fromisoformat(shipped["expected_delivery_date"])
+    requested = fetched["data"]
+    shipped = (await shop.wait_for("issue.replacement_shipped", issue_id=issue_id))["data"]
+    assert date.fromisoformat(requested["earliest_date"]) >= date.fromisoformat(shipped["expected_delivery_date"])
 
-    granted = await shop.hear("points.granted", issue_id=issue_id)
+    granted = await shop.wait_for("points.granted", issue_id=issue_id)
     assert granted["data"]["points"] > 0
-    resolved = await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+    resolved = await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
     assert resolved["data"]["language"] == "ja"
-    wanted = {
+    expected = {
         "issue.reported", "issue.accepted", "issue.replacement_ordered", "issue.replacement_promised",
         "issue.replacement_shipped", "issue.collection_requested", "issue.replacement_delivered",
         "issue.collection_booked", "issue.collected", "issue.item_received", "issue.item_inspected",
@@ -76,30 +76,30 @@ async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_
     }  # fmt: skip
 
     async def complete() -> bool:
-        return wanted <= set(await shop.timeline(issue_id))
+        return expected <= set(await shop.timeline(issue_id))
 
     await eventually(complete, "the timeline is complete")
     answer = await shop.intake.client.get(f"/v1/issues/{issue_id}", headers=STOREFRONT)
     assert answer.json()["status"] == "resolved"
-    bought = await shop.hear("points.granted", kind="purchase", order_id="order-1")
+    bought = await shop.wait_for("points.granted", kind="purchase", order_id="order-1")
     balance = await shop.loyalty.client.get("/v1/customers/customer of order-1/balance", headers=STOREFRONT)
     assert balance.json()["total"] == granted["data"]["points"] + bought["data"]["points"]
-    sent = shop.all_heard("notice.sent", issue_id=issue_id)
+    sent = shop.events_of("notice.sent", issue_id=issue_id)
     assert len(smtp.messages) == len(sent)
     assert all(message["To"].endswith("<hanako@example.jp>") for message in smtp.messages)
 
 
-async def test_everything_said_twice_still_happens_once(shop: Backbone) -> None:
+async def test_events_published_twice_have_one_effect(shop: Backbone) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     ordered = await swap(shop, issue_id)
-    await shop.hear("points.granted", issue_id=issue_id)
+    await shop.wait_for("points.granted", issue_id=issue_id)
     await swap(shop, issue_id)
     await shop.place_order("order-2")
     await swap(shop, await shop.report("order-2"))
-    await shop.hear("points.granted", customer_id="customer of order-2")
+    await shop.wait_for("points.granted", customer_id="customer of order-2")
     for type_ in ("replacement.ordered", "collection.requested", "points.granted", "issue.resolved"):
-        assert len(shop.all_heard(type_, issue_id=issue_id)) == 1, type_
+        assert len(shop.events_of(type_, issue_id=issue_id)) == 1, type_
     assert ordered["data"]["issue_id"] == str(issue_id)
 
 
@@ -107,9 +107,9 @@ async def test_personal_data_is_on_no_topic_that_does_not_move_goods(shop: Backb
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     await swap(shop, issue_id)
-    await shop.hear("points.granted", issue_id=issue_id)
-    await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
-    for event in shop.told:
+    await shop.wait_for("points.granted", issue_id=issue_id)
+    await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
+    for event in shop.events:
         if event["topic"] in ("issues", "notices", "loyalty"):
             assert not any(secret in str(event) for secret in ("山田", "hanako@", "神宮前", "150-0001")), event
 
@@ -119,37 +119,37 @@ async def test_an_item_out_of_stock_is_the_customers_choice_and_the_refund_follo
 ) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
-    ordered = await shop.hear("replacement.ordered", issue_id=issue_id)
+    ordered = await shop.wait_for("replacement.ordered", issue_id=issue_id)
     restock = datetime.now(UTC).date() + timedelta(days=9)
     rejected = warehouse.ReplacementRejected(
         issue_id=issue_id, replacement_id=ordered["data"]["replacement_id"], restock_date=restock
     )
-    await shop.say(rejected, answers=ordered)
-    await shop.hear("notice.sent", issue_id=issue_id, kind="choice_requested")
+    await shop.publish(rejected, answers=ordered)
+    await shop.wait_for("notice.sent", issue_id=issue_id, kind="choice_requested")
     link = _link_in(smtp)
     page = await shop.delivery_notify.client.get(link)
     assert page.status_code == 200
     await shop.delivery_notify.client.post(link, data={"choice": "refund"})
-    await shop.hear("customer.decided", issue_id=issue_id, choice="refund")
-    fetched = await shop.hear("collection.requested", issue_id=issue_id)
-    assert shop.all_heard("refund.requested") == []
+    await shop.wait_for("customer.decided", issue_id=issue_id, choice="refund")
+    fetched = await shop.wait_for("collection.requested", issue_id=issue_id)
+    assert shop.events_of("refund.requested") == []
     counted = ({"line_id": "1", "quantity": 1},)
     received = warehouse.ItemReceived.model_validate(
         {"issue_id": issue_id, "lines": counted, "received_at": datetime.now(UTC)}
     )
-    await shop.say(received, answers=fetched)
-    asked = await shop.hear("refund.requested", issue_id=issue_id)
-    assert asked["data"]["amount"] == {"amount": "4980", "currency": "JPY"}
+    await shop.publish(received, answers=fetched)
+    requested = await shop.wait_for("refund.requested", issue_id=issue_id)
+    assert requested["data"]["amount"] == {"amount": "4980", "currency": "JPY"}
     done = payment.RefundCompleted(
-        issue_id=issue_id, refund_id=asked["data"]["refund_id"], amount=asked["data"]["amount"],
+        issue_id=issue_id, refund_id=requested["data"]["refund_id"], amount=requested["data"]["amount"],
         completed_at=datetime.now(UTC),
     )  # fmt: skip
-    await shop.say(done, answers=asked)
-    await shop.hear("issue.refunded", issue_id=issue_id)
+    await shop.publish(done, answers=requested)
+    await shop.wait_for("issue.refunded", issue_id=issue_id)
 
 
 def _link_in(smtp: Mailbox) -> str:
-    """The way to the choice page, out of the newest mail that has one."""
+    """The link to the choice page in the newest mail that has one."""
     for mail in reversed(smtp.messages):
         body = mail.get_body(("plain",))
         if body and (link := re.search(r"http://service(/c/\S+)", body.get_content())):

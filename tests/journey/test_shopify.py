@@ -1,4 +1,4 @@
-"""A Shopify shop, by webhooks alone: it is sold, delivered and reported there, and the replacement leaves here."""
+"""A Shopify shop by webhooks alone: sold, delivered and reported there, replaced here."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ async def test_an_order_by_webhook_reaches_every_service(
             return (await shopify(system.intake, "returns/request", shop_return())).status_code == 202
 
         await eventually(returned, "intake has heard of the order, by way of its topic")
-        accepted = await system.hear("issue.accepted", order_id=order_id, reason="defective")
-        replacement = await system.hear("replacement.ordered", issue_id=accepted["data"]["issue_id"])
+        accepted = await system.wait_for("issue.accepted", order_id=order_id, reason="defective")
+        replacement = await system.wait_for("replacement.ordered", issue_id=accepted["data"]["issue_id"])
         assert replacement["data"]["ship_to"]["street"] == "神宮前1-2-3"
-        assert len(system.all_heard("order.delivered", order_id=order_id)) == 1
+        assert len(system.events_of("order.delivered", order_id=order_id)) == 1

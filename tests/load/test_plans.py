@@ -15,7 +15,7 @@ import pytest
 
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of, url_of
-from deploy.local.shared_servers import ask
+from deploy.local.shared_servers import shared_server
 from libs.common.events.topics import SERVICES
 from tests.bench import history
 from tests.conftest import MakeDatabase
@@ -70,12 +70,12 @@ async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backb
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     await swap(shop, issue_id)
-    await shop.hear("points.granted", issue_id=issue_id)
-    await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+    await shop.wait_for("points.granted", issue_id=issue_id)
+    await shop.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
 
     databases = {name: name_of(getattr(shop, name).service.settings.database_url) for name in SERVICES}
     statements = {name: dict(recorded[database]) for name, database in databases.items()}
-    owners = {name: url_of(ask("postgres"), database=database) for name, database in databases.items()}
+    owners = {name: url_of(shared_server("postgres"), database=database) for name, database in databases.items()}
     await history.make(owners, TIMES)
     found: list[str] = []
     for name, address in owners.items():

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deploy.demo.data import olist
+from deploy.demo.data.csv_table import OrderFileError
 from libs.common.events.registry import UndecodableError, decode, peek_type
 from libs.common.events.values import Address, RawStatus
 from libs.common.http.api_keys import ApiKeyAuth
@@ -346,4 +347,4 @@ def test_a_folder_of_orders_is_read_or_the_row_is_named(which: str, data: st.Dat
     files[which] = data.draw(broken(st.just(files[which])))
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    only(lambda: olist.read(folder), olist.OlistError)
+    only(lambda: olist.read(folder), OrderFileError)

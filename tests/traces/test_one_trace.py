@@ -81,8 +81,8 @@ async def test_the_whole_story_is_one_connected_trace(traced: Backbone, otlp: Re
     await traced.place_order("order-1")
     issue_id = await traced.report("order-1")
     await swap(traced, issue_id)
-    await traced.hear("points.granted", issue_id=issue_id)
-    await traced.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
+    await traced.wait_for("points.granted", issue_id=issue_id)
+    await traced.wait_for("notice.sent", issue_id=issue_id, kind="issue_resolved")
 
     async def seen() -> list[Span]:
         posts = [

@@ -1,4 +1,6 @@
-"""One sound story, as records and rows, for the auditor's tests to doctor: a broken cup is replaced, then fetched."""
+"""One valid history as records and rows, for the auditor's tests to tamper with: a defective cup, replaced and
+collected.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -7,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.verification.evidence import Database, Fact, History
+from deploy.verification.evidence import DatabaseEvidence, Fact, History
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # ten in the morning of a Monday in Tokyo
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
@@ -21,11 +23,11 @@ HOME = {"name": "架空 一花 0", "street": "架空町1-1-0", "city": "架空�
 
 
 @dataclass
-class Story:
-    """Facts under way to a `History`. `add` writes one at some hours after the start."""
+class HistoryBuilder:
+    """Facts that become a `History`. `add` writes one at some hours after the start."""
 
     facts: list[Fact] = field(default_factory=list)
-    databases: dict[str, Database] = field(default_factory=dict)
+    databases: dict[str, DatabaseEvidence] = field(default_factory=dict)
     ledger: list[dict[str, Any]] = field(default_factory=list)
     mails: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
@@ -46,33 +48,33 @@ class Story:
         return self.add("issues", kind, hours, issue_id=ISSUE, order_id="S1", customer_id="C1", **data)
 
     def notice(self, kind: str, hours: float, **data: Any) -> Fact:
-        told = {"order_id": "S1", "customer_id": "C1", "notice_id": f"n-{kind}-{hours}", "kind": kind}
-        return self.add("notices", "notice.sent", hours, **(told | data))
+        defaults = {"order_id": "S1", "customer_id": "C1", "notice_id": f"n-{kind}-{hours}", "kind": kind}
+        return self.add("notices", "notice.sent", hours, **(defaults | data))
 
-    def without(self, *kinds: str) -> "Story":
+    def without(self, *kinds: str) -> "HistoryBuilder":
         return replace(self, facts=[fact for fact in self.facts if fact.type not in kinds])
 
-    def moved(self, kind: str, hours: float) -> "Story":
-        """The same story with every event of this kind at another hour."""
+    def rescheduled(self, kind: str, hours: float) -> "HistoryBuilder":
+        """The same history with every event of this type at another hour."""
         at = START + timedelta(hours=hours)
         later = self.changed(kind, lambda body: body | {"time": at.isoformat()})
         written = int(at.timestamp() * 1000)
         return replace(later, facts=[replace(f, written_ms=written) if f.type == kind else f for f in later.facts])
 
-    def changed(self, kind: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> "Story":
+    def changed(self, kind: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> "HistoryBuilder":
         return replace(self, facts=[_changed(f, change) if f.type == kind else f for f in self.facts])
 
-    def with_data(self, kind: str, **data: Any) -> "Story":
+    def with_data(self, kind: str, **data: Any) -> "HistoryBuilder":
         return self.changed(kind, lambda body: body | {"data": body["data"] | data})
 
-    def repeated(self, kind: str, **data: Any) -> "Story":
-        """An event of this kind once more, under another id and with other data: a second thing."""
+    def repeated(self, kind: str, **data: Any) -> "HistoryBuilder":
+        """A second event of this type, under another id and with other data."""
         first = next(fact for fact in self.facts if fact.type == kind)
         second = _changed(first, lambda body: body | {"id": "again", "data": body["data"] | data})
         return replace(self, facts=[*self.facts, replace(second, offset=len(self.facts))])
 
-    def reordered(self, kinds: Iterable[str]) -> "Story":
-        """Facts of these kinds stand behind all others, as if they had been written last."""
+    def reordered(self, kinds: Iterable[str]) -> "HistoryBuilder":
+        """Move facts of these types behind all others, as if written last."""
         late = tuple(kinds)
         return replace(self, facts=sorted(self.facts, key=lambda fact: fact.type in late))
 
@@ -86,9 +88,9 @@ def _changed(fact: Fact, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
     return replace(fact, value=json.dumps(change(fact.body), ensure_ascii=False).encode())
 
 
-def sound() -> Story:
-    """A story in which nothing is wrong."""
-    story = Story()
+def valid_history() -> HistoryBuilder:
+    """A history without violations."""
+    story = HistoryBuilder()
     story.add(
         "storefront.orders",
         "order.placed",
@@ -102,8 +104,8 @@ def sound() -> Story:
     story.add("storefront.orders", "order.shipped", 24, order_id="S1", lines=[LINE])
     story.add("storefront.orders", "order.delivered", 48, order_id="S1", lines=[LINE])
     _replaced(story)
-    _fetched(story)
-    _thanked(story)
+    _collected(story)
+    _resolved(story)
     story.databases = databases()
     story.ledger = [{"key": "R-S1", "order_id": "S1", "status": 202, "issue_id": ISSUE, "answered_at_ms": 0}]
     story.mails = [{"message_id": "<n1@example.jp>"}, {"message_id": "<n2@example.jp>"}]
@@ -111,7 +113,7 @@ def sound() -> Story:
     return story
 
 
-def _replaced(story: Story) -> None:
+def _replaced(story: HistoryBuilder) -> None:
     to_warehouse = {"issue_id": ISSUE, "order_id": "S1", "replacement_id": "r1"}
     from_warehouse = {"issue_id": ISSUE, "replacement_id": "r1"}
     story.issue("issue.reported", 72, reason="defective", lines=[LINE], reference="R-S1")
@@ -129,7 +131,7 @@ def _replaced(story: Story) -> None:
     story.issue("issue.replacement_delivered", 120.01, replacement_id="r1")
 
 
-def _fetched(story: Story) -> None:
+def _collected(story: HistoryBuilder) -> None:
     to_carrier: dict[str, Any] = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1"}
     from_carrier = {"issue_id": ISSUE, "collection_id": "c1"}
     day = "2026-03-07"
@@ -145,7 +147,7 @@ def _fetched(story: Story) -> None:
     story.issue("issue.item_inspected", 155.01, lines=[LINE])
 
 
-def _thanked(story: Story) -> None:
+def _resolved(story: HistoryBuilder) -> None:
     value = {"amount": "1000", "currency": "JPY"}
     story.issue("issue.resolved", 155.1, remedy="replacement", fault="merchant", value=value, resolution=1)
     granted: dict[str, Any] = {
@@ -158,26 +160,28 @@ def _thanked(story: Story) -> None:
     story.add("loyalty", "points.granted", 155.2, **granted)
 
 
-def databases() -> dict[str, Database]:
+def databases() -> dict[str, DatabaseEvidence]:
     entry = {"customer_id": "C1", "kind": "grant", "cause": f"issue:{ISSUE}:1", "points": 350}
     entry |= {"lot_id": "g1", "from_account": "issued", "to_account": "pending"}
     held = dict.fromkeys(("available", "reserved", "spent", "expired", "debt"), 0) | {"issued": -350, "pending": 350}
     balance, lot = {"customer_id": "C1", **held}, {"lot_id": "g1", **held}
     return {
-        "intake": Database({"entitlements": [{**PIECE, "issue_id": ISSUE}]}),
-        "returns": Database(personal={"order_snapshots": 1, "outbox": 0}),
-        "delivery_notify": Database(personal={"contacts": 1}),
-        "loyalty": Database({"entries": [entry], "balances": [balance], "lots": [lot]}),
+        "intake": DatabaseEvidence({"entitlements": [{**PIECE, "issue_id": ISSUE}]}),
+        "returns": DatabaseEvidence(personal={"destinations": 1, "outbox": 0}),
+        "delivery_notify": DatabaseEvidence(personal={"contacts": 1}),
+        "loyalty": DatabaseEvidence({"entries": [entry], "balances": [balance], "lots": [lot]}),
     }
 
 
-def refunded() -> Story:
-    """Another sound story: a change of mind, fetched, counted, paid back."""
-    story = sound()
+def refund_history() -> HistoryBuilder:
+    """A second valid history: a change of mind, collected, counted, refunded."""
+    story = valid_history()
     kept = [fact for fact in story.facts if fact.type.startswith("order.") or fact.type == "issue.reported"]
     empty = {"customer_id": "C1", **dict.fromkeys(("issued", "pending", "available"), 0)}
     empty |= dict.fromkeys(("reserved", "spent", "expired", "debt"), 0)
-    story = replace(story, facts=kept, ledger=[], databases={**databases(), "loyalty": Database({"balances": [empty]})})
+    story = replace(
+        story, facts=kept, ledger=[], databases={**databases(), "loyalty": DatabaseEvidence({"balances": [empty]})}
+    )
     story.issue("issue.accepted", 72.01, reason="changed_mind", lines=[ISSUE_LINE])
     to_carrier: dict[str, Any] = {"issue_id": ISSUE, "order_id": "S1", "collection_id": "c1"}
     story.add("carrier.orders", "collection.requested", 72.02, **to_carrier, earliest_date="2026-03-06")

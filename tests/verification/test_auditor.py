@@ -1,4 +1,4 @@
-"""Every check of the auditor passes a sound story and fails a doctored one."""
+"""Every check of the auditor passes a valid history and fails a tampered one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.verification.auditor import CHECKS, audit
-from deploy.verification.evidence import Database, Row
-from deploy.verification.verdict import judge
+from deploy.verification.evidence import DatabaseEvidence, Row
+from deploy.verification.verdict import run_check
 from tests.verification.histories import (
     HOME,
     ISSUE,
@@ -19,30 +19,30 @@ from tests.verification.histories import (
     PERSON,
     PIECE,
     START,
-    Story,
-    refunded,
-    sound,
+    HistoryBuilder,
+    refund_history,
+    valid_history,
 )
 
-Doctor = Callable[[Story], Story]
+Tamper = Callable[[HistoryBuilder], HistoryBuilder]
 
 OTHER = "00000000-0000-0000-0000-000000000002"
 OTHER_TRACE = "00-99999999999999999999999999999999-2222222222222222-01"
 
 
-def _with(story: Story, topic: str, kind: str, hours: float, **data: Any) -> Story:
+def _with(story: HistoryBuilder, topic: str, kind: str, hours: float, **data: Any) -> HistoryBuilder:
     changed = replace(story, facts=list(story.facts))
     changed.add(topic, kind, hours, **data)
     return changed
 
 
-def _in_database(service: str, table: str, row: dict[str, Any]) -> Doctor:
-    def doctor(story: Story) -> Story:
+def _in_database(service: str, table: str, row: dict[str, Any]) -> Tamper:
+    def tamper(story: HistoryBuilder) -> HistoryBuilder:
         known = story.databases[service]
-        changed = Database({**known.tables, table: [*known.rows(table), row]}, known.personal)
+        changed = DatabaseEvidence({**known.tables, table: [*known.rows(table), row]}, known.personal)
         return replace(story, databases={**story.databases, service: changed})
 
-    return doctor
+    return tamper
 
 
 def _entry(**change: Any) -> dict[str, Any]:
@@ -55,107 +55,107 @@ def _balance(available: int, issued: int) -> dict[str, Any]:
     return {"customer_id": "C9", "lot_id": "g9", "issued": issued, "available": available, **held}
 
 
-def _points_without_delivery(story: Story) -> Story:
+def _points_without_delivery(story: HistoryBuilder) -> HistoryBuilder:
     granted = {"customer_id": "C1", "entry_id": "g5", "points": 5, "cause": "order:S9:5", "order_id": "S9"}
     return _with(story, "loyalty", "points.granted", 156, **granted)
 
 
-def _kept_points(story: Story) -> Story:
+def _kept_points(story: HistoryBuilder) -> HistoryBuilder:
     granted = {"customer_id": "C1", "entry_id": "g5", "points": 10, "cause": "order:S1:10", "order_id": "S1"}
     return _with(story, "loyalty", "points.granted", 73, **granted)
 
 
-def _late(story: Story) -> Story:
-    """The order ships three days late, and nobody says a word."""
-    return story.moved("order.shipped", 24 + 72)
+def _late(story: HistoryBuilder) -> HistoryBuilder:
+    """The order ships three days late without a notice."""
+    return story.rescheduled("order.shipped", 24 + 72)
 
 
-def _late_and_told_too_late(story: Story) -> Story:
+def _announced_too_late(story: HistoryBuilder) -> HistoryBuilder:
     late = _late(story)
     late = _with(late, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06")
     late.notice("order_delayed", 60, promised_date="2026-03-06")
     return late
 
 
-def _told_twice(story: Story) -> Story:
+def _announced_twice(story: HistoryBuilder) -> HistoryBuilder:
     changed = replace(story, facts=list(story.facts))
     for hours in (20, 21):
         changed.notice("order_delayed", hours, promised_date="2026-03-06")
     return changed
 
 
-def _told_after_the_parcel_left(story: Story) -> Story:
+def _announced_after_shipment(story: HistoryBuilder) -> HistoryBuilder:
     changed = replace(story, facts=list(story.facts))
     changed.notice("replacement_delayed", 97, issue_id=ISSUE, promised_date="2026-03-09")
     return changed
 
 
-def _delay_unheard(story: Story) -> Story:
+def _delay_without_notice(story: HistoryBuilder) -> HistoryBuilder:
     delay = {"replacement_id": "r1", "previous_ship_date": "2026-03-06", "ship_date": "2026-03-09", "version": 2}
-    story = story.moved("replacement.shipped", 190)
+    story = story.rescheduled("replacement.shipped", 190)
     return _with(story, "issues", "issue.replacement_delayed", 74, issue_id=ISSUE, order_id="S1", **delay)
 
 
-def _second_report(story: Story) -> Story:
+def _second_report(story: HistoryBuilder) -> HistoryBuilder:
     more = {"issue_id": OTHER, "order_id": "S1", "reason": "defective", "lines": [ISSUE_LINE]}
     return _with(story, "issues", "issue.accepted", 90, **more)
 
 
-def _reopened(story: Story) -> Story:
+def _reopened(story: HistoryBuilder) -> HistoryBuilder:
     return _with(story, "issues", "issue.reopened", 200, issue_id=ISSUE, order_id="S1", resolution=1)
 
 
-def _same_id_other_content(story: Story) -> Story:
+def _same_id_other_content(story: HistoryBuilder) -> HistoryBuilder:
     first = next(fact for fact in story.facts if fact.type == "parcel.delivered")
     other = replace(first, offset=999, value=first.value.replace(b'"r1"', b'"r2"'))
     return replace(story, facts=[*story.facts, other])
 
 
-def _other_trace(story: Story) -> Story:
+def _other_trace(story: HistoryBuilder) -> HistoryBuilder:
     facts = [
         replace(f, headers={"traceparent": OTHER_TRACE}) if f.type == "replacement.ordered" else f for f in story.facts
     ]
     return replace(story, facts=facts)
 
 
-def _without_trace(story: Story) -> Story:
+def _without_trace(story: HistoryBuilder) -> HistoryBuilder:
     return replace(
         story, facts=[replace(f, headers={}) if f.data.get("kind") == "issue_accepted" else f for f in story.facts]
     )
 
 
-def _cut_refund(story: Story) -> Story:
+def _cut_refund(story: HistoryBuilder) -> HistoryBuilder:
     less = {"amount": {"amount": "900", "currency": "JPY"}}
     cut = story.without("item.received", "replacement.ordered", "points.granted").with_data("issue.refunded", **less)
     return cut.with_data("issue.resolved", fault="merchant")
 
 
-def _bookkeeping(service: str, personal: dict[str, int]) -> Doctor:
-    def doctor(story: Story) -> Story:
-        return replace(story, databases={**story.databases, service: Database(personal=personal)})
+def _bookkeeping(service: str, personal: dict[str, int]) -> Tamper:
+    def tamper(story: HistoryBuilder) -> HistoryBuilder:
+        return replace(story, databases={**story.databases, service: DatabaseEvidence(personal=personal)})
 
-    return doctor
+    return tamper
 
 
-def _more_than_had_arrived(story: Story) -> Story:
-    """Two were bought and one had arrived; both are replaced, and it is no excuse that the replacements arrive."""
+def _more_than_had_arrived(story: HistoryBuilder) -> HistoryBuilder:
+    """Two were bought and one was delivered; both are replaced, and the delivery of the replacements is no excuse."""
     two = {"quantity": 2}
     ordered = story.with_data("order.placed", lines=[{**ORDER_LINE, **two}])
-    taken = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
-    return taken.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
+    accepted = ordered.with_data("issue.accepted", lines=[{**ISSUE_LINE, **two}])
+    return accepted.with_data("issue.replacement_delivered", lines=[{**LINE, **two}])
 
 
 TIMER = {"aggregate": "cases", "key": ISSUE, "name": "next", "due_at": START}
 
-DOCTORED: list[tuple[str, str, Doctor]] = [
-    ("ship_first", "collection before the shipment", lambda s: s.moved("collection.requested", 95)),
+TAMPERED: list[tuple[str, str, Tamper]] = [
+    ("ship_first", "collection before the shipment", lambda s: s.rescheduled("collection.requested", 95)),
     (
         "ship_first",
-        "courier told to come too early",
+        "collection requested too early",
         lambda s: s.with_data("collection.requested", earliest_date="2026-03-06"),
     ),
     ("ship_first", "never shipped", lambda s: s.without("replacement.shipped")),
-    ("ship_first", "told in the wrong order", lambda s: s.reordered(["issue.replacement_shipped"])),
+    ("ship_first", "announced in the wrong order", lambda s: s.reordered(["issue.replacement_shipped"])),
     ("one_entitlement_per_unit", "a second report of the unit", _second_report),
     (
         "one_entitlement_per_unit",
@@ -169,18 +169,22 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         _in_database("intake", "entitlements", {**PIECE, "issue_id": OTHER}),
     ),
     ("nothing_lost", "a 202 without an issue", lambda s: s.without("issue.reported")),
-    ("nothing_lost", "a partner's word without effect", lambda s: s.without("issue.replacement_delivered")),
-    ("nothing_lost", "accepted and forgotten", lambda s: s.without("replacement.ordered", "collection.requested")),
+    ("nothing_lost", "a partner event without effect", lambda s: s.without("issue.replacement_delivered")),
+    (
+        "nothing_lost",
+        "accepted without a first action",
+        lambda s: s.without("replacement.ordered", "collection.requested"),
+    ),
     ("nothing_lost", "no points", lambda s: s.without("points.granted")),
     (
         "nothing_lost",
         "rows left in an outbox",
         _in_database("returns", "outbox", {"id": 1, "topic": "issues", "key": ISSUE}),
     ),
-    ("nothing_lost", "dead letters", _in_database("returns", "open", {"topic": "issues", "reason": "failed"})),
+    ("nothing_lost", "dead letters", _in_database("returns", "dead_letters", {"topic": "issues", "reason": "failed"})),
     (
         "nothing_lost",
-        "submitted and neither taken nor refused",
+        "submitted, neither accepted nor rejected",
         lambda s: _with(s, "storefront.issues", "issue.submitted", 80, order_id="S1", reference="R-2"),
     ),
     ("nothing_twice", "two replacements", lambda s: s.repeated("replacement.ordered", replacement_id="r2")),
@@ -218,13 +222,13 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         lambda s: s.with_data("collection.requested", lines=[{"cash_on_delivery": 1}]),
     ),
     ("free_of_charge", "a charge", lambda s: _with(s, "payment.orders", "card.charged", 80, issue_id=ISSUE)),
-    ("notice_before_promise_breaks", "late without a word", _late),
-    ("notice_before_promise_breaks", "told the day after", _late_and_told_too_late),
-    ("notice_before_promise_breaks", "the same date told twice", _told_twice),
-    ("notice_before_promise_breaks", "old news after the parcel left", _told_after_the_parcel_left),
-    ("notice_before_promise_breaks", "a delayed replacement unheard of", _delay_unheard),
+    ("notice_before_promise_breaks", "late without a notice", _late),
+    ("notice_before_promise_breaks", "announced the day after", _announced_too_late),
+    ("notice_before_promise_breaks", "the same date announced twice", _announced_twice),
+    ("notice_before_promise_breaks", "old news after the parcel left", _announced_after_shipment),
+    ("notice_before_promise_breaks", "a delayed replacement without a notice", _delay_without_notice),
     ("points_once", "two grants", lambda s: s.repeated("points.granted", entry_id="g2")),
-    ("points_once", "points before the resolution", lambda s: s.moved("points.granted", 100)),
+    ("points_once", "points before the resolution", lambda s: s.rescheduled("points.granted", 100)),
     ("points_once", "points without a resolution", lambda s: s.without("issue.resolved")),
     ("points_once", "reopened and kept", _reopened),
     ("points_once", "points without a delivery", _points_without_delivery),
@@ -232,9 +236,9 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     ("balances_equal_sums", "a balance that no entry made", _in_database("loyalty", "balances", _balance(5, -5))),
     ("balances_equal_sums", "a lot that no entry made", _in_database("loyalty", "lots", _balance(5, -5))),
     ("balances_equal_sums", "points out of nothing", _in_database("loyalty", "balances", _balance(5, 0))),
-    ("balances_equal_sums", "booked and not told", lambda s: s.without("points.granted")),
-    ("balances_equal_sums", "told more than booked", lambda s: s.with_data("points.granted", points=351)),
-    ("points_once", "told but not booked", lambda s: s.with_data("points.granted", cause="other")),
+    ("balances_equal_sums", "booked and not published", lambda s: s.without("points.granted")),
+    ("balances_equal_sums", "published more than booked", lambda s: s.with_data("points.granted", points=351)),
+    ("points_once", "published but not booked", lambda s: s.with_data("points.granted", cause="other")),
     ("one_trace", "a trace of its own", _other_trace),
     ("one_trace", "no trace", _without_trace),
     ("personal_data", "a name on issues", lambda s: s.with_data("issue.resolved", note=PERSON["name"])),
@@ -245,8 +249,8 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
 ]
 
-DOCTORED_REFUND: list[tuple[str, str, Doctor]] = [
-    ("counted_units", "paid before anything came back", lambda s: s.moved("refund.requested", 90)),
+TAMPERED_REFUND: list[tuple[str, str, Tamper]] = [
+    ("counted_units", "paid before anything came back", lambda s: s.rescheduled("refund.requested", 90)),
     ("counted_units", "paid though nothing came back", lambda s: s.without("item.received")),
     (
         "counted_units",
@@ -257,86 +261,88 @@ DOCTORED_REFUND: list[tuple[str, str, Doctor]] = [
     ("points_once", "all paid back, points kept", _kept_points),
     ("nothing_twice", "two refunds", lambda s: s.repeated("refund.requested", refund_id="f2")),
     ("nothing_twice", "paid twice", lambda s: s.repeated("refund.completed")),
-    ("nothing_lost", "a refund never told", lambda s: s.without("issue.refunded")),
+    ("nothing_lost", "a refund never published", lambda s: s.without("issue.refunded")),
     ("free_of_charge", "a refund that was cut", _cut_refund),
 ]
 
 
-@pytest.mark.parametrize("story", [sound, refunded])
-def test_a_sound_story_violates_nothing(story: Callable[[], Story]) -> None:
+@pytest.mark.parametrize("story", [valid_history, refund_history])
+def test_a_valid_history_has_no_violations(story: Callable[[], HistoryBuilder]) -> None:
     found = {verdict.name: verdict.violations for verdict in audit(story().history())}
     assert found == dict.fromkeys(CHECKS, ())
 
 
 def test_every_check_is_seen_to_fail_once() -> None:
-    assert {name for name, _, _ in DOCTORED + DOCTORED_REFUND} == set(CHECKS)
+    assert {name for name, _, _ in TAMPERED + TAMPERED_REFUND} == set(CHECKS)
 
 
-@pytest.mark.parametrize(("name", "what", "doctor"), DOCTORED, ids=[f"{n}: {what}" for n, what, _ in DOCTORED])
-def test_a_doctored_story_is_seen_with_what_shows_it(name: str, what: str, doctor: Doctor) -> None:
-    found = judge(name, CHECKS[name], doctor(sound()).history()).violations
+@pytest.mark.parametrize(("name", "what", "tamper"), TAMPERED, ids=[f"{n}: {what}" for n, what, _ in TAMPERED])
+def test_a_tampered_history_is_detected_with_its_records(name: str, what: str, tamper: Tamper) -> None:
+    found = run_check(name, CHECKS[name], tamper(valid_history()).history()).violations
     assert found
-    assert all(violation.shown_by for violation in found)
+    assert all(violation.records for violation in found)
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "doctor"), DOCTORED_REFUND, ids=[f"{n}: {what}" for n, what, _ in DOCTORED_REFUND]
+    ("name", "what", "tamper"), TAMPERED_REFUND, ids=[f"{n}: {what}" for n, what, _ in TAMPERED_REFUND]
 )
-def test_a_doctored_refund_is_seen_with_what_shows_it(name: str, what: str, doctor: Doctor) -> None:
-    found = judge(name, CHECKS[name], doctor(refunded()).history()).violations
+def test_a_tampered_refund_is_detected_with_its_records(name: str, what: str, tamper: Tamper) -> None:
+    found = run_check(name, CHECKS[name], tamper(refund_history()).history()).violations
     assert found
-    assert all(violation.shown_by for violation in found)
+    assert all(violation.records for violation in found)
 
 
-def test_a_timeline_out_of_order_is_seen() -> None:
-    told = [fact for fact in sound().facts if fact.topic == "issues"]
-    rows: list[Row] = [{"issue_id": ISSUE, "event_id": fact.identity[1]} for fact in reversed(told)]
-    story = replace(sound(), databases={"intake": Database({"timeline": rows})})
-    assert judge("in_order_per_issue", CHECKS["in_order_per_issue"], story.history()).violations
+def test_a_timeline_out_of_order_is_detected() -> None:
+    facts = [fact for fact in valid_history().facts if fact.topic == "issues"]
+    rows: list[Row] = [{"issue_id": ISSUE, "event_id": fact.identity[1]} for fact in reversed(facts)]
+    story = replace(valid_history(), databases={"intake": DatabaseEvidence({"timeline": rows})})
+    assert run_check("in_order_per_issue", CHECKS["in_order_per_issue"], story.history()).violations
 
 
 def test_a_violation_names_the_events_that_show_it() -> None:
-    verdict = judge("ship_first", CHECKS["ship_first"], sound().moved("collection.requested", 95).history())
+    verdict = run_check(
+        "ship_first", CHECKS["ship_first"], valid_history().rescheduled("collection.requested", 95).history()
+    )
     assert verdict.violations
-    assert "collection.requested" in verdict.violations[0].shown_by[0]
+    assert "collection.requested" in verdict.violations[0].records[0]
 
 
 def test_repeats_on_the_wire_with_the_same_id_are_no_violation() -> None:
-    story = sound()
+    story = valid_history()
     again = replace(story, facts=[*story.facts, *(replace(fact, offset=fact.offset + 500) for fact in story.facts)])
     assert not any(verdict.violations for verdict in audit(again.history()))
 
 
-def test_an_order_on_time_needs_no_word() -> None:
+def test_an_order_on_time_needs_no_notice() -> None:
     name = "notice_before_promise_breaks"
-    assert judge(name, CHECKS[name], sound().history()).violations == ()
+    assert run_check(name, CHECKS[name], valid_history().history()).violations == ()
 
 
-def test_a_delay_told_in_time_is_no_violation() -> None:
-    story = _late(sound())
+def test_a_delay_announced_in_time_is_no_violation() -> None:
+    story = _late(valid_history())
     story = _with(
         story, "storefront.orders", "order.promise_changed", 20, order_id="S1", promised_ship_date="2026-03-06"
     )
     story.notice("order_delayed", 20.1, promised_date="2026-03-06")
     name = "notice_before_promise_breaks"
-    assert judge(name, CHECKS[name], story.history()).violations == ()
+    assert run_check(name, CHECKS[name], story.history()).violations == ()
 
 
 def test_an_open_issue_with_a_deadline_is_no_silence() -> None:
     row = {**TIMER, "due_at": START + timedelta(days=61)}
-    story = _in_database("returns", "timers", row)(sound().without("issue.resolved"))
-    assert judge("no_silence", CHECKS["no_silence"], story.history()).violations == ()
+    story = _in_database("returns", "timers", row)(valid_history().without("issue.resolved"))
+    assert run_check("no_silence", CHECKS["no_silence"], story.history()).violations == ()
 
 
 @pytest.mark.parametrize(
     ("name", "story"),
     [
-        ("one_trace", replace(sound(), facts=[replace(fact, headers={}) for fact in sound().facts])),
-        ("no_silence", replace(sound(), databases={})),
-        ("personal_data", sound().without("order.placed")),
+        ("one_trace", replace(valid_history(), facts=[replace(fact, headers={}) for fact in valid_history().facts])),
+        ("no_silence", replace(valid_history(), databases={})),
+        ("personal_data", valid_history().without("order.placed")),
     ],
 )
-def test_what_the_data_cannot_show_is_not_judged(name: str, story: Story) -> None:
-    verdict = judge(name, CHECKS[name], story.history())
+def test_what_the_data_cannot_show_is_not_judged(name: str, story: HistoryBuilder) -> None:
+    verdict = run_check(name, CHECKS[name], story.history())
     assert verdict.violations is None
     assert verdict.reason

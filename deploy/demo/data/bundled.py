@@ -1,67 +1,84 @@
-"""Reads the bundled orders (`data/README.md` says what is in which file)."""
+"""Reads orders in the form of the bundled files (`data/README.md` describes them)."""
 
-import csv
 from collections import Counter, defaultdict
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Customer, Line, Order, OrderBook
+from deploy.demo.data.csv_table import Row, read_table
+from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 
 FOLDER = Path(__file__).parent
 
-Row = dict[str, str]
+PRODUCT_COLUMNS = ("sku", "name", "product_group", "unit_price")
+CUSTOMER_COLUMNS = tuple(ReplayedCustomer.__dataclass_fields__)
+ORDER_COLUMNS = ("order_id", "customer_id", "placed_at", "shipped_at", "delivered_at", "cancelled_at")
+LINE_COLUMNS = ("order_id", "line_id", "sku", "quantity", "promised_ship_date", "preorder", "lot")
+LANGUAGES = ("ja", "en")
 
 
-def read(folder: Path = FOLDER) -> OrderBook:
-    products = {row["sku"]: row for row in rows(folder / "products.csv")}
-    customers = {row["customer_id"]: Customer(**row) for row in rows(folder / "customers.csv")}
-    lines: defaultdict[str, list[Line]] = defaultdict(list)
-    for row in rows(folder / "order_lines.csv"):
+def product_skus() -> list[str]:
+    """The SKUs of the bundled products."""
+    return [row["sku"] for row in read_table(FOLDER / "products.csv", PRODUCT_COLUMNS)]
+
+
+def read(folder: Path = FOLDER) -> OrderDataset:
+    """The orders as they stand in the files. Raises `OrderFileError`."""
+    products = {row.text("sku"): row for row in read_table(folder / "products.csv", PRODUCT_COLUMNS)}
+    customers = {
+        row.text("customer_id"): _customer(row) for row in read_table(folder / "customers.csv", CUSTOMER_COLUMNS)
+    }
+    order_rows = read_table(folder / "orders.csv", ORDER_COLUMNS)
+    order_ids = {row.text("order_id") for row in order_rows}
+    lines: defaultdict[str, list[ReplayedLine]] = defaultdict(list)
+    for row in read_table(folder / "order_lines.csv", LINE_COLUMNS):
+        if row.text("order_id") not in order_ids:
+            raise row.error("order_id", f"{row['order_id']!r} is not in orders.csv")
+        if row.text("sku") not in products:
+            raise row.error("sku", f"{row['sku']!r} is not in products.csv")
         lines[row["order_id"]].append(_line(row, products[row["sku"]]))
-    bought: Counter[str] = Counter()
+    purchases: Counter[str] = Counter()
     orders = []
-    for row in rows(folder / "orders.csv"):
-        bought[row["customer_id"]] += 1
-        count = bought[row["customer_id"]]
-        orders.append(_order(row, customers[row["customer_id"]], tuple(lines[row["order_id"]]), count))
-    return OrderBook(orders, ZoneInfo("Asia/Tokyo"))
+    for row in order_rows:
+        if row.text("customer_id") not in customers:
+            raise row.error("customer_id", f"{row['customer_id']!r} is not in customers.csv")
+        if row["order_id"] not in lines:
+            raise row.error("order_id", f"{row['order_id']!r} has no line in order_lines.csv")
+        purchases[row["customer_id"]] += 1
+        customer = customers[row["customer_id"]]
+        orders.append(_order(row, customer, tuple(lines[row["order_id"]]), purchases[row["customer_id"]]))
+    return OrderDataset(sorted(orders, key=lambda order: order.placed_at), ZoneInfo("Asia/Tokyo"))
 
 
-def rows(path: Path) -> list[Row]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _customer(row: Row) -> ReplayedCustomer:
+    if row["language"] not in LANGUAGES:
+        raise row.error("language", f"{row['language']!r} is not one of {', '.join(LANGUAGES)}")
+    return ReplayedCustomer(**row.cells)
 
 
-def _line(row: Row, product: Row) -> Line:
-    return Line(
-        line_id=row["line_id"],
+def _line(row: Row, product: Row) -> ReplayedLine:
+    return ReplayedLine(
+        line_id=row.text("line_id"),
         sku=row["sku"],
-        name=product["name"],
-        product_group=product["product_group"],
-        quantity=int(row["quantity"]),
-        unit_price=Decimal(product["unit_price"]),
+        name=product.text("name"),
+        product_group=product.text("product_group"),
+        quantity=row.integer("quantity"),
+        unit_price=product.price("unit_price"),
         currency="JPY",
-        promised_ship_date=date.fromisoformat(row["promised_ship_date"]),
-        preorder=row["preorder"] == "1",
+        promised_ship_date=row.day("promised_ship_date"),
+        preorder=row.integer("preorder", 0, 1) == 1,
         lot=row["lot"],
     )
 
 
-def _order(row: Row, customer: Customer, lines: tuple[Line, ...], count: int) -> Order:
-    return Order(
+def _order(row: Row, customer: ReplayedCustomer, lines: tuple[ReplayedLine, ...], count: int) -> ReplayedOrder:
+    return ReplayedOrder(
         order_id=row["order_id"],
         customer=customer,
         market="JP",
-        placed_at=datetime.fromisoformat(row["placed_at"]),
+        placed_at=row.time("placed_at"),
         lines=lines,
-        shipped_at=_moment(row["shipped_at"]),
-        delivered_at=_moment(row["delivered_at"]),
-        cancelled_at=_moment(row["cancelled_at"]),
+        shipped_at=row.optional_time("shipped_at"),
+        delivered_at=row.optional_time("delivered_at"),
+        cancelled_at=row.optional_time("cancelled_at"),
         purchase_count=count,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

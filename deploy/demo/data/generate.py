@@ -1,6 +1,6 @@
-"""Makes the bundled orders, the same ones every time.
+"""Generates the bundled orders, always the same ones.
 
-Real orders would be livelier, but none are ours to give away; invented ones carry no licence and no person.
+Invented orders carry no licence and no personal data.
 """
 
 import csv
@@ -97,7 +97,7 @@ def _orders(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], li
 
 
 def _with_lots(lines: Iterable[Row]) -> Iterable[Row]:
-    """Each product is made in lots, which leave one after the other."""
+    """Each product is made in lots that are sold one after the other."""
     sold: Counter[str] = Counter()
     for line in lines:
         sku = str(line[2])
@@ -110,7 +110,7 @@ def _moment(rng: random.Random, day: date) -> datetime:
 
 
 def _fate(rng: random.Random, promised: date, preorder: bool) -> tuple[str, str, str]:
-    """Shipped, delivered, cancelled: about one in nine late, a few early, a few never arrive, a few called off."""
+    """Shipped, delivered, cancelled: one in nine late, a few early, a few never delivered, a few cancelled."""
     if rng.random() < 0.015:
         return "", "", _moment(rng, promised - timedelta(days=1)).isoformat()
     late = rng.choice((1, 2, 3, 5, 9)) if rng.random() < 0.11 else 0

@@ -1,4 +1,4 @@
-"""Orders as the demo replays them, whichever files they came from."""
+"""Orders as the demo replays them, independent of their files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
+class ReplayedCustomer:
     customer_id: str
     name: str
     email: str
@@ -22,7 +22,7 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReplayedLine:
     line_id: str
     sku: str
     name: str
@@ -38,17 +38,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """`shipped_at` and `delivered_at` are what really happened later; the storefront does not know them at first.
+class ReplayedOrder:
+    """`shipped_at` and `delivered_at` are the real later times; the storefront publishes them when they come.
 
-    Where the day at the door was promised with the order, nobody but the customer's door knows the real one before.
+    Where the delivery date was promised with the order, no shipment event contains the real one.
     """
 
     order_id: str
-    customer: Customer
+    customer: ReplayedCustomer
     market: str
     placed_at: datetime
-    lines: tuple[Line, ...]
+    lines: tuple[ReplayedLine, ...]
     shipped_at: datetime | None = None
     delivered_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -60,7 +60,7 @@ class Order:
 
     @property
     def ship_by(self) -> datetime | None:
-        """The moment by which all of it had to be with the carrier, where it is known."""
+        """The time by which all of it had to be with the carrier, where it is known."""
         return max((line.ship_by for line in self.lines if line.ship_by), default=None)
 
     @property
@@ -73,8 +73,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderBook:
-    """All orders of one replay, and the zone in which their shop counts days."""
+class OrderDataset:
+    """All orders of one replay, and the time zone of their shop."""
 
-    orders: Sequence[Order]
+    orders: Sequence[ReplayedOrder]
     zone: ZoneInfo

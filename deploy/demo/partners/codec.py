@@ -1,4 +1,4 @@
-"""From a payload to a record, and back: partners speak the published contract and nothing else."""
+"""Encoding of payloads as records and back; partners use the published contract only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from libs.common.events.registry import AnyEvent, UndecodableError, decode, enco
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """What a partner will say at a moment. `name`, with the partner's, makes the event id: said again, same id."""
+class ScheduledEvent:
+    """A payload to publish at a time. Its event id is derived from `name` and the partner, so a repeat has the
+    same id."""
 
     at: datetime
     name: str
@@ -21,15 +22,15 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A decoded event and the headers that belong to its trace."""
+class ReceivedEvent:
+    """A decoded event and its trace headers."""
 
     event: AnyEvent
     trace: Mapping[str, str]
 
 
-def to_bytes(source: str, planned: Planned) -> bytes:
-    """The record's value, its `time` the moment that was planned."""
+def encode_event(source: str, planned: ScheduledEvent) -> bytes:
+    """The record's value; its `time` is the scheduled one."""
     payload = planned.payload
     event = event_class(type(payload))(
         id=str(derived_id("demo", source, planned.name, payload.key)),
@@ -43,11 +44,11 @@ def to_bytes(source: str, planned: Planned) -> bytes:
     return encode(event)
 
 
-def read_record(record: "ConsumerRecord[bytes, bytes]") -> Received | None:
-    """None for what this partner cannot read: a partner passes over events it does not know."""
+def decode_record(record: "ConsumerRecord[bytes, bytes]") -> ReceivedEvent | None:
+    """None for a record that cannot be decoded: partners skip unknown events."""
     try:
         event = decode(record.value or b"")
     except UndecodableError:
         return None
     kept = {name: value.decode("ascii", "replace") for name, value in record.headers if name in TRACE_HEADERS}
-    return Received(event, kept)
+    return ReceivedEvent(event, kept)

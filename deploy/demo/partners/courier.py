@@ -1,7 +1,7 @@
-"""The courier: brings replacements, has mishaps on the way, and collects at the customer's door.
+"""The courier: delivers replacements, some with exceptions on the way, and collects at the customer's door.
 
-It learns of parcels to deliver from the warehouse's events: that stands for the handing over at the ramp. It hears that
-a parcel was reported lost (`issues`), looks for it, and finds some of them.
+It learns of parcels from the warehouse's events, in place of the physical hand-over. It searches for parcels reported
+lost (`issues`), and finds some of them.
 """
 
 import random
@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.demo.partners.codec import Planned, Received
-from deploy.demo.partners.partner import Job, Partner, main, run_alone
+from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
+from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.config.settings import load
 from libs.common.events.carrier import (
@@ -32,21 +32,22 @@ from libs.common.events.topics import CARRIER_ORDERS, ISSUES, WAREHOUSE_EVENTS
 from libs.common.events.values import RawStatus, Reason, TimeWindow
 from libs.common.events.warehouse import ReplacementShipped
 
-MISHAP_SHARE = 0.05
-NOBODY_HOME_SHARE = 0.08
-OFTEN_OUT_SHARE = 0.04
-ATTEMPTS_MISSED = 4
-OWN_WORDS_SHARE = 0.5
+EXCEPTION_SHARE = 0.05
+ABSENT_SHARE = 0.08
+OFTEN_ABSENT_SHARE = 0.04
+MISSED_ATTEMPTS = 4
+RAW_SCAN_SHARE = 0.5
 FOUND_SHARE = 0.6
 
 
-def delivery(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> list[Planned]:
-    """On the expected day, as a rule; else a mishap, told at noon of that day, and a day or two later. Every other one
-    is told in the carrier's own words, with a stale scan behind it."""
+def delivery_events(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> list[ScheduledEvent]:
+    """Usually delivered on the expected day; else an exception at noon of that day and delivery a day or two later.
+    Half of the deliveries are published as the carrier's raw scans, followed by a stale scan.
+    """
     shipped_day = parcel.shipped_at.astimezone(zone).date()
     day = parcel.expected_delivery_date or shipped_day + timedelta(days=rng.randint(1, 2))
-    told: list[Planned] = []
-    if rng.random() < MISHAP_SHARE:
+    events: list[ScheduledEvent] = []
+    if rng.random() < EXCEPTION_SHARE:
         late = day + timedelta(days=rng.randint(1, 2))
         at = _local(day, time(12), zone)
         mishap = ParcelException(
@@ -57,36 +58,38 @@ def delivery(parcel: ReplacementShipped, rng: random.Random, zone: ZoneInfo) -> 
             occurred_at=at,
             shipment_id=parcel.shipment_id,
         )
-        told.append(Planned(at, f"exception-{parcel.replacement_id}", mishap))
+        events.append(ScheduledEvent(at, f"exception-{parcel.replacement_id}", mishap))
         day = late
     at = _local(day, time(rng.randint(13, 19), rng.randrange(60)), zone)
     name = f"delivered-{parcel.replacement_id}-{parcel.shipment_id or ''}"
     ids = {"issue_id": parcel.issue_id, "replacement_id": parcel.replacement_id, "shipment_id": parcel.shipment_id}
-    if rng.random() < OWN_WORDS_SHARE:
-        return [*told, *_in_own_words(ids, at, name)]
-    return [*told, Planned(at, name, ParcelDelivered(**ids, delivered_at=at))]
+    if rng.random() < RAW_SCAN_SHARE:
+        return [*events, *_raw_scans(ids, at, name)]
+    return [*events, ScheduledEvent(at, name, ParcelDelivered(**ids, delivered_at=at))]
 
 
-def _in_own_words(ids: dict[str, Any], at: datetime, name: str) -> list[Planned]:
-    """Out for delivery, delivered; and an hour later an old scan that a slow gate had kept."""
-    said = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
+def _raw_scans(ids: dict[str, Any], at: datetime, name: str) -> list[ScheduledEvent]:
+    """Out for delivery, delivered, and an hour later an old scan that was held back at a depot."""
+    scans = (("配達中", timedelta(hours=-3), timedelta(hours=-3)), ("配達完了", timedelta(0), timedelta(0)))
     late = ("作業店通過", timedelta(hours=-8), timedelta(hours=1))
     return [
-        Planned(
-            at + told_after,
+        ScheduledEvent(
+            at + published_after,
             f"{name}-{code}",
             ParcelScanned(**ids, raw=RawStatus(source="yamato", code=code), scanned_at=at + after),
         )
-        for code, after, told_after in (*said, late)
+        for code, after, published_after in (*scans, late)
     ]
 
 
-def collection(
+def collection_events(
     request: CollectionRequested, now: datetime, not_before: datetime | None, rng: random.Random, zone: ZoneInfo
-) -> list[Planned]:
-    """Booked within the hour, for the earliest day on which the van still can come; `not_before` is the delivery of
-    the replacement, which the same van brings: with a swap the old is taken there and then. Now and then nobody is at
-    home, and a few are at home only after a reminder."""
+) -> list[ScheduledEvent]:
+    """Booked within the hour for the earliest possible day, then collected or missed.
+
+    `not_before` is the delivery of the replacement by the same van: with a swap the item is collected with it. Some
+    customers are absent, a few until they were reminded.
+    """
     booked_at = now + timedelta(minutes=rng.randint(5, 60))
     local = booked_at.astimezone(zone)
     day = max(request.earliest_date, local.date() + timedelta(days=1 if local.hour >= 12 else 0))
@@ -103,28 +106,33 @@ def collection(
     if request.swap_with and not_before:
         at = max(not_before + timedelta(minutes=1), booked_at + timedelta(minutes=1))
     happened: CollectionAttemptFailed | CollectionCollected
-    often_out = random.Random(str(request.collection_id)).random() < OFTEN_OUT_SHARE
-    if rng.random() < NOBODY_HOME_SHARE or (often_out and request.attempt <= ATTEMPTS_MISSED):
+    often_out = random.Random(str(request.collection_id)).random() < OFTEN_ABSENT_SHARE
+    if rng.random() < ABSENT_SHARE or (often_out and request.attempt <= MISSED_ATTEMPTS):
         happened = CollectionAttemptFailed(
             issue_id=issue_id, collection_id=collection_id, cause="nobody_home", attempted_at=at
         )
     else:
         happened = CollectionCollected(issue_id=issue_id, collection_id=collection_id, collected_at=at)
-    return [Planned(booked_at, f"booked-{name}", booked), Planned(at, f"{happened.TYPE}-{name}", happened)]
+    return [
+        ScheduledEvent(booked_at, f"booked-{name}", booked),
+        ScheduledEvent(at, f"{happened.TYPE}-{name}", happened),
+    ]
 
 
-def found(lost: IssueAccepted, rng: random.Random) -> Planned | None:
-    """Of the lost parcels most turn up within two weeks: at a neighbour's, or in a corner of a depot."""
+def search_result(lost: IssueAccepted, rng: random.Random) -> ScheduledEvent | None:
+    """Most lost parcels are found within two weeks: at a neighbour's, or in a depot."""
     if lost.reason is not Reason.LOST_IN_TRANSIT or rng.random() >= FOUND_SHARE:
         return None
     at = lost.accepted_at + timedelta(days=rng.uniform(2, 14))
     fact = ParcelFound(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
-    return Planned(at, "turned-up", fact)
+    return ScheduledEvent(at, "found", fact)
 
 
-def is_arrival(plan: Planned) -> bool:
-    said = plan.payload
-    return isinstance(said, ParcelDelivered) or (isinstance(said, ParcelScanned) and said.raw.code == "配達完了")
+def is_delivery(plan: ScheduledEvent) -> bool:
+    payload = plan.payload
+    return isinstance(payload, ParcelDelivered) or (
+        isinstance(payload, ParcelScanned) and payload.raw.code == "配達完了"
+    )
 
 
 def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
@@ -133,52 +141,52 @@ def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
 
 @dataclass
 class Courier:
-    """What the courier remembers: parcels by replacement, collections by id and attempt, deliveries by issue."""
+    """State of the courier: parcels by replacement, collections by id and attempt, deliveries by issue."""
 
     partner: Partner
     parcels: set[tuple[UUID, str | None]] = field(default_factory=set)
     requests: set[tuple[UUID, int]] = field(default_factory=set)
-    called_off: set[UUID] = field(default_factory=set)
+    cancelled: set[UUID] = field(default_factory=set)
     delivered_at: dict[UUID, datetime] = field(default_factory=dict)
-    looked_for: set[UUID] = field(default_factory=set)
+    searched: set[UUID] = field(default_factory=set)
 
-    def listen(self, received: Received) -> None:
+    def handle(self, received: ReceivedEvent) -> None:
         match received.event.data:
             case ReplacementShipped() as parcel if (parcel.replacement_id, parcel.shipment_id) not in self.parcels:
                 self._shipped(parcel, received)
             case CollectionRequested() as request if (request.collection_id, request.attempt) not in self.requests:
                 self._requested(request, received)
-            case IssueAccepted() as accepted if accepted.issue_id not in self.looked_for:
-                self.looked_for.add(accepted.issue_id)
-                if plan := found(accepted, self.partner.rng("lost", accepted.issue_id)):
-                    self.partner.plan(plan, received.trace)
+            case IssueAccepted() as accepted if accepted.issue_id not in self.searched:
+                self.searched.add(accepted.issue_id)
+                if plan := search_result(accepted, self.partner.rng("lost", accepted.issue_id)):
+                    self.partner.schedule_event(plan, received.trace)
             case CollectionCancelled() as cancelled:
-                self.called_off.add(cancelled.collection_id)
+                self.cancelled.add(cancelled.collection_id)
             case _:
                 return
 
-    def _shipped(self, parcel: ReplacementShipped, received: Received) -> None:
+    def _shipped(self, parcel: ReplacementShipped, received: ReceivedEvent) -> None:
         self.parcels.add((parcel.replacement_id, parcel.shipment_id))
         rng = self.partner.rng("parcel", parcel.replacement_id, parcel.shipment_id or "")
-        plans = delivery(parcel, rng, self.partner.settings.zone)
-        arrives = [plan.at for plan in plans if is_arrival(plan)]
+        plans = delivery_events(parcel, rng, self.partner.settings.zone)
+        arrives = [plan.at for plan in plans if is_delivery(plan)]
         self.delivered_at[parcel.issue_id] = max(arrives, default=plans[-1].at)
         for planned in plans:
-            self.partner.plan(planned, received.trace)
+            self.partner.schedule_event(planned, received.trace)
 
-    def _requested(self, request: CollectionRequested, received: Received) -> None:
+    def _requested(self, request: CollectionRequested, received: ReceivedEvent) -> None:
         self.requests.add((request.collection_id, request.attempt))
-        # One visit is one ring at the door, whatever is fetched there.
+        # One visit has one outcome for all its collections.
         rng = self.partner.rng("collection", request.visit_id or request.collection_id, request.attempt)
         not_before = self.delivered_at.get(request.issue_id)
-        for planned in collection(request, received.event.time, not_before, rng, self.partner.settings.zone):
-            called_off = partial(self.called_off.__contains__, request.collection_id)
-            self.partner.plan(planned, received.trace, unless=called_off)
+        for planned in collection_events(request, received.event.time, not_before, rng, self.partner.settings.zone):
+            called_off = partial(self.cancelled.__contains__, request.collection_id)
+            self.partner.schedule_event(planned, received.trace, cancelled=called_off)
 
 
-def courier(settings: PartnerSettings) -> Job:
+def courier(settings: PartnerSettings) -> PartnerTask:
     partner = Partner("courier", settings, (CARRIER_ORDERS, WAREHOUSE_EVENTS, ISSUES))
-    return Job(partner, Courier(partner).listen)
+    return PartnerTask(partner, Courier(partner).handle)
 
 
 async def run() -> None:

@@ -1,8 +1,7 @@
-"""The customers: they read their mail, and some of them follow the links in it and answer.
+"""The customers: they read their mail, and some follow its links and answer.
 
-They know nothing but what a customer knows: the mail, the pages behind its links, and what can be chosen there. Some
-ask for another day, another item or another address, some have the courier come at another hour, and after an issue is
-resolved many say how they found it.
+They use the mail, the linked pages and the choices on them, nothing else. Some ask for another day, item, address or
+collection window, and many answer the survey after the resolution.
 """
 
 import io
@@ -20,20 +19,20 @@ from urllib.parse import urljoin
 import httpx
 from PIL import Image
 
-from deploy.demo.data.bundled import FOLDER, rows
-from deploy.demo.partners.codec import Received
+from deploy.demo.data.bundled import product_skus
+from deploy.demo.partners.codec import ReceivedEvent
 from deploy.demo.partners.page_forms import answers_on, forms_of
-from deploy.demo.partners.partner import ONE_CALL, Job, Partner, main, run_alone
+from deploy.demo.partners.partner import NO_KEEPALIVE, Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import CustomersSettings
 from libs.common.config.settings import load
 
 WAIT_SECONDS = 0.5
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 
-LIKELY = {"wait": 5.0, "date": 2.0, "item": 1.0, "address": 1.0, "cancel": 1.0}
-"""How likely customers take each answer; one that is not named counts as 2."""
+CHOICE_WEIGHTS = {"wait": 5.0, "date": 2.0, "item": 1.0, "address": 1.0, "cancel": 1.0}
+"""Relative weight of each answer; 2 for answers that are not listed."""
 
-NEW_HOME = {
+NEW_ADDRESS = {
     "name": "引越 済",
     "postal_code": "530-0000",
     "region": "大阪府",
@@ -42,33 +41,33 @@ NEW_HOME = {
     "country": "JP",
     "phone": "",
 }
-"""Where whoever moves house in the demo moves to."""
+"""The address of customers who move."""
 
-RATHER_ANOTHER_HOUR = 0.35
-SCORES = {10: 30, 9: 26, 8: 16, 7: 10, 6: 5, 5: 4, 3: 4, 1: 3, 0: 2}
+CHANGE_WINDOW_SHARE = 0.35
+SCORE_WEIGHTS = {10: 30, 9: 26, 8: 16, 7: 10, 6: 5, 5: 4, 3: 4, 1: 3, 0: 2}
 
-Act = Callable[[str, random.Random], Awaitable[None]]
+Action = Callable[[str, random.Random], Awaitable[None]]
 
 
-def _asks(text: str) -> bool:
-    """Only a mail that asks for a photo or a fact makes a customer look at the status page here."""
+def _requests_details(text: str) -> bool:
+    """Customers open the status page only for mails that ask for a photo or a part."""
     return "写真" in text or "部品" in text or "photo" in text
 
 
-def _comes(text: str) -> bool:
-    """The mail says when the courier comes to fetch something."""
+def _announces_collection(text: str) -> bool:
+    """Whether the mail announces a collection."""
     return "引き取りに伺" in text or "ourier c" in text
 
 
 def _photo(chance: float) -> bytes:
-    """A small picture of one colour: a real JPEG, and nobody's."""
+    """A small JPEG of one colour."""
     buffer = io.BytesIO()
     Image.new("RGB", (320, 240), (int(chance * 255), 90, 90)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def filled(fields: dict[str, str], rng: random.Random, catalogue: list[str]) -> dict[str, str]:
-    """The answer with what has to be written beside it: a later day, another item, another address."""
+def fill_form(fields: dict[str, str], rng: random.Random, catalogue: list[str]) -> dict[str, str]:
+    """The answer with its required fields: a later day, another item, another address."""
     match fields.get("change"):
         case "date" if fields.get("requested_date"):
             day = date.fromisoformat(fields["requested_date"]) + timedelta(days=rng.randint(7, 21))
@@ -76,68 +75,74 @@ def filled(fields: dict[str, str], rng: random.Random, catalogue: list[str]) -> 
         case "item":
             return fields | {"requested_sku": rng.choice(catalogue)}
         case "address":
-            return fields | NEW_HOME
+            return fields | NEW_ADDRESS
         case _:
             return fields
 
 
-def taken(possible: list[tuple[str, dict[str, str]]], rng: random.Random) -> tuple[str, dict[str, str]]:
-    """One of the answers, by how likely each is."""
+def choose_answer(possible: list[tuple[str, dict[str, str]]], rng: random.Random) -> tuple[str, dict[str, str]]:
+    """One of the answers, by weight."""
     names = [
         fields.get("change") if fields.get("choice") == "change" else fields.get("choice") for _, fields in possible
     ]
-    return rng.choices(possible, [LIKELY.get(name or "", 2.0) for name in names])[0]
+    return rng.choices(possible, [CHOICE_WEIGHTS.get(name or "", 2.0) for name in names])[0]
 
 
 @dataclass
 class Customers:
-    """`answers` counts what the pages said to what was sent, `did` what it was that they did there."""
+    """`responses` counts the status codes of submitted forms, `actions` the actions."""
 
     partner: Partner
     settings: CustomersSettings
     http: httpx.AsyncClient
-    read: int = 0
-    opened: set[tuple[str, str]] = field(default_factory=set)
-    answers: Counter[int] = field(default_factory=Counter)
-    did: Counter[str] = field(default_factory=Counter)
-    catalogue: list[str] = field(default_factory=lambda: [row["sku"] for row in rows(FOLDER / "products.csv")])
+    mails_read: int = 0
+    visited: set[tuple[str, str]] = field(default_factory=set)
+    responses: Counter[int] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    catalogue: list[str] = field(default_factory=product_skus)
 
-    async def read_mail(self) -> None:
-        """Look into the letter boxes again and again, until the process ends; the answer comes with the next mail."""
+    async def poll_mail(self) -> None:
+        """Read new mails until the process ends; the mail server answers with the next mail."""
         while True:
-            place = f"{self.settings.mail_url}/api/mails?after={self.read}&wait={WAIT_SECONDS}"
-            for mail in (await self.http.get(place)).json():
-                self.read = mail["number"]
-                self._read(mail)
+            url = f"{self.settings.mail_url}/api/mails?after={self.mails_read}&wait={WAIT_SECONDS}"
+            for mail in (await self.http.get(url)).json():
+                self.mails_read = mail["number"]
+                self._handle_mail(mail)
 
-    def _read(self, mail: dict[str, Any]) -> None:
+    def _handle_mail(self, mail: dict[str, Any]) -> None:
         for link in _LINK.findall(mail["text"]):
-            act = self._act(link, mail["text"])
-            if act and (link, act.__name__) not in self.opened:
-                self.opened.add((link, act.__name__))
-                self._consider(link, mail["message_id"], act)
+            act = self._action_for(link, mail["text"])
+            if act and (link, act.__name__) not in self.visited:
+                self.visited.add((link, act.__name__))
+                self._schedule(link, mail["message_id"], act)
 
-    def _act(self, link: str, text: str) -> Act | None:
-        """What a customer who reads this mail may do behind this link."""
+    def _action_for(self, link: str, text: str) -> Action | None:
+        """The action of a customer who opens this link."""
         pages = self.settings.pages_url
         if link.startswith(f"{self.settings.public_url}/c/"):
-            return self._answer
+            return self._answer_choice
         if pages and link.startswith(f"{pages}/v/"):
             return self._rate
         if pages and link.startswith(f"{pages}/s/"):
-            return self._send_what_is_missing if _asks(text) else self._choose_window if _comes(text) else None
+            return (
+                self._provide_details
+                if _requests_details(text)
+                else self._choose_window
+                if _announces_collection(text)
+                else None
+            )
         return None
 
-    def _consider(self, link: str, cause: str, act: Act) -> None:
+    def _schedule(self, link: str, cause: str, act: Action) -> None:
         rng = self.partner.rng("answer", cause, act.__name__)
-        share = RATHER_ANOTHER_HOUR if act == self._choose_window else self.settings.answer_share
+        share = CHANGE_WINDOW_SHARE if act == self._choose_window else self.settings.answer_share
         if rng.random() < share:
             within = timedelta(hours=8) if act == self._choose_window else timedelta(hours=36)
             at = self.partner.clock.now() + timedelta(minutes=20) + within * rng.random()
-            self.partner.at(at, partial(act, link, rng))
+            self.partner.schedule(at, partial(act, link, rng))
 
-    async def _send_what_is_missing(self, link: str, rng: random.Random) -> None:
-        """Where the status page asks for something, send it: a photo, and the name of a part."""
+    async def _provide_details(self, link: str, rng: random.Random) -> None:
+        """Send a photo and the name of a part where the status page asks for them."""
         page = await self.http.get(link)
         form = next((form for form in forms_of(page.text) if form.files), None)
         if form is None:
@@ -146,17 +151,17 @@ class Customers:
         parts = {name: "蓋" for name in form.fields if name.startswith("part:")}
         files = {form.files[0]: ("photo.jpg", _photo(rng.random()), "image/jpeg")}
         answer = await self.http.post(urljoin(link, form.action), data=parts, files=files)
-        self._count(answer.status_code, "sent what was missing")
+        self._count(answer.status_code, "provided details")
 
     async def _choose_window(self, link: str, rng: random.Random) -> None:
-        """Where the status page lets them, have the courier come at another hour."""
+        """Choose another collection window where the status page offers one."""
         page = await self.http.get(link)
         form = next((form for form in forms_of(page.text) if form.lists.get("window")), None)
         if form is None:
             self._count(page.status_code)
             return
         answer = await self.http.post(urljoin(link, form.action), data={"window": rng.choice(form.lists["window"])})
-        self._count(answer.status_code, "had the courier come at another hour")
+        self._count(answer.status_code, "changed the collection window")
 
     async def _rate(self, link: str, rng: random.Random) -> None:
         page = await self.http.get(link)
@@ -164,47 +169,47 @@ class Customers:
         if form is None:
             self._count(page.status_code)
             return
-        score = rng.choices(list(SCORES), list(SCORES.values()))[0]
+        score = rng.choices(list(SCORE_WEIGHTS), list(SCORE_WEIGHTS.values()))[0]
         why = "It took too long." if score < 7 else ""
         answer = await self.http.post(urljoin(link, form.action), data={"score": str(score), "comment": why})
         self._count(answer.status_code, "answered the survey")
 
-    async def _answer(self, link: str, rng: random.Random) -> None:
-        """Open the page and press one of its buttons; a page without buttons is just read."""
+    async def _answer_choice(self, link: str, rng: random.Random) -> None:
+        """Open the page and submit one of its answers, if it has any."""
         page = await self.http.get(link)
         possible = answers_on(page.text)
         if page.status_code != 200 or not possible:
             self._count(page.status_code)
             return
-        if self.settings.patient:
+        if self.settings.always_wait:
             possible = [each for each in possible if each[1].get("choice") == "wait"] or possible
-        action, fields = taken(possible, rng)
-        answer = await self.http.post(urljoin(link, action), data=filled(fields, rng, self.catalogue))
+        action, fields = choose_answer(possible, rng)
+        answer = await self.http.post(urljoin(link, action), data=fill_form(fields, rng, self.catalogue))
         self._count(answer.status_code, "answered a choice")
 
-    def _count(self, status: int, what: str = "only looked") -> None:
-        self.answers[status] += 1
-        self.did[what if status == 200 else "came too late"] += 1
+    def _count(self, status: int, what: str = "viewed a page") -> None:
+        self.responses[status] += 1
+        self.actions[what if status == 200 else "came too late"] += 1
 
     def details(self) -> dict[str, Any]:
-        return {"mails_read": self.read, "answers": self.answers, "did": self.did}
+        return {"mails_read": self.mails_read, "responses": self.responses, "actions": self.actions}
 
-    def listen(self, received: Received) -> None:
+    def handle(self, received: ReceivedEvent) -> None:
         """Customers read no topics."""
 
 
 @asynccontextmanager
-async def people(settings: CustomersSettings) -> AsyncIterator[Job]:
+async def customers(settings: CustomersSettings) -> AsyncIterator[PartnerTask]:
     partner = Partner("customers", settings)
-    async with httpx.AsyncClient(timeout=30, follow_redirects=True, limits=ONE_CALL) as http:
+    async with httpx.AsyncClient(timeout=30, follow_redirects=True, limits=NO_KEEPALIVE) as http:
         customers = Customers(partner, settings, http)
         partner.details = customers.details
-        partner.beside.append(customers.read_mail)
-        yield Job(partner, customers.listen)
+        partner.background_tasks.append(customers.poll_mail)
+        yield PartnerTask(partner, customers.handle)
 
 
 async def run() -> None:
-    async with people(load(CustomersSettings)) as job:
+    async with customers(load(CustomersSettings)) as job:
         await run_alone(job)
 
 

@@ -1,4 +1,4 @@
-"""A mail server that keeps all mail to itself: SMTP in, a page and a small JSON list out. Nothing leaves here."""
+"""A mail server that delivers nothing: SMTP in, a page and a JSON list out."""
 
 import asyncio
 import html
@@ -9,19 +9,17 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from deploy.demo.partners.partner import main
+from deploy.demo.partners.partner import main, serve
 from deploy.demo.partners.settings import MailSettings
 from libs.common.config.settings import load
 
-KEPT_WHOLE = 3_000
-"""Of older mails only sender, receiver, subject and Message-ID are kept."""
+KEPT_BODIES = 3_000
+"""Of older mails only recipients, subject and Message-ID are kept."""
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mails</title>
 <style>body{{font:16px/1.5 system-ui;margin:2rem;max-width:60rem}}td{{padding:.2rem .8rem}}pre{{white-space:pre-wrap}}
@@ -29,12 +27,12 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mails</tit
 
 
 @dataclass
-class Mails:
-    """Every mail that came, by number, oldest first."""
+class MailStore:
+    """Every received mail by number, oldest first."""
 
-    heads: list[dict[str, Any]] = field(default_factory=list)
+    summaries: list[dict[str, Any]] = field(default_factory=list)
     bodies: OrderedDict[int, str] = field(default_factory=OrderedDict)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         content = envelope.original_content or b""
@@ -43,69 +41,65 @@ class Mails:
         return "250 OK"
 
     def add(self, message: EmailMessage, receivers: list[str]) -> None:
-        number = len(self.heads) + 1
+        number = len(self.summaries) + 1
         head = {"number": number, "to": receivers, "subject": str(message["Subject"] or "")}
-        self.heads.append(head | {"message_id": str(message["Message-ID"] or "")})
+        self.summaries.append(head | {"message_id": str(message["Message-ID"] or "")})
         part = message.get_body(("plain", "html"))
         self.bodies[number] = part.get_content() if part else ""
-        if len(self.bodies) > KEPT_WHOLE:
+        if len(self.bodies) > KEPT_BODIES:
             self.bodies.popitem(last=False)
-        self.news.set()
+        self.arrived.set()
 
     async def list_json(self, request: Request) -> JSONResponse:
-        """Mails after a number, with their text; `heads=1` leaves the text out. Where there are none, the answer may
-        `wait` some seconds for the next."""
+        """Mails after a number, with their text unless `summary=1`. `wait` is the time in seconds to wait for a new
+        mail.
+        """
         after = int(request.query_params.get("after", "0"))
-        if len(self.heads) <= after and (seconds := float(request.query_params.get("wait", "0"))):
-            self.news.clear()
+        if len(self.summaries) <= after and (seconds := float(request.query_params.get("wait", "0"))):
+            self.arrived.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), seconds)
-        found = self.heads[after:]
-        if "heads" not in request.query_params:
-            found = [head | {"text": self.bodies.get(head["number"], "")} for head in found[:200]]
-        return JSONResponse(found)
+                await asyncio.wait_for(self.arrived.wait(), seconds)
+        mails = self.summaries[after:]
+        if "summary" not in request.query_params:
+            mails = [head | {"text": self.bodies.get(head["number"], "")} for head in mails[:200]]
+        return JSONResponse(mails)
 
     async def page(self, request: Request) -> HTMLResponse:
         rows = "".join(
             f"<tr><td><a href='/mails/{head['number']}'>{head['number']}</a><td>{html.escape(', '.join(head['to']))}"
             f"<td>{html.escape(head['subject'])}"
-            for head in reversed(self.heads[-500:])
+            for head in reversed(self.summaries[-500:])
         )
-        return HTMLResponse(PAGE.format(title=f"{len(self.heads)} mails", body=f"<table>{rows}</table>"))
+        return HTMLResponse(PAGE.format(title=f"{len(self.summaries)} mails", body=f"<table>{rows}</table>"))
 
     async def mail(self, request: Request) -> HTMLResponse:
         number = int(request.path_params["number"])
-        if not 1 <= number <= len(self.heads):
+        if not 1 <= number <= len(self.summaries):
             return HTMLResponse(PAGE.format(title="No such mail", body=""), 404)
         text = html.escape(self.bodies.get(number, "(no longer kept)"))
-        title = html.escape(self.heads[number - 1]["subject"])
+        title = html.escape(self.summaries[number - 1]["subject"])
         return HTMLResponse(PAGE.format(title=title, body=f"<pre>{text}</pre>"))
 
     async def status(self, request: Request) -> JSONResponse:
-        return JSONResponse({"backlog": 0, "next_at": None, "mails": len(self.heads)})
+        return JSONResponse({"backlog": 0, "next_at": None, "mails": len(self.summaries)})
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[
-                Route("/", self.page),
-                Route("/mails/{number:int}", self.mail),
-                Route("/api/mails", self.list_json),
-                Route("/status", self.status),
-                Route("/health/ready", self.status),
-            ]
-        )
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/", self.page),
+            Route("/mails/{number:int}", self.mail),
+            Route("/api/mails", self.list_json),
+            Route("/status", self.status),
+            Route("/health/ready", self.status),
+        ]
 
 
 async def run() -> None:
     settings = load(MailSettings)
-    mails = Mails()
+    mails = MailStore()
     loop = asyncio.get_running_loop()
     smtp = await loop.create_server(lambda: SMTP(mails, enable_SMTPUTF8=True), settings.http_host, settings.smtp_port)
-    config = uvicorn.Config(
-        mails.app(), host=settings.http_host, port=settings.http_port, log_level="warning", access_log=False
-    )
     async with smtp:
-        await uvicorn.Server(config).serve()
+        await serve(settings, mails.routes())
 
 
 if __name__ == "__main__":

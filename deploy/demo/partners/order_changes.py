@@ -1,6 +1,7 @@
-"""What a shop does with what customers want changed about an order that has not left: pure, from the order and the
-decision. Another day moves all that was to come; another item is an order of its own, and the old line is called off;
-lines that were called off are left out of every parcel.
+"""Changes that customers make to unshipped orders; pure functions of the order and the decision.
+
+Another day moves all later events; another item is a new order, and the old line is cancelled; cancelled lines are left
+out of every parcel.
 """
 
 from collections.abc import Collection, Mapping, Set
@@ -9,23 +10,25 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Line, Order
-from deploy.demo.partners.order_lifecycle import Told
+from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
+from deploy.demo.partners.order_lifecycle import LifecycleEvent
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.storefront import OrderDelivered, OrderShipped, PreorderProgressed, StorefrontOrderEvent
 
-PICKING = timedelta(days=2)
-ON_THE_WAY = timedelta(days=2)
+PICKING_TIME = timedelta(days=2)
+TRANSIT_TIME = timedelta(days=2)
 
 
-def exchanged(order: Order, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, Line]) -> Order | None:
-    """The order for the item that they would rather have; None where the shop does not have it."""
-    wanted = catalogue.get(decision.requested_sku or "")
-    if wanted is None:
+def exchange_order(
+    order: ReplayedOrder, decision: CustomerDecided, at: datetime, catalogue: Mapping[str, ReplayedLine]
+) -> ReplayedOrder | None:
+    """The order for the requested item; None where the shop does not sell it."""
+    product = catalogue.get(decision.requested_sku or "")
+    if product is None:
         return None
-    leaves = at + PICKING
+    leaves = at + PICKING_TIME
     line = replace(
-        wanted,
+        product,
         line_id="L1",
         quantity=1,
         lot=None,
@@ -40,39 +43,39 @@ def exchanged(order: Order, decision: CustomerDecided, at: datetime, catalogue: 
         placed_at=at,
         lines=(line,),
         shipped_at=leaves,
-        delivered_at=leaves + ON_THE_WAY,
+        delivered_at=leaves + TRANSIT_TIME,
         cancelled_at=None,
     )
 
 
-def without(payload: StorefrontOrderEvent, dropped: Set[str]) -> StorefrontOrderEvent | None:
-    """What is told of an order of which these lines were called off; None where nothing is left to tell."""
+def without_lines(payload: StorefrontOrderEvent, line_ids: Set[str]) -> StorefrontOrderEvent | None:
+    """The event without these cancelled lines; None where nothing remains."""
     match payload:
         case OrderShipped() | OrderDelivered():
-            left = tuple(line for line in payload.lines if line.line_id not in dropped)
+            left = tuple(line for line in payload.lines if line.line_id not in line_ids)
             return payload.model_copy(update={"lines": left}) if left else None
         case PreorderProgressed(line_id=line_id):
-            return None if line_id in dropped else payload
+            return None if line_id in line_ids else payload
         case _:
             return payload
 
 
-def moved(told: Told, wanted: datetime) -> Told:
-    """The same event on the day the customer asked for; what has its own date in it gets the new one."""
-    at = wanted + ON_THE_WAY if told.name == "delivered" else wanted + timedelta(minutes=1)
-    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(told.name)
+def reschedule(event: LifecycleEvent, ship_at: datetime) -> LifecycleEvent:
+    """The same event on the requested day, with its dates changed."""
+    at = ship_at + TRANSIT_TIME if event.name == "delivered" else ship_at + timedelta(minutes=1)
+    name = {"shipped": "shipped_at", "delivered": "delivered_at", "promise_changed": "changed_at"}.get(event.name)
     changes: dict[str, Any] = {name: at} if name else {}
-    if told.name == "shipped":
-        changes["expected_delivery_date"] = (wanted + ON_THE_WAY).date()
-    return Told(at, told.name, told.payload.model_copy(update=changes))
+    if event.name == "shipped":
+        changes["expected_delivery_date"] = (ship_at + TRANSIT_TIME).date()
+    return LifecycleEvent(at, event.name, event.payload.model_copy(update=changes))
 
 
-def morning_of(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
-    """When the warehouse picks on the day that was asked for."""
+def pick_time(decision: CustomerDecided, zone: ZoneInfo) -> datetime | None:
+    """The time at which the warehouse picks on the requested day."""
     day = decision.requested_date
     return datetime.combine(day, time(10), zone).astimezone(UTC) if day else None
 
 
-def catalogue_of(orders: Collection[Order]) -> dict[str, Line]:
-    """What this shop sells, as far as its orders tell."""
+def catalogue_of(orders: Collection[ReplayedOrder]) -> dict[str, ReplayedLine]:
+    """The products of this shop, as far as they occur in its orders."""
     return {line.sku: line for order in orders for line in order.lines}

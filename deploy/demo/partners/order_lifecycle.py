@@ -1,4 +1,4 @@
-"""An order's life as the storefront tells it: events with the moment at which each is published."""
+"""The lifecycle of an order as storefront events with their publication times."""
 
 import random
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.orders import Line, Order
+from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderDelivered,
@@ -19,64 +19,68 @@ from libs.common.events.storefront import (
 from libs.common.events.values import Address, Contact, Language, LineQuantity, Money, OrderLine, ShippedLine
 
 STAGES = ("materials", "production", "quality_check", "packing")
-SILENT_SHARE = 0.3
-"""Of the late orders: how many the shop does not announce, so that Sakidashi has to notice by itself."""
+UNANNOUNCED_SHARE = 0.3
+"""The share of late orders that the shop does not announce, so that Sakidashi has to detect them."""
 
-PACKED = timedelta(minutes=2)
-"""A shop knows that a parcel stands on the ramp this long before the carrier's scan says so, and tells it then."""
+PACKED_LEAD = timedelta(minutes=2)
+"""The shop publishes a shipment this long before the carrier's scan."""
 
-PICKUP = timedelta(minutes=5)
-"""After a parcel's own hand-over: the last pickup of a date that the shop announced with that parcel in mind."""
+PICKUP_MARGIN = timedelta(minutes=5)
+"""The announced pickup of a delayed parcel is this long after its real one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One event of the storefront; `name` makes its id, once per order."""
+class LifecycleEvent:
+    """One event of the storefront; `name` is unique per order and part of its event id."""
 
     at: datetime
     name: str
     payload: StorefrontOrderEvent
 
 
-def life_of(order: Order, zone: ZoneInfo, seed: int) -> list[Told]:
-    """All that the storefront tells about this order, earliest first."""
+def lifecycle_events(order: ReplayedOrder, zone: ZoneInfo, seed: int) -> list[LifecycleEvent]:
+    """All events of this order, earliest first."""
     rng = random.Random(f"{seed}:order:{order.order_id}")
-    told = [Told(_utc(order.placed_at), "placed", placed(order)), *_progress(order), *_news(order, zone, rng)]
-    told.extend(_movements(order, zone))
-    return sorted(told, key=lambda each: each.at)
+    events = [
+        LifecycleEvent(_utc(order.placed_at), "placed", placed_event(order)),
+        *_progress(order),
+        *_promise_changes(order, zone, rng),
+    ]
+    events.extend(_movements(order, zone))
+    return sorted(events, key=lambda each: each.at)
 
 
-def placed(order: Order) -> OrderPlaced:
-    who = order.customer
-    language = Language(who.language)
+def placed_event(order: ReplayedOrder) -> OrderPlaced:
+    customer = order.customer
+    language = Language(customer.language)
     return OrderPlaced(
         order_id=order.order_id,
-        customer_id=who.customer_id,
+        customer_id=customer.customer_id,
         placed_at=order.placed_at,
         lines=tuple(_line(line) for line in order.lines),
-        contact=Contact(name=who.name, email=who.email, language=language, phone=who.phone),
+        contact=Contact(name=customer.name, email=customer.email, language=language, phone=customer.phone),
         ship_to=Address(
-            name=who.name,
-            postal_code=who.postal_code,
-            country=who.country,
-            region=who.region,
-            city=who.city,
-            street=who.street,
-            phone=who.phone,
+            name=customer.name,
+            postal_code=customer.postal_code,
+            country=customer.country,
+            region=customer.region,
+            city=customer.city,
+            street=customer.street,
+            phone=customer.phone,
         ),
         market=order.market,
         purchase_count=order.purchase_count,
-        birthday=_birthday(who.customer_id),
+        birthday=_birthday(customer.customer_id),
     )
 
 
 def _birthday(customer_id: str) -> str | None:
-    """Every third customer gave the shop their day."""
+    """One customer in three has a birthday on file."""
     rng = random.Random(f"birthday:{customer_id}")
     return f"{rng.randint(1, 12):02}-{rng.randint(1, 28):02}" if rng.random() < 1 / 3 else None
 
 
-def _line(line: Line) -> OrderLine:
+def _line(line: ReplayedLine) -> OrderLine:
     return OrderLine(
         line_id=line.line_id,
         sku=line.sku,
@@ -91,13 +95,13 @@ def _line(line: Line) -> OrderLine:
     )
 
 
-def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
-    """A later date told before the promise breaks (or kept quiet), an earlier one told the day before."""
+def _promise_changes(order: ReplayedOrder, zone: ZoneInfo, rng: random.Random) -> Iterable[LifecycleEvent]:
+    """A later date before the promise breaks (unless unannounced), an earlier one the day before."""
     if order.shipped_at is None:
         return
     shipped = order.shipped_at.astimezone(zone).date()
     days = (shipped - order.promised_ship_date).days
-    if days > 0 and rng.random() >= SILENT_SHARE:
+    if days > 0 and rng.random() >= UNANNOUNCED_SHARE:
         morning = _local(order.promised_ship_date - timedelta(days=rng.randint(0, 2)), time(9, 20), zone)
         at = max(morning, _utc(order.placed_at) + timedelta(minutes=20))
         if order.ship_by is None or at < order.ship_by - timedelta(minutes=20):
@@ -108,17 +112,17 @@ def _news(order: Order, zone: ZoneInfo, rng: random.Random) -> Iterable[Told]:
             yield _promise_changed(order, at, shipped, "early_arrival")
 
 
-def _promise_changed(order: Order, at: datetime, day: date, cause: str) -> Told:
-    """Where pickups are known to the minute, the new date has one too: that with which it really goes."""
-    pickup = order.shipped_at + PICKUP if order.ship_by and order.shipped_at else None
+def _promise_changed(order: ReplayedOrder, at: datetime, day: date, cause: str) -> LifecycleEvent:
+    """Where pickups are known to the minute, the new date contains the real one."""
+    pickup = order.shipped_at + PICKUP_MARGIN if order.ship_by and order.shipped_at else None
     pickup = pickup if pickup and pickup.date() == day else None
     payload = OrderPromiseChanged(
         order_id=order.order_id, promised_ship_date=day, ship_by=pickup, cause=cause, changed_at=at
     )
-    return Told(at, "promise_changed", payload)
+    return LifecycleEvent(at, "promise_changed", payload)
 
 
-def _progress(order: Order) -> Iterable[Told]:
+def _progress(order: ReplayedOrder) -> Iterable[LifecycleEvent]:
     if not order.is_preorder or order.shipped_at is None:
         return
     step = (order.shipped_at - order.placed_at) / (len(STAGES) + 1)
@@ -126,14 +130,16 @@ def _progress(order: Order) -> Iterable[Told]:
     for number, stage in enumerate(STAGES, 1):
         at = _utc(order.placed_at + step * number)
         event = PreorderProgressed(order_id=order.order_id, line_id=line_id, stage=stage, progressed_at=at)
-        yield Told(at, f"progress-{stage}", event)
+        yield LifecycleEvent(at, f"progress-{stage}", event)
 
 
-def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
+def _movements(order: ReplayedOrder, zone: ZoneInfo) -> Iterable[LifecycleEvent]:
     lines = tuple(LineQuantity(line_id=line.line_id, quantity=line.quantity) for line in order.lines)
     if order.cancelled_at:
         at = max(_utc(order.cancelled_at), _utc(order.placed_at) + timedelta(minutes=10))
-        yield Told(at, "cancelled", OrderCancelled(order_id=order.order_id, cancelled_at=at, cause="customer_asked"))
+        yield LifecycleEvent(
+            at, "cancelled", OrderCancelled(order_id=order.order_id, cancelled_at=at, cause="customer_asked")
+        )
         return
     if order.shipped_at:
         at = _utc(order.shipped_at)
@@ -151,10 +157,10 @@ def _movements(order: Order, zone: ZoneInfo) -> Iterable[Told]:
             carrier="Demo Express",
             tracking_number=number,
         )
-        yield Told(at - PACKED if order.ship_by else at, "shipped", shipped)
+        yield LifecycleEvent(at - PACKED_LEAD if order.ship_by else at, "shipped", shipped)
     if order.delivered_at:
         at = _utc(order.delivered_at)
-        yield Told(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))
+        yield LifecycleEvent(at, "delivered", OrderDelivered(order_id=order.order_id, lines=lines, delivered_at=at))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Reads the pages behind the links as a customer does: which forms there are, and what each of their buttons sends."""
+"""Parses the forms of customer pages: their fields, and the data that each button submits."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 @dataclass
 class Form:
-    """One form of a page: where it goes, what stands in its fields, and what can be chosen. `choices` are its buttons
-    and radio buttons, `lists` the options of each of its lists, `days` the first day that each date field allows."""
+    """One form of a page. `choices` are its buttons and radio buttons, `lists` the options of each select, `days` the
+    first allowed day of each date field.
+    """
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -59,13 +60,13 @@ def forms_of(page: str) -> list[Form]:
 
 
 def answers_on(page: str) -> list[tuple[str, dict[str, str]]]:
-    """Every answer that this page lets a customer give: where to, and the fields to send. What is to be changed is an
-    answer of its own for each thing that can be."""
-    found = []
+    """Every possible answer of a page: its action and fields. Each thing that can be changed is an answer of
+    its own."""
+    answers = []
     for form in forms_of(page):
         common = form.fields | {name: day for name, day in form.days.items() if day}
         for name, value in form.choices or [("", "")]:
             chosen = common | ({name: value} if name else {})
-            things = form.lists.get("change", []) if value == "change" else []
-            found += [(form.action, chosen | {"change": thing}) for thing in things] or [(form.action, chosen)]
-    return found
+            changes = form.lists.get("change", []) if value == "change" else []
+            answers += [(form.action, chosen | {"change": change}) for change in changes] or [(form.action, chosen)]
+    return answers

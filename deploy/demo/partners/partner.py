@@ -1,8 +1,8 @@
-"""What all partners share: they read topics from the beginning, plan answers, and say them when their time has come.
+"""The common part of all partners: they read topics from the beginning, schedule answers and publish them at their
+time.
 
-A partner keeps its plans in memory. Started again, it reads its topics anew and says everything once more with the same
-event ids, as real partners do after a bad day; a few events it repeats anyway. `GET /status` tells the conductor of the
-fast clock whether the partner still has something to say at this moment.
+Schedules are in memory. A restarted partner reads its topics again and republishes everything with the same event ids;
+some events are always repeated. `GET /status` reports open work to the clock driver.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from deploy.demo.partners.codec import Planned, Received, read_record, to_bytes
+from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent, decode_record, encode_event
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.decisions.clock import open_clock
 from libs.common.events.topics import Topic
 
 TICK_SECONDS = 0.01
-ONE_CALL = httpx.Limits(max_keepalive_connections=0)
-"""Whoever calls now and then opens a connection for each call: the other side may just be closing one that was kept."""
-Do = Callable[[], Awaitable[None]]
-Listen = Callable[[Received], None]
-Check = Callable[[], bool]
+NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
+"""Rare calls use a new connection each: the server may just be closing a kept one."""
+Action = Callable[[], Awaitable[None]]
+EventHandler = Callable[[ReceivedEvent], None]
+Condition = Callable[[], bool]
 
 
 def _never() -> bool:
@@ -41,14 +41,14 @@ def _never() -> bool:
 
 
 @dataclass(order=True, slots=True)
-class _Due:
+class _ScheduledAction:
     at: datetime
     number: int
-    do: Do = field(compare=False)
+    action: Action = field(compare=False)
 
 
 class Partner:
-    """One process: a consumer, a producer, a list of what to do when."""
+    """One process: a consumer, a producer, a schedule of actions."""
 
     def __init__(self, name: str, settings: PartnerSettings, reads: Sequence[Topic] = ()) -> None:
         self.name = name
@@ -56,43 +56,45 @@ class Partner:
         self.clock = open_clock(settings.clock_file)
         self.details: Callable[[], dict[str, Any]] = dict
         self.routes: list[BaseRoute] = [Route("/status", self._show_status), Route("/health/ready", _ready)]
-        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.background_tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._topics = [settings.kafka_topic_prefix + topic.name for topic in reads]
-        self._due: list[_Due] = []
+        self._schedule: list[_ScheduledAction] = []
         self._numbers = count()
         self._busy = 0
         self._unsent = 0
-        self._taken: dict[str, dict[int, int]] = {}
+        self._offsets: dict[str, dict[int, int]] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
         self._producer: AIOKafkaProducer | None = None
 
     def rng(self, *cause: object) -> random.Random:
-        """Chance that depends on nothing but the seed, the partner and the thing in question."""
+        """Random numbers that depend only on the seed, the partner and the cause."""
         return random.Random(":".join(map(str, (self.settings.seed, self.name, *cause))))
 
-    def at(self, moment: datetime, do: Do) -> None:
-        heapq.heappush(self._due, _Due(moment, next(self._numbers), do))
+    def schedule(self, moment: datetime, action: Action) -> None:
+        heapq.heappush(self._schedule, _ScheduledAction(moment, next(self._numbers), action))
 
-    def plan(self, planned: Planned, trace: Mapping[str, str] | None = None, unless: Check = _never) -> None:
-        """Say this when its time has come, unless it was called off by then; now and then say it twice."""
+    def schedule_event(
+        self, planned: ScheduledEvent, trace: Mapping[str, str] | None = None, cancelled: Condition = _never
+    ) -> None:
+        """Publish this event at its time unless it is cancelled by then; some are published twice."""
 
-        async def say() -> None:
-            if not unless():
-                await self.say(planned, trace)
+        async def publish() -> None:
+            if not cancelled():
+                await self.publish(planned, trace)
 
-        self.at(planned.at, say)
+        self.schedule(planned.at, publish)
         rng = self.rng("repeat", planned.name, planned.payload.key)
         if rng.random() < self.settings.repeat_share:
-            again = planned.at + timedelta(minutes=rng.randint(1, 240))
-            self.at(again, say)
+            repeat_at = planned.at + timedelta(minutes=rng.randint(1, 240))
+            self.schedule(repeat_at, publish)
 
-    async def say(self, planned: Planned, trace: Mapping[str, str] | None = None) -> None:
+    async def publish(self, planned: ScheduledEvent, trace: Mapping[str, str] | None = None) -> None:
         assert self._producer is not None, "run() opens the producer first"
         self._unsent += 1
         sent = await self._producer.send(
             self.settings.kafka_topic_prefix + planned.payload.TOPIC.name,
             key=planned.payload.key.encode(),
-            value=to_bytes(self.name, planned),
+            value=encode_event(self.name, planned),
             headers=[(name, value.encode()) for name, value in (trace or {}).items()],
         )
         sent.add_done_callback(self._acknowledged)
@@ -101,8 +103,8 @@ class Partner:
         self._unsent -= 1
         sent.result()
 
-    async def work(self, listen: Listen) -> None:
-        """Listen, act, and run what is `beside`; until cancelled, or until one of its loops fails."""
+    async def run(self, handle: EventHandler) -> None:
+        """Consume, act, and run `background_tasks` until cancelled or until one of them fails."""
         servers = self.settings.kafka_bootstrap_servers
         async with AsyncExitStack() as stack:
             self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
@@ -119,51 +121,52 @@ class Partner:
                 await self._consumer.start()
                 stack.push_async_callback(self._consumer.stop)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(listen))
-                tasks.create_task(self._act())
-                for loop in self.beside:
+                tasks.create_task(self._consume(handle))
+                tasks.create_task(self._run_due_actions())
+                for loop in self.background_tasks:
                     tasks.create_task(loop())
 
-    async def _listen(self, listen: Listen) -> None:
+    async def _consume(self, listen: EventHandler) -> None:
         while self._consumer is not None:
             batches = await self._consumer.getmany(timeout_ms=200)
-            for place, records in batches.items():
-                for received in filter(None, map(read_record, records)):
+            for partition, records in batches.items():
+                for received in filter(None, map(decode_record, records)):
                     listen(received)
-                self._taken.setdefault(place.topic, {})[place.partition] = records[-1].offset + 1
+                self._offsets.setdefault(partition.topic, {})[partition.partition] = records[-1].offset + 1
 
-    async def _act(self) -> None:
-        """Do what is due, in order; what is said together leaves together."""
+    async def _run_due_actions(self) -> None:
+        """Run due actions in order; events of one round are flushed together."""
         while True:
-            while self._due and self._due[0].at <= self.clock.now():
+            while self._schedule and self._schedule[0].at <= self.clock.now():
                 self._busy = 1
-                await heapq.heappop(self._due).do()
+                await heapq.heappop(self._schedule).action()
             if self._busy and self._producer is not None:
                 await self._producer.flush()
                 self._busy = 0
             await asyncio.sleep(TICK_SECONDS)
 
     def status(self) -> dict[str, Any]:
-        """`backlog` counts what is due or under way and not yet said; `taken`, by topic and partition, is the offset
-        behind the last record that was listened to."""
-        due = self._busy + self._unsent + sum(1 for each in self._due[:1] if each.at <= self.clock.now())
-        next_at = self._due[0].at.isoformat() if self._due else None
-        taken = {topic: self._taken.get(topic, {}) for topic in self._topics}
-        return {"backlog": due, "next_at": next_at, "taken": taken, **self.details()}
+        """`backlog` counts due actions and unacknowledged events; `processed` is the offset behind the last handled
+        record, by topic and partition.
+        """
+        due = self._busy + self._unsent + sum(1 for each in self._schedule[:1] if each.at <= self.clock.now())
+        next_at = self._schedule[0].at.isoformat() if self._schedule else None
+        processed = {topic: self._offsets.get(topic, {}) for topic in self._topics}
+        return {"backlog": due, "next_at": next_at, "processed": processed, **self.details()}
 
     async def _show_status(self, request: Request) -> JSONResponse:
         return JSONResponse(self.status())
 
 
-class Job(NamedTuple):
-    """A partner, and what it does with what it hears."""
+class PartnerTask(NamedTuple):
+    """A partner and its event handler."""
 
     partner: Partner
-    listen: Listen
+    handle: EventHandler
 
 
 async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
-    """Answer HTTP until cancelled."""
+    """Serve HTTP until cancelled."""
     config = uvicorn.Config(
         Starlette(routes=routes),
         host=settings.http_host,
@@ -174,10 +177,10 @@ async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
     await uvicorn.Server(config).serve()
 
 
-async def run_alone(job: Job) -> None:
-    """One partner as a process of its own."""
+async def run_alone(job: PartnerTask) -> None:
+    """Run one partner as a process of its own."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(job.partner.work(job.listen))
+        tasks.create_task(job.partner.run(job.handle))
         tasks.create_task(serve(job.partner.settings, job.partner.routes))
 
 

@@ -1,5 +1,4 @@
-"""What customers report, and what the shop keeps quiet about: drawn from a seed, per order, so that one order's story
-never depends on how many others there are."""
+"""Reports of customers, drawn from a seed per order, so that one order's reports do not depend on other orders."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -7,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from deploy.demo.data.orders import Line, Order
+from deploy.demo.data.orders import ReplayedLine, ReplayedOrder
 from libs.common.events.issues import IssueReplacementDelivered
 from libs.common.events.values import Reason, Remedy, ReportedLine
 
-REASONS: dict[Reason, float] = {
+REASON_WEIGHTS: dict[Reason, float] = {
     Reason.DEFECTIVE: 30,
     Reason.DAMAGED_IN_TRANSIT: 22,
     Reason.MISSING_PART: 12,
@@ -20,44 +19,44 @@ REASONS: dict[Reason, float] = {
     Reason.CHANGED_MIND: 16,
 }
 BAD_LOTS = {"KTL-01-B": 0.9}
-"""Lots that were made badly, and the share of their buyers who soon report a defect."""
+"""Defective lots, and the share of their buyers who report a defect."""
 
-SENT_AGAIN_AFTER = timedelta(minutes=1)
+RESEND_DELAY = timedelta(minutes=1)
 PARTS = ("蓋 / lid", "ねじ / screws", "説明書 / manual", "取っ手 / handle")
 
 
-class Channel(StrEnum):
+class ReportChannel(StrEnum):
     HTTP = "http"
     KAFKA = "kafka"
 
 
-class Twist(StrEnum):
-    """What happens beside the plain report: what a well-meaning or careless client does wrong now and then (those from
-    `AGAIN_LATER` to `UNKNOWN_ORDER` must be refused), another line of the same order, a replacement that is broken too.
+class ReportVariant(StrEnum):
+    """Variants of a report: mistakes of a client (those from `REPORTED_AGAIN` to `UNKNOWN_ORDER` must be refused),
+    another line of the same order, a defective replacement.
     """
 
     NONE = "none"
     SENT_TWICE = "sent_twice"
-    AGAIN_LATER = "again_later"
+    REPORTED_AGAIN = "reported_again"
     FOREIGN_CUSTOMER = "foreign_customer"
     UNKNOWN_ORDER = "unknown_order"
     OTHER_LINE = "other_line"
-    BROKEN_TOO = "broken_too"
+    DEFECTIVE_REPLACEMENT = "defective_replacement"
 
 
-DRAWN = {
-    Twist.NONE: 82,
-    Twist.SENT_TWICE: 7,
-    Twist.AGAIN_LATER: 5,
-    Twist.FOREIGN_CUSTOMER: 3,
-    Twist.UNKNOWN_ORDER: 3,
+VARIANT_WEIGHTS = {
+    ReportVariant.NONE: 82,
+    ReportVariant.SENT_TWICE: 7,
+    ReportVariant.REPORTED_AGAIN: 5,
+    ReportVariant.FOREIGN_CUSTOMER: 3,
+    ReportVariant.UNKNOWN_ORDER: 3,
 }
-OTHER_LINE_SHARE, BROKEN_TOO_SHARE = 0.5, 0.08
+OTHER_LINE_SHARE, DEFECTIVE_REPLACEMENT_SHARE = 0.5, 0.08
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """`key` is the storefront's own number for it: `reference`, and what `Idempotency-Key` and event id are made of."""
+class CustomerReport:
+    """`key` is the storefront's number: the `reference`, and the source of the idempotency key and the event id."""
 
     key: str
     at: datetime
@@ -65,24 +64,24 @@ class Report:
     customer_id: str
     reason: Reason
     lines: tuple[ReportedLine, ...]
-    wish: Remedy | None
-    channel: Channel
+    requested_remedy: Remedy | None
+    channel: ReportChannel
     photo: bool
-    twist: Twist = Twist.NONE
+    variant: ReportVariant = ReportVariant.NONE
 
     @property
-    def said_at(self) -> datetime:
-        """The moment written into it: the same however often the same report is sent."""
-        return self.at - SENT_AGAIN_AFTER if self.twist is Twist.SENT_TWICE else self.at
+    def reported_at(self) -> datetime:
+        """The time in the event: equal for repeats of the same report."""
+        return self.at - RESEND_DELAY if self.variant is ReportVariant.SENT_TWICE else self.at
 
 
-def reports(orders: Sequence[Order], seed: int, share: float) -> list[Report]:
-    """Reports over these orders, earliest first; `share` is how many of the delivered ones have one."""
-    found = [report for order in orders for report in _reports_of(order, seed, share)]
-    return sorted(found, key=lambda report: report.at)
+def reports(orders: Sequence[ReplayedOrder], seed: int, share: float) -> list[CustomerReport]:
+    """Reports about these orders, earliest first; `share` is the share of delivered orders with a report."""
+    all_reports = [report for order in orders for report in _reports_of(order, seed, share)]
+    return sorted(all_reports, key=lambda report: report.at)
 
 
-def _reports_of(order: Order, seed: int, share: float) -> Iterable[Report]:
+def _reports_of(order: ReplayedOrder, seed: int, share: float) -> Iterable[CustomerReport]:
     rng = random.Random(f"{seed}:report:{order.order_id}")
     if order.shipped_at and not order.delivered_at and not order.cancelled_at:
         at = order.shipped_at + timedelta(days=12, hours=rng.randint(0, 12))
@@ -92,80 +91,83 @@ def _reports_of(order: Order, seed: int, share: float) -> Iterable[Report]:
         yield replace(_report(replace(order, lines=(bad,)), rng, at, Reason.DEFECTIVE), photo=True)
     elif order.delivered_at and rng.random() < share:
         at = order.delivered_at + timedelta(hours=rng.uniform(2, 120))
-        first = _report(order, rng, at, rng.choices(list(REASONS), list(REASONS.values()))[0])
+        first = _report(order, rng, at, rng.choices(list(REASON_WEIGHTS), list(REASON_WEIGHTS.values()))[0])
         yield first
-        yield from _twisted(first, rng)
+        yield from _variants(first, rng)
         yield from _other_line(order, first, seed)
 
 
-def _bad_line(order: Order, rng: random.Random) -> Line | None:
-    """The line of a bad lot, where its buyer notices; no chance is drawn for other orders."""
+def _bad_line(order: ReplayedOrder, rng: random.Random) -> ReplayedLine | None:
+    """The line of a defective lot, where its buyer notices; draws nothing for other orders."""
     bad = [line for line in order.lines if line.lot in BAD_LOTS]
     return bad[0] if bad and rng.random() < BAD_LOTS[bad[0].lot or ""] else None
 
 
-def _report(order: Order, rng: random.Random, at: datetime, reason: Reason) -> Report:
+def _report(order: ReplayedOrder, rng: random.Random, at: datetime, reason: Reason) -> CustomerReport:
     lost = reason is Reason.LOST_IN_TRANSIT
     line = rng.choice(order.lines)
     reported = order.lines if lost else (line,)
-    wish = Remedy.REFUND if reason is Reason.CHANGED_MIND or rng.random() < 0.08 else None
-    return Report(
+    requested_remedy = Remedy.REFUND if reason is Reason.CHANGED_MIND or rng.random() < 0.08 else None
+    return CustomerReport(
         key=f"R-{order.order_id}",
         at=at.astimezone(UTC),
         order_id=order.order_id,
         customer_id=order.customer.customer_id,
         reason=reason,
         lines=tuple(_line(each, reason, rng, whole=lost) for each in reported),
-        wish=None if reason is Reason.MISSING_PART else wish,
-        channel=Channel.KAFKA if rng.random() < 0.2 else Channel.HTTP,
+        requested_remedy=None if reason is Reason.MISSING_PART else requested_remedy,
+        channel=ReportChannel.KAFKA if rng.random() < 0.2 else ReportChannel.HTTP,
         photo=reason in (Reason.DEFECTIVE, Reason.DAMAGED_IN_TRANSIT) and rng.random() < 0.5,
     )
 
 
-def _line(line: Line, reason: Reason, rng: random.Random, *, whole: bool) -> ReportedLine:
+def _line(line: ReplayedLine, reason: Reason, rng: random.Random, *, whole: bool) -> ReportedLine:
     quantity = line.quantity if whole else rng.randint(1, line.quantity)
     part = rng.choice(PARTS) if reason is Reason.MISSING_PART else None
     return ReportedLine(line_id=line.line_id, quantity=quantity, part=part)
 
 
-def _twisted(report: Report, rng: random.Random) -> Iterable[Report]:
-    """Now and then: the same request again, the same units again, somebody else's order, an order nobody knows."""
-    twist = rng.choices(list(DRAWN), list(DRAWN.values()))[0]
+def _variants(report: CustomerReport, rng: random.Random) -> Iterable[CustomerReport]:
+    """Some reports are followed by a repeat, a second report of the same units, or one with a wrong customer or
+    order."""
+    variant = rng.choices(list(VARIANT_WEIGHTS), list(VARIANT_WEIGHTS.values()))[0]
     later = report.at + timedelta(hours=rng.uniform(1, 30))
-    if twist is Twist.SENT_TWICE:
-        yield replace(report, at=report.at + SENT_AGAIN_AFTER, twist=twist)
-    elif twist is Twist.AGAIN_LATER:
-        yield replace(report, at=later, key=f"{report.key}-again", twist=twist)
-    elif twist is Twist.FOREIGN_CUSTOMER:
-        yield replace(report, at=later, key=f"{report.key}-foreign", customer_id="C-somebody-else", twist=twist)
-    elif twist is Twist.UNKNOWN_ORDER:
-        yield replace(report, at=later, key=f"{report.key}-unknown", order_id=f"X{report.order_id}", twist=twist)
+    if variant is ReportVariant.SENT_TWICE:
+        yield replace(report, at=report.at + RESEND_DELAY, variant=variant)
+    elif variant is ReportVariant.REPORTED_AGAIN:
+        yield replace(report, at=later, key=f"{report.key}-again", variant=variant)
+    elif variant is ReportVariant.FOREIGN_CUSTOMER:
+        yield replace(report, at=later, key=f"{report.key}-foreign", customer_id="C-somebody-else", variant=variant)
+    elif variant is ReportVariant.UNKNOWN_ORDER:
+        yield replace(report, at=later, key=f"{report.key}-unknown", order_id=f"X{report.order_id}", variant=variant)
 
 
-def _other_line(order: Order, first: Report, seed: int) -> Iterable[Report]:
-    """Half of those who ordered several things soon find that something is wrong with another of them as well."""
+def _other_line(order: ReplayedOrder, first: CustomerReport, seed: int) -> Iterable[CustomerReport]:
+    """Half of the customers with several lines report another of them too."""
     rng = random.Random(f"{seed}:other-line:{order.order_id}")
     others = [line for line in order.lines if line.line_id not in {each.line_id for each in first.lines}]
     if others and first.reason is not Reason.CHANGED_MIND and rng.random() < OTHER_LINE_SHARE:
         at = first.at + timedelta(hours=rng.uniform(0.5, 12))
         report = _report(replace(order, lines=(rng.choice(others),)), rng, at, Reason.DEFECTIVE)
-        yield replace(report, key=f"{first.key}-other", photo=True, wish=None, twist=Twist.OTHER_LINE)
+        yield replace(
+            report, key=f"{first.key}-other", photo=True, requested_remedy=None, variant=ReportVariant.OTHER_LINE
+        )
 
 
-def broken_too(arrived: IssueReplacementDelivered, seed: int) -> Report | None:
-    """Of the replacements a few are broken themselves; their customers say so within days."""
-    rng = random.Random(f"{seed}:broken-too:{arrived.issue_id}")
-    if not arrived.lines or rng.random() >= BROKEN_TOO_SHARE:
+def report_of_replacement(arrived: IssueReplacementDelivered, seed: int) -> CustomerReport | None:
+    """A few replacements are defective and reported within days."""
+    rng = random.Random(f"{seed}:defective-replacement:{arrived.issue_id}")
+    if not arrived.lines or rng.random() >= DEFECTIVE_REPLACEMENT_SHARE:
         return None
-    return Report(
+    return CustomerReport(
         key=f"R-{arrived.order_id}-{arrived.issue_id.hex[:6]}-too",
         at=arrived.delivered_at + timedelta(hours=rng.uniform(14, 60)),
         order_id=arrived.order_id,
         customer_id=arrived.customer_id,
         reason=Reason.DEFECTIVE,
         lines=tuple(ReportedLine(line_id=line.line_id, quantity=line.quantity) for line in arrived.lines),
-        wish=None,
-        channel=Channel.HTTP,
+        requested_remedy=None,
+        channel=ReportChannel.HTTP,
         photo=True,
-        twist=Twist.BROKEN_TOO,
+        variant=ReportVariant.DEFECTIVE_REPLACEMENT,
     )

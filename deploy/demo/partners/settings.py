@@ -1,4 +1,4 @@
-"""What a partner needs to know: one environment variable each, as for the services."""
+"""Settings of the partners: one environment variable each, as for the services."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +30,7 @@ class StorefrontSettings(PartnerSettings):
     intake_url: str
     loyalty_url: str | None = None
     notices_url: str | None = None
-    """Where delivery_notify gives the address that a customer wished for."""
+    """The address of delivery_notify, which returns requested delivery addresses."""
     api_key: SecretStr
     orders: Path | None = None
     report_share: Annotated[float, Field(ge=0, le=1)] = 0.25
@@ -41,11 +41,11 @@ class CustomersSettings(PartnerSettings):
     public_url: str
     pages_url: str | None = None
     answer_share: Annotated[float, Field(ge=0, le=1)] = 0.7
-    patient: bool = False
-    """They wait where they may: in a replay of what really happened, every order was waited for."""
+    always_wait: bool = False
+    """Customers choose to wait where they can: in a replay of real orders, every order was waited for."""
 
 
-class OpsSettings(PartnerSettings):
+class StaffSettings(PartnerSettings):
     returns_url: str
     intake_url: str
     api_key: SecretStr

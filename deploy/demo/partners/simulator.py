@@ -1,7 +1,7 @@
 """All partners and the customers in one process, as `make demo` runs them.
 
-They still meet the services, and each other, by nothing but HTTP, mail and Kafka. One process starts faster than six
-and costs the machine less while it waits; each can run alone too (`python -m deploy.demo.partners.warehouse`).
+They reach the services and each other by HTTP, mail and Kafka only. One process starts faster than six and uses less
+CPU while idle; each can also run alone (`python -m deploy.demo.partners.warehouse`).
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from deploy.demo.partners.courier import courier
-from deploy.demo.partners.customers import people
-from deploy.demo.partners.partner import Job, main, serve
-from deploy.demo.partners.payment import payment
-from deploy.demo.partners.settings import CustomersSettings, OpsSettings, PartnerSettings, StorefrontSettings
+from deploy.demo.partners.customers import customers
+from deploy.demo.partners.partner import PartnerTask, main, serve
+from deploy.demo.partners.payment import payment_provider
+from deploy.demo.partners.settings import CustomersSettings, PartnerSettings, StaffSettings, StorefrontSettings
 from deploy.demo.partners.staff_simulator import staff
-from deploy.demo.partners.storefront import shop
+from deploy.demo.partners.storefront import storefront
 from deploy.demo.partners.warehouse import warehouse
 from libs.common.config.settings import load
 
 
-class TownSettings(PartnerSettings):
-    """What each of them needs, under names that do not collide."""
+class SimulatorSettings(PartnerSettings):
+    """The settings of all partners, with unique names."""
 
     intake_url: str
     returns_url: str
@@ -37,52 +37,58 @@ class TownSettings(PartnerSettings):
     ops_key: SecretStr
     orders: Path | None = None
     report_share: float = 0.25
-    patient: bool = False
+    always_wait: bool = False
 
 
-async def jobs(town: TownSettings, stack: AsyncExitStack) -> list[Job]:
-    common = town.model_dump(include=set(PartnerSettings.model_fields))
+async def start_partners(settings: SimulatorSettings, stack: AsyncExitStack) -> list[PartnerTask]:
+    common = settings.model_dump(include=set(PartnerSettings.model_fields))
     store = StorefrontSettings(
         **common,
-        intake_url=town.intake_url,
-        loyalty_url=town.loyalty_url,
-        notices_url=town.notices_url,
-        api_key=town.storefront_key,
-        orders=town.orders,
-        report_share=town.report_share,
+        intake_url=settings.intake_url,
+        loyalty_url=settings.loyalty_url,
+        notices_url=settings.notices_url,
+        api_key=settings.storefront_key,
+        orders=settings.orders,
+        report_share=settings.report_share,
     )
     readers = CustomersSettings(
-        **common, mail_url=town.mail_url, public_url=town.notices_url, pages_url=town.intake_url, patient=town.patient
+        **common,
+        mail_url=settings.mail_url,
+        public_url=settings.notices_url,
+        pages_url=settings.intake_url,
+        always_wait=settings.always_wait,
     )
-    desk = OpsSettings(**common, returns_url=town.returns_url, intake_url=town.intake_url, api_key=town.ops_key)
+    desk = StaffSettings(
+        **common, returns_url=settings.returns_url, intake_url=settings.intake_url, api_key=settings.ops_key
+    )
     return [
-        await stack.enter_async_context(shop(store)),
+        await stack.enter_async_context(storefront(store)),
         warehouse(PartnerSettings(**common)),
         courier(PartnerSettings(**common)),
-        payment(PartnerSettings(**common)),
-        await stack.enter_async_context(people(readers)),
+        payment_provider(PartnerSettings(**common)),
+        await stack.enter_async_context(customers(readers)),
         await stack.enter_async_context(staff(desk)),
     ]
 
 
-def routes(jobs: list[Job]) -> list[BaseRoute]:
-    """Those of each under its name, and how it is with all of them."""
+def routes(tasks: list[PartnerTask]) -> list[BaseRoute]:
+    """The routes of each partner under its name, and the status of all."""
 
     async def status(request: Request) -> JSONResponse:
-        found: dict[str, Any] = {job.partner.name: job.partner.status() for job in jobs}
+        found: dict[str, Any] = {job.partner.name: job.partner.status() for job in tasks}
         return JSONResponse(found)
 
-    each: list[BaseRoute] = [Mount(f"/{job.partner.name}", routes=job.partner.routes) for job in jobs]
+    each: list[BaseRoute] = [Mount(f"/{job.partner.name}", routes=job.partner.routes) for job in tasks]
     return [Route("/status", status), Route("/health/ready", status), *each]
 
 
 async def run() -> None:
-    town = load(TownSettings)
+    settings = load(SimulatorSettings)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        working = await jobs(town, stack)
-        for job in working:
-            tasks.create_task(job.partner.work(job.listen))
-        tasks.create_task(serve(town, routes(working)))
+        partner_tasks = await start_partners(settings, stack)
+        for task in partner_tasks:
+            tasks.create_task(task.partner.run(task.handle))
+        tasks.create_task(serve(settings, routes(partner_tasks)))
 
 
 if __name__ == "__main__":

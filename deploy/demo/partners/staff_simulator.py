@@ -1,4 +1,4 @@
-"""The shop's own people: they look at what was put before them, within some hours, and say yes or no."""
+"""The staff of the shop: they approve or refuse reviews within some hours."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,67 +9,67 @@ from typing import Any
 
 import httpx
 
-from deploy.demo.partners.codec import Received
-from deploy.demo.partners.partner import ONE_CALL, Job, Partner, main, run_alone
-from deploy.demo.partners.settings import OpsSettings
+from deploy.demo.partners.codec import ReceivedEvent
+from deploy.demo.partners.partner import NO_KEEPALIVE, Partner, PartnerTask, main, run_alone
+from deploy.demo.partners.settings import StaffSettings
 from libs.common.config.settings import load
 from libs.common.events.issues import IssueReviewRequested
 from libs.common.events.products import ClusterDetected
 from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 
-YES_SHARE = 0.75
+APPROVAL_SHARE = 0.75
 DETAILS_MISSING = "details_missing"
-"""The cause of intake's own reviews; all others are decided at returns."""
+"""The cause of intake's own reviews; returns decides all others."""
 
 
 @dataclass
-class Ops:
+class StaffSimulator:
     partner: Partner
     http: httpx.AsyncClient
     intake_url: str = ""
-    seen: set[str] = field(default_factory=set)
-    answers: dict[int, int] = field(default_factory=dict)
+    handled: set[str] = field(default_factory=set)
+    responses: dict[int, int] = field(default_factory=dict)
 
-    def listen(self, received: Received) -> None:
+    def handle(self, received: ReceivedEvent) -> None:
         match received.event.data:
-            case IssueReviewRequested() as review if received.event.id not in self.seen:
-                self.seen.add(received.event.id)
+            case IssueReviewRequested() as review if received.event.id not in self.handled:
+                self.handled.add(received.event.id)
                 rng = self.partner.rng(review.issue_id, review.cause, received.event.time.date())
                 at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
-                approved = rng.random() < YES_SHARE
-                self.partner.at(at, partial(self._decide, review, received.event.id, approved))
-            case ClusterDetected() as cluster if received.event.id not in self.seen:
-                self.seen.add(received.event.id)
+                approved = rng.random() < APPROVAL_SHARE
+                self.partner.schedule(at, partial(self._decide_review, review, received.event.id, approved))
+            case ClusterDetected() as cluster if received.event.id not in self.handled:
+                self.handled.add(received.event.id)
                 at = received.event.time + timedelta(minutes=90)
-                self.partner.at(at, partial(self._hold, cluster, received.event.id))
+                self.partner.schedule(at, partial(self._approve_hold, cluster, received.event.id))
             case _:
                 return
 
-    async def _hold(self, cluster: ClusterDetected, key: str) -> None:
-        """Set the lot apart and warn its buyers: nobody else is to open a box with a broken thing in it."""
+    async def _approve_hold(self, cluster: ClusterDetected, key: str) -> None:
+        """Hold the lot and warn its buyers."""
         body = {
             "approve": True,
             "staff": "demo-ops",
             "comment": f"{cluster.reported_orders} reports, too many for chance",
         }
-        place = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
-        answer = await self.http.post(place, json=body, headers={"Idempotency-Key": key})
+        url = f"{self.intake_url}/v1/insights/clusters/{cluster.cluster_id}/decision"
+        answer = await self.http.post(url, json=body, headers={"Idempotency-Key": key})
         self._count(answer.status_code)
 
-    async def _decide(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
-        """A review that was settled meanwhile is refused by the service, and rightly so."""
+    async def _decide_review(self, review: IssueReviewRequested, key: str, approved: bool) -> None:
+        """The service refuses a decision about a review that was settled meanwhile."""
         if review.cause == DETAILS_MISSING and self.intake_url:
             await self._decide_report(f"{self.intake_url}/v1/issues/{review.issue_id}", key, approved)
             return
-        place = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
-        answer = await self.http.post(place, json={"approved": approved}, headers={"Idempotency-Key": key})
+        path = f"/v1/cases/{review.issue_id}/reviews/{review.cause}"
+        answer = await self.http.post(path, json={"approved": approved}, headers={"Idempotency-Key": key})
         self._count(answer.status_code)
 
     def _count(self, status: int) -> None:
-        self.answers[status] = self.answers.get(status, 0) + 1
+        self.responses[status] = self.responses.get(status, 0) + 1
 
     async def _decide_report(self, issue: str, key: str, approved: bool) -> None:
-        """The customer sent nothing: let the report stand as it is, or not. Intake records who, and why."""
+        """Decide a report without details at intake, with the name of the staff member and a comment."""
         seen = (await self.http.get(issue)).json()
         decision = {
             "action": "approve_review" if approved else "refuse_review",
@@ -82,21 +82,23 @@ class Ops:
         self._count(answer.status_code)
 
     def details(self) -> dict[str, Any]:
-        return {"answers": self.answers}
+        return {"responses": self.responses}
 
 
 @asynccontextmanager
-async def staff(settings: OpsSettings) -> AsyncIterator[Job]:
+async def staff(settings: StaffSettings) -> AsyncIterator[PartnerTask]:
     partner = Partner("ops", settings, (ISSUES, PRODUCT_ALERTS))
     headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-    async with httpx.AsyncClient(base_url=settings.returns_url, headers=headers, timeout=30, limits=ONE_CALL) as http:
-        ops = Ops(partner, http, settings.intake_url)
+    async with httpx.AsyncClient(
+        base_url=settings.returns_url, headers=headers, timeout=30, limits=NO_KEEPALIVE
+    ) as http:
+        ops = StaffSimulator(partner, http, settings.intake_url)
         partner.details = ops.details
-        yield Job(partner, ops.listen)
+        yield PartnerTask(partner, ops.handle)
 
 
 async def run() -> None:
-    async with staff(load(OpsSettings)) as job:
+    async with staff(load(StaffSettings)) as job:
         await run_alone(job)
 
 

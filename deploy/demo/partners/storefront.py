@@ -1,9 +1,8 @@
-"""The storefront: tells of its orders as they happen, passes on what customers report, and does what they decide.
+"""The storefront: publishes its orders, submits customers' reports, and applies their decisions.
 
-It keeps a ledger of every report it handed over and what it was answered (`GET /ledger`), so that the auditor can ask
-the topics whether what was answered 202 came to its effect. Reports go by HTTP, some by Kafka; some carry a photo.
-Pieces of a lot that is held do not leave: the warehouse picks from its checked stock instead, and the parcel says so.
-Of those who got a replacement a few find that it is broken as well, and say so.
+Its ledger holds every submitted report with its answer (`GET /ledger`), so that the auditor can compare them with the
+topics. Most reports go by HTTP, some by Kafka; some have a photo. Items of a held lot are replaced from checked stock,
+and the shipment says so. A few customers report a defective replacement.
 """
 
 import asyncio
@@ -24,14 +23,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from deploy.demo.data.order_sources import open_book
-from deploy.demo.data.orders import Line, Order, OrderBook
+from deploy.demo.data.order_sources import load_orders
+from deploy.demo.data.orders import OrderDataset, ReplayedLine, ReplayedOrder
 from deploy.demo.partners.checkout import Checkout
-from deploy.demo.partners.codec import Planned, Received
-from deploy.demo.partners.order_changes import catalogue_of, exchanged, morning_of, moved, without
-from deploy.demo.partners.order_lifecycle import Told, life_of
-from deploy.demo.partners.partner import Job, Partner, main, run_alone
-from deploy.demo.partners.report_scenarios import Channel, Report, Twist, broken_too, reports
+from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
+from deploy.demo.partners.order_changes import catalogue_of, exchange_order, pick_time, reschedule, without_lines
+from deploy.demo.partners.order_lifecycle import LifecycleEvent, lifecycle_events
+from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
+from deploy.demo.partners.report_scenarios import (
+    CustomerReport,
+    ReportChannel,
+    ReportVariant,
+    report_of_replacement,
+    reports,
+)
 from deploy.demo.partners.settings import StorefrontSettings
 from libs.common.config.settings import load
 from libs.common.decisions.ids import derived_id
@@ -43,7 +48,7 @@ from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
 from libs.common.events.values import Choice
 
 ATTEMPTS = 8
-"""How often a report is handed over again where the answer was lost or 5xx: the same key, so it is one report."""
+"""Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
 
 @dataclass
@@ -52,168 +57,170 @@ class Storefront:
     settings: StorefrontSettings
     http: httpx.AsyncClient
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    stopped: set[str] = field(default_factory=set)
+    cancelled_orders: set[str] = field(default_factory=set)
     shipped: set[str] = field(default_factory=set)
-    decided: set[str] = field(default_factory=set)
-    moved: dict[str, datetime] = field(default_factory=dict)
-    dropped: dict[str, set[str]] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-    catalogue: dict[str, Line] = field(default_factory=dict)
-    wishes: Counter[str] = field(default_factory=Counter)
-    replaced: set[UUID] = field(default_factory=set)
+    decisions_seen: set[str] = field(default_factory=set)
+    new_dates: dict[str, datetime] = field(default_factory=dict)
+    cancelled_lines: dict[str, set[str]] = field(default_factory=dict)
+    orders: dict[str, ReplayedOrder] = field(default_factory=dict)
+    catalogue: dict[str, ReplayedLine] = field(default_factory=dict)
+    change_outcomes: Counter[str] = field(default_factory=Counter)
+    replacements_seen: set[UUID] = field(default_factory=set)
     notices: httpx.AsyncClient | None = None
-    told: int = 0
-    to_tell: int = 0
-    held: set[tuple[str, str | None]] = field(default_factory=set)
-    in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+    published: int = 0
+    scheduled: int = 0
+    held_lots: set[tuple[str, str | None]] = field(default_factory=set)
+    open_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checkout: Checkout | None = None
 
-    def take(self, book: OrderBook) -> None:
-        """Put every order and every report of the replay on the list of what to do when."""
-        self.orders = {order.order_id: order for order in book.orders}
-        self.catalogue = catalogue_of(book.orders)
-        for order in book.orders:
-            self._live(order)
-        for report in reports(book.orders, self.settings.seed, self.settings.report_share):
-            self._expect(report)
+    def load(self, dataset: OrderDataset) -> None:
+        """Schedule every order and every report of the replay."""
+        self.orders = {order.order_id: order for order in dataset.orders}
+        self.catalogue = catalogue_of(dataset.orders)
+        for order in dataset.orders:
+            self._schedule_order(order)
+        for report in reports(dataset.orders, self.settings.seed, self.settings.report_share):
+            self._schedule_report(report)
 
-    def _live(self, order: Order) -> None:
-        for told in life_of(order, self.settings.zone, self.settings.seed):
-            self.partner.at(told.at, partial(self._tell, told))
-            self.to_tell += 1
+    def _schedule_order(self, order: ReplayedOrder) -> None:
+        for event in lifecycle_events(order, self.settings.zone, self.settings.seed):
+            self.partner.schedule(event.at, partial(self._publish, event))
+            self.scheduled += 1
 
-    def _expect(self, report: Report) -> None:
-        self.partner.at(report.at, partial(self._report, report))
-        self.to_tell += 1
+    def _schedule_report(self, report: CustomerReport) -> None:
+        self.partner.schedule(report.at, partial(self._start_report, report))
+        self.scheduled += 1
 
-    def listen(self, received: Received) -> None:
+    def handle(self, received: ReceivedEvent) -> None:
         match received.event.data:
-            case CustomerDecided(issue_id=None) as decision if received.event.id not in self.decided:
-                self.decided.add(received.event.id)
-                self._decide(decision)
-            case IssueReplacementDelivered() as arrived if arrived.issue_id not in self.replaced:
-                self.replaced.add(arrived.issue_id)
-                if report := broken_too(arrived, self.settings.seed):
-                    self._expect(report)
+            case CustomerDecided(issue_id=None) as decision if received.event.id not in self.decisions_seen:
+                self.decisions_seen.add(received.event.id)
+                self._apply_decision(decision)
+            case IssueReplacementDelivered() as arrived if arrived.issue_id not in self.replacements_seen:
+                self.replacements_seen.add(arrived.issue_id)
+                if report := report_of_replacement(arrived, self.settings.seed):
+                    self._schedule_report(report)
             case LotHeld() as lot:
-                self.held.add((lot.sku, lot.lot))
+                self.held_lots.add((lot.sku, lot.lot))
             case LotReleased() as lot:
-                self.held.discard((lot.sku, lot.lot))
+                self.held_lots.discard((lot.sku, lot.lot))
             case _:
                 return
 
-    def _decide(self, decision: CustomerDecided) -> None:
-        """An order that has not left yet is called off or changed; waiting changes nothing."""
+    def _apply_decision(self, decision: CustomerDecided) -> None:
+        """Cancel or change an unshipped order; waiting changes nothing."""
         order = self.orders.get(decision.order_id)
-        if order is None or order.order_id in self.shipped or order.order_id in self.stopped:
-            self.wishes["came too late"] += 1
+        if order is None or order.order_id in self.shipped or order.order_id in self.cancelled_orders:
+            self.change_outcomes["came too late"] += 1
             return
         at = max(decision.decided_at, self.partner.clock.now()) + timedelta(minutes=5)
         match decision.choice, decision.change:
             case Choice.CANCEL, _:
                 cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
-                self._call_off(order, decision, at, cause)
+                self._cancel(order, decision, at, cause)
             case Choice.CHANGE, ChangeSubject.ITEM:
                 self._exchange(order, decision, at)
             case Choice.CHANGE, ChangeSubject.ADDRESS:
-                self.begin(self._readdress(decision))
+                self.start_task(self._change_address(decision))
             case Choice.CHANGE, _:
-                self._move(order, decision, at)
+                self._change_date(order, decision, at)
             case _:
-                self.wishes["waited"] += 1
+                self.change_outcomes["waited"] += 1
 
-    def _call_off(self, order: Order, decision: CustomerDecided, at: datetime, cause: str) -> None:
-        """Of an order with other lines those go on."""
-        dropped = self.dropped.setdefault(order.order_id, set())
+    def _cancel(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime, cause: str) -> None:
+        """Other lines of the order continue."""
+        dropped = self.cancelled_lines.setdefault(order.order_id, set())
         dropped.update(decision.line_ids or (line.line_id for line in order.lines))
         whole = dropped.issuperset(line.line_id for line in order.lines)
         lines = () if whole else decision.line_ids
         cancelled = OrderCancelled(order_id=order.order_id, line_ids=lines, cancelled_at=at, cause=cause)
-        self.partner.plan(Planned(at, f"decided-{decision.choice_id}", cancelled))
-        self.wishes[cause.replace("_", " ")] += 1
+        self.partner.schedule_event(ScheduledEvent(at, f"decided-{decision.choice_id}", cancelled))
+        self.change_outcomes[cause.replace("_", " ")] += 1
         if whole:
-            self.stopped.add(order.order_id)
+            self.cancelled_orders.add(order.order_id)
         if self.checkout:
-            self.checkout.see(cancelled)
+            self.checkout.handle(cancelled)
 
-    def _exchange(self, order: Order, decision: CustomerDecided, at: datetime) -> None:
-        """What they would rather have is ordered anew; what the shop does not have is talked about by telephone."""
-        self._call_off(order, decision, at, "exchanged" if decision.requested_sku in self.catalogue else "telephoned")
-        if new := exchanged(order, decision, at, self.catalogue):
+    def _exchange(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
+        """Place a new order for the requested item; an item that is not sold is settled by telephone."""
+        self._cancel(order, decision, at, "exchanged" if decision.requested_sku in self.catalogue else "telephoned")
+        if new := exchange_order(order, decision, at, self.catalogue):
             self.orders[new.order_id] = new
-            self._live(new)
+            self._schedule_order(new)
 
-    def _move(self, order: Order, decision: CustomerDecided, at: datetime) -> None:
-        wanted = morning_of(decision, self.settings.zone)
-        if wanted is None or decision.requested_date is None:
+    def _change_date(self, order: ReplayedOrder, decision: CustomerDecided, at: datetime) -> None:
+        ship_at = pick_time(decision, self.settings.zone)
+        if ship_at is None or decision.requested_date is None:
             return
-        told = OrderPromiseChanged(
+        change = OrderPromiseChanged(
             order_id=order.order_id, promised_ship_date=decision.requested_date, cause="customer_asked", changed_at=at
         )
-        self.partner.plan(Planned(at, f"decided-{decision.choice_id}", told))
-        self.moved[order.order_id] = wanted
-        self.wishes["another day"] += 1
+        self.partner.schedule_event(ScheduledEvent(at, f"decided-{decision.choice_id}", change))
+        self.new_dates[order.order_id] = ship_at
+        self.change_outcomes["another day"] += 1
 
-    async def _readdress(self, decision: CustomerDecided) -> None:
-        """The address stands in no event: it is asked for, and goes on the parcel's label."""
+    async def _change_address(self, decision: CustomerDecided) -> None:
+        """The address is in no event; it is fetched for the parcel's label."""
         if self.notices is None:
             return
         answer = await self.notices.get(f"/v1/orders/{decision.order_id}/choices/{decision.choice_id}/address")
-        found = answer.status_code == 200 and bool(answer.json().get("street"))
-        self.wishes["another address" if found else "an address that was not there"] += 1
+        available = answer.status_code == 200 and bool(answer.json().get("street"))
+        self.change_outcomes["another address" if available else "an address that was not there"] += 1
 
-    async def _tell(self, told: Told) -> None:
-        order_id = told.payload.order_id
-        wanted = self.moved.get(order_id)
-        if wanted and told.at < wanted:
-            # The customer asked for another day: all that was to come happens that much later.
-            self.partner.at(wanted, partial(self._tell, moved(told, wanted)))
+    async def _publish(self, event: LifecycleEvent) -> None:
+        order_id = event.payload.order_id
+        ship_at = self.new_dates.get(order_id)
+        if ship_at and event.at < ship_at:
+            # The customer requested another day: later events move with it.
+            self.partner.schedule(ship_at, partial(self._publish, reschedule(event, ship_at)))
             return
-        self.told += 1
-        if order_id in self.stopped:
+        self.published += 1
+        if order_id in self.cancelled_orders:
             return
-        payload = without(told.payload, self.dropped.get(order_id, set()))
+        payload = without_lines(event.payload, self.cancelled_lines.get(order_id, set()))
         if payload is None:
             return
         if isinstance(payload, OrderShipped):
             self.shipped.add(order_id)
-            payload = from_other_lots(payload, {lot for _, lot in self.held})
+            payload = replace_held_lots(payload, {lot for _, lot in self.held_lots})
         if self.checkout:
-            self.checkout.see(payload)
-        self.partner.plan(Planned(told.at, f"{told.name}-{order_id}", payload))
+            self.checkout.handle(payload)
+        self.partner.schedule_event(ScheduledEvent(event.at, f"{event.name}-{order_id}", payload))
 
-    async def _report(self, report: Report) -> None:
-        """Handed over beside what else goes on, so that one slow answer does not hold up a shop."""
-        self.begin(self._hand_over(report))
+    async def _start_report(self, report: CustomerReport) -> None:
+        """Submit in a task, so that one slow answer does not block others."""
+        self.start_task(self._submit(report))
 
-    def begin(self, work: Awaitable[None]) -> None:
-        """Beside what else goes on; the conductor of the clock waits until it is done."""
+    def start_task(self, work: Awaitable[None]) -> None:
+        """Start a task that the clock driver waits for."""
         task = asyncio.ensure_future(work)
-        self.in_hand.add(task)
-        task.add_done_callback(self.in_hand.discard)
+        self.open_tasks.add(task)
+        task.add_done_callback(self.open_tasks.discard)
 
-    async def _hand_over(self, report: Report) -> None:
-        self.told += 1
-        dropped = self.dropped.get(report.order_id, set())
-        if report.order_id in self.moved or any(line.line_id in dropped for line in report.lines):
+    async def _submit(self, report: CustomerReport) -> None:
+        self.published += 1
+        dropped = self.cancelled_lines.get(report.order_id, set())
+        if report.order_id in self.new_dates or any(line.line_id in dropped for line in report.lines):
             return
         entry: dict[str, Any] = {"key": report.key, "order_id": report.order_id, "channel": report.channel}
-        entry |= {"twist": report.twist, "reason": report.reason}
+        entry |= {"variant": report.variant, "reason": report.reason}
         submitted = IssueSubmitted(
             order_id=report.order_id,
             customer_id=report.customer_id,
             reason=report.reason,
             lines=report.lines,
-            requested_remedy=report.wish,
+            requested_remedy=report.requested_remedy,
             reference=report.key,
         )
         self.ledger.append(entry)
-        if report.channel is Channel.KAFKA:
-            await self.partner.say(Planned(report.said_at, f"report-{report.key}", submitted), _trace(report))
+        if report.channel is ReportChannel.KAFKA:
+            await self.partner.publish(
+                ScheduledEvent(report.reported_at, f"report-{report.key}", submitted), _trace(report)
+            )
         else:
             entry |= await self._post(report, submitted)
 
-    async def _post(self, report: Report, submitted: IssueSubmitted) -> dict[str, Any]:
+    async def _post(self, report: CustomerReport, submitted: IssueSubmitted) -> dict[str, Any]:
         headers = {"Idempotency-Key": report.key, "Content-Type": "application/json", **_trace(report)}
         body = submitted.model_dump_json(exclude_none=True)
         for attempt in range(ATTEMPTS):
@@ -223,34 +230,34 @@ class Storefront:
                 await asyncio.sleep(0.1 * 2**attempt)
                 continue
             if answer.status_code < 500 and not _still_running(answer):
-                return await self._answered(report, answer)
+                return await self._ledger_entry(report, answer)
             await asyncio.sleep(0.05 * 2**attempt)
         return {"status": None}
 
-    async def _answered(self, report: Report, answer: httpx.Response) -> dict[str, Any]:
+    async def _ledger_entry(self, report: CustomerReport, answer: httpx.Response) -> dict[str, Any]:
         body = answer.json()
-        found = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
-        found |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
-        if answer.status_code == 202 and report.photo and report.twist is Twist.NONE:
-            found["photo"] = await self._upload(report, body["issue_id"])
-        return found
+        entry = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
+        entry |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
+        if answer.status_code == 202 and report.photo and report.variant is ReportVariant.NONE:
+            entry["photo"] = await self._upload(report, body["issue_id"])
+        return entry
 
-    async def _upload(self, report: Report, issue_id: str) -> int:
+    async def _upload(self, report: CustomerReport, issue_id: str) -> int:
         files = {"photos": ("photo.jpg", _photo(report.key), "image/jpeg")}
         answer = await self.http.post(f"/v1/issues/{issue_id}/photos", files=files)
         return answer.status_code
 
     def details(self) -> dict[str, Any]:
         points = dict(self.checkout.outcomes) if self.checkout else {}
-        counts = {"told": self.told, "to_tell": self.to_tell, "in_hand": len(self.in_hand)}
-        return {**counts, "paid_with_points": points, "wishes": self.wishes}
+        counts = {"published": self.published, "scheduled": self.scheduled, "open_tasks": len(self.open_tasks)}
+        return {**counts, "paid_with_points": points, "order_changes": self.change_outcomes}
 
     async def show_ledger(self, request: Request) -> JSONResponse:
         return JSONResponse(self.ledger)
 
 
-def from_other_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
-    """The parcel as it leaves while these lots are held."""
+def replace_held_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped:
+    """The shipment while these lots are held."""
     lines = [
         line.model_copy(update={"lot": f"{line.lot}-checked"}) if line.lot and line.lot in held else line
         for line in parcel.lines
@@ -259,18 +266,18 @@ def from_other_lots(parcel: OrderShipped, held: Set[str | None]) -> OrderShipped
 
 
 def _still_running(answer: httpx.Response) -> bool:
-    """The first call with this key is not answered yet: ask again for its answer."""
+    """The first call with this key is not answered yet; the call is repeated for its answer."""
     return answer.status_code == 409 and bool(answer.json().get("code") == "still_running")
 
 
-def _trace(report: Report) -> dict[str, str]:
-    """A trace context of the storefront's own, so that the story of a report can be followed from its click."""
+def _trace(report: CustomerReport) -> dict[str, str]:
+    """A trace context of the storefront, so that the trace of a report begins at its submission."""
     number = derived_id("trace", report.key).hex
     return {"traceparent": f"00-{number}-{number[:16]}-01"}
 
 
 def _photo(key: str) -> bytes:
-    """A small picture of one colour: a real JPEG, and nobody's."""
+    """A small JPEG of one colour."""
     colour = tuple(derived_id("photo", key).bytes[:3])
     buffer = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")
@@ -278,7 +285,7 @@ def _photo(key: str) -> bytes:
 
 
 @asynccontextmanager
-async def shop(settings: StorefrontSettings) -> AsyncIterator[Job]:
+async def storefront(settings: StorefrontSettings) -> AsyncIterator[PartnerTask]:
     partner = Partner("storefront", settings, (NOTICES, ISSUES, PRODUCT_ALERTS))
     key = settings.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"}
@@ -289,15 +296,15 @@ async def shop(settings: StorefrontSettings) -> AsyncIterator[Job]:
         ]
         storefront = Storefront(partner, settings, http, notices=notices if settings.notices_url else None)
         if settings.loyalty_url:
-            storefront.checkout = Checkout(partner, points, storefront.begin)
-        storefront.take(open_book(settings.orders, settings.seed))
+            storefront.checkout = Checkout(partner, points, storefront.start_task)
+        storefront.load(load_orders(settings.orders, settings.seed))
         partner.details = storefront.details
         partner.routes.append(Route("/ledger", storefront.show_ledger))
-        yield Job(partner, storefront.listen)
+        yield PartnerTask(partner, storefront.handle)
 
 
 async def run() -> None:
-    async with shop(load(StorefrontSettings)) as job:
+    async with storefront(load(StorefrontSettings)) as job:
         await run_alone(job)
 
 

@@ -1,8 +1,8 @@
-"""The warehouse: picks what it is asked to send, is out of stock now and then, and counts what comes back.
+"""The warehouse: picks replacement orders, is sometimes out of stock, and counts returned items.
 
-It learns of arriving parcels from the courier's events: that stands for the van at its gate. The same
-`replacement_id` is never sent twice. An issue that it had to refuse once is served the second time. A lot that is held
-is set apart; what it sends is of other lots then (the storefront tells of parcels, see there).
+It learns of returned parcels from the courier's events, in place of the physical arrival. The same `replacement_id` is
+never shipped twice. An order rejected once is served at its second request. Held lots are set apart; other lots are
+shipped instead (see `storefront`).
 """
 
 import random
@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from deploy.demo.partners.codec import Planned, Received
-from deploy.demo.partners.partner import Job, Partner, main, run_alone
+from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent
+from deploy.demo.partners.partner import Partner, PartnerTask, main, run_alone
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.config.settings import load
 from libs.common.events.carrier import CollectionCollected, CollectionRequested
@@ -32,7 +32,7 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 
-CONDITIONS = {
+CONDITION_WEIGHTS = {
     Condition.SELLABLE: 50,
     Condition.REPAIRABLE: 22,
     Condition.SCRAP: 24,
@@ -41,7 +41,7 @@ CONDITIONS = {
 
 
 def next_working_day(day: date, count: int = 1) -> date:
-    """The `count`-th day after this one that is no Saturday or Sunday; this warehouse works on public holidays."""
+    """The `count`-th following day that is no Saturday or Sunday; this warehouse works on public holidays."""
     for _ in range(count):
         day += timedelta(days=1)
         while day.weekday() >= 5:
@@ -49,57 +49,60 @@ def next_working_day(day: date, count: int = 1) -> date:
     return day
 
 
-def answers(
+def fulfilment_events(
     order: ReplacementOrdered, now: datetime, attempt: int, rng: random.Random, zone: ZoneInfo
-) -> list[Planned]:
-    """All that will be said about this order: five in a hundred out of stock with a date, three without but with
-    another colour at hand, six known late at once, six late news, two late without a word; the rest ships as promised.
-    Of several pieces one may be short, or leave a day later in a parcel of its own."""
+) -> list[ScheduledEvent]:
+    """All events about this order: of a hundred, five out of stock with a date, three with another variant, six delayed
+    at once, six delayed later, two late without notice, the rest as promised. Of several units one may be out of stock,
+    or follow a day later in its own parcel.
+    """
     at = now + timedelta(minutes=rng.randint(10, 90))
     day = _feasible(order.promised_ship_date, at, zone)
     chance = rng.random() if attempt == 1 else 1.0
     if chance < 0.08:
         restock = next_working_day(day, rng.randint(3, 12)) if chance < 0.05 else None
         return [
-            Planned(at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_colour(order)))
+            ScheduledEvent(
+                at, f"rejected-{attempt}", _rejected(order, restock, None if restock else _other_variant(order))
+            )
         ]
     if chance < 0.14:
         day = next_working_day(day, rng.randint(1, 4))
-    told = [Planned(at, f"confirmed-{attempt}", _confirmed(order, day))]
+    events = [ScheduledEvent(at, f"confirmed-{attempt}", _confirmed(order, day))]
     if 0.14 <= chance < 0.20:
         late = next_working_day(day, rng.randint(2, 5))
         news_at = max(_local(day - timedelta(days=1), time(16), zone), at + timedelta(minutes=20))
-        told.append(Planned(news_at, f"delayed-{attempt}", _delayed(order, late)))
+        events.append(ScheduledEvent(news_at, f"delayed-{attempt}", _delayed(order, late)))
         day = late
     elif 0.20 <= chance < 0.22:
         day = next_working_day(day)
     leaves = max(_local(day, time(rng.randint(9, 11), rng.randrange(60)), zone), at + timedelta(minutes=30))
     pieces = sum(line.quantity for line in order.lines)
     if pieces > 1 and attempt == 1 and rng.random() < 0.6:
-        return sorted([*told, *_in_parts(order, leaves, at, rng, zone)], key=lambda planned: planned.at)
-    return [*told, Planned(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
+        return sorted([*events, *_split_shipment(order, leaves, at, rng, zone)], key=lambda planned: planned.at)
+    return [*events, ScheduledEvent(leaves, f"shipped-{attempt}", _shipped(order, leaves, rng, zone))]
 
 
-def _in_parts(
+def _split_shipment(
     order: ReplacementOrdered, leaves: datetime, at: datetime, rng: random.Random, zone: ZoneInfo
-) -> list[Planned]:
-    """One piece is short and asked about, or it leaves the next day in its own parcel."""
+) -> list[ScheduledEvent]:
+    """One unit is out of stock, or ships the next day in its own parcel."""
     last = order.lines[-1]
-    one = (LineQuantity(line_id=last.line_id, quantity=1),)
-    kept = {line.line_id: line.quantity for line in order.lines}
-    kept[last.line_id] -= 1
-    others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in kept.items() if number)
+    last_unit = (LineQuantity(line_id=last.line_id, quantity=1),)
+    remaining = {line.line_id: line.quantity for line in order.lines}
+    remaining[last.line_id] -= 1
+    others = tuple(LineQuantity(line_id=line, quantity=number) for line, number in remaining.items() if number)
     first = _shipped(order, leaves, rng, zone).model_copy(update={"lines": others, "shipment_id": "parcel-1"})
     if rng.random() < 0.4:
         short = _rejected(order, next_working_day(leaves.astimezone(zone).date(), 3), None)
-        short = short.model_copy(update={"lines": one})
+        short = short.model_copy(update={"lines": last_unit})
         return [
-            Planned(at + timedelta(minutes=5), "short-1", short),
-            Planned(leaves, "shipped-1", first),
+            ScheduledEvent(at + timedelta(minutes=5), "short-1", short),
+            ScheduledEvent(leaves, "shipped-1", first),
         ]
     next_day = _local(next_working_day(leaves.astimezone(zone).date()), time(10), zone)
-    second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": one, "shipment_id": "parcel-2"})
-    return [Planned(leaves, "shipped-1", first), Planned(next_day, "shipped-1-rest", second)]
+    second = _shipped(order, next_day, rng, zone).model_copy(update={"lines": last_unit, "shipment_id": "parcel-2"})
+    return [ScheduledEvent(leaves, "shipped-1", first), ScheduledEvent(next_day, "shipped-1-rest", second)]
 
 
 def _rejected(order: ReplacementOrdered, restock: date | None, variant: Variant | None) -> ReplacementRejected:
@@ -111,16 +114,19 @@ def _rejected(order: ReplacementOrdered, restock: date | None, variant: Variant 
     )
 
 
-def _other_colour(order: ReplacementOrdered) -> Variant | None:
-    """The same in another colour, where one thing was asked for."""
+def _other_variant(order: ReplacementOrdered) -> Variant | None:
+    """The same product in another colour, where one line was ordered."""
     if len(order.lines) > 1:
         return None
     return Variant(sku=f"{order.lines[0].sku}-B", name=f"{order.lines[0].name}(紺 / navy)")
 
 
-def returned(request: CollectionRequested, collected_at: datetime, rng: random.Random, zone: ZoneInfo) -> list[Planned]:
-    """What came back is counted the next day or the one after, and inspected within a day; some parcels hold less, a
-    few more, and now and then something else altogether."""
+def return_events(
+    request: CollectionRequested, collected_at: datetime, rng: random.Random, zone: ZoneInfo
+) -> list[ScheduledEvent]:
+    """Counted a day or two after collection, and inspected within a day; some parcels contain fewer, more or other
+    items.
+    """
     day = collected_at.astimezone(zone).date() + timedelta(days=rng.randint(1, 2))
     received_at = _local(day, time(rng.randint(9, 16), rng.randrange(60)), zone)
     counted = {line.line_id: line.quantity for line in request.lines}
@@ -132,20 +138,26 @@ def returned(request: CollectionRequested, collected_at: datetime, rng: random.R
     if rng.random() < 0.02:
         lines = (lines[0].model_copy(update={"sku": "SOMETHING-ELSE"}), *lines[1:])
     inspected_at = received_at + timedelta(hours=rng.uniform(1, 24))
-    found = rng.choices(list(CONDITIONS), list(CONDITIONS.values()))[0]
-    looked = tuple(InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=found) for each in lines)
+    condition = rng.choices(list(CONDITION_WEIGHTS), list(CONDITION_WEIGHTS.values()))[0]
+    inspected = tuple(
+        InspectedLine(line_id=each.line_id, quantity=each.quantity, condition=condition) for each in lines
+    )
     name = str(request.collection_id)
     issue_id = request.issue_id
     return [
-        Planned(received_at, f"received-{name}", ItemReceived(issue_id=issue_id, lines=lines, received_at=received_at)),
-        Planned(
-            inspected_at, f"inspected-{name}", ItemInspected(issue_id=issue_id, lines=looked, inspected_at=inspected_at)
+        ScheduledEvent(
+            received_at, f"received-{name}", ItemReceived(issue_id=issue_id, lines=lines, received_at=received_at)
+        ),
+        ScheduledEvent(
+            inspected_at,
+            f"inspected-{name}",
+            ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=inspected_at),
         ),
     ]
 
 
 def _feasible(promised: date, at: datetime, zone: ZoneInfo) -> date:
-    """The promised day, unless it is past one o'clock of it already."""
+    """The promised day, unless it is past one o'clock of it."""
     local = at.astimezone(zone)
     today_or_next = local.date() if local.hour < 13 and local.weekday() < 5 else next_working_day(local.date())
     return max(promised, today_or_next)
@@ -179,66 +191,66 @@ def _local(day: date, hour: time, zone: ZoneInfo) -> datetime:
 
 @dataclass
 class Warehouse:
-    """What the warehouse remembers: by replacement, by issue, by collection."""
+    """State of the warehouse by replacement, issue and collection."""
 
     partner: Partner
-    asked: set[UUID] = field(default_factory=set)
+    orders_seen: set[UUID] = field(default_factory=set)
     attempts: Counter[UUID] = field(default_factory=Counter)
-    restocked: dict[UUID, date] = field(default_factory=dict)
-    called_off: set[UUID] = field(default_factory=set)
-    announced: dict[UUID, CollectionRequested] = field(default_factory=dict)
-    arrived: set[UUID] = field(default_factory=set)
-    held: set[tuple[str, str | None]] = field(default_factory=set)
+    restock_dates: dict[UUID, date] = field(default_factory=dict)
+    cancelled: set[UUID] = field(default_factory=set)
+    collections: dict[UUID, CollectionRequested] = field(default_factory=dict)
+    received: set[UUID] = field(default_factory=set)
+    held_lots: set[tuple[str, str | None]] = field(default_factory=set)
 
-    def listen(self, received: Received) -> None:
+    def handle(self, received: ReceivedEvent) -> None:
         match received.event.data:
             case ReplacementOrdered() as order:
                 self._ordered(order, received)
             case ReplacementCancelled() as order:
-                self.called_off.add(order.replacement_id)
+                self.cancelled.add(order.replacement_id)
             case CollectionRequested() as request:
-                self.announced[request.collection_id] = request
+                self.collections[request.collection_id] = request
             case LotHeld() as lot:
-                self.held.add((lot.sku, lot.lot))
+                self.held_lots.add((lot.sku, lot.lot))
             case LotReleased() as lot:
-                self.held.discard((lot.sku, lot.lot))
+                self.held_lots.discard((lot.sku, lot.lot))
             case CollectionCollected() as collected:
                 self._arrived(collected, received.trace)
             case _:
                 return
 
-    def _ordered(self, order: ReplacementOrdered, received: Received) -> None:
-        if order.replacement_id in self.asked:
+    def _ordered(self, order: ReplacementOrdered, received: ReceivedEvent) -> None:
+        if order.replacement_id in self.orders_seen:
             return
-        self.asked.add(order.replacement_id)
+        self.orders_seen.add(order.replacement_id)
         self.attempts[order.issue_id] += 1
-        restock = self.restocked.get(order.issue_id)
+        restock = self.restock_dates.get(order.issue_id)
         if restock and restock > order.promised_ship_date:
             order = order.model_copy(update={"promised_ship_date": restock})
         rng = self.partner.rng(order.issue_id, order.replacement_id)
         attempt = self.attempts[order.issue_id]
-        plans = answers(order, received.event.time, attempt, rng, self.partner.settings.zone)
+        plans = fulfilment_events(order, received.event.time, attempt, rng, self.partner.settings.zone)
         self._plan(order.replacement_id, plans, received.trace)
 
-    def _plan(self, replacement_id: UUID, plans: Iterable[Planned], trace: Mapping[str, str]) -> None:
+    def _plan(self, replacement_id: UUID, plans: Iterable[ScheduledEvent], trace: Mapping[str, str]) -> None:
         for planned in plans:
             if isinstance(planned.payload, ReplacementRejected) and planned.payload.restock_date:
-                self.restocked[planned.payload.issue_id] = planned.payload.restock_date
-            self.partner.plan(planned, trace, unless=lambda: replacement_id in self.called_off)
+                self.restock_dates[planned.payload.issue_id] = planned.payload.restock_date
+            self.partner.schedule_event(planned, trace, cancelled=lambda: replacement_id in self.cancelled)
 
     def _arrived(self, collected: CollectionCollected, trace: Mapping[str, str]) -> None:
-        request = self.announced.get(collected.collection_id)
-        if request is None or collected.collection_id in self.arrived:
+        request = self.collections.get(collected.collection_id)
+        if request is None or collected.collection_id in self.received:
             return
-        self.arrived.add(collected.collection_id)
+        self.received.add(collected.collection_id)
         rng = self.partner.rng("returned", collected.collection_id)
-        for planned in returned(request, collected.collected_at, rng, self.partner.settings.zone):
-            self.partner.plan(planned, trace)
+        for planned in return_events(request, collected.collected_at, rng, self.partner.settings.zone):
+            self.partner.schedule_event(planned, trace)
 
 
-def warehouse(settings: PartnerSettings) -> Job:
+def warehouse(settings: PartnerSettings) -> PartnerTask:
     partner = Partner("warehouse", settings, (WAREHOUSE_ORDERS, CARRIER_ORDERS, CARRIER_EVENTS, PRODUCT_ALERTS))
-    return Job(partner, Warehouse(partner).listen)
+    return PartnerTask(partner, Warehouse(partner).handle)
 
 
 async def run() -> None:
