@@ -89,7 +89,7 @@ def test_the_command_lists_shows_replays_and_discards(url_with_parked: str) -> N
 
     assert '"reason": "failed"' in run("list").splitlines()[0]
     assert '"value": "{}"' in run("show", "1")
-    assert "is not known" in run("show", "7")
-    assert "name one record, or say --all" in run("replay")
-    assert run("replay", "2") == "2 will be replayed\n"
+    assert "does not exist" in run("show", "7")
+    assert "pass one id, or --all" in run("replay")
+    assert run("replay", "2") == "marked for replay: 2\n"
     assert "is not an open dead letter" in run("discard", "1")

@@ -33,7 +33,7 @@ ALLOWED = {
             "libs/common/postgres/db_grants.py",
             piece,
         ): "rights of tables: names of the catalogue, quoted by the database itself"
-        for piece in ("role", "database", "name", "key", "rights(name, said, key)")
+        for piece in ("role", "database", "name", "key", "privileges(name, comment, key)")
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
     ("services/intake/store/insights/monthly_rollups.py", "SCANS[kind]"): "a statement of `scans`, by a kind of figure",
@@ -42,7 +42,7 @@ ALLOWED = {
         "kind",
     ): "names of an enumeration and its statements, made once at import",
     ("services/intake/store/insights/monthly_rollups.py", "scan"): "the same",
-    ("libs/common/privacy/verify_erasure.py", "whole"): "columns of the catalogue, quoted; read only",
+    ("libs/common/privacy/verify_erasure.py", "row_bytes"): "columns of the catalogue, quoted; read only",
     ("libs/common/privacy/verify_erasure.py", "quoted"): "a table of the catalogue, quoted; read only",
 }
 
