@@ -106,7 +106,7 @@ def _entitled_twice(history: History) -> Iterator[Violation]:
     """The same in intake's own table: one row per unit, and only for issues that stand."""
     seen: dict[tuple[str, str, int, int], str] = {}
     for row in history.database("intake").rows("entitlements"):
-        unit = (row["order_id"], row["line_id"], row["unit"], row["renewal"])
+        unit = (row["order_id"], row["line_id"], row["unit_number"], row["generation"])
         if unit in seen:
             yield Violation(f"unit {unit} is held by two issues", (seen[unit], str(row["issue_id"])))
         seen[unit] = str(row["issue_id"])

@@ -24,8 +24,9 @@ from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.intake.customer_pages.wiring import FORMS_WITH_PHOTOS, customer_pages
 from services.intake.desk.wiring import desk
+from services.intake.evidence.photo_cleanup import PhotoCleanup
 from services.intake.evidence.storage import open_evidence
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure as erasure_routes
 from services.intake.http import issues as api
 from services.intake.http import photos, search, staff_decisions
@@ -34,18 +35,19 @@ from services.intake.http.fast_path import ReportFastPath
 from services.intake.insights.wiring import insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from services.intake.store import photo_cleanup
 from services.intake.store.erasure import erase
-from services.intake.store.orders import Orders, Timeline
+from services.intake.store.orders import Orders
+from services.intake.store.timeline import Timeline
 from services.intake.storefronts.api import PATHS as WEBHOOKS
 from services.intake.storefronts.api import storefronts
 from services.intake.storefronts.standard import TYPES
 from services.intake.web.assets import Assets
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or load(Settings)
+def create_app(settings: IntakeSettings | None = None) -> FastAPI:
+    settings = settings or load(IntakeSettings)
     service = Service(
         "intake",
         settings,
@@ -70,15 +72,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *TYPES.values(),
         ),
     )
-    orders = Orders(read_rules(settings.open_hours))
+    orders = Orders(read_rules(settings.business_hours))
     calls = IntakeCommands(service, orders)
-    evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
+    evidence = EvidenceUploads(open_evidence(settings.evidence_location, settings.s3_access), settings.photos_per_issue)
     service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
-    service.consume(Timeline(settings.zone), *timeline.FACTS)
+    service.consume(Timeline(settings.zone), *timeline.SUBSCRIBES)
     erasures = Erasures(service.name, erase)
     service.consume(erasures, CustomerErasureRequested)
-    service.add_retention(*photo_cleanup.sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
-    service.run_in_background("photo files", photo_cleanup.PhotoFiles(service, evidence.files).run)
+    service.add_retention(
+        *photo_cleanup.retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days)
+    )
+    service.run_in_background("photo files", PhotoCleanup(service, evidence.files).run)
     assets, links = Assets(), open_links(settings.link_secrets)
     app = service.create_app(
         api.routes(calls),

@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 
 from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.app import create_app
-from services.intake.cli.staff import Role
-from services.intake.settings import Settings
+from services.intake.cli.staff import StaffRole
+from services.intake.settings import IntakeSettings
 from tests.desk.conftest import NAMES, Desk
 from tests.running import LINK_SECRETS, OPS, STOREFRONT
 
@@ -88,7 +88,7 @@ ACCESS: dict[str, str] = {
 }
 DOCUMENTS = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """What the routes are, for whoever writes a client; it says nothing of anybody."""
-ROLES = {role.value for role in Role}
+ROLES = {role.value for role in StaffRole}
 
 
 def routes_of(found: Iterable[BaseRoute]) -> Iterator[str]:
@@ -123,7 +123,7 @@ def filled(path: str, desk: Desk | None = None, token: str = "nonsense") -> str:
 
 @pytest.fixture(scope="module")
 def all_routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    settings = Settings.model_validate(
+    settings = IntakeSettings.model_validate(
         {
             "database_url": "postgresql://localhost/none",
             "kafka_bootstrap_servers": "localhost:9092",
@@ -155,11 +155,11 @@ async def test_no_route_of_the_desk_opens_without_signing_in(desk: Desk, all_rou
         assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/desk/sign-in"), path
 
 
-@pytest.mark.parametrize("role", [Role.VIEWER, Role.AGENT])
-async def test_no_route_does_what_a_role_does_not_allow(desk: Desk, all_routes: list[str], role: Role) -> None:
+@pytest.mark.parametrize("role", [StaffRole.VIEWER, StaffRole.AGENT])
+async def test_no_route_does_what_a_role_does_not_allow(desk: Desk, all_routes: list[str], role: StaffRole) -> None:
     staff = await desk.as_(NAMES[role])
     for method, path, least in of_kind(all_routes, *ROLES):
-        if role.may(Role(least)):
+        if role.includes(StaffRole(least)):
             continue
         address = filled(path, desk)
         answer = await (
@@ -168,11 +168,11 @@ async def test_no_route_does_what_a_role_does_not_allow(desk: Desk, all_routes: 
         assert answer.status_code == 403, f"{role} at {method} {path}: {answer.status_code}"
 
 
-@pytest.mark.parametrize("role", list(Role))
-async def test_every_page_opens_for_its_role(desk: Desk, all_routes: list[str], role: Role) -> None:
+@pytest.mark.parametrize("role", list(StaffRole))
+async def test_every_page_opens_for_its_role(desk: Desk, all_routes: list[str], role: StaffRole) -> None:
     staff = await desk.as_(NAMES[role])
     for method, path, least in of_kind(all_routes, *ROLES):
-        if method == "GET" and role.may(Role(least)) and path != "/desk/live":
+        if method == "GET" and role.includes(StaffRole(least)) and path != "/desk/live":
             answer = await staff.get(filled(path, desk))
             assert answer.status_code in (200, 303, 404), f"{role} at {path}: {answer.status_code}"
             assert "/desk/sign-in" not in answer.headers.get("location", ""), path

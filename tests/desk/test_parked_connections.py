@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from services.intake.app import create_app
-from services.intake.cli.staff import Role
-from services.intake.settings import Settings
+from services.intake.cli.staff import StaffRole
+from services.intake.settings import IntakeSettings
 from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase
 from tests.running import running
@@ -31,8 +31,8 @@ async def test_they_are_closed_when_the_service_ends(database: MakeDatabase, tmp
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         ops = f"returns=http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         own: dict[str, Any] = {"database": await database("intake"), "evidence_dir": tmp_path, "ops_urls": ops}
-        async with running(create_app, Settings, **own, ops_key="ops-key-for-tests-only") as live:
-            await hire(live, "aki", Role.ADMIN)
+        async with running(create_app, IntakeSettings, **own, ops_key="ops-key-for-tests-only") as live:
+            await hire(live, "aki", StaffRole.ADMIN)
             transport = httpx.ASGITransport(live.app)
             async with httpx.AsyncClient(transport=transport, base_url="https://desk.example") as staff:
                 await staff.post("/desk/sign-in", data={"name": "aki", "password": PASSWORD})

@@ -8,8 +8,9 @@ import pytest
 from libs.common.events.values import Language, Reason, Remedy, StaffAction
 from services.intake.customer_pages import rendering as customer_face
 from services.intake.desk import rendering as desk_face
-from services.intake.projections.timeline import FACTS, Status
-from services.intake.projections.work_queue import Kind, Step
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.timeline import SUBSCRIBES
+from services.intake.projections.work_items import WorkKind, WorkStep
 from services.intake.store.desk import Section
 from services.intake.web.translations import Words, WordsError
 from services.returns.domain.review_causes import ReviewCause
@@ -28,18 +29,18 @@ def test_every_text_that_a_template_names_is_there(words: Words, folder: Path) -
 
 
 def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
-    wanted = [f"status.{one}" for one in Status] + [f"reason.{one}" for one in Reason]
+    wanted = [f"status.{one}" for one in IssueStatus] + [f"reason.{one}" for one in Reason]
     wanted += [f"remedy.{one}" for one in Remedy] + [f"action.{one}" for one in StaffAction]
-    wanted += [f"cause.{one}" for one in ReviewCause] + [f"step.{one}" for one in Step]
+    wanted += [f"cause.{one}" for one in ReviewCause] + [f"step.{one}" for one in WorkStep]
     wanted += [f"section.{one}.{part}" for one in Section for part in ("title", "short", "why")]
-    wanted += [f"next.{one}.{part}" for one in Step for part in ("what", "why", "then")]
-    wanted += [f"next.{one}.what" for one in Kind if one is not Kind.PROGRESS]
-    wanted += [f"fact.{one.TYPE.rpartition('.v')[0]}" for one in FACTS if not one.TYPE.startswith("points.")]
+    wanted += [f"next.{one}.{part}" for one in WorkStep for part in ("what", "why", "then")]
+    wanted += [f"next.{one}.what" for one in WorkKind if one is not WorkKind.PROGRESS]
+    wanted += [f"fact.{one.TYPE.rpartition('.v')[0]}" for one in SUBSCRIBES if not one.TYPE.startswith("points.")]
     assert [key for key in wanted if key not in DESK] == []
 
 
 def test_the_customers_pages_have_words_for_every_status_and_reason() -> None:
-    wanted = [f"{table}.{one}" for table in ("status", "status_more") for one in Status]
+    wanted = [f"{table}.{one}" for table in ("status", "status_more") for one in IssueStatus]
     wanted += [f"{table}.{one}" for table in ("reason", "said") for one in Reason]
     assert [key for key in wanted if key not in CUSTOMER] == []
 

@@ -102,7 +102,7 @@ async def test_a_decision_is_recorded_and_told(live: Live) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     first = await decide(live, issue_id)
     assert (first.status_code, first.json()["version"], (await types(live))[-1]) == (202, 1, "issue.staff_decided")
-    row = await live.service.pool.fetchrow("SELECT staff, comment, action FROM decisions")
+    row = await live.service.pool.fetchrow("SELECT staff, comment, action FROM staff_decisions")
     assert row
     assert tuple(row) == ("sato", "お客様のご希望", "cancel")
 

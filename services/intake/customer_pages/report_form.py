@@ -23,10 +23,11 @@ from services.intake.customer_pages.links import CustomerLinks, ReportPlace
 from services.intake.customer_pages.rendering import Face, asked_language, kept_language
 from services.intake.customer_pages.status_page import fault_of
 from services.intake.domain.orders import StoredPhoto
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
 from services.intake.store import customer_pages as store
 from services.intake.store import evidence as evidence_store
+from services.intake.store import issues as issue_store
 from services.intake.web.headers import page_headers
 
 _FAULTS = frozenset({"already_reported", "window_closed", "not_delivered", "too_many_units", "unknown_order"})
@@ -52,7 +53,7 @@ class ReportLink(BaseModel):
 @dataclass
 class ReportForm:
     calls: IntakeCommands
-    evidence: Evidence
+    evidence: EvidenceUploads
     links: CustomerLinks
     face: Face
 
@@ -76,13 +77,13 @@ class ReportForm:
             return self.face.closed(request, embedded=True)
         language = asked_language(request, place.language)
         async with self.calls.service.pool.acquire() as conn:
-            lines = await store.reportable(conn, place.order_id, place.customer_id)
+            lines = await store.reportable_lines(conn, place.order_id, place.customer_id)
         if lines is None:
             return self.face.show("closed.html", language, 404, embedded=True, code="unknown_order")
         return self.face.show(
             "report.html", language, status, embedded=True, place=place, lines=lines, reasons=list(Reason),
             fault=fault, filled=filled or {}, token=token, key=(filled or {}).get("key") or uuid4().hex,
-            most_photos=self.evidence.most,
+            most_photos=self.evidence.max_photos,
         )  # fmt: skip
 
     async def take(self, request: Request, token: str) -> Response:
@@ -110,10 +111,10 @@ class ReportForm:
         """Keep the photos, then report. Raises `Problem`."""
         if photos:
             async with self.calls.service.transaction() as tx:
-                await evidence_store.keep_uploads(tx.conn, photos, tx.now)
+                await evidence_store.record_uploads(tx.conn, photos, tx.now)
         fingerprint = hashlib.sha256(said.model_dump_json().encode()).digest()
         key = IdempotencyKey("report-form", f"{place.order_id}/{fields.get('key', '')[:64]}", fingerprint)
-        answer = await self.calls.report(said, key)
+        answer = await self.calls.submit(said, key)
         if answer.status >= 400:
             members: dict[str, Any] = {name: answer.body[name] for name in ("issue_id",) if name in answer.body}
             raise Problem(answer.status, answer.body["code"], answer.body["detail"], **members)
@@ -126,7 +127,7 @@ class ReportForm:
             return self.face.closed(request, embedded=True)
         async with self.calls.service.pool.acquire() as conn:
             whose = await store.order_and_customer(conn, issue_id)
-            missing = await evidence_store.missing_of(conn, issue_id) if whose else []
+            missing = await issue_store.read_missing_details(conn, issue_id) if whose else []
         if whose != (place.order_id, place.customer_id):
             return self.face.closed(request, embedded=True)
         language = asked_language(request, place.language)

@@ -20,18 +20,17 @@ from services.intake.customer_pages.forms import fields_of
 from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import Face, asked_language, kept_language
 from services.intake.customer_pages.status_view import language_of, progress, resolution_of, windows
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
 from services.intake.store import customer_pages as store
-from services.intake.store import evidence as evidence_store
-from services.intake.store import orders as intake_store
+from services.intake.store import issues as intake_store
 from services.intake.web.headers import page_headers
 
 
 @dataclass
 class StatusPage:
     calls: IntakeCommands
-    evidence: Evidence
+    evidence: EvidenceUploads
     links: CustomerLinks
     face: Face
 
@@ -51,7 +50,7 @@ class StatusPage:
                 return None
             names = await store.item_names(conn, issue["order_id"])
             lines = [{**line, "name": names.get(line["line_id"], line["line_id"])} for line in issue["lines"]]
-            return {**issue, "lines": lines, "missing": await evidence_store.missing_of(conn, issue_id)}
+            return {**issue, "lines": lines, "missing": await intake_store.read_missing_details(conn, issue_id)}
 
     async def show(self, request: Request, token: str, status: int = 200, fault: str | None = None) -> HTMLResponse:
         issue = await self.read(token)
@@ -108,8 +107,10 @@ class StatusPage:
         return _back(request, token, "details")
 
     async def _give(self, issue_id: UUID, photos: Any, parts: dict[str, str], words: str | None) -> None:
-        most = self.evidence.most
-        await self.calls.give(issue_id, photos=tuple(photos), parts=parts, description=words, most_photos=most)
+        most = self.evidence.max_photos
+        await self.calls.provide_details(
+            issue_id, photos=tuple(photos), parts=parts, description=words, max_photos=most
+        )
 
 
 def fault_of(problem: Problem) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.events.values import Language, TimeWindow
-from services.intake.projections.timeline import Status
+from services.intake.projections.issue_status import IssueStatus
 
 Story = Sequence[Mapping[str, Any]]
 
@@ -43,7 +43,7 @@ class Progress:
     choice_due: datetime | None = None
 
 
-def progress(story: Story, status: Status, today: date) -> Progress:
+def progress(story: Story, status: IssueStatus, today: date) -> Progress:
     by_type: dict[str, Mapping[str, Any]] = {fact["type"]: fact for fact in story}
     data = {type_: fact["data"] for type_, fact in by_type.items()}
     shipped = data.get("issue.replacement_shipped.v1", {})
@@ -63,10 +63,12 @@ def progress(story: Story, status: Status, today: date) -> Progress:
     )
 
 
-def windows(story: Story, status: Status, today: date) -> list[TimeWindow]:
+def windows(story: Story, status: IssueStatus, today: date) -> list[TimeWindow]:
     """When the customer may have the courier come: none before somebody was asked to, or once it was collected."""
     requested = _last(story, "issue.collection_requested.v1")
-    over = status in (Status.RESOLVED, Status.CANCELLED, Status.REJECTED) or _last(story, "issue.collected.v1")
+    over = status in (IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED) or _last(
+        story, "issue.collected.v1"
+    )
     if requested is None or over:
         return []
     first = max(today + timedelta(days=1), date.fromisoformat(requested["data"]["earliest_date"]))
@@ -91,7 +93,7 @@ def resolution_of(story: Story) -> int | None:
 _GOODS = ("issue.replacement_ordered.v1", "issue.replacement_promised.v1", "issue.replacement_delayed.v1")
 
 
-def _stops(facts: Mapping[str, Mapping[str, Any]], status: Status) -> list[Stop]:
+def _stops(facts: Mapping[str, Mapping[str, Any]], status: IssueStatus) -> list[Stop]:
     """The way so far and the rest of it; what this issue does not need is left out."""
     stops = [_stop("accepted", facts, "issue.accepted.v1")]
     if any(type_ in facts for type_ in _GOODS) or "issue.replacement_shipped.v1" in facts:
@@ -101,8 +103,8 @@ def _stops(facts: Mapping[str, Mapping[str, Any]], status: Status) -> list[Stop]
         stops.append(_stop("collected", facts, "issue.collected.v1", _collection_day(facts)))
     if "issue.refund_requested.v1" in facts or "issue.refunded.v1" in facts:
         stops.append(_stop("refunded", facts, "issue.refunded.v1"))
-    over = status in (Status.RESOLVED, Status.CANCELLED, Status.REJECTED)
-    if over and status is not Status.RESOLVED:
+    over = status in (IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED)
+    if over and status is not IssueStatus.RESOLVED:
         return stops
     return [*stops, _stop("resolved", facts, "issue.resolved.v1")]
 

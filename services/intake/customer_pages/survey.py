@@ -20,9 +20,9 @@ from services.intake.customer_pages.forms import fields_of
 from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import Face, asked_language, kept_language
 from services.intake.customer_pages.status_view import language_of, resolution_of
-from services.intake.projections.work_queue import UNHAPPY
+from services.intake.projections.work_queue import UNHAPPY_SCORE
 from services.intake.store import customer_pages as store
-from services.intake.store import orders as intake_store
+from services.intake.store import issues as intake_store
 from services.intake.web.headers import page_headers
 
 LONGEST_WHY = 2000
@@ -43,9 +43,9 @@ class Survey:
         if resolution is None:
             return self.face.show("closed.html", language, 409, code="not_resolved")
         async with self.service.pool.acquire() as conn:
-            score = await store.rating(conn, issue["issue_id"], resolution)
+            score = await store.read_rating(conn, issue["issue_id"], resolution)
         return self.face.show(
-            "survey.html", language, status, issue=issue, score=score, unhappy=UNHAPPY, fault=fault,
+            "survey.html", language, status, issue=issue, score=score, unhappy=UNHAPPY_SCORE, fault=fault,
             answer_by=self._answer_by(),
         )  # fmt: skip
 
@@ -63,7 +63,7 @@ class Survey:
     async def _rate(self, issue: dict[str, Any], resolution: int, score: int, comment: str | None) -> None:
         issue_id: UUID = issue["issue_id"]
         async with self.service.transaction() as tx:
-            if await store.rate(tx.conn, issue_id, resolution, score, comment, tx.now):
+            if await store.record_rating(tx.conn, issue_id, resolution, score, comment, tx.now):
                 rated = IssueRated(
                     issue_id=issue_id,
                     order_id=issue["order_id"],

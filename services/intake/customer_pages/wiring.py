@@ -7,9 +7,9 @@ from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages import report_form, status_page, survey
 from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import TEMPLATES, WORDS, Face
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
 from services.intake.web.translations import Words
@@ -18,13 +18,13 @@ FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
 
 
 def customer_pages(
-    calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
+    calls: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> list[APIRouter]:
     pages = Pages(TEMPLATES, Words(WORDS), assets, settings.zone)
     face = Face(pages, settings.shop_name, settings.shop_contact, settings.embed_origins)
     mine = CustomerLinks(settings.public_url, links)
     form = report_form.ReportForm(calls, evidence, mine, face)
-    calendar: ShopCalendar = settings.open_hours.calendar
+    calendar: ShopCalendar = settings.business_hours.calendar
     return [
         status_page.routes(status_page.StatusPage(calls, evidence, mine, face)),
         report_form.routes(form),

@@ -20,15 +20,15 @@ from fastapi.responses import Response
 from libs.common.events.values import Remedy, StaffAction
 from libs.common.http.problems import IdempotencyKey, Problem
 from libs.common.runtime.service import Service, ServiceTransaction
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from services.intake.desk.auth import DeskRoute, Guard, form_of, see
 from services.intake.desk.available_actions import HANDLED, Offer
 from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from services.intake.desk.page_models import Views
 from services.intake.desk.rendering import Face
 from services.intake.desk.sessions import Session
-from services.intake.http.commands import Decision, IntakeCommands
-from services.intake.projections.work_queue import Kind
+from services.intake.http.commands import IntakeCommands, StaffDecisionRequest
+from services.intake.projections.work_items import WorkKind
 from services.intake.store import desk as store
 
 CLAIM_LASTS = timedelta(minutes=5)
@@ -53,15 +53,15 @@ class Confirmed(Asked):
     """What was confirmed: on which version of the story, and under an id that makes it one act."""
 
     version: str
-    act_id: UUID
+    action_id: UUID
 
     @classmethod
     def read(cls, form: dict[str, str]) -> "Confirmed | None":
         """None where the form is not one that the desk made."""
-        asked, act_id = Asked.of(form), _uuid(form.get("act_id"))
-        if act_id is None or not asked.comment or not _is_action(asked.offer):
+        asked, action_id = Asked.of(form), _uuid(form.get("action_id"))
+        if action_id is None or not asked.comment or not _is_action(asked.offer):
             return None
-        return cls(asked.offer, asked.comment, form.get("version", ""), act_id)
+        return cls(asked.offer, asked.comment, form.get("version", ""), action_id)
 
 
 class ChangedError(Exception):
@@ -71,7 +71,7 @@ class ChangedError(Exception):
 class TakenError(Exception):
     """Somebody else is at it."""
 
-    def __init__(self, claim: store.Claim) -> None:
+    def __init__(self, claim: store.IssueClaim) -> None:
         super().__init__(claim.staff)
         self.claim = claim
 
@@ -104,11 +104,11 @@ class Decisions:
             claim = await store.claim(tx.conn, issue_id, session.staff, tx.now, tx.now + CLAIM_LASTS)
             if claim.staff != session.staff:
                 raise TakenError(claim)
-            if await store.acted(tx.conn, asked.act_id):
+            if await store.action_recorded(tx.conn, asked.action_id):
                 return
-            if await store.version(tx.conn, issue_id) != asked.version:
+            if await store.issue_version(tx.conn, issue_id) != asked.version:
                 raise ChangedError
-            seen = await store.decisions_taken(tx.conn, issue_id)
+            seen = await store.count_decisions(tx.conn, issue_id)
             if asked.offer.action == HANDLED:
                 await self._handle(tx, issue_id, session, asked)
         if asked.offer.action != HANDLED:
@@ -118,12 +118,14 @@ class Decisions:
 
     async def _handle(self, tx: ServiceTransaction, issue_id: UUID, session: Session, asked: Confirmed) -> None:
         kind, _, about = asked.offer.about.partition(" ")
-        await store.act(tx.conn, asked.act_id, str(issue_id), session.staff, HANDLED, kind, asked.comment, tx.now)
-        await store.end_work(tx.conn, issue_id, Kind(kind), about)
+        await store.record_action(
+            tx.conn, asked.action_id, str(issue_id), session.staff, HANDLED, kind, asked.comment, tx.now
+        )
+        await store.end_work(tx.conn, issue_id, WorkKind(kind), about)
 
     async def _decide(self, issue_id: UUID, session: Session, asked: Confirmed, seen: int) -> None:
         action, about = StaffAction(asked.offer.action), asked.offer.about
-        decision = Decision(
+        decision = StaffDecisionRequest(
             action=action,
             staff=session.staff,
             comment=asked.comment,
@@ -131,7 +133,7 @@ class Decisions:
             review=about if action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW) else None,
             remedy=Remedy(about) if action is StaffAction.CHOOSE_REMEDY else None,
         )
-        key = IdempotencyKey("desk", str(asked.act_id), asked.act_id.bytes)
+        key = IdempotencyKey("desk", str(asked.action_id), asked.action_id.bytes)
         try:
             await self.calls.decide(issue_id, decision, key)
         except Problem as problem:
@@ -142,7 +144,7 @@ class Decisions:
 
 def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Agent = Annotated[Session, Depends(guard.least(Role.AGENT))]  # noqa: N806 - a type
+    Agent = Annotated[Session, Depends(guard.least(StaffRole.AGENT))]  # noqa: N806 - a type
 
     @router.post("/desk/issues/{issue_id}/confirm")
     async def confirm(request: Request, session: Agent, issue_id: UUID) -> Response:
@@ -157,7 +159,7 @@ def action_routes(face: Face, guard: Guard, views: Views, decisions: Decisions) 
             await decisions.claim(issue_id, session)
         except TakenError as error:
             return _taken(face, session, issue_id, error)
-        return face.show("confirm.html", session, asked=asked, act_id=uuid4(), **shown)
+        return face.show("confirm.html", session, asked=asked, action_id=uuid4(), **shown)
 
     @router.post("/desk/issues/{issue_id}/decide")
     async def decide(request: Request, session: Agent, issue_id: UUID) -> Response:
@@ -193,7 +195,7 @@ def _taken(face: Face, session: Session, issue_id: UUID, error: TakenError) -> R
 def _is_action(offer: Offer) -> bool:
     """Whether a confirmed form says something that exists; which of it is offered was checked before."""
     if offer.action == HANDLED:
-        return offer.about.partition(" ")[0] in (Kind.UNHAPPY, Kind.UNREACHED)
+        return offer.about.partition(" ")[0] in (WorkKind.UNHAPPY, WorkKind.UNREACHED)
     if offer.action == StaffAction.CHOOSE_REMEDY:
         return offer.about in set(Remedy)
     return offer.action in set(StaffAction)
@@ -202,7 +204,7 @@ def _is_action(offer: Offer) -> bool:
 def dead_letter_routes(face: Face, guard: Guard, dead_letters: DeadLetterClient, service: Service) -> APIRouter:
     """Parked events may hold addresses, whole as they came: they are for admins."""
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Admin = Annotated[Session, Depends(guard.least(Role.ADMIN))]  # noqa: N806 - a type
+    Admin = Annotated[Session, Depends(guard.least(StaffRole.ADMIN))]  # noqa: N806 - a type
 
     @router.get("/desk/dead-letters")
     async def list_dead_letters(session: Admin, done: str | None = None) -> Response:
@@ -235,7 +237,7 @@ def dead_letter_routes(face: Face, guard: Guard, dead_letters: DeadLetterClient,
             return face.message(session, "unknown_dead_letter", 409, back="/desk/dead-letters")
         subject = f"dead_letter:{owner}:{dead_letter_id}"
         async with service.pool.acquire() as conn:
-            await store.act(conn, uuid4(), subject, session.staff, action, "", comment, service.clock.now())
+            await store.record_action(conn, uuid4(), subject, session.staff, action, "", comment, service.clock.now())
         return see(f"/desk/dead-letters?done={action}")
 
     return router

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from services.intake.desk.sessions import Session, Sessions
 from services.intake.web.headers import page_headers
 
@@ -46,7 +46,7 @@ class Guard:
         # The prefix makes browsers refuse the cookie from anybody but this very host, over TLS.
         self.cookie = "__Host-desk" if secure else "desk"
 
-    def least(self, role: Role, *, active: bool = True) -> Callable[[Request], Awaitable[Session]]:
+    def least(self, role: StaffRole, *, active: bool = True) -> Callable[[Request], Awaitable[Session]]:
         """A dependency: the session, whose role is this one or a higher one."""
 
         async def session(request: Request) -> Session:

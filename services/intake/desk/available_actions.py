@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from libs.common.events.values import Remedy, StaffAction
-from services.intake.projections.timeline import Status
-from services.intake.projections.work_queue import Kind
-from services.intake.store.desk import Waiting
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.work_items import WorkKind
+from services.intake.store.desk import WorkItem
 
 HANDLED = "handled"
 """The desk's own action: somebody has talked to the customer. It moves no goods, so it goes to no service."""
 
-_OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+_OVER = frozenset({IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,34 +22,39 @@ class Offer:
     about: str = ""
 
 
-def offers(status: Status, waiting: Iterable[Waiting]) -> list[Offer]:
+def offers(status: IssueStatus, waiting: Iterable[WorkItem]) -> list[Offer]:
     """Everything that may be decided now, what waits for a human first."""
     return [*_of_work(waiting := list(waiting)), *_of_status(status, waiting)]
 
 
-def _of_work(waiting: Iterable[Waiting]) -> Iterator[Offer]:
+def _of_work(waiting: Iterable[WorkItem]) -> Iterator[Offer]:
     for one in waiting:
         match one.kind:
-            case Kind.REVIEW:
+            case WorkKind.REVIEW:
                 yield Offer(StaffAction.APPROVE_REVIEW, one.about)
                 yield Offer(StaffAction.REFUSE_REVIEW, one.about)
-            case Kind.UNHAPPY | Kind.UNREACHED:
+            case WorkKind.UNHAPPY | WorkKind.UNREACHED:
                 yield Offer(HANDLED, f"{one.kind} {one.about}".strip())
-            case Kind.DETAILS:
+            case WorkKind.DETAILS:
                 yield Offer(StaffAction.ACCEPT)
                 yield Offer(StaffAction.REJECT)
 
 
-def _of_status(status: Status, waiting: Iterable[Waiting]) -> Iterator[Offer]:
-    if status is Status.RESOLVED:
+def _of_status(status: IssueStatus, waiting: Iterable[WorkItem]) -> Iterator[Offer]:
+    if status is IssueStatus.RESOLVED:
         yield Offer(StaffAction.REOPEN)
-    if status is Status.REJECTED:
+    if status is IssueStatus.REJECTED:
         yield Offer(StaffAction.ACCEPT)
     if status in _OVER:
         return
-    if any(one.detail.partition(" ")[0] in ("book", "collect") for one in waiting if one.kind is Kind.PROGRESS):
+    if any(one.detail.partition(" ")[0] in ("book", "collect") for one in waiting if one.kind is WorkKind.PROGRESS):
         yield Offer(StaffAction.WAIVE_COLLECTION)
-    if status in (Status.ACCEPTED, Status.IN_REVIEW, Status.WAITING_FOR_CUSTOMER, Status.REPLACEMENT_ORDERED):
+    if status in (
+        IssueStatus.ACCEPTED,
+        IssueStatus.IN_REVIEW,
+        IssueStatus.WAITING_FOR_CUSTOMER,
+        IssueStatus.REPLACEMENT_ORDERED,
+    ):
         for remedy in Remedy:
             yield Offer(StaffAction.CHOOSE_REMEDY, remedy)
         yield Offer(StaffAction.CANCEL)

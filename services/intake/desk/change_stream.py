@@ -34,7 +34,7 @@ class Live:
         while True:
             await self._wanted.wait()
             async with self.service.pool.acquire() as conn:
-                pulse = await store.pulse(conn)
+                pulse = await store.change_token(conn)
             if pulse != self._pulse:
                 self._pulse = pulse
                 self._changed.set()

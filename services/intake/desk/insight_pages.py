@@ -10,7 +10,7 @@ from markupsafe import Markup
 from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from services.intake.desk.auth import DeskRoute, Guard
 from services.intake.desk.charts import Bar, bars, week
 from services.intake.desk.rendering import Face
@@ -107,7 +107,7 @@ async def read(conn: Connection, asked: Asked) -> dict[str, Any]:
 
 def insight_routes(service: Service, face: Face, guard: Guard) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Anybody = Annotated[Session, Depends(guard.least(Role.VIEWER))]  # noqa: N806 - a type
+    Anybody = Annotated[Session, Depends(guard.least(StaffRole.VIEWER))]  # noqa: N806 - a type
 
     @router.get("/desk/insights")
     async def insights(session: Anybody, days: Annotated[int, Query(ge=1, le=365)] = 30) -> Response:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from services.intake.projections.work_queue import Kind
-from services.intake.store.desk import Waiting
+from services.intake.projections.work_items import WorkKind
+from services.intake.store.desk import WorkItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,20 @@ _MESSAGES: dict[str, str | None] = {
 }
 
 
-def next_steps(waiting: Iterable[Waiting], story: Sequence[Mapping[str, Any]]) -> list[NextStep]:
+def next_steps(waiting: Iterable[WorkItem], story: Sequence[Mapping[str, Any]]) -> list[NextStep]:
     """All that is to come, the soonest first. `story` are the facts so far: `type`, `at` and `data` of each."""
     steps = [_step(one, story) for one in waiting]
     return sorted((step for step in steps if step), key=lambda step: (step.due_at, step.code))
 
 
-def _step(one: Waiting, story: Sequence[Mapping[str, Any]]) -> NextStep | None:
-    code, _, day = one.detail.partition(" ") if one.kind is Kind.PROGRESS else (one.kind.value, "", "")
+def _step(one: WorkItem, story: Sequence[Mapping[str, Any]]) -> NextStep | None:
+    code, _, day = one.detail.partition(" ") if one.kind is WorkKind.PROGRESS else (one.kind.value, "", "")
     if code not in _MESSAGES:
         return None
     values: dict[str, object] = {"about": one.about, "detail": one.detail}
     if day:
         values["day"] = date.fromisoformat(day)
-    if one.kind is Kind.CHOICE:
+    if one.kind is WorkKind.CHOICE:
         values["default"] = _latest(story, "issue.choice_requested.v1").get("default", "")
     return NextStep(code, one.due_at, _MESSAGES[code], values)
 

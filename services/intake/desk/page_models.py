@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from services.intake.desk.available_actions import offers
 from services.intake.desk.dead_letters import DeadLetterClient
 from services.intake.desk.next_steps import next_steps, promises
 from services.intake.desk.sessions import Session
 from services.intake.store import desk as store
-from services.intake.store import orders as intake_store
+from services.intake.store import issues as intake_store
 from services.intake.store.customer_pages import item_names
 from services.intake.store.desk import Section
 from services.intake.store.insights.clusters import list_clusters
@@ -57,7 +57,11 @@ class Views:
         now = self.service.clock.now()
         async with self.service.pool.acquire() as conn:
             sections = [
-                (section, await store.count(conn, section, now), await store.rows(conn, section, now, HOME_ROWS))
+                (
+                    section,
+                    await store.count_section(conn, section, now),
+                    await store.read_section(conn, section, now, HOME_ROWS),
+                )
                 for section in Section
             ]
             clusters = await list_clusters(conn, "proposed")
@@ -69,13 +73,13 @@ class Views:
         }
 
     async def _dead_letters(self, session: Session) -> Any:
-        return await self.dead_letters.all() if session.may(Role.ADMIN) else None
+        return await self.dead_letters.all() if session.may(StaffRole.ADMIN) else None
 
     async def section(self, section: Section, after: tuple[datetime, UUID] | None) -> dict[str, Any]:
         now = self.service.clock.now()
         async with self.service.pool.acquire() as conn:
-            rows = await store.rows(conn, section, now, PAGE_ROWS, after)
-            count = await store.count(conn, section, now)
+            rows = await store.read_section(conn, section, now, PAGE_ROWS, after)
+            count = await store.count_section(conn, section, now)
         last = rows[-1] if len(rows) == PAGE_ROWS else None
         following = f"{last.due_at.isoformat()}~{last.issue_id}" if last else None
         return {"now": now, "section": section, "count": count, "rows": rows, "following": following}
@@ -86,9 +90,9 @@ class Views:
             issue = await intake_store.read_issue(conn, issue_id)
             if issue is None:
                 return None
-            aside = await store.aside(conn, issue_id)
-            waiting = await store.waiting_of(conn, issue_id)
-            claim = await store.claimed(conn, issue_id, now)
+            aside = await store.read_notes(conn, issue_id)
+            waiting = await store.work_of_issue(conn, issue_id)
+            claim = await store.active_claim(conn, issue_id, now)
             names = await item_names(conn, issue["order_id"])
         story = issue["timeline"]
         trace = self.trace_url.format(trace_id=aside.trace_id) if self.trace_url and aside.trace_id else None
@@ -104,11 +108,11 @@ class Views:
             "points": points_of(story),
             "story": [_told(fact) for fact in story],
             "trace": trace,
-            "offers": offers(issue["status"], waiting) if session.may(Role.AGENT) else [],
-            "shows_mails": self.shows_mails and session.may(Role.AGENT),
+            "offers": offers(issue["status"], waiting) if session.may(StaffRole.AGENT) else [],
+            "shows_mails": self.shows_mails and session.may(StaffRole.AGENT),
         }
 
-    async def search(self, text: str) -> list[store.Found]:
+    async def search(self, text: str) -> list[store.IssueHit]:
         async with self.service.pool.acquire() as conn:
             return await store.search(conn, text, FOUND_ROWS)
 

@@ -11,13 +11,13 @@ from sse_starlette import EventSourceResponse
 from libs.common.events.values import Language, Sha256
 from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from services.intake.desk.auth import SIGN_IN, DeskRoute, Guard, form_of, inside, is_foreign, see
 from services.intake.desk.change_stream import Live
 from services.intake.desk.page_models import Views
 from services.intake.desk.rendering import Face, language_of
 from services.intake.desk.sessions import Session, TooManyAttemptsError, WrongPasswordError
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.photos import stream_photo
 from services.intake.store.desk import Section
 from services.intake.store.evidence import media_type_of
@@ -28,7 +28,7 @@ MAIL_LINK_LIVES = timedelta(minutes=5)
 
 def sign_in_routes(face: Face, guard: Guard) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    anybody = guard.least(Role.VIEWER)
+    anybody = guard.least(StaffRole.VIEWER)
 
     @router.get(SIGN_IN)
     async def door(request: Request, next: str | None = None) -> Response:
@@ -72,8 +72,8 @@ def sign_in_routes(face: Face, guard: Guard) -> APIRouter:
 
 def page_routes(face: Face, guard: Guard, views: Views, live: Live) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Anybody = Annotated[Session, Depends(guard.least(Role.VIEWER))]  # noqa: N806 - a type
-    Listener = Annotated[Session, Depends(guard.least(Role.VIEWER, active=False))]  # noqa: N806
+    Anybody = Annotated[Session, Depends(guard.least(StaffRole.VIEWER))]  # noqa: N806 - a type
+    Listener = Annotated[Session, Depends(guard.least(StaffRole.VIEWER, active=False))]  # noqa: N806
 
     @router.get("/desk")
     async def home(session: Anybody) -> Response:
@@ -112,7 +112,7 @@ def mail_routes(face: Face, guard: Guard, views: Views, links: SignedLinks, noti
     """Mails as they were sent: they hold names and addresses, so they stay with delivery_notify, which shows one
     mail to the one who holds a link that is signed for it and lives some minutes."""
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Agent = Annotated[Session, Depends(guard.least(Role.AGENT))]  # noqa: N806 - a type
+    Agent = Annotated[Session, Depends(guard.least(StaffRole.AGENT))]  # noqa: N806 - a type
 
     @router.get("/desk/notices/{notice_id}")
     async def mail(session: Agent, notice_id: UUID) -> Response:
@@ -125,9 +125,9 @@ def mail_routes(face: Face, guard: Guard, views: Views, links: SignedLinks, noti
     return router
 
 
-def photo_routes(guard: Guard, service: Service, evidence: Evidence) -> APIRouter:
+def photo_routes(guard: Guard, service: Service, evidence: EvidenceUploads) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=DeskRoute)
-    Anybody = Annotated[Session, Depends(guard.least(Role.VIEWER))]  # noqa: N806 - a type
+    Anybody = Annotated[Session, Depends(guard.least(StaffRole.VIEWER))]  # noqa: N806 - a type
 
     @router.get("/desk/issues/{issue_id}/photos/{sha256}")
     async def photo(session: Anybody, issue_id: UUID, sha256: Sha256, small: bool = False) -> Response:

@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.events.values import Language
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import HASHER, Role
+from services.intake.cli.staff import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 
 WINDOW = timedelta(minutes=15)
@@ -41,13 +41,13 @@ class Session:
     """Who is looking. `csrf` must come with every form they send."""
 
     staff: str
-    role: Role
+    role: StaffRole
     language: Language
     csrf: str
     digest: bytes
 
-    def may(self, least: Role) -> bool:
-        return self.role.may(least)
+    def may(self, least: StaffRole) -> bool:
+        return self.role.includes(least)
 
     def is_from(self, token: str) -> bool:
         """Whether a form was made for this session."""
@@ -67,14 +67,14 @@ class Sessions:
         subjects = [_digest(f"name:{name}"), _digest(f"address:{address}")]
         async with self.service.pool.acquire() as conn:
             for subject, most in zip(subjects, (PER_NAME, PER_ADDRESS), strict=True):
-                if await staff_store.failures(conn, subject, now - WINDOW) >= most:
+                if await staff_store.count_failed_attempts(conn, subject, now - WINDOW) >= most:
                     raise TooManyAttemptsError
-            entrant = await staff_store.entrant(conn, name)
+            entrant = await staff_store.read_credentials(conn, name)
         if await self._verify(entrant.password_hash if entrant else _NOBODY, password) and entrant:
             await self._keep_up_to_date(entrant, password)
             return await self._open(entrant.name, subjects[0], before)
         async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.failed(conn, subjects, now, now - WINDOW)
+            await staff_store.record_failed_attempt(conn, subjects, now, now - WINDOW)
         raise WrongPasswordError
 
     async def _verify(self, password_hash: str, password: str) -> bool:
@@ -85,7 +85,7 @@ class Sessions:
             except (VerificationError, InvalidHashError):
                 return False
 
-    async def _keep_up_to_date(self, entrant: staff_store.Entrant, password: str) -> None:
+    async def _keep_up_to_date(self, entrant: staff_store.Credentials, password: str) -> None:
         """Stronger parameters reach old hashes at the next sign-in, the only moment at which the password is known."""
         if HASHER.check_needs_rehash(entrant.password_hash):
             fresh = await asyncio.to_thread(HASHER.hash, password)
@@ -95,7 +95,7 @@ class Sessions:
     async def _open(self, name: str, subject: bytes, before: str | None) -> str:
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), self.service.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.forgive(conn, subject)
+            await staff_store.clear_failed_attempts(conn, subject)
             if before:
                 await staff_store.close_session(conn, _digest(before))
             await staff_store.sweep_sessions(conn, now - self.longest, now - self.idle)
@@ -108,12 +108,12 @@ class Sessions:
             return None
         digest, now = _digest(token), self.service.clock.now()
         async with self.service.pool.acquire() as conn:
-            row = await staff_store.session(conn, digest)
-            if row is None or now - row.began_at >= self.longest or now - row.seen_at >= self.idle:
+            row = await staff_store.read_session(conn, digest)
+            if row is None or now - row.started_at >= self.longest or now - row.seen_at >= self.idle:
                 return None
             if active and now - row.seen_at > min(_TOUCH, self.idle / 10):
-                await staff_store.seen(conn, digest, now)
-        return Session(row.staff, Role(row.role), Language(row.language), row.csrf, digest)
+                await staff_store.touch_session(conn, digest, now)
+        return Session(row.staff, StaffRole(row.role), Language(row.language), row.csrf, digest)
 
     async def sign_out(self, session: Session) -> None:
         async with self.service.pool.acquire() as conn:

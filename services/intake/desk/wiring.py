@@ -12,16 +12,16 @@ from services.intake.desk.page_models import Views
 from services.intake.desk.pages import mail_routes, page_routes, photo_routes, sign_in_routes
 from services.intake.desk.rendering import TEMPLATES, WORDS, Face
 from services.intake.desk.sessions import Sessions
-from services.intake.evidence.uploads import Evidence
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
 from services.intake.web.translations import Words
 
 
 def desk(
-    calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
+    calls: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> list[APIRouter]:
     service = calls.service
     face = Face(Pages(TEMPLATES, Words(WORDS), assets, settings.zone), settings.shop_name)

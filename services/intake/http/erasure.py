@@ -16,7 +16,7 @@ from libs.common.runtime.service import Service
 CustomerId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), Path()]
 
 
-class ErasureAsked(BaseModel):
+class ErasureAccepted(BaseModel):
     """Under way; each service tells by `customer.erased` with this id when it is done."""
 
     customer_id: str
@@ -31,10 +31,10 @@ def routes(service: Service) -> APIRouter:
         responses=PROBLEM_RESPONSE,
     )
 
-    @router.post("/erasure", status_code=202, response_model=ErasureAsked)
+    @router.post("/erasure", status_code=202, response_model=ErasureAccepted)
     async def erase(customer_id: CustomerId, key: Annotated[IdempotencyKey, Depends(idempotency_key)]) -> JSONResponse:
         """Forget who this customer is, everywhere. Orders placed later are kept: they are a new consent."""
-        asked = ErasureAsked(customer_id=customer_id, erasure_id=derived_id("erasure", key.caller, key.key))
+        asked = ErasureAccepted(customer_id=customer_id, erasure_id=derived_id("erasure", key.caller, key.key))
         async with service.transaction() as tx:
 
             async def ask() -> Answer:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
-from services.intake.http.commands import IntakeCommands, Receipt, no_such_issue
-from services.intake.projections.sla import Clock, Told, measure
-from services.intake.projections.timeline import Status
-from services.intake.store import orders as store
+from services.intake.http.commands import IntakeCommands, ReportReceipt, unknown_issue
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.sla import SlaClock, SlaFact, measure_sla
+from services.intake.store import issues as store
 
 
 class TimelineFact(BaseModel):
@@ -27,7 +27,7 @@ class TimelineFact(BaseModel):
     data: dict[str, Any]
 
 
-class Photo(BaseModel):
+class IssuePhoto(BaseModel):
     sha256: str
     media_type: str
     size_bytes: int
@@ -35,22 +35,22 @@ class Photo(BaseModel):
     height: int
 
 
-class ClockShown(BaseModel):
+class ClockModel(BaseModel):
     """Open time of the shop in whole minutes; `due_at` is None once it is done or while the customer owes an answer."""
 
     target_minutes: int
     spent_minutes: int
-    kept: bool
+    within_target: bool
     due_at: datetime | None
     done_at: datetime | None
 
 
-class ClocksShown(BaseModel):
-    first_response: ClockShown
-    decision: ClockShown
+class ClocksModel(BaseModel):
+    first_response: ClockModel
+    decision: ClockModel
 
 
-class Issue(BaseModel):
+class IssueDetails(BaseModel):
     """An issue and everything that happened to it, in the order in which it happened.
 
     `missing` is what the customer still owes; `version` counts decisions of staff; `decide_by` is when the shop owes a
@@ -65,15 +65,15 @@ class Issue(BaseModel):
     requested_remedy: Remedy | None
     reference: str | None
     noticed_on: date | None
-    status: Status
+    status: IssueStatus
     missing: list[str]
     version: int
     decide_by: datetime | None
     decided_at: datetime | None
     reported_at: datetime
-    clocks: ClocksShown
+    clocks: ClocksModel
     timeline: list[TimelineFact]
-    photos: list[Photo]
+    photos: list[IssuePhoto]
 
 
 def routes(calls: IntakeCommands) -> APIRouter:
@@ -86,7 +86,7 @@ def routes(calls: IntakeCommands) -> APIRouter:
     @router.post(
         "",
         status_code=202,
-        response_model=Receipt,
+        response_model=ReportReceipt,
         dependencies=[Depends(storefront)],
         openapi_extra={"requestBody": _json_body(IssueSubmitted)},
     )
@@ -95,21 +95,21 @@ def routes(calls: IntakeCommands) -> APIRouter:
         said: Annotated[IssueSubmitted, Depends(_read_report)],
     ) -> JSONResponse:
         """Report what is wrong with delivered pieces of an order. Accepted at once, or refused with the remedy."""
-        return told(await calls.report(said, key))
+        return report_response(await calls.submit(said, key))
 
-    @router.get("/{issue_id}", response_model=Issue, dependencies=[Depends(anybody)])
+    @router.get("/{issue_id}", response_model=IssueDetails, dependencies=[Depends(anybody)])
     async def show_issue(issue_id: UUID, customer_id: CustomerId = None) -> dict[str, Any]:
         """Where the issue is now, and its whole story."""
         async with service.pool.acquire() as conn:
             issue = await store.read_issue(conn, issue_id)
         if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
-            raise no_such_issue(issue_id)
+            raise unknown_issue(issue_id)
         return {**issue, "clocks": _clocks(issue, calls)}
 
     return router
 
 
-def told(answer: Answer) -> JSONResponse:
+def report_response(answer: Answer) -> JSONResponse:
     """What a report is answered with, and where to look for it from now on."""
     status_url = answer.body.get("status_url")
     return answer.response({"Location": status_url} if status_url else None)
@@ -117,15 +117,15 @@ def told(answer: Answer) -> JSONResponse:
 
 def _clocks(issue: dict[str, Any], calls: IntakeCommands) -> dict[str, Any]:
     rules, now = calls.orders.rules, calls.service.clock.now()
-    story = [Told(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
-    found = measure(issue["reported_at"], story, rules.hours, rules.targets, now)
+    story = [SlaFact(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
+    found = measure_sla(issue["reported_at"], story, rules.hours, rules.targets, now)
     return {"first_response": _shown(found.first_response), "decision": _shown(found.decision)}
 
 
-def _shown(clock: Clock) -> dict[str, Any]:
+def _shown(clock: SlaClock) -> dict[str, Any]:
     minute = timedelta(minutes=1)
     minutes = {"target_minutes": clock.target // minute, "spent_minutes": clock.spent // minute}
-    return {**minutes, "kept": clock.kept, "due_at": clock.due_at, "done_at": clock.done_at}
+    return {**minutes, "within_target": clock.within_target, "due_at": clock.due_at, "done_at": clock.done_at}
 
 
 CustomerId = Annotated[

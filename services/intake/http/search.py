@@ -10,11 +10,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel
 from libs.common.events.values import Reason, ReportedLine
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from services.intake.http.commands import IntakeCommands
-from services.intake.projections.timeline import Status
-from services.intake.store.search import CursorError, Wanted, find_issues
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.store.search import CursorError, IssueFilter, find_issues
 
 
-class Listed(BaseModel):
+class IssueSummary(BaseModel):
     """One issue of a list. `overdue`: the shop owes a decision and has passed its own target for it."""
 
     issue_id: UUID
@@ -23,7 +23,7 @@ class Listed(BaseModel):
     reason: Reason
     lines: list[ReportedLine]
     skus: list[str]
-    status: Status
+    status: IssueStatus
     missing: list[str]
     reference: str | None
     reported_at: datetime
@@ -32,10 +32,10 @@ class Listed(BaseModel):
     overdue: bool | None
 
 
-class Issues(BaseModel):
+class IssueList(BaseModel):
     """`next` is the `after` of the following page; none: this is the last."""
 
-    issues: list[Listed]
+    issues: list[IssueSummary]
     next: str | None
 
 
@@ -56,10 +56,10 @@ def routes(calls: IntakeCommands) -> APIRouter:
     service = calls.service
     router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
 
-    @router.get("", response_model=Issues)
+    @router.get("", response_model=IssueList)
     async def list_issues(
         caller: Annotated[str, Depends(service.require_caller("storefront", "ops"))],
-        status: Status | None = None,
+        status: IssueStatus | None = None,
         reason: Reason | None = None,
         sku: Text = None,
         customer_id: Text = None,
@@ -74,7 +74,7 @@ def routes(calls: IntakeCommands) -> APIRouter:
         """Issues, newest first. The storefront names the customer on whose behalf it asks."""
         if caller == "storefront" and customer_id is None:
             raise Problem(422, "customer_missing", "customer_id: name the customer on whose behalf you ask.")
-        wanted = Wanted(status, reason, sku, customer_id, order_id, since, until, q, overdue, after, limit)
+        wanted = IssueFilter(status, reason, sku, customer_id, order_id, since, until, q, overdue, after, limit)
         try:
             async with service.pool.acquire() as conn:
                 page = await find_issues(conn, wanted, service.clock.now())

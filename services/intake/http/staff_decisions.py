@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, idempotency_key
-from services.intake.http.commands import Decision, IntakeCommands
+from services.intake.http.commands import IntakeCommands, StaffDecisionRequest
 
 
-class Decided(BaseModel):
+class StaffDecisionAnswer(BaseModel):
     """Recorded as this `version` of the issue; the timeline tells by `issue.staff_decision_applied` what came of it."""
 
     issue_id: UUID
@@ -23,9 +23,9 @@ def routes(calls: IntakeCommands) -> APIRouter:
     ops = calls.service.require_caller("ops")
     router = APIRouter(prefix="/v1/issues", tags=["staff"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
 
-    @router.post("/{issue_id}/decisions", status_code=202, response_model=Decided)
+    @router.post("/{issue_id}/decisions", status_code=202, response_model=StaffDecisionAnswer)
     async def decide(
-        issue_id: UUID, decision: Decision, key: Annotated[IdempotencyKey, Depends(idempotency_key)]
+        issue_id: UUID, decision: StaffDecisionRequest, key: Annotated[IdempotencyKey, Depends(idempotency_key)]
     ) -> JSONResponse:
         """Accept, reject, choose a remedy, waive the collection, reopen, cancel, approve or refuse a review."""
         return (await calls.decide(issue_id, decision, key)).response()

@@ -19,7 +19,7 @@ from services.intake.insights.clusters import ClusterCommand, ClusterDecided, Cl
 from services.intake.insights.schemas import Asked, ClusterShown, DayFigures, NpsOf, ProductFigures, Summary
 from services.intake.store.insights import clusters as cluster_store
 from services.intake.store.insights import metrics
-from services.intake.store.insights.clusters import Clusters
+from services.intake.store.insights.clusters import ClusterStore
 
 LONGEST = timedelta(days=1100)
 
@@ -72,7 +72,7 @@ class ClustersAnswer(BaseModel):
     clusters: list[ClusterShown]
 
 
-def routes(service: Service, clusters: Clusters) -> APIRouter:
+def routes(service: Service, clusters: ClusterStore) -> APIRouter:
     ops = Depends(service.require_caller("ops"))
     router = APIRouter(prefix="/v1/insights", tags=["insights"], dependencies=[ops], responses=PROBLEM_RESPONSE)
 

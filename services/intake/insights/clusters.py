@@ -86,7 +86,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Warned(Record):
-    """A row in `buyers_warned`."""
+    """A row in `warned_buyers`."""
 
     cluster_id: UUID
     order_id: str

@@ -1,8 +1,8 @@
 """Looks at every product about which something new is known, and says so where it has a cluster.
 
-Beside the batches and not in them, so that no report waits for it. A row of `to_learn` is deleted when all that follows
-from it is committed; a process that dies in between looks again, and the cluster's id, which follows from its product
-and lot, keeps it one cluster. Several processes may look at once for the same reason.
+Beside the batches and not in them, so that no report waits for it. A row of `detection_queue` is deleted when all that
+follows from it is committed; a process that dies in between looks again, and the cluster's id, which follows from its
+product and lot, keeps it one cluster. Several processes may look at once for the same reason.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from services.intake.insights.clusters import BuyersChanged, ClusterCommand
 from services.intake.insights.detection import Product, suspects
 from services.intake.insights.sequential import Counts
 from services.intake.store.insights import clusters as cluster_store
-from services.intake.store.insights.clusters import Clusters
+from services.intake.store.insights.clusters import ClusterStore
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ MOST = 20_000
 @dataclass
 class Learner:
     service: Service
-    clusters: Clusters
+    clusters: ClusterStore
 
     async def run(self) -> None:
         """Look again and again; cancelled at shutdown."""
@@ -45,7 +45,7 @@ class Learner:
         """Take what is new, and say what follows from it."""
         policy = self.clusters.policy
         async with self.service.pool.acquire() as conn:
-            rows, skus = await cluster_store.read_to_learn(conn, MOST)
+            rows, skus = await cluster_store.read_queue(conn, MOST)
             if not rows:
                 return
             shop = await cluster_store.read_shop(conn, policy.reasons)
@@ -54,7 +54,7 @@ class Learner:
             for command in self._commands(product, shop):
                 await self.service.execute(self.clusters, self.service.event(command))
         async with self.service.pool.acquire() as conn:
-            await cluster_store.forget(conn, rows)
+            await cluster_store.delete_from_queue(conn, rows)
 
     def _commands(self, product: Product, shop: Counts) -> list[ClusterCommand]:
         today = self.service.clock.now().astimezone(self.service.settings.zone).date()

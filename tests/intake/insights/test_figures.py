@@ -14,12 +14,12 @@ from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Fault, IssueLine, Language, Money, Reason, Remedy
 from libs.common.postgres.pool import Connection
-from services.intake.domain.delivered_units import Arrival, PiecesArrived
+from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
 from services.intake.insights.schemas import Asked, Hours, ReasonCount
-from services.intake.projections.metrics import figures
+from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
-from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
-from services.intake.store.insights.monthly_rollups import keep
+from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
+from services.intake.store.insights.monthly_rollups import update_rollups
 from tests.intake.reports import NOON, event
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -90,13 +90,13 @@ def rated(number: int, score: int, at: datetime = NOON) -> Payload:
 
 async def tell(conn: Connection, *payloads: Payload, together: bool = True) -> None:
     """What a batch (or, not together, a batch each) adds."""
-    records = [figures(event(payload), ZONE) for payload in payloads]
+    records = [metric_records(event(payload), ZONE) for payload in payloads]
     for batch in [[one for some in records for one in some]] if together else records:
-        await count_reports(conn, batch)
+        await record_reports(conn, batch)
 
 
 def pieces(lot: str, count: int, order: str = "O-1", sku: str = "KYUSU") -> Record:
-    return PiecesArrived(order, "C", Arrival("1", sku, lot, TODAY), count)
+    return UnitsDelivered(order, "C", DeliveryKey("1", sku, lot, TODAY), count)
 
 
 LIFE = (
@@ -153,7 +153,7 @@ async def test_a_second_report_about_the_same_product_is_a_repeat(conn: Connecti
 
 
 async def test_reports_are_counted_by_product_lot_and_period_against_what_arrived(conn: Connection) -> None:
-    await count_arrivals(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
+    await record_deliveries(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
     await tell(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
     found = await metrics.read_products(conn, ASKED)
     assert [(one.sku, one.lot, one.arrived_pieces, one.reported_pieces) for one in found] == [
@@ -185,25 +185,25 @@ async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connect
 
 async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) -> None:
     """The delivery was heard of before the shipment that names the lot."""
-    await count_arrivals(conn, [pieces("", 2)])
-    await count_arrivals(conn, [pieces("", -2), pieces("A", 2)])
+    await record_deliveries(conn, [pieces("", 2)])
+    await record_deliveries(conn, [pieces("", -2), pieces("A", 2)])
     found = await metrics.read_products(conn, ASKED)
     assert {(one.lot, one.arrived_pieces) for one in found} == {("A", 2), (None, 0)}
 
 
 _FILL = (
-    """INSERT INTO issue_figures (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
+    """INSERT INTO issue_metrics (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
                                    rated_at)
        SELECT md5(n::text)::uuid, (ARRAY['defective', 'missing_part', 'wrong_item'])[1 + n % 3], at, at + '1h',
               at + '2h', at + '48h', n % 2, n % 11, at + '60h'
        FROM (SELECT n, timestamptz '2026-03-01 00:00+09' + n * interval '25 seconds' AS at
              FROM generate_series(1, 100000) n) i""",
-    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, pieces, arrived_on,
+    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, units, delivered_on,
                                     reported_at)
        SELECT issue_id, '1', issue_id::text, left(issue_id::text, 4), 'SKU-' || left(issue_id::text, 2),
-              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_figures""",
-    """INSERT INTO arrived_per_day (sku, lot, day, pieces)
-       SELECT sku, lot, arrived_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
+              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_metrics""",
+    """INSERT INTO delivered_per_day (sku, lot, day, units)
+       SELECT sku, lot, delivered_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
     "ANALYZE",
 )
 
@@ -211,7 +211,7 @@ _FILL = (
 async def test_figures_are_quick_with_a_hundred_thousand_issues(conn: Connection) -> None:
     for statement in _FILL:
         await conn.execute(statement)
-    await keep(conn, date(2026, 4, 1), ZONE)
+    await update_rollups(conn, date(2026, 4, 1), ZONE)
     whole = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
     one = Asked(whole.first, whole.last, ZONE, sku="SKU-7f")
     for asked, seconds in ((whole, 5.0), (one, 1.0)):

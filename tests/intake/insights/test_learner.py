@@ -12,7 +12,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, IssueLine, Money, OrderLine, Reason, ShippedLine
 from services.intake.insights.detection_loop import Learner
-from services.intake.store.insights.clusters import Clusters
+from services.intake.store.insights.clusters import ClusterStore
 from tests.running import OPS, STOREFRONT, Live
 
 YEN = Money(amount="4980", currency="JPY")
@@ -63,7 +63,7 @@ async def reported(live: Live, orders: range, lot: str | None, sku: str = "KYUSU
 async def look(live: Live) -> None:
     """What the learner does by itself, now."""
     clusters = live.service.aggregates["clusters"]
-    assert isinstance(clusters, Clusters)
+    assert isinstance(clusters, ClusterStore)
     await Learner(live.service, clusters).look()
 
 

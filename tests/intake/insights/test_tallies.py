@@ -13,12 +13,12 @@ from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.domain.delivered_units import Arrival, PiecesArrived
+from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
 from services.intake.insights.schemas import Asked
-from services.intake.projections.metrics import figures
+from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
-from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
-from services.intake.store.insights.monthly_rollups import after, days_left, keep, midnight
+from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
+from services.intake.store.insights.monthly_rollups import days_to_scan, midnight, next_month, update_rollups
 from tests.intake.insights.test_figures import ZONE, about, accepted, rated, tell
 from tests.intake.reports import NOON, event
 
@@ -43,7 +43,7 @@ async def scanned(conn: Connection, asked: Asked) -> list[Any]:
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
     try:
-        await conn.execute("DELETE FROM tallied")
+        await conn.execute("DELETE FROM rollup_months")
         return await all_figures(conn, asked)
     finally:
         await transaction.rollback()
@@ -70,21 +70,21 @@ async def test_a_figure_is_the_same_whether_months_were_added_up_or_not(conn: Co
     draw.shuffle(facts)
     for number, fact in enumerate(facts):
         if draw.random() < 0.2:
-            arrived = Arrival("1", "KYUSU", "A", date(2026, draw.randint(1, 6), draw.choice([1, 15, 28])))
-            await count_arrivals(conn, [PiecesArrived(f"O-{number}", "C", arrived, draw.randint(1, 9))])
+            arrived = DeliveryKey("1", "KYUSU", "A", date(2026, draw.randint(1, 6), draw.choice([1, 15, 28])))
+            await record_deliveries(conn, [UnitsDelivered(f"O-{number}", "C", arrived, draw.randint(1, 9))])
         else:
-            await count_reports(conn, figures(event(fact), ZONE))
+            await record_reports(conn, metric_records(event(fact), ZONE))
         assert await all_figures(conn, YEAR) == await scanned(conn, YEAR)
         if draw.random() < 0.7:
-            await keep(conn, TODAY, ZONE)
+            await update_rollups(conn, TODAY, ZONE)
 
 
 async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> None:
     await tell(conn, accepted(1), rated(1, 9))
-    await keep(conn, TODAY, ZONE)
+    await update_rollups(conn, TODAY, ZONE)
     before = await all_figures(conn, YEAR)
     await conn.execute("DELETE FROM reported_lines")
-    await conn.execute("UPDATE issue_figures SET reason = 'wrong_item', score = 0")
+    await conn.execute("UPDATE issue_metrics SET reason = 'wrong_item', score = 0")
     summary, *others = await all_figures(conn, YEAR)
     assert (summary.reasons, summary.repeat_reports) == (before[0].reasons, before[0].repeat_reports)
     assert others == before[1:]
@@ -93,15 +93,15 @@ async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> No
 async def test_a_report_that_falls_is_no_repeat_any_more_however_long_ago_its_pieces_arrived(conn: Connection) -> None:
     again = accepted(2, customer="C", at=NOON).model_copy(update={"delivered_on": date(2025, 8, 1)})
     await tell(conn, accepted(1, customer="C", at=NOON - timedelta(days=1)), again)
-    await keep(conn, TODAY, ZONE)
+    await update_rollups(conn, TODAY, ZONE)
     assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 1
     await tell(conn, issues.IssueCancelled(**about(2), cause="found it", cancelled_at=NOON))
     assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 0
 
 
 async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
-    assert await keep(conn, date(2026, 3, 31), ZONE) > 0
-    assert not await conn.fetchval("SELECT count(*) FROM tallied WHERE month >= '2026-03-01'")
+    assert await update_rollups(conn, date(2026, 3, 31), ZONE) > 0
+    assert not await conn.fetchval("SELECT count(*) FROM rollup_months WHERE month >= '2026-03-01'")
     await tell(conn, accepted(1))
     assert (await metrics.read_summary(conn, YEAR)).reasons[0].issues == 1
 
@@ -115,10 +115,10 @@ async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
     try:
         async with writer.transaction():
             await tell(writer, accepted(1), rated(1, 10))
-            await keep(keeper, TODAY, ZONE)
+            await update_rollups(keeper, TODAY, ZONE)
         assert await all_figures(keeper, YEAR) == await scanned(keeper, YEAR)
         assert (await metrics.read_summary(keeper, YEAR)).reasons
-        await keep(keeper, TODAY, ZONE)
+        await update_rollups(keeper, TODAY, ZONE)
         assert await all_figures(keeper, YEAR) == await scanned(keeper, YEAR)
     finally:
         await writer.close()
@@ -130,8 +130,8 @@ async def test_two_processes_do_not_add_up_at_once(database: Callable[[str], Awa
     one, other = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
         async with one.transaction(isolation="repeatable_read"):
-            assert await keep(one, TODAY, ZONE) > 0
-            assert await keep(other, TODAY, ZONE) == 0
+            assert await update_rollups(one, TODAY, ZONE) > 0
+            assert await update_rollups(other, TODAY, ZONE) == 0
     finally:
         await one.close()
         await other.close()
@@ -139,20 +139,20 @@ async def test_two_processes_do_not_add_up_at_once(database: Callable[[str], Awa
 
 async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> None:
     await tell(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
-    await keep(conn, TODAY, ZONE)
+    await update_rollups(conn, TODAY, ZONE)
     utc = Asked(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
-    await keep(conn, TODAY, ZoneInfo("UTC"))
+    await update_rollups(conn, TODAY, ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
 
 
 def test_what_is_left_to_scan_are_the_days_outside_of_the_months() -> None:
     months = [date(2026, 2, 1), date(2026, 4, 1)]
     asked = Asked(date(2026, 1, 30), date(2026, 5, 2), ZONE)
-    assert days_left(asked, months) == [
+    assert days_to_scan(asked, months) == [
         (date(2026, 1, 30), date(2026, 1, 31)),
         (date(2026, 3, 1), date(2026, 3, 31)),
         (date(2026, 5, 1), date(2026, 5, 2)),
     ]
-    assert days_left(Asked(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
-    assert after(date(2026, 12, 1)) == date(2027, 1, 1)
+    assert days_to_scan(Asked(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
+    assert next_month(date(2026, 12, 1)) == date(2027, 1, 1)

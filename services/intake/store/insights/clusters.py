@@ -31,46 +31,46 @@ from services.intake.insights.sequential import Counts, Day
 
 CLUSTER = TypeAdapter(Cluster)
 
-# Who has the pieces and has neither reported the product nor been warned; $2 empty means every lot.
+# Who has the units and has neither reported the product nor been warned; $2 empty means every lot.
 _BUYERS = """
-    SELECT a.order_id, a.customer_id, a.line_id, sum(a.pieces)::int AS pieces
-    FROM arrived_pieces a
+    SELECT a.order_id, a.customer_id, a.line_id, sum(a.units)::int AS units
+    FROM delivered_units a
     WHERE a.sku = $1 AND ($2 = '' OR a.lot = $2) AND ($3::date IS NULL OR a.day >= $3)
       AND NOT EXISTS (SELECT FROM reported_lines r WHERE r.sku = $1 AND r.order_id = a.order_id)
-      AND NOT EXISTS (SELECT FROM buyers_warned w WHERE w.cluster_id = $4 AND w.order_id = a.order_id)
-    GROUP BY a.order_id, a.customer_id, a.line_id HAVING sum(a.pieces) > 0
+      AND NOT EXISTS (SELECT FROM warned_buyers w WHERE w.cluster_id = $4 AND w.order_id = a.order_id)
+    GROUP BY a.order_id, a.customer_id, a.line_id HAVING sum(a.units) > 0
     ORDER BY a.order_id, a.line_id"""
 _WARNED = """
-    INSERT INTO buyers_warned (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
+    INSERT INTO warned_buyers (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
     ON CONFLICT (cluster_id, order_id) DO NOTHING"""
-_TO_LEARN = "SELECT n, sku FROM to_learn ORDER BY n LIMIT $1"
-_LEARNT = "DELETE FROM to_learn WHERE n = ANY($1)"
+_TO_LEARN = "SELECT id, sku FROM detection_queue ORDER BY id LIMIT $1"
+_LEARNT = "DELETE FROM detection_queue WHERE id = ANY($1)"
 _DAYS = """
-    SELECT a.sku, a.lot, a.day, a.pieces, COALESCE(r.orders, 0) AS orders
-    FROM arrived_per_day a
-    LEFT JOIN (SELECT sku, lot, arrived_on, count(DISTINCT order_id) AS orders FROM reported_lines
-               WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, arrived_on) r
-           ON r.sku = a.sku AND r.lot = a.lot AND r.arrived_on = a.day
-    WHERE a.sku = ANY($1) AND a.pieces > 0 ORDER BY a.sku, a.lot, a.day"""
+    SELECT a.sku, a.lot, a.day, a.units, COALESCE(r.orders, 0) AS orders
+    FROM delivered_per_day a
+    LEFT JOIN (SELECT sku, lot, delivered_on, count(DISTINCT order_id) AS orders FROM reported_lines
+               WHERE sku = ANY($1) AND reason = ANY($2) AND is_valid GROUP BY sku, lot, delivered_on) r
+           ON r.sku = a.sku AND r.lot = a.lot AND r.delivered_on = a.day
+    WHERE a.sku = ANY($1) AND a.units > 0 ORDER BY a.sku, a.lot, a.day"""
 _REASONS = """
     SELECT sku, lot, reason, count(DISTINCT order_id) AS orders FROM reported_lines
-    WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, reason"""
+    WHERE sku = ANY($1) AND reason = ANY($2) AND is_valid GROUP BY sku, lot, reason"""
 _SHOP = """
-    SELECT (SELECT COALESCE(sum(pieces), 0)::bigint FROM arrived_per_day) AS pieces,
-           (SELECT count(*) FROM reported_lines WHERE reason = ANY($1) AND stands) AS orders"""
+    SELECT (SELECT COALESCE(sum(units), 0)::bigint FROM delivered_per_day) AS units,
+           (SELECT count(*) FROM reported_lines WHERE reason = ANY($1) AND is_valid) AS orders"""
 _OF_PRODUCTS = "SELECT body FROM clusters WHERE sku = ANY($1) ORDER BY key"
 _LIST = """
-    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    SELECT c.body, (SELECT count(*) FROM warned_buyers w WHERE w.cluster_id = c.key::uuid) AS warned
     FROM clusters c
     WHERE ($1::text IS NULL OR c.status = $1) AND ($2::text IS NULL OR c.sku = $2)
     ORDER BY c.body ->> 'detected_at' DESC, c.key LIMIT $3"""
 _ONE = """
-    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    SELECT c.body, (SELECT count(*) FROM warned_buyers w WHERE w.cluster_id = c.key::uuid) AS warned
     FROM clusters c WHERE c.key = $1"""
 
 
 @dataclass
-class Clusters:
+class ClusterStore:
     """The aggregate of clusters; the state key is the cluster's id."""
 
     policy: Policy
@@ -116,26 +116,26 @@ class Clusters:
 async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, cluster_id: UUID) -> tuple[Buyer, ...]:
     found: dict[tuple[str, str], list[LineQuantity]] = {}
     for row in await conn.fetch(_BUYERS, sku, lot, since, cluster_id):
-        line = LineQuantity(line_id=row["line_id"], quantity=row["pieces"])
+        line = LineQuantity(line_id=row["line_id"], quantity=row["units"])
         found.setdefault((row["order_id"], row["customer_id"]), []).append(line)
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
 
-async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+async def read_queue(conn: Connection, most: int) -> tuple[list[int], list[str]]:
     """What is to be looked at: the numbers of the rows, and their products."""
     rows = await conn.fetch(_TO_LEARN, most)
-    return [row["n"] for row in rows], sorted({row["sku"] for row in rows})
+    return [row["id"] for row in rows], sorted({row["sku"] for row in rows})
 
 
-async def forget(conn: Connection, rows: Sequence[int]) -> None:
+async def delete_from_queue(conn: Connection, rows: Sequence[int]) -> None:
     await conn.execute(_LEARNT, rows)
 
 
 async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
-    """All pieces that arrived, and all reports about them."""
+    """All units that arrived, and all reports about them."""
     row = await conn.fetchrow(_SHOP, [reason.value for reason in reasons])
     assert row
-    return Counts(row["pieces"], row["orders"])
+    return Counts(row["units"], row["orders"])
 
 
 async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[Product]:
@@ -143,7 +143,7 @@ async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable
     telling = [reason.value for reason in reasons]
     days: dict[tuple[str, str], list[Day]] = {}
     for row in await conn.fetch(_DAYS, skus, telling):
-        day = Day(row["day"], Counts(row["pieces"], row["orders"]))
+        day = Day(row["day"], Counts(row["units"], row["orders"]))
         days.setdefault((row["sku"], row["lot"]), []).append(day)
     told: dict[tuple[str, str], dict[Reason, int]] = {}
     for row in await conn.fetch(_REASONS, skus, telling):
