@@ -1,4 +1,4 @@
-"""The smallest service there is, to try the plumbing with: it counts cancelled orders and says so in points."""
+"""Minimal service for tests of the common library: counts cancelled orders and publishes each count as points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,8 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsExpired
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
-from libs.common.http.problems import Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import Answer, Problem
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from libs.common.runtime.service import Service
@@ -41,7 +42,7 @@ def decide(state: Tally | None, event: AnyEvent, now: datetime) -> tuple[Tally |
 
 def _count(state: Tally, cause: str, now: datetime) -> tuple[Tally, Facts]:
     after = replace(state, causes=(*state.causes, cause))
-    facts: list[Fact] = [_told(after, cause, now)]
+    facts: list[Fact] = [_points(after, cause, now)]
     if cause == "set-timer":
         facts.append(SetTimer("again", now + timedelta(milliseconds=50)))
     if cause == "cancel-timer":
@@ -49,7 +50,7 @@ def _count(state: Tally, cause: str, now: datetime) -> tuple[Tally, Facts]:
     return after, facts
 
 
-def _told(state: Tally, cause: str, now: datetime) -> PointsExpired:
+def _points(state: Tally, cause: str, now: datetime) -> PointsExpired:
     count = len(state.causes)
     return PointsExpired(
         customer_id=state.key, entry_id=derived_id("tally", state.key, count), points=count, cause=cause, expired_at=now

@@ -1,11 +1,12 @@
-"""Topics on a real broker: how long they keep what they were given, on topics that are there already too."""
+"""Topics on a real broker: retention of new and existing topics."""
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
-from libs.common.messaging.create_topics import DAY_MS, create_topics
+from libs.common.messaging.create_topics import create_topics
+from libs.common.messaging.topic_settings import DAY_MS
 from tests.running import eventually
 
 pytestmark = pytest.mark.apache
@@ -14,7 +15,7 @@ WEEK, DAY = str(7 * DAY_MS), str(DAY_MS)
 
 
 async def settings(kafka: str, topic: str) -> dict[str, str]:
-    """As soon as the broker that is asked has heard of the topic."""
+    """Return a topic's settings once the broker has its metadata."""
     return await eventually(lambda: _settings(kafka, topic), f"{topic} is known")
 
 

@@ -1,4 +1,4 @@
-"""The loop that takes dead letters again once somebody asked for it, in order per key."""
+"""Loop that replays dead letters marked for replay, in order per key."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from libs.common.messaging.dead_letters import StoredDeadLetter
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient
-from libs.common.telemetry.tracing import carrier_of
+from libs.common.telemetry.trace_context import carrier_of
 
 log = logging.getLogger(__name__)
 
 
 class Replayer:
-    """Replays what is marked for it, for all aggregates of a service."""
+    """Replays dead letters of all aggregates of a service."""
 
     def __init__(
-        self, shell: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
+        self, runner: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
     ) -> None:
-        self._shell, self._pool, self._aggregates, self._wake_relay = shell, pool, aggregates, wake_relay
+        self._runner, self._pool, self._aggregates, self._wake_relay = runner, pool, aggregates, wake_relay
 
     async def run(self) -> None:
         while True:
@@ -31,14 +31,14 @@ class Replayer:
                 try:
                     done += await self.replay_next(aggregate)
                 except Exception as error:
-                    log.warning("replay for %s waits: %s", aggregate.name, type(error).__name__)
+                    log.warning("failed replay aggregate=%s error=%s; retrying", aggregate.name, type(error).__name__)
             if not done:
                 await asyncio.sleep(0.5)
 
     async def replay_next(self, aggregate: Aggregate[Any]) -> int:
-        """Replay one record, if one may go now, in the transaction that holds it locked; gives 1 if there was one.
+        """Replay the next record in the transaction that holds its lock; return the number of records replayed.
 
-        Raises what is transient: the record then stays marked, and its turn comes again.
+        Raises transient errors; the record then stays marked for replay.
         """
         async with self._pool.acquire() as conn, conn.transaction():
             record = await dead_letters.next_to_replay(conn, aggregate.name)
@@ -46,17 +46,17 @@ class Replayer:
                 return 0
             error = await self._try(conn, aggregate, record)
             await dead_letters.settle_replay(conn, record.id, error)
-        self._shell.counters.add("replayed", "failed" if error else "done")
+        self._runner.counters.add("replayed", "failed" if error else "done")
         self._wake_relay()
         return 1
 
     async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: StoredDeadLetter) -> str | None:
-        """Apply it inside a savepoint; gives why it could not be applied, or None."""
+        """Apply the record in a savepoint; return the error text, or None."""
         try:
             async with conn.transaction():
                 event = decode(record.value or b"")
                 if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
-                    await self._shell.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
+                    await self._runner.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
         except Exception as error:
             if is_transient(error):
                 raise

@@ -11,9 +11,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.decisions.facts import Facts, Ignored
-from libs.common.events.products import Why
+from libs.common.events.products import DecisionComment
 from libs.common.events.values import Identifier
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.service import Service
 from services.intake.insights.clusters import ClusterCommand, ClusterDecided, ClusterReleased, Status
 from services.intake.insights.schemas import Asked, ClusterShown, DayFigures, NpsOf, ProductFigures, Summary
@@ -46,12 +47,12 @@ class ClusterDecision(Body):
     hold: bool = Field(default=True, description="Hold further shipments of the lot.")
     warn: bool = Field(default=True, description="Warn the buyers who have not reported yet.")
     staff: Identifier = Field(description="Who decides.")
-    comment: Why
+    comment: DecisionComment
 
 
 class ClusterRelease(Body):
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class SummaryAnswer(BaseModel):

@@ -11,7 +11,7 @@ from libs.common.events.issues import IssueReported
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from libs.common.telemetry.tracing import current_trace_id
+from libs.common.telemetry.trace_context import current_trace_id
 from services.intake.projections import issue_status, timeline
 from services.intake.projections.metrics import metric_records
 from services.intake.projections.timeline import TimelineEntry
