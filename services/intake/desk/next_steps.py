@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from libs.common.events.issues import IssueCollected, IssueReplacementDelivered, IssueReplacementShipped
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Choice
 from services.intake.projections.work_queue import Kind
 from services.intake.store.desk import Waiting
 
@@ -56,13 +59,13 @@ def next_steps(waiting: Iterable[Waiting], story: Sequence[Mapping[str, Any]]) -
 
 
 def _step(one: Waiting, story: Sequence[Mapping[str, Any]]) -> NextStep | None:
-    code, _, day = one.detail.partition(" ") if one.kind is Kind.PROGRESS else (one.kind.value, "", "")
+    code, _, day = one.detail.partition(" ") if one.kind == Kind.PROGRESS else (one.kind.value, "", "")
     if code not in _MESSAGES:
         return None
     values: dict[str, object] = {"about": one.about, "detail": one.detail}
     if day:
         values["day"] = date.fromisoformat(day)
-    if one.kind is Kind.CHOICE:
+    if one.kind == Kind.CHOICE:
         values["default"] = _latest(story, "issue.choice_requested.v1").get("default", "")
     return NextStep(code, one.due_at, _MESSAGES[code], values)
 
@@ -82,33 +85,49 @@ class Promise:
 
 
 def promises(story: Sequence[Mapping[str, Any]], today: date, day_of: Mapping[str, date]) -> list[Promise]:
-    """The days told to the customer, in order. `day_of`: on which shop day each kind of fact happened, by its type.
+    """Return the promised dates in the order of their notices. `day_of` maps an event type to its shop day.
 
-    A promise is kept when the thing happened on that day or before; broken when the day is over and it did not; open
-    (None) until then, and where a later word replaced it.
+    A promise is kept if its event happened on that date or before, broken if the date has passed without it, and open
+    (None) until then and where a later notice or the customer's own choice superseded it.
     """
-    told = [fact for fact in story if fact["type"] == "notice.sent.v1" and fact["data"].get("promised_date")]
     made: list[Promise] = []
-    for index, fact in enumerate(told):
+    for index, fact in enumerate(story):
+        if fact["type"] != "notice.sent.v1" or not fact["data"].get("promised_date"):
+            continue
         day, subject = date.fromisoformat(fact["data"]["promised_date"]), fact["data"]["kind"]
-        happened = day_of.get(_FULFILS.get(subject, ""))
-        replaced = any(later["data"]["kind"] in _REPLACES.get(subject, ()) for later in told[index + 1 :])
-        kept = None if replaced else (happened <= day if happened else (False if today > day else None))
-        made.append(Promise(fact["at"], day, subject, kept))
+        superseded = any(_supersedes(later, subject) for later in story[index + 1 :])
+        made.append(Promise(fact["at"], day, subject, None if superseded else _is_kept(subject, day, today, day_of)))
     return made
 
 
-_FULFILS = {
-    "replacement_promised": "issue.replacement_shipped.v1",
-    "issue_accepted": "issue.replacement_shipped.v1",
-    "replacement_delayed": "issue.replacement_shipped.v1",
-    "replacement_shipped": "issue.replacement_delivered.v1",
-    "collection_booked": "issue.collected.v1",
+def _is_kept(subject: str, day: date, today: date, day_of: Mapping[str, date]) -> bool | None:
+    if subject not in FULFILLED_BY:
+        return None
+    happened = day_of.get(FULFILLED_BY[subject])
+    return happened <= day if happened else (False if today > day else None)
+
+
+def _supersedes(later: Mapping[str, Any], subject: str) -> bool:
+    if later["type"] == "customer.decided.v1":
+        return subject == NoticeKind.CHOICE_REQUESTED and later["data"].get("choice") != Choice.WAIT
+    return later["type"] == "notice.sent.v1" and later["data"]["kind"] in _SUPERSEDED_BY.get(subject, ())
+
+
+FULFILLED_BY: dict[str, str] = {
+    NoticeKind.REPLACEMENT_PROMISED: IssueReplacementShipped.TYPE,
+    NoticeKind.ISSUE_ACCEPTED: IssueReplacementShipped.TYPE,
+    NoticeKind.REPLACEMENT_DELAYED: IssueReplacementShipped.TYPE,
+    NoticeKind.CHOICE_REQUESTED: IssueReplacementShipped.TYPE,
+    NoticeKind.REPLACEMENT_SHIPPED: IssueReplacementDelivered.TYPE,
+    NoticeKind.COLLECTION_BOOKED: IssueCollected.TYPE,
 }
-_SHIP_WORDS = ("replacement_promised", "replacement_delayed")
-_REPLACES = {
-    "issue_accepted": _SHIP_WORDS,
-    "replacement_promised": _SHIP_WORDS,
-    "replacement_delayed": _SHIP_WORDS,
-    "collection_booked": ("collection_booked",),
+"""The event that keeps the promised date of a notice, by the kind of the notice."""
+
+_NEW_SHIP_DATE = (NoticeKind.REPLACEMENT_PROMISED, NoticeKind.REPLACEMENT_DELAYED, NoticeKind.CHOICE_REQUESTED)
+_SUPERSEDED_BY: dict[str, tuple[NoticeKind, ...]] = {
+    NoticeKind.ISSUE_ACCEPTED: _NEW_SHIP_DATE,
+    NoticeKind.REPLACEMENT_PROMISED: _NEW_SHIP_DATE,
+    NoticeKind.REPLACEMENT_DELAYED: _NEW_SHIP_DATE,
+    NoticeKind.CHOICE_REQUESTED: _NEW_SHIP_DATE,
+    NoticeKind.COLLECTION_BOOKED: (NoticeKind.COLLECTION_BOOKED,),
 }
