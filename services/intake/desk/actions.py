@@ -10,7 +10,7 @@ an unhappy customer stays at the desk.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -129,7 +129,7 @@ class Decisions:
             comment=asked.comment,
             expected_version=seen,
             review=about if action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW) else None,
-            remedy=Remedy(about) if action is StaffAction.CHOOSE_REMEDY else None,
+            remedy=Remedy(about) if action == StaffAction.CHOOSE_REMEDY else None,
         )
         key = IdempotencyKey("desk", str(asked.act_id), asked.act_id.bytes)
         try:
@@ -262,8 +262,9 @@ async def _dead_letter_page(
         return face.message(session, "unreachable", 502, service=owner, back="/desk/dead-letters")
     if found is None:
         return face.missing(session)
+    shown = {**found, "stored_at": datetime.fromisoformat(found["stored_at"])}
     return face.show(
-        "dead_letter.html", session, status, here="dead_letters", owner=owner, one=found, asked=asked, fault=fault
+        "dead_letter.html", session, status, here="dead_letters", owner=owner, one=shown, asked=asked, fault=fault
     )
 
 
