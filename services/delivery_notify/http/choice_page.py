@@ -147,10 +147,10 @@ class ChoicePage:
     def _state(self, view: View) -> tuple[str, list[str], bool]:
         """Title, sentences, and whether there is still something to choose."""
         question, said = view.question, PAGE_WORDS[view.language]
-        if question.status is QuestionStatus.ANSWERED and question.answer and not question.by_default:
+        if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
             thanks = said.thanks_change[question.change] if question.change else said.thanks[question.answer]
             return said.thanks_title, [thanks], False
-        if question.status is QuestionStatus.CLOSED:
+        if question.status == QuestionStatus.CLOSED:
             return said.closed_title, [said.closed.get(question.closed_by or "", said.closed_else)], False
         if not question.open or self._service.clock.now() >= question.due_at:
             return said.late_title, [said.late], False
@@ -203,7 +203,7 @@ def _choice(value: str | None) -> Choice | None:
 
 def _changes(question: Question, said: PageWords) -> list[tuple[Change, str]]:
     """What can be changed: of an order all of it, of a replacement the day."""
-    return [(change, label) for change, label in said.changes.items() if change is Change.DATE or not question.issue_id]
+    return [(change, label) for change, label in said.changes.items() if change == Change.DATE or not question.issue_id]
 
 
 def _change(value: str | None) -> Change:

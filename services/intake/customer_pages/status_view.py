@@ -15,6 +15,7 @@ Story = Sequence[Mapping[str, Any]]
 HOURS: tuple[tuple[int, int], ...] = ((9, 12), (14, 16), (16, 18), (18, 20), (19, 21))
 """The couriers' usual windows in Japan."""
 DAYS_OFFERED = 7
+_CLOSED = frozenset({Status.RESOLVED, Status.CANCELLED, Status.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,13 @@ def progress(story: Story, status: Status, today: date) -> Progress:
     data = {type_: fact["data"] for type_, fact in by_type.items()}
     shipped = data.get("issue.replacement_shipped.v1", {})
     granted, reversed_, final = (_points(story, f"points.{kind}.v1") for kind in ("granted", "reversed", "vested"))
+    over = _collection_is_over(story, status)
     return Progress(
         stops=_stops(by_type, status),
         carrier=shipped.get("carrier"),
         tracking=shipped.get("tracking_number"),
-        window=_window(data.get("issue.collection_booked.v1")),
-        wanted=_unanswered_wish(story),
+        window=None if over else _window(data.get("issue.collection_booked.v1")),
+        wanted=None if over else _unanswered_wish(story),
         windows=windows(story, status, today),
         points=max(0, granted - reversed_),
         points_final=final > 0,
@@ -66,12 +68,15 @@ def progress(story: Story, status: Status, today: date) -> Progress:
 def windows(story: Story, status: Status, today: date) -> list[TimeWindow]:
     """When the customer may have the courier come: none before somebody was asked to, or once it was collected."""
     requested = _last(story, "issue.collection_requested.v1")
-    over = status in (Status.RESOLVED, Status.CANCELLED, Status.REJECTED) or _last(story, "issue.collected.v1")
-    if requested is None or over:
+    if requested is None or _collection_is_over(story, status):
         return []
     first = max(today + timedelta(days=1), date.fromisoformat(requested["data"]["earliest_date"]))
     days = [first + timedelta(days=number) for number in range(DAYS_OFFERED)]
     return [TimeWindow(day=day, from_hour=begin, to_hour=end) for day in days for begin, end in HOURS]
+
+
+def _collection_is_over(story: Story, status: Status) -> bool:
+    return status in _CLOSED or _last(story, "issue.collected.v1") is not None
 
 
 def language_of(story: Story) -> Language | None:
@@ -101,8 +106,7 @@ def _stops(facts: Mapping[str, Mapping[str, Any]], status: Status) -> list[Stop]
         stops.append(_stop("collected", facts, "issue.collected.v1", _collection_day(facts)))
     if "issue.refund_requested.v1" in facts or "issue.refunded.v1" in facts:
         stops.append(_stop("refunded", facts, "issue.refunded.v1"))
-    over = status in (Status.RESOLVED, Status.CANCELLED, Status.REJECTED)
-    if over and status is not Status.RESOLVED:
+    if status in _CLOSED and status != Status.RESOLVED:
         return stops
     return [*stops, _stop("resolved", facts, "issue.resolved.v1")]
 

@@ -41,13 +41,13 @@ def _of_work(waiting: Iterable[Waiting]) -> Iterator[Offer]:
 
 
 def _of_status(status: Status, waiting: Iterable[Waiting]) -> Iterator[Offer]:
-    if status is Status.RESOLVED:
+    if status == Status.RESOLVED:
         yield Offer(StaffAction.REOPEN)
-    if status is Status.REJECTED:
+    if status == Status.REJECTED:
         yield Offer(StaffAction.ACCEPT)
     if status in _OVER:
         return
-    if any(one.detail.partition(" ")[0] in ("book", "collect") for one in waiting if one.kind is Kind.PROGRESS):
+    if any(one.detail.partition(" ")[0] in ("book", "collect") for one in waiting if one.kind == Kind.PROGRESS):
         yield Offer(StaffAction.WAIVE_COLLECTION)
     if status in (Status.ACCEPTED, Status.IN_REVIEW, Status.WAITING_FOR_CUSTOMER, Status.REPLACEMENT_ORDERED):
         for remedy in Remedy:

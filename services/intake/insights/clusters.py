@@ -224,9 +224,9 @@ def _begin(turn: _Turn) -> tuple[Cluster, Facts]:
     )
     turn.facts.append(detected)
     by_policy = Decision(BY_POLICY, "insights.toml says so", turn.now)
-    if act.hold is Switch.ALWAYS:
+    if act.hold == Switch.ALWAYS:
         turn.hold(by_policy)
-    if act.warn is Switch.ALWAYS:
+    if act.warn == Switch.ALWAYS:
         turn.warn(by_policy)
     if Switch.ASK in (act.hold, act.warn):
         turn.facts.append(SetTimer(ASK_AGAIN, turn.now + act.answer_time))
@@ -254,14 +254,14 @@ def _decided(turn: _Turn, decided: ClusterDecided) -> tuple[Cluster, Facts]:
     if warn:
         turn.warn(by)
     if not decided.approve:
-        after = Status.REFUSED if cluster.status is Status.PROPOSED else cluster.status
+        after = Status.REFUSED if cluster.status == Status.PROPOSED else cluster.status
         turn.cluster = replace(cluster, status=after, decided=by)
     return turn.done()
 
 
 def _released(turn: _Turn, released: ClusterReleased) -> tuple[Cluster, Facts]:
     cluster, by = turn.cluster, Decision(released.staff, released.comment, turn.now)
-    if cluster.status is not Status.ACTING:
+    if cluster.status != Status.ACTING:
         return cluster, [Ignored("not_acting")]
     turn.facts.append(CancelTimer(ASK_AGAIN))
     if cluster.held:

@@ -269,7 +269,7 @@ def _refunded(fact: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> tuple
     return (_done(fact.issue_id, Lane.MONEY),)
 
 
-_OF_OPEN_ISSUES = tuple(kind for kind in Kind if kind is not Kind.UNHAPPY)
+_OF_OPEN_ISSUES = tuple(kind for kind in Kind if kind != Kind.UNHAPPY)
 
 _CHANGES: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], tuple[Change, ...]]] = {
     issues.IssueAccepted: _accepted,

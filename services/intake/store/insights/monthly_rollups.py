@@ -97,7 +97,7 @@ def after(month: date) -> date:
 
 def _bound(kind: Kind, asked: Asked, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
     first, last = [one for one, _ in ranges], [one for _, one in ranges]
-    narrowed = (asked.sku, asked.lot, first, *((asked.zone.key,) if kind is Kind.REPORTS else ()))
+    narrowed = (asked.sku, asked.lot, first, *((asked.zone.key,) if kind == Kind.REPORTS else ()))
     if kind in BY_DAY:
         return first, last, *narrowed
     return [midnight(day, asked.zone) for day in first], [midnight(_next(day), asked.zone) for day in last], *narrowed
