@@ -88,4 +88,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         preferences.ops_routes(service),
         bounces.routes(service, settings.bounce_webhook_secret),
         sent_mail_page.routes(service, signed, renderer, settings.zone),
+        untraced=("/c/", "/staff/notices/"),
     )

@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storefronts(calls, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
         uploads=(*photos.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
+        untraced=("/desk", "/s/", "/r/", "/v/", "/u/"),
     )
     app.user_middleware.append(Middleware(ReportFastPath, calls))  # the last one is the innermost
     return app

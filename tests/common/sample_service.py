@@ -15,7 +15,8 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsExpired
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
-from libs.common.http.problems import Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import Answer, Problem
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from libs.common.runtime.service import Service

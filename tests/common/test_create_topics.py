@@ -5,7 +5,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
-from libs.common.messaging.create_topics import DAY_MS, create_topics
+from libs.common.messaging.create_topics import create_topics
+from libs.common.messaging.topic_settings import DAY_MS
 from tests.running import eventually
 
 pytestmark = pytest.mark.apache

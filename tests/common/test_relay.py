@@ -9,7 +9,7 @@ from libs.common.config.settings import ServiceSettings
 from libs.common.messaging.broker import new_producer
 from libs.common.messaging.relay import Relay, publish
 from libs.common.messaging.signal import WakeSignal
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 from tests.common import wire
 from tests.running import eventually
 

@@ -7,7 +7,7 @@ from typing import Any
 from libs.common.messaging.rebalance import DrainingListener
 from libs.common.messaging.throttle import MinInterval
 from libs.common.runtime.command_batcher import CommandBatcher
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 from tests.common.test_command_batcher import cancel
 from tests.running import Live
 
@@ -39,7 +39,7 @@ async def test_a_turn_that_took_long_enough_makes_nobody_wait() -> None:
 
 async def test_calls_that_follow_each_other_closely_share_a_transaction(offline: Live) -> None:
     """Of six calls the first is committed at once, and alone."""
-    commands: CommandBatcher = offline.service._commands["tallies"]
+    commands: CommandBatcher = offline.service.commands["tallies"]
     commands.interval.seconds = LEAST
     await cancel(offline, "k0", order="first")
     await asyncio.gather(*(cancel(offline, f"k{n}", order=f"later-{n}") for n in range(1, 6)))

@@ -17,6 +17,7 @@ from libs.common.messaging import rebalance as reading
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.rebalance import DrainingListener
 from libs.common.postgres.pool import ConflictError, Connection
+from libs.common.runtime import background_loops
 from libs.common.runtime import service as serving
 from tests.common import sample_service, wire
 from tests.common.records import record
@@ -236,7 +237,7 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
             monkeypatch.setattr(aggregate, "decide", stumbling.right)
 
             async def both_share() -> bool:
-                return [len(live.service.consumer_health[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
+                return [len(live.service.kafka.health[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
 
             await eventually(both_share, "the slow one has come back")
             await give(slow, [cancelled(key, "two") for key in "abcdefgh"])
@@ -249,7 +250,7 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
 async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledges_it(
     run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel, settled = serving._cancel, list[list[str]]()
+    cancel, settled = background_loops.cancel, list[list[str]]()
 
     async def cancelling(tasks: Any) -> None:
         settled.append(await causes(live, "a"))
@@ -257,10 +258,10 @@ async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledge
         await cancel(tasks)
 
     async def let_go(live: Live) -> None:
-        await live.service.consumers[0].stopping.wait()
+        await live.service.kafka.consumers[0].stopping.wait()
         held.go.set()
 
-    monkeypatch.setattr(serving, "_cancel", cancelling)
+    monkeypatch.setattr(serving, "cancel", cancelling)
     async with run() as live:
         await give(live, [cancelled("a", "one")])
         await held.inside.wait()
@@ -419,7 +420,7 @@ async def test_of_two_processes_both_have_started_though_one_has_the_only_partit
 
         async def both() -> bool:
             answers = [await live.client.get("/health/started") for live in (first, second)]
-            shares = [len(live.service.consumer_health[0].consumer.assignment()) for live in (first, second)]
+            shares = [len(live.service.kafka.health[0].consumer.assignment()) for live in (first, second)]
             return sorted(shares) == [0, 1] and all(answer.status_code == 200 for answer in answers)
 
         await eventually(both, "both have started, one of them with no share")

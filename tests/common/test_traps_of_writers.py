@@ -14,7 +14,7 @@ from libs.common.messaging.relay import Relay
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.migrate import Migration, _apply
 from libs.common.runtime import service as serving
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 from tests.common import sample_service, wire
 from tests.common.test_relay import emptied, relay, write
 from tests.conftest import as_owner

@@ -14,7 +14,7 @@ from libs.common.messaging import broker, inbox, outbox, relay
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import ConflictError
-from libs.common.runtime import service
+from libs.common.runtime import kafka_consumers
 
 Change = Callable[[], None]
 
@@ -44,7 +44,7 @@ def offsets_first() -> None:
         subscriber = right(*others, too_late, **options)
         return subscriber
 
-    _replace(service, "subscribe", subscribe)
+    _replace(kafka_consumers, "subscribe", subscribe)
 
 
 def outbox_outside() -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.http.connection_limits import Limits
-from libs.common.runtime import __main__
+from libs.common.http.connection_limits import ConnectionLimits
+from libs.common.runtime.server import http_server
 from tests.running import eventually
 
 
@@ -60,10 +60,12 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: FastAPI, settings: ServiceSettings, limits: Limits | None = None) -> AsyncIterator[Door]:
+async def listening(
+    app: FastAPI, settings: ServiceSettings, limits: ConnectionLimits | None = None
+) -> AsyncIterator[Door]:
     """Serve an app whose lifespan is already under way, exactly as `libs.common.runtime` does."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        server = __main__.server(app, settings, limits)
+        server = http_server(app, settings, limits)
         server.config.lifespan = "off"
         running = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: _started(server), "the server listens")

@@ -44,7 +44,7 @@ NETWORK = {
     "urllib",
 }
 MAY_CALL = {
-    "libs/common/telemetry/tracing.py": "the collector",
+    "libs/common/telemetry/providers.py": "the collector",
     "services/delivery_notify/channels/http_channel.py": "all channels over HTTP",
     "services/delivery_notify/channels/smtp.py": "the mail server",
     "services/intake/desk/dead_letters.py": "the ops routes of the other services",

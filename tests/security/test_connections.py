@@ -10,13 +10,14 @@ import pytest
 from fastapi import FastAPI, Request
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.http import problems
-from libs.common.http.connection_limits import Limits
+from libs.common.http import body_limit
+from libs.common.http.body_limit import BodyLimitMiddleware
+from libs.common.http.connection_limits import ConnectionLimits
 from libs.common.http.problems import install_problems
 from tests.running import NO_KAFKA, eventually
 from tests.security.serving import Door, listening, rest_of, status_and_code
 
-SHORT = Limits(connections=8, head_seconds=0.5, body_seconds=1.0, reading_seconds=0.5)
+SHORT = ConnectionLimits(connections=8, head_seconds=0.5, body_seconds=1.0, reading_seconds=0.5)
 """The same limits as always, but for how long and how many, so that a test need not wait."""
 
 HOST = b"Host: shop\r\n"
@@ -26,7 +27,8 @@ HOST = b"Host: shop\r\n"
 async def door() -> AsyncIterator[Door]:
     """The server of every service, before an app with little to say."""
     app = FastAPI()
-    install_problems(app, uploads=("/upload",))
+    app.add_middleware(BodyLimitMiddleware, uploads=("/upload",))
+    install_problems(app)
 
     @app.get("/health/live")
     async def live() -> str:
@@ -112,7 +114,7 @@ async def test_an_address_without_an_end_is_not_kept(door: Door) -> None:
 
 
 async def test_the_body_of_a_call_has_less_time_than_an_upload(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problems, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.2)
     answer = await door.say(b"POST /json HTTP/1.1\r\nContent-Length: 1000\r\n", HOST, b"\r\n", b"{")
     assert status_and_code(answer) == (408, "too_slow")
     assert b"0.2 s" in answer
@@ -122,9 +124,9 @@ async def test_the_body_of_a_call_has_less_time_than_an_upload(door: Door, monke
 async def test_a_body_that_is_too_large_has_a_name(door: Door, announced: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
-            yield b"x" * problems.MAX_BODY_BYTES
+            yield b"x" * body_limit.MAX_BODY_BYTES
 
-    content: Any = b"x" * (problems.MAX_BODY_BYTES + 1) if announced else chunks()
+    content: Any = b"x" * (body_limit.MAX_BODY_BYTES + 1) if announced else chunks()
     async with httpx.AsyncClient(base_url=door.url) as client:
         answer = await client.post("/json", content=content)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from libs.common.http import problems
+from libs.common.http import body_limit
 from services.intake.app import create_app
 from services.intake.settings import Settings
 from tests.running import LINK_SECRETS, NO_KAFKA
@@ -28,7 +28,7 @@ def intake(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
 async def status_of(app: FastAPI, path: str) -> int:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-        return (await client.post(path, content=b"x" * (problems.MAX_BODY_BYTES + 1))).status_code
+        return (await client.post(path, content=b"x" * (body_limit.MAX_BODY_BYTES + 1))).status_code
 
 
 @pytest.mark.parametrize("path", ["/v/photos", "/v/report", "/v/a-token", "/desk/sign-in", "/s/photos/window"])

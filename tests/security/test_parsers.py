@@ -22,11 +22,11 @@ from PIL import Image
 from deploy.demo.data import olist
 from libs.common.events.registry import UndecodableError, decode, peek_type
 from libs.common.events.values import Address, RawStatus
-from libs.common.http.problems import ApiKeyAuth
+from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
-from libs.common.telemetry.tracing import carrier_of
+from libs.common.telemetry.trace_context import carrier_of
 from services.delivery_notify.channels.http_channel import retry_after
 from services.delivery_notify.rendering.links import Links
 from services.delivery_notify.sending.bounce_reports import NotAReportError, notice_of, read_reports

@@ -17,7 +17,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from libs.common.http.request_spans import RequestSpans
 from libs.common.telemetry.span_export import encode_otlp
-from libs.common.telemetry.tracing import Carrier, Tracing
+from libs.common.telemetry.trace_context import Carrier
+from libs.common.telemetry.tracing import Tracing
 from tests.traces.receiver import SERVER, Receiver, receiver
 
 
@@ -55,7 +56,7 @@ async def asked(tracing: Tracing, path: str, headers: dict[str, str] | None = No
     async def broken() -> None:
         raise RuntimeError("the row of hanako@example.jp")
 
-    app.add_middleware(RequestSpans, tracing=tracing, silent=("/health",))
+    app.add_middleware(RequestSpans, tracing=tracing, untraced=("/health",))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
         return (await client.get(path, headers=headers)).status_code

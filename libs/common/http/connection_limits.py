@@ -21,7 +21,7 @@ from libs.common.http.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     connections: int = 500
     head_bytes: int = 32 * 1024
     headers: int = 100
@@ -33,13 +33,13 @@ class Limits:
     """How long a client may leave an answer unread that is larger than the buffers between us."""
 
 
-def limited_protocol(limits: Limits) -> type[asyncio.Protocol]:
+def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
     """uvicorn's own protocol on httptools, within these limits."""
     return type("Bounded", (_LimitedProtocol,), {"limits": limits})
 
 
 class _LimitedProtocol(HttpToolsProtocol):
-    limits: Limits
+    limits: ConnectionLimits
     _deadline: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
     _in_head = True
@@ -151,7 +151,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 _TOO_MANY = Problem(503, "too_many_connections", "Too many connections; try again in a second.", retry_after=1)
 
 
-def _head_too_large(limits: Limits) -> Problem:
+def _head_too_large(limits: ConnectionLimits) -> Problem:
     detail = f"headers: {limits.headers} of them and {limits.head_bytes} bytes with the address are the most."
     return Problem(431, "headers_too_large", detail)
 

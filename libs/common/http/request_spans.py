@@ -1,8 +1,7 @@
-"""A span for each HTTP request, where requests are traced: the beginning of a report's story.
+"""Server spans of HTTP requests, named by route template.
 
-Small and our own, like all spans here: the instrumentation that OpenTelemetry ships for FastAPI looks at every request
-at length whether its trace is kept or not, counts it besides, and writes the whole address into the span. An address
-may be a signed link, and who has the link has the key; so a span holds the route as it was declared, never the path.
+OpenTelemetry's own instrumentation for FastAPI was rejected: it does its full work for unsampled requests too, counts
+each of them besides, and writes the whole address into the span. An address may be a signed link, which is a secret.
 """
 
 from collections.abc import Sequence
@@ -11,28 +10,29 @@ from opentelemetry.trace import Status, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.envelope import TRACE_HEADERS
-from libs.common.telemetry.tracing import Carrier, Tracing, carrier_of
+from libs.common.telemetry.trace_context import Carrier, carrier_of
+from libs.common.telemetry.tracing import Tracing
 
-_WANTED = tuple(name.encode() for name in TRACE_HEADERS)
+_TRACE_HEADERS = tuple(name.encode() for name in TRACE_HEADERS)
 
 
 class RequestSpans:
-    """Around an app. Requests whose path begins with one of `silent` have none: nobody follows their story."""
+    """ASGI middleware. Requests whose path begins with one of `untraced` get no span."""
 
-    def __init__(self, app: ASGIApp, tracing: Tracing, silent: Sequence[str] = ()) -> None:
-        self.app, self._tracing, self._silent = app, tracing, tuple(silent)
+    def __init__(self, app: ASGIApp, tracing: Tracing, untraced: Sequence[str] = ()) -> None:
+        self.app, self._tracing, self._untraced = app, tracing, tuple(untraced)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self._silent):
+        if scope["type"] != "http" or scope["path"].startswith(self._untraced):
             await self.app(scope, receive, send)
             return
         method = scope["method"]
-        with self._tracing.request(method, _caller(scope)) as span:
+        with self._tracing.request(method, _parent(scope)) as span:
             if not span.is_recording():
                 await self.app(scope, receive, send)
                 return
 
-            async def told(message: Message) -> None:
+            async def send_with_status(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.set_attribute("http.response.status_code", message["status"])
                     if message["status"] >= 500:
@@ -40,13 +40,14 @@ class RequestSpans:
                 await send(message)
 
             try:
-                await self.app(scope, receive, told)
+                await self.app(scope, receive, send_with_status)
             finally:
                 if route := getattr(scope.get("route"), "path", None):
                     span.update_name(f"{method} {route}")
                     span.set_attribute("http.route", route)
 
 
-def _caller(scope: Scope) -> Carrier | None:
-    """The trace that the caller is in, if they say so."""
-    return carrier_of({name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _WANTED})
+def _parent(scope: Scope) -> Carrier | None:
+    """Return the trace context that the caller sent, or None."""
+    headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS}
+    return carrier_of(headers)

@@ -22,7 +22,7 @@ from libs.common.events.registry import event_class
 from libs.common.events.topics import TOPICS
 from libs.common.messaging.dead_letters import text_headers
 from libs.common.messaging.rebalance import DrainingListener, HandleBatch
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from faststream.message import StreamMessage

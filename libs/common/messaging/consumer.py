@@ -33,7 +33,7 @@ from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Inc
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
-from libs.common.telemetry.tracing import carrier_of
+from libs.common.telemetry.trace_context import carrier_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class ParsedRecord:
 class Consumer:
     """Takes batches of one topic for one aggregate. `takes` are the payloads it wants; others pass by."""
 
-    shell: DecisionRunner
+    runner: DecisionRunner
     pool: Pool
     aggregate: Aggregate[Any]
     payload_types: frozenset[type[Payload]]
@@ -83,7 +83,7 @@ class Consumer:
         try:
             event = decode(record.value or b"")
         except NewerVersionError:
-            self.shell.counters.add("ignored", "newer_version")
+            self.runner.counters.add("ignored", "newer_version")
             return None
         except UnknownTypeError as error:
             return ParsedRecord(record, None, DeadLetter(record, DeadLetterReason.UNKNOWN_TYPE, str(error)))
@@ -118,7 +118,7 @@ class Consumer:
                     ]
 
     async def _back_off(self, attempt: int, error: Exception) -> None:
-        self.shell.counters.add("retried", type(error).__name__)
+        self.runner.counters.add("retried", type(error).__name__)
         pause = min(10.0, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
         log.warning("%s waits %.2f s and tries again: %s", self.aggregate.name, pause, type(error).__name__)
         await self._pause(pause)
@@ -145,7 +145,7 @@ class Consumer:
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, parkings = await self._admit(conn, reads)
             failpoint("after_inbox")
-            await self.shell.apply(conn, self.aggregate, admitted)
+            await self.runner.apply(conn, self.aggregate, admitted)
             await self._store_dead_letters(conn, parkings)
             failpoint("before_commit")
         failpoint("after_commit")
@@ -168,15 +168,15 @@ class Consumer:
                 trace = carrier_of(dead_letters.text_headers(record.headers)) if record.headers else None
                 admitted.append(Incoming(event, trace))
             else:
-                self.shell.counters.add("ignored", "duplicate")
+                self.runner.counters.add("ignored", "duplicate")
         return admitted, [dead_letters for dead_letters in parkings if dead_letters is not None]
 
     async def _store_dead_letters(self, conn: Connection, parkings: Sequence[DeadLetter]) -> None:
         if not parkings:
             return
-        topic = self.shell.topic_prefix + dead_letter_topic(self.shell.service)
+        topic = self.runner.topic_prefix + dead_letter_topic(self.runner.service)
         name = self.aggregate.name
         await dead_letters.store(conn, name, parkings)
-        await outbox.write(conn, [dead_letters.outbox_row(topic, self.shell.service, name, one) for one in parkings])
+        await outbox.write(conn, [dead_letters.outbox_row(topic, self.runner.service, name, one) for one in parkings])
         for one in parkings:
-            self.shell.counters.add("dead_lettered", one.reason)
+            self.runner.counters.add("dead_lettered", one.reason)

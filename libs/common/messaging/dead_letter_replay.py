@@ -11,7 +11,7 @@ from libs.common.messaging.dead_letters import StoredDeadLetter
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient
-from libs.common.telemetry.tracing import carrier_of
+from libs.common.telemetry.trace_context import carrier_of
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ class Replayer:
     """Replays what is marked for it, for all aggregates of a service."""
 
     def __init__(
-        self, shell: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
+        self, runner: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
     ) -> None:
-        self._shell, self._pool, self._aggregates, self._wake_relay = shell, pool, aggregates, wake_relay
+        self._runner, self._pool, self._aggregates, self._wake_relay = runner, pool, aggregates, wake_relay
 
     async def run(self) -> None:
         while True:
@@ -46,7 +46,7 @@ class Replayer:
                 return 0
             error = await self._try(conn, aggregate, record)
             await dead_letters.settle_replay(conn, record.id, error)
-        self._shell.counters.add("replayed", "failed" if error else "done")
+        self._runner.counters.add("replayed", "failed" if error else "done")
         self._wake_relay()
         return 1
 
@@ -56,7 +56,7 @@ class Replayer:
             async with conn.transaction():
                 event = decode(record.value or b"")
                 if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
-                    await self._shell.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
+                    await self._runner.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
         except Exception as error:
             if is_transient(error):
                 raise

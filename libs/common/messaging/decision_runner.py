@@ -1,8 +1,7 @@
-"""The batched shell around a pure core (design section 6).
+"""Batched execution of pure decisions: load, decide, save and outbox in one transaction.
 
-`Shell.apply` takes events of one aggregate through load, decide, save and outbox inside a transaction that the caller
-holds: a handful of round trips however many events there are. Kafka batches, HTTP commands, due timers and replayed
-records all come through here, so that a thing is decided in one way only.
+`DecisionRunner.apply` needs a constant number of round trips per batch. Kafka batches, HTTP commands, due timers and
+replayed dead letters all use it.
 """
 
 import logging
@@ -25,7 +24,10 @@ from libs.common.events.registry import AnyEvent, encode_own, event_class, schem
 from libs.common.messaging import outbox
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import redact_erased
-from libs.common.telemetry.tracing import Carrier, Counters, Tracing, issue_attributes
+from libs.common.telemetry import log_context
+from libs.common.telemetry.counters import Counters
+from libs.common.telemetry.trace_context import Carrier
+from libs.common.telemetry.tracing import Tracing, issue_attributes
 
 log = logging.getLogger(__name__)
 
@@ -33,41 +35,41 @@ S = TypeVar("S")
 
 
 class Aggregate(Protocol[S]):
-    """What a service gives the shell: where its states are, and how it decides. `name` is the inbox consumer."""
+    """Storage and decision function of one kind of state. `name` is its consumer name in the inbox."""
 
     @property
     def name(self) -> str: ...
 
     def key_of(self, event: AnyEvent) -> str | None:
-        """The key of the state that this event is for; None where it is for none of ours."""
+        """Return the key of the state that this event concerns, or None."""
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, S]:
-        """The states of these keys, locked in key order."""
+        """Return the states of these keys, locked in key order."""
 
     def decide(self, state: S | None, event: AnyEvent, now: datetime) -> tuple[S | None, Facts]:
-        """Pure and total: every event in every state has an outcome."""
+        """Decide on one event. Pure and total: every event in every state has an outcome."""
 
     async def save(self, conn: Connection, changed: Mapping[str, S], records: Sequence[Record]) -> None:
-        """Write changed states and the service's own rows."""
+        """Write changed states and the records among the facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An event on its way into a decision, with the trace it belongs to."""
+    """An event to decide on, with its trace context."""
 
     event: AnyEvent
     trace: Carrier | None = None
 
 
 Claim = Callable[[Connection], Awaitable[Callable[[AnyEvent], bool]]]
-"""Run once the states are locked; tells of each event whether it still stands."""
+"""Called once the states are locked; returns a predicate for the events that are still valid."""
 
 
 @dataclass
 class _BatchEffects:
-    """What the decisions of one batch came to."""
+    """Collected effects of the decisions of one batch. `time` is the time of its events, as JSON."""
 
-    moment: bytes
+    time: bytes
     rows: list[outbox.OutboxRow] = field(default_factory=list)
     timers: dict[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -75,14 +77,14 @@ class _BatchEffects:
 
 @dataclass
 class DecisionRunner:
-    """One service's way of carrying out decisions."""
+    """Decides on events of one service and writes the effects."""
 
     service: str
     clock: Clock
     tracing: Tracing
     counters: Counters = field(default_factory=Counters)
     topic_prefix: str = ""
-    # A random name for this run and a number: as unique as a random id for each event, and far cheaper.
+    # A random prefix per process and a counter: as unique as a random id per event, and far cheaper.
     _run: str = field(default_factory=lambda: uuid4().hex)
     _count: Iterator[int] = field(default_factory=count)
     _source: str = field(init=False)
@@ -91,7 +93,7 @@ class DecisionRunner:
         self._source = f"/{self.service}"
 
     def event(self, payload: Payload, *, id: str | None = None, source: str | None = None) -> AnyEvent:
-        """Wrap a payload into an envelope of now; `source` is this service unless told otherwise."""
+        """Wrap a payload into an envelope with the current time; the default source is this service."""
         return event_class(type(payload)).model_construct(
             id=id or self._next_id(),
             source=source or self._source,
@@ -109,83 +111,83 @@ class DecisionRunner:
         incoming: Sequence[Incoming],
         claim: Claim | None = None,
     ) -> list[Facts]:
-        """Decide on events in their order and write all that follows; gives the facts of each event."""
+        """Decide on events in order and write all effects; return the facts of each event."""
         incoming = await _redact_erased(conn, incoming)
         keys = [_key(aggregate, item.event) for item in incoming]
         wanted = sorted({key for key in keys if key is not None})
         if not wanted:
             return [() for _ in incoming]
         loaded = await aggregate.load(conn, wanted, [item.event for item in incoming])
-        stands = await claim(conn) if claim else None
+        is_valid = await claim(conn) if claim else None
         states: dict[str, Any] = dict(loaded)
         changed: dict[str, Any] = {}
         outcomes: list[Facts] = []
         now = self.clock.now()
-        harvest = _BatchEffects(to_json(now))
+        effects = _BatchEffects(to_json(now))
         for item, key in zip(incoming, keys, strict=True):
-            if key is None or (stands and not stands(item.event)):
+            if key is None or (is_valid and not is_valid(item.event)):
                 outcomes.append(())
                 continue
             before = states.get(key)
-            after, facts = self._decide(aggregate, before, item, now, key, harvest)
+            after, facts = self._decide(aggregate, before, item, now, key, effects)
             if after is not before and after is not None:
                 states[key] = changed[key] = after
             outcomes.append(facts)
-        if changed or harvest.records:
-            await aggregate.save(conn, changed, harvest.records)
-        await outbox.write_effects(conn, harvest.rows, aggregate.name, harvest.timers)
+        if changed or effects.records:
+            await aggregate.save(conn, changed, effects.records)
+        await outbox.write_effects(conn, effects.rows, aggregate.name, effects.timers)
         return outcomes
 
     def _decide(
-        self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, harvest: _BatchEffects
+        self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, effects: _BatchEffects
     ) -> tuple[Any, Facts]:
         event = item.event
-        if item.trace is None and not self.tracing.enabled:
-            after, facts = aggregate.decide(state, event, now)
-            for fact in facts:
-                self._collect(aggregate, fact, key, event, None, harvest)
+        with log_context.about(event, item.trace):
+            if item.trace is None and not self.tracing.enabled:
+                after, facts = aggregate.decide(state, event, now)
+                for fact in facts:
+                    self._collect(aggregate, fact, key, None, effects)
+                return after, facts
+            fired = isinstance(event.data, TimerFired)
+            name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
+            attributes = partial(self._attributes, event)
+            with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
+                after, facts = aggregate.decide(state, event, now)
+                for fact in facts:
+                    self._collect(aggregate, fact, key, trace, effects)
             return after, facts
-        fired = isinstance(event.data, TimerFired)
-        name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
-        attributes = partial(self._attributes, event)
-        with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
-            after, facts = aggregate.decide(state, event, now)
-            for fact in facts:
-                self._collect(aggregate, fact, key, event, trace, harvest)
-        return after, facts
 
     def _collect(
         self,
         aggregate: Aggregate[Any],
         fact: Any,
         key: str,
-        event: AnyEvent,
         trace: Carrier | None,
-        harvest: _BatchEffects,
+        effects: _BatchEffects,
     ) -> None:
-        # Payloads are told by a look at the class: pydantic's classes make `isinstance` dear.
+        # Payloads are detected by an attribute: `isinstance` is slow with pydantic's classes.
         if hasattr(fact, "TOPIC"):
-            harvest.rows.append(self.outbox_row(fact, trace, harvest.moment))
+            effects.rows.append(self.outbox_row(fact, trace, effects.time))
             return
         match fact:
             case Record():
-                harvest.records.append(fact)
+                effects.records.append(fact)
             case SetTimer(name=name) | CancelTimer(name=name):
-                harvest.timers[key, name] = (fact, trace)
+                effects.timers[key, name] = (fact, trace)
             case Ignored(reason=reason):
                 self.counters.add("ignored", reason)
             case Anomaly(reason=reason, detail=detail):
                 self.counters.add("anomaly", reason)
-                log.warning("anomaly in %s: %s %s (%s %s)", aggregate.name, reason, detail, event.type, event.id)
+                log.warning("detected anomaly aggregate=%s reason=%s detail=%s", aggregate.name, reason, detail)
             case _:
-                raise TypeError(f"{aggregate.name}.decide gave {type(fact).__name__}, which is not a fact")
+                raise TypeError(f"{aggregate.name}.decide: returned {type(fact).__name__}, which is not a Fact")
 
-    def outbox_row(self, payload: Payload, trace: Carrier | None, moment: bytes | None = None) -> outbox.OutboxRow:
-        """The event of this payload on its way out; `moment` is the time of a whole batch, as JSON."""
+    def outbox_row(self, payload: Payload, trace: Carrier | None, time: bytes | None = None) -> outbox.OutboxRow:
+        """Return the outbox row of this payload; `time` is the time of its batch, as JSON."""
         topic = self.topic_prefix + payload.TOPIC.name
         sent = self.tracing.sent(payload, topic, trace)
         key = payload.key
-        value = encode_own(payload, key, self._next_id(), self._source, moment or to_json(self.clock.now()))
+        value = encode_own(payload, key, self._next_id(), self._source, time or to_json(self.clock.now()))
         return outbox.OutboxRow(topic, key, value, sent)
 
     def _next_id(self) -> str:
@@ -214,6 +216,6 @@ async def _redact_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequ
 
 
 def _key(aggregate: Aggregate[Any], event: AnyEvent) -> str | None:
-    if type(event.data) is TimerFired:  # `isinstance` is dear where it is false, of pydantic's classes
+    if type(event.data) is TimerFired:  # a negative `isinstance` is slow with pydantic's classes
         return event.subject
     return aggregate.key_of(event)

@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from libs.common.messaging.throttle import MinInterval
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.throttle import MinInterval
-from libs.common.telemetry.tracing import Counters
+from libs.common.telemetry.counters import Counters
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ POSTPONE_BY = timedelta(minutes=5)
 class TimerLoop:
     """Fires the timers of one aggregate; any number of processes may do so side by side."""
 
-    def __init__(self, shell: DecisionRunner, pool: Pool, aggregate: Aggregate[Any], wake_relay: WakeSignal) -> None:
-        self._shell, self._pool, self._aggregate, self._wake_relay = shell, pool, aggregate, wake_relay
+    def __init__(self, runner: DecisionRunner, pool: Pool, aggregate: Aggregate[Any], wake_relay: WakeSignal) -> None:
+        self._runner, self._pool, self._aggregate, self._wake_relay = runner, pool, aggregate, wake_relay
 
     async def run(self) -> None:
         while True:
@@ -40,12 +40,12 @@ class TimerLoop:
             if not fired:
                 # A minute of the shop's time, but never more than half a second on the wall.
                 await asyncio.sleep(0.02)
-                await pause(self._shell.clock, timedelta(minutes=1), 0.48)
+                await pause(self._runner.clock, timedelta(minutes=1), 0.48)
 
     async def fire_due(self) -> int:
         """Fire what is due, at most one batch; a timer that cannot be decided is put off, not lost. Gives how many."""
         async with self._pool.acquire() as conn:
-            due = await timers.due(conn, self._aggregate.name, self._shell.clock.now(), BATCH)
+            due = await timers.due(conn, self._aggregate.name, self._runner.clock.now(), BATCH)
         if due:
             await self._fire(due)
         return len(due)
@@ -71,17 +71,17 @@ class TimerLoop:
     async def _postpone(self, timer: DueTimer) -> None:
         """One timer that cannot be decided must not keep the others from firing."""
         log.exception("timer %s of %s %s is put off", timer.name, self._aggregate.name, timer.key)
-        self._shell.counters.add("timer_failed", timer.name)
+        self._runner.counters.add("timer_failed", timer.name)
         async with self._pool.acquire() as conn:
-            await timers.postpone(conn, self._aggregate.name, timer, self._shell.clock.now() + POSTPONE_BY)
+            await timers.postpone(conn, self._aggregate.name, timer, self._runner.clock.now() + POSTPONE_BY)
 
     async def _decide(self, conn: Connection, due: list[DueTimer]) -> None:
         async def claim(conn: Connection) -> Any:
             claimed = await timers.claim(conn, self._aggregate.name, due)
             return lambda event: (event.subject, event.data.name) in claimed
 
-        incoming = [Incoming(_event(timer, self._shell.service), timer.trace) for timer in due]
-        await self._shell.apply(conn, self._aggregate, incoming, claim)
+        incoming = [Incoming(_event(timer, self._runner.service), timer.trace) for timer in due]
+        await self._runner.apply(conn, self._aggregate, incoming, claim)
 
 
 def _event(timer: DueTimer, service: str) -> AnyEvent:

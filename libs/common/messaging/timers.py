@@ -11,7 +11,7 @@ from datetime import datetime
 
 from libs.common.decisions.facts import CancelTimer, SetTimer
 from libs.common.postgres.pool import Connection
-from libs.common.telemetry.tracing import Carrier
+from libs.common.telemetry.trace_context import Carrier
 
 
 @dataclass(frozen=True, slots=True)

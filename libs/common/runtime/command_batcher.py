@@ -1,40 +1,38 @@
-"""Commands over HTTP, committed in groups: calls that arrive together share one transaction.
+"""Group commit of HTTP commands: calls that arrive together share one transaction.
 
-A lone call is answered as fast as ever; under load the batch grows by itself, at a pace of its own, and a call costs
-about as much as an event. The first answer to an `Idempotency-Key` is stored in the same transaction as the change it
-tells of. Refusals are not: they change nothing, so the same call is decided anew and hears the same for as long as it
-is so.
+A single call is committed at once. Under load groups grow, and a call costs about as much as an event. The first answer
+to an `Idempotency-Key` is stored in the same transaction as the change. Refusals are not stored: they change nothing,
+so a repeated call is decided again, by the state of that moment.
 """
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
-
 from libs.common.decisions.facts import Facts
 from libs.common.events.registry import AnyEvent
-from libs.common.http.problems import Answer, IdempotencyKey, Problem
+from libs.common.http import idempotency
+from libs.common.http.idempotency import IdempotencyKey
+from libs.common.http.problems import Answer, Problem
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.throttle import MinInterval
-from libs.common.postgres.pool import ConflictError, Connection, Pool, is_transient
-from libs.common.telemetry.tracing import Carrier
+from libs.common.postgres.pool import Connection, Pool, is_transient
+from libs.common.telemetry.trace_context import Carrier
 
 Respond = Callable[[Facts], Answer]
 
-ANSWER_TIMEOUT_SECONDS = 8
-"""How often a group is tried again on a transient error before its callers hear 503."""
+MAX_ATTEMPTS = 8
+"""Attempts of a group on transient errors before its callers get 503."""
 
 SECONDS_BETWEEN_GROUPS = 0.01
-"""See `pace`."""
+"""See `throttle`."""
 
 MAX_WAITING = 2_000
-"""More calls than this are told to come back rather than kept in memory."""
+"""Maximum number of waiting commands; further calls get 503 with Retry-After."""
 
 
 @dataclass(eq=False)
@@ -46,54 +44,45 @@ class _Call:
     done: asyncio.Future[Answer]
 
 
-# try-lock first: a key whose first call still runs elsewhere must be told so, not waited for.
-ADMIT = """
-    SELECT k.n, pg_try_advisory_xact_lock(hashtextextended(k.caller || chr(31) || k.key, 0)) AS free,
-           i.fingerprint, i.status, i.body
-    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (caller, key, n)
-    LEFT JOIN idempotency i ON i.caller = k.caller AND i.key = k.key
-    ORDER BY k.n"""
-# A call may have been answered between our look and our lock, so the primary key has the last word.
-STORE = """
-    INSERT INTO idempotency (caller, key, fingerprint, status, body)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::jsonb[])"""
-
-
 @dataclass
 class CommandBatcher:
     """The commands of one aggregate."""
 
-    shell: DecisionRunner
+    runner: DecisionRunner
     pool: Pool
     aggregate: Aggregate[Any]
     wake_relay: WakeSignal
     batch_size: int
     interval: MinInterval = field(default_factory=lambda: MinInterval(SECONDS_BETWEEN_GROUPS))
+    open_commands: int = 0
+    """Commands received and not answered yet."""
     _waiting: list[_Call] = field(default_factory=list)
     _running: set[tuple[str, str]] = field(default_factory=set)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def execute(self, event: AnyEvent, respond: Respond, idempotency: IdempotencyKey | None) -> Answer:
-        """Decide on one command and commit it. Raises `Problem` 409, 422 or 503; else gives the answer."""
+    async def execute(self, event: AnyEvent, respond: Respond, key: IdempotencyKey | None) -> Answer:
+        """Decide on one command, commit it and return the answer. Raises `Problem` 409, 422 or 503."""
         if len(self._waiting) >= MAX_WAITING:
             raise Problem(503, "overloaded", "Too many calls are waiting; try again in a second.", retry_after=1)
-        name = (idempotency.caller, idempotency.key) if idempotency else None
+        name = (key.caller, key.key) if key else None
         if name in self._running:
-            raise still_running()
-        self.shell.tracing.describe(event.data)
-        call = _Call(event, respond, idempotency, self.shell.tracing.current(), asyncio.Future())
+            raise idempotency.still_running()
+        self.runner.tracing.describe(event.data)
+        call = _Call(event, respond, key, self.runner.tracing.current(), asyncio.Future())
         if name:
             self._running.add(name)
+        self.open_commands += 1
         try:
             self._waiting.append(call)
             self._arrived.set()
             return await call.done
         finally:
+            self.open_commands -= 1
             if name:
                 self._running.discard(name)
 
     async def run(self) -> None:
-        """Take what waits, as one group, again and again; cancelled at shutdown."""
+        """Commit waiting commands group by group until cancelled."""
         while True:
             await self._arrived.wait()
             await self.interval.wait()
@@ -104,7 +93,7 @@ class CommandBatcher:
             await self._settle(group)
 
     async def _settle(self, group: list[_Call]) -> None:
-        for attempt in range(ANSWER_TIMEOUT_SECONDS):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 await self._transact(group)
                 return
@@ -117,7 +106,7 @@ class CommandBatcher:
             _fail(call, Problem(503, "unavailable", "The database does not answer; try again soon.", retry_after=2))
 
     async def _isolate(self, group: list[_Call], error: Exception) -> None:
-        """One bad call must not fail those that came with it."""
+        """Commit the calls of a failed group one by one, so that only the faulty one fails."""
         if len(group) == 1:
             _fail(group[0], error)
             return
@@ -127,14 +116,17 @@ class CommandBatcher:
     async def _transact(self, group: Sequence[_Call]) -> None:
         calls = [call for call in group if not call.done.done()]
         async with self.pool.acquire() as conn, conn.transaction():
-            new, answers = await self._admit(conn, calls)
-            outcomes = await self.shell.apply(conn, self.aggregate, [Incoming(call.event, call.trace) for call in new])
+            new, replayed = await _admit(conn, calls)
+            outcomes = await self.runner.apply(conn, self.aggregate, [Incoming(call.event, call.trace) for call in new])
             fresh = [(call, _answer(call, facts)) for call, facts in zip(new, outcomes, strict=True)]
-            await self._store(conn, fresh)
+            # A refusal changed nothing and its cause may pass (an order not consumed yet): it is not stored.
+            stored = [(call.idempotency, answer) for call, answer in fresh if call.idempotency and answer.status < 400]
+            if stored:
+                await idempotency.store(conn, stored)
             failpoint("command_before_commit")
         failpoint("command_after_commit")
         self.wake_relay()
-        for call, answer in (*answers, *fresh):
+        for call, answer in (*replayed, *fresh):
             if call.done.done():
                 continue
             if isinstance(answer, Problem):
@@ -142,65 +134,28 @@ class CommandBatcher:
             else:
                 call.done.set_result(answer)
 
-    async def _admit(
-        self, conn: Connection, calls: Sequence[_Call]
-    ) -> tuple[list[_Call], list[tuple[_Call, Answer | Problem]]]:
-        """Part the new calls from those that have their answer already."""
-        keyed = [(call, call.idempotency) for call in calls if call.idempotency]
-        new = [call for call in calls if not call.idempotency]
-        answers: list[tuple[_Call, Answer | Problem]] = []
-        if not keyed:
-            return new, answers
-        rows = await conn.fetch(ADMIT, [key.caller for _, key in keyed], [key.key for _, key in keyed])
-        for (call, key), row in zip(keyed, rows, strict=True):
-            if row["fingerprint"] is not None:
-                answers.append((call, replayed(key, row)))
-            elif not row["free"]:
-                answers.append((call, still_running()))
-            else:
-                new.append(call)
-        return new, answers
 
-    async def _store(self, conn: Connection, answered: Sequence[tuple[_Call, Answer]]) -> None:
-        # A refusal changed nothing, and its cause may pass (the order was still on its way): it is worked out anew.
-        kept = [(call.idempotency, answer) for call, answer in answered if call.idempotency and answer.status < 400]
-        if not kept:
-            return
-        try:
-            await conn.execute(
-                STORE,
-                [key.caller for key, _ in kept],
-                [key.key for key, _ in kept],
-                [key.fingerprint for key, _ in kept],
-                [answer.status for _, answer in kept],
-                [json.dumps(answer.body) for _, answer in kept],
-            )
-        except asyncpg.UniqueViolationError as error:
-            raise ConflictError("idempotency: another process answered this key at the same time") from error
-
-
-def replayed(key: IdempotencyKey, row: Any) -> Answer | Problem:
-    if row["fingerprint"] != key.fingerprint:
-        return Problem(
-            422,
-            "idempotency_key_reused",
-            "Idempotency-Key: this key was used for another body; take a new key for a new call.",
-        )
-    return Answer(row["status"], json.loads(row["body"]), replayed=True)
+async def _admit(conn: Connection, calls: Sequence[_Call]) -> tuple[list[_Call], list[tuple[_Call, Answer | Problem]]]:
+    """Return the new calls, and those whose key was used before with the answer to replay."""
+    new = [call for call in calls if not call.idempotency]
+    replayed: list[tuple[_Call, Answer | Problem]] = []
+    keyed = [(call, call.idempotency) for call in calls if call.idempotency]
+    if not keyed:
+        return new, replayed
+    for (call, _), earlier in zip(keyed, await idempotency.admit(conn, [key for _, key in keyed]), strict=True):
+        if earlier is None:
+            new.append(call)
+        else:
+            replayed.append((call, earlier))
+    return new, replayed
 
 
 def _answer(call: _Call, facts: Facts) -> Answer:
-    """What the route makes of the facts; a problem is an answer too, and kept like one."""
+    """Return the route's answer for these facts; a `Problem` becomes an answer, too."""
     try:
         return call.respond(facts)
     except Problem as problem:
         return problem.answer()
-
-
-def still_running() -> Problem:
-    return Problem(
-        409, "still_running", "Idempotency-Key: the first call with this key still runs; ask again in a moment."
-    )
 
 
 def _fail(call: _Call, error: Exception) -> None:

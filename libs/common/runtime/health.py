@@ -1,59 +1,97 @@
-"""Health: alive (consumers make progress), ready (the database answers), started (all topics are assigned)."""
+"""Health routes: live (consumers make progress), ready (the database answers), started (all topics are assigned), and
+in-flight (work that is not finished yet)."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-if TYPE_CHECKING:
-    from libs.common.runtime.service import Service
+from libs.common.postgres.pool import Pool
+from libs.common.runtime.background_loops import BackgroundLoops
+from libs.common.runtime.in_flight import DatabaseWork
+from libs.common.runtime.kafka_consumers import KafkaConsumers
+
+router = APIRouter(prefix="/health", tags=["health"])
 
 
-def health_routes(service: "Service") -> APIRouter:
-    routes = APIRouter(prefix="/health", tags=["health"])
-
-    def answer(healthy: bool, **details: Any) -> JSONResponse:
-        body = {"service": service.name, "status": "ok" if healthy else "failing", **details}
-        return JSONResponse(body, 200 if healthy else 503)
-
-    @routes.get("/live")
-    async def live() -> JSONResponse:
-        """503 when only a restart can help."""
-        # A consumer that halts on purpose makes no progress; a restart would only make it forget why.
-        halted = any(consumer.halted for consumer in service.consumers)
-        faults = [fault for one in service.consumer_health if not halted and (fault := one.fault())]
-        faults += [f"{name} has ended" for name, task in service.tasks.items() if task.done()]
-        return answer(not faults, faults=faults)
-
-    @routes.get("/ready")
-    async def ready() -> JSONResponse:
-        """503 when calls should go elsewhere: no database, or most of what comes fails, as after a bad deploy.
-
-        Kafka may be down: reports are still accepted.
-        """
-        halted = [consumer.aggregate.name for consumer in service.consumers if consumer.halted]
-        return answer(await _database_answers(service) and not halted, halted=halted, lag=_lag(service))
-
-    @routes.get("/started")
-    async def started() -> JSONResponse:
-        """503 until every subscription has its share of partitions, for whoever waits for the whole service."""
-        waiting = [one.topic for one in service.consumer_health if not one.is_assigned()]
-        begun = bool(service.consumer_health) or not service.subscriptions
-        taken = {one.topic: one.processed_offsets() for one in service.consumer_health}
-        return answer(begun and not waiting, waiting_for=waiting, lag=_lag(service), taken=taken)
-
-    return routes
+def _kafka(request: Request) -> KafkaConsumers:
+    kafka: KafkaConsumers = request.app.state.service.kafka
+    return kafka
 
 
-def _lag(service: "Service") -> dict[str, int]:
-    return {one.topic: one.lag() for one in service.consumer_health}
+def _loops(request: Request) -> BackgroundLoops:
+    loops: BackgroundLoops = request.app.state.service.loops
+    return loops
 
 
-async def _database_answers(service: "Service") -> bool:
+def _pool(request: Request) -> Pool:
+    pool: Pool = request.app.state.service.pool
+    return pool
+
+
+Kafka = Annotated[KafkaConsumers, Depends(_kafka)]
+Database = Annotated[Pool, Depends(_pool)]
+
+
+@router.get("/live")
+async def live(request: Request, kafka: Kafka, loops: Annotated[BackgroundLoops, Depends(_loops)]) -> JSONResponse:
+    """503 when only a restart can help."""
+    # A halted consumer makes no progress on purpose; a restart would lose the reason and try the bad deploy again.
+    halted = any(consumer.halted for consumer in kafka.consumers)
+    faults = [fault for consumer in kafka.health if not halted and (fault := consumer.fault())]
+    faults += [f"{name} has ended" for name in loops.ended()]
+    return _response(request, not faults, faults=faults)
+
+
+@router.get("/ready")
+async def ready(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
+    """503 when calls should go elsewhere: no database, or most events fail, as after a bad deploy.
+
+    Kafka may be unreachable: reports are still accepted.
+    """
+    halted = [consumer.aggregate.name for consumer in kafka.consumers if consumer.halted]
+    answers = await _database_answers(pool)
+    return _response(request, answers and not halted, halted=halted, lag=_lag(kafka))
+
+
+@router.get("/started")
+async def started(request: Request, kafka: Kafka) -> JSONResponse:
+    """503 until every subscription has its share of partitions. `taken` are the processed offsets by partition."""
+    waiting = [consumer.topic for consumer in kafka.health if not consumer.is_assigned()]
+    begun = bool(kafka.health) or not kafka.subscriptions
+    taken = {consumer.topic: consumer.processed_offsets() for consumer in kafka.health}
+    return _response(request, begun and not waiting, waiting_for=waiting, lag=_lag(kafka), taken=taken)
+
+
+@router.get("/in-flight")
+async def in_flight(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
+    """Work of this service that is not finished: `idle` when there is none until the next timer (`next_timer_at`)."""
+    service = request.app.state.service
+    commands = sum(batcher.open_commands for batcher in service.commands.values())
+    async with pool.acquire() as conn:
+        work = await DatabaseWork.read(conn, service.clock.now())
+    counts = {"unread": sum(_lag(kafka).values()), "open_commands": commands, **work.counts()}
+    return _response(request, True, idle=not any(counts.values()), **counts, next_timer_at=_text(work.next_timer_at))
+
+
+def _response(request: Request, healthy: bool, **details: Any) -> JSONResponse:
+    body = {"service": request.app.state.service.name, "status": "ok" if healthy else "failing", **details}
+    return JSONResponse(body, 200 if healthy else 503)
+
+
+def _text(moment: Any) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _lag(kafka: KafkaConsumers) -> dict[str, int]:
+    return {consumer.topic: consumer.lag() for consumer in kafka.health}
+
+
+async def _database_answers(pool: Pool) -> bool:
     try:
         async with asyncio.timeout(2):
-            await service.pool.execute("SELECT 1")
+            await pool.execute("SELECT 1")
     except Exception:
         return False
     return True

@@ -1,76 +1,98 @@
-"""What ops can do with every service: see what was counted, and list, show, replay or discard dead letters."""
+"""Ops API of every service: outcome counters, and listing, replay and discard of dead letters."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.messaging import dead_letters
+from libs.common.postgres.pool import Pool
+from libs.common.telemetry.counters import Counters
 
-if TYPE_CHECKING:
-    from libs.common.runtime.service import Service
+MAX_ID = 2**62
+
+_ops = Depends(require_caller("ops"))
+router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[_ops], responses=PROBLEM_RESPONSE)
+
+
+def _pool(request: Request) -> Pool:
+    pool: Pool = request.app.state.service.pool
+    return pool
+
+
+def _counters(request: Request) -> Counters:
+    counters: Counters = request.app.state.service.counters
+    return counters
+
+
+Database = Annotated[Pool, Depends(_pool)]
+Operator = Annotated[str, _ops]
 
 
 class DeadLetterPage(BaseModel):
-    """Parked records, oldest first; `next_after` is what to ask for next, None at the end."""
+    """Dead letters, oldest first; `next_after` is the `after` of the next page, null at the end."""
 
     items: list[dict[str, Any]]
     next_after: int | None
 
 
 class ReplayRequested(BaseModel):
-    """How many records will be replayed: the one asked for, and those of its key around it."""
+    """Number of records marked for replay: the requested one and the blocked ones of its key."""
 
     replaying: int
 
 
-def ops_routes(service: "Service") -> APIRouter:
-    ops = Depends(service.require_caller("ops"))
-    routes = APIRouter(prefix="/ops", tags=["ops"], dependencies=[ops], responses=PROBLEM_RESPONSE)
+@router.get("/counters")
+async def counters(found: Annotated[Counters, Depends(_counters)]) -> dict[str, int]:
+    """Counts of this process since its start, by outcome and reason."""
+    return {f"{name}.{reason}": amount for (name, reason), amount in sorted(found.values.items())}
 
-    @routes.get("/counters")
-    async def counters() -> dict[str, int]:
-        """What this process counted since it began, by outcome and reason."""
-        return {f"{name}.{reason}": amount for (name, reason), amount in sorted(service.counters.values.items())}
 
-    @routes.get("/dead-letters")
-    async def list_dead_letters(
-        state: Annotated[str, Query(pattern="^(open|replaying|replayed|discarded)$")] = "open",
-        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> DeadLetterPage:
-        async with service.pool.acquire() as conn:
-            found = await dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)
-        last = found[-1].id if len(found) == limit else None
-        return DeadLetterPage(items=[one.as_dict() for one in found], next_after=last)
+@router.get("/dead-letters")
+async def list_dead_letters(
+    pool: Database,
+    state: Annotated[str, Query(pattern="^(open|replaying|replayed|discarded)$")] = "open",
+    after: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> DeadLetterPage:
+    async with pool.acquire() as conn:
+        found = await dead_letters.list_dead_letters(conn, state=state, after=after, limit=limit)
+    last = found[-1].id if len(found) == limit else None
+    return DeadLetterPage(items=[letter.as_dict() for letter in found], next_after=last)
 
-    @routes.get("/dead-letters/{dead_letter_id}")
-    async def show_dead_letter(dead_letter_id: int) -> dict[str, Any]:
-        async with service.pool.acquire() as conn:
-            found = await dead_letters.get_dead_letter(conn, dead_letter_id) if dead_letter_id < 2**62 else None
-        if found is None:
-            raise Problem(
-                404,
-                "unknown_dead_letter",
-                f"dead_letter_id: {dead_letter_id} is not known; list them at /ops/dead-letters.",
-            )
-        return found.as_dict()
 
-    @routes.post("/dead-letters/{dead_letter_id}/replay", status_code=202)
-    async def replay(dead_letter_id: int, caller: Annotated[str, ops]) -> ReplayRequested:
-        async with service.pool.acquire() as conn:
-            count = await dead_letters.request_replay(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else 0
-        if not count:
-            raise Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not parked (any more).")
-        return ReplayRequested(replaying=count)
+@router.get("/dead-letters/{dead_letter_id}")
+async def show_dead_letter(dead_letter_id: int, pool: Database) -> dict[str, Any]:
+    async with pool.acquire() as conn:
+        found = await dead_letters.get_dead_letter(conn, dead_letter_id) if dead_letter_id < MAX_ID else None
+    if found is None:
+        raise Problem(
+            404,
+            "unknown_dead_letter",
+            f"dead_letter_id: {dead_letter_id} does not exist; list dead letters at /ops/dead-letters.",
+        )
+    return found.as_dict()
 
-    @routes.post("/dead-letters/{dead_letter_id}/discard", status_code=200)
-    async def discard(dead_letter_id: int, caller: Annotated[str, ops]) -> dict[str, str]:
-        async with service.pool.acquire() as conn:
-            done = await dead_letters.discard(conn, dead_letter_id, caller) if dead_letter_id < 2**62 else False
-        if not done:
-            raise Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not parked (any more).")
-        return {"state": "discarded"}
 
-    return routes
+@router.post("/dead-letters/{dead_letter_id}/replay", status_code=202)
+async def replay(dead_letter_id: int, pool: Database, caller: Operator) -> ReplayRequested:
+    async with pool.acquire() as conn:
+        count = await dead_letters.request_replay(conn, dead_letter_id, caller) if dead_letter_id < MAX_ID else 0
+    if not count:
+        raise _not_open(dead_letter_id)
+    return ReplayRequested(replaying=count)
+
+
+@router.post("/dead-letters/{dead_letter_id}/discard", status_code=200)
+async def discard(dead_letter_id: int, pool: Database, caller: Operator) -> dict[str, str]:
+    async with pool.acquire() as conn:
+        done = await dead_letters.discard(conn, dead_letter_id, caller) if dead_letter_id < MAX_ID else False
+    if not done:
+        raise _not_open(dead_letter_id)
+    return {"state": "discarded"}
+
+
+def _not_open(dead_letter_id: int) -> Problem:
+    return Problem(404, "unknown_dead_letter", f"dead_letter_id: {dead_letter_id} is not an open dead letter.")

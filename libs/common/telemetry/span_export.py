@@ -27,7 +27,7 @@ _KNOWN = trace_pb2.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE = _KNOWN | trace_pb2.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 
 
-class SpanSender(OTLPSpanExporter):
+class OtlpSpanExporter(OTLPSpanExporter):
     """Sends batches of spans of one process. Attributes are texts and whole numbers; events there are none."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator
 
 from libs.common.events.values import Language
-from libs.common.http.idempotency import answer_once
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, answer_once, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.service import Service
 from services.delivery_notify.store import preferences
 from services.delivery_notify.store import staff_notices as staff_store

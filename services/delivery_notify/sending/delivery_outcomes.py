@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from libs.common.messaging import outbox
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service, ServiceTransaction
-from libs.common.telemetry.tracing import Carrier
+from libs.common.telemetry.trace_context import Carrier
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.circuit_breaker import Rests
 from services.delivery_notify.sending.messages import Outgoing

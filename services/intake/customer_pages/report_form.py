@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Identifier, Language, Reason
-from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, Problem
+from libs.common.http.idempotency import IdempotencyKey
+from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError
 from services.intake.customer_pages.links import CustomerLinks, ReportPlace
 from services.intake.customer_pages.rendering import Face, asked_language, kept_language

@@ -18,7 +18,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from libs.common.events.values import Remedy, StaffAction
-from libs.common.http.problems import IdempotencyKey, Problem
+from libs.common.http.idempotency import IdempotencyKey
+from libs.common.http.problems import Problem
 from libs.common.runtime.service import Service, ServiceTransaction
 from services.intake.cli.staff import Role
 from services.intake.desk.auth import DeskRoute, Guard, form_of, see

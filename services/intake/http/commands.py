@@ -16,7 +16,8 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Identifier, Remedy, StaffAction
-from libs.common.http.problems import Answer, IdempotencyKey, Problem
+from libs.common.http.idempotency import IdempotencyKey
+from libs.common.http.problems import Answer, Problem
 from libs.common.runtime.service import Service
 from services.intake.domain import pending_details
 from services.intake.domain.decide import ReportFiled, UnclearReportFiled

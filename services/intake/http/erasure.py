@@ -9,8 +9,8 @@ from pydantic import BaseModel, StringConstraints
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.customers import CustomerErasureRequested
-from libs.common.http.idempotency import answer_once
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, answer_once, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer
 from libs.common.runtime.service import Service
 
 CustomerId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), Path()]

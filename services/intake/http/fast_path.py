@@ -11,7 +11,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.http.problems import LONGEST_KEY, IdempotencyKey, Problem, fingerprint
+from libs.common.http.idempotency import MAX_KEY_LENGTH, IdempotencyKey, fingerprint
+from libs.common.http.problems import Problem
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.issues import told
 
@@ -55,7 +56,7 @@ class ReportFastPath:
         key: str = headers.get(b"idempotency-key", b"").decode("latin-1")
         if (
             scheme != "Bearer"
-            or not 1 <= len(key) <= LONGEST_KEY
+            or not 1 <= len(key) <= MAX_KEY_LENGTH
             or headers.get(b"content-type") != b"application/json"
         ):
             return None

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from services.intake.http.commands import IntakeCommands, Receipt, no_such_issue
 from services.intake.projections.sla import Clock, Told, measure
 from services.intake.projections.timeline import Status

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from libs.common.http.problems import PROBLEM_RESPONSE, IdempotencyKey, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE
 from services.intake.http.commands import Decision, IntakeCommands
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.common.decisions.facts import Facts, Ignored
 from libs.common.events.products import Why
 from libs.common.events.values import Identifier
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.service import Service
 from services.intake.insights.clusters import ClusterCommand, ClusterDecided, ClusterReleased, Status
 from services.intake.insights.schemas import Asked, ClusterShown, DayFigures, NpsOf, ProductFigures, Summary

@@ -22,7 +22,7 @@ from libs.common.events.storefront import IssueSubmitted, StorefrontOrderEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
-from libs.common.telemetry.tracing import current_trace_id
+from libs.common.telemetry.trace_context import current_trace_id
 from services.intake.domain import decide as domain
 from services.intake.domain.decide import ReportFiled
 from services.intake.domain.orders import Order, OrderContext

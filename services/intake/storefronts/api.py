@@ -12,7 +12,8 @@ from pydantic import BaseModel, SecretStr
 
 from libs.common.events.issues import IssueReported
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem
+from libs.common.http.idempotency import IdempotencyKey
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from services.intake.http.commands import IntakeCommands
 from services.intake.store.webhook_events import Publishing, StorefrontTold, customer_of

@@ -16,7 +16,8 @@ from libs.common.decisions.facts import Facts, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from libs.common.events.values import Identifier
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.service import Service
 from services.loyalty.domain.commands import MOST, CommitAsked, ReleaseAsked, ReserveAsked, ReturnAsked
 from services.loyalty.http.balances import CustomerId

@@ -12,7 +12,8 @@ from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import Identifier, Money, Remedy, StaffAction
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.service import Service
 from services.returns.domain.case import Case
 from services.returns.domain.case_status import Headline, headline

@@ -1,0 +1,42 @@
+"""OpenTelemetry providers with OTLP exporters over HTTP. The SDK's exporters are imported only where they are used."""
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
+
+if TYPE_CHECKING:
+    from requests import Session
+
+
+def service_resource(service: str) -> Resource:
+    return Resource.create({"service.name": service, "service.namespace": "sakidashi"})
+
+
+def tracer_provider(resource: Resource, processors: SynchronousMultiSpanProcessor, endpoint: str) -> TracerProvider:
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    from libs.common.telemetry.span_export import OtlpSpanExporter
+
+    provider = TracerProvider(resource=resource, active_span_processor=processors)
+    exporter = OtlpSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_session_without_redirects())
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
+    return provider
+
+
+def meter_provider(resource: Resource, endpoint: str) -> MeterProvider:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", session=_session_without_redirects())
+    return MeterProvider([PeriodicExportingMetricReader(exporter, 15_000)], resource)
+
+
+def _session_without_redirects() -> "Session":
+    """Telemetry goes to the configured collector only."""
+    from requests import Session
+
+    session = Session()
+    session.max_redirects = 0
+    return session
