@@ -18,6 +18,7 @@ from tests.running import LINK_SECRETS, OPS, STOREFRONT
 
 ACCESS: dict[str, str] = {
     # anybody: what says nothing of anybody
+    "GET /health/in-flight": "anybody",
     "GET /health/live": "anybody",
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",
@@ -163,7 +164,7 @@ async def test_no_route_does_what_a_role_does_not_allow(desk: Desk, all_routes: 
             continue
         address = filled(path, desk)
         answer = await (
-            staff.get(address) if method == "GET" else staff.post(address, what="cancel:", comment="because")
+            staff.get(address) if method == "GET" else staff.post(address, action="cancel:", comment="because")
         )
         assert answer.status_code == 403, f"{role} at {method} {path}: {answer.status_code}"
 

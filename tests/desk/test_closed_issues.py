@@ -52,7 +52,7 @@ async def test_a_rejected_issue_can_be_accepted_at_the_desk(desk: Desk) -> None:
 async def test_the_status_page_of_a_resolved_issue_ends_with_all_done(desk: Desk) -> None:
     await book_a_courier(desk)
     await desk.case.say(desk.case.resolved())
-    milestones = (await status_page(desk)).partition('<ol class="way">')[2].partition("</ol>")[0]
+    milestones = (await status_page(desk)).partition('<ol class="milestones">')[2].partition("</ol>")[0]
     assert "All done" in milestones
 
 

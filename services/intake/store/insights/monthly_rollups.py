@@ -11,24 +11,14 @@ answers kept for a minute (as old as that, and the first one as slow as before).
 median is no sum.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.postgres.pool import Connection
-from libs.common.runtime.service import Service
-from services.intake.insights.schemas import Asked
+from services.intake.insights.schemas import MetricsQuery
 from services.intake.store.insights.queries import BY_DAY, REPEAT_WITHIN, SCANS, Kind
-
-PAUSE = 60.0
-"""Seconds of a real clock between two looks, at least."""
-
-SHARE = 50
-"""A look that took long is followed by a pause so many times as long: adding up may cost 2 % of the time at most."""
 
 MONTHS = 37
 """So many months back are added up: the longest period that may be asked for."""
@@ -57,7 +47,7 @@ _MISSING = "SELECT month FROM unnest($1::date[]) AS m (month) WHERE month NOT IN
 _TALLIED = "INSERT INTO tallied (month, zone) SELECT month, $2 FROM unnest($1::date[]) AS m (month)"
 
 
-async def add_up(conn: Connection, asked: Asked, *kinds: Kind) -> dict[Kind, list[Row]]:
+async def add_up(conn: Connection, asked: MetricsQuery, *kinds: Kind) -> dict[Kind, list[Row]]:
     """The sums of these kinds over the days that are asked for, in one snapshot."""
     found: dict[Kind, dict[tuple[str, str, str], tuple[int, int, int]]] = {kind: {} for kind in kinds}
     async with conn.transaction(isolation="repeatable_read", readonly=True):
@@ -73,14 +63,14 @@ async def add_up(conn: Connection, asked: Asked, *kinds: Kind) -> dict[Kind, lis
     return {kind: [(*key, *sums) for key, sums in sorted(some.items())] for kind, some in found.items()}
 
 
-async def _fresh(conn: Connection, asked: Asked) -> list[date]:
+async def _fresh(conn: Connection, asked: MetricsQuery) -> list[date]:
     """Months of the period that need no scan. What is asked about one product is found by its index instead."""
     if asked.sku:
         return []
     return [row["month"] for row in await conn.fetch(_FRESH, asked.first, asked.last, asked.zone.key)]
 
 
-def days_left(asked: Asked, months: Iterable[date]) -> list[tuple[date, date]]:
+def days_left(asked: MetricsQuery, months: Iterable[date]) -> list[tuple[date, date]]:
     """The days of the period, first and last of each range, that are not in these months (which are in order)."""
     left, begin = [], asked.first
     for month in months:
@@ -95,7 +85,7 @@ def after(month: date) -> date:
     return (month.replace(day=1) + timedelta(days=31)).replace(day=1)
 
 
-def _bound(kind: Kind, asked: Asked, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
+def _bound(kind: Kind, asked: MetricsQuery, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
     first, last = [one for one, _ in ranges], [one for _, one in ranges]
     narrowed = (asked.sku, asked.lot, first, *((asked.zone.key,) if kind == Kind.REPORTS else ()))
     if kind in BY_DAY:
@@ -124,7 +114,7 @@ async def keep(conn: Connection, today: date, zone: ZoneInfo) -> int:
             ranges = [(month, after(month) - timedelta(days=1)) for month in months]
             for kind, scan in SCANS.items():
                 insert = f"INSERT INTO tallies (kind, month, a, b, c, x, y, z) SELECT '{kind}', s.* FROM ({scan}) AS s"  # noqa: S608 - no value is part of the text
-                await conn.execute(insert, *_bound(kind, Asked(today, today, zone), ranges))
+                await conn.execute(insert, *_bound(kind, MetricsQuery(today, today, zone), ranges))
             await conn.execute(_TALLIED, months, zone.key)
         return len(months)
 
@@ -136,22 +126,3 @@ def _over(today: date) -> list[date]:
         month = (month - timedelta(days=1)).replace(day=1)
         months.append(month)
     return months
-
-
-@dataclass
-class Keeper:
-    """Adds up beside the batches, so that no report waits for it."""
-
-    service: Service
-
-    async def run(self) -> None:
-        """Look again and again; cancelled at shutdown."""
-        while True:
-            began = perf_counter()
-            await self.look()
-            await asyncio.sleep(max(PAUSE, SHARE * (perf_counter() - began)))
-
-    async def look(self) -> None:
-        zone = self.service.settings.zone
-        async with self.service.pool.acquire() as conn:
-            await keep(conn, self.service.clock.now().astimezone(zone).date(), zone)

@@ -15,7 +15,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Fault, IssueLine, Language, Money, Reason, Remedy
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import Arrival, PiecesArrived
-from services.intake.insights.schemas import Asked, Hours, ReasonCount
+from services.intake.insights.schemas import DurationStats, MetricsQuery, ReasonCount
 from services.intake.projections.metrics import figures
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
@@ -24,7 +24,7 @@ from tests.intake.reports import NOON, event
 
 ZONE = ZoneInfo("Asia/Tokyo")
 TODAY = date(2026, 3, 10)
-ASKED = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
+ASKED = MetricsQuery(date(2026, 3, 1), date(2026, 3, 31), ZONE)
 HOUR = timedelta(hours=1)
 YEN = Money(amount="4980", currency="JPY")
 
@@ -116,9 +116,9 @@ async def test_the_times_of_an_issue_are_the_same_in_whatever_batches_and_order_
 ) -> None:
     await tell(conn, *(reversed(LIFE) if backwards else LIFE), together=together)
     found = await metrics.read_summary(conn, ASKED)
-    assert found.to_first_response == Hours(1, 1.0, 1.0)
-    assert found.to_replacement_order == Hours(1, 3.0, 3.0)
-    assert found.to_resolution == Hours(1, 48.0, 48.0)
+    assert found.to_first_response == DurationStats(1, 1.0, 1.0)
+    assert found.to_replacement_order == DurationStats(1, 3.0, 3.0)
+    assert found.to_resolution == DurationStats(1, 48.0, 48.0)
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (1, 1)
     assert found.reasons == (ReasonCount("defective", 1),)
     assert [(one.weekday, one.hour, one.issues) for one in found.peak_hours] == [(2, 12, 1)]
@@ -156,7 +156,7 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     await count_arrivals(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
     await tell(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
     found = await metrics.read_products(conn, ASKED)
-    assert [(one.sku, one.lot, one.arrived_pieces, one.reported_pieces) for one in found] == [
+    assert [(one.sku, one.lot, one.delivered_units, one.reported_units) for one in found] == [
         ("KYUSU", "A", 30, 2),
         ("KYUSU", "B", 50, 1),
         ("NEW", "A", 0, 1),
@@ -164,13 +164,13 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     ]
     assert found[0].rate.share == pytest.approx(2 / 30)
     assert found[1].reasons == (ReasonCount("missing_part", 1),)
-    only = Asked(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
+    only = MetricsQuery(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
     assert [one.lot for one in await metrics.read_products(conn, only)] == ["B"]
     assert (await metrics.read_summary(conn, only)).issues == 1
-    assert [(one.day, one.arrived_pieces, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
+    assert [(one.day, one.delivered_units, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
         (TODAY, 50, 1)
     ]
-    later = Asked(date(2026, 4, 1), date(2026, 4, 30), ZONE)
+    later = MetricsQuery(date(2026, 4, 1), date(2026, 4, 30), ZONE)
     assert await metrics.read_products(conn, later) == []
     assert (await metrics.read_summary(conn, later)).issues == 0
 
@@ -180,7 +180,7 @@ async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connect
     await tell(conn, accepted(1), fell)
     await tell(conn, accepted(2), accepted(3))
     await tell(conn, issues.IssueRejected(**about(2), code="no", message="no", rejected_at=NOON))
-    assert [one.reported_pieces for one in await metrics.read_products(conn, ASKED)] == [1]
+    assert [one.reported_units for one in await metrics.read_products(conn, ASKED)] == [1]
 
 
 async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) -> None:
@@ -188,7 +188,7 @@ async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) 
     await count_arrivals(conn, [pieces("", 2)])
     await count_arrivals(conn, [pieces("", -2), pieces("A", 2)])
     found = await metrics.read_products(conn, ASKED)
-    assert {(one.lot, one.arrived_pieces) for one in found} == {("A", 2), (None, 0)}
+    assert {(one.lot, one.delivered_units) for one in found} == {("A", 2), (None, 0)}
 
 
 _FILL = (
@@ -212,8 +212,8 @@ async def test_figures_are_quick_with_a_hundred_thousand_issues(conn: Connection
     for statement in _FILL:
         await conn.execute(statement)
     await keep(conn, date(2026, 4, 1), ZONE)
-    whole = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
-    one = Asked(whole.first, whole.last, ZONE, sku="SKU-7f")
+    whole = MetricsQuery(date(2026, 3, 1), date(2026, 3, 31), ZONE)
+    one = MetricsQuery(whole.first, whole.last, ZONE, sku="SKU-7f")
     for asked, seconds in ((whole, 5.0), (one, 1.0)):
         for read in (metrics.read_summary, metrics.read_products, metrics.read_days, metrics.read_nps_by_product):
             began = perf_counter()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from libs.common.events.notices import NoticeKind
-from services.intake.desk.next_steps import promises
+from services.intake.desk.promised_dates import promised_dates
 
 AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
 PROMISED, DAY_AFTER = date(2026, 3, 19), date(2026, 3, 20)
@@ -21,7 +21,7 @@ def answer(choice: str) -> dict[str, Any]:
 
 
 def kept(*story: dict[str, Any], today: date = DAY_AFTER, **day_of: date) -> list[bool | None]:
-    return [one.kept for one in promises(story, today, {f"issue.{name}.v1": day for name, day in day_of.items()})]
+    return [one.kept for one in promised_dates(story, today, {f"issue.{name}.v1": day for name, day in day_of.items()})]
 
 
 @pytest.mark.parametrize("kind", ["issue_accepted", "replacement_promised", "replacement_delayed", "choice_requested"])

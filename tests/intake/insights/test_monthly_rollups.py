@@ -14,16 +14,16 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import Arrival, PiecesArrived
-from services.intake.insights.schemas import Asked
+from services.intake.insights.schemas import MetricsQuery
 from services.intake.projections.metrics import figures
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import count_arrivals, count_reports
 from services.intake.store.insights.monthly_rollups import after, days_left, keep, midnight
-from tests.intake.insights.test_figures import ZONE, about, accepted, rated, tell
+from tests.intake.insights.test_metrics import ZONE, about, accepted, rated, tell
 from tests.intake.reports import NOON, event
 
 TODAY = date(2026, 7, 10)
-YEAR = Asked(date(2025, 8, 20), date(2026, 7, 5), ZONE)
+YEAR = MetricsQuery(date(2025, 8, 20), date(2026, 7, 5), ZONE)
 READS = (metrics.read_summary, metrics.read_products, metrics.read_nps_by_reason, metrics.read_nps_by_product)
 
 
@@ -34,11 +34,11 @@ async def conn(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Conne
     await connection.close()
 
 
-async def all_figures(conn: Connection, asked: Asked) -> list[Any]:
+async def all_figures(conn: Connection, asked: MetricsQuery) -> list[Any]:
     return [await read(conn, asked) for read in READS]
 
 
-async def scanned(conn: Connection, asked: Asked) -> list[Any]:
+async def scanned(conn: Connection, asked: MetricsQuery) -> list[Any]:
     """The same figures where nothing was added up."""
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
@@ -140,7 +140,7 @@ async def test_two_processes_do_not_add_up_at_once(database: Callable[[str], Awa
 async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> None:
     await tell(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
     await keep(conn, TODAY, ZONE)
-    utc = Asked(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
+    utc = MetricsQuery(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
     await keep(conn, TODAY, ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
@@ -148,11 +148,11 @@ async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> 
 
 def test_what_is_left_to_scan_are_the_days_outside_of_the_months() -> None:
     months = [date(2026, 2, 1), date(2026, 4, 1)]
-    asked = Asked(date(2026, 1, 30), date(2026, 5, 2), ZONE)
+    asked = MetricsQuery(date(2026, 1, 30), date(2026, 5, 2), ZONE)
     assert days_left(asked, months) == [
         (date(2026, 1, 30), date(2026, 1, 31)),
         (date(2026, 3, 1), date(2026, 3, 31)),
         (date(2026, 5, 1), date(2026, 5, 2)),
     ]
-    assert days_left(Asked(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
+    assert days_left(MetricsQuery(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
     assert after(date(2026, 12, 1)) == date(2027, 1, 1)
