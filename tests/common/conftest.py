@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.postgres.db_grants import grant_rights, user_of
+from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
@@ -18,7 +18,7 @@ async def tally_database(database: MakeDatabase) -> str:
     url = await database("loyalty")
     conn = await asyncpg.connect(as_owner(url))
     await conn.execute(sample_service.SCHEMA)
-    await grant_rights(conn, user_of(url))
+    await grant_privileges(conn, user_of(url))
     await conn.close()
     return url
 

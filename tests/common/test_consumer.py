@@ -76,7 +76,7 @@ async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_
     await reach(online, "b", ["x"])
 
     async def both() -> bool:
-        return [item["reason"] for item in await parked(online)] == ["failed", "behind"]
+        return [item["reason"] for item in await parked(online)] == ["failed", "blocked"]
 
     await eventually(both, "the poison and what stood behind it are parked")
     assert await causes(online, "a") == ["first"]

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local import postgres
 from libs.common.events.topics import SERVICES
-from libs.common.postgres.db_grants import rights, user_of
+from libs.common.postgres.db_grants import privileges, user_of
 from libs.common.postgres.pool import Connection
 from tests.conftest import MakeDatabase, as_owner
 
@@ -159,7 +159,7 @@ async def test_nobody_else_may_do_anything_in_a_services_database(database: Make
     ],
 )
 def test_rights_follow_from_what_a_table_is_for(table: str, said: str | None, expected: str) -> None:
-    assert rights(table, said, "lot_id") == expected
+    assert privileges(table, said, "lot_id") == expected
 
 
 def test_a_url_names_its_role() -> None:

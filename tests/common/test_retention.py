@@ -46,7 +46,7 @@ async def test_a_sweep_takes_a_batch_at_a_time_until_nothing_is_left(
 async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
     monkeypatch.setattr(retention, "BATCH", 5)
-    monkeypatch.setattr(retention, "BATCHES", 2)
+    monkeypatch.setattr(retention, "MAX_BATCHES", 2)
     assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [10]
 
 

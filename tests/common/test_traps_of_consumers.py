@@ -146,7 +146,7 @@ async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_beh
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
     await consumer.handle([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
-    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("behind", 4)]
+    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("blocked", 4)]
 
 
 async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:

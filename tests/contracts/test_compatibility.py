@@ -134,9 +134,9 @@ def _change_alternatives(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_remove_value, "data.reason: no longer takes 'wrong_item'"),
+        (_remove_value, "data.reason: no longer accepts 'wrong_item'"),
         (_change_list, "data.lines[].sku: maxLength was 128 and became 64"),
-        (_change_alternatives, "data.requested_remedy: takes other types than before"),
+        (_change_alternatives, "data.requested_remedy: accepts other types than before"),
     ],
 )
 def test_the_rule_looks_into_lists_alternatives_and_enumerations(

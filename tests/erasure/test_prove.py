@@ -54,16 +54,14 @@ def test_it_says_which_of_the_things_was_found() -> None:
     assert (list(SEARCH.found_in(MAIL.encode())), list(SEARCH.found_in(f"{MAIL} {NAME}".encode()))) == ([2], [1, 2])
 
 
-@pytest.mark.parametrize(
-    ("things", "fault"), [([], "say what to look for"), ([" "], "say what"), (["花子"], "thing 1")]
-)
+@pytest.mark.parametrize(("things", "fault"), [([], "no search terms"), ([" "], "no search"), (["花子"], "term 1")])
 def test_what_cannot_be_looked_for_is_refused(things: list[str], fault: str) -> None:
     with pytest.raises(NothingSearchedError, match=fault):
         Search.of(things)
 
 
 async def test_looking_nowhere_is_no_proof() -> None:
-    with pytest.raises(NothingSearchedError, match="say where to look"):
+    with pytest.raises(NothingSearchedError, match="nothing to search"):
         await verify(SEARCH, [], None, [])
 
 
@@ -133,13 +131,13 @@ def run(things: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str
 def test_the_command_says_where_and_ends_with_one(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(MAIL)
     done = run(f"{NAME}\n{MAIL}\n", tmp_path)
-    assert (done.returncode, done.stdout) == (1, f"left: thing 2 in file {tmp_path / 'a.log'}\n")
+    assert (done.returncode, done.stdout) == (1, f"found: term 2 in file {tmp_path / 'a.log'}\n")
 
 
 def test_the_command_ends_with_nothing_where_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("all is well")
     done = run(f"{NAME}\n{MAIL}\n", tmp_path)
-    assert (done.returncode, done.stdout) == (0, "nothing is left of 2 thing(s)\n")
+    assert (done.returncode, done.stdout) == (0, "nothing found of 2 term(s)\n")
 
 
 def test_the_command_ends_with_two_where_it_could_not_search(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 from libs.common.events import storefront, values
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
-from libs.common.events.personal import NOBODY, NOWHERE
+from libs.common.events.personal import REDACTED_ADDRESS, REDACTED_CONTACT
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
 from libs.common.messaging.decision_runner import DecisionRunner
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_dead_letters, redact_erased
+from libs.common.privacy.erasure import PASS_INTERVALS, Erasure, Erasures, erase_dead_letters, redact_erased
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
@@ -100,7 +100,7 @@ def test_an_older_request_that_comes_late_takes_nothing_back() -> None:
 
 
 def test_the_last_look_is_after_every_topic_has_let_go() -> None:
-    assert sum(AGAIN, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
+    assert sum(PASS_INTERVALS, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
 
 
 # --- events that come late --------------------------------------------------------------------------------------------
@@ -114,7 +114,12 @@ async def taken(conn: Connection, *payloads: Payload) -> list[Any]:
 
 async def test_an_older_order_is_heard_of_without_the_person(conn: Connection) -> None:
     (order,) = await taken(conn, placed("O-1"))
-    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (NOBODY, NOWHERE, None, None)
+    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (
+        REDACTED_CONTACT,
+        REDACTED_ADDRESS,
+        None,
+        None,
+    )
     assert (order.order_id, order.customer_id, order.lines) == ("O-1", CUSTOMER, (line("1"),))
 
 
@@ -156,7 +161,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
     theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
-    assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "open")
+    assert (order.contact, order.order_id, theirs["state"]) == (REDACTED_CONTACT, "O-1", "open")
     assert (theirs["error"], others["error"]) == ("the customer was erased: failed", "山田")
     assert decode(others["value"]).data == placed("O-2", OTHER)
 

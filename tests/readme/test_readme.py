@@ -129,4 +129,4 @@ async def test_its_commands_forget_a_customer_and_prove_it(
         assert (code, "table contacts" in printed) == (1, True), printed
         code, printed = await typed(erase, tmp_path, KAFKA_BOOTSTRAP_SERVERS=kafka, KAFKA_TOPIC_PREFIX=topics)
         assert (code, printed.startswith(f"{customer}: erased by")) == (0, True), printed
-        assert await typed(prove, tmp_path, DATABASE_URLS=urls) == (0, "nothing is left of 3 thing(s)\n")
+        assert await typed(prove, tmp_path, DATABASE_URLS=urls) == (0, "nothing found of 3 term(s)\n")

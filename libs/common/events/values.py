@@ -1,7 +1,4 @@
-"""Values that events are made of: money, places, people, order lines.
-
-All are frozen; unknown fields are ignored, so that a newer producer never breaks an older reader.
-"""
+"""Values of the contract: money, addresses, contacts, order lines."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,41 +13,48 @@ def _to_utc(moment: datetime) -> datetime:
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""A moment. Any offset is read; UTC is kept and written (RFC 3339)."""
+"""Time in RFC 3339. Any offset is accepted; UTC is stored and written."""
 
 Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
-"""An id given by a partner (order, customer, line, SKU): opaque text of 1 to 128 characters."""
+"""Id assigned by a partner (order, customer, line, SKU): opaque text of 1 to 128 characters."""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """ISO 4217 alphabetic code."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""The hash of some content in small hexadecimal: the name of a photo."""
+"""SHA-256 in lower-case hexadecimal: the name of a photo."""
 
 Quantity = Annotated[int, Field(ge=1, le=10_000)]
-"""Pieces of one order line."""
+"""Number of units of one order line."""
 
 
 class Value(BaseModel):
-    """Base of everything that crosses a border: frozen, lenient to fields it does not know."""
+    """Base of all values of the contract: frozen; unknown fields are ignored, so that new producers do not break old
+    readers.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 class Money(Value):
-    """An amount as decimal text with its currency, e.g. ``{"amount": "1234.00", "currency": "JPY"}``."""
+    """Amount of money, such as `{"amount": "1234.00", "currency": "JPY"}`."""
 
     amount: Annotated[Decimal, Field(max_digits=16, decimal_places=4, allow_inf_nan=False)]
+    """Decimal number as text."""
     currency: Currency
+    """ISO 4217 code."""
 
 
 class Address(Value):
-    """A postal address. Personal data: only on topics that move goods (design invariant 12)."""
+    """Postal address. Personal data: only on topics that move goods (invariant 12)."""
 
     name: str
+    """Recipient."""
     postal_code: str
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166-1 alpha-2 code."""
     region: str | None = None
+    """Prefecture, state or province."""
     city: str
     street: str
     building: str | None = None
@@ -58,21 +62,24 @@ class Address(Value):
 
 
 class Language(StrEnum):
+    """Language of customer texts (ISO 639-1)."""
+
     JA = "ja"
     EN = "en"
 
 
 class Contact(Value):
-    """How to reach a customer. Personal data, like `Address`."""
+    """Contact of a customer. Personal data, like `Address`."""
 
     name: str
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
     language: Language = Language.JA
+    """Preferred language."""
     phone: str | None = None
 
 
 class Reason(StrEnum):
-    """What is wrong, in the customer's words (design section 2)."""
+    """Reason of a report."""
 
     DEFECTIVE = "defective"
     DAMAGED_IN_TRANSIT = "damaged_in_transit"
@@ -84,19 +91,23 @@ class Reason(StrEnum):
 
 
 class Remedy(StrEnum):
+    """Remedy of an issue."""
+
     REPLACEMENT = "replacement"
     PART_SHIPMENT = "part_shipment"
     REFUND = "refund"
 
 
 class Fault(StrEnum):
+    """Party at fault."""
+
     MERCHANT = "merchant"
     CARRIER = "carrier"
     CUSTOMER = "customer"
 
 
 class Condition(StrEnum):
-    """What the warehouse found on inspection of a returned unit."""
+    """Result of the warehouse's inspection of a returned unit."""
 
     SELLABLE = "sellable"
     REPAIRABLE = "repairable"
@@ -106,7 +117,7 @@ class Condition(StrEnum):
 
 
 class Choice(StrEnum):
-    """What a customer can answer when a date cannot be kept or an item is out of stock."""
+    """Customer's answer when a date cannot be kept or an item is out of stock."""
 
     WAIT = "wait"
     CHANGE = "change"
@@ -115,7 +126,7 @@ class Choice(StrEnum):
 
 
 class StaffAction(StrEnum):
-    """What the shop's people may decide about an issue."""
+    """Decision that staff can make about an issue."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -128,120 +139,139 @@ class StaffAction(StrEnum):
 
 
 class Variant(Value):
-    """Another item that could be sent instead: the same thing in another colour, size or make."""
+    """Alternative item: the same product in another colour, size or make."""
 
     sku: Identifier
+    """Item."""
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    """Name for the customer."""
 
 
 class OrderLine(Value):
-    """One line of an order as it was placed.
-
-    Promises are definite days in the shop's zone. `ship_by` is the moment of the promised ship date by which the parcel
-    has to be with the carrier, where the shop knows one (the last pickup); else the shop's usual cutoff counts.
-    """
+    """One line of an order, as it was placed."""
 
     line_id: Identifier
+    """Order line."""
     sku: Identifier
+    """Item."""
     name: str
+    """Name for the customer."""
     quantity: Quantity
+    """Number of units."""
     unit_price: Money
+    """Price paid per unit."""
     product_group: str | None = None
+    """Product group, if any."""
     preorder: bool = False
+    """True if the item is produced after the order."""
     promised_ship_date: date | None = None
+    """Promised ship date, in the shop's time zone."""
     ship_by: UtcTime | None = None
+    """Time on that date by which the carrier must have the parcel; default: the shop's cutoff time."""
     promised_delivery_date: date | None = None
+    """Promised delivery date, in the shop's time zone."""
 
 
 class Prepayment(Value):
-    """What was paid before anything was sent: all of it, with postage, and when it was received."""
+    """Payment received before delivery."""
 
     amount: Money
+    """Total with postage."""
     received_at: UtcTime
+    """Time of receipt."""
 
 
 class LineQuantity(Value):
-    """Some pieces of one order line."""
+    """Units of one order line."""
 
     line_id: Identifier
+    """Order line."""
     quantity: Quantity
+    """Number of units."""
 
 
 class ShippedLine(LineQuantity):
-    """Some pieces of one order line that left, and of which production lot they are, where the warehouse knows.
-
-    A plain `LineQuantity` is taken for one too: pieces of an unknown lot.
-    """
+    """Shipped units of one order line. A plain `LineQuantity` is accepted: units of an unknown lot."""
 
     model_config = ConfigDict(from_attributes=True)
 
     lot: Identifier | None = None
+    """Production lot, if known."""
 
 
 class ReportedLine(LineQuantity):
-    """Some pieces of one order line that a customer reports; `part` names the missing part, if any.
-
-    `arrived` is what came instead, where the wrong item came and somebody knows what it is.
-    """
+    """Units of one order line that a customer reports."""
 
     part: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+    """Missing part, for `missing_part`."""
     received_instead: Variant | None = None
+    """Item that arrived instead, for `wrong_item`, if known."""
 
 
 class IssueLine(ReportedLine):
-    """A reported line with what the order said about it, so that nobody has to call back.
-
-    `lot` is the lot of the reported pieces, None where it is not known or they are of several.
-    """
+    """Reported units with their order data."""
 
     sku: Identifier
+    """Ordered item."""
     name: str
+    """Name for the customer."""
     unit_price: Money
+    """Price paid per unit."""
     product_group: str | None = None
+    """Product group, if any."""
     lot: Identifier | None = None
+    """Production lot; absent if unknown or if the units are of several."""
 
 
 class CollectedLine(IssueLine):
-    """What the courier is to fetch. `instead_of`: the item that was ordered, where another one was sent.
+    """Units to be collected;
 
-    `sku` and `name` are then those of what was sent; where nobody knows what it is, those of what was ordered.
+    `sku` and `name` are those of the item that was sent, or of the ordered item if that is unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     instead_of: Identifier | None = None
+    """Ordered item, if another one was sent."""
 
 
 class ReceivedLine(LineQuantity):
-    """Some pieces that came back for one line; `sku` and `serials` are what stands on them, where the gate reads it."""
+    """Returned units of one order line."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     sku: Identifier | None = None
+    """Item read at the gate, if read."""
     serials: tuple[Identifier, ...] = ()
+    """Serial numbers read at the gate."""
 
 
 class InspectedLine(ReceivedLine):
-    """Some pieces of one line, all found in the same condition."""
+    """Returned units of one order line in the same condition."""
 
     condition: Condition
+    """Result of the inspection."""
     note: Annotated[str, StringConstraints(max_length=400)] | None = None
+    """Note of the inspector, if any."""
 
 
 class TimeWindow(Value):
-    """A courier's appointment: the day in the shop's time zone and the hours, local, from and to."""
+    """Time window of a courier's visit, in the shop's time zone."""
 
     day: date
+    """Day."""
     from_hour: Annotated[int, Field(ge=0, le=23)] = 9
+    """First hour, 0 to 23."""
     to_hour: Annotated[int, Field(ge=1, le=24)] = 21
+    """Last hour (exclusive), 1 to 24."""
 
 
 class RawStatus(Value):
-    """What a carrier or a tracking service said in its own words; kept as it came, whatever we make of it.
-
-    `source` names whose words these are (`easypost`, `aftership`, `yamato`), `detail` is the finer code beside it.
-    """
+    """Status of a carrier or tracking service, unchanged."""
 
     source: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    """System that the codes belong to, such as `easypost`, `aftership` or `yamato`."""
     code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    """Status code."""
     detail: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """Sub-status code, if any."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.decisions.facts import Record
 from libs.common.events.envelope import Payload
-from libs.common.events.products import Why
+from libs.common.events.products import DecisionComment
 from libs.common.events.values import Identifier, LineQuantity, Reason
 
 
@@ -102,14 +102,14 @@ class ClusterDecided(ClusterCommand):
     hold: bool = True
     warn: bool = True
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class ClusterReleased(ClusterCommand):
     TYPE: ClassVar = "cluster.released.v1"
 
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class BuyersChanged(ClusterCommand):

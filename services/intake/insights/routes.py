@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.decisions.facts import Facts, Ignored
-from libs.common.events.products import Why
+from libs.common.events.products import DecisionComment
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey, idempotency_key
@@ -46,12 +46,12 @@ class ClusterDecisionRequest(RequestBody):
     hold: bool = Field(default=True, description="Hold further shipments of the lot.")
     warn: bool = Field(default=True, description="Warn the buyers who have not reported yet.")
     staff: Identifier = Field(description="Name of the member of staff.")
-    comment: Why
+    comment: DecisionComment
 
 
 class ClusterReleaseRequest(RequestBody):
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class SummaryResponse(BaseModel):

@@ -53,7 +53,7 @@ def _tell(turn: LedgerDecision) -> None:
                 points=points,
                 expires_on=day,
                 text="expiring",
-                told_at=turn.now,
+                announced_at=turn.now,
                 balance=turn.account.purse.available,
             )
         )

@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.facts import Facts, Ignored, Record
-from libs.common.events.personal import NOWHERE
+from libs.common.events.personal import REDACTED_ADDRESS
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.events.values import Address
@@ -106,7 +106,7 @@ def places(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str,
 
 def _placed(placed: OrderPlaced) -> OrderLearned:
     ship_to = placed.ship_to.model_copy(update={"phone": placed.ship_to.phone or placed.contact.phone})
-    known = placed.ship_to != NOWHERE
+    known = placed.ship_to != REDACTED_ADDRESS
     currencies = {line.unit_price.currency for line in placed.lines}
     # An order in several currencies is part of nobody's history: its worth is not one number.
     value = sum((line.unit_price.amount * line.quantity for line in placed.lines), Decimal(0))

@@ -1,13 +1,13 @@
--- What every service's database holds besides its own tables.
+-- Tables of the common library, in the database of every service.
 
--- Events already taken. One digest of consumer, source and id per event; kept longer than any topic keeps records.
+-- Consumed events: one digest of consumer, source and id per event; kept longer than any topic keeps records.
 CREATE TABLE inbox (
     event_key   bytea       PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX inbox_received_at ON inbox USING brin (received_at);
 
--- Events not yet acknowledged by Kafka, in the order in which they must leave. A queue: rows are deleted, so vacuum often.
+-- Events not acknowledged by Kafka yet, in publishing order. A queue whose rows are deleted, so it is vacuumed often.
 CREATE TABLE outbox (
     id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic      text        NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE outbox (
     created_at timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
--- What must be looked at again when nothing happens: one row per state and name.
+-- Durable timers: one row per state and timer name.
 CREATE TABLE timers (
     aggregate text        NOT NULL,
     key       text        NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE timers (
 );
 CREATE INDEX timers_due ON timers (aggregate, due_at);
 
--- Records that could not be taken, whole, with the reason; a row that blocks holds back later events of its key.
+-- Full records that could not be processed; a row with `blocks` holds back later events of its key.
 CREATE TABLE dead_letters (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     aggregate   text        NOT NULL,
@@ -39,7 +39,7 @@ CREATE TABLE dead_letters (
     key         text,
     value       bytea,
     headers     jsonb       NOT NULL,
-    reason      text        NOT NULL CHECK (reason IN ('undecodable', 'unknown_type', 'failed', 'behind')),
+    reason      text        NOT NULL CHECK (reason IN ('undecodable', 'unknown_type', 'failed', 'blocked')),
     error       text        NOT NULL,
     blocks      boolean     NOT NULL,
     state       text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replaying', 'replayed', 'discarded')),
@@ -52,7 +52,7 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_blocking ON dead_letters (aggregate, topic, key) WHERE blocks AND state IN ('open', 'replaying');
 CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('open', 'replaying');
 
--- Answers already given to writing HTTP calls, kept so that a repeated call gets the first answer again.
+-- Answers of writing HTTP calls, replayed for a repeated Idempotency-Key.
 CREATE TABLE idempotency (
     caller      text        NOT NULL,
     key         text        NOT NULL,
@@ -63,3 +63,11 @@ CREATE TABLE idempotency (
     PRIMARY KEY (caller, key)
 );
 CREATE INDEX idempotency_answered_at ON idempotency USING brin (answered_at);
+
+-- Erased customers. Later events with data from before `until` are redacted.
+CREATE TABLE erasures (
+    customer_id text        PRIMARY KEY,
+    erasure_id  uuid        NOT NULL,
+    until       timestamptz NOT NULL,
+    passes      integer     NOT NULL
+);
