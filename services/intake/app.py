@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         insight_routes.router,
         storefronts(calls, settings.webhook_secrets, settings.shopify_secrets),
         assets.routes(),
+        pages={"desk": "/desk"},
         uploads=(*photos.UPLOADS, *customer_pages.UPLOADS, *WEBHOOKS),
         untraced=("/desk", "/s/", "/r/", "/v/", "/u/"),
     )

@@ -87,8 +87,8 @@ ACCESS: dict[str, str] = {
     "POST /desk/dead-letters/{owner}/{dead_letter_id}/confirm": "admin",
     "POST /desk/dead-letters/{owner}/{dead_letter_id}/{action}": "admin",
 }
-DOCUMENTS = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-"""What the routes are, for whoever writes a client; it says nothing of anybody."""
+DOCUMENTS = {"/", "/docs", "/docs/assets/{digest}/{name}", "/openapi.json"}
+"""Entry point and API documentation, without personal data."""
 ROLES = {role.value for role in Role}
 
 
