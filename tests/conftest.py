@@ -1,7 +1,7 @@
-"""Real parts for tests: one Postgres and one Kafka broker for the whole run, a fresh database and topics for each test.
+"""Shared test resources: one Postgres and one Kafka broker per run, a fresh database and topics per test.
 
-Postgres is made forgetful, so that a database costs some 20 ms; what needs a durable one (faults) runs its own. Each
-service's database is migrated once into a template, then cloned.
+Postgres runs without durability, so that a database costs some 20 ms; the fault tests run a durable one. Each service's
+database is migrated once into a template and then cloned.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ def _postgres() -> Iterator[str]:
 
 @contextmanager
 def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
-    """A migrated database of that service, which nobody connects to any more, so that it can be cloned; both URLs."""
+    """Migrate a database of that service without open connections, as a template; yield both URLs."""
     admin_url = config.stash[_shared].get("postgres")
     access = asyncio.run(_make_template(admin_url, service, run))
     yield f"{access.url} {access.owner_url}"
@@ -109,13 +109,13 @@ async def _make_template(admin_url: str, service: str, run: str) -> postgres.Acc
 
 
 def as_owner(url: str) -> str:
-    """The same database, as the role that owns it and migrates it."""
+    """Return the URL of the same database for the role that owns and migrates it."""
     service = next(service for service in SERVICES if user_of(url).endswith(service))
     return postgres.url_of(ask(service).split()[1], database=postgres.name_of(url))
 
 
 async def in_owners_hands(url: str, statement: str) -> None:
-    """Do in a test's database what the service's own role may not."""
+    """Execute a statement in a test's database that the runtime role may not."""
     await _in_admin(as_owner(url), statement)
 
 
@@ -130,9 +130,9 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` makes a fresh, migrated database; all are dropped after the test.
+    """`await database("returns")` creates a fresh, migrated database; all are dropped after the test.
 
-    Whatever a test did with a database of loyalty, journeys and faults among them, its balances equal their sums.
+    After every test with a database of loyalty, its balances must equal the sums of the ledger.
     """
     made: dict[str, str] = {}
 
@@ -156,13 +156,13 @@ async def database() -> AsyncIterator[MakeDatabase]:
 
 @pytest.fixture(name="kafka", scope="session")
 def kafka_servers() -> str:
-    """Bootstrap servers of the broker that the run shares; it makes no topics by itself, see `topics`."""
+    """Bootstrap servers of the broker of the run; it creates no topics by itself, see `topics`."""
     return ask("kafka")
 
 
 @pytest.fixture
 async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A prefix that no other test has; the topics that were made with it are deleted after the test."""
+    """Unique topic prefix; topics with it are deleted after the test."""
     prefix = f"t{uuid.uuid4().hex[:12]}."
     yield prefix
     if "kafka" in request.fixturenames:
@@ -171,7 +171,7 @@ async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def topics(kafka: str, topic_prefix: str) -> str:
-    """All topics of the contract, made under `topic_prefix`; gives the prefix."""
+    """Create all topics of the contract under `topic_prefix`; return the prefix."""
     await create_topics(kafka, topic_prefix)
     return topic_prefix
 
@@ -187,6 +187,6 @@ async def _delete_topics(bootstrap_servers: str, prefix: str) -> None:
 
 @pytest.fixture
 async def smtp() -> AsyncIterator[Mailbox]:
-    """A real SMTP server: `smtp.url`, `smtp.messages`, `await smtp.wait_for(n)`, `smtp.refusals`."""
+    """SMTP server: `smtp.url`, `smtp.messages`, `await smtp.wait_for(n)`, `smtp.refusals`."""
     async with mailbox() as box:
         yield box

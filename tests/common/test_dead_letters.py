@@ -1,4 +1,4 @@
-"""Parked records: in order per key, replayed once, forgotten when settled."""
+"""Dead letters: in order per key, replayed once, content deleted when settled."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The run itself fails where something personal or secret was logged, written to a log file, or sent as a span."""
+"""The test run fails if personal data or a secret is logged, written to a log file, or sent as a span."""
 
 import logging
 import os

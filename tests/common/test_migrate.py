@@ -1,4 +1,4 @@
-"""Migrations run once, in order, and refuse what would make two databases differ."""
+"""Migrations run once, in order, and refuse changes that would make two databases differ."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What databases forget by themselves: what is older than its time, in batches, and nothing else."""
+"""Retention: expired rows are deleted in batches, and no others."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

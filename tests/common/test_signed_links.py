@@ -1,4 +1,4 @@
-"""Signed links: good for one purpose, until their time is over, for as long as their secret is known."""
+"""Signed links: valid for one purpose, until they expire, while their secret is configured."""
 
 from datetime import UTC, datetime, timedelta
 

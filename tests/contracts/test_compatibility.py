@@ -1,4 +1,4 @@
-"""The rule of compatibility, seen to fail on changed models."""
+"""Compatibility rule of schemas, tested on changed models."""
 
 import copy
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class MoneyWithoutCurrency(Value):
 
 
 class Same(IssueEvent):
-    """`IssueResolved` once more, to be changed."""
+    """Copy of `IssueResolved` to be changed."""
 
     TYPE: ClassVar = "issue.resolved.v1"
 
@@ -115,7 +115,7 @@ def test_a_new_optional_field_or_enumeration_value_is_allowed(model: type[IssueE
         (AsVersionTwo, "type: const was 'issue.resolved.v1'"),
     ],
 )
-def test_a_change_that_breaks_readers_is_told_with_its_field(model: type[IssueEvent], message: str) -> None:
+def test_a_change_that_breaks_readers_is_reported_with_its_field(model: type[IssueEvent], message: str) -> None:
     assert any(fault.startswith(message) for fault in faults(PUBLISHED, schema_of(model)))
 
 

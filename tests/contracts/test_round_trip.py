@@ -1,4 +1,4 @@
-"""What is written is what is read, for every payload that the models can hold."""
+"""Encoding and decoding are inverse for every payload that the models can hold."""
 
 import json
 
@@ -40,8 +40,8 @@ def test_what_is_written_fits_the_schema(payload: type[Payload]) -> None:
 
 
 @each_payload
-def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None:
-    """Written, read and written again: the same bytes."""
+def test_a_payload_is_the_same_from_every_writer(payload: type[Payload]) -> None:
+    """Write, read and write again: the same bytes."""
 
     @quick
     @given(data=models(payload))
@@ -54,7 +54,7 @@ def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None
 
 @each_payload
 def test_what_a_service_writes_itself_is_the_envelope_of_the_contract(payload: type[Payload]) -> None:
-    """`encode_own` makes no envelope, but the same bytes."""
+    """`encode_own` creates no envelope object, but the same bytes."""
 
     @quick
     @given(data=models(payload))

@@ -26,7 +26,7 @@ from deploy.kafka.acls import PRINCIPALS, Operation, Pattern, Resource, Right, r
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from libs.common.messaging.create_topics import create_topics
-from libs.common.privacy.erase_cli import Cluster, erase
+from libs.common.privacy.erase_cli import KafkaCluster, erase
 from tests.conftest import MakeDatabase
 from tests.deploy.encrypted import Authority, Encrypted, encrypted_kafka
 from tests.deploy.kafka_requests import may_join, requests, try_to_read, try_to_write
@@ -173,7 +173,7 @@ async def test_each_service_does_its_whole_work_with_its_own_name(
         await swap(shop, issue_id)
         await shop.hear("points.granted", issue_id=issue_id)
         await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
-        ops = Cluster(strict_kafka.address, SHOP, security(authority, "ops").kafka_client_options)
+        ops = KafkaCluster(strict_kafka.address, SHOP, security(authority, "ops").kafka_client_options)
         await erase(ops, "customer of order-1", seconds=60)
         restarts = {name for name in SERVICES for what, _ in getattr(shop, name).service.counters.values
                     if what == "relay_restarted"}  # fmt: skip

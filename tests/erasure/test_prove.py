@@ -1,4 +1,4 @@
-"""The proof: what is left is found wherever and however it is written; nothing that is not there is found."""
+"""Verification of an erasure: finds remaining data in any spelling, and nothing else."""
 
 import base64
 import gzip
@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import postgres
 from libs.common.postgres.db_grants import user_of
-from libs.common.privacy.erase_cli import Cluster
+from libs.common.privacy.erase_cli import KafkaCluster
 from libs.common.privacy.verify_erasure import NothingSearchedError, Search, search_files, verify
 from tests.common import wire
 from tests.conftest import MakeDatabase, in_owners_hands
@@ -102,7 +102,7 @@ async def test_it_is_found_in_values_keys_and_headers_of_any_topic(kafka: str, t
             (topics + "payment.orders", "k", b"{}", []),
         ],
     )
-    left = await verify(SEARCH, [], Cluster(kafka, topics), [])
+    left = await verify(SEARCH, [], KafkaCluster(kafka, topics), [])
     assert {one.place for one in left} == {
         f"topic {topics}{name}, 1 record(s)" for name in ("issues", "loyalty", "notices")
     }
@@ -110,7 +110,7 @@ async def test_it_is_found_in_values_keys_and_headers_of_any_topic(kafka: str, t
 
 async def test_a_cluster_that_shows_no_topics_is_no_proof(kafka: str) -> None:
     with pytest.raises(NothingSearchedError, match="no topics"):
-        await verify(SEARCH, [], Cluster(kafka, "nobody-has-this-prefix."), [])
+        await verify(SEARCH, [], KafkaCluster(kafka, "nobody-has-this-prefix."), [])
 
 
 def test_it_is_found_in_files_packed_ones_and_names(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""Each secret is changed without a pause: old, then both, then new, by rolling restarts, while callers change over.
+"""Secret rotation without downtime: old, both, new, by rolling restarts.
 
-At every step the secret that a caller has is good, and one that was taken away is good no more. Secrets are read at the
-start of a process; what changes them is a restart of one process after the other.
+At every step the caller's secret is accepted, and a removed one is refused. Secrets are read at process start.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +38,7 @@ STEPS: list[tuple[tuple[str, ...], set[str]]] = [
     (("new", "old"), {"old", "new"}),
     (("new",), {"new"}),
 ]
-"""What is set, and what is then good."""
+"""Configured secrets, and those accepted then."""
 
 DAY = date(2027, 3, 12)
 
@@ -107,7 +106,7 @@ def test_a_gateway_that_knows_either_secret_takes_what_we_send() -> None:
 
 
 async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(database: MakeDatabase) -> None:
-    """One more customer orders to it at each step; the visit of the courier was asked for under the old key."""
+    """One more customer orders to the address at each step; the visit was requested under the old key."""
     pool = await create_pool(await database("returns"), size=2, application_name="test")
     for number, (there, _) in enumerate(STEPS, start=1):
         settings = {"database_url": "postgresql://none", "kafka_bootstrap_servers": "none:1"}

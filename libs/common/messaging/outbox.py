@@ -12,7 +12,7 @@ MAX_BYTES = 900_000
 """Maximum size of key, value and headers; below Kafka's default of 1 MiB, so that every row can be sent."""
 
 
-class TooLargeError(ValueError):
+class EventTooLargeError(ValueError):
     """An event exceeds Kafka's maximum record size; shorten its longest field."""
 
 
@@ -87,6 +87,6 @@ def _null_if_all_null(texts: list[str | None]) -> list[str | None] | None:
 def _check_sizes(rows: Sequence[OutboxRow]) -> None:
     for row in rows:
         if row.size > MAX_BYTES:
-            raise TooLargeError(
+            raise EventTooLargeError(
                 f"{row.topic} {row.key}: {row.size} bytes, limit {MAX_BYTES}; shorten the longest field"
             )

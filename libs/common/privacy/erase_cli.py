@@ -25,7 +25,7 @@ from libs.common.events.topics import CUSTOMERS, SERVICES, TOPICS, dead_letter_t
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class KafkaCluster:
     """Address and security options of a Kafka cluster."""
 
     servers: str
@@ -41,7 +41,7 @@ class NotErasedError(Exception):
     """Not every service confirmed the erasure in time; the message names those that did not."""
 
 
-async def erase(cluster: Cluster, customer_id: str, seconds: float) -> UUID:
+async def erase(cluster: KafkaCluster, customer_id: str, seconds: float) -> UUID:
     """Request an erasure and wait for all confirmations. Raises `NotErasedError`; a repeated request is harmless."""
     erasure_id = uuid4()
     consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False)
@@ -61,7 +61,7 @@ async def erase(cluster: Cluster, customer_id: str, seconds: float) -> UUID:
     return erasure_id
 
 
-async def _request(cluster: Cluster, customer_id: str, erasure_id: UUID) -> None:
+async def _request(cluster: KafkaCluster, customer_id: str, erasure_id: UUID) -> None:
     now = datetime.now(UTC)
     request = CustomerErasureRequested(customer_id=customer_id, erasure_id=erasure_id, requested_at=now)
     event = event_class(CustomerErasureRequested)(
@@ -80,7 +80,7 @@ def _confirming_service(record: Any, erasure_id: UUID) -> str | None:
     return payload.service if isinstance(payload, CustomerErased) and payload.erasure_id == erasure_id else None
 
 
-async def drop_read(cluster: Cluster) -> dict[str, int]:
+async def drop_read(cluster: KafkaCluster) -> dict[str, int]:
     """Delete records that every group has read from the topics with personal data; return the remaining counts."""
     names = [*(topic.name for topic in TOPICS if topic.personal), *map(dead_letter_topic, SERVICES)]
     found = await partitions(cluster)
@@ -107,7 +107,9 @@ async def _read_by_all(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dic
     return read
 
 
-async def _dead_letter_topics(cluster: Cluster, found: Mapping[str, list[TopicPartition]]) -> dict[TopicPartition, int]:
+async def _dead_letter_topics(
+    cluster: KafkaCluster, found: Mapping[str, list[TopicPartition]]
+) -> dict[TopicPartition, int]:
     """Return the end offsets of the dead-letter topics: the records are in the service's database as well."""
     assigned = [
         partition for service in SERVICES for partition in found.get(cluster.prefix + dead_letter_topic(service), [])
@@ -117,7 +119,7 @@ async def _dead_letter_topics(cluster: Cluster, found: Mapping[str, list[TopicPa
     return ends
 
 
-async def partitions(cluster: Cluster) -> dict[str, list[TopicPartition]]:
+async def partitions(cluster: KafkaCluster) -> dict[str, list[TopicPartition]]:
     """Return the partitions of every topic under the prefix, without Kafka's internal topics."""
     admin = AIOKafkaAdminClient(**cluster.options)
     await admin.start()
@@ -132,7 +134,7 @@ async def partitions(cluster: Cluster) -> dict[str, list[TopicPartition]]:
     }
 
 
-async def _count(cluster: Cluster, assigned: Sequence[TopicPartition]) -> int:
+async def _count(cluster: KafkaCluster, assigned: Sequence[TopicPartition]) -> int:
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
         begin, end = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
         return sum(end[each] - begin[each] for each in assigned)
@@ -146,7 +148,7 @@ def main(
     drop: Annotated[bool, typer.Option("--drop-read", help="Delete records that all groups have read.")] = False,
 ) -> None:
     """Erase a customer in every service. For a secured broker set KAFKA_SECURITY_PROTOCOL and the related variables."""
-    cluster = Cluster(bootstrap_servers, prefix, load(KafkaSecurity).kafka_client_options)
+    cluster = KafkaCluster(bootstrap_servers, prefix, load(KafkaSecurity).kafka_client_options)
     try:
         erasure_id = asyncio.run(erase(cluster, customer, seconds))
     except NotErasedError as error:

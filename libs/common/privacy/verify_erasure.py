@@ -29,7 +29,7 @@ from aiokafka import AIOKafkaConsumer
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erase_cli import Cluster, partitions
+from libs.common.privacy.erase_cli import KafkaCluster, partitions
 
 MIN_LENGTH, MIN_BASE64_LENGTH = 4, 10
 """Minimum characters of a term; shorter ones match by chance."""
@@ -138,7 +138,7 @@ async def search_database(conn: Connection, search: Search) -> AsyncIterator[Fin
                 yield Finding(f"table {table}, {count} row(s)", term)
 
 
-async def search_topics(cluster: Cluster, search: Search) -> AsyncIterator[Finding]:
+async def search_topics(cluster: KafkaCluster, search: Search) -> AsyncIterator[Finding]:
     """Search key, value and headers of every record of every topic under the prefix."""
     async with AIOKafkaConsumer(
         **cluster.options, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
@@ -180,7 +180,7 @@ def search_files(folders: Sequence[Path], search: Search) -> Iterator[Finding]:
 
 
 async def verify(
-    search: Search, databases: Sequence[str], cluster: Cluster | None, folders: Sequence[Path]
+    search: Search, databases: Sequence[str], cluster: KafkaCluster | None, folders: Sequence[Path]
 ) -> list[Finding]:
     """Return all findings. Raises `NothingSearchedError` without a database, cluster or folder."""
     if not databases and cluster is None and not folders:
@@ -209,7 +209,7 @@ def main(
 ) -> None:
     """Search databases, topics and files for remaining personal data of a customer."""
     options = load(KafkaSecurity).kafka_client_options
-    cluster = Cluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
+    cluster = KafkaCluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
     try:
         search = Search.of(what or sys.stdin)
         findings = asyncio.run(verify(search, database_urls.split(), cluster, folders or []))
