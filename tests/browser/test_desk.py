@@ -54,7 +54,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
         await check(page, f"{view}-{name}")
     await see(page, shop.url + cases["review"])
     await page.locator(".actions input[type=radio]").first.check()
-    await page.fill("#why", "写真で確認できました。")
+    await page.fill("#comment", "写真で確認できました。")
     await page.click(".actions button[type=submit]")
     await page.wait_for_url("**/confirm")
     await check(page, f"{view}-confirm")
@@ -67,7 +67,7 @@ async def test_the_first_page_shows_what_happens_without_being_asked(shop: Shop,
     case = await open_case(shop.live, "SD-2026-0300")
     await case.say(case.review("warehouse_silent"))
     await expect(page.get_by_role("link", name="Warehouse does not answer")).to_be_visible()
-    await expect(page.locator("#live-word")).to_have_text("This page was updated")
+    await expect(page.locator("#live-status")).to_have_text("This page was updated")
 
 
 async def test_everything_works_with_the_keyboard_alone_and_without_script(shop: Shop, browser: Browser) -> None:

@@ -78,7 +78,7 @@ async def test_the_name_of_a_missing_part_is_told_as_a_fact(live: Live) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
-        (422, "nothing_told", {}),
+        (422, "no_details", {}),
         (422, "unknown_line", {"lines": [{"line_id": "9", "part": "蓋"}]}),
         (422, "invalid", {"lines": [{"line_id": "1", "part": " "}]}),
         (422, "invalid", {"lines": [{"line_id": "1", "part": "x" * 201}]}),

@@ -1,7 +1,7 @@
-"""Whatever comes from outside: a parser gives a value or raises the error that its docstring names, and nothing else.
+"""Parsers of external input return a value or raise their documented error, and nothing else.
 
-Hypothesis draws bytes without sense, and well-formed inputs with something broken in them: most of what goes wrong is
-nearly right. Each call is bounded in time; a parser that takes longer on some kilobytes would let one sender stop all.
+Hypothesis generates random bytes and nearly valid inputs. Each call has a time limit; a slow parser would let one
+sender block all.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from PIL import Image
 from deploy.demo.data import olist
 from libs.common.events.registry import UndecodableError, decode, peek_type
 from libs.common.events.values import Address, RawStatus
-from libs.common.http.problems import ApiKeyAuth
+from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
-from libs.common.telemetry.tracing import carrier_of
+from libs.common.telemetry.trace_context import carrier_of
 from services.delivery_notify.channels.http_channel import retry_after
 from services.delivery_notify.rendering.links import Links
 from services.delivery_notify.sending.bounce_reports import NotAReportError, notice_of, read_reports
@@ -57,7 +57,7 @@ header_text = st.text(st.characters(max_codepoint=255), max_size=200)
 
 
 def only(parse: Callable[[], Any], *allowed: type[Exception]) -> None:
-    """It gives something or raises one of these, in time."""
+    """Assert that it returns a value or raises one of these errors, in time."""
     began = time.monotonic()
     with contextlib.suppress(*allowed):
         parse()
@@ -66,7 +66,7 @@ def only(parse: Callable[[], Any], *allowed: type[Exception]) -> None:
 
 @st.composite
 def broken(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
-    """Something right, with some of its bytes gone, changed or doubled."""
+    """Return valid input with some bytes removed, changed or doubled."""
     text = bytearray(draw(whole))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, max(0, len(text) - 1)))
@@ -79,7 +79,7 @@ def broken(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
 
 @st.composite
 def changed(draw: st.DrawFn, whole: st.SearchStrategy[Any]) -> Any:
-    """A right document, in which one value at any depth is something else, or gone."""
+    """Return a valid document with one value at any depth changed or removed."""
     document = json.loads(json.dumps(draw(whole)))
     place = document
     while isinstance(place, dict | list) and place:
@@ -165,9 +165,9 @@ TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillme
 
 @settings(calm, max_examples=400)
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
-def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, said: dict[str, Any]) -> None:
-    only(lambda: shopify.read(topic, said, "C-1"), WebhookContentError)
-    only(lambda: shopify.order_of_return(said), WebhookContentError)
+def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str, Any]) -> None:
+    only(lambda: shopify.read(topic, content, "C-1"), WebhookContentError)
+    only(lambda: shopify.order_of_return(content), WebhookContentError)
 
 
 @calm
@@ -291,7 +291,7 @@ def test_a_link_opens_or_is_invalid(token: str, purpose: Purpose) -> None:
 @example([], 10**17)
 @given(st.lists(st.text(max_size=20), max_size=4), st.integers(-(10**30), 10**30) | st.text(max_size=5) | st.none())
 def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[str], expires: Any) -> None:
-    """As a process of another version, with the same secret, might sign."""
+    """Another version with the same secret might sign such a token."""
     token = str(LINKS._serializers[Purpose.CHOICE].dumps([*subject, expires]))
     only(lambda: LINKS.read(Purpose.CHOICE, token), LinkInvalidError)
     only(lambda: Links("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)

@@ -225,7 +225,7 @@ class Account:
         """Grants of this issue, or of this order as a purchase, in the order in which they were made."""
         if issue_id:
             return [lot for lot in self.lots.values() if lot.issue_id == issue_id]
-        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.what is GrantKind.PURCHASE]
+        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.what == GrantKind.PURCHASE]
 
     def spendable(self) -> list[Lot]:
         """Lots with points that may be spent, those that expire first in front."""

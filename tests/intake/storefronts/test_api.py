@@ -122,8 +122,8 @@ async def test_the_signature_is_checked_before_anything_is_read(live: Live) -> N
 
 async def test_without_secrets_nothing_is_taken(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> None:
     async with running(create_app, IntakeSettings, database=await database("intake"), evidence_dir=tmp_path) as live:
-        assert code(await standard(live, "order.delivered", DELIVERED)) == (404, "not_set_up")
-        assert code(await shopify(live, "orders/create", shop_order())) == (404, "not_set_up")
+        assert code(await standard(live, "order.delivered", DELIVERED)) == (404, "not_configured")
+        assert code(await shopify(live, "orders/create", shop_order())) == (404, "not_configured")
 
 
 async def test_a_shopify_order_becomes_ours(live: Live) -> None:

@@ -1,7 +1,7 @@
 """All SQL of clusters: the aggregate that decides on them, what the learner looks at, and the list that ops see."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,21 +13,21 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
-from services.intake.insights import clusters
+from services.intake.insights import cluster_decisions
 from services.intake.insights.clusters import (
     Buyer,
     BuyersChanged,
+    BuyerWarningSent,
     Cluster,
     ClusterCommand,
     ClusterDecided,
     ClusterFound,
-    Known,
-    Warned,
+    ClusterState,
 )
-from services.intake.insights.detection import Lot, Product
-from services.intake.insights.policy import Policy
-from services.intake.insights.schemas import ClusterShown
-from services.intake.insights.sequential import Counts, Day
+from services.intake.insights.detection import LotHistory, ProductHistory
+from services.intake.insights.policy import DetectionPolicy
+from services.intake.insights.schemas import ClusterView
+from services.intake.insights.sequential import Counts, DailyCounts
 
 CLUSTER = TypeAdapter(Cluster)
 
@@ -43,8 +43,8 @@ _BUYERS = """
 _WARNED = """
     INSERT INTO warned_buyers (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
     ON CONFLICT (cluster_id, order_id) DO NOTHING"""
-_TO_LEARN = "SELECT id, sku FROM detection_queue ORDER BY id LIMIT $1"
-_LEARNT = "DELETE FROM detection_queue WHERE id = ANY($1)"
+_TO_LEARN = "SELECT n, sku FROM detection_queue ORDER BY n LIMIT $1"
+_LEARNT = "DELETE FROM detection_queue WHERE n = ANY($1)"
 _DAYS = """
     SELECT a.sku, a.lot, a.day, a.units, COALESCE(r.orders, 0) AS orders
     FROM delivered_per_day a
@@ -73,16 +73,18 @@ _ONE = """
 class ClusterStore:
     """The aggregate of clusters; the state key is the cluster's id."""
 
-    policy: Policy
+    policy: DetectionPolicy
     name: str = "clusters"
     _table: StateTable[Cluster] = field(default_factory=lambda: StateTable("clusters", CLUSTER))
 
     def key_of(self, event: AnyEvent) -> str | None:
         return str(event.data.cluster_id) if isinstance(event.data, ClusterCommand) else None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Known]:
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, ClusterState]:
         """Clusters, locked; and, only where they may be warned, the buyers (read under the lock)."""
-        known = {key: Known(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()}
+        known = {
+            key: ClusterState(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()
+        }
         for event in events:
             match event.data:
                 case ClusterFound() as found:
@@ -93,22 +95,17 @@ class ClusterStore:
                     about = (one.sku, one.lot, one.since, one.cluster_id)
                 case _:
                     continue
-            before = known.get(str(about[3]), Known(None))
-            known[str(about[3])] = Known(before.cluster, await _buyers(conn, *about), before.version)
+            before = known.get(str(about[3]), ClusterState(None))
+            known[str(about[3])] = ClusterState(before.cluster, await _buyers(conn, *about), before.version)
         return known
 
-    def decide(self, state: Known | None, event: AnyEvent, now: datetime) -> tuple[Known | None, Facts]:
-        """Whoever was warned by this event is not warned by the next one of the same batch."""
-        after, facts = clusters.decide(state, event, now, self.policy)
-        known = state or Known(None)
-        if any(isinstance(fact, Warned) for fact in facts):
-            return replace(known, cluster=after, buyers=()), facts
-        return (state if after is known.cluster else replace(known, cluster=after)), facts
+    def decide(self, state: ClusterState | None, event: AnyEvent, now: datetime) -> tuple[ClusterState | None, Facts]:
+        return cluster_decisions.decide(state, event, now, self.policy)
 
-    async def save(self, conn: Connection, changed: Mapping[str, Known], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, ClusterState], records: Sequence[Record]) -> None:
         states = {key: (one.version, one.cluster) for key, one in changed.items() if one.cluster}
         await self._table.save(conn, states)
-        warned = [one for one in records if isinstance(one, Warned)]
+        warned = [one for one in records if isinstance(one, BuyerWarningSent)]
         if warned:
             await conn.execute(_WARNED, [one.cluster_id for one in warned], [one.order_id for one in warned])
 
@@ -121,13 +118,13 @@ async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, clus
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
 
-async def read_queue(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
     """What is to be looked at: the numbers of the rows, and their products."""
     rows = await conn.fetch(_TO_LEARN, most)
-    return [row["id"] for row in rows], sorted({row["sku"] for row in rows})
+    return [row["n"] for row in rows], sorted({row["sku"] for row in rows})
 
 
-async def delete_from_queue(conn: Connection, rows: Sequence[int]) -> None:
+async def forget(conn: Connection, rows: Sequence[int]) -> None:
     await conn.execute(_LEARNT, rows)
 
 
@@ -138,21 +135,23 @@ async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
     return Counts(row["units"], row["orders"])
 
 
-async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[Product]:
+async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
     """What is known of these products, day by day and lot by lot."""
     telling = [reason.value for reason in reasons]
-    days: dict[tuple[str, str], list[Day]] = {}
+    days: dict[tuple[str, str], list[DailyCounts]] = {}
     for row in await conn.fetch(_DAYS, skus, telling):
-        day = Day(row["day"], Counts(row["units"], row["orders"]))
+        day = DailyCounts(row["day"], Counts(row["units"], row["orders"]))
         days.setdefault((row["sku"], row["lot"]), []).append(day)
     told: dict[tuple[str, str], dict[Reason, int]] = {}
     for row in await conn.fetch(_REASONS, skus, telling):
         told.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
     known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
     return [
-        Product(
+        ProductHistory(
             sku,
-            tuple(Lot(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku),
+            tuple(
+                LotHistory(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku
+            ),
             tuple(one for one in known if one.sku == sku),
         )
         for sku in skus
@@ -161,34 +160,34 @@ async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable
 
 async def list_clusters(
     conn: Connection, status: str | None = None, sku: str | None = None, most: int = 100
-) -> list[ClusterShown]:
+) -> list[ClusterView]:
     """Clusters, the newest first."""
     return [_shown(row) for row in await conn.fetch(_LIST, status, sku, most)]
 
 
-async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterShown | None:
+async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterView | None:
     row = await conn.fetchrow(_ONE, str(cluster_id))
     return _shown(row) if row else None
 
 
-def _shown(row: Any) -> ClusterShown:
+def _shown(row: Any) -> ClusterView:
     one = CLUSTER.validate_json(row["body"])
-    return ClusterShown(
+    return ClusterView(
         cluster_id=one.cluster_id,
         sku=one.sku,
         lot=one.lot or None,
         status=one.status.value,
         reasons=tuple(reason.value for reason in one.reasons),
         reported_orders=one.orders,
-        arrived_pieces=one.pieces,
+        delivered_units=one.units,
         expected_orders=round(one.expected, 2),
         since=one.since,
         detected_at=one.detected_at,
-        held=one.held,
-        warning=one.warning,
+        held=one.is_held,
+        warning=one.warns_buyers,
         warned=row["warned"],
-        staff=one.decided.staff if one.decided else None,
-        comment=one.decided.comment if one.decided else None,
-        decided_at=one.decided.at if one.decided else None,
-        released_at=one.released.at if one.released else None,
+        staff=one.decision.staff if one.decision else None,
+        comment=one.decision.comment if one.decision else None,
+        decided_at=one.decision.decided_at if one.decision else None,
+        released_at=one.release.decided_at if one.release else None,
     )

@@ -10,24 +10,14 @@ report would have to be subtracted), a materialized view (stale until refreshed,
 one minute (stale, and no faster on the first read). Durations are not here: a median is not a sum.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.postgres.pool import Connection
-from libs.common.runtime.service import Service
-from services.intake.insights.schemas import Asked
+from services.intake.insights.schemas import MetricsQuery
 from services.intake.store.insights.queries import BY_DAY, QUERIES, REPEAT_WITHIN, RollupKind
-
-PAUSE_SECONDS = 60.0
-"""Minimum pause between two runs, in real time."""
-
-DUTY_FACTOR = 50
-"""The pause is at least this many times the duration of the run: rollups use at most 2 % of the time."""
 
 ROLLUP_MONTHS = 37
 """Number of past months that are rolled up: the longest period of a query."""
@@ -57,21 +47,21 @@ _MARK_DONE = "INSERT INTO rollup_months (month, zone) SELECT month, $2 FROM unne
 _INSERTS = {
     kind: f"""INSERT INTO monthly_rollups
         (kind, month, dimension_1, dimension_2, dimension_3, value_1, value_2, value_3)
-    SELECT '{kind}', s.* FROM ({query}) AS s"""  # noqa: S608 - no value is part of the text
-    for kind, query in QUERIES.items()
+    SELECT '{kind}', s.* FROM ({statement}) AS s"""  # noqa: S608 - no value is part of the text
+    for kind, statement in QUERIES.items()
 }
 
 
-async def read_sums(conn: Connection, asked: Asked, *kinds: RollupKind) -> dict[RollupKind, list[Row]]:
+async def read_sums(conn: Connection, query: MetricsQuery, *kinds: RollupKind) -> dict[RollupKind, list[Row]]:
     """Return the sums of these kinds over the period, in one snapshot."""
     sums: dict[RollupKind, dict[tuple[str, str, str], tuple[int, int, int]]] = {kind: {} for kind in kinds}
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        months = await _fresh_months(conn, asked)
+        months = await _fresh_months(conn, query)
         stored = await conn.fetch(_ROLLUPS, months, list(kinds)) if months else []
         rows = [(RollupKind(kind), values) for kind, *values in stored]
-        ranges = days_to_scan(asked, months)
+        ranges = days_to_scan(query, months)
         for kind in kinds if ranges else ():
-            rows += [(kind, list(row)) for row in await conn.fetch(QUERIES[kind], *_arguments(kind, asked, ranges))]
+            rows += [(kind, list(row)) for row in await conn.fetch(QUERIES[kind], *_arguments(kind, query, ranges))]
     for kind, (_, *dimensions, value_1, value_2, value_3) in rows:
         key = (dimensions[0], dimensions[1], dimensions[2])
         sum_1, sum_2, sum_3 = sums[kind].get(key, (0, 0, 0))
@@ -79,21 +69,21 @@ async def read_sums(conn: Connection, asked: Asked, *kinds: RollupKind) -> dict[
     return {kind: [(*key, *values) for key, values in sorted(found.items())] for kind, found in sums.items()}
 
 
-async def _fresh_months(conn: Connection, asked: Asked) -> list[date]:
+async def _fresh_months(conn: Connection, query: MetricsQuery) -> list[date]:
     """Return the months of the period that need no scan. Queries about one product use its index instead."""
-    if asked.sku:
+    if query.sku:
         return []
-    return [row["month"] for row in await conn.fetch(_FRESH, asked.first, asked.last, asked.zone.key)]
+    return [row["month"] for row in await conn.fetch(_FRESH, query.first, query.last, query.zone.key)]
 
 
-def days_to_scan(asked: Asked, months: Iterable[date]) -> list[tuple[date, date]]:
+def days_to_scan(query: MetricsQuery, months: Iterable[date]) -> list[tuple[date, date]]:
     """Return the ranges of days of the period outside these months (which are in order)."""
-    ranges, begin = [], asked.first
+    ranges, begin = [], query.first
     for month in months:
         if begin < month:
             ranges.append((begin, month - timedelta(days=1)))
         begin = next_month(month)
-    return [*ranges, (begin, asked.last)] if begin <= asked.last else ranges
+    return [*ranges, (begin, query.last)] if begin <= query.last else ranges
 
 
 def next_month(month: date) -> date:
@@ -101,14 +91,14 @@ def next_month(month: date) -> date:
     return (month.replace(day=1) + timedelta(days=31)).replace(day=1)
 
 
-def _arguments(kind: RollupKind, asked: Asked, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
+def _arguments(kind: RollupKind, query: MetricsQuery, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
     first, last = [begin for begin, _ in ranges], [end for _, end in ranges]
-    zone = (asked.zone.key,) if kind == RollupKind.REPORTS else ()
+    zone = (query.zone.key,) if kind == RollupKind.REPORTS else ()
     if kind in BY_DAY:
-        return first, last, asked.sku, asked.lot, first, *zone
-    begins = [midnight(day, asked.zone) for day in first]
-    ends = [midnight(day + timedelta(days=1), asked.zone) for day in last]
-    return begins, ends, asked.sku, asked.lot, first, *zone
+        return first, last, query.sku, query.lot, first, *zone
+    begins = [midnight(day, query.zone) for day in first]
+    ends = [midnight(day + timedelta(days=1), query.zone) for day in last]
+    return begins, ends, query.sku, query.lot, first, *zone
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -127,7 +117,7 @@ async def update_rollups(conn: Connection, today: date, zone: ZoneInfo) -> int:
         if months:
             ranges = [(month, next_month(month) - timedelta(days=1)) for month in months]
             for kind, insert in _INSERTS.items():
-                await conn.execute(insert, *_arguments(kind, Asked(today, today, zone), ranges))
+                await conn.execute(insert, *_arguments(kind, MetricsQuery(today, today, zone), ranges))
             await conn.execute(_MARK_DONE, months, zone.key)
         return len(months)
 
@@ -139,22 +129,3 @@ def _past_months(today: date) -> list[date]:
         month = (month - timedelta(days=1)).replace(day=1)
         months.append(month)
     return months
-
-
-@dataclass
-class RollupJob:
-    """Background job beside the batches, so that no report waits for it."""
-
-    service: Service
-
-    async def run(self) -> None:
-        """Run until cancelled at shutdown."""
-        while True:
-            began = perf_counter()
-            await self.run_once()
-            await asyncio.sleep(max(PAUSE_SECONDS, DUTY_FACTOR * (perf_counter() - began)))
-
-    async def run_once(self) -> None:
-        zone = self.service.settings.zone
-        async with self.service.pool.acquire() as conn:
-            await update_rollups(conn, self.service.clock.now().astimezone(zone).date(), zone)

@@ -11,7 +11,7 @@ from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, IssueLine, Money, OrderLine, Reason, ShippedLine
-from services.intake.insights.detection_loop import Learner
+from services.intake.insights.detection_loop import DetectionLoop
 from services.intake.store.insights.clusters import ClusterStore
 from tests.running import OPS, STOREFRONT, Live
 
@@ -64,7 +64,7 @@ async def look(live: Live) -> None:
     """What the learner does by itself, now."""
     clusters = live.service.aggregates["clusters"]
     assert isinstance(clusters, ClusterStore)
-    await Learner(live.service, clusters).look()
+    await DetectionLoop(live.service, clusters).run_once()
 
 
 async def clusters(live: Live, **wanted: str) -> list[dict[str, Any]]:
@@ -98,10 +98,10 @@ async def bad_lot(live: Live) -> str:
 async def test_a_bad_lot_is_found_and_waits_for_a_human(live: Live) -> None:
     await bad_lot(live)
     [one] = await clusters(live, status="proposed", sku="KYUSU")
-    assert (one["lot"], one["reported_orders"], one["arrived_pieces"], one["held"]) == ("B", 6, 20, False)
+    assert (one["lot"], one["reported_orders"], one["delivered_units"], one["held"]) == ("B", 6, 20, False)
     assert [told["lot"] for told in await outbox(live, "cluster.detected.v1")] == ["B"]
     assert await outbox(live, "lot.held.v1") == []
-    assert live.service.counters.values["learning", "cluster_detected"] >= 1
+    assert live.service.counters.values["detection", "cluster_detected"] >= 1
     await reported(live, range(106, 108), "B")
     await look(live)
     assert len(await clusters(live)) == 1
@@ -190,7 +190,7 @@ async def test_a_summary_over_http(live: Live) -> None:
     answer = (await live.client.get("/v1/insights", params={"sku": "KYUSU"}, headers=OPS)).json()
     assert (answer["summary"]["issues"], answer["nps"][0]["group"]) == (8, "all")
     products = (await live.client.get("/v1/insights/products", headers=OPS)).json()["products"]
-    assert [(one["sku"], one["lot"], one["arrived_pieces"], one["reported_pieces"]) for one in products[:2]] == [
+    assert [(one["sku"], one["lot"], one["delivered_units"], one["reported_units"]) for one in products[:2]] == [
         ("KYUSU", "B", 20, 6),
         ("KYUSU", "A", 60, 2),
     ]

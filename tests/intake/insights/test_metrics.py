@@ -1,4 +1,4 @@
-"""From the life of issues to figures on a real Postgres; and quick with 100,000 issues."""
+"""From the life of issues to metric_records on a real Postgres; and quick with 100,000 issues."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Fault, IssueLine, Language, Money, Reason, Remedy
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
-from services.intake.insights.schemas import Asked, Hours, ReasonCount
+from services.intake.insights.schemas import DurationStats, MetricsQuery, ReasonCount
 from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
@@ -24,7 +24,7 @@ from tests.intake.reports import NOON, event
 
 ZONE = ZoneInfo("Asia/Tokyo")
 TODAY = date(2026, 3, 10)
-ASKED = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
+ASKED = MetricsQuery(date(2026, 3, 1), date(2026, 3, 31), ZONE)
 HOUR = timedelta(hours=1)
 YEN = Money(amount="4980", currency="JPY")
 
@@ -116,9 +116,9 @@ async def test_the_times_of_an_issue_are_the_same_in_whatever_batches_and_order_
 ) -> None:
     await tell(conn, *(reversed(LIFE) if backwards else LIFE), together=together)
     found = await metrics.read_summary(conn, ASKED)
-    assert found.to_first_response == Hours(1, 1.0, 1.0)
-    assert found.to_replacement_order == Hours(1, 3.0, 3.0)
-    assert found.to_resolution == Hours(1, 48.0, 48.0)
+    assert found.to_first_response == DurationStats(1, 1.0, 1.0)
+    assert found.to_replacement_order == DurationStats(1, 3.0, 3.0)
+    assert found.to_resolution == DurationStats(1, 48.0, 48.0)
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (1, 1)
     assert found.reasons == (ReasonCount("defective", 1),)
     assert [(one.weekday, one.hour, one.issues) for one in found.peak_hours] == [(2, 12, 1)]
@@ -156,7 +156,7 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     await record_deliveries(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
     await tell(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
     found = await metrics.read_products(conn, ASKED)
-    assert [(one.sku, one.lot, one.arrived_pieces, one.reported_pieces) for one in found] == [
+    assert [(one.sku, one.lot, one.delivered_units, one.reported_units) for one in found] == [
         ("KYUSU", "A", 30, 2),
         ("KYUSU", "B", 50, 1),
         ("NEW", "A", 0, 1),
@@ -164,13 +164,13 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     ]
     assert found[0].rate.share == pytest.approx(2 / 30)
     assert found[1].reasons == (ReasonCount("missing_part", 1),)
-    only = Asked(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
+    only = MetricsQuery(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
     assert [one.lot for one in await metrics.read_products(conn, only)] == ["B"]
     assert (await metrics.read_summary(conn, only)).issues == 1
-    assert [(one.day, one.arrived_pieces, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
+    assert [(one.day, one.delivered_units, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
         (TODAY, 50, 1)
     ]
-    later = Asked(date(2026, 4, 1), date(2026, 4, 30), ZONE)
+    later = MetricsQuery(date(2026, 4, 1), date(2026, 4, 30), ZONE)
     assert await metrics.read_products(conn, later) == []
     assert (await metrics.read_summary(conn, later)).issues == 0
 
@@ -180,7 +180,7 @@ async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connect
     await tell(conn, accepted(1), fell)
     await tell(conn, accepted(2), accepted(3))
     await tell(conn, issues.IssueRejected(**about(2), code="no", message="no", rejected_at=NOON))
-    assert [one.reported_pieces for one in await metrics.read_products(conn, ASKED)] == [1]
+    assert [one.reported_units for one in await metrics.read_products(conn, ASKED)] == [1]
 
 
 async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) -> None:
@@ -188,22 +188,22 @@ async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) 
     await record_deliveries(conn, [pieces("", 2)])
     await record_deliveries(conn, [pieces("", -2), pieces("A", 2)])
     found = await metrics.read_products(conn, ASKED)
-    assert {(one.lot, one.arrived_pieces) for one in found} == {("A", 2), (None, 0)}
+    assert {(one.lot, one.delivered_units) for one in found} == {("A", 2), (None, 0)}
 
 
 _FILL = (
-    """INSERT INTO issue_metrics (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
+    """INSERT INTO issue_figures (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
                                    rated_at)
        SELECT md5(n::text)::uuid, (ARRAY['defective', 'missing_part', 'wrong_item'])[1 + n % 3], at, at + '1h',
               at + '2h', at + '48h', n % 2, n % 11, at + '60h'
        FROM (SELECT n, timestamptz '2026-03-01 00:00+09' + n * interval '25 seconds' AS at
              FROM generate_series(1, 100000) n) i""",
-    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, units, delivered_on,
+    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, pieces, arrived_on,
                                     reported_at)
        SELECT issue_id, '1', issue_id::text, left(issue_id::text, 4), 'SKU-' || left(issue_id::text, 2),
-              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_metrics""",
-    """INSERT INTO delivered_per_day (sku, lot, day, units)
-       SELECT sku, lot, delivered_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
+              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_figures""",
+    """INSERT INTO arrived_per_day (sku, lot, day, pieces)
+       SELECT sku, lot, arrived_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
     "ANALYZE",
 )
 
@@ -212,8 +212,8 @@ async def test_figures_are_quick_with_a_hundred_thousand_issues(conn: Connection
     for statement in _FILL:
         await conn.execute(statement)
     await update_rollups(conn, date(2026, 4, 1), ZONE)
-    whole = Asked(date(2026, 3, 1), date(2026, 3, 31), ZONE)
-    one = Asked(whole.first, whole.last, ZONE, sku="SKU-7f")
+    whole = MetricsQuery(date(2026, 3, 1), date(2026, 3, 31), ZONE)
+    one = MetricsQuery(whole.first, whole.last, ZONE, sku="SKU-7f")
     for asked, seconds in ((whole, 5.0), (one, 1.0)):
         for read in (metrics.read_summary, metrics.read_products, metrics.read_days, metrics.read_nps_by_product):
             began = perf_counter()

@@ -14,16 +14,16 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
-from services.intake.insights.schemas import Asked
+from services.intake.insights.schemas import MetricsQuery
 from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
 from services.intake.store.insights.monthly_rollups import days_to_scan, midnight, next_month, update_rollups
-from tests.intake.insights.test_figures import ZONE, about, accepted, rated, tell
+from tests.intake.insights.test_metrics import ZONE, about, accepted, rated, tell
 from tests.intake.reports import NOON, event
 
 TODAY = date(2026, 7, 10)
-YEAR = Asked(date(2025, 8, 20), date(2026, 7, 5), ZONE)
+YEAR = MetricsQuery(date(2025, 8, 20), date(2026, 7, 5), ZONE)
 READS = (metrics.read_summary, metrics.read_products, metrics.read_nps_by_reason, metrics.read_nps_by_product)
 
 
@@ -34,16 +34,16 @@ async def conn(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Conne
     await connection.close()
 
 
-async def all_figures(conn: Connection, asked: Asked) -> list[Any]:
+async def all_figures(conn: Connection, asked: MetricsQuery) -> list[Any]:
     return [await read(conn, asked) for read in READS]
 
 
-async def scanned(conn: Connection, asked: Asked) -> list[Any]:
-    """The same figures where nothing was added up."""
+async def scanned(conn: Connection, asked: MetricsQuery) -> list[Any]:
+    """The same metric_records where nothing was added up."""
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
     try:
-        await conn.execute("DELETE FROM rollup_months")
+        await conn.execute("DELETE FROM tallied")
         return await all_figures(conn, asked)
     finally:
         await transaction.rollback()
@@ -84,7 +84,7 @@ async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> No
     await update_rollups(conn, TODAY, ZONE)
     before = await all_figures(conn, YEAR)
     await conn.execute("DELETE FROM reported_lines")
-    await conn.execute("UPDATE issue_metrics SET reason = 'wrong_item', score = 0")
+    await conn.execute("UPDATE issue_figures SET reason = 'wrong_item', score = 0")
     summary, *others = await all_figures(conn, YEAR)
     assert (summary.reasons, summary.repeat_reports) == (before[0].reasons, before[0].repeat_reports)
     assert others == before[1:]
@@ -101,7 +101,7 @@ async def test_a_report_that_falls_is_no_repeat_any_more_however_long_ago_its_pi
 
 async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
     assert await update_rollups(conn, date(2026, 3, 31), ZONE) > 0
-    assert not await conn.fetchval("SELECT count(*) FROM rollup_months WHERE month >= '2026-03-01'")
+    assert not await conn.fetchval("SELECT count(*) FROM tallied WHERE month >= '2026-03-01'")
     await tell(conn, accepted(1))
     assert (await metrics.read_summary(conn, YEAR)).reasons[0].issues == 1
 
@@ -109,7 +109,7 @@ async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
 async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
     conn: Connection, database: Callable[[str], Awaitable[str]]
 ) -> None:
-    """Its transaction began before and ends after: the keeper's snapshot does not show what it wrote."""
+    """Its transaction began before and ends next_month: the keeper's snapshot does not show what it wrote."""
     url = await database("intake")
     writer, keeper = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
@@ -140,7 +140,7 @@ async def test_two_processes_do_not_add_up_at_once(database: Callable[[str], Awa
 async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> None:
     await tell(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
     await update_rollups(conn, TODAY, ZONE)
-    utc = Asked(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
+    utc = MetricsQuery(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
     await update_rollups(conn, TODAY, ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1
@@ -148,11 +148,11 @@ async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> 
 
 def test_what_is_left_to_scan_are_the_days_outside_of_the_months() -> None:
     months = [date(2026, 2, 1), date(2026, 4, 1)]
-    asked = Asked(date(2026, 1, 30), date(2026, 5, 2), ZONE)
+    asked = MetricsQuery(date(2026, 1, 30), date(2026, 5, 2), ZONE)
     assert days_to_scan(asked, months) == [
         (date(2026, 1, 30), date(2026, 1, 31)),
         (date(2026, 3, 1), date(2026, 3, 31)),
         (date(2026, 5, 1), date(2026, 5, 2)),
     ]
-    assert days_to_scan(Asked(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
+    assert days_to_scan(MetricsQuery(date(2026, 2, 1), date(2026, 2, 28), ZONE), months[:1]) == []
     assert next_month(date(2026, 12, 1)) == date(2027, 1, 1)

@@ -1,4 +1,4 @@
-"""Headers of pages: nothing is stored, nothing foreign is loaded, no script or style stands in the page itself."""
+"""Security headers of pages: no storage, no third-party content, no inline script or style."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ _POLICY = (
 
 
 def page_headers(*, embedded_by: Sequence[str] = ()) -> dict[str, str]:
-    """For a page with somebody's data. `embedded_by`: the origins of shops that may show it inside their own pages."""
+    """Return the headers of a page with personal data. `embedded_by`: origins that may show it in a frame."""
     headers = {
         "Content-Security-Policy": _POLICY.format(ancestors=" ".join(embedded_by) or "'none'"),
-        # The token of a link stands in the address, so it is handed to nobody. `same-origin` and not `no-referrer`:
-        # with that, browsers would hide even from us where a form was sent from.
+        # A link's token is part of the URL, so no other site may receive it. Not `no-referrer`: browsers would then
+        # omit the origin of our own forms.
         "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
