@@ -58,8 +58,8 @@ COMMON_QUERIES = {
 }
 SERVICE_QUERIES = {
     "intake": {
-        "entitlements": "SELECT order_id, line_id, unit, renewal, issue_id FROM entitlements",
-        "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, n",
+        "entitlements": "SELECT order_id, line_id, unit_number, generation, issue_id FROM entitlements",
+        "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, position",
     },
     "returns": {},
     "delivery_notify": {"notices": "SELECT notice_id, status, due_at FROM notices"},

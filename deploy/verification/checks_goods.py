@@ -113,7 +113,7 @@ def _entitled_twice(history: History) -> Iterator[Violation]:
     """Intake's table has one entitlement per unit."""
     seen: dict[tuple[str, str, int, int], str] = {}
     for row in history.database("intake").rows("entitlements"):
-        unit = (row["order_id"], row["line_id"], row["unit"], row["renewal"])
+        unit = (row["order_id"], row["line_id"], row["unit_number"], row["generation"])
         if unit in seen:
             yield Violation(f"unit {unit} has two entitlements", (seen[unit], str(row["issue_id"])))
         seen[unit] = str(row["issue_id"])

@@ -1,98 +1,86 @@
-"""Intake: was this accepted, and where is it now?"""
+"""Intake: accepts reports and shows where each issue is."""
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from libs.common.config.settings import load
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.issues import (
-    IssueAccepted,
-    IssueCollectionWindowChosen,
-    IssueDetailsProvided,
-    IssueDetailsRequested,
-    IssueRated,
-    IssueRejected,
-    IssueReported,
-    IssueReviewRequested,
-    IssueStaffDecided,
-    IssueStaffDecisionApplied,
-)
-from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased
-from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
+from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
-from services.intake.customer_pages.wiring import FORMS_WITH_PHOTOS, customer_pages
-from services.intake.desk.wiring import desk
+from libs.common.web.assets import Assets
+from services.intake.customer_pages import wiring as customer_pages
+from services.intake.desk import wiring as desk
+from services.intake.domain import decide
+from services.intake.evidence.photo_cleanup import PhotoCleanup
 from services.intake.evidence.storage import open_evidence
-from services.intake.evidence.uploads import Evidence
-from services.intake.http import erasure as erasure_routes
-from services.intake.http import issues as api
-from services.intake.http import photos, search, staff_decisions
+from services.intake.evidence.uploads import EvidenceUploads
+from services.intake.http import erasure, issues, photos, search, staff_decisions
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.fast_path import ReportFastPath
-from services.intake.insights.wiring import insights
+from services.intake.insights import routes as insight_routes
+from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVENTS
+from services.intake.insights.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
-from services.intake.settings import Settings
-from services.intake.store import photo_cleanup
+from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase
-from services.intake.store.orders import Orders, Timeline
-from services.intake.storefronts.api import PATHS as WEBHOOKS
-from services.intake.storefronts.api import storefronts
-from services.intake.storefronts.standard import TYPES
-from services.intake.web.assets import Assets
+from services.intake.store.orders import Orders
+from services.intake.store.photo_cleanup import retention_sweeps
+from services.intake.store.timeline import Timeline
+from services.intake.store.webhook_events import WebhookPublisher
+from services.intake.storefronts import api as storefronts
+from services.intake.storefronts.standard import TYPES as WEBHOOK_EVENTS
+from services.intake.web import ASSETS_FOLDER
+
+PUBLISHES: tuple[type[Payload], ...] = (
+    *decide.PUBLISHES,
+    *CLUSTER_EVENTS,
+    *WEBHOOK_EVENTS.values(),
+    IssueCollectionWindowChosen,
+    IssueRated,
+    CustomerErasureRequested,
+    CustomerErased,
+)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or load(Settings)
-    service = Service(
-        "intake",
-        settings,
-        description="Takes reports of what is wrong with an order, and shows where each of them is.",
-        publishes=(
-            IssueReported,
-            IssueAccepted,
-            IssueRejected,
-            IssueDetailsRequested,
-            IssueDetailsProvided,
-            IssueReviewRequested,
-            IssueStaffDecided,
-            IssueStaffDecisionApplied,
-            IssueCollectionWindowChosen,
-            IssueRated,
-            ClusterDetected,
-            LotHeld,
-            LotReleased,
-            BuyerWarned,
-            CustomerErasureRequested,
-            CustomerErased,
-            *TYPES.values(),
-        ),
-    )
-    orders = Orders(read_rules(settings.open_hours))
-    calls = IntakeCommands(service, orders)
-    evidence = Evidence(open_evidence(settings.evidence_at, settings.s3_access), settings.photos_per_issue)
-    service.consume(orders, OrderPlaced, OrderShipped, OrderDelivered, OrderCancelled, IssueSubmitted)
-    service.consume(Timeline(settings.zone), *timeline.FACTS)
-    erasures = Erasures(service.name, erase)
-    service.consume(erasures, CustomerErasureRequested)
-    service.add_retention(*photo_cleanup.sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
-    service.run_in_background("photo files", photo_cleanup.PhotoFiles(service, evidence.files).run)
-    assets, links = Assets(), open_links(settings.link_secrets)
+def create_app(settings: IntakeSettings | None = None) -> FastAPI:
+    settings = settings or load(IntakeSettings)
+    description = "Takes reports of what is wrong with an order, and shows where each of them is."
+    service = Service("intake", settings, description=description, publishes=PUBLISHES)
+    orders, publisher = Orders(read_rules(settings.business_hours)), WebhookPublisher()
+    commands = IntakeCommands(service, orders)
+    evidence = EvidenceUploads(open_evidence(settings.evidence_location, settings.s3_access), settings.photos_per_issue)
+    service.consume(orders, *decide.SUBSCRIBES)
+    service.consume(Timeline(settings.zone), *timeline.SUBSCRIBES)
+    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
+    service.consume(publisher)
+    service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
+    service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
+    add_insights(service)
+    assets, links = Assets(ASSETS_FOLDER), open_links(settings.link_secrets)
     app = service.create_app(
-        api.routes(calls),
-        photos.routes(calls, evidence, links),
-        staff_decisions.routes(calls),
-        search.routes(calls),
-        erasure_routes.routes(service),
-        *customer_pages(calls, evidence, settings, links, assets),
-        *desk(calls, evidence, settings, links, assets),
-        insights(service),
-        storefronts(calls, settings.webhook_secrets, settings.shopify_secrets),
+        issues.router,
+        photos.router,
+        staff_decisions.router,
+        search.router,
+        erasure.router,
+        *customer_pages.ROUTERS,
+        *desk.ROUTERS,
+        insight_routes.router,
+        storefronts.router,
         assets.routes(),
-        uploads=(*photos.UPLOADS, *FORMS_WITH_PHOTOS, *WEBHOOKS),
+        pages={"desk": "/desk"},
+        uploads=(*photos.UPLOADS, *customer_pages.UPLOADS, *storefronts.PATHS),
         untraced=("/desk", "/s/", "/r/", "/v/", "/u/"),
     )
-    app.user_middleware.append(Middleware(ReportFastPath, calls))  # the last one is the innermost
+    app.state.commands, app.state.evidence, app.state.links = commands, evidence, links
+    app.state.webhooks = storefronts.Webhooks(
+        commands, publisher, tuple(settings.webhook_secrets), tuple(settings.shopify_secrets)
+    )
+    app.state.customer_pages = customer_pages.open_customer_pages(commands, evidence, settings, links, assets)
+    app.state.desk = desk.open_desk(commands, evidence, settings, links, assets)
+    app.user_middleware.append(Middleware(ReportFastPath, commands))  # the last one is the innermost
     return app

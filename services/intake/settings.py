@@ -10,7 +10,7 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.http.signed_links import LinkSecrets
 from libs.common.http.standard_webhooks import WebhookSecrets
 from services.intake.evidence.storage import S3Access
-from services.intake.policy.business_hours import OpenHours
+from services.intake.policy.business_hours import BusinessHours
 from services.intake.storefronts.secrets import ShopifySecrets
 from services.intake.web.settings import PageSettings
 
@@ -24,7 +24,7 @@ def _days(value: object) -> object:
     return tuple(map(int, days))
 
 
-class Settings(PageSettings):
+class IntakeSettings(PageSettings):
     """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
     evidence_url: Annotated[str, StringConstraints(pattern=r"^(file:///\S+|s3://[^/\s]+(/\S*)?)$")] | None = None
@@ -59,11 +59,11 @@ class Settings(PageSettings):
     def _goes_together(self) -> Self:
         if self.evidence_url is None and self.evidence_dir is None:
             raise ValueError("evidence_url: say where photos are kept: file:///folder or s3://bucket/prefix")
-        _ = self.open_hours
+        _ = self.business_hours
         return self
 
     @property
-    def evidence_at(self) -> str:
+    def evidence_location(self) -> str:
         return self.evidence_url or (self.evidence_dir or Path()).absolute().as_uri()
 
     @property
@@ -76,6 +76,6 @@ class Settings(PageSettings):
         )
 
     @property
-    def open_hours(self) -> OpenHours:
+    def business_hours(self) -> BusinessHours:
         calendar = ShopCalendar(self.zone, self.shop_country, self.shop_closed_weekdays)
-        return OpenHours(calendar, self.shop_opens, self.shop_closes)
+        return BusinessHours(calendar, self.shop_opens, self.shop_closes)

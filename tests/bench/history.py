@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import asyncpg
 
 _NOT_PAST = frozenset(
-    {"timers", "outbox", "dead_letters", "idempotency", "to_learn", "to_tally", "migrations", "desk_work", "staff"}
+    {"timers", "outbox", "dead_letters", "idempotency", "detection_queue", "rollup_queue", "migrations"}
+    | {"work_queue", "staff"}
 )
 _COLUMNS = """
     SELECT c.table_name, c.column_name, c.udt_name FROM information_schema.columns c

@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.intake.app import create_app
-from services.intake.cli.staff import Role
-from services.intake.settings import Settings
+from services.intake.cli.staff import StaffRole
+from services.intake.settings import IntakeSettings
 from tests.browser.serving import chromium, need_chromium, served
 from tests.browser.story import PASSWORD, Case, a_busy_day, hire
 from tests.conftest import MakeDatabase
@@ -48,8 +48,13 @@ async def shop(database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Shop]:
         **traced(),
     }
     url = await database("intake")
-    async with running(create_app, Settings, database=url, evidence_dir=tmp_path, **settings) as live:
-        for name, role in (("hanako", Role.AGENT), ("taro", Role.AGENT), ("vera", Role.VIEWER), ("aki", Role.ADMIN)):
+    async with running(create_app, IntakeSettings, database=url, evidence_dir=tmp_path, **settings) as live:
+        for name, role in (
+            ("hanako", StaffRole.AGENT),
+            ("taro", StaffRole.AGENT),
+            ("vera", StaffRole.VIEWER),
+            ("aki", StaffRole.ADMIN),
+        ):
             await hire(live, name, role)
         cases = await a_busy_day(live)
         async with served(live.app, port) as address:

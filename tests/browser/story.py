@@ -13,7 +13,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
 from libs.common.events.values import Choice, Language, LineQuantity, Money, Reason, Remedy, TimeWindow
 from libs.common.messaging import dead_letters
-from services.intake.cli.staff import HASHER, Role
+from services.intake.cli.staff import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 from tests.common import wire
 from tests.intake.reports import CUSTOMER, ORDER, delivered, line, placed
@@ -24,9 +24,9 @@ PASSWORD = "a long password for tests"
 _HASH = HASHER.hash(PASSWORD)
 
 
-async def hire(live: Live, name: str, role: Role, language: Language = Language.EN) -> None:
+async def hire(live: Live, name: str, role: StaffRole, language: Language = Language.EN) -> None:
     async with live.service.pool.acquire() as conn:
-        await staff_store.add(conn, name, _HASH, role, language, live.service.clock.now())
+        await staff_store.add_account(conn, name, _HASH, role, language, live.service.clock.now())
 
 
 async def deliver(live: Live, order_id: str, name: str = "南部鉄器 急須") -> None:
@@ -59,8 +59,8 @@ async def report(
         event = decode(row["value"])
         await tell(live, event.data, at=event.time - ago)
     await live.service.pool.execute(
-        "UPDATE issues SET reported_at = reported_at - $2::interval, head_at = head_at - $2::interval,"
-        " gate_at = gate_at - $2::interval WHERE issue_id = $1",
+        "UPDATE issues SET reported_at = reported_at - $2::interval, progress_at = progress_at - $2::interval,"
+        " lifecycle_at = lifecycle_at - $2::interval WHERE issue_id = $1",
         issue_id,
         ago,
     )

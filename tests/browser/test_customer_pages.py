@@ -9,7 +9,7 @@ from playwright.async_api import Browser, FilePayload, Page, expect
 from libs.common.events.registry import decode
 from libs.common.events.values import Language
 from libs.common.http.signed_links import SignedLinks
-from services.intake.customer_pages.links import CustomerLinks, ReportPlace
+from services.intake.customer_pages.links import CustomerLinks, ReportSubject
 from tests.browser.conftest import Shop
 from tests.browser.serving import see
 from tests.browser.story import deliver
@@ -41,7 +41,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
     page = await context.new_page()
     language = "ja" if view.endswith("ja") else "en"
     await deliver(shop.live, "SD-2026-0200")
-    report, _ = links(shop).report(ReportPlace("SD-2026-0200", CUSTOMER, Language.JA), NOW)
+    report, _ = links(shop).report(ReportSubject("SD-2026-0200", CUSTOMER, Language.JA), NOW)
     pages = {f"status-{name}": links(shop).status(case.ids["issue_id"], NOW) for name, case in shop.cases.items()}
     pages |= {"survey": links(shop).survey(shop.cases["done"].ids["issue_id"], NOW), "report": report}
     for name, address in pages.items():

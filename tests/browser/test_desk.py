@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from tests.browser.conftest import Shop
 from tests.browser.serving import picture, see
 from tests.browser.story import PASSWORD, an_order, hire, open_case, park
@@ -54,7 +54,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
         await check(page, f"{view}-{name}")
     await see(page, shop.url + cases["review"])
     await page.locator(".actions input[type=radio]").first.check()
-    await page.fill("#why", "写真で確認できました。")
+    await page.fill("#comment", "写真で確認できました。")
     await page.click(".actions button[type=submit]")
     await page.wait_for_url("**/confirm")
     await check(page, f"{view}-confirm")
@@ -67,7 +67,7 @@ async def test_the_first_page_shows_what_happens_without_being_asked(shop: Shop,
     case = await open_case(shop.live, "SD-2026-0300")
     await case.say(case.review("warehouse_silent"))
     await expect(page.get_by_role("link", name="Warehouse does not answer")).to_be_visible()
-    await expect(page.locator("#live-word")).to_have_text("This page was updated")
+    await expect(page.locator("#live-status")).to_have_text("This page was updated")
 
 
 async def test_everything_works_with_the_keyboard_alone_and_without_script(shop: Shop, browser: Browser) -> None:
@@ -116,7 +116,7 @@ async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) 
         return bool(await shop.live.service.pool.fetchval("SELECT true FROM orders WHERE key = 'SD-9001'"))
 
     await eventually(taken, "the order is known")
-    act = await shop.live.service.pool.fetchrow("SELECT staff, action, comment FROM desk_acts")
+    act = await shop.live.service.pool.fetchrow("SELECT staff, action, comment FROM desk_actions")
     assert act
     assert (act["staff"], act["action"], act["comment"]) == ("aki", "replay", "The fix is deployed.")
 
@@ -137,7 +137,7 @@ async def test_two_browsers_do_not_act_on_one_thing(shop: Shop, browser: Browser
 
 
 async def test_a_page_left_alone_leads_back_to_signing_in(shop: Shop, page: Page) -> None:
-    await hire(shop.live, "gone", Role.VIEWER)
+    await hire(shop.live, "gone", StaffRole.VIEWER)
     await shop.sign_in(page, "gone")
     await page.goto("about:blank")  # else the open page notices by itself, and leads to signing in without a way back
     await shop.live.service.pool.execute(

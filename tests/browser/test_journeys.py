@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from deploy.local.ports import LOOPBACK, free_port
-from services.intake.cli.staff import Role
+from services.intake.cli.staff import StaffRole
 from tests.browser.serving import need_chromium, picture, see, served
 from tests.browser.story import PASSWORD, an_order, hire
 from tests.conftest import MakeDatabase, in_owners_hands
@@ -95,7 +95,7 @@ async def sign_in(page: Page, url: str, name: str) -> None:
 
 async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything: Everything, page: Page) -> None:
     shop = everything.system
-    await hire(shop.intake, "hanako", Role.AGENT)
+    await hire(shop.intake, "hanako", StaffRole.AGENT)
     await shop.place_order("order-1", line("1", price="250000"))
     answer = await shop.post_report("order-1", photos=[await uploaded(shop)])
     assert answer.status_code == 202, answer.text
@@ -116,7 +116,7 @@ async def test_an_agent_resolves_a_review_and_the_replacement_leaves(everything:
     taken = await shop.wait_for("issue.staff_decision_applied", issue_id=issue_id)
     assert (taken["data"]["staff"], taken["data"]["applied"]) == ("hanako", True)
     await expect(page.locator(".story")).to_contain_text("Replacement ordered")
-    assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM desk_work WHERE kind = 'review'") == 0
+    assert await shop.intake.service.pool.fetchval("SELECT count(*) FROM work_queue WHERE kind = 'review'") == 0
 
 
 async def uploaded(shop: Backbone) -> str:
@@ -131,7 +131,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     everything: Everything, page: Page
 ) -> None:
     shop, returns = everything.system, everything.system.returns.service.pool
-    await hire(shop.intake, "aki", Role.ADMIN)
+    await hire(shop.intake, "aki", StaffRole.ADMIN)
     known = "SELECT count(*) FROM order_snapshots WHERE order_id = 'SD-9001'"
     owned = shop.returns.service.settings.database_url
     refuse = "ALTER TABLE order_snapshots ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
@@ -159,7 +159,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
         return bool(await returns.fetchval(known) == 1)
 
     await eventually(taken, "returns knows the order", seconds=60)
-    act = await shop.intake.service.pool.fetchrow("SELECT staff, action, comment FROM desk_acts")
+    act = await shop.intake.service.pool.fetchrow("SELECT staff, action, comment FROM desk_actions")
     assert act
     assert tuple(act) == ("aki", "replay", "The constraint is gone.")
     await page.goto(f"{everything.url}/desk/dead-letters")

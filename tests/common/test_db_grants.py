@@ -35,7 +35,7 @@ FORBIDDEN = (
     "SELECT pg_read_file('/etc/passwd')",
 )
 APPEND_ONLY = {
-    "intake": ("timeline", "decisions", "desk_acts", "buyers_warned"),
+    "intake": ("timeline", "decisions", "desk_actions", "warned_buyers"),
     "returns": (),
     "delivery_notify": ("promises", "tellings"),
     "loyalty": ("entries", "refunds", "experiment_exposures"),

@@ -108,24 +108,25 @@ async def test_addresses_are_forgotten_and_what_an_order_was_worth_is_not(pool: 
 
 
 ISSUE = """
-    INSERT INTO issues (issue_id, order_id, customer_id, reason, lines, description, reported_at, gate, gate_at)
+    INSERT INTO issues (issue_id, order_id, customer_id, reason, lines, description, reported_at, lifecycle_status,
+                        lifecycle_at)
     VALUES (gen_random_uuid(), $1, 'C', 'defective', '[]', 'words', $2, $3, $2) RETURNING issue_id"""
 PHOTO = "INSERT INTO evidence VALUES ($1, $2, 'image/jpeg', 1, 1, 1, $3)"
 
 
 @pytest.mark.parametrize("pool", ["intake"], indirect=True)
 async def test_photos_and_words_of_closed_issues_are_forgotten_and_those_of_open_ones_never(pool: Pool) -> None:
-    for sign, (order, at, gate) in enumerate(
+    for sign, (order, at, lifecycle_status) in enumerate(
         (("old", OLD, "resolved"), ("open", OLD, "accepted"), ("young", YOUNG, "resolved"))
     ):
-        issue = await pool.fetchval(ISSUE, order, at, gate)
+        issue = await pool.fetchval(ISSUE, order, at, lifecycle_status)
         await pool.execute(PHOTO, issue, str(sign) * 64, at)
-    await pool.execute("INSERT INTO uploads VALUES ($1, 'image/png', 1, 1, 1, $2)", "9" * 64, OLD)
-    assert await sweep(pool, *photo_cleanup.sweeps(180, 365)) == [1, 1, 1]
+    await pool.execute("INSERT INTO photo_uploads VALUES ($1, 'image/png', 1, 1, 1, $2)", "9" * 64, OLD)
+    assert await sweep(pool, *photo_cleanup.retention_sweeps(180, 365)) == [1, 1, 1]
     assert await left(pool, "SELECT order_id FROM issues WHERE description IS NOT NULL ORDER BY 1") == ["open", "young"]
     assert await left(pool, "SELECT sha256 FROM evidence ORDER BY 1") == ["1" * 64, "2" * 64]
-    marked = await left(pool, "SELECT sha256 FROM photos_to_delete ORDER BY 1")
-    assert (marked, await left(pool, "SELECT count(*) FROM uploads")) == (["0" * 64, "9" * 64], [0])
+    marked = await left(pool, "SELECT sha256 FROM photo_deletion_queue ORDER BY 1")
+    assert (marked, await left(pool, "SELECT count(*) FROM photo_uploads")) == (["0" * 64, "9" * 64], [0])
 
 
 @pytest.mark.parametrize("pool", ["intake"], indirect=True)
@@ -133,6 +134,7 @@ async def test_what_is_looked_for_when_its_time_is_over_has_an_index(pool: Pool)
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("SET LOCAL enable_seqscan = off")
         plan = await conn.fetch(
-            "EXPLAIN SELECT issue_id FROM issues WHERE description IS NOT NULL AND NOT is_open AND gate_at < $1", OLD
+            "EXPLAIN SELECT issue_id FROM issues WHERE description IS NOT NULL AND NOT is_open AND lifecycle_at < $1",
+            OLD,
         )
-    assert "issues_with_words" in "\n".join(row[0] for row in plan)
+    assert "issues_with_description" in "\n".join(row[0] for row in plan)

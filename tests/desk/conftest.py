@@ -11,13 +11,13 @@ import pytest
 
 from libs.common.decisions.clock import SharedClock
 from services.intake.app import create_app
-from services.intake.cli.staff import Role
-from services.intake.settings import Settings
+from services.intake.cli.staff import StaffRole
+from services.intake.settings import IntakeSettings
 from tests.browser.story import PASSWORD, Case, hire, open_case
 from tests.conftest import MakeDatabase
 from tests.running import Live, running
 
-NAMES = {Role.VIEWER: "vera", Role.AGENT: "hanako", Role.ADMIN: "aki"}
+NAMES = {StaffRole.VIEWER: "vera", StaffRole.AGENT: "hanako", StaffRole.ADMIN: "aki"}
 
 
 @dataclass
@@ -76,10 +76,10 @@ async def desk(database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Desk]:
         "ops_urls": "returns=http://127.0.0.1:1",
         "ops_key": "ops-key-for-tests-only",
     }
-    async with running(create_app, Settings, database=url, **settings) as live:
+    async with running(create_app, IntakeSettings, database=url, **settings) as live:
         for role, name in NAMES.items():
             await hire(live, name, role)
-        await hire(live, "taro", Role.AGENT)
+        await hire(live, "taro", StaffRole.AGENT)
         case = await open_case(live, "SD-1")
         await case.say(case.review())
         yield Desk(live, case, clock)

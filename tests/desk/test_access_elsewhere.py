@@ -15,6 +15,7 @@ from tests.openapi.test_no_surprise import SETTINGS
 from tests.running import LINK_SECRETS, OPS, STOREFRONT, Live, running
 
 EVERYWHERE = {
+    "GET /health/in-flight": "anybody",
     "GET /health/live": "anybody",
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.intake.desk.change_stream import Live
-from services.intake.desk.sessions import Sessions
+from services.intake.desk.change_stream import ChangeStream
+from services.intake.desk.sessions import StaffSessions
 from services.intake.store import desk as store
 from tests.desk.conftest import Desk
 from tests.running import eventually
@@ -17,9 +17,9 @@ Page = AsyncIterator[dict[str, str]]
 
 
 @pytest.fixture
-async def live(desk: Desk) -> AsyncIterator[Live]:
+async def live(desk: Desk) -> AsyncIterator[ChangeStream]:
     service = desk.live.service
-    pages = Live(service, Sessions(service, HOUR, HOUR))
+    pages = ChangeStream(service, StaffSessions(service, HOUR, HOUR))
     looking = asyncio.create_task(pages.run())
     yield pages
     looking.cancel()
@@ -27,10 +27,10 @@ async def live(desk: Desk) -> AsyncIterator[Live]:
 
 
 @pytest.fixture
-async def page(desk: Desk, live: Live) -> Page:
+async def page(desk: Desk, live: ChangeStream) -> Page:
     """A page that was opened, and that has heard of everything so far."""
     (token,) = (await desk.as_("vera")).client.cookies.values()
-    listening = live.listen(token)
+    listening = live.subscribe(token)
     assert [await heard(listening), await heard(listening)] == ["hello", "changed"]
     return listening
 
@@ -54,12 +54,12 @@ async def test_an_open_page_hears_that_a_colleague_took_an_issue(desk: Desk, pag
     assert await hearing == "changed"
 
 
-async def test_a_page_that_was_not_listening_hears_afterwards(desk: Desk, live: Live, page: Page) -> None:
-    before = live._pulse
+async def test_a_page_that_was_not_listening_hears_afterwards(desk: Desk, live: ChangeStream, page: Page) -> None:
+    before = live.version
     await desk.case.say(desk.case.ordered())
 
     async def noticed() -> bool:
-        return live._pulse != before
+        return live.version != before
 
     await eventually(noticed, "the loop noticed")
     assert await heard(page) == "changed"

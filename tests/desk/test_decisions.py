@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import httpx
 
 from libs.common.events.registry import decode
-from services.intake.desk.available_actions import HANDLED, Offer, offers
-from services.intake.projections.timeline import Status
-from services.intake.projections.work_queue import Kind
-from services.intake.store.desk import Waiting
+from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction, available_actions
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.work_items import WorkKind
+from services.intake.store.desk import WorkItem
 from tests.desk.conftest import Desk, Staff
 from tests.intake.reports import NOON
 
@@ -19,13 +19,13 @@ APPROVE = "approve_review:value"
 
 def hidden(page: httpx.Response) -> dict[str, Any]:
     """The hidden fields of the confirmation."""
-    return dict(re.findall(r'name="(act_id|version|what|comment)" value="([^"]*)"', page.text))
+    return dict(re.findall(r'name="(action_id|version|action|comment)" value="([^"]*)"', page.text))
 
 
 async def confirm(
-    desk: Desk, staff: Staff, what: str = APPROVE, comment: str = "The photo shows it."
+    desk: Desk, staff: Staff, action: str = APPROVE, comment: str = "The photo shows it."
 ) -> httpx.Response:
-    return await staff.post(f"{desk.issue}/confirm", what=what, comment=comment)
+    return await staff.post(f"{desk.issue}/confirm", action=action, comment=comment)
 
 
 async def decided(desk: Desk) -> list[Any]:
@@ -53,8 +53,8 @@ async def test_a_decision_without_a_reason_is_asked_for_again(desk: Desk) -> Non
 
 async def test_what_is_not_offered_cannot_be_asked_for(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
-    for what in ("reopen:", "approve_review:stalled", "explode:", "choose_remedy:gold", ""):
-        assert (await confirm(desk, hanako, what)).status_code == 422, what
+    for action in ("reopen:", "approve_review:stalled", "explode:", "choose_remedy:gold", ""):
+        assert (await confirm(desk, hanako, action)).status_code == 422, action
 
 
 async def test_a_button_pressed_twice_is_one_decision(desk: Desk) -> None:
@@ -70,7 +70,7 @@ async def test_the_second_one_is_told_who_is_at_it(desk: Desk) -> None:
     form = hidden(await confirm(desk, hanako))
     refused = await confirm(desk, taro)
     assert (refused.status_code, "hanako is on it" in refused.text) == (409, True)
-    stolen = await taro.post(f"{desk.issue}/decide", **{**form, "act_id": str(uuid4())})
+    stolen = await taro.post(f"{desk.issue}/decide", **{**form, "action_id": str(uuid4())})
     assert (stolen.status_code, await decided(desk)) == (409, [])
     assert "hanako is on it" in (await taro.get("/desk")).text
 
@@ -95,7 +95,7 @@ async def test_a_decision_past_the_desk_is_met_too(desk: Desk) -> None:
     hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
     form = hidden(await confirm(desk, hanako))
     await hanako.post(f"{desk.issue}/decide", **form)
-    stale = await taro.post(f"{desk.issue}/decide", **{**form, "act_id": str(uuid4())})
+    stale = await taro.post(f"{desk.issue}/decide", **{**form, "action_id": str(uuid4())})
     assert (stale.status_code, len(await decided(desk))) == (409, 1)
 
 
@@ -116,22 +116,28 @@ async def test_a_parked_event_of_a_service_that_is_away_is_said_to_be_unreachabl
     assert (await aki.get("/desk/dead-letters/returns/1")).status_code == 502
 
 
-def waiting(kind: Kind, about: str = "", detail: str = "") -> Waiting:
-    return Waiting(UUID(int=1), kind, about, detail, NOON, NOON)
+def waiting(kind: WorkKind, about: str = "", detail: str = "") -> WorkItem:
+    return WorkItem(UUID(int=1), kind, about, detail, NOON, NOON)
 
 
 def test_what_is_over_offers_nothing_but_to_open_it_again() -> None:
-    assert offers(Status.RESOLVED, []) == [Offer("reopen")]
-    assert offers(Status.REJECTED, []) == [Offer("accept")]
-    assert offers(Status.CANCELLED, []) == []
+    assert available_actions(IssueStatus.RESOLVED, []) == [AvailableAction("reopen")]
+    assert available_actions(IssueStatus.REJECTED, []) == [AvailableAction("accept")]
+    assert available_actions(IssueStatus.CANCELLED, []) == []
 
 
 def test_what_waits_for_a_human_comes_first() -> None:
-    found = offers(Status.IN_REVIEW, [waiting(Kind.REVIEW, "value"), waiting(Kind.UNREACHED)])
-    assert found[:3] == [Offer("approve_review", "value"), Offer("refuse_review", "value"), Offer(HANDLED, "unreached")]
+    found = available_actions(IssueStatus.IN_REVIEW, [waiting(WorkKind.REVIEW, "value"), waiting(WorkKind.UNREACHED)])
+    assert found[:3] == [
+        AvailableAction("approve_review", "value"),
+        AvailableAction("refuse_review", "value"),
+        AvailableAction(MARK_HANDLED, "unreached"),
+    ]
 
 
 def test_a_collection_can_be_waived_while_it_is_under_way() -> None:
-    collecting = [waiting(Kind.PROGRESS, "in", "collect 2026-03-12")]
-    assert Offer("waive_collection") in offers(Status.RETURN_UNDER_WAY, collecting)
-    assert Offer("waive_collection") not in offers(Status.RETURN_RECEIVED, [waiting(Kind.PROGRESS, "in", "inspect")])
+    collecting = [waiting(WorkKind.PROGRESS, "in", "collect 2026-03-12")]
+    assert AvailableAction("waive_collection") in available_actions(IssueStatus.RETURN_IN_TRANSIT, collecting)
+    assert AvailableAction("waive_collection") not in available_actions(
+        IssueStatus.RETURN_RECEIVED, [waiting(WorkKind.PROGRESS, "in", "inspect")]
+    )

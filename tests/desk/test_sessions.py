@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.intake.cli import staff
-from services.intake.desk.auth import inside
-from services.intake.desk.sessions import PER_NAME
+from services.intake.desk.auth import desk_address
+from services.intake.desk.sessions import MAX_ATTEMPTS_PER_NAME
 from tests.conftest import MakeDatabase
 from tests.desk.conftest import Desk
 
@@ -74,7 +74,7 @@ async def test_signing_in_again_ends_the_session_that_the_browser_had(desk: Desk
 
 
 async def test_guessing_a_password_is_stopped_and_goes_on_later(desk: Desk) -> None:
-    for _ in range(PER_NAME):
+    for _ in range(MAX_ATTEMPTS_PER_NAME):
         assert (await desk.as_("hanako", "a wrong password")).entered.status_code == 401
     stopped = (await desk.as_("hanako")).entered
     assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "900")
@@ -106,11 +106,11 @@ async def test_another_site_cannot_sign_anybody_in(desk: Desk) -> None:
 
 @pytest.mark.parametrize("where", ["https://evil.example", "//evil.example", "/desk\\evil", "/deskevil", "", None])
 def test_signing_in_leads_nowhere_but_to_the_desk(where: str | None) -> None:
-    assert inside(where) == "/desk"
+    assert desk_address(where) == "/desk"
 
 
 def test_signing_in_leads_back_to_where_one_was() -> None:
-    assert inside("/desk/issues/1?x=y") == "/desk/issues/1?x=y"
+    assert desk_address("/desk/issues/1?x=y") == "/desk/issues/1?x=y"
 
 
 async def test_staff_are_made_changed_and_shut_out_by_a_command(

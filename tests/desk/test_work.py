@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
-from services.intake.projections.work_queue import Change, Ended, Opened, changes, fold
-from services.intake.store.orders import Timeline
+from services.intake.projections.work_items import WorkChange, WorkEnded, WorkOpened, fold_changes
+from services.intake.projections.work_queue import work_changes
+from services.intake.store.timeline import Timeline
 from tests.conftest import MakeDatabase
 from tests.contracts.reading import SAMPLES, written
 from tests.intake.reports import event
@@ -27,14 +28,14 @@ PAYLOADS: dict[str, Payload] = {name: decode(written(told)).data for name, told 
 ABOUT_ISSUES = [payload for payload in PAYLOADS.values() if getattr(payload, "issue_id", None)]
 
 
-def of(type_: str, **fields: Any) -> tuple[Change, ...]:
+def of(type_: str, **fields: Any) -> tuple[WorkChange, ...]:
     """What an event of this type changes, made from its sample."""
-    return changes(event(PAYLOADS[type_].model_copy(update={**IDS, **fields}), at=AT), ZONE)
+    return work_changes(event(PAYLOADS[type_].model_copy(update={**IDS, **fields}), at=AT), ZONE)
 
 
-def open_after(*told: tuple[Change, ...]) -> dict[str, str]:
+def open_after(*told: tuple[WorkChange, ...]) -> dict[str, str]:
     """What is open after these, by kind and what it is about, with its detail."""
-    opened, _ = fold([], (change for one in told for change in one))
+    opened, _ = fold_changes([], (change for one in told for change in one))
     return {f"{one.kind} {one.about}".strip(): one.detail for one in opened}
 
 
@@ -52,7 +53,7 @@ def test_a_replacement_waits_for_the_day_it_was_promised_for() -> None:
 
 
 def test_a_promise_is_broken_when_its_day_is_over_in_the_shop() -> None:
-    (promise,) = [one for one in ORDERED if isinstance(one, Opened)]
+    (promise,) = [one for one in ORDERED if isinstance(one, WorkOpened)]
     assert promise.due_at == datetime(2026, 3, 11, 14, 59, 59, tzinfo=UTC)
 
 
@@ -95,15 +96,15 @@ def test_a_message_that_did_not_arrive_waits_until_another_one_does() -> None:
     assert open_after(failed, of("notice.sent.v1")) == {}
 
 
-Rows = dict[tuple[UUID, str, str], Opened]
+Rows = dict[tuple[UUID, str, str], WorkOpened]
 
 
-def one_by_one(rows: Rows, told: list[Change]) -> Rows:
+def one_by_one(rows: Rows, told: list[WorkChange]) -> Rows:
     """What each change says by itself, done to the rows."""
     for change in told:
-        if isinstance(change, Opened):
+        if isinstance(change, WorkOpened):
             rows = {**rows, (change.issue_id, change.kind, change.about): change}
-        elif isinstance(change, Ended):
+        elif isinstance(change, WorkEnded):
             rows = {
                 key: one for key, one in rows.items() if not (key[0] == change.issue_id
                 and change.kind in (None, key[1]) and (change.about is None or key[2] in change.about))
@@ -116,8 +117,8 @@ def test_work_in_batches_is_work_one_by_one(batches: list[list[Payload]]) -> Non
     rows: Rows = {}
     expected: Rows = {}
     for batch in batches:
-        told = [change for payload in batch for change in changes(event(payload, at=AT), ZONE)]
-        opened, ended = fold(rows, told)
+        told = [change for payload in batch for change in work_changes(event(payload, at=AT), ZONE)]
+        opened, ended = fold_changes(rows, told)
         assert rows.keys() >= set(ended)
         rows = {key: one for key, one in rows.items() if key not in ended}
         rows |= {(one.issue_id, one.kind, one.about): one for one in opened}
@@ -128,10 +129,10 @@ def test_work_in_batches_is_work_one_by_one(batches: list[list[Payload]]) -> Non
 async def test_rows_follow_the_events(database: MakeDatabase) -> None:
     timeline = Timeline(ZONE)
     async with asyncpg.create_pool(await database("intake"), min_size=1) as pool, pool.acquire() as conn:
-        for batch in ([*ACCEPTED, *ORDERED], list(SHIPPED), [Ended(IDS["issue_id"])]):
+        for batch in ([*ACCEPTED, *ORDERED], list(SHIPPED), [WorkEnded(IDS["issue_id"])]):
             await timeline.save(conn, {}, batch)
-            rows = await conn.fetch("SELECT about, detail, due_at FROM desk_work")
-            opened, _ = fold([], batch)
+            rows = await conn.fetch("SELECT about, detail, due_at FROM work_queue")
+            opened, _ = fold_changes([], batch)
             assert [(row["about"], row["detail"], row["due_at"]) for row in rows] == [
                 (one.about, one.detail, one.due_at) for one in opened
             ]
@@ -139,9 +140,9 @@ async def test_rows_follow_the_events(database: MakeDatabase) -> None:
 
 async def test_an_older_event_moves_nothing_back(database: MakeDatabase) -> None:
     timeline = Timeline(ZONE)
-    (promise,) = [one for one in ORDERED if isinstance(one, Opened)]
-    older = Opened(promise.issue_id, promise.kind, AT - timedelta(days=1), AT, promise.about, "ship 2026-03-01")
+    (promise,) = [one for one in ORDERED if isinstance(one, WorkOpened)]
+    older = WorkOpened(promise.issue_id, promise.kind, AT - timedelta(days=1), AT, promise.about, "ship 2026-03-01")
     async with asyncpg.create_pool(await database("intake"), min_size=1) as pool, pool.acquire() as conn:
         for one in (promise, older):
             await timeline.save(conn, {}, [one])
-        assert await conn.fetchval("SELECT detail FROM desk_work") == "ship 2026-03-11"
+        assert await conn.fetchval("SELECT detail FROM work_queue") == "ship 2026-03-11"

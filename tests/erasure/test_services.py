@@ -22,7 +22,7 @@ from libs.common.privacy.erasure import PASS_INTERVALS, Erasure, Erasures, erase
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase as erase_in_intake
 from services.loyalty.store.erasure import erase as erase_in_loyalty
 from services.returns.store.erasure import erase as erase_in_returns
@@ -198,13 +198,13 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
         )
         await conn.execute("INSERT INTO ratings VALUES ($1, 1, 9, '山田', $2)", issue, BEFORE)
         await conn.execute(
-            "INSERT INTO decisions VALUES ($1, 1, $2, 'accept', NULL, NULL, 'aiko', '山田 called', $3)",
+            "INSERT INTO staff_decisions VALUES ($1, 1, $2, 'accept', NULL, NULL, 'aiko', '山田 called', $3)",
             issue,
             uuid4(),
             BEFORE,
         )
         await conn.execute(
-            "INSERT INTO desk_acts VALUES ($1, $2, 'aiko', 'handled', '', '山田 called', $3)",
+            "INSERT INTO desk_actions VALUES ($1, $2, 'aiko', 'handled', '', '山田 called', $3)",
             uuid4(),
             str(issue),
             BEFORE,
@@ -219,8 +219,8 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
     await erase_in_intake(conn, ERASURE)
     rows = await conn.fetch(
         """SELECT i.description, r.score, r.comment, d.staff, d.comment, a.staff, a.comment, t.data::jsonb::text
-           FROM issues i JOIN ratings r USING (issue_id) JOIN decisions d USING (issue_id)
-           JOIN desk_acts a ON a.subject = i.issue_id::text JOIN timeline t USING (issue_id)
+           FROM issues i JOIN ratings r USING (issue_id) JOIN staff_decisions d USING (issue_id)
+           JOIN desk_actions a ON a.subject = i.issue_id::text JOIN timeline t USING (issue_id)
            ORDER BY i.customer_id"""
     )
     assert [tuple(row) for row in rows] == [
@@ -363,7 +363,7 @@ async def test_the_file_of_a_photo_that_somebody_else_sent_as_well_stays(
             await erase_in_intake(tx.conn, ERASURE)
 
         async def marks_are_done() -> bool:
-            return not await live.service.pool.fetchval("SELECT count(*) FROM photos_to_delete")
+            return not await live.service.pool.fetchval("SELECT count(*) FROM photo_deletion_queue")
 
         await eventually(marks_are_done, "the marks are done")
         assert names_in(tmp_path) == [f"{shared}.jpg", f"{shared}.thumbnail.jpg"]

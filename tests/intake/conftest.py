@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.intake.reports import delivered, placed
 from tests.running import Live, running
 
@@ -20,7 +20,7 @@ def evidence_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 async def live(database: Callable[[str], Awaitable[str]], evidence_dir: Path) -> AsyncIterator[Live]:
     url = await database("intake")
-    async with running(create_app, Settings, database=url, evidence_dir=evidence_dir, photos_per_issue=3) as live:
+    async with running(create_app, IntakeSettings, database=url, evidence_dir=evidence_dir, photos_per_issue=3) as live:
         now = datetime.now(UTC)
         orders = live.service.aggregates["orders"]
         for news in (placed(at=now), delivered(at=now)):

@@ -13,13 +13,15 @@ from libs.common.decisions.facts import CancelTimer, Fact, SetTimer, TimerFired
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
+from services.intake.domain.context import CommandRefused, OrderContext
 from services.intake.domain.decide import decide
-from services.intake.domain.issue_acceptance import IssueChanged, IssueFiled, ReportRefused
-from services.intake.domain.orders import Filed, HeldReport, Order, OrderContext, Report, Unit
-from services.intake.domain.pending_details import PhotosKept
-from services.intake.domain.staff_decisions import DecisionMade
+from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.orders import Order, PendingReport, Report, StoredReport
+from services.intake.domain.provided_details import PhotosAttached
+from services.intake.domain.staff_decisions import StaffDecisionRecorded
+from services.intake.domain.units import Unit
 from services.intake.projections import timeline
-from services.intake.projections.timeline import UnitsOwedAgain, UnitsReleased, UnitsRenewed
+from services.intake.projections.timeline import ReplacementRevoked, UnitsReleased, UnitsReplaced
 from tests.intake.reports import CUSTOMER, NOON, ORDER, RULES, event
 
 
@@ -31,7 +33,7 @@ class Shelf:
     order: Order | None = None
     held: dict[Unit, UUID] = field(default_factory=dict)
     renewed: dict[Unit, datetime] = field(default_factory=dict)
-    filed: dict[UUID, Filed] = field(default_factory=dict)
+    filed: dict[UUID, StoredReport] = field(default_factory=dict)
     uploads: frozenset[str] = frozenset()
     timers: dict[str, datetime] = field(default_factory=dict)
     said: list[Fact] = field(default_factory=list)
@@ -40,9 +42,9 @@ class Shelf:
     def book(self) -> OrderContext:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
         references = {
-            filed.report.said.reference: issue_id
+            filed.report.submission.reference: issue_id
             for issue_id, filed in self.filed.items()
-            if filed.refusal_code is None and filed.report.said.reference
+            if filed.refusal_code is None and filed.report.submission.reference
         }
         return OrderContext(
             self.order or Order(ORDER),
@@ -51,7 +53,7 @@ class Shelf:
             references,
             dict(self.filed),
             photos,
-            renewed={unit: moment.date() for unit, moment in self.renewed.items()},
+            replaced_on={unit: moment.date() for unit, moment in self.renewed.items()},
         )
 
     def take(self, *payloads: Payload) -> list[Fact]:
@@ -73,14 +75,14 @@ class Shelf:
 
     def tell(self, fact: Payload) -> None:
         """A topic told something that moves pieces: the other aggregate of intake writes rows of its own."""
-        for record in timeline.decide(event(fact, at=self.now)):
+        for record in timeline.project(event(fact, at=self.now)):
             match record:
                 case UnitsReleased(issue_id=issue_id):
                     self._release(issue_id)
                     self.released.add(issue_id)
-                case UnitsRenewed(issue_id=issue_id, at=at):
+                case UnitsReplaced(issue_id=issue_id, replaced_at=at):
                     self.renewed |= {u: self.renewed.get(u, at) for u, who in self.held.items() if who == issue_id}
-                case UnitsOwedAgain(issue_id=issue_id):
+                case ReplacementRevoked(issue_id=issue_id):
                     mine = [unit for unit, who in self.held.items() if who == issue_id]
                     for unit in mine:
                         if unit.successor not in self.held:
@@ -97,8 +99,8 @@ class Shelf:
         self.now += timedelta(**span)
         return self
 
-    def issue(self, issue_id: UUID) -> HeldReport | None:
-        return self.book().held_report(issue_id)
+    def issue(self, issue_id: UUID) -> PendingReport | None:
+        return self.book().pending_report(issue_id)
 
     def about(self, issue_id: UUID, *kinds: type[Payload]) -> list[Payload]:
         """What was told about an issue, in order."""
@@ -114,22 +116,22 @@ class Shelf:
                     self.timers[name] = due_at
                 case CancelTimer(name=name):
                     self.timers.pop(name, None)
-                case IssueFiled(report=report, units=units, refusal=refusal):
+                case IssueRecorded(report=report, units=units, refusal=refusal):
                     assert report.issue_id not in self.filed, "one id is one row"
-                    photos = frozenset(report.said.photos)
-                    self.filed[report.issue_id] = Filed(report, refusal.code if refusal else None, 0, photos)
+                    photos = frozenset(report.submission.photos)
+                    self.filed[report.issue_id] = StoredReport(report, refusal.code if refusal else None, 0, photos)
                     taken |= dict.fromkeys(units, report.issue_id)
-                case IssueChanged(report=report, refusal_code=code, takes=units, frees=frees):
+                case IssueUpdated(report=report, refusal_code=code, claimed_units=units, releases_units=frees):
                     self._change(report, refusal_code=code)
                     taken |= dict.fromkeys(units, report.issue_id)
                     if frees:
                         taken = {unit: who for unit, who in taken.items() if who != report.issue_id}
                         self._release(report.issue_id)
-                case PhotosKept(issue_id=issue_id, photos=photos_kept):
+                case PhotosAttached(issue_id=issue_id, photos=photos_kept):
                     known = self.filed[issue_id]
                     names = frozenset(photo.sha256 for photo in photos_kept)
                     self.filed[issue_id] = replace(known, photos=known.photos | names)
-                case DecisionMade(decision=decision, version=version):
+                case StaffDecisionRecorded(decision=decision, version=version):
                     known = self.filed[decision.issue_id]
                     assert version == known.version + 1, "each version is one decision"
                     self.filed[decision.issue_id] = replace(known, version=version)
@@ -144,7 +146,7 @@ class Shelf:
 
 
 def refusals(facts: Sequence[Fact]) -> list[str]:
-    return [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)]
+    return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
 def of_returns(kind: type[issues.IssueEvent], issue_id: UUID, now: datetime) -> issues.IssueEvent:

@@ -14,9 +14,10 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, LineQuantity, Money, OrderLine, Reason, ReportedLine
-from services.intake.domain.decide import ReportFiled, decide
-from services.intake.domain.delivered_units import PiecesArrived
-from services.intake.domain.orders import OrderContext
+from services.intake.domain.commands import SubmitReport
+from services.intake.domain.context import OrderContext
+from services.intake.domain.decide import decide
+from services.intake.domain.delivered_units import UnitsDelivered
 from services.intake.policy.eligibility_rules import read_rules
 
 ORDER, CUSTOMER = "O-1001", "C-77"
@@ -77,7 +78,7 @@ def by_kafka(report: IssueSubmitted, *, id: str | None = None, at: datetime = NO
 
 
 def by_http(report: IssueSubmitted, *, key: str | None = None, at: datetime = NOON) -> AnyEvent:
-    return event(ReportFiled(issue_id=http_id(key or f"k-{next(_numbers)}"), report=report), at=at)
+    return event(SubmitReport(issue_id=http_id(key or f"k-{next(_numbers)}"), report=report), at=at)
 
 
 def http_id(key: str) -> UUID:
@@ -97,7 +98,7 @@ def after(
     What only counts arrivals is left out; see `counted_after`.
     """
     book, facts = counted_after(events, now, book)
-    return book, [fact for fact in facts if not isinstance(fact, PiecesArrived)]
+    return book, [fact for fact in facts if not isinstance(fact, UnitsDelivered)]
 
 
 def counted_after(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.intake.reports import http_id
 from tests.intake.service_calls import body, report, reported
 from tests.running import OPS, STOREFRONT, Live, running
@@ -174,8 +174,8 @@ async def test_processes_that_share_the_database_give_the_last_unit_to_one_repor
     await report(live, body(1))
     url = live.service.settings.database_url
     async with (
-        running(create_app, Settings, database=url, evidence_dir=tmp_path) as second,
-        running(create_app, Settings, database=url, evidence_dir=tmp_path) as third,
+        running(create_app, IntakeSettings, database=url, evidence_dir=tmp_path) as second,
+        running(create_app, IntakeSettings, database=url, evidence_dir=tmp_path) as third,
     ):
         calls = (report(process, body(1)) for process in [live, second, third] * 15)
         responses = await asyncio.gather(*calls)
@@ -184,7 +184,7 @@ async def test_processes_that_share_the_database_give_the_last_unit_to_one_repor
 
 async def test_the_same_call_to_two_processes_at_once_has_one_effect(live: Live, tmp_path: Path) -> None:
     url = live.service.settings.database_url
-    async with running(create_app, Settings, database=url, evidence_dir=tmp_path) as second:
+    async with running(create_app, IntakeSettings, database=url, evidence_dir=tmp_path) as second:
         await asyncio.gather(*(report(process, key="k") for process in [live, second] * 5))
     assert len(await live.service.pool.fetch("SELECT 1 FROM issues")) == 1
 

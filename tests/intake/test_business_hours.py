@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.decisions.shop_calendar import ShopCalendar
-from services.intake.policy.business_hours import OpenHours
+from services.intake.policy.business_hours import BusinessHours
 
-TOKYO = OpenHours(ShopCalendar(ZoneInfo("Asia/Tokyo")))
-BERLIN = OpenHours(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"), 9, 17)
+TOKYO = BusinessHours(ShopCalendar(ZoneInfo("Asia/Tokyo")))
+BERLIN = BusinessHours(ShopCalendar(ZoneInfo("Europe/Berlin"), "DE"), 9, 17)
 START = datetime(2024, 1, 1, tzinfo=UTC)
 moments = st.timedeltas(timedelta(), timedelta(days=1800)).map(lambda span: START + span)
 spans = st.timedeltas(timedelta(), timedelta(hours=100))
 
 
-def local(text: str, hours: OpenHours = TOKYO) -> datetime:
+def local(text: str, hours: BusinessHours = TOKYO) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=hours.calendar.zone)
 
 
@@ -70,4 +70,4 @@ def test_open_time_adds_up(one: datetime, other: datetime, third: datetime) -> N
 @pytest.mark.parametrize(("opens", "closes"), [(18, 10), (10, 10), (-1, 5), (10, 24)])
 def test_hours_that_cannot_be_are_refused(opens: int, closes: int) -> None:
     with pytest.raises(ValueError, match="shop_opens"):
-        OpenHours(TOKYO.calendar, opens, closes)
+        BusinessHours(TOKYO.calendar, opens, closes)

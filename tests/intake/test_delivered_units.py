@@ -13,8 +13,8 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderShipped
 from libs.common.events.values import LineQuantity, ShippedLine
-from services.intake.domain.delivered_units import Arrival, PiecesArrived
-from services.intake.domain.orders import OrderContext
+from services.intake.domain.context import OrderContext
+from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
 from tests.intake.reports import (
     CUSTOMER,
     NOON,
@@ -39,18 +39,18 @@ def shipped(*lots: tuple[int, str | None]) -> AnyEvent:
     return event(OrderShipped(order_id=ORDER, lines=lines, shipped_at=NOON))
 
 
-def sums(*events: AnyEvent) -> Counter[Arrival]:
+def sums(*events: AnyEvent) -> Counter[DeliveryKey]:
     _, facts = counted_after(events)
-    found: Counter[Arrival] = Counter()
+    found: Counter[DeliveryKey] = Counter()
     for fact in facts:
-        if isinstance(fact, PiecesArrived):
+        if isinstance(fact, UnitsDelivered):
             assert (fact.order_id, fact.customer_id) == (ORDER, CUSTOMER)
-            found[fact.arrival] += fact.quantity
+            found[fact.delivery] += fact.quantity
     return +found
 
 
-def arrival(lot: str = "", line_id: str = "1", day: date = TODAY) -> Arrival:
-    return Arrival(line_id, f"SKU-{line_id}", lot, day)
+def arrival(lot: str = "", line_id: str = "1", day: date = TODAY) -> DeliveryKey:
+    return DeliveryKey(line_id, f"SKU-{line_id}", lot, day)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def arrival(lot: str = "", line_id: str = "1", day: date = TODAY) -> Arrival:
         ([delivered("9", 1)], {}),
     ],
 )  # fmt: skip
-def test_pieces_count_when_they_arrive(news: list[AnyEvent], expected: dict[Arrival, int]) -> None:
+def test_pieces_count_when_they_arrive(news: list[AnyEvent], expected: dict[DeliveryKey, int]) -> None:
     for order in permutations([placed(), *news]):
         if [one for one in order if isinstance(one.data, OrderDelivered)] == [
             one for one in news if isinstance(one.data, OrderDelivered)
@@ -106,5 +106,5 @@ def test_orders_kept_before_lots_were_known_still_read() -> None:
 
     old = '{"order_id": "O-1", "moved": {"1": {"shipped": [{"day": "2026-03-10", "quantity": 2}]}}}'
     book = OrderContext(TypeAdapter(Order).validate_json(old))
-    assert book.order.moved_of("1").lot_of(1) is None
+    assert book.order.movements_of("1").lot_of(1) is None
     assert RULES.zone.key == "Asia/Tokyo"

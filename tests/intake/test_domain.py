@@ -11,10 +11,11 @@ from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReporte
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain.decide import decide, timer_name
-from services.intake.domain.eligibility import Refusal
-from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
-from services.intake.domain.orders import OrderContext, Unit
+from services.intake.domain.context import CommandRefused, OrderContext, Refusal
+from services.intake.domain.decide import decide
+from services.intake.domain.issue_acceptance import IssueRecorded
+from services.intake.domain.submissions import timer_name
+from services.intake.domain.units import Unit
 from tests.intake.reports import (
     NOON,
     RULES,
@@ -42,7 +43,7 @@ def of(kind: type[F], facts: Sequence[Fact]) -> list[F]:
 def refusal(history: Sequence[AnyEvent], report: IssueSubmitted) -> Refusal:
     """What a report over HTTP is told after this history."""
     _, facts = after([*history, by_http(report)])
-    return of(ReportRefused, facts)[0].refusal
+    return of(CommandRefused, facts)[0].refusal
 
 
 ARRIVED = [placed(), shipped(), delivered()]
@@ -50,7 +51,7 @@ ARRIVED = [placed(), shipped(), delivered()]
 
 def test_a_report_about_a_delivered_piece_is_accepted() -> None:
     _, facts = after([*ARRIVED, by_http(said())])
-    assert [type(fact) for fact in facts] == [IssueFiled, IssueReported, IssueAccepted]
+    assert [type(fact) for fact in facts] == [IssueRecorded, IssueReported, IssueAccepted]
 
 
 def test_an_accepted_report_carries_what_the_order_said() -> None:
@@ -62,7 +63,7 @@ def test_an_accepted_report_carries_what_the_order_said() -> None:
 
 def test_an_accepted_report_takes_one_unit_per_piece() -> None:
     book, _ = after([*ARRIVED, by_http(said(2), key="k")])
-    assert book.held == {Unit("1", 1): http_id("k"), Unit("1", 2): http_id("k")}
+    assert book.entitlements == {Unit("1", 1): http_id("k"), Unit("1", 2): http_id("k")}
 
 
 def test_the_delivery_day_is_the_shops_day() -> None:
@@ -124,13 +125,13 @@ def test_the_last_day_of_a_window_counts_in_full(reason: Reason) -> None:
 def test_the_day_after_a_window_is_too_late(reason: Reason) -> None:
     late = NOON + days(RULES.windows[reason].days + 1)
     _, facts = after([*ARRIVED, by_http(said(reason=reason), at=late)])
-    assert of(ReportRefused, facts)[0].refusal.code == "window_closed"
+    assert of(CommandRefused, facts)[0].refusal.code == "window_closed"
 
 
 def test_each_piece_has_the_window_of_its_own_delivery() -> None:
     history = [placed(), delivered(quantity=1, at=NOON - days(20)), delivered(quantity=1)]
     book, _ = after([*history, by_http(said(reason=Reason.CHANGED_MIND))])
-    assert list(book.held) == [Unit("1", 2)]
+    assert list(book.entitlements) == [Unit("1", 2)]
 
 
 @pytest.mark.parametrize("reason", [Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM])
@@ -141,7 +142,7 @@ def test_a_piece_that_never_arrived_may_be_reported_missing(reason: Reason) -> N
 
 def test_what_never_arrived_is_reported_lost_before_what_arrived() -> None:
     book, _ = after([placed(), shipped(), delivered(quantity=1), by_http(said(reason=Reason.LOST_IN_TRANSIT))])
-    assert list(book.held) == [Unit("1", 2)]
+    assert list(book.entitlements) == [Unit("1", 2)]
 
 
 def test_pieces_that_arrived_before_a_cancellation_may_be_reported() -> None:
@@ -156,7 +157,7 @@ def test_a_delivery_heard_of_before_its_order_counts() -> None:
 
 def test_an_order_placed_twice_keeps_what_was_heard_first() -> None:
     book, facts = after([placed(), placed(line("1", 9))])
-    assert (facts, book.order.purchase and book.order.purchase.lines[0].quantity) == ([Ignored("order_known")], 2)
+    assert (facts, book.order.purchase and book.order.purchase.lines[0].quantity) == ([Ignored("duplicate_order")], 2)
 
 
 def test_more_pieces_than_ordered_are_told_to_ops() -> None:
@@ -176,7 +177,7 @@ def test_a_report_about_an_unknown_order_makes_no_order() -> None:
 def test_a_report_by_kafka_that_does_not_stand_is_rejected_with_its_remedy() -> None:
     _, facts = after([*ARRIVED, by_kafka(said(3, reference="R-5"))])
     rejected = of(IssueRejected, facts)[0]
-    assert (rejected.code, rejected.reference, "report that many at most" in rejected.message) == (
+    assert (rejected.code, rejected.reference, "report at most that many" in rejected.message) == (
         "too_many_units",
         "R-5",
         True,
@@ -185,7 +186,7 @@ def test_a_report_by_kafka_that_does_not_stand_is_rejected_with_its_remedy() -> 
 
 def test_a_rejected_report_takes_no_units() -> None:
     book, _ = after([*ARRIVED, by_kafka(said(3))])
-    assert not book.held
+    assert not book.entitlements
 
 
 def test_the_id_of_an_issue_follows_from_the_event() -> None:
@@ -202,13 +203,13 @@ def test_the_storefront_may_give_the_id_itself() -> None:
 def test_the_same_id_again_is_the_same_report() -> None:
     given = derived_id("issue", "of the storefront")
     _, facts = after([*ARRIVED, by_kafka(said(issue_id=given)), by_kafka(said(issue_id=given))])
-    assert facts[-1] == Ignored("issue_known")
+    assert facts[-1] == Ignored("duplicate_report")
 
 
 def test_an_id_that_another_order_has_is_told_to_ops() -> None:
     given = derived_id("issue", "of the storefront")
     book, _ = after(ARRIVED)
-    other = OrderContext(book.order, issues={given: "O-other"})
+    other = OrderContext(book.order, order_by_issue={given: "O-other"})
     _, facts = after([by_kafka(said(issue_id=given))], book=other)
     assert of(Anomaly, facts)[0].reason == "issue_id_of_another_order"
 
@@ -216,12 +217,12 @@ def test_an_id_that_another_order_has_is_told_to_ops() -> None:
 @pytest.mark.parametrize("known", [[], [placed()], [delivered()]])
 def test_a_report_by_kafka_waits_for_news_of_its_order(known: list[AnyEvent]) -> None:
     _, facts = after([*known, by_kafka(said(issue_id=http_id("w")))])
-    assert facts == [SetTimer(timer_name(http_id("w")), NOON + RULES.patience)]
+    assert facts == [SetTimer(timer_name(http_id("w")), NOON + RULES.order_wait)]
 
 
 def test_a_waiting_report_is_accepted_once_the_news_are_there() -> None:
     _, facts = after([by_kafka(said()), placed(), delivered()])
-    assert [type(fact) for fact in facts] == [SetTimer, CancelTimer, IssueFiled, IssueReported, IssueAccepted]
+    assert [type(fact) for fact in facts] == [SetTimer, CancelTimer, IssueRecorded, IssueReported, IssueAccepted]
 
 
 def test_a_waiting_report_counts_from_when_it_was_sent() -> None:
@@ -242,7 +243,7 @@ def test_a_clock_that_runs_ahead_of_ours_does_not_count() -> None:
 
 def test_a_report_waits_no_longer_than_it_should() -> None:
     book, facts = after([by_kafka(said(issue_id=http_id("w"))), timer_of(timer_name(http_id("w")))])
-    assert (of(IssueRejected, facts)[0].code, book.order.waiting) == ("unknown_order", ())
+    assert (of(IssueRejected, facts)[0].code, book.order.awaiting_order) == ("unknown_order", ())
 
 
 def test_a_report_rejected_after_waiting_is_told_the_reason_of_that_moment() -> None:
@@ -252,8 +253,8 @@ def test_a_report_rejected_after_waiting_is_told_the_reason_of_that_moment() -> 
 
 
 def test_a_timer_of_a_report_that_no_longer_waits_is_ignored() -> None:
-    _, facts = after([placed(), timer_of("report:gone")])
-    assert facts == [Ignored("report_no_longer_waiting")]
+    _, facts = after([placed(), timer_of("awaiting_order:gone")])
+    assert facts == [Ignored("timer_obsolete")]
 
 
 def test_two_waiting_reports_for_the_last_piece_are_decided_in_their_order() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.events.values import Reason
-from services.intake.policy.eligibility_rules import DEFAULT_FILE, Window, WindowsError, read_rules
+from services.intake.policy.eligibility_rules import DEFAULT_FILE, EligibilityRulesError, ReportWindow, read_rules
 from tests.intake.reports import RULES
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -28,7 +28,7 @@ def test_every_reason_has_a_window() -> None:
 
 
 def test_reports_wait_a_quarter_of_an_hour() -> None:
-    assert read_rules(TOKYO).patience == timedelta(minutes=15)
+    assert read_rules(TOKYO).order_wait == timedelta(minutes=15)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_reports_wait_a_quarter_of_an_hour() -> None:
         ("first_response_hours = 4", "first_response_hours = 0", "targets.first_response_hours"),
         ("days = 14", "days = 0", "windows.changed_mind.days"),
         ("days = 14", "day = 14", "windows.changed_mind.days"),
-        ('pieces = "shipped"', 'pieces = "sent"', "windows.missing_item.pieces"),
-        ("waiting_minutes = 15", "waiting_minutes = -1", "waiting_minutes"),
-        ("waiting_minutes = 15", "waiting_minutes 15", "eligibility_rules.toml"),
+        ('units = "shipped"', 'units = "sent"', "windows.missing_item.units"),
+        ("order_wait_minutes = 15", "order_wait_minutes = -1", "order_wait_minutes"),
+        ("order_wait_minutes = 15", "order_wait_minutes 15", "eligibility_rules.toml"),
     ],
 )
 def test_a_wrong_entry_is_refused_by_its_name(tmp_path: Path, old: str, new: str, named: str) -> None:
-    with pytest.raises(WindowsError, match=named.replace(".", r"\.")):
+    with pytest.raises(EligibilityRulesError, match=named.replace(".", r"\.")):
         read_rules(TOKYO, changed(tmp_path, old, new))
 
 
@@ -67,7 +67,7 @@ DELIVERED = date(2024, 3, 1)
         (AMERICA, date(2026, 2, 1), date(2026, 3, 1)),
     ],
 )
-def test_the_last_day_of_what_was_hidden(window: Window, noticed_on: date | None, last: date) -> None:
+def test_the_last_day_of_what_was_hidden(window: ReportWindow, noticed_on: date | None, last: date) -> None:
     assert window.last_day(DELIVERED, noticed_on) == last
 
 
@@ -78,8 +78,8 @@ def test_every_window_says_where_it_comes_from() -> None:
 
 
 def test_a_product_group_may_have_a_window_of_its_own(tmp_path: Path) -> None:
-    flowers = 'days = 14\npieces = "delivered"\noverrides = [{groups = ["flowers"], days = 1, source = "they wither"}]'
-    rules = read_rules(TOKYO, changed(tmp_path, 'days = 14\npieces = "delivered"', flowers))
+    flowers = 'days = 14\nunits = "delivered"\noverrides = [{groups = ["flowers"], days = 1, source = "they wither"}]'
+    rules = read_rules(TOKYO, changed(tmp_path, 'days = 14\nunits = "delivered"', flowers))
     found = [rules.window(Reason.CHANGED_MIND, "JP", group).days for group in ("flowers", "kettles", None)]
     assert found == [1, 14, 14]
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from deploy.local.ports import free_port
 from services.intake.evidence import photos
 from services.intake.evidence.storage import EvidenceFiles, EvidenceUnavailableError, S3Access, open_evidence, path_of
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.intake.test_photos import picture
 
 KEY = SecretStr("secret-of-the-tests")
@@ -44,12 +44,12 @@ async def files(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def read(files: EvidenceFiles, sha256: str, *, thumbnail: bool = False) -> bytes:
-    pieces = await files.pieces(sha256, "image/jpeg", thumbnail=thumbnail)
+    pieces = await files.stream(sha256, "image/jpeg", thumbnail=thumbnail)
     return b"".join([piece async for piece in pieces])
 
 
 async def test_what_is_put_is_read_again(files: EvidenceFiles) -> None:
-    kept = photos.prepare(picture())
+    kept = photos.prepare_photo(picture())
     await files.put(kept)
     await files.put(kept)
     sha256 = kept.photo.sha256
@@ -57,7 +57,7 @@ async def test_what_is_put_is_read_again(files: EvidenceFiles) -> None:
 
 
 async def test_what_is_read_is_what_its_name_says(files: EvidenceFiles) -> None:
-    kept = photos.prepare(picture(colour="green"))
+    kept = photos.prepare_photo(picture(colour="green"))
     await files.put(kept)
     assert hashlib.sha256(await read(files, kept.photo.sha256)).hexdigest() == kept.photo.sha256
 
@@ -70,18 +70,18 @@ async def test_what_is_not_there_is_told(files: EvidenceFiles) -> None:
 async def test_a_store_that_does_not_answer_is_told() -> None:
     gone = open_evidence("s3://evidence", access("http://127.0.0.1:1"))
     with pytest.raises(EvidenceUnavailableError):
-        await gone.put(photos.prepare(picture()))
+        await gone.put(photos.prepare_photo(picture()))
 
 
 def test_a_photo_lies_under_its_name_in_the_folder(tmp_path: Path) -> None:
-    kept = photos.prepare(picture())
+    kept = photos.prepare_photo(picture())
     asyncio.run(open_evidence(tmp_path.as_uri(), S3Access()).put(kept))
     assert (tmp_path / path_of(kept.photo.sha256, "image/jpeg")).read_bytes() == kept.content
     assert len([file for file in tmp_path.rglob("*") if file.is_file()]) == 2
 
 
-def settings(**given: Any) -> Settings:
-    return Settings.model_validate(
+def settings(**given: Any) -> IntakeSettings:
+    return IntakeSettings.model_validate(
         {
             "database_url": "postgresql://x",
             "kafka_bootstrap_servers": "x:1",
@@ -93,7 +93,7 @@ def settings(**given: Any) -> Settings:
 
 
 def test_a_folder_is_an_address_too(tmp_path: Path) -> None:
-    assert settings(evidence_dir=tmp_path).evidence_at == tmp_path.as_uri()
+    assert settings(evidence_dir=tmp_path).evidence_location == tmp_path.as_uri()
 
 
 @pytest.mark.parametrize("given", [{}, {"evidence_url": "photos"}, {"evidence_url": "http://x/y"}, {"shop_opens": 20}])

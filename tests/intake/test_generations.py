@@ -9,9 +9,11 @@ from libs.common.decisions.facts import Fact
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, Remedy, StaffAction
+from services.intake.domain.context import CommandRefused, OrderContext
 from services.intake.domain.decide import decide
-from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
-from services.intake.domain.orders import Filed, OrderContext, Report, Unit
+from services.intake.domain.issue_acceptance import IssueRecorded
+from services.intake.domain.orders import Report, StoredReport
+from services.intake.domain.units import Unit
 from tests.intake.reports import NOON, RULES, after, by_http, days, delivered, event, http_id, placed, said, shipped
 from tests.intake.test_staff_decisions import decision, refusals
 
@@ -22,7 +24,12 @@ ARRIVED_ON = date(2026, 3, 20)
 def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderContext:
     """The first piece was reported, and what was sent instead has arrived on 20 March."""
     book, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(said(), key="k")])
-    return OrderContext(book.order, book.held, book.issues, renewed=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON))
+    return OrderContext(
+        book.order,
+        book.entitlements,
+        book.order_by_issue,
+        replaced_on=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON),
+    )
 
 
 def report(book: OrderContext, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
@@ -31,12 +38,12 @@ def report(book: OrderContext, *, days_later: int = 12, reason: Reason = Reason.
 
 
 def units_of(facts: list[Fact]) -> list[Unit]:
-    return [unit for fact in facts if isinstance(fact, IssueFiled) for unit in fact.units]
+    return [unit for fact in facts if isinstance(fact, IssueRecorded) for unit in fact.units]
 
 
 def test_until_it_has_arrived_a_second_report_leads_to_the_first() -> None:
     book, _ = after([placed(), delivered(quantity=1), by_http(said(), key="k")])
-    found = [fact.refusal for fact in report(book) if isinstance(fact, ReportRefused)]
+    found = [fact.refusal for fact in report(book) if isinstance(fact, CommandRefused)]
     assert [(one.code, one.issue_id) for one in found] == [("already_reported", FIRST)]
 
 
@@ -48,9 +55,11 @@ def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arriv
 
 def test_it_is_taken_once() -> None:
     book = replaced()
-    taken = OrderContext(book.order, {**book.held, Unit("1", 1, 1): SECOND}, book.issues, renewed=book.renewed)
+    taken = OrderContext(
+        book.order, {**book.entitlements, Unit("1", 1, 1): SECOND}, book.order_by_issue, replaced_on=book.replaced_on
+    )
     again = by_http(said(), at=NOON + days(13))
-    found = [fact.refusal for fact in decide(taken, again, again.time, RULES)[1] if isinstance(fact, ReportRefused)]
+    found = [fact.refusal for fact in decide(taken, again, again.time, RULES)[1] if isinstance(fact, CommandRefused)]
     assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
 
 
@@ -64,9 +73,9 @@ def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_ca
     lost = by_http(said(reason=Reason.LOST_IN_TRANSIT), key="k")
     book, _ = after([placed(), shipped(quantity=1), lost])
     assert refusals(report(book)) == ["not_delivered"]
-    assert units_of(report(OrderContext(book.order, book.held, book.issues, renewed={Unit("1", 1): ARRIVED_ON}))) == [
-        Unit("1", 1, 1)
-    ]
+    assert units_of(
+        report(OrderContext(book.order, book.entitlements, book.order_by_issue, replaced_on={Unit("1", 1): ARRIVED_ON}))
+    ) == [Unit("1", 1, 1)]
 
 
 def test_a_customer_never_has_more_pieces_to_report_than_they_bought() -> None:
@@ -83,8 +92,10 @@ def test_a_replacement_of_a_replacement_is_the_next_piece() -> None:
 
 
 def staff(book: OrderContext, action: StaffAction) -> list[Fact]:
-    filed = {FIRST: Filed(Report(FIRST, said(), NOON), None, 0)}
-    loaded = OrderContext(book.order, book.held, book.issues, filed=filed, renewed=book.renewed)
+    filed = {FIRST: StoredReport(Report(FIRST, said(), NOON), None, 0)}
+    loaded = OrderContext(
+        book.order, book.entitlements, book.order_by_issue, stored_reports=filed, replaced_on=book.replaced_on
+    )
     asked = event(decision(action, remedy=Remedy.REPLACEMENT))
     return list(decide(loaded, asked, NOON + timedelta(days=13), RULES)[1])
 
@@ -92,8 +103,8 @@ def staff(book: OrderContext, action: StaffAction) -> list[Fact]:
 @pytest.mark.parametrize("action", [StaffAction.REOPEN, StaffAction.CHOOSE_REMEDY])
 def test_nothing_is_sent_anew_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
     book = replaced()
-    both: dict[Unit, UUID] = {**book.held, Unit("1", 1, 1): SECOND}
-    reported = OrderContext(book.order, both, book.issues, renewed=book.renewed)
-    found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, ReportRefused)]
+    both: dict[Unit, UUID] = {**book.entitlements, Unit("1", 1, 1): SECOND}
+    reported = OrderContext(book.order, both, book.order_by_issue, replaced_on=book.replaced_on)
+    found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, CommandRefused)]
     assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
     assert refusals(staff(book, action)) == []

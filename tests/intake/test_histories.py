@@ -10,9 +10,10 @@ from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
+from services.intake.domain.context import OrderContext
 from services.intake.domain.decide import decide
-from services.intake.domain.issue_acceptance import IssueFiled
-from services.intake.domain.orders import OrderContext, Unit
+from services.intake.domain.issue_acceptance import IssueRecorded
+from services.intake.domain.units import Unit
 from tests.examples import examples
 from tests.intake.reports import (
     NOON,
@@ -49,7 +50,7 @@ events = st.one_of(
     st.lists(line_ids, max_size=2).flatmap(lambda ids: st.builds(lambda at: cancelled(*ids, at=at), moments)),
     st.builds(by_kafka, reports, at=moments),
     st.builds(by_http, reports, at=moments),
-    st.builds(lambda issue_id, at: timer_of(f"report:{issue_id}", at=at), keys, moments),
+    st.builds(lambda issue_id, at: timer_of(f"awaiting_order:{issue_id}", at=at), keys, moments),
 )
 beginnings = st.sampled_from([[], [placed(), shipped(), delivered()], [placed(), delivered(quantity=1)]])
 histories = st.builds(list.__add__, beginnings, st.lists(events, max_size=25))
@@ -71,30 +72,32 @@ def replay(history: Sequence[AnyEvent]) -> tuple[OrderContext | None, list[Fact]
 @given(histories)
 def test_nobody_holds_a_piece_that_was_not_sent(history: list[AnyEvent]) -> None:
     book, _ = replay(history)
-    held = book.held if book else {}
-    assert all(unit.number <= book.order.moved_of(unit.line_id).shipped_quantity for unit in held if book)
+    held = book.entitlements if book else {}
+    assert all(unit.number <= book.order.movements_of(unit.line_id).shipped_quantity for unit in held if book)
 
 
 @given(histories)
 def test_reports_of_what_arrived_hold_only_what_arrived(history: list[AnyEvent]) -> None:
     book, facts = replay(history)
     lost = {Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM}
-    units = [u for f in facts if isinstance(f, IssueFiled) and f.report.said.reason not in lost for u in f.units]
-    assert all(unit.number <= book.order.moved_of(unit.line_id).delivered_quantity for unit in units if book)
+    units = [
+        u for f in facts if isinstance(f, IssueRecorded) and f.report.submission.reason not in lost for u in f.units
+    ]
+    assert all(unit.number <= book.order.movements_of(unit.line_id).delivered_quantity for unit in units if book)
 
 
 @given(histories)
 def test_no_piece_is_given_to_two_reports(history: list[AnyEvent]) -> None:
     _, facts = replay(history)
-    units = [unit for fact in facts if isinstance(fact, IssueFiled) for unit in fact.units]
+    units = [unit for fact in facts if isinstance(fact, IssueRecorded) for unit in fact.units]
     assert len(units) == len(set(units))
 
 
 @given(histories)
 def test_an_accepted_report_holds_as_many_pieces_as_it_names(history: list[AnyEvent]) -> None:
     _, facts = replay(history)
-    filed = [fact for fact in facts if isinstance(fact, IssueFiled) and fact.refusal is None]
-    assert all(len(f.units) == sum(line.quantity for line in f.report.said.lines) for f in filed)
+    filed = [fact for fact in facts if isinstance(fact, IssueRecorded) and fact.refusal is None]
+    assert all(len(f.units) == sum(line.quantity for line in f.report.submission.lines) for f in filed)
 
 
 @given(histories)
@@ -125,17 +128,17 @@ def test_every_waiting_report_has_a_timer(history: list[AnyEvent]) -> None:
     for fact in facts:
         timers = timers | {fact.name} if isinstance(fact, SetTimer) else timers
         timers = timers - {fact.name} if isinstance(fact, CancelTimer) else timers
-    waiting = {f"report:{report.issue_id}" for report in book.order.waiting} if book else set()
+    waiting = {f"awaiting_order:{report.issue_id}" for report in book.order.awaiting_order} if book else set()
     assert waiting <= timers
 
 
 @given(histories)
 def test_once_its_timers_fired_no_report_waits(history: list[AnyEvent]) -> None:
     book, _ = replay(history)
-    waiting = book.order.waiting if book else ()
-    ends = [timer_of(f"report:{report.issue_id}", at=NOON + days(900)) for report in waiting]
+    waiting = book.order.awaiting_order if book else ()
+    ends = [timer_of(f"awaiting_order:{report.issue_id}", at=NOON + days(900)) for report in waiting]
     settled, _ = after([placed(), *ends], book=book)
-    assert settled.order.waiting == ()
+    assert settled.order.awaiting_order == ()
 
 
 @settings(max_examples=examples(50))
@@ -150,7 +153,7 @@ def test_what_is_known_of_an_order_does_not_hang_on_the_order_of_news(order: lis
     }
     book, _ = after([news[name] for name in order])
     _, facts = after([by_http(said(2), key="k")], book=book)
-    assert [unit for fact in facts if isinstance(fact, IssueFiled) for unit in fact.units] == [
+    assert [unit for fact in facts if isinstance(fact, IssueRecorded) for unit in fact.units] == [
         Unit("1", 1),
         Unit("1", 2),
     ]

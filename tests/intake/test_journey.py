@@ -14,7 +14,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled
 from libs.common.events.values import Language
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
 from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, said
 from tests.intake.service_calls import body, report
@@ -46,7 +46,9 @@ async def live(
     database: Callable[[str], Awaitable[str]], kafka: str, topics: str, tmp_path: Path
 ) -> AsyncIterator[Live]:
     url = await database("intake")
-    async with running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as live:
+    async with running(
+        create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path
+    ) as live:
         yield live
 
 
@@ -108,7 +110,7 @@ async def test_a_report_whose_order_never_comes_is_rejected_after_a_while(
     SharedClock.create(clock, NOW, speed=3600)
     url = await database("intake")
     async with running(
-        create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path, clock_file=clock
+        create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path, clock_file=clock
     ) as live:
         await publish(kafka, records(topics, [REPORT]))
 

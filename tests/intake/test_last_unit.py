@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
 from tests.intake.reports import ORDER, delivered, http_id, placed, said
 from tests.intake.service_calls import body, report
@@ -20,8 +20,8 @@ async def test_reports_over_http_and_kafka_at_once_give_the_last_piece_to_one(
 ) -> None:
     url = await database("intake")
     async with (
-        running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as one,
-        running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as other,
+        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as one,
+        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as other,
     ):
         now = datetime.now(UTC)
         orders = one.service.aggregates["orders"]

@@ -78,7 +78,7 @@ async def test_the_name_of_a_missing_part_is_told_as_a_fact(live: Live) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
-        (422, "nothing_told", {}),
+        (422, "no_details", {}),
         (422, "unknown_line", {"lines": [{"line_id": "9", "part": "蓋"}]}),
         (422, "invalid", {"lines": [{"line_id": "1", "part": " "}]}),
         (422, "invalid", {"lines": [{"line_id": "1", "part": "x" * 201}]}),
@@ -102,7 +102,7 @@ async def test_a_decision_is_recorded_and_told(live: Live) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     first = await decide(live, issue_id)
     assert (first.status_code, first.json()["version"], (await types(live))[-1]) == (202, 1, "issue.staff_decided")
-    row = await live.service.pool.fetchrow("SELECT staff, comment, action FROM decisions")
+    row = await live.service.pool.fetchrow("SELECT staff, comment, action FROM staff_decisions")
     assert row
     assert tuple(row) == ("sato", "お客様のご希望", "cancel")
 

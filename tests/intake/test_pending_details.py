@@ -18,10 +18,13 @@ from libs.common.events.issues import (
 )
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, ReportedLine
+from services.intake.domain.commands import ProvideDetails
+from services.intake.domain.context import CommandRefused, OrderContext
 from services.intake.domain.decide import decide
-from services.intake.domain.issue_acceptance import IssueChanged, ReportRefused
-from services.intake.domain.orders import Filed, OrderContext, Stage, StoredPhoto, Unit
-from services.intake.domain.pending_details import DetailsGiven, timer_name
+from services.intake.domain.issue_acceptance import IssueUpdated
+from services.intake.domain.orders import PendingStage, StoredPhoto, StoredReport
+from services.intake.domain.pending_details import timer_name
+from services.intake.domain.units import Unit
 from tests.intake.reports import (
     NOON,
     ORDER,
@@ -55,17 +58,19 @@ def nameless_part() -> AnyEvent:
 
 def give(book: OrderContext, at: datetime, **given: Any) -> tuple[OrderContext, Sequence[Fact]]:
     """As the store would load it: the row of the report beside the order."""
-    held = book.held_report(ISSUE)
+    held = book.pending_report(ISSUE)
     assert held
-    loaded = OrderContext(book.order, book.held, book.issues, filed={ISSUE: Filed(held.report, None, 0)})
-    after, facts = decide(loaded, event(DetailsGiven(issue_id=ISSUE, order_id=ORDER, **given)), at, RULES)
+    loaded = OrderContext(
+        book.order, book.entitlements, book.order_by_issue, stored_reports={ISSUE: StoredReport(held.report, None, 0)}
+    )
+    after, facts = decide(loaded, event(ProvideDetails(issue_id=ISSUE, order_id=ORDER, **given)), at, RULES)
     assert after
     return after, facts
 
 
 def fire(book: OrderContext) -> tuple[OrderContext, list[Fact]]:
     """The next timer of the report, when it is due."""
-    held = book.held_report(ISSUE)
+    held = book.pending_report(ISSUE)
     assert held
     return after([timer_of(timer_name(ISSUE), at=_next_timer[ISSUE])], book=book)
 
@@ -90,7 +95,7 @@ def until_silent(report: AnyEvent, history: Sequence[AnyEvent] = ARRIVED) -> lis
     book, _ = run(None, [*history, report])
     told = []
     for _ in range(6):
-        if (held := book.held_report(ISSUE)) is None or held.stage is Stage.CLOSED:
+        if (held := book.pending_report(ISSUE)) is None or held.stage is PendingStage.CLOSED:
             break
         book, facts = fire(book)
         _remember(facts)
@@ -104,15 +109,15 @@ def kinds(facts: Sequence[Fact]) -> list[str]:
 
 def test_a_report_that_lacks_a_photo_is_held_and_nobody_is_asked_yet() -> None:
     book, facts = run(None, [*ARRIVED, damaged()])
-    assert kinds(facts) == ["IssueFiled", "IssueReported", "SetTimer"]
-    assert set(book.held) == {Unit("1", 1), Unit("1", 2)}
+    assert kinds(facts) == ["IssueRecorded", "IssueReported", "SetTimer"]
+    assert set(book.entitlements) == {Unit("1", 1), Unit("1", 2)}
 
 
 def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
     book, _ = run(None, ARRIVED)
     report = damaged(photos=(PHOTO.sha256,))
-    _, facts = decide(OrderContext(book.order, photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
-    assert kinds(facts) == ["IssueFiled", "IssueReported", "IssueAccepted"]
+    _, facts = decide(OrderContext(book.order, available_photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
+    assert kinds(facts) == ["IssueRecorded", "IssueReported", "IssueAccepted"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_a_report_that_lacks_nothing_is_accepted_at_once(report: AnyEvent) -> No
 def test_a_photo_that_follows_at_once_is_never_asked_for() -> None:
     book, _ = run(None, [*ARRIVED, damaged()])
     _, facts = give(book, NOON + timedelta(minutes=1), photos=(PHOTO,))
-    assert kinds(facts) == ["PhotosKept", "IssueChanged", "IssueAccepted", "CancelTimer"]
+    assert kinds(facts) == ["PhotosAttached", "IssueUpdated", "IssueAccepted", "CancelTimer"]
 
 
 def test_what_does_not_come_is_asked_for_once_with_a_day() -> None:
@@ -161,14 +166,14 @@ def test_where_nobody_knows_what_to_send_it_is_closed_with_words() -> None:
 
 def closed() -> OrderContext:
     book, _ = run(None, [*ARRIVED, nameless_part()])
-    while (held := book.held_report(ISSUE)) and held.stage is not Stage.CLOSED:
+    while (held := book.pending_report(ISSUE)) and held.stage is not PendingStage.CLOSED:
         book, facts = fire(book)
         _remember(facts)
     return book
 
 
 def test_the_pieces_of_a_closed_report_are_free() -> None:
-    assert closed().held == {}
+    assert closed().entitlements == {}
 
 
 def test_what_comes_later_opens_it_again() -> None:
@@ -180,7 +185,7 @@ def test_what_comes_later_opens_it_again() -> None:
 def test_what_comes_when_another_has_the_pieces_leads_to_that_one() -> None:
     book, _ = after([by_http(said(2), key="other")], book=closed())
     _, facts = give(book, NOON + days(60), parts={"1": "lid"})
-    refused = [fact.refusal for fact in facts if isinstance(fact, ReportRefused)]
+    refused = [fact.refusal for fact in facts if isinstance(fact, CommandRefused)]
     assert [(one.code, one.issue_id) for one in refused] == [("already_reported", http_id("other"))]
 
 
@@ -196,7 +201,7 @@ def test_what_was_not_asked_for_changes_nothing() -> None:
     book, _ = run(None, [*ARRIVED, damaged()])
     after_words, facts = give(book, NOON, description="割れています")
     assert kinds(facts) == ["Ignored"]
-    held = after_words.held_report(ISSUE)
+    held = after_words.pending_report(ISSUE)
     assert held
     assert held.missing == ("photo",)
 
@@ -205,18 +210,18 @@ def test_what_was_not_asked_for_changes_nothing() -> None:
     ("code", "given"),
     [
         ("unknown_line", {"parts": {"9": "lid"}}),
-        ("too_many_photos", {"photos": (PHOTO,), "most_photos": 0}),
+        ("too_many_photos", {"photos": (PHOTO,), "max_photos": 0}),
     ],
 )
 def test_what_cannot_be_taken_is_told(code: str, given: dict[str, Any]) -> None:
     book, _ = run(None, [*ARRIVED, nameless_part()])
     _, facts = give(book, NOON, **given)
-    assert [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)] == [code]
+    assert [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)] == [code]
 
 
 def test_the_shops_clock_stands_while_the_customer_owes_an_answer() -> None:
     book, _ = run(None, [*ARRIVED, damaged()])
-    before = book.held_report(ISSUE)
+    before = book.pending_report(ISSUE)
     book, _ = fire(book)
     _, facts = give(book, NOON + days(3), photos=(PHOTO,))
     assert before
@@ -224,7 +229,7 @@ def test_the_shops_clock_stands_while_the_customer_owes_an_answer() -> None:
 
 
 def _decide_by(facts: Sequence[Fact]) -> datetime:
-    found = next(fact.decide_by for fact in facts if isinstance(fact, IssueChanged))
+    found = next(fact.decide_by for fact in facts if isinstance(fact, IssueUpdated))
     assert found
     return found
 
@@ -238,4 +243,4 @@ def test_reports_by_kafka_are_held_alike() -> None:
 def test_the_same_report_again_leads_to_the_one_that_is_held() -> None:
     book, _ = run(None, [*ARRIVED, damaged()])
     _, facts = after([by_http(said(reason=Reason.DAMAGED_IN_TRANSIT))], book=book)
-    assert [fact.refusal.issue_id for fact in facts if isinstance(fact, ReportRefused)] == [ISSUE]
+    assert [fact.refusal.issue_id for fact in facts if isinstance(fact, CommandRefused)] == [ISSUE]

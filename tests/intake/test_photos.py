@@ -40,12 +40,12 @@ def bomb(width: int, height: int) -> bytes:
     ("format_", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")]
 )
 def test_a_photo_is_named_by_the_hash_of_what_is_kept(format_: str, media_type: str) -> None:
-    kept = photos.prepare(picture(format_))
+    kept = photos.prepare_photo(picture(format_))
     assert (kept.photo.sha256, kept.photo.media_type) == (hashlib.sha256(kept.content).hexdigest(), media_type)
 
 
 def test_the_same_photo_is_the_same_file() -> None:
-    assert photos.prepare(picture()) == photos.prepare(picture())
+    assert photos.prepare_photo(picture()) == photos.prepare_photo(picture())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_same_photo_is_the_same_file() -> None:
 )
 def test_what_is_no_photo_is_refused(content: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
-        photos.prepare(content)
+        photos.prepare_photo(content)
 
 
 def camera_picture(format_: str = "JPEG") -> bytes:
@@ -92,7 +92,7 @@ def secret_text() -> PngInfo:
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
 def test_place_camera_and_whatever_else_hides_in_a_photo_is_not_kept(format_: str) -> None:
     sent = camera_picture(format_)
-    kept = photos.prepare(sent)
+    kept = photos.prepare_photo(sent)
     with Image.open(BytesIO(kept.content)) as found, Image.open(BytesIO(kept.thumbnail)) as small:
         left = (dict(found.getexif()), dict(small.getexif()), found.info.get("exif"), found.info.get("xmp"))
     assert (b"SECRET" in sent, left, b"SECRET" in kept.content + kept.thumbnail) == (True, ({}, {}, None, None), False)
@@ -100,14 +100,14 @@ def test_place_camera_and_whatever_else_hides_in_a_photo_is_not_kept(format_: st
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
 def test_a_photo_stands_as_the_camera_was_held(format_: str) -> None:
-    kept = photos.prepare(camera_picture(format_))
+    kept = photos.prepare_photo(camera_picture(format_))
     with Image.open(BytesIO(kept.content)) as found:
         red, _, blue = found.convert("RGB").getpixel((24, 5))  # type: ignore[misc]
     assert ((kept.photo.width, kept.photo.height), red > 200 > blue) == ((48, 64), True)
 
 
 def test_a_huge_photo_is_kept_smaller_and_its_thumbnail_is_small() -> None:
-    kept = photos.prepare(picture(size=(6000, 1000)))
+    kept = photos.prepare_photo(picture(size=(6000, 1000)))
     with Image.open(BytesIO(kept.thumbnail)) as small:
         assert (kept.photo.width <= photos.LONGEST_SIDE, max(small.size)) == (True, photos.THUMBNAIL_SIDE)
 
@@ -115,7 +115,7 @@ def test_a_huge_photo_is_kept_smaller_and_its_thumbnail_is_small() -> None:
 def test_a_picture_that_lets_through_is_laid_on_white() -> None:
     file = BytesIO()
     Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(file, "PNG")
-    with Image.open(BytesIO(photos.prepare(file.getvalue()).thumbnail)) as small:
+    with Image.open(BytesIO(photos.prepare_photo(file.getvalue()).thumbnail)) as small:
         assert min(small.getpixel((5, 5))) > 250  # type: ignore[arg-type]
 
 

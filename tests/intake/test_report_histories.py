@@ -16,12 +16,12 @@ from libs.common.decisions.facts import Fact, Ignored, SetTimer, TimerFired
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason, Remedy, ReportedLine, StaffAction
-from services.intake.domain.decide import ReportFiled, timer_name
-from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import Stage, StoredPhoto
-from services.intake.domain.pending_details import DetailsGiven
+from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport
+from services.intake.domain.context import CommandRefused
+from services.intake.domain.orders import PendingStage, StoredPhoto
 from services.intake.domain.pending_details import timer_name as details_timer
-from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
+from services.intake.domain.staff_decisions import StaffDecisionRecorded
+from services.intake.domain.submissions import timer_name
 from tests.examples import examples
 from tests.intake.evidence_stores import Shelf, of_returns, refusals
 from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, said, shipped
@@ -61,19 +61,19 @@ def report(
             reference="R-1" if named else None,
             issue_id=None if by_http else issue_id,
         )
-        return ReportFiled(issue_id=issue_id, report=reported) if by_http else reported
+        return SubmitReport(issue_id=issue_id, report=reported) if by_http else reported
 
     return happening
 
 
 def details(issue_id: UUID, photos: bool, line_id: str | None, words: bool, most: int) -> Happening:
-    given = DetailsGiven(
+    given = ProvideDetails(
         issue_id=issue_id,
         order_id=ORDER,
         photos=PHOTOS if photos else (),
         parts={line_id: "lid"} if line_id else {},
         description="it hums" if words else None,
-        most_photos=most,
+        max_photos=most,
     )
     return lambda shelf: given
 
@@ -83,7 +83,7 @@ def staff_says(issue_id: UUID, action: StaffAction, off: int, review: str | None
 
     def happening(shelf: Shelf) -> Payload:
         version = shelf.filed[issue_id].version if issue_id in shelf.filed else 0
-        return StaffDecides(
+        return RecordStaffDecision(
             issue_id=issue_id,
             order_id=ORDER,
             decision_id=http_id(f"{issue_id} {version} {action}"),
@@ -121,14 +121,14 @@ def as_it_should_go(number: int) -> Happening:
             for reason in (Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.CHANGED_MIND):
                 quantity = 2 if number % 2 else 1
                 likely += [report(new, bool(number % 3), reason, [("1", quantity)], False, False, True)]
-        for held in shelf.order.incomplete if shelf.order else ():
+        for held in shelf.order.awaiting_details if shelf.order else ():
             issue_id = held.report.issue_id
             likely += [details(issue_id, True, "1", True, 50), details(issue_id, bool(number % 2), None, True, 50)]
             for action in (StaffAction.ACCEPT, StaffAction.REJECT):
                 likely += [staff_says(issue_id, action, 0, None, None)]
-            if held.stage is Stage.CLOSED:
+            if held.stage is PendingStage.CLOSED:
                 likely += [details(issue_id, True, "1", True, 50)] * 4
-            if held.stage is Stage.REVIEW:
+            if held.stage is PendingStage.REVIEW:
                 for action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW):
                     likely += [staff_says(issue_id, action, 0, "details_missing", None)]
         for issue_id, filed in shelf.filed.items():
@@ -230,7 +230,7 @@ def one_entitlement_per_unit(shelf: Shelf) -> None:
         if filed.refusal_code is not None:
             assert holds == []
         elif issue_id not in shelf.released and not any(shelf.held.get(unit) == issue_id for unit in shelf.renewed):
-            assert len(holds) == sum(line.quantity for line in filed.report.said.lines)
+            assert len(holds) == sum(line.quantity for line in filed.report.submission.lines)
 
 
 def in_order(shelf: Shelf) -> None:
@@ -253,8 +253,8 @@ def in_order(shelf: Shelf) -> None:
 def no_silence(shelf: Shelf) -> None:
     """6: what waits or is held has a timer, and no other timer is left."""
     order = shelf.order
-    waiting = {timer_name(one.issue_id) for one in order.waiting} if order else set()
-    lacking = [one for one in order.incomplete if one.stage is not Stage.CLOSED] if order else []
+    waiting = {timer_name(one.issue_id) for one in order.awaiting_order} if order else set()
+    lacking = [one for one in order.awaiting_details if one.stage is not PendingStage.CLOSED] if order else []
     assert waiting | {details_timer(one.report.issue_id) for one in lacking} == set(shelf.timers)
     for fact in shelf.said[-6:]:
         if isinstance(fact, issues.IssueDetailsRequested | issues.IssueReviewRequested):
@@ -264,12 +264,12 @@ def no_silence(shelf: Shelf) -> None:
 def only_what_was_sent(shelf: Shelf) -> None:
     """7: nobody holds a piece that neither was bought and sent nor arrived as a replacement."""
     for unit, issue_id in shelf.held.items():
-        moved = shelf.book().order.moved_of(unit.line_id)
+        moved = shelf.book().order.movements_of(unit.line_id)
         filed = shelf.filed[issue_id]
         assert unit.number <= moved.shipped_quantity
-        if unit.renewal:
-            assert unit._replace(renewal=unit.renewal - 1) in shelf.renewed
-        elif filed.report.said.reason not in (Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM):
+        if unit.generation:
+            assert unit._replace(generation=unit.generation - 1) in shelf.renewed
+        elif filed.report.submission.reason not in (Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM):
             assert unit.number <= moved.delivered_quantity
 
 
@@ -288,7 +288,9 @@ def costs_nothing(shelf: Shelf) -> None:
 def decisions_follow_each_other(shelf: Shelf) -> None:
     for issue_id, filed in shelf.filed.items():
         made = [
-            one.version for one in shelf.said if isinstance(one, DecisionMade) and one.decision.issue_id == issue_id
+            one.version
+            for one in shelf.said
+            if isinstance(one, StaffDecisionRecorded) and one.decision.issue_id == issue_id
         ]
         assert made == list(range(1, filed.version + 1))
         assert len(shelf.about(issue_id, issues.IssueStaffDecided)) == filed.version
@@ -313,9 +315,11 @@ def test_when_nothing_happens_something_does(start: list[str], history: list[obj
         if shelf.timers:
             facts = shelf.fire()
             assert any(isinstance(fact, Payload) for fact in facts)
-    assert shelf.order is None or shelf.order.waiting == ()
-    lacking = [one for one in shelf.order.incomplete if one.stage is not Stage.CLOSED] if shelf.order else []
-    assert {one.stage for one in lacking} <= {Stage.REVIEW}
+    assert shelf.order is None or shelf.order.awaiting_order == ()
+    lacking = (
+        [one for one in shelf.order.awaiting_details if one.stage is not PendingStage.CLOSED] if shelf.order else []
+    )
+    assert {one.stage for one in lacking} <= {PendingStage.REVIEW}
 
 
 @settings(max_examples=examples(150), deadline=None)
@@ -327,16 +331,16 @@ def test_what_is_refused_or_ignored_changes_nothing(
     tell(shelf, start, history, lambda _: None)
     before = deepcopy(shelf)
     facts = shelf.take(happening(shelf))
-    if facts and all(isinstance(fact, ReportRefused | Ignored) for fact in facts):
+    if facts and all(isinstance(fact, CommandRefused | Ignored) for fact in facts):
         same = (shelf.held, shelf.timers, {issue_id: filed.version for issue_id, filed in shelf.filed.items()})
         assert same == (before.held, before.timers, {key: filed.version for key, filed in before.filed.items()})
-        assert [one.stage for one in shelf.book().order.incomplete] == [
-            one.stage for one in before.book().order.incomplete
+        assert [one.stage for one in shelf.book().order.awaiting_details] == [
+            one.stage for one in before.book().order.awaiting_details
         ]
 
 
 def told(facts: Sequence[Fact]) -> list[Fact]:
-    return [fact for fact in facts if isinstance(fact, Payload | ReportRefused | DecisionMade)]
+    return [fact for fact in facts if isinstance(fact, Payload | CommandRefused | StaffDecisionRecorded)]
 
 
 @settings(max_examples=examples(200), deadline=None)
@@ -349,7 +353,9 @@ def test_a_batch_comes_to_the_same_as_its_events_one_by_one(
     tell(together, start, history, lambda _: None)
     single = deepcopy(together)
     said_now = [happening(together) for happening in several]
-    known = {one.issue_id for one in said_now if isinstance(one, DetailsGiven | StaffDecides)} <= set(together.filed)
+    known = {one.issue_id for one in said_now if isinstance(one, ProvideDetails | RecordStaffDecision)} <= set(
+        together.filed
+    )
     if not known:
         return  # a call about an issue looks it up before it joins a batch
     facts = together.take(*said_now)
@@ -367,15 +373,15 @@ def test_the_histories_reach_every_stage_and_every_way_out() -> None:
         [report(IDS[0], True, Reason.DAMAGED_IN_TRANSIT, [("1", 2)], False, False, True)],
         always,
     )
-    stages = [Stage.QUIET]
-    while (held := shelf.issue(IDS[0])) and stages[-1] is not Stage.REVIEW:
+    stages = [PendingStage.GRACE]
+    while (held := shelf.issue(IDS[0])) and stages[-1] is not PendingStage.REVIEW:
         shelf.fire()
         stages.append(held.stage)
         always(shelf)
     assert [one for one, after in pairwise([*stages, None]) if one is not after] == [
-        Stage.QUIET,
-        Stage.ASKED,
-        Stage.REVIEW,
+        PendingStage.GRACE,
+        PendingStage.REQUESTED,
+        PendingStage.REVIEW,
     ]
 
 

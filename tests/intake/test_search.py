@@ -10,15 +10,15 @@ import pytest
 
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.projections.timeline import Status
-from services.intake.store.search import CursorError, Wanted, find_issues, statement_of
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.store.search import CursorError, IssueFilter, build_query, find_issues
 from tests.conftest import in_owners_hands
 from tests.intake.reports import NOON, days
 
 MANY = 4000
 _FILL = """
     INSERT INTO issues (issue_id, order_id, customer_id, reason, lines, description, reference, reported_at, skus,
-                        missing, decide_by, decided_at, head, head_at, gate, gate_at)
+                        missing, decide_by, decided_at, progress_status, progress_at, lifecycle_status, lifecycle_at)
     SELECT lpad(to_hex(n), 32, '0')::uuid, 'O-' || n, 'C-' || n % 500,
            CASE WHEN n % 10 = 0 THEN 'wrong_item' ELSE 'defective' END, '[]', 'no ' || n || ' 割れ 100%', 'R-' || n,
            $1::timestamptz - make_interval(mins => n), ARRAY['SKU-' || n % 200], '{}',
@@ -45,14 +45,14 @@ def number(issue: dict[str, Any]) -> int:
 
 
 async def numbers(conn: Connection, **wanted: Any) -> list[int]:
-    return [number(issue) for issue in (await find_issues(conn, Wanted(**wanted), NOON)).issues]
+    return [number(issue) for issue in (await find_issues(conn, IssueFilter(**wanted), NOON)).issues]
 
 
 async def test_every_filter_finds_what_it_says(conn: Connection) -> None:
     assert await numbers(conn, limit=3) == [1, 2, 3]
-    assert await numbers(conn, status=Status.REJECTED, limit=3) == [7, 14, 21]
-    assert await numbers(conn, status=Status.REPLACEMENT_ORDERED, limit=3) == [50, 150, 250]
-    assert await numbers(conn, status=Status.WAITING_FOR_CUSTOMER, limit=3) == [100, 200, 300]
+    assert await numbers(conn, status=IssueStatus.REJECTED, limit=3) == [7, 14, 21]
+    assert await numbers(conn, status=IssueStatus.REPLACEMENT_ORDERED, limit=3) == [50, 150, 250]
+    assert await numbers(conn, status=IssueStatus.WAITING_FOR_CUSTOMER, limit=3) == [100, 200, 300]
     assert await numbers(conn, reason=Reason.WRONG_ITEM, limit=2) == [10, 20]
     assert await numbers(conn, sku="SKU-3", limit=2) == [3, 203]
     assert await numbers(conn, customer_id="C-4", limit=2) == [4, 504]
@@ -63,7 +63,7 @@ async def test_every_filter_finds_what_it_says(conn: Connection) -> None:
 
 
 async def test_what_the_shop_owes_is_overdue_and_what_the_customer_owes_is_not(conn: Connection) -> None:
-    page = await find_issues(conn, Wanted(overdue=True, limit=200), NOON)
+    page = await find_issues(conn, IssueFilter(overdue=True, limit=200), NOON)
     found = [number(issue) for issue in page.issues]
     assert (found[0], all(n % 50 == 0 and n % 100 and n > 1440 for n in found)) == (1450, True)
     assert all(issue["overdue"] for issue in page.issues)
@@ -79,7 +79,7 @@ async def test_the_signs_of_a_pattern_are_plain_words(conn: Connection) -> None:
 
 
 async def test_words_are_looked_for_in_what_is_recent(conn: Connection) -> None:
-    later = await find_issues(conn, Wanted(q="割れ"), NOON + days(200))
+    later = await find_issues(conn, IssueFilter(q="割れ"), NOON + days(200))
     assert later.issues == []
 
 
@@ -87,7 +87,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(conn: Connectio
     seen: list[int] = []
     after: str | None = None
     while True:
-        page = await find_issues(conn, Wanted(sku="SKU-5", after=after, limit=7), NOON)
+        page = await find_issues(conn, IssueFilter(sku="SKU-5", after=after, limit=7), NOON)
         seen += [number(issue) for issue in page.issues]
         if page.next is None:
             break
@@ -98,15 +98,15 @@ async def test_pages_follow_each_other_without_gap_or_repetition(conn: Connectio
 @pytest.mark.parametrize("after", ["x", "eA==", "MjAyNi0wMy0xMCB4", "OTk5OS0wMS0wMVQwMDowMDowMCswMDowMCB4", "é"])
 async def test_a_cursor_that_is_none_is_told(conn: Connection, after: str) -> None:
     with pytest.raises(CursorError, match="after"):
-        await find_issues(conn, Wanted(after=after), NOON)
+        await find_issues(conn, IssueFilter(after=after), NOON)
 
 
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
         ({}, "issues_newest"),
-        ({"status": Status.RESOLVED}, "issues_newest"),
-        ({"status": Status.REPLACEMENT_ORDERED}, "issues_open"),
+        ({"status": IssueStatus.RESOLVED}, "issues_newest"),
+        ({"status": IssueStatus.REPLACEMENT_ORDERED}, "issues_open"),
         ({"customer_id": "C-4"}, "issues_customer"),
         ({"order_id": "O-4"}, "issues_order"),
         ({"sku": "SKU-3"}, "issues_skus"),
@@ -116,6 +116,6 @@ async def test_a_cursor_that_is_none_is_told(conn: Connection, after: str) -> No
     ],
 )
 async def test_a_list_walks_its_index(conn: Connection, wanted: dict[str, Any], index: str) -> None:
-    statement, values = statement_of(Wanted(**wanted), NOON, q_is_id=True)
+    statement, values = build_query(IssueFilter(**wanted), NOON, q_is_id=True)
     plan = "\n".join(row[0] for row in await conn.fetch(f"EXPLAIN {statement}", *values))
     assert (index in plan, "Seq Scan" in plan) == (True, False), plan

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.events import issues, notices
-from services.intake.domain.issue_acceptance import IssueChanged
-from services.intake.projections.sla import Clocks, Told, measure
+from services.intake.domain.issue_acceptance import IssueUpdated
+from services.intake.projections.sla import SlaClocks, SlaFact, measure_sla
 from tests.intake.reports import NOON, RULES, days
 from tests.intake.test_pending_details import ARRIVED, PHOTO, damaged, fire, give, run
 
@@ -19,23 +19,23 @@ ORDERED, SENT = issues.IssueReplacementOrdered.TYPE, notices.NoticeSent.TYPE
 REOPENED, REJECTED, ACCEPTED = issues.IssueReopened.TYPE, issues.IssueRejected.TYPE, issues.IssueAccepted.TYPE
 
 
-def at(hours: float, type_: str, **data: Any) -> Told:
-    return Told(TUESDAY + timedelta(hours=hours), type_, data)
+def at(hours: float, type_: str, **data: Any) -> SlaFact:
+    return SlaFact(TUESDAY + timedelta(hours=hours), type_, data)
 
 
-def asks(hours: float, *missing: str, until: float = 1000) -> Told:
+def asks(hours: float, *missing: str, until: float = 1000) -> SlaFact:
     return at(hours, REQUESTED, missing=missing, due_at=(TUESDAY + timedelta(hours=until)).isoformat())
 
 
-def gives(hours: float, *provided: str, missing: tuple[str, ...] = ()) -> Told:
+def gives(hours: float, *provided: str, missing: tuple[str, ...] = ()) -> SlaFact:
     return at(hours, PROVIDED, provided=provided, missing=missing)
 
 
-def clocks(*story: Told, after: float = 48) -> Clocks:
-    return measure(TUESDAY, story, RULES.hours, RULES.targets, TUESDAY + timedelta(hours=after))
+def clocks(*story: SlaFact, after: float = 48) -> SlaClocks:
+    return measure_sla(TUESDAY, story, RULES.hours, RULES.targets, TUESDAY + timedelta(hours=after))
 
 
-def spent(*story: Told, after: float = 48) -> float:
+def spent(*story: SlaFact, after: float = 48) -> float:
     """Open hours until the decision, two days later."""
     return clocks(*story, after=after).decision.spent / timedelta(hours=1)
 
@@ -58,18 +58,22 @@ def spent(*story: Told, after: float = 48) -> float:
         ([at(2, ORDERED), asks(3, "photo"), at(4, REOPENED), at(5, ORDERED)], 3),
     ],
 )
-def test_the_clock_counts_what_the_shop_took(story: list[Told], hours: float) -> None:
+def test_the_clock_counts_what_the_shop_took(story: list[SlaFact], hours: float) -> None:
     assert spent(*story) == hours
 
 
 def test_a_first_response_is_a_message_that_left() -> None:
     first = clocks(at(0.25, SENT), at(3, SENT)).first_response
-    assert (first.spent, first.kept, first.done_at) == (timedelta(minutes=15), True, TUESDAY + timedelta(minutes=15))
+    assert (first.spent, first.within_target, first.done_at) == (
+        timedelta(minutes=15),
+        True,
+        TUESDAY + timedelta(minutes=15),
+    )
 
 
 def test_a_target_that_was_missed_is_told() -> None:
     found = clocks()
-    assert (found.first_response.kept, found.decision.kept) == (False, False)
+    assert (found.first_response.within_target, found.decision.within_target) == (False, False)
 
 
 def test_a_clock_that_runs_says_when_it_is_due() -> None:
@@ -95,19 +99,19 @@ stories = st.lists(facts, max_size=12)
 
 
 @given(stories, st.permutations(range(12)))
-def test_the_order_in_which_facts_are_read_does_not_matter(story: list[Told], order: list[int]) -> None:
-    story = [Told(fact.at + timedelta(microseconds=n), fact.type, fact.data) for n, fact in enumerate(story)]
+def test_the_order_in_which_facts_are_read_does_not_matter(story: list[SlaFact], order: list[int]) -> None:
+    story = [SlaFact(fact.at + timedelta(microseconds=n), fact.type, fact.data) for n, fact in enumerate(story)]
     shuffled = [story[index] for index in order if index < len(story)]
     assert clocks(*story, after=300) == clocks(*shuffled, after=300)
 
 
 @given(stories, st.floats(0, 250), st.floats(0, 50))
-def test_a_clock_never_runs_back(story: list[Told], hours: float, more: float) -> None:
+def test_a_clock_never_runs_back(story: list[SlaFact], hours: float, more: float) -> None:
     assert spent(*story, after=hours) <= spent(*story, after=hours + more)
 
 
 @given(stories, st.floats(0, 200), st.floats(0.1, 100))
-def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[Told], hours: float, until: float) -> None:
+def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[SlaFact], hours: float, until: float) -> None:
     before = [fact for fact in story if fact.type == REQUESTED and fact.at <= at(hours, "").at]
     asked = {need for fact in before for need in fact.data["missing"]}
     again = asks(hours, *sorted(asked), until=hours + until)
@@ -115,7 +119,7 @@ def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[Told], hou
 
 
 @given(stories, st.floats(0, 200))
-def test_reopening_gives_the_shop_no_time_back(story: list[Told], hours: float) -> None:
+def test_reopening_gives_the_shop_no_time_back(story: list[SlaFact], hours: float) -> None:
     assert spent(*story, at(hours, REOPENED), after=300) >= spent(*story, after=300)
 
 
@@ -126,9 +130,9 @@ def test_the_day_the_shop_owes_is_the_day_the_clock_says() -> None:
     provided_at = TUESDAY + days(2)
     book, given_facts = give(book, provided_at, photos=(PHOTO,))
     request = next(fact for fact in asked if isinstance(fact, issues.IssueDetailsRequested))
-    changed = next(fact for fact in given_facts if isinstance(fact, IssueChanged))
+    changed = next(fact for fact in given_facts if isinstance(fact, IssueUpdated))
     story = [
-        Told(TUESDAY + RULES.needs.quiet, REQUESTED, request.model_dump()),
-        Told(provided_at, PROVIDED, {"provided": ("photo",), "missing": ()}),
+        SlaFact(TUESDAY + RULES.required_details.grace_period, REQUESTED, request.model_dump()),
+        SlaFact(provided_at, PROVIDED, {"provided": ("photo",), "missing": ()}),
     ]
-    assert measure(TUESDAY, story, RULES.hours, RULES.targets, provided_at).decision.due_at == changed.decide_by
+    assert measure_sla(TUESDAY, story, RULES.hours, RULES.targets, provided_at).decision.due_at == changed.decide_by

@@ -15,18 +15,20 @@ from libs.common.events.issues import (
     IssueStaffDecisionApplied,
 )
 from libs.common.events.values import Reason, Remedy, StaffAction
+from services.intake.domain.commands import RecordStaffDecision
+from services.intake.domain.context import CommandRefused, OrderContext
 from services.intake.domain.decide import decide
-from services.intake.domain.issue_acceptance import ReportRefused
-from services.intake.domain.orders import Filed, OrderContext, Report, Stage, Unit
-from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
+from services.intake.domain.orders import PendingStage, Report, StoredReport
+from services.intake.domain.staff_decisions import StaffDecisionRecorded
+from services.intake.domain.units import Unit
 from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, said
 from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
 
 A = StaffAction
 
 
-def decision(action: StaffAction, version: int = 0, **more: Any) -> StaffDecides:
-    return StaffDecides(
+def decision(action: StaffAction, version: int = 0, **more: Any) -> RecordStaffDecision:
+    return RecordStaffDecision(
         issue_id=ISSUE,
         order_id=ORDER,
         decision_id=http_id(f"decision {action} {version}"),
@@ -38,8 +40,10 @@ def decision(action: StaffAction, version: int = 0, **more: Any) -> StaffDecides
     )
 
 
-def ask(book: OrderContext, filed: Filed, *decisions: StaffDecides) -> tuple[OrderContext, list[Fact]]:
-    loaded: OrderContext | None = OrderContext(book.order, book.held, book.issues, filed={ISSUE: filed})
+def ask(book: OrderContext, filed: StoredReport, *decisions: RecordStaffDecision) -> tuple[OrderContext, list[Fact]]:
+    loaded: OrderContext | None = OrderContext(
+        book.order, book.entitlements, book.order_by_issue, stored_reports={ISSUE: filed}
+    )
     facts: list[Fact] = []
     for one in decisions:
         loaded, new = decide(loaded, event(one), NOON + days(1), RULES)
@@ -48,22 +52,22 @@ def ask(book: OrderContext, filed: Filed, *decisions: StaffDecides) -> tuple[Ord
     return loaded, facts
 
 
-def accepted_one() -> tuple[OrderContext, Filed]:
+def accepted_one() -> tuple[OrderContext, StoredReport]:
     book, _ = after([*ARRIVED, by_http(said(), key="k")])
-    return book, Filed(Report(ISSUE, said(), NOON), None, 0)
+    return book, StoredReport(Report(ISSUE, said(), NOON), None, 0)
 
 
-def held_one(book: OrderContext | None = None) -> tuple[OrderContext, Filed]:
+def held_one(book: OrderContext | None = None) -> tuple[OrderContext, StoredReport]:
     book = book or run(None, [*ARRIVED, damaged()])[0]
-    held = book.held_report(ISSUE)
+    held = book.pending_report(ISSUE)
     assert held
-    return book, Filed(held.report, None, 0)
+    return book, StoredReport(held.report, None, 0)
 
 
-def late_one() -> tuple[OrderContext, Filed]:
+def late_one() -> tuple[OrderContext, StoredReport]:
     """Rejected, since its window had closed."""
     book, _ = after([placed(), delivered(at=NOON - days(1000))])
-    return book, Filed(Report(ISSUE, said(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
+    return book, StoredReport(Report(ISSUE, said(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
 
 
 def kinds(facts: Sequence[Fact]) -> list[type]:
@@ -71,13 +75,13 @@ def kinds(facts: Sequence[Fact]) -> list[type]:
 
 
 def refusals(facts: Sequence[Fact]) -> list[str]:
-    return [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)]
+    return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
 @pytest.mark.parametrize("action", [one for one in A if one is not A.ACCEPT])
 def test_a_decision_on_an_accepted_issue_is_told_to_returns(action: StaffAction) -> None:
     _, facts = ask(*accepted_one(), decision(action, review="value", remedy=Remedy.REFUND))
-    assert kinds(facts) == [DecisionMade, IssueStaffDecided]
+    assert kinds(facts) == [StaffDecisionRecorded, IssueStaffDecided]
     told = facts[1]
     assert isinstance(told, IssueStaffDecided)
     assert (told.staff, told.action, told.comment) == ("sato", action, "お客様とお電話で確認しました")
@@ -85,12 +89,12 @@ def test_a_decision_on_an_accepted_issue_is_told_to_returns(action: StaffAction)
 
 def test_the_second_of_two_who_saw_the_same_is_told() -> None:
     _, facts = ask(*accepted_one(), decision(A.CANCEL), decision(A.WAIVE_COLLECTION))
-    assert (kinds(facts)[:2], refusals(facts)) == ([DecisionMade, IssueStaffDecided], ["decided_meanwhile"])
+    assert (kinds(facts)[:2], refusals(facts)) == ([StaffDecisionRecorded, IssueStaffDecided], ["decided_meanwhile"])
 
 
 def test_one_who_looked_again_may_decide() -> None:
     _, facts = ask(*accepted_one(), decision(A.CANCEL), decision(A.WAIVE_COLLECTION, 1))
-    assert [fact.version for fact in facts if isinstance(fact, DecisionMade)] == [1, 2]
+    assert [fact.version for fact in facts if isinstance(fact, StaffDecisionRecorded)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_one_who_looked_again_may_decide() -> None:
         ("accepted_already", decision(A.ACCEPT)),
     ],
 )
-def test_a_decision_that_cannot_be_is_told(code: str, one: StaffDecides) -> None:
+def test_a_decision_that_cannot_be_is_told(code: str, one: RecordStaffDecision) -> None:
     assert refusals(ask(*accepted_one(), one)[1]) == [code]
 
 
@@ -122,15 +126,15 @@ def test_a_held_report_may_be_let_stand_as_it_is(action: StaffAction) -> None:
 @pytest.mark.parametrize(("action", "code"), [(A.REJECT, "refused_by_shop"), (A.CANCEL, "withdrawn")])
 def test_a_held_report_may_be_turned_down(action: StaffAction, code: str) -> None:
     book, facts = ask(*held_one(), decision(action))
-    assert ([fact.code for fact in facts if isinstance(fact, IssueRejected)], book.held) == ([code], {})
+    assert ([fact.code for fact in facts if isinstance(fact, IssueRejected)], book.entitlements) == ([code], {})
 
 
 @pytest.mark.parametrize(("action", "kind"), [(A.APPROVE_REVIEW, IssueAccepted), (A.REFUSE_REVIEW, IssueRejected)])
 def test_the_review_of_a_silent_customers_report_is_decided(action: StaffAction, kind: type) -> None:
     book, _ = run(None, [*ARRIVED, damaged()])
-    held = book.held_report(ISSUE)
+    held = book.pending_report(ISSUE)
     assert held
-    reviewed = book.with_held(replace(held, stage=Stage.REVIEW))
+    reviewed = book.with_pending(replace(held, stage=PendingStage.REVIEW))
     _, facts = ask(*held_one(reviewed), decision(action, review="details_missing"))
     assert kind in kinds(facts)
 
@@ -148,12 +152,12 @@ def test_a_closed_report_may_be_let_stand_after_all() -> None:
 def test_a_rejected_report_may_be_let_stand_whatever_its_window() -> None:
     book, facts = ask(*late_one(), decision(A.ACCEPT))
     assert {IssueReported, IssueAccepted, IssueStaffDecisionApplied} <= set(kinds(facts))
-    assert len(book.held) == 1
+    assert len(book.entitlements) == 1
 
 
 def test_pieces_that_another_has_are_not_given_again() -> None:
     book, filed = late_one()
-    taken = replace(book, held=dict.fromkeys((Unit("1", 1), Unit("1", 2)), http_id("other")))
+    taken = replace(book, entitlements=dict.fromkeys((Unit("1", 1), Unit("1", 2)), http_id("other")))
     assert refusals(ask(taken, filed, decision(A.ACCEPT))[1]) == ["already_reported"]
 
 
@@ -164,27 +168,27 @@ def test_a_rejected_report_can_only_be_let_stand(action: StaffAction) -> None:
 
 def test_what_is_refused_is_not_recorded() -> None:
     _, facts = ask(*late_one(), decision(A.REJECT))
-    assert kinds(facts) == [ReportRefused]
+    assert kinds(facts) == [CommandRefused]
 
 
-def quiet() -> tuple[OrderContext, Filed]:
+def quiet() -> tuple[OrderContext, StoredReport]:
     return held_one()
 
 
-def reviewed() -> tuple[OrderContext, Filed]:
+def reviewed() -> tuple[OrderContext, StoredReport]:
     book, _ = run(None, [*ARRIVED, damaged()])
-    held = book.held_report(ISSUE)
+    held = book.pending_report(ISSUE)
     assert held
-    return held_one(book.with_held(replace(held, stage=Stage.REVIEW)))
+    return held_one(book.with_pending(replace(held, stage=PendingStage.REVIEW)))
 
 
-def closed_one() -> tuple[OrderContext, Filed]:
+def closed_one() -> tuple[OrderContext, StoredReport]:
     return held_one(closed())
 
 
 # Per state, by which code an action is refused; every other one is taken. What an accepted issue cannot have is
 # returns' to say, see its own tests.
-CANNOT: dict[Callable[[], tuple[OrderContext, Filed]], dict[StaffAction, str]] = {
+CANNOT: dict[Callable[[], tuple[OrderContext, StoredReport]], dict[StaffAction, str]] = {
     accepted_one: {A.ACCEPT: "accepted_already"},
     quiet: {A.WAIVE_COLLECTION: "not_accepted", A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review"},
     reviewed: {A.WAIVE_COLLECTION: "not_accepted"},
@@ -201,11 +205,11 @@ CANNOT: dict[Callable[[], tuple[OrderContext, Filed]], dict[StaffAction, str]] =
 @pytest.mark.parametrize("action", A)
 @pytest.mark.parametrize("state", CANNOT)
 def test_every_action_in_every_state_is_taken_or_refused_by_name(
-    state: Callable[[], tuple[OrderContext, Filed]], action: StaffAction
+    state: Callable[[], tuple[OrderContext, StoredReport]], action: StaffAction
 ) -> None:
     is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
     one = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)
     _, facts = ask(*state(), one)
     refused = CANNOT[state].get(action)
     assert refusals(facts) == ([refused] if refused else [])
-    assert (DecisionMade in kinds(facts)) == (refused is None)
+    assert (StaffDecisionRecorded in kinds(facts)) == (refused is None)

@@ -15,12 +15,15 @@ from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import LineQuantity
 from libs.common.postgres.pool import ConflictError, Connection
-from services.intake.domain.issue_acceptance import IssueChanged, IssueFiled, ReportRefused
-from services.intake.domain.orders import Report, StoredPhoto, Unit
-from services.intake.domain.pending_details import DetailsGiven
-from services.intake.projections.timeline import Status
-from services.intake.store import orders as store
-from services.intake.store.orders import Orders, Timeline
+from services.intake.domain.commands import ProvideDetails
+from services.intake.domain.context import CommandRefused
+from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.orders import Report, StoredPhoto
+from services.intake.domain.units import Unit
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.store import issues as issue_store
+from services.intake.store.orders import Orders
+from services.intake.store.timeline import Timeline
 from tests.intake.reports import (
     CUSTOMER,
     NOON,
@@ -78,7 +81,10 @@ async def tell(conn: Connection, *events: AnyEvent) -> None:
 
 
 async def held(conn: Connection) -> set[tuple[str, int]]:
-    return {(row["line_id"], row["unit"]) for row in await conn.fetch("SELECT line_id, unit FROM entitlements")}
+    return {
+        (row["line_id"], row["unit_number"])
+        for row in await conn.fetch("SELECT line_id, unit_number FROM entitlements")
+    }
 
 
 def kinds(facts: Facts) -> list[type]:
@@ -91,8 +97,8 @@ async def test_what_is_known_of_an_order_comes_back_from_the_database(conn: Conn
     book = (await ORDERS.load(conn, [ORDER], []))[ORDER]
     assert (
         book.order.purchase and book.order.purchase.customer_id,
-        book.order.moved_of("1").shipped_quantity,
-        book.order.waiting[0].said.description,
+        book.order.movements_of("1").shipped_quantity,
+        book.order.awaiting_order[0].submission.description,
     ) == (CUSTOMER, 2, "割れています")
 
 
@@ -110,7 +116,7 @@ async def test_an_accepted_report_takes_rows_for_its_units(conn: Connection) -> 
 async def test_a_unit_taken_in_an_earlier_batch_is_seen(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_http(said(2)))
     (facts,) = await take(conn, by_http(said()))
-    assert kinds(facts) == [ReportRefused]
+    assert kinds(facts) == [CommandRefused]
 
 
 async def test_a_report_does_not_write_its_order_again(conn: Connection) -> None:
@@ -134,7 +140,7 @@ async def test_a_waiting_report_sees_the_units_taken_meanwhile(conn: Connection)
 async def test_an_id_that_exists_already_is_refused_whatever_its_order(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_http(said(), key="k"))
     (facts,) = await take(conn, by_http(said(order_id="O-2"), key="k"))
-    assert [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)] == ["issue_exists"]
+    assert [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)] == ["issue_exists"]
 
 
 async def test_one_id_for_two_orders_in_one_batch_is_not_taken(conn: Connection) -> None:
@@ -145,7 +151,7 @@ async def test_one_id_for_two_orders_in_one_batch_is_not_taken(conn: Connection)
 
 async def test_a_unit_that_somebody_took_without_the_lock_is_a_conflict(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_http(said()))
-    unseen = IssueFiled(Report(http_id("other"), said(), NOON), (Unit("1", 1),))
+    unseen = IssueRecorded(Report(http_id("other"), said(), NOON), (Unit("1", 1),))
     with pytest.raises(ConflictError, match="entitlements"):
         await ORDERS.save(conn, {}, [unseen])
 
@@ -177,7 +183,7 @@ async def test_a_unit_given_back_may_be_reported_again(conn: Connection) -> None
 
 
 async def story(conn: Connection, key: str = "k") -> dict[str, object]:
-    issue = await store.read_issue(conn, http_id(key))
+    issue = await issue_store.read_issue(conn, http_id(key))
     assert issue is not None
     return issue
 
@@ -192,7 +198,7 @@ async def test_an_issue_is_read_with_its_story_in_the_order_of_its_facts(conn: C
     assert isinstance(timeline, list)
     assert ([fact["type"] for fact in timeline], issue["status"]) == (
         ["issue.reported.v1", "issue.accepted.v1", "issue.cancelled.v1"],
-        Status.CANCELLED,
+        IssueStatus.CANCELLED,
     )
 
 
@@ -205,11 +211,11 @@ async def test_the_same_fact_twice_is_told_once(conn: Connection) -> None:
 
 async def test_a_rejected_report_is_readable_as_such(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_kafka(said(3, issue_id=http_id("k"))))
-    assert (await story(conn))["status"] == Status.REJECTED
+    assert (await story(conn))["status"] == IssueStatus.REJECTED
 
 
 async def test_nobody_reads_an_issue_that_is_not_there(conn: Connection) -> None:
-    assert await store.read_issue(conn, UUID(int=0)) is None
+    assert await issue_store.read_issue(conn, UUID(int=0)) is None
 
 
 PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
@@ -217,9 +223,9 @@ PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
 
 async def add(conn: Connection, *photos: StoredPhoto, most: int = 2) -> list[str]:
     """Gives why they were not added."""
-    given = DetailsGiven(issue_id=http_id("k"), order_id=ORDER, photos=photos, most_photos=most)
+    given = ProvideDetails(issue_id=http_id("k"), order_id=ORDER, photos=photos, max_photos=most)
     (facts,) = await take(conn, event(given))
-    return [fact.refusal.code for fact in facts if isinstance(fact, ReportRefused)]
+    return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
 async def test_the_same_photo_twice_is_one_row(conn: Connection) -> None:
@@ -242,9 +248,9 @@ async def test_two_uploads_at_once_do_not_exceed_the_most(conn: Connection, data
 async def test_a_report_closed_and_opened_again_has_its_units_back(conn: Connection) -> None:
     await take(conn, placed(), delivered(), by_http(said(2), key="k"))
     report = Report(http_id("k"), said(2), NOON)
-    freed = IssueChanged(report, NOON, "details_missing", frees=True)
+    freed = IssueUpdated(report, NOON, "details_missing", releases_units=True)
     async with conn.transaction():
-        await ORDERS.save(conn, {}, [freed, IssueChanged(report, NOON, takes=(Unit("1", 2),))])
+        await ORDERS.save(conn, {}, [freed, IssueUpdated(report, NOON, claimed_units=(Unit("1", 2),))])
     assert await held(conn) == {("1", 2)}
 
 
@@ -261,18 +267,18 @@ CANCELLED = issues.IssueCancelled(
 
 
 async def places(conn: Connection) -> dict[tuple[int, int], bool]:
-    """By number and renewal: whether what was sent instead is there."""
-    rows = await conn.fetch("SELECT unit, renewal, renewed_on IS NOT NULL AS there FROM entitlements")
-    return {(row["unit"], row["renewal"]): row["there"] for row in rows}
+    """By number and generation: whether what was sent instead is there."""
+    rows = await conn.fetch("SELECT unit_number, generation, replaced_on IS NOT NULL AS there FROM entitlements")
+    return {(row["unit_number"], row["generation"]): row["there"] for row in rows}
 
 
 async def test_what_was_sent_instead_may_be_reported_once_it_is_there(conn: Connection) -> None:
     await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
-    assert kinds((await take(conn, by_http(said())))[0]) == [ReportRefused]
+    assert kinds((await take(conn, by_http(said())))[0]) == [CommandRefused]
     for _ in range(2):  # told twice, it is there once
         await tell(conn, event(ARRIVED, id="there"))
     assert IssueAccepted in kinds((await take(conn, by_http(said())))[0])
-    assert kinds((await take(conn, by_http(said())))[0]) == [ReportRefused]
+    assert kinds((await take(conn, by_http(said())))[0]) == [CommandRefused]
     assert await places(conn) == {(1, 0): True, (1, 1): False}
 
 

@@ -13,8 +13,9 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Language
-from services.intake.projections import timeline
-from services.intake.projections.timeline import FACTS, Move, Status, TimelineEntry, UnitsReleased, decide, headline
+from services.intake.projections import issue_status
+from services.intake.projections.issue_status import IssueStatus, StatusUpdate, fold_status
+from services.intake.projections.timeline import SUBSCRIBES, TimelineEntry, UnitsReleased, project
 from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
 
 ISSUE = http_id("story")
@@ -40,21 +41,21 @@ NOTICE_OF_ORDER = notices.NoticeSent(
 
 def test_a_fact_becomes_an_entry_without_what_the_issue_says() -> None:
     told = event(DELAYED, id="e-1")
-    entry = decide(told)[0]
+    entry = project(told)[0]
     assert isinstance(entry, TimelineEntry)
     assert json.loads(entry.data).keys() == {"replacement_id", "previous_ship_date", "ship_date", "version"}
 
 
 def test_a_cancelled_issue_releases_its_units() -> None:
-    assert UnitsReleased(ORDER, ISSUE) in decide(event(CANCELLED))
+    assert UnitsReleased(ORDER, ISSUE) in project(event(CANCELLED))
 
 
 def test_a_notice_about_no_issue_is_in_no_timeline() -> None:
-    assert decide(event(NOTICE_OF_ORDER)) == [Ignored("about_no_issue")]
+    assert project(event(NOTICE_OF_ORDER)) == [Ignored("no_issue")]
 
 
 def test_every_fact_about_an_issue_is_told() -> None:
-    assert {issues.IssueReported, notices.NoticeSent, loyalty.PointsGranted, notices.CustomerDecided} <= set(FACTS)
+    assert {issues.IssueReported, notices.NoticeSent, loyalty.PointsGranted, notices.CustomerDecided} <= set(SUBSCRIBES)
 
 
 REPORTED, ACCEPTED = issues.IssueReported, issues.IssueAccepted
@@ -66,38 +67,38 @@ RESOLVED, REOPENED = issues.IssueResolved, issues.IssueReopened
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ([], Status.ACCEPTED),
-        ([REPORTED, ACCEPTED], Status.ACCEPTED),
-        ([REPORTED, ACCEPTED, ORDERED, notices.NoticeSent], Status.REPLACEMENT_ORDERED),
-        ([ACCEPTED, ORDERED, SHIPPED, issues.IssueCollectionRequested], Status.REPLACEMENT_SHIPPED),
-        ([ACCEPTED, issues.IssueChoiceRequested], Status.WAITING_FOR_CUSTOMER),
-        ([ACCEPTED, issues.IssueChoiceRequested, notices.CustomerDecided], Status.ACCEPTED),
-        ([ACCEPTED, RESOLVED, loyalty.PointsGranted], Status.RESOLVED),
-        ([ACCEPTED, RESOLVED, issues.IssueItemInspected], Status.RESOLVED),
-        ([ACCEPTED, RESOLVED, REOPENED, ORDERED], Status.REPLACEMENT_ORDERED),
-        ([ACCEPTED, issues.IssueCancelled, SHIPPED], Status.CANCELLED),
-        (HELD, Status.WAITING_FOR_CUSTOMER),
-        ([*HELD, issues.IssueRejected, ACCEPTED], Status.ACCEPTED),
+        ([], IssueStatus.ACCEPTED),
+        ([REPORTED, ACCEPTED], IssueStatus.ACCEPTED),
+        ([REPORTED, ACCEPTED, ORDERED, notices.NoticeSent], IssueStatus.REPLACEMENT_ORDERED),
+        ([ACCEPTED, ORDERED, SHIPPED, issues.IssueCollectionRequested], IssueStatus.REPLACEMENT_SHIPPED),
+        ([ACCEPTED, issues.IssueChoiceRequested], IssueStatus.WAITING_FOR_CUSTOMER),
+        ([ACCEPTED, issues.IssueChoiceRequested, notices.CustomerDecided], IssueStatus.ACCEPTED),
+        ([ACCEPTED, RESOLVED, loyalty.PointsGranted], IssueStatus.RESOLVED),
+        ([ACCEPTED, RESOLVED, issues.IssueItemInspected], IssueStatus.RESOLVED),
+        ([ACCEPTED, RESOLVED, REOPENED, ORDERED], IssueStatus.REPLACEMENT_ORDERED),
+        ([ACCEPTED, issues.IssueCancelled, SHIPPED], IssueStatus.CANCELLED),
+        (HELD, IssueStatus.WAITING_FOR_CUSTOMER),
+        ([*HELD, issues.IssueRejected, ACCEPTED], IssueStatus.ACCEPTED),
     ],
 )
-def test_the_headline_follows_from_the_facts(facts: Sequence[type[Payload]], expected: Status) -> None:
-    assert headline(refused=False, types=[fact.TYPE for fact in facts]) == expected
+def test_the_headline_follows_from_the_facts(facts: Sequence[type[Payload]], expected: IssueStatus) -> None:
+    assert fold_status(refused=False, types=[fact.TYPE for fact in facts]) == expected
 
 
 def test_a_refused_report_is_rejected_before_any_topic_says_so() -> None:
-    assert headline(refused=True, types=[]) == Status.REJECTED
+    assert fold_status(refused=True, types=[]) == IssueStatus.REJECTED
 
 
 def test_an_answer_of_the_customer_is_part_of_the_story() -> None:
     decided = notices.CustomerDecided(**ABOUT, choice_id=UUID(int=3), choice=Choice.WAIT, decided_at=NOON)
-    assert isinstance(decide(event(decided))[0], TimelineEntry)
+    assert isinstance(project(event(decided))[0], TimelineEntry)
 
 
 def test_headlines_are_given_only_by_facts_of_the_timeline() -> None:
-    assert timeline._HEADLINES.keys() <= {fact.TYPE for fact in FACTS}
+    assert issue_status._PROGRESS.keys() <= {fact.TYPE for fact in SUBSCRIBES}
 
 
-STORY = st.lists(st.sampled_from([payload.TYPE for payload in FACTS]), min_size=1, max_size=12)
+STORY = st.lists(st.sampled_from([payload.TYPE for payload in SUBSCRIBES]), min_size=1, max_size=12)
 
 
 @given(story=STORY, data=st.data())
@@ -109,7 +110,7 @@ def test_the_registers_come_to_the_headline_of_the_story_however_its_facts_arriv
     ]
     twice = data.draw(st.lists(st.sampled_from(entries), max_size=5))
     arrived = data.draw(st.permutations(entries + twice))
-    move = timeline.moves(arrived).by_issue.get(ISSUE, Move())
-    ended = move.gate in (Status.REJECTED, Status.RESOLVED, Status.CANCELLED)
-    shown = (move.gate if ended else move.head) or Status.ACCEPTED
-    assert shown == headline(refused=False, types=story)
+    move = issue_status.status_updates(arrived).by_issue.get(ISSUE, StatusUpdate())
+    ended = move.lifecycle_status in (IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED)
+    shown = (move.lifecycle_status if ended else move.progress_status) or IssueStatus.ACCEPTED
+    assert shown == fold_status(refused=False, types=story)

@@ -29,7 +29,7 @@ LARGE = 1_000
 Statements = dict[str, dict[str, tuple[Any, ...]]]
 """Statements with the arguments of their last call, by database."""
 
-ADDS_UP_MONTHS = "INSERT INTO tallies"
+ADDS_UP_MONTHS = "INSERT INTO monthly_rollups"
 """Beginning of what adds up a month that is over, once: it reads that month, and here all of the past is of one."""
 
 

@@ -162,8 +162,8 @@ async def test_the_desk_asks_only_services_that_the_settings_name(elsewhere: Els
     parked = DeadLetterClient(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
     for name in ("evil.example", "returns@evil.example", elsewhere.url, "//evil.example", ""):
         with pytest.raises(OpsUnreachableError):
-            await parked.show(name, 1)
-    assert await parked.show("returns", 1) is None
+            await parked.find(name, 1)
+    assert await parked.find("returns", 1) is None
     assert elsewhere.asked == ["/ops/dead-letters/1"]
 
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from libs.common.http import body_limit
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.running import LINK_SECRETS, NO_KAFKA
 
 
@@ -22,7 +22,7 @@ def intake(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
         "public_url": "http://shop",
         "link_secrets": LINK_SECRETS,
     }
-    return create_app(Settings.model_validate(settings))
+    return create_app(IntakeSettings.model_validate(settings))
 
 
 async def status_of(app: FastAPI, path: str) -> int:

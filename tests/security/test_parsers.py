@@ -34,7 +34,7 @@ from services.delivery_notify.sending.bounce_reports import NotAReportError, not
 from services.intake.evidence import photos
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
-from services.intake.storefronts.webhook_event import WrongContent
+from services.intake.storefronts.webhook_event import WebhookContentError
 from services.loyalty.settings import parse_rules
 from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy_loader import parse_policy
@@ -152,14 +152,14 @@ orders = st.just(None).map(lambda _: shop_order())
 @example(b'{"type": "order.placed", "data": ' + b"1" * 10_000 + b"}")
 @example(b'{"type": "order.placed", "data": {"order_id": "\\ud800"}}')
 def test_a_standard_webhook_tells_a_fact_or_is_wrong(body: bytes) -> None:
-    only(lambda: standard.read("msg_1", body), WrongContent)
+    only(lambda: standard.read("msg_1", body), WebhookContentError)
 
 
 @calm
 @given(changed(events))
 def test_a_standard_webhook_with_one_wrong_value_is_a_fact_or_wrong(event: Any) -> None:
     body = json.dumps({"type": event.get("type"), "data": event.get("data")}).encode()
-    only(lambda: standard.read("msg_1", body), WrongContent)
+    only(lambda: standard.read("msg_1", body), WebhookContentError)
 
 
 TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillments/update", "returns/request", "x"]
@@ -168,8 +168,8 @@ TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillme
 @settings(calm, max_examples=examples(400))
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
 def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str, Any]) -> None:
-    only(lambda: shopify.read(topic, content, "C-1"), WrongContent)
-    only(lambda: shopify.order_of_return(content), WrongContent)
+    only(lambda: shopify.read(topic, content, "C-1"), WebhookContentError)
+    only(lambda: shopify.order_of_return(content), WebhookContentError)
 
 
 @calm
@@ -198,7 +198,7 @@ pictures = st.sampled_from([a_picture("JPEG"), a_picture("PNG"), a_picture("WEBP
 @example(b"")
 @example(b"\xff\xd8\xff\xe1\xff\xffExif\x00\x00MM\x00*")
 def test_a_photo_is_prepared_or_refused_by_name(content: bytes) -> None:
-    only(lambda: photos.prepare(content), photos.WrongTypeError, photos.TooLargeError, photos.UnreadableError)
+    only(lambda: photos.prepare_photo(content), photos.WrongTypeError, photos.TooLargeError, photos.UnreadableError)
 
 
 BOUNCE = b"""From: MAILER-DAEMON@mx.example

@@ -5,7 +5,7 @@ Everything starts with the app's lifespan. HTTP is served as soon as the pool ex
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,8 @@ from libs.common.runtime.command_batcher import CommandBatcher, Respond
 from libs.common.runtime.kafka_consumers import KafkaConsumers, Subscription
 from libs.common.telemetry.trace_context import Carrier
 from libs.common.telemetry.tracing import Tracing
+from libs.common.web.api_docs import api_docs_routes
+from libs.common.web.entry_page import entry_routes
 
 SWEEP_SECONDS = 60.0
 DRAIN_SECONDS = 40.0
@@ -141,19 +143,32 @@ class Service:
 
     # --- lifecycle ----------------------------------------------------------------------------------------------
 
-    def create_app(self, *routers: APIRouter, uploads: tuple[str, ...] = (), untraced: tuple[str, ...] = ()) -> FastAPI:
+    def create_app(
+        self,
+        *routers: APIRouter,
+        uploads: tuple[str, ...] = (),
+        untraced: tuple[str, ...] = (),
+        pages: Mapping[str, str] | None = None,
+    ) -> FastAPI:
         """Return the HTTP app, whose lifespan starts and stops everything else.
 
-        `uploads` are the full path templates of upload routes, `untraced` the path prefixes of requests without a span.
+        `uploads` are the full path templates of upload routes, `untraced` the path prefixes of requests without a span,
+        `pages` the pages for people that `GET /` links to.
         """
         app = FastAPI(
-            title=f"Sakidashi {self.name}", description=self.description, version="1", lifespan=self._lifespan
+            title=f"Sakidashi {self.name}",
+            description=self.description,
+            version="1",
+            docs_url=None,
+            redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,
+            lifespan=self._lifespan,
         )
         app.state.service = self
         app.state.api_keys = self.callers
         app.add_middleware(BodyLimitMiddleware, uploads=uploads)
         install_problems(app)
-        for router in (*routers, health.router, ops_api.router):
+        for router in (*routers, health.router, ops_api.router, api_docs_routes(), entry_routes(pages or {})):
             app.include_router(router)
         if self.tracing.enabled:
             app.add_middleware(RequestSpans, tracing=self.tracing, untraced=(health.router.prefix, *untraced))

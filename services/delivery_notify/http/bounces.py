@@ -102,7 +102,7 @@ async def _act(tx: ServiceTransaction, report: Report) -> bool:
     """Whether an address is now dead that may have been alive."""
     bounced = await bounces_store.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
-    if bounced and report.kind is ReportKind.BOUNCE:
+    if bounced and report.kind == ReportKind.BOUNCE:
         await bounces_store.take_next_way(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_failed(bounced, report, tx)])
     if not report.dead_address or address is None:

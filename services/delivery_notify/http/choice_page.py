@@ -147,10 +147,10 @@ class ChoicePage:
     def _state(self, view: View) -> tuple[str, list[str], bool]:
         """Title, sentences, and whether there is still something to choose."""
         question, said = view.question, PAGE_WORDS[view.language]
-        if question.status is QuestionStatus.ANSWERED and question.answer and not question.by_default:
+        if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
             thanks = said.thanks_change[question.change] if question.change else said.thanks[question.answer]
             return said.thanks_title, [thanks], False
-        if question.status is QuestionStatus.CLOSED:
+        if question.status == QuestionStatus.CLOSED:
             return said.closed_title, [said.closed.get(question.closed_by or "", said.closed_else)], False
         if not question.open or self._service.clock.now() >= question.due_at:
             return said.late_title, [said.late], False
@@ -206,7 +206,7 @@ def _changes(question: Question, said: PageWords) -> list[tuple[ChangeSubject, s
     return [
         (change, label)
         for change, label in said.changes.items()
-        if change is ChangeSubject.DATE or not question.issue_id
+        if change == ChangeSubject.DATE or not question.issue_id
     ]
 
 

@@ -181,7 +181,7 @@ class Renderer:
 
     def _pages(self, letter: Letter) -> dict[str, str]:
         """Where the customer sees how an issue stands and, once it is over, says how it was."""
-        over = letter.kind is NoticeKind.ISSUE_RESOLVED
+        over = letter.kind == NoticeKind.ISSUE_RESOLVED
         issue_id = letter.issue_id
         if issue_id is None or letter.at is None:
             return {"status_link": "", "survey_link": ""}
@@ -292,7 +292,7 @@ def _points(language: Language, points: int | None) -> str:
 
 def _thanks(letter: Letter) -> str:
     """Of an order where there is one; what expires is about none."""
-    of_no_order = letter.kind is NoticeKind.POINTS_EXPIRING
+    of_no_order = letter.kind == NoticeKind.POINTS_EXPIRING
     before = None if of_no_order else letter.last_purchased_item
     return words.thank(letter.facts.purchase_count, letter.language, before)
 

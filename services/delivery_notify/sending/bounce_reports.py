@@ -44,7 +44,7 @@ class Report:
     @property
     def dead_address(self) -> bool:
         """Nobody may write there again: nobody is there, or somebody asked us to stop."""
-        return self.kind is ReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
+        return self.kind == ReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
 
     @property
     def cause(self) -> str:

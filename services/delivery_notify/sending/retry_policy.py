@@ -44,16 +44,16 @@ class Tried:
     def end(self, jitter: float, rest: timedelta) -> End:
         """`rest` is how long its channel is left alone."""
         notice, outcome = self.notice, self.outcome
-        if outcome.verdict is Verdict.SENT:
+        if outcome.verdict == Verdict.SENT:
             language = notice.contact.language if notice.contact else None
             return Settled(notice.notice_id, "sent", self.channel, language)
         cause = outcome.cause or "unknown"
         if outcome.verdict in _UNTRIED:
             return PutOff(notice.notice_id, cause, rest, counts=False)
-        if outcome.verdict is Verdict.LATER and notice.attempts < MAX_ATTEMPTS:
+        if outcome.verdict == Verdict.LATER and notice.attempts < MAX_ATTEMPTS:
             asked = timedelta(seconds=outcome.retry_after or 0)
             return PutOff(notice.notice_id, cause, max(asked, pause_after(notice.attempts, jitter)))
-        if outcome.verdict is Verdict.LATER:
+        if outcome.verdict == Verdict.LATER:
             cause = f"given up after {notice.attempts} attempts: {cause}"
         if self.others:
             return Turned(notice.notice_id, self.way.channel, cause)

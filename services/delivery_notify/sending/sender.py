@@ -197,7 +197,7 @@ class Sender:
     def _others(self, notice: Claimed, name: str, outcome: Outcome) -> Sequence[str]:
         """Channels by which the customer could still be reached, where this one did not do."""
         contact = notice.contact
-        if contact is None or outcome.verdict is Verdict.SENT:
+        if contact is None or outcome.verdict == Verdict.SENT:
             return ()
         closed = {name, *notice.tried, *contact.suppressed}
         return [other for other in self._channels if other not in closed and contact.address(other)]

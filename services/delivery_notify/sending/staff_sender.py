@@ -88,14 +88,14 @@ class StaffSender:
 
     async def _record(self, notice: ClaimedForStaff, outcome: Outcome) -> None:
         cause, untried = outcome.cause or "unknown", outcome.verdict in (Verdict.AWAY, Verdict.NOT_TRIED)
-        again = untried or (outcome.verdict is Verdict.LATER and notice.attempts < MAX_ATTEMPTS)
+        again = untried or (outcome.verdict == Verdict.LATER and notice.attempts < MAX_ATTEMPTS)
         async with self._service.transaction() as tx:
             if again:
                 usual = pause_after(notice.attempts, random.random())  # noqa: S311
                 pause = self._rests.left("staff") if untried else usual
                 await staff_notices.put_off(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
                 return
-            status = "sent" if outcome.verdict is Verdict.SENT else "failed"
+            status = "sent" if outcome.verdict == Verdict.SENT else "failed"
             ids, failed = [notice.staff_notice_id], status == "failed"
             await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause if failed else None, tx.now)
         self._service.counters.add("staff_notice", status)

@@ -28,21 +28,21 @@ from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
 from services.intake.store import staff
 
-LEAST_LENGTH = 12
+MIN_PASSWORD_LENGTH = 12
 HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 
 app = typer.Typer(add_completion=False, help="Who may sign in at the desk.", no_args_is_help=True)
 
 
-class Role(StrEnum):
+class StaffRole(StrEnum):
     """Each may do what those before it may. Viewers see cases; agents act on them; admins see what was parked too."""
 
     VIEWER = "viewer"
     AGENT = "agent"
     ADMIN = "admin"
 
-    def may(self, least: "Role") -> bool:
-        order = list(Role)
+    def includes(self, least: "StaffRole") -> bool:
+        order = list(StaffRole)
         return order.index(self) >= order.index(least)
 
 
@@ -50,10 +50,10 @@ class PasswordError(ValueError):
     """password: too short; take one of 12 characters or more."""
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """Raises `PasswordError`."""
-    if len(password) < LEAST_LENGTH:
-        raise PasswordError(f"password: {len(password)} characters, {LEAST_LENGTH} are the least")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise PasswordError(f"password: {len(password)} characters, {MIN_PASSWORD_LENGTH} are the least")
     return HASHER.hash(password)
 
 
@@ -66,7 +66,7 @@ def _ask_password() -> str:
 
 def _hashed_or_leave() -> str:
     try:
-        return hashed(_ask_password())
+        return hash_password(_ask_password())
     except PasswordError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -97,12 +97,14 @@ Url = Annotated[str, typer.Option("--database-url", envvar="DATABASE_URL", show_
 
 
 @app.command()
-def add(name: str, database_url: Url, role: Annotated[Role, typer.Option()], language: Language = Language.JA) -> None:
+def add(
+    name: str, database_url: Url, role: Annotated[StaffRole, typer.Option()], language: Language = Language.JA
+) -> None:
     """Let NAME in, with a role."""
     password = _hashed_or_leave()
 
     async def work(conn: Connection) -> str:
-        await staff.add(conn, name, password, role, language, datetime.now(UTC))
+        await staff.add_account(conn, name, password, role, language, datetime.now(UTC))
         return f"{name} is {role} now"
 
     _run(database_url, work)
@@ -120,7 +122,7 @@ def password(name: str, database_url: Url) -> None:
 
 
 @app.command()
-def role(name: str, database_url: Url, role: Annotated[Role, typer.Option()]) -> None:
+def role(name: str, database_url: Url, role: Annotated[StaffRole, typer.Option()]) -> None:
     """Give NAME another role; every session of theirs ends."""
 
     async def work(conn: Connection) -> str:
@@ -134,7 +136,7 @@ def disable(name: str, database_url: Url) -> None:
     """Shut NAME out, now."""
 
     async def work(conn: Connection) -> str:
-        return _known(await staff.disable(conn, name, datetime.now(UTC)), f"{name} is shut out")
+        return _known(await staff.disable_account(conn, name, datetime.now(UTC)), f"{name} is shut out")
 
     _run(database_url, work)
 

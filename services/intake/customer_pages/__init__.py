@@ -1,4 +1,5 @@
-"""The pages of a customer, each behind a signed link: where an issue is, the report form, the survey.
+"""Customer pages behind signed links: status page, report form and survey.
 
-Reading order: `progress` (what a status page says, pure), `links`, `store`, then one module of routes per page.
+Reading order: `links`, `status_view` (content of a status page, pure), then `status_page`, `report_form` and `survey`.
+All SQL is in `store/customer_pages.py`.
 """

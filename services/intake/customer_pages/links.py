@@ -1,4 +1,4 @@
-"""The links to a customer's pages: made here and, for mails, by delivery_notify with the same secrets."""
+"""Signed links to customer pages. delivery_notify creates the same links for mails, with the same secrets."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,14 +7,14 @@ from uuid import UUID
 from libs.common.events.values import Language
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
-STATUS_LIVES = timedelta(days=180)
-REPORT_LIVES = timedelta(days=30)
-SURVEY_LIVES = timedelta(days=60)
+STATUS_LINK_LIFETIME = timedelta(days=180)
+REPORT_LINK_LIFETIME = timedelta(days=30)
+SURVEY_LINK_LIFETIME = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
-class ReportPlace:
-    """Whose order a report form is for, and in which language it begins."""
+class ReportSubject:
+    """The order of a report form, its customer, and the form's initial language."""
 
     order_id: str
     customer_id: str
@@ -26,28 +26,28 @@ class CustomerLinks:
         self._public_url, self._links = public_url.rstrip("/"), links
 
     def status(self, issue_id: UUID, now: datetime) -> str:
-        return f"{self._public_url}/s/{self._links.token(Purpose.STATUS, now + STATUS_LIVES, str(issue_id))}"
+        return f"{self._public_url}/s/{self._links.token(Purpose.STATUS, now + STATUS_LINK_LIFETIME, str(issue_id))}"
 
     def survey(self, issue_id: UUID, now: datetime) -> str:
-        return f"{self._public_url}/v/{self._links.token(Purpose.SURVEY, now + SURVEY_LIVES, str(issue_id))}"
+        return f"{self._public_url}/v/{self._links.token(Purpose.SURVEY, now + SURVEY_LINK_LIFETIME, str(issue_id))}"
 
-    def report(self, place: ReportPlace, now: datetime) -> tuple[str, datetime]:
-        """The address of the form, and until when it opens."""
-        until = now + REPORT_LIVES
-        subject = (place.order_id, place.customer_id, place.language)
-        return f"{self._public_url}/r/{self._links.token(Purpose.REPORT, until, *subject)}", until
+    def report(self, subject: ReportSubject, now: datetime) -> tuple[str, datetime]:
+        """Return the URL of the form and its expiry."""
+        expires_at = now + REPORT_LINK_LIFETIME
+        fields = (subject.order_id, subject.customer_id, subject.language)
+        return f"{self._public_url}/r/{self._links.token(Purpose.REPORT, expires_at, *fields)}", expires_at
 
-    def issue_of(self, purpose: Purpose, token: str, now: datetime) -> UUID:
+    def read_issue(self, purpose: Purpose, token: str, now: datetime) -> UUID:
         """Raises `LinkInvalidError`."""
         try:
             return UUID(self._links.read_until(purpose, token, now)[0])
         except (IndexError, ValueError) as error:
-            raise LinkInvalidError("link: not about an issue") from error
+            raise LinkInvalidError("link: contains no issue id; use one that we sent") from error
 
-    def place_of(self, token: str, now: datetime) -> ReportPlace:
+    def read_report(self, token: str, now: datetime) -> ReportSubject:
         """Raises `LinkInvalidError`."""
         try:
             order_id, customer_id, language = self._links.read_until(Purpose.REPORT, token, now)
-            return ReportPlace(order_id, customer_id, Language(language))
+            return ReportSubject(order_id, customer_id, Language(language))
         except ValueError as error:
-            raise LinkInvalidError("link: not about an order") from error
+            raise LinkInvalidError("link: contains no order; use one that we sent") from error

@@ -1,4 +1,4 @@
-"""How the customer's pages answer: one look, the shop's name, and how to reach a person, on every one of them."""
+"""Rendering of customer pages with the shop's name and contact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,42 +9,44 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from libs.common.events.values import Language
-from services.intake.web.headers import page_headers
-from services.intake.web.pages import Pages
+from libs.common.web.forms import browser_language
+from libs.common.web.headers import page_headers
+from libs.common.web.templates import Templates
 
-TEMPLATES = Path(__file__).with_name("templates")
-WORDS = Path(__file__).with_name("words.toml")
+TEMPLATES_FOLDER = Path(__file__).with_name("templates")
+TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
 
 
 @dataclass
-class Face:
-    pages: Pages
+class CustomerPageRenderer:
+    """`embedded_by` are the origins of shops that may show the report form in a frame."""
+
+    templates: Templates
     shop: str
     contact: str
     embedded_by: Sequence[str] = ()
 
-    def show(
+    def page(
         self, template: str, language: Language, status: int = 200, *, embedded: bool = False, **values: Any
     ) -> HTMLResponse:
         headers = page_headers(embedded_by=self.embedded_by if embedded else ())
         shown = {"shop": self.shop, "contact": self.contact, **values}
-        return self.pages.html(template, language, shown, headers, status)
+        return self.templates.response(template, language, shown, headers, status)
 
-    def closed(self, request: Request, *, embedded: bool = False) -> HTMLResponse:
-        """There is nothing to see behind this link; why is not said, so that nobody learns from it."""
-        return self.show("closed.html", asked_language(request), 404, embedded=embedded, code="bad_link")
+    def invalid_link(self, request: Request, *, embedded: bool = False) -> HTMLResponse:
+        """Return the same page for every invalid link, so that it reveals no reason."""
+        return self.page("closed.html", page_language(request), 404, embedded=embedded, code="bad_link")
 
 
-def kept_language(request: Request) -> str:
-    """The language that the reader chose on the page, as a query for the next one."""
+def language_query(request: Request) -> str:
+    """Return the language chosen on the page as a query parameter for the next one."""
     chosen = request.query_params.get("lang", "")
     return f"&lang={chosen}" if chosen in set(Language) else ""
 
 
-def asked_language(request: Request, known: Language | None = None) -> Language:
-    """What the reader chose on the page, else what we know of them, else what their browser asks for."""
+def page_language(request: Request, known: Language | None = None) -> Language:
+    """Return the language chosen on the page, else the customer's known language, else the browser's."""
     chosen = request.query_params.get("lang", "")
     if chosen in set(Language):
         return Language(chosen)
-    browser = Language.EN if request.headers.get("accept-language", "").lower().startswith("en") else Language.JA
-    return known or browser
+    return known or browser_language(request)

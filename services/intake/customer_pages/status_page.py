@@ -1,13 +1,11 @@
-"""The status page, `/s/{token}`: where everything is; changing when the courier comes; sending what is missing.
+"""Status page, `/s/{token}`: progress of an issue, collection window, and missing details.
 
-Opening it changes nothing, so a mail scanner may follow the link. Whoever has the link is the customer: forms need no
-token beside the one in the address, which no other site knows.
+Opening the page changes nothing, so that mail scanners may follow the link. The token in the URL authorizes its forms;
+no other site knows it, so they need no CSRF token.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,113 +13,115 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from libs.common.events.issues import IssueCollectionWindowChosen
 from libs.common.events.values import TimeWindow
 from libs.common.http.problems import Problem
-from libs.common.http.signed_links import LinkInvalidError, Purpose
-from services.intake.customer_pages.forms import fields_of
-from services.intake.customer_pages.links import CustomerLinks
-from services.intake.customer_pages.rendering import Face, asked_language, kept_language
-from services.intake.customer_pages.status_view import language_of, progress, resolution_of, windows
-from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import IntakeCommands
-from services.intake.store import customer_pages as store
-from services.intake.store import evidence as evidence_store
-from services.intake.store import orders as intake_store
-from services.intake.web.headers import page_headers
+from libs.common.http.signed_links import Purpose
+from libs.common.web.forms import multiline, read_form
+from libs.common.web.headers import page_headers
+from services.intake.customer_pages.context import CurrentPages, CustomerPages
+from services.intake.customer_pages.faults import fault_of
+from services.intake.customer_pages.rendering import language_query, page_language
+from services.intake.customer_pages.status_view import (
+    available_windows,
+    build_status_view,
+    current_resolution,
+    customer_language,
+)
+from services.intake.store.customer_pages import item_names
+from services.intake.store.issues import read_missing_details
+
+router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
 
 
-@dataclass
-class StatusPage:
-    calls: IntakeCommands
-    evidence: Evidence
-    links: CustomerLinks
-    face: Face
+@router.get("/s/{token}", summary="Status of an issue; opening it changes nothing")
+@router.head("/s/{token}", include_in_schema=False)
+async def show(pages: CurrentPages, request: Request, token: str) -> Response:
+    return await _status_page(pages, request, token)
 
-    def today(self) -> date:
-        return self.calls.service.clock.now().astimezone(self.calls.service.settings.zone).date()
 
-    async def read(self, token: str) -> dict[str, Any] | None:
-        """The issue behind the link; None where it opens nothing."""
-        now = self.calls.service.clock.now()
-        try:
-            issue_id = self.links.issue_of(Purpose.STATUS, token, now)
-        except LinkInvalidError:
-            return None
-        async with self.calls.service.pool.acquire() as conn:
-            issue = await intake_store.read_issue(conn, issue_id)
-            if issue is None:
-                return None
-            names = await store.item_names(conn, issue["order_id"])
-            lines = [{**line, "name": names.get(line["line_id"], line["line_id"])} for line in issue["lines"]]
-            return {**issue, "lines": lines, "missing": await evidence_store.missing_of(conn, issue_id)}
-
-    async def show(self, request: Request, token: str, status: int = 200, fault: str | None = None) -> HTMLResponse:
-        issue = await self.read(token)
-        if issue is None:
-            return self.face.closed(request)
-        story, language = issue["timeline"], asked_language(request, language_of(issue["timeline"]))
-        now = self.calls.service.clock.now()
-        rate = resolution_of(story) is not None
-        return self.face.show(
-            "status.html",
-            language,
-            status,
-            issue=issue,
-            way=progress(story, issue["status"], self.today()),
-            survey=self.links.survey(issue["issue_id"], now) if rate else None,
-            token=token,
-            done=request.query_params.get("done", ""),
-            fault=fault,
+@router.post("/s/{token}/window", summary="The customer's choice of a collection window, from the page's form")
+async def choose_window(pages: CurrentPages, request: Request, token: str) -> Response:
+    issue, form = await pages.read_linked_issue(Purpose.STATUS, token), await read_form(request)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    window = parse_window(form.get("window", ""))
+    if window is None or window not in available_windows(issue["timeline"], issue["status"], pages.today()):
+        return await _status_page(pages, request, token, 422, "window")
+    async with pages.service.transaction() as tx:
+        chosen = IssueCollectionWindowChosen(
+            issue_id=issue["issue_id"],
+            order_id=issue["order_id"],
+            customer_id=issue["customer_id"],
+            window=window,
+            chosen_at=tx.now,
         )
-
-    async def choose_window(self, request: Request, token: str) -> Response:
-        issue, form = await self.read(token), await fields_of(request)
-        if issue is None:
-            return self.face.closed(request)
-        wish = window_of(form.get("window", ""))
-        if wish is None or wish not in windows(issue["timeline"], issue["status"], self.today()):
-            return await self.show(request, token, 422, "window")
-        async with self.calls.service.transaction() as tx:
-            chosen = IssueCollectionWindowChosen(
-                issue_id=issue["issue_id"],
-                order_id=issue["order_id"],
-                customer_id=issue["customer_id"],
-                window=wish,
-                chosen_at=tx.now,
-            )
-            await tx.write([chosen])
-        return _back(request, token, "window")
-
-    async def send_details(self, request: Request, token: str) -> Response:
-        """Photos, the name of a missing part, some words: whatever the form holds."""
-        issue = await self.read(token)
-        if issue is None:
-            return self.face.closed(request)
-        try:
-            fields, photos = await self.evidence.receive_form(request)
-            parts = {name.removeprefix("part:"): text for name, text in fields.items() if name.startswith("part:")}
-            given = {line_id: text.strip()[:200] for line_id, text in parts.items() if text.strip()}
-            words = fields.get("description", "").strip()[:4000] or None
-            if not (photos or given or words):
-                return await self.show(request, token, 422, "nothing")
-            await self._give(issue["issue_id"], photos, given, words)
-        except Problem as problem:
-            return await self.show(request, token, problem.status, fault_of(problem))
-        return _back(request, token, "details")
-
-    async def _give(self, issue_id: UUID, photos: Any, parts: dict[str, str], words: str | None) -> None:
-        most = self.evidence.most
-        await self.calls.give(issue_id, photos=tuple(photos), parts=parts, description=words, most_photos=most)
+        await tx.write([chosen])
+    return _redirect_back(request, token, "window")
 
 
-def fault_of(problem: Problem) -> str:
-    """Which sentence tells a customer what to do about a problem."""
-    if problem.status == 503:
-        return "evidence_unavailable"
-    known = {"photo_too_large", "wrong_photo_type", "unreadable_photo", "too_many_photos"}
-    return problem.code if problem.code in known else "not_taken"
+@router.post("/s/{token}/photos", summary="Missing details of a report, from the page's form")
+async def send_details(pages: CurrentPages, request: Request, token: str) -> Response:
+    """Accept photos, names of missing parts, and a description."""
+    issue = await pages.read_linked_issue(Purpose.STATUS, token)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    try:
+        fields, photos = await pages.evidence.receive_form(request)
+        parts = _parts(fields)
+        description = multiline(fields.get("description", ""), 4000) or None
+        if not (photos or parts or description):
+            return await _status_page(pages, request, token, 422, "nothing")
+        await pages.commands.provide_details(
+            issue["issue_id"],
+            photos=tuple(photos),
+            parts=parts,
+            description=description,
+            max_photos=pages.evidence.max_photos,
+        )
+    except Problem as problem:
+        return await _status_page(pages, request, token, problem.status, fault_of(problem))
+    return _redirect_back(request, token, "details")
 
 
-def window_of(text: str) -> TimeWindow | None:
-    """`2026-03-12/14-16` as a window; None for anything else."""
+async def _status_page(
+    pages: CustomerPages, request: Request, token: str, status: int = 200, fault: str | None = None
+) -> HTMLResponse:
+    issue = await _read(pages, token)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    timeline = issue["timeline"]
+    is_resolved = current_resolution(timeline) is not None
+    return pages.renderer.page(
+        "status.html",
+        page_language(request, customer_language(timeline)),
+        status,
+        issue=issue,
+        view=build_status_view(timeline, issue["status"], pages.today()),
+        survey_url=pages.links.survey(issue["issue_id"], pages.now()) if is_resolved else None,
+        token=token,
+        done=request.query_params.get("done", ""),
+        fault=fault,
+    )
+
+
+async def _read(pages: CustomerPages, token: str) -> dict[str, Any] | None:
+    """Return the issue of the link with item names and missing details."""
+    issue = await pages.read_linked_issue(Purpose.STATUS, token)
+    if issue is None:
+        return None
+    async with pages.service.pool.acquire() as conn:
+        names = await item_names(conn, issue["order_id"])
+        missing = await read_missing_details(conn, issue["issue_id"])
+    lines = [{**line, "name": names.get(line["line_id"], line["line_id"])} for line in issue["lines"]]
+    return {**issue, "lines": lines, "missing": missing}
+
+
+def _parts(fields: dict[str, str]) -> dict[str, str]:
+    """Return the names of missing parts by line id, from fields named `part:<line id>`."""
+    parts = {name.removeprefix("part:"): text for name, text in fields.items() if name.startswith("part:")}
+    return {line_id: text.strip()[:200] for line_id, text in parts.items() if text.strip()}
+
+
+def parse_window(text: str) -> TimeWindow | None:
+    """Parse `2026-03-12/14-16`; return None for anything else."""
     day, _, hours = text.partition("/")
     begin, _, end = hours.partition("-")
     try:
@@ -130,28 +130,6 @@ def window_of(text: str) -> TimeWindow | None:
         return None
 
 
-def _back(request: Request, token: str, done: str) -> Response:
-    # relative: a proxy may serve us below a path
-    return RedirectResponse(f"../{token}?done={done}{kept_language(request)}", 303, page_headers())
-
-
-def routes(page: StatusPage) -> APIRouter:
-    router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
-
-    @router.get("/s/{token}", summary="Where an issue is; opening it changes nothing")
-    async def show(request: Request, token: str) -> Response:
-        return await page.show(request, token)
-
-    @router.head("/s/{token}", include_in_schema=False)
-    async def peek(request: Request, token: str) -> Response:
-        return await page.show(request, token)
-
-    @router.post("/s/{token}/window", summary="When the courier should come, from the page's form")
-    async def choose_window(request: Request, token: str) -> Response:
-        return await page.choose_window(request, token)
-
-    @router.post("/s/{token}/photos", summary="What a report lacks, from the page's form")
-    async def send_details(request: Request, token: str) -> Response:
-        return await page.send_details(request, token)
-
-    return router
+def _redirect_back(request: Request, token: str, done: str) -> Response:
+    # Relative, because a proxy may serve the pages below a path.
+    return RedirectResponse(f"../{token}?done={done}{language_query(request)}", 303, page_headers())

@@ -1,105 +1,78 @@
-"""The survey, `/v/{token}`: one question after a resolution, 0 to 10, and comment. Opening it changes nothing.
+"""Survey, `/v/{token}`: one question after a resolution, answered from 0 to 10. Opening it changes nothing.
 
-The first answer to a resolution stands. Why stays in our table, for it is the customer's own text; the score becomes
-`issue.rated`, which feeds the insights, and an unhappy one waits at the desk until somebody has talked to them.
+The first answer to a resolution counts. The comment is personal data and stays in a table; the score is published as
+`issue.rated`. An unhappy score opens work at the desk.
 """
 
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.issues import IssueRated
-from libs.common.http.signed_links import LinkInvalidError, Purpose
-from libs.common.runtime.service import Service
-from services.intake.customer_pages.forms import fields_of
-from services.intake.customer_pages.links import CustomerLinks
-from services.intake.customer_pages.rendering import Face, asked_language, kept_language
-from services.intake.customer_pages.status_view import language_of, resolution_of
-from services.intake.projections.work_queue import UNHAPPY
-from services.intake.store import customer_pages as store
-from services.intake.store import orders as intake_store
-from services.intake.web.headers import page_headers
+from libs.common.http.signed_links import Purpose
+from libs.common.web.forms import multiline, read_form
+from libs.common.web.headers import page_headers
+from services.intake.customer_pages.context import CurrentPages, CustomerPages
+from services.intake.customer_pages.rendering import language_query, page_language
+from services.intake.customer_pages.status_view import current_resolution, customer_language
+from services.intake.projections.work_queue import UNHAPPY_SCORE
+from services.intake.store.customer_pages import read_rating, record_rating
 
-LONGEST_WHY = 2000
+MAX_COMMENT_LENGTH = 2000
+SCORES = frozenset(str(score) for score in range(11))
 
-
-@dataclass
-class Survey:
-    service: Service
-    links: CustomerLinks
-    face: Face
-    calendar: ShopCalendar
-
-    async def show(self, request: Request, token: str, status: int = 200, fault: str | None = None) -> HTMLResponse:
-        issue = await self._issue(token)
-        if issue is None:
-            return self.face.closed(request)
-        language, resolution = asked_language(request, language_of(issue["timeline"])), resolution_of(issue["timeline"])
-        if resolution is None:
-            return self.face.show("closed.html", language, 409, code="not_resolved")
-        async with self.service.pool.acquire() as conn:
-            score = await store.rating(conn, issue["issue_id"], resolution)
-        return self.face.show(
-            "survey.html", language, status, issue=issue, score=score, unhappy=UNHAPPY, fault=fault,
-            answer_by=self._answer_by(),
-        )  # fmt: skip
-
-    async def take(self, request: Request, token: str) -> Response:
-        issue, form = await self._issue(token), await fields_of(request)
-        if issue is None:
-            return self.face.closed(request)
-        score, resolution = form.get("score", ""), resolution_of(issue["timeline"])
-        if resolution is None or score not in {str(number) for number in range(11)}:
-            return await self.show(request, token, 422, "score")
-        comment = form.get("comment", "").replace("\r\n", "\n").strip()[:LONGEST_WHY] or None
-        await self._rate(issue, resolution, int(score), comment)
-        return RedirectResponse(f"{token}?done=1{kept_language(request)}", 303, page_headers())
-
-    async def _rate(self, issue: dict[str, Any], resolution: int, score: int, comment: str | None) -> None:
-        issue_id: UUID = issue["issue_id"]
-        async with self.service.transaction() as tx:
-            if await store.rate(tx.conn, issue_id, resolution, score, comment, tx.now):
-                rated = IssueRated(
-                    issue_id=issue_id,
-                    order_id=issue["order_id"],
-                    customer_id=issue["customer_id"],
-                    score=score,
-                    resolution=resolution,
-                    rated_at=tx.now,
-                )
-                await tx.write([rated])
-
-    async def _issue(self, token: str) -> dict[str, Any] | None:
-        try:
-            issue_id = self.links.issue_of(Purpose.SURVEY, token, self.service.clock.now())
-        except LinkInvalidError:
-            return None
-        async with self.service.pool.acquire() as conn:
-            return await intake_store.read_issue(conn, issue_id)
-
-    def _answer_by(self) -> date:
-        """The open day by which an unhappy customer hears from a person."""
-        return self.calendar.add_open_days(self.calendar.day(self.service.clock.now()), 1)
+router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
 
 
-def routes(survey: Survey) -> APIRouter:
-    router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
+@router.get("/v/{token}", summary="The question after a resolution; opening it changes nothing")
+@router.head("/v/{token}", include_in_schema=False)
+async def show(pages: CurrentPages, request: Request, token: str) -> Response:
+    return await _survey_page(pages, request, token)
 
-    @router.get("/v/{token}", summary="The question after a resolution; opening it changes nothing")
-    async def show(request: Request, token: str) -> Response:
-        return await survey.show(request, token)
 
-    @router.head("/v/{token}", include_in_schema=False)
-    async def peek(request: Request, token: str) -> Response:
-        return await survey.show(request, token)
+@router.post("/v/{token}", summary="The customer's answer, from the page's form")
+async def submit(pages: CurrentPages, request: Request, token: str) -> Response:
+    issue, form = await pages.read_linked_issue(Purpose.SURVEY, token), await read_form(request)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    score, resolution = form.get("score", ""), current_resolution(issue["timeline"])
+    if resolution is None or score not in SCORES:
+        return await _survey_page(pages, request, token, 422, "score")
+    comment = multiline(form.get("comment", ""), MAX_COMMENT_LENGTH) or None
+    await _record_rating(pages, issue, resolution, int(score), comment)
+    return RedirectResponse(f"{token}?done=1{language_query(request)}", 303, page_headers())
 
-    @router.post("/v/{token}", summary="The customer's answer, from the page's form")
-    async def take(request: Request, token: str) -> Response:
-        return await survey.take(request, token)
 
-    return router
+async def _survey_page(
+    pages: CustomerPages, request: Request, token: str, status: int = 200, fault: str | None = None
+) -> HTMLResponse:
+    issue = await pages.read_linked_issue(Purpose.SURVEY, token)
+    if issue is None:
+        return pages.renderer.invalid_link(request)
+    language = page_language(request, customer_language(issue["timeline"]))
+    resolution = current_resolution(issue["timeline"])
+    if resolution is None:
+        return pages.renderer.page("closed.html", language, 409, code="not_resolved")
+    async with pages.service.pool.acquire() as conn:
+        score = await read_rating(conn, issue["issue_id"], resolution)
+    contact_by = pages.calendar.add_open_days(pages.calendar.day(pages.now()), 1)
+    return pages.renderer.page(
+        "survey.html", language, status, score=score, unhappy=UNHAPPY_SCORE, fault=fault, contact_by=contact_by
+    )
+
+
+async def _record_rating(
+    pages: CustomerPages, issue: dict[str, Any], resolution: int, score: int, comment: str | None
+) -> None:
+    async with pages.service.transaction() as tx:
+        if await record_rating(tx.conn, issue["issue_id"], resolution, score, comment, tx.now):
+            rated = IssueRated(
+                issue_id=issue["issue_id"],
+                order_id=issue["order_id"],
+                customer_id=issue["customer_id"],
+                score=score,
+                resolution=resolution,
+                rated_at=tx.now,
+            )
+            await tx.write([rated])

@@ -1,33 +1,31 @@
-"""The customer's pages, put together."""
+"""Wiring of customer pages: the objects behind their routes."""
 
-from fastapi import APIRouter
-
-from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.http.signed_links import SignedLinks
+from libs.common.web.assets import Assets
+from libs.common.web.templates import Templates
+from libs.common.web.translations import read_translations
 from services.intake.customer_pages import report_form, status_page, survey
+from services.intake.customer_pages.context import CustomerPages
 from services.intake.customer_pages.links import CustomerLinks
-from services.intake.customer_pages.rendering import TEMPLATES, WORDS, Face
-from services.intake.evidence.uploads import Evidence
+from services.intake.customer_pages.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, CustomerPageRenderer
+from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import Settings
-from services.intake.web.assets import Assets
-from services.intake.web.pages import Pages
-from services.intake.web.translations import words_of
+from services.intake.settings import IntakeSettings
 
-FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
+ROUTERS = (status_page.router, report_form.router, report_form.api_router, survey.router)
+UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
+"""Paths of multipart forms, which have a higher body limit."""
 
 
-def customer_pages(
-    calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
-) -> list[APIRouter]:
-    pages = Pages(TEMPLATES, words_of(WORDS), assets, settings.zone)
-    face = Face(pages, settings.shop_name, settings.shop_contact, settings.embed_origins)
-    mine = CustomerLinks(settings.public_url, links)
-    form = report_form.ReportForm(calls, evidence, mine, face)
-    calendar: ShopCalendar = settings.open_hours.calendar
-    return [
-        status_page.routes(status_page.StatusPage(calls, evidence, mine, face)),
-        report_form.routes(form),
-        report_form.link_routes(form),
-        survey.routes(survey.Survey(calls.service, mine, face, calendar)),
-    ]
+def open_customer_pages(
+    commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
+) -> CustomerPages:
+    templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
+    renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)
+    return CustomerPages(
+        commands=commands,
+        evidence=evidence,
+        links=CustomerLinks(settings.public_url, links),
+        renderer=renderer,
+        calendar=settings.business_hours.calendar,
+    )

@@ -1,5 +1,5 @@
-"""The ops desk: what needs a human now, one issue's whole story, and what staff may do about it.
+"""Operations desk for staff: work queue, issue pages, decisions, dead letters and insights.
 
-Reading order: `work` (what waits, from events), `next_steps` (what comes next, and why), `store` (all SQL of the desk),
-`sessions` and `guard` (who may see and do what), `pages` and `actions` (routes).
+Reading order: `context` (objects behind the routes), `auth` and `sessions`, `pages` with `page_models`,
+`issue_actions` with `decisions`, `next_steps`. All SQL is in `store/desk.py`.
 """

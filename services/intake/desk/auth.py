@@ -1,22 +1,24 @@
-"""The door of the desk: every route names the least role that may use it, and forms prove where they come from."""
+"""Access control of the desk: a session cookie, a minimum role per route, and CSRF checks of forms."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
-from urllib.parse import parse_qs, quote
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from services.intake.cli.staff import Role
-from services.intake.desk.sessions import Session, Sessions
-from services.intake.web.headers import page_headers
+from libs.common.web.forms import read_form
+from libs.common.web.headers import page_headers
+from services.intake.cli.staff import StaffRole
+from services.intake.desk.context import Desk, current_desk
+from services.intake.desk.sessions import StaffSession
 
-SIGN_IN = "/desk/sign-in"
+SIGN_IN_PATH = "/desk/sign-in"
 
 
-class TurnedAwayError(Exception):
-    """The request ends here, with this answer."""
+class AccessDeniedError(Exception):
+    """The caller may not use the route; `response` is the answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(str(response.status_code))
@@ -24,7 +26,7 @@ class TurnedAwayError(Exception):
 
 
 class DeskRoute(APIRoute):
-    """A route whose dependencies may end the request with a page of their own."""
+    """A route that answers with the response of an `AccessDeniedError`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -32,76 +34,80 @@ class DeskRoute(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 return await handler(request)
-            except TurnedAwayError as away:
-                return away.response
+            except AccessDeniedError as denied:
+                return denied.response
 
         return handle
 
 
-class Guard:
-    """Finds the session of a request, and turns away who has none or may not."""
+def require_role(role: StaffRole, *, active: bool = True) -> Callable[[Request], Awaitable[StaffSession]]:
+    """Return a FastAPI dependency that yields the session of a member of staff with at least this role.
 
-    def __init__(self, sessions: Sessions, *, secure: bool, forbidden: Callable[[Session], Response]) -> None:
-        self.sessions, self._secure, self._forbidden = sessions, secure, forbidden
-        # The prefix makes browsers refuse the cookie from anybody but this very host, over TLS.
-        self.cookie = "__Host-desk" if secure else "desk"
+    Raises `AccessDeniedError`. `active`: the request prolongs the session.
+    """
 
-    def least(self, role: Role, *, active: bool = True) -> Callable[[Request], Awaitable[Session]]:
-        """A dependency: the session, whose role is this one or a higher one."""
+    async def session(request: Request) -> StaffSession:
+        desk = current_desk(request)
+        found = await desk.sessions.find(session_token(desk, request), active=active)
+        if found is None:
+            raise AccessDeniedError(_redirect_to_sign_in(request))
+        if not found.may(role) or (request.method not in ("GET", "HEAD") and await _is_forged(request, found)):
+            raise AccessDeniedError(desk.renderer.forbidden(found))
+        return found
 
-        async def session(request: Request) -> Session:
-            found = await self.sessions.find(request.cookies.get(self.cookie), active=active)
-            if found is None:
-                raise TurnedAwayError(_to_sign_in(request))
-            if not found.may(role):
-                raise TurnedAwayError(self._forbidden(found))
-            if request.method not in ("GET", "HEAD"):
-                await self._check_form(request, found)
-            return found
-
-        return session
-
-    async def _check_form(self, request: Request, session: Session) -> None:
-        if is_foreign(request) or not session.is_from((await form_of(request)).get("csrf", "")):
-            raise TurnedAwayError(self._forbidden(session))
-
-    def let_in(self, response: Response, token: str) -> Response:
-        response.set_cookie(self.cookie, token, httponly=True, secure=self._secure, samesite="strict", path="/")
-        return response
-
-    def let_out(self, response: Response) -> Response:
-        response.delete_cookie(self.cookie, httponly=True, secure=self._secure, samesite="strict", path="/")
-        response.headers["Clear-Site-Data"] = '"cache"'
-        return response
+    return session
 
 
-def is_foreign(request: Request) -> bool:
-    """Whether a browser says that another site sent this form; older ones say nothing, and have the token only."""
+Viewer = Annotated[StaffSession, Depends(require_role(StaffRole.VIEWER))]
+PassiveViewer = Annotated[StaffSession, Depends(require_role(StaffRole.VIEWER, active=False))]
+Agent = Annotated[StaffSession, Depends(require_role(StaffRole.AGENT))]
+Admin = Annotated[StaffSession, Depends(require_role(StaffRole.ADMIN))]
+
+
+async def _is_forged(request: Request, session: StaffSession) -> bool:
+    return is_cross_site(request) or not session.has_csrf_token((await read_form(request)).get("csrf", ""))
+
+
+def is_cross_site(request: Request) -> bool:
+    """Whether the browser reports another site as the origin; older browsers omit the header and rely on the token."""
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; the first of each name, nothing where it is no form."""
-    try:
-        fields = parse_qs((await request.body()).decode(), max_num_fields=50)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}
+def _cookie_name(desk: Desk) -> str:
+    # The prefix makes browsers accept the cookie from this host only, over TLS.
+    return "__Host-desk" if desk.secure_cookies else "desk"
 
 
-def _to_sign_in(request: Request) -> Response:
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = f"?next={quote(here, safe='')}" if request.method == "GET" and here != "/desk" else ""
-    return see(SIGN_IN + back)
+def session_token(desk: Desk, request: Request) -> str | None:
+    return request.cookies.get(_cookie_name(desk))
 
 
-def see(address: str, headers: Mapping[str, str] | None = None) -> RedirectResponse:
-    """Go on to this page, by GET."""
-    return RedirectResponse(address, 303, {**page_headers(), **(headers or {})})
+def set_session_cookie(desk: Desk, response: Response, token: str) -> Response:
+    response.set_cookie(
+        _cookie_name(desk), token, httponly=True, secure=desk.secure_cookies, samesite="strict", path="/"
+    )
+    return response
 
 
-def inside(address: str | None) -> str:
-    """An address of the desk to go on to; anything else would send people to foreign places."""
+def clear_session_cookie(desk: Desk, response: Response) -> Response:
+    response.delete_cookie(_cookie_name(desk), httponly=True, secure=desk.secure_cookies, samesite="strict", path="/")
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def _redirect_to_sign_in(request: Request) -> Response:
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    next_ = f"?next={quote(address, safe='')}" if request.method == "GET" and address != "/desk" else ""
+    return redirect_to(SIGN_IN_PATH + next_)
+
+
+def redirect_to(address: str) -> RedirectResponse:
+    """Redirect to a page by GET."""
+    return RedirectResponse(address, 303, page_headers())
+
+
+def desk_address(address: str | None) -> str:
+    """Return an address of the desk unchanged, and its first page for anything else (open redirects)."""
     if address and (address == "/desk" or address.startswith(("/desk/", "/desk?"))) and "\\" not in address:
         return address
     return "/desk"

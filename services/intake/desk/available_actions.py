@@ -1,55 +1,60 @@
-"""What staff may do about an issue as it stands: pure. Whether returns can still do it is for returns to say."""
+"""Actions that staff may take on an issue in its current state; pure. Returns checks again whether they apply."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from libs.common.events.values import Remedy, StaffAction
-from services.intake.projections.timeline import Status
-from services.intake.projections.work_queue import Kind
-from services.intake.store.desk import Waiting
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.work_items import WorkKind
+from services.intake.store.desk import WorkItem
 
-HANDLED = "handled"
-"""The desk's own action: somebody has talked to the customer. It moves no goods, so it goes to no service."""
+MARK_HANDLED = "handled"
+"""Action of the desk itself: staff have contacted the customer. It concerns no other service."""
 
-_OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+_CLOSED = frozenset({IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED})
+_REMEDY_OPEN = frozenset(
+    {IssueStatus.ACCEPTED, IssueStatus.IN_REVIEW, IssueStatus.WAITING_FOR_CUSTOMER, IssueStatus.REPLACEMENT_ORDERED}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """One action, and what it is about: the cause of a review, a remedy, or work of the desk's own."""
+class AvailableAction:
+    """An action and its subject: the cause of a review, a remedy, or a work item of the desk."""
 
-    action: str
-    about: str = ""
-
-
-def offers(status: Status, waiting: Iterable[Waiting]) -> list[Offer]:
-    """Everything that may be decided now, what waits for a human first."""
-    return [*_of_work(waiting := list(waiting)), *_of_status(status, waiting)]
+    name: str
+    subject: str = ""
 
 
-def _of_work(waiting: Iterable[Waiting]) -> Iterator[Offer]:
-    for one in waiting:
-        match one.kind:
-            case Kind.REVIEW:
-                yield Offer(StaffAction.APPROVE_REVIEW, one.about)
-                yield Offer(StaffAction.REFUSE_REVIEW, one.about)
-            case Kind.UNHAPPY | Kind.UNREACHED:
-                yield Offer(HANDLED, f"{one.kind} {one.about}".strip())
-            case Kind.DETAILS:
-                yield Offer(StaffAction.ACCEPT)
-                yield Offer(StaffAction.REJECT)
+def available_actions(status: str, work: Iterable[WorkItem]) -> list[AvailableAction]:
+    """Return all actions, those on pending work first."""
+    work = list(work)
+    return [*_on_work(work), *_on_status(status, work)]
 
 
-def _of_status(status: Status, waiting: Iterable[Waiting]) -> Iterator[Offer]:
-    if status is Status.RESOLVED:
-        yield Offer(StaffAction.REOPEN)
-    if status is Status.REJECTED:
-        yield Offer(StaffAction.ACCEPT)
-    if status in _OVER:
+def _on_work(work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
+    for item in work:
+        match item.kind:
+            case WorkKind.REVIEW:
+                yield AvailableAction(StaffAction.APPROVE_REVIEW, item.about)
+                yield AvailableAction(StaffAction.REFUSE_REVIEW, item.about)
+            case WorkKind.UNHAPPY | WorkKind.UNREACHED:
+                yield AvailableAction(MARK_HANDLED, f"{item.kind} {item.about}".strip())
+            case WorkKind.DETAILS:
+                yield AvailableAction(StaffAction.ACCEPT)
+                yield AvailableAction(StaffAction.REJECT)
+
+
+def _on_status(status: str, work: Iterable[WorkItem]) -> Iterator[AvailableAction]:
+    if status == IssueStatus.RESOLVED:
+        yield AvailableAction(StaffAction.REOPEN)
+    if status == IssueStatus.REJECTED:
+        yield AvailableAction(StaffAction.ACCEPT)
+    if status in _CLOSED:
         return
-    if any(one.detail.partition(" ")[0] in ("book", "collect") for one in waiting if one.kind is Kind.PROGRESS):
-        yield Offer(StaffAction.WAIVE_COLLECTION)
-    if status in (Status.ACCEPTED, Status.IN_REVIEW, Status.WAITING_FOR_CUSTOMER, Status.REPLACEMENT_ORDERED):
+    steps = {item.detail.partition(" ")[0] for item in work if item.kind == WorkKind.PROGRESS}
+    if steps & {"book", "collect"}:
+        yield AvailableAction(StaffAction.WAIVE_COLLECTION)
+    if status in _REMEDY_OPEN:
         for remedy in Remedy:
-            yield Offer(StaffAction.CHOOSE_REMEDY, remedy)
-        yield Offer(StaffAction.CANCEL)
+            yield AvailableAction(StaffAction.CHOOSE_REMEDY, remedy)
+        yield AvailableAction(StaffAction.CANCEL)

@@ -1,72 +1,66 @@
-"""Server-sent events: every open page of the desk hears when something changed, and fetches itself again.
+"""Server-sent events that make open pages of the desk reload after a change.
 
-One loop per process looks, and only while somebody listens: the pulse is a sequence's last value, which costs the same
-with a million facts as with ten and is true for all processes of intake, whichever of them took the event.
+One loop per process polls, only while pages are subscribed. It compares a sequence's last value, which costs the same
+for any number of rows and covers changes by all processes of intake.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from libs.common.runtime.service import Service
-from services.intake.desk.sessions import Session, Sessions
-from services.intake.store import desk as store
-
-log = logging.getLogger(__name__)
+from services.intake.desk.sessions import StaffSessions
+from services.intake.store.desk import change_token
 
 POLL_SECONDS = 1.0
-STAYS_SECONDS = 15.0
-"""A listener is looked up again this often: a session that ended hears nothing more."""
+SESSION_CHECK_SECONDS = 15.0
+"""Interval at which a subscriber's session is checked; an ended session ends the stream."""
 
 
 @dataclass
-class Live:
+class ChangeStream:
     service: Service
-    sessions: Sessions
-    _listeners: int = 0
-    _pulse: str = ""
+    sessions: StaffSessions
+    version: str = ""
+    _subscribers: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_subscribers: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Look for changes for as long as somebody listens; cancelled at shutdown."""
+        """Poll for changes while pages are subscribed; cancelled at shutdown."""
         while True:
-            await self._wanted.wait()
+            await self._has_subscribers.wait()
             async with self.service.pool.acquire() as conn:
-                pulse = await store.pulse(conn)
-            if pulse != self._pulse:
-                self._pulse = pulse
+                version = await change_token(conn)
+            if version != self.version:
+                self.version = version
                 self._changed.set()
                 self._changed = asyncio.Event()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def listen(self, token: str | None) -> AsyncIterator[dict[str, str]]:
-        """An event per change, for as long as the session lives."""
-        self._listeners += 1
-        self._wanted.set()
-        seen = self._pulse
+    async def subscribe(self, token: str | None) -> AsyncIterator[dict[str, str]]:
+        """Yield an event per change until the session ends."""
+        self._subscribers += 1
+        self._has_subscribers.set()
+        seen = self.version
         try:
             yield {"event": "hello", "data": ""}
-            while await self._still(token):
-                if await self._change_within(STAYS_SECONDS, seen):
-                    seen = self._pulse
+            # Not active: a desk left open must still sign its user out.
+            while await self.sessions.find(token, active=False):
+                if await self._wait_for_change(SESSION_CHECK_SECONDS, seen):
+                    seen = self.version
                     yield {"event": "changed", "data": ""}
         finally:
-            self._listeners -= 1
-            if not self._listeners:
-                self._wanted.clear()
+            self._subscribers -= 1
+            if not self._subscribers:
+                self._has_subscribers.clear()
 
-    async def _change_within(self, seconds: float, seen: str) -> bool:
-        """Compares, for what changed while this listener did something else rang for nobody."""
+    async def _wait_for_change(self, seconds: float, seen: str) -> bool:
+        """Wait for a version other than `seen`; a change between two waits sets an event that nobody awaits."""
         try:
             async with asyncio.timeout(seconds):
-                while self._pulse == seen:
+                while self.version == seen:
                     await self._changed.wait()
                 return True
         except TimeoutError:
             return False
-
-    async def _still(self, token: str | None) -> Session | None:
-        """Listening is not using: a desk that is left open alone still signs its owner out."""
-        return await self.sessions.find(token, active=False)

@@ -1,11 +1,9 @@
-"""Parked events of every service: listed, shown, replayed and discarded from the desk.
+"""Client for the dead letters of all services: list, show, replay and discard.
 
-The desk asks the services themselves, by their ops routes, over HTTP with the key of ops. A list made from the
-`<service>.dead-letters` topics was left aside: those tell what was parked, but not what was replayed since, nor by
-whom; and
-a command topic would need a reader in every service, whose own consumer may be the very thing that has halted. It is
-the one place where intake calls another service. Nothing of the business goes this way, and a service that does not
-answer is shown as such while the rest of the desk goes on. To look at again if services cannot reach each other.
+It calls the ops routes of the other services over HTTP with the ops key. Rejected: a list built from the
+`<service>.dead-letters` topics, which lack later replays and who requested them; and a command topic, because the
+consumer that had to read it may be the one that halted. This is the only call from intake to another service and
+carries no business facts; a service that does not answer is shown as unreachable.
 """
 
 import asyncio
@@ -21,20 +19,20 @@ from libs.common.messaging import dead_letters
 from libs.common.runtime.service import Service
 
 TIMEOUT_SECONDS = 3.0
-SHOWN = 50
+PAGE_SIZE = 50
 
 
 class OpsUnreachableError(Exception):
-    """The service does not answer its ops routes; try again once it does."""
+    """The service does not answer its ops routes; try again later."""
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedOf:
-    """What one service has parked; `items` is None where it does not answer."""
+class DeadLetterListing:
+    """Open dead letters of one service; `entries` is None if the service does not answer."""
 
     service: str
-    items: list[dict[str, Any]] | None
-    more: bool = False
+    entries: list[dict[str, Any]] | None
+    has_more: bool = False
 
 
 @cache
@@ -45,7 +43,7 @@ def authorities() -> ssl.SSLContext:
 
 @dataclass
 class DeadLetterClient:
-    """`urls` are the addresses of the other services by name; intake's own records are read from its database."""
+    """`urls` are the addresses of the other services by name; intake's own dead letters are read from its database."""
 
     service: Service
     urls: Mapping[str, str]
@@ -53,35 +51,32 @@ class DeadLetterClient:
     _http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self._http = self._client()
+        self._http = self._new_client()
 
-    def _client(self) -> httpx.AsyncClient:
+    def _new_client(self) -> httpx.AsyncClient:
         authorization = {"Authorization": f"Bearer {self.key}"}
         return httpx.AsyncClient(
             headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=authorities()
         )
 
     async def hold_connections(self) -> None:
-        """Connections to the services stay open between two calls; the end of the service closes them."""
+        """Keep connections open between calls, and close them at shutdown."""
         try:
             await asyncio.Event().wait()
         finally:
-            closing, self._http = self._http, self._client()
+            closing, self._http = self._http, self._new_client()
             await closing.aclose()
 
     @property
     def services(self) -> list[str]:
         return [self.service.name, *self.urls]
 
-    async def all(self) -> list[ParkedOf]:
-        """What every service has parked; they are asked at the same time."""
-        return list(await asyncio.gather(*(self._of(name) for name in self.services)))
+    async def list_all(self) -> list[DeadLetterListing]:
+        """Return the open dead letters of every service, requested concurrently."""
+        return list(await asyncio.gather(*(self._list(name) for name in self.services)))
 
-    async def count(self) -> int:
-        return sum(len(one.items or ()) for one in await self.all())
-
-    async def show(self, service: str, dead_letter_id: int) -> dict[str, Any] | None:
-        """One dead letter, whole. Raises `OpsUnreachableError`."""
+    async def find(self, service: str, dead_letter_id: int) -> dict[str, Any] | None:
+        """Return a dead letter with its content. Raises `OpsUnreachableError`."""
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
                 found = await dead_letters.get_dead_letter(conn, dead_letter_id)
@@ -89,27 +84,27 @@ class DeadLetterClient:
         answer = await self._call("GET", service, f"/ops/dead-letters/{dead_letter_id}")
         return dict(answer.json()) if answer.status_code == 200 else None
 
-    async def settle(self, service: str, dead_letter_id: int, action: str, by: str) -> bool:
-        """`replay` or `discard`; False where it is not parked any more. Raises `OpsUnreachableError`."""
+    async def resolve(self, service: str, dead_letter_id: int, action: str, staff: str) -> bool:
+        """Replay or discard a dead letter; return False if it is no longer open. Raises `OpsUnreachableError`."""
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
                 if action == "replay":
-                    return bool(await dead_letters.request_replay(conn, dead_letter_id, by))
-                return await dead_letters.discard(conn, dead_letter_id, by)
+                    return bool(await dead_letters.request_replay(conn, dead_letter_id, staff))
+                return await dead_letters.discard(conn, dead_letter_id, staff)
         answer = await self._call("POST", service, f"/ops/dead-letters/{dead_letter_id}/{action}")
         return answer.status_code < 300
 
-    async def _of(self, service: str) -> ParkedOf:
+    async def _list(self, service: str) -> DeadLetterListing:
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
-                found = await dead_letters.list_dead_letters(conn, limit=SHOWN)
-            return ParkedOf(service, [one.as_dict() for one in found], len(found) == SHOWN)
+                found = await dead_letters.list_dead_letters(conn, limit=PAGE_SIZE)
+            return DeadLetterListing(service, [one.as_dict() for one in found], len(found) == PAGE_SIZE)
         try:
-            answer = await self._call("GET", service, f"/ops/dead-letters?limit={SHOWN}")
+            answer = await self._call("GET", service, f"/ops/dead-letters?limit={PAGE_SIZE}")
         except OpsUnreachableError:
-            return ParkedOf(service, None)
+            return DeadLetterListing(service, None)
         page = answer.json() if answer.status_code == 200 else {"items": None, "next_after": None}
-        return ParkedOf(service, page["items"], page["next_after"] is not None)
+        return DeadLetterListing(service, page["items"], page["next_after"] is not None)
 
     async def _call(self, method: str, service: str, path: str) -> httpx.Response:
         try:

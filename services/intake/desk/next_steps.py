@@ -1,114 +1,65 @@
-"""What comes next for one issue, and when: the next deadline, what happens by itself, and what the customer hears.
+"""Upcoming steps of an issue with their deadlines, derived from its open work and its timeline; pure.
 
-Pure: it follows from what waits (`work`) and from what was told so far. Each entry names its reason, so that a page can
-say not only when but why. The codes are entries of `words.toml`: `next.<code>`, `then.<code>`, `told.<code>` and
-`why.<code>`.
+The codes of steps are keys of `translations.toml`: `next.<code>.what`, `.why` and `.then`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from services.intake.projections.work_queue import Kind
-from services.intake.store.desk import Waiting
+from libs.common.events.issues import IssueChoiceRequested
+from libs.common.events.notices import NoticeKind
+from services.intake.projections.work_items import WorkKind
+from services.intake.store.desk import WorkItem
+
+NOTICE_BY_STEP: dict[str, NoticeKind | None] = {
+    "order": NoticeKind.REPLACEMENT_PROMISED,
+    "ship": NoticeKind.REPLACEMENT_SHIPPED,
+    "arrive": NoticeKind.COLLECTION_BOOKED,
+    "book": NoticeKind.COLLECTION_BOOKED,
+    "collect": NoticeKind.ITEM_RECEIVED,
+    "receive": NoticeKind.ITEM_RECEIVED,
+    "inspect": NoticeKind.ISSUE_RESOLVED,
+    "refund": NoticeKind.REFUNDED,
+    "decision": None,
+    "review": NoticeKind.REVIEW_STARTED,
+    "choice": NoticeKind.CHOICE_REQUESTED,
+    "details": NoticeKind.DETAILS_REQUESTED,
+    "unhappy": None,
+    "unreached": None,
+}
+"""Notice to the customer after each step; None for no notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Something that is to happen by `due_at`, because of `why`.
-
-    `message` is the kind of notice that the customer gets when it happens, None where they hear nothing.
-    `values` fill the texts.
-    """
+    """`subject` is the cause of a review; `default` is the choice applied without an answer."""
 
     code: str
     due_at: datetime
-    message: str | None
-    values: Mapping[str, object] = field(default_factory=dict)
+    notice: NoticeKind | None
+    subject: str = ""
+    default: str = ""
 
     def overdue(self, now: datetime) -> bool:
         return now > self.due_at
 
 
-_MESSAGES: dict[str, str | None] = {
-    "order": "replacement_promised",
-    "ship": "replacement_shipped",
-    "arrive": "collection_booked",
-    "book": "collection_booked",
-    "collect": "item_received",
-    "receive": "item_received",
-    "inspect": "issue_resolved",
-    "refund": "refunded",
-    "decision": None,
-    "review": "review_started",
-    "choice": "choice_requested",
-    "details": "details_requested",
-    "unhappy": None,
-    "unreached": None,
-}
-
-
-def next_steps(waiting: Iterable[Waiting], story: Sequence[Mapping[str, Any]]) -> list[NextStep]:
-    """All that is to come, the soonest first. `story` are the facts so far: `type`, `at` and `data` of each."""
-    steps = [_step(one, story) for one in waiting]
+def next_steps(work: Iterable[WorkItem], timeline: Sequence[Mapping[str, Any]]) -> list[NextStep]:
+    """Return the steps, earliest deadline first. `timeline` are facts with `type`, `at` and `data`."""
+    steps = [_step(item, timeline) for item in work]
     return sorted((step for step in steps if step), key=lambda step: (step.due_at, step.code))
 
 
-def _step(one: Waiting, story: Sequence[Mapping[str, Any]]) -> NextStep | None:
-    code, _, day = one.detail.partition(" ") if one.kind is Kind.PROGRESS else (one.kind.value, "", "")
-    if code not in _MESSAGES:
+def _step(item: WorkItem, timeline: Sequence[Mapping[str, Any]]) -> NextStep | None:
+    code = item.detail.partition(" ")[0] if item.kind == WorkKind.PROGRESS else item.kind.value
+    if code not in NOTICE_BY_STEP:
         return None
-    values: dict[str, object] = {"about": one.about, "detail": one.detail}
-    if day:
-        values["day"] = date.fromisoformat(day)
-    if one.kind is Kind.CHOICE:
-        values["default"] = _latest(story, "issue.choice_requested.v1").get("default", "")
-    return NextStep(code, one.due_at, _MESSAGES[code], values)
+    default = _last_default(timeline) if item.kind == WorkKind.CHOICE else ""
+    return NextStep(code, item.due_at, NOTICE_BY_STEP[code], item.about, default)
 
 
-def _latest(story: Sequence[Mapping[str, Any]], type_: str) -> Mapping[str, Any]:
-    return next((fact["data"] for fact in reversed(story) if fact["type"] == type_), {})
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """A day that the customer was told, and what became of it."""
-
-    told_at: datetime
-    day: date
-    subject: str
-    kept: bool | None
-
-
-def promises(story: Sequence[Mapping[str, Any]], today: date, day_of: Mapping[str, date]) -> list[Promise]:
-    """The days told to the customer, in order. `day_of`: on which shop day each kind of fact happened, by its type.
-
-    A promise is kept when the thing happened on that day or before; broken when the day is over and it did not; open
-    (None) until then, and where a later word replaced it.
-    """
-    told = [fact for fact in story if fact["type"] == "notice.sent.v1" and fact["data"].get("promised_date")]
-    made: list[Promise] = []
-    for index, fact in enumerate(told):
-        day, subject = date.fromisoformat(fact["data"]["promised_date"]), fact["data"]["kind"]
-        happened = day_of.get(_FULFILS.get(subject, ""))
-        replaced = any(later["data"]["kind"] in _REPLACES.get(subject, ()) for later in told[index + 1 :])
-        kept = None if replaced else (happened <= day if happened else (False if today > day else None))
-        made.append(Promise(fact["at"], day, subject, kept))
-    return made
-
-
-_FULFILS = {
-    "replacement_promised": "issue.replacement_shipped.v1",
-    "issue_accepted": "issue.replacement_shipped.v1",
-    "replacement_delayed": "issue.replacement_shipped.v1",
-    "replacement_shipped": "issue.replacement_delivered.v1",
-    "collection_booked": "issue.collected.v1",
-}
-_SHIP_WORDS = ("replacement_promised", "replacement_delayed")
-_REPLACES = {
-    "issue_accepted": _SHIP_WORDS,
-    "replacement_promised": _SHIP_WORDS,
-    "replacement_delayed": _SHIP_WORDS,
-    "collection_booked": ("collection_booked",),
-}
+def _last_default(timeline: Sequence[Mapping[str, Any]]) -> str:
+    defaults = (fact["data"].get("default") for fact in reversed(timeline) if fact["type"] == IssueChoiceRequested.TYPE)
+    return next(defaults, None) or ""

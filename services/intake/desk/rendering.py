@@ -1,48 +1,41 @@
-"""How the desk answers: a template, with what every page of it shows, for the one who is signed in."""
+"""Rendering of desk pages for the signed-in member of staff."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from libs.common.events.values import Language
-from services.intake.desk.sessions import Session
-from services.intake.web.headers import page_headers
-from services.intake.web.pages import Pages
+from libs.common.web.headers import page_headers
+from libs.common.web.templates import Templates
+from services.intake.desk.sessions import StaffSession
 
-TEMPLATES = Path(__file__).with_name("templates")
-WORDS = Path(__file__).with_name("words.toml")
+TEMPLATES_FOLDER = Path(__file__).with_name("templates")
+TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
 
 
 @dataclass
-class Face:
-    pages: Pages
+class DeskRenderer:
+    templates: Templates
     shop: str
 
-    def show(self, template: str, session: Session, status: int = 200, **values: Any) -> HTMLResponse:
-        shown: Mapping[str, Any] = {"session": session, "shop": self.shop, "here": "", **values}
-        return self.pages.html(template, session.language, shown, page_headers(), status)
+    def page(self, template: str, session: StaffSession, status: int = 200, **values: Any) -> HTMLResponse:
+        shown = {"session": session, "shop": self.shop, "active_page": "", **values}
+        return self.templates.response(template, session.language, shown, page_headers(), status)
 
-    def outside(self, language: Language, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page for those who are not signed in."""
-        shown = {"shop": self.shop, "session": None, "here": "", **values}
-        return self.pages.html("sign_in.html", language, shown, page_headers(), status)
+    def sign_in_page(self, language: Language, status: int = 200, **values: Any) -> HTMLResponse:
+        shown = {"shop": self.shop, "session": None, "active_page": "", **values}
+        return self.templates.response("sign_in.html", language, shown, page_headers(), status)
 
-    def message(self, session: Session, code: str, status: int, **values: Any) -> HTMLResponse:
-        """A page with one sentence, and the way back."""
-        return self.show("message.html", session, status, code=code, values=values, back=values.pop("back", "/desk"))
+    def message(
+        self, session: StaffSession, code: str, status: int, *, back: str = "/desk", **values: Any
+    ) -> HTMLResponse:
+        """Return a page with one sentence and a link back."""
+        return self.page("message.html", session, status, code=code, values=values, back=back)
 
-    def forbidden(self, session: Session) -> Response:
+    def forbidden(self, session: StaffSession) -> Response:
         return self.message(session, "forbidden", 403)
 
-    def missing(self, session: Session) -> Response:
-        return self.message(session, "missing", 404)
-
-
-def language_of(request: Request) -> Language:
-    """The language that a browser asks for, before anybody is known."""
-    asked = request.headers.get("accept-language", "").lower()
-    return Language.EN if asked.startswith("en") else Language.JA
+    def not_found(self, session: StaffSession) -> Response:
+        return self.message(session, "not_found", 404)

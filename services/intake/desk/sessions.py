@@ -1,9 +1,9 @@
-"""Signing in, and what a signed-in browser carries: a random cookie whose digest is a row, and dies with it.
+"""Sessions of staff: a random cookie whose digest is a row in the database.
 
-A session ends after some idle minutes, after some hours whatever happens, at sign-out, and with a new password, a new
-role or being shut out: always on our side. Each sign-in makes a new one and ends the one that this browser had. Times
-are the shop's. Failed attempts are counted per name and per address, in the database, so that every process knows them;
-an unknown name costs as much time as a wrong password.
+A session ends after an idle timeout, after a maximum lifetime, at sign-out, and with a new password, a changed role or
+a removed account. Each sign-in opens a new session and closes the one of that browser. Times are the shop's clock.
+Failed attempts are counted per name and per address in the database, for all processes; a sign-in with an unknown name
+takes as long as one with a wrong password.
 """
 
 import asyncio
@@ -17,15 +17,16 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.events.values import Language
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import HASHER, Role
+from services.intake.cli.staff import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 
-WINDOW = timedelta(minutes=15)
-PER_NAME, PER_ADDRESS = 5, 30
-"""So many failures within `WINDOW`, then nobody with this name, or from there, gets in until some have aged."""
+ATTEMPT_WINDOW = timedelta(minutes=15)
+MAX_ATTEMPTS_PER_NAME, MAX_ATTEMPTS_PER_ADDRESS = 5, 30
+"""Failed attempts within `ATTEMPT_WINDOW` after which further ones are refused."""
 
-_TOUCH = timedelta(seconds=60)
-_NOBODY = HASHER.hash(secrets.token_urlsafe())
+_TOUCH_INTERVAL = timedelta(seconds=60)
+_DUMMY_HASH = HASHER.hash(secrets.token_urlsafe())
+_MAX_CONCURRENT_HASHES = 2
 
 
 class TooManyAttemptsError(Exception):
@@ -33,93 +34,93 @@ class TooManyAttemptsError(Exception):
 
 
 class WrongPasswordError(Exception):
-    """Name or password is wrong; which of them is not said."""
+    """Unknown name or wrong password; the error does not reveal which."""
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Who is looking. `csrf` must come with every form they send."""
+class StaffSession:
+    """A signed-in member of staff. Every form must carry `csrf`."""
 
     staff: str
-    role: Role
+    role: StaffRole
     language: Language
     csrf: str
     digest: bytes
 
-    def may(self, least: Role) -> bool:
-        return self.role.may(least)
+    def may(self, role: StaffRole) -> bool:
+        return self.role.includes(role)
 
-    def is_from(self, token: str) -> bool:
-        """Whether a form was made for this session."""
+    def has_csrf_token(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.csrf.encode())
 
 
 @dataclass
-class Sessions:
+class StaffSessions:
     service: Service
-    idle: timedelta
-    longest: timedelta
-    _hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    idle_timeout: timedelta
+    lifetime: timedelta
+    _hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_CONCURRENT_HASHES))
 
-    async def sign_in(self, name: str, password: str, address: str, before: str | None) -> str:
-        """The cookie of a new session. Raises `TooManyAttemptsError` or `WrongPasswordError`."""
+    async def sign_in(self, name: str, password: str, address: str, *, replaces: str | None) -> str:
+        """Return the cookie of a new session. Raises `TooManyAttemptsError` or `WrongPasswordError`."""
         now = self.service.clock.now()
         subjects = [_digest(f"name:{name}"), _digest(f"address:{address}")]
+        limits = (MAX_ATTEMPTS_PER_NAME, MAX_ATTEMPTS_PER_ADDRESS)
         async with self.service.pool.acquire() as conn:
-            for subject, most in zip(subjects, (PER_NAME, PER_ADDRESS), strict=True):
-                if await staff_store.failures(conn, subject, now - WINDOW) >= most:
+            for subject, limit in zip(subjects, limits, strict=True):
+                if await staff_store.count_failed_attempts(conn, subject, now - ATTEMPT_WINDOW) >= limit:
                     raise TooManyAttemptsError
-            entrant = await staff_store.entrant(conn, name)
-        if await self._verify(entrant.password_hash if entrant else _NOBODY, password) and entrant:
-            await self._keep_up_to_date(entrant, password)
-            return await self._open(entrant.name, subjects[0], before)
+            entrant = await staff_store.read_credentials(conn, name)
+        if await self._verify(entrant.password_hash if entrant else _DUMMY_HASH, password) and entrant:
+            await self._rehash_if_needed(entrant, password)
+            return await self._open(entrant.name, subjects[0], replaces)
         async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.failed(conn, subjects, now, now - WINDOW)
+            await staff_store.record_failed_attempt(conn, subjects, now, now - ATTEMPT_WINDOW)
         raise WrongPasswordError
 
     async def _verify(self, password_hash: str, password: str) -> bool:
-        """In a thread, few at a time: it is meant to cost memory and time."""
+        """Verify in a thread, few at a time: Argon2 costs memory and CPU on purpose."""
         async with self._hashing:
             try:
                 return await asyncio.to_thread(HASHER.verify, password_hash, password)
             except (VerificationError, InvalidHashError):
                 return False
 
-    async def _keep_up_to_date(self, entrant: staff_store.Entrant, password: str) -> None:
-        """Stronger parameters reach old hashes at the next sign-in, the only moment at which the password is known."""
+    async def _rehash_if_needed(self, entrant: staff_store.Credentials, password: str) -> None:
+        """Upgrade hashes with outdated parameters at sign-in, the only time the password is available."""
         if HASHER.check_needs_rehash(entrant.password_hash):
-            fresh = await asyncio.to_thread(HASHER.hash, password)
+            new_hash = await asyncio.to_thread(HASHER.hash, password)
             async with self.service.pool.acquire() as conn:
-                await staff_store.rehash(conn, entrant.name, entrant.password_hash, fresh)
+                await staff_store.rehash(conn, entrant.name, entrant.password_hash, new_hash)
 
-    async def _open(self, name: str, subject: bytes, before: str | None) -> str:
+    async def _open(self, name: str, subject: bytes, replaces: str | None) -> str:
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), self.service.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.forgive(conn, subject)
-            if before:
-                await staff_store.close_session(conn, _digest(before))
-            await staff_store.sweep_sessions(conn, now - self.longest, now - self.idle)
+            await staff_store.clear_failed_attempts(conn, subject)
+            if replaces:
+                await staff_store.close_session(conn, _digest(replaces))
+            await staff_store.sweep_sessions(conn, now - self.lifetime, now - self.idle_timeout)
             await staff_store.open_session(conn, _digest(token), name, csrf, now)
         return token
 
-    async def find(self, token: str | None, *, active: bool = True) -> Session | None:
-        """Whose cookie this is, while the session lives. `active`: it counts as being used."""
+    async def find(self, token: str | None, *, active: bool = True) -> StaffSession | None:
+        """Return the live session of a cookie. `active`: the call prolongs it."""
         if not token:
             return None
         digest, now = _digest(token), self.service.clock.now()
         async with self.service.pool.acquire() as conn:
-            row = await staff_store.session(conn, digest)
-            if row is None or now - row.began_at >= self.longest or now - row.seen_at >= self.idle:
+            row = await staff_store.read_session(conn, digest)
+            if row is None or now - row.started_at >= self.lifetime or now - row.seen_at >= self.idle_timeout:
                 return None
-            if active and now - row.seen_at > min(_TOUCH, self.idle / 10):
-                await staff_store.seen(conn, digest, now)
-        return Session(row.staff, Role(row.role), Language(row.language), row.csrf, digest)
+            if active and now - row.seen_at > min(_TOUCH_INTERVAL, self.idle_timeout / 10):
+                await staff_store.touch_session(conn, digest, now)
+        return StaffSession(row.staff, StaffRole(row.role), Language(row.language), row.csrf, digest)
 
-    async def sign_out(self, session: Session) -> None:
+    async def sign_out(self, session: StaffSession) -> None:
         async with self.service.pool.acquire() as conn:
             await staff_store.close_session(conn, session.digest)
 
-    async def speak(self, session: Session, language: Language) -> None:
+    async def set_language(self, session: StaffSession, language: Language) -> None:
         async with self.service.pool.acquire() as conn:
             await staff_store.set_language(conn, session.staff, language)
 

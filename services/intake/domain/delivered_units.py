@@ -1,7 +1,7 @@
-"""Which pieces arrived: of which product and lot, on which day, at whose door. What reports are counted against.
+"""Delivered units by product, lot and day: the denominator of report rates, and the buyers to warn.
 
-Worked out from the whole order before and after each news of it, and told as the difference: order, shipment and
-delivery may be heard of in any order, and come to the same sums.
+Counts are computed from the whole order before and after each order event and recorded as the difference: order, ship
+and delivery events may arrive in any order and lead to the same sums.
 """
 
 from collections import Counter
@@ -12,11 +12,12 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from libs.common.decisions.facts import Record
-from services.intake.domain.orders import Moved, Order
+from services.intake.domain.orders import Order
+from services.intake.domain.units import LineMovements
 
 
-class Arrival(NamedTuple):
-    """What pieces are counted by. `lot` is empty where it is not known, since it is part of a key."""
+class DeliveryKey(NamedTuple):
+    """The key by which delivered units are counted. An unknown `lot` is empty, because keys hold no null."""
 
     line_id: str
     sku: str
@@ -25,38 +26,40 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PiecesArrived(Record):
-    """So many pieces more (or fewer) are known to have arrived."""
+class UnitsDelivered(Record):
+    """A change of the number of delivered units; negative where a later event corrects it."""
 
     order_id: str
     customer_id: str
-    arrival: Arrival
+    delivery: DeliveryKey
     quantity: int
 
 
-def arrived(before: Order, after: Order) -> list[PiecesArrived]:
-    """What the news between these two adds to the pieces that arrived; usually nothing, or one entry a line."""
-    known, learnt = arrivals(before), arrivals(after)
-    if after.purchase is None or known == learnt:
+def delivery_changes(before: Order, after: Order) -> list[UnitsDelivered]:
+    """Return the change of delivered units between two states; usually nothing, or one record per line."""
+    counts_before, counts = count_delivered(before), count_delivered(after)
+    if after.purchase is None or counts_before == counts:
         return []
-    learnt.subtract(known)
-    who = after.purchase.customer_id
-    return [PiecesArrived(after.order_id, who, one, count) for one, count in sorted(learnt.items()) if count]
+    counts.subtract(counts_before)
+    customer_id = after.purchase.customer_id
+    return [
+        UnitsDelivered(after.order_id, customer_id, key, change) for key, change in sorted(counts.items()) if change
+    ]
 
 
-def arrivals(order: Order) -> Counter[Arrival]:
-    """The pieces of an order that arrived; what arrived beyond the order was not sold and does not count."""
-    if not order.purchase or not order.moved:
+def count_delivered(order: Order) -> Counter[DeliveryKey]:
+    """Count the delivered units of an order; units beyond the ordered quantity were not sold and do not count."""
+    if not order.purchase or not order.movements:
         return Counter()
     return Counter(
-        Arrival(line.line_id, line.sku, lot or "", day)
+        DeliveryKey(line.line_id, line.sku, lot or "", day)
         for line in order.purchase.lines
-        for day, lot in islice(_pieces(order.moved_of(line.line_id)), line.quantity)
+        for day, lot in islice(_days_and_lots(order.movements_of(line.line_id)), line.quantity)
     )
 
 
-def _pieces(moved: Moved) -> Iterable[tuple[date, str | None]]:
-    """The day and the lot of each delivered piece: what left first arrived first."""
-    days = (repeat(movement.day, movement.quantity) for movement in moved.delivered)
-    lots = (repeat(movement.lot, movement.quantity) for movement in moved.shipped)
+def _days_and_lots(movements: LineMovements) -> Iterable[tuple[date, str | None]]:
+    """Yield the day and the lot of each delivered unit; units are delivered in the order in which they are shipped."""
+    days = (repeat(movement.day, movement.quantity) for movement in movements.delivered)
+    lots = (repeat(movement.lot, movement.quantity) for movement in movements.shipped)
     return zip(chain.from_iterable(days), chain(chain.from_iterable(lots), repeat(None)), strict=False)

@@ -43,7 +43,7 @@ class UnreadableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedPhoto:
     """A photo as it is kept, with a small one for lists (always a JPEG)."""
 
     photo: StoredPhoto
@@ -51,7 +51,7 @@ class Prepared:
     thumbnail: bytes
 
 
-def prepare(content: bytes) -> Prepared:
+def prepare_photo(content: bytes) -> PreparedPhoto:
     """Check a photo and make what is kept of it; seconds of work at most, for a worker thread.
 
     Raises `WrongTypeError`, `TooLargeError` or `UnreadableError`.
@@ -63,7 +63,7 @@ def prepare(content: bytes) -> Prepared:
         upright = _upright(picture)
     kept = _written(upright, format_)
     photo = StoredPhoto(hashlib.sha256(kept).hexdigest(), Image.MIME[format_], len(kept), *upright.size)
-    return Prepared(photo, kept, _thumbnail(upright))
+    return PreparedPhoto(photo, kept, _thumbnail(upright))
 
 
 def _opened(content: bytes) -> Image.Image:

@@ -18,13 +18,13 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 from pydantic import SecretStr
 
-from services.intake.evidence.photos import SUFFIXES, Prepared
+from services.intake.evidence.photos import SUFFIXES, PreparedPhoto
 
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 
 _RETRY: "RetryConfig" = {
@@ -56,7 +56,7 @@ class EvidenceFiles:
     store: LocalStore | S3Store
     folder: Path | None = None
 
-    async def put(self, prepared: Prepared) -> None:
+    async def put(self, prepared: PreparedPhoto) -> None:
         """Both are there when this returns. Raises `EvidenceUnavailableError`."""
         sha256, media_type = prepared.photo.sha256, prepared.photo.media_type
         await self._put(path_of(sha256, "image/jpeg", thumbnail=True), prepared.thumbnail)
@@ -70,7 +70,7 @@ class EvidenceFiles:
         if self.folder:
             await asyncio.to_thread(_make_sure, self.folder / path)
 
-    async def pieces(self, sha256: str, media_type: str, *, thumbnail: bool = False) -> AsyncIterator[bytes]:
+    async def stream(self, sha256: str, media_type: str, *, thumbnail: bool = False) -> AsyncIterator[bytes]:
         """The content, piece by piece. Raises `EvidenceUnavailableError` where it is not there, before any piece."""
         path = path_of(sha256, media_type, thumbnail=thumbnail)
         try:
@@ -91,7 +91,7 @@ class EvidenceFiles:
 
 
 async def _bytes_of(found: "GetResult") -> AsyncIterator[bytes]:
-    async for piece in found.stream(min_chunk_size=PIECE):
+    async for piece in found.stream(min_chunk_size=CHUNK_BYTES):
         yield bytes(piece)
 
 

@@ -22,10 +22,10 @@ from services.intake.evidence.storage import EvidenceFiles, EvidenceUnavailableE
 FRAMING_BYTES = 64 * 1024
 """What boundaries and part headers may add to the photos themselves."""
 
-MOST_AT_ONCE = 20
+MAX_CONCURRENT_UPLOADS = 20
 """Uploads under way in one process; of each up to the photos of an issue lie on the disk until they are checked."""
 
-MOST_FIELDS = 120
+MAX_FORM_FIELDS = 120
 """Of a form: two per line of a long order."""
 
 
@@ -44,11 +44,11 @@ class _CountedRequest(Request):
 
 
 @dataclass
-class Evidence:
+class EvidenceUploads:
     """Takes photos. `most` per issue, and so per upload."""
 
     files: EvidenceFiles
-    most: int
+    max_photos: int
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _under_way: int = 0
 
@@ -61,13 +61,13 @@ class Evidence:
 
     async def receive_form(self, request: Request) -> tuple[dict[str, str], list[StoredPhoto]]:
         """The same of a page's form: its fields, and its photos if there are any. Raises `Problem` as `receive`."""
-        return await self._receive(request, most_fields=MOST_FIELDS)
+        return await self._receive(request, most_fields=MAX_FORM_FIELDS)
 
     async def _receive(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise Problem(415, "wrong_media_type", "Content-Type: send the photos as multipart/form-data.")
         counted = _CountedRequest(request.scope, request.receive)
-        counted.most = self.most * photos.MAX_BYTES + FRAMING_BYTES
+        counted.most = self.max_photos * photos.MAX_BYTES + FRAMING_BYTES
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > counted.most:
             raise _too_large(f"{counted.most} bytes in all are the most; send fewer photos at a time")
@@ -77,7 +77,7 @@ class Evidence:
     @contextmanager
     def _place(self) -> Iterator[None]:
         """One of the places for uploads. Raises `Problem` 503 where all are taken."""
-        if self._under_way >= MOST_AT_ONCE:
+        if self._under_way >= MAX_CONCURRENT_UPLOADS:
             detail = "photos: as many as we take at a time are on their way; send these again in some seconds."
             raise Problem(503, "too_many_uploads", detail, retry_after=5)
         self._under_way += 1
@@ -88,13 +88,13 @@ class Evidence:
 
     async def _read(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
         try:
-            async with request.form(max_files=self.most, max_fields=most_fields) as form:
+            async with request.form(max_files=self.max_photos, max_fields=most_fields) as form:
                 fields = {name: value for name, value in form.items() if isinstance(value, str)}
                 parts = [part for part in form.getlist("photos") if isinstance(part, UploadFile)]
                 # a form whose file field was left empty sends a part without name and content
                 return fields, await self._keep([part for part in parts if part.filename or part.size])
         except HTTPException as error:
-            detail = f"body: {error.detail} Send up to {self.most} parts, each a file with the name photos."
+            detail = f"body: {error.detail} Send up to {self.max_photos} parts, each a file with the name photos."
             raise Problem(422, "unreadable_upload", detail) from error
 
     async def _keep(self, parts: list[UploadFile]) -> list[StoredPhoto]:
@@ -105,7 +105,7 @@ class Evidence:
             raise _too_large(f"{part.size} bytes, {photos.MAX_BYTES} are the most; send a smaller picture", at)
         try:
             async with self._one_at_a_time:
-                prepared = await asyncio.to_thread(photos.prepare, await part.read())
+                prepared = await asyncio.to_thread(photos.prepare_photo, await part.read())
             await self.files.put(prepared)
             return prepared.photo
         except photos.TooLargeError as error:

@@ -20,13 +20,19 @@ from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, Problem
 from libs.common.runtime.service import Service
 from services.intake.domain import pending_details
-from services.intake.domain.decide import ReportFiled, UnclearReportFiled
-from services.intake.domain.issue_acceptance import IssueFiled, ReportRefused
+from services.intake.domain.commands import (
+    DecisionComment,
+    ProvideDetails,
+    RecordStaffDecision,
+    SubmitReport,
+    SubmitUnclearReport,
+)
+from services.intake.domain.context import CommandRefused
+from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import StoredPhoto
-from services.intake.domain.pending_details import DetailsGiven
-from services.intake.domain.staff_decisions import DecisionMade, StaffDecides, Why
-from services.intake.projections.timeline import Status
-from services.intake.store import orders as store
+from services.intake.domain.staff_decisions import StaffDecisionRecorded
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.store import issues as store
 from services.intake.store.orders import Orders
 
 _STATUS_OF_REFUSAL = {
@@ -45,7 +51,7 @@ _STATUS_OF_REFUSAL = {
 """Every other refusal is 422: what was asked is understood and does not stand."""
 
 
-class Receipt(BaseModel):
+class ReportReceipt(BaseModel):
     """The report was taken, and this is where to see how it goes on.
 
     `missing` is what the customer still owes, by `details_by`; without it the report is accepted as it is. By
@@ -54,20 +60,20 @@ class Receipt(BaseModel):
 
     issue_id: UUID
     status_url: str
-    status: Status
+    status: IssueStatus
     next_update_by: date | None = None
     missing: tuple[str, ...] | None = None
     details_by: date | None = None
 
 
-class Decision(BaseModel):
+class StaffDecisionRequest(BaseModel):
     """What one of the shop's people decides. `expected_version` is the `version` of the issue that they looked at."""
 
     model_config = ConfigDict(extra="forbid")
 
     action: StaffAction
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
     expected_version: Annotated[int, Field(ge=0, le=2**31 - 1)]
     review: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
         default=None, description="The cause of the review, for approve_review and refuse_review."
@@ -80,55 +86,55 @@ class IntakeCommands:
     service: Service
     orders: Orders
 
-    async def report(self, said: IssueSubmitted, key: IdempotencyKey) -> Answer:
+    async def submit(self, said: IssueSubmitted, key: IdempotencyKey) -> Answer:
         """A new report. The id is the storefront's own, else one that follows from the caller's key."""
         issue_id = said.issue_id or derived_id("issue", f"/{key.caller}", key.key)
-        event = self.service.event(ReportFiled(issue_id=issue_id, report=said))
+        event = self.service.event(SubmitReport(issue_id=issue_id, report=said))
         return await self.service.execute(
             self.orders, event, idempotency=key, answer=lambda facts: self._receipt(issue_id, facts)
         )
 
-    async def review(self, said: IssueSubmitted, key: IdempotencyKey) -> None:
+    async def submit_unclear(self, said: IssueSubmitted, key: IdempotencyKey) -> None:
         """A report that does not say what is wrong, under its own id. Raises `Problem` while its order is unknown."""
-        event = self.service.event(UnclearReportFiled(issue_id=said.issue_id, report=said))
+        event = self.service.event(SubmitUnclearReport(issue_id=said.issue_id, report=said))
         answer = await self.service.execute(self.orders, event, idempotency=key, answer=_given)
         if answer.status >= 400:
             raise Problem(answer.status, answer.body["code"], answer.body["detail"])
 
     def _receipt(self, issue_id: UUID, facts: Facts) -> Answer:
-        refuse(facts)
+        raise_refusal(facts)
         rules, now = self.orders.rules, self.service.clock.now()
-        filed = next((fact for fact in facts if isinstance(fact, IssueFiled)), None)
+        filed = next((fact for fact in facts if isinstance(fact, IssueRecorded)), None)
         missing = filed.missing if filed else ()
         accepted = next((fact for fact in facts if isinstance(fact, IssueAccepted)), None)
-        receipt = Receipt(
+        receipt = ReportReceipt(
             issue_id=issue_id,
             status_url=f"/v1/issues/{issue_id}",
-            status=Status.WAITING_FOR_CUSTOMER if missing else Status.ACCEPTED,
+            status=IssueStatus.WAITING_FOR_CUSTOMER if missing else IssueStatus.ACCEPTED,
             next_update_by=accepted and accepted.next_update_by,
             missing=missing or None,
             details_by=rules.hours.calendar.day(pending_details.answer_by(now, rules)) if missing else None,
         )
         return Answer(202, receipt.model_dump(mode="json", exclude_none=True))
 
-    async def give(
+    async def provide_details(
         self,
         issue_id: UUID,
         *,
         photos: tuple[StoredPhoto, ...] = (),
         parts: dict[str, str] | None = None,
         description: str | None = None,
-        most_photos: int = 50,
+        max_photos: int = 50,
     ) -> None:
         """Photos, names of missing parts or a description for an issue. Raises `Problem`."""
         order_id = await self.order_of(issue_id)
-        given = DetailsGiven(
+        given = ProvideDetails(
             issue_id=issue_id,
             order_id=order_id,
             photos=photos,
             parts=parts or {},
             description=description,
-            most_photos=most_photos,
+            max_photos=max_photos,
         )
         answer = await self.service.execute(self.orders, self.service.event(given), answer=_given)
         if answer.status >= 400:
@@ -136,9 +142,9 @@ class IntakeCommands:
             members = {name: value for name, value in answer.body.items() if name not in known}
             raise Problem(answer.status, answer.body["code"], answer.body["detail"], **members)
 
-    async def decide(self, issue_id: UUID, decision: Decision, key: IdempotencyKey) -> Answer:
+    async def decide(self, issue_id: UUID, decision: StaffDecisionRequest, key: IdempotencyKey) -> Answer:
         """A decision of staff: recorded, and carried out here or by returns; or an answer that says why not."""
-        command = StaffDecides(
+        command = RecordStaffDecision(
             issue_id=issue_id,
             order_id=await self.order_of(issue_id),
             decision_id=derived_id("decision", key.caller, key.key),
@@ -150,15 +156,15 @@ class IntakeCommands:
     async def order_of(self, issue_id: UUID) -> str:
         """Raises `Problem` 404."""
         async with self.service.pool.acquire() as conn:
-            order_id = await store.order_of(conn, issue_id)
+            order_id = await store.read_order_id(conn, issue_id)
         if order_id is None:
-            raise no_such_issue(issue_id)
+            raise unknown_issue(issue_id)
         return order_id
 
 
-def refuse(facts: Facts) -> None:
+def raise_refusal(facts: Facts) -> None:
     """Raise the `Problem` that a refusal among the facts is."""
-    refused = next((fact.refusal for fact in facts if isinstance(fact, ReportRefused)), None)
+    refused = next((fact.refusal for fact in facts if isinstance(fact, CommandRefused)), None)
     if refused is None:
         return
     members: dict[str, Any] = {"field": refused.field}
@@ -169,16 +175,16 @@ def refuse(facts: Facts) -> None:
 
 
 def _given(facts: Facts) -> Answer:
-    refuse(facts)
+    raise_refusal(facts)
     return Answer(200, {})
 
 
 def _decided(facts: Facts) -> Answer:
-    refuse(facts)
-    made = next(fact for fact in facts if isinstance(fact, DecisionMade))
+    raise_refusal(facts)
+    made = next(fact for fact in facts if isinstance(fact, StaffDecisionRecorded))
     told = {"issue_id": made.decision.issue_id, "decision_id": made.decision.decision_id}
     return Answer(202, {name: str(value) for name, value in told.items()} | {"version": made.version})
 
 
-def no_such_issue(issue_id: UUID) -> Problem:
+def unknown_issue(issue_id: UUID) -> Problem:
     return Problem(404, "unknown_issue", f"issue_id: {issue_id} is not known; send the id that the report was given.")

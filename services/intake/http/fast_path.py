@@ -14,7 +14,7 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.http.idempotency import MAX_KEY_LENGTH, IdempotencyKey, fingerprint
 from libs.common.http.problems import Problem
 from services.intake.http.commands import IntakeCommands
-from services.intake.http.issues import told
+from services.intake.http.issues import report_response
 
 PATH = "/v1/issues"
 CALLER = "storefront"
@@ -42,7 +42,7 @@ class ReportFastPath:
         scope["route"] = self._route  # its span is named by it
         named = IdempotencyKey(CALLER, key, fingerprint("POST", PATH, body))
         try:
-            response = told(await self._calls.report(said, named))
+            response = report_response(await self._calls.submit(said, named))
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)

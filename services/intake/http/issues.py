@@ -1,6 +1,6 @@
-"""The HTTP face of intake: report an issue, and see where it is. Photos, staff and lists have files of their own.
+"""Reports and issues over HTTP: report an issue, and read where it is.
 
-The storefront calls on behalf of its customers and shows each of them only what is theirs; ops see every issue.
+The storefront calls on behalf of its customers and shows each of them only their own issues; ops read every issue.
 """
 
 from datetime import date, datetime, timedelta
@@ -14,12 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
-from services.intake.http.commands import IntakeCommands, Receipt, no_such_issue
-from services.intake.projections.sla import Clock, Told, measure
-from services.intake.projections.timeline import Status
-from services.intake.store import orders as store
+from services.intake.http.commands import IntakeCommands, ReportReceipt, unknown_issue
+from services.intake.http.dependencies import CurrentCommands, Key
+from services.intake.http.request_schema import json_body
+from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.sla import SlaClock, SlaFact, measure_sla
+from services.intake.store import issues as store
 
 
 class TimelineFact(BaseModel):
@@ -28,7 +30,7 @@ class TimelineFact(BaseModel):
     data: dict[str, Any]
 
 
-class Photo(BaseModel):
+class IssuePhoto(BaseModel):
     sha256: str
     media_type: str
     size_bytes: int
@@ -36,26 +38,26 @@ class Photo(BaseModel):
     height: int
 
 
-class ClockShown(BaseModel):
-    """Open time of the shop in whole minutes; `due_at` is None once it is done or while the customer owes an answer."""
+class ClockModel(BaseModel):
+    """Business time in whole minutes; `due_at` is null once done or while the customer owes an answer."""
 
     target_minutes: int
     spent_minutes: int
-    kept: bool
+    within_target: bool
     due_at: datetime | None
     done_at: datetime | None
 
 
-class ClocksShown(BaseModel):
-    first_response: ClockShown
-    decision: ClockShown
+class ClocksModel(BaseModel):
+    first_response: ClockModel
+    decision: ClockModel
 
 
-class Issue(BaseModel):
-    """An issue and everything that happened to it, in the order in which it happened.
+class IssueDetails(BaseModel):
+    """An issue with its timeline, in time order.
 
-    `missing` is what the customer still owes; `version` counts decisions of staff; `decide_by` is when the shop owes a
-    decision, in its open hours, while its clock runs.
+    `missing` are the details that the customer still owes; `version` counts staff decisions; `decide_by` is the shop's
+    decision deadline, in business hours, while its clock runs.
     """
 
     issue_id: UUID
@@ -66,68 +68,18 @@ class Issue(BaseModel):
     requested_remedy: Remedy | None
     reference: str | None
     noticed_on: date | None
-    status: Status
+    status: IssueStatus
     missing: list[str]
     version: int
     decide_by: datetime | None
     decided_at: datetime | None
     reported_at: datetime
-    clocks: ClocksShown
+    clocks: ClocksModel
     timeline: list[TimelineFact]
-    photos: list[Photo]
+    photos: list[IssuePhoto]
 
 
-def routes(calls: IntakeCommands) -> APIRouter:
-    """The routes; `Depends` stand in the order in which they refuse: caller, size, key, content."""
-    service = calls.service
-    router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
-    storefront = service.require_caller("storefront")
-    anybody = service.require_caller("storefront", "ops")
-
-    @router.post(
-        "",
-        status_code=202,
-        response_model=Receipt,
-        dependencies=[Depends(storefront)],
-        openapi_extra={"requestBody": _json_body(IssueSubmitted)},
-    )
-    async def report_issue(
-        key: Annotated[IdempotencyKey, Depends(idempotency_key)],
-        said: Annotated[IssueSubmitted, Depends(_read_report)],
-    ) -> JSONResponse:
-        """Report what is wrong with delivered pieces of an order. Accepted at once, or refused with the remedy."""
-        return told(await calls.report(said, key))
-
-    @router.get("/{issue_id}", response_model=Issue, dependencies=[Depends(anybody)])
-    async def show_issue(issue_id: UUID, customer_id: CustomerId = None) -> dict[str, Any]:
-        """Where the issue is now, and its whole story."""
-        async with service.pool.acquire() as conn:
-            issue = await store.read_issue(conn, issue_id)
-        if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
-            raise no_such_issue(issue_id)
-        return {**issue, "clocks": _clocks(issue, calls)}
-
-    return router
-
-
-def told(answer: Answer) -> JSONResponse:
-    """What a report is answered with, and where to look for it from now on."""
-    status_url = answer.body.get("status_url")
-    return answer.response({"Location": status_url} if status_url else None)
-
-
-def _clocks(issue: dict[str, Any], calls: IntakeCommands) -> dict[str, Any]:
-    rules, now = calls.orders.rules, calls.service.clock.now()
-    story = [Told(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
-    found = measure(issue["reported_at"], story, rules.hours, rules.targets, now)
-    return {"first_response": _shown(found.first_response), "decision": _shown(found.decision)}
-
-
-def _shown(clock: Clock) -> dict[str, Any]:
-    minute = timedelta(minutes=1)
-    minutes = {"target_minutes": clock.target // minute, "spent_minutes": clock.spent // minute}
-    return {**minutes, "kept": clock.kept, "due_at": clock.due_at, "done_at": clock.done_at}
-
+router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
 
 CustomerId = Annotated[
     str | None,
@@ -136,7 +88,7 @@ CustomerId = Annotated[
 
 
 async def _read_report(request: Request) -> IssueSubmitted:
-    """The body as a report. Read here and not by FastAPI, which would read it before caller and size are checked."""
+    """Parse the body here and not by FastAPI, which would read it before caller and size are checked."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "wrong_media_type", "Content-Type: send the report as application/json.")
     try:
@@ -146,22 +98,45 @@ async def _read_report(request: Request) -> IssueSubmitted:
         raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from error
 
 
-def _json_body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": _inlined(model.model_json_schema())}}}
+# Dependencies are checked in this order: caller, size, key, content.
+@router.post(
+    "",
+    status_code=202,
+    response_model=ReportReceipt,
+    dependencies=[Depends(require_caller("storefront"))],
+    openapi_extra={"requestBody": json_body(IssueSubmitted)},
+)
+async def report_issue(
+    key: Key, submission: Annotated[IssueSubmitted, Depends(_read_report)], commands: CurrentCommands
+) -> JSONResponse:
+    """Report what is wrong with delivered units of an order. Accepted at once, or refused with the remedy."""
+    return report_response(await commands.submit(submission, key))
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without references, because those would point into a document of their own."""
-    shared = schema.pop("$defs", {})
+@router.get("/{issue_id}", response_model=IssueDetails, dependencies=[Depends(require_caller("storefront", "ops"))])
+async def show_issue(issue_id: UUID, commands: CurrentCommands, customer_id: CustomerId = None) -> dict[str, Any]:
+    """Return an issue with its status and timeline."""
+    async with commands.service.pool.acquire() as conn:
+        issue = await store.read_issue(conn, issue_id)
+    if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
+        raise unknown_issue(issue_id)
+    return {**issue, "clocks": _clocks(issue, commands)}
 
-    def inline(part: Any) -> Any:
-        if isinstance(part, list):
-            return [inline(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part:
-            return inline(shared[part["$ref"].rpartition("/")[2]])
-        return {name: inline(value) for name, value in part.items()}
 
-    inlined: dict[str, Any] = inline(schema)
-    return inlined
+def report_response(answer: Answer) -> JSONResponse:
+    """Build the response to a report, with the location of its issue."""
+    status_url = answer.body.get("status_url")
+    return answer.response({"Location": status_url} if status_url else None)
+
+
+def _clocks(issue: dict[str, Any], commands: IntakeCommands) -> dict[str, Any]:
+    rules, now = commands.orders.rules, commands.service.clock.now()
+    timeline = [SlaFact(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
+    found = measure_sla(issue["reported_at"], timeline, rules.hours, rules.targets, now)
+    return {"first_response": _shown(found.first_response), "decision": _shown(found.decision)}
+
+
+def _shown(clock: SlaClock) -> dict[str, Any]:
+    minute = timedelta(minutes=1)
+    minutes = {"target_minutes": clock.target // minute, "spent_minutes": clock.spent // minute}
+    return {**minutes, "within_target": clock.within_target, "due_at": clock.due_at, "done_at": clock.done_at}

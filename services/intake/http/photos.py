@@ -1,12 +1,12 @@
-"""Photos and facts that a report lacks: brought by the storefront, by staff, or by the owner with a signed link.
+"""Photos and details of issues: provided by the storefront, by staff, or by the owner with a signed link.
 
-A photo is read by the storefront for the customer it names, by staff, and by the owner; it is found only by the issue
-that has it, so that nobody sees another's by knowing its name.
+A photo is read by the storefront for the customer it names, by staff, and by the owner; always through its issue, so
+that nobody reads another customer's photo by its hash.
 """
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,13 +14,17 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.events.values import Identifier, Sha256
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
+from libs.common.runtime.dependencies import CurrentService
 from services.intake.evidence.storage import EvidenceUnavailableError
-from services.intake.evidence.uploads import Evidence
-from services.intake.http.commands import IntakeCommands, no_such_issue
-from services.intake.http.issues import Photo
+from services.intake.evidence.uploads import EvidenceUploads
+from services.intake.http.commands import unknown_issue
+from services.intake.http.dependencies import CurrentCommands, CurrentEvidence, CurrentLinks
+from services.intake.http.issues import IssuePhoto
 from services.intake.store import evidence as evidence_store
+from services.intake.store import issues as issue_store
 
 UPLOADS = ("/v1/photos", "/v1/issues/{issue_id}/photos", "/u/{token}/photos")
 
@@ -43,133 +47,167 @@ _SAFE = {
 }
 
 
-class Photos(BaseModel):
-    """What is kept of the photos; `missing` is what the report still lacks, empty where it lacks nothing."""
+class PhotosAnswer(BaseModel):
+    """Stored photos; `missing` are the details that the report still lacks."""
 
-    photos: list[Photo]
+    photos: list[IssuePhoto]
     missing: list[str] = []
 
 
-class Part(BaseModel):
+class MissingPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     line_id: Identifier
     part: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class Details(BaseModel):
-    """Facts that a report lacks: the name of the missing part, by line; some words."""
+class ReportDetails(BaseModel):
+    """Details of a report: the name of the missing part, by line; a description."""
 
     model_config = ConfigDict(extra="forbid")
 
-    lines: Annotated[list[Part], Field(max_length=100)] = []
+    lines: Annotated[list[MissingPart], Field(max_length=100)] = []
     description: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)] | None = None
 
 
-class Given(BaseModel):
+class DetailsAnswer(BaseModel):
     missing: list[str]
 
 
-Whose: TypeAlias = Callable[..., Awaitable[UUID]]
+router = APIRouter(tags=["photos"], responses=PROBLEM_RESPONSE)
+_keyed = [Depends(require_caller("storefront", "ops"))]
+_upload: dict[str, Any] = {
+    "status_code": 201,
+    "response_model": PhotosAnswer,
+    "openapi_extra": {"requestBody": _PHOTO_BODY},
+}
 
 
-def routes(calls: IntakeCommands, evidence: Evidence, links: SignedLinks) -> APIRouter:
-    service = calls.service
-    router = APIRouter(tags=["photos"], responses=PROBLEM_RESPONSE)
-    anybody = service.require_caller("storefront", "ops")
+async def _issue_by_id(
+    issue_id: UUID, service: CurrentService, customer_id: Annotated[str | None, Query(max_length=128)] = None
+) -> UUID:
+    """Dependency: the issue, for callers with a key; on behalf of a customer only their own."""
+    async with service.pool.acquire() as conn:
+        owner = await issue_store.read_customer_id(conn, issue_id)
+    if owner is None or (customer_id is not None and customer_id != owner):
+        raise unknown_issue(issue_id)
+    return issue_id
 
-    async def by_id(issue_id: UUID, customer_id: Annotated[str | None, Query(max_length=128)] = None) -> UUID:
-        """The issue, for callers with a key; on behalf of one customer only theirs."""
-        async with service.pool.acquire() as conn:
-            owner = await evidence_store.owner_of(conn, issue_id)
-        if owner is None or (customer_id is not None and customer_id != owner):
-            raise no_such_issue(issue_id)
-        return issue_id
 
-    async def by_link(token: str) -> UUID:
-        return linked_issue(links, token, service.clock.now())
+async def _issue_by_link(token: str, links: CurrentLinks, service: CurrentService) -> UUID:
+    """Dependency: the issue of a signed link."""
+    return issue_of_link(links, token, service.clock.now())
 
-    @router.post(
-        "/v1/photos",
-        status_code=201,
-        response_model=Photos,
-        dependencies=[Depends(anybody)],
-        openapi_extra={"requestBody": _PHOTO_BODY},
-    )
-    async def add_photos_ahead(request: Request) -> dict[str, Any]:
-        """Photos for a report that is still to come: it names them by the `sha256` of the answer, and is never held."""
-        photos = await evidence.receive(request)
-        async with service.transaction() as tx:
-            await evidence_store.keep_uploads(tx.conn, photos, tx.now)
-        return {"photos": photos}
 
-    def of_an_issue(path: str, whose: Whose, guards: list[Any]) -> None:
-        @router.post(
-            f"{path}/photos",
-            status_code=201,
-            response_model=Photos,
-            dependencies=guards,
-            openapi_extra={"requestBody": _PHOTO_BODY},
-        )
-        async def add_photos(request: Request, issue_id: Annotated[UUID, Depends(whose)]) -> dict[str, Any]:
-            """Add photos. They are known by their content, so the same upload again changes nothing, without a key."""
-            photos = await evidence.receive(request)
-            await calls.give(issue_id, photos=tuple(photos), most_photos=evidence.most)
-            return {"photos": photos, "missing": await missing(issue_id)}
+IssueById = Annotated[UUID, Depends(_issue_by_id)]
+IssueByLink = Annotated[UUID, Depends(_issue_by_link)]
 
-        @router.post(f"{path}/details", response_model=Given, dependencies=guards)
-        async def add_details(issue_id: Annotated[UUID, Depends(whose)], details: Details) -> dict[str, Any]:
-            """Tell what a report lacks. The same again changes nothing."""
-            if not details.lines and not details.description:
-                raise Problem(422, "nothing_told", "lines, description: tell one of them at least.")
-            parts = {line.line_id: line.part for line in details.lines}
-            await calls.give(issue_id, parts=parts, description=details.description)
-            return {"missing": await missing(issue_id)}
 
-        @router.get(f"{path}/photos/{{sha256}}", dependencies=guards, response_class=StreamingResponse)
-        async def show_photo(issue_id: Annotated[UUID, Depends(whose)], sha256: Sha256) -> StreamingResponse:
-            return await shown(issue_id, sha256)
+@dataclass(frozen=True, slots=True)
+class _IssuePhotos:
+    """Reads and writes of the photo routes, the same for both ways to an issue."""
 
-        @router.get(f"{path}/photos/{{sha256}}/thumbnail", dependencies=guards, response_class=StreamingResponse)
-        async def show_thumbnail(issue_id: Annotated[UUID, Depends(whose)], sha256: Sha256) -> StreamingResponse:
-            return await shown(issue_id, sha256, thumbnail=True)
+    commands: CurrentCommands
+    evidence: CurrentEvidence
 
-    async def missing(issue_id: UUID) -> list[str]:
-        async with service.pool.acquire() as conn:
-            return await evidence_store.missing_of(conn, issue_id)
+    async def add_photos(self, request: Request, issue_id: UUID) -> dict[str, Any]:
+        photos = await self.evidence.receive(request)
+        await self.commands.provide_details(issue_id, photos=tuple(photos), max_photos=self.evidence.max_photos)
+        return {"photos": photos, "missing": await self._missing(issue_id)}
 
-    async def shown(issue_id: UUID, sha256: str, *, thumbnail: bool = False) -> StreamingResponse:
-        async with service.pool.acquire() as conn:
+    async def add_details(self, issue_id: UUID, details: ReportDetails) -> dict[str, Any]:
+        if not details.lines and not details.description:
+            raise Problem(422, "no_details", "lines, description: both are empty; send at least one of them.")
+        parts = {line.line_id: line.part for line in details.lines}
+        await self.commands.provide_details(issue_id, parts=parts, description=details.description)
+        return {"missing": await self._missing(issue_id)}
+
+    async def show(self, issue_id: UUID, sha256: str, *, thumbnail: bool = False) -> StreamingResponse:
+        async with self.commands.service.pool.acquire() as conn:
             media_type = await evidence_store.media_type_of(conn, issue_id, sha256)
-        return await stream_photo(evidence, sha256, media_type, thumbnail=thumbnail)
+        return await stream_photo(self.evidence, sha256, media_type, thumbnail=thumbnail)
 
-    of_an_issue("/v1/issues/{issue_id}", by_id, [Depends(anybody)])
-    of_an_issue("/u/{token}", by_link, [])
-    return router
+    async def _missing(self, issue_id: UUID) -> list[str]:
+        async with self.commands.service.pool.acquire() as conn:
+            return await issue_store.read_missing_details(conn, issue_id)
 
 
-def linked_issue(links: SignedLinks, token: str, now: datetime) -> UUID:
-    """The issue that an upload link is about. Raises `Problem` 404, whatever is wrong with the link."""
+IssuePhotos = Annotated[_IssuePhotos, Depends(_IssuePhotos)]
+
+
+@router.post("/v1/photos", dependencies=_keyed, **_upload)
+async def add_photos_ahead(request: Request, evidence: CurrentEvidence, service: CurrentService) -> dict[str, Any]:
+    """Upload photos before their report, which then names them by `sha256` and is not delayed by a request for them."""
+    photos = await evidence.receive(request)
+    async with service.transaction() as tx:
+        await evidence_store.record_uploads(tx.conn, photos, tx.now)
+    return {"photos": photos}
+
+
+@router.post("/v1/issues/{issue_id}/photos", dependencies=_keyed, **_upload)
+async def add_photos(request: Request, issue_id: IssueById, photos: IssuePhotos) -> dict[str, Any]:
+    """Add photos. They are identified by their content, so a repeated upload changes nothing."""
+    return await photos.add_photos(request, issue_id)
+
+
+@router.post("/v1/issues/{issue_id}/details", dependencies=_keyed, response_model=DetailsAnswer)
+async def add_details(issue_id: IssueById, details: ReportDetails, photos: IssuePhotos) -> dict[str, Any]:
+    """Add missing details to a report. A repeated call changes nothing."""
+    return await photos.add_details(issue_id, details)
+
+
+@router.get("/v1/issues/{issue_id}/photos/{sha256}", dependencies=_keyed, response_class=StreamingResponse)
+async def show_photo(issue_id: IssueById, sha256: Sha256, photos: IssuePhotos) -> StreamingResponse:
+    return await photos.show(issue_id, sha256)
+
+
+@router.get("/v1/issues/{issue_id}/photos/{sha256}/thumbnail", dependencies=_keyed, response_class=StreamingResponse)
+async def show_thumbnail(issue_id: IssueById, sha256: Sha256, photos: IssuePhotos) -> StreamingResponse:
+    return await photos.show(issue_id, sha256, thumbnail=True)
+
+
+@router.post("/u/{token}/photos", name="add_photos", **_upload)
+async def add_photos_by_link(request: Request, issue_id: IssueByLink, photos: IssuePhotos) -> dict[str, Any]:
+    """Add photos. They are identified by their content, so a repeated upload changes nothing."""
+    return await photos.add_photos(request, issue_id)
+
+
+@router.post("/u/{token}/details", name="add_details", response_model=DetailsAnswer)
+async def add_details_by_link(issue_id: IssueByLink, details: ReportDetails, photos: IssuePhotos) -> dict[str, Any]:
+    """Add missing details to a report. A repeated call changes nothing."""
+    return await photos.add_details(issue_id, details)
+
+
+@router.get("/u/{token}/photos/{sha256}", name="show_photo", response_class=StreamingResponse)
+async def show_photo_by_link(issue_id: IssueByLink, sha256: Sha256, photos: IssuePhotos) -> StreamingResponse:
+    return await photos.show(issue_id, sha256)
+
+
+@router.get("/u/{token}/photos/{sha256}/thumbnail", name="show_thumbnail", response_class=StreamingResponse)
+async def show_thumbnail_by_link(issue_id: IssueByLink, sha256: Sha256, photos: IssuePhotos) -> StreamingResponse:
+    return await photos.show(issue_id, sha256, thumbnail=True)
+
+
+def issue_of_link(links: SignedLinks, token: str, now: datetime) -> UUID:
+    """Return the issue of an upload link. Raises `Problem` 404 for any invalid link."""
     try:
         return UUID(links.read_until(Purpose.UPLOAD, token, now)[0])
     except (LinkInvalidError, IndexError, ValueError) as error:
-        raise Problem(
-            404, "link_invalid", "link: not one of ours, or too old; open the one in our newest mail."
-        ) from error
+        raise Problem(404, "link_invalid", "link: invalid or expired; open the link in our latest mail.") from error
 
 
 async def stream_photo(
-    evidence: Evidence, sha256: str, media_type: str | None, *, thumbnail: bool = False
+    evidence: EvidenceUploads, sha256: str, media_type: str | None, *, thumbnail: bool = False
 ) -> StreamingResponse:
-    """The photo as it is kept; `media_type` is None where the issue has no such photo. Raises `Problem` 404 or 503."""
+    """Stream a stored photo; `media_type` is None where the issue has no such photo. Raises `Problem` 404 or 503."""
     if media_type is None:
         raise Problem(404, "unknown_photo", "sha256: the issue has no such photo; see `photos` of the issue.")
     try:
-        pieces = await evidence.files.pieces(sha256, media_type, thumbnail=thumbnail)
+        pieces = await evidence.files.stream(sha256, media_type, thumbnail=thumbnail)
     except EvidenceUnavailableError as error:
-        raise unavailable() from error
+        raise _unavailable() from error
     return StreamingResponse(pieces, media_type="image/jpeg" if thumbnail else media_type, headers=_SAFE)
 
 
-def unavailable() -> Problem:
-    return Problem(503, "evidence_unavailable", "The store of photos does not answer; try again soon.", retry_after=5)
+def _unavailable() -> Problem:
+    return Problem(503, "evidence_unavailable", "The photo store does not answer; try again soon.", retry_after=5)

@@ -1,8 +1,7 @@
-"""Which lots and products look like clusters now: pure, from what is known of one product.
+"""Detection of clusters among the lots of one product; pure.
 
-A lot that has a cluster already is not found again, and no longer counts towards its product: else one bad lot would
-be told twice. Once a human has refused or ended a cluster, what was counted until then counts as known, and only what
-came after it can make another.
+A lot with a cluster is not detected again and does not count towards its product, or one faulty lot would be reported
+twice. After a cluster was refused or released, its counts are known; only later reports can form another.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,17 +12,24 @@ from operator import add
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Reason
-from services.intake.insights.clusters import Cluster, ClusterFound, Status
-from services.intake.insights.policy import Policy
-from services.intake.insights.sequential import Counts, Day, Verdict, base_rate, judge_lot, judge_product
+from services.intake.insights.clusters import Cluster, ClusterFound, ClusterStatus
+from services.intake.insights.policy import DetectionPolicy
+from services.intake.insights.sequential import (
+    Counts,
+    DailyCounts,
+    SequentialTestResult,
+    base_rate,
+    evaluate_lot,
+    evaluate_product,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
-    """One lot of a product (empty: pieces of no known lot): days of arrival, and orders reported by reason."""
+class LotHistory:
+    """Deliveries by day and reported orders by reason of one lot; `lot` is empty for units of unknown lots."""
 
     lot: str
-    days: tuple[Day, ...]
+    days: tuple[DailyCounts, ...]
     reasons: Mapping[Reason, int]
 
     @property
@@ -32,9 +38,9 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductHistory:
     sku: str
-    lots: tuple[Lot, ...]
+    lots: tuple[LotHistory, ...]
     clusters: tuple[Cluster, ...] = ()
 
     @property
@@ -45,45 +51,49 @@ class Product:
         return [one for one in self.clusters if one.lot == lot]
 
 
-def suspects(product: Product, shop: Counts, policy: Policy, today: date) -> list[ClusterFound]:
-    """What is found now. `shop` are the counts of all products together; `today` is the shop's day."""
+def detect_clusters(product: ProductHistory, shop: Counts, policy: DetectionPolicy, today: date) -> list[ClusterFound]:
+    """Return the new clusters of one product. `shop` counts all products; `today` is the shop's local date."""
     others = shop - product.counts
-    found = [_lot_found(product, lot, others, policy) for lot in product.lots if lot.lot]
-    clusters = [one for one in found if one]
-    apart = {one.lot for one in clusters} | {one.lot for one in product.clusters}
-    rest = [lot for lot in product.lots if not lot.lot or lot.lot not in apart]
-    whole = _product_found(product, rest, others, policy, today)
-    return [*clusters, *([whole] if whole else [])]
+    found = [_detect_lot(product, lot, others, policy) for lot in product.lots if lot.lot]
+    clusters = [cluster for cluster in found if cluster]
+    clustered = {one.lot for one in clusters} | {one.lot for one in product.clusters}
+    rest = [lot for lot in product.lots if not lot.lot or lot.lot not in clustered]
+    of_product = _detect_product(product, rest, others, policy, today)
+    return [*clusters, *([of_product] if of_product else [])]
 
 
-def _lot_found(product: Product, lot: Lot, others: Counts, policy: Policy) -> ClusterFound | None:
+def _detect_lot(
+    product: ProductHistory, lot: LotHistory, others: Counts, policy: DetectionPolicy
+) -> ClusterFound | None:
     before = product.clusters_of(lot.lot)
-    if any(one.status in (Status.PROPOSED, Status.ACTING) for one in before):
+    if any(one.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for one in before):
         return None
-    known = reduce(add, (Counts(one.pieces, one.orders) for one in before), Counts())
-    bad = {one.lot for one in product.clusters if one.lot}
-    good = (one.counts for one in product.lots if one.lot != lot.lot and one.lot not in bad)
-    rate = base_rate(reduce(add, good, Counts()), others, policy.base)
-    verdict = judge_lot(lot.counts - known, rate, policy.lot)
-    return _found(product.sku, lot.lot, len(before), [lot], verdict, policy) if verdict.cluster else None
+    known = reduce(add, (Counts(one.units, one.orders) for one in before), Counts())
+    faulty = {one.lot for one in product.clusters if one.lot}
+    faultless = (one.counts for one in product.lots if one.lot != lot.lot and one.lot not in faulty)
+    rate = base_rate(reduce(add, faultless, Counts()), others, policy.base)
+    result = evaluate_lot(lot.counts - known, rate, policy.lot)
+    return _command(product.sku, lot.lot, len(before), [lot], result, policy) if result.is_cluster else None
 
 
-def _product_found(
-    product: Product, lots: Iterable[Lot], others: Counts, policy: Policy, today: date
+def _detect_product(
+    product: ProductHistory, lots: Iterable[LotHistory], others: Counts, policy: DetectionPolicy, today: date
 ) -> ClusterFound | None:
     before, lots = product.clusters_of(""), list(lots)
-    if any(one.status in (Status.PROPOSED, Status.ACTING) for one in before):
+    if any(one.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for one in before):
         return None
     first = today - timedelta(days=policy.product.recent_days)
-    days = _together(day for lot in lots for day in lot.days)
+    days = _merge(day for lot in lots for day in lot.days)
     rate = base_rate(_total(day for day in days if day.day < first), others, policy.base)
     settled = max((one.detected_at.date() for one in before), default=date.min)
     recent = [day for day in days if day.day >= first and day.day > settled]
-    verdict = judge_product(recent, rate, policy.product)
-    return _found(product.sku, "", len(before), lots, verdict, policy) if verdict.cluster else None
+    result = evaluate_product(recent, rate, policy.product)
+    return _command(product.sku, "", len(before), lots, result, policy) if result.is_cluster else None
 
 
-def _found(sku: str, lot: str, number: int, lots: Iterable[Lot], verdict: Verdict, policy: Policy) -> ClusterFound:
+def _command(
+    sku: str, lot: str, number: int, lots: Iterable[LotHistory], result: SequentialTestResult, policy: DetectionPolicy
+) -> ClusterFound:
     counts = {reason: sum(one.reasons.get(reason, 0) for one in lots) for reason in policy.reasons}
     order = sorted(policy.reasons, key=lambda reason: (-counts[reason], policy.reasons.index(reason)))
     return ClusterFound(
@@ -91,20 +101,20 @@ def _found(sku: str, lot: str, number: int, lots: Iterable[Lot], verdict: Verdic
         sku=sku,
         lot=lot,
         reasons=tuple(reason for reason in order if counts[reason]) or policy.reasons[:1],
-        pieces=verdict.counts.pieces,
-        orders=verdict.counts.orders,
-        expected=verdict.expected,
-        since=verdict.since,
+        units=result.counts.units,
+        orders=result.counts.orders,
+        expected=result.expected,
+        since=result.since,
     )
 
 
-def _together(days: Iterable[Day]) -> list[Day]:
-    """One entry per day over all lots."""
+def _merge(days: Iterable[DailyCounts]) -> list[DailyCounts]:
+    """Merge lots into one entry per day."""
     counts: dict[date, Counts] = {}
     for one in days:
         counts[one.day] = counts.get(one.day, Counts()) + one.counts
-    return [Day(day, count) for day, count in sorted(counts.items())]
+    return [DailyCounts(day, count) for day, count in sorted(counts.items())]
 
 
-def _total(days: Iterable[Day]) -> Counts:
+def _total(days: Iterable[DailyCounts]) -> Counts:
     return reduce(add, (one.counts for one in days), Counts())

@@ -1,8 +1,8 @@
-"""Looks at every product about which something new is known, and says so where it has a cluster.
+"""Background loop that runs cluster detection for products with new reports or deliveries.
 
-Beside the batches and not in them, so that no report waits for it. A row of `to_learn` is deleted when all that follows
-from it is committed; a process that dies in between looks again, and the cluster's id, which follows from its product
-and lot, keeps it one cluster. Several processes may look at once for the same reason.
+It runs outside of event batches, so that it delays no report. Queue rows are deleted after their commands are
+committed; a process that dies in between repeats them. The cluster id is derived from product and lot, so a repeated or
+concurrent run proposes no second cluster.
 """
 
 import asyncio
@@ -12,58 +12,56 @@ from time import perf_counter
 
 from libs.common.runtime.service import Service
 from services.intake.insights.clusters import BuyersChanged, ClusterCommand
-from services.intake.insights.detection import Product, suspects
+from services.intake.insights.detection import ProductHistory, detect_clusters
 from services.intake.insights.sequential import Counts
-from services.intake.store.insights import clusters as cluster_store
-from services.intake.store.insights.clusters import Clusters
+from services.intake.store.insights.clusters import ClusterStore, forget, read_evidence, read_shop, read_to_learn
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.5
-"""Seconds of a real clock between two looks, at least."""
+MIN_PAUSE_SECONDS = 0.5
+"""Minimum pause between two runs, on the real clock."""
 
-SHARE = 50
-"""A look that took long is followed by a pause so many times as long: learning may cost 2 % of the time at most."""
+PAUSE_PER_RUN = 50
+"""Pause as a multiple of the run before it: detection uses 2 % of the time at most."""
 
-MOST = 20_000
-"""Rows taken at a time."""
+MAX_ROWS = 20_000
+"""Queue rows per run."""
 
 
 @dataclass
-class Learner:
+class DetectionLoop:
     service: Service
-    clusters: Clusters
+    clusters: ClusterStore
 
     async def run(self) -> None:
-        """Look again and again; cancelled at shutdown."""
         while True:
-            began = perf_counter()
-            await self.look()
-            await asyncio.sleep(max(PAUSE, SHARE * (perf_counter() - began)))
+            started = perf_counter()
+            await self.run_once()
+            await asyncio.sleep(max(MIN_PAUSE_SECONDS, PAUSE_PER_RUN * (perf_counter() - started)))
 
-    async def look(self) -> None:
-        """Take what is new, and say what follows from it."""
+    async def run_once(self) -> None:
+        """Detect clusters of the queued products and execute the commands that follow."""
         policy = self.clusters.policy
         async with self.service.pool.acquire() as conn:
-            rows, skus = await cluster_store.read_to_learn(conn, MOST)
+            rows, skus = await read_to_learn(conn, MAX_ROWS)
             if not rows:
                 return
-            shop = await cluster_store.read_shop(conn, policy.reasons)
-            products = await cluster_store.read_evidence(conn, skus, policy.reasons)
+            shop = await read_shop(conn, policy.reasons)
+            products = await read_evidence(conn, skus, policy.reasons)
         for product in products:
             for command in self._commands(product, shop):
                 await self.service.execute(self.clusters, self.service.event(command))
         async with self.service.pool.acquire() as conn:
-            await cluster_store.forget(conn, rows)
+            await forget(conn, rows)
 
-    def _commands(self, product: Product, shop: Counts) -> list[ClusterCommand]:
+    def _commands(self, product: ProductHistory, shop: Counts) -> list[ClusterCommand]:
         today = self.service.clock.now().astimezone(self.service.settings.zone).date()
-        found = suspects(product, shop, self.clusters.policy, today)
-        for one in found:
-            self.service.counters.add("learning", "cluster_detected")
+        found = detect_clusters(product, shop, self.clusters.policy, today)
+        for cluster in found:
+            self.service.counters.add("detection", "cluster_detected")
             log.warning(
-                "cluster: %d orders of product %s lot %s reported, %.1f expected",
-                one.orders, one.sku, one.lot or "-", one.expected,
+                "detected cluster sku=%s lot=%s reported_orders=%d expected_orders=%.1f",
+                cluster.sku, cluster.lot or "-", cluster.orders, cluster.expected,
             )  # fmt: skip
-        warning = [BuyersChanged(cluster_id=one.cluster_id) for one in product.clusters if one.warning]
-        return [*found, *warning]
+        updates = [BuyersChanged(cluster_id=one.cluster_id) for one in product.clusters if one.warns_buyers]
+        return [*found, *updates]

@@ -1,4 +1,4 @@
-"""What the figures look like: plain values, for the routes and for the desk's charts. Days are the shop's."""
+"""Values of the insights routes and of the desk's charts. Days are in the shop's time zone."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,8 +9,8 @@ from services.intake.insights.intervals import Nps, Share
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which figures: `first` and `last` are days in `zone`, both included; `sku` and `lot` narrow them down."""
+class MetricsQuery:
+    """Period and filter of metrics: `first` and `last` are days in `zone`, both included; `sku` and `lot` filter."""
 
     first: date
     last: date
@@ -20,8 +20,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
-    """How long something took, in hours: over so many issues; half took `median` at most, nine tenths `p90`."""
+class DurationStats:
+    """Median and 90th percentile of a duration in hours, over `issues` issues."""
 
     issues: int
     median: float | None
@@ -36,7 +36,7 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """Reports by hour of the week: weekday 1 is Monday, 7 Sunday; hours are local. Hours without reports are absent."""
+    """Reports by local hour of the week: weekday 1 is Monday, 7 Sunday. Hours without reports are omitted."""
 
     weekday: int
     hour: int
@@ -45,12 +45,12 @@ class HourCount:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The shop's answers in one period, by the day of the report."""
+    """Response times and reasons of the issues reported in one period."""
 
     issues: int
-    to_first_response: Hours
-    to_replacement_order: Hours
-    to_resolution: Hours
+    to_first_response: DurationStats
+    to_replacement_order: DurationStats
+    to_resolution: DurationStats
     resolved_at_first_contact: Share
     repeat_reports: Share
     reasons: tuple[ReasonCount, ...]
@@ -58,37 +58,37 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductFigures:
-    """Reports about pieces that arrived in one period. `lot` None: not known; `rate` is orders reported per piece."""
+class ProductMetrics:
+    """Reports about units delivered in one period. `lot` is None if unknown; `rate` is reported orders per unit."""
 
     sku: str
     lot: str | None
-    arrived_pieces: int
-    reported_pieces: int
+    delivered_units: int
+    reported_units: int
     rate: Share
     reasons: tuple[ReasonCount, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DayFigures:
-    """One day of arrivals: pieces that arrived, and how many orders with such pieces were reported since."""
+class DailyMetrics:
+    """Units delivered on one day, and reported orders among them."""
 
     day: date
-    arrived_pieces: int
+    delivered_units: int
     reported_orders: int
 
 
 @dataclass(frozen=True, slots=True)
-class NpsOf:
-    """The net promoter score of one reason or one product (`group`); the whole shop's has the group `all`."""
+class NpsGroup:
+    """Net promoter score of one reason or product (`group`); `all` is the whole shop."""
 
     group: str
     nps: Nps
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterShown:
-    """A cluster as ops see it. `status`: proposed, acting, refused or released; `warned` counts orders."""
+class ClusterView:
+    """A cluster in answers of the API. `status`: proposed, acting, refused or released; `warned` counts orders."""
 
     cluster_id: UUID
     sku: str
@@ -96,7 +96,7 @@ class ClusterShown:
     status: str
     reasons: tuple[str, ...]
     reported_orders: int
-    arrived_pieces: int
+    delivered_units: int
     expected_orders: float
     since: date | None
     detected_at: datetime

@@ -1,27 +1,27 @@
-"""A cluster or chance? Sequential tests of reported orders against arrived pieces; pure, with stated error rates.
+"""Sequential tests of reported orders against delivered units, with bounded error rates; pure.
 
-What is tested: that each arrived piece leads to a report with the base rate `p` at most, each order on its own. After
-`r` reported orders among `n` pieces, the likelihood ratio of a rate `k` times as high is, in Poisson form,
+Null hypothesis: each delivered unit leads to a report with at most the base rate `p`, independently per order. After
+`r` reported orders among `n` units, the likelihood ratio of a rate `k` times as high is, in Poisson form,
 
     L = k^r * exp(-(k - 1) * p * n)
 
-For a lot: bad or good from its first piece, so Wald's sequential probability ratio test with one border. With the
-base rate L is a non-negative supermartingale (of one piece, E[L] = (1 + p(k-1)) exp(-(k-1)p) <= 1), so by Ville's
-inequality the probability that it ever reaches 1/alpha is alpha at most: over the whole life of the lot, looked at
-after every report. A mean of such ratios over several `k` is one too: a little worse and a lot worse are found alike.
-Pieces that arrived yesterday count at once though nobody could report them yet: that makes a false alarm only rarer.
+Lots: faulty or faultless from the first unit, so Wald's sequential probability ratio test with one boundary. Under the
+base rate L is a non-negative supermartingale (for one unit, E[L] = (1 + p(k-1)) exp(-(k-1)p) <= 1), so by Ville's
+inequality it ever reaches 1/alpha with probability alpha at most, over the whole life of the lot and any number of
+evaluations. A mean of such ratios over several `k` is a supermartingale too, and detects small and large deviations.
+Units delivered yesterday count at once although nobody could report them yet: this only lowers the false alarm rate.
 
-For a product: it may turn bad on any day, so Page's CUSUM, here the best run of days of arrival. A report counts on the
-day its piece arrived, not the day it was written: else the late reports of a big season would meet the few pieces of a
-slow week. Lorden: with the border ln(m) there are m days or more, on average, before a false alarm.
+Products: the rate may change on any day, so Page's CUSUM over days of delivery. A report counts on the day of delivery,
+not of the report; otherwise late reports of a peak season would meet the few units of a slow week. Lorden: with the
+boundary ln(m), the mean time to a false alarm is at least m days.
 
 A. Wald, "Sequential tests of statistical hypotheses", Ann. Math. Statist. 16 (1945), 117-186. J. Ville, "Etude critique
 de la notion de collectif" (1939). H. Robbins, "Statistical methods related to the law of the iterated logarithm", Ann.
 Math. Statist. 41 (1970), 1397-1409 (mixtures). E. S. Page, "Continuous inspection schemes", Biometrika 41 (1954),
 100-115. G. Lorden, "Procedures for reacting to a change in distribution", Ann. Math. Statist. 42 (1971), 1897-1908.
 
-A fixed-size test repeated after every report was left aside: looked at often enough, it always finds something. To look
-at again when reports of one product are seen to depend on each other (a video that many buyers saw).
+Rejected: a fixed-size test repeated after every report, whose error rate grows with the number of evaluations. To be
+reconsidered if reports of one product turn out to be dependent (a video seen by many buyers).
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,85 +29,85 @@ from dataclasses import dataclass
 from datetime import date
 from math import exp, log
 
-from services.intake.insights.policy import Base, LotTest, ProductTest
+from services.intake.insights.policy import BaseRatePolicy, LotTest, ProductTest
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Pieces that arrived, and the orders among them that were reported."""
+    """Delivered units, and reported orders among them."""
 
-    pieces: int = 0
+    units: int = 0
     orders: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.pieces + other.pieces, self.orders + other.orders)
+        return Counts(self.units + other.units, self.orders + other.orders)
 
     def __sub__(self, other: "Counts") -> "Counts":
-        return Counts(max(0, self.pieces - other.pieces), max(0, self.orders - other.orders))
+        return Counts(max(0, self.units - other.units), max(0, self.orders - other.orders))
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """What arrived on one day, and what of it was reported since."""
+class DailyCounts:
+    """Counts of the units delivered on one day."""
 
     day: date
     counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a test found. `evidence` and `threshold` are natural logarithms; `since` is the first day of a bad run."""
+class SequentialTestResult:
+    """Test result. `log_likelihood_ratio` and `threshold` are natural logs; `since` is the first day of the run."""
 
-    evidence: float
+    log_likelihood_ratio: float
     threshold: float
     counts: Counts
     expected: float
-    cluster: bool
+    is_cluster: bool
     since: date | None = None
 
 
-def base_rate(product: Counts, shop: Counts, base: Base) -> float:
-    """Reported orders per piece where nothing is wrong: the product's own history, the shop's where that is short, and
-    the usual rate of shops where that is short too. None of them should hold what is being tested.
+def base_rate(product: Counts, shop: Counts, base: BaseRatePolicy) -> float:
+    """Return reported orders per faultless unit: the product's history, shrunk towards the shop's, shrunk towards the
+    default rate. None of the counts may include the units under test.
 
-    Gamma-Poisson shrinkage: what stands in for a history counts like `prior_pieces` of it.
+    Gamma-Poisson shrinkage: each prior rate has the weight of `prior_units`.
     """
-    of_shop = _shrunk(shop, base.usual_rate, base.prior_pieces)
-    return max(base.least_rate, min(_shrunk(product, of_shop, base.prior_pieces), 1.0))
+    shop_rate = _shrink(shop, base.default_rate, base.prior_units)
+    return max(base.min_rate, min(_shrink(product, shop_rate, base.prior_units), 1.0))
 
 
-def _shrunk(counts: Counts, rate: float, prior_pieces: float) -> float:
-    return (rate * prior_pieces + counts.orders) / (prior_pieces + counts.pieces)
+def _shrink(counts: Counts, rate: float, prior_units: float) -> float:
+    return (rate * prior_units + counts.orders) / (prior_units + counts.units)
 
 
-def evidence(counts: Counts, rate: float, times: Sequence[float]) -> float:
-    """The logarithm of the likelihood ratio, the mean over all `times`."""
-    ratios = [_log_ratio(counts, rate, k) for k in times]
+def mixture_log_ratio(counts: Counts, rate: float, multiples: Sequence[float]) -> float:
+    """Return the logarithm of the mean likelihood ratio over all rate multiples."""
+    ratios = [_log_ratio(counts, rate, k) for k in multiples]
     most = max(ratios)
     return most + log(sum(exp(ratio - most) for ratio in ratios) / len(ratios))
 
 
-def _log_ratio(counts: Counts, rate: float, times: float) -> float:
-    return counts.orders * log(times) - (times - 1) * rate * counts.pieces
+def _log_ratio(counts: Counts, rate: float, multiple: float) -> float:
+    return counts.orders * log(multiple) - (multiple - 1) * rate * counts.units
 
 
-def judge_lot(counts: Counts, rate: float, test: LotTest) -> Verdict:
-    """Whether the whole lot is worse than the base rate."""
-    found = evidence(counts, rate, test.times)
-    cluster = found >= test.threshold and counts.orders >= test.least_orders
-    return Verdict(found, test.threshold, counts, rate * counts.pieces, cluster)
+def evaluate_lot(counts: Counts, rate: float, test: LotTest) -> SequentialTestResult:
+    """Test whether the lot's rate exceeds the base rate."""
+    found = mixture_log_ratio(counts, rate, test.rate_multiples)
+    cluster = found >= test.threshold and counts.orders >= test.min_orders
+    return SequentialTestResult(found, test.threshold, counts, rate * counts.units, cluster)
 
 
-def judge_product(days: Iterable[Day], rate: float, test: ProductTest) -> Verdict:
-    """Whether some run of days of arrival is worse than the base rate: the highest point of the CUSUM."""
-    best = Verdict(0.0, test.threshold, Counts(), 0.0, cluster=False)
+def evaluate_product(days: Iterable[DailyCounts], rate: float, test: ProductTest) -> SequentialTestResult:
+    """Test whether some run of days exceeds the base rate: the maximum of the CUSUM."""
+    best = SequentialTestResult(0.0, test.threshold, Counts(), 0.0, is_cluster=False)
     height, run, since = 0.0, Counts(), None
-    for one in sorted(days, key=lambda one: one.day):
+    for daily in sorted(days, key=lambda daily: daily.day):
         if height <= 0:
-            height, run, since = 0.0, Counts(), one.day
-        height += _log_ratio(one.counts, rate, test.times)
-        run += one.counts
-        if height > best.evidence:
-            cluster = height >= test.threshold and run.orders >= test.least_orders
-            best = Verdict(height, test.threshold, run, rate * run.pieces, cluster, since)
+            height, run, since = 0.0, Counts(), daily.day
+        height += _log_ratio(daily.counts, rate, test.rate_multiple)
+        run += daily.counts
+        if height > best.log_likelihood_ratio:
+            cluster = height >= test.threshold and run.orders >= test.min_orders
+            best = SequentialTestResult(height, test.threshold, run, rate * run.units, cluster, since)
     return best

@@ -1,19 +1,15 @@
-"""Insights, put together for the app: their aggregate, their loop and their routes."""
-
-from fastapi import APIRouter
+"""Wiring of insights: their aggregate and background loops."""
 
 from libs.common.runtime.service import Service
-from services.intake.insights import api
-from services.intake.insights.detection_loop import Learner
-from services.intake.insights.policy import read_policy
-from services.intake.store.insights.clusters import Clusters
-from services.intake.store.insights.monthly_rollups import Keeper
+from services.intake.insights.detection_loop import DetectionLoop
+from services.intake.insights.policy import load_detection_policy
+from services.intake.insights.rollup_job import RollupJob
+from services.intake.store.insights.clusters import ClusterStore
 
 
-def insights(service: Service) -> APIRouter:
-    """Raises `InsightsError` where `insights.toml` is wrong."""
-    clusters = Clusters(read_policy())
+def add_insights(service: Service) -> None:
+    """Raises `DetectionPolicyError` if `insights.toml` is invalid."""
+    clusters = ClusterStore(load_detection_policy())
     service.consume(clusters)
-    service.run_in_background("learner", Learner(service, clusters).run)
-    service.run_in_background("keeper", Keeper(service).run)
-    return api.routes(service, clusters)
+    service.run_in_background("cluster detection", DetectionLoop(service, clusters).run)
+    service.run_in_background("monthly rollups", RollupJob(service).run)

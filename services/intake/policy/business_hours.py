@@ -1,7 +1,7 @@
-"""The shop's open hours: when somebody is there to answer, and how much of a span of time that was. Pure.
+"""Business hours of the shop, and durations and deadlines measured in them. Pure.
 
-Every promise of an answer is a definite moment on the business calendar: weekends, public holidays and nights do not
-count, so that a report of Friday night is not late on Saturday morning.
+Every response target is a definite moment on the business calendar: weekends, public holidays and nights do not count,
+so that a report of Friday night is not late on Saturday morning.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _NONE = timedelta()
 
 
 @dataclass(frozen=True)
-class OpenHours:
-    """Open from `opens` to `closes` o'clock, local, on every open day of the calendar."""
+class BusinessHours:
+    """Opening and closing hour, local, of every open day of the calendar."""
 
     calendar: ShopCalendar
     opens: int = 10
@@ -22,10 +22,10 @@ class OpenHours:
 
     def __post_init__(self) -> None:
         if not 0 <= self.opens < self.closes <= 23:
-            raise ValueError("shop_opens, shop_closes: full hours of one day, the first before the second")
+            raise ValueError("shop_opens, shop_closes: must be full hours of one day, shop_opens before shop_closes")
 
     def between(self, start: datetime, end: datetime) -> timedelta:
-        """How much open time lies between two moments; none where the second is not later."""
+        """Return the open time between two moments; zero where the second is not later."""
         spent, day = _NONE, self.calendar.next_open(self.calendar.day(start))
         while (begin := self._opening(day)) < end:
             spent += max(_NONE, min(end, self.end_of(day)) - max(start, begin))
@@ -33,7 +33,7 @@ class OpenHours:
         return spent
 
     def after(self, start: datetime, span: timedelta) -> datetime:
-        """The moment at which so much open time has passed since `start`."""
+        """Return the moment at which this much open time has passed since `start`."""
         day = self.calendar.next_open(self.calendar.day(start))
         while True:
             begin, end = max(start, self._opening(day)), self.end_of(day)
@@ -43,15 +43,15 @@ class OpenHours:
             day = self.calendar.next_open(day + timedelta(days=1))
 
     def end_of(self, day: date) -> datetime:
-        """The moment at which the shop closes on that day."""
+        """Return the closing time of that day."""
         return self.calendar.moment(day, self.closes)
 
     def end_of_open_day(self, now: datetime, count: int) -> datetime:
-        """Closing time of the `count`-th open day after today."""
+        """Return the closing time of the `count`-th open day after today."""
         return self.end_of(self.open_day(now, count))
 
     def open_day(self, now: datetime, count: int) -> date:
-        """The `count`-th open day after today."""
+        """Return the `count`-th open day after today."""
         return self.calendar.add_open_days(self.calendar.day(now), count)
 
     def _opening(self, day: date) -> datetime:

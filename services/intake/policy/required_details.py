@@ -1,9 +1,10 @@
-"""What a report must come with, as data (`required_details.toml`), and what one report lacks. Pure."""
+"""Required details of reports as data (`required_details.toml`), and the details that one report lacks. Pure."""
 
 import tomllib
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -12,104 +13,120 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Currency, OrderLine, Reason
-from services.intake.domain.orders import Need, Purchase, Silence
 
 DEFAULT_FILE = Path(__file__).with_name("required_details.toml")
 
 
-class NeedsError(ValueError):
-    """`required_details.toml` is wrong; the message names the entry and what would be right."""
+class RequiredDetail(StrEnum):
+    PHOTO = "photo"
+    PART = "part"
+    DESCRIPTION = "description"
+
+
+class NoAnswerAction(StrEnum):
+    """Outcome for a report whose customer does not answer."""
+
+    REVIEW = "review"
+    CLOSE = "close"
+
+
+class RequiredDetailsError(ValueError):
+    """`required_details.toml` is invalid; the message names the entry and what would be right."""
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Terms(_Data):
-    """What is needed. `above`: the value per currency below which nobody is asked; None: everybody is."""
+class DetailRequirements(_Data):
+    """Required details. They apply above `above_value` (per currency); None: always."""
 
-    needs: tuple[Need, ...] = ()
-    above: dict[Currency, Annotated[Decimal, Field(ge=0)]] | None = None
-    when_silent: Silence = Silence.REVIEW
+    details: tuple[RequiredDetail, ...] = ()
+    above_value: dict[Currency, Annotated[Decimal, Field(ge=0)]] | None = None
+    on_no_answer: NoAnswerAction = NoAnswerAction.REVIEW
 
 
-class Override(Terms):
-    """Other terms for some markets, product groups, or both; empty means all. What is not set stays as it is."""
+class RequirementsOverride(DetailRequirements):
+    """Other requirements for some markets, product groups, or both; empty means all. Omitted fields are inherited."""
 
     markets: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
-    def fits(self, market: str, groups: Collection[str | None]) -> bool:
+    def matches(self, market: str, groups: Collection[str | None]) -> bool:
         return (not self.markets or market in self.markets) and (not self.groups or bool(self.groups & set(groups)))
 
-    def over(self, terms: Terms) -> Terms:
-        names = set(Terms.model_fields)
-        fields = {name: getattr(self if name in self.model_fields_set else terms, name) for name in names}
-        return Terms.model_construct(**fields)
+    def apply_to(self, requirements: DetailRequirements) -> DetailRequirements:
+        names = set(DetailRequirements.model_fields)
+        fields = {name: getattr(self if name in self.model_fields_set else requirements, name) for name in names}
+        return DetailRequirements.model_construct(**fields)
 
 
-class ReasonTerms(Terms):
-    overrides: tuple[Override, ...] = ()
+class ReasonRequirements(DetailRequirements):
+    overrides: tuple[RequirementsOverride, ...] = ()
 
-    def terms(self, market: str, groups: Collection[str | None]) -> Terms:
-        return next((terms for one, terms in self._merged if one.fits(market, groups)), self)
+    def for_products(self, market: str, groups: Collection[str | None]) -> DetailRequirements:
+        return next((merged for override, merged in self._merged if override.matches(market, groups)), self)
 
     @cached_property
-    def _merged(self) -> tuple[tuple[Override, Terms], ...]:
-        return tuple((one, one.over(self)) for one in self.overrides)
+    def _merged(self) -> tuple[tuple[RequirementsOverride, DetailRequirements], ...]:
+        return tuple((override, override.apply_to(self)) for override in self.overrides)
 
 
-class NeedsPolicy(_Data):
-    """All of `required_details.toml`; a reason without a table needs nothing."""
+class RequiredDetailsPolicy(_Data):
+    """Content of `required_details.toml`; a reason without a table requires nothing."""
 
     version: Annotated[int, Field(ge=1)]
-    quiet_minutes: Annotated[int, Field(ge=0, le=1440)]
+    grace_minutes: Annotated[int, Field(ge=0, le=1440)]
     answer_open_days: Annotated[int, Field(ge=1, le=60)]
     remind_open_days: tuple[Annotated[int, Field(ge=1, le=60)], ...]
     review_open_days: Annotated[int, Field(ge=1, le=30)]
-    reasons: dict[Reason, ReasonTerms]
+    reasons: dict[Reason, ReasonRequirements]
 
     @property
-    def quiet(self) -> timedelta:
-        return timedelta(minutes=self.quiet_minutes)
+    def grace_period(self) -> timedelta:
+        return timedelta(minutes=self.grace_minutes)
 
-    def terms(self, said: IssueSubmitted, purchase: Purchase) -> Terms | None:
-        """What is needed of this report; None where nothing is, which is most of them."""
-        reason = self.reasons.get(said.reason)
+    def for_report(
+        self, submission: IssueSubmitted, market: str, bought: Collection[OrderLine]
+    ) -> DetailRequirements | None:
+        """Return the requirements of this report about these lines; None for most."""
+        reason = self.reasons.get(submission.reason)
         if reason is None:
             return None
-        bought = [line for reported in said.lines if (line := purchase.line(reported.line_id))]
-        terms = reason.terms(purchase.market, {line.product_group for line in bought})
-        return terms if terms.needs and _is_worth_it(terms, said, bought) else None
+        requirements = reason.for_products(market, {line.product_group for line in bought})
+        return requirements if requirements.details and _is_above_value(requirements, submission, bought) else None
 
 
-def _is_worth_it(terms: Terms, said: IssueSubmitted, bought: Iterable[OrderLine]) -> bool:
-    if terms.above is None:
+def _is_above_value(requirements: DetailRequirements, submission: IssueSubmitted, bought: Iterable[OrderLine]) -> bool:
+    limits = requirements.above_value
+    if limits is None:
         return True
-    pieces = {line.line_id: line.quantity for line in said.lines}
+    quantities = {line.line_id: line.quantity for line in submission.lines}
     value: dict[str, Decimal] = {}
     for line in bought:
         price = line.unit_price
-        value[price.currency] = value.get(price.currency, Decimal()) + price.amount * pieces[line.line_id]
-    return any(amount > terms.above[currency] for currency, amount in value.items() if currency in terms.above)
+        value[price.currency] = value.get(price.currency, Decimal()) + price.amount * quantities[line.line_id]
+    return any(amount > limits[currency] for currency, amount in value.items() if currency in limits)
 
 
-def lacking(needs: Iterable[Need], said: IssueSubmitted, photos: Collection[str]) -> tuple[Need, ...]:
-    """Which of these needs a report does not meet; `photos` are those that are known to be there."""
-    met = {
-        Need.PHOTO: bool(photos),
-        Need.PART: all(line.part for line in said.lines),
-        Need.DESCRIPTION: bool(said.description and said.description.strip()),
+def missing_details(
+    required: Iterable[RequiredDetail], submission: IssueSubmitted, photos: Collection[str]
+) -> tuple[RequiredDetail, ...]:
+    """Return the required details that a report lacks; `photos` are those known to be stored."""
+    provided = {
+        RequiredDetail.PHOTO: bool(photos),
+        RequiredDetail.PART: all(line.part for line in submission.lines),
+        RequiredDetail.DESCRIPTION: bool(submission.description and submission.description.strip()),
     }
-    return tuple(need for need in needs if not met[need])
+    return tuple(detail for detail in required if not provided[detail])
 
 
-def read_needs(file: Path = DEFAULT_FILE) -> NeedsPolicy:
-    """Raises `NeedsError` where the file is not as it should be."""
+def read_required_details(file: Path = DEFAULT_FILE) -> RequiredDetailsPolicy:
+    """Read and validate the file. Raises `RequiredDetailsError`."""
     try:
-        return NeedsPolicy.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        return RequiredDetailsPolicy.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise NeedsError(f"{file.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise RequiredDetailsError(f"{file.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except tomllib.TOMLDecodeError as error:
-        raise NeedsError(f"{file.name}: {error}") from error
+        raise RequiredDetailsError(f"{file.name}: {error}") from error

@@ -1,7 +1,7 @@
-"""What the life of an issue adds to the figures: pure, from one event to records; the store gathers them per batch.
+"""Metrics of issues as a projection: pure, from one event to records; the store merges them per batch.
 
-The first response is the first word that the customer gets about the report itself: accepted, refused, a human looks at
-it, or what is still missing. A contact is whatever the customer had to do or wait for beyond reporting once.
+The first response is the first notice about the report itself: accepted, rejected, under review, or details missing. A
+contact is anything that the customer had to do or wait for beyond reporting once.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeKind
 from libs.common.events.registry import AnyEvent
 
-ANSWERS = frozenset(
+FIRST_RESPONSES = frozenset(
     {NoticeKind.ISSUE_ACCEPTED, NoticeKind.ISSUE_REJECTED, NoticeKind.REVIEW_STARTED, NoticeKind.DETAILS_REQUESTED}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LineReported(Record):
-    """Pieces of one product that an accepted report is about; `lot` is empty where it is not known."""
+    """One line of an accepted report. An unknown `lot` is empty."""
 
     issue_id: UUID
     line_id: str
@@ -33,21 +33,21 @@ class LineReported(Record):
     sku: str
     lot: str
     reason: str
-    pieces: int
-    arrived_on: date
+    units: int
+    delivered_on: date
     reported_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFell(Record):
-    """The report does not count any more: it was rejected or cancelled."""
+class ReportWithdrawn(Record):
+    """The report was rejected or cancelled and no longer counts."""
 
     issue_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Moments(Record):
-    """What one event, or all events of a batch, say about the times of one issue."""
+class IssueMetrics(Record):
+    """Changes of one issue's metrics by one event, or by all events of a batch."""
 
     issue_id: UUID
     reason: str | None = None
@@ -61,89 +61,90 @@ class Moments(Record):
     rated_at: datetime | None = None
 
 
-def figures(event: AnyEvent, zone: ZoneInfo) -> list[Record]:
-    """What this event adds; nothing for most. Days are the shop's, in `zone`."""
-    read = _READ.get(type(event.data))
-    return read(event.data, zone) if read else []
+def metric_records(event: AnyEvent, zone: ZoneInfo) -> list[Record]:
+    """Return the records of this event; none for most. Days are the shop's, in `zone`."""
+    handler = _HANDLERS.get(type(event.data))
+    return handler(event.data, zone) if handler else []
 
 
-def _begun(accepted: issues.IssueAccepted, zone: ZoneInfo) -> list[Record]:
-    begun = Moments(accepted.issue_id, reason=accepted.reason.value, reported_at=accepted.reported_at)
-    return [begun, *_lines(accepted, zone)]
+def _on_accepted(fact: issues.IssueAccepted, zone: ZoneInfo) -> list[Record]:
+    metrics = IssueMetrics(fact.issue_id, reason=fact.reason.value, reported_at=fact.reported_at)
+    return [metrics, *_lines(fact, zone)]
 
 
-def _lines(accepted: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineReported]:
-    day = accepted.delivered_on or accepted.reported_at.astimezone(zone).date()
-    for line in accepted.lines:
+def _lines(fact: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineReported]:
+    day = fact.delivered_on or fact.reported_at.astimezone(zone).date()
+    for line in fact.lines:
         yield LineReported(
-            accepted.issue_id,
+            fact.issue_id,
             line.line_id,
-            accepted.order_id,
-            accepted.customer_id,
+            fact.order_id,
+            fact.customer_id,
             line.sku,
             line.lot or "",
-            accepted.reason.value,
+            fact.reason.value,
             line.quantity,
             day,
-            accepted.reported_at,
+            fact.reported_at,
         )
 
 
-def _answered(sent: notices.NoticeSent, zone: ZoneInfo) -> list[Record]:
-    if sent.issue_id is None or sent.kind not in ANSWERS:
+def _on_notice_sent(fact: notices.NoticeSent, zone: ZoneInfo) -> list[Record]:
+    if fact.issue_id is None or fact.kind not in FIRST_RESPONSES:
         return []
-    return [Moments(sent.issue_id, answered_at=sent.sent_at)]
+    return [IssueMetrics(fact.issue_id, answered_at=fact.sent_at)]
 
 
-def _fell(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
-    return [ReportFell(fact.issue_id)]
+def _on_withdrawn(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [ReportWithdrawn(fact.issue_id)]
 
 
-def _contact(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
-    return [Moments(fact.issue_id, contacts=1)]
+def _on_contact(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [IssueMetrics(fact.issue_id, contacts=1)]
 
 
-_READ: dict[type[Payload], Callable[[Any, ZoneInfo], list[Record]]] = {
-    notices.NoticeSent: _answered,
-    issues.IssueAccepted: _begun,
-    issues.IssueRejected: _fell,
-    issues.IssueCancelled: _fell,
-    issues.IssueReplacementOrdered: lambda fact, _: [Moments(fact.issue_id, ordered_at=fact.ordered_at)],
-    issues.IssueResolved: lambda fact, _: [Moments(fact.issue_id, resolved_at=fact.resolved_at)],
-    issues.IssueReopened: lambda fact, _: [Moments(fact.issue_id, reopened_at=fact.reopened_at, contacts=1)],
-    issues.IssueDetailsRequested: _contact,
-    issues.IssueChoiceRequested: _contact,
-    issues.IssueReviewRequested: _contact,
-    issues.IssueRated: lambda fact, _: [Moments(fact.issue_id, score=fact.score, rated_at=fact.rated_at)],
+_HANDLERS: dict[type[Payload], Callable[[Any, ZoneInfo], list[Record]]] = {
+    notices.NoticeSent: _on_notice_sent,
+    issues.IssueAccepted: _on_accepted,
+    issues.IssueRejected: _on_withdrawn,
+    issues.IssueCancelled: _on_withdrawn,
+    issues.IssueReplacementOrdered: lambda fact, _: [IssueMetrics(fact.issue_id, ordered_at=fact.ordered_at)],
+    issues.IssueResolved: lambda fact, _: [IssueMetrics(fact.issue_id, resolved_at=fact.resolved_at)],
+    issues.IssueReopened: lambda fact, _: [IssueMetrics(fact.issue_id, reopened_at=fact.reopened_at, contacts=1)],
+    issues.IssueDetailsRequested: _on_contact,
+    issues.IssueChoiceRequested: _on_contact,
+    issues.IssueReviewRequested: _on_contact,
+    issues.IssueRated: lambda fact, _: [IssueMetrics(fact.issue_id, score=fact.score, rated_at=fact.rated_at)],
 }
 
 
-def gathered(moments: Iterable[Moments]) -> list[Moments]:
-    """One entry per issue: the first answer and order, the last resolution, reopening and rating, contacts added up."""
-    found: dict[UUID, Moments] = {}
-    for one in moments:
-        known = found.get(one.issue_id)
-        found[one.issue_id] = _both(known, one) if known else one
-    return sorted(found.values(), key=lambda one: one.issue_id.int)
+def merge_metrics(changes: Iterable[IssueMetrics]) -> list[IssueMetrics]:
+    """Return one entry per issue: first response and order, last resolution, reopening and rating, sum of contacts."""
+    merged: dict[UUID, IssueMetrics] = {}
+    for change in changes:
+        known = merged.get(change.issue_id)
+        merged[change.issue_id] = _merge(known, change) if known else change
+    return sorted(merged.values(), key=lambda metrics: metrics.issue_id.int)
 
 
-def _both(known: Moments, one: Moments) -> Moments:
-    rated = one if one.rated_at and (not known.rated_at or one.rated_at >= known.rated_at) else known
+def _merge(known: IssueMetrics, change: IssueMetrics) -> IssueMetrics:
+    newer = change.rated_at and (not known.rated_at or change.rated_at >= known.rated_at)
+    rated = change if newer else known
     return replace(
         known,
-        reason=known.reason or one.reason,
-        reported_at=known.reported_at or one.reported_at,
-        answered_at=_chosen(min, known.answered_at, one.answered_at),
-        ordered_at=_chosen(min, known.ordered_at, one.ordered_at),
-        resolved_at=_chosen(max, known.resolved_at, one.resolved_at),
-        reopened_at=_chosen(max, known.reopened_at, one.reopened_at),
-        contacts=known.contacts + one.contacts,
+        reason=known.reason or change.reason,
+        reported_at=known.reported_at or change.reported_at,
+        answered_at=_pick(min, known.answered_at, change.answered_at),
+        ordered_at=_pick(min, known.ordered_at, change.ordered_at),
+        resolved_at=_pick(max, known.resolved_at, change.resolved_at),
+        reopened_at=_pick(max, known.reopened_at, change.reopened_at),
+        contacts=known.contacts + change.contacts,
         score=rated.score,
         rated_at=rated.rated_at,
     )
 
 
-def _chosen(
-    choose: Callable[[datetime, datetime], datetime], one: datetime | None, other: datetime | None
+def _pick(
+    choose: Callable[[datetime, datetime], datetime], first: datetime | None, second: datetime | None
 ) -> datetime | None:
-    return choose(one, other) if one and other else one or other
+    return choose(first, second) if first and second else first or second

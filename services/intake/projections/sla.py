@@ -1,10 +1,10 @@
-"""How long a customer waited for the shop, counted from what is recorded: a pure function over the story of an issue.
+"""SLA clocks of an issue: how long the customer waited for the shop. A pure function over the timeline.
 
-- The clock counts the shop's open hours. It stops while the customer owes an answer, and only then: from the moment
-  they were asked until they gave it, at most until the day they were given.
-- It cannot be gamed. Each thing is asked for once: asking again, or for what was given, stops nothing. A decision that
-  is taken back (reopened, or accepted after all) sets nothing back: what was spent is spent, and the clock runs on.
-- A first response is a message that left for the customer, not one that was written.
+- The clock counts business hours. It pauses only while the customer owes an answer: from the request to the answer, at
+  most until the due day of the request.
+- The clock cannot be gamed. A detail pauses it once: a second request for it, or a request for a provided detail, has
+  no effect. A withdrawn decision (reopened, or accepted after a rejection) resets nothing: the clock resumes.
+- The first response is a notice that was sent to the customer, not one that was created.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.events import issues, notices
-from services.intake.policy.business_hours import OpenHours
-from services.intake.policy.eligibility_rules import Targets
-from services.intake.projections.timeline import DECISIONS
+from services.intake.policy.business_hours import BusinessHours
+from services.intake.policy.eligibility_rules import ResponseTargets
+from services.intake.projections.issue_status import DECISION_TYPES
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One fact of the story."""
+class SlaFact:
+    """One event of the timeline."""
 
     at: datetime
     type: str
@@ -28,9 +28,9 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """`spent` is open time. `due_at`: when the target is passed if nothing happens; None once done, or while the
-    customer owes an answer. `done_at`: when it stopped for good, as far as is known."""
+class SlaClock:
+    """State of one clock. `spent` is open time; `due_at` is the moment at which the target is missed if nothing
+    happens, None once done or while the customer owes an answer; `done_at` is the final stop, as far as is known."""
 
     target: timedelta
     spent: timedelta
@@ -38,39 +38,41 @@ class Clock:
     done_at: datetime | None
 
     @property
-    def kept(self) -> bool:
+    def within_target(self) -> bool:
         return self.spent <= self.target
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
-    first_response: Clock
-    decision: Clock
+class SlaClocks:
+    first_response: SlaClock
+    decision: SlaClock
 
 
-def measure(reported_at: datetime, story: Iterable[Told], hours: OpenHours, targets: Targets, now: datetime) -> Clocks:
-    """`story` may be in any order; what is later than `now` has not happened yet."""
-    facts = sorted((fact for fact in story if reported_at <= fact.at <= now), key=lambda fact: fact.at)
-    answer, decision = _Watch(hours, reported_at), _Watch(hours, reported_at)
+def measure_sla(
+    reported_at: datetime, timeline: Iterable[SlaFact], hours: BusinessHours, targets: ResponseTargets, now: datetime
+) -> SlaClocks:
+    """Measure both clocks. The timeline may be in any order; events after `now` are ignored."""
+    facts = sorted((fact for fact in timeline if reported_at <= fact.at <= now), key=lambda fact: fact.at)
+    response, decision = _Stopwatch(hours, reported_at), _Stopwatch(hours, reported_at)
     for fact in facts:
         if fact.type == notices.NoticeSent.TYPE:
-            answer.stop(fact.at)
-        _move(decision, fact)
-    return Clocks(answer.read(targets.first_response, now), decision.read(targets.decision, now))
+            response.stop(fact.at)
+        _apply(decision, fact)
+    return SlaClocks(response.read(targets.first_response, now), decision.read(targets.decision, now))
 
 
-def _move(watch: "_Watch", fact: Told) -> None:
+def _apply(clock: "_Stopwatch", fact: SlaFact) -> None:
     match fact.type:
         case issues.IssueDetailsRequested.TYPE:
-            watch.ask(fact.at, set(fact.data.get("missing", ())), _moment(fact.data.get("due_at")) or fact.at)
+            clock.pause(fact.at, set(fact.data.get("missing", ())), _moment(fact.data.get("due_at")) or fact.at)
         case issues.IssueDetailsProvided.TYPE:
-            watch.given |= set(fact.data.get("provided", ()))
+            clock.provided |= set(fact.data.get("provided", ()))
             if not fact.data.get("missing"):
-                watch.answered(fact.at)
+                clock.resume(fact.at)
         case issues.IssueReopened.TYPE | issues.IssueAccepted.TYPE:
-            watch.go_on(fact.at)
-        case type_ if type_ in DECISIONS:
-            watch.stop(fact.at)
+            clock.restart(fact.at)
+        case type_ if type_ in DECISION_TYPES:
+            clock.stop(fact.at)
 
 
 def _moment(text: object) -> datetime | None:
@@ -78,48 +80,48 @@ def _moment(text: object) -> datetime | None:
 
 
 @dataclass
-class _Watch:
-    """Runs from `since`; stands still while that is None, or until `paused_until`."""
+class _Stopwatch:
+    """Runs from `since`; paused while that is None, or until `paused_until`."""
 
-    hours: OpenHours
+    hours: BusinessHours
     since: datetime | None
     spent: timedelta = timedelta()
     paused_until: datetime | None = None
     done_at: datetime | None = None
-    asked: set[str] = field(default_factory=set)
-    given: set[str] = field(default_factory=set)
+    requested: set[str] = field(default_factory=set)
+    provided: set[str] = field(default_factory=set)
 
-    def _count(self, at: datetime) -> None:
+    def _advance(self, at: datetime) -> None:
         if self.paused_until and at >= self.paused_until:
             self.since, self.paused_until = self.paused_until, None
         if self.since and not self.paused_until:
             self.spent += self.hours.between(self.since, at)
             self.since = at
 
-    def ask(self, at: datetime, missing: set[str], until: datetime) -> None:
-        self._count(at)
-        new = missing - self.asked - self.given
-        self.asked |= missing
+    def pause(self, at: datetime, missing: set[str], until: datetime) -> None:
+        self._advance(at)
+        new = missing - self.requested - self.provided
+        self.requested |= missing
         if new and self.done_at is None and until > at:
             self.paused_until = max(until, self.paused_until or until)
 
-    def answered(self, at: datetime) -> None:
-        self._count(at)
+    def resume(self, at: datetime) -> None:
+        self._advance(at)
         if self.paused_until:
             self.since, self.paused_until = at, None
 
     def stop(self, at: datetime) -> None:
         if self.done_at is None:
-            self._count(at)
+            self._advance(at)
             self.since, self.paused_until, self.done_at = None, None, at
 
-    def go_on(self, at: datetime) -> None:
-        self.answered(at)
+    def restart(self, at: datetime) -> None:
+        self.resume(at)
         if self.done_at is not None:
             self.since, self.done_at = at, None
 
-    def read(self, target: timedelta, now: datetime) -> Clock:
-        self._count(now)
+    def read(self, target: timedelta, now: datetime) -> SlaClock:
+        self._advance(now)
         runs = self.since is not None and self.paused_until is None
         due_at = self.hours.after(now, target - self.spent) if runs and self.spent <= target else None
-        return Clock(target, self.spent, due_at, self.done_at)
+        return SlaClock(target, self.spent, due_at, self.done_at)

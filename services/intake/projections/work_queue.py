@@ -1,129 +1,56 @@
-"""What waits, as the events on `issues` and `notices` tell it: pure, one event at a time, no state.
+"""Work queue of the desk as a projection of `issues` and `notices`: pure, one event at a time, no state.
 
-Work is of two kinds. Some waits for a human: a review, a customer who could not be reached or is unhappy. Some waits
-for a moment: an open issue has a row `progress` per lane that says which step is next and by when; once that moment is
-past, the promise is broken or the case stalls, and a human should look. An event opens work, moves it, or ends it; the
-key of a row makes it one row however often it is told. Changes are slotted and not frozen: every event makes some, and
-a frozen one costs four times as much to make.
+Some work needs staff: a review, a customer who could not be reached or is unhappy. Other work is a deadline: an open
+issue has an item `progress` per leg with its next step and due time; past that time the promise is broken or the case
+stalls, and staff should look. An event opens, moves or ends items; the key of an item makes duplicates harmless.
 
-Reviews are ended by returns without an event of their own when the thing they were about happens after all, so each
-cause names the events that make it pointless. A decision that returns refuses ends the review too (`forget`), and a
-review that is still open is told again on its due day: a row that is wrong mends itself.
+Returns ends reviews without an event of their own when the expected event happens after all, so `_ENDED_REVIEWS` lists
+the causes per event. A refused decision ends the review too, and an open review is published again on its due day: a
+wrong row is corrected by the next event.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from libs.common.decisions.facts import Record
 from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import StaffAction
+from services.intake.projections.work_items import (
+    LEG_OF_STEP,
+    Leg,
+    ReviewDecided,
+    WorkChange,
+    WorkEnded,
+    WorkKind,
+    WorkOpened,
+    WorkStep,
+)
 
-UNHAPPY = 6
+UNHAPPY_SCORE = 6
 """This score and below is an unhappy customer (the detractors of the Net Promoter Score)."""
 
-
-class Kind(StrEnum):
-    REVIEW = "review"
-    CHOICE = "choice"
-    DETAILS = "details"
-    PROGRESS = "progress"
-    UNHAPPY = "unhappy"
-    UNREACHED = "unreached"
-
-
-class Step(StrEnum):
-    """What an open issue waits for next."""
-
-    ORDER = "order"
-    SHIP = "ship"
-    ARRIVE = "arrive"
-    BOOK = "book"
-    COLLECT = "collect"
-    RECEIVE = "receive"
-    INSPECT = "inspect"
-    REFUND = "refund"
-    DECISION = "decision"
-
-
-class Lane(StrEnum):
-    """Steps that follow each other; goods can be on their way out, back, and money too, all at once."""
-
-    START = "start"
-    OUT = "out"
-    IN = "in"
-    MONEY = "money"
-
-
-_LANES: dict[Step, Lane] = {
-    Step.ORDER: Lane.START,
-    Step.DECISION: Lane.START,
-    Step.SHIP: Lane.OUT,
-    Step.ARRIVE: Lane.OUT,
-    Step.BOOK: Lane.IN,
-    Step.COLLECT: Lane.IN,
-    Step.RECEIVE: Lane.IN,
-    Step.INSPECT: Lane.IN,
-    Step.REFUND: Lane.MONEY,
+STEP_LIMITS: dict[WorkStep, timedelta] = {
+    WorkStep.ORDER: timedelta(hours=4),
+    WorkStep.BOOK: timedelta(days=1),
+    WorkStep.RECEIVE: timedelta(days=7),
+    WorkStep.INSPECT: timedelta(days=7),
+    WorkStep.REFUND: timedelta(days=2),
 }
+"""Time limits of steps without a promised date."""
 
+UNHAPPY_RESPONSE_TIME = timedelta(days=1)
+UNREACHED_RESPONSE_TIME = timedelta(days=1)
 
-@dataclass(slots=True)
-class Opened(Record):
-    """This waits, since then, until then. `about` tells works of one kind apart, `detail` says more."""
+_DEFAULT_GRACE = timedelta(days=2)
+"""Time after the due time of a question in which its default is published; without it the case stalls."""
 
-    issue_id: UUID
-    kind: Kind
-    since: datetime
-    due_at: datetime
-    about: str = ""
-    detail: str = ""
+_REVIEW_ACTIONS = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
 
-
-@dataclass(slots=True)
-class Ended(Record):
-    """Work that no longer waits: of one kind and about these things, or (None) whatever there is."""
-
-    issue_id: UUID
-    kind: Kind | None = None
-    about: tuple[str, ...] | None = None
-
-
-@dataclass(slots=True)
-class Settled(Record):
-    """A decision about a review was taken; which one says the decision of this id; without an id it was any."""
-
-    issue_id: UUID
-    decision_id: UUID | None
-
-
-Change: TypeAlias = Opened | Ended | Settled
-CHANGES = (Opened, Ended, Settled)
-
-_REVIEWED = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
-
-PATIENCE: dict[Step, timedelta] = {
-    Step.ORDER: timedelta(hours=4),
-    Step.BOOK: timedelta(days=1),
-    Step.RECEIVE: timedelta(days=7),
-    Step.INSPECT: timedelta(days=7),
-    Step.REFUND: timedelta(days=2),
-}
-"""How long a step may take where no date was told for it."""
-
-_GRACE = timedelta(days=2)
-"""After a question's last moment its default is told; when not even that happens, the case stalls."""
-
-ANSWER_TO_UNHAPPY = timedelta(days=1)
-ANSWER_TO_UNREACHED = timedelta(days=1)
-
-_MOOT: dict[type[Payload], tuple[str, ...]] = {
+_ENDED_REVIEWS: dict[type[Payload], tuple[str, ...]] = {
     issues.IssueReplacementOrdered: (
         "value",
         "mixed_currencies",
@@ -145,213 +72,187 @@ _MOOT: dict[type[Payload], tuple[str, ...]] = {
     issues.IssueRefunded: ("refund_failed",),
     issues.IssueChoiceRequested: ("warehouse_silent", "not_shipping"),
 }
-"""Which reviews an event leaves without a point; as `withdraw` in returns."""
+"""Review causes that an event makes obsolete; the same as where returns withdraws a review."""
+
+Changes = tuple[WorkChange, ...]
 
 
-def changes(event: AnyEvent, zone: ZoneInfo) -> tuple[Change, ...]:
-    """What this event opens, moves and ends; nothing for most."""
+def work_changes(event: AnyEvent, zone: ZoneInfo) -> Changes:
+    """Return the work items that this event opens, moves and ends; none for most."""
     data: Any = event.data
-    kind = type(data)
-    read = _CHANGES.get(kind)
-    found = read(data, event.time, zone) if read else ()
-    causes = _MOOT.get(kind)
-    return (Ended(data.issue_id, Kind.REVIEW, causes), *found) if causes else found
+    type_ = type(data)
+    handler = _HANDLERS.get(type_)
+    changes = handler(data, event.time, zone) if handler else ()
+    causes = _ENDED_REVIEWS.get(type_)
+    return (WorkEnded(data.issue_id, WorkKind.REVIEW, causes), *changes) if causes else changes
 
 
-def _rated(rated: issues.IssueRated, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    if rated.score > UNHAPPY:
+def _on_rated(fact: issues.IssueRated, at: datetime, zone: ZoneInfo) -> Changes:
+    if fact.score > UNHAPPY_SCORE:
         return ()
-    due, about = at + ANSWER_TO_UNHAPPY, str(rated.resolution)
-    return (Opened(rated.issue_id, Kind.UNHAPPY, at, due, about, str(rated.score)),)
+    due_at, about = at + UNHAPPY_RESPONSE_TIME, str(fact.resolution)
+    return (WorkOpened(fact.issue_id, WorkKind.UNHAPPY, at, due_at, about, str(fact.score)),)
 
 
-def _failed(failed: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    if failed.issue_id is None:
+def _on_notice_failed(fact: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> Changes:
+    if fact.issue_id is None:
         return ()
-    return (Opened(failed.issue_id, Kind.UNREACHED, at, at + ANSWER_TO_UNREACHED, "", failed.cause[:200]),)
+    due_at = at + UNREACHED_RESPONSE_TIME
+    return (WorkOpened(fact.issue_id, WorkKind.UNREACHED, at, due_at, "", fact.cause[:200]),)
 
 
-def _sent(sent: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (Ended(sent.issue_id, Kind.UNREACHED),) if sent.issue_id else ()
+def _on_notice_sent(fact: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(fact.issue_id, WorkKind.UNREACHED),) if fact.issue_id else ()
 
 
-def _chosen(decided: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (Ended(decided.issue_id, Kind.CHOICE),) if decided.issue_id else ()
+def _on_customer_decided(fact: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(fact.issue_id, WorkKind.CHOICE),) if fact.issue_id else ()
 
 
-def _taken(taken: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    settles = taken.action in _REVIEWED and (taken.applied or taken.code == "no_such_review")
-    return (Settled(taken.issue_id, taken.decision_id),) if settles else ()
+def _on_decision_applied(fact: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> Changes:
+    decided = fact.action in _REVIEW_ACTIONS and (fact.applied or fact.code == "no_such_review")
+    return (ReviewDecided(fact.issue_id, fact.decision_id),) if decided else ()
 
 
-def _accepted(fact: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return Ended(fact.issue_id, Kind.DETAILS), _patient(fact.issue_id, Step.ORDER, at)
+def _on_accepted(fact: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> Changes:
+    return WorkEnded(fact.issue_id, WorkKind.DETAILS), _limited(fact.issue_id, WorkStep.ORDER, at)
 
 
-def _over(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (Ended(fact.issue_id),)
+def _on_closed(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(fact.issue_id),)
 
 
-def _resolved(fact: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return tuple([Ended(fact.issue_id, kind) for kind in _OF_OPEN_ISSUES])
+def _on_resolved(fact: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> Changes:
+    return tuple([WorkEnded(fact.issue_id, kind) for kind in _KINDS_OF_OPEN_ISSUES])
 
 
-def _reopened(fact: issues.IssueReopened, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return _patient(fact.issue_id, Step.ORDER, at), Ended(fact.issue_id, Kind.UNHAPPY)
+def _on_reopened(fact: issues.IssueReopened, at: datetime, zone: ZoneInfo) -> Changes:
+    return _limited(fact.issue_id, WorkStep.ORDER, at), WorkEnded(fact.issue_id, WorkKind.UNHAPPY)
 
 
-def _review(asked: issues.IssueReviewRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    review = Opened(asked.issue_id, Kind.REVIEW, at, asked.due_at, asked.cause)
-    return _done(asked.issue_id, Lane.START), review
+def _on_review_requested(fact: issues.IssueReviewRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    review = WorkOpened(fact.issue_id, WorkKind.REVIEW, at, fact.due_at, fact.cause)
+    return _done(fact.issue_id, Leg.START), review
 
 
-def _details(asked: issues.IssueDetailsRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    details = Opened(asked.issue_id, Kind.DETAILS, at, asked.due_at, "", ", ".join(asked.missing))
-    return details, _progress(asked.issue_id, Step.DECISION, at, asked.due_at + _GRACE)
+def _on_details_requested(fact: issues.IssueDetailsRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    details = WorkOpened(fact.issue_id, WorkKind.DETAILS, at, fact.due_at, "", ", ".join(fact.missing))
+    return details, _progress(fact.issue_id, WorkStep.DECISION, at, fact.due_at + _DEFAULT_GRACE)
 
 
-def _provided(given: issues.IssueDetailsProvided, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    if given.missing:
+def _on_details_provided(fact: issues.IssueDetailsProvided, at: datetime, zone: ZoneInfo) -> Changes:
+    if fact.missing:
         return ()
-    return Ended(given.issue_id, Kind.DETAILS), _patient(given.issue_id, Step.ORDER, at)
+    return WorkEnded(fact.issue_id, WorkKind.DETAILS), _limited(fact.issue_id, WorkStep.ORDER, at)
 
 
-def _choice(asked: issues.IssueChoiceRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    choice = Opened(asked.issue_id, Kind.CHOICE, at, asked.due_at, "", asked.cause)
-    waits = _progress(asked.issue_id, Step.DECISION, at, asked.due_at + _GRACE)
-    return choice, _done(asked.issue_id, Lane.OUT), waits
+def _on_choice_requested(fact: issues.IssueChoiceRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    choice = WorkOpened(fact.issue_id, WorkKind.CHOICE, at, fact.due_at, "", fact.cause)
+    progress = _progress(fact.issue_id, WorkStep.DECISION, at, fact.due_at + _DEFAULT_GRACE)
+    return choice, _done(fact.issue_id, Leg.OUTBOUND), progress
 
 
-def _ordered(fact: issues.IssueReplacementOrdered, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return *_decided(fact.issue_id), _until(fact.issue_id, Step.SHIP, at, fact.promised_ship_date, zone)
+def _on_replacement_ordered(fact: issues.IssueReplacementOrdered, at: datetime, zone: ZoneInfo) -> Changes:
+    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.SHIP, at, fact.promised_ship_date, zone)
 
 
-def _promised(
+def _on_ship_date(
     fact: issues.IssueReplacementPromised | issues.IssueReplacementDelayed, at: datetime, zone: ZoneInfo
-) -> tuple[Change, ...]:
-    return *_decided(fact.issue_id), _until(fact.issue_id, Step.SHIP, at, fact.ship_date, zone)
+) -> Changes:
+    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.SHIP, at, fact.ship_date, zone)
 
 
-def _shipped(fact: issues.IssueReplacementShipped, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return *_decided(fact.issue_id), _until(fact.issue_id, Step.ARRIVE, at, fact.expected_delivery_date, zone)
+def _on_replacement_shipped(fact: issues.IssueReplacementShipped, at: datetime, zone: ZoneInfo) -> Changes:
+    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.ARRIVE, at, fact.expected_delivery_date, zone)
 
 
-def _delivered(fact: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_done(fact.issue_id, Lane.OUT),)
+def _on_replacement_delivered(fact: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(fact.issue_id, Leg.OUTBOUND),)
 
 
-def _requested(fact: issues.IssueCollectionRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return _done(fact.issue_id, Lane.START), _patient(fact.issue_id, Step.BOOK, at)
+def _on_collection_requested(fact: issues.IssueCollectionRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    return _done(fact.issue_id, Leg.START), _limited(fact.issue_id, WorkStep.BOOK, at)
 
 
-def _booked(fact: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_until(fact.issue_id, Step.COLLECT, at, fact.window.day, zone),)
+def _on_collection_booked(fact: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_dated(fact.issue_id, WorkStep.COLLECT, at, fact.window.day, zone),)
 
 
-def _collected(fact: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_patient(fact.issue_id, Step.RECEIVE, at),)
+def _on_collected(fact: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_limited(fact.issue_id, WorkStep.RECEIVE, at),)
 
 
-def _received(fact: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_patient(fact.issue_id, Step.INSPECT, at),)
+def _on_received(fact: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_limited(fact.issue_id, WorkStep.INSPECT, at),)
 
 
-def _inspected(fact: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_done(fact.issue_id, Lane.IN),)
+def _on_inspected(fact: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(fact.issue_id, Leg.INBOUND),)
 
 
-def _refund(fact: issues.IssueRefundRequested, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    refund = _patient(fact.issue_id, Step.REFUND, at)
-    return *_decided(fact.issue_id), _done(fact.issue_id, Lane.OUT), refund
+def _on_refund_requested(fact: issues.IssueRefundRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    refund = _limited(fact.issue_id, WorkStep.REFUND, at)
+    return *_decided(fact.issue_id), _done(fact.issue_id, Leg.OUTBOUND), refund
 
 
-def _refunded(fact: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> tuple[Change, ...]:
-    return (_done(fact.issue_id, Lane.MONEY),)
+def _on_refunded(fact: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(fact.issue_id, Leg.MONEY),)
 
 
-_OF_OPEN_ISSUES = tuple(kind for kind in Kind if kind is not Kind.UNHAPPY)
+_KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind != WorkKind.UNHAPPY)
 
-_CHANGES: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], tuple[Change, ...]]] = {
-    issues.IssueAccepted: _accepted,
-    issues.IssueRejected: _over,
-    issues.IssueCancelled: _over,
-    issues.IssueResolved: _resolved,
-    issues.IssueReopened: _reopened,
-    issues.IssueRated: _rated,
-    issues.IssueReviewRequested: _review,
-    issues.IssueDetailsRequested: _details,
-    issues.IssueDetailsProvided: _provided,
-    issues.IssueChoiceRequested: _choice,
-    issues.IssueStaffDecisionApplied: _taken,
-    issues.IssueReplacementOrdered: _ordered,
-    issues.IssueReplacementPromised: _promised,
-    issues.IssueReplacementDelayed: _promised,
-    issues.IssueReplacementShipped: _shipped,
-    issues.IssueReplacementDelivered: _delivered,
-    issues.IssueCollectionRequested: _requested,
-    issues.IssueCollectionBooked: _booked,
-    issues.IssueCollected: _collected,
-    issues.IssueItemReceived: _received,
-    issues.IssueItemInspected: _inspected,
-    issues.IssueRefundRequested: _refund,
-    issues.IssueRefunded: _refunded,
-    notices.NoticeFailed: _failed,
-    notices.NoticeSent: _sent,
-    notices.CustomerDecided: _chosen,
+_HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
+    issues.IssueAccepted: _on_accepted,
+    issues.IssueRejected: _on_closed,
+    issues.IssueCancelled: _on_closed,
+    issues.IssueResolved: _on_resolved,
+    issues.IssueReopened: _on_reopened,
+    issues.IssueRated: _on_rated,
+    issues.IssueReviewRequested: _on_review_requested,
+    issues.IssueDetailsRequested: _on_details_requested,
+    issues.IssueDetailsProvided: _on_details_provided,
+    issues.IssueChoiceRequested: _on_choice_requested,
+    issues.IssueStaffDecisionApplied: _on_decision_applied,
+    issues.IssueReplacementOrdered: _on_replacement_ordered,
+    issues.IssueReplacementPromised: _on_ship_date,
+    issues.IssueReplacementDelayed: _on_ship_date,
+    issues.IssueReplacementShipped: _on_replacement_shipped,
+    issues.IssueReplacementDelivered: _on_replacement_delivered,
+    issues.IssueCollectionRequested: _on_collection_requested,
+    issues.IssueCollectionBooked: _on_collection_booked,
+    issues.IssueCollected: _on_collected,
+    issues.IssueItemReceived: _on_received,
+    issues.IssueItemInspected: _on_inspected,
+    issues.IssueRefundRequested: _on_refund_requested,
+    issues.IssueRefunded: _on_refunded,
+    notices.NoticeFailed: _on_notice_failed,
+    notices.NoticeSent: _on_notice_sent,
+    notices.CustomerDecided: _on_customer_decided,
 }
 
 
 def end_of(day: date, zone: ZoneInfo) -> datetime:
-    """The last moment of that day in the shop."""
+    """Return the last second of that day in the shop's time zone."""
     return datetime.combine(day + timedelta(days=1), time(0), zone) - timedelta(seconds=1)
 
 
-def _done(issue_id: UUID, lane: Lane) -> Ended:
-    return Ended(issue_id, Kind.PROGRESS, (lane,))
+def _done(issue_id: UUID, leg: Leg) -> WorkEnded:
+    return WorkEnded(issue_id, WorkKind.PROGRESS, (leg,))
 
 
-def _decided(issue_id: UUID) -> tuple[Ended, Ended]:
-    """Something moves: nobody is waited for to choose, and the start is made."""
-    return Ended(issue_id, Kind.CHOICE), _done(issue_id, Lane.START)
+def _decided(issue_id: UUID) -> tuple[WorkEnded, WorkEnded]:
+    """End an open choice and the start leg: the issue moves on."""
+    return WorkEnded(issue_id, WorkKind.CHOICE), _done(issue_id, Leg.START)
 
 
-def _patient(issue_id: UUID, step: Step, at: datetime) -> Opened:
-    return _progress(issue_id, step, at, at + PATIENCE[step])
+def _limited(issue_id: UUID, step: WorkStep, at: datetime) -> WorkOpened:
+    return _progress(issue_id, step, at, at + STEP_LIMITS[step])
 
 
-def _until(issue_id: UUID, step: Step, at: datetime, day: date, zone: ZoneInfo) -> Opened:
+def _dated(issue_id: UUID, step: WorkStep, at: datetime, day: date, zone: ZoneInfo) -> WorkOpened:
     return _progress(issue_id, step, at, end_of(day, zone), day)
 
 
-def _progress(issue_id: UUID, step: Step, at: datetime, due_at: datetime, day: date | None = None) -> Opened:
+def _progress(issue_id: UUID, step: WorkStep, at: datetime, due_at: datetime, day: date | None = None) -> WorkOpened:
     detail = step if day is None else f"{step} {day.isoformat()}"
-    return Opened(issue_id, Kind.PROGRESS, at, due_at, _LANES[step], detail)
-
-
-Row: TypeAlias = tuple[UUID, str, str]
-"""The key of a row: whose, of which kind, and about what."""
-
-
-def fold(there: Collection[Row], told: Iterable[Change]) -> tuple[list[Opened], list[Row]]:
-    """A batch of changes, in order, over what waited before: what it opened or moved, and which of the rows it ended.
-
-    A row that was ended and then opened anew is among the first only.
-    """
-    waiting: dict[UUID, dict[tuple[str, str], Opened | None]] = {}
-    for issue_id, kind, about in there:
-        waiting.setdefault(issue_id, {})[kind, about] = None
-    for change in told:
-        theirs = waiting.get(change.issue_id)
-        if type(change) is Opened:
-            if theirs is None:
-                theirs = waiting[change.issue_id] = {}
-            theirs[change.kind, change.about] = change
-        elif theirs and type(change) is Ended:
-            for place in [one for one in theirs if _ends(change, *one)]:
-                del theirs[place]
-    opened = [one for theirs in waiting.values() for one in theirs.values() if one]
-    return opened, [row for row in there if row[1:] not in waiting[row[0]]]
-
-
-def _ends(change: Ended, kind: str, about: str) -> bool:
-    return change.kind in (None, kind) and (change.about is None or about in change.about)
+    return WorkOpened(issue_id, WorkKind.PROGRESS, at, due_at, LEG_OF_STEP[step], detail)

@@ -14,15 +14,15 @@ _ORDER = TypeAdapter(Order)
 
 
 @dataclass(frozen=True, slots=True)
-class Reportable:
+class ReportableLine:
     """One line of an order, and how many of its pieces have no report yet."""
 
     line_id: str
     name: str
-    free: int
+    reportable_units: int
 
 
-async def reportable(conn: Connection, order_id: str, customer_id: str) -> list[Reportable] | None:
+async def reportable_lines(conn: Connection, order_id: str, customer_id: str) -> list[ReportableLine] | None:
     """The lines that this customer may report; None where the order is not known, or is somebody else's."""
     body = await conn.fetchval("SELECT body FROM orders WHERE key = $1", order_id)
     order = _ORDER.validate_json(body) if body else None
@@ -30,12 +30,13 @@ async def reportable(conn: Connection, order_id: str, customer_id: str) -> list[
         return None
     rows = await conn.fetch(
         "SELECT line_id, count(*) AS taken FROM entitlements"
-        " WHERE order_id = $1 AND renewed_on IS NULL GROUP BY line_id",
+        " WHERE order_id = $1 AND replaced_on IS NULL GROUP BY line_id",
         order_id,
     )
     taken: Mapping[str, int] = {row["line_id"]: row["taken"] for row in rows}
     return [
-        Reportable(line.line_id, line.name, line.quantity - taken.get(line.line_id, 0)) for line in order.purchase.lines
+        ReportableLine(line.line_id, line.name, line.quantity - taken.get(line.line_id, 0))
+        for line in order.purchase.lines
     ]
 
 
@@ -49,7 +50,7 @@ async def item_names(conn: Connection, order_id: str) -> dict[str, str]:
     return {row["line_id"]: row["name"] for row in rows}
 
 
-async def rating(conn: Connection, issue_id: UUID, resolution: int) -> int | None:
+async def read_rating(conn: Connection, issue_id: UUID, resolution: int) -> int | None:
     """The score that was given for this resolution."""
     score: int | None = await conn.fetchval(
         "SELECT score FROM ratings WHERE issue_id = $1 AND resolution = $2", issue_id, resolution
@@ -57,7 +58,7 @@ async def rating(conn: Connection, issue_id: UUID, resolution: int) -> int | Non
     return score
 
 
-async def rate(
+async def record_rating(
     conn: Connection, issue_id: UUID, resolution: int, score: int, comment: str | None, now: datetime
 ) -> bool:
     """Keep an answer; False where this resolution was rated already: the first answer stands."""

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.postgres.pool import Connection
-from services.intake.projections.work_queue import Kind
+from services.intake.projections.work_items import WorkKind
 
 SOON = timedelta(hours=24)
 """So long before its moment something is shown as near."""
@@ -27,30 +27,30 @@ class Section(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SectionFilter:
     """Which work a section shows: these kinds, due within this time, and (for progress) with a promised day or not."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[WorkKind, ...]
     within: timedelta = timedelta(days=3660)
     dated: bool | None = None
 
 
-WANTED: dict[Section, Wanted] = {
-    Section.REVIEWS: Wanted((Kind.REVIEW,)),
-    Section.UNHAPPY: Wanted((Kind.UNHAPPY,)),
-    Section.UNREACHED: Wanted((Kind.UNREACHED,)),
-    Section.PROMISES: Wanted((Kind.PROGRESS,), SOON, dated=True),
-    Section.STALLED: Wanted((Kind.PROGRESS,), timedelta(0), dated=False),
-    Section.CHOICES: Wanted((Kind.CHOICE, Kind.DETAILS), SOON),
+SECTION_FILTERS: dict[Section, SectionFilter] = {
+    Section.REVIEWS: SectionFilter((WorkKind.REVIEW,)),
+    Section.UNHAPPY: SectionFilter((WorkKind.UNHAPPY,)),
+    Section.UNREACHED: SectionFilter((WorkKind.UNREACHED,)),
+    Section.PROMISES: SectionFilter((WorkKind.PROGRESS,), SOON, dated=True),
+    Section.STALLED: SectionFilter((WorkKind.PROGRESS,), timedelta(0), dated=False),
+    Section.CHOICES: SectionFilter((WorkKind.CHOICE, WorkKind.DETAILS), SOON),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WorkItem:
     """One thing that waits, with what a list says of its issue."""
 
     issue_id: UUID
-    kind: Kind
+    kind: WorkKind
     about: str
     detail: str
     since: datetime
@@ -66,14 +66,14 @@ class Waiting:
     def overdue(self, now: datetime) -> bool:
         return now > self.due_at
 
-    def share(self, now: datetime) -> int:
+    def used_percent(self, now: datetime) -> int:
         """How much of the time is used, in percent of the target, 100 at most."""
         target = (self.due_at - self.since).total_seconds()
         return 100 if target <= 0 else max(0, min(100, round(100 * (now - self.since).total_seconds() / target)))
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class IssueHit:
     """An issue in a list of search results."""
 
     issue_id: UUID
@@ -84,40 +84,40 @@ class Found:
 
 
 _COUNT = """
-    SELECT count(*) FROM desk_work
+    SELECT count(*) FROM work_queue
     WHERE kind = ANY($1) AND due_at <= $2 AND ($3::boolean IS NULL OR (strpos(detail, ' ') > 0) = $3)"""
 _ROWS = """
     SELECT w.issue_id, w.kind, w.about, w.detail, w.since, w.due_at, i.order_id, i.reason, i.lines, c.staff
-    FROM desk_work w JOIN issues i USING (issue_id)
-    LEFT JOIN desk_claims c ON c.issue_id = w.issue_id AND c.until > $5
+    FROM work_queue w JOIN issues i USING (issue_id)
+    LEFT JOIN issue_claims c ON c.issue_id = w.issue_id AND c.until > $5
     WHERE w.kind = ANY($1) AND w.due_at <= $2 AND ($3::boolean IS NULL OR (strpos(w.detail, ' ') > 0) = $3)
       AND ($6::timestamptz IS NULL OR (w.due_at, w.issue_id) > ($6, $7::uuid))
     ORDER BY w.due_at, w.issue_id LIMIT $4"""
-_OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM desk_work WHERE issue_id = $1 ORDER BY due_at"
+_OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM work_queue WHERE issue_id = $1 ORDER BY due_at"
 
 
-async def count(conn: Connection, section: Section, now: datetime) -> int:
-    wanted = WANTED[section]
+async def count_section(conn: Connection, section: Section, now: datetime) -> int:
+    wanted = SECTION_FILTERS[section]
     found: int = await conn.fetchval(_COUNT, list(wanted.kinds), now + wanted.within, wanted.dated)
     return found
 
 
-async def rows(
+async def read_section(
     conn: Connection, section: Section, now: datetime, limit: int, after: tuple[datetime, UUID] | None = None
-) -> list[Waiting]:
+) -> list[WorkItem]:
     """Work of a section, the soonest due first; those after this one, where a page before ended there."""
-    wanted = WANTED[section]
+    wanted = SECTION_FILTERS[section]
     found = await conn.fetch(
         _ROWS, list(wanted.kinds), now + wanted.within, wanted.dated, limit, now, *(after or (None, None))
     )
     return [_listed(row) for row in found]
 
 
-def _listed(row: Any) -> Waiting:
+def _listed(row: Any) -> WorkItem:
     lines = json.loads(row["lines"])
-    return Waiting(
+    return WorkItem(
         issue_id=row["issue_id"],
-        kind=Kind(row["kind"]),
+        kind=WorkKind(row["kind"]),
         about=row["about"],
         detail=row["detail"],
         since=row["since"],
@@ -129,25 +129,25 @@ def _listed(row: Any) -> Waiting:
     )
 
 
-async def waiting_of(conn: Connection, issue_id: UUID) -> list[Waiting]:
+async def work_of_issue(conn: Connection, issue_id: UUID) -> list[WorkItem]:
     """Everything that one issue waits for, the soonest due first."""
-    return [Waiting(**{**dict(row), "kind": Kind(row["kind"])}) for row in await conn.fetch(_OF_ISSUE, issue_id)]
+    return [WorkItem(**{**dict(row), "kind": WorkKind(row["kind"])}) for row in await conn.fetch(_OF_ISSUE, issue_id)]
 
 
-async def end_work(conn: Connection, issue_id: UUID, kind: Kind, about: str) -> bool:
+async def end_work(conn: Connection, issue_id: UUID, kind: WorkKind, about: str) -> bool:
     """Somebody has dealt with it; False where it waits no more."""
     status = await conn.execute(
-        "DELETE FROM desk_work WHERE (issue_id, kind, about) = ($1, $2, $3)", issue_id, kind, about
+        "DELETE FROM work_queue WHERE (issue_id, kind, about) = ($1, $2, $3)", issue_id, kind, about
     )
     return status == "DELETE 1"
 
 
-async def pulse(conn: Connection) -> str:
+async def change_token(conn: Connection) -> str:
     """Something that changes whenever a page of the desk might; as cheap with a million facts as with ten."""
     return str(
         await conn.fetchval(
-            "SELECT (SELECT last_value FROM timeline_n_seq) || '.' || count(*) || '.' || coalesce(max(until)::text, '')"
-            " FROM desk_claims"
+            "SELECT (SELECT last_value FROM timeline_position_seq) || '.' || count(*) || '.'"
+            " || coalesce(max(until)::text, '') FROM issue_claims"
         )
     )
 
@@ -161,12 +161,12 @@ _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT 
 _VERSION = """
     SELECT (SELECT coalesce(max(n), 0) FROM timeline
             WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
-           || '.' || (SELECT count(*) FROM desk_acts WHERE subject = $1::text)
-           || '.' || (SELECT count(*) FROM decisions WHERE issue_id = $1)"""
+           || '.' || (SELECT count(*) FROM desk_actions WHERE subject = $1::text)
+           || '.' || (SELECT count(*) FROM staff_decisions WHERE issue_id = $1)"""
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class StaffActionEntry:
     """What one of the staff did at the desk, and why."""
 
     staff: str
@@ -185,63 +185,63 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class IssueNotes:
     """What stands beside an issue's story: the customer's words, staff's acts, ratings, its trace, its version."""
 
     description: str | None
     reference: str | None
     trace_id: str | None
     version: str
-    acts: Sequence[Act]
+    actions: Sequence[StaffActionEntry]
     ratings: Sequence[Rating]
 
 
-async def aside(conn: Connection, issue_id: UUID) -> Aside:
+async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
     said = await conn.fetchrow(_ASIDE, issue_id)
     acts = await conn.fetch(
-        "SELECT staff, action, about, comment, acted_at FROM desk_acts WHERE subject = $1 ORDER BY acted_at",
+        "SELECT staff, action, about, comment, acted_at FROM desk_actions WHERE subject = $1 ORDER BY acted_at",
         str(issue_id),
     )
     ratings = await conn.fetch(
         "SELECT resolution, score, comment, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
     )
-    return Aside(
+    return IssueNotes(
         description=said["description"] if said else None,
         reference=said["reference"] if said else None,
         trace_id=await conn.fetchval(_TRACE, issue_id),
-        version=await version(conn, issue_id),
-        acts=[Act(**row) for row in acts],
+        version=await issue_version(conn, issue_id),
+        actions=[StaffActionEntry(**row) for row in acts],
         ratings=[Rating(**row) for row in ratings],
     )
 
 
-async def version(conn: Connection, issue_id: UUID) -> str:
+async def issue_version(conn: Connection, issue_id: UUID) -> str:
     """Changes with everything that matters to a decision about this issue."""
     return str(await conn.fetchval(_VERSION, issue_id))
 
 
-async def acted(conn: Connection, act_id: UUID) -> bool:
+async def action_recorded(conn: Connection, action_id: UUID) -> bool:
     """Whether this very act was done already (a button pressed twice)."""
     done = """
-        SELECT EXISTS (SELECT FROM desk_acts WHERE act_id = $1) OR EXISTS (
+        SELECT EXISTS (SELECT FROM desk_actions WHERE action_id = $1) OR EXISTS (
             SELECT FROM idempotency WHERE caller = 'desk' AND key = $1::text)"""
-    return bool(await conn.fetchval(done, act_id))
+    return bool(await conn.fetchval(done, action_id))
 
 
-async def decisions_taken(conn: Connection, issue_id: UUID) -> int:
+async def count_decisions(conn: Connection, issue_id: UUID) -> int:
     """How many decisions of staff there are; the next one must know of them all."""
-    return int(await conn.fetchval("SELECT count(*) FROM decisions WHERE issue_id = $1", issue_id))
+    return int(await conn.fetchval("SELECT count(*) FROM staff_decisions WHERE issue_id = $1", issue_id))
 
 
-async def act(
-    conn: Connection, act_id: UUID, subject: str, staff: str, action: str, about: str, comment: str, now: datetime
+async def record_action(
+    conn: Connection, action_id: UUID, subject: str, staff: str, action: str, about: str, comment: str, now: datetime
 ) -> bool:
     """Keep who did what and why; False where this very act is kept already (a button pressed twice)."""
     status = await conn.execute(
         """
-        INSERT INTO desk_acts (act_id, subject, staff, action, about, comment, acted_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (act_id) DO NOTHING""",
-        act_id,
+        INSERT INTO desk_actions (action_id, subject, staff, action, about, comment, acted_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (action_id) DO NOTHING""",
+        action_id,
         subject,
         staff,
         action,
@@ -256,31 +256,31 @@ async def act(
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class IssueClaim:
     staff: str
     until: datetime
 
 
 _CLAIM = """
-    INSERT INTO desk_claims AS old (issue_id, staff, until) VALUES ($1, $2, $3)
+    INSERT INTO issue_claims AS old (issue_id, staff, until) VALUES ($1, $2, $3)
     ON CONFLICT (issue_id) DO UPDATE SET staff = excluded.staff, until = excluded.until
     WHERE old.staff = excluded.staff OR old.until <= $4"""
 
 
-async def claim(conn: Connection, issue_id: UUID, staff: str, now: datetime, until: datetime) -> Claim:
+async def claim(conn: Connection, issue_id: UUID, staff: str, now: datetime, until: datetime) -> IssueClaim:
     """Whose the issue is after this: theirs if it was nobody's, or the one's who was there first. Locks the row."""
     await conn.execute(_CLAIM, issue_id, staff, until, now)
-    row = await conn.fetchrow("SELECT staff, until FROM desk_claims WHERE issue_id = $1 FOR UPDATE", issue_id)
-    return Claim(row["staff"], row["until"]) if row else Claim(staff, until)
+    row = await conn.fetchrow("SELECT staff, until FROM issue_claims WHERE issue_id = $1 FOR UPDATE", issue_id)
+    return IssueClaim(row["staff"], row["until"]) if row else IssueClaim(staff, until)
 
 
-async def claimed(conn: Connection, issue_id: UUID, now: datetime) -> Claim | None:
-    row = await conn.fetchrow("SELECT staff, until FROM desk_claims WHERE issue_id = $1 AND until > $2", issue_id, now)
-    return Claim(row["staff"], row["until"]) if row else None
+async def active_claim(conn: Connection, issue_id: UUID, now: datetime) -> IssueClaim | None:
+    row = await conn.fetchrow("SELECT staff, until FROM issue_claims WHERE issue_id = $1 AND until > $2", issue_id, now)
+    return IssueClaim(row["staff"], row["until"]) if row else None
 
 
 async def release(conn: Connection, issue_id: UUID, staff: str) -> None:
-    await conn.execute("DELETE FROM desk_claims WHERE issue_id = $1 AND staff = $2", issue_id, staff)
+    await conn.execute("DELETE FROM issue_claims WHERE issue_id = $1 AND staff = $2", issue_id, staff)
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
@@ -291,10 +291,10 @@ _SEARCH = """
     ORDER BY reported_at DESC LIMIT $3"""
 
 
-async def search(conn: Connection, text: str, limit: int) -> list[Found]:
+async def search(conn: Connection, text: str, limit: int) -> list[IssueHit]:
     """Issues by their id, or by order, customer or the storefront's own number, written in full."""
     try:
         issue_id = UUID(text)
     except ValueError:
         issue_id = None
-    return [Found(**row) for row in await conn.fetch(_SEARCH, text, issue_id, limit)]
+    return [IssueHit(**row) for row in await conn.fetch(_SEARCH, text, issue_id, limit)]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
-from services.intake.domain.orders import HeldReport, Order, Report
+from services.intake.domain.orders import Order, PendingReport, Report
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
@@ -21,18 +21,19 @@ _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 _ORDERS = """
     SELECT key, body FROM orders
     WHERE body #>> '{purchase,customer_id}' = $1
-       OR jsonb_path_exists(body, '$.waiting[*].said.customer_id ? (@ == $who)', jsonb_build_object('who', $1::text))
+       OR jsonb_path_exists(body, '$.awaiting_order[*].submission.customer_id ? (@ == $customer_id)',
+                            jsonb_build_object('customer_id', $1::text))
     ORDER BY key FOR UPDATE"""
 _REWRITE = "UPDATE orders SET body = $2, version = version + 1 WHERE key = $1"
 _ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <= $2"
 _WORDS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
 _RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
-_STAFF = "SELECT erase_words($1)"
+_STAFF = "SELECT erase_free_text($1)"
 _PHOTOS = """
     WITH theirs AS (
         DELETE FROM evidence WHERE issue_id = ANY($1) AND stored_at <= $3 RETURNING sha256, media_type),
-    unnamed AS (DELETE FROM uploads WHERE sha256 = ANY($2) RETURNING sha256, media_type)
-    INSERT INTO photos_to_delete (sha256, media_type) SELECT * FROM theirs UNION SELECT * FROM unnamed
+    unnamed AS (DELETE FROM photo_uploads WHERE sha256 = ANY($2) RETURNING sha256, media_type)
+    INSERT INTO photo_deletion_queue (sha256, media_type) SELECT * FROM theirs UNION SELECT * FROM unnamed
     ON CONFLICT DO NOTHING"""
 
 
@@ -54,11 +55,11 @@ async def _forget_reports(conn: Connection, erasure: Erasure) -> tuple[list[str]
     for row in rows:
         order = _ORDER.validate_json(row["body"])
         told = [one for one in _reports(order) if _is_theirs(one, erasure)]
-        photos.update(photo for one in told for photo in one.said.photos)
+        photos.update(photo for one in told for photo in one.submission.photos)
         after = replace(
             order,
-            waiting=tuple(_forgotten(one, erasure) for one in order.waiting),
-            incomplete=tuple(_held(one, erasure) for one in order.incomplete),
+            awaiting_order=tuple(_forgotten(one, erasure) for one in order.awaiting_order),
+            awaiting_details=tuple(_held(one, erasure) for one in order.awaiting_details),
         )
         if after != order:
             await conn.execute(_REWRITE, row["key"], _ORDER.dump_json(after).decode())
@@ -66,18 +67,18 @@ async def _forget_reports(conn: Connection, erasure: Erasure) -> tuple[list[str]
 
 
 def _reports(order: Order) -> Sequence[Report]:
-    return (*order.waiting, *(held.report for held in order.incomplete))
+    return (*order.awaiting_order, *(held.report for held in order.awaiting_details))
 
 
 def _is_theirs(report: Report, erasure: Erasure) -> bool:
-    return report.said.customer_id == erasure.customer_id and report.reported_at <= erasure.until
+    return report.submission.customer_id == erasure.customer_id and report.reported_at <= erasure.until
 
 
 def _forgotten(report: Report, erasure: Erasure) -> Report:
     if not _is_theirs(report, erasure):
         return report
-    return replace(report, said=report.said.model_copy(update={"description": None, "photos": ()}))
+    return replace(report, submission=report.submission.model_copy(update={"description": None, "photos": ()}))
 
 
-def _held(held: HeldReport, erasure: Erasure) -> HeldReport:
+def _held(held: PendingReport, erasure: Erasure) -> PendingReport:
     return replace(held, report=_forgotten(held.report, erasure))

@@ -1,85 +1,64 @@
-"""Deletes the files of photos that no row names any more: of erased customers, of closed issues whose time is over, and
-of uploads that no report ever named.
+"""SQL of photo deletion: retention, and the queue of files whose rows are deleted.
 
-The rows went first, in a transaction; a file is deleted afterwards and its mark last, so that nothing is left behind by
-whatever dies in between. The same picture may belong to somebody else as well: then the file stays. Not guarded: a
-picture that is sent again by somebody within the very moment in which its file goes has to be sent once more.
+Rows are deleted first, in a transaction; a file is deleted afterwards and its queue row last, so that a crash leaves
+nothing behind. A file stays where another issue uses the same photo. Known gap: a photo that is uploaded again in the
+moment in which its file is deleted has to be uploaded once more.
 """
 
-import asyncio
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
-from libs.common.runtime.service import Service
-from services.intake.evidence.storage import EvidenceFiles, EvidenceUnavailableError
 
-log = logging.getLogger(__name__)
+UPLOAD_RETENTION_DAYS = 7
+"""Retention of photos that no report names."""
 
-POLL_SECONDS = 2.0
-UNNAMED_DAYS = 7
-"""How long a photo waits for the report that names it."""
-
-_MARKED = "SELECT sha256, media_type FROM photos_to_delete ORDER BY since LIMIT 50 FOR UPDATE SKIP LOCKED"
+_NEXT = "SELECT sha256, media_type FROM photo_deletion_queue ORDER BY since LIMIT 50 FOR UPDATE SKIP LOCKED"
 _IN_USE = """
-    SELECT sha256 FROM evidence WHERE sha256 = ANY($1) UNION SELECT sha256 FROM uploads WHERE sha256 = ANY($1)"""
-_DONE = "DELETE FROM photos_to_delete WHERE sha256 = ANY($1)"
-_OF_CLOSED_ISSUES = """
-    WITH over AS (
+    SELECT sha256 FROM evidence WHERE sha256 = ANY($1)
+    UNION SELECT sha256 FROM photo_uploads WHERE sha256 = ANY($1)"""
+_DEQUEUE = "DELETE FROM photo_deletion_queue WHERE sha256 = ANY($1)"
+_SWEEP_CLOSED_ISSUES = """
+    WITH expired AS (
         DELETE FROM evidence WHERE (issue_id, sha256) IN (
             SELECT e.issue_id, e.sha256 FROM evidence e JOIN issues i USING (issue_id)
-            WHERE e.stored_at < $1 AND NOT i.is_open AND i.gate_at < $1 LIMIT $2)
+            WHERE e.stored_at < $1 AND NOT i.is_open AND i.lifecycle_at < $1 LIMIT $2)
         RETURNING sha256, media_type)
-    INSERT INTO photos_to_delete (sha256, media_type) SELECT DISTINCT ON (sha256) sha256, media_type FROM over
-    ON CONFLICT DO NOTHING"""
-_UNNAMED = """
-    WITH over AS (
-        DELETE FROM uploads WHERE sha256 IN (SELECT sha256 FROM uploads WHERE stored_at < $1 LIMIT $2)
+    INSERT INTO photo_deletion_queue (sha256, media_type)
+    SELECT DISTINCT ON (sha256) sha256, media_type FROM expired ON CONFLICT DO NOTHING"""
+_SWEEP_UPLOADS = """
+    WITH expired AS (
+        DELETE FROM photo_uploads WHERE sha256 IN (SELECT sha256 FROM photo_uploads WHERE stored_at < $1 LIMIT $2)
         RETURNING sha256, media_type)
-    INSERT INTO photos_to_delete (sha256, media_type) SELECT sha256, media_type FROM over ON CONFLICT DO NOTHING"""
-_WORDS = """
+    INSERT INTO photo_deletion_queue (sha256, media_type)
+    SELECT sha256, media_type FROM expired ON CONFLICT DO NOTHING"""
+_SWEEP_DESCRIPTIONS = """
     UPDATE issues SET description = NULL WHERE issue_id IN (
-        SELECT issue_id FROM issues WHERE description IS NOT NULL AND NOT is_open AND gate_at < $1 LIMIT $2)"""
+        SELECT issue_id FROM issues WHERE description IS NOT NULL AND NOT is_open AND lifecycle_at < $1 LIMIT $2)"""
 
 
-def sweeps(evidence_days: int, words_days: int) -> tuple[Sweep, ...]:
-    """What intake forgets by itself."""
+@dataclass(frozen=True, slots=True)
+class QueuedPhoto:
+    sha256: str
+    media_type: str
+    in_use: bool
+
+
+def retention_sweeps(evidence_days: int, free_text_days: int) -> tuple[Sweep, ...]:
     return (
-        Sweep("photos of closed issues", _OF_CLOSED_ISSUES, evidence_days),
-        Sweep("photos that no report named", _UNNAMED, UNNAMED_DAYS),
-        Sweep("customers' words in closed issues", _WORDS, words_days),
+        Sweep("photos of closed issues", _SWEEP_CLOSED_ISSUES, evidence_days),
+        Sweep("photos without report", _SWEEP_UPLOADS, UPLOAD_RETENTION_DAYS),
+        Sweep("descriptions of closed issues", _SWEEP_DESCRIPTIONS, free_text_days),
     )
 
 
-@dataclass(frozen=True)
-class PhotoFiles:
-    service: Service
-    files: EvidenceFiles
+async def lock_queued(conn: Connection) -> list[QueuedPhoto]:
+    """Lock and return the next photos of the queue."""
+    rows = await conn.fetch(_NEXT)
+    in_use = {row["sha256"] for row in await conn.fetch(_IN_USE, [row["sha256"] for row in rows])} if rows else set()
+    return [QueuedPhoto(row["sha256"], row["media_type"], row["sha256"] in in_use) for row in rows]
 
-    async def run(self) -> None:
-        while True:
-            if not await self.delete_some():
-                await asyncio.sleep(POLL_SECONDS)
 
-    async def delete_some(self) -> int:
-        """Delete what is marked, some at a time; gives how many marks are done."""
-        async with self.service.pool.acquire() as conn, conn.transaction():
-            marked = await conn.fetch(_MARKED)
-            names = [row["sha256"] for row in marked]
-            if not names:
-                return 0
-            in_use = {row["sha256"] for row in await conn.fetch(_IN_USE, names)}
-            done = [name for name in names if name in in_use]
-            for row in marked:
-                if row["sha256"] not in in_use and await self._delete(row["sha256"], row["media_type"]):
-                    done.append(row["sha256"])
-            await conn.execute(_DONE, done)
-        return len(done)
-
-    async def _delete(self, sha256: str, media_type: str) -> bool:
-        try:
-            await self.files.delete(sha256, media_type)
-        except EvidenceUnavailableError as error:
-            log.warning("a photo cannot be deleted yet: %s", error)
-            return False
-        return True
+async def dequeue(conn: Connection, photos: Sequence[QueuedPhoto]) -> None:
+    await conn.execute(_DEQUEUE, [photo.sha256 for photo in photos])

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.projections.timeline import Status
+from services.intake.projections.issue_status import IssueStatus
 
-WORDS_SINCE = timedelta(days=90)
+TEXT_SEARCH_WINDOW = timedelta(days=90)
 """How far back words are looked for where no `from` is given: there is no index over customers' own words."""
 
 _SELECT = """
@@ -30,7 +30,7 @@ _HAS_ID = """
     SELECT EXISTS (SELECT FROM issues WHERE order_id = $1) OR EXISTS (SELECT FROM issues WHERE customer_id = $1)
         OR EXISTS (SELECT FROM issues WHERE reference = $1)"""
 _OVERDUE = "is_open AND decided_at IS NULL AND decide_by < $1 AND status <> 'waiting_for_customer'"
-_OVER = frozenset({Status.REJECTED, Status.RESOLVED, Status.CANCELLED})
+_OVER = frozenset({IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED})
 
 
 class CursorError(ValueError):
@@ -38,10 +38,10 @@ class CursorError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class IssueFilter:
     """Every filter that is not None counts. `q` is the id of an issue, order, customer or report, else words."""
 
-    status: Status | None = None
+    status: IssueStatus | None = None
     reason: Reason | None = None
     sku: str | None = None
     customer_id: str | None = None
@@ -55,26 +55,26 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class IssuePage:
     issues: list[dict[str, Any]]
     next: str | None
 
 
-async def find_issues(conn: Connection, wanted: Wanted, now: datetime) -> Page:
+async def find_issues(conn: Connection, criteria: IssueFilter, now: datetime) -> IssuePage:
     """Raises `CursorError`."""
-    is_id = wanted.q is not None and bool(await conn.fetchval(_HAS_ID, wanted.q))
-    statement, values = statement_of(wanted, now, q_is_id=is_id)
+    is_id = criteria.q is not None and bool(await conn.fetchval(_HAS_ID, criteria.q))
+    statement, values = build_query(criteria, now, q_is_id=is_id)
     found = [_row(row) for row in await conn.fetch(statement, *values)]
-    more = len(found) > wanted.limit
-    rows = found[: wanted.limit]
-    return Page(rows, cursor(rows[-1]["reported_at"], rows[-1]["issue_id"]) if more else None)
+    more = len(found) > criteria.limit
+    rows = found[: criteria.limit]
+    return IssuePage(rows, cursor(rows[-1]["reported_at"], rows[-1]["issue_id"]) if more else None)
 
 
 def _row(row: Any) -> dict[str, Any]:
     return {**row, "lines": json.loads(row["lines"])}
 
 
-def statement_of(wanted: Wanted, now: datetime, *, q_is_id: bool = False) -> tuple[str, Sequence[Any]]:
+def build_query(criteria: IssueFilter, now: datetime, *, q_is_id: bool = False) -> tuple[str, Sequence[Any]]:
     """The statement and its values; one row more than the page, to know whether there is another."""
     values: list[Any] = [now]
     conditions: list[str] = []
@@ -84,29 +84,29 @@ def statement_of(wanted: Wanted, now: datetime, *, q_is_id: bool = False) -> tup
         values.extend(given)
         conditions.append(condition.format(*numbers))
 
-    if wanted.status:
-        add("NOT is_open AND status = {}" if wanted.status in _OVER else "is_open AND status = {}", wanted.status)
-    if wanted.reason:
-        add("reason = {}", wanted.reason)
-    if wanted.sku:
-        add("skus @> ARRAY[{}::text]", wanted.sku)
-    if wanted.customer_id:
-        add("customer_id = {}", wanted.customer_id)
-    if wanted.order_id:
-        add("order_id = {}", wanted.order_id)
-    since = wanted.since
-    if wanted.q:
-        words = _look_for(wanted.q, add, is_id=q_is_id)
-        since = since or (now - WORDS_SINCE if words else None)
+    if criteria.status:
+        add("NOT is_open AND status = {}" if criteria.status in _OVER else "is_open AND status = {}", criteria.status)
+    if criteria.reason:
+        add("reason = {}", criteria.reason)
+    if criteria.sku:
+        add("skus @> ARRAY[{}::text]", criteria.sku)
+    if criteria.customer_id:
+        add("customer_id = {}", criteria.customer_id)
+    if criteria.order_id:
+        add("order_id = {}", criteria.order_id)
+    since = criteria.since
+    if criteria.q:
+        words = _look_for(criteria.q, add, is_id=q_is_id)
+        since = since or (now - TEXT_SEARCH_WINDOW if words else None)
     if since:
         add("reported_at >= {}", since)
-    if wanted.until:
-        add("reported_at < {}", wanted.until)
-    if wanted.overdue:
+    if criteria.until:
+        add("reported_at < {}", criteria.until)
+    if criteria.overdue:
         conditions.append(_OVERDUE)
-    if wanted.after:
-        add("(reported_at, issue_id) < ({}, {})", *_read_cursor(wanted.after))
-    values.append(wanted.limit + 1)
+    if criteria.after:
+        add("(reported_at, issue_id) < ({}, {})", *_read_cursor(criteria.after))
+    values.append(criteria.limit + 1)
     return _SELECT + (" AND ".join(conditions) or "true") + _ORDER + f"${len(values)}", values
 
 

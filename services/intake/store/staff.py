@@ -7,7 +7,7 @@ from libs.common.postgres.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
+class Credentials:
     """Somebody who may sign in, as the table has them."""
 
     name: str
@@ -20,13 +20,13 @@ class SessionRow:
     role: str
     language: str
     csrf: str
-    began_at: datetime
+    started_at: datetime
     seen_at: datetime
 
 
-async def add(conn: Connection, name: str, password_hash: str, role: str, language: str, now: datetime) -> None:
+async def add_account(conn: Connection, name: str, password_hash: str, role: str, language: str, now: datetime) -> None:
     await conn.execute(
-        "INSERT INTO staff (name, password_hash, role, language, made_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO staff (name, password_hash, role, language, created_at) VALUES ($1, $2, $3, $4, $5)",
         name,
         password_hash,
         role,
@@ -54,7 +54,7 @@ async def change_role(conn: Connection, name: str, role: str) -> bool:
     return await conn.execute(_CHANGE_ROLE, name, role) == "UPDATE 1"
 
 
-async def disable(conn: Connection, name: str, now: datetime) -> bool:
+async def disable_account(conn: Connection, name: str, now: datetime) -> bool:
     return await conn.execute(_DISABLE, name, now) == "UPDATE 1"
 
 
@@ -63,9 +63,9 @@ async def list_all(conn: Connection) -> list[str]:
     return [f"{row['name']:40} {row['role']}{' (shut out)' if row['disabled_at'] else ''}" for row in rows]
 
 
-async def entrant(conn: Connection, name: str) -> Entrant | None:
+async def read_credentials(conn: Connection, name: str) -> Credentials | None:
     row = await conn.fetchrow("SELECT name, password_hash FROM staff WHERE name = $1 AND disabled_at IS NULL", name)
-    return Entrant(**row) if row else None
+    return Credentials(**row) if row else None
 
 
 async def rehash(conn: Connection, name: str, before: str, after: str) -> None:
@@ -83,7 +83,7 @@ async def set_language(conn: Connection, name: str, language: str) -> None:
 
 async def open_session(conn: Connection, digest: bytes, staff: str, csrf: str, now: datetime) -> None:
     await conn.execute(
-        "INSERT INTO staff_sessions (digest, staff, csrf, began_at, seen_at) VALUES ($1, $2, $3, $4, $4)",
+        "INSERT INTO staff_sessions (digest, staff, csrf, started_at, seen_at) VALUES ($1, $2, $3, $4, $4)",
         digest,
         staff,
         csrf,
@@ -92,17 +92,17 @@ async def open_session(conn: Connection, digest: bytes, staff: str, csrf: str, n
 
 
 _SESSION = """
-    SELECT s.staff, t.role, t.language, s.csrf, s.began_at, s.seen_at
+    SELECT s.staff, t.role, t.language, s.csrf, s.started_at, s.seen_at
     FROM staff_sessions s JOIN staff t ON t.name = s.staff
     WHERE s.digest = $1 AND t.disabled_at IS NULL"""
 
 
-async def session(conn: Connection, digest: bytes) -> SessionRow | None:
+async def read_session(conn: Connection, digest: bytes) -> SessionRow | None:
     row = await conn.fetchrow(_SESSION, digest)
     return SessionRow(**row) if row else None
 
 
-async def seen(conn: Connection, digest: bytes, now: datetime) -> None:
+async def touch_session(conn: Connection, digest: bytes, now: datetime) -> None:
     await conn.execute("UPDATE staff_sessions SET seen_at = $2 WHERE digest = $1", digest, now)
 
 
@@ -111,23 +111,25 @@ async def close_session(conn: Connection, digest: bytes) -> None:
 
 
 async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: datetime) -> None:
-    await conn.execute("DELETE FROM staff_sessions WHERE began_at <= $1 OR seen_at <= $2", began_before, seen_before)
+    await conn.execute("DELETE FROM staff_sessions WHERE started_at <= $1 OR seen_at <= $2", began_before, seen_before)
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
 
 
-async def failures(conn: Connection, subject: bytes, since: datetime) -> int:
+async def count_failed_attempts(conn: Connection, subject: bytes, since: datetime) -> int:
     found: int = await conn.fetchval(
-        "SELECT count(*) FROM staff_attempts WHERE subject = $1 AND at > $2", subject, since
+        "SELECT count(*) FROM failed_sign_ins WHERE subject = $1 AND at > $2", subject, since
     )
     return found
 
 
-async def failed(conn: Connection, subjects: list[bytes], now: datetime, forget_before: datetime) -> None:
-    await conn.execute("DELETE FROM staff_attempts WHERE at <= $1", forget_before)
-    await conn.execute("INSERT INTO staff_attempts (subject, at) SELECT unnest($1::bytea[]), $2", subjects, now)
+async def record_failed_attempt(
+    conn: Connection, subjects: list[bytes], now: datetime, expire_before: datetime
+) -> None:
+    await conn.execute("DELETE FROM failed_sign_ins WHERE at <= $1", expire_before)
+    await conn.execute("INSERT INTO failed_sign_ins (subject, at) SELECT unnest($1::bytea[]), $2", subjects, now)
 
 
-async def forgive(conn: Connection, subject: bytes) -> None:
-    await conn.execute("DELETE FROM staff_attempts WHERE subject = $1", subject)
+async def clear_failed_attempts(conn: Connection, subject: bytes) -> None:
+    await conn.execute("DELETE FROM failed_sign_ins WHERE subject = $1", subject)

@@ -17,7 +17,7 @@ from libs.common.postgres.pool import Connection
 _CUSTOMER = "SELECT body #>> '{purchase,customer_id}' FROM orders WHERE key = $1"
 
 
-class StorefrontTold(Payload):
+class PublishWebhookEvent(Payload):
     """A command of intake's own: publish this fact."""
 
     TYPE: ClassVar = "storefront.told.v1"
@@ -26,19 +26,19 @@ class StorefrontTold(Payload):
 
 
 @dataclass
-class Publishing:
+class WebhookPublisher:
     """An aggregate without state: whatever was told is told on."""
 
     name: str = "storefronts"
 
     def key_of(self, event: AnyEvent) -> str | None:
-        return event.data.fact.key if isinstance(event.data, StorefrontTold) else None
+        return event.data.fact.key if isinstance(event.data, PublishWebhookEvent) else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
         return {}
 
     def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        return None, [event.data.fact] if isinstance(event.data, StorefrontTold) else []
+        return None, [event.data.fact] if isinstance(event.data, PublishWebhookEvent) else []
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
         """Nothing but the outbox is written."""

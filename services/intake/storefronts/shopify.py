@@ -25,7 +25,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Reason
-from services.intake.storefronts.webhook_event import Told, WrongContent
+from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
 TOPICS = ("orders/create", "orders/cancelled", "fulfillments/create", "fulfillments/update", "returns/request")
 
@@ -47,7 +47,7 @@ REASONS = {
 """Shopify's reasons, and handles of its definitions."""
 
 
-def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[Told]:
+def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[WebhookEvent]:
     """The facts of one webhook, none where it tells nothing new. Raises `WrongContent`.
 
     Shopify does not say whose a return is; `customer_id` is what the order said.
@@ -61,7 +61,7 @@ def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[Told]:
             return _fulfilled(body)
         case "returns/request":
             return _return_requested(body, customer_id)
-    raise WrongContent("unknown_topic", "X-Shopify-Topic", f"subscribe to {', '.join(TOPICS)} only")
+    raise WebhookContentError("unknown_topic", "X-Shopify-Topic", f"subscribe to {', '.join(TOPICS)} only")
 
 
 def order_of_return(body: dict[str, Any]) -> str:
@@ -69,7 +69,7 @@ def order_of_return(body: dict[str, Any]) -> str:
     return _id(_object(body, "order"), "order.id")
 
 
-def _return_requested(body: dict[str, Any], customer_id: str) -> list[Told]:
+def _return_requested(body: dict[str, Any], customer_id: str) -> list[WebhookEvent]:
     lines: dict[Reason | None, list[dict[str, Any]]] = {}
     notes: dict[Reason | None, list[str]] = {}
     for line in _objects(body, "return_line_items"):
@@ -108,7 +108,7 @@ def _reason(line: dict[str, Any]) -> Reason | None:
     return next((reason for reason in found if reason), None)
 
 
-def _placed(body: dict[str, Any]) -> list[Told]:
+def _placed(body: dict[str, Any]) -> list[WebhookEvent]:
     order_id, bought = _id(body, "id"), [line for line in _objects(body, "line_items") if _is_shipped(line)]
     if not bought:
         return []
@@ -135,13 +135,13 @@ def _placed(body: dict[str, Any]) -> list[Told]:
     ]
 
 
-def _cancelled(body: dict[str, Any]) -> list[Told]:
+def _cancelled(body: dict[str, Any]) -> list[WebhookEvent]:
     order_id = _id(body, "id")
     fields = {"cancelled_at": body.get("cancelled_at"), "cause": body.get("cancel_reason")}
     return [_told(f"orders/{order_id}/cancelled", OrderCancelled, order_id=order_id, **fields)]
 
 
-def _fulfilled(body: dict[str, Any]) -> list[Told]:
+def _fulfilled(body: dict[str, Any]) -> list[WebhookEvent]:
     fulfillment, order_id = _id(body, "id"), _id(body, "order_id")
     if body.get("status") != "success":
         return []
@@ -219,14 +219,14 @@ def _id(thing: dict[str, Any], field: str) -> str:
     """Shopify's ids are numbers."""
     found = thing.get(field.rpartition(".")[2])
     if isinstance(found, bool) or not isinstance(found, int | str) or not str(found):
-        raise WrongContent("invalid", field, "send the id that Shopify gave")
+        raise WebhookContentError("invalid", field, "send the id that Shopify gave")
     return str(found)
 
 
 def _object(thing: dict[str, Any], field: str) -> dict[str, Any]:
     found = thing.get(field)
     if not isinstance(found, dict):
-        raise WrongContent("invalid", field, "must be an object; let the webhook send all fields")
+        raise WebhookContentError("invalid", field, "must be an object; let the webhook send all fields")
     return found
 
 
@@ -238,14 +238,14 @@ def _maybe(thing: dict[str, Any], field: str) -> dict[str, Any]:
 def _objects(thing: dict[str, Any], field: str) -> list[dict[str, Any]]:
     found = thing.get(field)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise WrongContent("invalid", field, "must be a list of objects; let the webhook send all fields")
+        raise WebhookContentError("invalid", field, "must be a list of objects; let the webhook send all fields")
     return found
 
 
-def _told(name: str, fact: type[Payload], **fields: Any) -> Told:
+def _told(name: str, fact: type[Payload], **fields: Any) -> WebhookEvent:
     try:
-        return Told(name, fact.model_validate(fields))
+        return WebhookEvent(name, fact.model_validate(fields))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise WrongContent("invalid", field, f"{first['msg']} ({fact.TYPE})") from error
+        raise WebhookContentError("invalid", field, f"{first['msg']} ({fact.TYPE})") from error

@@ -9,7 +9,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events import storefront
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, StorefrontOrderEvent
-from services.intake.storefronts.webhook_event import Told, WrongContent
+from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
 TYPES: dict[str, type[Payload]] = {
     fact.TYPE: fact
@@ -19,22 +19,22 @@ TYPES: dict[str, type[Payload]] = {
 """What a storefront may tell: all that it may write to its two topics."""
 
 
-def read(webhook_id: str, body: bytes) -> Told:
+def read(webhook_id: str, body: bytes) -> WebhookEvent:
     """The one fact of a webhook. Raises `WrongContent`. A report gets an id that follows from the webhook's."""
     message = parse(body)
     type_ = message.get("type")
     known = TYPES.get(type_) or TYPES.get(f"{type_}.v1") if isinstance(type_, str) else None
     if known is None:
-        raise WrongContent("unknown_type", "type", f"not one of {', '.join(sorted(TYPES))}")
+        raise WebhookContentError("unknown_type", "type", f"not one of {', '.join(sorted(TYPES))}")
     try:
         fact = known.model_validate_json(json.dumps(message.get("data")), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(("data", *map(str, first["loc"])))
-        raise WrongContent("invalid", field, first["msg"]) from error
+        raise WebhookContentError("invalid", field, first["msg"]) from error
     if isinstance(fact, IssueSubmitted) and fact.issue_id is None:
         fact = fact.model_copy(update={"issue_id": derived_id("issue", "/webhooks", webhook_id)})
-    return Told(webhook_id, fact)
+    return WebhookEvent(webhook_id, fact)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise WrongContent("malformed_json", "body", "this is not JSON") from error
+        raise WebhookContentError("malformed_json", "body", "this is not JSON") from error
     if not isinstance(found, dict):
-        raise WrongContent("malformed_json", "body", "send a JSON object")
+        raise WebhookContentError("malformed_json", "body", "send a JSON object")
     return found

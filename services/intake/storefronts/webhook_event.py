@@ -6,18 +6,18 @@ from libs.common.events.envelope import Payload
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WebhookEvent:
     """`name` is the caller's idempotency key: the same fact of the same thing, in whichever webhook it comes.
 
     `unclear`: a report that does not say what is wrong; a human looks at it.
     """
 
-    name: str
+    idempotency_key: str
     fact: Payload
     unclear: bool = False
 
 
-class WrongContent(Exception):  # noqa: N818 - it becomes a problem
+class WebhookContentError(Exception):
     """A signed webhook that says something we cannot take: `field` and what would be right."""
 
     def __init__(self, code: str, field: str, message: str) -> None:

@@ -1,1 +1,5 @@
-"""What the pages of intake share: words in two languages, templates, headers, and the files beside them."""
+"""Page settings of intake, and the style sheets and scripts of its pages in `assets/`."""
+
+from pathlib import Path
+
+ASSETS_FOLDER = Path(__file__).with_name("assets")

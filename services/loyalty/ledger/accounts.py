@@ -110,7 +110,7 @@ class PointsAccount:
         """Grants of this issue, or of this order as a purchase, oldest first."""
         if issue_id:
             return [lot for lot in self.lots.values() if lot.issue_id == issue_id]
-        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.kind is GrantKind.PURCHASE]
+        return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.kind == GrantKind.PURCHASE]
 
     def spendable(self) -> list[Lot]:
         """Lots with available points, earliest expiry first."""

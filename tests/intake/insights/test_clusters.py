@@ -15,53 +15,51 @@ from libs.common.events.envelope import Payload
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased, WarningCause
 from libs.common.events.values import LineQuantity, Reason
 from services.intake.insights import policy as policies
+from services.intake.insights.cluster_decisions import DECISION_REMINDER, decide
 from services.intake.insights.clusters import (
-    ASK_AGAIN,
     Buyer,
     BuyersChanged,
+    BuyerWarningSent,
     Cluster,
     ClusterDecided,
     ClusterFound,
     ClusterReleased,
-    Known,
-    Status,
-    Warned,
-    decide,
+    ClusterState,
+    ClusterStatus,
 )
-from services.intake.insights.detection import Lot, Product, suspects
-from services.intake.insights.policy import InsightsError, Policy, Switch, read_policy
-from services.intake.insights.sequential import Counts, Day
+from services.intake.insights.detection import LotHistory, ProductHistory, detect_clusters
+from services.intake.insights.policy import ActionMode, DetectionPolicy, DetectionPolicyError, load_detection_policy
+from services.intake.insights.sequential import Counts, DailyCounts
 from tests.intake.reports import NOON, event
 
-POLICY = read_policy()
+POLICY = load_detection_policy()
 ID = UUID(int=7)
 TODAY = date(2026, 3, 10)
 BUYERS = tuple(Buyer(f"O-{n}", f"C-{n}", (LineQuantity(line_id="1", quantity=1),)) for n in range(3))
 
-FOUND = ClusterFound(
-    cluster_id=ID, sku="KYUSU", lot="B", reasons=(Reason.DEFECTIVE,), pieces=40, orders=6, expected=0.8
-)
+FOUND = ClusterFound(cluster_id=ID, sku="KYUSU", lot="B", reasons=(Reason.DEFECTIVE,), units=40, orders=6, expected=0.8)
 APPROVE = ClusterDecided(cluster_id=ID, approve=True, staff="sato", comment="Handles break at the seam")
 HOLD = APPROVE.model_copy(update={"warn": False})
 WARN = APPROVE.model_copy(update={"hold": False})
 REFUSE = ClusterDecided(cluster_id=ID, approve=False, staff="sato", comment="A buyer's joke")
 RELEASE = ClusterReleased(cluster_id=ID, staff="sato", comment="Checked piece by piece")
 NEWS = BuyersChanged(cluster_id=ID)
-ASKED = TimerFired(name=ASK_AGAIN, due_at=NOON)
+ASKED = TimerFired(name=DECISION_REMINDER, due_at=NOON)
 
 
-def acting(hold: Switch, warn: Switch) -> Policy:
-    act = POLICY.act.model_copy(update={"hold": hold, "warn": warn})
-    return POLICY.model_copy(update={"act": act})
+def acting(hold: ActionMode, warn: ActionMode) -> DetectionPolicy:
+    act = POLICY.actions.model_copy(update={"hold": hold, "warn": warn})
+    return POLICY.model_copy(update={"actions": act})
 
 
-def live(commands: Sequence[Payload], policy: Policy = POLICY) -> tuple[Cluster | None, list[list[Fact]]]:
+def live(commands: Sequence[Payload], policy: DetectionPolicy = POLICY) -> tuple[Cluster | None, list[list[Fact]]]:
     """Take these commands one after the other; buyers who were warned are not buyers to be warned any more."""
     cluster, facts, warned = None, [], set()
     for command in commands:
         left = tuple(buyer for buyer in BUYERS if buyer.order_id not in warned)
-        cluster, new = decide(Known(cluster, left), event(command), NOON, policy)
-        warned |= {fact.order_id for fact in new if isinstance(fact, Warned)}
+        after, new = decide(ClusterState(cluster, left), event(command), NOON, policy)
+        cluster = after.cluster if after else None
+        warned |= {fact.order_id for fact in new if isinstance(fact, BuyerWarningSent)}
         facts.append(list(new))
     return cluster, facts
 
@@ -71,35 +69,35 @@ def kinds(facts: Sequence[Fact]) -> list[object]:
     return [fact.reason if isinstance(fact, Ignored | Anomaly) else type(fact) for fact in facts]
 
 
-WARNINGS = [BuyerWarned, Warned] * 3
+WARNINGS = [BuyerWarned, BuyerWarningSent] * 3
 
 
 @pytest.mark.parametrize(
     ("before", "command", "status", "expected"),
     [
-        ([], FOUND, Status.PROPOSED, [ClusterDetected, SetTimer]),
-        ([FOUND], FOUND, Status.PROPOSED, ["cluster_known"]),
-        ([FOUND], APPROVE, Status.ACTING, [CancelTimer, LotHeld, *WARNINGS]),
-        ([FOUND], HOLD, Status.ACTING, [CancelTimer, LotHeld]),
-        ([FOUND, HOLD], WARN, Status.ACTING, [CancelTimer, *WARNINGS]),
-        ([FOUND], REFUSE, Status.REFUSED, [CancelTimer]),
-        ([FOUND, REFUSE], APPROVE, Status.REFUSED, ["already_decided"]),
-        ([FOUND, APPROVE], APPROVE, Status.ACTING, ["nothing_to_do"]),
-        ([FOUND, APPROVE], REFUSE, Status.ACTING, ["already_decided"]),
-        ([FOUND, APPROVE], NEWS, Status.ACTING, []),
-        ([FOUND, HOLD], NEWS, Status.ACTING, ["cluster_not_concerned"]),
-        ([FOUND, APPROVE], RELEASE, Status.RELEASED, [CancelTimer, LotReleased]),
-        ([FOUND, WARN], RELEASE, Status.RELEASED, [CancelTimer]),
-        ([FOUND], RELEASE, Status.PROPOSED, ["not_acting"]),
-        ([FOUND, APPROVE, RELEASE], APPROVE, Status.RELEASED, ["already_decided"]),
-        ([FOUND], ASKED, Status.PROPOSED, ["cluster_waits_for_decision", SetTimer]),
-        ([FOUND, APPROVE], ASKED, Status.ACTING, ["cluster_not_concerned"]),
+        ([], FOUND, ClusterStatus.PROPOSED, [ClusterDetected, SetTimer]),
+        ([FOUND], FOUND, ClusterStatus.PROPOSED, ["cluster_known"]),
+        ([FOUND], APPROVE, ClusterStatus.ACTING, [CancelTimer, LotHeld, *WARNINGS]),
+        ([FOUND], HOLD, ClusterStatus.ACTING, [CancelTimer, LotHeld]),
+        ([FOUND, HOLD], WARN, ClusterStatus.ACTING, [CancelTimer, *WARNINGS]),
+        ([FOUND], REFUSE, ClusterStatus.REFUSED, [CancelTimer]),
+        ([FOUND, REFUSE], APPROVE, ClusterStatus.REFUSED, ["already_decided"]),
+        ([FOUND, APPROVE], APPROVE, ClusterStatus.ACTING, ["nothing_to_do"]),
+        ([FOUND, APPROVE], REFUSE, ClusterStatus.ACTING, ["already_decided"]),
+        ([FOUND, APPROVE], NEWS, ClusterStatus.ACTING, []),
+        ([FOUND, HOLD], NEWS, ClusterStatus.ACTING, ["cluster_not_concerned"]),
+        ([FOUND, APPROVE], RELEASE, ClusterStatus.RELEASED, [CancelTimer, LotReleased]),
+        ([FOUND, WARN], RELEASE, ClusterStatus.RELEASED, [CancelTimer]),
+        ([FOUND], RELEASE, ClusterStatus.PROPOSED, ["not_acting"]),
+        ([FOUND, APPROVE, RELEASE], APPROVE, ClusterStatus.RELEASED, ["already_decided"]),
+        ([FOUND], ASKED, ClusterStatus.PROPOSED, ["cluster_decision_overdue", SetTimer]),
+        ([FOUND, APPROVE], ASKED, ClusterStatus.ACTING, ["cluster_not_concerned"]),
         ([], APPROVE, None, ["unknown_cluster"]),
         ([], ASKED, None, ["unknown_cluster"]),
     ],
 )
 def test_every_command_has_its_outcome(
-    before: list[Payload], command: Payload, status: Status | None, expected: list[object]
+    before: list[Payload], command: Payload, status: ClusterStatus | None, expected: list[object]
 ) -> None:
     cluster, facts = live([*before, command])
     assert (cluster.status if cluster else None, kinds(facts[-1])) == (status, expected)
@@ -108,14 +106,16 @@ def test_every_command_has_its_outcome(
 @pytest.mark.parametrize(
     ("hold", "warn", "expected"),
     [
-        (Switch.ASK, Switch.ASK, [ClusterDetected, SetTimer]),
-        (Switch.NEVER, Switch.NEVER, [ClusterDetected]),
-        (Switch.ALWAYS, Switch.NEVER, [ClusterDetected, LotHeld]),
-        (Switch.ALWAYS, Switch.ASK, [ClusterDetected, LotHeld, SetTimer]),
-        (Switch.ALWAYS, Switch.ALWAYS, [ClusterDetected, LotHeld, *WARNINGS]),
+        (ActionMode.ASK, ActionMode.ASK, [ClusterDetected, SetTimer]),
+        (ActionMode.NEVER, ActionMode.NEVER, [ClusterDetected]),
+        (ActionMode.ALWAYS, ActionMode.NEVER, [ClusterDetected, LotHeld]),
+        (ActionMode.ALWAYS, ActionMode.ASK, [ClusterDetected, LotHeld, SetTimer]),
+        (ActionMode.ALWAYS, ActionMode.ALWAYS, [ClusterDetected, LotHeld, *WARNINGS]),
     ],
 )
-def test_what_happens_without_a_human_is_the_policys_choice(hold: Switch, warn: Switch, expected: list[object]) -> None:
+def test_what_happens_without_a_human_is_the_policys_choice(
+    hold: ActionMode, warn: ActionMode, expected: list[object]
+) -> None:
     _, facts = live([FOUND], acting(hold, warn))
     assert kinds(facts[0]) == expected
 
@@ -127,16 +127,18 @@ def test_who_decided_and_why_is_told() -> None:
     warned = next(fact for fact in facts[1] if isinstance(fact, BuyerWarned))
     assert (warned.order_id, warned.customer_id, warned.cause) == ("O-0", "C-0", WarningCause.MAY_BE_DEFECTIVE)
     assert cluster is not None
-    assert cluster.decided is not None
-    assert (cluster.held, cluster.warning, cluster.decided.staff) == (True, True, "sato")
+    assert cluster.decision is not None
+    assert (cluster.is_held, cluster.warns_buyers, cluster.decision.staff) == (True, True, "sato")
 
 
 ANY = st.lists(st.sampled_from([FOUND, APPROVE, HOLD, WARN, REFUSE, RELEASE, NEWS, ASKED]), max_size=12)
-ANY_POLICY = st.builds(acting, st.sampled_from(Switch), st.sampled_from(Switch))
+ANY_POLICY = st.builds(acting, st.sampled_from(ActionMode), st.sampled_from(ActionMode))
 
 
 @given(ANY, ANY_POLICY)
-def test_a_lot_is_held_and_released_in_turn_and_each_buyer_warned_once(commands: list[Payload], policy: Policy) -> None:
+def test_a_lot_is_held_and_released_in_turn_and_each_buyer_warned_once(
+    commands: list[Payload], policy: DetectionPolicy
+) -> None:
     cluster, told = live(commands, policy)
     facts = [fact for some in told for fact in some]
     moves = [fact for fact in facts if isinstance(fact, LotHeld | LotReleased)]
@@ -145,7 +147,7 @@ def test_a_lot_is_held_and_released_in_turn_and_each_buyer_warned_once(commands:
     assert len(orders) == len(set(orders))
     assert sum(isinstance(fact, ClusterDetected) for fact in facts) == (1 if FOUND in commands else 0)
     if cluster:
-        assert cluster.held == (len(moves) == 1)
+        assert cluster.is_held == (len(moves) == 1)
 
 
 @given(ANY)
@@ -154,9 +156,9 @@ def test_nothing_is_held_and_nobody_warned_unless_a_human_said_so(commands: list
     assert not [fact for some in told for fact in some if isinstance(fact, LotHeld | BuyerWarned)]
 
 
-def lot(name: str, pieces: int, orders: int, reasons: dict[Reason, int] | None = None, back: int = 3) -> Lot:
-    days = (Day(TODAY - timedelta(days=back), Counts(pieces, orders)),)
-    return Lot(name, days, reasons or {Reason.DEFECTIVE: orders})
+def lot(name: str, pieces: int, orders: int, reasons: dict[Reason, int] | None = None, back: int = 3) -> LotHistory:
+    days = (DailyCounts(TODAY - timedelta(days=back), Counts(pieces, orders)),)
+    return LotHistory(name, days, reasons or {Reason.DEFECTIVE: orders})
 
 
 SHOP = Counts(5_000, 60)
@@ -164,59 +166,60 @@ GOOD = lot("A", 300, 3)
 BAD = lot("B", 40, 8, {Reason.DEFECTIVE: 2, Reason.MISSING_PART: 6})
 
 
-def found(product: Product, shop: Counts = SHOP) -> list[tuple[str, int, int]]:
-    return [(one.lot, one.orders, one.pieces) for one in suspects(product, shop, POLICY, TODAY)]
+def found(product: ProductHistory, shop: Counts = SHOP) -> list[tuple[str, int, int]]:
+    return [(one.lot, one.orders, one.units) for one in detect_clusters(product, shop, POLICY, TODAY)]
 
 
-def cluster_of(one: ClusterFound, status: Status = Status.PROPOSED) -> Cluster:
-    begun, _ = decide(None, event(one), NOON, POLICY)
-    assert begun is not None
-    return replace(begun, status=status)
+def cluster_of(one: ClusterFound, status: ClusterStatus = ClusterStatus.PROPOSED) -> Cluster:
+    state, _ = decide(None, event(one), NOON, POLICY)
+    assert state
+    assert state.cluster
+    return replace(state.cluster, status=status)
 
 
 def test_a_bad_lot_is_found_with_its_reasons_the_most_frequent_first() -> None:
-    [one] = suspects(Product("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
     assert (one.lot, one.orders, one.reasons) == ("B", 8, (Reason.MISSING_PART, Reason.DEFECTIVE))
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
-    assert found(Product("KYUSU", (GOOD,))) == []
-    assert found(Product("KYUSU", ())) == []
-    assert found(Product("KYUSU", (lot("A", 3, 1),)), Counts()) == []
+    assert found(ProductHistory("KYUSU", (GOOD,))) == []
+    assert found(ProductHistory("KYUSU", ())) == []
+    assert found(ProductHistory("KYUSU", (lot("A", 3, 1),)), Counts()) == []
 
 
 def test_without_lots_the_product_itself_is_found() -> None:
-    assert found(Product("KYUSU", (lot("", 40, 10),))) == [("", 10, 40)]
+    assert found(ProductHistory("KYUSU", (lot("", 40, 10),))) == [("", 10, 40)]
 
 
 def test_a_fault_in_all_lots_is_the_products() -> None:
     lots = tuple(lot(name, 30, 3) for name in "ABCDEF")
-    assert found(Product("KYUSU", lots)) == [("", 18, 180)]
+    assert found(ProductHistory("KYUSU", lots)) == [("", 18, 180)]
 
 
 def test_a_lot_with_a_cluster_is_not_found_again_nor_taken_for_its_product() -> None:
-    [one] = suspects(Product("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
-    for status in (Status.PROPOSED, Status.ACTING, Status.REFUSED, Status.RELEASED):
-        assert found(Product("KYUSU", (GOOD, BAD), (cluster_of(one, status),))) == []
+    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    for status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING, ClusterStatus.REFUSED, ClusterStatus.RELEASED):
+        assert found(ProductHistory("KYUSU", (GOOD, BAD), (cluster_of(one, status),))) == []
 
 
 def test_after_a_refusal_only_new_reports_make_another_cluster() -> None:
-    [one] = suspects(Product("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
-    refused = cluster_of(one, Status.REFUSED)
-    assert [lot for lot, *_ in found(Product("KYUSU", (GOOD, lot("B", 45, 10)), (refused,)))] == []
-    [again] = suspects(Product("KYUSU", (GOOD, lot("B", 80, 16)), (refused,)), SHOP, POLICY, TODAY)
-    assert (again.orders, again.pieces) == (8, 40)
+    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    refused = cluster_of(one, ClusterStatus.REFUSED)
+    assert [lot for lot, *_ in found(ProductHistory("KYUSU", (GOOD, lot("B", 45, 10)), (refused,)))] == []
+    [again] = detect_clusters(ProductHistory("KYUSU", (GOOD, lot("B", 80, 16)), (refused,)), SHOP, POLICY, TODAY)
+    assert (again.orders, again.units) == (8, 40)
     assert again.cluster_id != one.cluster_id
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("false_alarm = 0.001", "false_alarm = 2"), "lot.false_alarm"),
-        (("times = 4", "times = 1"), "product.times"),
-        (('hold = "ask"', 'hold = "perhaps"'), "act.hold"),
-        (('wrong_item = "may', 'changed_mind = "may'), "add wrong_item"),
-        (("usual_rate = 0.02", "usual = 0.02"), "base.usual_rate"),
+        (("false_alarm_probability = 0.001", "false_alarm_probability = 2"), "lot.false_alarm_probability"),
+        (("rate_multiple = 4", "rate_multiple = 1"), "product.rate_multiple"),
+        (('hold = "ask"', 'hold = "perhaps"'), "actions.hold"),
+        (('wrong_item = "may', 'changed_mind = "may'), "has no wrong_item"),
+        (("default_rate = 0.02", "default = 0.02"), "base.default_rate"),
         (("[base]", "[base"), "insights.toml"),
     ],
 )
@@ -225,5 +228,5 @@ def test_a_wrong_policy_is_refused_by_name(tmp_path: Path, change: tuple[str, st
     text = policies.DEFAULT_FILE.read_text(encoding="utf-8")
     assert change[0] in text
     file.write_text(text.replace(*change), encoding="utf-8")
-    with pytest.raises(InsightsError, match=named.replace(".", r"\.")):
-        read_policy(file)
+    with pytest.raises(DetectionPolicyError, match=named.replace(".", r"\.")):
+        load_detection_policy(file)

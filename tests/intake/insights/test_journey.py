@@ -11,7 +11,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, Money, OrderLine, Reason, ReportedLine, ShippedLine
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from tests.common.wire import event_bytes, publish, read_json
 from tests.running import OPS, Live, eventually, running
 
@@ -23,7 +23,9 @@ async def live(
     database: Callable[[str], Awaitable[str]], kafka: str, topics: str, tmp_path: Path
 ) -> AsyncIterator[Live]:
     url = await database("intake")
-    async with running(create_app, Settings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as live:
+    async with running(
+        create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path
+    ) as live:
         yield live
 
 

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.insights.policy import LotTest, ProductTest, read_policy
-from services.intake.insights.sequential import Counts, Day, base_rate, evidence, judge_lot, judge_product
+from services.intake.insights.policy import LotTest, ProductTest, load_detection_policy
+from services.intake.insights.sequential import (
+    Counts,
+    DailyCounts,
+    base_rate,
+    evaluate_lot,
+    evaluate_product,
+    mixture_log_ratio,
+)
 
-POLICY = read_policy()
+POLICY = load_detection_policy()
 LOT, PRODUCT, BASE = POLICY.lot, POLICY.product, POLICY.base
 FIRST = date(2026, 3, 1)
 
@@ -34,45 +41,45 @@ FIRST = date(2026, 3, 1)
     ],
 )
 def test_a_lot_is_judged_by_reports_against_pieces(pieces: int, orders: int, rate: float, cluster: bool) -> None:
-    assert judge_lot(Counts(pieces, orders), rate, LOT).cluster is cluster
+    assert evaluate_lot(Counts(pieces, orders), rate, LOT).is_cluster is cluster
 
 
 def test_evidence_is_the_likelihood_ratio_in_poisson_form() -> None:
-    assert evidence(Counts(200, 5), 0.01, [3]) == pytest.approx(5 * log(3) - 2 * 0.01 * 200)
-    both = (exp(evidence(Counts(200, 5), 0.01, [3])) + exp(evidence(Counts(200, 5), 0.01, [6]))) / 2
-    assert exp(evidence(Counts(200, 5), 0.01, [3, 6])) == pytest.approx(both)
+    assert mixture_log_ratio(Counts(200, 5), 0.01, [3]) == pytest.approx(5 * log(3) - 2 * 0.01 * 200)
+    both = (exp(mixture_log_ratio(Counts(200, 5), 0.01, [3])) + exp(mixture_log_ratio(Counts(200, 5), 0.01, [6]))) / 2
+    assert exp(mixture_log_ratio(Counts(200, 5), 0.01, [3, 6])) == pytest.approx(both)
 
 
 @given(st.integers(0, 100_000), st.integers(0, 1000), st.floats(0.001, 0.3))
 def test_a_report_more_never_speaks_for_a_lot_and_a_piece_more_never_against_it(n: int, r: int, rate: float) -> None:
-    here = judge_lot(Counts(n, r), rate, LOT).evidence
-    assert judge_lot(Counts(n, r + 1), rate, LOT).evidence > here
-    assert judge_lot(Counts(n + 1, r), rate, LOT).evidence < here
+    here = evaluate_lot(Counts(n, r), rate, LOT).log_likelihood_ratio
+    assert evaluate_lot(Counts(n, r + 1), rate, LOT).log_likelihood_ratio > here
+    assert evaluate_lot(Counts(n + 1, r), rate, LOT).log_likelihood_ratio < here
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=30), st.floats(0.001, 0.3))
 def test_a_product_is_judged_by_its_worst_run_of_days(counts: list[tuple[int, int]], rate: float) -> None:
-    days = [Day(FIRST + timedelta(days=n), Counts(*one)) for n, one in enumerate(counts)]
-    found = judge_product(days, rate, PRODUCT)
+    days = [DailyCounts(FIRST + timedelta(days=n), Counts(*one)) for n, one in enumerate(counts)]
+    found = evaluate_product(days, rate, PRODUCT)
     runs = [days[i:j] for i in range(len(days)) for j in range(i + 1, len(days) + 1)]
-    heights = [sum(evidence(day.counts, rate, [PRODUCT.times]) for day in run) for run in runs]
-    assert found.evidence == pytest.approx(max([0.0, *heights]), abs=1e-9)
-    assert judge_product(reversed(days), rate, PRODUCT) == found
+    heights = [sum(mixture_log_ratio(day.counts, rate, [PRODUCT.rate_multiple]) for day in run) for run in runs]
+    assert found.log_likelihood_ratio == pytest.approx(max([0.0, *heights]), abs=1e-9)
+    assert evaluate_product(reversed(days), rate, PRODUCT) == found
 
 
 def test_a_run_says_when_it_began() -> None:
-    days = [Day(FIRST + timedelta(days=n), Counts(40, 0 if n < 20 else 4)) for n in range(24)]
-    found = judge_product(days, 0.01, PRODUCT)
-    assert (found.cluster, found.since, found.counts) == (True, FIRST + timedelta(days=20), Counts(160, 16))
+    days = [DailyCounts(FIRST + timedelta(days=n), Counts(40, 0 if n < 20 else 4)) for n in range(24)]
+    found = evaluate_product(days, 0.01, PRODUCT)
+    assert (found.is_cluster, found.since, found.counts) == (True, FIRST + timedelta(days=20), Counts(160, 16))
 
 
 @pytest.mark.parametrize(
     ("product", "shop", "expected"),
     [
-        (Counts(), Counts(), BASE.usual_rate),
+        (Counts(), Counts(), BASE.default_rate),
         (Counts(), Counts(1_000_000, 50_000), 0.05),
         (Counts(1_000_000, 10_000), Counts(1_000_000, 50_000), 0.01),
-        (Counts(1_000_000, 0), Counts(1_000_000, 0), BASE.least_rate),
+        (Counts(1_000_000, 0), Counts(1_000_000, 0), BASE.min_rate),
         (Counts(200, 2), Counts(1_000_000, 50_000), 0.03),
     ],
 )
@@ -92,7 +99,7 @@ def reports(random: Random, rate: float, pieces: int) -> Iterator[int]:
 def detected_at(random: Random, true_rate: float, base: float, pieces: int, test: LotTest) -> int | None:
     """The piece at which a lot is called bad, looked at after every report: more often finds nothing more."""
     for orders, piece in enumerate(reports(random, true_rate, pieces), 1):
-        if judge_lot(Counts(piece, orders), base, test).cluster:
+        if evaluate_lot(Counts(piece, orders), base, test).is_cluster:
             return piece
     return None
 
@@ -101,7 +108,10 @@ def detected_at(random: Random, true_rate: float, base: float, pieces: int, test
 @pytest.mark.parametrize("false_alarm", [0.05, 0.01])
 def test_a_good_lot_is_called_bad_as_seldom_as_stated(rate: float, false_alarm: float) -> None:
     """4,000 lots of 2,000 pieces each; the bound is Ville's, so what is seen lies below it."""
-    random, test = Random(11), LotTest(false_alarm=false_alarm, times=LOT.times, least_orders=1)
+    random, test = (
+        Random(11),
+        LotTest(false_alarm_probability=false_alarm, rate_multiples=LOT.rate_multiples, min_orders=1),
+    )
     alarms = sum(detected_at(random, rate, rate, 2_000, test) is not None for _ in range(4_000))
     print(f"rate {rate}: {alarms / 4_000:.4f} false alarms, {false_alarm} stated")
     assert alarms / 4_000 <= false_alarm
@@ -113,7 +123,7 @@ def test_a_bad_lot_is_found_about_as_soon_as_walds_formula_says(times: int, piec
     random, p = Random(12), 0.01
     delays = [detected_at(random, times * p, p, 100_000, LOT) for _ in range(500)]
     found = mean(delay for delay in delays if delay is not None)
-    stated = (LOT.threshold + log(len(LOT.times))) / (p * (times * log(times) - (times - 1)))
+    stated = (LOT.threshold + log(len(LOT.rate_multiples))) / (p * (times * log(times) - (times - 1)))
     print(f"{times} times the base rate: found after {found:.0f} pieces, {found * times * p:.1f} reports")
     assert None not in delays
     assert found == pytest.approx(stated, rel=0.35)
@@ -123,13 +133,13 @@ def test_a_bad_lot_is_found_about_as_soon_as_walds_formula_says(times: int, piec
 def test_a_good_product_raises_an_alarm_as_seldom_as_stated() -> None:
     """Stated: 60 days or more, on average; the bound is Lorden's. 20 pieces a day, base rate 2 %, 300 histories."""
     random = Random(13)
-    test = ProductTest(days_between_false_alarms=60, times=4, recent_days=3660, least_orders=1)
+    test = ProductTest(days_between_false_alarms=60, rate_multiple=4, recent_days=3660, min_orders=1)
     lengths = []
     for _ in range(300):
         height, length = 0.0, 0
         while height < test.threshold and length < 2_000:
             counts = Counts(20, sum(1 for _ in reports(random, 0.02, 20)))
-            height, length = max(0.0, height) + evidence(counts, 0.02, [test.times]), length + 1
+            height, length = max(0.0, height) + mixture_log_ratio(counts, 0.02, [test.rate_multiple]), length + 1
         lengths.append(length)
     print(f"an alarm every {mean(lengths):.0f} days, 60 stated")
     assert mean(lengths) >= 60
@@ -137,6 +147,6 @@ def test_a_good_product_raises_an_alarm_as_seldom_as_stated() -> None:
 
 def test_late_reports_of_a_big_season_are_no_cluster() -> None:
     """They count on the day their pieces arrived: 600 pieces a day until Christmas, then two a day."""
-    days = [Day(FIRST + timedelta(days=n), Counts(600, 12)) for n in range(30)]
-    days += [Day(FIRST + timedelta(days=30 + n), Counts(2, 0)) for n in range(20)]
-    assert not judge_product(days, 0.02, PRODUCT).cluster
+    days = [DailyCounts(FIRST + timedelta(days=n), Counts(600, 12)) for n in range(30)]
+    days += [DailyCounts(FIRST + timedelta(days=30 + n), Counts(2, 0)) for n in range(20)]
+    assert not evaluate_product(days, 0.02, PRODUCT).is_cluster

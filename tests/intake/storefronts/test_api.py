@@ -11,7 +11,7 @@ from libs.common.events.registry import decode
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason
 from services.intake.app import create_app
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from services.intake.storefronts.shopify import read
 from tests.intake.reports import said
 from tests.intake.storefronts.calls import (
@@ -34,7 +34,7 @@ DELIVERED = {"order_id": "O-1", "lines": [{"line_id": "1", "quantity": 1}], "del
 @pytest.fixture
 async def live(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> AsyncIterator[Live]:
     url = await database("intake")
-    async with running(create_app, Settings, database=url, evidence_dir=tmp_path, **SETTINGS) as live:
+    async with running(create_app, IntakeSettings, database=url, evidence_dir=tmp_path, **SETTINGS) as live:
         yield live
 
 
@@ -57,7 +57,7 @@ def code(answer: Any) -> tuple[int, str]:
 async def test_a_standard_webhook_is_published_as_the_storefronts_own_event(live: Live) -> None:
     for type_, id, secret in (("order.delivered.v1", "a", OLD_SECRET), ("order.delivered", "b", None)):
         answer = await standard(live, type_, DELIVERED, id=id, **({"secret": secret} if secret else {}))
-        assert (answer.status_code, answer.json()) == (202, {"told": ["order.delivered.v1"]})
+        assert (answer.status_code, answer.json()) == (202, {"published": ["order.delivered.v1"]})
     assert [(one["topic"], one["order_id"]) for one in await published(live)] == [("storefront.orders", "O-1")] * 2
 
 
@@ -121,14 +121,14 @@ async def test_the_signature_is_checked_before_anything_is_read(live: Live) -> N
 
 
 async def test_without_secrets_nothing_is_taken(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> None:
-    async with running(create_app, Settings, database=await database("intake"), evidence_dir=tmp_path) as live:
-        assert code(await standard(live, "order.delivered", DELIVERED)) == (404, "not_set_up")
-        assert code(await shopify(live, "orders/create", shop_order())) == (404, "not_set_up")
+    async with running(create_app, IntakeSettings, database=await database("intake"), evidence_dir=tmp_path) as live:
+        assert code(await standard(live, "order.delivered", DELIVERED)) == (404, "not_configured")
+        assert code(await shopify(live, "orders/create", shop_order())) == (404, "not_configured")
 
 
 async def test_a_shopify_order_becomes_ours(live: Live) -> None:
     answer = await shopify(live, "orders/create", shop_order())
-    assert (answer.status_code, answer.json()) == (202, {"told": ["order.placed.v1"]})
+    assert (answer.status_code, answer.json()) == (202, {"published": ["order.placed.v1"]})
     [order] = await published(live)
     assert (order["order_id"], order["customer_id"], order["market"], order["purchase_count"]) == (
         "820982911946154508",
@@ -177,7 +177,7 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
     await live.service.execute(live.service.aggregates["orders"], placed)
     for _ in range(2):
         answer = await shopify(live, "returns/request", shop_return())
-        assert answer.json() == {"told": ["issue.submitted.v1", "issue.submitted.v1"]}
+        assert answer.json() == {"published": ["issue.submitted.v1", "issue.submitted.v1"]}
     reports = [one for one in await published(live) if one["type"] == "issue.submitted.v1"]
     assert [(one["reason"], one["description"], one["customer_id"]) for one in reports] == [
         ("defective", "The handle came off", "115310627314723954"),
@@ -240,7 +240,7 @@ async def test_a_return_that_does_not_say_why_is_decided_by_a_human_and_told_so_
     await known_order(live)
     for _ in range(2):
         answer = await shopify(live, "returns/request", a_return("other"))
-        assert (answer.status_code, answer.json()) == (202, {"told": ["issue.reported.v1"]})
+        assert (answer.status_code, answer.json()) == (202, {"published": ["issue.reported.v1"]})
     found = await published(live)
     assert [one["type"] for one in found] == ["issue.reported.v1", "issue.review_requested.v1"]
     assert {one["issue_id"] for one in found} == {found[0]["issue_id"]}
@@ -302,4 +302,4 @@ async def test_a_wrong_shopify_webhook_is_refused_by_field(
 
 async def test_an_order_of_gift_cards_tells_nothing(live: Live) -> None:
     body = shop_order(line_items=[{"id": 1, "name": "Gift card", "quantity": 1, "requires_shipping": False}])
-    assert (await shopify(live, "orders/create", body)).json() == {"told": []}
+    assert (await shopify(live, "orders/create", body)).json() == {"published": []}

@@ -61,6 +61,6 @@ def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
 
 def _days(terms: Terms, language: Language) -> str:
     count, working = terms.refund_days, terms.refund_days_are == "working"
-    if language is Language.JA:
+    if language == Language.JA:
         return f"{count}営業日" if working else f"{count}日"
     return f"{count} working days" if working else f"{count} days"

@@ -85,7 +85,7 @@ PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 # Kept, because one day's mails name the same few days, amounts and points, and babel takes its time over each.
 @lru_cache(maxsize=1_000)
 def say_date(day: date, language: Language) -> str:
-    if language is Language.JA:
+    if language == Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
     return format_date(day, "EEEE, MMMM d, y", locale="en")
 
@@ -93,27 +93,27 @@ def say_date(day: date, language: Language) -> str:
 def say_moment(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """A moment in the shop's time zone."""
     local = moment.astimezone(zone)
-    if language is Language.JA:
+    if language == Language.JA:
         return f"{say_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
     return f"{say_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
 
 
 @lru_cache(maxsize=1_000)
 def say_money(amount: Decimal, currency: str, language: Language) -> str:
-    if language is Language.JA and currency == "JPY":
+    if language == Language.JA and currency == "JPY":
         return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
-    return format_currency(amount, currency, locale="ja_JP" if language is Language.JA else "en_US")
+    return format_currency(amount, currency, locale="ja_JP" if language == Language.JA else "en_US")
 
 
 @lru_cache(maxsize=1_000)
 def say_points(points: int, language: Language) -> str:
-    if language is Language.JA:
+    if language == Language.JA:
         return f"{format_decimal(points, locale='ja')}ポイント"
     return f"{format_decimal(points, locale='en')} {'point' if points == 1 else 'points'}"
 
 
 def greet(name: str, language: Language) -> str:
-    return f"{name} 様" if language is Language.JA else f"Dear {name},"
+    return f"{name} 様" if language == Language.JA else f"Dear {name},"
 
 
 def thank(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
@@ -121,7 +121,7 @@ def thank(purchase_count: int | None, language: Language, last_purchased_item: s
     count = purchase_count or 0
     return (
         _thank_japanese(count, last_purchased_item)
-        if language is Language.JA
+        if language == Language.JA
         else _thank_english(count, last_purchased_item)
     )
 
@@ -157,14 +157,14 @@ def say_item(name: str, quantity: int) -> str:
 def choice_note(until: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
     """Until when a choice stands, and what happens without one."""
     moment = say_moment(until, zone, language)
-    return (f"{moment}まで。" if language is Language.JA else f"Until {moment}. ") + PHRASES[language].by_default[
+    return (f"{moment}まで。" if language == Language.JA else f"Until {moment}. ") + PHRASES[language].by_default[
         default
     ]
 
 
 def several(count: int, language: Language) -> str:
     """The subject of a message that holds several notices."""
-    return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
+    return f"{count}件のお知らせ" if language == Language.JA else f"{count} messages about your orders"
 
 
 def count_item(name: str, quantity: int) -> str:
@@ -173,7 +173,7 @@ def count_item(name: str, quantity: int) -> str:
 
 
 def list_items(items: list[str], language: Language) -> str:
-    return "、".join(items) if language is Language.JA else ", ".join(items)
+    return "、".join(items) if language == Language.JA else ", ".join(items)
 
 
 MISSING = {

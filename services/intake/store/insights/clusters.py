@@ -1,7 +1,7 @@
 """All SQL of clusters: the aggregate that decides on them, what the learner looks at, and the list that ops see."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,76 +13,78 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
-from services.intake.insights import clusters
+from services.intake.insights import cluster_decisions
 from services.intake.insights.clusters import (
     Buyer,
     BuyersChanged,
+    BuyerWarningSent,
     Cluster,
     ClusterCommand,
     ClusterDecided,
     ClusterFound,
-    Known,
-    Warned,
+    ClusterState,
 )
-from services.intake.insights.detection import Lot, Product
-from services.intake.insights.policy import Policy
-from services.intake.insights.schemas import ClusterShown
-from services.intake.insights.sequential import Counts, Day
+from services.intake.insights.detection import LotHistory, ProductHistory
+from services.intake.insights.policy import DetectionPolicy
+from services.intake.insights.schemas import ClusterView
+from services.intake.insights.sequential import Counts, DailyCounts
 
 CLUSTER = TypeAdapter(Cluster)
 
-# Who has the pieces and has neither reported the product nor been warned; $2 empty means every lot.
+# Who has the units and has neither reported the product nor been warned; $2 empty means every lot.
 _BUYERS = """
-    SELECT a.order_id, a.customer_id, a.line_id, sum(a.pieces)::int AS pieces
-    FROM arrived_pieces a
+    SELECT a.order_id, a.customer_id, a.line_id, sum(a.units)::int AS units
+    FROM delivered_units a
     WHERE a.sku = $1 AND ($2 = '' OR a.lot = $2) AND ($3::date IS NULL OR a.day >= $3)
       AND NOT EXISTS (SELECT FROM reported_lines r WHERE r.sku = $1 AND r.order_id = a.order_id)
-      AND NOT EXISTS (SELECT FROM buyers_warned w WHERE w.cluster_id = $4 AND w.order_id = a.order_id)
-    GROUP BY a.order_id, a.customer_id, a.line_id HAVING sum(a.pieces) > 0
+      AND NOT EXISTS (SELECT FROM warned_buyers w WHERE w.cluster_id = $4 AND w.order_id = a.order_id)
+    GROUP BY a.order_id, a.customer_id, a.line_id HAVING sum(a.units) > 0
     ORDER BY a.order_id, a.line_id"""
 _WARNED = """
-    INSERT INTO buyers_warned (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
+    INSERT INTO warned_buyers (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
     ON CONFLICT (cluster_id, order_id) DO NOTHING"""
-_TO_LEARN = "SELECT n, sku FROM to_learn ORDER BY n LIMIT $1"
-_LEARNT = "DELETE FROM to_learn WHERE n = ANY($1)"
+_TO_LEARN = "SELECT n, sku FROM detection_queue ORDER BY n LIMIT $1"
+_LEARNT = "DELETE FROM detection_queue WHERE n = ANY($1)"
 _DAYS = """
-    SELECT a.sku, a.lot, a.day, a.pieces, COALESCE(r.orders, 0) AS orders
-    FROM arrived_per_day a
-    LEFT JOIN (SELECT sku, lot, arrived_on, count(DISTINCT order_id) AS orders FROM reported_lines
-               WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, arrived_on) r
-           ON r.sku = a.sku AND r.lot = a.lot AND r.arrived_on = a.day
-    WHERE a.sku = ANY($1) AND a.pieces > 0 ORDER BY a.sku, a.lot, a.day"""
+    SELECT a.sku, a.lot, a.day, a.units, COALESCE(r.orders, 0) AS orders
+    FROM delivered_per_day a
+    LEFT JOIN (SELECT sku, lot, delivered_on, count(DISTINCT order_id) AS orders FROM reported_lines
+               WHERE sku = ANY($1) AND reason = ANY($2) AND is_valid GROUP BY sku, lot, delivered_on) r
+           ON r.sku = a.sku AND r.lot = a.lot AND r.delivered_on = a.day
+    WHERE a.sku = ANY($1) AND a.units > 0 ORDER BY a.sku, a.lot, a.day"""
 _REASONS = """
     SELECT sku, lot, reason, count(DISTINCT order_id) AS orders FROM reported_lines
-    WHERE sku = ANY($1) AND reason = ANY($2) AND stands GROUP BY sku, lot, reason"""
+    WHERE sku = ANY($1) AND reason = ANY($2) AND is_valid GROUP BY sku, lot, reason"""
 _SHOP = """
-    SELECT (SELECT COALESCE(sum(pieces), 0)::bigint FROM arrived_per_day) AS pieces,
-           (SELECT count(*) FROM reported_lines WHERE reason = ANY($1) AND stands) AS orders"""
+    SELECT (SELECT COALESCE(sum(units), 0)::bigint FROM delivered_per_day) AS units,
+           (SELECT count(*) FROM reported_lines WHERE reason = ANY($1) AND is_valid) AS orders"""
 _OF_PRODUCTS = "SELECT body FROM clusters WHERE sku = ANY($1) ORDER BY key"
 _LIST = """
-    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    SELECT c.body, (SELECT count(*) FROM warned_buyers w WHERE w.cluster_id = c.key::uuid) AS warned
     FROM clusters c
     WHERE ($1::text IS NULL OR c.status = $1) AND ($2::text IS NULL OR c.sku = $2)
     ORDER BY c.body ->> 'detected_at' DESC, c.key LIMIT $3"""
 _ONE = """
-    SELECT c.body, (SELECT count(*) FROM buyers_warned w WHERE w.cluster_id = c.key::uuid) AS warned
+    SELECT c.body, (SELECT count(*) FROM warned_buyers w WHERE w.cluster_id = c.key::uuid) AS warned
     FROM clusters c WHERE c.key = $1"""
 
 
 @dataclass
-class Clusters:
+class ClusterStore:
     """The aggregate of clusters; the state key is the cluster's id."""
 
-    policy: Policy
+    policy: DetectionPolicy
     name: str = "clusters"
     _table: StateTable[Cluster] = field(default_factory=lambda: StateTable("clusters", CLUSTER))
 
     def key_of(self, event: AnyEvent) -> str | None:
         return str(event.data.cluster_id) if isinstance(event.data, ClusterCommand) else None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Known]:
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, ClusterState]:
         """Clusters, locked; and, only where they may be warned, the buyers (read under the lock)."""
-        known = {key: Known(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()}
+        known = {
+            key: ClusterState(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()
+        }
         for event in events:
             match event.data:
                 case ClusterFound() as found:
@@ -93,22 +95,17 @@ class Clusters:
                     about = (one.sku, one.lot, one.since, one.cluster_id)
                 case _:
                     continue
-            before = known.get(str(about[3]), Known(None))
-            known[str(about[3])] = Known(before.cluster, await _buyers(conn, *about), before.version)
+            before = known.get(str(about[3]), ClusterState(None))
+            known[str(about[3])] = ClusterState(before.cluster, await _buyers(conn, *about), before.version)
         return known
 
-    def decide(self, state: Known | None, event: AnyEvent, now: datetime) -> tuple[Known | None, Facts]:
-        """Whoever was warned by this event is not warned by the next one of the same batch."""
-        after, facts = clusters.decide(state, event, now, self.policy)
-        known = state or Known(None)
-        if any(isinstance(fact, Warned) for fact in facts):
-            return replace(known, cluster=after, buyers=()), facts
-        return (state if after is known.cluster else replace(known, cluster=after)), facts
+    def decide(self, state: ClusterState | None, event: AnyEvent, now: datetime) -> tuple[ClusterState | None, Facts]:
+        return cluster_decisions.decide(state, event, now, self.policy)
 
-    async def save(self, conn: Connection, changed: Mapping[str, Known], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, ClusterState], records: Sequence[Record]) -> None:
         states = {key: (one.version, one.cluster) for key, one in changed.items() if one.cluster}
         await self._table.save(conn, states)
-        warned = [one for one in records if isinstance(one, Warned)]
+        warned = [one for one in records if isinstance(one, BuyerWarningSent)]
         if warned:
             await conn.execute(_WARNED, [one.cluster_id for one in warned], [one.order_id for one in warned])
 
@@ -116,7 +113,7 @@ class Clusters:
 async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, cluster_id: UUID) -> tuple[Buyer, ...]:
     found: dict[tuple[str, str], list[LineQuantity]] = {}
     for row in await conn.fetch(_BUYERS, sku, lot, since, cluster_id):
-        line = LineQuantity(line_id=row["line_id"], quantity=row["pieces"])
+        line = LineQuantity(line_id=row["line_id"], quantity=row["units"])
         found.setdefault((row["order_id"], row["customer_id"]), []).append(line)
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
@@ -132,27 +129,29 @@ async def forget(conn: Connection, rows: Sequence[int]) -> None:
 
 
 async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
-    """All pieces that arrived, and all reports about them."""
+    """All units that arrived, and all reports about them."""
     row = await conn.fetchrow(_SHOP, [reason.value for reason in reasons])
     assert row
-    return Counts(row["pieces"], row["orders"])
+    return Counts(row["units"], row["orders"])
 
 
-async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[Product]:
+async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
     """What is known of these products, day by day and lot by lot."""
     telling = [reason.value for reason in reasons]
-    days: dict[tuple[str, str], list[Day]] = {}
+    days: dict[tuple[str, str], list[DailyCounts]] = {}
     for row in await conn.fetch(_DAYS, skus, telling):
-        day = Day(row["day"], Counts(row["pieces"], row["orders"]))
+        day = DailyCounts(row["day"], Counts(row["units"], row["orders"]))
         days.setdefault((row["sku"], row["lot"]), []).append(day)
     told: dict[tuple[str, str], dict[Reason, int]] = {}
     for row in await conn.fetch(_REASONS, skus, telling):
         told.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
     known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
     return [
-        Product(
+        ProductHistory(
             sku,
-            tuple(Lot(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku),
+            tuple(
+                LotHistory(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku
+            ),
             tuple(one for one in known if one.sku == sku),
         )
         for sku in skus
@@ -161,34 +160,34 @@ async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable
 
 async def list_clusters(
     conn: Connection, status: str | None = None, sku: str | None = None, most: int = 100
-) -> list[ClusterShown]:
+) -> list[ClusterView]:
     """Clusters, the newest first."""
     return [_shown(row) for row in await conn.fetch(_LIST, status, sku, most)]
 
 
-async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterShown | None:
+async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterView | None:
     row = await conn.fetchrow(_ONE, str(cluster_id))
     return _shown(row) if row else None
 
 
-def _shown(row: Any) -> ClusterShown:
+def _shown(row: Any) -> ClusterView:
     one = CLUSTER.validate_json(row["body"])
-    return ClusterShown(
+    return ClusterView(
         cluster_id=one.cluster_id,
         sku=one.sku,
         lot=one.lot or None,
         status=one.status.value,
         reasons=tuple(reason.value for reason in one.reasons),
         reported_orders=one.orders,
-        arrived_pieces=one.pieces,
+        delivered_units=one.units,
         expected_orders=round(one.expected, 2),
         since=one.since,
         detected_at=one.detected_at,
-        held=one.held,
-        warning=one.warning,
+        held=one.is_held,
+        warning=one.warns_buyers,
         warned=row["warned"],
-        staff=one.decided.staff if one.decided else None,
-        comment=one.decided.comment if one.decided else None,
-        decided_at=one.decided.at if one.decided else None,
-        released_at=one.released.at if one.released else None,
+        staff=one.decision.staff if one.decision else None,
+        comment=one.decision.comment if one.decision else None,
+        decided_at=one.decision.decided_at if one.decision else None,
+        released_at=one.release.decided_at if one.release else None,
     )

@@ -1,6 +1,6 @@
 """How a batch adds to the figures: one statement for what arrived, one for what was reported and answered.
 
-Whatever changes a sum of a day appends the day's month (in UTC) to `to_tally`, see `tallies`.
+Whatever changes a sum of a day appends the day's month (in UTC) to `rollup_queue`, see `tallies`.
 """
 
 from collections import Counter
@@ -12,56 +12,56 @@ from typing import Any
 from libs.common.decisions.facts import Record
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.intake.domain.delivered_units import PiecesArrived
-from services.intake.projections.metrics import LineReported, Moments, ReportFell, gathered
+from services.intake.domain.delivered_units import UnitsDelivered
+from services.intake.projections.metrics import IssueMetrics, LineReported, ReportWithdrawn, merge_metrics
 
 # Arrivals of what buyers are being warned of are looked at again: the new buyers are to be warned too.
 _ARRIVED = """
     WITH news AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[], $7::int[])
-            AS n (order_id, line_id, lot, day, sku, customer_id, pieces)
+            AS n (order_id, line_id, lot, day, sku, customer_id, units)
     ), buyers AS (
-        INSERT INTO arrived_pieces AS old (order_id, line_id, lot, day, sku, customer_id, pieces)
+        INSERT INTO delivered_units AS old (order_id, line_id, lot, day, sku, customer_id, units)
         SELECT * FROM news
-        ON CONFLICT (order_id, line_id, lot, day) DO UPDATE SET pieces = old.pieces + excluded.pieces
+        ON CONFLICT (order_id, line_id, lot, day) DO UPDATE SET units = old.units + excluded.units
     ), days AS (
-        INSERT INTO arrived_per_day AS old (sku, lot, day, pieces)
-        SELECT sku, lot, day, sum(pieces) FROM news GROUP BY sku, lot, day ORDER BY sku, lot, day
-        ON CONFLICT (sku, lot, day) DO UPDATE SET pieces = old.pieces + excluded.pieces
+        INSERT INTO delivered_per_day AS old (sku, lot, day, units)
+        SELECT sku, lot, day, sum(units) FROM news GROUP BY sku, lot, day ORDER BY sku, lot, day
+        ON CONFLICT (sku, lot, day) DO UPDATE SET units = old.units + excluded.units
     ), months AS (
-        INSERT INTO to_tally (month) SELECT DISTINCT date_trunc('month', day) FROM news
+        INSERT INTO rollup_queue (month) SELECT DISTINCT date_trunc('month', day) FROM news
     )
-    INSERT INTO to_learn (sku, lot)
+    INSERT INTO detection_queue (sku, lot)
     SELECT DISTINCT n.sku, n.lot FROM news n
     JOIN clusters c ON c.sku = n.sku AND c.lot IN (n.lot, '') AND c.status = 'acting'"""
 _REPORTED = """
     WITH news AS (
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                              $8::int[], $9::date[], $10::timestamptz[])
-            AS n (issue_id, line_id, order_id, customer_id, sku, lot, reason, pieces, arrived_on, reported_at)
+            AS n (issue_id, line_id, order_id, customer_id, sku, lot, reason, units, delivered_on, reported_at)
     ), lines AS (
         INSERT INTO reported_lines
-            (issue_id, line_id, order_id, customer_id, sku, lot, reason, pieces, arrived_on, reported_at)
+            (issue_id, line_id, order_id, customer_id, sku, lot, reason, units, delivered_on, reported_at)
         SELECT * FROM news ON CONFLICT (issue_id, line_id) DO NOTHING
     ), learn AS (
-        INSERT INTO to_learn (sku, lot) SELECT DISTINCT sku, lot FROM news
+        INSERT INTO detection_queue (sku, lot) SELECT DISTINCT sku, lot FROM news
     ), moments AS (
         SELECT * FROM unnest($11::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
                              $16::timestamptz[], $17::timestamptz[], $18::int[], $19::int[], $20::timestamptz[])
             AS m (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, reopened_at, contacts, score,
                   rated_at)
     ), months AS (
-        INSERT INTO to_tally (month)
+        INSERT INTO rollup_queue (month)
         SELECT DISTINCT date_trunc('month', at AT TIME ZONE 'UTC') FROM (
             SELECT reported_at AS at FROM moments
             UNION ALL SELECT rated_at FROM moments
-            UNION ALL SELECT f.rated_at FROM moments m JOIN issue_figures f USING (issue_id)
+            UNION ALL SELECT f.rated_at FROM moments m JOIN issue_metrics f USING (issue_id)
                       WHERE m.reported_at IS NOT NULL OR m.rated_at IS NOT NULL
             UNION ALL SELECT reported_at FROM news
-            UNION ALL SELECT arrived_on::timestamp AT TIME ZONE 'UTC' FROM news
+            UNION ALL SELECT delivered_on::timestamp AT TIME ZONE 'UTC' FROM news
         ) AS moved WHERE at IS NOT NULL
     )
-    INSERT INTO issue_figures AS old
+    INSERT INTO issue_metrics AS old
         (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, reopened_at, contacts, score, rated_at)
     SELECT * FROM moments
     ON CONFLICT (issue_id) DO UPDATE SET
@@ -77,36 +77,37 @@ _REPORTED = """
         rated_at = GREATEST(old.rated_at, excluded.rated_at)"""
 # `dataclasses.astuple` copies every value deeply, which costs more than all else here.
 _line_row = attrgetter(*(field.name for field in fields(LineReported)))
-_moments_row = attrgetter(*(field.name for field in fields(Moments)))
+_moments_row = attrgetter(*(field.name for field in fields(IssueMetrics)))
 
 _FELL = """
     WITH fallen AS (
-        UPDATE reported_lines SET stands = false WHERE issue_id = ANY($1) AND stands RETURNING arrived_on, reported_at
+        UPDATE reported_lines SET is_valid = false WHERE issue_id = ANY($1) AND is_valid
+        RETURNING delivered_on, reported_at
     )
-    INSERT INTO to_tally (month)
+    INSERT INTO rollup_queue (month)
     SELECT DISTINCT date_trunc('month', day) FROM (
-        SELECT arrived_on AS day FROM fallen UNION ALL SELECT (reported_at AT TIME ZONE 'UTC')::date FROM fallen
+        SELECT delivered_on AS day FROM fallen UNION ALL SELECT (reported_at AT TIME ZONE 'UTC')::date FROM fallen
     ) AS moved"""
 
 
-async def count_arrivals(conn: Connection, records: Sequence[Record]) -> None:
+async def record_deliveries(conn: Connection, records: Sequence[Record]) -> None:
     """Add what arrived to what reports are counted against."""
     found: Counter[tuple[Any, ...]] = Counter()
     for one in records:
-        if isinstance(one, PiecesArrived):
-            line_id, sku, lot, day = one.arrival
+        if isinstance(one, UnitsDelivered):
+            line_id, sku, lot, day = one.delivery
             found[one.order_id, line_id, lot, day, sku, one.customer_id] += one.quantity
-    rows = [(*key, pieces) for key, pieces in sorted(found.items()) if pieces]
+    rows = [(*key, units) for key, units in sorted(found.items()) if units]
     if rows:
         await conn.execute(_ARRIVED, *columns(rows, 7))
 
 
-async def count_reports(conn: Connection, records: Sequence[Record]) -> None:
+async def record_reports(conn: Connection, records: Sequence[Record]) -> None:
     """Add what the life of issues says to the figures; a report that fell in the same batch falls after all."""
     lines = [_line_row(one) for one in records if type(one) is LineReported]
-    moments = [_moments_row(one) for one in gathered(one for one in records if type(one) is Moments)]
+    moments = [_moments_row(one) for one in merge_metrics(one for one in records if type(one) is IssueMetrics)]
     if lines or moments:
         await conn.execute(_REPORTED, *columns(lines, 10), *columns(moments, 10))
-    fallen = sorted({one.issue_id for one in records if type(one) is ReportFell})
+    fallen = sorted({one.issue_id for one in records if type(one) is ReportWithdrawn})
     if fallen:
         await conn.execute(_FELL, fallen)

@@ -11,17 +11,17 @@ from typing import Any
 from libs.common.postgres.pool import Connection
 from services.intake.insights.intervals import nps, share
 from services.intake.insights.schemas import (
-    Asked,
-    DayFigures,
+    DailyMetrics,
+    DurationStats,
     HourCount,
-    Hours,
-    NpsOf,
-    ProductFigures,
+    MetricsQuery,
+    NpsGroup,
+    ProductMetrics,
     ReasonCount,
     Summary,
 )
-from services.intake.store.insights.monthly_rollups import Row, add_up, midnight
-from services.intake.store.insights.queries import Kind
+from services.intake.store.insights.monthly_rollups import Row, midnight, read_sums
+from services.intake.store.insights.queries import RollupKind
 
 _TIMES = """
     WITH chosen AS (
@@ -30,7 +30,7 @@ _TIMES = """
                CASE WHEN resolved_at >= COALESCE(reopened_at, '-infinity')
                     THEN date_part('epoch', resolved_at - reported_at) / 3600 END AS resolved,
                contacts
-        FROM issue_figures
+        FROM issue_metrics
         WHERE reported_at >= $1 AND reported_at < $2
               AND ($3::text IS NULL OR issue_id IN (
                   SELECT issue_id FROM reported_lines WHERE sku = $3 AND ($4::text IS NULL OR lot = $4)))
@@ -42,23 +42,23 @@ _TIMES = """
            percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY resolved) AS resolved_hours
     FROM chosen"""
 _DAYS = """
-    SELECT a.day, a.pieces, COALESCE(r.orders, 0) AS orders
-    FROM (SELECT day, sum(pieces) AS pieces FROM arrived_per_day
+    SELECT a.day, a.units, COALESCE(r.orders, 0) AS orders
+    FROM (SELECT day, sum(units) AS units FROM delivered_per_day
           WHERE day BETWEEN $1 AND $2 AND ($3::text IS NULL OR sku = $3) AND ($4::text IS NULL OR lot = $4)
           GROUP BY day) a
-    LEFT JOIN (SELECT arrived_on AS day, count(DISTINCT order_id) AS orders FROM reported_lines
-               WHERE stands AND arrived_on BETWEEN $1 AND $2 AND ($3::text IS NULL OR sku = $3)
+    LEFT JOIN (SELECT delivered_on AS day, count(DISTINCT order_id) AS orders FROM reported_lines
+               WHERE is_valid AND delivered_on BETWEEN $1 AND $2 AND ($3::text IS NULL OR sku = $3)
                      AND ($4::text IS NULL OR lot = $4)
-               GROUP BY arrived_on) r USING (day)
+               GROUP BY delivered_on) r USING (day)
     ORDER BY a.day"""
 
 
-async def read_summary(conn: Connection, asked: Asked) -> Summary:
+async def read_summary(conn: Connection, asked: MetricsQuery) -> Summary:
     """How the shop answered the reports of these days."""
     times = await conn.fetchrow(_TIMES, *_moments(asked))
     assert times
-    sums = await add_up(conn, asked, Kind.REPORTS, Kind.REPEATS)
-    repeats = next(((lines, again) for *_, lines, again, _ in sums[Kind.REPEATS]), (0, 0))
+    sums = await read_sums(conn, asked, RollupKind.REPORTS, RollupKind.REPEATS)
+    repeats = next(((lines, again) for *_, lines, again, _ in sums[RollupKind.REPEATS]), (0, 0))
     return Summary(
         issues=times["issues"],
         to_first_response=_hours(times["answered"], times["answered_hours"]),
@@ -66,51 +66,51 @@ async def read_summary(conn: Connection, asked: Asked) -> Summary:
         to_resolution=_hours(times["resolved"], times["resolved_hours"]),
         resolved_at_first_contact=share(times["at_first_contact"], times["resolved"]),
         repeat_reports=share(repeats[1], repeats[0]),
-        reasons=_reasons(sums[Kind.REPORTS]),
-        peak_hours=_peak_hours(sums[Kind.REPORTS]),
+        reasons=_reasons(sums[RollupKind.REPORTS]),
+        peak_hours=_peak_hours(sums[RollupKind.REPORTS]),
     )
 
 
-async def read_products(conn: Connection, asked: Asked) -> list[ProductFigures]:
+async def read_products(conn: Connection, asked: MetricsQuery) -> list[ProductMetrics]:
     """Every product and lot of which something arrived or was reported, the worst first."""
-    sums = await add_up(conn, asked, Kind.LINES, Kind.ARRIVED)
-    arrived = {(sku, lot): pieces for sku, lot, _, pieces, _, _ in sums[Kind.ARRIVED]}
+    sums = await read_sums(conn, asked, RollupKind.LINES, RollupKind.DELIVERED)
+    arrived = {(sku, lot): units for sku, lot, _, units, _, _ in sums[RollupKind.DELIVERED]}
     told: dict[tuple[str, str], list[Row]] = {}
-    for row in sums[Kind.LINES]:
+    for row in sums[RollupKind.LINES]:
         told.setdefault((row[0], row[1]), []).append(row)
     found = [_product(one, arrived.get(one, 0), told.get(one, [])) for one in {**arrived, **told}]
-    return sorted(found, key=lambda one: (-one.rate.low, -one.reported_pieces, one.sku, one.lot or ""))
+    return sorted(found, key=lambda one: (-one.rate.low, -one.reported_units, one.sku, one.lot or ""))
 
 
-async def read_days(conn: Connection, asked: Asked) -> list[DayFigures]:
+async def read_days(conn: Connection, asked: MetricsQuery) -> list[DailyMetrics]:
     """Day by day: what arrived, and how much of it was reported since. Days on which nothing arrived are absent."""
-    return [DayFigures(row["day"], row["pieces"], row["orders"]) for row in await conn.fetch(_DAYS, *_days(asked))]
+    return [DailyMetrics(row["day"], row["units"], row["orders"]) for row in await conn.fetch(_DAYS, *_days(asked))]
 
 
-async def read_nps_by_reason(conn: Connection, asked: Asked) -> list[NpsOf]:
+async def read_nps_by_reason(conn: Connection, asked: MetricsQuery) -> list[NpsGroup]:
     """The shop's score from the ratings of these days, first over all (`all`), then by reason."""
-    rows = (await add_up(conn, asked, Kind.SCORES))[Kind.SCORES]
+    rows = (await read_sums(conn, asked, RollupKind.SCORES))[RollupKind.SCORES]
     up, passive, down = (sum(scores) for scores in zip(*(row[3:] for row in rows), strict=True)) if rows else (0, 0, 0)
-    return [NpsOf("all", nps(up, passive, down)), *(_nps(row) for row in rows if row[0])]
+    return [NpsGroup("all", nps(up, passive, down)), *(_nps(row) for row in rows if row[0])]
 
 
-async def read_nps_by_product(conn: Connection, asked: Asked) -> list[NpsOf]:
+async def read_nps_by_product(conn: Connection, asked: MetricsQuery) -> list[NpsGroup]:
     """The score by product; an issue about two products counts for both."""
-    return [_nps(row) for row in (await add_up(conn, asked, Kind.PRODUCT_SCORES))[Kind.PRODUCT_SCORES]]
+    return [_nps(row) for row in (await read_sums(conn, asked, RollupKind.PRODUCT_SCORES))[RollupKind.PRODUCT_SCORES]]
 
 
-def _days(asked: Asked) -> tuple[Any, ...]:
+def _days(asked: MetricsQuery) -> tuple[Any, ...]:
     return asked.first, asked.last, asked.sku, asked.lot
 
 
-def _moments(asked: Asked) -> tuple[Any, ...]:
+def _moments(asked: MetricsQuery) -> tuple[Any, ...]:
     """From the beginning of the first day to the end of the last, in the shop's time zone."""
     end = midnight(asked.last + timedelta(days=1), asked.zone)
     return midnight(asked.first, asked.zone), end, asked.sku, asked.lot
 
 
-def _hours(issues: int, found: Sequence[float] | None) -> Hours:
-    return Hours(issues, *found) if found else Hours(issues, None, None)
+def _hours(issues: int, found: Sequence[float] | None) -> DurationStats:
+    return DurationStats(issues, *found) if found else DurationStats(issues, None, None)
 
 
 def _reasons(rows: Sequence[Row]) -> tuple[ReasonCount, ...]:
@@ -127,20 +127,20 @@ def _peak_hours(rows: Sequence[Row]) -> tuple[HourCount, ...]:
     return tuple(HourCount(*divmod(hour, 24), count) for hour, count in sorted(counts.items()))
 
 
-def _product(product: tuple[str, str], arrived: int, told: Sequence[Row]) -> ProductFigures:
+def _product(product: tuple[str, str], arrived: int, told: Sequence[Row]) -> ProductMetrics:
     sku, lot = product
     orders = sum(count for *_, count, _ in told)
-    return ProductFigures(
+    return ProductMetrics(
         sku=sku,
         lot=lot or None,
-        arrived_pieces=arrived,
-        reported_pieces=sum(pieces for *_, pieces, _, _ in told),
+        delivered_units=arrived,
+        reported_units=sum(units for *_, units, _, _ in told),
         # what was lost is reported, but never arrived
         rate=share(min(orders, arrived), arrived),
         reasons=tuple(ReasonCount(row[2], row[4]) for row in sorted(told, key=lambda row: (-row[4], row[2]))),
     )
 
 
-def _nps(row: Row) -> NpsOf:
+def _nps(row: Row) -> NpsGroup:
     name, _, _, promoters, passives, detractors = row
-    return NpsOf(name, nps(promoters, passives, detractors))
+    return NpsGroup(name, nps(promoters, passives, detractors))

@@ -1,157 +1,131 @@
-"""Months that are over are added up once; a figure is the sum of such tallies and of a scan of the other days.
+"""Rollups of past months: a metric is the sum of monthly rollups and of a scan of the remaining days.
 
-Every kind of figure here is a sum over days: the tally of a month is what the scan of its days gives, by the same
-statement, so that both ways to a figure are equal. A batch that changes something appends the month to `to_tally`, in
-its own transaction. A month with such a mark is scanned, until the keeper has added it up again; it does so in one
-snapshot and deletes only the marks that the snapshot shows, so that a batch which commits meanwhile leaves its mark.
+Each kind of metric here is a sum over days: the rollup of a month is what the same statement returns for its days, so
+both ways to a metric are equal. A batch that changes a past month appends it to `rollup_queue` in its own transaction.
+Queued months are scanned until the job has computed them again; it works on one snapshot and deletes only the queue
+rows that the snapshot shows, so that a batch which commits meanwhile keeps its row.
 
-Rejected: counters kept by the batches (all of them would wait for the same rows, and a report that falls, or is told of
-late, would have to be taken out again), a materialized view (wrong until it is refreshed, and always as a whole),
-answers kept for a minute (as old as that, and the first one as slow as before). Times until something are not here: a
-median is no sum.
+Rejected: counters maintained by the batches (all batches would contend for the same rows, and a withdrawn or late
+report would have to be subtracted), a materialized view (stale until refreshed, and refreshed as a whole), a cache of
+one minute (stale, and no faster on the first read). Durations are not here: a median is not a sum.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.postgres.pool import Connection
-from libs.common.runtime.service import Service
-from services.intake.insights.schemas import Asked
-from services.intake.store.insights.queries import BY_DAY, REPEAT_WITHIN, SCANS, Kind
+from services.intake.insights.schemas import MetricsQuery
+from services.intake.store.insights.queries import BY_DAY, QUERIES, REPEAT_WITHIN, RollupKind
 
-PAUSE = 60.0
-"""Seconds of a real clock between two looks, at least."""
-
-SHARE = 50
-"""A look that took long is followed by a pause so many times as long: adding up may cost 2 % of the time at most."""
-
-MONTHS = 37
-"""So many months back are added up: the longest period that may be asked for."""
+ROLLUP_MONTHS = 37
+"""Number of past months that are rolled up: the longest period of a query."""
 
 
 Row = tuple[str, str, str, int, int, int]
 
-# A mark touches its month, a day around it (days begin elsewhere in UTC), and what repeats may look back from.
+# A queued month affects itself, a day around it (days begin elsewhere in UTC), and the months that count repeats of it.
 _TOUCHED = f"""EXISTS (
-    SELECT FROM to_tally n WHERE n.month <= t.month + interval '1 month 1 day'
+    SELECT FROM rollup_queue n WHERE n.month <= t.month + interval '1 month 1 day'
         AND n.month + interval '1 month {REPEAT_WITHIN.days + 2} days' >= t.month)"""
 _FRESH = f"""
-    SELECT t.month FROM tallied t
+    SELECT t.month FROM rollup_months t
     WHERE t.month >= $1 AND t.month + interval '1 month' <= $2::date + 1 AND t.zone = $3 AND NOT {_TOUCHED}
     ORDER BY t.month"""  # noqa: S608 - no value is part of the text
-_KEPT = """
-    SELECT kind, a, b, c, sum(x)::bigint AS x, sum(y)::bigint AS y, sum(z)::bigint AS z
-    FROM tallies WHERE month = ANY($1) AND kind = ANY($2) GROUP BY kind, a, b, c"""
-_ALONE = "SELECT pg_try_advisory_xact_lock(hashtext('intake tallies'))"
-_MARKS = "SELECT n FROM to_tally"
-_STALE = f"""
-    WITH stale AS (DELETE FROM tallied t WHERE t.zone <> $1 OR {_TOUCHED} RETURNING month)
-    DELETE FROM tallies WHERE month IN (SELECT month FROM stale)"""  # noqa: S608 - no value is part of the text
-_DONE = "DELETE FROM to_tally WHERE n = ANY($1)"
-_MISSING = "SELECT month FROM unnest($1::date[]) AS m (month) WHERE month NOT IN (SELECT month FROM tallied)"
-_TALLIED = "INSERT INTO tallied (month, zone) SELECT month, $2 FROM unnest($1::date[]) AS m (month)"
+_ROLLUPS = """
+    SELECT kind, month, dimension_1, dimension_2, dimension_3, value_1, value_2, value_3
+    FROM monthly_rollups WHERE month = ANY($1) AND kind = ANY($2)"""
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('intake rollups'))"
+_QUEUED = "SELECT id FROM rollup_queue"
+_DELETE_STALE = f"""
+    WITH stale AS (DELETE FROM rollup_months t WHERE t.zone <> $1 OR {_TOUCHED} RETURNING month)
+    DELETE FROM monthly_rollups WHERE month IN (SELECT month FROM stale)"""  # noqa: S608 - no value is part of the text
+_DEQUEUE = "DELETE FROM rollup_queue WHERE id = ANY($1)"
+_MISSING = "SELECT month FROM unnest($1::date[]) AS m (month) WHERE month NOT IN (SELECT month FROM rollup_months)"
+_MARK_DONE = "INSERT INTO rollup_months (month, zone) SELECT month, $2 FROM unnest($1::date[]) AS m (month)"
+_INSERTS = {
+    kind: f"""INSERT INTO monthly_rollups
+        (kind, month, dimension_1, dimension_2, dimension_3, value_1, value_2, value_3)
+    SELECT '{kind}', s.* FROM ({statement}) AS s"""  # noqa: S608 - no value is part of the text
+    for kind, statement in QUERIES.items()
+}
 
 
-async def add_up(conn: Connection, asked: Asked, *kinds: Kind) -> dict[Kind, list[Row]]:
-    """The sums of these kinds over the days that are asked for, in one snapshot."""
-    found: dict[Kind, dict[tuple[str, str, str], tuple[int, int, int]]] = {kind: {} for kind in kinds}
+async def read_sums(conn: Connection, query: MetricsQuery, *kinds: RollupKind) -> dict[RollupKind, list[Row]]:
+    """Return the sums of these kinds over the period, in one snapshot."""
+    sums: dict[RollupKind, dict[tuple[str, str, str], tuple[int, int, int]]] = {kind: {} for kind in kinds}
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        months = await _fresh(conn, asked)
-        rows = [(Kind(row["kind"]), row) for row in await conn.fetch(_KEPT, months, list(kinds))] if months else []
-        left = days_left(asked, months)
-        for kind in kinds if left else ():
-            rows += [(kind, row) for row in await conn.fetch(SCANS[kind], *_bound(kind, asked, left))]
-    for kind, row in rows:
-        key = (row["a"], row["b"], row["c"])
-        x, y, z = found[kind].get(key, (0, 0, 0))
-        found[kind][key] = (x + int(row["x"]), y + int(row["y"]), z + int(row["z"]))
-    return {kind: [(*key, *sums) for key, sums in sorted(some.items())] for kind, some in found.items()}
+        months = await _fresh_months(conn, query)
+        stored = await conn.fetch(_ROLLUPS, months, list(kinds)) if months else []
+        rows = [(RollupKind(kind), values) for kind, *values in stored]
+        ranges = days_to_scan(query, months)
+        for kind in kinds if ranges else ():
+            rows += [(kind, list(row)) for row in await conn.fetch(QUERIES[kind], *_arguments(kind, query, ranges))]
+    for kind, (_, *dimensions, value_1, value_2, value_3) in rows:
+        key = (dimensions[0], dimensions[1], dimensions[2])
+        sum_1, sum_2, sum_3 = sums[kind].get(key, (0, 0, 0))
+        sums[kind][key] = (sum_1 + int(value_1), sum_2 + int(value_2), sum_3 + int(value_3))
+    return {kind: [(*key, *values) for key, values in sorted(found.items())] for kind, found in sums.items()}
 
 
-async def _fresh(conn: Connection, asked: Asked) -> list[date]:
-    """Months of the period that need no scan. What is asked about one product is found by its index instead."""
-    if asked.sku:
+async def _fresh_months(conn: Connection, query: MetricsQuery) -> list[date]:
+    """Return the months of the period that need no scan. Queries about one product use its index instead."""
+    if query.sku:
         return []
-    return [row["month"] for row in await conn.fetch(_FRESH, asked.first, asked.last, asked.zone.key)]
+    return [row["month"] for row in await conn.fetch(_FRESH, query.first, query.last, query.zone.key)]
 
 
-def days_left(asked: Asked, months: Iterable[date]) -> list[tuple[date, date]]:
-    """The days of the period, first and last of each range, that are not in these months (which are in order)."""
-    left, begin = [], asked.first
+def days_to_scan(query: MetricsQuery, months: Iterable[date]) -> list[tuple[date, date]]:
+    """Return the ranges of days of the period outside these months (which are in order)."""
+    ranges, begin = [], query.first
     for month in months:
         if begin < month:
-            left.append((begin, month - timedelta(days=1)))
-        begin = after(month)
-    return [*left, (begin, asked.last)] if begin <= asked.last else left
+            ranges.append((begin, month - timedelta(days=1)))
+        begin = next_month(month)
+    return [*ranges, (begin, query.last)] if begin <= query.last else ranges
 
 
-def after(month: date) -> date:
-    """The first day of the next month."""
+def next_month(month: date) -> date:
+    """Return the first day of the next month."""
     return (month.replace(day=1) + timedelta(days=31)).replace(day=1)
 
 
-def _bound(kind: Kind, asked: Asked, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
-    first, last = [one for one, _ in ranges], [one for _, one in ranges]
-    narrowed = (asked.sku, asked.lot, first, *((asked.zone.key,) if kind is Kind.REPORTS else ()))
+def _arguments(kind: RollupKind, query: MetricsQuery, ranges: Sequence[tuple[date, date]]) -> tuple[Any, ...]:
+    first, last = [begin for begin, _ in ranges], [end for _, end in ranges]
+    zone = (query.zone.key,) if kind == RollupKind.REPORTS else ()
     if kind in BY_DAY:
-        return first, last, *narrowed
-    return [midnight(day, asked.zone) for day in first], [midnight(_next(day), asked.zone) for day in last], *narrowed
+        return first, last, query.sku, query.lot, first, *zone
+    begins = [midnight(day, query.zone) for day in first]
+    ends = [midnight(day + timedelta(days=1), query.zone) for day in last]
+    return begins, ends, query.sku, query.lot, first, *zone
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, datetime.min.time(), zone)
 
 
-def _next(day: date) -> date:
-    return day + timedelta(days=1)
-
-
-async def keep(conn: Connection, today: date, zone: ZoneInfo) -> int:
-    """Add up what is over and not added up, or changed since; gives how many months. One process at a time does it."""
+async def update_rollups(conn: Connection, today: date, zone: ZoneInfo) -> int:
+    """Roll up past months that are missing or changed; returns their number. One process at a time does it."""
     async with conn.transaction(isolation="repeatable_read"):
-        if not await conn.fetchval(_ALONE):
+        if not await conn.fetchval(_TRY_LOCK):
             return 0
-        marks = [row["n"] for row in await conn.fetch(_MARKS)]
-        await conn.execute(_STALE, zone.key)
-        await conn.execute(_DONE, marks)
-        months = [row["month"] for row in await conn.fetch(_MISSING, _over(today))]
+        queued = [row["id"] for row in await conn.fetch(_QUEUED)]
+        await conn.execute(_DELETE_STALE, zone.key)
+        await conn.execute(_DEQUEUE, queued)
+        months = [row["month"] for row in await conn.fetch(_MISSING, _past_months(today))]
         if months:
-            ranges = [(month, after(month) - timedelta(days=1)) for month in months]
-            for kind, scan in SCANS.items():
-                insert = f"INSERT INTO tallies (kind, month, a, b, c, x, y, z) SELECT '{kind}', s.* FROM ({scan}) AS s"  # noqa: S608 - no value is part of the text
-                await conn.execute(insert, *_bound(kind, Asked(today, today, zone), ranges))
-            await conn.execute(_TALLIED, months, zone.key)
+            ranges = [(month, next_month(month) - timedelta(days=1)) for month in months]
+            for kind, insert in _INSERTS.items():
+                await conn.execute(insert, *_arguments(kind, MetricsQuery(today, today, zone), ranges))
+            await conn.execute(_MARK_DONE, months, zone.key)
         return len(months)
 
 
-def _over(today: date) -> list[date]:
-    """The months before today's, the newest first."""
+def _past_months(today: date) -> list[date]:
+    """Return the months before today's, newest first."""
     months, month = [], today.replace(day=1)
-    for _ in range(MONTHS):
+    for _ in range(ROLLUP_MONTHS):
         month = (month - timedelta(days=1)).replace(day=1)
         months.append(month)
     return months
-
-
-@dataclass
-class Keeper:
-    """Adds up beside the batches, so that no report waits for it."""
-
-    service: Service
-
-    async def run(self) -> None:
-        """Look again and again; cancelled at shutdown."""
-        while True:
-            began = perf_counter()
-            await self.look()
-            await asyncio.sleep(max(PAUSE, SHARE * (perf_counter() - began)))
-
-    async def look(self) -> None:
-        zone = self.service.settings.zone
-        async with self.service.pool.acquire() as conn:
-            await keep(conn, self.service.clock.now().astimezone(zone).date(), zone)

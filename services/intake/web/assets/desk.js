@@ -24,8 +24,8 @@
         const href = place(now);
         now.replaceWith(next);
         if (href) next.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
-        const word = document.getElementById("live-word");
-        if (word) word.textContent = word.dataset.said;
+        const status = document.getElementById("live-status");
+        if (status) status.textContent = status.dataset.text;
       }
     } catch {
       // The next event tries again.

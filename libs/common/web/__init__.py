@@ -1,0 +1,1 @@
+"""HTML pages shared by all services: templates, translations, forms, security headers and static assets."""

@@ -1,0 +1,48 @@
+"""Static assets: read once at start, addressed by a digest of their content, cached by browsers for a year."""
+
+import hashlib
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from libs.common.http.problems import Problem
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+
+
+class Assets:
+    """Style sheets, scripts and images of one folder (a path or package data), and the URLs of pages for them."""
+
+    def __init__(self, folder: Traversable, prefix: str = "/assets") -> None:
+        files = sorted(folder.iterdir(), key=lambda file: file.name)
+        self._prefix = prefix
+        self._files = {file.name: file.read_bytes() for file in files if _suffix(file.name) in _MEDIA_TYPES}
+        self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file. Raises `KeyError` for an unknown name."""
+        return f"{self._prefix}/{self._digests[name]}/{name}"
+
+    def routes(self) -> APIRouter:
+        router = APIRouter(include_in_schema=False)
+
+        @router.get(f"{self._prefix}/{{digest}}/{{name}}")
+        async def asset(digest: str, name: str) -> Response:
+            content = self._files.get(name)
+            if content is None:
+                raise Problem(404, "not_found", "address: no such file.")
+            return Response(content, headers=_HEADERS, media_type=_MEDIA_TYPES[_suffix(name)])
+
+        return router
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix

@@ -1,0 +1,58 @@
+"""Objects behind the routes of customer pages, as `app.state.customer_pages`."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.http.signed_links import LinkInvalidError, Purpose
+from libs.common.runtime.service import Service
+from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.rendering import CustomerPageRenderer
+from services.intake.evidence.uploads import EvidenceUploads
+from services.intake.http.commands import IntakeCommands
+from services.intake.store.issues import read_issue
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPages:
+    commands: IntakeCommands
+    evidence: EvidenceUploads
+    links: CustomerLinks
+    renderer: CustomerPageRenderer
+    calendar: ShopCalendar
+
+    @property
+    def service(self) -> Service:
+        return self.commands.service
+
+    def now(self) -> datetime:
+        return self.service.clock.now()
+
+    def today(self) -> date:
+        return self.now().astimezone(self.service.settings.zone).date()
+
+    async def read_linked_issue(self, purpose: Purpose, token: str) -> dict[str, Any] | None:
+        """Return the issue of a link; None for an invalid link or an unknown issue."""
+        issue_id = self._linked_id(purpose, token)
+        if issue_id is None:
+            return None
+        async with self.service.pool.acquire() as conn:
+            return await read_issue(conn, issue_id)
+
+    def _linked_id(self, purpose: Purpose, token: str) -> UUID | None:
+        try:
+            return self.links.read_issue(purpose, token, self.now())
+        except LinkInvalidError:
+            return None
+
+
+def current_customer_pages(request: Request) -> CustomerPages:
+    pages: CustomerPages = request.app.state.customer_pages
+    return pages
+
+
+CurrentPages = Annotated[CustomerPages, Depends(current_customer_pages)]

@@ -1,0 +1,69 @@
+"""Rows of an issue's timeline on the desk: time, service, and the fields of a fact that staff need; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+SHOWN_FIELDS = (
+    "promised_ship_date", "ship_date", "previous_ship_date", "shown_ship_date", "expected_delivery_date",
+    "earliest_date", "window", "due_at", "next_update_by", "kind", "channel", "promised_date", "remedy",
+    "requested_remedy", "review", "action", "choice", "default", "by_default", "cause", "code", "message", "missing",
+    "provided", "applied", "staff", "comment", "points", "rule", "score", "amount", "carrier", "tracking_number",
+    "resolution",
+)  # fmt: skip
+"""Fields of facts in the order of display; ids and lines are omitted."""
+
+_DATE_FIELDS = frozenset(name for name in SHOWN_FIELDS if name.endswith("_date")) | {"next_update_by"}
+_SERVICE_BY_TOPIC = {"points": "loyalty", "notice": "delivery_notify", "customer": "customer"}
+_ISSUE_FACTS_OF_INTAKE = frozenset(
+    {"reported", "accepted", "rejected", "details_requested", "details_provided", "staff_decided"}
+)
+_ISSUE_FACTS_OF_CUSTOMER = frozenset({"rated", "collection_window_chosen"})
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """`type` is the event type without version; `source` is a service, or `customer`."""
+
+    at: datetime
+    type: str
+    source: str
+    details: list[tuple[str, Any]]
+    notice_id: str | None
+
+
+def timeline_row(fact: Mapping[str, Any]) -> TimelineRow:
+    data, type_ = fact["data"], fact["type"].rpartition(".v")[0]
+    details = [(name, _parse(name, data[name])) for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], ())]
+    return TimelineRow(fact["at"], type_, _source(type_), details, data.get("notice_id"))
+
+
+def _source(type_: str) -> str:
+    topic, _, fact = type_.partition(".")
+    if topic != "issue":
+        return _SERVICE_BY_TOPIC.get(topic, topic)
+    if fact in _ISSUE_FACTS_OF_INTAKE:
+        return "intake"
+    return "customer" if fact in _ISSUE_FACTS_OF_CUSTOMER else "returns"
+
+
+def _parse(name: str, value: Any) -> Any:
+    """Parse dates and times, which the template formats in the reader's language."""
+    if name in _DATE_FIELDS:
+        return date.fromisoformat(value)
+    if name == "window":
+        return {**value, "day": date.fromisoformat(value["day"])}
+    if name == "due_at":
+        return datetime.fromisoformat(value)
+    return value
+
+
+def points_by_state(timeline: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the points of this issue that were granted, vested and reversed."""
+    sums = {"granted": 0, "vested": 0, "reversed": 0}
+    for fact in timeline:
+        state = fact["type"].removeprefix("points.").removesuffix(".v1")
+        if state in sums:
+            sums[state] += fact["data"]["points"]
+    return sums

@@ -1,0 +1,144 @@
+"""Order context: the state that a decision about an order reads, and the decision while it is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from libs.common.decisions.context import DecisionContext
+from libs.common.decisions.facts import Record
+from libs.common.decisions.fast_replace import replace
+from libs.common.events.registry import AnyEvent
+from services.intake.domain.orders import Order, PendingReport, Report, StoredReport
+from services.intake.domain.units import Unit
+from services.intake.policy.eligibility_rules import IntakeRules
+
+
+@dataclass(frozen=True)
+class OrderContext:
+    """An order with the rows beside it: entitlements, issues and photos.
+
+    `entitlements` (unit to issue; the primary key enforces invariant 2) and `order_by_issue` are loaded only where a
+    report is decided. `replaced_on` is the day on which the replacement of a unit was delivered: the replacement can be
+    reported itself. `issue_by_reference` maps the storefront's report numbers to issues, `stored_reports` are rows that
+    this decision may change, `available_photos` those named by reports and present. `loaded_order` is the order as it
+    was loaded: a report that changes only rows does not rewrite it.
+    """
+
+    order: Order
+    entitlements: Mapping[Unit, UUID] = field(default_factory=dict)
+    order_by_issue: Mapping[UUID, str] = field(default_factory=dict)
+    issue_by_reference: Mapping[str, UUID] = field(default_factory=dict)
+    stored_reports: Mapping[UUID, StoredReport] = field(default_factory=dict)
+    available_photos: frozenset[str] = frozenset()
+    version: int = 0
+    loaded_order: Order | None = None
+    replaced_on: Mapping[Unit, date] = field(default_factory=dict)
+
+    def pending_report(self, issue_id: UUID) -> PendingReport | None:
+        return next((one for one in self.order.awaiting_details if one.report.issue_id == issue_id), None)
+
+    def with_pending(self, pending: PendingReport) -> "OrderContext":
+        """Add a pending report, or replace it in its place."""
+        known, reports = self.pending_report(pending.report.issue_id), self.order.awaiting_details
+        placed = tuple(pending if one is known else one for one in reports) if known else (*reports, pending)
+        return replace(self, order=replace(self.order, awaiting_details=placed))
+
+    def without_pending(self, issue_id: UUID) -> "OrderContext":
+        left = tuple(one for one in self.order.awaiting_details if one.report.issue_id != issue_id)
+        return replace(self, order=replace(self.order, awaiting_details=left))
+
+    def issue_exists(self, issue_id: UUID) -> bool:
+        return issue_id in self.order_by_issue or any(one.issue_id == issue_id for one in self.order.awaiting_order)
+
+    def units_of(self, issue_id: UUID) -> tuple[Unit, ...]:
+        return tuple(unit for unit, holder in self.entitlements.items() if holder == issue_id)
+
+    def current_unit(self, line_id: str, number: int) -> Unit:
+        """Return the unit that the customer has now: the one bought, or its latest replacement."""
+        unit = Unit(line_id, number)
+        while unit in self.replaced_on:
+            unit = unit.successor
+        return unit
+
+    def delivered_on(self, unit: Unit) -> date | None:
+        if unit.generation:
+            return self.replaced_on.get(unit._replace(generation=unit.generation - 1))
+        return self.order.movements_of(unit.line_id).delivered_on(unit.number)
+
+    def moved_on(self, unit: Unit) -> date | None:
+        """Return the delivery day of the unit, else its ship day."""
+        return self.delivered_on(unit) or self.order.movements_of(unit.line_id).moved_on(unit.number)
+
+    def follow_up_issue(self, issue_id: UUID) -> UUID | None:
+        """Return the issue about a replacement that this issue had sent, if there is one."""
+        successors = (unit.successor for unit in self.units_of(issue_id) if unit in self.replaced_on)
+        return next((self.entitlements[unit] for unit in successors if unit in self.entitlements), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Reason for refusing a report or a command.
+
+    `code` is stable, `field` is the wrong field, `message` names what would be right. `issue_id` is the issue that
+    holds the units already, where there is one.
+    """
+
+    code: str
+    field: str
+    message: str
+    issue_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused(Record):
+    """Refusal of a command over HTTP; nothing is written or published for it."""
+
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class OrderDecision(DecisionContext[OrderContext, IntakeRules]):
+    """The decision on one event of an order."""
+
+    event: AnyEvent = field(kw_only=True)
+
+    @property
+    def order(self) -> Order:
+        return self.state.order
+
+    @property
+    def refused(self) -> bool:
+        return any(isinstance(fact, CommandRefused) for fact in self.facts)
+
+    def refuse(self, code: str, field: str, message: str, issue_id: UUID | None = None) -> None:
+        self.emit(CommandRefused(Refusal(code, field, message, issue_id)))
+
+    def change_order(self, **changes: Any) -> None:
+        self.change(order=replace(self.state.order, **changes))
+
+    def entitle(self, issue_id: UUID, units: Iterable[Unit]) -> None:
+        """Give these units to the issue."""
+        self.change(entitlements={**self.state.entitlements, **dict.fromkeys(units, issue_id)})
+
+    def release(self, issue_id: UUID) -> None:
+        """Free the units of the issue."""
+        held = self.state.entitlements
+        self.change(entitlements={unit: holder for unit, holder in held.items() if holder != issue_id})
+
+    def put_pending(self, pending: PendingReport) -> None:
+        self.state = self.state.with_pending(pending)
+
+    def remove_pending(self, issue_id: UUID) -> None:
+        self.state = self.state.without_pending(issue_id)
+
+    def remove_awaiting_order(self, report: Report) -> None:
+        left = tuple(one for one in self.order.awaiting_order if one is not report)
+        self.change_order(awaiting_order=left)
+
+    def change_stored_report(self, issue_id: UUID, **changes: Any) -> None:
+        """Update the loaded row of a report, for later decisions of the same batch."""
+        stored = self.state.stored_reports.get(issue_id)
+        if stored:
+            self.change(stored_reports={**self.state.stored_reports, issue_id: replace(stored, **changes)})

@@ -1,0 +1,113 @@
+"""SQL of entitlements: the holder of each unit. Statements write whole batches.
+
+A report is decided under the lock of its order, so two reports of one order are serialised. The primary key enforces
+the same for any other writer: the second one fails with `ConflictError` and is decided again.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from libs.common.decisions.facts import Record
+from libs.common.postgres.pool import ConflictError, Connection
+from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.units import Unit
+from services.intake.projections.timeline import ReplacementRevoked, UnitsReleased, UnitsReplaced
+
+_READ = """
+    SELECT order_id, line_id, unit_number, generation, issue_id, replaced_on
+    FROM entitlements WHERE order_id = ANY($1)"""
+_INSERT = """
+    INSERT INTO entitlements (order_id, line_id, unit_number, generation, issue_id)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::uuid[])
+    ON CONFLICT (order_id, line_id, unit_number, generation) DO NOTHING"""
+_RELEASE = """
+    DELETE FROM entitlements e USING unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
+    WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND e.replaced_on IS NULL"""
+# The first `quantity` units of the issue, in the order of their numbers; a null line or quantity means all.
+_REPLACE = """
+    UPDATE entitlements e SET replaced_on = a.day
+    FROM (SELECT order_id, line_id, unit_number, generation, issue_id,
+                 row_number() OVER (PARTITION BY order_id, issue_id, line_id ORDER BY unit_number, generation) AS n
+          FROM entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2)) p
+    JOIN unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::date[])
+         AS a (order_id, issue_id, line_id, quantity, day)
+      ON p.order_id = a.order_id AND p.issue_id = a.issue_id
+         AND p.line_id = coalesce(a.line_id, p.line_id) AND p.n <= coalesce(a.quantity, p.n)
+    WHERE (e.order_id, e.line_id, e.unit_number, e.generation)
+        = (p.order_id, p.line_id, p.unit_number, p.generation) AND e.replaced_on IS NULL"""
+_REVOKE_REPLACEMENT = """
+    UPDATE entitlements e SET replaced_on = NULL
+    FROM unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
+    WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND NOT EXISTS (
+        SELECT FROM entitlements n
+        WHERE (n.order_id, n.line_id, n.unit_number, n.generation)
+            = (e.order_id, e.line_id, e.unit_number, e.generation + 1))"""
+
+
+async def read_entitlements(
+    conn: Connection, order_ids: Sequence[str]
+) -> tuple[dict[str, dict[Unit, UUID]], dict[str, dict[Unit, date]]]:
+    """Return, by order, the holder of each unit and the day on which its replacement was delivered."""
+    holders: dict[str, dict[Unit, UUID]] = {}
+    replaced: dict[str, dict[Unit, date]] = {}
+    for row in await conn.fetch(_READ, order_ids):
+        unit = Unit(row["line_id"], row["unit_number"], row["generation"])
+        holders.setdefault(row["order_id"], {})[unit] = row["issue_id"]
+        if row["replaced_on"]:
+            replaced.setdefault(row["order_id"], {})[unit] = row["replaced_on"]
+    return holders, replaced
+
+
+async def save_entitlements(conn: Connection, records: Sequence[Record]) -> None:
+    """Write released and claimed units as they are after the whole batch."""
+    claimed: dict[tuple[str, str, int, int], UUID] = {}
+    released: set[tuple[str, UUID]] = set()
+    for record in records:
+        match record:
+            case (
+                IssueRecorded(report=report, units=units)
+                | IssueUpdated(report=report, claimed_units=units, releases_units=False)
+            ):
+                claimed |= {(report.submission.order_id, *unit): report.issue_id for unit in units}
+            case IssueUpdated(report=report):
+                claimed = {unit: issue_id for unit, issue_id in claimed.items() if issue_id != report.issue_id}
+                released.add((report.submission.order_id, report.issue_id))
+    if released:
+        await conn.execute(_RELEASE, *map(list, zip(*sorted(released), strict=True)))
+    if claimed:
+        rows = sorted((*unit, issue_id) for unit, issue_id in claimed.items())
+        status = await conn.execute(_INSERT, *map(list, zip(*rows, strict=True)))
+        expect_rows(status, len(rows), "entitlements")
+
+
+async def apply_unit_changes(conn: Connection, records: Sequence[Record], zone: ZoneInfo) -> None:
+    """Release, replace or revoke units, in the order of the events."""
+    changes = [one for one in records if isinstance(one, UnitsReleased | UnitsReplaced | ReplacementRevoked)]
+    for kind, group in groupby(changes, type):
+        same_kind = list(group)
+        if kind is UnitsReplaced:
+            await _replace(conn, [one for one in same_kind if isinstance(one, UnitsReplaced)], zone)
+        else:
+            keys = sorted({(one.order_id, one.issue_id) for one in same_kind})
+            statement = _RELEASE if kind is UnitsReleased else _REVOKE_REPLACEMENT
+            await conn.execute(statement, [order_id for order_id, _ in keys], [issue_id for _, issue_id in keys])
+
+
+async def _replace(conn: Connection, replaced: Sequence[UnitsReplaced], zone: ZoneInfo) -> None:
+    rows: list[tuple[str, UUID, str | None, int | None, date]] = []
+    for one in replaced:
+        ids, day = (one.order_id, one.issue_id), one.replaced_at.astimezone(zone).date()
+        if one.lines:
+            rows += [(*ids, line.line_id, line.quantity, day) for line in one.lines]
+        else:
+            rows.append((*ids, None, None, day))
+    await conn.execute(_REPLACE, *map(list, zip(*rows, strict=True)))
+
+
+def expect_rows(status: str, count: int, table: str) -> None:
+    """Raise `ConflictError` where a statement inserted fewer rows than it was given."""
+    if int(status.rsplit(" ", 1)[1]) != count:
+        raise ConflictError(f"{table}: a row was inserted by another transaction at the same time")
