@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.links import CustomerLinks, LinkInvalidError
+from libs.common.http.signed_links import LinkInvalidError
+from services.delivery_notify.rendering.links import CustomerLinks
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take

@@ -26,10 +26,10 @@ from tests.delivery_notify.providers import (
     Providers,
     providers,
 )
-from tests.delivery_notify.rendered_notices import RENDERER, letter
+from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 KEY = derived_id("notice", "http")
-RENDERED = RENDERER.render(letter("order delayed", Language.JA))
+RENDERED = RENDERER.render(sample_notice("order delayed", Language.JA))
 
 Open = Callable[[str], Channel]
 CHANNELS: dict[str, Open] = {
@@ -154,9 +154,7 @@ async def test_a_rest_is_read_as_seconds_or_as_a_date(there: Providers, header: 
     assert outcome.retry_after == seconds
 
 
-async def test_a_text_that_is_too_long_for_line_is_told_in_brief(there: Providers) -> None:
-    channel = CHANNELS["line"](there.url)
-    long = MessageDraft(
-        KEY, "", "U-1", "ja", datetime.now(UTC), RENDERER.render(letter("order delayed", name="長" * 5000))
-    )
-    assert json.loads(channel.encode(long).content)["messages"][0]["text"] == long.rendered.brief
+async def test_a_text_over_the_limit_of_line_is_replaced_by_the_brief(there: Providers) -> None:
+    rendered = RENDERER.render(sample_notice("order delayed", recipient_name="長" * 5000))
+    message = CHANNELS["line"](there.url).encode(MessageDraft(KEY, "", "U-1", "ja", datetime.now(UTC), rendered))
+    assert json.loads(message.content)["messages"][0]["text"] == rendered.brief

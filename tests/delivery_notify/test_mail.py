@@ -10,10 +10,10 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
 from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
-from tests.delivery_notify.rendered_notices import RENDERER, letter
+from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 NOTICE = derived_id("notice", "mail")
-RENDERED = {language: RENDERER.render(letter("order delayed", language)) for language in Language}
+RENDERED = {language: RENDERER.render(sample_notice("order delayed", language)) for language in Language}
 
 
 def read(name: str, address: str = "hanako@example.jp", language: Language = Language.JA) -> EmailMessage:

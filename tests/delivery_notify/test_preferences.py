@@ -66,7 +66,7 @@ async def test_a_call_without_a_key_is_refused(live: Live) -> None:
 async def test_what_a_customer_chose_can_be_forgotten(live: Live) -> None:
     await put(live, {"language": "en"})
     gone = await live.client.delete(PATH, headers={**OPS, "Idempotency-Key": "2"})
-    assert (gone.json()["forgotten"], (await live.client.get(PATH, headers=OPS)).status_code) == (True, 404)
+    assert (gone.json()["deleted"], (await live.client.get(PATH, headers=OPS)).status_code) == (True, 404)
 
 
 async def test_notices_speak_the_language_that_was_chosen(database: MakeDatabase, smtp: Mailbox) -> None:

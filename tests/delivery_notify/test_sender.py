@@ -183,7 +183,7 @@ async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDa
         await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
         rows = await settled(live, 2)
     assert {row["order_id"]: (row["status"], row["cause"]) for row in rows} == {
-        ORDER: ("failed", "unwritable: ValidationError"),
+        ORDER: ("failed", "rendering_failed: ValidationError"),
         "O-2": ("sent", None),
     }
 

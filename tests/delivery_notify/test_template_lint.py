@@ -14,7 +14,7 @@ from services.delivery_notify.rendering.template_lint import InvalidTemplatesErr
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.settings import Settings
 from tests.delivery_notify.conversation_driver import CALENDAR
-from tests.delivery_notify.rendered_notices import LINKS, RENDERER, letter
+from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
 
 OURS = Path("services/delivery_notify/rendering/templates")
 
@@ -45,26 +45,26 @@ def test_every_kind_has_a_template_and_a_sample(language: Language) -> None:
 def test_a_shop_may_say_it_in_its_own_way(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD)
     assert lint(renderer) == []
-    assert renderer.render(letter("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
+    assert renderer.render(sample_notice("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
 
 
 def test_what_a_template_says_is_words_and_never_markup(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("Sorry, and", "<b>Sorry</b> &"))
-    rendered = renderer.render(letter("order delayed", Language.EN))
+    rendered = renderer.render(sample_notice("order delayed", Language.EN))
     assert "<b>Sorry</b> & thank you." in rendered.text
     assert "&lt;b&gt;Sorry&lt;/b&gt; &amp; thank you." in rendered.html
 
 
 def test_a_template_may_add_to_what_the_layout_says(tmp_path: Path) -> None:
     more = GOOD + "{% block order %}{{ super() }}\nTelephone|03-0000-0000{% endblock %}\n"
-    rendered = shop(tmp_path, "en/order_delayed.jinja", more).render(letter("order delayed", Language.EN))
+    rendered = shop(tmp_path, "en/order_delayed.jinja", more).render(sample_notice("order delayed", Language.EN))
     assert "Order: O-2027-0301\nTelephone: 03-0000-0000" in rendered.text
     assert rendered.html.index("O-2027-0301") < rendered.html.index("03-0000-0000")
 
 
 def test_what_a_shop_leaves_as_it_is_stays_ours(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD)
-    assert renderer.render(letter("refunded")) == RENDERER.render(letter("refunded"))
+    assert renderer.render(sample_notice("refunded")) == RENDERER.render(sample_notice("refunded"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_japanese_phrases_that_no_notice_may_say(tmp_path: Path, phrase: str) ->
     assert any("forbidden" in fault.problem for fault in lint(shop(tmp_path, "ja/refunded.jinja", text)))
 
 
-@pytest.mark.parametrize("left_out", ["rights", "choice_note", "words.choose", "seller"])
+@pytest.mark.parametrize("left_out", ["rights", "choice_note", "phrases.choose", "seller"])
 @pytest.mark.parametrize("layout", ["layout.html", "layout.txt"])
 def test_a_layout_that_leaves_out_what_the_law_wants_is_refused(tmp_path: Path, layout: str, left_out: str) -> None:
     ours = (OURS / layout).read_text(encoding="utf-8")
