@@ -10,7 +10,7 @@ from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, Orde
 from libs.common.events.values import Contact, Language, LineQuantity
 from services.delivery_notify.channels.channel import DELIVERY_TIMEOUT_SECONDS
 from services.delivery_notify.sending import circuit_breaker
-from services.delivery_notify.sending.retry_policy import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF, backoff
+from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS
 from services.delivery_notify.sending.sender import LEASE, SEND_TIME_LIMIT
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import ORDER, issue, line, placed
@@ -169,11 +169,6 @@ async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) ->
         await take(live, order(), later())
         (row,) = await settled(live)
     assert (row["status"], row["channel"]) == ("sent", "discard")
-
-
-@pytest.mark.parametrize(("attempt", "longest"), [(1, INITIAL_BACKOFF), (2, INITIAL_BACKOFF * 2), (99, MAX_BACKOFF)])
-def test_pauses_double_up_to_an_hour(attempt: int, longest: timedelta) -> None:
-    assert (backoff(attempt, 1.0), backoff(attempt, 0.0)) == (longest, longest / 2)
 
 
 async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDatabase, smtp: Mailbox) -> None:

@@ -50,7 +50,7 @@ class Claimed:
         """The promises that this notice makes known or says are broken, and the day of our next word, for the event."""
         tells = json.loads(self.tells) if self.tells != NONE else ()
         breaks = json.loads(self.breaks) if self.breaks != NONE else ()
-        return {"tells": tells, "breaks": breaks, "next_update_by": self.next_word}
+        return {"announces": tells, "supersedes": breaks, "next_update_by": self.next_word}
 
 
 # Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
