@@ -1,5 +1,6 @@
 """Retry policy: results of send attempts as tables."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -93,10 +94,10 @@ def test_an_outcome_without_a_cause_is_recorded_as_unknown() -> None:
 
 
 def test_a_sent_notice_is_published_with_its_promises_and_its_next_update() -> None:
-    promise = {"subject": "order_line", "subject_id": "1", "version": 2}
+    promise = {"subject": "line", "subject_id": "1", "version": 2, "day": "2027-03-12"}
     notice = replace(
         NOTICE,
-        tells=f'[{{"subject": "order_line", "subject_id": "1", "version": {promise["version"]}}}]',
+        tells=json.dumps([promise]),
         next_word="2027-03-04",
         promised_date=date(2027, 3, 12),
         issue_id=derived_id("issue", 1),
