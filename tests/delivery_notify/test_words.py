@@ -1,4 +1,4 @@
-"""What a customer reads: every kind, both languages, as text and as HTML."""
+"""Rendered notices: every kind, both languages, as text and as HTML."""
 
 import re
 from dataclasses import replace
@@ -36,19 +36,19 @@ def words_of(html: str) -> str:
     return " ".join("".join(parser.found).split())
 
 
-def test_every_kind_of_notice_has_words() -> None:
+def test_every_kind_of_notice_has_a_sample() -> None:
     assert {kind for kind, _ in SAMPLES.values()} == set(NoticeKind)
 
 
 @pytest.mark.parametrize(("case", "language"), DATED)
-def test_a_notice_tells_its_definite_date_as_text_and_as_html(case: str, language: Language) -> None:
+def test_a_notice_contains_its_definite_date_as_text_and_as_html(case: str, language: Language) -> None:
     rendered = RENDERER.render(sample_notice(case, language))
     assert DAY_AS_WRITTEN[language] in rendered.text
     assert DAY_AS_WRITTEN[language] in rendered.html
 
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
-def test_text_and_html_say_the_same(case: str, language: Language) -> None:
+def test_text_and_html_have_the_same_content(case: str, language: Language) -> None:
     rendered = RENDERER.render(sample_notice(case, language))
     html = words_of(rendered.html)
     for paragraph in rendered.text.split("\n\n"):
@@ -69,10 +69,10 @@ def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, langua
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
 def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> None:
-    written = sample_notice(case, language)
-    text = RENDERER.render(written).text
+    content = sample_notice(case, language)
+    text = RENDERER.render(content).text
     assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
-    assert thanks(written.facts.purchase_count, language) in text
+    assert thanks(content.facts.purchase_count, language) in text
 
 
 @pytest.mark.parametrize("language", Language)

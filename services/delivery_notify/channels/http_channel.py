@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
@@ -84,6 +85,14 @@ def classify_response(response: httpx.Response) -> SendOutcome:
     if response.is_server_error or status in _RETRYABLE:
         return SendOutcome(SendStatus.TEMPORARY_FAILURE, cause, wait)
     return SendOutcome(SendStatus.PERMANENT_FAILURE, cause)
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object in the body. Raises `ValueError` for any other body."""
+    body = response.json()
+    if not isinstance(body, dict):
+        raise ValueError("body: not a JSON object")
+    return body
 
 
 def parse_retry_after(response: httpx.Response) -> float | None:

@@ -38,7 +38,7 @@ def _classify(response: httpx.Response) -> SendOutcome:
 
 def _is_duplicate(response: httpx.Response) -> bool:
     try:
-        answer = response.json()
+        answer = http_channel.json_object(response)
     except ValueError:
         return False
-    return answer.get("code") == "CB_VA01" and set(answer.get("errors", {})) == {"record.notice_id.value"}
+    return answer.get("code") == "CB_VA01" and set(answer.get("errors") or ()) == {"record.notice_id.value"}

@@ -51,7 +51,7 @@ def _classify(response: httpx.Response) -> SendOutcome:
     if not response.is_success:
         return http_channel.classify_response(response)
     try:
-        answer = response.json()
+        answer = http_channel.json_object(response)
     except ValueError:
         return SendOutcome(SendStatus.TEMPORARY_FAILURE, "slack: invalid JSON")
     error = str(answer.get("error", "unknown"))
