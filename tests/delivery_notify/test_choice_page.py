@@ -1,4 +1,4 @@
-"""The choice page, as a phone, a mail scanner and an impatient finger meet it."""
+"""Choice page: mail scanners, repeated answers, incomplete forms, invalid links."""
 
 import re
 from collections.abc import AsyncIterator
@@ -8,14 +8,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.links import LinkInvalidError, Links
+from libs.common.http.signed_links import LinkInvalidError
+from services.delivery_notify.rendering.links import CustomerLinks
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import STOREFRONT, Live
 
-LINKS = Links("http://service", ["the-newest-secret-for-tests"])
+LINKS = CustomerLinks("http://service", ["the-newest-secret-for-tests"])
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
 
 
 async def ask(live: Live, language: Language = Language.JA) -> str:
-    """A question by mail; gives the path of its link."""
+    """Send a question by mail and return the path of its link."""
     await take(live, order(language), later())
     (row,) = await settled(live)
     choice_id = re.search(r'"choice_id": "([0-9a-f-]+)"', row["facts"])
@@ -44,7 +45,7 @@ async def test_the_page_shows_the_order_and_asks(live: Live) -> None:
     assert (page.status_code, ORDER in page.text, 'value="cancel"' in page.text) == (200, True, True)
 
 
-async def test_the_page_speaks_the_language_of_the_customer(live: Live) -> None:
+async def test_the_page_is_in_the_language_of_the_customer(live: Live) -> None:
     page = await live.client.get(await ask(live, Language.EN))
     assert "How would you like us to go on?" in page.text
 
@@ -70,24 +71,24 @@ async def test_the_page_thanks_for_the_answer_and_asks_no_more(live: Live) -> No
 
 
 async def test_another_day_is_taken_with_its_date(live: Live) -> None:
-    link, wish = await ask(live), soon(30).isoformat()
-    await live.client.post(link, data={"choice": "change", "requested_date": wish})
-    assert [wish in event for event in await decisions(live)] == [True]
+    link, requested = await ask(live), soon(30).isoformat()
+    await live.client.post(link, data={"choice": "change", "requested_date": requested})
+    assert [requested in event for event in await decisions(live)] == [True]
 
 
-@pytest.mark.parametrize("requested_remedy", ["", "2020-01-01", "soon"])
-async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, wish: str) -> None:
-    page = await live.client.post(await ask(live), data={"choice": "change", "requested_date": wish})
+@pytest.mark.parametrize("requested", ["", "2020-01-01", "soon"])
+async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, requested: str) -> None:
+    page = await live.client.post(await ask(live), data={"choice": "change", "requested_date": requested})
     assert (page.status_code, "明日から1年以内" in page.text, "<form" in page.text) == (422, True, True)
 
 
 @pytest.mark.parametrize("form", [{}, {"choice": "explode"}, {"choice": "refund"}])
-async def test_what_is_not_an_option_is_asked_for_again(live: Live, form: dict[str, str]) -> None:
+async def test_an_invalid_option_is_asked_for_again(live: Live, form: dict[str, str]) -> None:
     page = await live.client.post(await ask(live), data=form)
     assert (page.status_code, await decisions(live)) == (422, [])
 
 
-async def test_a_second_answer_is_told_that_the_first_one_stands(live: Live) -> None:
+async def test_a_second_answer_is_refused_with_the_first_one(live: Live) -> None:
     link = await ask(live)
     await live.client.post(link, data={"choice": "wait"})
     second = await live.client.post(link, data={"choice": "cancel"})
@@ -95,7 +96,7 @@ async def test_a_second_answer_is_told_that_the_first_one_stands(live: Live) -> 
     assert len(await decisions(live)) == 1
 
 
-async def test_a_question_that_newer_news_overtook_says_so(live: Live) -> None:
+async def test_a_superseded_question_is_closed(live: Live) -> None:
     link = await ask(live)
     await take(live, later().model_copy(update={"promised_ship_date": soon(20)}))
     page = await live.client.post(link, data={"choice": "cancel"})
@@ -125,14 +126,16 @@ async def test_the_page_is_not_stored_framed_or_followed(live: Live) -> None:
 def test_a_link_signed_with_an_older_secret_still_opens() -> None:
 
     choice_id = uuid4()
-    old = Links("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", choice_id, datetime.now(UTC))
-    both = Links("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
+    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token(
+        "O-1", choice_id, datetime.now(UTC)
+    )
+    both = CustomerLinks("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
     assert both.read_choice(old).choice_id == choice_id
 
 
 def test_a_link_signed_with_a_secret_that_was_dropped_is_refused() -> None:
 
-    old = Links("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
+    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
     with pytest.raises(LinkInvalidError):
         LINKS.read_choice(old)
 

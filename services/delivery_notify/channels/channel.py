@@ -1,8 +1,7 @@
-"""What every way out has in common: a message is written for it, handed over, and answered for by itself.
+"""Channel interface: encode a message, send a batch of them, report one outcome per message.
 
-Gone, to be tried again, or refused for good. Where the server as a whole is at fault (away, wrong password, sender not
-allowed, too many calls), nothing was tried that a message could be given up for: it is left as it was, since somebody
-will mend that. So is what could not be sent in the time that was given.
+Faults of the server as a whole (unreachable, wrong credentials, sender not allowed, rate limit) are
+`CHANNEL_UNAVAILABLE`: no message is charged an attempt for them.
 """
 
 import asyncio
@@ -14,51 +13,51 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.common.messaging.failpoints import failpoint
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.rendering.content import RenderedMessage
 
-DELIVERY_SECONDS = 60.0
-"""Of the wall clock, for one message with all its steps, the opening of a connection among them."""
+DELIVERY_TIMEOUT_SECONDS = 60.0
+"""Wall-clock limit for one message with all its steps, opening a connection included."""
 
 
-class Verdict(StrEnum):
+class SendStatus(StrEnum):
     SENT = "sent"
-    LATER = "later"
-    REFUSED = "refused"
-    AWAY = "away"
-    """The server cannot be worked with at all."""
-    NOT_TRIED = "not_tried"
+    TEMPORARY_FAILURE = "temporary_failure"
+    PERMANENT_FAILURE = "permanent_failure"
+    CHANNEL_UNAVAILABLE = "channel_unavailable"
+    NOT_ATTEMPTED = "not_attempted"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """`cause` is short and holds no address: a code and where it came from.
+class SendOutcome:
+    """Result of sending one message.
 
-    `retry_after` are the seconds (wall clock) that the server asked for. `dead_address`: it said that nobody is there.
+    `cause` is a short code without an address. `retry_after` is the delay in seconds (wall clock) that the server
+    asked for. `invalid_address`: the server reported that the recipient does not exist.
     """
 
-    verdict: Verdict
+    status: SendStatus
     cause: str | None = None
     retry_after: float | None = None
-    dead_address: bool = False
+    invalid_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What a channel writes a message from. `key` is the same whenever the message is the same."""
+class MessageDraft:
+    """Rendered message with its recipient. Equal messages have equal `idempotency_key`s."""
 
-    key: UUID
-    name: str
+    idempotency_key: UUID
+    recipient_name: str
     address: str
     language: str
-    date: datetime
-    rendered: Rendered
+    written_at: datetime
+    rendered: RenderedMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message as it goes over the wire; a server that honours `key` shows it once, however often it comes."""
+class EncodedMessage:
+    """Message as sent over the wire; a server that honours the key shows repeated copies once."""
 
-    key: UUID
+    idempotency_key: UUID
     recipient: str
     content: bytes
 
@@ -67,53 +66,57 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def write(self, draft: Draft) -> Message:
-        """Raises `ValueError` where it cannot be written for this way out."""
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        """Raises `ValueError` where this channel cannot represent the message."""
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        """One outcome per message, in their order; never raises for what a server does.
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        """Return one outcome per message, in their order; server faults never raise.
 
-        Begins no message once so many seconds are over; one takes up to `DELIVERY_SECONDS` more.
+        Starts no message after `time_limit` seconds; one in progress takes up to `DELIVERY_TIMEOUT_SECONDS` more.
         """
 
     async def close(self) -> None: ...
 
 
-class Discard:
-    """Takes everything and sends nothing (`discard://`, for load runs)."""
+class DiscardChannel:
+    """Accepts every message and sends nothing (`discard://`, for load runs)."""
 
     name = "discard"
 
-    def __init__(self, write: Callable[[Draft], Message]) -> None:
-        self._write = write
+    def __init__(self, encode: Callable[[MessageDraft], EncodedMessage]) -> None:
+        self._encode = encode
 
-    def write(self, draft: Draft) -> Message:
-        return self._write(draft)
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        return self._encode(draft)
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return [Outcome(Verdict.SENT) for _ in messages]
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        return [SendOutcome(SendStatus.SENT) for _ in messages]
 
     async def close(self) -> None:
         return None
 
 
-Deliver = Callable[[Message], Awaitable[Outcome]]
+DeliverMessage = Callable[[EncodedMessage], Awaitable[SendOutcome]]
 
 
-async def send_each(messages: Sequence[Message], seconds: float, at_a_time: int, deliver: Deliver) -> list[Outcome]:
-    """Deliver each by itself, some at a time; what is left when the server turns out to be away is not tried."""
-    outcomes = [Outcome(Verdict.NOT_TRIED, "not_tried")] * len(messages)
-    todo = iter(enumerate(messages))
-    until = asyncio.get_running_loop().time() + seconds
-    workers = (_work(todo, outcomes, until, deliver) for _ in range(min(at_a_time, len(messages))))
+async def send_each(
+    messages: Sequence[EncodedMessage], time_limit: float, concurrency: int, deliver: DeliverMessage
+) -> list[SendOutcome]:
+    """Deliver each message by itself, `concurrency` at a time; stop once the channel is unavailable."""
+    outcomes = [SendOutcome(SendStatus.NOT_ATTEMPTED, "not_attempted")] * len(messages)
+    queue = iter(enumerate(messages))
+    deadline = asyncio.get_running_loop().time() + time_limit
+    workers = (_work(queue, outcomes, deadline, deliver) for _ in range(min(concurrency, len(messages))))
     await asyncio.gather(*workers)
     return outcomes
 
 
-async def _work(todo: Iterator[tuple[int, Message]], outcomes: list[Outcome], until: float, deliver: Deliver) -> None:
-    while asyncio.get_running_loop().time() < until and (following := next(todo, None)):
-        index, message = following
+async def _work(
+    queue: Iterator[tuple[int, EncodedMessage]], outcomes: list[SendOutcome], deadline: float, deliver: DeliverMessage
+) -> None:
+    while asyncio.get_running_loop().time() < deadline and (entry := next(queue, None)):
+        index, message = entry
         outcomes[index] = await deliver(message)
         failpoint("message_delivered")
-        if outcomes[index].verdict is Verdict.AWAY:
+        if outcomes[index].status is SendStatus.CHANNEL_UNAVAILABLE:
             break

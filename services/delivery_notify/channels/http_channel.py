@@ -1,8 +1,7 @@
-"""What the ways out over HTTP have in common: one POST per message, and what the answer means.
+"""Channels over HTTP: one POST per message, and the default classification of responses (RFC 9110).
 
-RFC 9110 for the status codes and `Retry-After`. Refused credentials, an address of the API that is gone and too many
-calls are faults of the whole way out, not of one message. Redirects are never followed, and an address is taken from
-the settings only, so that nothing a customer or a shop system writes can make us call somewhere else.
+Refused credentials, a missing API path and rate limits make the channel unavailable; they fail no message. Redirects
+are never followed and URLs come from the settings only, so that no customer or shop data can redirect a call (SSRF).
 """
 
 import asyncio
@@ -12,67 +11,68 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from typing import Any
 
 import httpx
 
 from services.delivery_notify.channels.channel import (
-    DELIVERY_SECONDS,
-    Draft,
-    Message,
-    Outcome,
-    Verdict,
+    DELIVERY_TIMEOUT_SECONDS,
+    EncodedMessage,
+    MessageDraft,
+    SendOutcome,
+    SendStatus,
     send_each,
 )
 
-HTTP_TIMEOUT = 20.0
-"""Seconds of the wall clock for one step of a call."""
+STEP_TIMEOUT_SECONDS = 20.0
+"""Wall-clock limit for one step of a call."""
 
-AT_A_TIME = 8
-LONGEST_WAIT = 3600.0
-"""A server that asks for a longer rest (seconds) is asked again after this."""
+MAX_CONNECTIONS = 8
+MAX_RETRY_AFTER = 3600.0
+"""Upper bound in seconds for `Retry-After`."""
 
-_UNKNOWN_FATE = (408, 425)
-_FAULT_OF_THE_WHOLE = (401, 403, 404, 405, 407, 410)
+_RETRYABLE = (408, 425)
+_CHANNEL_FAULTS = (401, 403, 404, 405, 407, 410)
 
 
 @cache
-def authorities() -> ssl.SSLContext:
-    """Whom calls out trust, read once in a process: that takes longer than a call."""
+def trusted_authorities() -> ssl.SSLContext:
+    """Return the TLS context for outgoing calls, read once per process because that takes longer than a call."""
     return httpx.create_ssl_context()
 
 
 @dataclass
 class HttpChannel:
-    """A way out over HTTP: how a message is written, which headers it goes with, and what an answer means."""
+    """HTTP channel, defined by its encoder, its headers and its classification of responses."""
 
     name: str
     url: str
-    write_message: Callable[[Draft], Message]
-    headers: Callable[[Message], dict[str, str]]
-    judge: Callable[[httpx.Response], Outcome]
+    encode_message: Callable[[MessageDraft], EncodedMessage]
+    headers: Callable[[EncodedMessage], dict[str, str]]
+    classify: Callable[[httpx.Response], SendOutcome]
     _client: httpx.AsyncClient | None = field(default=None, init=False)
 
-    def write(self, draft: Draft) -> Message:
-        return self.write_message(draft)
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        return self.encode_message(draft)
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return await send_each(messages, seconds, AT_A_TIME, self._deliver)
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        return await send_each(messages, time_limit, MAX_CONNECTIONS, self._deliver)
 
-    async def _deliver(self, message: Message) -> Outcome:
+    async def _deliver(self, message: EncodedMessage) -> SendOutcome:
         headers = {"Content-Type": "application/json; charset=utf-8", **self.headers(message)}
         try:
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                return self.judge(await self._opened().post(self.url, content=message.content, headers=headers))
+            async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
+                return self.classify(await self._open_client().post(self.url, content=message.content, headers=headers))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Outcome(Verdict.AWAY, f"connection: {type(error).__name__}")
-        except (httpx.HTTPError, TimeoutError) as error:  # it may have arrived: again, with the same key
-            return Outcome(Verdict.LATER, f"connection: {type(error).__name__}")
+            return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"connection: {type(error).__name__}")
+        except (httpx.HTTPError, TimeoutError) as error:  # it may have arrived; the retry has the same idempotency key
+            return SendOutcome(SendStatus.TEMPORARY_FAILURE, f"connection: {type(error).__name__}")
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _open_client(self) -> httpx.AsyncClient:
         if self._client is None:
-            limits = httpx.Limits(max_connections=AT_A_TIME)
+            limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
             self._client = httpx.AsyncClient(
-                timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits, verify=authorities()
+                timeout=STEP_TIMEOUT_SECONDS, follow_redirects=False, limits=limits, verify=trusted_authorities()
             )
         return self._client
 
@@ -82,31 +82,39 @@ class HttpChannel:
             self._client = None
 
 
-def judge(response: httpx.Response) -> Outcome:
-    """What a status code means where a provider's documents say nothing else."""
+def classify_response(response: httpx.Response) -> SendOutcome:
+    """Map a status code to an outcome, for providers without rules of their own."""
     status, cause = response.status_code, f"http {response.status_code}"
-    rest = retry_after(response)
+    wait = parse_retry_after(response)
     if response.is_success:
-        return Outcome(Verdict.SENT)
-    if status == 429 or (status == 503 and rest is not None):
-        return Outcome(Verdict.AWAY, cause, rest)
-    if response.is_redirect or status in _FAULT_OF_THE_WHOLE:
-        return Outcome(Verdict.AWAY, cause)
-    if response.is_server_error or status in _UNKNOWN_FATE:
-        return Outcome(Verdict.LATER, cause, rest)
-    return Outcome(Verdict.REFUSED, cause)
+        return SendOutcome(SendStatus.SENT)
+    if status == 429 or (status == 503 and wait is not None):
+        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, cause, wait)
+    if response.is_redirect or status in _CHANNEL_FAULTS:
+        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, cause)
+    if response.is_server_error or status in _RETRYABLE:
+        return SendOutcome(SendStatus.TEMPORARY_FAILURE, cause, wait)
+    return SendOutcome(SendStatus.PERMANENT_FAILURE, cause)
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds until the server wants to be asked again: a number or a date, at most `LONGEST_WAIT`."""
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object in the body. Raises `ValueError` for any other body."""
+    body = response.json()
+    if not isinstance(body, dict):
+        raise ValueError("body: not a JSON object")
+    return body
+
+
+def parse_retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds of `Retry-After` (a number or a date), at most `MAX_RETRY_AFTER`."""
     value = response.headers.get("Retry-After", "")
     try:
-        rest = float(value) if value[:1].isdigit() else _until(value)
+        wait = float(value) if value[:1].isdigit() else _seconds_until(value)
     except ValueError:
         return None
-    return min(max(rest, 0.0), LONGEST_WAIT)
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
-def _until(value: str) -> float:
+def _seconds_until(value: str) -> float:
     moment = parsedate_to_datetime(value)
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

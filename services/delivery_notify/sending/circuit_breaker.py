@@ -1,7 +1,7 @@
-"""Which channels are left alone for a while, because their server is away. By the wall clock, in this process only.
+"""Circuit breaker per channel: opens while the server is unavailable. Wall clock; state of this process only.
 
-What waits for such a channel keeps its attempts: somebody will mend that. After a rest some messages are tried, and all
-again once one has gone through. A channel that has been away for long is the last to be chosen for what is new.
+Notices that wait for an open channel keep their attempts. After an interval a few messages probe the channel; one
+success closes the circuit. A channel with a long outage is the last choice for new notices.
 """
 
 import random
@@ -9,59 +9,60 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from services.delivery_notify.channels.channel import Outcome, Verdict
-from services.delivery_notify.sending.retry_policy import pause_after
+from services.delivery_notify.channels.channel import SendOutcome, SendStatus
+from services.delivery_notify.sending.retry_policy import backoff
 
-PROBE = 10
-"""How many messages are tried after a rest."""
+PROBE_QUOTA = 10
+"""Messages sent as a probe after an open interval."""
 
-LONGEST_ABSENCE = timedelta(minutes=1)
-"""A server that is away is asked again after this at the latest, unless it asked for more itself."""
+MAX_PROBE_INTERVAL = timedelta(minutes=1)
+"""Longest open interval, unless the server asked for a longer one."""
 
-LONG = timedelta(minutes=10)
+LONG_OUTAGE = timedelta(minutes=10)
 
 
 @dataclass
-class _Rest:
+class _OpenCircuit:
+    opened_at: float
     failures: int = 0
-    since: float = 0.0
-    until: float = 0.0
+    probe_at: float = 0.0
 
 
 @dataclass
-class Rests:
-    """`clock` gives seconds of the wall clock that never jump."""
+class CircuitBreaker:
+    """`clock` returns monotonic seconds of the wall clock."""
 
     clock: Callable[[], float]
-    _rests: dict[str, _Rest] = field(default_factory=dict)
+    _open: dict[str, _OpenCircuit] = field(default_factory=dict)
 
-    def left(self, channel: str) -> timedelta:
-        """How long this channel still rests."""
-        rest = self._rests.get(channel)
-        return timedelta(seconds=max(0.0, rest.until - self.clock())) if rest else timedelta(0)
+    def remaining(self, channel: str) -> timedelta:
+        """Return the time until the next probe of this channel; zero if it may be used."""
+        circuit = self._open.get(channel)
+        return timedelta(seconds=max(0.0, circuit.probe_at - self.clock())) if circuit else timedelta(0)
 
-    def may_try(self, channel: str) -> int | None:
-        """How many messages may be tried now; None for all."""
-        if channel not in self._rests:
+    def probe_quota(self, channel: str) -> int | None:
+        """Return how many messages may be sent now; None for no limit."""
+        if channel not in self._open:
             return None
-        return 0 if self.left(channel) else PROBE
+        return 0 if self.remaining(channel) else PROBE_QUOTA
 
-    def long_away(self) -> frozenset[str]:
-        early = self.clock() - LONG.total_seconds()
-        return frozenset(name for name, rest in self._rests.items() if rest.since < early)
+    def open_for_long(self) -> frozenset[str]:
+        """Return the channels whose outage is longer than `LONG_OUTAGE`."""
+        limit = self.clock() - LONG_OUTAGE.total_seconds()
+        return frozenset(name for name, circuit in self._open.items() if circuit.opened_at < limit)
 
-    def soonest(self) -> timedelta | None:
-        """When the first of them is over; None where none rests."""
-        return min(map(self.left, self._rests), default=None)
+    def next_probe_in(self) -> timedelta | None:
+        """Return the time until the next probe of any channel; None if all circuits are closed."""
+        return min(map(self.remaining, self._open), default=None)
 
-    def heed(self, channel: str, outcomes: Sequence[Outcome]) -> None:
-        """Count the batches in a row for which its server was away, and let it rest accordingly."""
-        verdicts = {outcome.verdict for outcome in outcomes}
-        if Verdict.AWAY in verdicts:
-            rest = self._rests.setdefault(channel, _Rest(since=self.clock()))
-            rest.failures = 1 if Verdict.SENT in verdicts else rest.failures + 1
-            asked = max((each.retry_after or 0.0 for each in outcomes), default=0.0)
-            usual = min(LONGEST_ABSENCE, pause_after(rest.failures, random.random()))  # noqa: S311
-            rest.until = self.clock() + max(asked, usual.total_seconds())
-        elif verdicts - {Verdict.NOT_TRIED}:
-            self._rests.pop(channel, None)
+    def record(self, channel: str, outcomes: Sequence[SendOutcome]) -> None:
+        """Open, extend or close the circuit; the interval grows with consecutive failed batches."""
+        statuses = {outcome.status for outcome in outcomes}
+        if SendStatus.CHANNEL_UNAVAILABLE in statuses:
+            circuit = self._open.setdefault(channel, _OpenCircuit(opened_at=self.clock()))
+            circuit.failures = 1 if SendStatus.SENT in statuses else circuit.failures + 1
+            requested = max((outcome.retry_after or 0.0 for outcome in outcomes), default=0.0)
+            interval = min(MAX_PROBE_INTERVAL, backoff(circuit.failures, random.random()))  # noqa: S311
+            circuit.probe_at = self.clock() + max(requested, interval.total_seconds())
+        elif statuses - {SendStatus.NOT_ATTEMPTED}:
+            self._open.pop(channel, None)

@@ -1,55 +1,45 @@
-"""The sender: claims due notices, writes and sends them outside any transaction, records how it went in one.
+"""Sender loop: claims due notices, sends them outside any transaction, records the results in one transaction.
 
-A message's key follows from its notice, and its way is written down before it leaves; so when a process dies between
-sending and recording, the second message goes the same way with the same `Message-ID` or idempotency key, and the
-customer has one. Until the outcome is recorded the row is leased, by the wall clock; nobody else takes it. Sending ends
-long before the lease does; what was not tried by then is given back. An error never ends the loop: a notice that cannot
-be read or written is failed by itself, and a database or server that is away is waited for.
+The idempotency key of a message is derived from its notice, and route and group are stored before sending: after a
+crash between sending and recording, the repeated message has the same route and the same `Message-ID` or key, so that
+the provider or the mail program drops the duplicate. Claimed rows are leased (wall clock) until the results are
+recorded; sending ends well before the lease. An error never ends the loop: an unreadable notice fails by itself, an
+unavailable database or server is retried.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import is_transient
-from libs.common.runtime.service import Service, ServiceTransaction
-from services.delivery_notify.channels.channel import Channel, Message, Outcome, Verdict
-from services.delivery_notify.domain.routing import Circumstances, Keep, NoWay, Way, route
+from libs.common.runtime.service import Service
+from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending import delivery_outcomes
-from services.delivery_notify.sending.circuit_breaker import Rests
-from services.delivery_notify.sending.messages import Outgoing, Parcel, Planned, is_whole, parcels
-from services.delivery_notify.sending.retry_policy import Tried
+from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
+from services.delivery_notify.sending.messages import OutgoingMessage, SendPlan
+from services.delivery_notify.sending.planning import ContactPolicy, SendPlanner, started
+from services.delivery_notify.sending.retry_policy import SendAttempt
 from services.delivery_notify.store import notice_queue
 from services.delivery_notify.store.conversations import read_facts
-from services.delivery_notify.store.notice_queue import Begun, Claimed, Kept, PutOff, Settled
+from services.delivery_notify.store.notice_queue import Claimed
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
-SEND_SECONDS = 120.0
-"""No message is begun later than this after its batch was claimed; with `DELIVERY_SECONDS` well within the lease."""
+SEND_TIME_LIMIT = 120.0
+"""No message starts later than this after the claim; with `DELIVERY_TIMEOUT_SECONDS` well below the lease."""
 
-BATCH = 500
-POLL = timedelta(seconds=0.25)
-RECORD_SECONDS = 120.0
-SHUTDOWN_SECONDS = 20.0
+BATCH_SIZE = 500
+RECORD_TIME_LIMIT = 120.0
+SHUTDOWN_TIME_LIMIT = 20.0
 
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """When customers are left in peace. `quiet` are shop hours, from and to, for what rings."""
-
-    quiet: tuple[int, int] = (21, 8)
-    max_messages_per_day: int = 6
-    poll_seconds: float = 0.25
+MessageOutcome = tuple[OutgoingMessage, SendOutcome]
 
 
 class Sender:
@@ -59,145 +49,109 @@ class Sender:
         channels: dict[str, Channel],
         renderer: Renderer,
         calendar: ShopCalendar,
-        manners: Manners,
+        contact_policy: ContactPolicy,
+        poll_seconds: float = 0.25,
     ) -> None:
         self._service, self._channels, self._renderer = service, channels, renderer
-        self._calendar, self._manners = calendar, manners
-        self._rests = Rests(lambda: asyncio.get_running_loop().time())
+        self._planner = SendPlanner(tuple(channels), calendar, contact_policy)
+        self._poll_seconds = poll_seconds
+        self._breaker = CircuitBreaker(lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Send what is due, for ever. On shutdown the batch under way is finished and recorded."""
+        """Send due notices until cancelled; on shutdown, finish and record the current batch."""
         try:
             while True:
                 batch = asyncio.ensure_future(self._send_due_safely())
                 try:
                     sent = await asyncio.shield(batch)
                 except asyncio.CancelledError:
-                    await asyncio.wait({batch}, timeout=SHUTDOWN_SECONDS)
+                    await asyncio.wait({batch}, timeout=SHUTDOWN_TIME_LIMIT)
                     raise
-                if sent < BATCH:
-                    rest = self._rests.soonest()
-                    poll = self._manners.poll_seconds
-                    await asyncio.sleep(min(poll, rest.total_seconds() if rest is not None else poll))
+                if sent < BATCH_SIZE:
+                    await asyncio.sleep(self._pause())
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
+    def _pause(self) -> float:
+        probe_in = self._breaker.next_probe_in()
+        return self._poll_seconds if probe_in is None else min(self._poll_seconds, probe_in.total_seconds())
+
     async def _send_due_safely(self) -> int:
         try:
             return await self.send_due()
-        except Exception:  # the loop must outlive whatever a batch meets
-            log.exception("the sender could not finish a batch; its notices are taken again when their lease is over")
+        except Exception:  # the loop must survive any error of a batch
+            log.exception("failed to finish a batch; its notices are claimed again after the lease")
             return 0
 
     async def send_due(self) -> int:
-        """One batch: claim, send, record. Gives how many notices were claimed."""
+        """Claim, send and record one batch; return the number of claimed notices."""
         async with self._service.transaction() as tx:
-            claimed = await notice_queue.claim_notices(tx.conn, tx.now, BATCH, LEASE)
-            outgoing = await self._begin(tx, claimed) if claimed else None
-        if outgoing:
+            claimed = await notice_queue.claim_notices(tx.conn, tx.now, BATCH_SIZE, LEASE)
+            plan = self._planner.plan(claimed, tx.now, self._breaker.open_for_long())
+            await notice_queue.begin(tx.conn, started(plan))
+        if claimed:
             failpoint("notices_claimed")
-            tried = await self._send(outgoing.parcels)
+            attempts = await self._send(plan.messages)
             failpoint("notices_sent")
-            await self._record(outgoing, tried)
+            await self._record(plan, attempts)
         return len(claimed)
 
-    async def _record(self, outgoing: Outgoing, tried: Sequence[Tried]) -> None:
-        """What has left is written down, through deadlocks and restarts: else it would leave again, and only the
-        other side's memory would hold it back."""
+    async def _record(self, plan: SendPlan, attempts: Sequence[SendAttempt]) -> None:
+        """Retry until recorded; otherwise messages are re-sent and only deduplication by the provider drops them."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(0.05, max=5),
-            stop=stop_after_delay(RECORD_SECONDS),
+            stop=stop_after_delay(RECORD_TIME_LIMIT),
             reraise=True,
         ):
             with attempt:
-                await delivery_outcomes.record(self._service, outgoing, tried, self._rests)
+                await delivery_outcomes.record_outcomes(self._service, plan, attempts, self._breaker)
 
-    async def _begin(self, tx: ServiceTransaction, claimed: Sequence[Claimed]) -> Outgoing:
-        """Decide on each way and write it down, in the transaction of the claim."""
-        outgoing = Outgoing()
-        planned: list[Planned] = []
-        usual = self._circumstances(tx)
-        for notice in claimed:
-            match self._route(notice, usual):
-                case Way() as way:
-                    planned.append(Planned(notice, way))
-                case Keep(until=until, cause=cause, held=held):
-                    outgoing.kept.append(Kept(notice.notice_id, until, cause, held))
-                case NoWay(cause=cause):
-                    outgoing.suppressed.append((notice, Settled(notice.notice_id, "suppressed", cause=cause)))
-        for parcel in parcels(planned):
-            if is_whole(parcel):
-                outgoing.parcels.append(parcel)
-            else:
-                outgoing.returned += [PutOff(n.notice_id, "parts_missing", POLL, counts=False) for n in parcel.notices]
-        begun = [
-            Begun(notice.notice_id, parcel.way.channel, parcel.together)
-            for parcel in outgoing.parcels
-            for notice in parcel.notices
-        ]
-        await notice_queue.begin(tx.conn, begun)
-        return outgoing
+    async def _send(self, messages: Sequence[OutgoingMessage]) -> list[SendAttempt]:
+        by_channel: dict[str, list[OutgoingMessage]] = {}
+        for message in messages:
+            by_channel.setdefault(message.route.channel, []).append(message)
+        attempts = await asyncio.gather(*(self._send_by_channel(name, batch) for name, batch in by_channel.items()))
+        return [attempt for batch in attempts for attempt in batch]
 
-    def _circumstances(self, tx: ServiceTransaction) -> Circumstances:
-        """What is the same for a whole batch."""
-        manners, away = self._manners, self._rests.long_away()
-        return Circumstances(
-            tx.now, self._calendar, tuple(self._channels), away, manners.quiet, manners.max_messages_per_day
-        )
-
-    def _route(self, notice: Claimed, usual: Circumstances) -> Way | Keep | NoWay:
-        if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
-            return NoWay(cause)
-        assert notice.contact is not None
-        breaks_at = self._breaks_at(notice) if len(self._channels) > 1 else None
-        given = replace(usual, heard=notice.heard, breaks_at=breaks_at) if notice.heard or breaks_at else usual
-        return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, given)
-
-    def _breaks_at(self, notice: Claimed) -> datetime | None:
-        """When the promise is over that this notice takes back; None where it takes none back, or cannot be read."""
-        try:
-            day = read_facts(notice.facts).previous_day
-        except ValueError:
-            return None
-        return self._calendar.moment(day + timedelta(days=1), 0) if day else None
-
-    async def _send(self, outgoing: Sequence[Parcel]) -> list[Tried]:
-        by_channel: dict[str, list[Parcel]] = {}
-        for parcel in outgoing:
-            by_channel.setdefault(parcel.way.channel, []).append(parcel)
-        sent = await asyncio.gather(*(self._send_by(name, theirs) for name, theirs in by_channel.items()))
-        return [each for tried in sent for each in tried]
-
-    async def _send_by(self, name: str, outgoing: list[Parcel]) -> list[Tried]:
+    async def _send_by_channel(self, name: str, messages: list[OutgoingMessage]) -> list[SendAttempt]:
+        quota = self._breaker.probe_quota(name)
+        limit = len(messages) if quota is None else quota
         channel = self._channels[name]
-        may_try = self._rests.may_try(name)
-        now, later = (outgoing, []) if may_try is None else (outgoing[:may_try], outgoing[may_try:])
-        results: list[tuple[Parcel, Outcome]] = [(each, Outcome(Verdict.NOT_TRIED, "channel_away")) for each in later]
-        written: list[tuple[Parcel, Message]] = []
-        for parcel in now:
-            try:
-                written.append((parcel, self._write(channel, parcel)))
-            except Exception as error:  # one notice that cannot be written must not hold up the others
-                log.exception("notice %s (%s) cannot be written", parcel.notices[0].notice_id, parcel.notices[0].kind)
-                results.append((parcel, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}")))
-        outcomes = await channel.send([message for _, message in written], SEND_SECONDS)
-        self._rests.heed(name, outcomes)
-        results += [(parcel, outcome) for (parcel, _), outcome in zip(written, outcomes, strict=True)]
+        encoded, results = self._encode(channel, messages[:limit])
+        outcomes = await channel.send([message for _, message in encoded], SEND_TIME_LIMIT)
+        self._breaker.record(name, outcomes)
+        results += [(message, outcome) for (message, _), outcome in zip(encoded, outcomes, strict=True)]
+        not_attempted = SendOutcome(SendStatus.NOT_ATTEMPTED, "channel_unavailable")
+        results += [(message, not_attempted) for message in messages[limit:]]
         return [
-            Tried(notice, parcel.way, channel.name, outcome, self._others(notice, name, outcome))
-            for parcel, outcome in results
-            for notice in parcel.notices
+            SendAttempt(notice, message.route, channel.name, outcome, self._alternatives(notice, name, outcome))
+            for message, outcome in results
+            for notice in message.notices
         ]
 
-    def _write(self, channel: Channel, parcel: Parcel) -> Message:
-        return channel.write(parcel.draft(self._renderer, read_facts, self._service.clock.now()))
+    def _encode(
+        self, channel: Channel, messages: Sequence[OutgoingMessage]
+    ) -> tuple[list[tuple[OutgoingMessage, EncodedMessage]], list[MessageOutcome]]:
+        """Return the encoded messages, and outcomes for those that cannot be rendered."""
+        encoded: list[tuple[OutgoingMessage, EncodedMessage]] = []
+        failed: list[MessageOutcome] = []
+        now = self._service.clock.now()
+        for message in messages:
+            try:
+                encoded.append((message, channel.encode(message.draft(self._renderer, read_facts, now))))
+            except Exception as error:  # one unreadable notice must not delay the others
+                notice = message.notices[0]
+                log.exception("failed to render notice notice_id=%s kind=%s", notice.notice_id, notice.kind)
+                cause = f"rendering_failed: {type(error).__name__}"
+                failed.append((message, SendOutcome(SendStatus.PERMANENT_FAILURE, cause)))
+        return encoded, failed
 
-    def _others(self, notice: Claimed, name: str, outcome: Outcome) -> Sequence[str]:
-        """Channels by which the customer could still be reached, where this one did not do."""
+    def _alternatives(self, notice: Claimed, name: str, outcome: SendOutcome) -> Sequence[str]:
+        """Return the channels that remain for this customer after a failure on this one."""
         contact = notice.contact
-        if contact is None or outcome.verdict == Verdict.SENT:
+        if contact is None or outcome.status is SendStatus.SENT:
             return ()
-        closed = {name, *notice.tried, *contact.suppressed}
-        return [other for other in self._channels if other not in closed and contact.address(other)]
+        excluded = {name, *notice.tried, *contact.suppressed}
+        return [channel for channel in self._channels if channel not in excluded and contact.address(channel)]

@@ -1,6 +1,6 @@
-"""Sends staff notices on the one channel that staff chose: claimed, sent outside any transaction, recorded.
+"""Sender of staff notices on the one configured staff channel.
 
-Failures are tried again for about ten hours and then given up and logged; the notices stay listed for ops.
+Notices are retried for about ten hours, then marked as failed and logged; they stay listed for ops.
 """
 
 import asyncio
@@ -10,28 +10,30 @@ from datetime import timedelta
 
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service
-from services.delivery_notify.channels.channel import Channel, Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import Channel, EncodedMessage, MessageDraft, SendOutcome, SendStatus
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.rendering.texts.staff import StaffWords
-from services.delivery_notify.sending.circuit_breaker import Rests
-from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, pause_after
+from services.delivery_notify.rendering.texts.staff import StaffTexts
+from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
+from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, backoff
 from services.delivery_notify.store import staff_notices
 from services.delivery_notify.store.staff_notices import ClaimedForStaff
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
-SEND_SECONDS = 120.0
-BATCH = 20
+SEND_TIME_LIMIT = 120.0
+BATCH_SIZE = 20
 POLL_SECONDS = 1.0
-LOOK_FOR_PARKED_SECONDS = 30.0
+DEAD_LETTER_CHECK_SECONDS = 30.0
+
+_CIRCUIT = "staff"
 
 
 class StaffSender:
-    def __init__(self, service: Service, channel: Channel, address: str, words: StaffWords) -> None:
-        self._service, self._channel, self._address, self._words = service, channel, address, words
-        self._rests = Rests(lambda: asyncio.get_running_loop().time())
-        self._look_at = 0.0
+    def __init__(self, service: Service, channel: Channel, address: str, texts: StaffTexts) -> None:
+        self._service, self._channel, self._address, self._texts = service, channel, address, texts
+        self._breaker = CircuitBreaker(lambda: asyncio.get_running_loop().time())
+        self._next_dead_letter_check = 0.0
 
     async def run(self) -> None:
         try:
@@ -39,65 +41,78 @@ class StaffSender:
                 try:
                     await self._check_dead_letters()
                     await self.send_due()
-                except Exception:  # the loop must outlive whatever a batch meets
-                    log.exception("staff notices could not be sent; they are taken again when their lease is over")
+                except Exception:  # the loop must survive any error of a batch
+                    log.exception("failed to send staff notices; they are claimed again after the lease")
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             await self._channel.close()
 
     async def _check_dead_letters(self) -> None:
-        """Once for each topic and occasion: the first dead letter of a topic names it."""
+        """Create one staff notice per topic with dead letters; the id of the first open one identifies the incident."""
         now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        if now < self._next_dead_letter_check:
             return
-        self._look_at = now + LOOK_FOR_PARKED_SECONDS
+        self._next_dead_letter_check = now + DEAD_LETTER_CHECK_SECONDS
         async with self._service.transaction() as tx:
-            found = await staff_notices.dead_letters_by_topic(tx.conn)
+            topics = await staff_notices.dead_letters_by_topic(tx.conn)
             notices = [
                 StaffNotice(StaffKind.DEAD_LETTERS, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)})
-                for topic, _, first in found
+                for topic, _, first in topics
             ]
             await staff_notices.save(tx.conn, notices)
 
     async def send_due(self) -> int:
-        """One batch; gives how many were claimed."""
-        if self._rests.left("staff"):
+        """Claim, send and record one batch; return the number of claimed notices."""
+        if self._breaker.remaining(_CIRCUIT):
             return 0
         async with self._service.transaction() as tx:
-            claimed = await staff_notices.claim(tx.conn, BATCH, LEASE)
+            claimed = await staff_notices.claim(tx.conn, BATCH_SIZE, LEASE)
         if not claimed:
             return 0
         failpoint("staff_claimed")
-        written = [(notice, message) for notice in claimed if (message := await self._write(notice))]
-        outcomes = await self._channel.send([message for _, message in written], SEND_SECONDS)
+        encoded = [(notice, message) for notice in claimed if (message := await self._encode(notice))]
+        outcomes = await self._channel.send([message for _, message in encoded], SEND_TIME_LIMIT)
         failpoint("staff_sent")
-        self._rests.heed("staff", outcomes)
-        for (notice, _), outcome in zip(written, outcomes, strict=True):
+        self._breaker.record(_CIRCUIT, outcomes)
+        for (notice, _), outcome in zip(encoded, outcomes, strict=True):
             await self._record(notice, outcome)
         return len(claimed)
 
-    async def _write(self, notice: ClaimedForStaff) -> Message | None:
+    async def _encode(self, notice: ClaimedForStaff) -> EncodedMessage | None:
         try:
-            rendered = self._words.render(notice.kind, notice.facts)
+            rendered = self._texts.render(notice.kind, notice.facts)
         except (ValueError, KeyError) as error:
-            await self._record(notice, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}"))
+            cause = f"rendering_failed: {type(error).__name__}"
+            await self._record(notice, SendOutcome(SendStatus.PERMANENT_FAILURE, cause))
             return None
-        name, language = self._words.shop, self._words.language
-        draft = Draft(notice.staff_notice_id, name, self._address, language, notice.made_at, rendered)
-        return self._channel.write(draft)
+        shop, language = self._texts.shop, self._texts.language
+        draft = MessageDraft(notice.staff_notice_id, shop, self._address, language, notice.made_at, rendered)
+        return self._channel.encode(draft)
 
-    async def _record(self, notice: ClaimedForStaff, outcome: Outcome) -> None:
-        cause, untried = outcome.cause or "unknown", outcome.verdict in (Verdict.AWAY, Verdict.NOT_TRIED)
-        again = untried or (outcome.verdict == Verdict.LATER and notice.attempts < MAX_ATTEMPTS)
+    async def _record(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+        not_attempted = outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
+        retry = outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS
+        if not_attempted:
+            await self._reschedule(notice, outcome, self._breaker.remaining(_CIRCUIT), counts=False)
+        elif retry:
+            await self._reschedule(notice, outcome, backoff(notice.attempts, random.random()), counts=True)  # noqa: S311
+        else:
+            await self._settle(notice, outcome)
+
+    async def _reschedule(
+        self, notice: ClaimedForStaff, outcome: SendOutcome, pause: timedelta, *, counts: bool
+    ) -> None:
         async with self._service.transaction() as tx:
-            if again:
-                usual = pause_after(notice.attempts, random.random())  # noqa: S311
-                pause = self._rests.left("staff") if untried else usual
-                await staff_notices.put_off(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
-                return
-            status = "sent" if outcome.verdict == Verdict.SENT else "failed"
-            ids, failed = [notice.staff_notice_id], status == "failed"
-            await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause if failed else None, tx.now)
+            await staff_notices.put_off(
+                tx.conn, notice.staff_notice_id, outcome.cause or "unknown", pause, counts=counts
+            )
+
+    async def _settle(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+        sent = outcome.status is SendStatus.SENT
+        status, cause = ("sent", None) if sent else ("failed", outcome.cause or "unknown")
+        async with self._service.transaction() as tx:
+            ids = [notice.staff_notice_id]
+            await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause, tx.now)
         self._service.counters.add("staff_notice", status)
-        if failed:
-            log.error("staff notice %s (%s) was given up: %s", notice.staff_notice_id, notice.kind, cause)
+        if not sent:
+            log.error("gave up staff notice id=%s kind=%s cause=%s", notice.staff_notice_id, notice.kind, cause)

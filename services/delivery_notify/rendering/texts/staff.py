@@ -1,4 +1,4 @@
-"""What staff read, in the shop's language: what happened, which order, what to do. No personal data."""
+"""Texts of staff notices in the shop's language: event, order, instruction. No personal data."""
 
 import html
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Language
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.rendering.content import RenderedMessage
 
 _SUBJECTS = {
     Language.JA: {
@@ -23,10 +23,10 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "A notice could not be delivered: order {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "An address is no longer used: customer {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "There is no way to reach a customer: {customer_id}",
-        StaffKind.DEAD_LETTERS: "Events could not be taken: {topic}",
+        StaffKind.DEAD_LETTERS: "Events could not be processed: {topic}",
     },
 }
-_WHAT_TO_DO = {
+_INSTRUCTIONS = {
     Language.JA: {
         StaffKind.REVIEW_REQUESTED: "お客さまには期日までにお返事するとお伝えしています。内容を見て決めてください。",
         StaffKind.CANCEL_NOT_CARRIED_OUT: "お客さまはキャンセルを選ばれています。店舗側の手続きを確かめてください。",
@@ -41,21 +41,21 @@ _WHAT_TO_DO = {
         StaffKind.NOTICE_FAILED: "The customer does not know of this yet. Please tell them by telephone.",
         StaffKind.ADDRESS_SUPPRESSED: "We write there no more. Correct the preferences once you know a right address.",
         StaffKind.CUSTOMER_UNREACHABLE: "The customer does not know of this yet. Please find out how to reach them.",
-        StaffKind.DEAD_LETTERS: "Once the cause is mended, replay them from /ops/dead-letters.",
+        StaffKind.DEAD_LETTERS: "Once the cause is fixed, replay them from /ops/dead-letters.",
     },
 }
 
 
 @dataclass(frozen=True, slots=True)
-class StaffWords:
+class StaffTexts:
     language: Language
     shop: str
 
-    def render(self, kind: str, facts: Mapping[str, str]) -> Rendered:
-        """Raises `ValueError` or `KeyError` for a kind, or a fact, that there are no words for."""
+    def render(self, kind: str, facts: Mapping[str, str]) -> RenderedMessage:
+        """Raises `ValueError` for an unknown kind and `KeyError` for a missing fact."""
         known = StaffKind(kind)
         subject = _SUBJECTS[self.language][known].format_map(facts)
         rows = [f"{name}: {value}" for name, value in sorted(facts.items())]
-        text = "\n".join([_WHAT_TO_DO[self.language][known], "", *rows]) + "\n"
+        text = "\n".join([_INSTRUCTIONS[self.language][known], "", *rows]) + "\n"
         page = f"<!doctype html><html lang={self.language}><meta charset=utf-8><pre>{html.escape(text)}</pre></html>"
-        return Rendered(subject, text, page, subject)
+        return RenderedMessage(subject, text, page, subject)

@@ -1,0 +1,97 @@
+"""Send plan of a claimed batch: the route of each notice, deferrals and suppressions. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.shop_calendar import ShopCalendar
+from services.delivery_notify.domain.routing import Circumstances, Keep, NoWay, Way, route
+from services.delivery_notify.sending.messages import (
+    OutgoingMessage,
+    RoutedNotice,
+    SendPlan,
+    group_into_messages,
+    is_complete,
+)
+from services.delivery_notify.store.conversations import read_facts
+from services.delivery_notify.store.notice_queue import Begun, Claimed, Completed, Deferred, Rescheduled
+
+INCOMPLETE_GROUP_DELAY = timedelta(seconds=0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPolicy:
+    """Limits on contacting a customer. `quiet_hours`: first and last shop hour without LINE and SMS."""
+
+    quiet_hours: tuple[int, int] = (21, 8)
+    max_messages_per_day: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SendPlanner:
+    """`channels` are the configured channels in default order."""
+
+    channels: Sequence[str]
+    calendar: ShopCalendar
+    policy: ContactPolicy
+
+    def plan(self, claimed: Sequence[Claimed], now: datetime, open_for_long: Collection[str]) -> SendPlan:
+        """Route each notice; channels in `open_for_long` are the last choice."""
+        plan, routed = SendPlan(), list[RoutedNotice]()
+        context = Circumstances(
+            now,
+            self.calendar,
+            self.channels,
+            open_for_long,
+            self.policy.quiet_hours,
+            self.policy.max_messages_per_day,
+        )
+        for notice in claimed:
+            match self._route(notice, context):
+                case Way() as way:
+                    routed.append(RoutedNotice(notice, way))
+                case Keep(until=until, cause=cause, held=held):
+                    plan.deferred.append(Deferred(notice.notice_id, until, cause, held))
+                case NoWay(cause=cause):
+                    plan.suppressed.append((notice, Completed(notice.notice_id, "suppressed", cause=cause)))
+        for message in group_into_messages(routed):
+            if is_complete(message):
+                plan.messages.append(message)
+            else:
+                plan.rescheduled += _reschedule(message)
+        return plan
+
+    def _route(self, notice: Claimed, context: Circumstances) -> Way | Keep | NoWay:
+        if notice.withdrawn:
+            return NoWay(notice.withdrawn)
+        if notice.contact is None:
+            return NoWay("contact_unknown")
+        breaks_at = self._promise_deadline(notice) if len(self.channels) > 1 else None
+        if notice.heard or breaks_at:
+            context = replace(context, heard=notice.heard, breaks_at=breaks_at)
+        return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, context)
+
+    def _promise_deadline(self, notice: Claimed) -> datetime | None:
+        """Return the end of the promised day that this notice supersedes, if its facts are readable and name one."""
+        try:
+            day = read_facts(notice.facts).previous_day
+        except ValueError:
+            return None
+        return self.calendar.moment(day + timedelta(days=1), 0) if day else None
+
+
+def _reschedule(message: OutgoingMessage) -> list[Rescheduled]:
+    return [
+        Rescheduled(notice.notice_id, "group_incomplete", INCOMPLETE_GROUP_DELAY, counts=False)
+        for notice in message.notices
+    ]
+
+
+def started(plan: SendPlan) -> list[Begun]:
+    """Return the rows that fix route and group of each notice before it is sent."""
+    return [
+        Begun(notice.notice_id, message.route.channel, message.group_id)
+        for message in plan.messages
+        for notice in message.notices
+    ]
