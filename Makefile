@@ -17,7 +17,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
 
-env: $(STAMP) ## make .venv from requirements-dev.lock, every file of it checked by its hash
+env: $(STAMP) $(VENV)/bin/sakidashi ## make .venv from requirements-dev.lock, every file of it checked by its hash
 
 # The stamp is a copy of the lock, so that a new date alone changes nothing; it is written last, so that an
 # installation that was cut short is done again.
@@ -35,6 +35,10 @@ $(STAMP): requirements-dev.lock
 	rm -rf $(VENV) && $$python -m venv $(VENV) && \
 	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
 	cp requirements-dev.lock $@
+
+# Launcher of the operator's command, usable from any folder: the project runs from its root and is not installed.
+$(VENV)/bin/sakidashi: $(STAMP)
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m deploy.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
 
 demo: $(STAMP) ## four services, partners, real orders and reports on a fast clock
 	@$(RUN) -m deploy.demo.run
