@@ -1,20 +1,20 @@
-"""Real parts for tests: one Postgres and one Kafka broker for the whole run, a fresh database and topics for each test.
+"""Shared test resources: one Postgres and one Kafka broker per run, an empty database and topics per test.
 
-Postgres is made forgetful, so that a database costs some 20 ms; what needs a durable one (faults) runs its own. Each
-service's database is migrated once into a template, then cloned.
+Postgres runs without durability; the fault tests run a durable one. Each service's database is migrated once into a
+template and cloned; a clone goes from test to test, emptied and compared with a fresh one (tests/databases.py).
 """
 
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from hypothesis import settings
 
 from deploy.local import apache_kafka, kafka, postgres
 from deploy.local.mailbox import Mailbox, mailbox
@@ -22,12 +22,11 @@ from deploy.local.shared_servers import SharedServers, ask
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from libs.common.postgres.db_grants import user_of
-from tests import log_leak_plugin
+from tests import examples, log_leak_plugin
+from tests.databases import SPARE
 from tests.ledger import assert_balances_equal_sums
 
-# How long one example takes says more about what else the machine does than about the code; `make bench` is for speed.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+examples.register()
 
 MakeDatabase = Callable[[str], Awaitable[str]]
 """`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role: the
@@ -39,11 +38,7 @@ _choice = pytest.StashKey[kafka.Choice]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(log_leak_plugin, "silence")
-    try:
-        choice = kafka.choose(os.environ.get("BROKER"))
-    except kafka.BrokerUnavailableError as error:
-        raise pytest.UsageError(str(error)) from error
-    config.stash[_choice] = choice
+    choice = config.stash[_choice] = _broker_of(config)
     if choice.kind == "embedded":
         os.environ["KAFKA_IDEMPOTENCE"] = "false"
     if not hasattr(config, "workerinput"):
@@ -57,6 +52,22 @@ def pytest_configure(config: pytest.Config) -> None:
                 **templates,
             }
         )
+
+
+def _broker_of(config: pytest.Config) -> kafka.Choice:
+    """What the controlling process chose; to choose starts Java, which workers need not do again."""
+    if hasattr(config, "workerinput"):
+        return kafka.Choice(*config.workerinput["broker"])
+    try:
+        return kafka.choose(os.environ.get("BROKER"))
+    except kafka.BrokerUnavailableError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    choice = node.config.stash[_choice]
+    node.workerinput["broker"] = (choice.kind, choice.reason)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -94,7 +105,7 @@ def _postgres() -> Iterator[str]:
 
 @contextmanager
 def _template(config: pytest.Config, service: str, run: str) -> Iterator[str]:
-    """A migrated database of that service, which nobody connects to any more, so that it can be cloned; both URLs."""
+    """Migrate a database of that service without open connections, as a template; yield both URLs."""
     admin_url = config.stash[_shared].get("postgres")
     access = asyncio.run(_make_template(admin_url, service, run))
     yield f"{access.url} {access.owner_url}"
@@ -109,13 +120,13 @@ async def _make_template(admin_url: str, service: str, run: str) -> postgres.Acc
 
 
 def as_owner(url: str) -> str:
-    """The same database, as the role that owns it and migrates it."""
+    """Return the URL of the same database for the role that owns and migrates it."""
     service = next(service for service in SERVICES if user_of(url).endswith(service))
     return postgres.url_of(ask(service).split()[1], database=postgres.name_of(url))
 
 
 async def in_owners_hands(url: str, statement: str) -> None:
-    """Do in a test's database what the service's own role may not."""
+    """Execute a statement in a test's database that the runtime role may not."""
     await _in_admin(as_owner(url), statement)
 
 
@@ -130,39 +141,55 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` makes a fresh, migrated database; all are dropped after the test.
+    """`await database("returns")` returns an empty, migrated database: a clone, or one returned by a test (see Spare).
 
-    Whatever a test did with a database of loyalty, journeys and faults among them, its balances equal their sums.
+    After every test with a database of loyalty, its balances must equal the sums of the ledger.
     """
     made: dict[str, str] = {}
 
     async def make(service: str) -> str:
-        template, name = ask(service).split()[0], f"test_{uuid.uuid4().hex}"
-        role = postgres.name_of(template)
-        create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
-        close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
-        await _in_admin(ask("postgres"), create, close, let)
+        name = SPARE.take(service) or await _clone(service)
         made[name] = service
-        return postgres.url_of(template, database=name)
+        return postgres.url_of(ask(service).split()[0], database=name)
 
     yield make
     try:
         for name in (name for name, service in made.items() if service == "loyalty"):
             await assert_balances_equal_sums(postgres.url_of(ask("loyalty").split()[0], database=name))
     finally:
-        if made:
-            await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
+        await _drop(
+            [name for name, service in made.items() if not await SPARE.give_back(ask("postgres"), service, name)]
+        )
+
+
+async def _clone(service: str) -> str:
+    template, name = ask(service).split()[0], f"test_{uuid.uuid4().hex}"
+    role = postgres.name_of(template)
+    create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
+    close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
+    await _in_admin(ask("postgres"), create, close, let)
+    await SPARE.know(ask("postgres"), service, name)
+    return name
+
+
+async def _drop(names: Sequence[str]) -> None:
+    if names:
+        await _in_admin(ask("postgres"), *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
+
+
+def pytest_sessionfinish() -> None:
+    asyncio.run(_drop(SPARE.take_all()))
 
 
 @pytest.fixture(name="kafka", scope="session")
 def kafka_servers() -> str:
-    """Bootstrap servers of the broker that the run shares; it makes no topics by itself, see `topics`."""
+    """Bootstrap servers of the broker of the run; it creates no topics by itself, see `topics`."""
     return ask("kafka")
 
 
 @pytest.fixture
 async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A prefix that no other test has; the topics that were made with it are deleted after the test."""
+    """Unique topic prefix; topics with it are deleted after the test."""
     prefix = f"t{uuid.uuid4().hex[:12]}."
     yield prefix
     if "kafka" in request.fixturenames:
@@ -171,7 +198,7 @@ async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def topics(kafka: str, topic_prefix: str) -> str:
-    """All topics of the contract, made under `topic_prefix`; gives the prefix."""
+    """Create all topics of the contract under `topic_prefix`; return the prefix."""
     await create_topics(kafka, topic_prefix)
     return topic_prefix
 
@@ -187,6 +214,6 @@ async def _delete_topics(bootstrap_servers: str, prefix: str) -> None:
 
 @pytest.fixture
 async def smtp() -> AsyncIterator[Mailbox]:
-    """A real SMTP server: `smtp.url`, `smtp.messages`, `await smtp.wait_for(n)`, `smtp.refusals`."""
+    """SMTP server: `smtp.url`, `smtp.messages`, `await smtp.wait_for(n)`, `smtp.refusals`."""
     async with mailbox() as box:
         yield box

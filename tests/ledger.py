@@ -1,4 +1,4 @@
-"""Balances equal sums: asked of the database itself after journeys and fault tests, with the auditor's own eyes."""
+"""Ledger check after journeys and fault tests, by the auditor's own query."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from deploy.verification.verdict import judge
 
 
 async def assert_balances_equal_sums(loyalty_url: str) -> None:
-    """Every balance and every lot is what the entries add up to; nothing is below nothing. No entries are fine."""
+    """Assert that balances and lots equal the sums of entries, and none is negative. No entries are fine."""
     read = {"loyalty": await read_database("loyalty", loyalty_url, [])}
     verdict = judge("balances equal sums", balances_equal_sums, History((), ZoneInfo("UTC"), datetime.now(UTC), read))
     assert not verdict.violations, verdict.violations

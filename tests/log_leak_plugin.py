@@ -1,8 +1,7 @@
-"""Nothing personal and nothing secret in any log line or span of the whole run: a plugin of pytest, see `leaks`.
+"""Pytest plugin: searches all log lines and spans of the run for personal data and secrets, see `leaks`.
 
-Every test that logs what it must not fails for it, with the place that logged. What comes from no test of this process
-(the log files that processes wrote during the run, the spans that the run's receiver got) is searched when the run
-ends, by the process that controls it, and fails the run. Logs are searched at INFO, those of the product at DEBUG.
+A test that logs any fails, with the place of the call. Log files of processes and spans of the run's receiver are
+searched at the end of the run by the controlling process. Logs are searched at INFO, those of the product at DEBUG.
 """
 
 import logging
@@ -27,7 +26,7 @@ Sizes = Mapping[Path, int]
 
 
 class Listener(logging.Handler):
-    """Keeps what was logged and must not have been, with its place."""
+    """Log handler that stores leaks with their place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +45,13 @@ class Listener(logging.Handler):
             self._found.append(f"{place} logged {found}: {text:.300}")
 
     def take(self) -> list[str]:
-        """What was found since it was asked last."""
+        """Return and clear what was found."""
         found, self._found = self._found, []
         return found
 
 
 class Spans:
-    """Searches whatever is posted to the run's receiver, as it comes; spans are not kept."""
+    """Search of spans as they arrive; spans are not stored."""
 
     def __init__(self) -> None:
         self.searched = 0
@@ -72,12 +71,12 @@ class Spans:
 
 
 def sizes(folder: Path) -> Sizes:
-    """How long each log is now."""
+    """Return the current length of each log."""
     return {path: path.stat().st_size for path in folder.rglob("*.log")} if folder.exists() else {}
 
 
 def written_since(before: Sizes, folder: Path) -> Iterator[tuple[Path, str]]:
-    """What was added to the logs of a folder; one that is shorter than before was begun anew."""
+    """Return what was added to the logs of a folder; a log shorter than before was truncated."""
     for path, size in sizes(folder).items():
         begin = before.get(path, 0)
         if size != begin:
@@ -87,7 +86,7 @@ def written_since(before: Sizes, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def of_files(before: Sizes, folder: Path) -> list[str]:
-    """One entry per log in which something was found."""
+    """Return one entry per log with a leak."""
     found = []
     for path, text in written_since(before, folder):
         lines = [(line, seen) for line in text.splitlines() if (seen := leaks(line))]
@@ -116,7 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def span_receiver(config: pytest.Config) -> Iterator[str]:
-    """The endpoint to which the services of this run send their spans: see `traced` in tests/running.py."""
+    """Endpoint for the spans of this run's services, see `traced` in tests/running.py."""
     with receiver(config.stash[_spans].search) as running:
         yield running.endpoint
 
@@ -130,7 +129,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker logged after its last test."""
+    """Collect what a worker logged after its last test."""
     node.config.stash[_at_the_end] += getattr(node, "workeroutput", {}).get("leaks", [])
 
 

@@ -1,7 +1,7 @@
-"""The plan of a statement as it is kept: made once, without a look at its values, and used for all that follow.
+"""Generic plan of a prepared statement, as it is cached.
 
-What counts is not what a plan costs but what it reads. A table that is read whole, by a sequential scan or through an
-index without a condition, makes the statement dearer with every row there is.
+The criterion is what a plan reads, not its cost. A sequential scan, or an index scan without a condition, makes a
+statement slower with every row.
 """
 
 import json
@@ -17,8 +17,9 @@ _SCANS = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`indexes` are what rows are found by; `whole` is read from end to end, `all_with_all` are conditions that are
-    tried on every pair of two lists."""
+    """A plan: `indexes` used by conditions, `whole` tables or indexes read from end to end, `all_with_all` join
+    conditions tried on every pair of rows.
+    """
 
     indexes: frozenset[str]
     whole: frozenset[str] = frozenset()
@@ -26,12 +27,12 @@ class Plan:
 
 
 def by(*indexes: str) -> Plan:
-    """A good plan: everything is found by these."""
+    """Return a good plan with these indexes only."""
     return Plan(frozenset(indexes))
 
 
 async def plan_of(conn: Connection, statement: str) -> Plan:
-    """As the pool of a service would have it. The statement must give the types of its parameters away."""
+    """Return the plan with the pool's settings. Parameter types must follow from the statement."""
     parameters = max((int(number) for number in re.findall(r"\$(\d+)", statement)), default=0)
     values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
     async with conn.transaction():

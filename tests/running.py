@@ -1,4 +1,4 @@
-"""Runs a service inside the test: its real app, pool, relay and consumers; HTTP without a socket in between."""
+"""Runs a service in the test: its real app, pool, relay and consumers, and HTTP without a socket."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ LINK_SECRETS = "a-secret-for-signing-links"
 
 
 def traced() -> dict[str, Any]:
-    """Settings of a service whose spans are searched for what no span may hold, see tests/log_leak_plugin.py."""
+    """Return settings that send spans to the run's receiver, see tests/log_leak_plugin.py."""
     return {"otel_exporter_otlp_endpoint": ask("spans")}
 
 
@@ -39,7 +39,7 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 @dataclass(frozen=True)
 class Live:
-    """A running service: `client` calls its HTTP routes, `service` is the object behind them."""
+    """A running service: `client` calls its HTTP routes, `service` is its object."""
 
     app: FastAPI
     client: httpx.AsyncClient
@@ -60,7 +60,7 @@ async def running(
     prefix: str = "",
     **settings: Any,
 ) -> AsyncIterator[Live]:
-    """Start the service, give it to the test once its consumers are assigned (if there is a broker), and stop it."""
+    """Start the service, wait until its consumers are assigned (with a broker), and stop it after the block."""
     app = create_app(
         settings_class.model_validate(
             {
@@ -94,7 +94,7 @@ async def _started(live: Live) -> bool:
 async def eventually(
     condition: Callable[[], Awaitable[T]], what: str, *, seconds: float = 20, every: float = 0.02
 ) -> T:
-    """Wait until the condition gives something true, and give that; fail with `what` when it does not in time."""
+    """Poll the condition until it is true and return its value; fail with `what` after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         found = await condition()

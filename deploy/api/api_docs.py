@@ -1,14 +1,15 @@
-"""Writes what describes the borders from the code itself: OpenAPI and AsyncAPI documents, and the README's event table.
+"""OpenAPI and AsyncAPI documents of the services, generated from the code.
 
-They are committed, so that a change of a border shows in review; a test fails where they are out of date.
+They are committed, so that a change of a border shows in review; a test fails while one is out of date.
 """
 
 import importlib
 import json
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from fastapi import FastAPI
 from faststream.specification import AsyncAPI
 
@@ -30,14 +31,12 @@ _NOWHERE = {
 PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
 """By the first part of their topics' names."""
 
-_BEGIN, _END = "<!-- events: written by `make docs` -->", "<!-- /events -->"
-
-README = Path(__file__).parents[2] / "README.md"
 FOLDER = Path(__file__).parent
 
 
-def documents() -> dict[str, str]:
-    """Every document by its file name, as text."""
+@cache
+def documents() -> Mapping[str, str]:
+    """Every document by its file name, as text; made once in a process."""
     made: dict[str, str] = {}
     for name in SERVICES:
         app = example_app(name)
@@ -90,13 +89,6 @@ def event_table() -> str:
     return "\n".join(lines)
 
 
-def with_event_table(readme: str) -> str:
-    """The README with the table as it should be."""
-    head, begin, rest = readme.partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
-    return f"{head}{begin}\n{event_table()}\n{end}{tail}"
-
-
 def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -109,28 +101,10 @@ def stale(folder: Path = FOLDER) -> list[str]:
     return sorted({*changed, *(present - wanted.keys())})
 
 
-def readme_is_stale() -> bool:
-    """Whether the README's table of events is not the contract's."""
-    readme = README.read_text(encoding="utf-8")
-    return with_event_table(readme) != readme
-
-
 def _same(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
 
-def main(check: Annotated[bool, typer.Option(help="Only say which are out of date.")] = False) -> None:
-    """Write (or check) the documents."""
-    if check:
-        out_of_date = [*stale(), *(["README.md"] if readme_is_stale() else [])]
-        typer.echo("out of date: " + ", ".join(out_of_date) if out_of_date else "up to date")
-        raise typer.Exit(bool(out_of_date))
-    FOLDER.mkdir(exist_ok=True)
+def write_documents() -> None:
     for name, text in documents().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-    README.write_text(with_event_table(README.read_text(encoding="utf-8")), encoding="utf-8")
-    typer.echo(f"{FOLDER.name}: {len(documents())} documents; README.md: the table of events")
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,7 +1,8 @@
 """Apache Kafka from its jars: fetched once, formatted once, up in two seconds after that.
 
 Formatting a data folder needs a second Java start, and what it writes does not depend on ports (the quorum is named in
-the settings), so the formatted folder is kept and copied. After SIGKILL a start takes `broker.session.timeout.ms`
+the settings), so the formatted folder is kept and copied. The classes that a broker loads are kept too, as the JVM
+shares them: the next start takes half the CPU time. After SIGKILL a start takes `broker.session.timeout.ms`
 longer, because the broker waits until its former self has lost its registration.
 """
 
@@ -13,13 +14,16 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from deploy.local.managed_process import Child
-from deploy.local.paths import CACHE, ROOT
+from deploy.local.paths import CACHE, LOGS, ROOT, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
+
+FIRST_START_SECONDS = 120.0
 
 SETTINGS = """\
 node.id=1
@@ -68,6 +72,7 @@ class Door:
     advertised: int
 
 
+@cache
 def java_major() -> int:
     """The major version of `java`; 0 if there is none."""
     try:
@@ -107,7 +112,13 @@ def prepare(folder: Path, port: int, heap_mb: int, log: Path, doors: Sequence[Do
     text = settings_text(port, kept_port(), data, doors)
     settings.write_text(text, encoding="utf-8")
     shutil.copytree(_formatted(), data)
-    return Child("kafka (apache)", [*java(heap_mb), "kafka.Kafka", settings], log=log)
+    return Child("kafka (apache)", [*broker_of(heap_mb), settings], log=log)
+
+
+def broker_of(heap_mb: int) -> list[str]:
+    """The command of a broker but for its settings file."""
+    shared = _shared_classes()
+    return [*java(heap_mb), *([f"-XX:SharedArchiveFile={shared}"] if shared.exists() else []), "kafka.Kafka"]
 
 
 def settings_text(port: int, controller: int, data: Path, doors: Sequence[Door] = ()) -> str:
@@ -133,6 +144,31 @@ def _formatted() -> Path:
             tool = ["kafka.tools.StorageTool", "format", "--cluster-id", "c2FraWRhc2hpLWxvY2FsLQ"]
             command = [*java(256), *tool, "--config", str(settings)]
             subprocess.run(command, check=True, capture_output=True, text=True)
+    return keep
+
+
+def _shared_classes() -> Path:
+    """The archive of a broker's classes, which the JVM writes when the first broker on these jars ends in order."""
+    from deploy.local.kafka import answers
+
+    keep, part = _jars() / "classes.jsa", _jars() / "classes.part"
+    formatted = _formatted()
+    with _one_at_a_time():
+        if not keep.exists():
+            with run_folder("kafka") as folder:
+                port, settings = kept_port(), folder / "server.properties"
+                settings.write_text(settings_text(port, kept_port(), folder / "data"), encoding="utf-8")
+                shutil.copytree(formatted, folder / "data")
+                command = [*java(256), f"-XX:ArchiveClassesAtExit={part}", "kafka.Kafka", str(settings)]
+                first = Child("kafka (first start)", command, log=LOGS / "kafka.log")
+                first.start()
+                try:
+                    first.wait_until(lambda: answers(f"{LOOPBACK}:{port}"), FIRST_START_SECONDS)
+                    first.stop(FIRST_START_SECONDS)
+                finally:
+                    first.kill()
+            if part.exists():  # a JVM that cannot write it starts as it always did
+                part.rename(keep)
     return keep
 
 

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import cache
 from multiprocessing.connection import Client, Connection, Listener
 
 from deploy.local.ports import LOOPBACK
@@ -66,7 +67,13 @@ class SharedServers:
 
 def ask(name: str) -> str:
     """The user's side, in any process of the run. Raises `SharingError` if the server could not be started."""
-    port, _, key = os.environ[_ADDRESS].partition(" ")
+    return _answer_of(os.environ[_ADDRESS], name)
+
+
+@cache
+def _answer_of(address: str, name: str) -> str:
+    """An answer holds for the whole run; an error is not kept."""
+    port, _, key = address.partition(" ")
     with Client((LOOPBACK, int(port)), authkey=key.encode()) as connection:
         connection.send(name)
         well, answer = connection.recv()

@@ -1,8 +1,8 @@
-"""Settings of returns: those of every service, the policy, and the shop's country for its holidays.
+"""Settings of returns: those of every service, the policy files and the shop's country.
 
-`policy_file` is one policy, or a folder with its versions. `address_key` keys the hash by which addresses of customers
-are compared; without it none are, and only collections of one order share a visit. Several with commas: orders are
-written under the first, and a door that is known under another one is the same door.
+`policy_file` is one policy file or a folder with versions. `address_key` is the key of the address hash; several keys
+are separated by commas, the first one writes and the others are still recognized. Without a key, addresses are not
+compared, and only collections of one order share a visit.
 """
 
 from pathlib import Path
@@ -13,11 +13,11 @@ from pydantic_settings import NoDecode
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.http.standard_webhooks import long_secrets
-from services.returns.policy.policy_loader import BUNDLED, read_policies
+from services.returns.policy.policy_loader import BUNDLED_POLICY, read_policies
 from services.returns.policy.policy_versions import PolicyError
 
 
-def _right(path: Path) -> Path:
+def _readable_policy(path: Path) -> Path:
     try:
         read_policies(path)
     except PolicyError as error:
@@ -26,9 +26,9 @@ def _right(path: Path) -> Path:
 
 
 class Settings(ServiceSettings):
-    policy_file: Annotated[Path, AfterValidator(_right)] = BUNDLED
+    policy_file: Annotated[Path, AfterValidator(_readable_policy)] = BUNDLED_POLICY
     policy_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     address_key: Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("a key")] = ()
     address_retention_days: Annotated[int, Field(ge=30)] = 730
-    """How long it is known where an order went: longer than anything can be reported."""
+    """Retention of order addresses; longer than any reporting window."""
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"

@@ -132,9 +132,9 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
 ) -> None:
     shop, returns = everything.system, everything.system.returns.service.pool
     await hire(shop.intake, "aki", Role.ADMIN)
-    known = "SELECT count(*) FROM destinations WHERE order_id = 'SD-9001'"
+    known = "SELECT count(*) FROM order_snapshots WHERE order_id = 'SD-9001'"
     owned = shop.returns.service.settings.database_url
-    refuse = "ALTER TABLE destinations ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
+    refuse = "ALTER TABLE order_snapshots ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
     await in_owners_hands(str(owned), refuse)
     await shop.say(an_order("SD-9001"))
 
@@ -143,7 +143,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
 
     await eventually(parked, "returns parked what it cannot take", seconds=60)
     assert await returns.fetchval(known) == 0
-    await in_owners_hands(str(owned), "ALTER TABLE destinations DROP CONSTRAINT of_yesterday")
+    await in_owners_hands(str(owned), "ALTER TABLE order_snapshots DROP CONSTRAINT of_yesterday")
 
     await sign_in(page, everything.url, "aki")
     await page.get_by_role("link", name="Parked events").first.click()

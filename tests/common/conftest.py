@@ -1,4 +1,4 @@
-"""A running tally service, on its own database and topics."""
+"""Fixtures: a running sample service with its own database and topics."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from libs.common.config.settings import ServiceSettings
-from libs.common.postgres.db_grants import grant_rights, user_of
+from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
@@ -14,25 +14,25 @@ from tests.running import Live, running
 
 @pytest.fixture
 async def tally_database(database: MakeDatabase) -> str:
-    """A database with the plumbing and the one table of the tally service."""
+    """Create a database with the common tables and the one table of the sample service."""
     url = await database("loyalty")
     conn = await asyncpg.connect(as_owner(url))
     await conn.execute(sample_service.SCHEMA)
-    await grant_rights(conn, user_of(url))
+    await grant_privileges(conn, user_of(url))
     await conn.close()
     return url
 
 
 @pytest.fixture
 async def offline(tally_database: str) -> AsyncIterator[Live]:
-    """The tally service while there is no Kafka."""
+    """The sample service without Kafka."""
     async with running(sample_service.create_app, ServiceSettings, database=tally_database) as live:
         yield live
 
 
 @pytest.fixture
 async def online(tally_database: str, kafka: str, topics: str) -> AsyncIterator[Live]:
-    """The tally service with its consumers assigned."""
+    """The sample service with its consumers assigned."""
     async with running(
         sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics
     ) as live:

@@ -1,6 +1,6 @@
-"""Finds what no log line and no span may hold: secrets, mail addresses, addresses and names of people, keys in links.
+"""Search of logs and spans for secrets and personal data: mail addresses, postal addresses, names, keys in links.
 
-Give it what was logged (`caplog.text`, the log of a process, spans as text) and what is secret in that run.
+Input: the logged text (`caplog.text`, a process log, spans as text) and the secrets of the run.
 """
 
 import re
@@ -12,7 +12,7 @@ PERSONAL = (
     "山田", "花子", "神宮前", "150-0001", "hanako@", "Sato Hana", "Jingumae", "架空 一花", "架空町", "千代田1-1",
     "梅田 1-1", "0312345678", "+8190", "090 1234", "+81-00-0000", "03-1234-5678",
 )  # fmt: skip
-"""What the people of the tests are called, where they live and how they are called."""
+"""Names, addresses and phone numbers of the people in tests."""
 
 SECRETS = (
     *(pair.partition(":")[2] for pair in API_KEYS.split(",")), LINK_SECRETS, "a-secret-for-signing-links-in-fault-runs",
@@ -27,7 +27,7 @@ _SHOPS_OWN = frozenset({"shop@example.com", "shop@example.jp", "ops@shop.example
 
 
 def leaks(text: str, secrets: Iterable[str] = ()) -> list[str]:
-    """What was found that must not be there; empty where nothing was."""
+    """Return what was found; empty if nothing was."""
     found = [secret for secret in (*PERSONAL, *SECRETS, *secrets) if secret in text]
     found += [mail for mail in _MAIL.findall(text) if mail not in _SHOPS_OWN] if "@" in text else []
     return found + _LINK.findall(text) + _LOGIN.findall(text)

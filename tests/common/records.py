@@ -1,4 +1,4 @@
-"""Records as a consumer is given them, without a broker in between."""
+"""Kafka records without a broker, as a consumer receives them."""
 
 from typing import Any
 

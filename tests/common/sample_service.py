@@ -1,4 +1,4 @@
-"""The smallest service there is, to try the plumbing with: it counts cancelled orders and says so in points."""
+"""Minimal service for tests of the common library: counts cancelled orders and publishes each count as points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ def decide(state: Tally | None, event: AnyEvent, now: datetime) -> tuple[Tally |
 
 def _count(state: Tally, cause: str, now: datetime) -> tuple[Tally, Facts]:
     after = replace(state, causes=(*state.causes, cause))
-    facts: list[Fact] = [_told(after, cause, now)]
+    facts: list[Fact] = [_points(after, cause, now)]
     if cause == "set-timer":
         facts.append(SetTimer("again", now + timedelta(milliseconds=50)))
     if cause == "cancel-timer":
@@ -50,7 +50,7 @@ def _count(state: Tally, cause: str, now: datetime) -> tuple[Tally, Facts]:
     return after, facts
 
 
-def _told(state: Tally, cause: str, now: datetime) -> PointsExpired:
+def _points(state: Tally, cause: str, now: datetime) -> PointsExpired:
     count = len(state.causes)
     return PointsExpired(
         customer_id=state.key, entry_id=derived_id("tally", state.key, count), points=count, cause=cause, expired_at=now

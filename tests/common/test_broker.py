@@ -1,4 +1,4 @@
-"""The settings of every subscriber of every service that decide whether events get lost."""
+"""Delivery-relevant settings of every subscriber of every service."""
 
 from typing import Any
 

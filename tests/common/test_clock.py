@@ -1,4 +1,4 @@
-"""The shared clock: one file, every process, any speed."""
+"""Shared clock: one file, all processes, any speed."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

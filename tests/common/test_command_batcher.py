@@ -1,4 +1,4 @@
-"""Commands over HTTP: idempotent, grouped, and honest about what is wrong."""
+"""HTTP commands: idempotency, group commit, and error answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def test_a_missing_key_is_named(offline: Live) -> None:
     assert answer.json()["detail"].startswith("Idempotency-Key:")
 
 
-async def test_the_same_key_at_the_same_time_is_told_to_wait_or_gets_the_first_answer(offline: Live) -> None:
+async def test_the_same_key_at_the_same_time_is_refused_or_gets_the_first_answer(offline: Live) -> None:
     answers = await asyncio.gather(*(cancel(offline, "k1") for _ in range(20)))
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert await versions(offline) == {"a": 1}
@@ -110,7 +110,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(annou
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-async def test_a_refusal_is_worked_out_anew_with_the_same_key_since_its_cause_may_pass(
+async def test_a_refusal_is_decided_again_with_the_same_key_since_its_cause_may_pass(
     offline: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(_: Any) -> Any:

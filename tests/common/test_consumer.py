@@ -1,4 +1,4 @@
-"""The batch consumer on a real broker and a real Postgres: nothing lost, nothing twice, in order per key."""
+"""Batch consumer on real Kafka and Postgres: no loss, no duplicates, order per key."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -67,8 +67,8 @@ async def test_what_a_batch_decides_is_published_once_and_in_order(online: Live)
 
     await eventually(relayed, "the outbox is empty")
     settings = online.service.settings
-    told = await wire.read_json(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + "loyalty")
-    assert [event["data"]["cause"] for event in told] == [str(n) for n in range(50)]
+    events = await wire.read_json(settings.kafka_bootstrap_servers, settings.kafka_topic_prefix + "loyalty")
+    assert [event["data"]["cause"] for event in events] == [str(n) for n in range(50)]
 
 
 async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_it(online: Live) -> None:
@@ -76,7 +76,7 @@ async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_
     await reach(online, "b", ["x"])
 
     async def both() -> bool:
-        return [item["reason"] for item in await parked(online)] == ["failed", "behind"]
+        return [item["reason"] for item in await parked(online)] == ["failed", "blocked"]
 
     await eventually(both, "the poison and what stood behind it are parked")
     assert await causes(online, "a") == ["first"]
@@ -175,7 +175,7 @@ async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka
 
 
 async def test_a_consumer_that_can_apply_hardly_anything_holds_still_and_says_so(online: Live) -> None:
-    """After a bad deploy a whole topic must not end up parked: 60 were well, then every one fails."""
+    """A bad deployment must not turn a whole topic into dead letters: 60 records succeed, then all fail."""
     await give(online, [cancelled(f"good{n}", "x") for n in range(60)])
     await reach(online, "good59", ["x"])
     await give(online, [cancelled(f"bad{n}", "poison") for n in range(300)])

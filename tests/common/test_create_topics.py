@@ -1,4 +1,4 @@
-"""Topics on a real broker: how long they keep what they were given, on topics that are there already too."""
+"""Topics on a real broker: retention of new and existing topics."""
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,7 +15,7 @@ WEEK, DAY = str(7 * DAY_MS), str(DAY_MS)
 
 
 async def settings(kafka: str, topic: str) -> dict[str, str]:
-    """As soon as the broker that is asked has heard of the topic."""
+    """Return a topic's settings once the broker has its metadata."""
     return await eventually(lambda: _settings(kafka, topic), f"{topic} is known")
 
 

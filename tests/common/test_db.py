@@ -1,4 +1,4 @@
-"""What the pool makes of sessions that Postgres has ended."""
+"""Pool behaviour for sessions that Postgres ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from tests.conftest import MakeDatabase
 
 @asynccontextmanager
 async def over_a_link_that_hides_the_end(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """All that is said goes through; that the other side has hung up does not, but is told by the event."""
+    """Proxy that forwards all data but delays the end of the connection until the event is set."""
     there, links, ended = urlsplit(url), set[asyncio.StreamWriter](), asyncio.Event()
 
     async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        while said := await source.read(65_536):
-            to.write(said)
+        while data := await source.read(65_536):
+            to.write(data)
             await to.drain()
         ended.set()
 

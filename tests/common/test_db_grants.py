@@ -1,4 +1,4 @@
-"""What the role that a service runs as may not do: each thing is tried in every service's database, and refused."""
+"""Privileges of runtime roles: each forbidden statement is tried in every service's database and refused."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local import postgres
 from libs.common.events.topics import SERVICES
-from libs.common.postgres.db_grants import rights, user_of
+from libs.common.postgres.db_grants import privileges, user_of
 from libs.common.postgres.pool import Connection
 from tests.conftest import MakeDatabase, as_owner
 
@@ -137,7 +137,7 @@ async def test_a_service_reads_no_other_database_of_the_same_server(database: Ma
 
 
 def elsewhere(url: str, other: str) -> str:
-    """The roles of `url`, in the database of `other`."""
+    """Return the roles of `url`, in the database of `other`."""
     return postgres.url_of(url, database=postgres.name_of(other))
 
 
@@ -149,7 +149,7 @@ async def test_nobody_else_may_do_anything_in_a_services_database(database: Make
 
 
 @pytest.mark.parametrize(
-    ("table", "said", "expected"),
+    ("table", "comment", "expected"),
     [
         ("orders", None, "SELECT, INSERT, UPDATE, DELETE"),
         ("entries", "append-only: a ledger", "SELECT, INSERT"),
@@ -158,8 +158,8 @@ async def test_nobody_else_may_do_anything_in_a_services_database(database: Make
         ("orders", "what was append-only: once", "SELECT, INSERT, UPDATE, DELETE"),
     ],
 )
-def test_rights_follow_from_what_a_table_is_for(table: str, said: str | None, expected: str) -> None:
-    assert rights(table, said, "lot_id") == expected
+def test_rights_follow_from_what_a_table_is_for(table: str, comment: str | None, expected: str) -> None:
+    assert privileges(table, comment, "lot_id") == expected
 
 
 def test_a_url_names_its_role() -> None:

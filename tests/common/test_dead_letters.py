@@ -1,4 +1,4 @@
-"""Parked records: in order per key, replayed once, forgotten when settled."""
+"""Dead letters: in order per key, replayed once, content deleted when settled."""
 
 import asyncio
 from typing import Any
@@ -29,17 +29,17 @@ async def test_what_comes_behind_records_under_replay_joins_them(tally_database:
     conn = await asyncpg.connect(tally_database)
     await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
     await dead_letters.request_replay(conn, 1, "somebody")
-    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["replaying", "replaying"]
     await dead_letters.settle_replay(conn, 1, "failed again")
-    await dead_letters.store(conn, "tallies", [parked(3, DeadLetterReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(3, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["open", "replaying", "open"]
     await conn.close()
 
 
 async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)])
+    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BLOCKED)])
     await conn.execute("UPDATE dead_letters SET state = 'replaying' WHERE id = 2")
     assert await dead_letters.next_to_replay(conn, "tallies") is None
     await dead_letters.discard(conn, 1, "somebody")
@@ -74,7 +74,7 @@ def url_with_parked(tally_database: str) -> str:
     async def prepare() -> None:
         conn = await asyncpg.connect(tally_database)
         await dead_letters.store(
-            conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BEHIND)]
+            conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BLOCKED)]
         )
         await conn.close()
 
@@ -92,4 +92,4 @@ def test_the_command_lists_shows_replays_and_discards(url_with_parked: str) -> N
     assert "is not known" in run("show", "7")
     assert "name one record, or say --all" in run("replay")
     assert run("replay", "2") == "2 will be replayed\n"
-    assert "is not parked" in run("discard", "1")
+    assert "is not an open dead letter" in run("discard", "1")

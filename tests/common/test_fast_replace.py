@@ -1,4 +1,4 @@
-"""A quick `replace` that does what the standard one does."""
+"""Fast `replace` with the results of the standard one."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The mark of an event: one for each source and id, and side by side for what one producer counts."""
+"""Inbox key: unique per source and id, adjacent for the counter of one producer."""
 
 from datetime import UTC, datetime
 

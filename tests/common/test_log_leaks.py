@@ -1,4 +1,4 @@
-"""The run itself fails where something personal or secret was logged, written to a log file, or sent as a span."""
+"""The test run fails if personal data or a secret is logged, written to a log file, or sent as a span."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ def test_after(): pass
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]])
 def test_a_run_fails_that_logged_an_address(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -42,7 +42,7 @@ def test_a_run_fails_that_logged_an_address(tmp_path: Path, workers: list[str]) 
         *workers,
         ".",
     ]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     env.pop("PYTEST_XDIST_WORKER", None)
     done = subprocess.run(command, check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400)
     assert done.returncode == 1, done.stdout + done.stderr

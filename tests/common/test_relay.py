@@ -1,4 +1,4 @@
-"""The relay: every row leaves, in order per key, by one process at a time, whatever happens to it."""
+"""Outbox relay: every row is published, in order per key, by one process at a time, through all failures."""
 
 import asyncio
 from typing import Any
@@ -93,7 +93,7 @@ async def test_a_relay_whose_database_session_is_cut_starts_over(tally_database:
 
 
 class _Refusing:
-    """A producer that fails every send of one value: an error code that no healthy broker gives on demand."""
+    """Producer that fails every send of one value, with an error that a healthy broker does not return on demand."""
 
     def __init__(self, bad: bytes) -> None:
         self.bad = bad

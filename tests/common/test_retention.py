@@ -1,4 +1,4 @@
-"""What databases forget by themselves: what is older than its time, in batches, and nothing else."""
+"""Retention: expired rows are deleted in batches, and no others."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ async def test_a_sweep_takes_a_batch_at_a_time_until_nothing_is_left(
 async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
     monkeypatch.setattr(retention, "BATCH", 5)
-    monkeypatch.setattr(retention, "BATCHES", 2)
+    monkeypatch.setattr(retention, "MAX_BATCHES", 2)
     assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [10]
 
 
@@ -97,13 +97,13 @@ async def test_contacts_and_notices_are_forgotten_and_promises_never(pool: Pool)
 async def test_addresses_are_forgotten_and_what_an_order_was_worth_is_not(pool: Pool) -> None:
     for order, at in (("old", OLD), ("young", YOUNG)):
         await pool.execute(
-            """INSERT INTO destinations (order_id, ship_to, customer_id, value, currency, place, placed_at)
+            """INSERT INTO order_snapshots (order_id, ship_to, customer_id, value, currency, address_hash, placed_at)
                VALUES ($1, '{"name": "N"}', 'C', 4980, 'JPY', 'hash', $2)""",
             order,
             at,
         )
-    assert await sweep(pool, *addresses.sweeps(730)) == [1]
-    rows = await pool.fetch("SELECT order_id, ship_to IS NULL, place, value FROM destinations ORDER BY 1")
+    assert await sweep(pool, *addresses.address_sweeps(730)) == [1]
+    rows = await pool.fetch("SELECT order_id, ship_to IS NULL, address_hash, value FROM order_snapshots ORDER BY 1")
     assert [tuple(row) for row in rows] == [("old", True, None, 4980), ("young", False, "hash", 4980)]
 
 

@@ -1,4 +1,4 @@
-"""What Postgres says of a row that breaks a constraint names its values: nothing of that is logged or kept."""
+"""Constraint errors of Postgres contain row values: these are never logged or stored."""
 
 import asyncpg
 import pytest

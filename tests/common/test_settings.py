@@ -1,4 +1,4 @@
-"""Settings are read once; what is wrong is named before anything starts."""
+"""Settings are read once; invalid ones are named before anything starts."""
 
 from pathlib import Path
 
@@ -51,9 +51,9 @@ def test_all_wrong_settings_are_named_at_once(
     monkeypatch.setenv("HTTP_PORT", "-1")
     with pytest.raises(SettingsError):
         load(ServiceSettings)
-    told = capsys.readouterr().err
-    assert "DATABASE_URL: " in told
-    assert "HTTP_PORT: " in told
+    message = capsys.readouterr().err
+    assert "DATABASE_URL: " in message
+    assert "HTTP_PORT: " in message
 
 
 def test_a_wrong_secret_is_not_repeated_in_the_message(

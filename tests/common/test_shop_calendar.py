@@ -1,4 +1,4 @@
-"""The shop's days in Japan: weekends, holidays, and local hours."""
+"""Japanese shop calendar: weekends, holidays, and local hours."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo

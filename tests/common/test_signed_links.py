@@ -1,4 +1,4 @@
-"""Signed links: good for one purpose, until their time is over, for as long as their secret is known."""
+"""Signed links: valid for one purpose, until they expire, while their secret is configured."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ def test_a_link_opens_nothing_but_what_it_was_made_for(purpose: Purpose) -> None
 
 
 def test_a_link_ends_with_its_time() -> None:
-    with pytest.raises(LinkInvalidError, match="its time is over"):
+    with pytest.raises(LinkInvalidError, match="expired"):
         LINKS.read_until(Purpose.STATUS, LINKS.token(Purpose.STATUS, NOW, "i"), NOW)
 
 

@@ -1,4 +1,4 @@
-"""A process as it ships, told to stop in the middle of a batch: it finishes that, acknowledges it, and then ends."""
+"""SIGTERM during a batch: the process finishes it, commits its offsets, and exits."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.conftest import as_owner
 from tests.deploy.compose_rules import DRAIN_SECONDS
 from tests.running import API_KEYS, EMBEDDED_BROKER, eventually
 
-ENDED_AS_TOLD = (0, -signal.SIGTERM)
+ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ async def test_a_process_that_gets_sigterm_finishes_its_batch_acknowledges_it_an
         os.kill(process.pid, signal.SIGTERM)
         await eventually(shutting_down, "the process shuts down")
         assert await under_way()
-    assert await asyncio.to_thread(process.child.wait, DRAIN_SECONDS) in ENDED_AS_TOLD
+    assert await asyncio.to_thread(process.child.wait, DRAIN_SECONDS) in ENDED_BY_SIGTERM
     assert await owner.fetchval("SELECT body -> 'causes' FROM tallies WHERE key = 'a'") == '["one"]'
     assert await _acknowledged(kafka, topics + "loyalty.storefront.orders", topic) == 1
     await owner.close()
 
 
 async def _acknowledged(kafka: str, group: str, topic: str) -> int:
-    """How many records of the topic this group will not be given again."""
+    """Return the number of records of the topic that this group has committed."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:

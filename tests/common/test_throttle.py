@@ -1,4 +1,4 @@
-"""Things that come close upon each other are taken together; one that comes alone does not wait."""
+"""Micro-batching: items in quick succession share an iteration; a single item is processed at once."""
 
 import asyncio
 import time

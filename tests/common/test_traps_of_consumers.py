@@ -1,4 +1,4 @@
-"""Known traps on the consumer's side, on real Kafka and Postgres; each test fails where its cure is taken out."""
+"""Known pitfalls of consumers, on real Kafka and Postgres; each test fails without its countermeasure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +29,7 @@ Run = Callable[..., AbstractAsyncContextManager[Live]]
 
 @pytest.fixture
 def run(tally_database: str, kafka: str, topics: str) -> Run:
-    """`async with run(setting=...)`: the tally service, again and again on the same database and topics."""
+    """`async with run(setting=...)` starts the sample service, repeatedly on the same database and topics."""
 
     @asynccontextmanager
     async def started(**settings: Any) -> AsyncIterator[Live]:
@@ -48,7 +48,7 @@ def counted(live: Live, name: str, reason: str) -> int:
 
 @dataclass
 class Stumbling:
-    """`decide` of the tally service, that fails in a passing way until it is mended."""
+    """`decide` of the sample service that fails with a transient error until it is repaired."""
 
     monkeypatch: pytest.MonkeyPatch
     attempts: int = 0
@@ -112,7 +112,7 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
 
 
 class Held(sample_service.Tallies):
-    """States are loaded only once they are let go: a consumer that stands still in the middle of its transaction."""
+    """Aggregate whose loads wait until released: a consumer that hangs inside its transaction."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class Held(sample_service.Tallies):
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    """Whoever loads first is held; those after it are not."""
+    """The first load is held; later ones are not."""
     held, right = Held(), sample_service.Tallies.load
 
     async def load(self: sample_service.Tallies, *arguments: Any) -> Any:
@@ -146,7 +146,7 @@ async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_beh
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
     await consumer.handle([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
-    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("behind", 4)]
+    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("blocked", 4)]
 
 
 async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
@@ -247,7 +247,7 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
             assert counted(slow, "ignored", "duplicate") > 0, "the slow one was not slow enough to meet the other"
 
 
-async def test_a_service_that_is_told_to_stop_finishes_its_batch_and_acknowledges_it(
+async def test_a_service_that_is_stopped_finishes_its_batch_and_acknowledges_it(
     run: Run, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancel, settled = background_loops.cancel, list[list[str]]()
@@ -295,7 +295,7 @@ async def test_partitions_that_a_topic_gets_later_are_read_from_their_beginning(
 
 
 @pytest.mark.apache
-async def test_what_retention_took_while_the_service_was_away_is_counted_and_told(run: Run, kafka: str) -> None:
+async def test_what_retention_took_while_the_service_was_away_is_counted_and_logged(run: Run, kafka: str) -> None:
     async with run() as live:
         place = TopicPartition(live.service.settings.kafka_topic_prefix + "storefront.orders", 3)
         await _write_to(kafka, place, [cancelled("a", "before")])
@@ -366,7 +366,7 @@ async def _marks_are_waited_for(live: Live) -> bool:
 
 
 async def _forget_offsets(kafka: str, group: str) -> None:
-    """Back to the beginning, as after `offsets.retention.minutes` without a consumer."""
+    """Reset the group to the beginning, as after `offsets.retention.minutes` without a consumer."""
     topic = group.replace("loyalty.storefront", "storefront")
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
     await consumer.start()
@@ -389,7 +389,7 @@ async def _admin(kafka: str) -> AsyncIterator[Any]:
 
 
 async def _write_to(kafka: str, place: TopicPartition, records: Sequence[wire.Wanted]) -> None:
-    """Into this very partition, whatever the keys say; waits out that nobody knows it yet."""
+    """Write to this partition regardless of keys; wait until its metadata is known."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
     await producer.start()
     try:

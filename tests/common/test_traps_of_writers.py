@@ -1,4 +1,4 @@
-"""Known traps on the writing side: outbox, relay, marks and migrations; each fails where its cure is taken out."""
+"""Known pitfalls of writers: outbox, relay, inbox and migrations; each test fails without its countermeasure."""
 
 import asyncio
 from typing import Any
@@ -43,7 +43,7 @@ async def test_a_row_whose_transaction_was_slow_leaves_although_later_rows_left_
 async def test_events_of_one_key_written_by_two_processes_leave_in_the_order_of_its_states(
     tally_database: str, kafka: str, topics: str
 ) -> None:
-    """Commands to two processes at once: the counts of each key must rise on the topic, as they did in its state."""
+    """Commands to two processes at once: counts of each key must rise on the topic, as in its state."""
 
     def process() -> Any:
         return running(sample_service.create_app, ServiceSettings, database=tally_database, kafka=kafka, prefix=topics)
@@ -58,23 +58,23 @@ async def test_events_of_one_key_written_by_two_processes_leave_in_the_order_of_
         conn = await asyncpg.connect(tally_database)
         await eventually(lambda: emptied(conn), "the outbox is empty")
         await conn.close()
-    told: dict[str, list[int]] = {}
+    published: dict[str, list[int]] = {}
     for event in await wire.read_json(kafka, topics + "loyalty"):
-        told.setdefault(event["data"]["customer_id"], []).append(event["data"]["points"])
-    assert told == {f"k{n}": list(range(1, 41)) for n in range(3)}
+        published.setdefault(event["data"]["customer_id"], []).append(event["data"]["points"])
+    assert published == {f"k{n}": list(range(1, 41)) for n in range(3)}
 
 
 class Broken:
-    """A producer of the kind that never heals by itself: only a new one helps."""
+    """Producer that never recovers; only a new one helps."""
 
     def __init__(self, error: Exception | None) -> None:
         self.error = error
 
     async def start(self) -> None:
-        """It starts well, as they do."""
+        """Start without an error."""
 
     async def stop(self) -> None:
-        """And hangs when it should end, as they do too."""
+        """Hang on stop, as such producers do."""
         await asyncio.sleep(3600)
 
     async def send(self, *_: Any, **__: Any) -> "asyncio.Future[None]":
@@ -143,7 +143,7 @@ WIDER = Migration("tally", 9, "0009_wider.sql", "ALTER TABLE tallies ADD COLUMN 
 async def test_a_migration_behind_a_long_transaction_does_not_hold_up_the_version_that_runs(
     tally_database: str, offline: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Additive first, and never in the way: calls are answered while it waits, and by the old code once it is there."""
+    """Additive migrations do not block: calls are answered while it waits, and by the old code once it is applied."""
     reader, migrating = await asyncpg.connect(tally_database), await asyncpg.connect(as_owner(tally_database))
     long = reader.transaction()
     await long.start()

@@ -1,4 +1,4 @@
-"""Writes and reads records as a partner would: plain aiokafka, plain JSON."""
+"""Records written and read as by a partner: plain aiokafka, plain JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Wanted = tuple[str, str | None, bytes | None, Headers]
 
 
 def event_bytes(payload: Payload, event_id: str | None = None, source: str = "/test") -> bytes:
-    """One event as it stands on the wire."""
+    """Return one event in its wire format."""
     event = event_class(type(payload)).model_validate(
         {"id": event_id or str(uuid4()), "source": source, "type": payload.TYPE, "time": datetime.now(UTC),
          "data": payload}
@@ -40,7 +40,7 @@ async def publish(kafka: str, records: Sequence[Wanted]) -> None:
 
 
 async def read_all(kafka: str, topic: str) -> list[Any]:
-    """Every record of a topic up to now, in order per partition."""
+    """Return every record of a topic up to now, in order per partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:

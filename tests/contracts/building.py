@@ -1,4 +1,4 @@
-"""Builds random payloads from the models themselves, so that a new field is covered on the day it is added."""
+"""Random payloads built from the models, so that a new field is covered at once."""
 
 from datetime import UTC, date
 from decimal import Decimal
@@ -17,7 +17,7 @@ TEXT = st.characters(codec="utf-8", exclude_categories=("Cs", "Zs", "Zl", "Zp", 
 
 @cache
 def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:
-    """Instances of a model; options are sometimes left to their default."""
+    """Return instances of a model; options sometimes keep their default."""
     hints = get_type_hints(model, include_extras=True)
     required = {name: values(hints[name]) for name, field in model.model_fields.items() if field.is_required()}
     optional = {name: values(hints[name]) for name, field in model.model_fields.items() if not field.is_required()}
@@ -25,7 +25,7 @@ def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:
 
 
 def values(hint: Any, limits: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
-    """Values of one field, within the limits that its annotation names."""
+    """Return values of one field within the limits of its annotation."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return values(inner[0], (*limits, *(part for limit in inner[1:] for part in _parts(limit))))
@@ -70,6 +70,6 @@ def _parts(limit: Any) -> list[Any]:
 
 
 def _limit(limits: tuple[Any, ...], name: str, default: Any) -> Any:
-    """The value of a limit such as `ge`, wherever in the annotation it stands."""
+    """Return the value of a limit such as `ge`, anywhere in the annotation."""
     found = [value for limit in limits if (value := getattr(limit, name, None)) is not None]
     return found[-1] if found else default

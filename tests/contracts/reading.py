@@ -1,4 +1,4 @@
-"""Finds the committed samples: events as they were written when their version was published. They are never changed."""
+"""Committed samples: events as written when their version was published. They are never changed."""
 
 import copy
 import json
@@ -20,12 +20,12 @@ each_payload = pytest.mark.parametrize("payload", list(BY_TYPE.values()), ids=li
 
 
 def sample(name: str, **changes: Any) -> dict[str, Any]:
-    """A copy of a sample, with some fields of its envelope changed."""
+    """Return a copy of a sample with some envelope fields changed."""
     return {**copy.deepcopy(SAMPLES[name]), **changes}
 
 
 def with_data(name: str, path: tuple[str | int, ...], value: Any) -> bytes:
-    """A sample's bytes with one field of its data changed."""
+    """Return a sample's bytes with one field of its data changed."""
     event = sample(name)
     target = event["data"]
     for step in path[:-1]:
@@ -43,7 +43,7 @@ def payload_of(name: str) -> type[Payload]:
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Every plain value inside, with the path to it."""
+    """Yield every scalar value with its path."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from leaves(inner, (*path, name))

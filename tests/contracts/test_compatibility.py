@@ -1,4 +1,4 @@
-"""The rule of compatibility, seen to fail on changed models."""
+"""Compatibility rule of schemas, tested on changed models."""
 
 import copy
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class MoneyWithoutCurrency(Value):
 
 
 class Same(IssueEvent):
-    """`IssueResolved` once more, to be changed."""
+    """Copy of `IssueResolved` to be changed."""
 
     TYPE: ClassVar = "issue.resolved.v1"
 
@@ -115,7 +115,7 @@ def test_a_new_optional_field_or_enumeration_value_is_allowed(model: type[IssueE
         (AsVersionTwo, "type: const was 'issue.resolved.v1'"),
     ],
 )
-def test_a_change_that_breaks_readers_is_told_with_its_field(model: type[IssueEvent], message: str) -> None:
+def test_a_change_that_breaks_readers_is_reported_with_its_field(model: type[IssueEvent], message: str) -> None:
     assert any(fault.startswith(message) for fault in faults(PUBLISHED, schema_of(model)))
 
 
@@ -134,9 +134,9 @@ def _change_alternatives(schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_remove_value, "data.reason: no longer takes 'wrong_item'"),
+        (_remove_value, "data.reason: no longer accepts 'wrong_item'"),
         (_change_list, "data.lines[].sku: maxLength was 128 and became 64"),
-        (_change_alternatives, "data.requested_remedy: takes other types than before"),
+        (_change_alternatives, "data.requested_remedy: accepts other types than before"),
     ],
 )
 def test_the_rule_looks_into_lists_alternatives_and_enumerations(

@@ -1,4 +1,4 @@
-"""The type of a record, read without reading the record: never wrong, only sometimes unknown."""
+"""Type detection without decoding: never wrong, at most unknown."""
 
 import json
 
@@ -8,7 +8,7 @@ from tests.contracts.reading import FOLDER, each_payload
 
 
 @each_payload
-def test_what_we_write_ourselves_is_told_by_its_type(payload: type[Payload]) -> None:
+def test_what_we_write_ourselves_is_recognised_by_its_type(payload: type[Payload]) -> None:
     for sample in sorted(FOLDER.glob(f"{payload.TYPE}*.json")):
         assert peek_type(encode(decode(sample.read_bytes()))) is payload
 

@@ -1,4 +1,4 @@
-"""What is not an event of the contract is refused with a message that names the field and what would be right."""
+"""Records that are no event of the contract are refused with the field and the remedy."""
 
 import json
 import re
@@ -116,14 +116,14 @@ def test_bytes_that_are_no_json_object_are_refused(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["issue.forgiven.v1", "issue.resolved", "issue.resolved.v0", "issue.resolved.vx", ""])
-def test_an_unknown_type_is_told_from_a_broken_event(name: str) -> None:
+def test_an_unknown_type_is_distinguished_from_a_broken_event(name: str) -> None:
     with pytest.raises(UnknownTypeError, match=r"^type: .* is not in the contract") as raised:
         decode(written(sample(RESOLVED, type=name)))
     assert not isinstance(raised.value, NewerVersionError)
 
 
 @pytest.mark.parametrize("version", ["v2", "v11"])
-def test_a_newer_version_is_told_from_an_unknown_type(version: str) -> None:
+def test_a_newer_version_is_distinguished_from_an_unknown_type(version: str) -> None:
     with pytest.raises(NewerVersionError, match="is newer than this reader"):
         decode(written(sample(RESOLVED, type=f"issue.resolved.{version}")))
 
@@ -140,7 +140,7 @@ def test_any_offset_is_read_and_utc_is_kept() -> None:
 
 
 def test_a_message_never_repeats_the_value() -> None:
-    """It may be a mail address; messages end up in logs and headers."""
+    """The value may be a mail address; messages go to logs and headers."""
     with pytest.raises(UndecodableError) as raised:
         decode(with_data("order.placed.v1", ("contact", "email"), "hanako at example.jp"))
     assert "hanako" not in str(raised.value)

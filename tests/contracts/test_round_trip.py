@@ -1,4 +1,4 @@
-"""What is written is what is read, for every payload that the models can hold."""
+"""Encoding and decoding are inverse for every payload that the models can hold."""
 
 import json
 
@@ -11,8 +11,9 @@ from libs.common.events.registry import AnyEvent, decode, encode, encode_own, ev
 from libs.common.events.schemas_export import schema_of
 from tests.contracts.building import models
 from tests.contracts.reading import each_payload
+from tests.examples import examples
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @each_payload
@@ -40,8 +41,8 @@ def test_what_is_written_fits_the_schema(payload: type[Payload]) -> None:
 
 
 @each_payload
-def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None:
-    """Written, read and written again: the same bytes."""
+def test_a_payload_is_the_same_from_every_writer(payload: type[Payload]) -> None:
+    """Write, read and write again: the same bytes."""
 
     @quick
     @given(data=models(payload))
@@ -54,7 +55,7 @@ def test_a_payload_is_the_same_whoever_writes_it(payload: type[Payload]) -> None
 
 @each_payload
 def test_what_a_service_writes_itself_is_the_envelope_of_the_contract(payload: type[Payload]) -> None:
-    """`encode_own` makes no envelope, but the same bytes."""
+    """`encode_own` creates no envelope object, but the same bytes."""
 
     @quick
     @given(data=models(payload))

@@ -1,4 +1,4 @@
-"""Samples and golden schemas: old samples parse with new code, new code writes what old schemas promise."""
+"""Samples and golden schemas: new code reads old samples, and writes what old schemas promise."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ def test_a_schema_refuses_money_as_a_number() -> None:
 
 @each_payload
 def test_the_golden_schema_is_what_the_code_says(payload: type[Payload]) -> None:
-    """If this fails run `python -m libs.common.events.schemas_export` and look at the difference."""
+    """On failure run `python -m libs.common.events.schemas_export` and review the difference."""
     assert path_of(payload).read_text(encoding="utf-8") == text_of(payload)
 
 
@@ -70,7 +70,7 @@ def test_there_is_no_golden_schema_without_a_payload() -> None:
 
 
 def with_unknown_fields(value: Any) -> Any:
-    """The same, with a field of tomorrow in every object."""
+    """Return a copy with an unknown field in every object."""
     if isinstance(value, dict):
         return {**{name: with_unknown_fields(inner) for name, inner in value.items()}, "of_tomorrow": {"new": [1]}}
     if isinstance(value, list):

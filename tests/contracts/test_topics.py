@@ -1,4 +1,4 @@
-"""The topics: which events travel on which, by which key, and where personal data may be."""
+"""Topics: their events, their keys, and where personal data is allowed."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -106,7 +106,7 @@ def test_no_personal_data_is_on_the_topics_that_everybody_reads(payload: type[Pa
 
 
 def test_what_may_hold_personal_data_is_on_topics_that_let_go_of_it_within_a_week() -> None:
-    """Seen from the schemas: a new event with an address on a topic that keeps it for longer is found here."""
+    """Derived from the schemas, so that a new event with an address on a topic of longer retention is found."""
     personal_topics = {one.TOPIC.name for one in PAYLOADS if list(personal(schema_of(one)))}
     assert personal_topics == {topic.name for topic in TOPICS if topic.personal}
     assert {topic.retention_days for topic in TOPICS if topic.personal} == {topics.PERSONAL_RETENTION_DAYS} == {7}
@@ -150,7 +150,7 @@ def test_personal_data_is_found_where_it_is(payload: type[Payload], found: set[s
 
 
 def personal(schema: dict[str, Any]) -> Iterator[str]:
-    """Models and fields of personal data anywhere in a schema; the name of an item (beside its SKU) is none."""
+    """Yield models and fields of personal data anywhere in a schema; an item's name (beside its SKU) is none."""
     for name, model in schema["$defs"].items():
         if name in PERSONAL_MODELS:
             yield name

@@ -78,7 +78,7 @@ async def test_a_server_that_is_not_there_is_tried_once_and_is_away() -> None:
 
 
 async def test_a_wrong_password_is_a_fault_of_the_whole() -> None:
-    refuse = {"authenticator": lambda *_: AuthResult(success=False), "auth_require_tls": False}
+    refuse = {"authenticator": lambda *_: AuthResult(success=False, handled=False), "auth_require_tls": False}
     async with server(Mailbox(), **refuse) as address:
         assert await verdicts(f"smtp://shop:wrong@{address}") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
 
@@ -133,7 +133,8 @@ async def test_a_server_that_wants_starttls_and_a_login_gets_both(tmp_path: Path
 
 
 def allow_the_shop(_: SMTP, __: Session, ___: Envelope, ____: str, login: Any) -> AuthResult:
-    return AuthResult(success=(login.login, login.password) == (b"shop", b"pass/word"))
+    known = (login.login, login.password) == (b"shop", b"pass/word")
+    return AuthResult(success=known, handled=False)  # "handled" would mean that the client was told already
 
 
 def make_certificate(certificate: Path, key: Path) -> None:

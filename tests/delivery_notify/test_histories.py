@@ -26,6 +26,7 @@ from services.delivery_notify.domain.decide import deadlines
 from services.delivery_notify.domain.notices import NoticeMade, PromiseMade
 from services.delivery_notify.domain.supersede import DATE_NEWS
 from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, Rehearsal, issue, line, of, placed
+from tests.examples import examples
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
 MOMENTS = st.integers(-48, 24 * 60).map(lambda hours: MONDAY + timedelta(hours=hours))
@@ -155,14 +156,14 @@ def _live(history: list[Any]) -> Rehearsal:
     return rehearsal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
 def test_a_fact_gives_at_most_one_notice(history: list[Any]) -> None:
     ids = [notice.notice_id for notice in _live(history).notices]
     assert len(ids) == len(set(ids))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
 def test_a_promise_never_gives_way_to_an_older_one(history: list[Any]) -> None:
     newest: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -173,21 +174,21 @@ def test_a_promise_never_gives_way_to_an_older_one(history: list[Any]) -> None:
         newest[row.subject, row.subject_id] = (row.version, row.promised_at)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
 def test_a_question_is_decided_at_most_once(history: list[Any]) -> None:
     decided = [each.choice_id for each in of(_live(history).facts, CustomerDecided)]
     assert len(decided) == len(set(decided))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
 def test_a_notice_always_tells_a_definite_day(history: list[Any]) -> None:
     for notice in _live(history).notices:
         assert notice.facts.day or notice.facts.next_word, notice.kind
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
 def test_a_state_survives_being_stored(history: list[Any]) -> None:
     state, adapter = _live(history).state, TypeAdapter(Conversation | None)

@@ -155,7 +155,7 @@ LATEST = Conversation("O-9", CUSTOMER)
 
 
 def expire(day: date, told: datetime = MONDAY, **more: Any) -> PointsExpiring:
-    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "told_at": told, "balance": 612}
+    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "announced_at": told, "balance": 612}
     return PointsExpiring.model_validate({**known, **more})
 
 

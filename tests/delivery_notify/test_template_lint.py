@@ -48,6 +48,12 @@ def test_a_shop_may_say_it_in_its_own_way(tmp_path: Path) -> None:
     assert renderer.render(letter("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
 
 
+def test_templates_that_passed_are_held_up_again_once_they_are_changed(tmp_path: Path) -> None:
+    check(shop(tmp_path, "en/order_delayed.jinja", GOOD))
+    with pytest.raises(TemplatesError, match="unknown variable 'dai'"):
+        check(shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("{{ day }}", "{{ dai }}")))
+
+
 def test_what_a_template_says_is_words_and_never_markup(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("Sorry, and", "<b>Sorry</b> &"))
     rendered = renderer.render(letter("order delayed", Language.EN))

@@ -15,7 +15,7 @@ from deploy.demo.partners.order_lifecycle import life_of
 from deploy.demo.partners.partner import Partner
 from deploy.demo.partners.settings import StorefrontSettings
 from deploy.demo.partners.storefront import Storefront
-from libs.common.events.notices import Change, CustomerDecided
+from libs.common.events.notices import ChangeSubject, CustomerDecided
 from libs.common.events.registry import event_class
 from libs.common.events.storefront import OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Choice
@@ -35,7 +35,7 @@ ORDER = Order(
 )
 
 
-def decided(choice: Choice, change: Change | None = None, **asked: object) -> CustomerDecided:
+def decided(choice: Choice, change: ChangeSubject | None = None, **asked: object) -> CustomerDecided:
     return CustomerDecided.model_validate(
         {
             "order_id": "S1",
@@ -65,7 +65,7 @@ def hear(storefront: Storefront, decision: CustomerDecided) -> None:
 
 
 def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -> None:
-    new = exchanged(ORDER, decided(Choice.CHANGE, Change.ITEM, requested_sku="POT"), NOW, catalogue_of([ORDER]))
+    new = exchanged(ORDER, decided(Choice.CHANGE, ChangeSubject.ITEM, requested_sku="POT"), NOW, catalogue_of([ORDER]))
     assert new is not None
     told = [each.payload for each in life_of(new, ZONE, 1)]
     assert [type(each) for each in told] == [OrderPlaced, OrderShipped, OrderDelivered]
@@ -79,7 +79,7 @@ def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -
 
 
 def test_what_the_shop_does_not_have_cannot_be_ordered() -> None:
-    wish = decided(Choice.CHANGE, Change.ITEM, requested_sku="MOON")
+    wish = decided(Choice.CHANGE, ChangeSubject.ITEM, requested_sku="MOON")
     assert exchanged(ORDER, wish, NOW, catalogue_of([ORDER])) is None
 
 
@@ -94,7 +94,7 @@ def test_a_line_that_was_called_off_is_in_no_parcel() -> None:
 
 def test_an_exchange_calls_the_old_line_off_and_adds_an_order(storefront: Storefront) -> None:
     before = storefront.to_tell
-    hear(storefront, decided(Choice.CHANGE, Change.ITEM, requested_sku="POT", line_ids=("L1",)))
+    hear(storefront, decided(Choice.CHANGE, ChangeSubject.ITEM, requested_sku="POT", line_ids=("L1",)))
     assert storefront.dropped == {"S1": {"L1"}}
     assert storefront.wishes == {"exchanged": 1}
     assert storefront.stopped == set()
@@ -112,7 +112,7 @@ def test_an_order_is_stopped_when_nothing_of_it_is_left(storefront: Storefront) 
 
 
 def test_another_day_moves_all_that_was_to_come(storefront: Storefront) -> None:
-    hear(storefront, decided(Choice.CHANGE, Change.DATE, requested_date=date(2026, 4, 1)))
+    hear(storefront, decided(Choice.CHANGE, ChangeSubject.DATE, requested_date=date(2026, 4, 1)))
     assert storefront.moved == {"S1": datetime(2026, 4, 1, 10, tzinfo=ZONE).astimezone(UTC)}
 
 
@@ -135,7 +135,7 @@ async def test_a_wished_address_is_fetched_by_the_answer_that_asked_for_it(
         return httpx.Response(200, json={"street": street}) if street else httpx.Response(404)
 
     storefront.notices = httpx.AsyncClient(base_url="http://notices", transport=httpx.MockTransport(answer))
-    hear(storefront, decided(Choice.CHANGE, Change.ADDRESS))
+    hear(storefront, decided(Choice.CHANGE, ChangeSubject.ADDRESS))
     for task in list(storefront.in_hand):
         await task
     assert asked == [f"/v1/orders/S1/choices/{CHOICE}/address"]

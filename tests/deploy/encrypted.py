@@ -85,7 +85,7 @@ def encrypted_kafka(
     secured = _secured(authority.server_pem_for_java(folder / "server.pem"))
     settings.write_text(text + secured + (_ASKS_FOR_RIGHTS if asks_for_rights else ""), encoding="utf-8")
     _format(settings, [USER, *users])
-    process = Child("kafka (encrypted)", [*apache_kafka.java(256), "kafka.Kafka", settings], log=LOGS / "kafka.log")
+    process = Child("kafka (encrypted)", [*apache_kafka.broker_of(256), settings], log=LOGS / "kafka.log")
     process.start()
     try:
         process.wait_until(lambda: answers(f"{LOOPBACK}:{inside}"), START_SECONDS)

@@ -14,7 +14,7 @@ from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging.create_topics import create_topics
-from libs.common.postgres.db_grants import grant_rights, user_of
+from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service, wire
 from tests.conftest import MakeDatabase, as_owner
 from tests.deploy.encrypted import Authority, encrypted_kafka, postgres_behind_tls
@@ -40,7 +40,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
     url = await database("loyalty")
     conn = await asyncpg.connect(as_owner(url))
     await conn.execute(sample_service.SCHEMA)
-    await grant_rights(conn, user_of(url))
+    await grant_privileges(conn, user_of(url))
     await conn.close()
     ca = tmp_path / "ca.pem"
     ca.write_text(authority.pem)

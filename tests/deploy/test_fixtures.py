@@ -8,8 +8,11 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.mailbox import Mailbox
+from deploy.local.postgres import name_of
+from deploy.local.shared_servers import ask
 from libs.common.events.topics import SERVICES, TOPICS
-from tests.conftest import MakeDatabase, as_owner
+from tests.conftest import MakeDatabase, as_owner, in_owners_hands
+from tests.databases import SPARE
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -28,6 +31,45 @@ async def test_two_databases_of_a_service_do_not_share_rows(database: MakeDataba
         await connection.execute("CREATE TABLE only_here (id int PRIMARY KEY)")
         await connection.close()
     assert first != second
+
+
+async def test_a_database_that_was_used_is_lent_again_as_if_it_were_new(database: MakeDatabase) -> None:
+    url = await database("returns")
+    user = await asyncpg.connect(url)
+    add = "INSERT INTO outbox (topic, key, value) VALUES ('topic', 'key', 'value') RETURNING id"
+    first, second = await user.fetchval(add), await user.fetchval(add)
+    assert await SPARE.give_back(ask("postgres"), "returns", name_of(url))
+    assert SPARE.take("returns") == name_of(url)
+    with pytest.raises(
+        (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+    ):  # whoever still used it was shown out
+        await user.fetchval(add)
+    again = await asyncpg.connect(url)
+    assert await again.fetchval("SELECT count(*) FROM outbox") == 0
+    assert [await again.fetchval(add), second] == [first, first + 1]
+    await again.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE stray (id int)",
+        "CREATE SCHEMA stray",
+        "CREATE FUNCTION stray() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TABLE outbox ADD COLUMN stray int",
+        "ALTER TABLE outbox ALTER COLUMN topic DROP NOT NULL",
+        "ALTER TABLE outbox ADD CHECK (topic <> 'stray')",
+        "ALTER TABLE cases DISABLE TRIGGER cases_order",
+        "CREATE INDEX stray ON outbox (topic)",
+        "GRANT DELETE ON migrations TO PUBLIC",
+        "COMMENT ON TABLE outbox IS 'stray'",
+        "DELETE FROM migrations",
+    ],
+)
+async def test_a_database_that_was_changed_is_not_lent_again(database: MakeDatabase, change: str) -> None:
+    url = await database("returns")
+    await in_owners_hands(url, change)
+    assert not await SPARE.give_back(ask("postgres"), "returns", name_of(url))
 
 
 async def test_all_topics_of_the_contract_are_there_under_the_prefix(kafka: str, topics: str) -> None:

@@ -1,5 +1,4 @@
-"""A customer with a whole life in the shop is erased on real parts: found everywhere before, nowhere afterwards, and
-everything still adds up."""
+"""Erasure of a customer on real parts: data found everywhere before and nowhere after; all sums still match."""
 
 import json
 import logging
@@ -19,7 +18,7 @@ from deploy.local.mailbox import Mailbox
 from deploy.verification.auditor import audit, read_history
 from libs.common.events import storefront, values
 from libs.common.events.topics import SERVICES
-from libs.common.privacy.erase_cli import Cluster, drop_read, erase
+from libs.common.privacy.erase_cli import KafkaCluster, drop_read, erase
 from libs.common.privacy.verify_erasure import Finding, Search, verify
 from tests.common import wire
 from tests.conftest import MakeDatabase
@@ -65,7 +64,7 @@ def placed(order_id: str, at: datetime, contact: values.Contact = CONTACT) -> st
 
 
 async def live_a_life(shop: Backbone) -> UUID:
-    """An order, a report with words and a photo, the replacement, mails, points, a wish to be called, and trouble."""
+    """Create an order, a report with text and photo, a replacement, mails, points, preferences and a dead letter."""
     await shop.place_order(
         ORDER, customer_id=CUSTOMER, contact=CONTACT, ship_to=SHIP_TO, birthday="04-01", last_purchased_item="茶碗"
     )
@@ -99,7 +98,7 @@ async def parked(shop: Backbone) -> bool:
 
 
 async def read_as_partners(shop: Backbone) -> None:
-    """The warehouse, the courier and the rest have read their orders, each in a group of its own."""
+    """Read the partners' topics to the end, each in a group of its own."""
     async with AIOKafkaConsumer(
         shop.prefix + "warehouse.orders", shop.prefix + "carrier.orders",
         bootstrap_servers=shop.kafka, group_id=shop.prefix + "partners", auto_offset_reset="earliest",
@@ -117,11 +116,11 @@ async def read_as_partners(shop: Backbone) -> None:
 
 async def left(shop: Backbone, folders: list[Path]) -> list[Finding]:
     urls = [live.service.settings.database_url for live in lives(shop).values()]
-    return await verify(Search.of(THINGS), urls, Cluster(shop.kafka, shop.prefix), folders)
+    return await verify(Search.of(THINGS), urls, KafkaCluster(shop.kafka, shop.prefix), folders)
 
 
 async def violations(shop: Backbone) -> list[str]:
-    """What an auditor finds who shares no code with the services."""
+    """Return the findings of the auditor, which shares no code with the services."""
     urls = {name: live.service.settings.database_url for name, live in lives(shop).items()}
     history = await read_history(shop.kafka, shop.prefix, urls, ZoneInfo("Asia/Tokyo"), datetime.now(UTC))
     return [f"{verdict.name}: {each.what}" for verdict in audit(history) for each in verdict.violations or ()]
@@ -139,26 +138,26 @@ async def test_who_was_found_everywhere_is_found_nowhere_and_everything_still_ad
     photos = list((tmp_path / "photos").rglob("*.jpg"))
     before = await left(shop, [])
     assert where(before) >= {
-        "table contacts", "table destinations", "table issues", "table parked", "table preferences", "table entries"
+        "table contacts", "table order_snapshots", "table issues", "table dead_letters", "table preferences", "table entries"
     }  # fmt: skip
     assert len(photos) == 2
-    wrong, told = await violations(shop), await shop.timeline(issue_id)
+    wrong, timeline = await violations(shop), await shop.timeline(issue_id)
 
-    await erase(Cluster(shop.kafka, shop.prefix), CUSTOMER, 60)
+    await erase(KafkaCluster(shop.kafka, shop.prefix), CUSTOMER, 60)
     await eventually(lambda: gone(photos), "the files of the photos are gone")
     assert where(await left(shop, [])) == set()
     assert set(await violations(shop)) <= set(wrong)  # which were about the order that could not be read
-    assert await shop.timeline(issue_id) == told
+    assert await shop.timeline(issue_id) == timeline
     assert await balance(shop) > 100
 
     await read_as_partners(shop)
 
     async def dropped() -> bool:
-        return await drop_read(Cluster(shop.kafka, shop.prefix)) == {}
+        return await drop_read(KafkaCluster(shop.kafka, shop.prefix)) == {}
 
     await eventually(dropped, "every service has read, and nothing that was read is left", seconds=60)
-    said = [record.getMessage() for record in caplog.records if record.name != "mail.log"]  # the mail server's own
-    (tmp_path / "services.log").write_text("\n".join(said))
+    messages = [record.getMessage() for record in caplog.records if record.name != "mail.log"]  # the mail server's own
+    (tmp_path / "services.log").write_text("\n".join(messages))
     (tmp_path / "spans.txt").write_text("\n".join(map(str, otlp.spans)))
     assert otlp.spans
     assert await left(shop, [tmp_path]) == []
@@ -177,7 +176,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
     before = datetime.now(UTC)
     await shop.say(placed(ORDER, before))
     await eventually(lambda: knows(shop, ORDER), "the order is known")
-    await erase(Cluster(shop.kafka, shop.prefix), CUSTOMER, 60)
+    await erase(KafkaCluster(shop.kafka, shop.prefix), CUSTOMER, 60)
     await shop.say(placed(ORDER, before))
     await shop.say(placed("order-late", before))
     new = values.Contact(name="春野 さくらこ", email="sakurako@example.jp")
@@ -186,7 +185,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
     await eventually(lambda: learnt(shop, "order-late"), "the late order is known, without a person")
     contacts = await shop.delivery_notify.service.pool.fetch("SELECT order_id, name FROM contacts")
     assert [tuple(row) for row in contacts] == [("order-new", new.name)]
-    places = await shop.returns.service.pool.fetch("SELECT order_id, ship_to IS NULL, value FROM destinations")
+    places = await shop.returns.service.pool.fetch("SELECT order_id, ship_to IS NULL, value FROM order_snapshots")
     assert {row["order_id"]: tuple(row)[1:] for row in places} == {
         ORDER: (True, 4980), "order-late": (True, 4980), "order-new": (False, 4980)
     }  # fmt: skip
@@ -194,7 +193,7 @@ async def test_what_comes_late_brings_nobody_back_and_an_order_placed_later_is_a
 
 async def knows(shop: Backbone, order_id: str) -> bool:
     contact = "SELECT count(*) FROM contacts WHERE order_id = $1"
-    address = "SELECT count(*) FROM destinations WHERE order_id = $1 AND ship_to IS NOT NULL"
+    address = "SELECT count(*) FROM order_snapshots WHERE order_id = $1 AND ship_to IS NOT NULL"
     found = [
         await shop.delivery_notify.service.pool.fetchval(contact, order_id),
         await shop.returns.service.pool.fetchval(address, order_id),
@@ -203,7 +202,7 @@ async def knows(shop: Backbone, order_id: str) -> bool:
 
 
 async def learnt(shop: Backbone, order_id: str) -> bool:
-    order = "SELECT count(*) FROM destinations WHERE order_id = $1"
+    order = "SELECT count(*) FROM order_snapshots WHERE order_id = $1"
     conversation = "SELECT count(*) FROM conversations WHERE key = $1"
     found = [
         await shop.returns.service.pool.fetchval(order, order_id),

@@ -1,4 +1,4 @@
-"""What each service forgets, and keeps, where only its database is needed to see it."""
+"""Data that each service erases and keeps, by its database alone."""
 
 import json
 from collections.abc import AsyncIterator
@@ -13,12 +13,12 @@ import pytest
 from libs.common.events import storefront, values
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
-from libs.common.events.personal import NOBODY, NOWHERE
+from libs.common.events.personal import REDACTED_ADDRESS, REDACTED_CONTACT
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS, SERVICES
 from libs.common.messaging.decision_runner import DecisionRunner
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erasure import AGAIN, Erasure, Erasures, erase_dead_letters, redact_erased
+from libs.common.privacy.erasure import PASS_INTERVALS, Erasure, Erasures, erase_dead_letters, redact_erased
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
@@ -88,19 +88,19 @@ def test_a_request_erases_tells_and_is_looked_at_again() -> None:
     assert decide(None, asked()) == (ERASURE, ["Erase", "CustomerErased", "SetTimer"])
 
 
-def test_what_will_be_said_tomorrow_cannot_be_erased_today() -> None:
+def test_data_stated_tomorrow_cannot_be_erased_today() -> None:
     state, _ = decide(None, asked(until=AFTER))
     assert state == ERASURE
 
 
 def test_an_older_request_that_comes_late_takes_nothing_back() -> None:
-    state, told = decide(ERASURE, asked(until=BEFORE))
+    state, facts = decide(ERASURE, asked(until=BEFORE))
     assert state
-    assert (state.until, told[1]) == (NOW, "CustomerErased")
+    assert (state.until, facts[1]) == (NOW, "CustomerErased")
 
 
 def test_the_last_look_is_after_every_topic_has_let_go() -> None:
-    assert sum(AGAIN, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
+    assert sum(PASS_INTERVALS, timedelta()) > timedelta(days=PERSONAL_RETENTION_DAYS + 1)
 
 
 # --- events that come late --------------------------------------------------------------------------------------------
@@ -114,13 +114,18 @@ async def taken(conn: Connection, *payloads: Payload) -> list[Any]:
 
 async def test_an_older_order_is_heard_of_without_the_person(conn: Connection) -> None:
     (order,) = await taken(conn, placed("O-1"))
-    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (NOBODY, NOWHERE, None, None)
+    assert (order.contact, order.ship_to, order.birthday, order.last_purchased_item) == (
+        REDACTED_CONTACT,
+        REDACTED_ADDRESS,
+        None,
+        None,
+    )
     assert (order.order_id, order.customer_id, order.lines) == ("O-1", CUSTOMER, (line("1"),))
 
 
 async def test_a_later_order_is_a_new_consent_and_others_are_not_touched(conn: Connection) -> None:
-    told = [placed("O-1", at=AFTER), placed("O-2", OTHER)]
-    assert await taken(conn, *told) == told
+    orders = [placed("O-1", at=AFTER), placed("O-2", OTHER)]
+    assert await taken(conn, *orders) == orders
 
 
 async def test_an_older_report_is_heard_of_without_the_customers_words(conn: Connection) -> None:
@@ -156,7 +161,7 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
     theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
     assert isinstance(order, storefront.OrderPlaced)
-    assert (order.contact, order.order_id, theirs["state"]) == (NOBODY, "O-1", "open")
+    assert (order.contact, order.order_id, theirs["state"]) == (REDACTED_CONTACT, "O-1", "open")
     assert (theirs["error"], others["error"]) == ("the customer was erased: failed", "山田")
     assert decode(others["value"]).data == placed("O-2", OTHER)
 
@@ -204,12 +209,12 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
             str(issue),
             BEFORE,
         )
-        told = json.dumps({"comment": "山田 called", "staff": "aiko"})
+        data = json.dumps({"comment": "山田 called", "staff": "aiko"})
         await conn.execute(
             "INSERT INTO timeline (issue_id, event_id, at, type, data) VALUES ($1, 'e', $2, 'issue.staff_decided', $3)",
             issue,
             BEFORE,
-            told,
+            data,
         )
     await erase_in_intake(conn, ERASURE)
     rows = await conn.fetch(
@@ -283,7 +288,7 @@ async def test_dead_addresses_are_forgotten_with_their_owner_and_nothing_more_is
     assert [tuple(row) for row in waiting] == [("O-1", "customer_erased"), ("O-2", None), ("O-3", None)]
 
 
-async def test_a_storefront_asks_once_over_http_and_every_service_is_told(
+async def test_a_storefront_asks_once_over_http_and_every_service_is_notified(
     database: MakeDatabase, tmp_path: Path
 ) -> None:
     async with running(create_intake, IntakeSettings, database=await database("intake"), evidence_dir=tmp_path) as live:
@@ -291,9 +296,13 @@ async def test_a_storefront_asks_once_over_http_and_every_service_is_told(
         first, again = [await live.client.post(f"/v1/customers/{CUSTOMER}/erasure", headers=headers) for _ in range(2)]
         assert (first.status_code, first.json()) == (202, again.json())
         (row,) = await live.service.pool.fetch("SELECT topic, key, value FROM outbox")
-        told = decode(row["value"]).data
-        assert isinstance(told, CustomerErasureRequested)
-        assert (row["topic"], row["key"], str(told.erasure_id)) == ("customers", CUSTOMER, first.json()["erasure_id"])
+        payload = decode(row["value"]).data
+        assert isinstance(payload, CustomerErasureRequested)
+        assert (row["topic"], row["key"], str(payload.erasure_id)) == (
+            "customers",
+            CUSTOMER,
+            first.json()["erasure_id"],
+        )
 
 
 async def test_nobody_else_may_ask(database: MakeDatabase, tmp_path: Path) -> None:
@@ -321,8 +330,10 @@ async def test_a_report_that_waits_for_its_order_waits_on_without_words(database
             "SELECT body #>> '{waiting,0,said,description}' AS said FROM orders ORDER BY key"
         )
         assert [row["said"] for row in rows] == [None, f"words of {OTHER}"]
-        told = [decode(row["value"]).data for row in await service.pool.fetch("SELECT value FROM outbox ORDER BY id")]
-        assert [one.service for one in told if isinstance(one, CustomerErased)] == ["intake"]
+        payloads = [
+            decode(row["value"]).data for row in await service.pool.fetch("SELECT value FROM outbox ORDER BY id")
+        ]
+        assert [one.service for one in payloads if isinstance(one, CustomerErased)] == ["intake"]
 
 
 def names_in(folder: Path) -> list[str]:

@@ -65,14 +65,24 @@ class Look:
 
 @dataclass
 class Calm:
-    """`others` tells of work outside the services, by name; `unread` has the last word."""
+    """`others` tells of work outside the services, by name; `unread` has the last word.
+
+    Connections to the databases are kept from look to look: to open one takes longer than to look.
+    """
 
     system: System
     others: dict[str, Callable[[], int]]
     unread: Unread
+    _connections: "dict[str, asyncpg.Connection[asyncpg.Record]]" = field(default_factory=dict)
 
     async def wait(self, patience: float) -> Look:
         """Until some looks in a row found nothing. Raises `NeverCalmError` if nothing moves for `patience` s."""
+        try:
+            return await self._wait(patience)
+        finally:
+            await self._close()
+
+    async def _wait(self, patience: float) -> Look:
         begin = moved = time.monotonic()
         calm, before = 0, dict[str, int]()
         async with httpx.AsyncClient(timeout=5) as http:
@@ -93,9 +103,15 @@ class Calm:
     async def let_days_pass(self, days: int, real_seconds: float) -> timedelta:
         """Move on from one due moment to the next, calm in between; gives how far it came until either limit."""
         await self._end_leases()
+        try:
+            return await self._let_days_pass(days, real_seconds)
+        finally:
+            await self._close()
+
+    async def _let_days_pass(self, days: int, real_seconds: float) -> timedelta:
         begin, deadline = self.system.clock.now(), time.monotonic() + real_seconds
         while time.monotonic() < deadline and self.system.clock.now() - begin < timedelta(days=days):
-            look = await self.wait(STEP_SECONDS)
+            look = await self._wait(STEP_SECONDS)
             now = self.system.clock.now()
             if look.next_at is None:
                 break
@@ -103,7 +119,7 @@ class Calm:
         # Time stands still from here on: a timer that rang while topics and databases are read, one after the other,
         # would be in the one and not in the other.
         self.system.show_time(self.system.clock.now(), 0)
-        await self.wait(STEP_SECONDS)
+        await self._wait(STEP_SECONDS)
         return self.system.clock.now() - begin
 
     async def _end_leases(self) -> None:
@@ -138,22 +154,29 @@ class Calm:
 
     async def _look_at_database(self, look: Look, service: str) -> None:
         try:
-            conn = await asyncpg.connect(self.system.databases[service], timeout=5)
-        except (OSError, asyncpg.PostgresError, TimeoutError):
-            look.note(f"{service}: no database", 1)
-            return
-        try:
+            conn = self._connections.get(service)
+            if conn is None or conn.is_closed():
+                conn = await asyncpg.connect(self.system.databases[service], timeout=5, command_timeout=5)
+                self._connections[service] = conn
             row = await conn.fetchrow(_WORK)
-            assert row is not None, "a query without FROM gives a row"
-            now = self.system.clock.now()
-            look.note(f"{service}: outbox", row["outbox"])
-            look.note(f"{service}: replaying", row["replaying"])
-            look.due(f"{service}: timer due", row["next_at"], now)
-            if service == "delivery_notify":
-                look.due(f"{service}: notice due", await conn.fetchval(_NOTICES), now)
-        finally:
-            with suppress(Exception):  # what it told us stands
-                await conn.close(timeout=2)
+            next_notice = await conn.fetchval(_NOTICES) if service == "delivery_notify" else None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            look.note(f"{service}: no database", 1)
+            await self._close(service)
+            return
+        assert row is not None, "a query without FROM gives a row"
+        now = self.system.clock.now()
+        look.note(f"{service}: outbox", row["outbox"])
+        look.note(f"{service}: replaying", row["replaying"])
+        look.due(f"{service}: timer due", row["next_at"], now)
+        look.due(f"{service}: notice due", next_notice, now)
+
+    async def _close(self, *services: str) -> None:
+        """The connections of these services, of all if none is named."""
+        for service in services or list(self._connections):
+            if (conn := self._connections.pop(service, None)) is not None:
+                with suppress(Exception):  # what it told us stands
+                    await conn.close(timeout=2)
 
     async def _look_at_process(self, look: Look, http: httpx.AsyncClient, replica: Replica) -> None:
         name = replica.process.name + replica.path

@@ -6,11 +6,11 @@ from libs.common.events.issues import IssueReplacementOrdered, IssueReplacementP
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Reason
 from libs.common.events.warehouse import ReplacementOrdered
-from tests.returns.cases import story
+from tests.returns.cases import open_scenario
 
 
 def test_a_warehouse_that_answers_after_it_was_asked_again_sends_one_replacement() -> None:
-    told = story()
+    told = open_scenario()
     told.until(ReplacementOrdered)
     orders = told.all(ReplacementOrdered)
     assert len(orders) == 2
@@ -25,7 +25,7 @@ def test_a_warehouse_that_answers_after_it_was_asked_again_sends_one_replacement
 
 
 def test_a_payment_provider_that_answers_after_it_was_asked_again_pays_once() -> None:
-    told = story(Reason.CHANGED_MIND)
+    told = open_scenario(Reason.CHANGED_MIND)
     told.later(days=1).collect()
     told.later(days=1).receive()
     told.inspect()

@@ -13,6 +13,7 @@ from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueFiled
 from services.intake.domain.orders import OrderContext, Unit
+from tests.examples import examples
 from tests.intake.reports import (
     NOON,
     RULES,
@@ -137,7 +138,7 @@ def test_once_its_timers_fired_no_report_waits(history: list[AnyEvent]) -> None:
     assert settled.order.waiting == ()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.permutations(["placed", "shipped", "first", "second", "cancelled"]))
 def test_what_is_known_of_an_order_does_not_hang_on_the_order_of_news(order: list[str]) -> None:
     news = {

@@ -22,6 +22,7 @@ from services.intake.domain.orders import Stage, StoredPhoto
 from services.intake.domain.pending_details import DetailsGiven
 from services.intake.domain.pending_details import timer_name as details_timer
 from services.intake.domain.staff_decisions import DecisionMade, StaffDecides
+from tests.examples import examples
 from tests.intake.evidence_stores import Shelf, of_returns, refusals
 from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, said, shipped
 
@@ -296,13 +297,13 @@ def decisions_follow_each_other(shelf: Shelf) -> None:
 histories = st.lists(steps, min_size=8, max_size=35)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(beginnings, histories)
 def test_the_invariants_hold_in_every_history(start: list[str], history: list[object]) -> None:
     tell(Shelf(), start, history, always)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(beginnings, histories)
 def test_when_nothing_happens_something_does(start: list[str], history: list[object]) -> None:
     """Every timer asks, reminds, decides or puts before a human; nothing waits for its order for ever."""
@@ -317,7 +318,7 @@ def test_when_nothing_happens_something_does(start: list[str], history: list[obj
     assert {one.stage for one in lacking} <= {Stage.REVIEW}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(beginnings, histories, happenings)
 def test_what_is_refused_or_ignored_changes_nothing(
     start: list[str], history: list[object], happening: Happening
@@ -338,7 +339,7 @@ def told(facts: Sequence[Fact]) -> list[Fact]:
     return [fact for fact in facts if isinstance(fact, Payload | ReportRefused | DecisionMade)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(beginnings, histories, st.lists(likely | happenings, min_size=2, max_size=4))
 def test_a_batch_comes_to_the_same_as_its_events_one_by_one(
     start: list[str], history: list[object], several: list[Happening]

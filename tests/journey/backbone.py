@@ -24,7 +24,7 @@ from services.delivery_notify.settings import Settings as DeliveryNotifySettings
 from services.intake import app as intake
 from services.intake.settings import Settings as IntakeSettings
 from services.loyalty import app as loyalty
-from services.loyalty.settings import LoyaltySettings as LoyaltySettings
+from services.loyalty.settings import LoyaltySettings
 from services.returns import app as returns
 from services.returns.settings import Settings as ReturnsSettings
 from tests.common import wire
@@ -99,7 +99,7 @@ class Backbone:
             (self.intake, "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"),
             (
                 self.returns,
-                "SELECT delivered_at IS NOT NULL AND value > 0 FROM destinations WHERE order_id = $1",
+                "SELECT delivered_at IS NOT NULL AND value > 0 FROM order_snapshots WHERE order_id = $1",
             ),
             (self.delivery_notify, "SELECT true FROM contacts WHERE order_id = $1"),
         )

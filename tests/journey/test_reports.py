@@ -114,7 +114,7 @@ async def test_the_shops_people_turn_a_report_down_take_it_after_all_and_choose_
     await partners.receive("back")
     await shop.hear("refund.requested", issue_id=issue_id)
     refused = await partners.decide("choose_remedy", remedy="replacement")
-    assert (refused["applied"], refused["code"]) == (False, "too_late_for_another_remedy")
+    assert (refused["applied"], refused["code"]) == (False, "too_late_to_change_remedy")
 
 
 async def test_what_was_put_right_and_was_not_is_opened_again_by_a_human_and_sent_again(shop: Backbone) -> None:

@@ -1,8 +1,7 @@
-"""What every statement of a whole lifecycle costs once years have gone by: found by an index, never by reading a table.
+"""Query plans of every statement of a lifecycle on grown tables: index conditions only, no table scans.
 
-A journey runs through all four services while their statements are written down, with their arguments. Then the
-databases get a past, and Postgres is asked how it would carry each statement out. Whatever reads a large table whole is
-named, be it the table itself or an index of it from one end to the other.
+Statements of a journey through all four services are recorded with their arguments. The databases are then filled, and
+Postgres is asked for each plan. A statement that reads a large table or a whole index is reported.
 """
 
 import json
@@ -27,7 +26,7 @@ TIMES = 1_500
 LARGE = 1_000
 """Rows from which on a table may not be read whole."""
 
-Told = dict[str, dict[str, tuple[Any, ...]]]
+Statements = dict[str, dict[str, tuple[Any, ...]]]
 """Statements with the arguments of their last call, by database."""
 
 ADDS_UP_MONTHS = "INSERT INTO tallies"
@@ -35,9 +34,9 @@ ADDS_UP_MONTHS = "INSERT INTO tallies"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Every statement that any pool or connection made from now on sends."""
-    statements: Told = defaultdict(dict)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Statements:
+    """Record every statement that any pool or connection sends from now on."""
+    statements: Statements = defaultdict(dict)
 
     def note(query: Any) -> None:
         if query.query.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
@@ -60,14 +59,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 @pytest.fixture
 async def shop(
-    told: Told, database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
+    recorded: Statements, database: MakeDatabase, kafka: str, topics: str, smtp: Mailbox, tmp_path: Path
 ) -> AsyncIterator[Backbone]:
     async with backbone(database, kafka, topics, tmp_path, smtp.url) as running:
         yield running
 
 
 @pytest.mark.timeout(240)
-async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backbone, told: Told) -> None:
+async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backbone, recorded: Statements) -> None:
     await shop.place_order("order-1")
     issue_id = await shop.report("order-1")
     await swap(shop, issue_id)
@@ -75,7 +74,7 @@ async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backb
     await shop.hear("notice.sent", issue_id=issue_id, kind="issue_resolved")
 
     databases = {name: name_of(getattr(shop, name).service.settings.database_url) for name in SERVICES}
-    statements = {name: dict(told[database]) for name, database in databases.items()}
+    statements = {name: dict(recorded[database]) for name, database in databases.items()}
     owners = {name: url_of(ask("postgres"), database=database) for name, database in databases.items()}
     await history.make(owners, TIMES)
     found: list[str] = []
@@ -86,7 +85,7 @@ async def test_no_statement_of_a_lifecycle_reads_a_large_table_whole(shop: Backb
 
 
 async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) -> list[str]:
-    """Which statements read which large table whole."""
+    """Return the statements that read a large table whole, with that table."""
     conn = await asyncpg.connect(address, server_settings={"enable_seqscan": "off", "jit": "off"})
     try:
         sizes = {
@@ -108,7 +107,7 @@ async def read_whole(address: str, statements: Mapping[str, tuple[Any, ...]]) ->
 
 
 def whole(node: Mapping[str, Any], limited: bool = False) -> Iterator[str]:
-    """Tables and indexes that a plan reads from one end to the other; below a limit it may begin at the beginning."""
+    """Return tables and indexes that a plan reads from end to end; below a LIMIT it may start at the beginning."""
     kind = node["Node Type"]
     limited = limited or kind == "Limit"
     if kind == "Seq Scan":

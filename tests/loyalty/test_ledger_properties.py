@@ -27,6 +27,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Fault
 from services.loyalty.ledger.causes import issue_cause
 from services.loyalty.ledger.entries import EntryKind
+from tests.examples import examples
 from tests.loyalty.histories import (
     InMemoryLedger,
     adjust,
@@ -77,7 +78,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(timedelta, days=st.sampled_from([1, 15, 120, 400])),
 )
 histories = st.lists(steps, max_size=40)
-extended = settings(deadline=None, max_examples=150)
+extended = settings(deadline=None, max_examples=examples(150))
 
 
 def apply_step(ledger: InMemoryLedger, step: Step) -> InMemoryLedger:

@@ -21,6 +21,7 @@ from services.loyalty.domain.rule_simulation import RecordedAward, simulate
 from services.loyalty.ledger.entries import Entry, EntryKind, WithheldGrant
 from services.loyalty.settings import AWARD_FILE
 from services.loyalty.store.ledger import LedgerStore
+from tests.examples import examples
 from tests.loyalty.histories import LEDGER_RULES, RULES, InMemoryLedger, order_changed, refunded, reopened, resolved
 
 SHIPPED = AWARD_FILE.read_text(encoding="utf-8")
@@ -53,7 +54,7 @@ resolutions = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(resolutions, max_size=12), st.lists(st.integers(0, 90_000), max_size=4))
 def test_the_same_rules_give_the_same_points(issues: list[AnyEvent], amounts: list[int]) -> None:
     ledger = InMemoryLedger()

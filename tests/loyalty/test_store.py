@@ -23,6 +23,7 @@ from services.loyalty.store import queries
 from services.loyalty.store.ledger import LedgerStore
 from services.loyalty.store.orders import OrderStore
 from tests.conftest import as_owner
+from tests.examples import examples
 from tests.ledger import assert_balances_equal_sums
 from tests.loyalty.histories import (
     CUSTOMER,
@@ -396,7 +397,7 @@ some_events = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
 @given(batches=st.lists(st.lists(some_events, min_size=1, max_size=12), min_size=1, max_size=5))
 async def test_any_history_in_any_batches_keeps_the_ledger(conn: Connection, batches: list[list[AnyEvent]]) -> None:
     """Sums equal balances, no cause moves twice, and the batch boundaries change nothing."""

@@ -22,9 +22,10 @@ from schemathesis import GenerationMode
 from deploy.api.api_docs import FOLDER
 from deploy.service_settings import settings_class
 from libs.common.events.topics import SERVICES
+from tests.examples import examples
 from tests.running import OPS, STOREFRONT, Live, running, traced
 
-CALLS_PER_ROUTE = 6
+CALLS_PER_ROUTE = examples(6)
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "delivery_notify": {

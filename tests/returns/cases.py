@@ -1,4 +1,4 @@
-"""Factories, and a `Story`: one issue told event by event, with its timers, as the shell would keep them."""
+"""Factories, and `CaseScenario`: one case decided event by event, with the timers that the database would hold."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -35,15 +35,15 @@ from libs.common.events.values import (
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
 from services.returns.domain.case import Case
 from services.returns.domain.decide import decide
-from services.returns.domain.decision_context import Rules
-from services.returns.domain.exposure import Around, entered
+from services.returns.domain.decision_context import CaseRules, CaseState
+from services.returns.domain.exposure import CustomerContext, record_case
 from services.returns.policy.policy_loader import read_policies
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
 """10:00 in Tokyo; the days around it are open until the weekend, and Friday the 20th is a holiday."""
 
 CALENDAR = ShopCalendar(ZoneInfo("Asia/Tokyo"))
-RULES = Rules(read_policies(), CALENDAR)
+RULES = CaseRules(read_policies(), CALENDAR)
 HOME = Address(
     name="Sato Hana", postal_code="150-0001", country="JP", city="Shibuya", street="1-2-3", phone="0312345678"
 )
@@ -84,15 +84,15 @@ def event_of(payload: Payload, at: datetime = TUESDAY, subject: str | None = Non
 
 
 @dataclass
-class Story:
-    """One case as events happen to it. What was said is in `said`; `timers` are those that would be in the database."""
+class CaseScenario:
+    """One case and its events. `facts` are those of all decisions; `timers` are those the database would hold."""
 
     case: Case | None = None
     now: datetime = TUESDAY
     ship_to: Address | None = HOME
-    rules: Rules = RULES
-    around: Around = field(default_factory=lambda: Around(place="home"))
-    said: list[Fact] = field(default_factory=list)
+    rules: CaseRules = RULES
+    customer: CustomerContext = field(default_factory=lambda: CustomerContext(address_hash="home"))
+    facts: list[Fact] = field(default_factory=list)
     timers: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -100,14 +100,15 @@ class Story:
         assert self.case
         return self.case
 
-    def take(self, payload: Payload, said_at: datetime | None = None) -> Facts:
-        event = event_of(payload, said_at or self.now)
-        before, self.around = self.case, replace(self.around, ship_to=self.ship_to)
-        self.case, facts = decide(self.case, self.around, event, self.now, self.rules)
+    def apply(self, payload: Payload, event_time: datetime | None = None) -> Facts:
+        """Decide one event, and return its facts."""
+        event = event_of(payload, event_time or self.now)
+        before, self.customer = self.case, replace(self.customer, ship_to=self.ship_to)
+        (self.case, _), facts = decide(CaseState(before, self.customer), event, self.now, self.rules)
         if self.case:
-            customer = entered(self.around.customer, self.case, before is None, self.around.place)
-            self.around = replace(self.around, customer=customer)
-        self.said.extend(facts)
+            exposure = record_case(self.customer.exposure, self.case, before is None, self.customer.address_hash)
+            self.customer = replace(self.customer, exposure=exposure)
+        self.facts.extend(facts)
         for fact in facts:
             match fact:
                 case SetTimer(name=name, due_at=due_at):
@@ -116,32 +117,32 @@ class Story:
                     self.timers.pop(name, None)
         return facts
 
-    def later(self, **span: int) -> "Story":
+    def later(self, **span: int) -> "CaseScenario":
         self.now += timedelta(**span)
         return self
 
     def next_timer(self) -> Facts:
-        """Let time go on to the next timer, and fire it."""
+        """Advance to the next timer, and fire it."""
         name, due_at = min(self.timers.items(), key=lambda timer: timer[1])
         self.now = max(self.now, due_at)
         del self.timers[name]
-        return self.take(TimerFired(name=name, due_at=due_at))
+        return self.apply(TimerFired(name=name, due_at=due_at))
 
     def until(self, kind: type[P], most: int = 40) -> P:
-        """Let timers fire until something of this kind is said."""
+        """Fire timers until a fact of this type is emitted."""
         for _ in range(most):
             for fact in self.next_timer():
                 if isinstance(fact, kind):
                     return fact
-        raise AssertionError(f"{kind.__name__} was not said within {most} timers")
+        raise AssertionError(f"{kind.__name__} was not emitted within {most} timers")
 
     def all(self, kind: type[P]) -> list[P]:
-        return [fact for fact in self.said if isinstance(fact, kind)]
+        return [fact for fact in self.facts if isinstance(fact, kind)]
 
     def last(self, kind: type[P]) -> P:
         return self.all(kind)[-1]
 
-    # --- what partners tell --------------------------------------------------------------------------------------
+    # --- events of partners ---------------------------------------------------------------------------------------
 
     @property
     def replacement_id(self) -> UUID:
@@ -160,64 +161,66 @@ class Story:
         return tuple(LineQuantity(line_id=i.line_id, quantity=i.quantity) for i in self.known.lines)
 
     def confirm(self, ship_date: date) -> Facts:
-        return self.take(ReplacementConfirmed(issue_id=ISSUE, replacement_id=self.replacement_id, ship_date=ship_date))
+        return self.apply(ReplacementConfirmed(issue_id=ISSUE, replacement_id=self.replacement_id, ship_date=ship_date))
 
     def ship(self, **more: Any) -> Facts:
-        return self.take(
+        return self.apply(
             ReplacementShipped(issue_id=ISSUE, replacement_id=self.replacement_id, shipped_at=self.now, **more)
         )
 
     def deliver(self) -> Facts:
-        return self.take(ParcelDelivered(issue_id=ISSUE, replacement_id=self.replacement_id, delivered_at=self.now))
+        return self.apply(ParcelDelivered(issue_id=ISSUE, replacement_id=self.replacement_id, delivered_at=self.now))
 
     def book(self, day: date) -> Facts:
         window = TimeWindow(day=day)
-        return self.take(CollectionBooked(issue_id=ISSUE, collection_id=self.collection_id, window=window))
+        return self.apply(CollectionBooked(issue_id=ISSUE, collection_id=self.collection_id, window=window))
 
     def miss(self, attempt: int | None = None) -> Facts:
         ids = {"issue_id": ISSUE, "collection_id": self.collection_id}
-        return self.take(CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=self.now, attempt=attempt))
+        return self.apply(CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=self.now, attempt=attempt))
 
     def collect(self) -> Facts:
-        return self.take(CollectionCollected(issue_id=ISSUE, collection_id=self.collection_id, collected_at=self.now))
+        return self.apply(CollectionCollected(issue_id=ISSUE, collection_id=self.collection_id, collected_at=self.now))
 
     def receive(self, *lines: LineQuantity, receipt_id: str | None = None) -> Facts:
         found = lines or self.lines
-        return self.take(ItemReceived(issue_id=ISSUE, lines=found, received_at=self.now, receipt_id=receipt_id))
+        return self.apply(ItemReceived(issue_id=ISSUE, lines=found, received_at=self.now, receipt_id=receipt_id))
 
     def inspect(self, condition: Condition = Condition.SCRAP) -> Facts:
         lines = tuple(InspectedLine(line_id=i.line_id, quantity=i.quantity, condition=condition) for i in self.lines)
-        return self.take(ItemInspected(issue_id=ISSUE, lines=lines, inspected_at=self.now))
+        return self.apply(ItemInspected(issue_id=ISSUE, lines=lines, inspected_at=self.now))
 
     def pay(self, amount: str | None = None) -> Facts:
         refund = self.known.money.refunds[-1]
         money = Money(amount=Decimal(amount) if amount else refund.amount, currency=self.known.currency)
-        return self.take(
+        return self.apply(
             RefundCompleted(issue_id=ISSUE, refund_id=refund.refund_id, amount=money, completed_at=self.now)
         )
 
     def fail_refund(self, retriable: bool = True) -> Facts:
         refund = self.known.money.refunds[-1]
-        return self.take(
+        return self.apply(
             RefundFailed(
                 issue_id=ISSUE, refund_id=refund.refund_id, cause="bank", retriable=retriable, failed_at=self.now
             )
         )
 
 
-def story(reason: Reason = Reason.DEFECTIVE, *lines: IssueLine, requested_remedy: Remedy | None = None) -> Story:
-    """A case just accepted."""
-    told = Story()
-    told.take(accepted(reason, *lines, requested_remedy=requested_remedy))
-    return told
+def open_scenario(
+    reason: Reason = Reason.DEFECTIVE, *lines: IssueLine, requested_remedy: Remedy | None = None
+) -> CaseScenario:
+    """Return the scenario of a case that was just accepted."""
+    scenario = CaseScenario()
+    scenario.apply(accepted(reason, *lines, requested_remedy=requested_remedy))
+    return scenario
 
 
-def spoken(facts: Facts) -> list[str]:
-    """The types of the events among the facts."""
+def event_types(facts: Facts) -> list[str]:
+    """Return the types of the events among the facts."""
     return [fact.TYPE for fact in facts if isinstance(fact, Payload)]
 
 
-def refusals(facts: Facts) -> list[str]:
+def refusal_reasons(facts: Facts) -> list[str]:
     return list(_refusals(facts))
 
 

@@ -1,4 +1,4 @@
-"""The routes of ops, on the real app and a real Postgres; Kafka is not needed for any of them."""
+"""Case routes on the real app and a real Postgres, without Kafka."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -14,16 +14,16 @@ from libs.common.events.issues import IssueStaffDecided
 from libs.common.events.values import IssueLine, Reason, StaffAction
 from libs.common.events.warehouse import ReplacementShipped
 from services.returns.app import create_app
-from services.returns.domain.commands import CancelRequested
+from services.returns.domain.commands import CancelCase
 from services.returns.settings import Settings
 from services.returns.store.cases import Cases
-from services.returns.store.order_snapshots import Destinations
+from services.returns.store.order_snapshots import OrderSnapshots
 from tests.conftest import MakeDatabase
 from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_store import placed
 from tests.running import OPS, STOREFRONT, Live, running
 
-DEAR = line(price="999999")
+EXPENSIVE = line(price="999999")
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ async def open_case(
     live: Live, *lines: Any, issue_id: UUID = ISSUE, reason: Reason = Reason.DEFECTIVE, at: datetime = TUESDAY
 ) -> None:
     service = live.service
-    destinations, cases = service.aggregates["destinations"], service.aggregates["cases"]
-    assert isinstance(destinations, Destinations)
+    order_snapshots, cases = service.aggregates["order_snapshots"], service.aggregates["cases"]
+    assert isinstance(order_snapshots, OrderSnapshots)
     assert isinstance(cases, Cases)
-    await service.execute(destinations, service.event(placed()))
+    await service.execute(order_snapshots, service.event(placed()))
     await service.execute(cases, service.event(accepted(reason, *lines, issue_id=issue_id, at=at)))
 
 
@@ -56,7 +56,7 @@ async def shown(live: Live) -> dict[str, Any]:
 async def test_a_case_is_shown_with_its_headline_and_legs(live: Live) -> None:
     await open_case(live)
     case = await shown(live)
-    assert (case["headline"], case["outbound"]["status"]) == ("replacement_ordered", "ordered")
+    assert (case["status"], case["outbound"]["status"]) == ("replacement_ordered", "ordered")
 
 
 async def test_no_address_is_shown(live: Live) -> None:
@@ -71,9 +71,9 @@ async def test_a_case_that_does_not_exist_is_not_found(live: Live) -> None:
 
 async def test_cases_in_review_are_listed(live: Live) -> None:
     await open_case(live)
-    await open_case(live, DEAR, issue_id=derived_id("issue", "dear"))
+    await open_case(live, EXPENSIVE, issue_id=derived_id("issue", "expensive"))
     answer = await live.client.get("/v1/cases", params={"in_review": True}, headers=OPS)
-    assert [case["headline"] for case in answer.json()["cases"]] == ["in_review"]
+    assert [case["status"] for case in answer.json()["cases"]] == ["in_review"]
 
 
 async def test_pages_follow_each_other(live: Live) -> None:
@@ -84,20 +84,20 @@ async def test_pages_follow_each_other(live: Live) -> None:
     assert [len(first["cases"]), len(second["cases"]), second["next"]] == [2, 1, None]
 
 
-@pytest.mark.parametrize("wrong", [{"headline": "lost"}, {"limit": 0}, {"limit": 201}, {"order_id": "x" * 129}])
+@pytest.mark.parametrize("wrong", [{"status": "lost"}, {"limit": 0}, {"limit": 201}, {"order_id": "x" * 129}])
 async def test_a_wrong_filter_is_named(live: Live, wrong: dict[str, Any]) -> None:
     answer = await live.client.get("/v1/cases", params=wrong, headers=OPS)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, next(iter(wrong)))
 
 
 async def test_a_review_is_decided(live: Live) -> None:
-    await open_case(live, DEAR)
+    await open_case(live, EXPENSIVE)
     answer = await post(live, "/reviews/value", {"approved": True})
-    assert (answer.status_code, (await shown(live))["headline"]) == (200, "replacement_ordered")
+    assert (answer.status_code, (await shown(live))["status"]) == (200, "replacement_ordered")
 
 
 async def test_the_same_decision_again_gets_the_first_answer(live: Live) -> None:
-    await open_case(live, DEAR)
+    await open_case(live, EXPENSIVE)
     first = await post(live, "/reviews/value", {"approved": True})
     again = await post(live, "/reviews/value", {"approved": True})
     assert (again.status_code, again.json()) == (200, first.json())
@@ -123,7 +123,7 @@ async def test_an_open_case_cannot_be_reopened(live: Live) -> None:
 
 
 async def resolve(live: Live) -> None:
-    """What was missing is sent and arrives on Tuesday."""
+    """Resolve the case: the missing item is delivered on Tuesday."""
     service = live.service
     await open_case(live, reason=Reason.MISSING_ITEM)
     ids = {"issue_id": ISSUE, "replacement_id": (await shown(live))["outbound"]["replacement_id"]}
@@ -145,7 +145,7 @@ async def test_a_case_whose_replacement_is_reported_itself_is_not_reopened(
     await open_case(live, issue_id=derived_id("issue", "about what was sent"), at=TUESDAY + timedelta(hours=1))
     answer = await post(live, path, body)
     assert (answer.status_code, answer.json()["code"]) == (409, "already_reported")
-    assert (await shown(live))["headline"] == "resolved"
+    assert (await shown(live))["status"] == "resolved"
 
 
 @pytest.mark.parametrize(("path", "body"), REOPENINGS)
@@ -153,15 +153,15 @@ async def test_a_case_whose_replacement_is_reported_itself_is_not_reopened(
 async def test_other_cases_of_its_order_do_not_keep_it_from_being_reopened(
     live: Live, path: str, body: dict[str, Any], lines: list[IssueLine], hours: int, cancelled: bool
 ) -> None:
-    """About another line, accepted before the replacement was there, or cancelled."""
+    """Other cases: about another line, accepted before the delivery of the replacement, or cancelled."""
     await resolve(live)
     other = derived_id("issue", "another")
     await open_case(live, *lines, issue_id=other, at=TUESDAY + timedelta(hours=hours))
     if cancelled:
-        called = CancelRequested(issue_id=other, cause="called")
+        called = CancelCase(issue_id=other, cause="called")
         await live.service.execute(live.service.aggregates["cases"], live.service.event(called))
     answer = await post(live, path, body)
-    assert (answer.status_code, (await shown(live))["headline"]) == (200, "replacement_ordered")
+    assert (answer.status_code, (await shown(live))["status"]) == (200, "replacement_ordered")
 
 
 async def test_what_intake_has_decided_piece_by_piece_is_not_asked_again(live: Live) -> None:
@@ -171,7 +171,7 @@ async def test_what_intake_has_decided_piece_by_piece_is_not_asked_again(live: L
     named = {"action": StaffAction.REOPEN, "staff": "sato", "comment": "it came broken", "decided_at": TUESDAY}
     event = live.service.event(IssueStaffDecided(**about, **named), source="/intake")
     await live.service.execute(live.service.aggregates["cases"], event)
-    assert (await shown(live))["headline"] == "replacement_ordered"
+    assert (await shown(live))["status"] == "replacement_ordered"
 
 
 async def test_a_command_for_an_unknown_case_is_not_found(live: Live) -> None:

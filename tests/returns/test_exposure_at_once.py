@@ -1,4 +1,4 @@
-"""The exposure ledger under concurrency, on a real Postgres: cases of one customer that are decided at once."""
+"""Exposure ledger under concurrency, on a real Postgres: cases of one customer decided at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,15 +12,15 @@ from libs.common.events.storefront import OrderDelivered
 from libs.common.events.values import LineQuantity, Reason
 from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import ConflictError, Pool, create_pool
-from services.returns.store.cases import find_customer
-from services.returns.store.order_snapshots import Destinations, places
+from services.returns.store.case_queries import find_customer_exposure
+from services.returns.store.order_snapshots import OrderSnapshots, address_hashes
 from tests.conftest import MakeDatabase
 from tests.returns.cases import TUESDAY, accepted, event_of, line
-from tests.returns.test_store import CASES, SHELL, learn, placed
+from tests.returns.test_store import CASES, RUNNER, learn, placed
 
 REPORTS = 6
 EACH = "20000"
-"""The cap of a new customer is 60000: three of these and no fourth."""
+"""Price of each case: the cap of a new customer, 60000, allows three."""
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def report(number: int) -> UUID:
 
 
 async def take(pool: Pool, *numbers: int) -> None:
-    """These reports in one transaction, tried again where another one was quicker, as the shell does."""
+    """Apply these reports in one transaction, retried after conflicts as the consumer does."""
     events = [
         Incoming(event_of(accepted(Reason.DEFECTIVE, line(price=EACH), issue_id=report(n), order_id=f"O-{n}")))
         for n in numbers
@@ -43,7 +43,7 @@ async def take(pool: Pool, *numbers: int) -> None:
     for _ in range(20):
         try:
             async with pool.acquire() as conn, conn.transaction():
-                await SHELL.apply(conn, CASES, events)
+                await RUNNER.apply(conn, CASES, events)
             return
         except (ConflictError, asyncpg.DeadlockDetectedError):
             continue
@@ -61,31 +61,31 @@ async def test_however_they_arrive_only_what_the_cap_carries_leaves(pool: Pool, 
     await asyncio.gather(*(take(pool, *batch) for batch in batches))
     assert await held_back(pool) == REPORTS - 3
     async with pool.acquire() as conn:
-        customer = await find_customer(conn, "C-1")
+        customer = await find_customer_exposure(conn, "C-1")
     assert customer
-    assert len(customer.reports) == REPORTS
+    assert len(customer.recent_reports) == REPORTS
 
 
 async def test_what_was_delivered_to_them_carries_more(pool: Pool) -> None:
     orders = [placed(f"O-{n}") for n in range(REPORTS)]
     await learn(pool, *orders)
-    dear = placed("O-dear")
-    price = dear.lines[0].unit_price.model_copy(update={"amount": 40000})
-    dear = dear.model_copy(update={"lines": (dear.lines[0].model_copy(update={"unit_price": price}),)})
-    there = OrderDelivered(order_id="O-dear", lines=(LineQuantity(line_id="1", quantity=1),), delivered_at=TUESDAY)
+    expensive = placed("O-expensive")
+    price = expensive.lines[0].unit_price.model_copy(update={"amount": 40000})
+    expensive = expensive.model_copy(update={"lines": (expensive.lines[0].model_copy(update={"unit_price": price}),)})
+    there = OrderDelivered(order_id="O-expensive", lines=(LineQuantity(line_id="1", quantity=1),), delivered_at=TUESDAY)
     async with pool.acquire() as conn, conn.transaction():
-        await SHELL.apply(conn, Destinations(), [Incoming(event_of(dear)), Incoming(event_of(there))])
+        await RUNNER.apply(conn, OrderSnapshots(), [Incoming(event_of(expensive)), Incoming(event_of(there))])
     await take(pool, *range(REPORTS))
     assert await held_back(pool) == REPORTS - 4
 
 
-async def test_one_address_is_told_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
+async def test_one_address_is_distinguished_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
     key, another = b"a key of sixteen bytes", b"another key, as long"
     shared = [placed(f"O-{n}").model_copy(update={"customer_id": f"C-{n}"}) for n in range(REPORTS)]
     async with pool.acquire() as conn, conn.transaction():
-        await SHELL.apply(conn, Destinations((key,)), [Incoming(event_of(order)) for order in shared])
-        found = await conn.fetch("SELECT DISTINCT place FROM destinations")
+        await RUNNER.apply(conn, OrderSnapshots((key,)), [Incoming(event_of(order)) for order in shared])
+        found = await conn.fetch("SELECT DISTINCT address_hash FROM order_snapshots")
     assert len(found) == 1
-    assert places((key,), shared[0].ship_to) != places((another,), shared[0].ship_to)
+    assert address_hashes((key,), shared[0].ship_to) != address_hashes((another,), shared[0].ship_to)
     await take(pool, 0)
     assert await held_back(pool) == 1

@@ -1,7 +1,4 @@
-"""Random histories of one case: what holds in every one of them, whatever comes, twice, late or in another order.
-
-The numbers are those of the invariants in the design.
-"""
+"""Random histories of one case: invariants that hold for events in any order, repeated or late."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -62,21 +59,25 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.domain.commands import CancelRequested, ReopenRequested, ReviewDecided
-from services.returns.domain.decide import GIVES, decide
+from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.decide import PUBLISHES, decide
+from services.returns.domain.decision_context import CaseState
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import missing, shared
+from services.returns.domain.line_quantities import common_counts, missing
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.policy.carrier_statuses import table
-from services.returns.policy.policy import RefundOn, ShipOn
-from services.returns.store.cases import CASE
-from tests.returns.cases import CALENDAR, HOME, ISSUE, Story, accepted, event_of, line
+from services.returns.policy.carrier_statuses import status_table
+from services.returns.policy.movements import RefundOn, ShipOn
+from services.returns.store.documents import CASE_DOCUMENT
+from tests.examples import examples
+from tests.returns.cases import CALENDAR, HOME, ISSUE, CaseScenario, accepted, event_of, line
 
 ABOUT = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1"}
 RED = Variant(sku="POT-RED", name="Teapot, red")
-WORDS = [(source, code) for source, words in table().items() for code in words if "/" not in code] + [("yamato", "?")]
-Happening: TypeAlias = Callable[[Story], Payload]
+WORDS = [(source, code) for source, words in status_table().items() for code in words if "/" not in code] + [
+    ("yamato", "?")
+]
+Happening: TypeAlias = Callable[[CaseScenario], Payload]
 
 numbers = st.integers(1, 3)
 days = st.integers(-2, 6)
@@ -84,8 +85,8 @@ line_ids = st.sampled_from(["1"] * 6 + ["2"] * 5 + ["9"])
 lines = st.lists(st.builds(LineQuantity, line_id=line_ids, quantity=st.integers(1, 2)), min_size=1, max_size=2)
 
 
-def _day(told: Story, days: int) -> date:
-    return CALENDAR.day(told.now) + timedelta(days=days)
+def _day(scenario: CaseScenario, days: int) -> date:
+    return CALENDAR.day(scenario.now) + timedelta(days=days)
 
 
 def _named(kind: str, number: int) -> UUID:
@@ -93,66 +94,68 @@ def _named(kind: str, number: int) -> UUID:
 
 
 def warehouse_says(word: str, number: int, day: int, known: bool) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         ids = {"issue_id": ISSUE, "replacement_id": _named("replacement", number)}
         match word:
             case "confirmed":
-                return ReplacementConfirmed(**ids, ship_date=_day(told, day))
+                return ReplacementConfirmed(**ids, ship_date=_day(scenario, day))
             case "delayed":
-                return ReplacementDelayed(**ids, ship_date=_day(told, day))
+                return ReplacementDelayed(**ids, ship_date=_day(scenario, day))
             case "rejected":
-                return ReplacementRejected(**ids, restock_date=_day(told, day * 5) if known else None)
+                return ReplacementRejected(**ids, restock_date=_day(scenario, day * 5) if known else None)
             case "shipped":
-                expected = _day(told, day) if known else None
-                return ReplacementShipped(**ids, shipped_at=told.now, expected_delivery_date=expected)
+                expected = _day(scenario, day) if known else None
+                return ReplacementShipped(**ids, shipped_at=scenario.now, expected_delivery_date=expected)
             case "delivered":
-                return ParcelDelivered(**ids, delivered_at=told.now)
+                return ParcelDelivered(**ids, delivered_at=scenario.now)
             case _:
-                expected = _day(told, day) if known else None
-                return ParcelException(**ids, code="late", expected_delivery_date=expected, occurred_at=told.now)
+                expected = _day(scenario, day) if known else None
+                return ParcelException(**ids, code="late", expected_delivery_date=expected, occurred_at=scenario.now)
 
     return happening
 
 
 def courier_says(word: str, number: int, day: int) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         ids = {"issue_id": ISSUE, "collection_id": _named("collection", number)}
         match word:
             case "booked":
-                return CollectionBooked(**ids, window=TimeWindow(day=_day(told, day)))
+                return CollectionBooked(**ids, window=TimeWindow(day=_day(scenario, day)))
             case "failed":
-                return CollectionAttemptFailed(**ids, cause="nobody_home", attempted_at=told.now + timedelta(days=day))
+                return CollectionAttemptFailed(
+                    **ids, cause="nobody_home", attempted_at=scenario.now + timedelta(days=day)
+                )
             case _:
-                return CollectionCollected(**ids, collected_at=told.now)
+                return CollectionCollected(**ids, collected_at=scenario.now)
 
     return happening
 
 
 def bank_says(done: bool, number: int, amount: int, retriable: bool) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         ids = {"issue_id": ISSUE, "refund_id": _named("refund", number)}
         if done:
             money = Money(amount=Decimal(amount), currency="JPY")
-            return RefundCompleted(**ids, amount=money, completed_at=told.now)
-        return RefundFailed(**ids, cause="bank", retriable=retriable, failed_at=told.now)
+            return RefundCompleted(**ids, amount=money, completed_at=scenario.now)
+        return RefundFailed(**ids, cause="bank", retriable=retriable, failed_at=scenario.now)
 
     return happening
 
 
 def received(counted: Sequence[LineQuantity]) -> Happening:
-    return lambda told: ItemReceived(issue_id=ISSUE, lines=tuple(counted), received_at=told.now)
+    return lambda scenario: ItemReceived(issue_id=ISSUE, lines=tuple(counted), received_at=scenario.now)
 
 
 def inspected(counted: Sequence[LineQuantity], condition: Condition) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         found = tuple(InspectedLine(**one.model_dump(), condition=condition) for one in counted)
-        return ItemInspected(issue_id=ISSUE, lines=found, inspected_at=told.now)
+        return ItemInspected(issue_id=ISSUE, lines=found, inspected_at=scenario.now)
 
     return happening
 
 
 def customer_says(number: int, choice: Choice) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         return CustomerDecided(
             order_id="O-1",
             customer_id="C-1",
@@ -160,79 +163,79 @@ def customer_says(number: int, choice: Choice) -> Happening:
             choice_id=_named("choice", number),
             choice=choice,
             requested_sku=RED.sku if choice is Choice.CHANGE else None,
-            decided_at=told.now,
+            decided_at=scenario.now,
         )
 
     return happening
 
 
 def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
-    """`None`: whichever review is open."""
+    """Decide a review; `None` means any open one."""
 
-    def happening(told: Story) -> Payload:
-        is_open = told.known.reviews[0].cause if told.known.reviews else ReviewCause.VALUE
-        return ReviewDecided(issue_id=ISSUE, cause=cause or is_open, approved=approved)
+    def happening(scenario: CaseScenario) -> Payload:
+        is_open = scenario.known.reviews[0].cause if scenario.known.reviews else ReviewCause.VALUE
+        return DecideReview(issue_id=ISSUE, cause=cause or is_open, approved=approved)
 
     return happening
 
 
 def part_says(word: str, number: int, pieces: int, parcel: str) -> Happening:
-    """Some pieces in a parcel of their own, or short, or there."""
+    """Partial events: some units shipped separately, short, or delivered."""
 
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         ids = {"issue_id": ISSUE, "replacement_id": _named("replacement", number)}
         some = (LineQuantity(line_id="1", quantity=pieces),)
         match word:
             case "shipped":
-                return ReplacementShipped(**ids, shipped_at=told.now, lines=some, shipment_id=parcel)
+                return ReplacementShipped(**ids, shipped_at=scenario.now, lines=some, shipment_id=parcel)
             case "short":
-                return ReplacementRejected(**ids, lines=some, variants=(RED,), restock_date=_day(told, 5))
+                return ReplacementRejected(**ids, lines=some, variants=(RED,), restock_date=_day(scenario, 5))
             case _:
-                return ParcelDelivered(**ids, delivered_at=told.now, shipment_id=parcel)
+                return ParcelDelivered(**ids, delivered_at=scenario.now, shipment_id=parcel)
 
     return happening
 
 
 def carrier_scans(source_code: tuple[str, str], number: int, back: bool, hours_ago: int) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         kind, name = ("collection", "collection_id") if back else ("replacement", "replacement_id")
         raw = RawStatus(source=source_code[0], code=source_code[1])
-        at = told.now - timedelta(hours=hours_ago)
+        at = scenario.now - timedelta(hours=hours_ago)
         return ParcelScanned(issue_id=ISSUE, **{name: _named(kind, number)}, raw=raw, scanned_at=at)
 
     return happening
 
 
 def window_picked(days: int) -> Happening:
-    def happening(told: Story) -> Payload:
-        window = TimeWindow(day=_day(told, days), from_hour=18, to_hour=20)
-        return IssueCollectionWindowChosen(**ABOUT, window=window, chosen_at=told.now)
+    def happening(scenario: CaseScenario) -> Payload:
+        window = TimeWindow(day=_day(scenario, days), from_hour=18, to_hour=20)
+        return IssueCollectionWindowChosen(**ABOUT, window=window, chosen_at=scenario.now)
 
     return happening
 
 
 def staff_says(action: StaffAction, review: ReviewCause | None, remedy: Remedy | None) -> Happening:
-    def happening(told: Story) -> Payload:
+    def happening(scenario: CaseScenario) -> Payload:
         about = {**ABOUT, "decision_id": _named("decision", 1), "staff": "ops-1", "comment": "because"}
-        return IssueStaffDecided(**about, action=action, review=review, remedy=remedy, decided_at=told.now)
+        return IssueStaffDecided(**about, action=action, review=review, remedy=remedy, decided_at=scenario.now)
 
     return happening
 
 
 def found(with_customer: bool) -> Happening:
-    return lambda told: ParcelFound(issue_id=ISSUE, with_customer=with_customer, found_at=told.now)
+    return lambda scenario: ParcelFound(issue_id=ISSUE, with_customer=with_customer, found_at=scenario.now)
 
 
-def other_item(told: Story) -> Payload:
+def other_item(scenario: CaseScenario) -> Payload:
     line = ReceivedLine(line_id="1", quantity=1, sku="BRICK")
-    return ItemReceived(issue_id=ISSUE, lines=(line,), received_at=told.now)
+    return ItemReceived(issue_id=ISSUE, lines=(line,), received_at=scenario.now)
 
 
 def as_it_should_go(number: int) -> Happening:
-    """What a partner would most likely tell next, so that histories get far."""
+    """Return the most likely next partner event, so that histories reach late states."""
 
-    def happening(told: Story) -> Payload:
-        case = told.known
+    def happening(scenario: CaseScenario) -> Payload:
+        case = scenario.known
         likely: list[Happening] = []
         if case.outbound.status in (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED):
             likely += [warehouse_says("shipped", case.outbound.number, 1, True)] * 2
@@ -244,7 +247,7 @@ def as_it_should_go(number: int) -> Happening:
             likely += [warehouse_says("delivered", case.outbound.number, 1, True)]
             likely += [warehouse_says("late", case.outbound.number, 5, True)]
         if case.outbound.parcels:
-            likely += [part_says("delivered", case.outbound.number, 1, case.outbound.parcels[-1].name or "p1")]
+            likely += [part_says("delivered", case.outbound.number, 1, case.outbound.parcels[-1].parcel_id or "p1")]
         if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
             likely += [window_picked(number)]
             likely += [courier_says("booked", case.inbound.number, 3), courier_says("failed", case.inbound.number, 0)]
@@ -253,33 +256,37 @@ def as_it_should_go(number: int) -> Happening:
         if case.inbound.status in (InboundStatus.REQUESTED, InboundStatus.COLLECTED):
             likely += [received([LineQuantity(line_id="1", quantity=1)])]
         if case.inbound.status is InboundStatus.COLLECTED:
-            likely += [lambda told: ItemReceived(issue_id=ISSUE, lines=told.lines, received_at=told.now)]
+            likely += [lambda scenario: ItemReceived(issue_id=ISSUE, lines=scenario.lines, received_at=scenario.now)]
         if case.inbound.status is InboundStatus.RECEIVED and case.plan.inspect:
-            likely += [inspected(told.lines, Condition.SCRAP)]
+            likely += [inspected(scenario.lines, Condition.SCRAP)]
         if case.money.due_at:
             refund = case.money.refunds[-1]
             likely += [bank_says(True, len(case.money.refunds), int(refund.amount), True)]
-        if case.formers:
+        if case.past_replacements:
             likely += [warehouse_says("shipped", 1, 1, True), warehouse_says("delivered", 1, 1, True)]
         if case.inbound.status is InboundStatus.INSPECTED and number == 1:
-            likely += [inspected(told.lines, Condition.OTHER_ITEM)]
-        if case.question:
-            likely += [customer_says(case.questions, case.question.options[number % len(case.question.options)])]
+            likely += [inspected(scenario.lines, Condition.OTHER_ITEM)]
+        if case.choice_request:
+            likely += [
+                customer_says(
+                    case.choice_request_count, case.choice_request.options[number % len(case.choice_request.options)]
+                )
+            ]
         if case.reviews:
             likely += [human_says(None, number > 1)]
         if case.resolved_at and number == 1:
-            likely += [lambda told: ReopenRequested(issue_id=ISSUE, cause="again")]
-        return likely[number % len(likely)](told) if likely else TimerFired(name="review", due_at=told.now)
+            likely += [lambda scenario: ReopenCase(issue_id=ISSUE, cause="again")]
+        return likely[number % len(likely)](scenario) if likely else TimerFired(name="review", due_at=scenario.now)
 
     return happening
 
 
 commands = st.sampled_from(
     [
-        lambda told: CancelRequested(issue_id=ISSUE, cause="called"),
-        lambda told: ReopenRequested(issue_id=ISSUE, cause="again"),
-        lambda told: ReopenRequested(issue_id=ISSUE, cause="again", remedy=Remedy.REFUND),
-        lambda told: TimerFired(name="outbound", due_at=told.now),
+        lambda scenario: CancelCase(issue_id=ISSUE, cause="called"),
+        lambda scenario: ReopenCase(issue_id=ISSUE, cause="again"),
+        lambda scenario: ReopenCase(issue_id=ISSUE, cause="again", remedy=Remedy.REFUND),
+        lambda scenario: TimerFired(name="outbound", due_at=scenario.now),
     ]
 )
 words = ["confirmed", "confirmed", "delayed", "rejected", "shipped", "shipped", "delivered", "delivered", "late"]
@@ -289,7 +296,7 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     st.builds(courier_says, st.sampled_from(["booked", "failed", "collected"]), numbers, days),
     st.builds(bank_says, st.booleans(), numbers, st.sampled_from([1200, 2400, 3400]), st.booleans()),
     st.builds(received, lines),
-    st.just(lambda told: ItemReceived(issue_id=ISSUE, lines=told.lines, received_at=told.now)),
+    st.just(lambda scenario: ItemReceived(issue_id=ISSUE, lines=scenario.lines, received_at=scenario.now)),
     st.builds(inspected, lines, st.sampled_from(Condition)),
     st.builds(customer_says, numbers, st.sampled_from(Choice)),
     st.builds(human_says, st.none() | st.sampled_from(ReviewCause), st.booleans()),
@@ -311,10 +318,10 @@ steps = st.one_of(
     st.builds(as_it_should_go, st.integers(1, 6)),
     st.builds(as_it_should_go, st.integers(1, 6)),
     st.builds(as_it_should_go, st.integers(1, 6)),
-    st.builds(lambda hours: hours, st.integers(1, 120)),  # time goes on
+    st.builds(lambda hours: hours, st.integers(1, 120)),  # advance the clock
     st.just("timer"),
     st.just("address"),
-    st.builds(lambda back: ("again", back), st.integers(1, 8)),  # an earlier event once more
+    st.builds(lambda back: ("again", back), st.integers(1, 8)),  # repeat an earlier event
 )
 reports = st.builds(
     lambda reason, requested_remedy, quantity, price: accepted(
@@ -327,80 +334,80 @@ reports = st.builds(
 )
 
 
-def tell(told: Story, history: Sequence[object], after_each: Callable[[Story], None]) -> None:
-    """Let a history happen, and look after each of its steps."""
+def tell(scenario: CaseScenario, history: Sequence[object], after_each: Callable[[CaseScenario], None]) -> None:
+    """Apply a history, with a check after each step."""
     past: list[Payload] = []
     for step in history:
         match step:
             case int(hours):
-                told.later(hours=hours)
-            case "timer" if told.timers:
-                told.next_timer()
+                scenario.later(hours=hours)
+            case "timer" if scenario.timers:
+                scenario.next_timer()
             case "address":
-                told.ship_to = HOME
+                scenario.ship_to = HOME
             case ("again", int(back)) if past:
-                told.take(past[-min(back, len(past))])
+                scenario.apply(past[-min(back, len(past))])
             case step if callable(step):
-                past.append(step(told))
-                told.take(past[-1])
-        after_each(told)
+                past.append(step(scenario))
+                scenario.apply(past[-1])
+        after_each(scenario)
 
 
-def always(told: Story) -> None:
-    ship_first(told)
-    one_entitlement_per_unit(told)
-    in_order(told)
-    no_silence(told)
-    money_follows_counted_units(told)
-    only_known_facts(told)
-    assert CASE.validate_json(CASE.dump_json(told.known, exclude_defaults=True)) == told.known
+def always(scenario: CaseScenario) -> None:
+    ship_first(scenario)
+    one_entitlement_per_unit(scenario)
+    in_order(scenario)
+    no_silence(scenario)
+    money_follows_counted_units(scenario)
+    only_known_facts(scenario)
+    assert CASE_DOCUMENT.validate_json(CASE_DOCUMENT.dump_json(scenario.known, exclude_defaults=True)) == scenario.known
 
 
-def under_this_plan_from(told: Story) -> int:
-    """Where in all that was said the present plan began: staff may replace what was to be paid back at first."""
+def under_this_plan_from(scenario: CaseScenario) -> int:
+    """Return the index of the fact with which the present plan began: staff may change a refund to a replacement."""
     chosen = [
         n
-        for n, fact in enumerate(told.said)
+        for n, fact in enumerate(scenario.facts)
         if isinstance(fact, IssueStaffDecisionApplied) and fact.applied and fact.action is StaffAction.CHOOSE_REMEDY
     ]
     return chosen[-1] if chosen else 0
 
 
-def ship_first(told: Story) -> None:
-    """1: no courier before the replacement has left, nor on a day before it arrives."""
-    case = told.known
+def ship_first(scenario: CaseScenario) -> None:
+    """Invariant 1: no courier before the replacement ships, nor on a day before it arrives."""
+    case = scenario.known
     inbound, outbound = case.inbound, case.outbound
     if case.plan.ship_on is ShipOn.ACCEPTED and inbound.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED):
         assert outbound.status in (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
     if outbound.status is OutboundStatus.SHIPPED and inbound.status is InboundStatus.REQUESTED:
-        assert inbound.earliest
+        assert inbound.earliest_date
         assert outbound.expected_delivery
-        assert inbound.earliest >= outbound.expected_delivery
+        assert inbound.earliest_date >= outbound.expected_delivery
     if outbound.status is OutboundStatus.SHIPPED and inbound.status is InboundStatus.BOOKED:
         assert inbound.window_day
         assert outbound.expected_delivery
         assert inbound.window_day >= outbound.expected_delivery
-    told_so_far = [type(fact) for fact in told.said[under_this_plan_from(told) :]]
+    told_so_far = [type(fact) for fact in scenario.facts[under_this_plan_from(scenario) :]]
     if case.plan.ship_on is ShipOn.ACCEPTED and CollectionRequested in told_so_far and IssueReopened not in told_so_far:
         assert told_so_far.index(IssueReplacementShipped) < told_so_far.index(CollectionRequested)
 
 
-def one_entitlement_per_unit(told: Story) -> None:
-    """2: a unit is paid back once at most, and not beside a replacement that is under way."""
-    case = told.known
-    assert all(count <= case.reported[line_id] for line_id, count in case.money.asked.items())
-    if case.money.refunds and not case.money.instead:
+def one_entitlement_per_unit(scenario: CaseScenario) -> None:
+    """Invariant 2: a unit is refunded at most once, and not beside an open replacement."""
+    case = scenario.known
+    assert all(count <= case.reported_units[line_id] for line_id, count in case.money.requested_units.items())
+    if case.money.refunds and not case.money.refund_instead:
         assert case.outbound.status in (OutboundStatus.NONE, OutboundStatus.CANCELLED)
-    for leg in (*case.formers, case.outbound):
+    for leg in (*case.past_replacements, case.outbound):
         assert not missing(leg.shipped, leg.ordered)
         assert not missing(leg.delivered, leg.shipped)
-    assert not missing(case.money.instead, case.reported)
+    assert not missing(case.money.refund_instead, case.reported_units)
 
 
-def in_order(told: Story) -> None:
-    """5: of each replacement: ordered, promised in rising versions, shipped, delivered, each once."""
-    for ordered in told.all(IssueReplacementOrdered):
-        about = [fact for fact in told.said if getattr(fact, "replacement_id", None) == ordered.replacement_id]
+def in_order(scenario: CaseScenario) -> None:
+    """Invariant 5: each replacement is ordered, promised in rising versions, shipped, delivered, each once."""
+    for ordered in scenario.all(IssueReplacementOrdered):
+        about = [fact for fact in scenario.facts if getattr(fact, "replacement_id", None) == ordered.replacement_id]
         versions = [
             fact.version for fact in about if isinstance(fact, IssueReplacementPromised | IssueReplacementDelayed)
         ]
@@ -410,84 +417,83 @@ def in_order(told: Story) -> None:
         assert reached == list(milestones[: len(reached)])
 
 
-def no_silence(told: Story) -> None:
-    """6: an open case has a timer, and the timers are those of the case."""
-    assert told.timers == dict(told.known.timers())
-    assert told.known.is_closed or told.timers
-    assert not any(isinstance(fact, Anomaly) and fact.reason == "stalled" for fact in told.said)
+def no_silence(scenario: CaseScenario) -> None:
+    """Invariant 6: an open case has a timer, and the timers are those of the case."""
+    assert scenario.timers == dict(scenario.known.timers())
+    assert scenario.known.is_closed or scenario.timers
+    assert not any(isinstance(fact, Anomaly) and fact.reason == "stalled" for fact in scenario.facts)
 
 
-def money_follows_counted_units(told: Story) -> None:
-    """7: a refund on receipt is never more than what was received and reported."""
-    case = told.known
+def money_follows_counted_units(scenario: CaseScenario) -> None:
+    """Invariant 7: a refund on receipt never exceeds the units received and reported."""
+    case = scenario.known
     if case.plan.refund_on is RefundOn.RECEIVED:
-        asked = {refund.refund_id: refund.amount.amount for refund in told.all(RefundRequested)}
-        assert sum(asked.values()) <= case.worth(shared(case.inbound.received, case.reported))
+        asked = {refund.refund_id: refund.amount.amount for refund in scenario.all(RefundRequested)}
+        assert sum(asked.values()) <= case.value_of(common_counts(case.inbound.received, case.reported_units))
 
 
-def only_known_facts(told: Story) -> None:
-    """8: nothing is ever charged, because no such fact exists; and every fact is one that the service declares."""
-    assert all(type(fact) in GIVES for fact in told.said if isinstance(fact, Payload))
+def only_known_facts(scenario: CaseScenario) -> None:
+    """Invariant 8: nothing is charged, because no such fact exists; every fact is among `PUBLISHES`."""
+    assert all(type(fact) in PUBLISHES for fact in scenario.facts if isinstance(fact, Payload))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(reports, st.sampled_from([True, True, True, False]), st.lists(steps, min_size=5, max_size=40))
 def test_the_invariants_hold_in_every_history(report: Payload, with_address: bool, history: list[object]) -> None:
-    told = Story(ship_to=HOME if with_address else None)
-    told.take(report)
-    tell(told, history, always)
+    scenario = CaseScenario(ship_to=HOME if with_address else None)
+    scenario.apply(report)
+    tell(scenario, history, always)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25))
 def test_when_nothing_happens_something_does(report: Payload, history: list[object]) -> None:
-    told = Story()
-    told.take(report)
-    tell(told, history, lambda _: None)
-    before = len([fact for fact in told.said if isinstance(fact, Payload)])
+    scenario = CaseScenario()
+    scenario.apply(report)
+    tell(scenario, history, lambda _: None)
+    before = len([fact for fact in scenario.facts if isinstance(fact, Payload)])
     for _ in range(20):
-        if told.timers:
-            fired = min(told.timers, key=lambda name: told.timers[name])
-            told.next_timer()
-            assert told.timers.get(fired, told.now + timedelta(1)) > told.now
-    after = len([fact for fact in told.said if isinstance(fact, Payload)])
-    assert after > before or not told.timers
+        if scenario.timers:
+            fired = min(scenario.timers, key=lambda name: scenario.timers[name])
+            scenario.next_timer()
+            assert scenario.timers.get(fired, scenario.now + timedelta(1)) > scenario.now
+    after = len([fact for fact in scenario.facts if isinstance(fact, Payload)])
+    assert after > before or not scenario.timers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25))
 def test_a_case_ends_once_per_opening(report: Payload, history: list[object]) -> None:
-    told = Story()
-    told.take(report)
-    tell(told, history, lambda _: None)
-    ends = [fact for fact in told.said if isinstance(fact, IssueResolved | IssueCancelled | IssueReopened)]
+    scenario = CaseScenario()
+    scenario.apply(report)
+    tell(scenario, history, lambda _: None)
+    ends = [fact for fact in scenario.facts if isinstance(fact, IssueResolved | IssueCancelled | IssueReopened)]
     kinds = [isinstance(fact, IssueReopened) for fact in ends]
     assert kinds == [bool(place % 2) for place in range(len(kinds))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25), happenings)
 def test_the_same_event_in_the_same_state_gives_the_same(
     report: Payload, history: list[object], happening: Happening
 ) -> None:
-    told = Story()
-    told.take(report)
-    tell(told, history, lambda _: None)
-    event = event_of(happening(told), told.now)
-    assert decide(told.case, told.around, event, told.now, told.rules) == decide(
-        told.case, told.around, event, told.now, told.rules
-    )
+    scenario = CaseScenario()
+    scenario.apply(report)
+    tell(scenario, history, lambda _: None)
+    event = event_of(happening(scenario), scenario.now)
+    state = CaseState(scenario.case, scenario.customer)
+    assert decide(state, event, scenario.now, scenario.rules) == decide(state, event, scenario.now, scenario.rules)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(reports, st.lists(steps, max_size=25), happenings)
 def test_what_is_ignored_leaves_the_case_as_it_was(
     report: Payload, history: list[object], happening: Happening
 ) -> None:
-    told = Story()
-    told.take(report)
-    tell(told, history, lambda _: None)
-    before = told.known
-    facts = told.take(happening(told))
+    scenario = CaseScenario()
+    scenario.apply(report)
+    tell(scenario, history, lambda _: None)
+    before = scenario.known
+    facts = scenario.apply(happening(scenario))
     if any(isinstance(fact, Ignored) for fact in facts):
-        assert told.known == before
+        assert scenario.known == before

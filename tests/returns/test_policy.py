@@ -1,4 +1,4 @@
-"""The policy as data: what the bundled one says, and that a wrong one is refused by the name of its key."""
+"""Policy files: content of the bundled one, and refusal of an invalid one with the name of its key."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.events.values import Money, Reason, Remedy
-from services.returns.policy.policy import CollectOn, RefundOn, ShipOn
-from services.returns.policy.policy_loader import BUNDLED, parse_policy, read_policies
+from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
+from services.returns.policy.policy_loader import BUNDLED_POLICY, parse_policy, read_policies
 from services.returns.policy.policy_versions import PolicyError
 from services.returns.settings import Settings
 from tests.running import NO_KAFKA
 
-TEXT = BUNDLED.read_text(encoding="utf-8")
+TEXT = BUNDLED_POLICY.read_text(encoding="utf-8")
 POLICY = read_policies().versions["2026-01"]
 
 
@@ -37,25 +37,25 @@ def test_each_reason_has_its_remedy_and_movements(
 
 
 def test_a_wish_is_granted_where_the_policy_allows_it() -> None:
-    assert POLICY.reasons[Reason.DEFECTIVE].remedy(Remedy.REFUND) is Remedy.REFUND
+    assert POLICY.reasons[Reason.DEFECTIVE].choose_remedy(Remedy.REFUND) is Remedy.REFUND
 
 
 def test_a_wish_that_the_policy_does_not_allow_gives_the_default() -> None:
-    assert POLICY.reasons[Reason.CHANGED_MIND].remedy(Remedy.REPLACEMENT) is Remedy.REFUND
+    assert POLICY.reasons[Reason.CHANGED_MIND].choose_remedy(Remedy.REPLACEMENT) is Remedy.REFUND
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "human"), [("200000", "JPY", False), ("200001", "JPY", True), ("1", "XTS", True)]
+    ("amount", "currency", "needs_review"), [("200000", "JPY", False), ("200001", "JPY", True), ("1", "XTS", True)]
 )
-def test_a_human_decides_over_the_limit_and_in_unlisted_currencies(amount: str, currency: str, human: bool) -> None:
-    assert POLICY.needs_a_human(Money.model_validate({"amount": amount, "currency": currency})) is human
+def test_staff_decide_over_the_limit_and_in_unlisted_currencies(amount: str, currency: str, needs_review: bool) -> None:
+    assert POLICY.needs_review(Money.model_validate({"amount": amount, "currency": currency})) is needs_review
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "names"),
     [
-        ("promise_open_days = 1 ", "promise_open_days = 0 ", "terms.promise_open_days"),
-        ("transit_days = 2 ", "transit_day = 2 ", "terms.transit_days"),
+        ("promise_open_days = 1 ", "promise_open_days = 0 ", "limits.promise_open_days"),
+        ("transit_days = 2 ", "transit_day = 2 ", "limits.transit_days"),
         ('version = "2026-01"', "", "version"),
         ('JPY = "200000"', 'yen = "200000"', "review_over.yen"),
         ('JPY = "200000"', 'JPY = "-1"', "review_over.JPY"),
@@ -104,7 +104,7 @@ def test_what_is_not_toml_is_refused() -> None:
 def test_a_service_with_a_wrong_policy_does_not_start(tmp_path: Path) -> None:
     wrong = tmp_path / "policy.toml"
     wrong.write_text(TEXT.replace("transit_days = 2 ", "transit_days = 0 "), encoding="utf-8")
-    with pytest.raises(ValidationError, match=r"policy_file[\s\S]*terms\.transit_days"):
+    with pytest.raises(ValidationError, match=r"policy_file[\s\S]*limits\.transit_days"):
         Settings(database_url="postgresql://localhost/x", kafka_bootstrap_servers=NO_KAFKA, policy_file=wrong)
 
 

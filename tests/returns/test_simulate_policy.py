@@ -1,4 +1,4 @@
-"""A new policy against recorded reports: what would change, from a file and from the database, and what is refused."""
+"""Policy simulation on recorded reports, from a file and from the database, and refused inputs."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from libs.common.events.values import Reason, Remedy
 from libs.common.postgres.pool import Pool, create_pool
 from services.returns.cli.simulate_policy import main
-from services.returns.policy.policy_loader import BUNDLED
+from services.returns.policy.policy_loader import BUNDLED_POLICY
 from tests.conftest import MakeDatabase
 from tests.returns.cases import accepted, line
 from tests.returns.test_store import take
 
 APP = typer.Typer()
 APP.command()(main)
-TEXT = BUNDLED.read_text(encoding="utf-8")
+TEXT = BUNDLED_POLICY.read_text(encoding="utf-8")
 
 
 def newer(tmp_path: Path, *changes: tuple[str, str]) -> Path:
@@ -53,7 +53,7 @@ def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
     assert json.loads(text)["changed"] == 0
 
 
-def test_dates_outcomes_and_costs_that_would_change_are_told(tmp_path: Path) -> None:
+def test_dates_outcomes_and_costs_that_would_change_are_shown(tmp_path: Path) -> None:
     policy = newer(
         tmp_path,
         ("promise_open_days = 1 ", "promise_open_days = 2 "),
@@ -61,21 +61,21 @@ def test_dates_outcomes_and_costs_that_would_change_are_told(tmp_path: Path) -> 
         ('product_groups = ["stationery"]\nvalue_up_to = { JPY = "1500"', 'value_up_to = { JPY = "1300"'),
     )
     code, text = run("--policy", policy, "--reports", recorded(tmp_path), "--json")
-    told = json.loads(text)
-    assert (code, told["reports"], told["changed"]) == (0, 3, 2)
-    small, dear = told["differences"]
+    scenario = json.loads(text)
+    assert (code, scenario["reports"], scenario["changed"]) == (0, 3, 2)
+    small, expensive = scenario["differences"]
     assert small["collected"] == ["shipped", "never"]
     assert small["cost"] == ["0", "1200"]
     assert small["first_date"] == ["2026-03-11", "2026-03-12"]
-    assert dear["human"] == [False, True]
-    assert told["cost"]["JPY"] == {"before": "0", "after": "1200"}
+    assert expensive["in_review"] == [False, True]
+    assert scenario["cost"]["JPY"] == {"before": "0", "after": "1200"}
 
 
 def test_a_reader_gets_a_table(tmp_path: Path) -> None:
     policy = newer(tmp_path, ("promise_open_days = 1 ", "promise_open_days = 2 "))
     code, text = run("--policy", policy, "--reports", recorded(tmp_path))
     assert code == 0
-    assert "2 of 3 reports would come out differently under 2026-12" in text
+    assert "2 of 3 reports change under 2026-12" in text
     assert "2026-03-12" in text
 
 
@@ -85,22 +85,22 @@ def test_a_reader_gets_a_table(tmp_path: Path) -> None:
 )
 def test_a_report_that_cannot_be_read_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.jsonl").write_text(text)
-    code, said = run("--policy", newer(tmp_path), "--reports", tmp_path / "bad.jsonl")
+    code, output = run("--policy", newer(tmp_path), "--reports", tmp_path / "bad.jsonl")
     assert code == 2
-    assert message in said
+    assert message in output
 
 
 def test_a_wrong_policy_is_refused_with_its_key(tmp_path: Path) -> None:
     policy = newer(tmp_path, ('default = "part_shipment"', 'default = "gift"'))
-    code, said = run("--policy", policy, "--reports", recorded(tmp_path))
+    code, output = run("--policy", policy, "--reports", recorded(tmp_path))
     assert code == 2
-    assert "reasons.missing_part.default" in said
+    assert "reasons.missing_part.default" in output
 
 
 def test_without_reports_or_a_database_it_says_what_to_name(tmp_path: Path) -> None:
-    code, said = run("--policy", newer(tmp_path))
+    code, output = run("--policy", newer(tmp_path))
     assert code == 2
-    assert "--database-url" in said
+    assert "--database-url" in output
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_the_database_gives_what_was_accepted(pool: tuple[Pool, str], tmp_
     await take(pool[0], accepted(Reason.DEFECTIVE))
     policy = newer(tmp_path, ("promise_open_days = 1 ", "promise_open_days = 3 "))
     code, text = await asyncio.to_thread(run, "--policy", policy, "--database-url", pool[1], "--json")
-    told = json.loads(text)
+    scenario = json.loads(text)
     assert code == 0
-    assert told["differences"][0]["policy_version"] == "2026-01"
-    assert told["differences"][0]["first_date"] == ["2026-03-11", "2026-03-13"]
+    assert scenario["differences"][0]["policy_version"] == "2026-01"
+    assert scenario["differences"][0]["first_date"] == ["2026-03-11", "2026-03-13"]

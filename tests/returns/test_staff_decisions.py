@@ -1,4 +1,4 @@
-"""What the shop's people decide: done or refused by a named reason, and always answered."""
+"""Staff decisions: applied or refused with a code, and always answered."""
 
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Reason, Remedy, StaffAction
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
 from services.returns.domain.decide import decide
-from services.returns.domain.exposure import NOWHERE
+from services.returns.domain.decision_context import CaseState
+from services.returns.domain.exposure import UNKNOWN_CUSTOMER
 from services.returns.domain.handlers.staff_decisions import REFUSALS
-from tests.returns.cases import ISSUE, RULES, TUESDAY, Story, event_of, line, story
+from tests.returns.cases import ISSUE, RULES, TUESDAY, CaseScenario, event_of, line, open_scenario
 
 DECISION = UUID(int=1)
 
@@ -39,33 +40,35 @@ def decision(action: StaffAction, review: str | None = None, remedy: Remedy | No
     )
 
 
-def say(told: Story, action: StaffAction, review: str | None = None, remedy: Remedy | None = None) -> str | None:
-    """The code of the answer; None where it was done."""
-    told.take(decision(action, review, remedy))
-    answer = told.last(IssueStaffDecisionApplied)
+def say(
+    scenario: CaseScenario, action: StaffAction, review: str | None = None, remedy: Remedy | None = None
+) -> str | None:
+    """Apply a decision, and return its refusal code; None where it was applied."""
+    scenario.apply(decision(action, review, remedy))
+    answer = scenario.last(IssueStaffDecisionApplied)
     assert (answer.decision_id, answer.staff, answer.comment) == (DECISION, "ops-1", "They called.")
     assert answer.applied == (answer.code is None)
     assert answer.message == (REFUSALS[answer.code] if answer.code else None)
     return answer.code
 
 
-def costly() -> Story:
-    return story(Reason.DEFECTIVE, line(price="200001"))
+def costly() -> CaseScenario:
+    return open_scenario(Reason.DEFECTIVE, line(price="200001"))
 
 
-def resolved() -> Story:
-    told = story(Reason.MISSING_ITEM)
-    told.ship()
-    told.deliver()
-    assert told.all(IssueResolved)
-    return told
+def resolved() -> CaseScenario:
+    scenario = open_scenario(Reason.MISSING_ITEM)
+    scenario.ship()
+    scenario.deliver()
+    assert scenario.all(IssueResolved)
+    return scenario
 
 
 def test_accepting_and_approving_let_go_what_a_review_held() -> None:
     for action, review in ((StaffAction.ACCEPT, None), (StaffAction.APPROVE_REVIEW, "value")):
-        told = costly()
-        assert say(told, action, review) is None
-        assert told.all(ReplacementOrdered)
+        scenario = costly()
+        assert say(scenario, action, review) is None
+        assert scenario.all(ReplacementOrdered)
 
 
 def test_refusing_and_rejecting_end_the_case_with_a_word_to_the_customer() -> None:
@@ -74,78 +77,79 @@ def test_refusing_and_rejecting_end_the_case_with_a_word_to_the_customer() -> No
         (StaffAction.REFUSE_REVIEW, "value"),
         (StaffAction.CANCEL, None),
     ):
-        told = costly()
-        assert say(told, action, review) is None
-        assert told.all(IssueCancelled)
+        scenario = costly()
+        assert say(scenario, action, review) is None
+        assert scenario.all(IssueCancelled)
 
 
 def test_another_remedy_calls_the_replacement_back_and_pays_on_receipt() -> None:
-    told = story()
-    assert say(told, StaffAction.CHOOSE_REMEDY, remedy=Remedy.REFUND) is None
-    assert told.all(ReplacementCancelled)
-    told.collect()
-    told.receive()
-    assert told.all(RefundRequested)
+    scenario = open_scenario()
+    assert say(scenario, StaffAction.CHOOSE_REMEDY, remedy=Remedy.REFUND) is None
+    assert scenario.all(ReplacementCancelled)
+    scenario.collect()
+    scenario.receive()
+    assert scenario.all(RefundRequested)
 
 
 def test_another_remedy_for_what_was_resolved_opens_it_again() -> None:
-    told = resolved()
-    assert say(told, StaffAction.CHOOSE_REMEDY, remedy=Remedy.REFUND) is None
-    assert told.all(IssueReopened)
-    assert told.all(RefundRequested)
+    scenario = resolved()
+    assert say(scenario, StaffAction.CHOOSE_REMEDY, remedy=Remedy.REFUND) is None
+    assert scenario.all(IssueReopened)
+    assert scenario.all(RefundRequested)
 
 
 def test_waiving_the_collection_calls_the_courier_off_and_resolves() -> None:
-    told = story()
-    told.ship()
-    told.deliver()
-    assert say(told, StaffAction.WAIVE_COLLECTION) is None
-    assert told.all(CollectionCancelled)
-    assert told.all(IssueResolved)
-    assert told.around.customer.out == {}
+    scenario = open_scenario()
+    scenario.ship()
+    scenario.deliver()
+    assert say(scenario, StaffAction.WAIVE_COLLECTION) is None
+    assert scenario.all(CollectionCancelled)
+    assert scenario.all(IssueResolved)
+    assert scenario.customer.exposure.outstanding == {}
 
 
 def test_waiving_before_anything_was_asked_for_means_nobody_is_ever_asked() -> None:
-    told = story()
-    assert say(told, StaffAction.WAIVE_COLLECTION) is None
-    told.ship()
-    told.deliver()
-    assert told.all(IssueResolved)
+    scenario = open_scenario()
+    assert say(scenario, StaffAction.WAIVE_COLLECTION) is None
+    scenario.ship()
+    scenario.deliver()
+    assert scenario.all(IssueResolved)
 
 
 def test_reopening_sends_again() -> None:
-    told = resolved()
-    assert say(told, StaffAction.REOPEN) is None
-    assert len(told.all(ReplacementOrdered)) == 2
+    scenario = resolved()
+    assert say(scenario, StaffAction.REOPEN) is None
+    assert len(scenario.all(ReplacementOrdered)) == 2
 
 
 @pytest.mark.parametrize(
-    ("told", "action", "review", "remedy", "code"),
+    ("scenario", "action", "review", "remedy", "code"),
     [
-        (story(), StaffAction.ACCEPT, None, None, "nothing_to_accept"),
-        (story(), StaffAction.REOPEN, None, None, "not_resolved"),
+        (open_scenario(), StaffAction.ACCEPT, None, None, "nothing_to_accept"),
+        (open_scenario(), StaffAction.REOPEN, None, None, "not_resolved"),
         (resolved(), StaffAction.CANCEL, None, None, "too_late_to_cancel"),
         (resolved(), StaffAction.WAIVE_COLLECTION, None, None, "nothing_to_collect"),
-        (story(), StaffAction.APPROVE_REVIEW, None, None, "no_review_named"),
-        (story(), StaffAction.APPROVE_REVIEW, "value", None, "no_such_review"),
-        (story(), StaffAction.REFUSE_REVIEW, "nonsense", None, "no_such_review"),
-        (story(), StaffAction.CHOOSE_REMEDY, None, None, "no_remedy_named"),
-        (story(), StaffAction.CHOOSE_REMEDY, None, Remedy.REPLACEMENT, "remedy_unchanged"),
-        (story(), StaffAction.CHOOSE_REMEDY, None, Remedy.PART_SHIPMENT, "remedy_not_allowed"),
+        (open_scenario(), StaffAction.APPROVE_REVIEW, None, None, "review_required"),
+        (open_scenario(), StaffAction.APPROVE_REVIEW, "value", None, "no_such_review"),
+        (open_scenario(), StaffAction.REFUSE_REVIEW, "nonsense", None, "no_such_review"),
+        (open_scenario(), StaffAction.CHOOSE_REMEDY, None, None, "remedy_required"),
+        (open_scenario(), StaffAction.CHOOSE_REMEDY, None, Remedy.REPLACEMENT, "remedy_unchanged"),
+        (open_scenario(), StaffAction.CHOOSE_REMEDY, None, Remedy.PART_SHIPMENT, "remedy_not_allowed"),
     ],
 )
 def test_what_cannot_be_done_changes_nothing_and_says_why(
-    told: Story, action: StaffAction, review: str | None, remedy: Remedy | None, code: str
+    scenario: CaseScenario, action: StaffAction, review: str | None, remedy: Remedy | None, code: str
 ) -> None:
-    before = told.known
-    assert say(told, action, review, remedy) == code
-    assert told.known == before
+    before = scenario.known
+    assert say(scenario, action, review, remedy) == code
+    assert scenario.known == before
 
 
 @pytest.mark.parametrize("action", StaffAction)
 def test_a_decision_about_no_case_is_answered_unless_it_is_intakes(action: StaffAction) -> None:
-    case, facts = decide(None, NOWHERE, event_of(decision(action)), TUESDAY, RULES)
-    assert case is None
+    state = CaseState(None, UNKNOWN_CUSTOMER)
+    after, facts = decide(state, event_of(decision(action)), TUESDAY, RULES)
+    assert after is state
     if action in (StaffAction.ACCEPT, StaffAction.REJECT):
         assert facts == (Ignored("decided_by_intake"),)
     else:

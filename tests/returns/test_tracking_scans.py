@@ -1,4 +1,4 @@
-"""Carriers' own words: what they mean, that the raw code is kept, and that nothing moves backwards."""
+"""Tracking scans: mapping of carrier statuses, raw codes, and legs that never move backwards."""
 
 from datetime import timedelta
 
@@ -7,27 +7,27 @@ import pytest
 from libs.common.events.carrier import ParcelFound, ParcelScanned
 from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
 from libs.common.events.values import RawStatus, Reason
-from services.returns.domain.commands import ReviewDecided
+from services.returns.domain.commands import DecideReview
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.policy.carrier_statuses import CarrierStatus, status_of, table
-from tests.returns.cases import ISSUE, Story, refusals, story
+from services.returns.policy.carrier_statuses import CarrierStatus, status_table, translate_status
+from tests.returns.cases import ISSUE, CaseScenario, open_scenario, refusal_reasons
 
 
 def scan(
-    told: Story, source: str, code: str, detail: str | None = None, *, back: bool = False, ago: int = 0
+    scenario: CaseScenario, source: str, code: str, detail: str | None = None, *, back: bool = False, ago: int = 0
 ) -> list[str]:
-    ids = {"collection_id": told.collection_id} if back else {"replacement_id": told.replacement_id}
+    ids = {"collection_id": scenario.collection_id} if back else {"replacement_id": scenario.replacement_id}
     raw = RawStatus(source=source, code=code, detail=detail)
-    at = told.now - timedelta(hours=ago)
-    return refusals(told.take(ParcelScanned(issue_id=ISSUE, **ids, raw=raw, scanned_at=at)))
+    at = scenario.now - timedelta(hours=ago)
+    return refusal_reasons(scenario.apply(ParcelScanned(issue_id=ISSUE, **ids, raw=raw, scanned_at=at)))
 
 
-def shipped() -> Story:
-    told = story()
-    told.ship()
-    return told.later(days=1)
+def shipped() -> CaseScenario:
+    scenario = open_scenario()
+    scenario.ship()
+    return scenario.later(days=1)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def shipped() -> Story:
     ],
 )
 def test_their_words_have_one_meaning(source: str, code: str, detail: str | None, status: CarrierStatus | None) -> None:
-    assert status_of(RawStatus(source=source, code=code, detail=detail)) is status
+    assert translate_status(RawStatus(source=source, code=code, detail=detail)) is status
 
 
-# As their documentation lists them; see the head of each table in carrier_statuses.toml.
+# Statuses listed in the documentation that carrier_statuses.toml names.
 EASYPOST = (
     "unknown pre_transit in_transit out_for_delivery delivered available_for_pickup return_to_sender failure cancelled"
     " error"
@@ -82,89 +82,93 @@ DOCUMENTED = [
 
 
 def test_every_word_that_they_document_means_something() -> None:
-    unmapped = [one for one in DOCUMENTED if status_of(RawStatus(source=one[0], code=one[1], detail=one[2])) is None]
+    unmapped = [
+        one for one in DOCUMENTED if translate_status(RawStatus(source=one[0], code=one[1], detail=one[2])) is None
+    ]
     assert unmapped == []
 
 
 def test_the_tables_know_no_detail_that_is_not_documented() -> None:
     known = {f"{code}/{detail}" for _, code, detail in DOCUMENTED}
-    assert [word for words in table().values() for word in words if "/" in word and word not in known] == []
+    assert [word for words in status_table().values() for word in words if "/" in word and word not in known] == []
 
 
 def test_every_source_can_say_that_it_arrived() -> None:
-    assert all(CarrierStatus.DELIVERED in words.values() for words in table().values())
+    assert all(CarrierStatus.DELIVERED in words.values() for words in status_table().values())
 
 
 @pytest.mark.parametrize(
     ("source", "code"), [("easypost", "delivered"), ("aftership", "Delivered"), ("yamato", "配達完了")]
 )
 def test_a_delivery_scan_delivers_and_its_raw_code_is_kept(source: str, code: str) -> None:
-    told = shipped()
-    scan(told, source, code)
-    assert told.known.outbound.status is OutboundStatus.DELIVERED
-    assert told.known.outbound.scan
-    assert told.known.outbound.scan.raw == RawStatus(source=source, code=code)
+    scenario = shipped()
+    scan(scenario, source, code)
+    assert scenario.known.outbound.status is OutboundStatus.DELIVERED
+    assert scenario.known.outbound.last_scan
+    assert scenario.known.outbound.last_scan.raw == RawStatus(source=source, code=code)
 
 
 def test_an_older_scan_moves_nothing_backwards() -> None:
-    told = shipped()
-    scan(told, "yamato", "配達完了")
-    assert scan(told, "yamato", "配達中", ago=3) == ["stale_scan"]
-    assert told.known.outbound.status is OutboundStatus.DELIVERED
-    told.later(hours=1)
-    scan(told, "yamato", "作業店通過")
-    assert told.known.outbound.status is OutboundStatus.DELIVERED
+    scenario = shipped()
+    scan(scenario, "yamato", "配達完了")
+    assert scan(scenario, "yamato", "配達中", ago=3) == ["stale_scan"]
+    assert scenario.known.outbound.status is OutboundStatus.DELIVERED
+    scenario.later(hours=1)
+    scan(scenario, "yamato", "作業店通過")
+    assert scenario.known.outbound.status is OutboundStatus.DELIVERED
 
 
-def test_a_word_that_nobody_mapped_is_told_to_ops_and_changes_nothing() -> None:
-    told = shipped()
-    before = told.known
-    assert scan(told, "yamato", "謎") == ["unknown_carrier_status"]
-    assert told.known == before
+def test_a_status_that_is_not_mapped_is_reported_to_ops_and_changes_nothing() -> None:
+    scenario = shipped()
+    before = scenario.known
+    assert scan(scenario, "yamato", "謎") == ["unknown_carrier_status"]
+    assert scenario.known == before
 
 
 @pytest.mark.parametrize("detail", ["Exception_003", "Exception_011", "Exception_012", "Exception_013"])
-def test_lost_broken_refused_or_returning_goods_are_for_a_human(detail: str) -> None:
-    told = shipped()
-    scan(told, "aftership", "Exception", detail)
-    assert told.known.in_review(ReviewCause.PARCEL_EXCEPTION)
+def test_lost_broken_refused_or_returning_goods_go_to_review(detail: str) -> None:
+    scenario = shipped()
+    scan(scenario, "aftership", "Exception", detail)
+    assert scenario.known.in_review(ReviewCause.PARCEL_EXCEPTION)
 
 
 def test_delivered_to_the_warehouse_is_neither_received_nor_inspected() -> None:
-    told = shipped()
-    told.deliver()
-    scan(told, "easypost", "in_transit", back=True)
-    assert told.known.inbound.status is InboundStatus.COLLECTED
-    told.later(days=1)
-    scan(told, "easypost", "delivered", back=True)
-    assert told.known.inbound.status is InboundStatus.COLLECTED
-    assert not told.all(IssueItemReceived)
+    scenario = shipped()
+    scenario.deliver()
+    scan(scenario, "easypost", "in_transit", back=True)
+    assert scenario.known.inbound.status is InboundStatus.COLLECTED
+    scenario.later(days=1)
+    scan(scenario, "easypost", "delivered", back=True)
+    assert scenario.known.inbound.status is InboundStatus.COLLECTED
+    assert not scenario.all(IssueItemReceived)
 
 
-def test_a_missed_visit_is_told_in_their_words_too() -> None:
-    told = shipped()
-    told.deliver()
-    scan(told, "yamato", "持戻(ご不在)", back=True)
-    assert told.known.inbound.failures == 1
+def test_a_missed_visit_is_announced_with_their_code_too() -> None:
+    scenario = shipped()
+    scenario.deliver()
+    scan(scenario, "yamato", "持戻(ご不在)", back=True)
+    assert scenario.known.inbound.failed_attempts == 1
 
 
 def test_what_was_lost_and_turns_up_before_anything_left_ends_the_case() -> None:
-    told = story(Reason.LOST_IN_TRANSIT)
-    told.take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=told.now))
-    assert told.last(IssueCancelled).cause == "parcel_found"
+    scenario = open_scenario(Reason.LOST_IN_TRANSIT)
+    scenario.apply(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=scenario.now))
+    assert scenario.last(IssueCancelled).cause == "parcel_found"
 
 
-def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_a_human_says_so() -> None:
-    told = story(Reason.LOST_IN_TRANSIT)
-    told.ship()
-    told.deliver()
-    assert not told.all(IssueCollectionRequested)
-    told.take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=told.now))
-    assert told.known.in_review(ReviewCause.PARCEL_FOUND)
-    told.take(ReviewDecided(issue_id=ISSUE, cause=ReviewCause.PARCEL_FOUND, approved=True))
-    assert told.all(IssueCollectionRequested)
-    assert told.known.resolved_at is None
+def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_staff_approve() -> None:
+    scenario = open_scenario(Reason.LOST_IN_TRANSIT)
+    scenario.ship()
+    scenario.deliver()
+    assert not scenario.all(IssueCollectionRequested)
+    scenario.apply(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=scenario.now))
+    assert scenario.known.in_review(ReviewCause.PARCEL_FOUND)
+    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.PARCEL_FOUND, approved=True))
+    assert scenario.all(IssueCollectionRequested)
+    assert scenario.known.resolved_at is None
 
 
 def test_what_was_never_lost_cannot_turn_up() -> None:
-    assert refusals(story().take(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=story().now))) == ["not_lost"]
+    assert refusal_reasons(
+        open_scenario().apply(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=open_scenario().now))
+    ) == ["not_lost"]

@@ -1,4 +1,4 @@
-"""The four services as apps, made but not started: for what can be said of a service without its database."""
+"""The four services as apps, created but not started."""
 
 import importlib
 from pathlib import Path
@@ -32,7 +32,7 @@ OF_ONE: dict[str, dict[str, Any]] = {
 
 
 def app_of(service: str, folder: Path, **changed: Any) -> FastAPI:
-    """Everything is set up that can be, so that nothing is refused only because it is not."""
+    """Create an app with every option set, so that nothing is refused for being disabled."""
     module = importlib.import_module(f"services.{service}.app")
     settings = settings_class(service)
     given = {**OF_ALL, "evidence_dir": folder, **OF_ONE.get(service, {}), **changed}

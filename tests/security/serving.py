@@ -1,4 +1,4 @@
-"""A service behind a real socket, and a client that speaks bytes: what no well-behaved library would send."""
+"""A service on a real socket, and a client that sends raw bytes."""
 
 import asyncio
 import contextlib
@@ -16,8 +16,8 @@ from tests.running import eventually
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where a server listens."""
+class RawClient:
+    """Client that sends raw bytes to a port."""
 
     port: int
     _open: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -26,24 +26,24 @@ class Door:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def knock(self, said: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection that says this and waits."""
+    async def connect(self, data: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection and send these bytes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._open.append(writer)
-        writer.write(said)
+        writer.write(data)
         await writer.drain()
         return reader, writer
 
-    async def say(self, *said: bytes) -> bytes:
-        """What is answered until the server closes the connection."""
-        reader, writer = await self.knock()
+    async def exchange(self, *data: bytes) -> bytes:
+        """Send these bytes and return everything received until the server closes the connection."""
+        reader, writer = await self.connect()
         with contextlib.suppress(ConnectionError):
-            for piece in said:
+            for piece in data:
                 writer.write(piece)
                 await writer.drain()
         return await rest_of(reader)
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         for writer in self._open:
             writer.close()
         for writer in self._open:
@@ -52,28 +52,28 @@ class Door:
 
 
 async def rest_of(reader: asyncio.StreamReader) -> bytes:
-    said = b""
+    data = b""
     with contextlib.suppress(ConnectionError):
         while piece := await reader.read(65_536):
-            said += piece
-    return said
+            data += piece
+    return data
 
 
 @contextlib.asynccontextmanager
 async def listening(
     app: FastAPI, settings: ServiceSettings, limits: ConnectionLimits | None = None
-) -> AsyncIterator[Door]:
-    """Serve an app whose lifespan is already under way, exactly as `libs.common.runtime` does."""
+) -> AsyncIterator[RawClient]:
+    """Serve an app, whose lifespan runs already, exactly as `libs.common.runtime` does."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         server = http_server(app, settings, limits)
         server.config.lifespan = "off"
         running = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: _started(server), "the server listens")
-        door = Door(listener.getsockname()[1])
+        client = RawClient(listener.getsockname()[1])
         try:
-            yield door
+            yield client
         finally:
-            await door.leave()
+            await client.close()
             server.should_exit = True
             await running
 
@@ -83,6 +83,6 @@ async def _started(server: object) -> bool:
 
 
 def status_and_code(answer: bytes) -> tuple[int, str]:
-    """Of the last answer in what was received."""
+    """Return status and code of the last answer received."""
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     return int(head.split(b" ")[1]), str(json.loads(body)["code"])

@@ -1,7 +1,7 @@
-"""Where we call, the settings say: nothing in the data leads anywhere, and nobody we call sends us on to somebody else.
+"""Outgoing calls go to configured addresses only, never to addresses in data or in redirects.
 
-A rule over the source names the few modules that speak to the network; each that speaks HTTP is then tried against a
-server that answers everything with a redirect, with data that is full of addresses.
+A rule over the source names the modules that use the network. Each that uses HTTP is tested against a server that
+answers every request with a redirect, with data full of addresses.
 """
 
 import ast
@@ -55,7 +55,7 @@ HARMLESS = {"urllib.parse", "http.HTTPStatus"}
 
 
 def callers(source: str) -> set[str]:
-    """What of the network this module imports, but for types."""
+    """Return the network modules that this module imports, except for types."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -71,7 +71,7 @@ def callers(source: str) -> set[str]:
 
 
 def opens_a_client(source: str) -> bool:
-    """Whether it makes a client, or asks by the library's own functions; types of answers are no calls."""
+    """Return whether it creates a client or calls the library's functions; response types do not count."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[0] in NETWORK:
             return True
@@ -106,7 +106,7 @@ def test_every_http_client_says_that_it_follows_no_redirect() -> None:
 
 @dataclass
 class Elsewhere:
-    """Answers every request by sending it on to `/stolen` at this very server, and keeps what was asked for."""
+    """Server that redirects every request to its own `/stolen` and stores the requests."""
 
     asked: list[str] = field(default_factory=list)
     url: str = ""

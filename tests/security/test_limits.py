@@ -1,4 +1,4 @@
-"""Which routes of intake take more than a call: those that it names, whatever stands in an address."""
+"""Upload routes of intake: only the named routes accept more than a JSON body."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.running import LINK_SECRETS, NO_KAFKA
 
 @pytest.fixture(scope="module")
 def intake(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    """Not running: what is refused here is refused before anything is asked of the database."""
+    """The app without a database: refusals come before any query."""
     settings: dict[str, object] = {
         "database_url": "postgresql://nobody@localhost/none",
         "kafka_bootstrap_servers": NO_KAFKA,

@@ -1,7 +1,7 @@
-"""Whatever comes from outside: a parser gives a value or raises the error that its docstring names, and nothing else.
+"""Parsers of external input return a value or raise their documented error, and nothing else.
 
-Hypothesis draws bytes without sense, and well-formed inputs with something broken in them: most of what goes wrong is
-nearly right. Each call is bounded in time; a parser that takes longer on some kilobytes would let one sender stop all.
+Hypothesis generates random bytes and nearly valid inputs. Each call has a time limit; a slow parser would let one
+sender block all.
 """
 
 import contextlib
@@ -35,10 +35,11 @@ from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WrongContent
 from services.loyalty.settings import parse_rules
-from services.returns.policy.carrier_statuses import status_of
+from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy_loader import parse_policy
 from services.returns.policy.policy_versions import PolicyError
-from services.returns.store.order_snapshots import places
+from services.returns.store.order_snapshots import address_hashes
+from tests.examples import examples
 from tests.intake.storefronts.calls import shop_order
 
 SECONDS = 5.0
@@ -47,7 +48,7 @@ SECONDS = 5.0
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "tests/contracts/samples").glob("*.json"))
 
-calm = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+calm = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
 jsons = st.recursive(
@@ -57,7 +58,7 @@ header_text = st.text(st.characters(max_codepoint=255), max_size=200)
 
 
 def only(parse: Callable[[], Any], *allowed: type[Exception]) -> None:
-    """It gives something or raises one of these, in time."""
+    """Assert that it returns a value or raises one of these errors, in time."""
     began = time.monotonic()
     with contextlib.suppress(*allowed):
         parse()
@@ -66,7 +67,7 @@ def only(parse: Callable[[], Any], *allowed: type[Exception]) -> None:
 
 @st.composite
 def broken(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
-    """Something right, with some of its bytes gone, changed or doubled."""
+    """Return valid input with some bytes removed, changed or doubled."""
     text = bytearray(draw(whole))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, max(0, len(text) - 1)))
@@ -79,7 +80,7 @@ def broken(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
 
 @st.composite
 def changed(draw: st.DrawFn, whole: st.SearchStrategy[Any]) -> Any:
-    """A right document, in which one value at any depth is something else, or gone."""
+    """Return a valid document with one value at any depth changed or removed."""
     document = json.loads(json.dumps(draw(whole)))
     place = document
     while isinstance(place, dict | list) and place:
@@ -163,18 +164,18 @@ def test_a_standard_webhook_with_one_wrong_value_is_a_fact_or_wrong(event: Any) 
 TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillments/update", "returns/request", "x"]
 
 
-@settings(calm, max_examples=400)
+@settings(calm, max_examples=examples(400))
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
-def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, said: dict[str, Any]) -> None:
-    only(lambda: shopify.read(topic, said, "C-1"), WrongContent)
-    only(lambda: shopify.order_of_return(said), WrongContent)
+def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str, Any]) -> None:
+    only(lambda: shopify.read(topic, content, "C-1"), WrongContent)
+    only(lambda: shopify.order_of_return(content), WrongContent)
 
 
 @calm
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=80), st.none() | st.text(max_size=80))
 def test_a_carriers_word_means_something_or_nothing(source: str, code: str, detail: str | None) -> None:
     raw = RawStatus.model_construct(source=source, code=code, detail=detail)
-    only(lambda: status_of(raw))
+    only(lambda: translate_status(raw))
 
 
 def a_picture(form: str) -> bytes:
@@ -189,7 +190,7 @@ def a_picture(form: str) -> bytes:
 pictures = st.sampled_from([a_picture("JPEG"), a_picture("PNG"), a_picture("WEBP")])
 
 
-@settings(calm, max_examples=300)
+@settings(calm, max_examples=examples(300))
 @given(
     broken(pictures) | st.binary(max_size=300) | st.binary(max_size=300).map(lambda rest: a_picture("PNG")[:33] + rest)
 )
@@ -222,7 +223,7 @@ text
 COMPLAINT = BOUNCE.replace(b"delivery-status", b"feedback-report").replace(b"Action: failed", b"Feedback-Type: abuse")
 
 
-@settings(calm, max_examples=500)
+@settings(calm, max_examples=examples(500))
 @given(broken(st.sampled_from([BOUNCE, COMPLAINT])) | st.binary(max_size=500))
 @example(b'Content-Type: multipart/report; boundary=""\n\n')
 @example(b"Content-Type: " + b"multipart/mixed; boundary=b\n\n--b\nContent-Type: " * 500)
@@ -291,7 +292,7 @@ def test_a_link_opens_or_is_invalid(token: str, purpose: Purpose) -> None:
 @example([], 10**17)
 @given(st.lists(st.text(max_size=20), max_size=4), st.integers(-(10**30), 10**30) | st.text(max_size=5) | st.none())
 def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[str], expires: Any) -> None:
-    """As a process of another version, with the same secret, might sign."""
+    """Another version with the same secret might sign such a token."""
     token = str(LINKS._serializers[Purpose.CHOICE].dumps([*subject, expires]))
     only(lambda: LINKS.read(Purpose.CHOICE, token), LinkInvalidError)
     only(lambda: Links("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
@@ -302,8 +303,8 @@ def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[s
 def test_every_address_has_a_key_and_an_equal_one_the_same(parts: dict[str, str]) -> None:
     keys = (b"a-key-of-sixteen-bytes",)
     address, again = (Address.model_construct(None, **parts) for _ in range(2))
-    only(lambda: places(keys, address))
-    assert places(keys, address) == places(keys, again)
+    only(lambda: address_hashes(keys, address))
+    assert address_hashes(keys, address) == address_hashes(keys, again)
 
 
 @calm

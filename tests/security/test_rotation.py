@@ -1,7 +1,6 @@
-"""Each secret is changed without a pause: old, then both, then new, by rolling restarts, while callers change over.
+"""Secret rotation without downtime: old, both, new, by rolling restarts.
 
-At every step the secret that a caller has is good, and one that was taken away is good no more. Secrets are read at the
-start of a process; what changes them is a restart of one process after the other.
+At every step the caller's secret is accepted, and a removed one is refused. Secrets are read at process start.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,15 +20,15 @@ from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import create_pool
 from services.delivery_notify.channels.channel import Message
 from services.delivery_notify.channels.webhook import open_webhook
-from services.returns.domain.exposure import Customer, Visit, shared_visit
+from services.returns.domain.exposure import CourierVisit, CustomerExposure, find_shared_visit
 from services.returns.settings import Settings
 from services.returns.store.cases import Cases
-from services.returns.store.order_snapshots import Destinations, places
+from services.returns.store.order_snapshots import OrderSnapshots, address_hashes
 from tests.conftest import MakeDatabase
 from tests.intake.storefronts.calls import by_shopify
 from tests.intake.storefronts.calls import signed as standard_signed
-from tests.returns.cases import HOME, ISSUE, RULES, accepted, event_of, story
-from tests.returns.test_store import SHELL, placed
+from tests.returns.cases import HOME, ISSUE, RULES, accepted, event_of, open_scenario
+from tests.returns.test_store import RUNNER, placed
 from tests.security.apps import WEBHOOK_SECRET, app_of, client_of
 
 KEYS = {"old": "an-old-key-of-some-length", "new": "a-new-key-of-some-length"}
@@ -39,7 +38,7 @@ STEPS: list[tuple[tuple[str, ...], set[str]]] = [
     (("new", "old"), {"old", "new"}),
     (("new",), {"new"}),
 ]
-"""What is set, and what is then good."""
+"""Configured secrets, and those accepted then."""
 
 DAY = date(2027, 3, 12)
 
@@ -107,7 +106,7 @@ def test_a_gateway_that_knows_either_secret_takes_what_we_send() -> None:
 
 
 async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(database: MakeDatabase) -> None:
-    """One more customer orders to it at each step; the visit of the courier was asked for under the old key."""
+    """One more customer orders to the address at each step; the visit was requested under the old key."""
     pool = await create_pool(await database("returns"), size=2, application_name="test")
     for number, (there, _) in enumerate(STEPS, start=1):
         settings = {"database_url": "postgresql://none", "kafka_bootstrap_servers": "none:1"}
@@ -116,13 +115,17 @@ async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(databa
         order = placed(f"O-{number}").model_copy(update={"customer_id": f"C-{number}"})
         report = event_of(accepted(order_id=f"O-{number}"))
         async with pool.acquire() as conn, conn.transaction():
-            await SHELL.apply(conn, Destinations(keys), [Incoming(event_of(order))])
-            around = (await Cases(RULES, keys).load(conn, [str(ISSUE)], [report]))[str(ISSUE)].around
-            doors = {row["place"] for row in await conn.fetch("SELECT place FROM destinations")}
-        assert around.neighbours == number - 1, f"known with {there}"
-        assert doors == {around.place} == {places(keys, HOME)[0]}, f"the first of {there} writes, older ones follow"
-        asked_before = Customer(visits={"before": Visit(uuid4(), places((KEYS["old"].encode(),), HOME)[0], DAY)})
-        visit = shared_visit(replace(around, customer=asked_before), story().known, DAY, within=1)
+            await RUNNER.apply(conn, OrderSnapshots(keys), [Incoming(event_of(order))])
+            around = (await Cases(RULES, keys).load(conn, [str(ISSUE)], [report]))[str(ISSUE)].state.customer
+            doors = {row["address_hash"] for row in await conn.fetch("SELECT address_hash FROM order_snapshots")}
+        assert around.other_customers_at_address == number - 1, f"known with {there}"
+        assert doors == {around.address_hash} == {address_hashes(keys, HOME)[0]}, (
+            f"the first of {there} writes, older ones follow"
+        )
+        asked_before = CustomerExposure(
+            visits={"before": CourierVisit(uuid4(), address_hashes((KEYS["old"].encode(),), HOME)[0], DAY)}
+        )
+        visit = find_shared_visit(replace(around, exposure=asked_before), open_scenario().known, DAY, within_days=1)
         assert (visit is not None) == ("old" in there), f"with {there}"
     await pool.close()
 

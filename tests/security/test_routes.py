@@ -1,7 +1,6 @@
-"""Every route of every service that is not only a reader turns away whoever brings no key, signature, link or session.
+"""Every writing route of every service refuses callers without key, signature, link or session.
 
-The routes are asked for, not listed: one that is added without a lock is found here. What each key and role may do
-beyond that, the tests of the services and of the desk try.
+Routes are discovered, not listed. The tests of services and desk cover what each key and role may do.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from tests.security.apps import apps, client_of
 
 READING = {"GET", "HEAD", "OPTIONS"}
 FOR_ANYBODY = {("intake", "POST /desk/sign-in")}
-"""Where one gets a session; it is bounded by the number of attempts."""
+"""Sign-in, limited by the number of attempts."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FastAPI]:
 
 
 def routes_of(found: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Every method and path, also those of routers that were included; anything else must be looked at first."""
+    """Yield method and path of every route, included routers as well."""
     for route in found:
         if isinstance(route, Route | APIRoute):
             yield from ((method, route.path) for method in sorted(route.methods or ()))
@@ -36,7 +35,7 @@ def routes_of(found: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    """The path with something plausible for each of its parameters."""
+    """Return the path with a plausible value for each parameter."""
     while "{" in path:
         before, _, rest = path.partition("{")
         name, _, after = rest.partition("}")
@@ -46,7 +45,7 @@ def filled(path: str) -> str:
 
 
 async def open_routes(service: str, app: FastAPI) -> list[str]:
-    """The writing routes that do not turn a stranger away, and what they answered."""
+    """Return the writing routes that do not refuse an anonymous caller, with their answers."""
     found = []
     async with client_of(app) as stranger:
         for method, path in routes_of(app.routes):
@@ -83,7 +82,7 @@ async def test_a_route_without_a_lock_would_be_found() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_no_stranger_reads_what_belongs_to_somebody(service: str, services: dict[str, FastAPI]) -> None:
-    """Under /v1 and /ops reading wants a key as well; the others are pages, whose locks have tests of their own."""
+    """Under /v1 and /ops reading needs a key as well; pages have tests of their own."""
     async with client_of(services[service]) as stranger:
         for method, path in routes_of(services[service].routes):
             if method == "GET" and path.startswith(("/v1/", "/ops/")):

@@ -1,9 +1,7 @@
-"""Values reach Postgres as parameters only: a rule over the source of all services, which sees each wrong way.
+"""SQL injection rule over the source of all services: values reach Postgres as parameters only.
 
-SQL is text that is written in the source. It may be put together from constants of modules (column lists, conditions
-that several statements share), never from anything that a function was given: what looks like SQL and has such a piece
-in it is named here, however it then gets to the database. And what is handed to the database is a name or such a text,
-not something that is worked out on the spot.
+SQL may be composed of module constants (column lists, shared conditions), never of function arguments. Any other
+composition is reported. Queries passed to the database must be names or such texts, not computed expressions.
 """
 
 import ast
@@ -50,7 +48,7 @@ ALLOWED = {
 
 
 def findings(source: str, path: str = "services/some/store.py") -> list[str]:
-    """Where SQL is made of more than constants; `path` and the piece."""
+    """Yield SQL composed of more than constants: `path` and the part."""
     tree = ast.parse(source)
     constants = _constants(tree)
     found = []
@@ -66,7 +64,7 @@ _PLAIN = (ast.Constant, ast.Name, ast.Attribute, ast.JoinedStr, ast.Starred)
 
 
 def _constants(tree: ast.Module) -> set[str]:
-    """Names in capitals that the module sets once, at its top, or imports; and what is not text at all."""
+    """Return upper-case names assigned once at module level or imported, and values that are not text."""
     names: set[str] = set()
     for node in tree.body:
         match node:
@@ -80,7 +78,7 @@ def _constants(tree: ast.Module) -> set[str]:
 
 
 def _looks_like_sql(node: ast.AST) -> bool:
-    """Whether text is put together here, and the written part of it is SQL."""
+    """Return whether text is composed here and its literal part is SQL."""
     written: ast.AST
     match node:
         case ast.JoinedStr():
@@ -96,7 +94,7 @@ def _looks_like_sql(node: ast.AST) -> bool:
 
 
 def _foreign(node: ast.AST, constants: set[str]) -> Iterator[str]:
-    """The pieces that are no constants of a module."""
+    """Return the parts that are no module constants."""
     match node:
         case ast.JoinedStr(values=values):
             pieces = [value.value for value in values if isinstance(value, ast.FormattedValue)]

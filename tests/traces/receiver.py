@@ -1,4 +1,4 @@
-"""A real OTLP receiver: takes what an exporter posts, in protobuf over HTTP, and keeps the spans."""
+"""OTLP receiver: accepts protobuf over HTTP and stores the spans."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass
 class Receiver:
-    """`endpoint` is what OTEL_EXPORTER_OTLP_ENDPOINT should say."""
+    """Received spans; `endpoint` is the value for OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     endpoint: str
     spans: list[Span] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Receiver:
 
 @contextmanager
 def receiver(search: Callable[[bytes], None] = lambda exported: None) -> Iterator[Receiver]:
-    """Listen on loopback for the length of the block; whatever is posted is handed to `search`, unpacked."""
+    """Listen on loopback within the block; pass each decompressed request to `search`."""
     kept: list[Span] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ def receiver(search: Callable[[bytes], None] = lambda exported: None) -> Iterato
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Suppress request logs."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,4 +1,4 @@
-"""One trace tells the story (invariant 11): seen in what a real OTLP receiver got, Kafka edges included."""
+"""One trace per issue (invariant 11), as received by a real OTLP receiver, Kafka edges included."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -54,7 +54,7 @@ async def traced(
 
 
 def edges(spans: list[Span], prefix: str) -> set[tuple[str, str, str]]:
-    """Who sent through which topic to whom: a `process` span and the `send` span above it."""
+    """Return sender, topic and receiver of each `process` span below a `send` span."""
     by_id = {span.span_id: span for span in spans}
     found: set[tuple[str, str, str]] = set()
     for span in spans:
@@ -68,7 +68,7 @@ def edges(spans: list[Span], prefix: str) -> set[tuple[str, str, str]]:
 
 
 def roots(spans: list[Span]) -> list[Span]:
-    """The spans that hang on no other one."""
+    """Return the spans without a parent."""
     ids = {span.span_id for span in spans}
     return [span for span in spans if span.parent_id not in ids]
 

@@ -1,4 +1,4 @@
-"""What a span says and what it never says, what is left out, and what travels on: seen by a real OTLP receiver."""
+"""Span content, sampling and propagation, as received by a real OTLP receiver."""
 
 from collections.abc import Iterator
 

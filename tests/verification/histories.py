@@ -165,7 +165,7 @@ def databases() -> dict[str, Database]:
     balance, lot = {"customer_id": "C1", **held}, {"lot_id": "g1", **held}
     return {
         "intake": Database({"entitlements": [{**PIECE, "issue_id": ISSUE}]}),
-        "returns": Database(personal={"destinations": 1, "outbox": 0}),
+        "returns": Database(personal={"order_snapshots": 1, "outbox": 0}),
         "delivery_notify": Database(personal={"contacts": 1}),
         "loyalty": Database({"entries": [entry], "balances": [balance], "lots": [lot]}),
     }

@@ -242,7 +242,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     ("personal_data", "a mail address in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['email']}"})),
     ("personal_data", "a name in a log", lambda s: replace(s, logs={"a.log": f"sent to {PERSON['name']}"})),
     ("personal_data", "people in intake", _bookkeeping("intake", {"issues": 1})),
-    ("personal_data", "people in two tables", _bookkeeping("returns", {"destinations": 1, "cases": 3})),
+    ("personal_data", "people in two tables", _bookkeeping("returns", {"order_snapshots": 1, "cases": 3})),
 ]
 
 DOCTORED_REFUND: list[tuple[str, str, Doctor]] = [

@@ -36,7 +36,7 @@ from deploy.demo.partners.settings import StorefrontSettings
 from libs.common.config.settings import load
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelivered
-from libs.common.events.notices import Change, CustomerDecided, DecidedBy
+from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy
 from libs.common.events.products import LotHeld, LotReleased
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderPromiseChanged, OrderShipped
 from libs.common.events.topics import ISSUES, NOTICES, PRODUCT_ALERTS
@@ -113,9 +113,9 @@ class Storefront:
             case Choice.CANCEL, _:
                 cause = f"{decision.reason or DecidedBy.CUSTOMER}_decided"
                 self._call_off(order, decision, at, cause)
-            case Choice.CHANGE, Change.ITEM:
+            case Choice.CHANGE, ChangeSubject.ITEM:
                 self._exchange(order, decision, at)
-            case Choice.CHANGE, Change.ADDRESS:
+            case Choice.CHANGE, ChangeSubject.ADDRESS:
                 self.begin(self._readdress(decision))
             case Choice.CHANGE, _:
                 self._move(order, decision, at)

@@ -1,8 +1,7 @@
-"""How a client proves itself to Kafka, and Kafka to the client: settings, refused at start when they do not fit.
+"""Authentication and encryption settings of Kafka clients, validated at start.
 
-Passwords travel only inside TLS: there is no SASL_PLAINTEXT here, since a network that is private today is shared
-tomorrow. Host names are always checked. A certificate authority of your own is given as PEM text in KAFKA_CA, usually
-as KAFKA_CA_FILE; without it the system's authorities count.
+SASL_PLAINTEXT is not supported: passwords are sent over TLS only. Host names are always verified. KAFKA_CA is the PEM
+text of a certificate authority, usually set by KAFKA_CA_FILE; default: the system's authorities.
 """
 
 import ssl
@@ -36,7 +35,7 @@ _FASTSTREAM = {
 
 
 class KafkaSecurity(BaseSettings):
-    """`kafka_client_certificate` is a PEM file with certificate and key, for brokers that ask their clients for one."""
+    """Settings of a Kafka client. `kafka_client_certificate` is a PEM file with certificate and key, for mutual TLS."""
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -52,32 +51,32 @@ class KafkaSecurity(BaseSettings):
         sasl = self.kafka_security_protocol is Protocol.SASL_SSL
         named = bool(self.kafka_sasl_username), bool(self.kafka_sasl_password)
         if sasl and not all(named):
-            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: SASL_SSL needs both")
+            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: incomplete; SASL_SSL needs both")
         if any(named) and not sasl:
-            raise ValueError("KAFKA_SECURITY_PROTOCOL: a SASL name or password is sent over SASL_SSL only; set that")
+            raise ValueError("KAFKA_SECURITY_PROTOCOL: SASL credentials need SASL_SSL; set that")
         if self.kafka_security_protocol is not Protocol.PLAINTEXT:
             self.tls()
         elif self.kafka_ca or self.kafka_client_certificate:
-            raise ValueError("KAFKA_SECURITY_PROTOCOL: a certificate is of no use over PLAINTEXT; set SSL or SASL_SSL")
+            raise ValueError("KAFKA_SECURITY_PROTOCOL: certificates need SSL or SASL_SSL; set one of them")
         return self
 
     def tls(self) -> ssl.SSLContext:
-        """Raises `ValueError` that names the variable whose certificate cannot be read."""
+        """Return the TLS context. Raises `ValueError` with the variable whose certificate cannot be read."""
         try:
             context = ssl.create_default_context(cadata=self.kafka_ca)
         except (ssl.SSLError, ValueError) as error:
-            raise ValueError(f"KAFKA_CA: this is no certificate in PEM form ({error})") from None
+            raise ValueError(f"KAFKA_CA: not a certificate in PEM format ({error})") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.kafka_client_certificate:
             try:
                 context.load_cert_chain(self.kafka_client_certificate)
             except (OSError, ssl.SSLError) as error:
-                raise ValueError(f"KAFKA_CLIENT_CERTIFICATE: write a PEM file with both parts ({error})") from None
+                raise ValueError(f"KAFKA_CLIENT_CERTIFICATE: no PEM file with certificate and key ({error})") from None
         return context
 
     @cached_property
     def kafka_client_options(self) -> dict[str, Any]:
-        """What aiokafka's clients take."""
+        """Keyword arguments for aiokafka's clients."""
         if self.kafka_security_protocol is Protocol.PLAINTEXT:
             return {}
         options = {"security_protocol": self.kafka_security_protocol.value, "ssl_context": self.tls()}
@@ -90,10 +89,12 @@ class KafkaSecurity(BaseSettings):
         return options
 
     def faststream_security(self) -> BaseSecurity | None:
-        """The same for FastStream's broker."""
+        """Return the same settings for FastStream's broker."""
         if self.kafka_security_protocol is Protocol.PLAINTEXT:
             return None
         if not self.kafka_sasl_password:
             return BaseSecurity(ssl_context=self.tls())
-        kind = _FASTSTREAM[self.kafka_sasl_mechanism]
-        return kind(self.kafka_sasl_username or "", self.kafka_sasl_password.get_secret_value(), ssl_context=self.tls())
+        security = _FASTSTREAM[self.kafka_sasl_mechanism]
+        return security(
+            self.kafka_sasl_username or "", self.kafka_sasl_password.get_secret_value(), ssl_context=self.tls()
+        )

@@ -1,6 +1,6 @@
-"""Settings: read once from the environment, refused at start with the name of the variable that is wrong.
+"""Settings from environment variables, validated at start.
 
-A secret may come from a file instead: `DATABASE_URL_FILE=/run/secrets/...` is read as `DATABASE_URL`.
+Any variable can be read from a file instead: `DATABASE_URL_FILE=/run/secrets/...` sets `DATABASE_URL`.
 """
 
 import os
@@ -23,7 +23,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{name!r} is not an IANA time zone; a right one is Asia/Tokyo") from None
+        raise ValueError(f"{name!r} is not an IANA time zone; use a name such as Asia/Tokyo") from None
     return name
 
 
@@ -34,21 +34,21 @@ def _parse_keys(value: object) -> object:
     for part in filter(None, (piece.strip() for piece in value.split(","))):
         caller, separator, key = part.partition(":")
         if not separator or len(key) < 16:
-            raise ValueError("write caller:key, separated by commas, each key of 16 characters or more")
+            raise ValueError("not caller:key pairs; separate them by commas, each key of 16 characters or more")
         keys.setdefault(caller, []).append(key)
     return {caller: tuple(values) for caller, values in keys.items()}
 
 
 ApiKeys = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_parse_keys)]
-"""`caller:key,caller:key`; a caller may have several keys, so that a key is rotated without downtime."""
+"""`caller:key,caller:key`; a caller may have several keys, for rotation without downtime."""
 
 
 LONGEST_RETENTION_DAYS = max(topic.retention_days for topic in TOPICS)
-"""A mark that is forgotten while Kafka can still deliver its event would let that event happen twice."""
+"""Minimum of the inbox retention: an inbox row must outlive its event in Kafka, or the event could be applied twice."""
 
 
 class ServiceSettings(KafkaSecurity):
-    """What every service needs. One environment variable each, named like the field in capitals."""
+    """Settings of every service. The environment variable is the field name in capitals."""
 
     database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://"), Field(repr=False)]
     kafka_bootstrap_servers: Annotated[str, StringConstraints(min_length=3)]
@@ -59,12 +59,12 @@ class ServiceSettings(KafkaSecurity):
     kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
     kafka_fetch_min_bytes: Annotated[int, Field(ge=1)] = 524_288
-    """What a reader that is not in a hurry lets the broker gather before it answers; 1: answer at once."""
+    """Bytes that the broker accumulates before it answers a fetch that is not prompt; 1: answer at once."""
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     http_connections: Annotated[int, Field(ge=10, le=10_000)] = 500
-    """More at a time are told to come back; keep it well under the number of files that the process may open."""
+    """Maximum connections; more get 503. Keep it well below the process's limit of open files."""
     shop_time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Tokyo"
     clock_file: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None
@@ -73,7 +73,7 @@ class ServiceSettings(KafkaSecurity):
     pool_size: Annotated[int, Field(ge=2, le=100)] = 8
     inbox_retention_days: Annotated[int, Field(gt=LONGEST_RETENTION_DAYS)] = 60
     dead_letter_retention_days: Annotated[int, Field(ge=1)] = 90
-    """How long it is known that a record was parked, after it was replayed or discarded; its content goes at once."""
+    """Days for which a settled dead letter is listed; its content is deleted at once."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -84,11 +84,11 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 class SettingsError(SystemExit):
-    """Settings are wrong; the message names each variable and what would be right."""
+    """Invalid settings; the message names each variable, its fault and the remedy."""
 
 
 def load(settings: type[S]) -> S:
-    """Read the settings of a process, or end it with a message that names every wrong variable."""
+    """Read settings; on errors exit with a message that names every invalid variable."""
     from_files: dict[str, Any] = {
         field: Path(os.environ[f"{field.upper()}_FILE"]).read_text(encoding="utf-8").strip()
         for field in settings.model_fields
@@ -97,12 +97,12 @@ def load(settings: type[S]) -> S:
     try:
         return settings(**from_files)
     except ValidationError as error:
-        message = "Settings are wrong:\n" + "\n".join(f"  {_fault(e)}" for e in error.errors())
+        message = "Invalid settings:\n" + "\n".join(f"  {_fault(e)}" for e in error.errors())
         print(message, file=sys.stderr)  # noqa: T201 - before logging is set up
         raise SettingsError(2) from None
 
 
 def _fault(error: "ErrorDetails") -> str:
-    """One line a fault; what concerns several variables names them itself."""
-    said = error["msg"].removeprefix("Value error, ")
-    return f"{str(error['loc'][0]).upper()}: {said}" if error["loc"] else said
+    """Return one line per error; an error about several variables names them itself."""
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{str(error['loc'][0]).upper()}: {text}" if error["loc"] else text

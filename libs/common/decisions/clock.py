@@ -1,8 +1,7 @@
-"""Now, as a thing that is passed in: real time, or a faster clock for the demo and the tests.
+"""Clocks: real time, or a simulated clock for the demo and the tests.
 
-The fast clock lives in a small file that every process maps, so that one conductor can set, slow or stop time for
-all of them at once. Chosen over a speed in the environment, because a fixed speed lets simulated days pass while a
-real backlog is still being worked off; with the file the conductor holds time back until everybody has caught up.
+The simulated clock is a memory-mapped file shared by all processes, so that one process can set, slow or stop time for
+all. A fixed speed in the environment was rejected: simulated days would pass while a real backlog is processed.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ _LAYOUT = struct.Struct("=QdddQ")  # sequence, real origin, shown origin, speed,
 
 
 class Clock(Protocol):
-    """`now()` is the shop's present, in UTC; `real_seconds(delta)` how long that takes on the wall."""
+    """Clock of the shop. `now` is in UTC; `real_seconds` converts a span of the shop's time."""
 
     def now(self) -> datetime: ...
 
@@ -34,7 +33,7 @@ class SystemClock:
 
 
 class SharedClock:
-    """Reads (the conductor also sets) the clock file. Speed 0 stands still; 1 is life; 3600 is an hour a second."""
+    """Simulated clock in a shared file. Speed 0 is stopped, 1 is real time, 3600 is an hour per second."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
@@ -42,7 +41,7 @@ class SharedClock:
 
     @classmethod
     def create(cls, path: Path, start: datetime, speed: float) -> "SharedClock":
-        """Make the file, so that it shows `start` now and runs at `speed`."""
+        """Create the file with the time `start` and the given speed."""
         path.write_bytes(_LAYOUT.pack(0, time.time(), start.timestamp(), speed, 0))
         os.chmod(path, 0o600)
         return cls(path)
@@ -58,7 +57,7 @@ class SharedClock:
         return datetime.fromtimestamp(shown + (time.time() - real) * speed, UTC)
 
     def real_seconds(self, span: timedelta) -> float:
-        """At the present speed; a clock that stands still is asked again in a moment."""
+        """Convert at the current speed; for a stopped clock return the interval of the next check."""
         speed = self._read()[2]
         return span.total_seconds() / speed if speed > 0 else 0.05
 
@@ -67,7 +66,7 @@ class SharedClock:
         return self._read()[2]
 
     def set_speed(self, speed: float) -> None:
-        """Go on from the present moment at another speed."""
+        """Change the speed from the current time on."""
         self._write(self.now(), speed)
 
     def _write(self, shown: datetime, speed: float) -> None:
@@ -80,14 +79,16 @@ TICK_SECONDS = 0.02
 
 
 async def pause(clock: Clock, span: timedelta, at_most: float) -> None:
-    """Wait so long by this clock, but no longer than `at_most` seconds of the wall. A clock that is put forward ends
-    the wait within a tick, so that whoever waits for a moment of the shop does not sleep through a demo's leap."""
+    """Wait for a span of this clock, at most `at_most` real seconds.
+
+    A simulated clock that is set forward ends the wait within `TICK_SECONDS`.
+    """
     until, end = clock.now() + span, time.monotonic() + at_most
-    leaps = isinstance(clock, SharedClock)
+    simulated = isinstance(clock, SharedClock)
     while (left := min(end - time.monotonic(), clock.real_seconds(until - clock.now()))) > 0:
-        await asyncio.sleep(min(left, TICK_SECONDS) if leaps else left)
+        await asyncio.sleep(min(left, TICK_SECONDS) if simulated else left)
 
 
 def open_clock(path: Path | None) -> Clock:
-    """The clock that `CLOCK_FILE` names, else real time."""
+    """Return the simulated clock in the file `path`, or real time."""
     return SharedClock(path) if path else SystemClock()

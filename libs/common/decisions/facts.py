@@ -1,13 +1,13 @@
-"""What a decision is made of (design section 6): `decide(state, event, now) -> (state, facts)`.
+"""Facts: the results of a decision, `decide(state, event, now, rules) -> (state, facts)`.
 
-A decision is pure and total: no await, no I/O, no clock, and a defined outcome for every event in every state. The
-facts it returns are carried out by the shell in the same transaction:
+A decision is pure and total: no await, no I/O, no clock, and an outcome for every event in every state. The decision
+runner writes its facts in the same transaction:
 
 - a `Payload` of the contract becomes an event in the outbox;
-- `SetTimer` / `CancelTimer` change a durable timer of this state; a due timer comes back as an event whose data is
+- `SetTimer` and `CancelTimer` change a durable timer of the state; a due timer is decided on as an event with
   `TimerFired`;
-- a `Record` is a row of the service's own (a notice to send, a ledger entry), written by its `save`;
-- `Ignored` counts an event that came too late or twice; `Anomaly` is for ops: it is counted and logged.
+- a `Record` is a row of the service's own (a notice, a ledger entry), written by its `save`;
+- `Ignored` counts a stale or duplicate event; `Anomaly` is counted and logged for operators.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from libs.common.events.envelope import Payload
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Wake this state at `due_at`. The same name again moves the timer."""
+    """Set a timer of this state to `due_at`. An existing timer of that name is moved."""
 
     name: str
     due_at: datetime
@@ -33,21 +33,21 @@ class CancelTimer:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that changes nothing, and rightly so. `reason` is a metric label: short, stable, without ids."""
+    """An event that correctly changes nothing. `reason` is a metric label: short, stable, without ids."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """An event that should not have happened. `reason` is a metric label; `detail` holds ids, nothing personal."""
+    """An event that should not have occurred. `reason` is a metric label; `detail` holds ids, no personal data."""
 
     reason: str
     detail: str = ""
 
 
 class Record:
-    """Base of a service's own rows among the facts."""
+    """Base class of a service's own rows among the facts."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ Facts: TypeAlias = Sequence[Fact]
 
 
 class TimerFired(Payload):
-    """A timer of this state is due: an event like any other, but one that never leaves the service."""
+    """A timer of this state is due. This event stays inside the service."""
 
     TYPE: ClassVar = "timer.fired.v1"
 

@@ -1,4 +1,4 @@
-"""Ids that follow from their cause, so that doing a thing twice makes the same id twice."""
+"""Deterministic ids, so that a repeated operation creates the same id."""
 
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -6,5 +6,5 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "urn:sakidashi")
 
 
 def derived_id(kind: str, *cause: object) -> UUID:
-    """A UUID (version 5) of `kind` that is the same whenever the cause is the same."""
+    """Return the UUID (version 5) of this kind and cause."""
     return uuid5(_NAMESPACE, "\x1f".join((kind, *map(str, cause))))

@@ -1,6 +1,6 @@
-"""The shop's days: its time zone, its open days, and definite moments on them.
+"""Calendar of the shop: time zone, open days, and local times on them.
 
-Public holidays come from the `holidays` package (MIT), computed per country; weekends are closed unless told otherwise.
+Public holidays come from the `holidays` package (MIT), by country; weekends are closed by default.
 """
 
 from collections.abc import Collection
@@ -21,31 +21,31 @@ class ShopCalendar:
 
     def __init__(self, zone: ZoneInfo, country: str = "JP", closed_weekdays: Collection[int] = (5, 6)) -> None:
         if len(set(closed_weekdays)) > 6:
-            raise ValueError("closed_weekdays: leave one day of the week open")
+            raise ValueError("closed_weekdays: all seven days; leave at least one open")
         self.zone = zone
         self.country = country
         self.closed_weekdays = frozenset(closed_weekdays)
 
     def day(self, moment: datetime) -> date:
-        """The shop's date at that moment."""
+        """Return the shop's date at that time."""
         return moment.astimezone(self.zone).date()
 
     def is_open(self, day: date) -> bool:
         return day.weekday() not in self.closed_weekdays and day not in _holidays(self.country, day.year)
 
     def next_open(self, day: date) -> date:
-        """That day if it is open, else the first open day after it."""
+        """Return that day if it is open, else the next open day."""
         while not self.is_open(day):
             day += timedelta(days=1)
         return day
 
     def add_open_days(self, day: date, count: int) -> date:
-        """The `count`-th open day after that day (for 0: `next_open`)."""
+        """Return the `count`-th open day after that day (for 0: `next_open`)."""
         day = self.next_open(day)
         for _ in range(count):
             day = self.next_open(day + timedelta(days=1))
         return day
 
     def moment(self, day: date, hour: int, minute: int = 0) -> datetime:
-        """That local hour of that day, in UTC; an hour that summer time skips is taken as the hour before the jump."""
+        """Return a local time of that day in UTC; a time skipped by summer time is read with the offset before it."""
         return datetime.combine(day, time(hour, minute), self.zone).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The contract: every topic, event and value that crosses a border (design section 4).
+"""Public contract: topics, events and values exchanged with partners and between services.
 
-Reading order: `topics`, `envelope`, `values`, then one module per conversation; `registry` lists them all.
+Reading order: `topics`, `envelope`, `values`, then one module per topic family; `registry` lists all events.
 """

@@ -1,4 +1,4 @@
-"""The conversation with the courier: where to collect, and what happened at the door."""
+"""Orders to the courier, and events of carriers and couriers."""
 
 from datetime import date
 from typing import Annotated, ClassVar
@@ -13,125 +13,173 @@ from libs.common.events.values import Address, CollectedLine, Identifier, RawSta
 
 
 class CarrierOrder(Payload):
+    """Base of all orders to the courier."""
+
     TOPIC = topics.CARRIER_ORDERS
 
     issue_id: UUID
+    """Issue; also the Kafka key."""
     order_id: Identifier
+    """Order that the issue is about."""
     collection_id: UUID
+    """Collection; a repeated id is the same collection."""
 
 
 class CollectionRequested(CarrierOrder):
-    """Fetch these at the customer's door, at no cost to the customer, on `earliest_date` or later.
-
-    `earliest_date` is never before the day on which the replacement arrives (invariant 1). `swap_with` names the
-    replacement that the same courier brings: the old is taken when the new is handed over. `window` is what the
-    customer picked. Requests with the same `visit_id` are for one door: one visit is enough for all of them.
-    """
+    """Request to collect items from the customer, at no cost to the customer."""
 
     TYPE: ClassVar = "collection.requested.v1"
 
     lines: Annotated[tuple[CollectedLine, ...], Field(min_length=1)]
+    """Units to be collected."""
     collect_from: Address
+    """Address of the collection. Personal data."""
     earliest_date: date
+    """First day on which the courier may come; never before the replacement's delivery day (invariant 1)."""
     swap_with: UUID | None = None
+    """Replacement that the same courier delivers; the old item is taken on handover."""
     window: TimeWindow | None = None
+    """Time window chosen by the customer, if any."""
     visit_id: UUID | None = None
+    """Visit; requests with the same id are collected on one visit."""
     attempt: Annotated[int, Field(ge=1)] = 1
+    """Number of this request, from 1."""
     requested_at: UtcTime
+    """Time of the request."""
 
 
 class CollectionCancelled(CarrierOrder):
+    """Order not to collect the items."""
+
     TYPE: ClassVar = "collection.cancelled.v1"
 
     cause: str
+    """Code of the cause."""
     cancelled_at: UtcTime
+    """Time of cancellation."""
 
 
 class CarrierEvent(Payload):
+    """Base of all events of carriers and couriers."""
+
     TOPIC = topics.CARRIER_EVENTS
 
     issue_id: UUID
+    """Issue; also the Kafka key."""
 
 
 class ParcelDelivered(CarrierEvent):
-    """The replacement is at the customer's door; with several parcels, the one that `shipment_id` names."""
+    """A replacement, or one parcel of it, was delivered to the customer."""
 
     TYPE: ClassVar = "parcel.delivered.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     delivered_at: UtcTime
+    """Time of delivery."""
     shipment_id: Identifier | None = None
+    """Parcel, if the replacement has several."""
     raw: RawStatus | None = None
+    """The carrier's own status, if any."""
 
 
 class ParcelException(CarrierEvent):
-    """Something happened to the replacement on its way. `expected_delivery_date`, where known, is the new one."""
+    """Delivery of a replacement was interrupted."""
 
     TYPE: ClassVar = "parcel.exception.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     code: str
+    """Code of the exception."""
     detail: str | None = None
+    """Text of the carrier, if any."""
     expected_delivery_date: date | None = None
+    """New expected delivery day, if known."""
     occurred_at: UtcTime
+    """Time of the exception."""
     shipment_id: Identifier | None = None
+    """Parcel, if the replacement has several."""
     raw: RawStatus | None = None
+    """The carrier's own status, if any."""
 
 
 class ParcelScanned(CarrierEvent):
-    """A carrier's or tracking service's status in its own words, about the replacement or about what comes back.
+    """A carrier or tracking service reported a status of its own, for a replacement or a collection.
 
-    What it means for us is data of the reader; a status nobody has mapped changes nothing and is told to ops.
+    Readers map it by data; an unmapped status changes nothing and is counted as an anomaly.
     """
 
     TYPE: ClassVar = "parcel.scanned.v1"
 
     replacement_id: UUID | None = None
+    """Replacement order, if the scan is about one."""
     collection_id: UUID | None = None
+    """Collection, if the scan is about one."""
     shipment_id: Identifier | None = None
+    """Parcel, if the replacement has several."""
     raw: RawStatus
+    """The carrier's own status."""
     scanned_at: UtcTime
+    """Time of the scan."""
     expected_delivery_date: date | None = None
+    """Expected delivery day, if stated."""
 
 
 class ParcelFound(CarrierEvent):
-    """What was lost is found: `with_customer`, or else on its way back to the warehouse."""
+    """A lost parcel was found."""
 
     TYPE: ClassVar = "parcel.found.v1"
 
     with_customer: bool
+    """True if the customer has it; false if it is on its way back to the warehouse."""
     found_at: UtcTime
+    """Time at which it was found."""
     raw: RawStatus | None = None
+    """The carrier's own status, if any."""
 
 
 class CollectionBooked(CarrierEvent):
-    """The courier comes in this window. `attempt`, where told, is that of the request which this answers."""
+    """The courier booked a collection."""
 
     TYPE: ClassVar = "collection.booked.v1"
 
     collection_id: UUID
+    """Collection."""
     window: TimeWindow
+    """Booked time window."""
     attempt: Annotated[int, Field(ge=1)] | None = None
+    """Number of the request that this answers, if known."""
 
 
 class CollectionAttemptFailed(CarrierEvent):
-    """Nobody met. `attempt`, where told, is that of the request: a late failure does not count against the next."""
+    """The courier came and could not collect the items."""
 
     TYPE: ClassVar = "collection.attempt_failed.v1"
 
     collection_id: UUID
+    """Collection."""
     cause: str
+    """Code of the cause."""
     attempted_at: UtcTime
+    """Time of the attempt."""
     attempt: Annotated[int, Field(ge=1)] | None = None
+    """Number of the request that this answers, if known; a late failure then does not count against the next attempt.
+    """
     raw: RawStatus | None = None
+    """The courier's own status, if any."""
 
 
 class CollectionCollected(CarrierEvent):
-    """The driver has it. `lines`, where told, are the pieces that were handed over: the others are fetched later."""
+    """The courier collected items from the customer."""
 
     TYPE: ClassVar = "collection.collected.v1"
 
     collection_id: UUID
+    """Collection."""
     collected_at: UtcTime
+    """Time of collection."""
     lines: Lines | None = None
+    """Collected units; absent: all of the collection."""
     raw: RawStatus | None = None
+    """The courier's own status, if any."""

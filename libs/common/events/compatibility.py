@@ -1,7 +1,7 @@
-"""The rule under which a published schema may change: fields are only ever added, and only optional ones.
+"""Compatibility rule of published schemas: optional fields may be added; any other change needs a `v2`.
 
-Anything else is a `v2` beside the `v1`. Values may be added to an enumeration; then readers are deployed before
-writers. What is only for people (titles, descriptions) and defaults may change freely.
+Values may be added to an enumeration; readers are then deployed before writers. Titles, descriptions and defaults may
+change freely.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ _WALKED = frozenset({"properties", "required", "items", "anyOf", "enum"})
 
 
 def faults(published: Schema, changed: Schema) -> list[str]:
-    """What a change would break; empty where it is allowed. Each text begins with the path of the field."""
+    """Return the incompatibilities of a change, each with the path of the field first."""
     return list(_Comparison(published, changed).compare("", published, changed))
 
 
@@ -32,7 +32,7 @@ class _Comparison:
         yield from self._alternatives(where, old.get("anyOf", ()), new.get("anyOf", ()))
         lost = [value for value in old.get("enum", ()) if value not in new.get("enum", ())]
         if lost and "enum" in new:
-            yield f"{where}: no longer takes {', '.join(map(repr, lost))}; published values stay"
+            yield f"{where}: no longer accepts {', '.join(map(repr, lost))}; published values stay"
 
     def _fields(self, where: str, old: Schema, new: Schema) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -51,7 +51,7 @@ class _Comparison:
 
     def _alternatives(self, where: str, old: Any, new: Any) -> Iterator[str]:
         if len(old) != len(new):
-            yield f"{where}: takes other types than before; a type stays"
+            yield f"{where}: accepts other types than before; a type stays"
         for one, other in zip(old, new, strict=False):
             yield from self.compare(where, one, other)
 
@@ -61,7 +61,7 @@ def _resolve(node: Schema, definitions: Schema) -> Schema:
 
 
 def _rest(where: str, old: Schema, new: Schema) -> Iterator[str]:
-    """Type, format and limits: everything that is not looked into and not for people only."""
+    """Compare type, format and limits: all keywords that are neither walked nor free to change."""
     for key in sorted((old.keys() | new.keys()) - _FREE - _WALKED):
         if old.get(key) != new.get(key):
             yield f"{where}: {key} was {old.get(key)!r} and became {new.get(key)!r}; a type stays"

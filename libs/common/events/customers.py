@@ -1,7 +1,4 @@
-"""What concerns a customer as a person: that they want to be forgotten, and who has done so.
-
-The warehouse, the courier and whoever else was told a name or an address read the request here too.
-"""
+"""Erasure of customers. Partners that received a name or an address read these requests, too."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -12,28 +9,34 @@ from libs.common.events.values import Identifier, UtcTime
 
 
 class CustomerEvent(Payload):
+    """Base of all events about a customer as a person."""
+
     TOPIC = topics.CUSTOMERS
 
     customer_id: Identifier
+    """Customer; also the Kafka key."""
     erasure_id: UUID
+    """Erasure request; a repeated id is a duplicate."""
 
 
 class CustomerErasureRequested(CustomerEvent):
-    """Whatever was known of this customer up to `requested_at` is to be forgotten, wherever it is.
+    """Request to erase all personal data of a customer.
 
-    `customer_id` itself stays as a pseudonym under which ledgers and histories add up: the storefront forgets who it
-    was. An order that is placed later is a new consent, and is kept.
+    `customer_id` stays as a pseudonym. An order placed later is a new consent.
     """
 
     TYPE: ClassVar = "customer.erasure_requested.v1"
 
     requested_at: UtcTime
+    """Data given up to this time is erased."""
 
 
 class CustomerErased(CustomerEvent):
-    """This service has forgotten them. Told again for a request that comes again."""
+    """A service erased the customer's personal data. Sent again for a repeated request."""
 
     TYPE: ClassVar = "customer.erased.v1"
 
     service: str
+    """Service that completed the erasure."""
     erased_at: UtcTime
+    """Time of completion."""

@@ -1,4 +1,4 @@
-"""What customers were told, and what they decided. No address, no name (invariant 12)."""
+"""Notices to customers, and customers' decisions. No names and no addresses (invariant 12)."""
 
 from datetime import date
 from enum import StrEnum
@@ -13,7 +13,7 @@ from libs.common.events.values import Choice, Identifier, Language, UtcTime, Val
 
 
 class NoticeKind(StrEnum):
-    """One kind per thing a customer can be told."""
+    """Subject of a notice."""
 
     ISSUE_ACCEPTED = "issue_accepted"
     ISSUE_REJECTED = "issue_rejected"
@@ -46,7 +46,7 @@ class NoticeKind(StrEnum):
 
 
 class PromiseSubject(StrEnum):
-    """What a promised day is about: a line leaving, a line arriving at the door, a replacement leaving."""
+    """Kind of promise: shipment of a line, delivery of a line, shipment of a replacement."""
 
     LINE = "line"
     DELIVERY = "delivery"
@@ -54,72 +54,93 @@ class PromiseSubject(StrEnum):
 
 
 class PromiseRef(Value):
-    """One row of the ledger of promises. `subject_id` is the line, or the replacement; `version` counts its days."""
+    """Reference to one row of the promise ledger."""
 
     subject: PromiseSubject
+    """Kind of promise."""
     subject_id: str
+    """Order line, or replacement."""
     version: Annotated[int, Field(ge=0)]
+    """Number of the promise for this subject."""
     day: date
+    """Promised day."""
 
 
 class NoticeEvent(Payload):
+    """Base of all events of a notice, one message to one customer about one fact."""
+
     TOPIC = topics.NOTICES
 
     order_id: Identifier
+    """Order; also the Kafka key."""
     customer_id: Identifier
+    """Recipient."""
     issue_id: UUID | None = None
+    """Issue, if the notice is about one."""
     notice_id: UUID
+    """Notice."""
     kind: NoticeKind
+    """Subject of the notice."""
 
 
 class NoticeSent(NoticeEvent):
-    """One message left for one customer about one fact. `promised_date` is the definite date it told, if any.
+    """A notice was sent.
 
-    `tells` are the promises of the ledger that the message made known, `breaks` those of which it said that they will
-    not be kept. Any surface that shows a customer a date shows one that was told here (or at checkout): the newest
-    version. `next_update_by` is the day for which the message announced the next one.
+    Any page or message that shows a date must show the newest version announced here or at checkout.
     """
 
     TYPE: ClassVar = "notice.sent.v1"
 
     channel: str
+    """Channel, such as `email`, `sms` or `line`."""
     language: Language
+    """Language of the notice."""
     promised_date: date | None = None
+    """Date stated in the notice, if any."""
     announces: tuple[PromiseRef, ...] = ()
+    """Promises that the notice announced."""
     supersedes: tuple[PromiseRef, ...] = ()
+    """Promises that the notice declared void."""
     next_update_by: date | None = None
+    """Day by which the notice announced the next update."""
     sent_at: UtcTime
+    """Time at which the channel accepted the message."""
 
 
 class NoticeFailed(NoticeEvent):
-    """The message could not be delivered and will not be tried again by itself."""
+    """A notice could not be delivered and is not retried automatically."""
 
     TYPE: ClassVar = "notice.failed.v1"
 
     channel: str
+    """Channel of the last attempt."""
     cause: str
+    """Code of the cause."""
     failed_at: UtcTime
+    """Time of the last attempt."""
 
 
 class NoticeSuppressed(NoticeEvent):
-    """The message was not sent on purpose: overtaken by newer news, or the address may not be written to."""
+    """A notice was not sent on purpose: superseded by a newer one, or the address may not be contacted."""
 
     TYPE: ClassVar = "notice.suppressed.v1"
 
     cause: str
+    """Code of the cause."""
     suppressed_at: UtcTime
+    """Time of suppression."""
 
 
 class DecidedBy(StrEnum):
-    """Why a decision was taken: the customer said so, their silence says so, or the last day of the law has come."""
+    """Origin of a decision: the customer's answer, a missed deadline of the answer, or a deadline set by law."""
 
     CUSTOMER = "customer"
     SILENCE = "silence"
     DEADLINE = "deadline"
 
 
-class Change(StrEnum):
-    """What a customer who answers `change` wants changed."""
+class ChangeSubject(StrEnum):
+    """Subject of a customer's change request."""
 
     DATE = "date"
     ITEM = "item"
@@ -127,27 +148,37 @@ class Change(StrEnum):
 
 
 class CustomerDecided(Payload):
-    """The customer answered (or, with `by_default`, the time to answer ran out).
-
-    `choice_id` names the question. An answer about an issue carries `issue_id`; one about the order itself does not,
-    and names its lines. `change` says what `choice: change` is about: `requested_date`, `requested_sku`, or the
-    address, which never stands in an event: the storefront asks delivery_notify for it, by the choice. Where the order
-    is cancelled, `refund_due_on` is the last day for the money to be returned.
-    """
+    """A customer answered a question, or its deadline passed and the default applies."""
 
     TYPE: ClassVar = "customer.decided.v1"
     TOPIC = topics.NOTICES
 
     order_id: Identifier
+    """Order; also the Kafka key."""
     customer_id: Identifier
+    """Customer."""
     issue_id: UUID | None = None
+    """Issue, if the question is about one; absent for a question about the order."""
     choice_id: UUID
+    """Question."""
     choice: Choice
-    change: Change | None = None
+    """Answer."""
+    change: ChangeSubject | None = None
+    """Subject of the answer `change`.
+
+    A new address is not part of any event: the storefront fetches it from delivery_notify by `choice_id`.
+    """
     requested_date: date | None = None
+    """Requested date, for `change: date`."""
     requested_sku: Identifier | None = None
+    """Requested item, for `change: item`."""
     line_ids: tuple[Identifier, ...] = ()
+    """Affected order lines, for a question about the order."""
     by_default: bool = False
+    """True if no answer was given in time."""
     reason: DecidedBy | None = None
+    """Origin of the decision."""
     refund_due_on: date | None = None
+    """Last day of the refund, if the order is cancelled."""
     decided_at: UtcTime
+    """Time of the decision."""

@@ -1,7 +1,7 @@
-"""Where personal data is in the contract, and what stands in its place once a customer was erased.
+"""Personal data in the contract, and its redaction.
 
-An event of an erased customer may still come: a replayed order, a dead letter, a storefront that tells its history
-again. What it says about goods and money counts; who it was is taken out before anybody sees it.
+Events of an erased customer can still arrive: a replayed order, a dead letter, a repeated history of the storefront.
+Their data about goods and money is processed; personal data is redacted first.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,23 @@ from libs.common.events.storefront import IssueSubmitted, OrderPlaced
 from libs.common.events.values import Address, Contact
 from libs.common.events.warehouse import ReplacementOrdered
 
-NOBODY = Contact(name="-", email="erased@invalid")
-NOWHERE = Address(name="-", postal_code="-", country="ZZ", city="-", street="-")
+REDACTED_CONTACT = Contact(name="-", email="erased@invalid")
+REDACTED_ADDRESS = Address(name="-", postal_code="-", country="ZZ", city="-", street="-")
 
-_FORGOTTEN: Mapping[type[Payload], Mapping[str, Any]] = {
-    OrderPlaced: {"contact": NOBODY, "ship_to": NOWHERE, "birthday": None, "last_purchased_item": None},
+_REDACTED: Mapping[type[Payload], Mapping[str, Any]] = {
+    OrderPlaced: {
+        "contact": REDACTED_CONTACT,
+        "ship_to": REDACTED_ADDRESS,
+        "birthday": None,
+        "last_purchased_item": None,
+    },
     IssueSubmitted: {"description": None, "photos": ()},
-    ReplacementOrdered: {"ship_to": NOWHERE},
-    CollectionRequested: {"collect_from": NOWHERE},
+    ReplacementOrdered: {"ship_to": REDACTED_ADDRESS},
+    CollectionRequested: {"collect_from": REDACTED_ADDRESS},
 }
 
 PERSONAL = frozenset({OrderPlaced, IssueSubmitted})
-"""Those of them that a service takes."""
+"""Payload types with personal data that a service consumes."""
 
 
 def is_personal(event: AnyEvent) -> bool:
@@ -34,13 +39,13 @@ def is_personal(event: AnyEvent) -> bool:
 
 
 def stated_at(event: AnyEvent) -> datetime:
-    """When the customer gave what this event tells: their consent is of that moment."""
+    """Return the time at which the customer stated this data, which is the time of consent."""
     return event.data.placed_at if isinstance(event.data, OrderPlaced) else event.time
 
 
 def redact(event: AnyEvent) -> AnyEvent:
-    """The same event, the customer taken out; the very same where it tells nothing personal."""
-    changes = _FORGOTTEN.get(type(event.data))
+    """Return the event without personal data; the same object if it has none."""
+    changes = _REDACTED.get(type(event.data))
     if changes is None:
         return event
     return event.model_copy(update={"data": event.data.model_copy(update=dict(changes))})

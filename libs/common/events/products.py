@@ -1,7 +1,6 @@
-"""What the shop learns about its products: a cluster of reports, a lot held back, a buyer warned. No personal data.
+"""Alerts about products: clusters of reports, held lots, warned buyers. No personal data.
 
-Intake writes these; the warehouse holds and releases lots, delivery_notify tells the buyers. `lot` None means every
-lot of the product: shops that do not know lots learn per SKU.
+Intake writes them; the warehouse holds and releases lots, delivery_notify notifies the buyers.
 """
 
 from decimal import Decimal
@@ -15,12 +14,12 @@ from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Identifier, LineQuantity, Reason, UtcTime
 
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-"""The words of the human who decided."""
+DecisionComment = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+"""Reason in the words of the staff member who decided."""
 
 
 class WarningCause(StrEnum):
-    """Why a buyer is written to before they noticed anything; the wording is delivery_notify's."""
+    """Kind of product warning; delivery_notify has the texts."""
 
     MAY_BE_DEFECTIVE = "may_be_defective"
     MAY_LACK_A_PART = "may_lack_a_part"
@@ -28,53 +27,73 @@ class WarningCause(StrEnum):
 
 
 class ProductAlert(Payload):
+    """Base of all events about a possibly faulty product."""
+
     TOPIC = topics.PRODUCT_ALERTS
 
     sku: Identifier
+    """Product; also the Kafka key."""
     lot: Identifier | None = None
+    """Production lot; absent: every lot."""
     cluster_id: UUID
+    """Cluster of reports."""
 
 
 class ClusterDetected(ProductAlert):
-    """More orders report it than chance explains: `reported_orders` of `delivered_units`, `expected_orders` by the base
-    rate. `reasons` with the most frequent first. An order counts once: pieces of one parcel break together."""
+    """More orders report a product than chance explains. An order counts once: units of one parcel break together."""
 
     TYPE: ClassVar = "cluster.detected.v1"
 
     reasons: Annotated[tuple[Reason, ...], Field(min_length=1)]
+    """Reported reasons, the most frequent first."""
     reported_orders: Annotated[int, Field(ge=1)]
+    """Number of orders with a report."""
     delivered_units: Annotated[int, Field(ge=1)]
+    """Number of delivered units in the period."""
     expected_orders: Annotated[Decimal, Field(max_digits=12, decimal_places=2, allow_inf_nan=False)]
+    """Number of orders expected by the base rate."""
     detected_at: UtcTime
+    """Time of detection."""
 
 
 class LotHeld(ProductAlert):
-    """Nothing more of it leaves the warehouse, until `lot.released`. `staff` is who decided, or `policy`."""
+    """Shipment of the lot is stopped until `lot.released`."""
 
     TYPE: ClassVar = "lot.held.v1"
 
     staff: Identifier
-    comment: Why
+    """Staff member who decided, or `policy`."""
+    comment: DecisionComment
+    """Reason of the decision."""
     held_at: UtcTime
+    """Time of the decision."""
 
 
 class LotReleased(ProductAlert):
-    """It may leave again."""
+    """Shipment of the lot may resume."""
 
     TYPE: ClassVar = "lot.released.v1"
 
     staff: Identifier
-    comment: Why
+    """Staff member who decided."""
+    comment: DecisionComment
+    """Reason of the decision."""
     released_at: UtcTime
+    """Time of the decision."""
 
 
 class BuyerWarned(ProductAlert):
-    """One buyer is to hear, once per order and cluster, that what they have may be faulty; `lines` are the pieces."""
+    """One buyer is to be warned that delivered units may be faulty. Sent once per order and cluster."""
 
     TYPE: ClassVar = "buyer.warned.v1"
 
     order_id: Identifier
+    """Order."""
     customer_id: Identifier
+    """Buyer."""
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    """Affected units."""
     cause: WarningCause
+    """Kind of warning."""
     warned_at: UtcTime
+    """Time of the warning."""

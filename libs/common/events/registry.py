@@ -1,4 +1,4 @@
-"""All payloads of the contract, in flow order, and the decoder from bytes to a typed event."""
+"""Registry of all payload types, and the codec between bytes and typed events."""
 
 import re
 from functools import cache, reduce
@@ -97,29 +97,29 @@ BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOA
 AnyEvent: TypeAlias = Event[Payload]
 
 
-_OWN_SPELLING = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"[^"\\]*","type":"([a-z_.]+\.v[0-9]+)"')
+_OWN_FORM = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"[^"\\]*","type":"([a-z_.]+\.v[0-9]+)"')
 
 
 class UndecodableError(ValueError):
-    """The record is not an event of the contract; the message names the field and what would be right."""
+    """The record is not an event of the contract; the message names the field and the remedy."""
 
 
 class UnknownTypeError(UndecodableError):
-    """A well-formed CloudEvent whose type the contract does not know."""
+    """A well-formed CloudEvent of a type that is not in the contract."""
 
 
 class NewerVersionError(UnknownTypeError):
-    """A newer version of a type that the contract knows; its `v1` travels beside it, so it may be passed over."""
+    """A newer version of a known type; its `v1` is published beside it, so it can be skipped."""
 
 
 def schema_name(payload: type[Payload]) -> str:
-    """The `dataschema` of a payload: a name, not an address, since schemas ship with the code."""
+    """Return the `dataschema` of a payload: a URN, because schemas ship with the code."""
     return f"urn:sakidashi:{payload.TYPE}"
 
 
 @cache
 def event_class(payload: type[Payload]) -> type[AnyEvent]:
-    """The envelope of one payload, its `type` fixed."""
+    """Return the envelope class of one payload type."""
     fixed: Any = Literal[payload.TYPE]
     envelope: Any = Event.__class_getitem__(payload)
     model: Any = create_model(f"{payload.__name__}Event", __base__=envelope, type=(fixed, payload.TYPE))
@@ -133,13 +133,13 @@ def _decoder() -> TypeAdapter[AnyEvent]:
 
 
 def decode(value: bytes | str) -> AnyEvent:
-    """Read one record's value. Raises `UndecodableError`, or `UnknownTypeError` where only the type is foreign.
+    """Decode a record's value. Raises `UndecodableError`, or `UnknownTypeError` where only the type is unknown.
 
-    Strict: what the schema does not promise is not guessed at. Else a number would pass for a date, in 1970.
+    Strict mode: otherwise a number would be accepted as a date in 1970.
     """
     text = value.encode() if isinstance(value, str) else value
     if b"\\u0000" in text:
-        raise UndecodableError("record: leave out the character NUL (\\u0000), which no text in Postgres can hold")
+        raise UndecodableError("record: contains the character NUL (\\u0000), which Postgres cannot store; remove it")
     try:
         return _decoder().validate_json(value, strict=True)
     except ValidationError as error:
@@ -147,33 +147,33 @@ def decode(value: bytes | str) -> AnyEvent:
 
 
 def peek_type(value: bytes) -> type[Payload] | None:
-    """The payload class of a record as our own `encode` writes it, at a tenth of the cost of reading it; else None.
+    """Return the payload class of a record written by `encode`, at a tenth of the cost of decoding; else None.
 
-    Most records of a topic pass a service by. Only our own exact spelling is trusted: a partner's JSON may hold a
-    `type` in other places too, and is read whole.
+    Most records of a topic are not for the reading service. Only the exact form that `encode` writes is recognised: a
+    partner's JSON may contain `type` elsewhere, too.
     """
-    match = _OWN_SPELLING.match(value)
+    match = _OWN_FORM.match(value)
     return BY_TYPE.get(match[1].decode()) if match else None
 
 
 def encode(event: AnyEvent) -> bytes:
-    """The record's value: structured JSON, absent options left out."""
+    """Return the record's value: structured JSON without absent options."""
     return event.__pydantic_serializer__.to_json(event, exclude_none=True)
 
 
 @cache
 def _frame(payload: type[Payload], source: str) -> tuple[bytes, bytes]:
-    """What stands between the id and the subject, and between the time and the data, of every such event."""
+    """Return the constant parts of an envelope: between id and subject, and between time and data."""
     between = f'","source":{to_json(source).decode()},"type":"{payload.TYPE}","subject":'
     name = schema_name(payload)
     return between.encode(), f',"datacontenttype":"application/json","dataschema":"{name}","data":'.encode()
 
 
 def encode_own(payload: Payload, key: str, id: str, source: str, time: bytes) -> bytes:
-    """What `encode` makes of this payload in an envelope of our own, without making the envelope.
+    """Return what `encode` would return for this payload, without creating the envelope object.
 
-    `key` is the payload's own, `id` is plain ASCII, `time` the moment as JSON. A service writes a dozen events an
-    issue; the object around each cost as much as all that is in it.
+    `key` is the payload's key, `id` plain ASCII, `time` a time as JSON. The envelope object cost as much as its
+    payload.
     """
     between, before_data = _frame(type(payload), source)
     data = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
@@ -190,10 +190,10 @@ def _reason(error: ValidationError) -> UndecodableError:
         base, _, version = name.rpartition(".v")
         if f"{base}.v1" in BY_TYPE and version.isdecimal() and int(version) > 1:
             return NewerVersionError(f"type: {name!r} is newer than this reader")
-        return UnknownTypeError(f"type: {name!r} is not in the contract; known are e.g. {next(iter(BY_TYPE))!r}")
+        return UnknownTypeError(f"type: {name!r} is not in the contract; a known one is {next(iter(BY_TYPE))!r}")
     where = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and part in BY_TYPE))
     remedy = _NO_ESTIMATES if first["type"].startswith("date_") else ""
     return UndecodableError(f"{where or 'record'}: {first['msg']}{remedy} ({error.error_count()} fault(s))")
 
 
-_NO_ESTIMATES = "; write one definite day, as 2027-03-12: an estimate ('late March') is no promise"
+_NO_ESTIMATES = "; write a definite day such as 2027-03-12, not an estimate such as 'late March'"

@@ -1,8 +1,8 @@
-"""The golden JSON Schemas: what partners build against, one file per event type in `schemas/`.
+"""Golden JSON Schemas for partners, one file per event type in `schemas/`.
 
-`python -m libs.common.events.schemas_export` writes them from the models and refuses a change that would break a
-reader of what was published (`compatibility`). They say what is on the wire, not what Python would put up with: money
-is text, an absent option is left out. The files are committed; a test compares them with the code.
+`python -m libs.common.events.schemas_export` writes them from the models and refuses incompatible changes
+(`compatibility`). They describe the wire format: money is text, absent options are omitted. A test compares the
+committed files with the models.
 """
 
 import json
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).with_name("schemas")
 
 
 class _Wire(GenerateJsonSchema):
-    """Decimal numbers are text, and fields need no titles that repeat their names."""
+    """Generator for the wire format: decimal numbers as text, no titles that repeat field names."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         places = schema.get("decimal_places")
@@ -32,7 +32,7 @@ class _Wire(GenerateJsonSchema):
 
 
 def schema_of(payload: type[Payload]) -> dict[str, Any]:
-    """The JSON Schema of one event, envelope and all."""
+    """Return the JSON Schema of one event with its envelope."""
     schema = event_class(payload).model_json_schema(schema_generator=_Wire)
     schema["required"] = sorted({*schema["required"], "specversion", "type"})
     head = {"$schema": _Wire.schema_dialect, "$id": schema_name(payload), "title": payload.__name__}
@@ -48,7 +48,7 @@ def path_of(payload: type[Payload], folder: Path = FOLDER) -> Path:
 
 
 def export(folder: Path = FOLDER) -> list[str]:
-    """Write all schemas, or none: gives what each change would break, with the type in front."""
+    """Write all schemas, or none if a change is incompatible; return the incompatibilities."""
     broken: list[str] = []
     for payload in PAYLOADS:
         path = path_of(payload, folder)

@@ -1,11 +1,9 @@
-"""The topics: one per conversation, so that facts about one thing stay in order.
+"""Kafka topics of the contract. All events about one entity share a topic and a key, so they stay in order.
 
-How long a topic keeps its records is part of the contract: those with personal data for a week, since what Kafka has
-cannot be edited when a customer wants to be forgotten. A consumer that is away for longer loses orders; the alert on a
-consumer that makes no progress is older than that by days.
+Retention is part of the contract: a week on topics with personal data, because Kafka records cannot be edited for an
+erasure. A consumer that is down for longer loses records; the alert on a stalled consumer fires days earlier.
 
-The partition count is fixed from the start: changing it later would move keys between partitions and break the
-order of facts that are still under way.
+Partition counts are fixed: a change would move keys between partitions and break the order of unread records.
 """
 
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Seen from Sakidashi: partners write `IN`, partners read `OUT`, `INTERNAL` is between services (and readable)."""
+    """Direction: partners write `IN` and read `OUT`; `INTERNAL` is between services, and readable."""
 
     IN = "in"
     OUT = "out"
@@ -25,8 +23,7 @@ PERSONAL_RETENTION_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's name, the payload field that is its Kafka key, its direction, how long it is kept, and whether it may
-    hold personal data (design invariant 12)."""
+    """A topic. `key` is the payload field of its Kafka key; `personal`: it may hold personal data (invariant 12)."""
 
     name: str
     key: str
@@ -74,5 +71,5 @@ SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")
 
 
 def dead_letter_topic(service: str) -> str:
-    """The topic on which `service` publishes, whole, what it could not take."""
+    """Return the topic with the full records that `service` could not process."""
     return f"{service}.dead-letters"

@@ -1,4 +1,4 @@
-"""The conversation with the warehouse: what it is asked to send, and what it answers."""
+"""Orders to the warehouse, and its events."""
 
 from datetime import date
 from enum import StrEnum
@@ -22,119 +22,145 @@ from libs.common.events.values import (
 
 
 class Priority(StrEnum):
-    """How soon the warehouse should pick: a customer who already holds a broken item waits for nobody."""
+    """Picking priority of the warehouse."""
 
     EXPRESS = "express"
     STANDARD = "standard"
 
 
 class WarehouseOrder(Payload):
+    """Base of all orders to the warehouse."""
+
     TOPIC = topics.WAREHOUSE_ORDERS
 
     issue_id: UUID
+    """Issue; also the Kafka key."""
     order_id: Identifier
+    """Order that the issue is about."""
     replacement_id: UUID
+    """Replacement order; a repeated id is the same order."""
 
 
 class ReplacementOrdered(WarehouseOrder):
-    """Send this to the customer now, free of charge. Carries all that a warehouse needs.
-
-    `promised_ship_date` is the date already told to the customer. There is no price to pay here, by construction
-    (invariant 8). `replacement_id` is the business id: the same id again is the same order.
-    """
+    """Order to send replacement units now, free of charge. It has no price field, by construction (invariant 8)."""
 
     TYPE: ClassVar = "replacement.ordered.v1"
 
     lines: Annotated[tuple[IssueLine, ...], Field(min_length=1)]
+    """Units to be sent, with their order data."""
     ship_to: Address
+    """Delivery address. Personal data."""
     priority: Priority = Priority.EXPRESS
+    """Picking priority."""
     promised_ship_date: date
+    """Ship date promised to the customer already."""
     ordered_at: UtcTime
+    """Time of the order."""
 
 
 class ReplacementCancelled(WarehouseOrder):
-    """Do not send it, or, where some of it has left already, not the rest."""
+    """Order not to send a replacement, or its units that are not shipped yet."""
 
     TYPE: ClassVar = "replacement.cancelled.v1"
 
     cause: str
+    """Code of the cause."""
     cancelled_at: UtcTime
+    """Time of cancellation."""
 
 
 class WarehouseEvent(Payload):
+    """Base of all events of the warehouse."""
+
     TOPIC = topics.WAREHOUSE_EVENTS
 
     issue_id: UUID
+    """Issue; also the Kafka key."""
 
 
 class ReplacementConfirmed(WarehouseEvent):
-    """Stock is reserved; it ships on this date."""
+    """The warehouse reserved the stock of a replacement."""
 
     TYPE: ClassVar = "replacement.confirmed.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     ship_date: date
+    """Day on which it will be shipped."""
 
 
 class ReplacementRejected(WarehouseEvent):
-    """It cannot be sent. `restock_date`, where known, is the first day on which it could.
-
-    `lines`, where told, are the pieces that are short, the others being reserved; `variants` could be sent at once.
-    """
+    """The warehouse cannot send a replacement, or part of it."""
 
     TYPE: ClassVar = "replacement.rejected.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     cause: str = "out_of_stock"
+    """Code of the cause."""
     restock_date: date | None = None
+    """First day on which it could be shipped, if known."""
     lines: Lines | None = None
+    """Units out of stock, the others being reserved; absent: all units."""
     variants: tuple[Variant, ...] = ()
+    """Items that could be sent at once instead."""
 
 
 class ReplacementDelayed(WarehouseEvent):
+    """The warehouse moved the ship date of a replacement."""
+
     TYPE: ClassVar = "replacement.delayed.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     ship_date: date
+    """New ship date."""
     cause: str | None = None
+    """Code of the cause, if known."""
 
 
 class ReplacementShipped(WarehouseEvent):
-    """It has left. `lines`, where told, are the pieces in this parcel: the others follow in another one.
-
-    `shipment_id` names the parcel; without it the replacement has only one, or the same pieces at the same moment are
-    the same parcel.
-    """
+    """The warehouse shipped a replacement, or one parcel of it."""
 
     TYPE: ClassVar = "replacement.shipped.v1"
 
     replacement_id: UUID
+    """Replacement order."""
     shipped_at: UtcTime
+    """Time of shipment."""
     expected_delivery_date: date | None = None
+    """Expected delivery day, if known."""
     carrier: str | None = None
+    """Carrier, if known."""
     tracking_number: str | None = None
+    """Tracking number, if known."""
     lines: Lines | None = None
+    """Units in this parcel; absent: all units of the replacement."""
     shipment_id: Identifier | None = None
+    """Identity of the parcel. Without it, equal units at an equal time are the same parcel."""
 
 
 class ItemReceived(WarehouseEvent):
-    """Something came back to the warehouse: what was counted, not what was announced.
-
-    `receipt_id` names this count; without it the same lines at the same moment are the same count.
-    """
+    """The warehouse counted returned units on receipt. Only counted units matter, not announced ones."""
 
     TYPE: ClassVar = "item.received.v1"
 
     lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1)]
+    """Counted units."""
     received_at: UtcTime
+    """Time of receipt."""
     receipt_id: Identifier | None = None
+    """Identity of this count. Without it, equal lines at an equal time are the same count."""
 
 
 class ItemInspected(WarehouseEvent):
-    """In what state it is. `inspection_id` names this count as `receipt_id` does a receipt."""
+    """The warehouse inspected returned units."""
 
     TYPE: ClassVar = "item.inspected.v1"
 
     lines: Annotated[tuple[InspectedLine, ...], Field(min_length=1)]
+    """Inspected units by condition."""
     inspected_at: UtcTime
+    """Time of inspection."""
     inspection_id: Identifier | None = None
+    """Identity of this inspection. Without it, equal lines at an equal time are the same inspection."""

@@ -1,12 +1,10 @@
-"""Connections of clients, each with an end: how long a request may take to arrive, how large its head, how many.
+"""Limits on client connections: duration of a request, size of its headers, number of connections.
 
-uvicorn with httptools bounds none of these by itself: a client that sends one byte a minute keeps its connection for
-ever, a header may grow until memory ends, and a new connection that says nothing is never looked at again. A proxy in
-front usually stops that; this is for when there is none, or when it is inside that the client goes wrong.
+uvicorn with httptools limits none of these: a client that sends one byte per minute keeps its connection, headers grow
+without limit, and an idle new connection is never closed. A proxy usually prevents that; these limits hold without one.
 
-Too many connections are answered 503 with `Retry-After`, for next to nothing, but for the health routes: a flood must
-not get a process restarted that only has too many guests. Beyond twice the number nothing is said any more, to keep
-files for the rest.
+Excess connections are answered 503 with `Retry-After`, except on health routes, so that a flood does not cause a
+restart. Beyond twice the limit connections are closed without an answer, to keep file descriptors free.
 """
 
 import asyncio
@@ -26,16 +24,16 @@ class ConnectionLimits:
     head_bytes: int = 32 * 1024
     headers: int = 100
     head_seconds: float = 10.0
-    """From the connection, or from the first byte of a further request, to the end of its headers."""
+    """From the connection, or the first byte of a further request, to the end of its headers."""
     body_seconds: float = 300.0
-    """From there to the end of its body: ten photos over a slow line. Other bodies have less, see `http.Border`."""
+    """From there to the end of the body: ten photos over a slow line. JSON bodies have less, see `body_limit`."""
     reading_seconds: float = 60.0
-    """How long a client may leave an answer unread that is larger than the buffers between us."""
+    """Time in which a client must read a response that exceeds the socket buffers."""
 
 
 def limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
-    """uvicorn's own protocol on httptools, within these limits."""
-    return type("Bounded", (_LimitedProtocol,), {"limits": limits})
+    """Return uvicorn's httptools protocol with these limits."""
+    return type("LimitedProtocol", (_LimitedProtocol,), {"limits": limits})
 
 
 class _LimitedProtocol(HttpToolsProtocol):
@@ -44,7 +42,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     _reading: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
-    _turned_away = False
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,38 +67,38 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._deadline is None:  # further requests may come in one piece with the one before
+        if self._deadline is None:  # a pipelined request may arrive in the same chunk as the one before
             self._set_deadline(self.limits.head_seconds)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) <= self.limits.headers:  # one more is kept, to tell that there were too many
+        if len(self.headers) <= self.limits.headers:  # one more is kept, to detect that there were too many
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._turned_away:
+        if self._refused:
             return
         self._in_head, self._head_bytes = False, 0
         self._set_deadline(self.limits.body_seconds)
-        kept, problem = self.app, self._refusal()
+        app, problem = self.app, self._refusal()
         earlier: RequestResponseCycle | None = self.cycle
         if problem and (earlier is None or earlier.response_complete):
-            self._turned_away = True
+            self._refused = True
             self.transport.write(_encoded(problem))
             self.transport.close()
             return
-        if problem:  # an earlier request has still to be answered, so this answer waits for its turn
+        if problem:  # an earlier request is not answered yet, so this response is queued behind it
             self.app = cast("Any", _with_body(problem))
         super().on_headers_complete()
-        self.app = kept
+        self.app = app
 
     def on_body(self, body: bytes) -> None:
-        if not self._turned_away:
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head = True
         self._clear_deadline()
-        if not self._turned_away:
+        if not self._refused:
             super().on_message_complete()
 
     def _refusal(self) -> Problem | None:
@@ -133,10 +131,10 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         part = "headers" if self._in_head else "body"
         seconds = self.limits.head_seconds if self._in_head else self.limits.body_seconds
-        self._end(Problem(408, "too_slow", f"request: its {part} must be here within {seconds:g} s; send it again."))
+        self._end(Problem(408, "too_slow", f"request: {part} not complete within {seconds:g} s; send it again."))
 
     def _end(self, problem: Problem) -> None:
-        """Say why, unless an answer is under way or owed to an earlier request, and close."""
+        """Send the problem, unless a response is in progress or due to an earlier request, and close."""
         if self.transport.is_closing():
             return
         cycle: RequestResponseCycle | None = self.cycle
@@ -152,7 +150,7 @@ _TOO_MANY = Problem(503, "too_many_connections", "Too many connections; try agai
 
 
 def _head_too_large(limits: ConnectionLimits) -> Problem:
-    detail = f"headers: {limits.headers} of them and {limits.head_bytes} bytes with the address are the most."
+    detail = f"headers: too large; at most {limits.headers} headers and {limits.head_bytes} bytes with the address."
     return Problem(431, "headers_too_large", detail)
 
 
@@ -167,7 +165,7 @@ _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large", 50
 
 @lru_cache(maxsize=8)
 def _encoded(problem: Problem) -> bytes:
-    """The answer as bytes, for a request that never became one; most are the same, and there may be a flood of them."""
+    """Return the response as bytes, for a request that was not parsed. Cached, for floods of equal refusals."""
     response = problem.response()
     response.headers["Connection"] = "close"
     lines = [b"HTTP/1.1 %d %s" % (problem.status, _REASONS[problem.status])]

@@ -1,7 +1,7 @@
-"""Whether a consumer is alive, judged by its progress and not by its ping.
+"""Consumer liveness by progress.
 
-A FastStream consumer can be dead while the connection is well: the fetch task has ended, the heartbeat was lost, or the
-consume loop is gone. aiokafka does not tell, so its tasks are looked at; a version without them counts as healthy.
+A FastStream consumer can be dead while its connection is healthy: the fetch task, the heartbeat or the consume loop has
+ended. aiokafka does not report that, so its tasks are inspected; a version without them counts as healthy.
 """
 
 import time
@@ -11,12 +11,12 @@ from typing import Any
 from libs.common.messaging.rebalance import DrainingListener
 
 STALLED_AFTER = 120.0
-"""Seconds without movement, with records waiting, after which a consumer counts as stuck."""
+"""Seconds without progress, with records waiting, after which a consumer is stalled."""
 
 
 @dataclass
 class ConsumerHealth:
-    """Watches one FastStream subscriber, through the reader before its handler."""
+    """Health of one FastStream subscriber."""
 
     topic: str
     listener: DrainingListener
@@ -28,17 +28,17 @@ class ConsumerHealth:
         return self.listener.consumer
 
     def is_assigned(self) -> bool:
-        """Whether it has its share of the partitions, which is none where other processes have them all."""
+        """Return whether partitions are assigned; possibly none, where other processes have them all."""
         if not self.consumer:
             return False
-        return bool(self.consumer.assignment()) or (self.listener.joined and self._is_there())
+        return bool(self.consumer.assignment()) or (self.listener.joined and self._has_metadata())
 
-    def _is_there(self) -> bool:
-        """Whether the consumer knows of its topic; a share of none says nothing before that."""
+    def _has_metadata(self) -> bool:
+        """Return whether topic metadata has arrived; an empty assignment means nothing before that."""
         return all(map(self.consumer.partitions_for_topic, self.consumer.subscription()))
 
     def lag(self) -> int:
-        """Records known to the consumer and not yet taken."""
+        """Return the number of records between position and high watermark."""
         lag, position = 0, 0
         for partition in self.consumer.assignment() if self.consumer else ():
             state = self.consumer._subscription.subscription.assignment.state_value(partition)
@@ -51,11 +51,11 @@ class ConsumerHealth:
         return lag
 
     def processed_offsets(self) -> dict[int, int]:
-        """By partition the offset behind the last record that was taken to its end; what was only fetched is not."""
-        return {place.partition: offset for place, offset in self.listener.processed.items()}
+        """Return the next offset after the last processed record by partition; fetched records do not count."""
+        return {partition.partition: offset for partition, offset in self.listener.processed.items()}
 
     def fault(self) -> str | None:
-        """Why this consumer is not alive any more, or None."""
+        """Return the fault of a dead consumer, or None."""
         if not self.consumer:
             return None
         fetcher = getattr(self.consumer, "_fetcher", None)

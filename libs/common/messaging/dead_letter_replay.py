@@ -1,4 +1,4 @@
-"""The loop that takes dead letters again once somebody asked for it, in order per key."""
+"""Loop that replays dead letters marked for replay, in order per key."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Replayer:
-    """Replays what is marked for it, for all aggregates of a service."""
+    """Replays dead letters of all aggregates of a service."""
 
     def __init__(
         self, runner: DecisionRunner, pool: Pool, aggregates: Mapping[str, Aggregate[Any]], wake_relay: WakeSignal
@@ -31,14 +31,14 @@ class Replayer:
                 try:
                     done += await self.replay_next(aggregate)
                 except Exception as error:
-                    log.warning("replay for %s waits: %s", aggregate.name, type(error).__name__)
+                    log.warning("failed replay aggregate=%s error=%s; retrying", aggregate.name, type(error).__name__)
             if not done:
                 await asyncio.sleep(0.5)
 
     async def replay_next(self, aggregate: Aggregate[Any]) -> int:
-        """Replay one record, if one may go now, in the transaction that holds it locked; gives 1 if there was one.
+        """Replay the next record in the transaction that holds its lock; return the number of records replayed.
 
-        Raises what is transient: the record then stays marked, and its turn comes again.
+        Raises transient errors; the record then stays marked for replay.
         """
         async with self._pool.acquire() as conn, conn.transaction():
             record = await dead_letters.next_to_replay(conn, aggregate.name)
@@ -51,7 +51,7 @@ class Replayer:
         return 1
 
     async def _try(self, conn: Connection, aggregate: Aggregate[Any], record: StoredDeadLetter) -> str | None:
-        """Apply it inside a savepoint; gives why it could not be applied, or None."""
+        """Apply the record in a savepoint; return the error text, or None."""
         try:
             async with conn.transaction():
                 event = decode(record.value or b"")

@@ -1,11 +1,10 @@
-"""Parked records: what could not be taken, kept whole with the reason, to be seen, mended and replayed.
+"""Dead letters: full records that could not be processed, with the reason, for inspection and replay.
 
-An event that was understood but could not be applied *blocks* its key: later events of the same Kafka key are parked
-behind it, so that order per issue holds. Bytes that are no event, and types the contract does not know, block nothing:
-there is no order in which they could have been applied.
+A decoded event that failed *blocks* its key: later events of the same Kafka key become dead letters, too, so that the
+order per key holds. Undecodable records and unknown types block nothing.
 
-Replay goes through the service itself, not through Kafka: other services have taken the record already, and a
-replayed one must come before those that wait behind it.
+Replay runs inside the service, not through Kafka: other services have consumed the record already, and a replayed
+record must precede those that it blocks.
 """
 
 import base64
@@ -27,16 +26,16 @@ class DeadLetterReason(StrEnum):
     UNDECODABLE = "undecodable"
     UNKNOWN_TYPE = "unknown_type"
     FAILED = "failed"
-    BEHIND = "behind"
+    BLOCKED = "blocked"
 
     @property
     def blocks(self) -> bool:
-        return self in (DeadLetterReason.FAILED, DeadLetterReason.BEHIND)
+        return self in (DeadLetterReason.FAILED, DeadLetterReason.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record to park, for one aggregate."""
+    """A record to be stored as a dead letter of one aggregate."""
 
     record: "ConsumerRecord[Any, Any]"
     reason: DeadLetterReason
@@ -45,7 +44,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A parked row as it is listed and replayed."""
+    """A row of `dead_letters`."""
 
     id: int
     aggregate: str
@@ -62,7 +61,7 @@ class StoredDeadLetter:
     stored_at: datetime
 
     def as_dict(self) -> dict[str, Any]:
-        """As ops sees it; bytes that are no text are shown in base64."""
+        """Return the row as JSON values; a value that is not UTF-8 is shown in base64."""
         try:
             value = (self.value or b"").decode()
         except UnicodeDecodeError:
@@ -84,12 +83,12 @@ class StoredDeadLetter:
 
 
 def text_key(record: "ConsumerRecord[Any, Any]") -> str:
-    """The record's key as text; "" for none, unreadable bytes in base64."""
+    """Return the record's key as text: "" for null, base64 for bytes that are not UTF-8."""
     return "" if record.key is None else _text(record.key)
 
 
 def text_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Kafka headers as text: nothing for null, base64 with a mark for what is not UTF-8."""
+    """Return Kafka headers as text: "" for null, marked base64 for bytes that are not UTF-8."""
     return {name: "" if value is None else _text(value) for name, value in headers}
 
 
@@ -98,13 +97,13 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         return "base64:" + base64.b64encode(value).decode()
-    return text.replace("\x00", "\\0")  # Postgres text holds no NUL
+    return text.replace("\x00", "\\0")  # Postgres text cannot hold NUL
 
 
 _INSERT = """
     INSERT INTO dead_letters (
         aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, state)
-    SELECT $1, p.*, CASE WHEN p.reason = 'behind' AND (
+    SELECT $1, p.*, CASE WHEN p.reason = 'blocked' AND (
                SELECT bool_and(q.state = 'replaying') FROM dead_letters q
                WHERE q.blocks AND q.state IN ('open', 'replaying')
                AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'open' END
@@ -114,14 +113,14 @@ _INSERT = """
     ON CONFLICT DO NOTHING"""
 
 
-async def store(conn: Connection, aggregate: str, parkings: Sequence[DeadLetter]) -> None:
-    """Keep these records, in this order; a record that is parked already stays as it is.
+async def store(conn: Connection, aggregate: str, letters: Sequence[DeadLetter]) -> None:
+    """Store these records in this order; a record stored before is left unchanged.
 
-    One that comes behind records which are being replayed joins them, or it would wait for somebody to ask again.
+    A record blocked only by records in replay is marked for replay, too; otherwise it would need another request.
     """
-    if not parkings:
+    if not letters:
         return
-    records = [parking.record for parking in parkings]
+    records = [letter.record for letter in letters]
     await conn.execute(
         _INSERT,
         aggregate,
@@ -132,21 +131,21 @@ async def store(conn: Connection, aggregate: str, parkings: Sequence[DeadLetter]
         [text_key(record) for record in records],
         [record.value for record in records],
         [json.dumps(text_headers(record.headers)) for record in records],
-        [parking.reason for parking in parkings],
-        [parking.error[:2000].replace("\x00", "\\0") for parking in parkings],
-        [parking.reason.blocks for parking in parkings],
+        [letter.reason for letter in letters],
+        [letter.error[:2000].replace("\x00", "\\0") for letter in letters],
+        [letter.reason.blocks for letter in letters],
     )
 
 
-def outbox_row(topic: str, service: str, aggregate: str, parking: DeadLetter) -> OutboxRow:
-    """The record for `<service>.dead-letters`: its value untouched, the reason in headers; key and headers as text.
+def outbox_row(topic: str, service: str, aggregate: str, letter: DeadLetter) -> OutboxRow:
+    """Return the record for `<service>.dead-letters`: the value unchanged, the reason in headers.
 
-    One that is too large to be published again is told without value and headers; the row in `parked` has them.
+    A record too large to be published again is published without value and headers; the table has them.
     """
-    record = parking.record
-    why = {
-        "dlq.reason": parking.reason,
-        "dlq.error": parking.error[:500],
+    record = letter.record
+    reason = {
+        "dlq.reason": letter.reason,
+        "dlq.error": letter.error[:500],
         "dlq.service": service,
         "dlq.aggregate": aggregate,
         "dlq.topic": record.topic,
@@ -154,8 +153,8 @@ def outbox_row(topic: str, service: str, aggregate: str, parking: DeadLetter) ->
         "dlq.offset": str(record.offset),
     }
     key = text_key(record)[:1000] or None
-    whole = OutboxRow(topic, key, record.value or b"", {**text_headers(record.headers), **why})
-    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**why, "dlq.too_large": "true"})
+    whole = OutboxRow(topic, key, record.value or b"", {**text_headers(record.headers), **reason})
+    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**reason, "dlq.too_large": "true"})
 
 
 _COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, stored_at'
@@ -168,7 +167,7 @@ def _stored(row: asyncpg.Record) -> StoredDeadLetter:
 async def list_dead_letters(
     conn: Connection, *, state: str = "open", after: int = 0, limit: int = 50
 ) -> list[StoredDeadLetter]:
-    """Parked records in the order in which they were parked, those after id `after`."""
+    """Return dead letters in the order in which they were stored, those after id `after`."""
     query = f"SELECT {_COLUMNS} FROM dead_letters WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3"  # noqa: S608
     return [_stored(row) for row in await conn.fetch(query, state, after, limit)]
 
@@ -179,7 +178,7 @@ async def get_dead_letter(conn: Connection, dead_letter_id: int) -> StoredDeadLe
 
 
 async def request_replay(conn: Connection, dead_letter_id: int | None, by: str) -> int:
-    """Mark one record (None: all) for replay, with those of its key that stand before or behind it; gives how many."""
+    """Mark one record (None: all) for replay, with the blocking ones of its key; return how many."""
     status = await conn.execute(
         """
         UPDATE dead_letters p SET state = 'replaying', settled_by = $2 WHERE p.state = 'open' AND (
@@ -193,7 +192,7 @@ async def request_replay(conn: Connection, dead_letter_id: int | None, by: str) 
 
 
 async def discard(conn: Connection, dead_letter_id: int, by: str) -> bool:
-    """Give a record up, with who did it; those behind it are then free to be replayed. Its content is forgotten."""
+    """Discard a record and delete its content; the records that it blocks can then be replayed."""
     status = await conn.execute(
         """
         UPDATE dead_letters SET state = 'discarded', settled_at = now(), settled_by = $2, value = NULL, headers = '{}'
@@ -205,7 +204,7 @@ async def discard(conn: Connection, dead_letter_id: int, by: str) -> bool:
 
 
 async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter | None:
-    """The oldest record marked for replay whose key has nothing parked before it, locked for this transaction."""
+    """Return the oldest record marked for replay that no earlier one blocks, locked for this transaction."""
     query = f"""
         SELECT {_COLUMNS} FROM dead_letters p WHERE p.aggregate = $1 AND p.state = 'replaying' AND NOT EXISTS (
             SELECT 1 FROM dead_letters q WHERE p.blocks AND q.blocks AND q.state IN ('open', 'replaying')
@@ -216,7 +215,7 @@ async def next_to_replay(conn: Connection, aggregate: str) -> StoredDeadLetter |
 
 
 async def settle_replay(conn: Connection, dead_letter_id: int, error: str | None) -> None:
-    """Record how a replay went: done, its content forgotten; or parked again with the new error."""
+    """Record the result of a replay: done, with its content deleted; or open again with the new error."""
     await conn.execute(
         """
         UPDATE dead_letters SET state = CASE WHEN $2::text IS NULL THEN 'replayed' ELSE 'open' END,

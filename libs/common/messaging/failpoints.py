@@ -1,6 +1,6 @@
-"""Named steps between read and commit at which a test can end the process, as a power cut would.
+"""Failpoints: named steps at which a test can kill the process, as a power cut would.
 
-`FAILPOINT=after_commit:3` ends the process the third time it comes to that step. Unset, a step costs one comparison.
+`FAILPOINT=after_commit:3` exits at the third pass of that step. Unset, a step costs one comparison.
 """
 
 import os
@@ -19,14 +19,14 @@ STEPS = (
     "timer_before_commit",
     "timer_after_commit",
 )
-"""Every named step, in the order in which an event, a row of the outbox, a command or a timer comes to them."""
+"""All failpoints, in the order in which an event, an outbox row, a command or a timer passes them."""
 
 _NAME, _, _COUNT = os.environ.get("FAILPOINT", "").partition(":")
 _left = int(_COUNT or 1)
 
 
 def failpoint(name: str) -> None:
-    """Exit at once, without clean-up, if this is the step that was asked for."""
+    """Exit at once, without clean-up, if this is the configured step."""
     global _left  # noqa: PLW0603 - one countdown per process is the point
     if name == _NAME:
         _left -= 1

@@ -1,10 +1,8 @@
-"""What stands between a FastStream subscriber and a consumer: rebalances that wait, gaps that are told, leaks that are
-stopped.
+"""Rebalance listener that drains the running batch, detects gaps from retention, and contains leaked cancellations.
 
-aiokafka hands partitions over without waiting for the batch under way. The inbox keeps that from doing harm; the wait
-here keeps it from doing work twice. Where a consumer was away for longer than its topic is kept, Kafka goes on with
-the earliest record that is left, without a word: so the first record after each assignment is held against the offset
-that was committed.
+aiokafka revokes partitions without waiting for the running batch. The inbox makes that harmless; the wait here avoids
+double work. After a downtime longer than the topic's retention, Kafka silently continues at the earliest record that is
+left, so the first record after each assignment is compared with the committed offset.
 """
 
 import asyncio
@@ -24,24 +22,24 @@ Records = Sequence["ConsumerRecord[Any, Any]"]
 HandleBatch = Callable[[Records], Awaitable[None]]
 
 SECONDS_BETWEEN_BATCHES = 0.01
-"""See `pace`."""
+"""See `throttle`."""
 
 DRAIN_SECONDS = 20.0
-"""How long a rebalance is held up for a batch under way; well below the group's rebalance timeout."""
+"""Maximum time for which a rebalance waits for the running batch; well below the group's rebalance timeout."""
 
 
 @dataclass(eq=False)
 class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Of one subscription. `subscriber` is set once there is one."""
+    """Listener and batch handler of one subscription. `subscriber` is set after FastStream created it."""
 
     topic: str
     handle_batch: HandleBatch
     counters: Counters
     subscriber: Any = None
     processed: dict[TopicPartition, int] = field(default_factory=dict)
-    """The offset behind the last record of each partition that was taken, to its end."""
+    """Next offset after the last processed record, by partition."""
     joined: bool = False
-    """Whether the group has told it its share, which is empty where there are more processes than partitions."""
+    """True once partitions are assigned; none where there are more processes than partitions."""
     interval: MinInterval = field(default_factory=lambda: MinInterval(SECONDS_BETWEEN_BATCHES))
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
@@ -54,9 +52,9 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
         return getattr(self.subscriber, "consumer", None)
 
     async def handle(self, records: Records) -> None:
-        """Take a batch, and ask for the next in a while where it was a small one (see `pace`).
+        """Process a batch, then wait for the minimum interval (see `throttle`).
 
-        Of a leaked cancellation an error is made, for it would end the consume loop for ever.
+        A leaked cancellation is turned into an error; it would end the consume loop.
         """
         self._idle.clear()
         self.interval.start()
@@ -76,27 +74,27 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
         await self.interval.wait()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Finish the batch under way before somebody else gets these."""
+        """Wait for the running batch before the partitions are revoked."""
         self.joined = False
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("%s: a batch under way outlived a rebalance; it may be taken by somebody else too", self.topic)
+            log.warning("batch still running at rebalance topic=%s; its records may be redelivered", self.topic)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._fresh = set(assigned)
         self.joined = True
 
     async def _detect_gaps(self, records: Records) -> None:
-        """Say loudly what retention took before we came to it; nobody can bring it back."""
+        """Log and count records that retention deleted before they were read."""
         firsts: dict[TopicPartition, int] = {}
         for record in records:
             firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-        for place in self._fresh.intersection(firsts):
-            self._fresh.discard(place)
-            committed = await self.subscriber.consumer.committed(place)
-            if committed is not None and firsts[place] > committed:
-                count = firsts[place] - committed
+        for partition in self._fresh.intersection(firsts):
+            self._fresh.discard(partition)
+            committed = await self.subscriber.consumer.committed(partition)
+            if committed is not None and firsts[partition] > committed:
+                count = firsts[partition] - committed
                 self.counters.add("lost_to_retention", self.topic, count)
-                log.error("%s: %d records were gone before they were read; retention is too short", place, count)
+                log.error("lost records to retention partition=%s count=%d; retention is too short", partition, count)

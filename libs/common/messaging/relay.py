@@ -1,11 +1,11 @@
-"""The relay: publishes the outbox, in id order, by one active process per service database.
+"""Outbox relay: publishes outbox rows in id order, from one active process per service database.
 
-An advisory lock on the relay's own connection makes it the only one; a second process waits as its standby. Sends are
-pipelined and their acknowledgements gathered; what was acknowledged is deleted, so a death in between can only
-repeat, with the same event ids. Of a key whose send failed nothing later is deleted either, so its order holds.
+An advisory lock on the relay's own connection elects it; other processes are standby. Sends are pipelined, and rows are
+deleted once acknowledged, so a crash in between only repeats events with the same ids. After a failed send, later rows
+of that key are kept as well, so the order per key holds.
 
 Rejected: a cursor over ids (loses rows of slow transactions), `SKIP LOCKED` workers (break the order of a key),
-LISTEN/NOTIFY (a lock per commit). Look again when one relay is no longer faster than the service that writes.
+LISTEN/NOTIFY (a lock per commit). Reconsider when one relay is slower than the service that writes.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ from libs.common.telemetry.counters import Counters
 
 log = logging.getLogger(__name__)
 
-# Delete what was acknowledged and read on, in one round trip. A statement sees the rows that it deletes itself, so they
-# are left out by their ids; a row whose slow transaction committed late has a lower id and is still found.
+# Delete acknowledged rows and read the next ones in one round trip. A statement still sees the rows that it deletes, so
+# they are excluded by id; a row of a slow transaction has a lower id and is found as well.
 _NEXT = """
-    WITH gone AS (DELETE FROM outbox WHERE id = ANY($1))
+    WITH deleted AS (DELETE FROM outbox WHERE id = ANY($1))
     SELECT id, topic, key, value, headers FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 
 BATCH = 1000
 SEND_TIMEOUT = 30.0
-"""Seconds after which a batch without acknowledgement counts as unknown: the producer is made anew, rows sent again."""
+"""Seconds without acknowledgement after which the producer is replaced and the rows are sent again."""
 
-SECONDS_BETWEEN_TURNS = 0.005
-"""See `pace`."""
+SECONDS_BETWEEN_BATCHES = 0.005
+"""See `throttle`."""
 
 STOP_TIMEOUT = 5.0
-"""Seconds that an old producer is given to end in order; a fenced or cut off one would wait for ever."""
+"""Seconds for an old producer to stop; a fenced or disconnected one would never return."""
 
 
 class Relay:
@@ -54,7 +54,7 @@ class Relay:
         self.active = False
 
     async def run(self) -> None:
-        """Publish for ever; after any error start over with a new connection and a new producer."""
+        """Publish until cancelled; after any error start again with a new connection and a new producer."""
         pause = 0.1
         while True:
             try:
@@ -62,7 +62,7 @@ class Relay:
                 pause = 0.1
             except Exception as error:
                 self._counters.add("relay_restarted", type(error).__name__)
-                log.warning("relay starts over in %.1f s: %s: %s", pause, type(error).__name__, error)
+                log.warning("failed relay retry_in=%.1fs error=%s: %s", pause, type(error).__name__, error)
             finally:
                 self.active = False
             await asyncio.sleep(pause)
@@ -84,15 +84,15 @@ class Relay:
                 with suppress(Exception):
                     await asyncio.wait_for(producer.stop(), STOP_TIMEOUT)
         finally:
-            conn.terminate()  # also gives the lock back, whatever state the connection is in
+            conn.terminate()  # releases the lock, whatever state the connection is in
 
     async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
         sent: list[int] = []
-        pace = MinInterval(SECONDS_BETWEEN_TURNS)
+        interval = MinInterval(SECONDS_BETWEEN_BATCHES)
         while True:
             if not sent:
-                await pace.wait()
-                pace.start()
+                await interval.wait()
+                interval.start()
             rows = await conn.fetch(_NEXT, sent, BATCH)
             failpoint("relay_deleted" if sent else "relay_selected")
             sent = []
@@ -107,7 +107,7 @@ class Relay:
 
 
 async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:
-    """Send rows in order; gives the ids that may be deleted and the first error, if there was one."""
+    """Send rows in order; return the ids that may be deleted, and the first error if there was one."""
     pending: list[asyncio.Future[Any]] = []
     error: BaseException | None = None
     try:

@@ -1,4 +1,4 @@
-"""A bell between tasks of one process: rung after COMMIT, heard by the relay at once, with a slow poll behind it."""
+"""In-process signal to the relay after COMMIT; polling is the fallback."""
 
 import asyncio
 from contextlib import suppress
@@ -6,14 +6,14 @@ from contextlib import suppress
 
 class WakeSignal:
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
     def __call__(self) -> None:
-        self._rung.set()
+        self._event.set()
 
     async def wait(self, seconds: float) -> None:
-        """Until it rings, or so long at most."""
+        """Wait for the signal, at most `seconds`, and reset it."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):  # wait_for can swallow a cancellation that comes with the ring
-                await self._rung.wait()
-        self._rung.clear()
+            async with asyncio.timeout(seconds):  # wait_for can lose a cancellation that arrives with the event
+                await self._event.wait()
+        self._event.clear()

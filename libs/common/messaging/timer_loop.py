@@ -1,4 +1,4 @@
-"""The loop that wakes states whose timers are due. A due timer is an event to `decide` like any other."""
+"""Loop that fires due timers. A due timer is decided on like any other event."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.timers import DueTimer
 from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
+from libs.common.telemetry import log_context
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ POSTPONE_BY = timedelta(minutes=5)
 
 
 class TimerLoop:
-    """Fires the timers of one aggregate; any number of processes may do so side by side."""
+    """Fires the timers of one aggregate. Any number of processes may run it at the same time."""
 
     def __init__(self, runner: DecisionRunner, pool: Pool, aggregate: Aggregate[Any], wake_relay: WakeSignal) -> None:
         self._runner, self._pool, self._aggregate, self._wake_relay = runner, pool, aggregate, wake_relay
@@ -34,16 +35,16 @@ class TimerLoop:
                 fired = await self.fire_due()
             except Exception as error:
                 strip_row_values(error)
-                log.exception("timers of %s: trying again", self._aggregate.name)
+                log.exception("failed timers aggregate=%s; retrying", self._aggregate.name)
                 fired = 0
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
             if not fired:
-                # A minute of the shop's time, but never more than half a second on the wall.
+                # A minute of the shop's time, at most half a second of real time.
                 await asyncio.sleep(0.02)
                 await pause(self._runner.clock, timedelta(minutes=1), 0.48)
 
     async def fire_due(self) -> int:
-        """Fire what is due, at most one batch; a timer that cannot be decided is put off, not lost. Gives how many."""
+        """Fire at most one batch of due timers; return how many. A timer that fails is postponed, not lost."""
         async with self._pool.acquire() as conn:
             due = await timers.due(conn, self._aggregate.name, self._runner.clock.now(), BATCH)
         if due:
@@ -63,14 +64,15 @@ class TimerLoop:
             if len(due) == 1:
                 await self._postpone(due[0])
             else:
-                for one in due:
-                    await self._fire([one])
+                for timer in due:
+                    await self._fire([timer])
             return
         self._wake_relay()
 
     async def _postpone(self, timer: DueTimer) -> None:
-        """One timer that cannot be decided must not keep the others from firing."""
-        log.exception("timer %s of %s %s is put off", timer.name, self._aggregate.name, timer.key)
+        """Postpone a timer that fails, so that it does not block the others."""
+        with log_context.about(_event(timer, self._runner.service), timer.trace):
+            log.exception("postponed timer name=%s aggregate=%s key=%s", timer.name, self._aggregate.name, timer.key)
         self._runner.counters.add("timer_failed", timer.name)
         async with self._pool.acquire() as conn:
             await timers.postpone(conn, self._aggregate.name, timer, self._runner.clock.now() + POSTPONE_BY)

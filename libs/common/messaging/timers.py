@@ -1,7 +1,7 @@
-"""Durable timers: no open thing without a next deadline (invariant 6).
+"""Durable timers: every open state has a next deadline (invariant 6).
 
-A timer belongs to one state. It is claimed after the state was locked, by deleting exactly the row that was seen as
-due, so that a timer moved or cancelled in the meantime does not fire, and two pollers never fire the same one.
+A timer belongs to one state. It is claimed after the state is locked, by deleting exactly the row that was read as due:
+a timer moved or cancelled meanwhile does not fire, and two processes never fire the same one.
 """
 
 import json
@@ -23,7 +23,7 @@ class DueTimer:
 
 
 TimerChanges = Mapping[tuple[str, str], tuple[SetTimer | CancelTimer, Carrier | None]]
-"""The last change of each timer, by state key and timer name, with its trace; see `outbox.write_effects`."""
+"""Last change of each timer by state key and timer name, with its trace; see `outbox.write_effects`."""
 
 _DUE = """
     SELECT key, name, due_at, trace FROM timers
@@ -35,7 +35,7 @@ _CLAIM = """
 
 
 async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> list[DueTimer]:
-    """What is due, the longest waiting first; nothing is claimed yet."""
+    """Return due timers, oldest first, without claiming them."""
     return [
         DueTimer(row["key"], row["name"], row["due_at"], json.loads(row["trace"]) if row["trace"] else None)
         for row in await conn.fetch(_DUE, aggregate, now, limit)
@@ -43,7 +43,7 @@ async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> li
 
 
 async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) -> set[tuple[str, str]]:
-    """Take these timers, whose states are locked now; gives (key, name) of those that were still as seen."""
+    """Claim these timers, whose states are locked; return (key, name) of those that are unchanged."""
     rows = await conn.fetch(
         _CLAIM, aggregate, [t.key for t in timers], [t.name for t in timers], [t.due_at for t in timers]
     )
@@ -51,7 +51,7 @@ async def claim(conn: Connection, aggregate: str, timers: Sequence[DueTimer]) ->
 
 
 async def postpone(conn: Connection, aggregate: str, timer: DueTimer, until: datetime) -> None:
-    """Move one timer that is still as seen."""
+    """Move one timer if it is unchanged."""
     await conn.execute(
         "UPDATE timers SET due_at = $4 WHERE (aggregate, key, name) = ($1, $2, $3) AND due_at = $5",
         aggregate,

@@ -1,9 +1,9 @@
-"""Rows as columns: what a statement for a whole batch takes, one array per column."""
+"""Rows as column arrays, the parameters of a statement with `unnest`."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[Sequence[Any]]:
-    """The columns of these rows; `width` empty ones where there are none."""
+    """Return the columns of these rows; `width` empty ones without rows."""
     return list(zip(*rows, strict=True)) if rows else [()] * width

@@ -1,16 +1,15 @@
-"""What a service's own role may do in its database: rows of its tables, and nothing else.
+"""Privileges of a service's runtime role: rows of its tables, and nothing else.
 
-Two roles per service. The owner runs migrations and nothing more (`MIGRATION_DATABASE_URL`); the service itself, and
-every command that works on its rows, runs as another (`DATABASE_URL`) that can make, change or empty no table. So a
-statement that was smuggled in can neither rewrite what was promised or granted, nor hide that it did.
+Each service has two roles. The owner runs migrations only (`MIGRATION_DATABASE_URL`). The service, and every command
+that works on its rows, runs as the runtime role (`DATABASE_URL`), which cannot create, alter or truncate a table. An
+injected statement therefore cannot rewrite promises or ledger entries.
 
-Rights are given anew after every migration, here and nowhere else, by what the comment of a table begins with:
-`append-only` is added to, never changed; `derived` is written by triggers alone, and may be locked; anything else is
-read and written. A partition is reached through its parent only. How far a sequence has come may be read, but nothing
-moves it except an insert into the table that it numbers. What needs more than this is a function of the owner
-(`SECURITY DEFINER`) with one narrow purpose, its `search_path` fixed.
+Privileges are granted after every migration, only here, by the first part of a table's comment: `append-only` allows
+SELECT and INSERT; `derived` is written by triggers and may be locked; other tables are read and written. Partitions are
+reached through their parent. Sequences can be read; only an insert advances them. Anything else needs a `SECURITY
+DEFINER` function of the owner with one narrow purpose and a fixed `search_path`.
 
-Default privileges were not chosen: they know when a table was made, but not what it is for.
+Default privileges were rejected: they do not depend on the purpose of a table.
 """
 
 from urllib.parse import unquote, urlsplit
@@ -18,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from libs.common.postgres.pool import Connection
 
 _TABLES = """
-    SELECT quote_ident(c.relname) AS name, obj_description(c.oid, 'pg_class') AS said,
+    SELECT quote_ident(c.relname) AS name, obj_description(c.oid, 'pg_class') AS comment,
            (SELECT quote_ident(a.attname) FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid
             WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = i.indkey[0]) AS key
     FROM pg_class c
@@ -27,15 +26,15 @@ _TABLES = """
 
 
 def user_of(url: str) -> str:
-    """The role that a database URL names; "" where it names none."""
+    """Return the role in a database URL, or ""."""
     return unquote(urlsplit(url).username or "")
 
 
-def rights(table: str, said: str | None, key: str | None) -> str:
-    """What the service may do with a table, by its comment. To lock a row it needs to write one column of it."""
+def privileges(table: str, comment: str | None, key: str | None) -> str:
+    """Return the privileges on a table by its comment. Locking a row needs UPDATE on one of its columns."""
     if table == "migrations":
         return "SELECT"
-    match (said or "").partition(":")[0]:
+    match (comment or "").partition(":")[0]:
         case "append-only":
             return "SELECT, INSERT"
         case "derived":
@@ -43,8 +42,8 @@ def rights(table: str, said: str | None, key: str | None) -> str:
     return "SELECT, INSERT, UPDATE, DELETE"
 
 
-async def grant_rights(conn: Connection, runtime: str) -> None:
-    """Give `runtime` what it needs in this database, and take what it does not. `conn` is the owner's."""
+async def grant_privileges(conn: Connection, runtime: str) -> None:
+    """Grant `runtime` its privileges in this database and revoke all others. `conn` is the owner's."""
     role, database = await conn.fetchrow("SELECT quote_ident($1), quote_ident(current_database())", runtime) or ("", "")
     async with conn.transaction():
         for statement in (
@@ -59,5 +58,5 @@ async def grant_rights(conn: Connection, runtime: str) -> None:
             f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}",
         ):
             await conn.execute(statement)
-        for name, said, key in await conn.fetch(_TABLES):
-            await conn.execute(f"GRANT {rights(name, said, key)} ON {name} TO {role}")
+        for name, comment, key in await conn.fetch(_TABLES):
+            await conn.execute(f"GRANT {privileges(name, comment, key)} ON {name} TO {role}")

@@ -1,4 +1,4 @@
-"""Postgres: the pool, and which errors pass by themselves."""
+"""Postgres connection pool, and the classification of transient errors."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +14,7 @@ else:  # asyncpg's classes are generic in its type stubs only
 
 
 class ConflictError(Exception):
-    """Two transactions made the same row at the same time; done again, the second one sees the first."""
+    """Two transactions created the same row concurrently; a retry sees the first one's row."""
 
 
 TRANSIENT: tuple[type[Exception], ...] = (
@@ -29,38 +29,38 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-"""Errors after which the same transaction may well succeed: connection, deadlock, serialisation, restart, full disk."""
+"""Errors after which a retry may succeed: connection, deadlock, serialisation, restart, full disk."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether to roll back, wait and do the same again, rather than to park what was being done."""
+    """Return whether a retry of the transaction may succeed."""
     if isinstance(error, asyncpg.InterfaceError):
-        # A wrong argument is an InterfaceError too; only a lost or closed connection heals.
+        # A wrong argument is an InterfaceError, too; only a lost or closed connection is transient.
         return "connection" in str(error)
     if isinstance(error, asyncpg.InternalClientError):
-        # Postgres has ended the session, and the end of the connection is still on its way over a bad link.
+        # Postgres ended the session, and the client has not received the end of the connection yet.
         return "cannot switch to state" in str(error)
     return isinstance(error, TRANSIENT)
 
 
 def strip_row_values(error: BaseException) -> None:
-    """Take the values of rows out of an error, and of those behind it, before it is logged or kept.
+    """Remove row values from an error and its causes before it is logged or stored.
 
-    Postgres shows the whole row that breaks a constraint, and with it whoever it is about.
+    Postgres reports the whole row that violates a constraint, which may hold personal data.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, asyncpg.PostgresError):
-            seen.detail = None
-        seen = seen.__cause__ or seen.__context__
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, asyncpg.PostgresError):
+            current.detail = None
+        current = current.__cause__ or current.__context__
 
 
 async def _keep_session_state(conn: Connection) -> None:
-    """Given back without a reset query, a round trip each: nothing here sets anything for longer than a transaction."""
+    """Skip the reset query, a round trip per release: no code changes session state beyond a transaction."""
 
 
 async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
-    """A pool whose sessions cannot hang: statements, locks and idle transactions all have an end."""
+    """Create a pool with timeouts on statements, locks and idle transactions."""
     return await asyncpg.create_pool(
         url,
         min_size=0,
@@ -73,8 +73,8 @@ async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
             "lock_timeout": "10s",
             "idle_in_transaction_session_timeout": "60s",
             "jit": "off",
-            # Plans of prepared statements are kept, and those made while a table was young read it whole for ever
-            # after. Whatever we ask often has an index; where there is none, this forbids nothing.
+            # Plans of prepared statements are cached, and one made on a small table would keep its sequential scan.
+            # Frequent queries have an index; without one, Postgres still scans.
             "enable_seqscan": "off",
         },
     )

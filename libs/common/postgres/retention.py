@@ -1,7 +1,7 @@
-"""What a database forgets by itself: rows whose time is over, some at a time.
+"""Retention: deletes expired rows in small batches.
 
-Each sweep is one statement that takes at most `$2` rows older than `$1`; it runs until it finds fewer, with room for
-others in between, and no longer than a turn. What is queued (outbox, timers, claims) is deleted by whoever takes it.
+A sweep is one statement that deletes at most `$2` rows older than `$1`. It is repeated until it finds fewer, at most
+`MAX_BATCHES` times per run. Queues (outbox, timers, claims) are not swept: their readers delete the rows.
 """
 
 import asyncio
@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 
 from libs.common.postgres.pool import Pool
 
-BATCH, BATCHES = 1_000, 100
-"""A sweep takes so many rows a statement, and so many statements a turn: what is more waits for the next turn."""
+BATCH, MAX_BATCHES = 1_000, 100
+"""Rows per statement and statements per run; the rest is left to the next run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """`wall` where rows are dated by the wall clock, not by the shop's."""
+    """A retention rule: `statement` deletes rows older than `days`.
+
+    `uses_wall_clock`: the rows are dated by the wall clock, not by the shop's.
+    """
 
     name: str
     statement: str
@@ -25,9 +28,9 @@ class Sweep:
 
 
 async def run(pool: Pool, sweep: Sweep, now: datetime) -> int:
-    """One turn; gives how many rows were forgotten. Each statement is a transaction of its own."""
+    """Run one sweep and return the number of deleted rows. Each statement is a transaction of its own."""
     before, total = now - timedelta(days=sweep.days), 0
-    for _ in range(BATCHES):
+    for _ in range(MAX_BATCHES):
         async with pool.acquire() as conn:
             status = await conn.execute(sweep.statement, before, BATCH)
         count = int(status.rsplit(" ", 1)[1])
@@ -49,7 +52,7 @@ SETTLED = """
 
 
 def common_sweeps(inbox_days: int, dead_letter_days: int) -> tuple[Sweep, ...]:
-    """What every service forgets: marks and answers that nobody can ask for any more, and settled dead letters."""
+    """Return the sweeps of every service: inbox, stored answers, and settled dead letters."""
     return (
         Sweep("inbox", INBOX, inbox_days, uses_wall_clock=True),
         Sweep("idempotency", IDEMPOTENCY, inbox_days, uses_wall_clock=True),

@@ -1,10 +1,9 @@
-"""States of a service as rows: one JSON document each, with a version.
+"""States as rows: one JSON document per key, with a version for optimistic locking.
 
-A state is a frozen dataclass, kept whole in a `jsonb` column; what is searched by is a generated column or an
-expression index of the migration, so that there is one truth. Chosen over a column per field, because every event
-changes few fields of a state that is always read and written whole, hundreds at a time.
+A state is a frozen dataclass in a `jsonb` column; searchable values are generated columns or expression indexes. A
+column per field was rejected: states are always read and written whole, hundreds at a time.
 
-A table for it looks like this::
+Its table::
 
     CREATE TABLE cases (key text PRIMARY KEY, version bigint NOT NULL, body jsonb NOT NULL,
                         status text GENERATED ALWAYS AS (body ->> 'status') STORED);
@@ -23,10 +22,10 @@ S = TypeVar("S")
 
 @dataclass
 class StateTable(Generic[S]):
-    """Loads states locked, in key order, and saves them, a statement each way however many there are.
+    """Loads states, locked in key order, and saves them, with one statement each.
 
-    `sparse` leaves out of a document what is as it is by default: shorter, where most fields of most states are. The
-    defaults are then part of what is stored, and nothing may be looked for in the documents by SQL.
+    `sparse` omits default values from documents, which shortens them where most fields have defaults. The defaults are
+    then part of the stored format, and SQL must not search the documents.
     """
 
     table: str
@@ -37,9 +36,9 @@ class StateTable(Generic[S]):
 
     def __post_init__(self) -> None:
         if not self.table.isidentifier():
-            raise ValueError(f"table: {self.table!r} is not a plain SQL name")
+            raise ValueError(f"table: {self.table!r} is not a valid SQL name; use letters, digits and underscores")
         self._select = f"SELECT key, version, body FROM {self.table} WHERE key = ANY($1) ORDER BY key FOR UPDATE"  # noqa: S608
-        # A key that did not exist could not be locked; if somebody else made it meanwhile the version tells.
+        # A key without a row cannot be locked; the version detects a row created meanwhile.
         self._upsert = f"""
             INSERT INTO {self.table} AS old (key, version, body)
             SELECT * FROM unnest($1::text[], $2::bigint[], $3::jsonb[])
@@ -47,14 +46,14 @@ class StateTable(Generic[S]):
             WHERE old.version = excluded.version - 1"""  # noqa: S608
 
     async def load(self, conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, S]]:
-        """The states of these keys with their versions; keys without a state are absent."""
+        """Return the states of these keys with their versions; keys without a state are absent."""
         rows = await conn.fetch(self._select, sorted(keys))
         return {row["key"]: (row["version"], self.adapter.validate_json(row["body"])) for row in rows}
 
     async def save(self, conn: Connection, states: Mapping[str, tuple[int, S]]) -> None:
-        """Write states under the versions they were loaded with (0 where there was none).
+        """Write states with the versions they were loaded with (0 for a new key).
 
-        Raises `ConflictError` where another transaction made the same new key first: the batch is then done again.
+        Raises `ConflictError` if another transaction created the same key first; the batch is then retried.
         """
         if not states:
             return
@@ -63,11 +62,11 @@ class StateTable(Generic[S]):
         bodies = [self.adapter.dump_json(states[key][1], exclude_defaults=self.sparse).decode() for key in keys]
         status = await conn.execute(self._upsert, keys, versions, bodies)
         if int(status.rsplit(" ", 1)[1]) != len(keys):
-            raise ConflictError(f"{self.table}: a key was made by another transaction at the same time")
+            raise ConflictError(f"{self.table}: another transaction created a key at the same time")
 
 
 class Row(NamedTuple, Generic[S]):
-    """A state with the row that it is in: its version, and the transaction that wrote it (`xmin`)."""
+    """A state with the version of its row and the transaction that wrote it (`xmin`)."""
 
     version: int
     xmin: int
@@ -76,19 +75,17 @@ class Row(NamedTuple, Generic[S]):
 
 @dataclass(slots=True)
 class RowCache(Generic[S]):
-    """States that this process wrote or read last, at most so many, each with its row.
+    """Cache of the states read or written last by this process, at most `max_rows`.
 
-    Where a row that was locked still has both its version and its `xmin`, its document need not be sent and parsed
-    again. Whatever else has written it since, another replica or a hand, it is read anew; what was rolled back is a row
-    that nobody will ever see. So a memory may be of no use, but never wrong. The version alone would not do: after a
-    rollback somebody else can write the same one.
+    A cached row is used only if version and `xmin` of the locked row still match; its document is then not sent and
+    parsed again. The version alone is not enough: after a rollback another process can write the same version.
     """
 
     max_rows: int
     rows: dict[str, Row[S]] = field(default_factory=dict)
 
     def marks(self, keys: Sequence[str]) -> tuple[list[int | None], list[int | None]]:
-        """Versions and `xmin` of these keys, as columns for the statement that locks them; None for what is unknown."""
+        """Return versions and `xmin` of these keys as column arrays for the locking statement; None if not cached."""
         rows = [self.rows.get(key) for key in keys]
         return [row and row.version for row in rows], [row and row.xmin for row in rows]
 

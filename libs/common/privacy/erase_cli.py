@@ -1,9 +1,9 @@
-"""Erases a customer everywhere: `python -m libs.common.privacy.erase_cli --customer C-1`.
+"""Erases a customer in every service: `python -m libs.common.privacy.erase_cli --customer C-1`.
 
-Asks every service by one event and waits until each has said that it is done. `--drop-read` then deletes from the
-topics with personal data what every consumer group has read, rather than leave it to retention: of all customers, for
-Kafka deletes from the beginning of a partition only. What a group has not read yet stays, and a topic that no group
-reads stays as it is: nobody is told too little. What is left, `libs.common.privacy.verify_erasure` finds.
+Publishes one request and waits for the confirmation of each service. `--drop-read` then deletes records from the topics
+with personal data before their retention ends, as far as every consumer group has read them; of all customers, because
+Kafka only deletes from the beginning of a partition. Topics that no group reads are left unchanged.
+`libs.common.privacy.verify_erasure` finds remaining data.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from libs.common.events.topics import CUSTOMERS, SERVICES, TOPICS, dead_letter_t
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """Where Kafka is, and how to reach it."""
+class KafkaCluster:
+    """Address and security options of a Kafka cluster."""
 
     servers: str
     prefix: str = ""
@@ -38,59 +38,59 @@ class Cluster:
 
 
 class NotErasedError(Exception):
-    """Not every service has said in time that it is done; the message names those that have not."""
+    """Not every service confirmed the erasure in time; the message names those that did not."""
 
 
-async def erase(cluster: Cluster, customer_id: str, seconds: float) -> UUID:
-    """Ask, and wait for the answer of every service. Raises `NotErasedError`; asking again is harmless."""
+async def erase(cluster: KafkaCluster, customer_id: str, seconds: float) -> UUID:
+    """Request an erasure and wait for all confirmations. Raises `NotErasedError`; a repeated request is harmless."""
     erasure_id = uuid4()
     consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False)
     async with consumer:
-        places = [TopicPartition(cluster.prefix + CUSTOMERS.name, n) for n in range(CUSTOMERS.partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_end(*places)
+        assigned = [TopicPartition(cluster.prefix + CUSTOMERS.name, n) for n in range(CUSTOMERS.partitions)]
+        consumer.assign(assigned)
+        await consumer.seek_to_end(*assigned)
         await _request(cluster, customer_id, erasure_id)
         missing = set(SERVICES)
         try:
             async with asyncio.timeout(seconds):
                 while missing:
-                    missing.discard(_answer(await consumer.getone(), erasure_id) or "")
+                    missing.discard(_confirming_service(await consumer.getone(), erasure_id) or "")
         except TimeoutError:
-            waits = ", ".join(sorted(missing))
-            raise NotErasedError(f"after {seconds:g} s not done by: {waits}; they go on when they can") from None
+            waiting = ", ".join(sorted(missing))
+            raise NotErasedError(f"not confirmed within {seconds:g} s: {waiting}; they continue later") from None
     return erasure_id
 
 
-async def _request(cluster: Cluster, customer_id: str, erasure_id: UUID) -> None:
+async def _request(cluster: KafkaCluster, customer_id: str, erasure_id: UUID) -> None:
     now = datetime.now(UTC)
-    asked = CustomerErasureRequested(customer_id=customer_id, erasure_id=erasure_id, requested_at=now)
+    request = CustomerErasureRequested(customer_id=customer_id, erasure_id=erasure_id, requested_at=now)
     event = event_class(CustomerErasureRequested)(
-        id=str(erasure_id), source="/erase", type=asked.TYPE, subject=customer_id, time=now, data=asked
+        id=str(erasure_id), source="/erase", type=request.TYPE, subject=customer_id, time=now, data=request
     )
     async with AIOKafkaProducer(**cluster.options, acks="all") as producer:
         await producer.send_and_wait(cluster.prefix + CUSTOMERS.name, encode(event), customer_id.encode())
 
 
-def _answer(record: Any, erasure_id: UUID) -> str | None:
-    """The service that has done this erasure, by this record."""
+def _confirming_service(record: Any, erasure_id: UUID) -> str | None:
+    """Return the service that confirms this erasure in this record, or None."""
     try:
-        told = decode(record.value or b"").data
+        payload = decode(record.value or b"").data
     except UndecodableError:
         return None
-    return told.service if isinstance(told, CustomerErased) and told.erasure_id == erasure_id else None
+    return payload.service if isinstance(payload, CustomerErased) and payload.erasure_id == erasure_id else None
 
 
-async def drop_read(cluster: Cluster) -> dict[str, int]:
-    """Delete what every group has read of the topics with personal data; gives how many records of each are left."""
+async def drop_read(cluster: KafkaCluster) -> dict[str, int]:
+    """Delete records that every group has read from the topics with personal data; return the remaining counts."""
     names = [*(topic.name for topic in TOPICS if topic.personal), *map(dead_letter_topic, SERVICES)]
     found = await partitions(cluster)
     admin = AIOKafkaAdminClient(**cluster.options)
     await admin.start()
     try:
         read = await _read_by_all(admin, {cluster.prefix + name for name in names})
-        read = {**await _dead_letter_topics(cluster, found), **read}
+        read = {**await _dead_letter_ends(cluster, found), **read}
         if read:
-            await admin.delete_records({place: RecordsToDelete(offset) for place, offset in read.items()})
+            await admin.delete_records({partition: RecordsToDelete(offset) for partition, offset in read.items()})
     finally:
         await admin.close()
     left = {name: await _count(cluster, found.get(cluster.prefix + name, [])) for name in names}
@@ -98,56 +98,56 @@ async def drop_read(cluster: Cluster) -> dict[str, int]:
 
 
 async def _read_by_all(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    """Up to where every group has read that has read anything of a partition."""
+    """Return the lowest committed offset of each partition, of groups with a commit."""
     read: dict[TopicPartition, int] = {}
     for group, *_ in await admin.list_consumer_groups():
-        for place, told in (await admin.list_consumer_group_offsets(group)).items():
-            if place.topic in topics and told.offset >= 0:
-                read[place] = min(told.offset, read.get(place, told.offset))
+        for partition, committed in (await admin.list_consumer_group_offsets(group)).items():
+            if partition.topic in topics and committed.offset >= 0:
+                read[partition] = min(committed.offset, read.get(partition, committed.offset))
     return read
 
 
-async def _dead_letter_topics(cluster: Cluster, found: Mapping[str, list[TopicPartition]]) -> dict[TopicPartition, int]:
-    """The ends of the topics of dead letters: nobody need read them, the records lie in the service's database."""
-    places = [place for service in SERVICES for place in found.get(cluster.prefix + dead_letter_topic(service), [])]
+async def _dead_letter_ends(
+    cluster: KafkaCluster, found: Mapping[str, list[TopicPartition]]
+) -> dict[TopicPartition, int]:
+    """Return the end offsets of the dead-letter topics: the records are in the service's database as well."""
+    names = [cluster.prefix + dead_letter_topic(service) for service in SERVICES]
+    assigned = [partition for name in names for partition in found.get(name, [])]
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(assigned) if assigned else {}
     return ends
 
 
-async def partitions(cluster: Cluster) -> dict[str, list[TopicPartition]]:
-    """Those of every topic under the prefix, by topic; topics of Kafka's own are left out."""
+async def partitions(cluster: KafkaCluster) -> dict[str, list[TopicPartition]]:
+    """Return the partitions of every topic under the prefix, without Kafka's internal topics."""
     admin = AIOKafkaAdminClient(**cluster.options)
     await admin.start()
     try:
         names = [name for name in await admin.list_topics() if name.startswith(cluster.prefix) and name[:2] != "__"]
-        told = await admin.describe_topics(names) if names else []
+        described = await admin.describe_topics(names) if names else []
     finally:
         await admin.close()
     return {
-        one["topic"]: [TopicPartition(one["topic"], part["partition"]) for part in one["partitions"]] for one in told
+        topic["topic"]: [TopicPartition(topic["topic"], each["partition"]) for each in topic["partitions"]]
+        for topic in described
     }
 
 
-def _positions(told: Mapping[str, Any]) -> list[TopicPartition]:
-    return [TopicPartition(told["topic"], part["partition"]) for part in told["partitions"]]
-
-
-async def _count(cluster: Cluster, places: Sequence[TopicPartition]) -> int:
+async def _count(cluster: KafkaCluster, assigned: Sequence[TopicPartition]) -> int:
     async with AIOKafkaConsumer(**cluster.options, enable_auto_commit=False) as consumer:
-        begin, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        return sum(end[place] - begin[place] for place in places)
+        begin, end = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
+        return sum(end[each] - begin[each] for each in assigned)
 
 
 def main(
-    customer: Annotated[str, typer.Option(help="The storefront's id of the customer.")],
+    customer: Annotated[str, typer.Option(help="Customer id of the storefront.")],
     bootstrap_servers: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")],
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
-    seconds: Annotated[float, typer.Option(help="How long to wait for the services.")] = 60.0,
-    drop: Annotated[bool, typer.Option("--drop-read", help="Do not leave it to retention what all have read.")] = False,
+    seconds: Annotated[float, typer.Option(help="Timeout for the confirmations of the services.")] = 60.0,
+    drop: Annotated[bool, typer.Option("--drop-read", help="Delete records that all groups have read.")] = False,
 ) -> None:
-    """Erase a customer in every service. KAFKA_SECURITY_PROTOCOL and so on say how to reach a secured broker."""
-    cluster = Cluster(bootstrap_servers, prefix, load(KafkaSecurity).kafka_client_options)
+    """Erase a customer in every service. For a secured broker set KAFKA_SECURITY_PROTOCOL and the related variables."""
+    cluster = KafkaCluster(bootstrap_servers, prefix, load(KafkaSecurity).kafka_client_options)
     try:
         erasure_id = asyncio.run(erase(cluster, customer, seconds))
     except NotErasedError as error:
@@ -156,8 +156,8 @@ def main(
     typer.echo(f"{customer}: erased by {', '.join(SERVICES)} (erasure {erasure_id})")
     if drop:
         left = asyncio.run(drop_read(cluster))
-        rest = ", ".join(f"{name} {count}" for name, count in left.items())
-        typer.echo(f"records left that not every group has read: {rest or 'none'}")
+        remaining = ", ".join(f"{name} {count}" for name, count in left.items())
+        typer.echo(f"records not read by every group: {remaining or 'none'}")
 
 
 if __name__ == "__main__":

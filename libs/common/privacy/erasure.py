@@ -1,19 +1,17 @@
-"""Erasing a customer: each service forgets its own, at a word on the topic `customers`, and says that it did.
+"""Erasure of a customer: each service erases its own data on an event of topic `customers` and confirms it.
 
-What is erased: names, mails, phones, addresses, birthdays, photos, and every text that the customer wrote, or staff
-about them. What stays: the ids of customer, orders and issues, and all that adds up under them. A `customer_id` is the
-storefront's own pseudonym, which says nothing once the storefront has forgotten whose it was; a pseudonym of ours in
-its place would split a ledger in two while facts under the old one are still on their way, and could be turned back by
-anybody who has the topics of the last month. So a `customer_id` must not be a mail address or a name.
+Erased: names, mail addresses, phone numbers, postal addresses, birthdays, photos, and all texts by the customer or by
+staff about the customer. Kept: the ids of customer, orders and issues, and amounts under them. `customer_id` is the
+storefront's pseudonym, so it must not be a mail address or a name. Replacing it was rejected: that would split a ledger
+while events under the old id are still in flight, and could be reversed with the topics of the last month.
 
-Kafka keeps what it was given: records cannot be edited. Personal data is on four topics and those of dead letters;
-they keep it for a week (`events.topics`), and `erase_cli --drop-read` ends that week early. Not chosen:
-encrypting the personal fields under a key per customer, which every partner would have to hold for as long as the data
-and the storefront writes in clear anyway; and compaction, which keeps the last fact of an order and loses the others.
+Kafka records cannot be edited. Personal data is on four topics and on the dead-letter topics, which keep it for a week
+(`events.topics`); `erase_cli --drop-read` deletes it earlier. Rejected: encryption with a key per customer, which every
+partner would need and the storefront does not use; and compaction, which loses all but the last event of an order.
 
-What comes late: an event that is older than the erasure is decided on without the person (`forget`), so that nothing
-comes back. One that was under way in another transaction at that very moment is caught by a second and a third look,
-the last after every topic has let go of the past (`AGAIN`). An order placed after the request is a new consent.
+Late events: an event older than the erasure is redacted before it is decided on (`redact_erased`). Events processed by
+another transaction at that moment are found by repeated passes, the last after the retention of every topic
+(`PASS_INTERVALS`). An order placed after the request is a new consent.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,44 +26,44 @@ from libs.common.events.registry import AnyEvent, UndecodableError, decode, enco
 from libs.common.events.topics import PERSONAL_RETENTION_DAYS
 from libs.common.postgres.pool import Connection
 
-AGAIN = (timedelta(minutes=10), timedelta(days=1), timedelta(days=PERSONAL_RETENTION_DAYS + 2))
-"""When it is looked again, counted from the look before."""
+PASS_INTERVALS = (timedelta(minutes=10), timedelta(days=1), timedelta(days=PERSONAL_RETENTION_DAYS + 2))
+"""Interval of each further pass after the one before."""
 
-_LOOK_AGAIN = "look_again"
+_REPEAT = "repeat_erasure"
 
-_LOAD = "SELECT customer_id, erasure_id, until, rounds FROM erasures WHERE customer_id = ANY($1) ORDER BY 1 FOR UPDATE"
+_LOAD = "SELECT customer_id, erasure_id, until, passes FROM erasures WHERE customer_id = ANY($1) ORDER BY 1 FOR UPDATE"
 _SAVE = """
-    INSERT INTO erasures (customer_id, erasure_id, until, rounds)
+    INSERT INTO erasures (customer_id, erasure_id, until, passes)
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::int[])
     ON CONFLICT (customer_id) DO UPDATE
-    SET erasure_id = excluded.erasure_id, until = excluded.until, rounds = excluded.rounds"""
+    SET erasure_id = excluded.erasure_id, until = excluded.until, passes = excluded.passes"""
 _ERASED = "SELECT customer_id, until FROM erasures WHERE customer_id = ANY($1)"
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Forget what this customer gave us up to `until`. `rounds` are the looks that were taken."""
+    """Erasure of the data that a customer stated up to `until`. `passes`: completed passes."""
 
     customer_id: str
     erasure_id: UUID
     until: datetime
-    rounds: int = 1
+    passes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Erase(Record):
-    """To be carried out in the transaction of the decision."""
+    """Record that makes `save` erase the data, in the transaction of the decision."""
 
     erasure: Erasure
 
 
 EraseCustomer = Callable[[Connection, Erasure], Awaitable[None]]
-"""A service's own: removes what it knows of the person. Done twice it is done once."""
+"""A service's own function that erases a customer's data. Idempotent."""
 
 
 @dataclass(frozen=True)
 class Erasures:
-    """The aggregate of a service's erasures, keyed by customer."""
+    """Aggregate of a service's erasures, keyed by customer."""
 
     service: str
     erase: EraseCustomer
@@ -79,14 +77,14 @@ class Erasures:
 
     def decide(self, state: Erasure | None, event: AnyEvent, now: datetime) -> tuple[Erasure | None, Facts]:
         match event.data:
-            case CustomerErasureRequested() as asked:
-                until = min(asked.requested_at, now)  # nobody can ask today for what will be said tomorrow
-                after = Erasure(asked.customer_id, asked.erasure_id, max(until, state.until) if state else until)
-                return after, [Erase(after), self._completed(after, now), SetTimer(_LOOK_AGAIN, now + AGAIN[0])]
+            case CustomerErasureRequested() as request:
+                until = min(request.requested_at, now)  # a request does not cover data stated after it
+                after = Erasure(request.customer_id, request.erasure_id, max(until, state.until) if state else until)
+                return after, [Erase(after), self._completed(after, now), SetTimer(_REPEAT, now + PASS_INTERVALS[0])]
             case TimerFired() if state:
-                after = replace(state, rounds=state.rounds + 1)
-                more = [SetTimer(_LOOK_AGAIN, now + AGAIN[state.rounds])] if state.rounds < len(AGAIN) else []
-                return after, [Erase(after), *more]
+                after = replace(state, passes=state.passes + 1)
+                intervals = PASS_INTERVALS[state.passes : after.passes]
+                return after, [Erase(after), *(SetTimer(_REPEAT, now + interval) for interval in intervals)]
         return state, [Ignored("nothing_to_erase")]
 
     def _completed(self, erasure: Erasure, now: datetime) -> CustomerErased:
@@ -101,7 +99,7 @@ class Erasures:
             [row.customer_id for row in rows],
             [row.erasure_id for row in rows],
             [row.until for row in rows],
-            [row.rounds for row in rows],
+            [row.passes for row in rows],
         )
         for record in records:
             if isinstance(record, Erase):
@@ -109,22 +107,22 @@ class Erasures:
 
 
 async def redact_erased(conn: Connection, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
-    """These events; the person is taken out of those that an erased customer gave before they were erased."""
+    """Redact events with data that an erased customer stated before the erasure."""
     customers = {event.data.customer_id for event in events if is_personal(event)}  # type: ignore[attr-defined]
     if not customers:
         return events
     erased = {row["customer_id"]: row["until"] for row in await conn.fetch(_ERASED, list(customers))}
     if not erased:
         return events
-    return [_forgotten(event, erased) if is_personal(event) else event for event in events]
+    return [_redact_if_erased(event, erased) if is_personal(event) else event for event in events]
 
 
-def _forgotten(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEvent:
+def _redact_if_erased(event: AnyEvent, erased: Mapping[str, datetime]) -> AnyEvent:
     until = erased.get(event.data.customer_id)  # type: ignore[attr-defined]
     return redact(event) if until is not None and stated_at(event) <= until else event
 
 
-_PARKED = """
+_MENTIONING = """
     SELECT id, key, value FROM dead_letters WHERE value IS NOT NULL AND written_at <= $2
     AND EXISTS (SELECT FROM unnest($1::text[]) AS i WHERE position(convert_to(i, 'UTF8') in value) > 0)
     ORDER BY id FOR UPDATE"""
@@ -136,17 +134,17 @@ _DROP = """
 
 
 async def erase_dead_letters(conn: Connection, erasure: Erasure, ids: Sequence[str]) -> None:
-    """Take the person out of dead letters that name any of these ids: of the customer, their orders and issues.
+    """Redact dead letters that mention one of these ids: of the customer, their orders and issues.
 
-    What can be read stays parked, and can be replayed; bytes that nobody can read are given up.
+    Decodable events stay and can be replayed; undecodable ones are discarded.
     """
     wanted = {erasure.customer_id, *ids}
-    for row in await conn.fetch(_PARKED, [f'"{one}"' for one in wanted], erasure.until):
+    for row in await conn.fetch(_MENTIONING, [f'"{id}"' for id in wanted], erasure.until):
         try:
             event = decode(row["value"])
         except UndecodableError:
             await conn.execute(_DROP, row["id"])
             continue
-        named = {getattr(event.data, name, None) for name in ("customer_id", "order_id", "issue_id")}
-        if wanted & {str(one) for one in named}:
+        mentioned = {getattr(event.data, name, None) for name in ("customer_id", "order_id", "issue_id")}
+        if wanted & {str(id) for id in mentioned}:
             await conn.execute(_REDACT, row["id"], encode(redact(event)))

@@ -1,15 +1,12 @@
-"""Proves that a customer is forgotten, or says where something is left: `python -m libs.common.privacy.verify_erasure`.
+"""Verifies an erasure: `python -m libs.common.privacy.verify_erasure` searches for remaining personal data.
 
-What to look for is given from outside, one thing a line on standard input or in a file (name, mail, phone, address):
-the system does not know it any more. It is searched for in every table of every database it is given, in every record
-of every topic, and in every file of the folders it is given (logs, exported spans, photos). Places are told, never what
-stands there. Exit code 1 where anything is left, 2 where nothing could be searched.
+Search terms (name, mail address, phone number, address) are read one per line from standard input or a file. Searched
+are all tables of the given databases, all records of all topics, and all files of the given folders (logs, exported
+spans, photos). Only places are printed, never the content. Exit code 1 if anything is found, 2 if nothing was searched.
 
-It knows nothing of how the services keep things: no table and no topic is left out because of what it is for. A thing
-is found however it is written: in another case or width, with the escapes of JSON, of an address, or of a mail; a
-telephone number with or without what stands between its digits. What it
-does not see: what Postgres has deleted and not overwritten yet (vacuum), its log and backups, Kafka's closed segments
-under deletion, and what partners hold.
+No table or topic is exempt. A term is found in other case or width, with the escapes of JSON, URLs or mail, and a phone
+number with or without separators. Not covered: rows deleted by Postgres and not vacuumed yet, its log and backups,
+Kafka segments in deletion, and data at partners.
 """
 
 import asyncio
@@ -32,86 +29,85 @@ from aiokafka import AIOKafkaConsumer
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.postgres.pool import Connection
-from libs.common.privacy.erase_cli import Cluster, partitions
+from libs.common.privacy.erase_cli import KafkaCluster, partitions
 
-SHORTEST, SHORTEST_IN_BASE64 = 4, 10
-"""A thing of fewer characters is found everywhere by chance."""
+MIN_LENGTH, MIN_BASE64_LENGTH = 4, 10
+"""Minimum characters of a term; shorter ones match by chance."""
 
-FEWEST_DIGITS = 8
-"""Of a telephone number."""
+MIN_PHONE_DIGITS = 8
 
 
 class NothingSearchedError(Exception):
-    """What to look for, or where, was not said; the message says which."""
+    """No search term or nothing to search; the message names which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is left: where, and the number of the thing that was found there."""
+    """A match: its place and the number of the search term."""
 
     place: str
-    thing: int
+    term: int
 
 
-def _plain(text: str) -> str:
+def _normalise(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-_BETWEEN_DIGITS = str.maketrans("", "", "-()./ ")
+_SEPARATORS = str.maketrans("", "", "-()./ ")
 
 
-def _telephone(text: str) -> set[str]:
-    """A number without what stands between its digits, and without the zero that other countries leave out."""
-    digits = "".join(character for character in _plain(text) if character.isdecimal())
-    if len(digits) < FEWEST_DIGITS or not set(_plain(text)) <= set("0123456789+-()./ "):
+def _phone_numbers(text: str) -> set[str]:
+    """Return a phone number without separators, and without its leading zeros, as in the international form."""
+    digits = "".join(character for character in _normalise(text) if character.isdecimal())
+    if len(digits) < MIN_PHONE_DIGITS or not set(_normalise(text)) <= set("0123456789+-()./ "):
         return set()
     return {digits, digits.lstrip("0")}
 
 
-def spellings(thing: str) -> set[str]:
-    """How this may be written, in small letters."""
-    without_blanks = "".join(thing.split())
+def spellings(term: str) -> set[str]:
+    """Return the possible spellings of a term in lower case."""
+    without_blanks = "".join(term.split())
     found: set[str] = set()
-    for text in {thing, without_blanks, _plain(thing), _plain(without_blanks), *_telephone(thing)}:
+    for text in {term, without_blanks, _normalise(term), _normalise(without_blanks), *_phone_numbers(term)}:
         found |= {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         found |= {quote(text), quote(text, ""), quote_plus(text)}
         found |= {quopri.encodestring(text.encode()).decode("ascii")}
         found |= set(_in_base64(text.encode()))
-    return {one.casefold() for one in found if len(one) >= SHORTEST}
+    return {spelling.casefold() for spelling in found if len(spelling) >= MIN_LENGTH}
 
 
 def _in_base64(text: bytes) -> Iterator[str]:
-    """The part of it that is the same wherever it begins within three bytes."""
+    """Yield the base64 parts that do not depend on neighbouring bytes, for each of the three alignments."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + text).decode()
         part = encoded[-(-before * 8 // 6) : (before + len(text)) * 8 // 6]
-        if len(part) >= SHORTEST_IN_BASE64:
+        if len(part) >= MIN_BASE64_LENGTH:
             yield part
 
 
 @dataclass(frozen=True)
 class Search:
-    """Things to look for, each in all its spellings."""
+    """Search terms, each in all its spellings."""
 
-    things: tuple[frozenset[str], ...]
+    terms: tuple[frozenset[str], ...]
 
     @classmethod
-    def of(cls, things: Iterable[str]) -> "Search":
-        """Raises `NothingSearchedError` where a thing is too short to mean anything."""
-        wanted = [thing.strip() for thing in things if thing.strip()]
+    def of(cls, terms: Iterable[str]) -> "Search":
+        """Create a search. Raises `NothingSearchedError` without terms or for one that is too short."""
+        wanted = [term.strip() for term in terms if term.strip()]
         if not wanted:
-            raise NothingSearchedError("say what to look for, one thing a line: name, mail, phone, address")
-        if short := next((n for n, thing in enumerate(wanted, 1) if len(thing) < SHORTEST), None):
-            raise NothingSearchedError(f"thing {short} is shorter than {SHORTEST} characters: write more of it")
-        return cls(tuple(frozenset(spellings(thing)) for thing in wanted))
+            raise NothingSearchedError("no search terms; give one per line: name, mail address, phone number, address")
+        if short := next((n for n, term in enumerate(wanted, 1) if len(term) < MIN_LENGTH), None):
+            raise NothingSearchedError(f"term {short}: shorter than {MIN_LENGTH} characters; use a longer one")
+        return cls(tuple(frozenset(spellings(term)) for term in wanted))
 
     def found_in(self, content: bytes) -> Iterator[int]:
-        """The numbers of the things that this holds, from 1 on."""
+        """Yield the numbers of the terms in this content, from 1."""
         text = content.decode("utf-8", errors="replace")
-        plain = _plain(text)
-        texts = {text.casefold(), plain, plain.translate(_BETWEEN_DIGITS)}
-        for number, thing in enumerate(self.things, 1):
-            if any(spelling in one for spelling in thing for one in texts):
+        normalised = _normalise(text)
+        texts = {text.casefold(), normalised, normalised.translate(_SEPARATORS)}
+        for number, term in enumerate(self.terms, 1):
+            if any(spelling in each for spelling in term for each in texts):
                 yield number
 
 
@@ -124,7 +120,7 @@ _COLUMNS = """
 
 
 async def search_database(conn: Connection, search: Search) -> AsyncIterator[Finding]:
-    """Every column of every row, read to the end in one snapshot."""
+    """Search every column of every row, in one snapshot."""
     tables: dict[str, list[str]] = {}
     for table, column, is_bytes in await conn.fetch(_COLUMNS):
         name = '"' + column.replace('"', '""') + '"'
@@ -133,96 +129,98 @@ async def search_database(conn: Connection, search: Search) -> AsyncIterator[Fin
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for table, columns in tables.items():
             counts: dict[int, int] = {}
-            whole = r" || '\x0a'::bytea || ".join(columns)
+            row_bytes = r" || '\x0a'::bytea || ".join(columns)
             quoted = '"' + table.replace('"', '""') + '"'
-            async for row in conn.cursor(f"SELECT {whole} FROM {quoted}", prefetch=1000):  # noqa: S608 - from the catalog
-                for thing in search.found_in(row[0]):
-                    counts[thing] = counts.get(thing, 0) + 1
-            for thing, count in counts.items():
-                yield Finding(f"table {table}, {count} row(s)", thing)
+            async for row in conn.cursor(f"SELECT {row_bytes} FROM {quoted}", prefetch=1000):  # noqa: S608 - from the catalog
+                for term in search.found_in(row[0]):
+                    counts[term] = counts.get(term, 0) + 1
+            for term, count in counts.items():
+                yield Finding(f"table {table}, {count} row(s)", term)
 
 
-async def search_topics(cluster: Cluster, search: Search) -> AsyncIterator[Finding]:
-    """Every record of every topic under the prefix: key, value and headers."""
+async def search_topics(cluster: KafkaCluster, search: Search) -> AsyncIterator[Finding]:
+    """Search key, value and headers of every record of every topic under the prefix."""
     async with AIOKafkaConsumer(
         **cluster.options, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
     ) as consumer:
         found = await partitions(cluster)
         if not found:
-            raise NothingSearchedError("Kafka shows no topics: may this user see them, and is the prefix right?")
-        for name, places in sorted(found.items()):
-            consumer.assign(places)
-            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-            await consumer.seek_to_beginning(*places)
+            raise NothingSearchedError("Kafka lists no topics; check the permissions of this user and the prefix")
+        for name, assigned in sorted(found.items()):
+            consumer.assign(assigned)
+            begins, ends = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
+            await consumer.seek_to_beginning(*assigned)
             counts: dict[int, int] = {}
-            todo = {place for place in places if begins[place] < ends[place]}
-            while todo:
-                for place, records in (await consumer.getmany(timeout_ms=200)).items():
+            unread = {each for each in assigned if begins[each] < ends[each]}
+            while unread:
+                for partition, records in (await consumer.getmany(timeout_ms=200)).items():
                     for record in records:
-                        for thing in search.found_in(_whole(record)):
-                            counts[thing] = counts.get(thing, 0) + 1
-                    if await consumer.position(place) >= ends[place]:
-                        todo.discard(place)
-            for thing, count in counts.items():
-                yield Finding(f"topic {name}, {count} record(s)", thing)
+                        for term in search.found_in(_content(record)):
+                            counts[term] = counts.get(term, 0) + 1
+                    if await consumer.position(partition) >= ends[partition]:
+                        unread.discard(partition)
+            for term, count in counts.items():
+                yield Finding(f"topic {name}, {count} record(s)", term)
 
 
-def _whole(record: Any) -> bytes:
+def _content(record: Any) -> bytes:
     parts = [record.key, record.value, *(part for name, value in record.headers for part in (name.encode(), value))]
     return b"\n".join(part for part in parts if part)
 
 
 def search_files(folders: Sequence[Path], search: Search) -> Iterator[Finding]:
-    """Every file, by its content and its name; packed ones unpacked."""
+    """Search content and name of every file; gzip files are decompressed."""
     for folder in folders:
         for file in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
             if file.is_file():
                 content = file.read_bytes()
                 content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-                for thing in search.found_in(str(file).encode() + b"\n" + content):
-                    yield Finding(f"file {file}", thing)
+                for term in search.found_in(str(file).encode() + b"\n" + content):
+                    yield Finding(f"file {file}", term)
 
 
 async def verify(
-    search: Search, databases: Sequence[str], cluster: Cluster | None, folders: Sequence[Path]
+    search: Search, databases: Sequence[str], cluster: KafkaCluster | None, folders: Sequence[Path]
 ) -> list[Finding]:
-    """Everything that is left. Raises `NothingSearchedError` where there is nowhere to look."""
+    """Return all findings. Raises `NothingSearchedError` without a database, cluster or folder."""
     if not databases and cluster is None and not folders:
-        raise NothingSearchedError("say where to look: DATABASE_URLS, KAFKA_BOOTSTRAP_SERVERS, or folders")
-    left: list[Finding] = []
+        raise NothingSearchedError("nothing to search; set DATABASE_URLS or KAFKA_BOOTSTRAP_SERVERS, or name folders")
+    findings: list[Finding] = []
     for url in databases:
         conn = await asyncpg.connect(url)
         try:
             name = urlsplit(url).path.removeprefix("/")
-            left += [Finding(f"database {name}: {one.place}", one.thing) async for one in search_database(conn, search)]
+            findings += [
+                Finding(f"database {name}: {each.place}", each.term) async for each in search_database(conn, search)
+            ]
         finally:
             await conn.close()
     if cluster:
-        left += [one async for one in search_topics(cluster, search)]
-    return left + list(search_files(folders, search))
+        findings += [finding async for finding in search_topics(cluster, search)]
+    return findings + list(search_files(folders, search))
 
 
 def main(
     folders: Annotated[list[Path] | None, typer.Argument(help="Logs, exported spans, photos.", exists=True)] = None,
-    what: Annotated[typer.FileText | None, typer.Option(help="A thing a line; else standard input.")] = None,
-    database_urls: Annotated[str, typer.Option(envvar="DATABASE_URLS", help="With blanks between them.")] = "",
+    what: Annotated[typer.FileText | None, typer.Option(help="Search terms, one per line.")] = None,
+    database_urls: Annotated[str, typer.Option(envvar="DATABASE_URLS", help="URLs separated by blanks.")] = "",
     bootstrap_servers: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")] = "",
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
 ) -> None:
-    """Search databases, topics and files for what was known of a customer."""
+    """Search databases, topics and files for remaining personal data of a customer."""
     options = load(KafkaSecurity).kafka_client_options
-    cluster = Cluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
+    cluster = KafkaCluster(bootstrap_servers, prefix, options) if bootstrap_servers else None
     try:
         search = Search.of(what or sys.stdin)
-        left = asyncio.run(verify(search, database_urls.split(), cluster, folders or []))
+        findings = asyncio.run(verify(search, database_urls.split(), cluster, folders or []))
     except NothingSearchedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    for one in left:
-        typer.echo(f"left: thing {one.thing} in {one.place}")
-    if left:
+    for finding in findings:
+        typer.echo(f"found: term {finding.term} in {finding.place}")
+    if findings:
         raise typer.Exit(1)
-    typer.echo(f"nothing is left of {len(search.things)} thing(s)")
+    typer.echo(f"nothing found of {len(search.terms)} term(s)")
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class Service:
             self.settings.database_url, size=self.settings.pool_size, application_name=self.name
         )
         kafka = asyncio.create_task(self.kafka.run(self._pool), name="consumers")
-        self._add_loops(self._pool)
+        self._add_common_loops(self._pool)
         self.loops.start()
         try:
             yield
@@ -183,7 +183,7 @@ class Service:
             self._pool = None
             self.tracing.shutdown()
 
-    def _add_loops(self, pool: Pool) -> None:
+    def _add_common_loops(self, pool: Pool) -> None:
         for aggregate in self.aggregates.values():
             commands = CommandBatcher(self.decisions, pool, aggregate, self.wake_relay, self.settings.batch_size)
             self.commands[aggregate.name] = commands

@@ -6,10 +6,12 @@ the settings only, so that nothing a customer or a shop system writes can make u
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpx
 
@@ -31,6 +33,12 @@ LONGEST_WAIT = 3600.0
 
 _UNKNOWN_FATE = (408, 425)
 _FAULT_OF_THE_WHOLE = (401, 403, 404, 405, 407, 410)
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Whom calls out trust, read once in a process: that takes longer than a call."""
+    return httpx.create_ssl_context()
 
 
 @dataclass
@@ -63,7 +71,9 @@ class HttpChannel:
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
             limits = httpx.Limits(max_connections=AT_A_TIME)
-            self._client = httpx.AsyncClient(timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits)
+            self._client = httpx.AsyncClient(
+                timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits, verify=authorities()
+            )
         return self._client
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.notices import Change, DecidedBy, NoticeKind
+from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Reason
 
 SAID_KEPT = 40
@@ -122,7 +122,7 @@ class Question:
     answer: Choice | None = None
     requested_date: date | None = None
     by_default: bool = False
-    change: Change | None = None
+    change: ChangeSubject | None = None
     silence: DecidedBy = DecidedBy.SILENCE
     vests_on: date | None = None
 

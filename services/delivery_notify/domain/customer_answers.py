@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from libs.common.decisions.facts import Anomaly, Fact
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.notices import Change, CustomerDecided, DecidedBy, NoticeKind
+from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
 from services.delivery_notify.domain import promises
 from services.delivery_notify.domain.conversation import Conversation, Line, Question, QuestionStatus
@@ -23,7 +23,7 @@ from services.delivery_notify.policy.notification_rules import Rules
 class Wish:
     """What a customer who answers `change` wants changed, and into what."""
 
-    change: Change
+    change: ChangeSubject
     day: date | None = None
     sku: str | None = None
     address: Address | None = None
@@ -117,7 +117,7 @@ def _take_effect(
 def _after(
     line: Line, question: Question, choice: Choice, wish: Wish | None, now: datetime, rules: Rules, *, by_default: bool
 ) -> Line:
-    if choice is Choice.CANCEL or (wish and wish.change is Change.ITEM):
+    if choice is Choice.CANCEL or (wish and wish.change is ChangeSubject.ITEM):
         return replace(line, leaving=True)
     if choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
         return replace(line, patient=True)

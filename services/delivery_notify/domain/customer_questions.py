@@ -12,7 +12,7 @@ from libs.common.decisions.facts import Anomaly, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
-from libs.common.events.notices import Change, DecidedBy, NoticeKind
+from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
 from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.customer_answers import Wish, decided
@@ -36,7 +36,7 @@ class CustomerAnswered(Payload):
     order_id: str
     choice_id: UUID
     choice: Choice
-    change: Change = Change.DATE
+    change: ChangeSubject = ChangeSubject.DATE
     requested_date: date | None = None
     requested_sku: str | None = None
     address: Address | None = None
@@ -153,18 +153,18 @@ def refuse(question: Question, answer: CustomerAnswered, now: datetime, calendar
 
 def _incomplete(answer: CustomerAnswered, today: date) -> str | None:
     match answer.change:
-        case Change.ITEM:
+        case ChangeSubject.ITEM:
             return None if answer.requested_sku else "item_missing"
-        case Change.ADDRESS:
+        case ChangeSubject.ADDRESS:
             return None if answer.address else "address_missing"
-        case Change.DATE:
+        case ChangeSubject.DATE:
             wish = answer.requested_date
             return None if wish and today < wish <= today + LATEST_WISH else "date_not_possible"
 
 
 def _too_early(conversation: Conversation, question: Question, answer: CustomerAnswered) -> str | None:
     """Another day than the one we gave must be a later one: sooner than that we cannot, or we had said so."""
-    if answer.choice is not Choice.CHANGE or answer.change is not Change.DATE or not answer.requested_date:
+    if answer.choice is not Choice.CHANGE or answer.change is not ChangeSubject.DATE or not answer.requested_date:
         return None
     lines = [line for line in conversation.lines if line.line_id in question.about and not line.words]
     days = [line.promise for line in lines if line.promise]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from libs.common.decisions.facts import Anomaly, Fact, Ignored
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.personal import NOBODY
+from libs.common.events.personal import REDACTED_CONTACT
 from libs.common.events.storefront import (
     OrderCancelled,
     OrderDelayed,
@@ -44,7 +44,7 @@ def placed(conversation: Conversation, event: OrderPlaced, now: datetime, rules:
         event.last_purchased_item,
         event.placed_at,
     )
-    facts: list[Fact] = [] if contact == NOBODY else [learned]
+    facts: list[Fact] = [] if contact == REDACTED_CONTACT else [learned]
     lines: list[Line] = []
     for ordered in event.lines:
         line, rows = _line(conversation.order_id, ordered, event, rules)

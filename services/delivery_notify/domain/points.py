@@ -112,7 +112,7 @@ def expiring(conversation: Conversation | None, event: PointsExpiring, now: date
         day=event.expires_on,
         points=event.points,
         balance=event.balance,
-        as_of=rules.calendar.day(event.told_at),
+        as_of=rules.calendar.day(event.announced_at),
     )
     made = NoticeMade(
         notice_id(event.customer_id, NoticeKind.POINTS_EXPIRING, event.expires_on),

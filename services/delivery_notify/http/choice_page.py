@@ -17,7 +17,7 @@ from markupsafe import Markup
 from pydantic import ValidationError
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
-from libs.common.events.notices import Change
+from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Address, Choice, Language
 from libs.common.http.problems import Answer
 from libs.common.runtime.service import Service
@@ -201,13 +201,17 @@ def _choice(value: str | None) -> Choice | None:
     return Choice(value) if value in set(Choice) else None
 
 
-def _changes(question: Question, said: PageWords) -> list[tuple[Change, str]]:
+def _changes(question: Question, said: PageWords) -> list[tuple[ChangeSubject, str]]:
     """What can be changed: of an order all of it, of a replacement the day."""
-    return [(change, label) for change, label in said.changes.items() if change is Change.DATE or not question.issue_id]
+    return [
+        (change, label)
+        for change, label in said.changes.items()
+        if change is ChangeSubject.DATE or not question.issue_id
+    ]
 
 
-def _change(value: str | None) -> Change:
-    return Change(value) if value in set(Change) else Change.DATE
+def _change(value: str | None) -> ChangeSubject:
+    return ChangeSubject(value) if value in set(ChangeSubject) else ChangeSubject.DATE
 
 
 _FIELDS = ("change", "requested_date", "requested_sku", *Address.model_fields)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from libs.common.events.notices import Change
+from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Choice, Language
 
 
@@ -10,12 +10,12 @@ from libs.common.events.values import Choice, Language
 class PageWords:
     ask_title: str
     ask: str
-    changes: dict[Change, str]
+    changes: dict[ChangeSubject, str]
     what_to_change: str
     wished_day: str
     wished_item: str
     address: dict[str, str]
-    thanks_change: dict[Change, str]
+    thanks_change: dict[ChangeSubject, str]
     wrong_item: str
     wrong_address: str
     send: str
@@ -42,7 +42,7 @@ class PageWords:
 JAPANESE = PageWords(
     ask_title="ご希望をお聞かせください",
     ask="どのようにいたしましょうか",
-    changes={Change.DATE: "日にち", Change.ITEM: "お品", Change.ADDRESS: "お届け先"},
+    changes={ChangeSubject.DATE: "日にち", ChangeSubject.ITEM: "お品", ChangeSubject.ADDRESS: "お届け先"},
     what_to_change="変更なさりたいこと",
     wished_day="ご希望の発送日",
     wished_item="ご希望のお品(商品名、または品番)",
@@ -57,9 +57,9 @@ JAPANESE = PageWords(
         "country": "国(2文字)",
     },
     thanks_change={
-        Change.DATE: "ご希望の日を承りました。その日に発送できない場合は、あらためてご連絡いたします。",
-        Change.ITEM: "お品の変更を承りました。担当者が在庫とお値段をお調べし、結果をご連絡いたします。",
-        Change.ADDRESS: "新しいお届け先を承りました。そちらへお届けするよう手配いたします。",
+        ChangeSubject.DATE: "ご希望の日を承りました。その日に発送できない場合は、あらためてご連絡いたします。",
+        ChangeSubject.ITEM: "お品の変更を承りました。担当者が在庫とお値段をお調べし、結果をご連絡いたします。",
+        ChangeSubject.ADDRESS: "新しいお届け先を承りました。そちらへお届けするよう手配いたします。",
     },
     wrong_item="ご希望のお品を、商品名か品番でお書きください。",
     wrong_address="お届け先の、お名前、郵便番号、市区町村、番地をお書きください。",
@@ -99,7 +99,7 @@ JAPANESE = PageWords(
 ENGLISH = PageWords(
     ask_title="How would you like us to go on?",
     ask="Your choice",
-    changes={Change.DATE: "The day", Change.ITEM: "The item", Change.ADDRESS: "The address"},
+    changes={ChangeSubject.DATE: "The day", ChangeSubject.ITEM: "The item", ChangeSubject.ADDRESS: "The address"},
     what_to_change="What would you like to change?",
     wished_day="The ship date you would like",
     wished_item="The item you would like instead (its name or number)",
@@ -114,9 +114,9 @@ ENGLISH = PageWords(
         "phone": "Telephone (if you like)",
     },
     thanks_change={
-        Change.DATE: "We have noted the day you would like. If it has to be another one, we will write to you.",
-        Change.ITEM: "We have noted the item you would like. A colleague looks into it and writes to you.",
-        Change.ADDRESS: "We have noted the new address and will send your order there.",
+        ChangeSubject.DATE: "We have noted the day you would like. If it has to be another one, we will write to you.",
+        ChangeSubject.ITEM: "We have noted the item you would like. A colleague looks into it and writes to you.",
+        ChangeSubject.ADDRESS: "We have noted the new address and will send your order there.",
     },
     wrong_item="Please write which item you would like, by its name or number.",
     wrong_address="Please write name, street, city and postal code of the address.",

@@ -59,6 +59,15 @@ class Letter:
     last_purchased_item: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the words of every notice follow from: who sends and sells, and the files of the shop's own."""
+
+    shop: str
+    seller: str
+    own: frozenset[tuple[str, bytes]]
+
+
 class Renderer:
     """`folder` holds what a shop words in its own way: any file of `templates`, under the same name. `seller` is who
     sells, with address and telephone."""
@@ -75,7 +84,7 @@ class Renderer:
     def __init__(
         self, calendar: ShopCalendar, links: Links, shop: str, folder: Path | None = None, seller: str = ""
     ) -> None:
-        self._calendar, self._links, self.shop = calendar, links, shop
+        self._calendar, self._links, self.shop, self._folder = calendar, links, shop, folder
         self.seller = seller or shop
         ours = PackageLoader("services.delivery_notify.rendering", "templates")
         loader = ChoiceLoader([FileSystemLoader(folder), ours]) if folder else ours
@@ -85,6 +94,11 @@ class Renderer:
         self._html.filters |= {"paragraphs": _html_paragraphs, "rows": _html_rows}
         # Kept by name alone: jinja's own memory of templates costs as much as filling in a short one.
         self._text_of, self._html_of = cache(self._text.get_template), cache(self._html.get_template)
+
+    def wording(self) -> Wording:
+        files = [path for path in self._folder.rglob("*") if path.is_file()] if self._folder else []
+        own = frozenset((str(path.relative_to(self._folder or path)), path.read_bytes()) for path in files)
+        return Wording(self.shop, self.seller, own)
 
     def template_names(self) -> list[str]:
         """Every template of a notice and every layout, the shop's own among them."""

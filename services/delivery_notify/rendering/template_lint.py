@@ -18,7 +18,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.policy.consent_law import Element, Terms, laws
-from services.delivery_notify.rendering.renderer import Letter, Renderer
+from services.delivery_notify.rendering.renderer import Letter, Renderer, Wording
 from services.delivery_notify.rendering.template_samples import PERSON, SAMPLES, sample
 from services.delivery_notify.rendering.texts import legal
 from services.delivery_notify.rendering.texts import phrases as words
@@ -43,10 +43,17 @@ class Fault:
         return f"{self.file}: {self.what}"
 
 
+_passed: set[Wording] = set()
+
+
 def check(renderer: Renderer) -> None:
-    """Raises `TemplatesError` where a template is wrong."""
+    """Raises `TemplatesError` where a template is wrong. What has passed is not held up a second time."""
+    wording = renderer.wording()
+    if wording in _passed:
+        return
     if faults := sorted({str(fault) for fault in lint(renderer)}):
         raise TemplatesError("Templates are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+    _passed.add(wording)
 
 
 def lint(renderer: Renderer) -> list[Fault]:

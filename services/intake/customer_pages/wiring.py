@@ -12,7 +12,7 @@ from services.intake.http.commands import IntakeCommands
 from services.intake.settings import Settings
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
-from services.intake.web.translations import Words
+from services.intake.web.translations import words_of
 
 FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
 
@@ -20,7 +20,7 @@ FORMS_WITH_PHOTOS = ("/s/{token}/photos", "/r/{token}/report")
 def customer_pages(
     calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
 ) -> list[APIRouter]:
-    pages = Pages(TEMPLATES, Words(WORDS), assets, settings.zone)
+    pages = Pages(TEMPLATES, words_of(WORDS), assets, settings.zone)
     face = Face(pages, settings.shop_name, settings.shop_contact, settings.embed_origins)
     mine = CustomerLinks(settings.public_url, links)
     form = report_form.ReportForm(calls, evidence, mine, face)

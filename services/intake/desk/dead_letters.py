@@ -9,8 +9,10 @@ answer is shown as such while the rest of the desk goes on. To look at again if 
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -35,6 +37,12 @@ class ParkedOf:
     more: bool = False
 
 
+@cache
+def authorities() -> ssl.SSLContext:
+    """Whom calls out trust, read once in a process: that takes longer than a call."""
+    return httpx.create_ssl_context()
+
+
 @dataclass
 class DeadLetterClient:
     """`urls` are the addresses of the other services by name; intake's own records are read from its database."""
@@ -49,7 +57,9 @@ class DeadLetterClient:
 
     def _client(self) -> httpx.AsyncClient:
         authorization = {"Authorization": f"Bearer {self.key}"}
-        return httpx.AsyncClient(headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        return httpx.AsyncClient(
+            headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=authorities()
+        )
 
     async def hold_connections(self) -> None:
         """Connections to the services stay open between two calls; the end of the service closes them."""

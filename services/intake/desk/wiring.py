@@ -17,14 +17,14 @@ from services.intake.http.commands import IntakeCommands
 from services.intake.settings import Settings
 from services.intake.web.assets import Assets
 from services.intake.web.pages import Pages
-from services.intake.web.translations import Words
+from services.intake.web.translations import words_of
 
 
 def desk(
     calls: IntakeCommands, evidence: Evidence, settings: Settings, links: SignedLinks, assets: Assets
 ) -> list[APIRouter]:
     service = calls.service
-    face = Face(Pages(TEMPLATES, Words(WORDS), assets, settings.zone), settings.shop_name)
+    face = Face(Pages(TEMPLATES, words_of(WORDS), assets, settings.zone), settings.shop_name)
     sessions = Sessions(service, settings.desk_idle, settings.desk_longest)
     guard = Guard(sessions, secure=settings.desk_secure_cookies, forbidden=face.forbidden)
     key = settings.ops_key.get_secret_value() if settings.ops_key else ""

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.decisions.facts import Facts, Ignored
-from libs.common.events.products import Why
+from libs.common.events.products import DecisionComment
 from libs.common.events.values import Identifier
 from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
@@ -47,12 +47,12 @@ class ClusterDecision(Body):
     hold: bool = Field(default=True, description="Hold further shipments of the lot.")
     warn: bool = Field(default=True, description="Warn the buyers who have not reported yet.")
     staff: Identifier = Field(description="Who decides.")
-    comment: Why
+    comment: DecisionComment
 
 
 class ClusterRelease(Body):
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class SummaryAnswer(BaseModel):

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Facts, Ignored, Record, SetTimer, TimerFired
 from libs.common.events.envelope import Payload
-from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased, Why
+from libs.common.events.products import BuyerWarned, ClusterDetected, DecisionComment, LotHeld, LotReleased
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Identifier, LineQuantity, Reason
 from services.intake.insights.policy import Policy, Switch
@@ -117,14 +117,14 @@ class ClusterDecided(ClusterCommand):
     hold: bool = True
     warn: bool = True
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class ClusterReleased(ClusterCommand):
     TYPE: ClassVar = "cluster.released.v1"
 
     staff: Identifier
-    comment: Why
+    comment: DecisionComment
 
 
 class BuyersChanged(ClusterCommand):

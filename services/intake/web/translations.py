@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from libs.common.events.values import Language
 
 class WordsError(ValueError):
     """A text is missing in one language; the message names file and entry."""
+
+
+@cache
+def words_of(*files: Path) -> "Words":
+    """Read and checked once in a process."""
+    return Words(*files)
 
 
 class Words:

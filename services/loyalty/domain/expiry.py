@@ -55,7 +55,7 @@ def _notify_expiring(ctx: LedgerDecision) -> None:
                 points=points,
                 expires_on=day,
                 text="expiring",
-                told_at=ctx.now,
+                announced_at=ctx.now,
                 balance=ctx.state.balances.available,
             )
         )

@@ -1,13 +1,10 @@
-"""A case: one accepted issue on its way to being put right.
+"""A case: one accepted issue until it is resolved or cancelled.
 
-Three legs, each with its own status and its own counted units: **outbound** (the replacement), **inbound** (what comes
-back) and **money** (the refund), in `outbound_leg`, `inbound_leg` and `money_leg`. The headline is derived from them,
-never stored as a second truth, because one status field for two movements is where such systems go wrong. Each leg
-carries the moment at which it must be looked at again; the timers in the database are derived from these, so that state
-and timers cannot drift apart.
+It has three legs, each with its own status and counted units: **outbound** (the replacement), **inbound** (the item
+back) and **money** (the refund). The status of the case is derived from them, because one status field for two
+movements drifts apart from both. The durable timers are derived from the due times of the legs, for the same reason.
 
-The plan is copied into the case when it is made, with the version of the policy it came from: a policy that changes
-later does not change what was begun.
+The case keeps a copy of its plan and the policy version it came from: a later policy does not change an open case.
 """
 
 from collections.abc import Mapping
@@ -17,18 +14,21 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.common.events.values import Choice, Fault, IssueLine, Money, Reason, Remedy, Variant
-from services.returns.domain.legs.inbound import Inbound
+from services.returns.domain.legs.inbound import InboundLeg
 from services.returns.domain.legs.money import MoneyLeg
-from services.returns.domain.legs.outbound import GONE, WAITED_FOR, Outbound
-from services.returns.domain.line_quantities import Counts, added, counted, shared
-from services.returns.domain.review_causes import Review, ReviewCause
-from services.returns.policy.policy import CollectOn, Movements, RefundOn, ShipOn, Subject
+from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg
+from services.returns.domain.line_quantities import UnitCounts, add_counts, common_counts, to_counts
+from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.policy.movements import CollectOn, Movements, RefundOn, ShipOn
+from services.returns.policy.reason_rules import ReportAttributes
 
-NOTHING = Decimal(0)
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Plan:
+class RemedyPlan:
+    """Remedy of a case and the triggers of its three legs."""
+
     remedy: Remedy
     ship_on: ShipOn
     collect_on: CollectOn
@@ -36,42 +36,42 @@ class Plan:
     inspect: bool
 
     @classmethod
-    def of(cls, remedy: Remedy, moves: Movements) -> "Plan":
+    def from_movements(cls, remedy: Remedy, moves: Movements) -> "RemedyPlan":
         return cls(remedy, moves.ship_on, moves.collect_on, moves.refund_on, moves.inspect)
 
     @property
-    def is_at_risk(self) -> bool:
-        """Whether value leaves before what it replaces is back."""
+    def sends_value_first(self) -> bool:
+        """Return whether goods or money leave before the returned item is back."""
         first = self.ship_on is ShipOn.ACCEPTED or self.refund_on is RefundOn.ACCEPTED
         return first and self.collect_on is not CollectOn.NEVER
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the customer was asked. They heard `due_at`; at `wake_at` we ask why nobody answered, even by default."""
+class ChoiceRequest:
+    """Open choice of the customer, announced with `due_at`; at `overdue_at` staff are asked about a missing answer."""
 
     choice_id: UUID
     options: tuple[Choice, ...]
     default: Choice
     restock_date: date | None
     due_at: datetime
-    wake_at: datetime
+    overdue_at: datetime
     variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
-    """Pieces that could not be sent with the others: ordered anew for `ship_date`, once the others have left."""
+class Shortage:
+    """Units that could not ship with the others; ordered separately, for `ship_date`, once the others are delivered."""
 
-    counts: Counts
+    counts: UnitCounts
     ship_date: date | None = None
     variant: Variant | None = None
     is_decided: bool = False
 
 
-# Made once: what is left out of a document because it is as usual is compared with these, and read as these. Given by a
-# factory all the same, for a plain default pydantic would copy deeply each time.
-NO_OUTBOUND, NO_INBOUND, NO_MONEY = Outbound(), Inbound(), MoneyLeg()
+# Shared defaults, because serialization compares with them to leave unset legs out. `default_factory` returns them,
+# because pydantic deep-copies a plain default on every validation.
+NO_OUTBOUND, NO_INBOUND, NO_MONEY = OutboundLeg(), InboundLeg(), MoneyLeg()
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,20 @@ class Case:
     fault: Fault
     lines: tuple[IssueLine, ...]
     policy_version: str
-    plan: Plan
+    plan: RemedyPlan
     accepted_at: datetime
     market: str = "JP"
     requested_remedy: Remedy | None = None
-    outbound: Outbound = field(default_factory=lambda: NO_OUTBOUND)
-    formers: tuple[Outbound, ...] = ()
-    inbound: Inbound = field(default_factory=lambda: NO_INBOUND)
+    outbound: OutboundLeg = field(default_factory=lambda: NO_OUTBOUND)
+    past_replacements: tuple[OutboundLeg, ...] = ()
+    inbound: InboundLeg = field(default_factory=lambda: NO_INBOUND)
     money: MoneyLeg = field(default_factory=lambda: NO_MONEY)
-    short: Short | None = None
+    shortage: Shortage | None = None
     parcel_found: bool = False
-    question: Question | None = None
-    questions: int = 0
-    reviews: tuple[Review, ...] = ()
-    address_tries: int = 0
+    choice_request: ChoiceRequest | None = None
+    choice_request_count: int = 0
+    reviews: tuple[CaseReview, ...] = ()
+    address_attempts: int = 0
     address_due_at: datetime | None = None
     resolution: int = 0
     resolved_at: datetime | None = None
@@ -107,8 +107,8 @@ class Case:
         return self.resolved_at is not None or self.cancelled_at is not None
 
     @property
-    def reported(self) -> Counts:
-        return counted(self.lines)
+    def reported_units(self) -> UnitCounts:
+        return to_counts(self.lines)
 
     @property
     def currency(self) -> str:
@@ -116,44 +116,44 @@ class Case:
 
     @property
     def value(self) -> Money:
-        """What the reported units had cost."""
-        return Money(amount=self.worth(self.reported), currency=self.currency)
+        """Return the price of the reported units."""
+        return Money(amount=self.value_of(self.reported_units), currency=self.currency)
 
     @property
-    def subject(self) -> Subject:
-        """What the policy looks at to find the rule."""
-        return Subject(self.value, self.market, {line.product_group for line in self.lines})
+    def report_attributes(self) -> ReportAttributes:
+        """Return the attributes by which the policy chooses an override."""
+        return ReportAttributes(self.value, self.market, {line.product_group for line in self.lines})
 
     @property
-    def sent(self) -> Counts:
-        """What is with the customer or on its way there, or was asked of the warehouse to be."""
-        counts: Counts = {}
-        for leg in (*self.formers, self.outbound):
-            if leg.status in WAITED_FOR:
-                counts = added(counts, leg.ordered)
-            elif leg.status in GONE:
-                counts = added(counts, leg.shipped)
-        return shared(counts, self.reported) if counts else counts
+    def sent_units(self) -> UnitCounts:
+        """Return reported units whose replacements are delivered, shipped or ordered."""
+        counts: UnitCounts = {}
+        for leg in (*self.past_replacements, self.outbound):
+            if leg.status in AWAITING_SHIPMENT:
+                counts = add_counts(counts, leg.ordered)
+            elif leg.status in SHIPPED_OR_DELIVERED:
+                counts = add_counts(counts, leg.shipped)
+        return common_counts(counts, self.reported_units) if counts else counts
 
     @property
-    def arrived(self) -> Counts:
-        """What of the reported pieces has been sent anew and is with the customer."""
-        counts: Counts = {}
-        for leg in (*self.formers, self.outbound):
-            counts = added(counts, leg.delivered)
-        return shared(counts, self.reported)
+    def delivered_units(self) -> UnitCounts:
+        """Return reported units whose replacements are delivered."""
+        counts: UnitCounts = {}
+        for leg in (*self.past_replacements, self.outbound):
+            counts = add_counts(counts, leg.delivered)
+        return common_counts(counts, self.reported_units)
 
-    def worth(self, counts: Mapping[str, int]) -> Decimal:
+    def value_of(self, counts: Mapping[str, int]) -> Decimal:
         if not counts:
-            return NOTHING
+            return ZERO
         prices = {line.line_id: line.unit_price.amount for line in self.lines}
-        return sum((prices[line_id] * count for line_id, count in counts.items()), NOTHING)
+        return sum((prices[line_id] * count for line_id, count in counts.items()), ZERO)
 
     def in_review(self, *causes: ReviewCause) -> bool:
         return bool(self.reviews) and any(review.cause in causes for review in self.reviews)
 
     def timers(self) -> dict[str, datetime]:
-        """Every moment at which this case must be looked at again."""
+        """Return the due time of each timer by name."""
         found: dict[str, datetime] = {}
         if self.address_due_at:
             found["address"] = self.address_due_at
@@ -162,24 +162,24 @@ class Case:
         if self.inbound.due_at:
             found["inbound"] = self.inbound.due_at
         if self.inbound.remind_at:
-            found["door"] = self.inbound.remind_at
-        if money := self.money.due_at:
-            found["money"] = money
-        if self.question:
-            found["choice"] = self.question.wake_at
+            found["collection_reminder"] = self.inbound.remind_at
+        if refund_due_at := self.money.due_at:
+            found["refund"] = refund_due_at
+        if self.choice_request:
+            found["choice"] = self.choice_request.overdue_at
         if self.reviews and (reviews := [review.due_at for review in self.reviews if review.due_at]):
             found["review"] = min(reviews)
         return found
 
 
-def lines_of(case: Case, counts: Counts) -> tuple[IssueLine, ...]:
-    """The reported lines with these quantities."""
-    if counts == case.reported:
+def lines_for(case: Case, counts: UnitCounts) -> tuple[IssueLine, ...]:
+    """Return the reported lines with these quantities."""
+    if counts == case.reported_units:
         return case.lines
     left, lines = dict(counts), []
     for line in case.lines:
-        take = min(line.quantity, left.get(line.line_id, 0))
-        if take > 0:
-            left[line.line_id] -= take
-            lines.append(line.model_copy(update={"quantity": take}))
+        quantity = min(line.quantity, left.get(line.line_id, 0))
+        if quantity > 0:
+            left[line.line_id] -= quantity
+            lines.append(line.model_copy(update={"quantity": quantity}))
     return tuple(lines)

@@ -1,4 +1,4 @@
-"""The one word that people ask for, derived from the legs whenever it is needed."""
+"""Status of a case, derived from its legs and never stored as state."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
 
 
-class Headline(StrEnum):
+class CaseStatus(StrEnum):
     CANCELLED = "cancelled"
     RESOLVED = "resolved"
     IN_REVIEW = "in_review"
@@ -23,35 +23,35 @@ class Headline(StrEnum):
     OPEN = "open"
 
 
-ENDED = (Headline.CANCELLED, Headline.RESOLVED)
+CLOSED_STATUSES = (CaseStatus.CANCELLED, CaseStatus.RESOLVED)
 
-_OUTBOUND = {
-    OutboundStatus.ORDERED: Headline.REPLACEMENT_ORDERED,
-    OutboundStatus.CONFIRMED: Headline.REPLACEMENT_CONFIRMED,
-    OutboundStatus.SHIPPED: Headline.REPLACEMENT_SHIPPED,
+_BY_OUTBOUND = {
+    OutboundStatus.ORDERED: CaseStatus.REPLACEMENT_ORDERED,
+    OutboundStatus.CONFIRMED: CaseStatus.REPLACEMENT_CONFIRMED,
+    OutboundStatus.SHIPPED: CaseStatus.REPLACEMENT_SHIPPED,
 }
-_INBOUND = {
-    InboundStatus.REQUESTED: Headline.COLLECTING,
-    InboundStatus.BOOKED: Headline.COLLECTING,
-    InboundStatus.COLLECTED: Headline.COLLECTED,
-    InboundStatus.RECEIVED: Headline.RECEIVED,
+_BY_INBOUND = {
+    InboundStatus.REQUESTED: CaseStatus.COLLECTING,
+    InboundStatus.BOOKED: CaseStatus.COLLECTING,
+    InboundStatus.COLLECTED: CaseStatus.COLLECTED,
+    InboundStatus.RECEIVED: CaseStatus.RECEIVED,
 }
 
 
-def headline(case: Case) -> Headline:
-    """What keeps this case open, the most pressing thing first."""
+def case_status(case: Case) -> CaseStatus:
+    """Return the most pressing reason why the case is open, or how it was closed."""
     if case.cancelled_at:
-        return Headline.CANCELLED
+        return CaseStatus.CANCELLED
     if case.resolved_at:
-        return Headline.RESOLVED
+        return CaseStatus.RESOLVED
     if case.reviews:
-        return Headline.IN_REVIEW
-    if case.question:
-        return Headline.WAITING_FOR_CUSTOMER
+        return CaseStatus.IN_REVIEW
+    if case.choice_request:
+        return CaseStatus.WAITING_FOR_CUSTOMER
     if case.address_due_at:
-        return Headline.WAITING_FOR_ADDRESS
-    if found := _OUTBOUND.get(case.outbound.status):
+        return CaseStatus.WAITING_FOR_ADDRESS
+    if found := _BY_OUTBOUND.get(case.outbound.status):
         return found
     if case.money.due_at:
-        return Headline.REFUNDING
-    return _INBOUND.get(case.inbound.status, Headline.OPEN)
+        return CaseStatus.REFUNDING
+    return _BY_INBOUND.get(case.inbound.status, CaseStatus.OPEN)

@@ -1,4 +1,4 @@
-"""What ops may order, as events of this service's own: they take the same way through `decide` as everything else."""
+"""Commands of operators, decided by `decide` like any event."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -9,28 +9,28 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Remedy
 from services.returns.domain.review_causes import ReviewCause
 
-Cause = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+CauseText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class Command(Payload):
+class CaseCommand(Payload):
     issue_id: UUID
 
 
-class ReviewDecided(Command):
-    TYPE: ClassVar = "case.review_decided.v1"
+class DecideReview(CaseCommand):
+    TYPE: ClassVar = "case.decide_review.v1"
 
     cause: ReviewCause
     approved: bool
 
 
-class CancelRequested(Command):
-    TYPE: ClassVar = "case.cancel_requested.v1"
+class CancelCase(CaseCommand):
+    TYPE: ClassVar = "case.cancel.v1"
 
-    cause: Cause
+    cause: CauseText
 
 
-class ReopenRequested(Command):
-    TYPE: ClassVar = "case.reopen_requested.v1"
+class ReopenCase(CaseCommand):
+    TYPE: ClassVar = "case.reopen.v1"
 
-    cause: Cause
+    cause: CauseText
     remedy: Remedy | None = None

@@ -1,152 +1,145 @@
-"""One decision under way: the case as it becomes, and the facts so far.
-
-The steps of a decision write into a `Turn` rather than hand (case, facts) pairs to each other; it lives no longer than
-one call of `decide`, which stays a pure function.
-"""
+"""Decision context of a case: what handlers read, change and emit during one call of `decide`."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, SetTimer
+from libs.common.decisions.context import DecisionContext, timer_changes
+from libs.common.decisions.facts import Anomaly
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.issues import IssueReviewRequested
 from libs.common.events.values import Address, Remedy
-from services.returns.domain.case import Case, Plan
-from services.returns.domain.exposure import Around
-from services.returns.domain.review_causes import Review, ReviewCause
-from services.returns.policy.policy import CollectOn, Door, Policy, Rule, Terms
-from services.returns.policy.policy_versions import Policies
+from services.returns.domain.case import Case, RemedyPlan
+from services.returns.domain.exposure import CustomerContext
+from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.policy.movements import CollectOn
+from services.returns.policy.policy import CollectionPolicy, PolicyLimits, ReturnPolicy
+from services.returns.policy.policy_versions import ReturnPolicies
+from services.returns.policy.reason_rules import ReasonRule
+
+
+class CaseState(NamedTuple):
+    """State of one issue: its case (none before it is accepted) and the context of its customer.
+
+    A named tuple, because every decision makes one and a frozen dataclass takes three times as long to make.
+    """
+
+    case: Case | None
+    customer: CustomerContext
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What every decision goes by: the policies, and the shop's days."""
+class CaseRules:
+    """Inputs that all decisions share: the policy versions and the shop calendar."""
 
-    policies: Policies
+    policies: ReturnPolicies
     calendar: ShopCalendar
 
-    def in_force(self, now: datetime) -> Policy:
-        """The policy that new cases come under."""
+    def in_force(self, now: datetime) -> ReturnPolicy:
+        """Return the policy version for new cases."""
         return self.policies.in_force(self.calendar.day(now))
 
 
 @dataclass(slots=True)
-class CaseDecision:
-    case: Case
-    now: datetime
-    rules: Rules
-    around: Around
-    said_at: datetime
-    facts: list[Fact] = field(default_factory=list)
+class CaseDecision(DecisionContext[Case, CaseRules]):
+    """Decision about one case. `event_time` is the time in the event's envelope."""
+
+    customer: CustomerContext = field(kw_only=True)
+    event_time: datetime = field(kw_only=True)
     today: date = field(init=False)
-    policy: Policy = field(init=False)
-    """The version that this case was decided under."""
+    policy: ReturnPolicy = field(init=False)
+    """The version that this case was accepted under."""
 
     def __post_init__(self) -> None:
         self.today = self.rules.calendar.day(self.now)
-        self.policy = self.rules.policies.under(self.case.policy_version, self.today)
+        self.policy = self.rules.policies.for_version(self.state.policy_version, self.today)
 
     @property
-    def rule(self) -> Rule:
-        return self.policy.rule(self.case.reason, self.case.subject)
+    def case(self) -> Case:
+        return self.state
 
     @property
-    def terms(self) -> Terms:
-        return self.policy.terms
+    def reason_rule(self) -> ReasonRule:
+        return self.policy.rule(self.case.reason, self.case.report_attributes)
 
     @property
-    def door(self) -> Door:
-        return self.policy.door
+    def limits(self) -> PolicyLimits:
+        return self.policy.limits
+
+    @property
+    def collection_policy(self) -> CollectionPolicy:
+        return self.policy.collection
 
     @property
     def ship_to(self) -> Address | None:
-        return self.around.ship_to
+        return self.customer.ship_to
 
     @property
     def calendar(self) -> ShopCalendar:
         return self.rules.calendar
 
     @property
-    def told_at(self) -> datetime:
-        """When this was said, by its own envelope; a partner whose clock runs ahead has said it now."""
-        return min(self.said_at, self.now)
+    def effective_time(self) -> datetime:
+        """Return the event's own time; a partner clock that runs ahead counts as now."""
+        return min(self.event_time, self.now)
 
     @property
     def ids(self) -> dict[str, Any]:
-        """What every event about this issue carries."""
+        """Return the identifiers that every event about this issue carries."""
         return {"issue_id": self.case.issue_id, "order_id": self.case.order_id, "customer_id": self.case.customer_id}
 
     @property
     def partner_ids(self) -> dict[str, Any]:
-        """What every order to the warehouse or the courier carries."""
+        """Return the identifiers that every order to a warehouse or courier carries."""
         return {"issue_id": self.case.issue_id, "order_id": self.case.order_id}
 
-    def say(self, *facts: Fact) -> None:
-        self.facts += facts
+    def anomaly(self, reason: str, detail: str = "") -> None:
+        self.emit(Anomaly(reason, detail or f"issue {self.case.issue_id}"))
 
-    def ignore(self, reason: str) -> None:
-        self.facts.append(Ignored(reason))
+    def switch_remedy(self, remedy: Remedy) -> None:
+        """Plan for another remedy of the same reason rule."""
+        self.change(plan=RemedyPlan.from_movements(remedy, self.reason_rule.remedies[remedy]))
 
-    def anomaly(self, reason: str) -> None:
-        self.facts.append(Anomaly(reason, f"issue {self.case.issue_id}"))
-
-    def plan_for(self, remedy: Remedy) -> None:
-        """Go on under another remedy of the same rule."""
-        self.change(plan=Plan.of(remedy, self.rule.remedies[remedy]))
-
-    def expect_back(self, after: CollectOn) -> None:
-        """What nobody was to fetch is to be fetched after all."""
+    def require_return(self, after: CollectOn) -> None:
+        """Plan a collection for a case that had none."""
         self.change(plan=replace(self.case.plan, collect_on=after))
 
-    def quiet(self) -> None:
-        """The case did change: what a step within this decision found repeated or overtaken is not worth telling."""
-        self.facts = [fact for fact in self.facts if not isinstance(fact, Ignored)]
+    def change_outbound(self, **changes: Any) -> None:
+        self.state = replace(self.state, outbound=replace(self.state.outbound, **changes))
 
-    def change(self, **changes: Any) -> None:
-        self.case = replace(self.case, **changes)
-
-    def outbound(self, **changes: Any) -> None:
-        self.case = replace(self.case, outbound=replace(self.case.outbound, **changes))
-
-    def inbound(self, **changes: Any) -> None:
-        self.case = replace(self.case, inbound=replace(self.case.inbound, **changes))
+    def change_inbound(self, **changes: Any) -> None:
+        self.state = replace(self.state, inbound=replace(self.state.inbound, **changes))
 
     def after(self, *, hours: int = 0, days: int = 0) -> datetime:
         return self.now + timedelta(days=days, hours=hours)
 
     def open_day_after(self, day: date) -> date:
-        """The first open day that is later than that day."""
+        """Return the first open day later than `day`."""
         return self.calendar.next_open(day + timedelta(days=1))
 
-    def human_answer_at(self) -> datetime:
-        """By when a human has decided: what the customer is told."""
-        day = self.calendar.add_open_days(self.today, self.terms.review_open_days)
-        return self.calendar.moment(day, self.terms.review_hour)
+    def review_deadline(self) -> datetime:
+        """Return the time, announced to the customer, by which staff decide."""
+        day = self.calendar.add_open_days(self.today, self.limits.review_open_days)
+        return self.calendar.moment(day, self.limits.review_hour)
 
-    def review(self, cause: ReviewCause) -> None:
-        """A human looks at this; the same thing is asked once until it is decided."""
+    def open_review(self, cause: ReviewCause) -> None:
+        """Ask staff for a decision, once per cause until it is decided."""
         if self.case.in_review(cause):
             return
-        review = Review(cause, self.now, self.human_answer_at())
+        review = CaseReview(cause, self.now, self.review_deadline())
         self.change(reviews=(*self.case.reviews, review))
-        self.say(IssueReviewRequested(**self.ids, cause=cause, due_at=review.due_at))
+        self.emit(IssueReviewRequested(**self.ids, cause=cause, due_at=review.due_at))
 
-    def awake(self, review: Review) -> Review:
-        """The same review on a case that is open again: reminded of once more."""
-        return replace(review, due_at=review.due_at or self.human_answer_at(), reminders=0)
+    def rearm(self, review: CaseReview) -> CaseReview:
+        """Return the review with its reminders started over, for a case that is open again."""
+        return replace(review, due_at=review.due_at or self.review_deadline(), reminders=0)
 
-    def withdraw(self, *causes: ReviewCause) -> None:
-        """It settled itself, or was decided."""
+    def close_reviews(self, *causes: ReviewCause) -> None:
+        """Close reviews with these causes, decided or no longer needed."""
         if self.case.reviews and self.case.in_review(*causes):
             self.change(reviews=tuple(review for review in self.case.reviews if review.cause not in causes))
 
-    def set_timers(self, before: Case | None, fired: str | None) -> None:
-        """Make the timers in the database those of the case. One that fired is gone there and must be set again."""
-        old, new = before.timers() if before else {}, self.case.timers()
-        old.pop(fired or "", None)
-        if old == new:
-            return
-        self.facts += [SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at]
-        self.facts += [CancelTimer(name) for name in old if name not in new]
+    def sync_timers(self, before: Case | None, fired: str | None) -> None:
+        """Emit the timer changes from the case `before` to the current one."""
+        self.emit(*timer_changes(before.timers() if before else {}, self.case.timers(), fired))

@@ -1,20 +1,20 @@
-"""Pieces counted by order line: what every leg is told in."""
+"""Unit counts by order line, the quantity type of every leg."""
 
 from typing import TypeAlias
 
 from libs.common.events.values import LineQuantity
 
-Counts: TypeAlias = dict[str, int]
-"""Pieces by order line. Never changed in place."""
+UnitCounts: TypeAlias = dict[str, int]
+"""Units by order line. Never changed in place."""
 
 
-def counted(lines: tuple[LineQuantity, ...]) -> Counts:
+def to_counts(lines: tuple[LineQuantity, ...]) -> UnitCounts:
     counts = {line.line_id: line.quantity for line in lines}
-    return counts if len(counts) == len(lines) else added({}, {}, lines)
+    return counts if len(counts) == len(lines) else add_counts({}, {}, lines)
 
 
-def added(counts: Counts, more: Counts, lines: tuple[LineQuantity, ...] = ()) -> Counts:
-    """Both together, and the lines too."""
+def add_counts(counts: UnitCounts, more: UnitCounts, lines: tuple[LineQuantity, ...] = ()) -> UnitCounts:
+    """Return the sum of both counts and the lines."""
     if not lines and not (counts and more):
         return counts or more
     total = dict(counts)
@@ -25,15 +25,15 @@ def added(counts: Counts, more: Counts, lines: tuple[LineQuantity, ...] = ()) ->
     return total
 
 
-def missing(wanted: Counts, have: Counts) -> Counts:
-    """What of `wanted` is not among `have`; lines with nothing missing are left out."""
+def missing(wanted: UnitCounts, have: UnitCounts) -> UnitCounts:
+    """Return `wanted` less `have`, without lines of which nothing is missing."""
     return {line: left for line, count in wanted.items() if (left := count - have.get(line, 0)) > 0}
 
 
-def shared(left: Counts, right: Counts) -> Counts:
-    """What both hold: the counted units that were also reported."""
+def common_counts(left: UnitCounts, right: UnitCounts) -> UnitCounts:
+    """Return the units that both counts contain."""
     return {line: both for line, count in left.items() if (both := min(count, right.get(line, 0))) > 0}
 
 
-def as_lines(counts: Counts) -> tuple[LineQuantity, ...]:
+def to_lines(counts: UnitCounts) -> tuple[LineQuantity, ...]:
     return tuple(LineQuantity(line_id=line_id, quantity=count) for line_id, count in counts.items())

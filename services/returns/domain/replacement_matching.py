@@ -1,8 +1,8 @@
-"""Which replacement a word is about: the one under way, or a former one that was given up.
+"""Matching of partner facts to the current replacement or a past one of the case.
 
-A former one is kept, because a parcel that was taken for lost and an order that was rejected may move after all. Then a
-human looks, and if the one that followed has not left it is called back and the former takes its place again: the
-customer is to get one of them, and what has left is the one that will be there first.
+Past replacements are kept, because a parcel reported lost or an order that was rejected may still ship. Staff then
+review the case. If the current replacement has not shipped, it is cancelled and the past one becomes current again:
+the customer gets one of the two, and the one that has shipped arrives first.
 """
 
 from collections.abc import Iterable
@@ -18,133 +18,138 @@ from libs.common.events.warehouse import (
 )
 from services.returns.domain.case import Case
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.legs.outbound import GONE, WAITED_FOR, Outbound, OutboundStatus
-from services.returns.domain.line_quantities import shared
+from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg, OutboundStatus
+from services.returns.domain.line_quantities import common_counts
 from services.returns.domain.review_causes import ReviewCause
 
-Moved = ReplacementShipped | ParcelDelivered
-Told = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelException | Moved
+MovementFact = ReplacementShipped | ParcelDelivered
+ReplacementFact = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelException | MovementFact
 
 
-def has_moved(leg: Outbound) -> bool:
-    """Whether it has left, as far as anybody said."""
-    return leg.status in GONE or leg.delivered_at is not None or bool(leg.shipped or leg.early)
+def has_moved(leg: OutboundLeg) -> bool:
+    """Return whether any of its units is known to have left the warehouse."""
+    return (
+        leg.status in SHIPPED_OR_DELIVERED or leg.delivered_at is not None or bool(leg.shipped or leg.early_deliveries)
+    )
 
 
-def with_former(case: Case) -> tuple[Outbound, ...]:
-    """The former replacements, and the present one as the last of them."""
-    return (*case.formers, case.outbound) if case.outbound.replacement_id else case.formers
+def all_replacements(case: Case) -> tuple[OutboundLeg, ...]:
+    """Return the past replacements, then the current one."""
+    return (*case.past_replacements, case.outbound) if case.outbound.replacement_id else case.past_replacements
 
 
-def is_reported_anew(case: Case, others: Iterable[Case]) -> bool:
-    """Whether what was sent for this case may be what another one of its order is about.
+def has_follow_up_issue(case: Case, others: Iterable[Case]) -> bool:
+    """Return whether another case of the order may be about a replacement of this one.
 
-    Pieces of a line are alike, and which of them a report is about only intake knows: here every later case about a
-    line counts of which something had arrived anew by then.
+    Units of one line are interchangeable, and only intake tracks which unit a report is about. Therefore every later
+    case counts that reports a line of which a replacement had been delivered by then.
     """
-    arrived = [parcel for leg in with_former(case) for parcel in leg.parcels if parcel.delivered_at]
+    delivered = [parcel for leg in all_replacements(case) for parcel in leg.parcels if parcel.delivered_at]
     later = [other for other in others if other.issue_id != case.issue_id and not other.cancelled_at]
     return any(
-        parcel.delivered_at and parcel.delivered_at <= other.accepted_at and shared(parcel.counts, other.reported)
-        for parcel in arrived
+        parcel.delivered_at
+        and parcel.delivered_at <= other.accepted_at
+        and common_counts(parcel.counts, other.reported_units)
+        for parcel in delivered
         for other in later
     )
 
 
-def is_ours(turn: CaseDecision, fact: Told) -> bool:
-    """Whether this is about the replacement that is under way; says so where it is not."""
-    if fact.replacement_id == turn.case.outbound.replacement_id:
+def match_replacement(decision: CaseDecision, fact: ReplacementFact) -> bool:
+    """Match the fact to the current replacement; where that fails, record why and return False."""
+    if fact.replacement_id == decision.case.outbound.replacement_id:
         return True
-    former = next((leg for leg in turn.case.formers if leg.replacement_id == fact.replacement_id), None)
-    if former is None:
-        turn.anomaly("unknown_replacement")
-    elif isinstance(fact, Moved) and not _is_known(former, fact):
-        return _moved_after_all(turn, former, fact)
+    past = next((leg for leg in decision.case.past_replacements if leg.replacement_id == fact.replacement_id), None)
+    if past is None:
+        decision.anomaly("unknown_replacement")
+    elif isinstance(fact, MovementFact) and not _is_recorded(past, fact):
+        return _handle_past_movement(decision, past, fact)
     else:
-        turn.ignore("former_replacement")
+        decision.ignore("past_replacement")
     return False
 
 
-def _is_known(former: Outbound, fact: Moved) -> bool:
+def _is_recorded(past: OutboundLeg, fact: MovementFact) -> bool:
     if isinstance(fact, ReplacementShipped):
-        return former.status in GONE
-    return former.delivered_at is not None
+        return past.status in SHIPPED_OR_DELIVERED
+    return past.delivered_at is not None
 
 
-def _moved_after_all(turn: CaseDecision, former: Outbound, fact: Moved) -> bool:
-    """A human looks; whether it takes its place again, or the one that followed has left too."""
-    turn.anomaly("former_replacement_moved")
-    turn.review(ReviewCause.MOVED_AFTER_STOP)
-    present = turn.case.outbound
-    in_time = present.status in (*WAITED_FOR, OutboundStatus.REJECTED) and not has_moved(present)
-    if in_time and not turn.case.is_closed:
-        _take_place(turn, former)
+def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, fact: MovementFact) -> bool:
+    """Open a review, and return whether the past replacement became the current one."""
+    decision.anomaly("past_replacement_moved")
+    decision.open_review(ReviewCause.MOVED_AFTER_STOP)
+    current = decision.case.outbound
+    is_cancellable = current.status in (*AWAITING_SHIPMENT, OutboundStatus.REJECTED) and not has_moved(current)
+    if is_cancellable and not decision.case.is_closed:
+        _restore_past_replacement(decision, past)
         return True
-    formers = (_moved(leg, fact) if leg is former else leg for leg in turn.case.formers)
-    turn.change(formers=tuple(formers))
+    legs = (_with_movement(leg, fact) if leg is past else leg for leg in decision.case.past_replacements)
+    decision.change(past_replacements=tuple(legs))
     return False
 
 
-def _take_place(turn: CaseDecision, former: Outbound) -> None:
-    stop(turn, "former_replacement_moved")
-    others = tuple(leg for leg in with_former(turn.case) if leg is not former)
-    told_as_shipped = former.expected_delivery is not None
-    status = former.status if told_as_shipped else OutboundStatus.ORDERED
-    leg = replace(former, status=status, number=turn.case.outbound.number, due_at=None)
-    turn.change(outbound=leg, formers=others, question=None)
-    turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.NO_DECISION)
+def _restore_past_replacement(decision: CaseDecision, past: OutboundLeg) -> None:
+    cancel_replacement(decision, "past_replacement_moved")
+    others = tuple(leg for leg in all_replacements(decision.case) if leg is not past)
+    was_announced_as_shipped = past.expected_delivery is not None
+    status = past.status if was_announced_as_shipped else OutboundStatus.ORDERED
+    leg = replace(past, status=status, number=decision.case.outbound.number, due_at=None)
+    decision.change(outbound=leg, past_replacements=others, choice_request=None)
+    decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.NO_DECISION)
 
 
-def _moved(leg: Outbound, fact: Moved) -> Outbound:
+def _with_movement(leg: OutboundLeg, fact: MovementFact) -> OutboundLeg:
     if isinstance(fact, ParcelDelivered):
-        status = OutboundStatus.DELIVERED if leg.status in GONE else leg.status
+        status = OutboundStatus.DELIVERED if leg.status in SHIPPED_OR_DELIVERED else leg.status
         return replace(leg, status=status, delivered_at=fact.delivered_at)
     return replace(leg, status=OutboundStatus.DELIVERED if leg.delivered_at else OutboundStatus.SHIPPED)
 
 
-def is_past(turn: CaseDecision, *waiting: OutboundStatus) -> bool:
-    """Whether the leg is beyond what this event could change; goods that move after a stop are for a human."""
-    status = turn.case.outbound.status
-    if status in waiting:
+def skip_past(decision: CaseDecision, *expected: OutboundStatus) -> bool:
+    """Skip a fact that comes too late for the status of the leg; open a review where a cancelled order moves."""
+    status = decision.case.outbound.status
+    if status in expected:
         return False
-    if status is OutboundStatus.CANCELLED and OutboundStatus.REJECTED in waiting:
-        turn.anomaly("moved_after_stop")
-        turn.review(ReviewCause.MOVED_AFTER_STOP)
+    if status is OutboundStatus.CANCELLED and OutboundStatus.REJECTED in expected:
+        decision.anomaly("moved_after_stop")
+        decision.open_review(ReviewCause.MOVED_AFTER_STOP)
     else:
-        turn.ignore("overtaken")
+        decision.ignore("superseded")
     return True
 
 
-def is_stale(turn: CaseDecision) -> bool:
-    """Whether the warehouse has said something later than this about the same replacement."""
-    heard_at = turn.case.outbound.heard_at
-    if heard_at is None or turn.told_at >= heard_at:
+def skip_stale(decision: CaseDecision) -> bool:
+    """Skip a warehouse fact that is older than one already applied to this replacement."""
+    updated_at = decision.case.outbound.warehouse_updated_at
+    if updated_at is None or decision.effective_time >= updated_at:
         return False
-    turn.ignore("stale")
+    decision.ignore("stale")
     return True
 
 
-def repeated(turn: CaseDecision) -> None:
-    """The same word: told to nobody, but what is older than it is stale now."""
-    heard_at = turn.case.outbound.heard_at
-    if heard_at is None or turn.told_at <= heard_at:
-        turn.ignore("repeated")
+def record_repeat(decision: CaseDecision) -> None:
+    """Record the time of a repeated statement: it is not announced again, but makes older facts stale."""
+    updated_at = decision.case.outbound.warehouse_updated_at
+    if updated_at is None or decision.effective_time <= updated_at:
+        decision.ignore("duplicate")
     else:
-        turn.outbound(heard_at=turn.told_at)
+        decision.change_outbound(warehouse_updated_at=decision.effective_time)
 
 
-def stop(turn: CaseDecision, cause: str) -> None:
-    """Nothing is sent any more; a replacement that is under way in the warehouse is called back."""
-    leg = turn.case.outbound
-    if leg.status in GONE:
-        turn.outbound(due_at=None)
+def cancel_replacement(decision: CaseDecision, cause: str) -> None:
+    """Cancel what the warehouse has not shipped of the current replacement."""
+    leg = decision.case.outbound
+    if leg.status in SHIPPED_OR_DELIVERED:
+        decision.change_outbound(due_at=None)
         return
-    if leg.shipped:  # some of it is on its way: only the rest is called back
-        turn.outbound(status=OutboundStatus.SHIPPED, ordered=leg.shipped, due_at=None)
+    if leg.shipped:  # the shipped part stays; only the rest is cancelled
+        decision.change_outbound(status=OutboundStatus.SHIPPED, ordered=leg.shipped, due_at=None)
     else:
-        turn.outbound(status=OutboundStatus.CANCELLED, due_at=None)
-    if leg.status in WAITED_FOR:
-        told = ReplacementCancelled(
-            **turn.partner_ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=turn.now
+        decision.change_outbound(status=OutboundStatus.CANCELLED, due_at=None)
+    if leg.status in AWAITING_SHIPMENT:
+        decision.emit(
+            ReplacementCancelled(
+                **decision.partner_ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=decision.now
+            )
         )
-        turn.say(told)

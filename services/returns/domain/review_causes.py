@@ -1,4 +1,4 @@
-"""What a case keeps of its reviews: why a human looks, and since when. What comes of them: `reviews`."""
+"""Reviews of a case: the causes for which staff decide, and the state of each review."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ReviewCause(StrEnum):
-    """Why a human looks. What their yes and no do stands in `reviews`."""
+    """Cause of a review by staff."""
 
     VALUE = "value"
     MIXED_CURRENCIES = "mixed_currencies"
@@ -35,8 +35,8 @@ class ReviewCause(StrEnum):
 
 
 @dataclass(frozen=True)
-class Review:
-    """Waits for a human until `due_at`, and is then told again; None: it stays open without another word."""
+class CaseReview:
+    """Open review with its next reminder at `due_at`; None: open without further reminders."""
 
     cause: ReviewCause
     opened_at: datetime
@@ -44,7 +44,7 @@ class Review:
     reminders: int = 0
 
 
-BEFORE_ANYTHING = (
+BLOCKING_CAUSES = (
     ReviewCause.VALUE,
     ReviewCause.MIXED_CURRENCIES,
     ReviewCause.EXPOSURE,
@@ -52,4 +52,4 @@ BEFORE_ANYTHING = (
     ReviewCause.EARLIER_MISMATCHES,
     ReviewCause.SHARED_ADDRESS,
 )
-"""Reviews that hold everything back until they are decided."""
+"""Causes of reviews that hold every leg back until they are decided."""

@@ -1,63 +1,68 @@
-"""The counted units of a case, per line and leg: what people read when they ask where the pieces are.
-
-Derived whenever it is asked for; what is stored are the counts of the legs, and no total beside them.
-"""
+"""Unit report: the counted units of a case by order line and leg, derived from the counts of the legs."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from services.returns.domain.case import Case
-from services.returns.domain.legs.money import RefundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import Counts, added, missing
+from services.returns.domain.legs.inbound import InboundLeg
+from services.returns.domain.legs.money import MoneyLeg, RefundStatus
+from services.returns.domain.legs.outbound import OutboundLeg, OutboundStatus
+from services.returns.domain.line_quantities import UnitCounts, add_counts, missing
 
 CONFIRMED = (OutboundStatus.CONFIRMED,)
+CANCELLED = (OutboundStatus.CANCELLED, OutboundStatus.REJECTED)
 
 
-def quantities(case: Case) -> dict[str, dict[str, Any]]:
-    """By line: outbound, inbound and money, each with its own quantities; lines that nobody reported come last."""
-    legs = (*case.formers, case.outbound)
-    wanted = _sum(leg.ordered for leg in legs if leg.replacement_id)
-    shipped, delivered = _sum(leg.shipped for leg in legs), _sum(leg.delivered for leg in legs)
-    stopped = (OutboundStatus.CANCELLED, OutboundStatus.REJECTED)
-    cancelled = _sum(missing(leg.ordered, leg.shipped) for leg in legs if leg.status in stopped)
-    confirmed = _sum(missing(leg.ordered, leg.shipped) for leg in legs if leg.status in CONFIRMED)
-    refunds = case.money.refunds
-    completed = _sum(one.counts for one in refunds if one.status is RefundStatus.COMPLETED)
-    failed = _sum(one.counts for one in refunds if one.status is RefundStatus.FAILED)
-    back = case.inbound
-    lines = dict.fromkeys([*case.reported, *back.received, *back.foreign])
+def unit_report(case: Case) -> dict[str, dict[str, Any]]:
+    """Return by line the quantities of each leg; lines that were not reported come last."""
+    outbound = _outbound_counts((*case.past_replacements, case.outbound))
+    money = _money_counts(case.money)
+    lines = dict.fromkeys([*case.reported_units, *case.inbound.received, *case.inbound.other_items])
     return {
         line: {
-            "reported": case.reported.get(line, 0),
-            "outbound": {
-                "ordered": wanted.get(line, 0),
-                "confirmed": confirmed.get(line, 0),
-                "shipped": shipped.get(line, 0),
-                "delivered": delivered.get(line, 0),
-                "cancelled": cancelled.get(line, 0),
-            },
-            "inbound": {
-                "requested": back.asked.get(line, 0),
-                "booked": back.asked.get(line, 0) if back.window_day else 0,
-                "attempted": back.asked.get(line, 0) if back.failures else 0,
-                "collected": back.collected.get(line, 0),
-                "received": back.received.get(line, 0),
-                "foreign": back.foreign.get(line, 0),
-                "inspected": {kind.value: count for kind, count in back.conditions.get(line, {}).items()},
-            },
-            "money": {
-                "requested": case.money.asked.get(line, 0),
-                "completed": completed.get(line, 0),
-                "failed": failed.get(line, 0),
-            },
+            "reported": case.reported_units.get(line, 0),
+            "outbound": {name: counts.get(line, 0) for name, counts in outbound.items()},
+            "inbound": _inbound_quantities(case.inbound, line),
+            "money": {name: counts.get(line, 0) for name, counts in money.items()},
         }
         for line in lines
     }
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
-    total: Counts = {}
+def _outbound_counts(legs: Iterable[OutboundLeg]) -> dict[str, UnitCounts]:
+    legs = tuple(legs)
+    return {
+        "ordered": _sum(leg.ordered for leg in legs if leg.replacement_id),
+        "confirmed": _sum(missing(leg.ordered, leg.shipped) for leg in legs if leg.status in CONFIRMED),
+        "shipped": _sum(leg.shipped for leg in legs),
+        "delivered": _sum(leg.delivered for leg in legs),
+        "cancelled": _sum(missing(leg.ordered, leg.shipped) for leg in legs if leg.status in CANCELLED),
+    }
+
+
+def _inbound_quantities(leg: InboundLeg, line: str) -> dict[str, Any]:
+    requested = leg.requested_units.get(line, 0)
+    return {
+        "requested": requested,
+        "booked": requested if leg.window_day else 0,
+        "attempted": requested if leg.failed_attempts else 0,
+        "collected": leg.collected.get(line, 0),
+        "received": leg.received.get(line, 0),
+        "other_items": leg.other_items.get(line, 0),
+        "inspected": {condition.value: count for condition, count in leg.conditions.get(line, {}).items()},
+    }
+
+
+def _money_counts(leg: MoneyLeg) -> dict[str, UnitCounts]:
+    return {
+        "requested": leg.requested_units,
+        "completed": _sum(refund.counts for refund in leg.refunds if refund.status is RefundStatus.COMPLETED),
+        "failed": _sum(refund.counts for refund in leg.refunds if refund.status is RefundStatus.FAILED),
+    }
+
+
+def _sum(counts: Iterable[UnitCounts]) -> UnitCounts:
+    total: UnitCounts = {}
     for each in counts:
-        total = added(total, each)
+        total = add_counts(total, each)
     return total

@@ -1,4 +1,4 @@
-"""What ops see and decide over HTTP. Statuses are chosen here only; no address leaves the service this way."""
+"""Case routes for operators. HTTP statuses are chosen here only; no response contains an address."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,156 +6,157 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionApplied
-from libs.common.events.values import Identifier, Money, Remedy, StaffAction
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
+from libs.common.events.values import StaffAction
+from libs.common.http.api_keys import require_caller
+from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import Service
 from services.returns.domain.case import Case
-from services.returns.domain.case_status import Headline, headline
-from services.returns.domain.commands import CancelRequested, Cause, Command, ReopenRequested
-from services.returns.domain.exposure import Customer
+from services.returns.domain.case_status import CaseStatus
+from services.returns.domain.commands import CancelCase, CaseCommand, ReopenCase
+from services.returns.domain.exposure import CustomerExposure
 from services.returns.domain.handlers.staff_decisions import REFUSALS
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.domain.unit_report import quantities
-from services.returns.store.cases import CASE, CUSTOMER, CaseFilter, Cases, find_case, find_customer, list_cases
+from services.returns.http.dependencies import CurrentCases, CurrentService, Key
+from services.returns.http.schemas import (
+    CancelCaseBody,
+    ReopenCaseBody,
+    ReviewDecisionBody,
+    StaffDecisionBody,
+    case_document,
+    exposure_document,
+)
+from services.returns.store.case_queries import CaseFilter, find_case, find_customer_exposure, list_cases
+from services.returns.store.cases import Cases
 
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Decision(Body):
-    approved: bool = Field(description="true: do what the review proposes; false: do not.")
-    staff: Identifier = Field(default="ops", description="Who decides.")
-    comment: Why = Field(default="decided over HTTP", description="What stands in the issue's timeline.")
-
-
-class Cancellation(Body):
-    cause: Cause
-
-
-class Reopening(Body):
-    cause: Cause
-    remedy: Remedy | None = Field(default=None, description="Another remedy than the one that did not hold.")
+router = APIRouter(
+    prefix="/v1/cases",
+    tags=["cases"],
+    dependencies=[Depends(require_caller("ops"))],
+    responses=PROBLEM_RESPONSE,
+)
 
 
-class StaffDecision(Body):
-    action: StaffAction
-    review: Annotated[str, StringConstraints(max_length=100)] | None = Field(
-        default=None, description="The cause of the review that is approved or refused."
+@router.get("")
+async def list_cases_page(
+    service: CurrentService,
+    status: CaseStatus | None = None,
+    in_review: bool = False,
+    order_id: Annotated[str | None, Query(max_length=128)] = None,
+    after: Annotated[str, Query(max_length=64, description="`next` of the previous page.")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """List cases by status, review or order, in pages ordered by id."""
+    wanted = CaseFilter(status, in_review, order_id, after, limit)
+    async with service.pool.acquire() as conn:
+        found = await list_cases(conn, wanted)
+    last = str(found[-1].issue_id) if len(found) == limit else None
+    return {"cases": [case_document(case) for case in found], "next": last}
+
+
+@router.get("/{issue_id}")
+async def show_case(issue_id: UUID, service: CurrentService) -> dict[str, Any]:
+    """Show one case with all its legs."""
+    async with service.pool.acquire() as conn:
+        return case_document(await _require_case(conn, issue_id))
+
+
+@router.get("/{issue_id}/exposure")
+async def show_exposure(issue_id: UUID, service: CurrentService) -> dict[str, Any]:
+    """Show the exposure and the history of this case's customer."""
+    async with service.pool.acquire() as conn:
+        case = await _require_case(conn, issue_id)
+        exposure = await find_customer_exposure(conn, case.customer_id)
+    return exposure_document(exposure or CustomerExposure(), case.currency)
+
+
+@router.post("/{issue_id}/decisions")
+async def decide_case(
+    issue_id: UUID, body: StaffDecisionBody, key: Key, service: CurrentService, cases: CurrentCases
+) -> JSONResponse:
+    """Decide a case, with the decider and a comment; a refused decision is answered by its code."""
+    async with service.pool.acquire() as conn:
+        case = await _require_case(conn, issue_id)
+    # The id follows from the idempotency key, so that a repeated call is the same decision.
+    decision = IssueStaffDecided(
+        issue_id=issue_id,
+        order_id=case.order_id,
+        customer_id=case.customer_id,
+        decision_id=derived_id("decision", issue_id, key.caller, key.key),
+        decided_at=service.clock.now(),
+        **body.model_dump(),
     )
-    remedy: Remedy | None = Field(default=None, description="The remedy that is chosen, or reopened with.")
-    staff: Identifier = Field(description="Who decides.")
-    comment: Why
+    return await _execute(service, cases, decision, key)
 
 
-def shown(case: Case) -> dict[str, Any]:
-    """A case as ops read it: its legs, their counted units by line, and the headline that follows from them."""
-    return {"headline": headline(case), "quantities": quantities(case), **CASE.dump_python(case, mode="json")}
+@router.post("/{issue_id}/reviews/{cause}")
+async def decide_review(
+    issue_id: UUID,
+    cause: ReviewCause,
+    body: ReviewDecisionBody,
+    key: Key,
+    service: CurrentService,
+    cases: CurrentCases,
+) -> JSONResponse:
+    """Approve or refuse a review, with the decider and a comment."""
+    action = StaffAction.APPROVE_REVIEW if body.approved else StaffAction.REFUSE_REVIEW
+    decision = StaffDecisionBody(action=action, review=cause, staff=body.staff, comment=body.comment)
+    return await decide_case(issue_id, decision, key, service, cases)
 
 
-def told(issue_id: UUID) -> Callable[[Facts], Answer]:
-    """What a command's facts mean to its caller."""
+@router.post("/{issue_id}/cancel")
+async def cancel_case(
+    issue_id: UUID, body: CancelCaseBody, key: Key, service: CurrentService, cases: CurrentCases
+) -> JSONResponse:
+    """Cancel a case while nothing has shipped, come back or been refunded."""
+    return await _execute(service, cases, CancelCase(issue_id=issue_id, cause=body.cause), key)
+
+
+@router.post("/{issue_id}/reopen")
+async def reopen_case(
+    issue_id: UUID, body: ReopenCaseBody, key: Key, service: CurrentService, cases: CurrentCases
+) -> JSONResponse:
+    """Reopen a resolved case whose remedy failed."""
+    command = ReopenCase(issue_id=issue_id, cause=body.cause, remedy=body.remedy)
+    return await _execute(service, cases, command, key)
+
+
+async def _require_case(conn: Connection, issue_id: UUID) -> Case:
+    case = await find_case(conn, str(issue_id))
+    if case is None:
+        raise _unknown_case(issue_id)
+    return case
+
+
+async def _execute(
+    service: Service, cases: Cases, command: CaseCommand | IssueStaffDecided, key: IdempotencyKey
+) -> JSONResponse:
+    event = service.event(command)
+    answer = await service.execute(cases, event, idempotency=key, answer=_answer_for(command.issue_id))
+    return answer.response()
+
+
+def _answer_for(issue_id: UUID) -> Callable[[Facts], Answer]:
+    """Return the mapping from a command's facts to its HTTP answer."""
 
     def answer(facts: Facts) -> Answer:
         for fact in facts:
             if isinstance(fact, IssueStaffDecisionApplied) and fact.code:
-                raise _unknown(issue_id) if fact.code == "unknown_case" else Problem(409, fact.code, fact.message or "")
+                unknown = fact.code == "unknown_case"
+                raise _unknown_case(issue_id) if unknown else Problem(409, fact.code, fact.message or "")
             if isinstance(fact, Ignored):
                 raise Problem(409, fact.reason, REFUSALS.get(fact.reason, fact.reason))
             if isinstance(fact, Anomaly) and fact.reason == "unknown_issue":
-                raise _unknown(issue_id)
+                raise _unknown_case(issue_id)
         return Answer(200, {"issue_id": str(issue_id), "status": "done"})
 
     return answer
 
 
-def _unknown(issue_id: UUID) -> Problem:
-    return Problem(404, "unknown_case", f"issue_id: there is no case for {issue_id}")
-
-
-def routes(service: Service, cases: Cases) -> APIRouter:
-    ops = service.require_caller("ops")
-    router = APIRouter(prefix="/v1/cases", tags=["cases"], dependencies=[Depends(ops)], responses=PROBLEM_RESPONSE)
-
-    async def order(command: Command | IssueStaffDecided, key: IdempotencyKey) -> JSONResponse:
-        answer = await service.execute(cases, service.event(command), idempotency=key, answer=told(command.issue_id))
-        return answer.response()
-
-    @router.get("")
-    async def list_them(
-        headline: Headline | None = None,
-        in_review: bool = False,
-        order_id: Annotated[str | None, Query(max_length=128)] = None,
-        after: Annotated[str, Query(max_length=64, description="`next` of the page before.")] = "",
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    ) -> dict[str, Any]:
-        """Cases by headline, those in review, or those of one order; a page at a time, in the order of their ids."""
-        wanted = CaseFilter(headline, in_review, order_id, after, limit)
-        async with service.pool.acquire() as conn:
-            found = await list_cases(conn, wanted)
-        last = str(found[-1].issue_id) if len(found) == limit else None
-        return {"cases": [shown(case) for case in found], "next": last}
-
-    @router.get("/{issue_id}")
-    async def show(issue_id: UUID) -> dict[str, Any]:
-        """One case with all its legs."""
-        async with service.pool.acquire() as conn:
-            case = await find_case(conn, str(issue_id))
-        if case is None:
-            raise _unknown(issue_id)
-        return shown(case)
-
-    @router.get("/{issue_id}/exposure")
-    async def exposure(issue_id: UUID) -> dict[str, Any]:
-        """What is out with the customer of this case and not yet back, and what is known of how it went before."""
-        async with service.pool.acquire() as conn:
-            case = await find_case(conn, str(issue_id))
-            customer = await find_customer(conn, case.customer_id) if case else None
-        if case is None:
-            raise _unknown(issue_id)
-        found = customer or Customer()
-        amount = Money(amount=found.exposed(case.currency), currency=case.currency)
-        return {"exposure": amount.model_dump(mode="json"), **CUSTOMER.dump_python(found, mode="json")}
-
-    @router.post("/{issue_id}/decisions")
-    async def decide(issue_id: UUID, body: StaffDecision, key: Key) -> JSONResponse:
-        """Decide about a case, with who and why; what cannot be done is refused by name."""
-        async with service.pool.acquire() as conn:
-            case = await find_case(conn, str(issue_id))
-        if case is None:
-            raise _unknown(issue_id)
-        # The same key is the same decision, so that a repeated call is answered once.
-        named = {
-            "decision_id": derived_id("decision", issue_id, key.caller, key.key),
-            "decided_at": service.clock.now(),
-        }
-        ids = {"issue_id": issue_id, "order_id": case.order_id, "customer_id": case.customer_id}
-        return await order(IssueStaffDecided(**ids, **named, **body.model_dump()), key)
-
-    @router.post("/{issue_id}/reviews/{cause}")
-    async def decide_review(issue_id: UUID, cause: ReviewCause, body: Decision, key: Key) -> JSONResponse:
-        """Decide what waits for a human; it is recorded with who and why."""
-        action = StaffAction.APPROVE_REVIEW if body.approved else StaffAction.REFUSE_REVIEW
-        decision = StaffDecision(action=action, review=cause, staff=body.staff, comment=body.comment)
-        return await decide(issue_id, decision, key)
-
-    @router.post("/{issue_id}/cancel")
-    async def cancel(issue_id: UUID, body: Cancellation, key: Key) -> JSONResponse:
-        """Stop a case of which nothing has left, come back or been paid."""
-        return await order(CancelRequested(issue_id=issue_id, cause=body.cause), key)
-
-    @router.post("/{issue_id}/reopen")
-    async def reopen(issue_id: UUID, body: Reopening, key: Key) -> JSONResponse:
-        """Go on with a resolved case: what was put right was not."""
-        return await order(ReopenRequested(issue_id=issue_id, cause=body.cause, remedy=body.remedy), key)
-
-    return router
+def _unknown_case(issue_id: UUID) -> Problem:
+    return Problem(404, "unknown_case", f"issue_id: no case has the id {issue_id}; only accepted reports have one")

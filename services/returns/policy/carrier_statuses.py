@@ -1,6 +1,6 @@
-"""One vocabulary for what carriers and tracking services say; the table of their words is `carrier_statuses.toml`.
+"""Carrier statuses: one vocabulary for carriers and tracking services, mapped by `carrier_statuses.toml`.
 
-Japanese pages write the same word in full or half width, so words are compared in one form of both (NFKC).
+Codes are compared in NFKC, because Japanese pages mix full and half width.
 """
 
 import tomllib
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from libs.common.events.values import RawStatus
 
-TABLE = Path(__file__).with_name("carrier_statuses.toml")
+TABLE_FILE = Path(__file__).with_name("carrier_statuses.toml")
 
 
 class CarrierStatus(StrEnum):
@@ -37,30 +37,30 @@ class CarrierStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """The last word of a carrier about a leg: what we take it for, and what they said."""
+class TrackingScan:
+    """Last scan of a leg: our status and the carrier's raw status."""
 
     status: str
     raw: RawStatus
     at: datetime
 
 
-Table = Mapping[str, Mapping[str, CarrierStatus]]
-_TABLE: TypeAdapter[Table] = TypeAdapter(Table)
+StatusTable = Mapping[str, Mapping[str, CarrierStatus]]
+_TABLE: TypeAdapter[StatusTable] = TypeAdapter(StatusTable)
 
 
 @cache
-def table() -> Table:
-    """By source, then by their words. Raises `ValidationError` that names the source and the word."""
-    read = _TABLE.validate_python(tomllib.loads(TABLE.read_text(encoding="utf-8")))
-    return {source: {_plain(word): status for word, status in words.items()} for source, words in read.items()}
+def status_table() -> StatusTable:
+    """Return our status by source and code. Raises `ValidationError` naming the source and the code."""
+    read = _TABLE.validate_python(tomllib.loads(TABLE_FILE.read_text(encoding="utf-8")))
+    return {source: {_normalize(word): status for word, status in words.items()} for source, words in read.items()}
 
 
-def status_of(raw: RawStatus) -> CarrierStatus | None:
-    """What this means; None where nobody has said so."""
-    words, code = table().get(raw.source, {}), _plain(raw.code)
+def translate_status(raw: RawStatus) -> CarrierStatus | None:
+    """Return our status for a raw one; None where the table has no entry."""
+    words, code = status_table().get(raw.source, {}), _normalize(raw.code)
     return words.get(f"{code}/{raw.detail}") or words.get(code)
 
 
-def _plain(word: str) -> str:
+def _normalize(word: str) -> str:
     return unicodedata.normalize("NFKC", word).strip()

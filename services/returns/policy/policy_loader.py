@@ -1,6 +1,6 @@
-"""The files of the policy: read, checked, and read again when they change.
+"""Policy files: read, validated, and reloaded when they change.
 
-What is wrong is refused whole: at start the service does not start, later it keeps what it has and says so.
+An invalid policy is refused as a whole: the service does not start with it, and a running service keeps the last one.
 """
 
 import asyncio
@@ -11,25 +11,28 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.returns.policy.policy import Policy
-from services.returns.policy.policy_versions import Policies, PolicyError
+from services.returns.policy.policy import ReturnPolicy
+from services.returns.policy.policy_versions import PolicyError, ReturnPolicies
 
 log = logging.getLogger(__name__)
 
-BUNDLED = Path(__file__).with_name("policy.toml")
-LOOK_SECONDS = 5.0
+BUNDLED_POLICY = Path(__file__).with_name("policy.toml")
+POLL_SECONDS = 5.0
 
 
-def read_policies(path: Path = BUNDLED) -> Policies:
-    """The policy in that file, or all in that folder. Raises `PolicyError`."""
+def read_policies(path: Path = BUNDLED_POLICY) -> ReturnPolicies:
+    """Return the policy of a file, or all versions of a folder. Raises `PolicyError`."""
     try:
-        files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-        return Policies.of([_named(file) for file in files])
+        return ReturnPolicies.from_policies([_read_policy(file) for file in _files(path)])
     except OSError as error:
         raise PolicyError(f"{path.name}: cannot be read ({error.strerror})") from None
 
 
-def _named(file: Path) -> Policy:
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.toml")) if path.is_dir() else [path]
+
+
+def _read_policy(file: Path) -> ReturnPolicy:
     try:
         return parse_policy(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -38,45 +41,44 @@ def _named(file: Path) -> Policy:
         raise PolicyError(f"{file.name}: {error}") from None
 
 
-def parse_policy(text: str) -> Policy:
-    """The policy that this TOML says. Raises `PolicyError` with every wrong key."""
+def parse_policy(text: str) -> ReturnPolicy:
+    """Return the policy in this TOML text. Raises `PolicyError` with every wrong key."""
     try:
-        return Policy.model_validate(tomllib.loads(text))
+        return ReturnPolicy.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"policy: not TOML: {error}") from None
     except RecursionError:
-        raise PolicyError("policy: not TOML of ours: nested too deeply") from None
+        raise PolicyError("policy: nested too deeply; write tables as in the bundled policy.toml") from None
     except ValidationError as error:
         faults = (_fault(fault["loc"], fault["msg"]) for fault in error.errors())
-        raise PolicyError("policy is wrong:\n" + "\n".join(faults)) from None
+        raise PolicyError("policy is invalid:\n" + "\n".join(faults)) from None
 
 
-def _fault(place: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in place if part != "[key]")
-    return f"  {where or 'policy'}: {message.removeprefix('Value error, ')}"
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    key = ".".join(str(part) for part in location if part != "[key]")
+    return f"  {key or 'policy'}: {message.removeprefix('Value error, ')}"
 
 
-def _stamp(path: Path) -> object:
-    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+def _fingerprint(path: Path) -> object:
+    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in _files(path)]
 
 
 def watch(
-    path: Path, changed: Callable[[Policies], None], seconds: float = LOOK_SECONDS
+    path: Path, on_change: Callable[[ReturnPolicies], None], seconds: float = POLL_SECONDS
 ) -> Callable[[], Awaitable[None]]:
-    """A loop that hands over the policies whenever their files have changed and are right."""
+    """Return a loop that polls the files and passes on each valid change."""
 
-    async def look() -> None:
-        known = _stamp(path)
+    async def poll() -> None:
+        last = _fingerprint(path)
         while True:
             await asyncio.sleep(seconds)
             try:
-                if (stamp := _stamp(path)) == known:
+                if (current := _fingerprint(path)) == last:
                     continue
-                known = stamp
-                changed(read_policies(path))
-                log.info("policies read anew from %s", path)
+                last = current
+                on_change(read_policies(path))
+                log.info("reloaded policies path=%s", path)
             except (PolicyError, OSError) as error:
-                log.error("the changed policy is refused, the former stays: %s", error)
+                log.error("refused changed policies, kept the last valid ones path=%s error=%s", path, error)
 
-    return look
+    return poll

@@ -1,321 +1,184 @@
-"""All SQL of returns about cases and customers: the aggregate that the shell drives. Orders: `destinations`.
+"""Case store: loads, decides and saves cases with their customer contexts, in batches.
 
-What a decision needs besides the case is joined when it is loaded, in one statement for the whole batch: the address,
-which no case and no event about it carries (invariant 12), and the customer's ledger, whose row is locked as long as
-their cases are. Cases of one customer in one batch share that row, so that each sees what the one before it did.
-
-A case that this process wrote last is locked, and known again by its row (`Lately`); it is not read again.
+A case that this process wrote last is locked, and recognized by its row version (`RowCache`) instead of parsed again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from libs.common.decisions.facts import Facts, Record
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import Address
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import Row, RowCache
 from services.returns.domain import decide as domain
 from services.returns.domain.case import Case
-from services.returns.domain.case_status import ENDED, Headline, headline
-from services.returns.domain.commands import ReopenRequested
-from services.returns.domain.decision_context import Rules
-from services.returns.domain.exposure import NOWHERE, Around, Customer, entered
-from services.returns.domain.replacement_matching import is_reported_anew
-from services.returns.store.order_snapshots import places
+from services.returns.domain.case_status import CLOSED_STATUSES, case_status
+from services.returns.domain.commands import ReopenCase
+from services.returns.domain.decision_context import CaseRules, CaseState
+from services.returns.domain.exposure import UNKNOWN_CUSTOMER
+from services.returns.domain.replacement_matching import has_follow_up_issue
+from services.returns.store.case_queries import list_cases_of_orders
+from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
+from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
+from services.returns.store.order_snapshots import address_hashes
 
-CASE: TypeAdapter[Case] = TypeAdapter(Case)
-CUSTOMER: TypeAdapter[Customer] = TypeAdapter(Customer)
+MAX_CACHED_CASES = 4096
+"""Open cases in the row cache; closed ones are dropped."""
 
-KEPT = 4096
-"""Open cases that are known by heart; one that has ended is looked at by nobody."""
+NO_EXPOSURE_CHANGE = frozenset((ReplacementConfirmed, ReplacementDelayed))
+"""Events that change no exposure and no visit, so that the exposure row is not locked for them."""
 
-QUIET = frozenset((ReplacementConfirmed, ReplacementDelayed))
-"""Events that move no value and call no courier: the customer's row need not be locked for them."""
-
-_CASES = """
+_LOCK_CASES = """
     SELECT c.key, c.version,
            CASE WHEN c.version = known.version AND c.xmin = known.written_by THEN NULL ELSE c.body END AS body
     FROM unnest($1::text[], $2::bigint[], $3::xid[]) AS known (key, version, written_by) JOIN cases c USING (key)
     ORDER BY c.key FOR UPDATE OF c"""
-# The ledgers are locked before anything else is looked at; the cases of the batch are locked already, so that every
-# transaction takes cases first and customers second.
-_AROUND = """
-    WITH ledgers AS (SELECT key, version, body FROM customers WHERE key = ANY($2) ORDER BY key FOR UPDATE)
-    SELECT 'ledger' AS what, key, version, body::text AS body, NULL AS place FROM ledgers
-    UNION ALL
-    SELECT 'order', order_id, NULL, ship_to::text, place FROM destinations WHERE order_id = ANY($1)
-    UNION ALL
-    SELECT 'bought', customer_id, NULL, sum(value)::text, currency FROM destinations
-    WHERE customer_id = ANY($3) AND delivered_at IS NOT NULL AND currency IS NOT NULL GROUP BY customer_id, currency
-    UNION ALL
-    SELECT 'neighbours', d.order_id, NULL, (
-        SELECT count(*) FROM (
-            SELECT DISTINCT n.customer_id FROM destinations n
-            WHERE n.place = d.place AND n.customer_id <> d.customer_id LIMIT 20) AS others)::text, NULL
-    FROM destinations d WHERE d.order_id = ANY($4) AND d.place IS NOT NULL"""
-# Not `StateTable.save`: what cases are listed by is derived in code and written beside the body, in the same statement.
+# Not `StateTable.save`, because the list columns are derived in code and written in the same statement.
 _SAVE = """
-    WITH ledgers AS (
+    WITH exposures AS (
         INSERT INTO customers AS old (key, version, body)
         SELECT * FROM unnest($6::text[], $7::bigint[], $8::jsonb[])
         ON CONFLICT (key) DO UPDATE SET version = excluded.version, body = excluded.body
         WHERE old.version = excluded.version - 1
         RETURNING 1),
     written AS (
-        INSERT INTO cases AS old (key, version, body, headline, in_review, order_id, is_open)
-        SELECT *, headline <> ALL($10)
+        INSERT INTO cases AS old (key, version, body, status, in_review, order_id, is_open)
+        SELECT *, status <> ALL($10)
         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::boolean[], $9::text[])
-            AS new (key, version, body, headline, in_review, order_id)
+            AS new (key, version, body, status, in_review, order_id)
         ON CONFLICT (key) DO UPDATE
-        SET version = excluded.version, body = excluded.body, headline = excluded.headline,
+        SET version = excluded.version, body = excluded.body, status = excluded.status,
             in_review = excluded.in_review, is_open = excluded.is_open
         WHERE old.version = excluded.version - 1
         RETURNING 1)
-    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM ledgers) AS count, pg_current_xact_id()::xid AS xid"""
-# What is open is looked for among the open ones only; most cases are not.
-_LIST = """
-    SELECT body FROM cases
-    WHERE key > $1 AND ($2::text IS NULL OR headline = $2) AND (NOT $3 OR in_review)
-      AND ($4::text IS NULL OR order_id = $4) {and_open}
-    ORDER BY key LIMIT $5"""
-LIST_ALL, LIST_OPEN = _LIST.format(and_open=""), _LIST.format(and_open="AND is_open")
-_OF_ORDERS = "SELECT body FROM cases WHERE order_id = ANY($1)"
-_ACCEPTED = """
-    SELECT body FROM cases WHERE key > $1 AND (body::json ->> 'accepted_at')::timestamptz >= $2
-    ORDER BY key LIMIT 1000"""
-
-
-@dataclass(slots=True)
-class Ledger:
-    """The row of one customer in this batch, under the version it was loaded with."""
-
-    key: str
-    version: int = 0
-    customer: Customer = field(default_factory=Customer)
-    is_changed: bool = False
-
-    def enter(self, case: Case, is_new: bool, place: str | None) -> None:
-        after = entered(self.customer, case, is_new, place)
-        self.is_changed = self.is_changed or after is not self.customer
-        self.customer = after
+    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM exposures) AS count,
+           pg_current_xact_id()::xid AS xid"""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A case as it was loaded, with what a decision needs besides; without a case, only what is around it."""
+class LoadedCase:
+    """State of an issue with its row version, and the exposure row where this batch may change it."""
 
     version: int
-    case: Case | None
-    around: Around = NOWHERE
-    ledger: Ledger | None = None
+    state: CaseState
+    exposure: ExposureRow | None = None
+
+
+_NO_CASE = LoadedCase(0, CaseState(None, UNKNOWN_CUSTOMER))
 
 
 @dataclass(slots=True)
 class Cases:
-    """The cases, by issue id. `rules` are replaced whole when the policy has changed."""
+    """Aggregate of cases by issue id. `rules` is replaced when the policy changes."""
 
-    rules: Rules
+    rules: CaseRules
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
-    lately: RowCache[Case] = field(default_factory=lambda: RowCache(KEPT))
+    row_cache: RowCache[Case] = field(default_factory=lambda: RowCache(MAX_CACHED_CASES))
 
     def key_of(self, event: AnyEvent) -> str | None:
         issue_id = getattr(event.data, "issue_id", None)
         return str(issue_id) if issue_id else None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Held]:
-        cases = await self._load(conn, keys)
-        known = {key: (case.order_id, case.customer_id) for key, (_, case) in cases.items()}
-        fresh = {
-            str(event.data.issue_id): (event.data.order_id, event.data.customer_id)
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, LoadedCase]:
+        versions = await self._lock_cases(conn, keys)
+        cases = {key: case for key, (_, case) in versions.items()}
+        known = {key: CaseOwner(case.order_id, case.customer_id) for key, case in cases.items()}
+        new = {
+            str(event.data.issue_id): CaseOwner(event.data.order_id, event.data.customer_id)
             for event in events
             if type(event.data) is IssueAccepted and str(event.data.issue_id) not in known
         }
-        moved = {self._touched(event) for event in events}
-        surroundings = await _around(conn, {**known, **fresh}, fresh, moved)
-        reported_anew = await self._reported_anew(conn, {key: case for key, (_, case) in cases.items()}, events)
+        changing = {self._key_of_exposure_change(event) for event in events}
+        contexts = await load_contexts(conn, {**known, **new}, new, changing)
+        reported_again = await self._find_follow_ups(conn, cases, events)
 
-        def held(key: str) -> Held:
-            version, case = cases.get(key) or (0, None)
-            around, ledger = surroundings.get(key, (NOWHERE, None))
+        def loaded(key: str) -> LoadedCase:
+            version, case = versions.get(key) or (0, None)
+            context, exposure = contexts.get(key, (UNKNOWN_CUSTOMER, None))
             if len(self.address_keys) > 1:
-                around = replace(around, also_place=places(self.address_keys, around.ship_to))
-            if key in reported_anew:
-                around = replace(around, reported_anew=True)
-            return Held(version, case, around, ledger)
+                former = address_hashes(self.address_keys, context.ship_to)
+                context = replace(context, former_address_hashes=former)
+            if key in reported_again:
+                context = replace(context, has_follow_up_issue=True)
+            return LoadedCase(version, CaseState(case, context), exposure)
 
-        return {key: held(key) for key in keys}
+        return {key: loaded(key) for key in keys}
 
-    async def _load(self, conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, Case]]:
-        """The cases there are, locked in the order of their keys."""
-        known = {key: self.lately.rows.get(key) for key in keys}
-        rows = await conn.fetch(_CASES, keys, *self.lately.marks(keys))
+    async def _lock_cases(self, conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, Case]]:
+        """Lock the existing cases in key order, and return them with their versions."""
+        cached = {key: self.row_cache.rows.get(key) for key in keys}
+        rows = await conn.fetch(_LOCK_CASES, keys, *self.row_cache.marks(keys))
 
         def case(key: str, body: str | None) -> Case:
-            row = known[key]
-            return row.state if row and body is None else CASE.validate_json(body or "")
+            row = cached[key]
+            return row.state if row and body is None else CASE_DOCUMENT.validate_json(body or "")
 
         return {key: (version, case(key, body)) for key, version, body in rows}
 
-    async def _reported_anew(
+    async def _find_follow_ups(
         self, conn: Connection, cases: Mapping[str, Case], events: Sequence[AnyEvent]
     ) -> Collection[str]:
-        """Those that are to go on although what they had sent may be reported itself.
+        """Return the cases to be reopened whose replacement a later case of the order may be about.
 
-        Intake has seen to it, piece by piece, before it hands a decision on; what is ordered here it has not seen.
+        Only for decisions made here: intake checks its own, by unit, before it passes them on.
         """
-        keys = {
-            self.key_of(event) for event in events if type(event.data) is ReopenRequested or _is_decided_here(event)
-        }
+        keys = {self.key_of(event) for event in events if type(event.data) is ReopenCase or _is_decided_here(event)}
         if not keys:
             return ()
-        asked = {key: case for key, case in cases.items() if key in keys}
-        rows = await conn.fetch(_OF_ORDERS, [case.order_id for case in asked.values()])
-        others = [CASE.validate_json(row["body"]) for row in rows]
-        return [key for key, case in asked.items() if is_reported_anew(case, others)]
+        reopening = {key: case for key, case in cases.items() if key in keys}
+        others = await list_cases_of_orders(conn, [case.order_id for case in reopening.values()])
+        return [key for key, case in reopening.items() if has_follow_up_issue(case, others)]
 
-    def _touched(self, event: AnyEvent) -> str | None:
-        """The case for which this event could change what is out with its customer."""
-        if type(event.data) in QUIET:
+    def _key_of_exposure_change(self, event: AnyEvent) -> str | None:
+        """Return the key of the case whose exposure this event may change."""
+        if type(event.data) in NO_EXPOSURE_CHANGE:
             return None
         return self.key_of(event) or event.subject
 
-    def decide(self, state: Held | None, event: AnyEvent, now: datetime) -> tuple[Held | None, Facts]:
-        held = state or Held(0, None)
-        around, ledger = held.around, held.ledger
-        if ledger and around.customer is not ledger.customer:
-            around = replace(around, customer=ledger.customer)
-        case, facts = domain.decide(held.case, around, event, now, self.rules)
-        if case is held.case:
+    def decide(self, state: LoadedCase | None, event: AnyEvent, now: datetime) -> tuple[LoadedCase | None, Facts]:
+        loaded = state or _NO_CASE
+        before, row = loaded.state, loaded.exposure
+        # Another case of the customer, earlier in this batch, may have changed the shared row.
+        if row and before.customer.exposure is not row.exposure:
+            before = CaseState(before.case, replace(before.customer, exposure=row.exposure))
+        after, facts = domain.decide(before, event, now, self.rules)
+        if after.case is before.case:
             return state, facts
-        if case and ledger:
-            ledger.enter(case, held.case is None, around.place)
-        return Held(held.version, case, around, ledger), facts
+        if row and after.case:
+            row.record(after.case, before.case is None, before.customer.address_hash)
+        return LoadedCase(loaded.version, after, row), facts
 
-    async def save(self, conn: Connection, changed: Mapping[str, Held], records: Sequence[Record]) -> None:
-        """Write both under the versions they were loaded with. Raises `ConflictError` where one is newer by now."""
-        rows = [(key, held.version + 1, held.case) for key, held in sorted(changed.items()) if held.case]
-        found = {held.ledger.key: held.ledger for held in changed.values() if held.ledger and held.ledger.is_changed}
-        ledgers = [found[key] for key in sorted(found)]
-        done = await conn.fetchrow(
+    async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
+        """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
+        rows = [(key, each.version + 1, each.state.case) for key, each in sorted(changed.items()) if each.state.case]
+        by_customer = {each.exposure.key: each.exposure for each in changed.values() if each.exposure}
+        exposures = [by_customer[key] for key in sorted(by_customer) if by_customer[key].is_changed]
+        result = await conn.fetchrow(
             _SAVE,
             [key for key, _, _ in rows],
             [version for _, version, _ in rows],
-            [CASE.dump_json(case, exclude_defaults=True).decode() for _, _, case in rows],
-            [headline(case).value for _, _, case in rows],
+            [CASE_DOCUMENT.dump_json(case, exclude_defaults=True).decode() for _, _, case in rows],
+            [case_status(case).value for _, _, case in rows],
             [bool(case.reviews) for _, _, case in rows],
-            [ledger.key for ledger in ledgers],
-            [ledger.version + 1 for ledger in ledgers],
-            [CUSTOMER.dump_json(ledger.customer, exclude_defaults=True).decode() for ledger in ledgers],
+            [row.key for row in exposures],
+            [row.version + 1 for row in exposures],
+            [EXPOSURE_DOCUMENT.dump_json(row.exposure, exclude_defaults=True).decode() for row in exposures],
             [case.order_id for _, _, case in rows],
-            ENDED,
+            CLOSED_STATUSES,
         )
-        if done is None or done["count"] != len(rows) + len(ledgers):
-            raise ConflictError("cases: a case or a customer was made by another transaction at the same time")
+        if result is None or result["count"] != len(rows) + len(exposures):
+            raise ConflictError("cases: a case or a customer was written by another transaction at the same time")
         for key, version, case in rows:
             if case.is_closed:
-                self.lately.drop(key)
+                self.row_cache.drop(key)
             else:
-                self.lately.keep(key, Row(version, done["xid"], case))
+                self.row_cache.keep(key, Row(version, result["xid"], case))
 
 
 def _is_decided_here(event: AnyEvent) -> bool:
     return type(event.data) is IssueStaffDecided and event.source == "/returns"
-
-
-async def _around(
-    conn: Connection,
-    known: Mapping[str, tuple[str, str]],
-    fresh: Mapping[str, tuple[str, str]],
-    moved: Iterable[str | None],
-) -> dict[str, tuple[Around, Ledger | None]]:
-    """What is around these cases, by issue id; the ledger only where it may change."""
-    if not known:
-        return {}
-    touched = {known[key][1] for key in moved if key and key in known}
-    rows = await conn.fetch(
-        _AROUND,
-        list({order for order, _ in known.values()}),
-        sorted(touched),
-        list({customer for _, customer in fresh.values()}),
-        list({order for order, _ in fresh.values()}),
-    )
-    found = _sorted_out(rows)
-    ledgers = {key: Ledger(key) for key in touched} | found.ledgers
-
-    def around(order: str, customer: str) -> tuple[Around, Ledger | None]:
-        ship_to, place = found.places.get(order, (None, None))
-        what = Around(ship_to, place=place, bought=found.bought.get(customer, {}), neighbours=found.near.get(order, 0))
-        return what, ledgers.get(customer)
-
-    return {key: around(*names) for key, names in known.items()}
-
-
-@dataclass(slots=True)
-class _Found:
-    """The rows of `_AROUND`, by what they are."""
-
-    ledgers: dict[str, Ledger] = field(default_factory=dict)
-    places: dict[str, tuple[Address | None, str | None]] = field(default_factory=dict)
-    bought: dict[str, dict[str, Decimal]] = field(default_factory=dict)
-    near: dict[str, int] = field(default_factory=dict)
-
-
-def _sorted_out(rows: Iterable[Any]) -> _Found:
-    found = _Found()
-    for row in rows:
-        key, body = row["key"], row["body"]
-        match row["what"]:
-            case "ledger":
-                found.ledgers[key] = Ledger(key, row["version"], CUSTOMER.validate_json(body))
-            case "order":
-                ship_to = Address.model_validate_json(body) if body else None
-                # Without a key for hashing, only the same order is known to go to the same door.
-                found.places[key] = (ship_to, row["place"] or f"order {key}")
-            case "bought":
-                found.bought.setdefault(key, {})[row["place"]] = Decimal(body)
-            case _:
-                found.near[key] = int(body)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFilter:
-    """Which cases to list, from behind `after` on."""
-
-    headline: Headline | None = None
-    in_review: bool = False
-    order_id: str | None = None
-    after: str = ""
-    limit: int = 50
-
-
-async def list_cases(conn: Connection, wanted: CaseFilter) -> list[Case]:
-    """In the order of their ids, one page; the id of the last is the next page's `after`."""
-    statement = LIST_ALL if wanted.headline in (None, *ENDED) else LIST_OPEN
-    rows = await conn.fetch(statement, wanted.after, wanted.headline, wanted.in_review, wanted.order_id, wanted.limit)
-    return [CASE.validate_json(row["body"]) for row in rows]
-
-
-async def find_case(conn: Connection, issue_id: str) -> Case | None:
-    body = await conn.fetchval("SELECT body FROM cases WHERE key = $1", issue_id)
-    return CASE.validate_json(body) if body else None
-
-
-async def find_customer(conn: Connection, customer_id: str) -> Customer | None:
-    body = await conn.fetchval("SELECT body FROM customers WHERE key = $1", customer_id)
-    return CUSTOMER.validate_json(body) if body else None
-
-
-async def accepted_since(conn: Connection, since: datetime, after: str = "") -> list[Case]:
-    """A page of the cases accepted since then, in the order of their ids."""
-    return [CASE.validate_json(row["body"]) for row in await conn.fetch(_ACCEPTED, after, since)]

@@ -1,35 +1,34 @@
-"""What returns forgets of an erased customer: where their goods went. Cases stay, under their ids.
+"""Erasure of a customer and retention of addresses: snapshots lose address and hash, cases stay under their ids.
 
-A case that still needs an address then waits for a human, as one does whose order was never heard of. What was ordered
-already has its address at the warehouse and the courier, who read the request as well.
+A case that still needs an address is then sent to review, like one whose order is unknown. Orders already placed have
+their address at the warehouse and the courier, which receive the erasure request too.
 """
 
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.retention import Sweep
 from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
-# A place is a keyed hash of an address: whoever has the key could still ask whether somebody lives there.
-_DESTINATIONS = """
-    UPDATE destinations SET ship_to = NULL, place = NULL
-    WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2 AND num_nonnulls(ship_to, place) > 0"""
-_VISITS = "UPDATE customers SET body = body - 'visits' WHERE key = $1 AND body ? 'visits'"
-_IDS = """
-    SELECT order_id AS id FROM destinations WHERE customer_id = $1
-    UNION SELECT c.key FROM cases c JOIN destinations d USING (order_id) WHERE d.customer_id = $1"""
+# The hash goes too: with the key it would still confirm that a person lives at an address.
+_ERASE_ADDRESSES = """
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL
+    WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2 AND num_nonnulls(ship_to, address_hash) > 0"""
+_ERASE_VISITS = "UPDATE customers SET body = body - 'visits' WHERE key = $1 AND body ? 'visits'"
+_FIND_IDS = """
+    SELECT order_id AS id FROM order_snapshots WHERE customer_id = $1
+    UNION SELECT c.key FROM cases c JOIN order_snapshots o USING (order_id) WHERE o.customer_id = $1"""
+_EXPIRE_ADDRESSES = """
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL WHERE order_id IN (
+        SELECT order_id FROM order_snapshots
+        WHERE placed_at < $1 AND num_nonnulls(ship_to, address_hash) > 0 LIMIT $2)"""
 
 
-_OLD = """
-    UPDATE destinations SET ship_to = NULL, place = NULL WHERE order_id IN (
-        SELECT order_id FROM destinations WHERE placed_at < $1 AND num_nonnulls(ship_to, place) > 0 LIMIT $2)"""
-
-
-def sweeps(address_days: int) -> tuple[Sweep, ...]:
-    """What returns forgets by itself; what the order was worth stays, for it is the customer's history."""
-    return (Sweep("addresses", _OLD, address_days),)
+def address_sweeps(retention_days: int) -> tuple[Sweep, ...]:
+    """Return the retention of addresses; the value of an order stays, as part of the purchase history."""
+    return (Sweep("addresses", _EXPIRE_ADDRESSES, retention_days),)
 
 
 async def erase(conn: Connection, erasure: Erasure) -> None:
-    ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
+    ids = [row["id"] for row in await conn.fetch(_FIND_IDS, erasure.customer_id, timeout=300)]
     await erase_dead_letters(conn, erasure, ids)
-    await conn.execute(_DESTINATIONS, erasure.customer_id, erasure.until, timeout=300)
-    await conn.execute(_VISITS, erasure.customer_id)
+    await conn.execute(_ERASE_ADDRESSES, erasure.customer_id, erasure.until, timeout=300)
+    await conn.execute(_ERASE_VISITS, erasure.customer_id)

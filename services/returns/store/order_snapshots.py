@@ -1,11 +1,10 @@
-"""What returns keeps of orders: where they went, what they were worth, and that they arrived; all SQL about it.
+"""Order snapshots: ship-to address, value and delivery of each order, with all SQL about them.
 
-The one place with personal data of this service (invariant 12). Addresses of different customers are compared by a
-keyed hash, so that nobody who reads the table can look an address up by guessing. There is nothing to decide here but
-to keep the last that was told.
+The only personal data of this service (invariant 12). Addresses of different customers are compared by a keyed hash:
+without the key, an address cannot be looked up by guessing.
 
-While there are several keys, a new order brings the older ones of its door under the first key with it. A door has one
-hash at any time then, and is found by an equal value; to ask for each key's would cost every other day as well.
+While several keys are set, each new order rewrites its older hashes under the first key. An address then has one hash
+at any time and is found by equality; a query for every key would cost the same on all other days.
 """
 
 import hmac
@@ -16,31 +15,32 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.facts import Facts, Ignored, Record
-from libs.common.events.personal import NOWHERE
+from libs.common.events.personal import REDACTED_ADDRESS
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderPlaced
 from libs.common.events.values import Address
 from libs.common.postgres.pool import Connection
 
-_REMEMBER = """
-    INSERT INTO destinations AS old (order_id, ship_to, customer_id, value, currency, place, delivered_at,
-                                     placed_at)
+_UPSERT = """
+    INSERT INTO order_snapshots AS old (order_id, ship_to, customer_id, value, currency, address_hash, delivered_at,
+                                        placed_at)
     SELECT * FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[],
                          $8::timestamptz[])
     ON CONFLICT (order_id) DO UPDATE SET
         ship_to = coalesce(excluded.ship_to, old.ship_to),
         customer_id = coalesce(excluded.customer_id, old.customer_id),
         value = coalesce(excluded.value, old.value), currency = coalesce(excluded.currency, old.currency),
-        place = coalesce(excluded.place, old.place), delivered_at = coalesce(old.delivered_at, excluded.delivered_at),
+        address_hash = coalesce(excluded.address_hash, old.address_hash),
+        delivered_at = coalesce(old.delivered_at, excluded.delivered_at),
         placed_at = coalesce(old.placed_at, excluded.placed_at)"""
-_SAME_DOOR = """
-    UPDATE destinations AS old SET place = new.place FROM unnest($1::text[], $2::text[]) AS new (former, place)
-    WHERE old.place = new.former"""
+_REHASH = """
+    UPDATE order_snapshots AS old SET address_hash = new.address_hash
+    FROM unnest($1::text[], $2::text[]) AS new (former, address_hash) WHERE old.address_hash = new.former"""
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLearned(Record):
-    """What one event said about an order; None where it said nothing of the kind."""
+class OrderSnapshotChanged(Record):
+    """Fields that one event sets on a snapshot; None leaves a field unchanged."""
 
     order_id: str
     ship_to: Address | None = None
@@ -52,11 +52,11 @@ class OrderLearned(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Destinations:
-    """Orders, by their id. Without `address_keys` no address is hashed, and none is compared."""
+class OrderSnapshots:
+    """Aggregate of order snapshots by order id. Without `address_keys` addresses are neither hashed nor compared."""
 
     address_keys: tuple[bytes, ...] = ()
-    name: str = "destinations"
+    name: str = "order_snapshots"
 
     def key_of(self, event: AnyEvent) -> str | None:
         data = event.data
@@ -70,33 +70,33 @@ class Destinations:
         if type(data) is OrderPlaced:
             return None, (_placed(data),)
         if type(data) is OrderDelivered:
-            return None, (OrderLearned(data.order_id, delivered_at=data.delivered_at),)
-        return None, (Ignored("not_ours"),)
+            return None, (OrderSnapshotChanged(data.order_id, delivered_at=data.delivered_at),)
+        return None, (Ignored("not_handled"),)
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
-        known: dict[str, OrderLearned] = {}
+        merged: dict[str, OrderSnapshotChanged] = {}
         for fact in records:
-            if isinstance(fact, OrderLearned):
-                known[fact.order_id] = _both(known.get(fact.order_id), fact)
-        rows = [known[order] for order in sorted(known)]
-        doors = [places(self.address_keys, row.ship_to) for row in rows]
+            if isinstance(fact, OrderSnapshotChanged):
+                merged[fact.order_id] = _merge(merged.get(fact.order_id), fact)
+        rows = [merged[order] for order in sorted(merged)]
+        hashes = [address_hashes(self.address_keys, row.ship_to) for row in rows]
         await conn.execute(
-            _REMEMBER,
+            _UPSERT,
             [row.order_id for row in rows],
             [row.ship_to.model_dump_json(exclude_none=True) if row.ship_to else None for row in rows],
             [row.customer_id for row in rows],
             [row.value for row in rows],
             [row.currency for row in rows],
-            [door[0] if door else None for door in doors],
+            [each[0] if each else None for each in hashes],
             [row.delivered_at for row in rows],
             [row.placed_at for row in rows],
         )
-        if renamed := {former: door[0] for door in doors for former in door[1:]}:
-            await conn.execute(_SAME_DOOR, list(renamed), list(renamed.values()))
+        if rehashed := {former: each[0] for each in hashes for former in each[1:]}:
+            await conn.execute(_REHASH, list(rehashed), list(rehashed.values()))
 
 
-def places(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str, ...]:
-    """A door as a hash under each key: equal for one address, however it is spelled in width, case and blanks."""
+def address_hashes(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str, ...]:
+    """Return the hash of an address under each key, equal for all spellings in width, case and blanks."""
     if ship_to is None or not address_keys:
         return ()
     parts = (ship_to.country, ship_to.postal_code, ship_to.street, ship_to.building or "")
@@ -104,28 +104,28 @@ def places(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str,
     return tuple(hmac.digest(key, plain.encode(), "sha256").hex() for key in address_keys)
 
 
-def _placed(placed: OrderPlaced) -> OrderLearned:
+def _placed(placed: OrderPlaced) -> OrderSnapshotChanged:
     ship_to = placed.ship_to.model_copy(update={"phone": placed.ship_to.phone or placed.contact.phone})
-    known = placed.ship_to != NOWHERE
+    is_known = placed.ship_to != REDACTED_ADDRESS
     currencies = {line.unit_price.currency for line in placed.lines}
-    # An order in several currencies is part of nobody's history: its worth is not one number.
+    # An order in several currencies has no single value and counts towards no purchase history.
+    has_one_currency = len(currencies) == 1
     value = sum((line.unit_price.amount * line.quantity for line in placed.lines), Decimal(0))
-    one = len(currencies) == 1
-    return OrderLearned(
+    return OrderSnapshotChanged(
         placed.order_id,
-        ship_to if known else None,
+        ship_to if is_known else None,
         placed.customer_id,
-        value if one else None,
-        min(currencies) if one else None,
+        value if has_one_currency else None,
+        min(currencies) if has_one_currency else None,
         placed_at=placed.placed_at,
     )
 
 
-def _both(before: OrderLearned | None, fact: OrderLearned) -> OrderLearned:
-    """Two facts of one batch as one: the later one where both speak."""
+def _merge(before: OrderSnapshotChanged | None, fact: OrderSnapshotChanged) -> OrderSnapshotChanged:
+    """Return two changes of one batch as one; the later one takes precedence."""
     if before is None:
         return fact
-    return OrderLearned(
+    return OrderSnapshotChanged(
         fact.order_id,
         fact.ship_to or before.ship_to,
         fact.customer_id or before.customer_id,

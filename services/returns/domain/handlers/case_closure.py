@@ -1,4 +1,4 @@
-"""How a case ends, and how it goes on after its end."""
+"""Closure of a case: resolution, cancellation, reopening and a change of remedy."""
 
 from datetime import datetime
 from itertools import pairwise
@@ -6,196 +6,198 @@ from itertools import pairwise
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.values import Remedy
-from services.returns.domain.case import Case, Plan
-from services.returns.domain.commands import CancelRequested, ReopenRequested
+from services.returns.domain.case import Case, RemedyPlan
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.handlers import inbound
-from services.returns.domain.handlers import refunds as money
-from services.returns.domain.legs.inbound import Inbound, InboundStatus
-from services.returns.domain.legs.outbound import Outbound, OutboundStatus
+from services.returns.domain.handlers import inbound, refunds
+from services.returns.domain.legs.inbound import InboundLeg, InboundStatus
+from services.returns.domain.legs.outbound import OutboundLeg, OutboundStatus
 from services.returns.domain.line_quantities import missing
-from services.returns.domain.replacement_matching import has_moved, stop, with_former
+from services.returns.domain.replacement_matching import all_replacements, cancel_replacement, has_moved
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.policy.policy import CollectOn, RefundOn, ShipOn
+from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
 
-HUMAN_FIRST = (
+CLOSURE_BLOCKING_CAUSES = (
     ReviewCause.UNEXPECTED_ITEM,
     ReviewCause.INSPECTION_MISMATCH,
     ReviewCause.REFUND_DIFFERS,
     ReviewCause.MOVED_AFTER_STOP,
 )
-"""Reviews that do not settle themselves: a case does not end before a human has decided them."""
+"""Causes of reviews that no later event answers: the case stays open until staff decide them."""
 
 NOT_AS_REPORTED = "not_as_reported"
-"""The cause of an end by inspection; loyalty takes back what was granted."""
+"""Cause of a cancellation after inspection; loyalty reverses its grants for it."""
 
 
-def is_done(case: Case) -> bool:
-    """Whether every leg that the plan wants is done."""
-    return _outbound_done(case) and _inbound_done(case) and _money_done(case)
+def is_complete(case: Case) -> bool:
+    """Return whether every leg that the plan requires is complete."""
+    return _is_outbound_complete(case) and _is_inbound_complete(case) and _is_money_complete(case)
 
 
-def _outbound_done(case: Case) -> bool:
-    if case.short:
+def _is_outbound_complete(case: Case) -> bool:
+    if case.shortage:
         return False
     return case.plan.ship_on is ShipOn.NEVER or case.outbound.status is OutboundStatus.DELIVERED
 
 
-def _inbound_done(case: Case) -> bool:
-    if case.plan.collect_on is CollectOn.NEVER or case.inbound.status is InboundStatus.WAIVED:
+def _is_inbound_complete(case: Case) -> bool:
+    if case.plan.collect_on is CollectOn.NEVER or case.inbound.is_waived:
         return True
-    wanted = InboundStatus.INSPECTED if case.plan.inspect else InboundStatus.RECEIVED
-    return case.inbound.status is wanted
+    last_status = InboundStatus.INSPECTED if case.plan.inspect else InboundStatus.RECEIVED
+    return case.inbound.status is last_status
 
 
-def _money_done(case: Case) -> bool:
+def _is_money_complete(case: Case) -> bool:
     if case.plan.refund_on is RefundOn.NEVER:
-        return money.is_paid(case)
-    everything = case.inbound.status is InboundStatus.WAIVED or not missing(case.reported, case.money.asked)
-    return everything and money.is_paid(case)
+        return refunds.is_settled(case)
+    is_requested = case.inbound.is_waived or not missing(case.reported_units, case.money.requested_units)
+    return is_requested and refunds.is_settled(case)
 
 
-def resolve_if_done(turn: CaseDecision) -> None:
-    case = turn.case
-    if case.is_closed or case.in_review(*HUMAN_FIRST) or not is_done(case):
+def resolve_if_complete(decision: CaseDecision) -> None:
+    case = decision.case
+    if case.is_closed or case.in_review(*CLOSURE_BLOCKING_CAUSES) or not is_complete(case):
         return
-    turn.change(resolution=case.resolution + 1, resolved_at=turn.now, question=None, reviews=(), address_due_at=None)
-    if turn.case.inbound.remind_at:
-        turn.inbound(remind_at=None)
-    told = IssueResolved(
-        **turn.ids,
-        remedy=case.plan.remedy,
-        reason=case.reason,
-        fault=case.fault,
-        value=case.value,
-        resolution=turn.case.resolution,
-        resolved_at=turn.now,
-        waited_days=max(0, (_had_it_at(turn) - case.accepted_at).days),
-        promises_broken=sum(broken(leg) for leg in with_former(case)),
-        requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy) and not case.money.instead,
+    closed = {"resolved_at": decision.now, "choice_request": None, "reviews": (), "address_due_at": None}
+    decision.change(resolution=case.resolution + 1, **closed)
+    if case.inbound.remind_at:
+        decision.change_inbound(remind_at=None)
+    decision.emit(
+        IssueResolved(
+            **decision.ids,
+            remedy=case.plan.remedy,
+            reason=case.reason,
+            fault=case.fault,
+            value=case.value,
+            resolution=decision.case.resolution,
+            resolved_at=decision.now,
+            waited_days=max(0, (_remedied_at(decision) - case.accepted_at).days),
+            promises_broken=sum(count_broken_promises(leg) for leg in all_replacements(case)),
+            requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy)
+            and not case.money.refund_instead,
+        )
     )
-    turn.say(told)
 
 
-def _had_it_at(turn: CaseDecision) -> datetime:
-    """When the customer had what they were to get: the goods, or the last of the money."""
-    paid = [refund.completed_at for refund in turn.case.money.refunds if refund.completed_at]
-    had = [moment for moment in (turn.case.outbound.delivered_at, *paid) if moment]
-    return max(had, default=turn.now)
+def _remedied_at(decision: CaseDecision) -> datetime:
+    """Return when the customer had the replacement and the last refund."""
+    refunded = [refund.completed_at for refund in decision.case.money.refunds if refund.completed_at]
+    moments = [moment for moment in (decision.case.outbound.delivered_at, *refunded) if moment]
+    return max(moments, default=decision.now)
 
 
-def broken(leg: Outbound) -> int:
-    """How many of its promised dates were not kept."""
+def count_broken_promises(leg: OutboundLeg) -> int:
+    """Return how many promised ship dates were replaced by later ones."""
     days = [promise.ship_date for promise in leg.promises]
     return sum(later > earlier for earlier, later in pairwise(days))
 
 
 def is_cancellable(case: Case) -> bool:
-    """Only while nothing has left, come back or been paid."""
-    still_here = not any(has_moved(leg) for leg in with_former(case))
-    untouched = not case.inbound.received and case.inbound.status is not InboundStatus.COLLECTED
-    return not case.is_closed and still_here and untouched and not case.money.refunds
+    """Return whether nothing has shipped, come back or been refunded."""
+    has_shipped = any(has_moved(leg) for leg in all_replacements(case))
+    has_returned = case.inbound.received or case.inbound.status is InboundStatus.COLLECTED
+    return not (case.is_closed or has_shipped or has_returned or case.money.refunds)
 
 
-def cancel(turn: CaseDecision, cause: str) -> None:
-    if not is_cancellable(turn.case):
-        turn.ignore("too_late_to_cancel")
+def cancel(decision: CaseDecision, cause: str) -> None:
+    if not is_cancellable(decision.case):
+        decision.ignore("too_late_to_cancel")
         return
-    end(turn, cause)
+    force_cancel(decision, cause)
 
 
-def end(turn: CaseDecision, cause: str) -> None:
-    """Nothing is sent or fetched any more, whatever has moved; for the cases in which that is right."""
-    stop(turn, cause)
-    inbound.stop(turn, cause)
-    turn.inbound(remind_at=None)
-    turn.change(cancelled_at=turn.now, question=None, short=None, reviews=(), address_due_at=None)
-    turn.say(IssueCancelled(**turn.ids, cause=cause, cancelled_at=turn.now))
+def force_cancel(decision: CaseDecision, cause: str) -> None:
+    """Cancel the case and stop its legs even if something has moved."""
+    cancel_replacement(decision, cause)
+    inbound.stop(decision, cause)
+    decision.change_inbound(remind_at=None)
+    decision.change(cancelled_at=decision.now, choice_request=None, shortage=None, reviews=(), address_due_at=None)
+    decision.emit(IssueCancelled(**decision.ids, cause=cause, cancelled_at=decision.now))
 
 
-def reject(turn: CaseDecision) -> None:
-    """What came back is not what was reported: the case ends, and a resolution that it already had does not hold.
+def reject(decision: CaseDecision) -> None:
+    """Cancel a case whose returned item is not the reported one; revoke its resolution if it had one.
 
-    What has left or been paid stays so, but nothing more is; other reviews that only a human can settle stay open.
+    Shipped units and completed refunds stay; reviews that only staff can decide stay open.
     """
-    case = turn.case
+    case = decision.case
     if case.cancelled_at:
         return
+    resume(decision, NOT_AS_REPORTED)
+    refunds.stop(decision)
+    force_cancel(decision, NOT_AS_REPORTED)
+    decision.change(reviews=tuple(review for review in case.reviews if review.cause in CLOSURE_BLOCKING_CAUSES))
+
+
+def cancel_requested(decision: CaseDecision, command: CancelCase) -> None:
+    cancel(decision, command.cause)
+
+
+def resume(decision: CaseDecision, cause: str) -> None:
+    """Reopen a resolved case with its legs as they are."""
+    if decision.case.resolved_at:
+        decision.change(resolved_at=None)
+        _emit_reopened(decision, cause)
+
+
+def _emit_reopened(decision: CaseDecision, cause: str) -> None:
+    resolution = decision.case.resolution
+    decision.emit(IssueReopened(**decision.ids, cause=cause, resolution=resolution, reopened_at=decision.now))
+
+
+def choose_remedy(decision: CaseDecision, remedy: Remedy) -> None:
+    """Switch to another remedy while nothing has moved; a resolved case is reopened with it."""
+    case = decision.case
     if case.resolved_at:
-        turn.change(resolved_at=None)
-        turn.say(_reopened(turn, NOT_AS_REPORTED))
-    money.stop(turn)
-    end(turn, NOT_AS_REPORTED)
-    turn.change(reviews=tuple(review for review in case.reviews if review.cause in HUMAN_FIRST))
-
-
-def _reopened(turn: CaseDecision, cause: str) -> IssueReopened:
-    return IssueReopened(**turn.ids, cause=cause, resolution=turn.case.resolution, reopened_at=turn.now)
-
-
-def cancel_requested(turn: CaseDecision, command: CancelRequested) -> None:
-    cancel(turn, command.cause)
-
-
-def go_on(turn: CaseDecision, cause: str) -> None:
-    """A resolved case goes on where it was."""
-    if turn.case.resolved_at:
-        turn.change(resolved_at=None)
-        turn.say(_reopened(turn, cause))
-
-
-def choose_remedy(turn: CaseDecision, remedy: Remedy) -> None:
-    """Put it right in another way, as long as nothing has moved yet; what was resolved starts anew with it."""
-    case = turn.case
-    if case.resolved_at:
-        reopen_with(turn, "another_remedy", remedy)
+        reopen_with(decision, "another_remedy", remedy)
     elif case.cancelled_at:
-        turn.ignore("case_closed")
-    elif remedy not in turn.rule.remedies:
-        turn.ignore("remedy_not_allowed")
+        decision.ignore("case_closed")
+    elif remedy not in decision.reason_rule.remedies:
+        decision.ignore("remedy_not_allowed")
     elif remedy is case.plan.remedy:
-        turn.ignore("remedy_unchanged")
+        decision.ignore("remedy_unchanged")
     elif not is_cancellable(case):
-        turn.ignore("too_late_for_another_remedy")
+        decision.ignore("too_late_to_change_remedy")
     else:
-        _change_remedy(turn, remedy)
+        _change_remedy(decision, remedy)
 
 
-def _change_remedy(turn: CaseDecision, remedy: Remedy) -> None:
-    stop(turn, "another_remedy")
-    if turn.case.inbound.status is not InboundStatus.NONE:
-        inbound.hold(turn)
-    turn.plan_for(remedy)
-    turn.withdraw(ReviewCause.NO_DECISION, ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
-    fresh = Outbound(number=turn.case.outbound.number)
-    turn.change(formers=with_former(turn.case), outbound=fresh, question=None, short=None)
+def _change_remedy(decision: CaseDecision, remedy: Remedy) -> None:
+    cancel_replacement(decision, "another_remedy")
+    if decision.case.inbound.status is not InboundStatus.NONE:
+        inbound.reset(decision)
+    decision.switch_remedy(remedy)
+    decision.close_reviews(ReviewCause.NO_DECISION, ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
+    leg = OutboundLeg(number=decision.case.outbound.number)
+    past = all_replacements(decision.case)
+    decision.change(past_replacements=past, outbound=leg, choice_request=None, shortage=None)
 
 
-def reopen(turn: CaseDecision, command: ReopenRequested) -> None:
-    reopen_with(turn, command.cause, command.remedy)
+def reopen_requested(decision: CaseDecision, command: ReopenCase) -> None:
+    reopen_with(decision, command.cause, command.remedy)
 
 
-def reopen_with(turn: CaseDecision, cause: str, chosen: Remedy | None) -> None:
-    """What was put right was not: the legs start anew, under the same plan or the remedy a human names."""
-    case, rule = turn.case, turn.rule
+def reopen_with(decision: CaseDecision, cause: str, chosen: Remedy | None) -> None:
+    """Reopen a resolved case and start its legs over, with the same remedy or the chosen one."""
+    case, rule = decision.case, decision.reason_rule
     remedy = chosen or case.plan.remedy
     if case.resolved_at is None:
-        turn.ignore("not_resolved")
+        decision.ignore("not_resolved")
     elif case.money.refunds:
-        turn.ignore("already_refunded")
-    elif turn.around.reported_anew:
-        turn.ignore("already_reported")
+        decision.ignore("already_refunded")
+    elif decision.customer.has_follow_up_issue:
+        decision.ignore("already_reported")
     elif remedy not in rule.remedies:
-        turn.ignore("remedy_not_allowed")
+        decision.ignore("remedy_not_allowed")
     else:
-        turn.change(
-            plan=Plan.of(remedy, rule.remedies[remedy]),
-            formers=with_former(case),
-            outbound=Outbound(number=case.outbound.number),
-            inbound=Inbound(number=case.inbound.number),
-            money=replace(case.money, asked={}),
-            reviews=tuple(turn.awake(review) for review in case.reviews),
-            short=None,
+        decision.change(
+            plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy]),
+            past_replacements=all_replacements(case),
+            outbound=OutboundLeg(number=case.outbound.number),
+            inbound=InboundLeg(number=case.inbound.number),
+            money=replace(case.money, requested_units={}),
+            reviews=tuple(decision.rearm(review) for review in case.reviews),
+            shortage=None,
             resolved_at=None,
         )
-        turn.say(_reopened(turn, cause))
+        _emit_reopened(decision, cause)

@@ -1,9 +1,8 @@
-"""At the customer's door: the window they pick, and what happens while nobody could collect.
+"""Collection reminders: follow-up while an item that should be collected stays with the customer.
 
-The clock of reminders starts when the replacement is there, and stands still for whoever owes nothing: where the item
-was lost, was given to the driver, or the replacement never arrived or went back. A reminder comes with a new
-appointment; after the last one a human looks. What they do then is theirs to decide: nothing is ever charged from here,
-and there is no event by which it could be.
+Reminders start with the delivery of the replacement. They stop once the item is lost or with the driver, or the
+replacement did not arrive. Each reminder comes with a new collection request; after the last one staff decide. Nothing
+is ever charged from here; no event exists for it.
 """
 
 from datetime import date, datetime, timedelta
@@ -14,90 +13,93 @@ from services.returns.domain.handlers import inbound
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.policy.policy import CollectOn, ShipOn
+from services.returns.policy.movements import CollectOn, ShipOn
 
-NOT_HERE = (InboundStatus.REQUESTED, InboundStatus.BOOKED, InboundStatus.FAILED)
+AWAITING_COLLECTION = (InboundStatus.REQUESTED, InboundStatus.BOOKED, InboundStatus.FAILED)
 
 
-def watch(turn: CaseDecision) -> None:
-    """Start the clock when the replacement is there, and stop it when the item has been handed over."""
-    leg = turn.case.inbound
-    if not _owes_the_item(turn):
+def sync_reminder(decision: CaseDecision) -> None:
+    """Start reminders after the delivery of the replacement; stop them once the item is handed over."""
+    leg = decision.case.inbound
+    delivered_at = decision.case.outbound.delivered_at
+    if not _is_return_due(decision):
         if leg.remind_at:
-            turn.inbound(remind_at=None)
-    elif leg.remind_at is None and leg.reminders == 0 and turn.case.outbound.delivered_at:
-        delivered_on = turn.calendar.day(turn.case.outbound.delivered_at)
-        turn.inbound(remind_at=_on(turn, delivered_on + timedelta(days=turn.door.remind_after_days)))
+            decision.change_inbound(remind_at=None)
+    elif leg.remind_at is None and leg.reminders == 0 and delivered_at:
+        first = decision.calendar.day(delivered_at) + timedelta(days=decision.collection_policy.remind_after_days)
+        decision.change_inbound(remind_at=_reminder_time(decision, first))
 
 
-def _owes_the_item(turn: CaseDecision) -> bool:
-    """Whether the customer has the replacement, and the old one too."""
-    case = turn.case
-    swapped = case.plan.ship_on is ShipOn.ACCEPTED and case.outbound.status is OutboundStatus.DELIVERED
-    return swapped and case.inbound.status in NOT_HERE
+def _is_return_due(decision: CaseDecision) -> bool:
+    """Return whether the customer has both the replacement and the reported item."""
+    case = decision.case
+    has_both = case.plan.ship_on is ShipOn.ACCEPTED and case.outbound.status is OutboundStatus.DELIVERED
+    return has_both and case.inbound.status in AWAITING_COLLECTION
 
 
-def _on(turn: CaseDecision, day: date) -> datetime:
-    """The shop's hour of that day; never in the past, so that a timer always comes."""
-    moment = turn.calendar.moment(day, turn.terms.review_hour)
-    return moment if moment > turn.now else turn.after(hours=1)
+def _reminder_time(decision: CaseDecision, day: date) -> datetime:
+    """Return the review hour of that day; never in the past, so that its timer fires."""
+    moment = decision.calendar.moment(day, decision.limits.review_hour)
+    return moment if moment > decision.now else decision.after(hours=1)
 
 
-def due(turn: CaseDecision) -> None:
-    """It has not come back: remind and come again, or ask a human."""
-    number = turn.case.inbound.reminders + 1
-    if number > turn.door.max_reminders:
-        turn.inbound(reminders=number, remind_at=None)
-        turn.review(ReviewCause.NOT_COLLECTED)
+def on_timer(decision: CaseDecision) -> None:
+    """Send a reminder with a new collection request; after the last one open a review."""
+    policy = decision.collection_policy
+    number = decision.case.inbound.reminders + 1
+    if number > policy.max_reminders:
+        decision.change_inbound(reminders=number, remind_at=None)
+        decision.open_review(ReviewCause.NOT_COLLECTED)
         return
-    every, most = turn.door.remind_every_days, turn.door.max_reminders
-    turn.inbound(reminders=number, remind_at=_on(turn, turn.today + timedelta(days=every)))
-    inbound.ask_again(turn)
-    leg = turn.case.inbound
-    told = IssueCollectionReminded(
-        **turn.ids,
-        reminder=number,
-        next_date=leg.window_day or leg.earliest or turn.today,
-        due_on=turn.today + timedelta(days=every * (most - number + 1)),
-        reminded_at=turn.now,
+    next_reminder = decision.today + timedelta(days=policy.remind_every_days)
+    decision.change_inbound(reminders=number, remind_at=_reminder_time(decision, next_reminder))
+    inbound.retry_collection(decision)
+    leg = decision.case.inbound
+    decision.emit(
+        IssueCollectionReminded(
+            **decision.ids,
+            reminder=number,
+            next_date=leg.window_day or leg.earliest_date or decision.today,
+            due_on=decision.today + timedelta(days=policy.remind_every_days * (policy.max_reminders - number + 1)),
+            reminded_at=decision.now,
+        )
     )
-    turn.say(told)
 
 
-def window_chosen(turn: CaseDecision, fact: IssueCollectionWindowChosen) -> None:
-    """The customer picks when the courier comes; before anything was asked for, it is kept for then."""
-    leg = turn.case.inbound
-    if turn.case.is_closed or not _is_to_be_fetched(turn):
-        turn.ignore("nothing_to_collect")
-    elif fact.window.day < _first_day(turn):
-        turn.ignore("window_too_early")
-    elif leg.picked == fact.window:
-        turn.ignore("repeated")
+def window_chosen(decision: CaseDecision, fact: IssueCollectionWindowChosen) -> None:
+    """Request the window that the customer chose; before any request it is kept for the first one."""
+    leg = decision.case.inbound
+    if decision.case.is_closed or not _is_collectable(decision):
+        decision.ignore("nothing_to_collect")
+    elif fact.window.day < _earliest_date(decision):
+        decision.ignore("window_too_early")
+    elif leg.chosen_window == fact.window:
+        decision.ignore("duplicate")
     else:
-        turn.inbound(picked=fact.window)
-        if leg.status in NOT_HERE:
-            turn.withdraw(ReviewCause.COLLECTION_FAILED)
-            _ask_for(turn, fact.window.day)
+        decision.change_inbound(chosen_window=fact.window)
+        if leg.status in AWAITING_COLLECTION:
+            decision.close_reviews(ReviewCause.COLLECTION_FAILED)
+            _request_on(decision, fact.window.day)
 
 
-def _is_to_be_fetched(turn: CaseDecision) -> bool:
-    waits = (*NOT_HERE, InboundStatus.NONE)
-    return turn.case.plan.collect_on is not CollectOn.NEVER and turn.case.inbound.status in waits
+def _is_collectable(decision: CaseDecision) -> bool:
+    expected = (*AWAITING_COLLECTION, InboundStatus.NONE)
+    return decision.case.plan.collect_on is not CollectOn.NEVER and decision.case.inbound.status in expected
 
 
-def _first_day(turn: CaseDecision) -> date:
-    """Never before the replacement is there (invariant 1)."""
-    leg = turn.case.outbound
+def _earliest_date(decision: CaseDecision) -> date:
+    """Return the earliest day: never before the replacement is delivered (invariant 1)."""
+    leg = decision.case.outbound
     expected = leg.expected_delivery if leg.status is OutboundStatus.SHIPPED else None
-    return max(turn.today, expected or turn.today)
+    return max(decision.today, expected or decision.today)
 
 
-def _ask_for(turn: CaseDecision, day: date) -> None:
-    swap = inbound.can_swap(turn) and day == turn.case.outbound.expected_delivery
-    inbound.ask(turn, day, swap=swap)
+def _request_on(decision: CaseDecision, day: date) -> None:
+    swap = inbound.can_swap(decision) and day == decision.case.outbound.expected_delivery
+    inbound.request_collection(decision, day, swap=swap)
 
 
-def come_again(turn: CaseDecision) -> None:
-    """A human wants another appointment, with as many reminders as before."""
-    turn.inbound(reminders=0)
-    inbound.ask_again(turn)
+def restart_reminders(decision: CaseDecision) -> None:
+    """Request another collection, with the full number of reminders, as staff decided."""
+    decision.change_inbound(reminders=0)
+    inbound.retry_collection(decision)

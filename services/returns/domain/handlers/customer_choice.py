@@ -1,7 +1,7 @@
-"""What the customer chooses when their replacement cannot be sent: asked by link, with a day and a fair default.
+"""Choice of the customer when a replacement cannot ship: options, a deadline and a default.
 
-delivery_notify asks, and is the only one to answer, also by default when the day is over. What is kept here beside the
-question is only the moment at which a human asks why no answer came.
+delivery_notify presents the choice and is the only source of the answer, also of the default after the deadline. A
+timer here opens a review where no answer arrives at all.
 """
 
 from datetime import date, timedelta
@@ -12,147 +12,152 @@ from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementRejected
-from services.returns.domain.case import Question, Short
+from services.returns.domain.case import ChoiceRequest, Shortage
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds
-from services.returns.domain.legs.outbound import WAITED_FOR, OutboundStatus
-from services.returns.domain.line_quantities import Counts, missing
-from services.returns.domain.replacement_matching import is_ours, is_past, is_stale, stop
+from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds, shipments
+from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, OutboundStatus
+from services.returns.domain.line_quantities import UnitCounts, missing
+from services.returns.domain.replacement_matching import cancel_replacement, match_replacement, skip_past, skip_stale
 from services.returns.domain.review_causes import ReviewCause
 
 
-def rejected(turn: CaseDecision, fact: ReplacementRejected) -> None:
-    """The warehouse cannot send it; this order is over, and waiting means another one."""
-    if not is_ours(turn, fact) or is_past(turn, *WAITED_FOR) or is_stale(turn):
+def rejected(decision: CaseDecision, fact: ReplacementRejected) -> None:
+    """Request a choice for units that the warehouse cannot ship; waiting means another order later."""
+    if not match_replacement(decision, fact) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    short = partial_shipments.short_of(turn, fact)
-    if not short:
-        turn.anomaly("unknown_line_rejected")
+    unavailable = partial_shipments.unavailable_units(decision, fact)
+    if not unavailable:
+        decision.anomaly("unknown_line_rejected")
         return
-    turn.outbound(heard_at=turn.told_at)
-    turn.withdraw(ReviewCause.WAREHOUSE_SILENT)
-    if short == turn.case.outbound.ordered:
-        partial_shipments.join(turn)
-        turn.outbound(status=OutboundStatus.REJECTED, due_at=None)
-        turn.withdraw(ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
+    decision.change_outbound(warehouse_updated_at=decision.effective_time)
+    decision.close_reviews(ReviewCause.WAREHOUSE_SILENT)
+    if unavailable == decision.case.outbound.ordered:
+        partial_shipments.merge_shortage(decision)
+        decision.change_outbound(status=OutboundStatus.REJECTED, due_at=None)
+        decision.close_reviews(ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
     else:
-        partial_shipments.cut(turn, short)
-        if not missing(turn.case.outbound.ordered, turn.case.outbound.shipped):
-            outbound.all_left(turn)
-    ask(turn, fact.cause, fact.restock_date, fact.variants if len(_asked_about(turn)) == 1 else ())
+        partial_shipments.split_off(decision, unavailable)
+        if not missing(decision.case.outbound.ordered, decision.case.outbound.shipped):
+            shipments.complete_shipment(decision)
+    variants = fact.variants if len(_unavailable_units(decision)) == 1 else ()
+    request_choice(decision, fact.cause, fact.restock_date, variants)
 
 
-def _asked_about(turn: CaseDecision) -> Counts:
-    """The pieces that cannot be sent."""
-    return turn.case.short.counts if turn.case.short else turn.case.outbound.ordered
+def _unavailable_units(decision: CaseDecision) -> UnitCounts:
+    return decision.case.shortage.counts if decision.case.shortage else decision.case.outbound.ordered
 
 
-def ask(turn: CaseDecision, cause: str, restock_date: date | None, variants: tuple[Variant, ...] = ()) -> None:
-    """Ask for their choice among what is possible, and say what happens without an answer."""
-    number = turn.case.questions + 1
-    day = turn.calendar.add_open_days(turn.today, turn.terms.choice_open_days)
-    due_at = turn.calendar.moment(day, turn.terms.review_hour)
-    restock = turn.calendar.next_open(max(restock_date, turn.today)) if restock_date else None
-    question = Question(
-        choice_id=derived_id("choice", turn.case.issue_id, number),
-        options=_options(turn, restock, variants),
-        default=_fair_default(turn, restock, number),
+def request_choice(
+    decision: CaseDecision, cause: str, restock_date: date | None, variants: tuple[Variant, ...] = ()
+) -> None:
+    """Ask the customer to choose among the possible options, and announce the default."""
+    number = decision.case.choice_request_count + 1
+    day = decision.calendar.add_open_days(decision.today, decision.limits.choice_open_days)
+    due_at = decision.calendar.moment(day, decision.limits.review_hour)
+    restock = decision.calendar.next_open(max(restock_date, decision.today)) if restock_date else None
+    request = ChoiceRequest(
+        choice_id=derived_id("choice", decision.case.issue_id, number),
+        options=_options(decision, restock, variants),
+        default=_default_choice(decision, restock, number),
         restock_date=restock,
         due_at=due_at,
-        wake_at=due_at + timedelta(days=1),
+        overdue_at=due_at + timedelta(days=1),
         variants=variants,
     )
-    turn.change(question=question, questions=number)
-    told = IssueChoiceRequested(
-        **turn.ids,
-        choice_id=question.choice_id,
-        cause=cause,
-        options=question.options,
-        default=question.default,
-        restock_date=restock,
-        variants=variants,
-        due_at=due_at,
+    decision.change(choice_request=request, choice_request_count=number)
+    decision.emit(
+        IssueChoiceRequested(
+            **decision.ids,
+            choice_id=request.choice_id,
+            cause=cause,
+            options=request.options,
+            default=request.default,
+            restock_date=restock,
+            variants=variants,
+            due_at=due_at,
+        )
     )
-    turn.say(told)
 
 
-def _options(turn: CaseDecision, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
-    """Wait, where there is a day to wait for; another variant, where there is one; the money, always.
+def _options(decision: CaseDecision, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
+    """Return the options: waiting needs a restock date, a change needs variants, a refund is always possible.
 
-    Leaving it altogether is offered where there is no day, nothing of it has left, and it is about the whole.
+    Cancelling is offered without a restock date, for the whole replacement, while nothing has shipped.
     """
     wait = (Choice.WAIT,) if restock else ()
     change = (Choice.CHANGE,) if variants else ()
-    leave = not restock and turn.case.short is None and case_closure.is_cancellable(turn.case)
-    return (*wait, *change, Choice.REFUND, *((Choice.CANCEL,) if leave else ()))
+    can_cancel = not restock and decision.case.shortage is None and case_closure.is_cancellable(decision.case)
+    return (*wait, *change, Choice.REFUND, *((Choice.CANCEL,) if can_cancel else ()))
 
 
-def _fair_default(turn: CaseDecision, restock: date | None, number: int) -> Choice:
-    """Waiting a little is what they asked for; waiting long, or a second time, is not."""
-    soon = restock is not None and restock <= turn.today + timedelta(days=turn.terms.wait_if_restock_within_days)
-    return Choice.WAIT if soon and number == 1 else Choice.REFUND
+def _default_choice(decision: CaseDecision, restock: date | None, number: int) -> Choice:
+    """Return waiting for the first request with a near restock date, else the refund."""
+    last_day = decision.today + timedelta(days=decision.limits.wait_if_restock_within_days)
+    is_soon = restock is not None and restock <= last_day
+    return Choice.WAIT if is_soon and number == 1 else Choice.REFUND
 
 
-def decided(turn: CaseDecision, fact: CustomerDecided) -> None:
-    question = turn.case.question
-    if question is None or fact.choice_id != question.choice_id:
-        turn.ignore("question_closed")
-    elif fact.choice not in question.options:
-        turn.anomaly("choice_not_offered")
-    elif fact.choice is Choice.CHANGE and _variant(question, fact.requested_sku) is None:
-        turn.anomaly("variant_not_offered")
+def decided(decision: CaseDecision, fact: CustomerDecided) -> None:
+    request = decision.case.choice_request
+    if request is None or fact.choice_id != request.choice_id:
+        decision.ignore("choice_closed")
+    elif fact.choice not in request.options:
+        decision.anomaly("choice_not_offered")
+    elif fact.choice is Choice.CHANGE and _find_variant(request, fact.requested_sku) is None:
+        decision.anomaly("variant_not_offered")
     else:
-        take(turn, question, fact.choice, _variant(question, fact.requested_sku))
+        apply_choice(decision, request, fact.choice, _find_variant(request, fact.requested_sku))
 
 
-def _variant(question: Question, sku: str | None) -> Variant | None:
-    return next((variant for variant in question.variants if variant.sku == sku), None)
+def _find_variant(request: ChoiceRequest, sku: str | None) -> Variant | None:
+    return next((variant for variant in request.variants if variant.sku == sku), None)
 
 
-def take(turn: CaseDecision, question: Question, choice: Choice, variant: Variant | None = None) -> None:
-    """Do what was chosen. What has become impossible meanwhile is for a human, and the question stays open for them."""
+def apply_choice(
+    decision: CaseDecision, request: ChoiceRequest, choice: Choice, variant: Variant | None = None
+) -> None:
+    """Apply the choice; one that became impossible leaves the request open and asks staff."""
     match choice:
         case Choice.WAIT:
-            _answered(turn)
-            restock = turn.calendar.next_open(max(question.restock_date or turn.today, turn.today))
-            _order(turn, restock, None)
+            _close_request(decision)
+            restock = decision.calendar.next_open(max(request.restock_date or decision.today, decision.today))
+            _reorder(decision, restock, None)
         case Choice.CHANGE if variant:
-            _answered(turn)
-            _order(turn, None, variant)
-        case Choice.REFUND if turn.case.short:
-            _answered(turn)
-            refunds.pay_instead(turn, turn.case.short.counts)
-            turn.change(short=None)
-            outbound.nothing_more_comes(turn)
+            _close_request(decision)
+            _reorder(decision, None, variant)
+        case Choice.REFUND if decision.case.shortage:
+            _close_request(decision)
+            refunds.refund_unavailable(decision, decision.case.shortage.counts)
+            decision.change(shortage=None)
+            shipments.complete_without_shortage(decision)
         case Choice.REFUND:
-            _answered(turn)
-            stop(turn, "refund_chosen")
-            turn.plan_for(Remedy.REFUND)
-        case Choice.CANCEL if case_closure.is_cancellable(turn.case):
-            _answered(turn)
-            case_closure.cancel(turn, "customer_choice")
+            _close_request(decision)
+            cancel_replacement(decision, "refund_chosen")
+            decision.switch_remedy(Remedy.REFUND)
+        case Choice.CANCEL if case_closure.is_cancellable(decision.case):
+            _close_request(decision)
+            case_closure.cancel(decision, "customer_choice")
         case _:
-            turn.anomaly("choice_impossible")
-            turn.review(ReviewCause.NO_DECISION)
+            decision.anomaly("choice_impossible")
+            decision.open_review(ReviewCause.NO_DECISION)
 
 
-def _order(turn: CaseDecision, ship_date: date | None, variant: Variant | None) -> None:
-    """Order anew what could not be sent; what was short, when the others have arrived."""
-    if turn.case.short:
-        turn.change(short=Short(turn.case.short.counts, ship_date, variant, is_decided=True))
+def _reorder(decision: CaseDecision, ship_date: date | None, variant: Variant | None) -> None:
+    """Order a rejected replacement again; a shortage is ordered once the first part is delivered."""
+    if decision.case.shortage:
+        decision.change(shortage=Shortage(decision.case.shortage.counts, ship_date, variant, is_decided=True))
     else:
-        outbound.order(turn, turn.case.outbound.ordered, ship_date, variant)
+        outbound.order_replacement(decision, decision.case.outbound.ordered, ship_date, variant)
 
 
-def _answered(turn: CaseDecision) -> None:
-    turn.change(question=None)
-    turn.withdraw(ReviewCause.NO_DECISION)
+def _close_request(decision: CaseDecision) -> None:
+    decision.change(choice_request=None)
+    decision.close_reviews(ReviewCause.NO_DECISION)
 
 
-def due(turn: CaseDecision) -> None:
-    """Not even the default was told."""
-    question = turn.case.question
-    if question:
-        turn.review(ReviewCause.NO_DECISION)
-        wake_at = turn.after(days=1)
-        turn.change(question=replace(question, wake_at=wake_at))
+def on_timer(decision: CaseDecision) -> None:
+    """Open a review for a choice that is overdue although delivery_notify should have applied the default."""
+    request = decision.case.choice_request
+    if request:
+        decision.open_review(ReviewCause.NO_DECISION)
+        decision.change(choice_request=replace(request, overdue_at=decision.after(days=1)))

@@ -1,8 +1,8 @@
-"""The inbound leg up to the driver's hands: what is fetched at the customer's door. What is counted: `receipts`.
+"""Inbound leg, collections: from the request to the handover to the courier (then: `receipts`).
 
-The courier who brings the replacement takes the old along where they can (a swap); else they come in the window that
-the customer picked, or with another visit at the same door. One who cannot come is asked again under the same id for
-the next open day, until the policy's patience ends; `door` says what then.
+The courier who delivers the replacement collects the old item where possible (a swap). Otherwise the collection uses
+the window that the customer chose, or another visit to the same address. A failed attempt is repeated under the same
+id on the next open day, up to the policy's limit; `collection_reminders` follows up.
 """
 
 from datetime import date, timedelta
@@ -21,236 +21,251 @@ from libs.common.events.issues import (
     IssueCollectionRequested,
 )
 from libs.common.events.values import CollectedLine, IssueLine, Reason
-from services.returns.domain.case import lines_of
+from services.returns.domain.case import lines_for
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.exposure import shared_visit
+from services.returns.domain.exposure import find_shared_visit
 from services.returns.domain.handlers import receipts
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import Counts, added, as_lines, counted, missing, shared
+from services.returns.domain.line_quantities import (
+    UnitCounts,
+    add_counts,
+    common_counts,
+    missing,
+    to_counts,
+    to_lines,
+)
 from services.returns.domain.review_causes import ReviewCause
 
-COMING = (InboundStatus.REQUESTED, InboundStatus.BOOKED)
-
-Told = CollectionBooked | CollectionAttemptFailed | CollectionCollected
+CollectionFact = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 
 
-def request(turn: CaseDecision, earliest: date) -> None:
-    """Ask the courier to fetch what is still with the customer; where all of it came unasked, nobody has to go."""
-    wanted = missing(turn.case.reported, turn.case.inbound.received)
+def start_collection(decision: CaseDecision, earliest: date) -> None:
+    """Request a collection for units not yet received; without any, only advance the leg."""
+    wanted = missing(decision.case.reported_units, decision.case.inbound.received)
     if not wanted:
-        receipts.advance(turn)
+        receipts.advance(decision)
         return
-    _begin(turn, wanted)
-    ask(turn, earliest, swap=can_swap(turn))
+    _new_collection(decision, wanted)
+    request_collection(decision, earliest, swap=can_swap(decision))
 
 
-def _begin(turn: CaseDecision, wanted: Counts) -> None:
-    number = turn.case.inbound.number + 1
-    collection_id = derived_id("collection", turn.case.issue_id, number)
-    turn.inbound(number=number, collection_id=collection_id, asked=wanted, failures=0)
+def _new_collection(decision: CaseDecision, wanted: UnitCounts) -> None:
+    number = decision.case.inbound.number + 1
+    collection_id = derived_id("collection", decision.case.issue_id, number)
+    decision.change_inbound(number=number, collection_id=collection_id, requested_units=wanted, failed_attempts=0)
 
 
-def can_swap(turn: CaseDecision) -> bool:
-    """Whether the driver who brings the replacement can take the old: their carrier does it, and it is one parcel."""
-    leg = turn.case.outbound
-    brings = {parcel.carrier for parcel in leg.parcels}
-    able = len(leg.parcels) == 1 and brings <= set(turn.door.swap_carriers)
-    return leg.status is OutboundStatus.SHIPPED and able
+def can_swap(decision: CaseDecision) -> bool:
+    """Return whether one courier of a swapping carrier brings the whole replacement."""
+    leg = decision.case.outbound
+    carriers = {parcel.carrier for parcel in leg.parcels}
+    is_able = len(leg.parcels) == 1 and carriers <= set(decision.collection_policy.swap_carriers)
+    return leg.status is OutboundStatus.SHIPPED and is_able
 
 
-def ask(turn: CaseDecision, earliest: date, *, swap: bool = False) -> None:
-    """Send the request; with another attempt or day it is still the same collection."""
-    leg = turn.case.inbound
-    picked = leg.picked if leg.picked and leg.picked.day >= earliest else None
-    swap = swap and (picked is None or picked.day == earliest)
-    day = picked.day if picked else earliest
-    within = 0 if picked or swap else turn.door.share_visit_within_days
-    visit = shared_visit(turn.around, turn.case, day, within)
-    turn.inbound(
+def request_collection(decision: CaseDecision, earliest: date, *, swap: bool = False) -> None:
+    """Send the request; further attempts and other days belong to the same collection."""
+    leg = decision.case.inbound
+    chosen = leg.chosen_window if leg.chosen_window and leg.chosen_window.day >= earliest else None
+    swap = swap and (chosen is None or chosen.day == earliest)
+    day = chosen.day if chosen else earliest
+    within_days = 0 if chosen or swap else decision.collection_policy.share_visit_within_days
+    visit = find_shared_visit(decision.customer, decision.case, day, within_days)
+    decision.change_inbound(
         status=InboundStatus.REQUESTED,
         attempt=leg.attempt + 1,
-        requested_at=turn.now,
-        earliest=visit.day if visit else day,
-        picked=picked,
-        swap=swap,
+        requested_at=decision.now,
+        earliest_date=visit.day if visit else day,
+        chosen_window=chosen,
+        is_swap=swap,
         visit_id=visit.visit_id if visit else derived_id("visit", leg.collection_id, leg.attempt + 1),
         window_day=None,
-        due_at=turn.after(hours=turn.terms.collection_answer_hours),
+        due_at=decision.after(hours=decision.limits.collection_answer_hours),
     )
-    _send(turn)
+    _send_request(decision)
 
 
-def _send(turn: CaseDecision) -> None:
-    leg = turn.case.inbound
-    if turn.ship_to is None:
-        turn.anomaly("no_address")
+def _send_request(decision: CaseDecision) -> None:
+    leg = decision.case.inbound
+    if decision.ship_to is None:
+        decision.anomaly("no_address")
         return
-    told = {
+    request = {
         "collection_id": leg.collection_id,
         "attempt": leg.attempt,
-        "requested_at": turn.now,
-        "earliest_date": leg.earliest,
-        "window": leg.picked,
+        "requested_at": decision.now,
+        "earliest_date": leg.earliest_date,
+        "window": leg.chosen_window,
         "visit_id": leg.visit_id,
     }
-    lines = tuple(_as_it_is(turn, line) for line in lines_of(turn.case, leg.asked))
-    swap_with = turn.case.outbound.replacement_id if leg.swap else None
-    turn.say(
-        CollectionRequested(**turn.partner_ids, **told, lines=lines, collect_from=turn.ship_to, swap_with=swap_with),
-        IssueCollectionRequested(**turn.ids, **told, swap=leg.swap),
+    courier_details = {
+        "lines": tuple(_collected_line(decision, line) for line in lines_for(decision.case, leg.requested_units)),
+        "collect_from": decision.ship_to,
+        "swap_with": decision.case.outbound.replacement_id if leg.is_swap else None,
+    }
+    decision.emit(
+        CollectionRequested(**decision.partner_ids, **request, **courier_details),
+        IssueCollectionRequested(**decision.ids, **request, swap=leg.is_swap),
     )
 
 
-def _as_it_is(turn: CaseDecision, line: IssueLine) -> CollectedLine:
-    """Where the wrong item came, that is fetched: what was sent, not what was ordered."""
-    if turn.case.reason is not Reason.WRONG_ITEM:
+def _collected_line(decision: CaseDecision, line: IssueLine) -> CollectedLine:
+    """Return the line to collect: after a wrong delivery the delivered article, not the ordered one."""
+    if decision.case.reason is not Reason.WRONG_ITEM:
         return CollectedLine.model_validate(line)
     sent = {"sku": line.received_instead.sku, "name": line.received_instead.name} if line.received_instead else {}
     return CollectedLine.model_validate(line).model_copy(update={**sent, "instead_of": line.sku})
 
 
-def postpone(turn: CaseDecision, earliest: date) -> None:
-    """The replacement arrives later: the courier comes later."""
-    leg = turn.case.inbound
-    if leg.status in COMING and (leg.window_day or leg.earliest or earliest) < earliest:
-        ask(turn, earliest, swap=leg.swap)
+def postpone(decision: CaseDecision, earliest: date) -> None:
+    """Move the collection to the later delivery of the replacement."""
+    leg = decision.case.inbound
+    if leg.is_pending and (leg.window_day or leg.earliest_date or earliest) < earliest:
+        request_collection(decision, earliest, swap=leg.is_swap)
 
 
-def booked(turn: CaseDecision, fact: CollectionBooked) -> None:
-    if not _is_ours(turn, fact):
+def booked(decision: CaseDecision, fact: CollectionBooked) -> None:
+    if not _match_collection(decision, fact):
         return
-    leg = turn.case.inbound
-    if leg.status not in COMING or _is_of_earlier_attempt(turn, fact):
-        turn.ignore("overtaken")
+    leg = decision.case.inbound
+    if not leg.is_pending or _is_of_earlier_attempt(decision, fact):
+        decision.ignore("superseded")
     elif leg.window_day == fact.window.day:
-        turn.ignore("repeated")
-    elif leg.earliest and fact.window.day < leg.earliest:
-        turn.anomaly("booked_too_early")
-        _again(turn)
+        decision.ignore("duplicate")
+    elif leg.earliest_date and fact.window.day < leg.earliest_date:
+        decision.anomaly("booked_too_early")
+        _retry(decision)
     else:
-        look = turn.calendar.next_open(max(fact.window.day, turn.today) + timedelta(days=1))
-        turn.inbound(
+        check_on = decision.calendar.next_open(max(fact.window.day, decision.today) + timedelta(days=1))
+        decision.change_inbound(
             status=InboundStatus.BOOKED,
             window_day=fact.window.day,
-            due_at=turn.calendar.moment(look, turn.terms.review_hour),
+            due_at=decision.calendar.moment(check_on, decision.limits.review_hour),
         )
-        told = IssueCollectionBooked(
-            **turn.ids, collection_id=fact.collection_id, window=fact.window, attempt=leg.attempt
-        )
-        turn.say(told)
+        booking = {"collection_id": fact.collection_id, "window": fact.window, "attempt": leg.attempt}
+        decision.emit(IssueCollectionBooked(**decision.ids, **booking))
 
 
-def attempt_failed(turn: CaseDecision, fact: CollectionAttemptFailed) -> None:
-    if not _is_ours(turn, fact):
+def attempt_failed(decision: CaseDecision, fact: CollectionAttemptFailed) -> None:
+    if not _match_collection(decision, fact):
         return
-    leg = turn.case.inbound
-    before = leg.requested_at is not None and fact.attempted_at < leg.requested_at
-    if leg.status not in COMING or before or _is_of_earlier_attempt(turn, fact):
-        turn.ignore("overtaken")
+    leg = decision.case.inbound
+    is_earlier = leg.requested_at is not None and fact.attempted_at < leg.requested_at
+    if not leg.is_pending or is_earlier or _is_of_earlier_attempt(decision, fact):
+        decision.ignore("superseded")
         return
-    told = {"collection_id": fact.collection_id, "attempt": leg.attempt, "cause": fact.cause}
-    more = leg.failures + 1 < turn.terms.collection_max_attempts
-    next_date = _next_day(turn) if more else None
-    turn.say(IssueCollectionAttempted(**turn.ids, **told, attempted_at=fact.attempted_at, next_date=next_date))
-    _again(turn)
+    has_more = leg.failed_attempts + 1 < decision.limits.collection_max_attempts
+    attempt = {
+        "collection_id": fact.collection_id,
+        "attempt": leg.attempt,
+        "cause": fact.cause,
+        "attempted_at": fact.attempted_at,
+        "next_date": _next_collection_date(decision) if has_more else None,
+    }
+    decision.emit(IssueCollectionAttempted(**decision.ids, **attempt))
+    _retry(decision)
 
 
-def _is_of_earlier_attempt(turn: CaseDecision, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
-    return fact.attempt is not None and fact.attempt < turn.case.inbound.attempt
+def _is_of_earlier_attempt(decision: CaseDecision, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
+    return fact.attempt is not None and fact.attempt < decision.case.inbound.attempt
 
 
-def _again(turn: CaseDecision) -> None:
-    """Nobody met at the door: the next open day; after too many of them a reminder, or a human."""
-    turn.inbound(failures=turn.case.inbound.failures + 1, picked=None)
-    if turn.case.inbound.failures < turn.terms.collection_max_attempts:
-        ask(turn, _next_day(turn))
+def _retry(decision: CaseDecision) -> None:
+    """Request the next open day; after the last attempt leave the rest to a reminder or a review."""
+    decision.change_inbound(failed_attempts=decision.case.inbound.failed_attempts + 1, chosen_window=None)
+    if decision.case.inbound.failed_attempts < decision.limits.collection_max_attempts:
+        request_collection(decision, _next_collection_date(decision))
         return
-    turn.inbound(status=InboundStatus.FAILED, due_at=None)
-    if turn.case.inbound.remind_at is None and not turn.case.in_review(ReviewCause.NOT_COLLECTED):
-        turn.review(ReviewCause.COLLECTION_FAILED)
+    decision.change_inbound(status=InboundStatus.FAILED, due_at=None)
+    if decision.case.inbound.remind_at is None and not decision.case.in_review(ReviewCause.NOT_COLLECTED):
+        decision.open_review(ReviewCause.COLLECTION_FAILED)
 
 
-def _next_day(turn: CaseDecision) -> date:
-    """The next open day, though never before the replacement is there."""
-    outbound, day = turn.case.outbound, turn.open_day_after(turn.today)
+def _next_collection_date(decision: CaseDecision) -> date:
+    """Return the next open day, never before the delivery of the replacement."""
+    outbound, day = decision.case.outbound, decision.open_day_after(decision.today)
     if outbound.status is OutboundStatus.SHIPPED and outbound.expected_delivery:
         return max(day, outbound.expected_delivery)
     return day
 
 
-def ask_again(turn: CaseDecision) -> None:
-    """Another appointment, with as many attempts as the first: a human wants it, or the customer was reminded."""
-    if turn.case.inbound.status is InboundStatus.FAILED:
-        turn.inbound(failures=0)
-        ask(turn, _next_day(turn))
+def retry_collection(decision: CaseDecision) -> None:
+    """Start a new series of attempts, after a reminder or at the request of staff."""
+    if decision.case.inbound.status is InboundStatus.FAILED:
+        decision.change_inbound(failed_attempts=0)
+        request_collection(decision, _next_collection_date(decision))
 
 
-def collected(turn: CaseDecision, fact: CollectionCollected) -> None:
-    if not _is_ours(turn, fact):
+def collected(decision: CaseDecision, fact: CollectionCollected) -> None:
+    if not _match_collection(decision, fact):
         return
-    leg = turn.case.inbound
-    if leg.status not in (*COMING, InboundStatus.FAILED):
-        turn.ignore("overtaken")
+    leg = decision.case.inbound
+    if not leg.is_pending and leg.status is not InboundStatus.FAILED:
+        decision.ignore("superseded")
         return
-    handed = shared(counted(fact.lines), leg.asked) if fact.lines else leg.asked
-    turn.inbound(
+    handed_over = common_counts(to_counts(fact.lines), leg.requested_units) if fact.lines else leg.requested_units
+    decision.change_inbound(
         status=InboundStatus.COLLECTED,
-        collected=added(leg.collected, handed),
-        due_at=turn.after(days=turn.terms.receipt_days),
+        collected=add_counts(leg.collected, handed_over),
+        due_at=decision.after(days=decision.limits.receipt_days),
     )
-    turn.withdraw(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
-    told = as_lines(handed) if fact.lines and handed else None
-    turn.say(IssueCollected(**turn.ids, collection_id=fact.collection_id, collected_at=fact.collected_at, lines=told))
-    if rest := missing(leg.asked, handed):
-        _begin(turn, rest)
-        ask(turn, _next_day(turn))
+    decision.close_reviews(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
+    lines = to_lines(handed_over) if fact.lines and handed_over else None
+    collection = {"collection_id": fact.collection_id, "collected_at": fact.collected_at, "lines": lines}
+    decision.emit(IssueCollected(**decision.ids, **collection))
+    if remaining := missing(leg.requested_units, handed_over):
+        _new_collection(decision, remaining)
+        request_collection(decision, _next_collection_date(decision))
 
 
-def hold(turn: CaseDecision) -> None:
-    """The replacement has to be sent again: until then nobody comes."""
-    if turn.case.inbound.status in (*COMING, InboundStatus.FAILED):
-        if turn.case.inbound.status in COMING:
-            receipts.call_back(turn, "replacement_not_arrived")
-        turn.withdraw(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
-        turn.inbound(status=InboundStatus.NONE, collection_id=None, attempt=0, swap=False, visit_id=None, due_at=None)
+def reset(decision: CaseDecision) -> None:
+    """Cancel the collection until the replacement has been sent again."""
+    leg = decision.case.inbound
+    if leg.is_pending or leg.status is InboundStatus.FAILED:
+        if leg.is_pending:
+            receipts.cancel_collection(decision, "replacement_not_arrived")
+        decision.close_reviews(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
+        decision.change_inbound(
+            status=InboundStatus.NONE, collection_id=None, attempt=0, is_swap=False, visit_id=None, due_at=None
+        )
 
 
-def waive(turn: CaseDecision) -> None:
-    """A human lets the customer keep what has not come back."""
-    if turn.case.inbound.status in COMING:
-        receipts.call_back(turn, "waived")
-    turn.inbound(status=InboundStatus.WAIVED, due_at=None)
+def waive(decision: CaseDecision) -> None:
+    """Let the customer keep what was not returned."""
+    if decision.case.inbound.is_pending:
+        receipts.cancel_collection(decision, "waived")
+    decision.change_inbound(status=InboundStatus.WAIVED, due_at=None)
 
 
-def stop(turn: CaseDecision, cause: str) -> None:
-    """Nobody comes any more."""
-    if turn.case.inbound.status in COMING:
-        receipts.call_back(turn, cause)
-    turn.inbound(status=InboundStatus.CANCELLED, due_at=None)
+def stop(decision: CaseDecision, cause: str) -> None:
+    """Cancel the collection and end the leg."""
+    if decision.case.inbound.is_pending:
+        receipts.cancel_collection(decision, cause)
+    decision.change_inbound(status=InboundStatus.CANCELLED, due_at=None)
 
 
-def _is_ours(turn: CaseDecision, fact: Told) -> bool:
-    """Whether this is about the collection that is under way; says so where it is not."""
-    leg = turn.case.inbound
+def _match_collection(decision: CaseDecision, fact: CollectionFact) -> bool:
+    """Match the fact to the current collection; where that fails, record why and return False."""
+    leg = decision.case.inbound
     if fact.collection_id == leg.collection_id:
         return True
-    former = (derived_id("collection", turn.case.issue_id, number) for number in range(1, leg.number + 1))
-    if fact.collection_id in former:
-        turn.ignore("former_collection")
+    past = (derived_id("collection", decision.case.issue_id, number) for number in range(1, leg.number + 1))
+    if fact.collection_id in past:
+        decision.ignore("past_collection")
     else:
-        turn.anomaly("unknown_collection")
+        decision.anomaly("unknown_collection")
     return False
 
 
-def due(turn: CaseDecision) -> None:
-    """Nothing came in time."""
-    match turn.case.inbound.status:
+def on_timer(decision: CaseDecision) -> None:
+    """Handle an overdue courier, receipt or inspection."""
+    match decision.case.inbound.status:
         case InboundStatus.REQUESTED | InboundStatus.BOOKED:
-            _again(turn)
+            _retry(decision)
         case InboundStatus.COLLECTED:
-            turn.review(ReviewCause.RECEIPT_OVERDUE)
-            turn.inbound(due_at=turn.after(days=turn.terms.receipt_days))
+            decision.open_review(ReviewCause.RECEIPT_OVERDUE)
+            decision.change_inbound(due_at=decision.after(days=decision.limits.receipt_days))
         case _:
-            turn.review(ReviewCause.INSPECTION_OVERDUE)
-            turn.inbound(due_at=receipts.inspection_ends(turn))
+            decision.open_review(ReviewCause.INSPECTION_OVERDUE)
+            decision.change_inbound(due_at=receipts.inspection_deadline(decision))

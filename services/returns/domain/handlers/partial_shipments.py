@@ -1,8 +1,8 @@
-"""A replacement in parts: parcels that leave one after the other, and pieces that cannot leave with the others.
+"""Partial shipments: parcels of one replacement, and units that cannot ship with the others.
 
-What has left is counted per parcel. Pieces that are short are taken out of the replacement, so that the rest of it goes
-its way, and the customer is asked about them alone; what they decide is ordered when the first part has arrived. One
-after the other rather than both at once, so that there is never more than one replacement under way.
+Shipped units are counted per parcel. Units that are short are split off the replacement, so that the others can ship,
+and the customer chooses for these alone. The chosen order is placed after the first part is delivered: there is never
+more than one open replacement order.
 """
 
 from datetime import date, datetime
@@ -11,88 +11,92 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.warehouse import ReplacementRejected, ReplacementShipped
-from services.returns.domain.case import Case, Short
+from services.returns.domain.case import Case, Shortage
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.legs.outbound import Outbound, OutboundStatus, Parcel
-from services.returns.domain.line_quantities import Counts, added, counted, missing, shared
+from services.returns.domain.legs.outbound import OutboundLeg, OutboundStatus, Parcel
+from services.returns.domain.line_quantities import UnitCounts, add_counts, common_counts, missing, to_counts
 
 
-def name_of(fact: ReplacementShipped) -> str:
-    """The parcel's own name; else, where pieces are named, what left when; else there is only one."""
+def parcel_id_of(fact: ReplacementShipped) -> str:
+    """Return the partner's parcel id, else one derived from time and units, else the empty id of an only parcel."""
     if fact.shipment_id or fact.lines is None:
         return fact.shipment_id or ""
-    pieces = sorted(line.model_dump_json() for line in fact.lines)
-    return str(derived_id("parcel", fact.shipped_at.isoformat(), *pieces))
+    lines = sorted(line.model_dump_json() for line in fact.lines)
+    return str(derived_id("parcel", fact.shipped_at.isoformat(), *lines))
 
 
-def is_repeated(turn: CaseDecision, fact: ReplacementShipped) -> bool:
-    if any(parcel.name == name_of(fact) for parcel in turn.case.outbound.parcels):
-        turn.ignore("repeated")
+def skip_known_parcel(decision: CaseDecision, fact: ReplacementShipped) -> bool:
+    """Skip a shipment event whose parcel is recorded."""
+    if any(parcel.parcel_id == parcel_id_of(fact) for parcel in decision.case.outbound.parcels):
+        decision.ignore("duplicate")
         return True
     return False
 
 
-def packed(turn: CaseDecision, fact: ReplacementShipped) -> Counts:
-    """The pieces in this parcel: those told, as far as they are still to come, or else all the rest."""
-    leg = turn.case.outbound
-    rest = missing(leg.ordered, leg.shipped)
+def shipped_units(decision: CaseDecision, fact: ReplacementShipped) -> UnitCounts:
+    """Return the units in this parcel, at most those not yet shipped; without lines all of these."""
+    leg = decision.case.outbound
+    remaining = missing(leg.ordered, leg.shipped)
     if fact.lines is None:
-        return rest
-    told = counted(fact.lines)
-    if missing(told, rest):
-        turn.anomaly("surplus_shipped")
-    return shared(told, rest)
+        return remaining
+    listed = to_counts(fact.lines)
+    if missing(listed, remaining):
+        decision.anomaly("surplus_shipped")
+    return common_counts(listed, remaining)
 
 
-def add(turn: CaseDecision, fact: ReplacementShipped, counts: Counts, expected: date) -> None:
-    leg, name = turn.case.outbound, name_of(fact)
-    parcel = Parcel(name, counts, expected, leg.early.get(name), fact.shipped_at, fact.carrier, fact.tracking_number)
-    turn.outbound(parcels=(*leg.parcels, parcel), shipped=added(leg.shipped, counts))
+def add_parcel(decision: CaseDecision, fact: ReplacementShipped, counts: UnitCounts, expected: date) -> None:
+    leg, parcel_id = decision.case.outbound, parcel_id_of(fact)
+    delivered_at = leg.early_deliveries.get(parcel_id)
+    parcel = Parcel(parcel_id, counts, expected, delivered_at, fact.shipped_at, fact.carrier, fact.tracking_number)
+    decision.change_outbound(parcels=(*leg.parcels, parcel), shipped=add_counts(leg.shipped, counts))
 
 
-def find(leg: Outbound, fact: ParcelDelivered) -> Parcel | None:
-    """The parcel this is about: the one it names, or the first that has not arrived; None where none fits."""
+def find_parcel(leg: OutboundLeg, fact: ParcelDelivered) -> Parcel | None:
+    """Return the named parcel, or the first undelivered one where the fact names none."""
     if fact.shipment_id is None:
         return next((parcel for parcel in leg.parcels if parcel.delivered_at is None), None)
-    known = {parcel.name: parcel for parcel in leg.parcels}
-    return known.get(fact.shipment_id) or known.get("")
+    by_id = {parcel.parcel_id: parcel for parcel in leg.parcels}
+    return by_id.get(fact.shipment_id) or by_id.get("")
 
 
-def arrived(turn: CaseDecision, parcel: Parcel, at: datetime) -> None:
-    changed = replace(parcel, delivered_at=at)
-    turn.outbound(parcels=tuple(changed if one is parcel else one for one in turn.case.outbound.parcels))
+def mark_delivered(decision: CaseDecision, parcel: Parcel, at: datetime) -> None:
+    delivered = replace(parcel, delivered_at=at)
+    parcels = tuple(delivered if each is parcel else each for each in decision.case.outbound.parcels)
+    decision.change_outbound(parcels=parcels)
 
 
-def last_arrival(leg: Outbound) -> datetime | None:
-    """When the last of all that was ordered arrived; None while something is still to come."""
+def last_delivery(leg: OutboundLeg) -> datetime | None:
+    """Return the time of the last delivery once every ordered unit is delivered."""
     moments = [parcel.delivered_at for parcel in leg.parcels]
     if missing(leg.ordered, leg.shipped) or not moments or None in moments:
         return None
     return max(moment for moment in moments if moment)
 
 
-def short_of(turn: CaseDecision, fact: ReplacementRejected) -> Counts:
-    """The pieces that cannot be sent, as far as they have not left."""
-    leg = turn.case.outbound
-    rest = missing(leg.ordered, leg.shipped)
-    return rest if fact.lines is None else shared(counted(fact.lines), rest)
+def unavailable_units(decision: CaseDecision, fact: ReplacementRejected) -> UnitCounts:
+    """Return the rejected units that have not shipped."""
+    leg = decision.case.outbound
+    remaining = missing(leg.ordered, leg.shipped)
+    return remaining if fact.lines is None else common_counts(to_counts(fact.lines), remaining)
 
 
-def cut(turn: CaseDecision, short: Counts) -> None:
-    """Take these out of the replacement that is under way, together with what was short before."""
-    leg, before = turn.case.outbound, turn.case.short
-    turn.outbound(ordered=missing(leg.ordered, short))
-    turn.change(short=Short(added(before.counts, short) if before else short))
+def split_off(decision: CaseDecision, counts: UnitCounts) -> None:
+    """Move these units from the current order to the shortage."""
+    leg, before = decision.case.outbound, decision.case.shortage
+    decision.change_outbound(ordered=missing(leg.ordered, counts))
+    decision.change(shortage=Shortage(add_counts(before.counts, counts) if before else counts))
 
 
-def join(turn: CaseDecision) -> None:
-    """Nothing of it can be sent: what was short before is asked about together with the rest."""
-    if turn.case.short:
-        turn.outbound(ordered=added(turn.case.outbound.ordered, turn.case.short.counts))
-        turn.change(short=None)
+def merge_shortage(decision: CaseDecision) -> None:
+    """Move the shortage back into an order that was rejected whole, so that one choice covers both."""
+    if decision.case.shortage:
+        decision.change_outbound(ordered=add_counts(decision.case.outbound.ordered, decision.case.shortage.counts))
+        decision.change(shortage=None)
 
 
-def to_order(case: Case) -> Short | None:
-    """What was short and is to be ordered now."""
-    short = case.short
-    return short if short and short.is_decided and case.outbound.status is OutboundStatus.DELIVERED else None
+def shortage_to_order(case: Case) -> Shortage | None:
+    """Return the shortage once it is decided and the first part is delivered."""
+    shortage = case.shortage
+    is_delivered = case.outbound.status is OutboundStatus.DELIVERED
+    return shortage if shortage and shortage.is_decided and is_delivered else None

@@ -1,9 +1,9 @@
-"""Reviews: what a human's yes and no do, per cause.
+"""Reviews: the effects of approval and refusal, by cause.
 
-Yes does what the review proposes; no does the opposite where there is one, and else goes on waiting. Where goods or
-money have moved there may be no way back: then only yes is taken, and said so. The customer was told by when; when that
-passes they hear a new day, so that a forgotten review is not silence. On a case that has ended that is said only so
-many times as the policy allows; then the review stays in the list of ops, still to be decided.
+Approval does what the review proposes. Refusal does the opposite where that exists, and otherwise only closes the
+review. Where goods or money have moved, only approval is possible. The customer knows the deadline; when it passes
+they are given a new one, so that no review is silently forgotten. A closed case gets only as many reminders as the
+policy allows; its reviews then stay listed for staff.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from libs.common.decisions.facts import Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueReviewRequested
-from services.returns.domain.commands import ReviewDecided
+from services.returns.domain.commands import DecideReview
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import (
     case_closure,
@@ -21,134 +21,136 @@ from services.returns.domain.handlers import (
     outbound,
     receipts,
     refunds,
+    shipments,
     tracking_scans,
 )
-from services.returns.domain.replacement_matching import has_moved, stop
-from services.returns.domain.review_causes import Review, ReviewCause
-from services.returns.policy.policy import RefundOn
+from services.returns.domain.replacement_matching import cancel_replacement, has_moved
+from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.policy.movements import RefundOn
 
-Act = Callable[[CaseDecision], None]
-
-
-def go_on(turn: CaseDecision) -> None:
-    """Nothing to do but to close the review: what it held goes on by itself."""
+ReviewAction = Callable[[CaseDecision], None]
 
 
-def _never(turn: CaseDecision) -> None:
-    turn.ignore("lines_cannot_be_added_up")
+def close_only(decision: CaseDecision) -> None:
+    """Close the review; the steps that it held back follow by themselves."""
 
 
-def _look_again(turn: CaseDecision) -> None:
-    turn.change(address_tries=0)
+def _refuse_mixed_currencies(decision: CaseDecision) -> None:
+    decision.ignore("mixed_currencies")
 
 
-def _take_default(turn: CaseDecision) -> None:
-    if turn.case.question:
-        customer_choice.take(turn, turn.case.question, turn.case.question.default)
+def _retry_address(decision: CaseDecision) -> None:
+    decision.change(address_attempts=0)
 
 
-def _refuse(turn: CaseDecision) -> None:
-    case_closure.cancel(turn, "refused")
+def _apply_default_choice(decision: CaseDecision) -> None:
+    request = decision.case.choice_request
+    if request:
+        customer_choice.apply_choice(decision, request, request.default)
 
 
-def _let_keep(turn: CaseDecision) -> None:
-    """The customer keeps it; where money waited for it and nothing came, there is nothing left to do."""
-    if turn.case.plan.refund_on is RefundOn.RECEIVED and not turn.case.money.asked:
-        case_closure.end(turn, "not_returned")
+def _cancel_case(decision: CaseDecision) -> None:
+    case_closure.cancel(decision, "refused")
+
+
+def _waive_return(decision: CaseDecision) -> None:
+    """Let the customer keep the item; a case whose refund depended on it ends."""
+    if decision.case.plan.refund_on is RefundOn.RECEIVED and not decision.case.money.requested_units:
+        case_closure.force_cancel(decision, "not_returned")
     else:
-        inbound.waive(turn)
+        inbound.waive(decision)
 
 
-def _send_nothing(turn: CaseDecision) -> None:
-    """The warehouse does not send it. Where something had moved before, that cannot be undone: they get their money."""
-    if case_closure.is_cancellable(turn.case) or has_moved(turn.case.outbound):
-        _refuse(turn)
+def _stop_replacement(decision: CaseDecision) -> None:
+    """Cancel a replacement that the warehouse does not ship; a case that cannot be cancelled offers a refund."""
+    if case_closure.is_cancellable(decision.case) or has_moved(decision.case.outbound):
+        _cancel_case(decision)
     else:
-        turn.withdraw(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
-        stop(turn, "refused")
-        customer_choice.ask(turn, "refused", None)
+        decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
+        cancel_replacement(decision, "refused")
+        customer_choice.request_choice(decision, "refused", None)
 
 
-YES: Mapping[ReviewCause, Act] = {
-    ReviewCause.VALUE: go_on,
-    ReviewCause.MIXED_CURRENCIES: _never,
-    ReviewCause.NO_ADDRESS: _look_again,
-    ReviewCause.WAREHOUSE_SILENT: outbound.ask_again,
-    ReviewCause.NOT_SHIPPING: outbound.ask_again,
-    ReviewCause.DELIVERED_UNSHIPPED: outbound.take_as_shipped,
-    ReviewCause.DELIVERY_OVERDUE: outbound.send_again,
-    ReviewCause.PARCEL_EXCEPTION: outbound.send_again,
-    ReviewCause.NO_DECISION: _take_default,
-    ReviewCause.EXPOSURE: go_on,
-    ReviewCause.MANY_REPORTS: go_on,
-    ReviewCause.EARLIER_MISMATCHES: go_on,
-    ReviewCause.SHARED_ADDRESS: go_on,
-    ReviewCause.COLLECTION_FAILED: inbound.ask_again,
-    ReviewCause.NOT_COLLECTED: collection_reminders.come_again,
-    ReviewCause.PARCEL_FOUND: tracking_scans.fetch_it,
-    ReviewCause.RECEIPT_OVERDUE: receipts.take_as_received,
-    ReviewCause.UNEXPECTED_ITEM: go_on,
+ON_APPROVAL: Mapping[ReviewCause, ReviewAction] = {
+    ReviewCause.VALUE: close_only,
+    ReviewCause.MIXED_CURRENCIES: _refuse_mixed_currencies,
+    ReviewCause.NO_ADDRESS: _retry_address,
+    ReviewCause.WAREHOUSE_SILENT: outbound.repeat_order,
+    ReviewCause.NOT_SHIPPING: outbound.repeat_order,
+    ReviewCause.DELIVERED_UNSHIPPED: shipments.assume_shipped,
+    ReviewCause.DELIVERY_OVERDUE: outbound.resend_replacement,
+    ReviewCause.PARCEL_EXCEPTION: outbound.resend_replacement,
+    ReviewCause.NO_DECISION: _apply_default_choice,
+    ReviewCause.EXPOSURE: close_only,
+    ReviewCause.MANY_REPORTS: close_only,
+    ReviewCause.EARLIER_MISMATCHES: close_only,
+    ReviewCause.SHARED_ADDRESS: close_only,
+    ReviewCause.COLLECTION_FAILED: inbound.retry_collection,
+    ReviewCause.NOT_COLLECTED: collection_reminders.restart_reminders,
+    ReviewCause.PARCEL_FOUND: tracking_scans.collect_found_parcel,
+    ReviewCause.RECEIPT_OVERDUE: receipts.assume_received,
+    ReviewCause.UNEXPECTED_ITEM: close_only,
     ReviewCause.INSPECTION_OVERDUE: receipts.waive_inspection,
-    ReviewCause.INSPECTION_MISMATCH: go_on,
-    ReviewCause.REFUND_FAILED: refunds.ask_again,
-    ReviewCause.REFUND_DIFFERS: go_on,
-    ReviewCause.MOVED_AFTER_STOP: refunds.ask_for_late_receipt,
-    ReviewCause.STALLED: go_on,
+    ReviewCause.INSPECTION_MISMATCH: close_only,
+    ReviewCause.REFUND_FAILED: refunds.retry_failed,
+    ReviewCause.REFUND_DIFFERS: close_only,
+    ReviewCause.MOVED_AFTER_STOP: refunds.refund_late_receipt,
+    ReviewCause.STALLED: close_only,
 }
-NO: Mapping[ReviewCause, Act] = {
-    ReviewCause.VALUE: _refuse,
-    ReviewCause.MIXED_CURRENCIES: _refuse,
-    ReviewCause.NO_ADDRESS: _refuse,
-    ReviewCause.WAREHOUSE_SILENT: _send_nothing,
-    ReviewCause.NOT_SHIPPING: _send_nothing,
-    ReviewCause.DELIVERED_UNSHIPPED: go_on,
-    ReviewCause.DELIVERY_OVERDUE: go_on,
-    ReviewCause.PARCEL_EXCEPTION: go_on,
-    ReviewCause.NO_DECISION: go_on,
-    ReviewCause.EXPOSURE: _refuse,
-    ReviewCause.MANY_REPORTS: _refuse,
-    ReviewCause.EARLIER_MISMATCHES: _refuse,
-    ReviewCause.SHARED_ADDRESS: _refuse,
-    ReviewCause.COLLECTION_FAILED: _let_keep,
-    ReviewCause.NOT_COLLECTED: _let_keep,
-    ReviewCause.PARCEL_FOUND: go_on,
-    ReviewCause.RECEIPT_OVERDUE: go_on,
-    ReviewCause.INSPECTION_OVERDUE: go_on,
+ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
+    ReviewCause.VALUE: _cancel_case,
+    ReviewCause.MIXED_CURRENCIES: _cancel_case,
+    ReviewCause.NO_ADDRESS: _cancel_case,
+    ReviewCause.WAREHOUSE_SILENT: _stop_replacement,
+    ReviewCause.NOT_SHIPPING: _stop_replacement,
+    ReviewCause.DELIVERED_UNSHIPPED: close_only,
+    ReviewCause.DELIVERY_OVERDUE: close_only,
+    ReviewCause.PARCEL_EXCEPTION: close_only,
+    ReviewCause.NO_DECISION: close_only,
+    ReviewCause.EXPOSURE: _cancel_case,
+    ReviewCause.MANY_REPORTS: _cancel_case,
+    ReviewCause.EARLIER_MISMATCHES: _cancel_case,
+    ReviewCause.SHARED_ADDRESS: _cancel_case,
+    ReviewCause.COLLECTION_FAILED: _waive_return,
+    ReviewCause.NOT_COLLECTED: _waive_return,
+    ReviewCause.PARCEL_FOUND: close_only,
+    ReviewCause.RECEIPT_OVERDUE: close_only,
+    ReviewCause.INSPECTION_OVERDUE: close_only,
     ReviewCause.INSPECTION_MISMATCH: case_closure.reject,
-    ReviewCause.MOVED_AFTER_STOP: go_on,
-    ReviewCause.STALLED: _refuse,
+    ReviewCause.MOVED_AFTER_STOP: close_only,
+    ReviewCause.STALLED: _cancel_case,
 }
 
 
-def decided(turn: CaseDecision, command: ReviewDecided) -> None:
-    settle(turn, command.cause, approved=command.approved)
+def decided(decision: CaseDecision, command: DecideReview) -> None:
+    decide_review(decision, command.cause, approved=command.approved)
 
 
-def settle(turn: CaseDecision, cause: ReviewCause, *, approved: bool) -> None:
-    """Do what a yes or no to this review means, or say why that cannot be done."""
-    before = turn.case
-    act = (YES if approved else NO).get(cause)
+def decide_review(decision: CaseDecision, cause: ReviewCause, *, approved: bool) -> None:
+    """Apply an approval or refusal; one that cannot be applied changes nothing and is ignored with its reason."""
+    before = decision.case
+    action = (ON_APPROVAL if approved else ON_REFUSAL).get(cause)
     if not before.in_review(cause):
-        turn.ignore("no_such_review")
-    elif act is None:
-        turn.ignore("only_yes_is_possible")
+        decision.ignore("no_such_review")
+    elif action is None:
+        decision.ignore("only_approval_possible")
     else:
-        turn.withdraw(cause)
-        act(turn)
-        if any(isinstance(fact, Ignored) for fact in turn.facts):
-            turn.case = before
+        decision.close_reviews(cause)
+        action(decision)
+        if any(isinstance(fact, Ignored) for fact in decision.facts):
+            decision.state = before
 
 
-def due(turn: CaseDecision) -> None:
-    """Nobody has decided by the day the customer was told."""
-    due_at = turn.human_answer_at()
+def on_timer(decision: CaseDecision) -> None:
+    """Give the customer a new deadline for each review whose deadline has passed."""
+    due_at = decision.review_deadline()
 
-    def later(review: Review) -> Review:
-        if review.due_at is None or review.due_at > turn.now:
+    def remind(review: CaseReview) -> CaseReview:
+        if review.due_at is None or review.due_at > decision.now:
             return review
-        if turn.case.is_closed and review.reminders >= turn.terms.review_max_reminders:
+        if decision.case.is_closed and review.reminders >= decision.limits.review_max_reminders:
             return replace(review, due_at=None)
-        turn.say(IssueReviewRequested(**turn.ids, cause=review.cause, due_at=due_at))
+        decision.emit(IssueReviewRequested(**decision.ids, cause=review.cause, due_at=due_at))
         return replace(review, due_at=due_at, reminders=review.reminders + 1)
 
-    turn.change(reviews=tuple(later(review) for review in turn.case.reviews))
+    decision.change(reviews=tuple(remind(review) for review in decision.case.reviews))

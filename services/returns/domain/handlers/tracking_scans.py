@@ -1,12 +1,12 @@
-"""Scans: what a carrier's own words do to the legs.
+"""Tracking scans: the effects of a carrier's statuses on the legs.
 
-The last scan is kept with its raw code. A scan that is older than the last one changes nothing, and no scan moves a leg
-backwards: it is translated into the same facts that a courier tells, and those know what is past. A scan "delivered" on
-the way back says that the box is at the warehouse's gate, not what is in it: only a count receives and only an
-inspection inspects.
+The last scan is kept with its raw code. An older scan changes nothing, and no scan moves a leg backwards: it is
+translated into the fact that a courier would send, whose handler skips what is superseded. "Delivered" on the way back
+means that the parcel reached the warehouse; only a count receives units, and only an inspection inspects them.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
@@ -18,119 +18,127 @@ from libs.common.events.carrier import (
 )
 from libs.common.events.values import Reason
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.handlers import case_closure, inbound, outbound
+from services.returns.domain.handlers import case_closure, inbound, shipments
 from services.returns.domain.review_causes import ReviewCause
-from services.returns.policy.carrier_statuses import CarrierStatus, Scan, status_of
-from services.returns.policy.policy import CollectOn, ShipOn
+from services.returns.policy.carrier_statuses import CarrierStatus, TrackingScan, translate_status
+from services.returns.policy.movements import CollectOn, ShipOn
 
-Act = Callable[[CaseDecision, ParcelScanned], None]
+ScanAction = Callable[[CaseDecision, ParcelScanned], None]
 
 
-def scanned(turn: CaseDecision, fact: ParcelScanned) -> None:
-    status = status_of(fact.raw)
+def scanned(decision: CaseDecision, fact: ParcelScanned) -> None:
+    status = translate_status(fact.raw)
+    outbound, returning = decision.case.outbound, decision.case.inbound
     if status is None:
-        turn.anomaly("unknown_carrier_status")
-    elif fact.replacement_id and fact.replacement_id == turn.case.outbound.replacement_id:
-        _note(turn, fact, status, turn.case.outbound.scan, turn.outbound, OUTWARD)
-    elif fact.collection_id and fact.collection_id == turn.case.inbound.collection_id:
-        _note(turn, fact, status, turn.case.inbound.scan, turn.inbound, BACKWARD)
+        decision.anomaly("unknown_carrier_status")
+    elif fact.replacement_id and fact.replacement_id == outbound.replacement_id:
+        _record_scan(decision, fact, status, outbound.last_scan, decision.change_outbound, OUTBOUND_ACTIONS)
+    elif fact.collection_id and fact.collection_id == returning.collection_id:
+        _record_scan(decision, fact, status, returning.last_scan, decision.change_inbound, INBOUND_ACTIONS)
     else:
-        turn.ignore("scan_of_another_parcel")
+        decision.ignore("unrelated_scan")
 
 
-def _note(
-    turn: CaseDecision,
+def _record_scan(
+    decision: CaseDecision,
     fact: ParcelScanned,
     status: CarrierStatus,
-    last: Scan | None,
-    keep: Callable[..., None],
-    acts: Mapping[CarrierStatus, Act],
+    last: TrackingScan | None,
+    change_leg: Callable[..., None],
+    actions: Mapping[CarrierStatus, ScanAction],
 ) -> None:
     if last and fact.scanned_at <= last.at:
-        turn.ignore("stale_scan")
+        decision.ignore("stale_scan")
         return
-    keep(scan=Scan(status, fact.raw, fact.scanned_at))
-    if act := acts.get(status):
-        act(turn, fact)
-        turn.quiet()
+    change_leg(last_scan=TrackingScan(status, fact.raw, fact.scanned_at))
+    if action := actions.get(status):
+        action(decision, fact)
+        decision.drop_ignored()
 
 
-def _delivered(turn: CaseDecision, fact: ParcelScanned) -> None:
-    ids = {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
-    outbound.delivered(turn, ParcelDelivered(**ids, delivered_at=fact.scanned_at, raw=fact.raw))
+def _delivered(decision: CaseDecision, fact: ParcelScanned) -> None:
+    delivery = ParcelDelivered(**_parcel_ids(fact), delivered_at=fact.scanned_at, raw=fact.raw)
+    shipments.delivered(decision, delivery)
 
 
-def _trouble(turn: CaseDecision, fact: ParcelScanned) -> None:
-    """Lost, broken, refused or on its way back: a human looks, whatever day was named."""
-    _exception(turn, fact.model_copy(update={"expected_delivery_date": None}))
+def _exception_without_date(decision: CaseDecision, fact: ParcelScanned) -> None:
+    """Send a lost, damaged, refused or returning parcel to review, whatever date the carrier names."""
+    _exception(decision, fact.model_copy(update={"expected_delivery_date": None}))
 
 
-def _later(turn: CaseDecision, fact: ParcelScanned) -> None:
-    """A new day is taken over; without one the day it was expected on stands, and is watched."""
+def _delay(decision: CaseDecision, fact: ParcelScanned) -> None:
+    """Record a new delivery date; without one the present date stays, with its timer."""
     if fact.expected_delivery_date:
-        _exception(turn, fact)
+        _exception(decision, fact)
 
 
-def _exception(turn: CaseDecision, fact: ParcelScanned) -> None:
-    ids = {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
-    told = {"code": fact.raw.code, "detail": fact.raw.detail, "raw": fact.raw, "occurred_at": fact.scanned_at}
-    outbound.exception(turn, ParcelException(**ids, **told, expected_delivery_date=fact.expected_delivery_date))
+def _exception(decision: CaseDecision, fact: ParcelScanned) -> None:
+    status = {"code": fact.raw.code, "detail": fact.raw.detail, "raw": fact.raw}
+    times = {"occurred_at": fact.scanned_at, "expected_delivery_date": fact.expected_delivery_date}
+    shipments.exception_reported(decision, ParcelException(**_parcel_ids(fact), **status, **times))
 
 
-def _taken(turn: CaseDecision, fact: ParcelScanned) -> None:
-    ids = {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
-    inbound.collected(turn, CollectionCollected(**ids, collected_at=fact.scanned_at, raw=fact.raw))
+def _parcel_ids(fact: ParcelScanned) -> dict[str, Any]:
+    return {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
 
 
-def _missed(turn: CaseDecision, fact: ParcelScanned) -> None:
-    ids = {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
-    told = {"cause": fact.raw.code, "attempted_at": fact.scanned_at, "raw": fact.raw}
-    inbound.attempt_failed(turn, CollectionAttemptFailed(**ids, **told))
+def _collected(decision: CaseDecision, fact: ParcelScanned) -> None:
+    handover = CollectionCollected(**_collection_ids(fact), collected_at=fact.scanned_at, raw=fact.raw)
+    inbound.collected(decision, handover)
 
 
-def _lost_on_the_way_back(turn: CaseDecision, fact: ParcelScanned) -> None:
-    _taken(turn, fact)
-    turn.review(ReviewCause.RECEIPT_OVERDUE)
+def _attempt_failed(decision: CaseDecision, fact: ParcelScanned) -> None:
+    attempt = {"cause": fact.raw.code, "attempted_at": fact.scanned_at, "raw": fact.raw}
+    inbound.attempt_failed(decision, CollectionAttemptFailed(**_collection_ids(fact), **attempt))
 
 
-OUTWARD: Mapping[CarrierStatus, Act] = {
+def _collection_ids(fact: ParcelScanned) -> dict[str, Any]:
+    return {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
+
+
+def _lost_in_return(decision: CaseDecision, fact: ParcelScanned) -> None:
+    _collected(decision, fact)
+    decision.open_review(ReviewCause.RECEIPT_OVERDUE)
+
+
+OUTBOUND_ACTIONS: Mapping[CarrierStatus, ScanAction] = {
     CarrierStatus.DELIVERED: _delivered,
-    CarrierStatus.DELAYED: _later,
-    CarrierStatus.ATTEMPT_FAILED: _later,
-    CarrierStatus.RETURNING: _trouble,
-    CarrierStatus.LOST: _trouble,
-    CarrierStatus.DAMAGED: _trouble,
-    CarrierStatus.REFUSED: _trouble,
+    CarrierStatus.DELAYED: _delay,
+    CarrierStatus.ATTEMPT_FAILED: _delay,
+    CarrierStatus.RETURNING: _exception_without_date,
+    CarrierStatus.LOST: _exception_without_date,
+    CarrierStatus.DAMAGED: _exception_without_date,
+    CarrierStatus.REFUSED: _exception_without_date,
 }
-BACKWARD: Mapping[CarrierStatus, Act] = {
-    CarrierStatus.ACCEPTED: _taken,
-    CarrierStatus.IN_TRANSIT: _taken,
-    CarrierStatus.OUT_FOR_DELIVERY: _taken,
-    CarrierStatus.DELIVERED: _taken,
-    CarrierStatus.ATTEMPT_FAILED: _missed,
-    CarrierStatus.LOST: _lost_on_the_way_back,
-    CarrierStatus.DAMAGED: _taken,
+INBOUND_ACTIONS: Mapping[CarrierStatus, ScanAction] = {
+    CarrierStatus.ACCEPTED: _collected,
+    CarrierStatus.IN_TRANSIT: _collected,
+    CarrierStatus.OUT_FOR_DELIVERY: _collected,
+    CarrierStatus.DELIVERED: _collected,
+    CarrierStatus.ATTEMPT_FAILED: _attempt_failed,
+    CarrierStatus.LOST: _lost_in_return,
+    CarrierStatus.DAMAGED: _collected,
 }
 
 
-def parcel_found(turn: CaseDecision, fact: ParcelFound) -> None:
-    """What was lost is found. Nothing else is fetched of what was lost, so only now may there be something to fetch."""
-    case = turn.case
+def parcel_found(decision: CaseDecision, fact: ParcelFound) -> None:
+    """Record that a lost parcel was found; if the customer has it, cancel the case or ask staff."""
+    case = decision.case
     if case.reason is not Reason.LOST_IN_TRANSIT or case.parcel_found or case.cancelled_at:
-        turn.ignore("not_lost")
+        decision.ignore("not_lost")
         return
-    turn.change(parcel_found=True)
+    decision.change(parcel_found=True)
     if not fact.with_customer:
         return
     if case_closure.is_cancellable(case):
-        case_closure.cancel(turn, "parcel_found")
+        case_closure.cancel(decision, "parcel_found")
     else:
-        turn.review(ReviewCause.PARCEL_FOUND)
+        decision.open_review(ReviewCause.PARCEL_FOUND)
 
 
-def fetch_it(turn: CaseDecision) -> None:
-    """A human wants what turned up fetched, but not before its replacement has left, where there is one."""
-    if turn.case.is_closed:
-        case_closure.go_on(turn, "parcel_found")
-    first = turn.case.plan.ship_on is ShipOn.ACCEPTED
-    turn.expect_back(CollectOn.SHIPPED if first else CollectOn.ACCEPTED)
+def collect_found_parcel(decision: CaseDecision) -> None:
+    """Plan the collection of a found parcel, after its replacement has shipped where there is one."""
+    if decision.case.is_closed:
+        case_closure.resume(decision, "parcel_found")
+    ships_first = decision.case.plan.ship_on is ShipOn.ACCEPTED
+    decision.require_return(CollectOn.SHIPPED if ships_first else CollectOn.ACCEPTED)

@@ -1,4 +1,4 @@
-"""What a case knows of the inbound leg: what is fetched, and what was counted. `inbound` and `receipts` move it."""
+"""State of the inbound leg: the collection, and the units received and inspected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.events.values import Condition, TimeWindow
-from services.returns.domain.line_quantities import Counts, missing
-from services.returns.policy.carrier_statuses import Scan
+from services.returns.domain.line_quantities import UnitCounts, missing
+from services.returns.policy.carrier_statuses import TrackingScan
 
 
 class InboundStatus(StrEnum):
@@ -23,63 +23,68 @@ class InboundStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+COLLECTION_PENDING = (InboundStatus.REQUESTED, InboundStatus.BOOKED)
 MISMATCHES = (Condition.NOT_AS_REPORTED, Condition.OTHER_ITEM)
 
 
 @dataclass(frozen=True)
-class Inbound:
-    """What comes back. `receipts` and `inspections`: the names of the counts taken, so that none counts twice.
+class InboundLeg:
+    """Return of the reported items. `number` counts the collections of the case.
 
-    `conditions` are the inspected units by line and what was found; `foreign` what came back and was something else.
-    `picked` is the window that the customer chose; `swap`: the driver who brings the replacement takes it along.
-    `remind_at` is when the customer is reminded next; None before the replacement is there, and when that is over.
+    `receipt_ids` and `inspection_ids` name the counts already recorded, so that none counts twice. `conditions` are
+    inspected units by line and condition; `other_items` are received units of another article. `chosen_window` is the
+    customer's choice. `is_swap`: the driver who delivers the replacement collects the old item. `remind_at` is None
+    until the replacement is delivered, and again after the last reminder.
     """
 
     status: InboundStatus = InboundStatus.NONE
     number: int = 0
     collection_id: UUID | None = None
-    asked: Counts = field(default_factory=dict)
-    collected: Counts = field(default_factory=dict)
-    received: Counts = field(default_factory=dict)
-    inspected: Counts = field(default_factory=dict)
+    requested_units: UnitCounts = field(default_factory=dict)
+    collected: UnitCounts = field(default_factory=dict)
+    received: UnitCounts = field(default_factory=dict)
+    inspected: UnitCounts = field(default_factory=dict)
     conditions: Mapping[str, Mapping[Condition, int]] = field(default_factory=dict)
-    foreign: Counts = field(default_factory=dict)
-    receipts: tuple[str, ...] = ()
-    inspections: tuple[str, ...] = ()
+    other_items: UnitCounts = field(default_factory=dict)
+    receipt_ids: tuple[str, ...] = ()
+    inspection_ids: tuple[str, ...] = ()
     attempt: int = 0
-    failures: int = 0
+    failed_attempts: int = 0
     requested_at: datetime | None = None
-    earliest: date | None = None
+    earliest_date: date | None = None
     window_day: date | None = None
-    picked: TimeWindow | None = None
-    swap: bool = False
+    chosen_window: TimeWindow | None = None
+    is_swap: bool = False
     visit_id: UUID | None = None
     reminders: int = 0
     remind_at: datetime | None = None
-    scan: Scan | None = None
+    last_scan: TrackingScan | None = None
     due_at: datetime | None = None
 
     @property
-    def is_coming(self) -> bool:
-        return self.status in (InboundStatus.REQUESTED, InboundStatus.BOOKED)
+    def is_pending(self) -> bool:
+        return self.status in COLLECTION_PENDING
 
     @property
     def is_waived(self) -> bool:
         return self.status is InboundStatus.WAIVED
 
     @property
-    def mismatched(self) -> Counts:
-        """Inspected units that were not what the customer had said."""
+    def mismatched_units(self) -> UnitCounts:
+        """Return inspected units that differ from the report."""
         if not self.conditions:
             return {}
-        found = {line: sum(seen.get(one, 0) for one in MISMATCHES) for line, seen in self.conditions.items()}
-        return {line: count for line, count in found.items() if count}
+        counts = {
+            line: sum(by_condition.get(condition, 0) for condition in MISMATCHES)
+            for line, by_condition in self.conditions.items()
+        }
+        return {line: count for line, count in counts.items() if count}
 
     @property
     def has_mismatch(self) -> bool:
-        return bool(self.mismatched or self.foreign)
+        return bool(self.mismatched_units or self.other_items)
 
     @property
-    def as_reported(self) -> Counts:
-        """What came back and is what it should be, as far as anybody looked."""
-        return missing(self.received, self.mismatched)
+    def returned_as_reported(self) -> UnitCounts:
+        """Return received units without those that inspection found to differ."""
+        return missing(self.received, self.mismatched_units)

@@ -1,4 +1,4 @@
-"""What a case knows of the money leg: what was asked for, and what came of it. `money` moves it."""
+"""State of the money leg: the units to be refunded and the refund payments."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.returns.domain.line_quantities import Counts
+from services.returns.domain.line_quantities import UnitCounts
 
 
 class RefundStatus(StrEnum):
@@ -18,29 +18,29 @@ class RefundStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class Refund:
-    """One payment back. Asked for again under the same id until it is through or a human looks."""
+class RefundPayment:
+    """One refund payment; retries keep its id, so that the provider can deduplicate them."""
 
     refund_id: UUID
     amount: Decimal
     status: RefundStatus
     attempts: int
     requested_at: datetime
-    counts: Counts = field(default_factory=dict)
+    counts: UnitCounts = field(default_factory=dict)
     completed_at: datetime | None = None
     due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class MoneyLeg:
-    """What goes back to the customer. `asked` are the units already paid for, so that none is paid twice.
+    """Refunds of a case. `requested_units` are the units already paid for, so that none is paid twice.
 
-    `instead` are units that are paid back although the others are replaced, because they could not be sent.
+    `refund_instead` are units that are refunded although others are replaced, because they could not ship.
     """
 
-    asked: Counts = field(default_factory=dict)
-    instead: Counts = field(default_factory=dict)
-    refunds: tuple[Refund, ...] = ()
+    requested_units: UnitCounts = field(default_factory=dict)
+    refund_instead: UnitCounts = field(default_factory=dict)
+    refunds: tuple[RefundPayment, ...] = ()
 
     @property
     def due_at(self) -> datetime | None:

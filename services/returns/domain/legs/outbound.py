@@ -1,4 +1,4 @@
-"""What a case knows of the outbound leg: the replacement, its promises and its parcels. `outbound` moves it."""
+"""State of the outbound leg: a replacement, its ship promises and its parcels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.events.values import Variant
-from services.returns.domain.line_quantities import Counts, added
-from services.returns.policy.carrier_statuses import Scan
+from services.returns.domain.line_quantities import UnitCounts, add_counts
+from services.returns.policy.carrier_statuses import TrackingScan
 
 
 class OutboundStatus(StrEnum):
@@ -21,13 +21,13 @@ class OutboundStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-WAITED_FOR = (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED)
-GONE = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
+AWAITING_SHIPMENT = (OutboundStatus.ORDERED, OutboundStatus.CONFIRMED)
+SHIPPED_OR_DELIVERED = (OutboundStatus.SHIPPED, OutboundStatus.DELIVERED)
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """A ship date told to the customer. Version 0 came with the order; the warehouse's first word is version 1."""
+class ShipPromise:
+    """Ship date announced to the customer. Version 0 comes with the order, version 1 with the first confirmation."""
 
     ship_date: date
     version: int
@@ -35,11 +35,11 @@ class Promise:
 
 @dataclass(frozen=True)
 class Parcel:
-    """Some of the replacement in one box."""
+    """One box with units of a replacement."""
 
-    name: str
-    counts: Counts
-    expected: date
+    parcel_id: str
+    counts: UnitCounts
+    expected_delivery: date
     delivered_at: datetime | None = None
     shipped_at: datetime | None = None
     carrier: str | None = None
@@ -47,36 +47,36 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Outbound:
-    """The replacement. `number` counts the orders made in this case; `slips` the promises that passed unshipped.
+class OutboundLeg:
+    """One replacement order. `number` counts the replacement orders of the case.
 
-    `ordered` is what this replacement is to hold, `shipped` what has left in `parcels`. A replacement that holds `part`
-    of what was reported has another one after it for what was short. `variants`: what is sent instead, by line.
-    `early`: parcels that were delivered before their shipping was told. `heard_at`: when the warehouse last said
-    something about its ship date.
+    `ordered` are the units of this order, `shipped` those that left in `parcels`. `is_partial`: another order follows
+    for units that were short. `variant` ships instead of the ordered item. `early_deliveries` are deliveries by parcel
+    id that arrived before their shipment event. `missed_promises` are promised dates that passed without shipment.
+    `warehouse_updated_at` is the time of the warehouse's latest statement about the ship date.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
     number: int = 0
     replacement_id: UUID | None = None
-    ordered: Counts = field(default_factory=dict)
-    shipped: Counts = field(default_factory=dict)
+    ordered: UnitCounts = field(default_factory=dict)
+    shipped: UnitCounts = field(default_factory=dict)
     parcels: tuple[Parcel, ...] = ()
-    early: Mapping[str, datetime] = field(default_factory=dict)
-    is_part: bool = False
+    early_deliveries: Mapping[str, datetime] = field(default_factory=dict)
+    is_partial: bool = False
     variant: Variant | None = None
-    scan: Scan | None = None
-    promises: tuple[Promise, ...] = ()
-    asks: int = 0
-    slips: int = 0
+    last_scan: TrackingScan | None = None
+    promises: tuple[ShipPromise, ...] = ()
+    order_attempts: int = 0
+    missed_promises: int = 0
     expected_delivery: date | None = None
     delivered_at: datetime | None = None
-    heard_at: datetime | None = None
+    warehouse_updated_at: datetime | None = None
     due_at: datetime | None = None
 
     @property
-    def delivered(self) -> Counts:
-        counts: Counts = {}
+    def delivered(self) -> UnitCounts:
+        counts: UnitCounts = {}
         for parcel in self.parcels:
-            counts = added(counts, parcel.counts) if parcel.delivered_at else counts
+            counts = add_counts(counts, parcel.counts) if parcel.delivered_at else counts
         return counts

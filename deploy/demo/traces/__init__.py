@@ -1,0 +1,1 @@
+"""Trace viewer of the demo: an OTLP receiver that keeps spans in memory and draws each trace as a waterfall."""

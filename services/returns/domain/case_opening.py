@@ -1,0 +1,56 @@
+"""Opening of a case: its plan under a policy, and the events that can precede it."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from libs.common.decisions.facts import Anomaly, Facts
+from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
+from libs.common.events.registry import AnyEvent
+from libs.common.events.values import Money
+from services.returns.domain.case import Case, RemedyPlan
+from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.handlers import staff_decisions
+from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.risk_review import opening_review_causes
+from services.returns.policy.policy import ReturnPolicy
+from services.returns.policy.reason_rules import ReportAttributes
+
+
+def open_case(accepted: IssueAccepted, policy: ReturnPolicy) -> Case:
+    """Return the case of a report under a policy, before any step."""
+    currency, groups = accepted.lines[0].unit_price.currency, {line.product_group for line in accepted.lines}
+    value = sum((line.unit_price.amount * line.quantity for line in accepted.lines), Decimal(0))
+    attributes = ReportAttributes(Money(amount=value, currency=currency), accepted.market, groups)
+    rule = policy.rule(accepted.reason, attributes)
+    remedy = rule.choose_remedy(accepted.requested_remedy)
+    return Case(
+        issue_id=accepted.issue_id,
+        order_id=accepted.order_id,
+        customer_id=accepted.customer_id,
+        reason=accepted.reason,
+        fault=rule.fault,
+        lines=accepted.lines,
+        policy_version=policy.version,
+        plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy]),
+        accepted_at=accepted.accepted_at,
+        market=accepted.market,
+        requested_remedy=accepted.requested_remedy,
+    )
+
+
+def open_reviews(decision: CaseDecision) -> None:
+    """Open the reviews that a new case needs before anything leaves."""
+    case = decision.case
+    if len({line.unit_price.currency for line in case.lines}) > 1:
+        decision.open_review(ReviewCause.MIXED_CURRENCIES)
+        return
+    for cause in opening_review_causes(case, decision.customer, decision.policy, decision.now):
+        decision.open_review(cause)
+
+
+def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
+    """Return the outcome of an event, other than the acceptance, whose issue has no case."""
+    data = event.data
+    if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
+        return staff_decisions.without_case(data, now)
+    return (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)

@@ -1,0 +1,197 @@
+"""Outbound leg, parcels: the replacement from its shipment to its delivery.
+
+A delivery that arrives before its shipment event is kept until that event, so that consumers see both in order and no
+courier is asked to come before the replacement ships (invariant 1).
+"""
+
+from datetime import date, datetime, timedelta
+
+from libs.common.decisions.fast_replace import replace
+from libs.common.events.carrier import ParcelDelivered, ParcelException
+from libs.common.events.issues import (
+    IssueReplacementDelivered,
+    IssueReplacementPartShipped,
+    IssueReplacementShipped,
+)
+from libs.common.events.warehouse import ReplacementShipped
+from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.handlers import partial_shipments
+from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline
+from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundStatus
+from services.returns.domain.line_quantities import UnitCounts, add_counts, missing, to_lines
+from services.returns.domain.replacement_matching import match_replacement, skip_past
+from services.returns.domain.review_causes import ReviewCause
+
+BEFORE_SHIPMENT = (*AWAITING_SHIPMENT, OutboundStatus.REJECTED)
+BEFORE_DELIVERY = (*BEFORE_SHIPMENT, OutboundStatus.SHIPPED)
+
+
+def shipped(decision: CaseDecision, fact: ReplacementShipped) -> None:
+    """Record a parcel that left, also of an order that was rejected before."""
+    if not match_replacement(decision, fact) or partial_shipments.skip_known_parcel(decision, fact):
+        return
+    if skip_past(decision, *BEFORE_SHIPMENT):
+        return
+    counts = partial_shipments.shipped_units(decision, fact)
+    if not counts:
+        decision.anomaly("nothing_shipped")
+        return
+    if decision.case.outbound.status is OutboundStatus.REJECTED:
+        decision.change(choice_request=None)
+        decision.close_reviews(ReviewCause.NO_DECISION)
+    decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
+    partial_shipments.add_parcel(decision, fact, counts, _expected_delivery(decision, fact))
+    leg = decision.case.outbound
+    if remaining := missing(leg.ordered, leg.shipped):
+        _record_partial_shipment(decision, counts, remaining)
+    else:
+        complete_shipment(decision)
+
+
+def _expected_delivery(decision: CaseDecision, fact: ReplacementShipped) -> date:
+    """Return the delivery date of this parcel, never before the day it shipped."""
+    delivered_at = decision.case.outbound.delivered_at
+    delivered_on = decision.calendar.day(delivered_at) if delivered_at else None
+    shipped_on = decision.calendar.day(fact.shipped_at)
+    estimated = shipped_on + timedelta(days=decision.limits.transit_days)
+    return max(delivered_on or fact.expected_delivery_date or estimated, shipped_on)
+
+
+def _record_partial_shipment(decision: CaseDecision, counts: UnitCounts, remaining: UnitCounts) -> None:
+    """Keep the promise for the remaining units; an order that was rejected before gets its promise back."""
+    if decision.case.outbound.status is OutboundStatus.REJECTED:
+        due_at = promise_deadline(decision, decision.case.outbound.promises[-1].ship_date)
+        decision.change_outbound(status=OutboundStatus.CONFIRMED, due_at=due_at)
+    shortage = decision.case.shortage
+    _emit_part_shipped(decision, counts, add_counts(remaining, shortage.counts) if shortage else remaining)
+
+
+def _emit_part_shipped(decision: CaseDecision, counts: UnitCounts, remaining: UnitCounts) -> None:
+    leg, shortage = decision.case.outbound, decision.case.shortage
+    parcel = leg.parcels[-1]
+    shortage_date = shortage.ship_date if shortage else None
+    decision.emit(
+        IssueReplacementPartShipped(
+            **decision.ids,
+            replacement_id=leg.replacement_id,
+            lines=to_lines(counts),
+            remaining_lines=to_lines(remaining),
+            remaining_ship_date=max(leg.promises[-1].ship_date, shortage_date or decision.today),
+            shipped_at=parcel.shipped_at,
+            expected_delivery_date=parcel.expected_delivery,
+            carrier=parcel.carrier,
+            tracking_number=parcel.tracking_number,
+        )
+    )
+
+
+def complete_shipment(decision: CaseDecision) -> None:
+    """Record that every unit of this order has left the warehouse."""
+    leg = decision.case.outbound
+    expected = max(parcel.expected_delivery for parcel in leg.parcels)
+    due_at = delivery_deadline(decision, expected)
+    decision.change_outbound(status=OutboundStatus.SHIPPED, expected_delivery=expected, due_at=due_at)
+    if decision.case.shortage:
+        _emit_part_shipped(decision, leg.parcels[-1].counts, decision.case.shortage.counts)
+    else:
+        _emit_shipped(decision)
+    if delivered_at := leg.delivered_at or partial_shipments.last_delivery(decision.case.outbound):
+        _complete_delivery(decision, delivered_at)
+
+
+def complete_without_shortage(decision: CaseDecision) -> None:
+    """Announce the shipped units as the whole replacement, after the units that were short are refunded."""
+    if decision.case.outbound.status in SHIPPED_OR_DELIVERED:
+        _emit_shipped(decision)
+    if decision.case.outbound.status is OutboundStatus.DELIVERED:
+        _emit_delivered(decision)
+
+
+def _emit_shipped(decision: CaseDecision) -> None:
+    leg = decision.case.outbound
+    parcel = leg.parcels[-1]
+    decision.emit(
+        IssueReplacementShipped(
+            **decision.ids,
+            replacement_id=leg.replacement_id,
+            shipped_at=parcel.shipped_at,
+            expected_delivery_date=leg.expected_delivery,
+            carrier=parcel.carrier,
+            tracking_number=parcel.tracking_number,
+        )
+    )
+
+
+def delivered(decision: CaseDecision, fact: ParcelDelivered) -> None:
+    if not match_replacement(decision, fact) or skip_past(decision, *BEFORE_DELIVERY):
+        return
+    leg = decision.case.outbound
+    parcel = partial_shipments.find_parcel(leg, fact)
+    if parcel is None:
+        _keep_early_delivery(decision, fact)
+    elif parcel.delivered_at:
+        decision.ignore("duplicate")
+    else:
+        partial_shipments.mark_delivered(decision, parcel, fact.delivered_at)
+        delivered_at = partial_shipments.last_delivery(decision.case.outbound)
+        if delivered_at and leg.status is OutboundStatus.SHIPPED:
+            _complete_delivery(decision, delivered_at)
+
+
+def _keep_early_delivery(decision: CaseDecision, fact: ParcelDelivered) -> None:
+    leg = decision.case.outbound
+    if fact.shipment_id in leg.early_deliveries or (fact.shipment_id is None and (leg.delivered_at or leg.parcels)):
+        decision.ignore("duplicate")
+    elif fact.shipment_id is None:
+        decision.change_outbound(delivered_at=fact.delivered_at, due_at=decision.after(days=1))
+    else:
+        early_deliveries = {**leg.early_deliveries, fact.shipment_id: fact.delivered_at}
+        decision.change_outbound(early_deliveries=early_deliveries)
+
+
+def _complete_delivery(decision: CaseDecision, at: datetime) -> None:
+    """Record that every parcel of this order is delivered."""
+    parcels = tuple(
+        parcel if parcel.delivered_at else replace(parcel, delivered_at=at) for parcel in decision.case.outbound.parcels
+    )
+    decision.change_outbound(parcels=parcels, delivered_at=at, status=OutboundStatus.DELIVERED, due_at=None)
+    decision.close_reviews(ReviewCause.DELIVERY_OVERDUE, ReviewCause.PARCEL_EXCEPTION)
+    if not decision.case.shortage:
+        _emit_delivered(decision)
+
+
+def _emit_delivered(decision: CaseDecision) -> None:
+    leg = decision.case.outbound
+    decision.emit(
+        IssueReplacementDelivered(
+            **decision.ids,
+            replacement_id=leg.replacement_id,
+            delivered_at=leg.delivered_at,
+            lines=to_lines(decision.case.delivered_units) or None,
+        )
+    )
+
+
+def exception_reported(decision: CaseDecision, fact: ParcelException) -> None:
+    """Record a carrier's exception: a new delivery date is kept, without one staff review the parcel."""
+    if not match_replacement(decision, fact) or skip_past(decision, *BEFORE_DELIVERY):
+        return
+    if decision.case.is_closed:
+        decision.ignore("case_closed")
+    elif decision.case.outbound.status is not OutboundStatus.SHIPPED:
+        decision.ignore("not_shipped_yet")
+    elif fact.expected_delivery_date is None:
+        decision.open_review(ReviewCause.PARCEL_EXCEPTION)
+    elif fact.expected_delivery_date == decision.case.outbound.expected_delivery:
+        decision.ignore("duplicate")
+    else:
+        expected = max(fact.expected_delivery_date, decision.today)
+        decision.change_outbound(expected_delivery=expected, due_at=delivery_deadline(decision, expected))
+
+
+def assume_shipped(decision: CaseDecision) -> None:
+    """Record the shipment of a replacement that was delivered without a shipment event, as staff decided."""
+    leg = decision.case.outbound
+    if leg.replacement_id and leg.delivered_at and leg.status not in SHIPPED_OR_DELIVERED:
+        ids = {"issue_id": decision.case.issue_id, "replacement_id": leg.replacement_id}
+        shipped(decision, ReplacementShipped(**ids, shipped_at=leg.delivered_at))

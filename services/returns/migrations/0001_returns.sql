@@ -1,0 +1,42 @@
+-- Cases, one per accepted issue. A case is read and written whole and never searched inside, so its body is text: it is
+-- neither parsed on its way in nor printed on its way out. The other columns are derived from the body, written with it
+-- and never read back. With half of each page free, and no index on a column that changes often, most updates are HOT.
+CREATE TABLE cases (
+    key       text    PRIMARY KEY,
+    version   bigint  NOT NULL,
+    body      text    NOT NULL,
+    status    text    NOT NULL,
+    in_review boolean NOT NULL,
+    order_id  text    NOT NULL,
+    is_open   boolean NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE INDEX cases_in_review ON cases (key) WHERE in_review;
+CREATE INDEX cases_open ON cases (key) WHERE is_open;
+CREATE INDEX cases_order ON cases (order_id);
+
+-- Exposure and history of each customer. A row is locked together with the cases of its customer, so that two cases
+-- decided at once see each other.
+CREATE TABLE customers (
+    key     text   PRIMARY KEY,
+    version bigint NOT NULL,
+    body    jsonb  NOT NULL
+) WITH (fillfactor = 80);
+
+-- Orders: address, value and delivery. The only personal data of this service (invariant 12). `address_hash` is a keyed
+-- hash, by which two orders to one address are recognized without showing it.
+CREATE TABLE order_snapshots (
+    order_id     text PRIMARY KEY,
+    ship_to      jsonb,
+    customer_id  text,
+    value        numeric,
+    currency     text,
+    address_hash text,
+    delivered_at timestamptz,
+    placed_at    timestamptz
+);
+
+CREATE INDEX order_snapshots_delivered ON order_snapshots (customer_id) WHERE delivered_at IS NOT NULL;
+CREATE INDEX order_snapshots_customer ON order_snapshots (customer_id);
+CREATE INDEX order_snapshots_address ON order_snapshots (address_hash, customer_id) WHERE address_hash IS NOT NULL;
+CREATE INDEX order_snapshots_placed_at ON order_snapshots USING brin (placed_at);

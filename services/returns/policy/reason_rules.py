@@ -1,0 +1,90 @@
+"""Rule per reason: its fault, its remedies and the overrides for some of its reports.
+
+An override is merged into its rule when the policy is read, and the result is checked like any other rule.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from libs.common.events.values import Currency, Fault, Money, Remedy
+from services.returns.policy.movements import Movements, PolicyModel, RefundOn
+
+PositiveAmount = Annotated[Decimal, Field(gt=0)]
+MarketCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAttributes:
+    """Attributes of a report that select an override; None among `product_groups` is a line without a group."""
+
+    value: Money
+    market: str
+    product_groups: Collection[str | None]
+
+
+class ReasonOverride(PolicyModel):
+    """Other remedies for reports that match every given condition."""
+
+    product_groups: tuple[ShortText, ...] = ()
+    markets: tuple[MarketCode, ...] = ()
+    value_up_to: dict[Currency, PositiveAmount] = Field(default_factory=dict)
+    value_over: dict[Currency, PositiveAmount] = Field(default_factory=dict)
+    default: Remedy | None = None
+    remedies: dict[Remedy, Movements] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> Self:
+        if not (self.product_groups or self.markets or self.value_up_to or self.value_over):
+            raise ValueError("overrides: no condition; name product_groups, markets, value_up_to or value_over")
+        if self.default is None and not self.remedies:
+            raise ValueError("overrides: no effect; write default or remedies")
+        return self
+
+    def applies_to(self, report: ReportAttributes) -> bool:
+        value, currency = report.value.amount, report.value.currency
+        return (
+            (not self.product_groups or all(group in self.product_groups for group in report.product_groups))
+            and (not self.markets or report.market in self.markets)
+            and (not self.value_up_to or (currency in self.value_up_to and value <= self.value_up_to[currency]))
+            and (not self.value_over or (currency in self.value_over and value > self.value_over[currency]))
+        )
+
+
+class ReasonRule(PolicyModel):
+    """Rule of one reason: the fault, the remedies a customer may request, and the default."""
+
+    fault: Fault
+    default: Remedy
+    remedies: dict[Remedy, Movements]
+    overrides: tuple[ReasonOverride, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_remedies(self) -> Self:
+        if self.default not in self.remedies:
+            raise ValueError(f"default: {self.default} is not among remedies ({', '.join(self.remedies)})")
+        if Remedy.REFUND not in self.remedies:
+            raise ValueError("remedies: refund is missing; it is the remedy when nothing can ship")
+        if self.remedies[Remedy.REFUND].refund_on is RefundOn.NEVER:
+            raise ValueError("remedies.refund.refund_on: never refunds nothing; write accepted or received")
+        for override in self.overrides:
+            self.with_override(override)
+        return self
+
+    def with_override(self, override: ReasonOverride) -> "ReasonRule":
+        """Return this rule with the override merged in. Raises `ValueError` where the result is no valid rule."""
+        remedies = {**self.remedies, **override.remedies}
+        return ReasonRule(fault=self.fault, default=override.default or self.default, remedies=remedies)
+
+    def matching(self, report: ReportAttributes) -> "ReasonRule":
+        """Return the rule for this report, with the first override that applies."""
+        found = next((override for override in self.overrides if override.applies_to(report)), None)
+        return self.with_override(found) if found else self
+
+    def choose_remedy(self, requested: Remedy | None) -> Remedy:
+        """Return the requested remedy where it is allowed, else the default."""
+        return requested if requested in self.remedies else self.default

@@ -1,0 +1,9 @@
+"""JSON documents of this service: the stored forms of cases and customer exposures."""
+
+from pydantic import TypeAdapter
+
+from services.returns.domain.case import Case
+from services.returns.domain.exposure import CustomerExposure
+
+CASE_DOCUMENT: TypeAdapter[Case] = TypeAdapter(Case)
+EXPOSURE_DOCUMENT: TypeAdapter[CustomerExposure] = TypeAdapter(CustomerExposure)

@@ -1,0 +1,53 @@
+"""Latency of one hop while the system is at rest: consume, decide, commit, relay."""
+
+import asyncio
+from functools import partial
+from statistics import quantiles
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from libs.common.config.settings import ServiceSettings
+from tests.common import sample_service
+from tests.common.test_consumer import cancelled
+from tests.running import running
+
+REPORTS = 30
+WARM_UP = 3
+"""The first records after a start load decoders and settle the group; they are not at rest."""
+
+RHYTHM = 0.353
+"""Seconds between two events: longer than any poll and no multiple of one, so that their phases spread."""
+
+LIMIT_MS = 100
+"""For four hops of five. On two quiet cores a hop takes 15 ms, under load 50; with a pause of 200 ms between polls one
+hop in five took more than 180 ms."""
+
+
+async def timestamps(kafka: str, topic: str, count: int) -> list[int]:
+    """Timestamps of the records of a topic in milliseconds, by when they were written."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    found: list[int] = []
+    async with consumer:
+        async with asyncio.timeout(20):
+            while len(found) < count:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found += [record.timestamp for record in records]
+    return sorted(found)
+
+
+@pytest.mark.timeout(120)
+async def test_a_hop_at_rest_takes_no_polling_interval(tally_database: str, kafka: str, topics: str) -> None:
+    start = partial(running, sample_service.create_app, ServiceSettings, database=tally_database)
+    async with (
+        start(kafka=kafka, prefix=topics, kafka_fetch_min_bytes=1),
+        AIOKafkaProducer(bootstrap_servers=kafka) as producer,
+    ):
+        for number in range(WARM_UP + REPORTS):
+            _, key, value, _ = cancelled(f"order-{number}", "one")
+            await producer.send_and_wait(topics + "storefront.orders", value, str(key).encode())
+            await asyncio.sleep(RHYTHM)
+        written = await timestamps(kafka, topics + "storefront.orders", WARM_UP + REPORTS)
+        published = await timestamps(kafka, topics + "loyalty", WARM_UP + REPORTS)
+    hops = [after - before for before, after in zip(written, published, strict=True)][WARM_UP:]
+    assert quantiles(hops, n=5)[-1] < LIMIT_MS, f"hops in ms: {hops}"

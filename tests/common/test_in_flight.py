@@ -1,0 +1,52 @@
+"""Work in flight: outbox rows, due timers, replays, unread records."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+from aiokafka import TopicPartition
+
+from libs.common.runtime.in_flight import DatabaseWork, consumer_group, unread
+from tests.running import Live, eventually
+
+NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
+TIMER = "INSERT INTO timers (aggregate, key, name, due_at) VALUES ('cases', 'k', $1, $2)"
+
+
+async def test_database_work_counts_what_is_due_and_names_the_next_timer(tally_database: str) -> None:
+    conn = await asyncpg.connect(tally_database)
+    try:
+        assert await DatabaseWork.read(conn, NOW) == DatabaseWork(0, 0, 0, None)
+        await conn.execute("INSERT INTO outbox (topic, key) VALUES ('issues', 'k')")
+        for name, due_at in (("due", NOW), ("later", NOW + timedelta(hours=2)), ("next", NOW + timedelta(hours=1))):
+            await conn.execute(TIMER, name, due_at)
+        work = await DatabaseWork.read(conn, NOW)
+    finally:
+        await conn.close()
+    assert work == DatabaseWork(outbox=1, replaying=0, due_timers=1, next_timer_at=NOW + timedelta(hours=1))
+
+
+def test_unread_records_lie_between_the_read_offset_and_the_end() -> None:
+    first, second = TopicPartition("issues", 0), TopicPartition("issues", 1)
+    ends = {first: 7, second: 3}
+    assert unread(ends, {first: 5}) == 5
+    assert unread(ends, {first: 9}, [first]) == 0
+    assert consumer_group("returns", "issues", "shop.") == "shop.returns.issues"
+
+
+async def test_the_health_route_is_idle_only_while_nothing_is_in_flight(offline: Live) -> None:
+    async def state() -> dict[str, object]:
+        answer = await offline.client.get("/health/in-flight")
+        assert answer.status_code == 200
+        found: dict[str, object] = answer.json()
+        return found
+
+    idle = await state()
+    assert (idle["idle"], idle["outbox"], idle["open_commands"], idle["unread"]) == (True, 0, 0, 0)
+    async with offline.service.pool.acquire() as conn:
+        await conn.execute("INSERT INTO outbox (topic, key) VALUES ('issues', 'k')")
+
+    async def busy() -> bool:
+        found = await state()
+        return (found["idle"], found["outbox"]) == (False, 1)
+
+    await eventually(busy, "the outbox row is in flight")

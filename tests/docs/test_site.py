@@ -1,0 +1,55 @@
+"""The documentation builds strictly, its generated pages follow the code, and its pages lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.api import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("name", list(reference.pages()))
+def test_a_generated_page_follows_the_code(name: str) -> None:
+    assert name not in reference.stale_pages(), "run `make docs` and commit what it writes"
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "index.html").exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_path_of_the_tree_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?:services|libs|deploy|tests|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_invariant_that_the_code_names_is_in_the_list() -> None:
+    listed = set(
+        re.findall(r"^(\d+)\. \*\*", (ROOT / "docs/explanation/invariants.md").read_text("utf-8"), re.MULTILINE)
+    )
+    named = {
+        number
+        for folder in ("libs", "services", "deploy", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for number in re.findall(r"\binvariants? (\d+)", path.read_text("utf-8"))
+    }
+    assert named <= listed
