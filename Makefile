@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
 
-env: $(STAMP) ## make .venv from requirements-dev.lock, every file of it checked by its hash
+env: $(STAMP) $(VENV)/bin/sakidashi ## make .venv from requirements-dev.lock, every file of it checked by its hash
 
 # Create a virtual environment $(1) from the lock file $(2); every file is checked by its hash. uv takes a quarter of the
 # CPU time of pip; where it cannot reach the index that pip is configured for, pip installs. The stamp is a copy of the
@@ -48,6 +48,10 @@ endef
 
 $(STAMP): requirements-dev.lock
 	$(call environment,$(VENV),requirements-dev.lock)
+
+# Launcher of the operator's command, usable from any folder: the project runs from its root and is not installed.
+$(VENV)/bin/sakidashi: $(STAMP)
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m deploy.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
 
 $(DEMO_VENV)/.locked: requirements-demo.lock
 	$(call environment,$(DEMO_VENV),requirements-demo.lock)

@@ -4,7 +4,6 @@ Generated pages are committed, so that a change of a border shows in review; a t
 """
 
 import ast
-import importlib
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from deploy.api.api_docs import event_table, example_app
+from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.topics import SERVICES
 
@@ -60,18 +60,6 @@ def settings_page() -> str:
         own = {field: info for field, info in _fields(cls).items() if field not in shared}
         text += ["", f"## {name}", "", *_settings_table(cls, own)]
     return "\n".join(text) + "\n"
-
-
-def settings_class(service: str) -> type[ServiceSettings]:
-    """The settings class that `services/<service>/settings.py` defines."""
-    module = importlib.import_module(f"services.{service}.settings")
-    found = [
-        cls
-        for cls in vars(module).values()
-        if inspect.isclass(cls) and issubclass(cls, ServiceSettings) and cls.__module__ == module.__name__
-    ]
-    (cls,) = found
-    return cls
 
 
 def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -44,9 +44,13 @@ def default_rules() -> AwardRules:
 
 class LoyaltySettings(ServiceSettings):
     award_rules: Annotated[AwardRules, NoDecode, BeforeValidator(parse_rules)] = Field(default_factory=default_rules)
+    """Award rules as TOML text, in the form of `services/loyalty/policy/award.toml`."""
     holdout_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of customers in the control arm of the holdout experiment; 0 disables it."""
     holdout_key: SecretStr = SecretStr("")
+    """Secret of the assignment to arms, at least 16 characters; a new key assigns all customers again."""
     holdout_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = "points"
+    """Name of the experiment; a new name starts a new one."""
 
     @model_validator(mode="after")
     def _check_holdout(self) -> Self:

@@ -28,7 +28,7 @@ from tests.loyalty.histories import (
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 LAST_DAY = date(2027, 11, 16)
-"""Granted on 2 November 2026, final after 14 days, good for 365."""
+"""Granted on 2 November 2026, vested after 14 days and valid for 365."""
 
 
 def until(day: date, hour: int = 12) -> timedelta:
