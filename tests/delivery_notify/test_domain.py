@@ -211,7 +211,7 @@ def test_an_answer_after_the_time_is_over_is_refused() -> None:
     assert answer(rehearsal, Choice.CANCEL) == ["answered_late"]
 
 
-@pytest.mark.parametrize("requested_remedy", [None, MONDAY.date(), date(2029, 1, 1)])
+@pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
 def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
     rehearsal = story(placed(), changed(NEXT_FRIDAY))
     assert answer(rehearsal, Choice.CHANGE, wish) == ["date_not_possible"]
@@ -245,7 +245,7 @@ def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
 
 def test_what_came_before_the_order_is_taken_in_the_order_in_which_it_happened() -> None:
     rehearsal = story(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
-    assert rehearsal.known.lines[0].promise == NEXT_FRIDAY
+    assert rehearsal.known.lines[0].shipping.day == NEXT_FRIDAY
 
 
 def test_an_order_told_twice_is_known_already() -> None:

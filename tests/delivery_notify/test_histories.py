@@ -130,13 +130,13 @@ def _check_each_step(rehearsal: Rehearsal, facts: list[Any]) -> None:
     if state is None:
         return
     assert rehearsal.timers == deadlines(state)
-    if any(each.open and each.promise for each in state.lines):
+    if any(each.open and each.shipping.day for each in state.lines):
         assert "overdue" in rehearsal.timers
     new = {notice.notice_id for notice in of(facts, NoticeMade)}
     for said in state.said:
         if said.kind in DATE_NEWS and said.notice_id in new:
             lines = [state.line(line_id) for line_id in said.about]
-            assert all(each and each.awaited for each in lines)
+            assert all(each and each.awaiting_shipment for each in lines)
 
 
 def _live(history: list[Any]) -> Rehearsal:

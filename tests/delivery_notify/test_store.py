@@ -66,7 +66,7 @@ async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     found = await conversations.conversation_with(conn, ORDER)
     assert found is not None
-    assert (found[0].lines[0].promise, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
+    assert (found[0].lines[0].shipping.day, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
 
 
 async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn: Connection) -> None:

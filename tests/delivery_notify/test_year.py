@@ -196,5 +196,5 @@ def test_prepaid_orders_of_japan_are_accepted_at_once_and_again_with_every_new_d
 def test_whoever_waits_always_has_a_next_moment(year: tuple[str, list[Lived]]) -> None:
     for lived in year[1]:
         line_ = lived.rehearsal.known.lines[0]
-        if line_.open and line_.law_day:
+        if line_.open and line_.shipping.owed_day:
             assert "overdue" in lived.rehearsal.timers

@@ -6,7 +6,8 @@ from libs.common.decisions.facts import Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCollectionAttempted, IssueCollectionReminded
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify.domain.conversation import Conversation, Talk
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.domain.issue_thread import Talk
 from services.delivery_notify.domain.notices import NoticeFacts, Outcome
 from services.delivery_notify.domain.replacements import issue_facts, tell, withdraw_issue
 from services.delivery_notify.policy.notification_rules import Rules

@@ -11,9 +11,10 @@ from libs.common.decisions.facts import Anomaly, Fact
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import Change, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
-from services.delivery_notify.domain import promises
-from services.delivery_notify.domain.conversation import Conversation, Line, Question, QuestionStatus
+from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.notices import AddressWished, NoticeFacts, Outcome, say
+from services.delivery_notify.domain.order_line import Line
+from services.delivery_notify.domain.promises import PAGE, SHIP, chosen, ledger_row
 from services.delivery_notify.domain.supersede import ARRIVAL_NEWS, DATE_NEWS, overtake, thing
 from services.delivery_notify.policy.consent_law import refund_due
 from services.delivery_notify.policy.notification_rules import Rules
@@ -105,10 +106,10 @@ def _take_effect(
 ) -> Outcome:
     facts: list[Fact] = []
     for line in lines:
-        after = _after(replace(line, lapses_at=None), question, choice, wish, now, rules, by_default=by_default)
+        after = _after(replace(line, consent_lapses_at=None), question, choice, wish, now, rules, by_default=by_default)
         conversation = conversation.with_line(after)
-        if after.version > line.version:
-            facts.append(promises.row(conversation.order_id, after, "customer.decided", now, promises.PAGE))
+        if after.shipping.version > line.shipping.version:
+            facts.append(ledger_row(SHIP, conversation.order_id, after, "customer.decided", now, PAGE))
     if wish and wish.address:
         facts.append(AddressWished(conversation.order_id, question.choice_id, wish.address))
     return conversation, facts
@@ -118,18 +119,13 @@ def _after(
     line: Line, question: Question, choice: Choice, wish: Wish | None, now: datetime, rules: Rules, *, by_default: bool
 ) -> Line:
     if choice is Choice.CANCEL or (wish and wish.change is Change.ITEM):
-        return replace(line, leaving=True)
+        return replace(line, cancel_requested=True)
     if choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
-        return replace(line, patient=True)
-    if wish and wish.day and line.promise and not line.words and line.open and wish.day != line.promise:
-        return _moved_to(line, wish.day, now, rules)
+        return replace(line, accepted_open_wait=True)
+    ship = line.shipping
+    if wish and wish.day and ship.day and not ship.updates_sent and line.open and wish.day != ship.day:
+        return chosen(line, wish.day, now, rules)
     return line
-
-
-def _moved_to(line: Line, day: date, now: datetime, rules: Rules) -> Line:
-    """A day of the customer's own choice is no slip: the law counts from it anew."""
-    moved = promises.promised(line, day, now, rules)
-    return replace(moved, slips=0, first_promise=day, promised_at=line.promised_at, ruled_at=now)
 
 
 def _tell_cancelled(
@@ -144,7 +140,7 @@ def _tell_cancelled(
     about = tuple(line.line_id for line in lines)
     conversation, facts = overtake(conversation, DATE_NEWS | ARRIVAL_NEWS, frozenset(about), "cancelled")
     paid = conversation.prepaid
-    whole = all(line.leaving or line.cancelled for line in conversation.lines)
+    whole = all(line.cancel_requested or line.cancelled for line in conversation.lines)
     words = NoticeFacts(
         tuple(thing(line) for line in lines),
         day=rules.calendar.day(now),

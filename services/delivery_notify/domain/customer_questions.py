@@ -14,12 +14,10 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import Change, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
-from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
+from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.customer_answers import Wish, decided
 from services.delivery_notify.domain.notices import NO_NEWS, News, NoticeFacts, NoticeMade, Outcome, say
 from services.delivery_notify.policy.notification_rules import Rules
-
-ORDER_OPTIONS = (Choice.WAIT, Choice.CHANGE, Choice.CANCEL)
 
 LATEST_WISH = timedelta(days=365)
 """How far ahead a customer may ask for another date."""
@@ -111,7 +109,7 @@ def close_questions(
     lines: frozenset[str] = frozenset(),
     issue_id: UUID | None = None,
     kinds: frozenset[NoticeKind] | None = None,
-) -> Outcome:
+) -> Conversation:
     """Close what is open about nothing but these lines (asked by these kinds of notice), or about this issue: there is
     no more to choose. A question about other lines as well goes on about those.
     """
@@ -124,7 +122,7 @@ def close_questions(
             conversation = conversation.with_question(replace(question, about=left))
         elif question.open and theirs:
             conversation = conversation.with_question(replace(question, status=QuestionStatus.CLOSED, closed_by=cause))
-    return conversation, []
+    return conversation
 
 
 def answered(conversation: Conversation, answer: CustomerAnswered, now: datetime, rules: Rules) -> Outcome:
@@ -166,8 +164,8 @@ def _too_early(conversation: Conversation, question: Question, answer: CustomerA
     """Another day than the one we gave must be a later one: sooner than that we cannot, or we had said so."""
     if answer.choice is not Choice.CHANGE or answer.change is not Change.DATE or not answer.requested_date:
         return None
-    lines = [line for line in conversation.lines if line.line_id in question.about and not line.words]
-    days = [line.promise for line in lines if line.promise]
+    lines = [line for line in conversation.lines if line.line_id in question.about and not line.shipping.updates_sent]
+    days = [line.shipping.day for line in lines if line.shipping.day]
     return "date_not_possible" if days and answer.requested_date < max(days) else None
 
 

@@ -28,10 +28,12 @@ from libs.common.events.storefront import (
     OrderShipped,
     PreorderProgressed,
 )
-from services.delivery_notify.domain import arrivals, delays, issues, orders, points, preorders, product_warnings
+from services.delivery_notify.domain import issues, orders, points, preorders, product_warnings
 from services.delivery_notify.domain.conversation import Conversation, Held
 from services.delivery_notify.domain.customer_questions import CustomerAnswered, answered, defaulted
 from services.delivery_notify.domain.notices import Outcome
+from services.delivery_notify.domain.promise_renewal import on_overdue
+from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.staff_notices import for_staff
 from services.delivery_notify.policy.notification_rules import Rules
 
@@ -122,7 +124,7 @@ def _fired(conversation: Conversation, timer: TimerFired, now: datetime, rules: 
     kind, _, of = timer.name.partition(":")
     match kind:
         case "overdue":
-            return _overdue(conversation, now, rules)
+            return on_overdue(conversation, now, rules)
         case "progress":
             return preorders.report(conversation, now, rules)
         case "choice":
@@ -133,24 +135,15 @@ def _fired(conversation: Conversation, timer: TimerFired, now: datetime, rules: 
             return conversation, [Anomaly("unknown_timer", timer.name)]
 
 
-def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
-    """Something has not left, or not arrived, by the moment at which that is spoken of."""
-    after, facts = delays.silence(conversation, now, rules)
-    after, told = arrivals.silence(after, now, rules)
-    facts = [*facts, *told]
-    return after, facts or [Ignored("nothing_overdue")]
-
-
 def deadlines(conversation: Conversation) -> dict[str, datetime]:
     """When this conversation must be looked at again, and why; derived, never stored beside the state."""
     due: dict[str, datetime] = {}
     moments: list[datetime] = []
     for line in conversation.lines:
-        door = line.arrival
-        if line.speak_at and line.open:
-            moments.append(line.speak_at)
-        if door and door.speak_at and line.expected:
-            moments.append(door.speak_at)
+        for track in (SHIP, DELIVERY):
+            notify_at = track.of(line).notify_at
+            if notify_at and track.is_pending(line):
+                moments.append(notify_at)
     if moments:
         due[OVERDUE] = min(moments)
     if conversation.next_progress:

@@ -17,8 +17,9 @@ from libs.common.events import issues as ev
 from libs.common.events.issues import IssueEvent
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain import collection_notices, points, replacements
-from services.delivery_notify.domain.conversation import Conversation, Item, Talk, Waiting
+from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import Asked, ask, close_questions
+from services.delivery_notify.domain.issue_thread import Item, Talk, Waiting
 from services.delivery_notify.domain.notices import NoticeFacts, Outcome
 from services.delivery_notify.domain.replacements import ISSUE_NEWS, about, issue_facts, tell, withdraw_issue
 from services.delivery_notify.policy.notification_rules import Rules
@@ -135,7 +136,7 @@ def _choice(
         **issue_facts(conversation, talk),
     )
     taken_back = withdraw_issue(conversation, event.issue_id, ISSUE_NEWS, "overtaken")
-    conversation, closed = close_questions(conversation, "newer_news", issue_id=event.issue_id)
+    conversation = close_questions(conversation, "newer_news", issue_id=event.issue_id)
     conversation = conversation.with_talk(_said_something(talk))
     conversation, told = ask(
         conversation,
@@ -150,7 +151,7 @@ def _choice(
         customer_id=event.customer_id,
         promised_date=event.restock_date,
     )
-    return conversation, [*taken_back, *closed, *told]
+    return conversation, [*taken_back, *told]
 
 
 def _said_something(talk: Talk) -> Talk:
@@ -198,7 +199,7 @@ def _refund_asked(
     conversation: Conversation, talk: Talk, event: ev.IssueRefundRequested, now: datetime, rules: Rules
 ) -> Outcome:
     first = not talk.answered
-    conversation, closed = close_questions(conversation, "refund", issue_id=event.issue_id)
+    conversation = close_questions(conversation, "refund", issue_id=event.issue_id)
     taken_back = withdraw_issue(conversation, event.issue_id, frozenset({NoticeKind.CHOICE_REQUESTED}), "overtaken")
     conversation = conversation.with_talk(_said_something(talk))
     facts = NoticeFacts(
@@ -213,7 +214,7 @@ def _refund_asked(
         kind, cause = NoticeKind.ISSUE_ACCEPTED, event.issue_id
     wait = timedelta(0) if first else REFUND_COMES
     conversation, told = tell(conversation, talk, kind, facts, now, cause=(cause,), wait=wait)
-    return conversation, [*closed, *taken_back, *told]
+    return conversation, [*taken_back, *told]
 
 
 def _refunded(conversation: Conversation, talk: Talk, event: ev.IssueRefunded, now: datetime, rules: Rules) -> Outcome:
@@ -284,8 +285,7 @@ def _close(conversation: Conversation, talk: Talk, cause: str) -> Outcome:
     """No more questions, no more waiting, and nothing that has not left yet."""
     facts: list[Fact] = withdraw_issue(conversation, talk.issue_id, ISSUE_NEWS, cause)
     conversation = conversation.with_talk(replace(talk, waiting=None, quiet_until=None, closed_by=cause))
-    conversation, closed = close_questions(conversation, cause, issue_id=talk.issue_id)
-    return conversation, [*facts, *closed]
+    return close_questions(conversation, cause, issue_id=talk.issue_id), facts
 
 
 # By the very class, see `domain`.

@@ -1,7 +1,7 @@
 """What an order's events mean for its promises: placed, shipped, delivered, cancelled, and how a preorder goes.
 
-Every date is a promise with a version (`promises.py`). What the customer hears when one moves, breaks, or is answered
-with silence, is decided in `delays.py`.
+Every date is a promise with a version (`promises.py`). Notices about moved and overdue dates are decided in
+`promise_tracking.py` and `promise_renewal.py`.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,20 @@ from libs.common.events.storefront import (
     PreorderProgressed,
 )
 from libs.common.events.values import LineQuantity, OrderLine
-from services.delivery_notify.domain import arrivals, delays, promises
-from services.delivery_notify.domain.conversation import Conversation, Line, Prepaid
+from services.delivery_notify.domain import promises
+from services.delivery_notify.domain.conversation import Conversation, Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
 from services.delivery_notify.domain.notices import ContactLearned, Outcome
+from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import accept
+from services.delivery_notify.domain.promise_tracking import (
+    StatedDate,
+    announce_undated_delay,
+    change_date,
+    on_shipped,
+    restore_announced_delivery,
+)
+from services.delivery_notify.domain.promises import DELIVERY, SHIP
 from services.delivery_notify.domain.supersede import ARRIVAL_NEWS, DATE_NEWS, overtake
 from services.delivery_notify.policy.consent_law import unstated_promise
 from services.delivery_notify.policy.notification_rules import Rules
@@ -70,13 +79,13 @@ def _line(order_id: str, ordered: OrderLine, event: OrderPlaced, rules: Rules) -
     line, at = Line(ordered.line_id, ordered.name, ordered.quantity, ordered.preorder), event.placed_at
     rows: list[Fact] = []
     if ordered.promised_ship_date:
-        line = promises.promised(line, ordered.promised_ship_date, at, rules, ordered.ship_by)
-        rows.append(promises.row(order_id, line, "order.placed", at, promises.SHOP))
+        line = promises.promised(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
+        rows.append(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
     elif limit := unstated_promise(event.market, rules.calendar.day(at)):
-        line = promises.unstated(line, limit, at, rules)
+        line = promises.statutory(line, limit, at, rules)
     if ordered.promised_delivery_date:
-        line = promises.arriving(line, ordered.promised_delivery_date, at, rules)
-        rows.append(promises.arrival_row(order_id, line, "order.placed", at, promises.SHOP))
+        line = promises.promised(DELIVERY, line, ordered.promised_delivery_date, at, rules)
+        rows.append(promises.ledger_row(DELIVERY, order_id, line, "order.placed", at, promises.SHOP))
     return line, rows
 
 
@@ -91,7 +100,7 @@ def promise_changed(conversation: Conversation, event: OrderPromiseChanged, now:
     named, wrong = _named(conversation, event.line_ids)
     if wrong:
         return conversation, wrong
-    news = delays.NewDate(
+    news = StatedDate(
         event.promised_ship_date,
         event.changed_at,
         OrderPromiseChanged.TYPE.removesuffix(".v1"),
@@ -99,7 +108,7 @@ def promise_changed(conversation: Conversation, event: OrderPromiseChanged, now:
         event.ship_by,
         event.cause,
     )
-    return delays.move(conversation, named, news, now, rules)
+    return change_date(SHIP, conversation, named, news, now, rules)
 
 
 def delayed(conversation: Conversation, event: OrderDelayed, now: datetime, rules: Rules) -> Outcome:
@@ -110,13 +119,13 @@ def delayed(conversation: Conversation, event: OrderDelayed, now: datetime, rule
     source = OrderDelayed.TYPE.removesuffix(".v1")
     if event.promised_ship_date:
         day, door = event.promised_ship_date, event.promised_delivery_date
-        news = delays.NewDate(day, event.delayed_at, source, door, None, event.cause)
-        return delays.move(conversation, named, news, now, rules)
+        news = StatedDate(day, event.delayed_at, source, door, None, event.cause)
+        return change_date(SHIP, conversation, named, news, now, rules)
     underway = [line for line in named if not line.open]
     if event.promised_delivery_date and underway:
-        day = event.promised_delivery_date
-        return arrivals.move(conversation, underway, day, event.delayed_at, source, now, rules, event.cause)
-    return delays.undated(conversation, named, event.delayed_at, event.cause, event.next_update_by, now, rules)
+        news = StatedDate(event.promised_delivery_date, event.delayed_at, source, cause=event.cause)
+        return change_date(DELIVERY, conversation, underway, news, now, rules)
+    return announce_undated_delay(conversation, named, event.delayed_at, event.cause, event.next_update_by, now, rules)
 
 
 def _named(conversation: Conversation, line_ids: tuple[str, ...]) -> tuple[list[Line], list[Fact]]:
@@ -131,7 +140,7 @@ def shipped(conversation: Conversation, event: OrderShipped, now: datetime, rule
     conversation, facts = _count(conversation, event.lines, "shipped", now, rules)
     named = frozenset(count.line_id for count in event.lines)
     day, at = event.expected_delivery_date, event.shipped_at
-    conversation, told = arrivals.on_their_way(conversation, named, day, at, now, rules)
+    conversation, told = on_shipped(conversation, named, day, at, now, rules)
     return conversation, [*facts, *told]
 
 
@@ -165,13 +174,13 @@ def cancelled(conversation: Conversation, event: OrderCancelled, now: datetime, 
 def _settle(conversation: Conversation, cause: str, now: datetime, rules: Rules) -> Outcome:
     """Nothing more to say about lines of which nothing is left to send, or to arrive."""
     left = frozenset(line.line_id for line in conversation.lines if not line.open)
-    conversation, restored = arrivals.untold_again(conversation, left, now, rules)
+    conversation, restored = restore_announced_delivery(conversation, left, now, rules)
     conversation, facts = overtake(conversation, DATE_NEWS, left, cause)
-    conversation, closed = close_questions(conversation, cause, lines=left, kinds=DATE_NEWS)
-    over = frozenset(line.line_id for line in conversation.lines if not line.expected and not line.open)
+    conversation = close_questions(conversation, cause, lines=left, kinds=DATE_NEWS)
+    over = frozenset(line.line_id for line in conversation.lines if not line.awaiting_delivery and not line.open)
     conversation, gone = overtake(conversation, ARRIVAL_NEWS, over, cause)
-    conversation, ended = close_questions(conversation, cause, lines=over)
-    return conversation, [*restored, *facts, *closed, *gone, *ended]
+    conversation = close_questions(conversation, cause, lines=over)
+    return conversation, [*restored, *facts, *gone]
 
 
 def progressed(conversation: Conversation, event: PreorderProgressed, now: datetime, rules: Rules) -> Outcome:
@@ -179,14 +188,15 @@ def progressed(conversation: Conversation, event: PreorderProgressed, now: datet
     if line is None:
         return conversation, [Anomaly("progress_of_unknown_line", f"{conversation.order_id}: {event.line_id}")]
     facts: list[Fact] = []
-    if line.staged_at and event.progressed_at < line.staged_at:
+    if line.stage_changed_at and event.progressed_at < line.stage_changed_at:
         facts.append(Ignored("older_stage"))
     else:
-        line = replace(line, preorder=True, stage=event.stage, stage_detail=event.detail, staged_at=event.progressed_at)
+        stage, at = event.stage, event.progressed_at
+        line = replace(line, preorder=True, stage=stage, stage_detail=event.detail, stage_changed_at=at)
         conversation = conversation.with_line(line)
     if event.promised_ship_date:
         source = PreorderProgressed.TYPE.removesuffix(".v1")
-        news = delays.NewDate(event.promised_ship_date, event.progressed_at, source)
-        conversation, told = delays.move(conversation, [line], news, now, rules)
+        news = StatedDate(event.promised_ship_date, event.progressed_at, source)
+        conversation, told = change_date(SHIP, conversation, [line], news, now, rules)
         facts += told
     return conversation, facts

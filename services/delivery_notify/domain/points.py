@@ -15,7 +15,8 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Reason
-from services.delivery_notify.domain.conversation import Conversation, Said, Sorry, Talk
+from services.delivery_notify.domain.conversation import Conversation, Said
+from services.delivery_notify.domain.issue_thread import Sorry, Talk
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeMade, Outcome, PointsDecided, notice_id
 from services.delivery_notify.domain.preorders import PROGRESS_HOUR, next_half_month
 from services.delivery_notify.domain.replacements import about, issue_facts, tell

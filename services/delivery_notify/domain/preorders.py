@@ -9,10 +9,11 @@ from datetime import date, datetime, timedelta
 from libs.common.decisions.facts import Ignored
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice
-from services.delivery_notify.domain.conversation import Conversation, Line
+from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import Asked, ask, close_questions
 from services.delivery_notify.domain.notices import NoticeFacts, Outcome, Thing
-from services.delivery_notify.domain.promises import told_by
+from services.delivery_notify.domain.order_line import Line
+from services.delivery_notify.domain.promises import SHIP, announced
 from services.delivery_notify.domain.supersede import DATE_NEWS, thing
 from services.delivery_notify.policy.notification_rules import Rules
 
@@ -48,7 +49,7 @@ def _every_15_days(ordered_on: date, after: datetime, rules: Rules) -> datetime:
 
 def schedule(conversation: Conversation, now: datetime, rules: Rules) -> Conversation:
     """See to it that an order with an awaited preorder has a next report, and any other has none."""
-    waiting = [line for line in conversation.lines if line.preorder and line.awaited]
+    waiting = [line for line in conversation.lines if line.preorder and line.awaiting_shipment]
     if waiting and conversation.next_progress is None:
         return replace(conversation, next_progress=next_report(conversation, now, rules))
     if not waiting and conversation.next_progress is not None:
@@ -63,11 +64,15 @@ def report(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
     due = rules.calendar.day(conversation.next_progress)
     following = next_report(conversation, now, rules)
     conversation = replace(conversation, next_progress=following)
-    lines = [line for line in conversation.lines if line.preorder and line.awaited and line.words == 0]
+    lines = [
+        line
+        for line in conversation.lines
+        if line.preorder and line.awaiting_shipment and not line.shipping.updates_sent
+    ]
     lines = [line for line in lines if not _told_lately(conversation, line, now)]
     if not lines:
         return conversation, [Ignored("told_lately")]
-    dates = [line.promise for line in lines if line.promise]
+    dates = [line.shipping.day for line in lines if line.shipping.day]
     facts = NoticeFacts(
         tuple(_thing(line) for line in lines),
         day=max(dates) if len(dates) == len(lines) else None,
@@ -75,11 +80,11 @@ def report(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
         purchase_count=conversation.purchase_count,
     )
     about = tuple(line.line_id for line in lines)
-    conversation, closed = close_questions(
+    conversation = close_questions(
         conversation, "newer_news", lines=frozenset(about), kinds=frozenset({NoticeKind.PREORDER_PROGRESS})
     )
     for line in lines:
-        conversation = conversation.with_line(replace(line, stage_told=line.stage))
+        conversation = conversation.with_line(replace(line, announced_stage=line.stage))
     conversation, told = ask(
         conversation,
         NoticeKind.PREORDER_PROGRESS,
@@ -90,14 +95,14 @@ def report(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
         about=about,
         asked=Asked(default=Choice.WAIT),
         promised_date=facts.day,
-        news=replace(told_by(lines), breaks=()),
+        news=replace(announced(SHIP, lines), breaks=()),
     )
-    return conversation, [*closed, *told]
+    return conversation, told
 
 
 def _thing(line: Line) -> Thing:
     """With what changed since the last report: the stage it was in then."""
-    before = line.stage_told if line.stage_told != line.stage else None
+    before = line.announced_stage if line.announced_stage != line.stage else None
     return replace(thing(line), previous_stage=before)
 
 

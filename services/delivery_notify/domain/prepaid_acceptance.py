@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.notices import NoticeFacts, Outcome, say
-from services.delivery_notify.domain.promises import told_by
+from services.delivery_notify.domain.promises import SHIP, announced
 from services.delivery_notify.domain.supersede import thing
 from services.delivery_notify.policy.consent_law import law_of
 from services.delivery_notify.policy.notification_rules import Rules
@@ -36,10 +36,10 @@ def accept_again(conversation: Conversation, now: datetime) -> Outcome:
 
 
 def _accept(conversation: Conversation, now: datetime, next_word: date | None) -> Outcome:
-    lines = [line for line in conversation.lines if line.awaited]
+    lines = [line for line in conversation.lines if line.awaiting_shipment]
     if not lines:
         return conversation, []
-    days = [line.promise for line in lines if line.promise]
+    days = [line.shipping.day for line in lines if line.shipping.day]
     day = max(days) if len(days) == len(lines) else None
     facts = NoticeFacts(
         tuple(thing(line) for line in lines),
@@ -52,10 +52,10 @@ def _accept(conversation: Conversation, now: datetime, next_word: date | None) -
         NoticeKind.ORDER_ACCEPTED,
         added(conversation, facts),
         now,
-        cause=tuple(f"{line.line_id}:{line.version}" for line in lines),
+        cause=tuple(f"{line.line_id}:{line.shipping.version}" for line in lines),
         about=tuple(line.line_id for line in lines),
         promised_date=day,
-        news=told_by(lines),
+        news=announced(SHIP, lines),
     )
 
 

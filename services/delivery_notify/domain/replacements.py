@@ -16,8 +16,9 @@ from libs.common.events.issues import (
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
 from libs.common.events.values import Reason
-from services.delivery_notify.domain.conversation import Conversation, Outbound, Talk
+from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import close_questions
+from services.delivery_notify.domain.issue_thread import Outbound, Talk
 from services.delivery_notify.domain.notices import (
     NO_NEWS,
     News,
@@ -204,8 +205,7 @@ def shipped(
 def _overtake(conversation: Conversation, issue_id: UUID, cause: str, closed_by: str) -> Outcome:
     """The goods come after all: what was said or asked before, and has not left or been answered, is over."""
     taken_back = withdraw_issue(conversation, issue_id, BEFORE_THE_GOODS, cause)
-    conversation, closed = close_questions(conversation, closed_by, issue_id=issue_id)
-    return conversation, [*taken_back, *closed]
+    return close_questions(conversation, closed_by, issue_id=issue_id), taken_back
 
 
 def _row(conversation: Conversation, outbound: Outbound, source: str, now: datetime) -> PromiseMade:

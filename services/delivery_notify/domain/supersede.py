@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from libs.common.decisions.facts import Fact
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify.domain.conversation import Conversation, Line
+from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.notices import Outcome, Thing, leave_out, withdraw
+from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.policy.notification_rules import Rules
 
 DATE_NEWS = frozenset(
@@ -50,16 +51,16 @@ def hold(wanted: timedelta, breaks: Iterable[datetime | None], now: datetime, ru
 
 def thing(line: Line, *, moved: bool = False, arrival_moved: bool = False) -> Thing:
     """A line as a notice shows it, with the dates that the customer knew where they have moved."""
-    door = line.arrival
+    ship, delivery = line.shipping, line.delivery
     return Thing(
         line.name,
         line.quantity - line.shipped if line.open else line.quantity - line.delivered,
-        line.promise,
-        line.known_day if moved else None,
+        ship.day,
+        ship.last_announced_date if moved else None,
         line.stage,
         line.stage_detail,
         line.line_id,
         None,
-        door.day if door else None,
-        door.known_day if door and arrival_moved else None,
+        delivery.day,
+        delivery.last_announced_date if arrival_moved else None,
     )
