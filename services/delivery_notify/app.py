@@ -17,10 +17,10 @@ from services.delivery_notify.http import bounces, choice_page, preferences, sen
 from services.delivery_notify.http import notices as api
 from services.delivery_notify.policy.notification_rules import rules_of
 from services.delivery_notify.rendering import template_lint
-from services.delivery_notify.rendering.links import Links
+from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.rendering.texts.staff import StaffWords
-from services.delivery_notify.sending.sender import Manners, Sender
+from services.delivery_notify.rendering.texts.staff import StaffTexts
+from services.delivery_notify.sending.sender import ContactPolicy, Sender
 from services.delivery_notify.sending.staff_sender import StaffSender
 from services.delivery_notify.settings import Settings
 from services.delivery_notify.store.conversations import Conversations
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service = Service("delivery_notify", settings, description=__doc__, publishes=GIVES)
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
-    links = Links(settings.public_url, secrets, settings.customer_pages_url or "")
+    links = CustomerLinks(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = rules_of(calendar, **settings.changed_rules())
     conversations = Conversations(rules)
     service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned, *POINTS)
@@ -74,11 +74,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
     template_lint.check(renderer)
     quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
-    manners = Manners(quiet, settings.max_messages_per_day, settings.sender_poll_seconds)
+    manners = ContactPolicy(quiet, settings.max_messages_per_day, settings.sender_poll_seconds)
     sender = Sender(service, customer_channels(settings), renderer, calendar, manners)
     service.run_in_background("sender", sender.run)
     if to_staff := staff_channel(settings):
-        words = StaffWords(Language(settings.staff_language), settings.sender_name)
+        words = StaffTexts(Language(settings.staff_language), settings.sender_name)
         service.run_in_background("staff notices", StaffSender(service, *to_staff, words).run)
     signed = open_links(settings.link_secrets)
     return service.create_app(

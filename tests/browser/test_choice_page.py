@@ -11,8 +11,8 @@ from playwright.async_api import Browser, Page
 
 from deploy.local.ports import free_port
 from libs.common.events.values import Language
-from services.delivery_notify.http.choice_page_texts import PAGE_WORDS
-from services.delivery_notify.rendering.links import Links
+from services.delivery_notify.http.choice_page_texts import CHOICE_PAGE_TEXTS
+from services.delivery_notify.rendering.links import CustomerLinks
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
@@ -43,7 +43,7 @@ async def asked(database: MakeDatabase, request: pytest.FixtureRequest) -> Async
     async with notifying(await database("delivery_notify")) as live, served(live.app, port) as address:
         await take(live, order(request.param), later())
         choice_id = UUID(await live.service.pool.fetchval("SELECT facts ->> 'choice_id' FROM notices"))
-        links = Links(address, SECRETS.split(","))
+        links = CustomerLinks(address, SECRETS.split(","))
         token = links.choice_token(ORDER, choice_id, live.service.clock.now() + timedelta(days=7))
         yield Asked(live, f"{address}/c/{token}")
 
@@ -82,10 +82,10 @@ async def test_what_is_asked_next_shows_when_it_is_needed_and_the_answer_is_take
     await page.locator("select[name=change]").select_option("date")
     await page.locator("input[name=requested_date]").fill(soon(30).isoformat())
     await page.locator("button[type=submit]").click()
-    await page.get_by_text(PAGE_WORDS[language].thanks_title).first.wait_for()
+    await page.get_by_text(CHOICE_PAGE_TEXTS[language].thanks_title).first.wait_for()
     await picture(page, f"{name}-4-thanks")
     assert (
-        await page.get_by_text(PAGE_WORDS[language].ship_date, exact=True).count() == 0
+        await page.get_by_text(CHOICE_PAGE_TEXTS[language].ship_date, exact=True).count() == 0
     )  # the day that counts is theirs
     answer = await asked.live.service.pool.fetchval("SELECT body -> 'questions' -> 0 ->> 'status' FROM conversations")
     assert answer == "answered"

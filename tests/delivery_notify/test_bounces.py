@@ -11,7 +11,12 @@ from standardwebhooks import Webhook
 from deploy.local.mailbox import Mailbox
 from libs.common.decisions.ids import derived_id
 from libs.common.http.signed_links import Purpose, SignedLinks
-from services.delivery_notify.sending.bounce_reports import NotAReportError, Report, ReportKind, read_reports
+from services.delivery_notify.sending.bounce_reports import (
+    InvalidMailReportError,
+    MailReport,
+    MailReportKind,
+    parse_reports,
+)
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.providers import SIGNING_SECRET, Providers, providers
@@ -92,25 +97,25 @@ Message-ID: <{notice}@example.jp>
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        (dsn(), [Report(ReportKind.BOUNCE, "hanako@example.jp", NOTICE, "5.1.1")]),
+        (dsn(), [MailReport(MailReportKind.BOUNCE, "hanako@example.jp", NOTICE, "5.1.1")]),
         (dsn("4.2.2", "delayed"), []),
-        (complaint(), [Report(ReportKind.COMPLAINT, "hanako@example.jp", NOTICE, "abuse")]),
-        (dsn(notice="somebody-elses"), [Report(ReportKind.BOUNCE, "hanako@example.jp", None, "5.1.1")]),
+        (complaint(), [MailReport(MailReportKind.COMPLAINT, "hanako@example.jp", NOTICE, "abuse")]),
+        (dsn(notice="somebody-elses"), [MailReport(MailReportKind.BOUNCE, "hanako@example.jp", None, "5.1.1")]),
     ],
 )
-def test_a_report_is_read(raw: bytes, expected: list[Report]) -> None:
-    assert read_reports(raw) == expected
+def test_a_report_is_read(raw: bytes, expected: list[MailReport]) -> None:
+    assert parse_reports(raw) == expected
 
 
 @pytest.mark.parametrize(("status", "dead"), [("5.1.1", True), ("5.2.1", True), ("5.2.2", False), ("5.7.1", False)])
 def test_a_full_mailbox_or_a_filter_makes_no_address_dead(status: str, dead: bool) -> None:
-    assert [report.dead_address for report in read_reports(dsn(status))] == [dead]
+    assert [report.suppresses_address for report in parse_reports(dsn(status))] == [dead]
 
 
 @pytest.mark.parametrize("raw", [b"", b"Subject: hello\r\n\r\nhello", b"\xff\xfe", b"Content-Type: multipart/report"])
 def test_what_is_no_report_is_said_so(raw: bytes) -> None:
-    with pytest.raises(NotAReportError, match="RFC 3464"):
-        read_reports(raw)
+    with pytest.raises(InvalidMailReportError, match="RFC 3464"):
+        parse_reports(raw)
 
 
 @pytest.fixture

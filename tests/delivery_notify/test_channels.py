@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from deploy.local.mailbox import Mailbox
 from deploy.local.ports import LOOPBACK
 from libs.common.decisions.ids import derived_id
-from services.delivery_notify.channels.channel import Message, Verdict
-from services.delivery_notify.channels.smtp import MailWriter, Smtp
+from services.delivery_notify.channels.channel import EncodedMessage, SendStatus
+from services.delivery_notify.channels.smtp import MailEncoder, SmtpChannel
 
-WRITER = MailWriter(("Shop", "shop@example.jp"))
+WRITER = MailEncoder(("Shop", "shop@example.jp"))
 MAILS = [
-    Message(derived_id("notice", number), f"customer-{number}@example.jp", b"Subject: 1\r\n\r\n1\r\n")
+    EncodedMessage(derived_id("notice", number), f"customer-{number}@example.jp", b"Subject: 1\r\n\r\n1\r\n")
     for number in range(4)
 ]
 
@@ -61,47 +61,55 @@ async def server(handler: object, **options: Any) -> AsyncIterator[str]:
         await listening.wait_closed()
 
 
-async def verdicts(url: str, seconds: float = 60.0) -> list[Verdict]:
-    channel = Smtp(urlsplit(url), 1, WRITER)
+async def verdicts(url: str, seconds: float = 60.0) -> list[SendStatus]:
+    channel = SmtpChannel(urlsplit(url), 1, WRITER)
     outcomes = await channel.send(MAILS, seconds)
     await channel.close()
-    return [outcome.verdict for outcome in outcomes]
+    return [outcome.status for outcome in outcomes]
 
 
 async def test_what_a_slow_server_could_not_take_in_time_is_not_tried() -> None:
     async with server(Slow()) as address:
-        assert await verdicts(f"smtp://{address}", 0.05) == [Verdict.SENT, *[Verdict.NOT_TRIED] * 3]
+        assert await verdicts(f"smtp://{address}", 0.05) == [SendStatus.SENT, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
 async def test_a_server_that_is_not_there_is_tried_once_and_is_away() -> None:
-    assert await verdicts("smtp://127.0.0.1:1") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
+    assert await verdicts("smtp://127.0.0.1:1") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
 async def test_a_wrong_password_is_a_fault_of_the_whole() -> None:
     refuse = {"authenticator": lambda *_: AuthResult(success=False), "auth_require_tls": False}
     async with server(Mailbox(), **refuse) as address:
-        assert await verdicts(f"smtp://shop:wrong@{address}") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
+        assert await verdicts(f"smtp://shop:wrong@{address}") == [
+            SendStatus.CHANNEL_UNAVAILABLE,
+            *[SendStatus.NOT_ATTEMPTED] * 3,
+        ]
 
 
 async def test_a_sender_that_is_not_allowed_is_a_fault_of_the_whole() -> None:
     async with server(Strict()) as address:
-        assert await verdicts(f"smtp://{address}") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
+        assert await verdicts(f"smtp://{address}") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"), [("550 no", Verdict.REFUSED), ("451 wait", Verdict.LATER), ("552 size", Verdict.REFUSED)]
+    ("answer", "verdict"),
+    [
+        ("550 no", SendStatus.PERMANENT_FAILURE),
+        ("451 wait", SendStatus.TEMPORARY_FAILURE),
+        ("552 size", SendStatus.PERMANENT_FAILURE),
+    ],
 )
-async def test_a_refusal_of_one_message_is_about_that_message(answer: str, verdict: Verdict) -> None:
+async def test_a_refusal_of_one_message_is_about_that_message(answer: str, verdict: SendStatus) -> None:
     async with server(Mailbox(refusals=[answer])) as address:
-        assert await verdicts(f"smtp://{address}") == [verdict, *[Verdict.SENT] * 3]
+        assert await verdicts(f"smtp://{address}") == [verdict, *[SendStatus.SENT] * 3]
 
 
 async def test_a_kept_connection_that_the_server_has_closed_is_opened_anew(smtp: Mailbox) -> None:
-    channel = Smtp(urlsplit(smtp.url), 1, WRITER)
+    channel = SmtpChannel(urlsplit(smtp.url), 1, WRITER)
     await channel.send(MAILS[:1], 60.0)
-    for transport in channel._open:
+    for transport in channel._idle:
         transport.close()
-    assert [outcome.verdict for outcome in await channel.send(MAILS[1:2], 60.0)] == [Verdict.SENT]
+    assert [outcome.status for outcome in await channel.send(MAILS[1:2], 60.0)] == [SendStatus.SENT]
 
 
 class Listening(Mailbox):
@@ -123,12 +131,15 @@ async def test_a_server_that_wants_starttls_and_a_login_gets_both(tmp_path: Path
     box = Listening()
     async with server(box, tls_context=context, **check) as address:
         url = f"smtp://shop:pass%2Fword@{address}?starttls&ca={certificate}"
-        assert await verdicts(url) == [Verdict.SENT] * 4
+        assert await verdicts(url) == [SendStatus.SENT] * 4
         assert await verdicts(f"smtp://shop:wrong@{address}?starttls&ca={certificate}") == [
-            Verdict.AWAY,
-            *[Verdict.NOT_TRIED] * 3,
+            SendStatus.CHANNEL_UNAVAILABLE,
+            *[SendStatus.NOT_ATTEMPTED] * 3,
         ]
-        assert await verdicts(f"smtp://shop:pass%2Fword@{address}?starttls") == [Verdict.AWAY, *[Verdict.NOT_TRIED] * 3]
+        assert await verdicts(f"smtp://shop:pass%2Fword@{address}?starttls") == [
+            SendStatus.CHANNEL_UNAVAILABLE,
+            *[SendStatus.NOT_ATTEMPTED] * 3,
+        ]
     assert box.secure
 
 
@@ -154,7 +165,7 @@ async def test_a_mailbox_that_does_not_exist_is_known_as_dead(smtp: Mailbox) -> 
             return "550 5.1.1 no such user"
 
     async with server(Unknown()) as address:
-        channel = Smtp(urlsplit(f"smtp://{address}"), 1, WRITER)
+        channel = SmtpChannel(urlsplit(f"smtp://{address}"), 1, WRITER)
         (outcome,) = await channel.send(MAILS[:1], 60.0)
         await channel.close()
-    assert (outcome.verdict, outcome.dead_address) == (Verdict.REFUSED, True)
+    assert (outcome.status, outcome.invalid_address) == (SendStatus.PERMANENT_FAILURE, True)

@@ -8,14 +8,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.links import LinkInvalidError, Links
+from services.delivery_notify.rendering.links import CustomerLinks, LinkInvalidError
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import STOREFRONT, Live
 
-LINKS = Links("http://service", ["the-newest-secret-for-tests"])
+LINKS = CustomerLinks("http://service", ["the-newest-secret-for-tests"])
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ async def test_another_day_is_taken_with_its_date(live: Live) -> None:
     assert [wish in event for event in await decisions(live)] == [True]
 
 
-@pytest.mark.parametrize("requested_remedy", ["", "2020-01-01", "soon"])
-async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, wish: str) -> None:
-    page = await live.client.post(await ask(live), data={"choice": "change", "requested_date": wish})
+@pytest.mark.parametrize("requested", ["", "2020-01-01", "soon"])
+async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, requested: str) -> None:
+    page = await live.client.post(await ask(live), data={"choice": "change", "requested_date": requested})
     assert (page.status_code, "明日から1年以内" in page.text, "<form" in page.text) == (422, True, True)
 
 
@@ -125,14 +125,16 @@ async def test_the_page_is_not_stored_framed_or_followed(live: Live) -> None:
 def test_a_link_signed_with_an_older_secret_still_opens() -> None:
 
     choice_id = uuid4()
-    old = Links("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", choice_id, datetime.now(UTC))
-    both = Links("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
+    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token(
+        "O-1", choice_id, datetime.now(UTC)
+    )
+    both = CustomerLinks("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
     assert both.read_choice(old).choice_id == choice_id
 
 
 def test_a_link_signed_with_a_secret_that_was_dropped_is_refused() -> None:
 
-    old = Links("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
+    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
     with pytest.raises(LinkInvalidError):
         LINKS.read_choice(old)
 

@@ -12,7 +12,7 @@ from deploy.local.mailbox import Mailbox
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import LineLeftOut, NoticesWithdrawn, PointsDecided
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import Ends, Kept, PutOff, Settled, Turned, record_ends
+from services.delivery_notify.store.notice_queue import Completed, Deferred, Ends, FellBack, Rescheduled, record_ends
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
@@ -26,25 +26,27 @@ Write = Callable[[Connection, UUID, UUID], Awaitable[object]]
 
 def _settling(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_ends(
-        conn, Ends([Settled(last, "sent", "email", "ja"), Settled(first, "sent", "email", "ja")]), MONDAY
+        conn, Ends([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
     )
 
 
 def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_ends(
-        conn, Ends([Settled(last, "sent", "email", "ja")], [PutOff(first, "away", timedelta(0))]), MONDAY
+        conn, Ends([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]), MONDAY
     )
 
 
 def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_ends(
-        conn, Ends([Settled(last, "sent", "email", "ja")], turned=[Turned(first, "email", "refused")]), MONDAY
+        conn, Ends([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]), MONDAY
     )
 
 
 def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_ends(
-        conn, Ends([Settled(last, "sent", "email", "ja")], kept=[Kept(first, MONDAY, "quiet_hours", False)]), MONDAY
+        conn,
+        Ends([Completed(last, "sent", "email", "ja")], deferred=[Deferred(first, MONDAY, "quiet_hours", False)]),
+        MONDAY,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.mime import Envelope, write_mail
+from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
 from tests.delivery_notify.rendered_notices import RENDERER, letter
 
 NOTICE = derived_id("notice", "mail")
@@ -18,8 +18,8 @@ RENDERED = {language: RENDERER.render(letter("order delayed", language)) for lan
 
 def read(name: str, address: str = "hanako@example.jp", language: Language = Language.JA) -> EmailMessage:
     sender = ("さきだし商店", "shop@example.jp")
-    envelope = Envelope(sender, (name, address), NOTICE, language, datetime(2027, 3, 1, tzinfo=UTC))
-    return message_from_bytes(write_mail(envelope, RENDERED[language]), policy=policy.default)
+    envelope = MailEnvelope(sender, (name, address), NOTICE, language, datetime(2027, 3, 1, tzinfo=UTC))
+    return message_from_bytes(encode_mail(envelope, RENDERED[language]), policy=policy.default)
 
 
 @pytest.mark.parametrize("language", Language)
@@ -63,5 +63,5 @@ def test_the_message_id_is_the_same_whenever_the_notice_is_the_same() -> None:
 
 
 def test_no_line_is_longer_than_a_mail_server_takes() -> None:
-    envelope = Envelope(("店" * 80, "s@example.jp"), ("名" * 200, "h@example.jp"), NOTICE, "ja", datetime.now(UTC))
-    assert max(map(len, write_mail(envelope, RENDERED[Language.JA]).split(b"\r\n"))) < 100
+    envelope = MailEnvelope(("店" * 80, "s@example.jp"), ("名" * 200, "h@example.jp"), NOTICE, "ja", datetime.now(UTC))
+    assert max(map(len, encode_mail(envelope, RENDERED[Language.JA]).split(b"\r\n"))) < 100

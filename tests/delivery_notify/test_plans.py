@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.store import conversations, notice_queue
-from services.delivery_notify.store.notice_queue import Settled, claim_notices, settle_notices
+from services.delivery_notify.store.notice_queue import Completed, claim_notices, settle_notices
 from tests.conftest import MakeDatabase
 from tests.query_plans import by, plan_of
 from tests.running import eventually
@@ -74,7 +74,7 @@ async def test_a_plan_made_before_the_first_notice_reads_by_the_same_indexes(con
 
 
 async def _settle(conn: Connection, ids: list[UUID]) -> None:
-    await settle_notices(conn, [Settled(each, "sent", "email", "ja") for each in ids], datetime.now(UTC))
+    await settle_notices(conn, [Completed(each, "sent", "email", "ja") for each in ids], datetime.now(UTC))
 
 
 async def _withdraw(conn: Connection, ids: list[UUID]) -> None:

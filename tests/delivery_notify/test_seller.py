@@ -5,7 +5,7 @@ import pytest
 from libs.common.events.values import Language
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.template_lint import check
-from services.delivery_notify.rendering.template_samples import sample
+from services.delivery_notify.rendering.template_samples import sample_content
 from tests.delivery_notify.conversation_driver import CALENDAR
 from tests.delivery_notify.rendered_notices import LINKS
 
@@ -15,14 +15,16 @@ SELLER = "さきだし商店、東京都渋谷区神宮前 9-99-9、電話 03-00
 @pytest.mark.parametrize("case", ["order accepted", "order delayed, prepaid"])
 @pytest.mark.parametrize("language", Language)
 def test_the_seller_stands_in_the_acceptance_and_in_what_moves_its_date(case: str, language: Language) -> None:
-    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample(case, language))
+    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample_content(case, language))
     assert SELLER in rendered.text
     assert SELLER in rendered.html
 
 
 @pytest.mark.parametrize("language", Language)
 def test_nobody_else_is_told_the_sellers_telephone(language: Language) -> None:
-    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample("order delayed", language))
+    rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(
+        sample_content("order delayed", language)
+    )
     assert "03-0000-0000" not in rendered.text
 
 

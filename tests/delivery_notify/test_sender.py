@@ -8,10 +8,10 @@ from deploy.local.mailbox import Mailbox
 from libs.common.events import issues as ev
 from libs.common.events.storefront import OrderPlaced, OrderPromiseChanged, OrderShipped
 from libs.common.events.values import Contact, Language, LineQuantity
-from services.delivery_notify.channels.channel import DELIVERY_SECONDS
+from services.delivery_notify.channels.channel import DELIVERY_TIMEOUT_SECONDS
 from services.delivery_notify.sending import circuit_breaker
-from services.delivery_notify.sending.retry_policy import FIRST_PAUSE, LONGEST_PAUSE, MAX_ATTEMPTS, pause_after
-from services.delivery_notify.sending.sender import LEASE, SEND_SECONDS
+from services.delivery_notify.sending.retry_policy import INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF, backoff
+from services.delivery_notify.sending.sender import LEASE, SEND_TIME_LIMIT
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import ORDER, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
@@ -171,9 +171,9 @@ async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) ->
     assert (row["status"], row["channel"]) == ("sent", "discard")
 
 
-@pytest.mark.parametrize(("attempt", "longest"), [(1, FIRST_PAUSE), (2, FIRST_PAUSE * 2), (99, LONGEST_PAUSE)])
+@pytest.mark.parametrize(("attempt", "longest"), [(1, INITIAL_BACKOFF), (2, INITIAL_BACKOFF * 2), (99, MAX_BACKOFF)])
 def test_pauses_double_up_to_an_hour(attempt: int, longest: timedelta) -> None:
-    assert (pause_after(attempt, 1.0), pause_after(attempt, 0.0)) == (longest, longest / 2)
+    assert (backoff(attempt, 1.0), backoff(attempt, 0.0)) == (longest, longest / 2)
 
 
 async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDatabase, smtp: Mailbox) -> None:
@@ -227,4 +227,4 @@ async def test_a_notice_is_sent_when_the_server_is_back_however_long_it_was_away
 
 
 def test_sending_ends_well_before_the_lease() -> None:
-    assert LEASE.total_seconds() - SEND_SECONDS - DELIVERY_SECONDS >= 60
+    assert LEASE.total_seconds() - SEND_TIME_LIMIT - DELIVERY_TIMEOUT_SECONDS >= 60

@@ -17,7 +17,7 @@ from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.store import conversations, notice_queue, promises
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import PutOff, Settled
+from services.delivery_notify.store.notice_queue import Completed, Rescheduled
 from tests.conftest import MakeDatabase, as_owner
 from tests.delivery_notify.conversation_driver import (
     FRIDAY,
@@ -131,14 +131,14 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
 async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
-    await notice_queue.settle_notices(conn, [Settled(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_queue.settle_notices(conn, [Completed(claimed.notice_id, "sent", "email", "ja")], MONDAY)
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
-    outcome = Settled(claimed.notice_id, "sent", "email", "ja")
+    outcome = Completed(claimed.notice_id, "sent", "email", "ja")
     await notice_queue.settle_notices(conn, [outcome], MONDAY)
     assert await notice_queue.settle_notices(conn, [outcome], MONDAY) == set()
 
@@ -159,14 +159,14 @@ async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [PutOff(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
+    await notice_queue.put_off_notices(conn, [Rescheduled(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
     assert await notice_queue.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
 
 
 async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [PutOff(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
+    await notice_queue.put_off_notices(conn, [Rescheduled(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
     assert [each.attempts for each in await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
 
 
@@ -178,7 +178,7 @@ async def two_of_one_order(conn: Connection) -> None:
 async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.settle_notices(conn, [Settled(first.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_queue.settle_notices(conn, [Completed(first.notice_id, "sent", "email", "ja")], MONDAY)
     (second,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
 
@@ -186,7 +186,7 @@ async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connectio
 async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [PutOff(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    await notice_queue.put_off_notices(conn, [Rescheduled(first.notice_id, "smtp 451 data", timedelta(hours=1))])
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 

@@ -10,7 +10,7 @@ from libs.common.events.values import Language
 from services.delivery_notify.app import create_app
 from services.delivery_notify.policy.consent_law import Element, laws
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.rendering.template_lint import TemplatesError, check, lint
+from services.delivery_notify.rendering.template_lint import InvalidTemplatesError, check, lint
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.settings import Settings
 from tests.delivery_notify.conversation_driver import CALENDAR
@@ -86,7 +86,7 @@ def test_what_a_shop_leaves_as_it_is_stays_ours(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_template_is_refused_with_its_file_and_its_element(tmp_path: Path, text: str, fault: str) -> None:
-    with pytest.raises(TemplatesError) as refused:
+    with pytest.raises(InvalidTemplatesError) as refused:
         check(shop(tmp_path, "en/order_delayed.jinja", text))
     assert "en/order_delayed.jinja: " in str(refused.value)
     assert fault in str(refused.value)
@@ -106,7 +106,7 @@ def test_a_wrong_template_is_refused_with_its_file_and_its_element(tmp_path: Pat
 )
 def test_japanese_phrases_that_no_notice_may_say(tmp_path: Path, phrase: str) -> None:
     text = (OURS / "ja/refunded.jinja").read_text(encoding="utf-8").replace("お気づきの点", f"{phrase}。お気づきの点")
-    assert any("forbidden" in fault.what for fault in lint(shop(tmp_path, "ja/refunded.jinja", text)))
+    assert any("forbidden" in fault.problem for fault in lint(shop(tmp_path, "ja/refunded.jinja", text)))
 
 
 @pytest.mark.parametrize("left_out", ["rights", "choice_note", "words.choose", "seller"])
@@ -141,5 +141,5 @@ def test_a_service_with_a_wrong_template_does_not_start(tmp_path: Path) -> None:
         link_secrets=(SecretStr("a-secret-of-16-chars"),),
         templates_dir=tmp_path,
     )
-    with pytest.raises(TemplatesError, match=r"ja/order_delayed\.jinja: .*definite date"):
+    with pytest.raises(InvalidTemplatesError, match=r"ja/order_delayed\.jinja: .*definite date"):
         create_app(settings)

@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, Thing
-from services.delivery_notify.rendering.texts.phrases import ordinal, say_money, thank
+from services.delivery_notify.rendering.texts.phrases import localized_money, ordinal, thanks
 from tests.delivery_notify.rendered_notices import FACTS, RENDERER, letter
 
 DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
@@ -71,7 +71,7 @@ def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> No
     written = letter(case, language)
     text = RENDERER.render(written).text
     assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
-    assert thank(written.facts.purchase_count, language) in text
+    assert thanks(written.facts.purchase_count, language) in text
 
 
 @pytest.mark.parametrize("language", Language)
@@ -106,7 +106,7 @@ def test_what_an_item_is_called_cannot_break_the_layout() -> None:
     ],
 )
 def test_money_is_written_as_the_language_does(amount: str, currency: str, language: Language, written: str) -> None:
-    assert say_money(Decimal(amount), currency, language) == written
+    assert localized_money(Decimal(amount), currency, language) == written
 
 
 @pytest.mark.parametrize(("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (22, "22nd")])

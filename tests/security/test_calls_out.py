@@ -20,13 +20,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from libs.common.runtime.service import Service
 from libs.common.telemetry.tracing import Tracing
-from services.delivery_notify.channels.channel import Channel, Draft, Verdict
-from services.delivery_notify.channels.kintone import open_kintone
-from services.delivery_notify.channels.line import open_line
-from services.delivery_notify.channels.slack import open_slack, open_slack_hook
-from services.delivery_notify.channels.webhook import open_webhook
-from services.delivery_notify.channels.zendesk import open_zendesk
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.channels.channel import Channel, MessageDraft, SendStatus
+from services.delivery_notify.channels.kintone import kintone_channel
+from services.delivery_notify.channels.line import line_channel
+from services.delivery_notify.channels.slack import slack_bot_channel, slack_webhook_channel
+from services.delivery_notify.channels.webhook import webhook_channel
+from services.delivery_notify.channels.zendesk import zendesk_channel
+from services.delivery_notify.rendering.renderer import RenderedMessage
 from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from tests.security.test_rotation import SIGNING
 from tests.security.test_sql import ROOT, SOURCES
@@ -136,12 +136,12 @@ HOSTILE = (
     "http://169.254.169.254/meta-data/ //evil.example/ @evil.example file:///etc/passwd ../ %2e%2e/ \r\nHost: evil"
 )
 CHANNELS: dict[str, tuple[Any, str]] = {
-    "line": (lambda url: open_line("token", url), "/v2/bot/message/push"),
-    "sms": (lambda url: open_webhook("sms", f"{url}/sms", [SIGNING["new"]]), "/sms"),
-    "slack": (lambda url: open_slack("token", "C-ops", url), "/chat.postMessage"),
-    "slack hook": (lambda url: open_slack_hook(f"{url}/hook"), "/hook"),
-    "zendesk": (lambda url: open_zendesk(url, "ops@shop.example", "token"), "/api/v2/tickets.json"),
-    "kintone": (lambda url: open_kintone(url, 7, "token"), "/k/v1/record.json"),
+    "line": (lambda url: line_channel("token", url), "/v2/bot/message/push"),
+    "sms": (lambda url: webhook_channel("sms", f"{url}/sms", [SIGNING["new"]]), "/sms"),
+    "slack": (lambda url: slack_bot_channel("token", "C-ops", url), "/chat.postMessage"),
+    "slack hook": (lambda url: slack_webhook_channel(f"{url}/hook"), "/hook"),
+    "zendesk": (lambda url: zendesk_channel(url, "ops@shop.example", "token"), "/api/v2/tickets.json"),
+    "kintone": (lambda url: kintone_channel(url, 7, "token"), "/k/v1/record.json"),
 }
 
 
@@ -149,11 +149,11 @@ CHANNELS: dict[str, tuple[Any, str]] = {
 async def test_a_message_goes_where_the_settings_say_whatever_stands_in_it(name: str, elsewhere: Elsewhere) -> None:
     opened, path = CHANNELS[name]
     channel: Channel = opened(elsewhere.url)
-    rendered = Rendered(*[HOSTILE] * len(Rendered.__dataclass_fields__))
-    draft = Draft(uuid4(), HOSTILE, HOSTILE, "ja", datetime.now(UTC), rendered)
-    [outcome] = await channel.send([channel.write(draft)], 10)
+    rendered = RenderedMessage(*[HOSTILE] * len(RenderedMessage.__dataclass_fields__))
+    draft = MessageDraft(uuid4(), HOSTILE, HOSTILE, "ja", datetime.now(UTC), rendered)
+    [outcome] = await channel.send([channel.encode(draft)], 10)
     await channel.close()
-    assert (outcome.verdict, elsewhere.asked) == (Verdict.AWAY, [path])
+    assert (outcome.status, elsewhere.asked) == (SendStatus.CHANNEL_UNAVAILABLE, [path])
 
 
 async def test_the_desk_asks_only_services_that_the_settings_name(elsewhere: Elsewhere) -> None:

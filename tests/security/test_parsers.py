@@ -27,9 +27,9 @@ from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
 from libs.common.telemetry.tracing import carrier_of
-from services.delivery_notify.channels.http_channel import retry_after
-from services.delivery_notify.rendering.links import Links
-from services.delivery_notify.sending.bounce_reports import NotAReportError, notice_of, read_reports
+from services.delivery_notify.channels.http_channel import parse_retry_after
+from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.sending.bounce_reports import InvalidMailReportError, notice_id_of, parse_reports
 from services.intake.evidence import photos
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
@@ -228,7 +228,7 @@ COMPLAINT = BOUNCE.replace(b"delivery-status", b"feedback-report").replace(b"Act
 @example(b"Content-Type: " + b"multipart/mixed; boundary=b\n\n--b\nContent-Type: " * 500)
 @example(BOUNCE.replace(b"message/delivery-status", b"message/feedback-report; charset=\xff\xfe"))
 def test_a_returned_mail_is_a_report_or_is_not(raw: bytes) -> None:
-    only(lambda: read_reports(raw), NotAReportError)
+    only(lambda: parse_reports(raw), InvalidMailReportError)
 
 
 @pytest.mark.parametrize("name", [b"To", b"Content-Type", b"Content-Disposition", b"Message-ID"])
@@ -237,20 +237,20 @@ def test_a_returned_mail_is_a_report_or_is_not(raw: bytes) -> None:
 )
 def test_a_header_that_is_made_to_be_hard_to_read_costs_no_time(name: bytes, value: bytes) -> None:
     hard = name + b": " + value + b"\n"
-    only(lambda: read_reports(hard + BOUNCE), NotAReportError)
-    only(lambda: read_reports(BOUNCE.replace(b"Action", hard + b"Action").replace(b"Subject", hard + b"Subject")))
+    only(lambda: parse_reports(hard + BOUNCE), InvalidMailReportError)
+    only(lambda: parse_reports(BOUNCE.replace(b"Action", hard + b"Action").replace(b"Subject", hard + b"Subject")))
 
 
 def test_mails_in_mails_in_mails_are_no_report() -> None:
     nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(1_000))
-    only(lambda: read_reports(nested + BOUNCE), NotAReportError)
-    only(lambda: read_reports(b"Content-Type: message/rfc822\n\n" * 2_000), NotAReportError)
+    only(lambda: parse_reports(nested + BOUNCE), InvalidMailReportError)
+    only(lambda: parse_reports(b"Content-Type: message/rfc822\n\n" * 2_000), InvalidMailReportError)
 
 
 @calm
 @given(st.text(max_size=100))
 def test_a_message_id_names_a_notice_or_none(text: str) -> None:
-    only(lambda: notice_of(text))
+    only(lambda: notice_id_of(text))
 
 
 POLICY = (ROOT / "services/returns/policy/policy.toml").read_bytes()
@@ -284,7 +284,7 @@ tokens = st.sampled_from([LINKS.token(purpose, SOON, "a", "b") for purpose in Pu
 @example("." * 10_000, Purpose.STATUS)
 def test_a_link_opens_or_is_invalid(token: str, purpose: Purpose) -> None:
     only(lambda: LINKS.read_until(purpose, token, datetime(2026, 1, 1, tzinfo=UTC)), LinkInvalidError)
-    only(lambda: Links("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
+    only(lambda: CustomerLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
 
 
 @calm
@@ -294,7 +294,7 @@ def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[s
     """As a process of another version, with the same secret, might sign."""
     token = str(LINKS._serializers[Purpose.CHOICE].dumps([*subject, expires]))
     only(lambda: LINKS.read(Purpose.CHOICE, token), LinkInvalidError)
-    only(lambda: Links("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
+    only(lambda: CustomerLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
 
 
 @calm
@@ -309,7 +309,7 @@ def test_every_address_has_a_key_and_an_equal_one_the_same(parts: dict[str, str]
 @calm
 @given(header_text)
 def test_a_wish_for_a_rest_is_seconds_or_nothing(value: str) -> None:
-    only(lambda: retry_after(cast("Any", SimpleNamespace(headers={"Retry-After": value}))))
+    only(lambda: parse_retry_after(cast("Any", SimpleNamespace(headers={"Retry-After": value}))))
 
 
 @calm

@@ -19,8 +19,8 @@ from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import check_standard
 from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import create_pool
-from services.delivery_notify.channels.channel import Message
-from services.delivery_notify.channels.webhook import open_webhook
+from services.delivery_notify.channels.channel import EncodedMessage
+from services.delivery_notify.channels.webhook import webhook_channel
 from services.returns.domain.exposure import Customer, Visit, shared_visit
 from services.returns.settings import Settings
 from services.returns.store.cases import Cases
@@ -99,11 +99,11 @@ def test_a_link_that_was_sent_opens_while_its_secret_is_one_of_several() -> None
 
 
 def test_a_gateway_that_knows_either_secret_takes_what_we_send() -> None:
-    message, now = Message(uuid4(), "+819012345678", b'{"type": "sms.send"}'), datetime.now(UTC)
+    message, now = EncodedMessage(uuid4(), "+819012345678", b'{"type": "sms.send"}'), datetime.now(UTC)
     for there, good in STEPS:
-        headers = open_webhook("sms", "http://gateway", [SIGNING[one] for one in there]).headers(message)
+        headers = webhook_channel("sms", "http://gateway", [SIGNING[one] for one in there]).headers(message)
         for which in good:
-            assert check_standard([SIGNING[which]], headers, message.content, now) == str(message.key)
+            assert check_standard([SIGNING[which]], headers, message.content, now) == str(message.idempotency_key)
 
 
 async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(database: MakeDatabase) -> None:

@@ -14,51 +14,51 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.common.messaging.failpoints import failpoint
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.rendering.renderer import RenderedMessage
 
-DELIVERY_SECONDS = 60.0
+DELIVERY_TIMEOUT_SECONDS = 60.0
 """Of the wall clock, for one message with all its steps, the opening of a connection among them."""
 
 
-class Verdict(StrEnum):
+class SendStatus(StrEnum):
     SENT = "sent"
-    LATER = "later"
-    REFUSED = "refused"
-    AWAY = "away"
+    TEMPORARY_FAILURE = "later"
+    PERMANENT_FAILURE = "refused"
+    CHANNEL_UNAVAILABLE = "away"
     """The server cannot be worked with at all."""
-    NOT_TRIED = "not_tried"
+    NOT_ATTEMPTED = "not_tried"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """`cause` is short and holds no address: a code and where it came from.
 
     `retry_after` are the seconds (wall clock) that the server asked for. `dead_address`: it said that nobody is there.
     """
 
-    verdict: Verdict
+    status: SendStatus
     cause: str | None = None
     retry_after: float | None = None
-    dead_address: bool = False
+    invalid_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class MessageDraft:
     """What a channel writes a message from. `key` is the same whenever the message is the same."""
 
-    key: UUID
-    name: str
+    idempotency_key: UUID
+    recipient_name: str
     address: str
     language: str
-    date: datetime
-    rendered: Rendered
+    written_at: datetime
+    rendered: RenderedMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class EncodedMessage:
     """One message as it goes over the wire; a server that honours `key` shows it once, however often it comes."""
 
-    key: UUID
+    idempotency_key: UUID
     recipient: str
     content: bytes
 
@@ -67,10 +67,10 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def write(self, draft: Draft) -> Message:
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
         """Raises `ValueError` where it cannot be written for this way out."""
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
         """One outcome per message, in their order; never raises for what a server does.
 
         Begins no message once so many seconds are over; one takes up to `DELIVERY_SECONDS` more.
@@ -79,41 +79,45 @@ class Channel(Protocol):
     async def close(self) -> None: ...
 
 
-class Discard:
+class DiscardChannel:
     """Takes everything and sends nothing (`discard://`, for load runs)."""
 
     name = "discard"
 
-    def __init__(self, write: Callable[[Draft], Message]) -> None:
-        self._write = write
+    def __init__(self, encode: Callable[[MessageDraft], EncodedMessage]) -> None:
+        self._encode = encode
 
-    def write(self, draft: Draft) -> Message:
-        return self._write(draft)
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        return self._encode(draft)
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return [Outcome(Verdict.SENT) for _ in messages]
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        return [SendOutcome(SendStatus.SENT) for _ in messages]
 
     async def close(self) -> None:
         return None
 
 
-Deliver = Callable[[Message], Awaitable[Outcome]]
+DeliverMessage = Callable[[EncodedMessage], Awaitable[SendOutcome]]
 
 
-async def send_each(messages: Sequence[Message], seconds: float, at_a_time: int, deliver: Deliver) -> list[Outcome]:
+async def send_each(
+    messages: Sequence[EncodedMessage], time_limit: float, concurrency: int, deliver: DeliverMessage
+) -> list[SendOutcome]:
     """Deliver each by itself, some at a time; what is left when the server turns out to be away is not tried."""
-    outcomes = [Outcome(Verdict.NOT_TRIED, "not_tried")] * len(messages)
-    todo = iter(enumerate(messages))
-    until = asyncio.get_running_loop().time() + seconds
-    workers = (_work(todo, outcomes, until, deliver) for _ in range(min(at_a_time, len(messages))))
+    outcomes = [SendOutcome(SendStatus.NOT_ATTEMPTED, "not_tried")] * len(messages)
+    queue = iter(enumerate(messages))
+    deadline = asyncio.get_running_loop().time() + time_limit
+    workers = (_work(queue, outcomes, deadline, deliver) for _ in range(min(concurrency, len(messages))))
     await asyncio.gather(*workers)
     return outcomes
 
 
-async def _work(todo: Iterator[tuple[int, Message]], outcomes: list[Outcome], until: float, deliver: Deliver) -> None:
-    while asyncio.get_running_loop().time() < until and (following := next(todo, None)):
+async def _work(
+    queue: Iterator[tuple[int, EncodedMessage]], outcomes: list[SendOutcome], deadline: float, deliver: DeliverMessage
+) -> None:
+    while asyncio.get_running_loop().time() < deadline and (following := next(queue, None)):
         index, message = following
         outcomes[index] = await deliver(message)
         failpoint("message_delivered")
-        if outcomes[index].verdict is Verdict.AWAY:
+        if outcomes[index].status is SendStatus.CHANNEL_UNAVAILABLE:
             break

@@ -14,23 +14,23 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from services.delivery_notify.channels.channel import (
-    DELIVERY_SECONDS,
-    Draft,
-    Message,
-    Outcome,
-    Verdict,
+    DELIVERY_TIMEOUT_SECONDS,
+    EncodedMessage,
+    MessageDraft,
+    SendOutcome,
+    SendStatus,
     send_each,
 )
 
-HTTP_TIMEOUT = 20.0
+STEP_TIMEOUT_SECONDS = 20.0
 """Seconds of the wall clock for one step of a call."""
 
-AT_A_TIME = 8
-LONGEST_WAIT = 3600.0
+MAX_CONNECTIONS = 8
+MAX_RETRY_AFTER = 3600.0
 """A server that asks for a longer rest (seconds) is asked again after this."""
 
-_UNKNOWN_FATE = (408, 425)
-_FAULT_OF_THE_WHOLE = (401, 403, 404, 405, 407, 410)
+_RETRYABLE = (408, 425)
+_CHANNEL_FAULTS = (401, 403, 404, 405, 407, 410)
 
 
 @dataclass
@@ -39,31 +39,31 @@ class HttpChannel:
 
     name: str
     url: str
-    write_message: Callable[[Draft], Message]
-    headers: Callable[[Message], dict[str, str]]
-    judge: Callable[[httpx.Response], Outcome]
+    encode_message: Callable[[MessageDraft], EncodedMessage]
+    headers: Callable[[EncodedMessage], dict[str, str]]
+    classify: Callable[[httpx.Response], SendOutcome]
     _client: httpx.AsyncClient | None = field(default=None, init=False)
 
-    def write(self, draft: Draft) -> Message:
-        return self.write_message(draft)
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        return self.encode_message(draft)
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return await send_each(messages, seconds, AT_A_TIME, self._deliver)
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        return await send_each(messages, time_limit, MAX_CONNECTIONS, self._deliver)
 
-    async def _deliver(self, message: Message) -> Outcome:
+    async def _deliver(self, message: EncodedMessage) -> SendOutcome:
         headers = {"Content-Type": "application/json; charset=utf-8", **self.headers(message)}
         try:
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                return self.judge(await self._opened().post(self.url, content=message.content, headers=headers))
+            async with asyncio.timeout(DELIVERY_TIMEOUT_SECONDS):
+                return self.classify(await self._open_client().post(self.url, content=message.content, headers=headers))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Outcome(Verdict.AWAY, f"connection: {type(error).__name__}")
+            return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"connection: {type(error).__name__}")
         except (httpx.HTTPError, TimeoutError) as error:  # it may have arrived: again, with the same key
-            return Outcome(Verdict.LATER, f"connection: {type(error).__name__}")
+            return SendOutcome(SendStatus.TEMPORARY_FAILURE, f"connection: {type(error).__name__}")
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _open_client(self) -> httpx.AsyncClient:
         if self._client is None:
-            limits = httpx.Limits(max_connections=AT_A_TIME)
-            self._client = httpx.AsyncClient(timeout=HTTP_TIMEOUT, follow_redirects=False, limits=limits)
+            limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
+            self._client = httpx.AsyncClient(timeout=STEP_TIMEOUT_SECONDS, follow_redirects=False, limits=limits)
         return self._client
 
     async def close(self) -> None:
@@ -72,31 +72,31 @@ class HttpChannel:
             self._client = None
 
 
-def judge(response: httpx.Response) -> Outcome:
+def classify_response(response: httpx.Response) -> SendOutcome:
     """What a status code means where a provider's documents say nothing else."""
     status, cause = response.status_code, f"http {response.status_code}"
-    rest = retry_after(response)
+    wait = parse_retry_after(response)
     if response.is_success:
-        return Outcome(Verdict.SENT)
-    if status == 429 or (status == 503 and rest is not None):
-        return Outcome(Verdict.AWAY, cause, rest)
-    if response.is_redirect or status in _FAULT_OF_THE_WHOLE:
-        return Outcome(Verdict.AWAY, cause)
-    if response.is_server_error or status in _UNKNOWN_FATE:
-        return Outcome(Verdict.LATER, cause, rest)
-    return Outcome(Verdict.REFUSED, cause)
+        return SendOutcome(SendStatus.SENT)
+    if status == 429 or (status == 503 and wait is not None):
+        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, cause, wait)
+    if response.is_redirect or status in _CHANNEL_FAULTS:
+        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, cause)
+    if response.is_server_error or status in _RETRYABLE:
+        return SendOutcome(SendStatus.TEMPORARY_FAILURE, cause, wait)
+    return SendOutcome(SendStatus.PERMANENT_FAILURE, cause)
 
 
-def retry_after(response: httpx.Response) -> float | None:
+def parse_retry_after(response: httpx.Response) -> float | None:
     """Seconds until the server wants to be asked again: a number or a date, at most `LONGEST_WAIT`."""
     value = response.headers.get("Retry-After", "")
     try:
-        rest = float(value) if value[:1].isdigit() else _until(value)
+        wait = float(value) if value[:1].isdigit() else _seconds_until(value)
     except ValueError:
         return None
-    return min(max(rest, 0.0), LONGEST_WAIT)
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
-def _until(value: str) -> float:
+def _seconds_until(value: str) -> float:
     moment = parsedate_to_datetime(value)
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

@@ -11,28 +11,32 @@ import json
 import httpx
 
 from services.delivery_notify.channels import http_channel
-from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 
 
-def open_kintone(url: str, app: int, token: str) -> http_channel.HttpChannel:
-    def headers(message: Message) -> dict[str, str]:
+def kintone_channel(url: str, app: int, token: str) -> http_channel.HttpChannel:
+    def headers(message: EncodedMessage) -> dict[str, str]:
         return {"X-Cybozu-API-Token": token}
 
-    def write(draft: Draft) -> Message:
-        fields = {"notice_id": str(draft.key), "subject": draft.rendered.subject, "text": draft.rendered.text.strip()}
+    def encode(draft: MessageDraft) -> EncodedMessage:
+        fields = {
+            "notice_id": str(draft.idempotency_key),
+            "subject": draft.rendered.subject,
+            "text": draft.rendered.text.strip(),
+        }
         record = {code: {"value": value} for code, value in fields.items()}
-        return Message(draft.key, draft.address, json.dumps({"app": app, "record": record}).encode())
+        return EncodedMessage(draft.idempotency_key, draft.address, json.dumps({"app": app, "record": record}).encode())
 
-    return http_channel.HttpChannel("kintone", f"{url.rstrip('/')}/k/v1/record.json", write, headers, _judge)
-
-
-def _judge(response: httpx.Response) -> Outcome:
-    if response.status_code == 400 and _only_the_key(response):
-        return Outcome(Verdict.SENT, "accepted before")
-    return http_channel.judge(response)
+    return http_channel.HttpChannel("kintone", f"{url.rstrip('/')}/k/v1/record.json", encode, headers, _classify)
 
 
-def _only_the_key(response: httpx.Response) -> bool:
+def _classify(response: httpx.Response) -> SendOutcome:
+    if response.status_code == 400 and _is_duplicate(response):
+        return SendOutcome(SendStatus.SENT, "accepted before")
+    return http_channel.classify_response(response)
+
+
+def _is_duplicate(response: httpx.Response) -> bool:
     try:
         answer = response.json()
     except ValueError:

@@ -11,33 +11,33 @@ import json
 import httpx
 
 from services.delivery_notify.channels import http_channel
-from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 
-LONGEST_TEXT = 5_000
+MAX_TEXT_LENGTH = 5_000
 """UTF-16 code units in one text message."""
 
 
-def open_line(access_token: str, api_url: str) -> http_channel.HttpChannel:
-    def headers(message: Message) -> dict[str, str]:
-        return {"Authorization": f"Bearer {access_token}", "X-Line-Retry-Key": str(message.key)}
+def line_channel(access_token: str, api_url: str) -> http_channel.HttpChannel:
+    def headers(message: EncodedMessage) -> dict[str, str]:
+        return {"Authorization": f"Bearer {access_token}", "X-Line-Retry-Key": str(message.idempotency_key)}
 
-    return http_channel.HttpChannel("line", f"{api_url.rstrip('/')}/v2/bot/message/push", _write, headers, _judge)
+    return http_channel.HttpChannel("line", f"{api_url.rstrip('/')}/v2/bot/message/push", _encode, headers, _classify)
 
 
-def _write(draft: Draft) -> Message:
+def _encode(draft: MessageDraft) -> EncodedMessage:
     text = f"{draft.rendered.subject}\n\n{draft.rendered.text.strip()}"
-    if len(text.encode("utf-16-le")) // 2 > LONGEST_TEXT:
+    if len(text.encode("utf-16-le")) // 2 > MAX_TEXT_LENGTH:
         text = draft.rendered.brief
     body = {"to": draft.address, "messages": [{"type": "text", "text": text}]}
-    return Message(draft.key, draft.address, json.dumps(body, ensure_ascii=False).encode())
+    return EncodedMessage(draft.idempotency_key, draft.address, json.dumps(body, ensure_ascii=False).encode())
 
 
-def _judge(response: httpx.Response) -> Outcome:
+def _classify(response: httpx.Response) -> SendOutcome:
     if response.status_code == 409:
-        return Outcome(Verdict.SENT, "accepted before")
+        return SendOutcome(SendStatus.SENT, "accepted before")
     if response.status_code == 429 and "monthly limit" in response.text:
-        return Outcome(Verdict.REFUSED, "http 429 monthly limit")
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 429 monthly limit")
     if response.status_code == 400:
         gone = "'to'" in response.text or "Failed to send messages" in response.text
-        return Outcome(Verdict.REFUSED, "http 400", dead_address=gone)
-    return http_channel.judge(response)
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 400", invalid_address=gone)
+    return http_channel.classify_response(response)

@@ -12,14 +12,14 @@ from libs.common.http.standard_webhooks import WebhookSecrets
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 
-def _smtp_or_discard(url: SecretStr) -> SecretStr:
+def _check_smtp_url(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme == "discard" or (parts.scheme in ("smtp", "smtps") and parts.hostname):
         return url
     raise ValueError("write smtp(s)://[user:password@]host:port[?starttls][&ca=file], or discard:// to send nothing")
 
 
-def _mail_address(value: str) -> str:
+def _check_mail_address(value: str) -> str:
     if "@" not in parseaddr(value)[1]:
         raise ValueError("write a mail address, with or without a name: Shop <shop@example.com>")
     return value
@@ -27,7 +27,7 @@ def _mail_address(value: str) -> str:
 
 StaffChannel = Literal["none", "email", "slack", "zendesk", "kintone"]
 
-_NEEDED = {
+_REQUIRED_BY_CHANNEL = {
     "email": ("staff_mail",),
     "zendesk": ("zendesk_url", "zendesk_email", "zendesk_token"),
     "kintone": ("kintone_url", "kintone_app", "kintone_token"),
@@ -35,8 +35,8 @@ _NEEDED = {
 
 
 class ChannelSettings(ServiceSettings):
-    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_or_discard)]
-    mail_from: Annotated[str, AfterValidator(_mail_address)]
+    smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp_url)]
+    mail_from: Annotated[str, AfterValidator(_check_mail_address)]
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
     """What the shop is called in notices; the name in MAIL_FROM unless given."""
@@ -54,7 +54,7 @@ class ChannelSettings(ServiceSettings):
 
     staff_channel: StaffChannel = "none"
     staff_language: Literal["ja", "en"] = "ja"
-    staff_mail: Annotated[str, AfterValidator(_mail_address)] | None = None
+    staff_mail: Annotated[str, AfterValidator(_check_mail_address)] | None = None
     slack_webhook_url: SecretStr | None = None
     slack_token: SecretStr | None = None
     slack_channel: str | None = None
@@ -69,10 +69,12 @@ class ChannelSettings(ServiceSettings):
     """What a mail provider signs its reports of bounces and complaints with; any of several."""
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _check_complete(self) -> Self:
         if (self.sms_webhook_url is None) != (not self.sms_webhook_secret):
             raise ValueError("SMS_WEBHOOK_URL and SMS_WEBHOOK_SECRET: give both, or neither")
-        missing = [name.upper() for name in _NEEDED.get(self.staff_channel, ()) if getattr(self, name) is None]
+        missing = [
+            name.upper() for name in _REQUIRED_BY_CHANNEL.get(self.staff_channel, ()) if getattr(self, name) is None
+        ]
         if missing:
             raise ValueError(f"STAFF_CHANNEL is {self.staff_channel}: give {', '.join(missing)} as well")
         hook, bot = self.slack_webhook_url, self.slack_token and self.slack_channel
@@ -86,6 +88,6 @@ class ChannelSettings(ServiceSettings):
         return self.shop_name or name or address
 
     @property
-    def mail_sender(self) -> tuple[str, str]:
+    def sender_mailbox(self) -> tuple[str, str]:
         """The name and the address that mails come from."""
         return self.sender_name, parseaddr(self.mail_from)[1]

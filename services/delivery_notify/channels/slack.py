@@ -12,49 +12,55 @@ import json
 import httpx
 
 from services.delivery_notify.channels import http_channel
-from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 
-_LATER = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
-_REFUSED = frozenset({"msg_too_long", "no_text", "invalid_blocks", "invalid_arguments", "invalid_charset"})
-LONGEST_TEXT = 4_000
+_TEMPORARY = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
+_PERMANENT = frozenset({"msg_too_long", "no_text", "invalid_blocks", "invalid_arguments", "invalid_charset"})
+MAX_TEXT_LENGTH = 4_000
 
 
-def open_slack_hook(url: str) -> http_channel.HttpChannel:
+def slack_webhook_channel(url: str) -> http_channel.HttpChannel:
     return http_channel.HttpChannel(
-        "slack", url, lambda draft: _write(draft, {}), lambda message: {}, http_channel.judge
+        "slack", url, lambda draft: _encode(draft, {}), lambda message: {}, http_channel.classify_response
     )
 
 
-def open_slack(token: str, channel: str, api_url: str) -> http_channel.HttpChannel:
-    def headers(message: Message) -> dict[str, str]:
+def slack_bot_channel(token: str, channel: str, api_url: str) -> http_channel.HttpChannel:
+    def headers(message: EncodedMessage) -> dict[str, str]:
         return {"Authorization": f"Bearer {token}"}
 
     url = f"{api_url.rstrip('/')}/chat.postMessage"
-    return http_channel.HttpChannel("slack", url, lambda draft: _write(draft, {"channel": channel}), headers, _judge)
+    return http_channel.HttpChannel(
+        "slack", url, lambda draft: _encode(draft, {"channel": channel}), headers, _classify
+    )
 
 
-def _write(draft: Draft, more: dict[str, str]) -> Message:
-    text = f"*{_escaped(draft.rendered.subject)}*\n{_escaped(draft.rendered.text.strip())}"
-    return Message(draft.key, draft.address, json.dumps({**more, "text": text[:LONGEST_TEXT]}).encode())
+def _encode(draft: MessageDraft, more: dict[str, str]) -> EncodedMessage:
+    text = f"*{_escape(draft.rendered.subject)}*\n{_escape(draft.rendered.text.strip())}"
+    return EncodedMessage(
+        draft.idempotency_key, draft.address, json.dumps({**more, "text": text[:MAX_TEXT_LENGTH]}).encode()
+    )
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """The three characters that mean something in Slack's text."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _judge(response: httpx.Response) -> Outcome:
+def _classify(response: httpx.Response) -> SendOutcome:
     if not response.is_success:
-        return http_channel.judge(response)
+        return http_channel.classify_response(response)
     try:
         answer = response.json()
     except ValueError:
-        return Outcome(Verdict.LATER, "slack: no JSON")
+        return SendOutcome(SendStatus.TEMPORARY_FAILURE, "slack: no JSON")
     error = str(answer.get("error", "unknown"))
     if answer.get("ok") is True:
-        return Outcome(Verdict.SENT)
-    if error in _REFUSED:
-        return Outcome(Verdict.REFUSED, f"slack: {error}")
-    return Outcome(
-        Verdict.LATER if error in _LATER else Verdict.AWAY, f"slack: {error}", http_channel.retry_after(response)
+        return SendOutcome(SendStatus.SENT)
+    if error in _PERMANENT:
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, f"slack: {error}")
+    return SendOutcome(
+        SendStatus.TEMPORARY_FAILURE if error in _TEMPORARY else SendStatus.CHANNEL_UNAVAILABLE,
+        f"slack: {error}",
+        http_channel.parse_retry_after(response),
     )

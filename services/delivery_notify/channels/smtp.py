@@ -13,18 +13,18 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 import aiosmtplib
 
 from services.delivery_notify.channels.channel import (
-    DELIVERY_SECONDS,
+    DELIVERY_TIMEOUT_SECONDS,
     Channel,
-    Discard,
-    Draft,
-    Message,
-    Outcome,
-    Verdict,
+    DiscardChannel,
+    EncodedMessage,
+    MessageDraft,
+    SendOutcome,
+    SendStatus,
     send_each,
 )
-from services.delivery_notify.rendering.mime import Envelope, write_mail
+from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
 
-SMTP_TIMEOUT = 20.0
+STEP_TIMEOUT_SECONDS = 20.0
 """Seconds of the wall clock for one step of the SMTP conversation."""
 
 _SERVICE_NOT_AVAILABLE, _TOO_LARGE = 421, 552
@@ -32,120 +32,126 @@ _NO_SUCH_MAILBOX = (550, 551, 553)
 
 
 @dataclass(frozen=True, slots=True)
-class MailWriter:
+class MailEncoder:
     """Writes mails of this sender: its name and its address."""
 
     sender: tuple[str, str]
 
-    def write(self, draft: Draft) -> Message:
-        envelope = Envelope(self.sender, (draft.name, draft.address), draft.key, draft.language, draft.date)
-        return Message(draft.key, draft.address, write_mail(envelope, draft.rendered))
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        envelope = MailEnvelope(
+            self.sender, (draft.recipient_name, draft.address), draft.idempotency_key, draft.language, draft.written_at
+        )
+        return EncodedMessage(draft.idempotency_key, draft.address, encode_mail(envelope, draft.rendered))
 
 
 @dataclass
-class Smtp:
+class SmtpChannel:
     """Up to `connections` conversations with one server, kept open between batches."""
 
     server: SplitResult
     connections: int
-    writer: MailWriter
+    encoder: MailEncoder
     name: str = field(default="email", init=False)
-    _open: list[aiosmtplib.SMTP] = field(default_factory=list, init=False)
+    _idle: list[aiosmtplib.SMTP] = field(default_factory=list, init=False)
 
-    def write(self, draft: Draft) -> Message:
-        return self.writer.write(draft)
+    def encode(self, draft: MessageDraft) -> EncodedMessage:
+        return self.encoder.encode(draft)
 
-    async def send(self, messages: Sequence[Message], seconds: float) -> list[Outcome]:
-        return await send_each(messages, seconds, self.connections, self._by_a_kept_connection)
+    async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
+        return await send_each(messages, time_limit, self.connections, self._deliver_pooled)
 
-    async def _by_a_kept_connection(self, message: Message) -> Outcome:
-        client, outcome = await self._deliver(self._open.pop() if self._open else None, message)
+    async def _deliver_pooled(self, message: EncodedMessage) -> SendOutcome:
+        client, outcome = await self._deliver(self._idle.pop() if self._idle else None, message)
         if client is not None:
-            self._open.append(client)
+            self._idle.append(client)
         return outcome
 
     async def _deliver(
-        self, client: aiosmtplib.SMTP | None, message: Message
-    ) -> tuple[aiosmtplib.SMTP | None, Outcome]:
+        self, client: aiosmtplib.SMTP | None, message: EncodedMessage
+    ) -> tuple[aiosmtplib.SMTP | None, SendOutcome]:
         """Send one message; a kept connection that the server has closed meanwhile is opened anew, once."""
-        until = asyncio.get_running_loop().time() + DELIVERY_SECONDS
-        if client is not None and (outcome := await self._hand_over(client, message, until)):
+        deadline = asyncio.get_running_loop().time() + DELIVERY_TIMEOUT_SECONDS
+        if client is not None and (outcome := await self._transmit(client, message, deadline)):
             return (client if client.is_connected else None), outcome
-        client, away = await self._connect(until)
+        client, error = await self._connect(deadline)
         if client is None:
-            return None, Outcome(Verdict.AWAY, f"connection: {away}")
-        outcome = await self._hand_over(client, message, until) or Outcome(Verdict.LATER, "connection: lost")
+            return None, SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"connection: {error}")
+        outcome = await self._transmit(client, message, deadline) or SendOutcome(
+            SendStatus.TEMPORARY_FAILURE, "connection: lost"
+        )
         return (client if client.is_connected else None), outcome
 
-    async def _hand_over(self, client: aiosmtplib.SMTP, message: Message, until: float) -> Outcome | None:
+    async def _transmit(self, client: aiosmtplib.SMTP, message: EncodedMessage, deadline: float) -> SendOutcome | None:
         """None where the server has hung up. A connection that is of no more use is closed."""
         try:
-            async with asyncio.timeout_at(until):
-                await client.sendmail(self.writer.sender[1], [message.recipient], message.content)
+            async with asyncio.timeout_at(deadline):
+                await client.sendmail(self.encoder.sender[1], [message.recipient], message.content)
         except TimeoutError:
             client.close()
-            return Outcome(Verdict.LATER, "timeout")
+            return SendOutcome(SendStatus.TEMPORARY_FAILURE, "timeout")
         except OSError:
             client.close()
             return None
         except aiosmtplib.SMTPException as error:
-            return _judge(error)
+            return _classify_error(error)
         except ValueError:
-            return Outcome(Verdict.REFUSED, "address_not_writable")
-        return Outcome(Verdict.SENT)
+            return SendOutcome(SendStatus.PERMANENT_FAILURE, "address_not_writable")
+        return SendOutcome(SendStatus.SENT)
 
-    async def _connect(self, until: float) -> tuple[aiosmtplib.SMTP | None, str]:
+    async def _connect(self, deadline: float) -> tuple[aiosmtplib.SMTP | None, str]:
         """A connection that is ready to take mail, or why there is none."""
-        query, at_once = parse_qs(self.server.query, keep_blank_values=True), self.server.scheme == "smtps"
+        query, implicit_tls = parse_qs(self.server.query, keep_blank_values=True), self.server.scheme == "smtps"
         client = aiosmtplib.SMTP(
             hostname=self.server.hostname,
-            port=self.server.port or (465 if at_once else 25),
-            use_tls=at_once,
+            port=self.server.port or (465 if implicit_tls else 25),
+            use_tls=implicit_tls,
             cert_bundle=query.get("ca", [None])[0],
             username=unquote(self.server.username) if self.server.username else None,
             password=unquote(self.server.password) if self.server.password else None,
             start_tls=True if "starttls" in query else None,
-            timeout=SMTP_TIMEOUT,
+            timeout=STEP_TIMEOUT_SECONDS,
         )
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 await client.connect()
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
-            return None, _named(error)
+            return None, _describe(error)
         return client, ""
 
     async def close(self) -> None:
-        for client in self._open:
+        for client in self._idle:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit()
-        self._open.clear()
+        self._idle.clear()
 
 
-def _judge(error: aiosmtplib.SMTPException) -> Outcome:
+def _classify_error(error: aiosmtplib.SMTPException) -> SendOutcome:
     """5xx about the recipient or the message is final, 4xx is tried again; about anything else, the server is away."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         code = error.recipients[0].code if error.recipients else 0
-        return replace(_by_code(code, "recipient"), dead_address=code in _NO_SUCH_MAILBOX)
+        return replace(_classify_code(code, "recipient"), invalid_address=code in _NO_SUCH_MAILBOX)
     if isinstance(error, aiosmtplib.SMTPDataError):
-        return _by_code(error.code, "data")
+        return _classify_code(error.code, "data")
     if isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == _TOO_LARGE:
-        return _by_code(error.code, "size")
-    return Outcome(Verdict.AWAY, _named(error))
+        return _classify_code(error.code, "size")
+    return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, _describe(error))
 
 
-def _by_code(code: int, step: str) -> Outcome:
+def _classify_code(code: int, step: str) -> SendOutcome:
     if code == _SERVICE_NOT_AVAILABLE:
-        return Outcome(Verdict.AWAY, f"smtp {code} {step}")
-    return Outcome(Verdict.REFUSED if code >= 500 else Verdict.LATER, f"smtp {code} {step}")
+        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"smtp {code} {step}")
+    return SendOutcome(
+        SendStatus.PERMANENT_FAILURE if code >= 500 else SendStatus.TEMPORARY_FAILURE, f"smtp {code} {step}"
+    )
 
 
-def _named(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     code = getattr(error, "code", None)
     return f"{type(error).__name__} {code}" if code else type(error).__name__
 
 
-def open_mail(url: str, connections: int, sender: tuple[str, str]) -> Channel:
+def mail_channel(url: str, connections: int, sender: tuple[str, str]) -> Channel:
     """The way out that `SMTP_URL` names; nothing is connected before the first message."""
-    parts, writer = urlsplit(url), MailWriter(sender)
-    return Discard(writer.write) if parts.scheme == "discard" else Smtp(parts, connections, writer)
+    parts, writer = urlsplit(url), MailEncoder(sender)
+    return DiscardChannel(writer.encode) if parts.scheme == "discard" else SmtpChannel(parts, connections, writer)

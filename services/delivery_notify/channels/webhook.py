@@ -14,15 +14,15 @@ import httpx
 from standardwebhooks import Webhook
 
 from services.delivery_notify.channels import http_channel
-from services.delivery_notify.channels.channel import Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 
 
-def open_webhook(name: str, url: str, secrets: Sequence[str]) -> http_channel.HttpChannel:
+def webhook_channel(name: str, url: str, secrets: Sequence[str]) -> http_channel.HttpChannel:
     """`name` is the channel it stands for; each of the `secrets` signs, and begins with `whsec_`."""
     signers = [Webhook(secret) for secret in secrets]
 
-    def headers(message: Message) -> dict[str, str]:
-        now, key = datetime.now(UTC), str(message.key)
+    def headers(message: EncodedMessage) -> dict[str, str]:
+        now, key = datetime.now(UTC), str(message.idempotency_key)
         return {
             "webhook-id": key,
             "webhook-timestamp": str(int(now.timestamp())),
@@ -30,17 +30,17 @@ def open_webhook(name: str, url: str, secrets: Sequence[str]) -> http_channel.Ht
             "Idempotency-Key": key,
         }
 
-    def write(draft: Draft) -> Message:
+    def encode(draft: MessageDraft) -> EncodedMessage:
         data = {"to": draft.address, "language": draft.language, "text": draft.rendered.brief}
-        body = {"type": f"{name}.send", "timestamp": draft.date.isoformat(), "data": data}
-        return Message(draft.key, draft.address, json.dumps(body, ensure_ascii=False).encode())
+        body = {"type": f"{name}.send", "timestamp": draft.written_at.isoformat(), "data": data}
+        return EncodedMessage(draft.idempotency_key, draft.address, json.dumps(body, ensure_ascii=False).encode())
 
-    return http_channel.HttpChannel(name, url, write, headers, _judge)
+    return http_channel.HttpChannel(name, url, encode, headers, _classify)
 
 
-def _judge(response: httpx.Response) -> Outcome:
+def _classify(response: httpx.Response) -> SendOutcome:
     if response.status_code == 409:
-        return Outcome(Verdict.SENT, "accepted before")
+        return SendOutcome(SendStatus.SENT, "accepted before")
     if response.status_code == 422:
-        return Outcome(Verdict.REFUSED, "http 422", dead_address="unreachable" in response.text)
-    return http_channel.judge(response)
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 422", invalid_address="unreachable" in response.text)
+    return http_channel.classify_response(response)

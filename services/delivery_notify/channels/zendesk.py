@@ -9,25 +9,27 @@ import base64
 import json
 
 from services.delivery_notify.channels import http_channel
-from services.delivery_notify.channels.channel import Draft, Message
+from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft
 
 
-def open_zendesk(url: str, email: str, token: str) -> http_channel.HttpChannel:
+def zendesk_channel(url: str, email: str, token: str) -> http_channel.HttpChannel:
     login = base64.b64encode(f"{email}/token:{token}".encode()).decode()
 
-    def headers(message: Message) -> dict[str, str]:
-        return {"Authorization": f"Basic {login}", "Idempotency-Key": str(message.key)}
+    def headers(message: EncodedMessage) -> dict[str, str]:
+        return {"Authorization": f"Basic {login}", "Idempotency-Key": str(message.idempotency_key)}
 
     return http_channel.HttpChannel(
-        "zendesk", f"{url.rstrip('/')}/api/v2/tickets.json", _write, headers, http_channel.judge
+        "zendesk", f"{url.rstrip('/')}/api/v2/tickets.json", _encode, headers, http_channel.classify_response
     )
 
 
-def _write(draft: Draft) -> Message:
+def _encode(draft: MessageDraft) -> EncodedMessage:
     ticket = {
         "subject": draft.rendered.subject,
         "comment": {"body": draft.rendered.text.strip(), "public": False},
-        "external_id": str(draft.key),
+        "external_id": str(draft.idempotency_key),
         "tags": ["sakidashi"],
     }
-    return Message(draft.key, draft.address, json.dumps({"ticket": ticket}, ensure_ascii=False).encode())
+    return EncodedMessage(
+        draft.idempotency_key, draft.address, json.dumps({"ticket": ticket}, ensure_ascii=False).encode()
+    )

@@ -15,7 +15,13 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.runtime.service import Service, ServiceTransaction
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.sending.bounce_reports import NotAReportError, Report, ReportKind, notice_of, read_reports
+from services.delivery_notify.sending.bounce_reports import (
+    InvalidMailReportError,
+    MailReport,
+    MailReportKind,
+    notice_id_of,
+    parse_reports,
+)
 from services.delivery_notify.store import bounces as bounces_store
 from services.delivery_notify.store import preferences, staff_notices
 from services.delivery_notify.store.bounces import Bounced
@@ -23,16 +29,16 @@ from services.delivery_notify.store.bounces import Bounced
 REPORTERS = ("ops", "mailserver")
 
 
-class ReportBody(BaseModel):
+class MailReportBody(BaseModel):
     """`code` is the enhanced status of RFC 3463 (5.1.1: no such mailbox), or the type of a complaint."""
 
-    kind: ReportKind
+    kind: MailReportKind
     address: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] | None = None
     message_id: Annotated[str, StringConstraints(max_length=300)] | None = None
     code: Annotated[str, StringConstraints(min_length=1, max_length=40)] = "5.0.0"
 
 
-class ReportTaken(BaseModel):
+class MailReportResult(BaseModel):
     """How many recipients the report was about, and how many addresses are no longer written to."""
 
     reports: int
@@ -42,7 +48,7 @@ class ReportTaken(BaseModel):
 _BODIES = {
     "required": True,
     "content": {
-        "application/json": {"schema": ReportBody.model_json_schema()},
+        "application/json": {"schema": MailReportBody.model_json_schema()},
         "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
     },
 }
@@ -57,7 +63,7 @@ def routes(service: Service, signing_secrets: Sequence[SecretStr]) -> APIRouter:
         summary="A bounce (RFC 3464) or a complaint (RFC 5965), as it came or as JSON",
         openapi_extra={"requestBody": _BODIES},
     )
-    async def report(request: Request) -> ReportTaken:
+    async def report(request: Request) -> MailReportResult:
         content = await request.body()
         _allow(service, request, content, [secret.get_secret_value() for secret in signing_secrets])
         reports = _reports(request.headers.get("content-type", ""), content)
@@ -65,7 +71,7 @@ def routes(service: Service, signing_secrets: Sequence[SecretStr]) -> APIRouter:
         async with service.transaction() as tx:
             for each in reports:
                 suppressed += await _act(tx, each)
-        return ReportTaken(reports=len(reports), suppressed=suppressed)
+        return MailReportResult(reports=len(reports), suppressed=suppressed)
 
     return router
 
@@ -85,27 +91,27 @@ def _allow(service: Service, request: Request, content: bytes, secrets: Sequence
         raise Problem(403, "forbidden", f"Authorization: this route is for {' and '.join(REPORTERS)}.")
 
 
-def _reports(content_type: str, content: bytes) -> list[Report]:
+def _reports(content_type: str, content: bytes) -> list[MailReport]:
     if content_type.startswith("application/json"):
         try:
-            body = ReportBody.model_validate_json(content)
+            body = MailReportBody.model_validate_json(content)
         except ValidationError as error:
             raise Problem(422, "invalid", f"body: {error.errors()[0]['msg']}") from error
-        return [Report(body.kind, body.address, notice_of(body.message_id or ""), body.code)]
+        return [MailReport(body.kind, body.address, notice_id_of(body.message_id or ""), body.code)]
     try:
-        return read_reports(content)
-    except NotAReportError as error:
+        return parse_reports(content)
+    except InvalidMailReportError as error:
         raise Problem(422, "not_a_report", str(error)) from error
 
 
-async def _act(tx: ServiceTransaction, report: Report) -> bool:
+async def _act(tx: ServiceTransaction, report: MailReport) -> bool:
     """Whether an address is now dead that may have been alive."""
     bounced = await bounces_store.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
-    if bounced and report.kind is ReportKind.BOUNCE:
+    if bounced and report.kind is MailReportKind.BOUNCE:
         await bounces_store.take_next_way(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_failed(bounced, report, tx)])
-    if not report.dead_address or address is None:
+    if not report.suppresses_address or address is None:
         return False
     await preferences.suppress(tx.conn, [("email", address, report.cause)], tx.now)
     customer = bounced.customer_id if bounced else await bounces_store.customer_at(tx.conn, address)
@@ -116,7 +122,7 @@ async def _act(tx: ServiceTransaction, report: Report) -> bool:
     return True
 
 
-def _failed(bounced: Bounced, report: Report, tx: ServiceTransaction) -> NoticeFailed:
+def _failed(bounced: Bounced, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
     return NoticeFailed.model_validate(
         {
             "order_id": bounced.order_id,

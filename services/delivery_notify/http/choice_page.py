@@ -24,15 +24,15 @@ from libs.common.runtime.service import Service
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.customer_questions import LATEST_WISH, CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.http.choice_page_texts import BAD_LINK, BAD_LINK_TITLE, PAGE_WORDS, PageWords
-from services.delivery_notify.rendering.links import ChoiceLink, LinkInvalidError, Links
+from services.delivery_notify.http.choice_page_texts import BAD_LINK, BAD_LINK_TITLE, CHOICE_PAGE_TEXTS, ChoicePageTexts
+from services.delivery_notify.rendering.links import ChoiceLink, CustomerLinks, LinkInvalidError
 from services.delivery_notify.rendering.texts import phrases
 from services.delivery_notify.store import conversations as store
 from services.delivery_notify.store.conversations import Conversations
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ChoiceView:
     """What the page shows: the question as it stands, and the facts of the notice that asked it."""
 
     order_id: str
@@ -43,7 +43,7 @@ class View:
 
 
 class ChoicePage:
-    def __init__(self, service: Service, conversations: Conversations, links: Links, shop: str) -> None:
+    def __init__(self, service: Service, conversations: Conversations, links: CustomerLinks, shop: str) -> None:
         self._service, self._conversations, self._links, self._shop = service, conversations, links, shop
         loader = PackageLoader("services.delivery_notify.rendering", "templates/page")
         environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, auto_reload=False)
@@ -71,7 +71,7 @@ class ChoicePage:
             return self._bad_link()
         choice, given = _choice(form.get("choice")), _given(form)
         if choice is None:
-            return self._page(view, 422, PAGE_WORDS[view.language].wrong_choice, given=given)
+            return self._page(view, 422, CHOICE_PAGE_TEXTS[view.language].wrong_choice, given=given)
         command = CustomerAnswered(
             order_id=view.order_id,
             choice_id=view.question.choice_id,
@@ -86,8 +86,8 @@ class ChoicePage:
             return RedirectResponse(token, 303, self._headers)  # relative: a proxy may serve us below a path
         return self._refused(await self._look_up(token) or view, choice, str(answer.body["refused"]), given)
 
-    def _refused(self, view: View, choice: Choice, refusal: str, given: dict[str, str]) -> Response:
-        said = PAGE_WORDS[view.language]
+    def _refused(self, view: ChoiceView, choice: Choice, refusal: str, given: dict[str, str]) -> Response:
+        said = CHOICE_PAGE_TEXTS[view.language]
         incomplete = {
             "date_not_possible": said.wrong_day,
             "item_missing": said.wrong_item,
@@ -98,7 +98,7 @@ class ChoicePage:
             return self._page(view, 422, incomplete[refusal], choice, given)
         return self._page(view, 409, said.first_stands if refusal == "answered_before" else None)
 
-    async def _look_up(self, token: str) -> View | None:
+    async def _look_up(self, token: str) -> ChoiceView | None:
         try:
             link: ChoiceLink = self._links.read_choice(token)
         except LinkInvalidError:
@@ -112,18 +112,18 @@ class ChoicePage:
                 return None
             facts = await store.notice_facts(conn, question.notice_id) or NoticeFacts()
         language = found[1].language if found[1] else Language.JA
-        return View(link.order_id, question, facts, language, found[0].market)
+        return ChoiceView(link.order_id, question, facts, language, found[0].market)
 
     def _page(
         self,
-        view: View,
+        view: ChoiceView,
         status: int = 200,
         alert: str | None = None,
         chosen: Choice | None = None,
         given: dict[str, str] | None = None,
     ) -> HTMLResponse:
         title, lines, asking = self._state(view)
-        said, today = PAGE_WORDS[view.language], self._conversations.calendar.day(self._service.clock.now())
+        said, today = CHOICE_PAGE_TEXTS[view.language], self._conversations.calendar.day(self._service.clock.now())
         labels = phrases.PHRASES[view.language].options
         question, zone = view.question, self._conversations.calendar.zone
         return self._html(
@@ -144,9 +144,9 @@ class ChoicePage:
             note=phrases.choice_note(question.due_at, question.default, zone, view.language),
         )
 
-    def _state(self, view: View) -> tuple[str, list[str], bool]:
+    def _state(self, view: ChoiceView) -> tuple[str, list[str], bool]:
         """Title, sentences, and whether there is still something to choose."""
-        question, said = view.question, PAGE_WORDS[view.language]
+        question, said = view.question, CHOICE_PAGE_TEXTS[view.language]
         if question.status is QuestionStatus.ANSWERED and question.answer and not question.by_default:
             thanks = said.thanks_change[question.change] if question.change else said.thanks[question.answer]
             return said.thanks_title, [thanks], False
@@ -156,10 +156,10 @@ class ChoicePage:
             return said.late_title, [said.late], False
         return said.ask_title, [], True
 
-    def _rows(self, view: View) -> list[tuple[str, str]]:
-        facts, question, said = view.facts, view.question, PAGE_WORDS[view.language]
+    def _rows(self, view: ChoiceView) -> list[tuple[str, str]]:
+        facts, question, said = view.facts, view.question, CHOICE_PAGE_TEXTS[view.language]
         overdue, about_issue = facts.next_word is not None and not question.issue_id, question.issue_id is not None
-        items = [phrases.say_item(thing.name, thing.quantity) for thing in facts.things]
+        items = [phrases.item_with_quantity(thing.name, thing.quantity) for thing in facts.things]
         dates: list[tuple[str, date | None]] = [
             (said.previous_date, facts.previous_day),
             (said.ship_date, None if overdue or about_issue or question.requested_date else facts.day),
@@ -168,8 +168,8 @@ class ChoicePage:
             (said.wished, question.requested_date),
         ]
         rows = [(said.order, view.order_id)]
-        rows += [(said.items, phrases.list_items(items, view.language))] if items else []
-        rows += [(label, phrases.say_date(day, view.language)) for label, day in dates if day]
+        rows += [(said.items, phrases.join_items(items, view.language))] if items else []
+        rows += [(label, phrases.localized_date(day, view.language)) for label, day in dates if day]
         if question.answer and question.change is None:
             rows.append((said.your_answer, phrases.PHRASES[view.language].options[question.answer]))
         return rows
@@ -201,7 +201,7 @@ def _choice(value: str | None) -> Choice | None:
     return Choice(value) if value in set(Choice) else None
 
 
-def _changes(question: Question, said: PageWords) -> list[tuple[Change, str]]:
+def _changes(question: Question, said: ChoicePageTexts) -> list[tuple[Change, str]]:
     """What can be changed: of an order all of it, of a replacement the day."""
     return [(change, label) for change, label in said.changes.items() if change is Change.DATE or not question.issue_id]
 
@@ -236,7 +236,7 @@ def _day(value: str | None) -> date | None:
         return None
 
 
-def routes(service: Service, conversations: Conversations, links: Links, shop: str) -> APIRouter:
+def routes(service: Service, conversations: Conversations, links: CustomerLinks, shop: str) -> APIRouter:
     router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
     page = ChoicePage(service, conversations, links, shop)
 

@@ -7,7 +7,7 @@ from libs.common.events.values import Choice, Language
 
 
 @dataclass(frozen=True, slots=True)
-class PageWords:
+class ChoicePageTexts:
     ask_title: str
     ask: str
     changes: dict[Change, str]
@@ -39,7 +39,7 @@ class PageWords:
     wrong_choice: str
 
 
-JAPANESE = PageWords(
+JAPANESE = ChoicePageTexts(
     ask_title="ご希望をお聞かせください",
     ask="どのようにいたしましょうか",
     changes={Change.DATE: "日にち", Change.ITEM: "お品", Change.ADDRESS: "お届け先"},
@@ -96,7 +96,7 @@ JAPANESE = PageWords(
     wrong_day="発送日は、明日から1年以内の日をお選びください。",
     wrong_choice="次の中から、ひとつお選びください。",
 )
-ENGLISH = PageWords(
+ENGLISH = ChoicePageTexts(
     ask_title="How would you like us to go on?",
     ask="Your choice",
     changes={Change.DATE: "The day", Change.ITEM: "The item", Change.ADDRESS: "The address"},
@@ -153,7 +153,7 @@ ENGLISH = PageWords(
     wrong_day="Please choose a ship date from tomorrow up to a year from now.",
     wrong_choice="Please choose one of these.",
 )
-PAGE_WORDS = {Language.JA: JAPANESE, Language.EN: ENGLISH}
+CHOICE_PAGE_TEXTS = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 
 BAD_LINK_TITLE = "リンクを開けませんでした / We could not open this link"
 BAD_LINK = (

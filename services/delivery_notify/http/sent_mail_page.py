@@ -17,7 +17,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.service import Service
-from services.delivery_notify.rendering.renderer import Letter, Rendered, Renderer
+from services.delivery_notify.rendering.renderer import NoticeContent, RenderedMessage, Renderer
 from services.delivery_notify.store import conversations
 
 _HEADERS = {
@@ -52,14 +52,14 @@ def routes(service: Service, signed: SignedLinks, renderer: Renderer, zone: Zone
             return HTMLResponse(rendered.html, 200, _HEADERS)
         return HTMLResponse(_page(row, rendered, zone), 200, _HEADERS)
 
-    async def _rendered(notice_id: UUID) -> tuple[dict[str, Any], Rendered] | None:
+    async def _rendered(notice_id: UUID) -> tuple[dict[str, Any], RenderedMessage] | None:
         async with service.pool.acquire() as conn:
             row = await conversations.notice_as_sent(conn, notice_id)
         if row is None:
             return None
         language = Language(row["language"])
         facts = conversations.read_facts(str(row["facts"]))
-        letter = Letter(
+        letter = NoticeContent(
             NoticeKind(row["kind"]), row["order_id"], row["name"], language, facts, row["issue_id"], row["settled_at"]
         )
         return row, renderer.render(letter)
@@ -67,7 +67,7 @@ def routes(service: Service, signed: SignedLinks, renderer: Renderer, zone: Zone
     return router
 
 
-def _page(row: dict[str, Any], rendered: Rendered, zone: ZoneInfo) -> str:
+def _page(row: dict[str, Any], rendered: RenderedMessage, zone: ZoneInfo) -> str:
     settled = row["settled_at"]
     when = settled.astimezone(zone).isoformat(" ", "minutes") if isinstance(settled, datetime) else "-"
     head = f"{row['status']} · {row['channel'] or '-'} · {when} · {row['order_id']}"

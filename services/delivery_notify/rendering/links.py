@@ -7,13 +7,13 @@ from uuid import UUID
 
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
-READABLE_AFTER = timedelta(days=30)
+CHOICE_READABLE_FOR = timedelta(days=30)
 """How long after the last moment to answer the link still shows what became of the question."""
 
-PAGES_OPEN = timedelta(days=180)
+PAGE_LINK_LIFETIME = timedelta(days=180)
 """How long the status page and the survey of an issue open from a mail."""
 
-__all__ = ["READABLE_AFTER", "ChoiceLink", "LinkInvalidError", "Links"]
+__all__ = ["CHOICE_READABLE_FOR", "ChoiceLink", "CustomerLinks", "LinkInvalidError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ChoiceLink:
     expires_at: datetime
 
 
-class Links:
+class CustomerLinks:
     """`pages_url` is where customers reach intake's pages; "" where no mail should link to them."""
 
     def __init__(self, public_url: str, secrets: Sequence[str], pages_url: str = "") -> None:
@@ -33,19 +33,19 @@ class Links:
     def choice_url(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
         return f"{self._public_url}/c/{self.choice_token(order_id, choice_id, answer_by)}"
 
-    def status_url(self, issue_id: UUID, at: datetime) -> str:
-        return self._page("s", Purpose.STATUS, issue_id, at)
+    def status_url(self, issue_id: UUID, written_at: datetime) -> str:
+        return self._page("s", Purpose.STATUS, issue_id, written_at)
 
-    def survey_url(self, issue_id: UUID, at: datetime) -> str:
-        return self._page("v", Purpose.SURVEY, issue_id, at)
+    def survey_url(self, issue_id: UUID, written_at: datetime) -> str:
+        return self._page("v", Purpose.SURVEY, issue_id, written_at)
 
-    def _page(self, path: str, purpose: Purpose, issue_id: UUID, at: datetime) -> str:
+    def _page(self, path: str, purpose: Purpose, issue_id: UUID, written_at: datetime) -> str:
         if not self._pages_url:
             return ""
-        return f"{self._pages_url}/{path}/{self._signed.token(purpose, at + PAGES_OPEN, str(issue_id))}"
+        return f"{self._pages_url}/{path}/{self._signed.token(purpose, written_at + PAGE_LINK_LIFETIME, str(issue_id))}"
 
     def choice_token(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
-        return self._signed.token(Purpose.CHOICE, answer_by + READABLE_AFTER, order_id, choice_id.hex)
+        return self._signed.token(Purpose.CHOICE, answer_by + CHOICE_READABLE_FOR, order_id, choice_id.hex)
 
     def read_choice(self, token: str) -> ChoiceLink:
         """Raises `LinkInvalidError`. Whether the link has expired is for the caller, who knows what time it is."""

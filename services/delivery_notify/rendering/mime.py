@@ -12,44 +12,44 @@ from email.utils import format_datetime, formataddr
 from functools import lru_cache
 from uuid import UUID
 
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.rendering.renderer import RenderedMessage
 
 _BYTES_PER_WORD = 45
 """60 characters of base64 and 12 around them, with room for a space and an address's bracket."""
 
-_LINE = 76
+_LINE_LENGTH = 76
 """Characters of base64 (RFC 2045)."""
 
-_CONTINUES, _BEGINS = 0b1100_0000, 0b1000_0000
+_UTF8_KIND_MASK, _UTF8_CONTINUATION = 0b1100_0000, 0b1000_0000
 """How a byte of UTF-8 is told that does not begin a character."""
 
-_NOT_IN_LINE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_NOT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>,;:\"()]|[^\x00-\x7f]")
+_LINE_BREAKS_AND_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_FORBIDDEN_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>,;:\"()]|[^\x00-\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class MailEnvelope:
     """From whom, to whom, and under which id. `message_id` is the same whenever the notice is the same."""
 
     sender: tuple[str, str]
     recipient: tuple[str, str]
-    notice_id: UUID
+    message_key: UUID
     language: str
     date: datetime
 
     @property
     def message_id(self) -> str:
-        return f"<{self.notice_id}@{self.sender[1].rpartition('@')[2]}>"
+        return f"<{self.message_key}@{self.sender[1].rpartition('@')[2]}>"
 
 
-def write_mail(envelope: Envelope, rendered: Rendered) -> bytes:
+def encode_mail(envelope: MailEnvelope, rendered: RenderedMessage) -> bytes:
     """Raises `ValueError` where an address cannot stand in a header."""
-    boundary = f"=_{envelope.notice_id.hex}"
+    boundary = f"=_{envelope.message_key.hex}"
     headers = (
-        f"From: {_shop(*envelope.sender)}",
-        f"To: {_person('To', *envelope.recipient)}",
-        f"Subject: {_encoded('Subject', rendered.subject)}",
-        f"Date: {_moment(envelope.date.replace(microsecond=0))}",
+        f"From: {_sender(*envelope.sender)}",
+        f"To: {_mailbox('To', *envelope.recipient)}",
+        f"Subject: {_encoded_words('Subject', rendered.subject)}",
+        f"Date: {_date_header(envelope.date.replace(microsecond=0))}",
         f"Message-ID: {envelope.message_id}",
         "Auto-Submitted: auto-generated",
         f"Content-Language: {envelope.language}",
@@ -64,31 +64,31 @@ def write_mail(envelope: Envelope, rendered: Rendered) -> bytes:
 
 # Kept, since a batch of mails has one sender and one second.
 @lru_cache(maxsize=16)
-def _moment(second: datetime) -> str:
+def _date_header(second: datetime) -> str:
     return format_datetime(second)
 
 
 @lru_cache(maxsize=16)
-def _shop(name: str, address: str) -> str:
-    return _person("From", name, address)
+def _sender(name: str, address: str) -> str:
+    return _mailbox("From", name, address)
 
 
 def _part(boundary: str, kind: str, content: str) -> bytes:
     head = f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     encoded = base64.b64encode(content.encode())
-    lines = [encoded[at : at + _LINE] for at in range(0, len(encoded), _LINE)]
+    lines = [encoded[at : at + _LINE_LENGTH] for at in range(0, len(encoded), _LINE_LENGTH)]
     return b"\r\n".join((head.encode() + lines[0], *lines[1:], b"")) if lines else head.encode()
 
 
-def _person(header: str, name: str, address: str) -> str:
+def _mailbox(header: str, name: str, address: str) -> str:
     """Addresses are taken as they are, since carriers once gave out some (`a..b@`) that strict parsers refuse."""
-    if _NOT_IN_ADDRESS.search(address):
+    if _FORBIDDEN_IN_ADDRESS.search(address):
         raise ValueError("address: has a character that cannot stand in a header")
     line = _one_line(name)
-    return formataddr((line, address)) if line.isascii() else f"{_encoded(header, line)} <{address}>"
+    return formataddr((line, address)) if line.isascii() else f"{_encoded_words(header, line)} <{address}>"
 
 
-def _encoded(header: str, text: str) -> str:
+def _encoded_words(header: str, text: str) -> str:
     """RFC 2047: encoded words of 75 characters at most, each of whole characters, lines of 76 at most."""
     line = _one_line(text)
     if line.isascii():
@@ -96,7 +96,7 @@ def _encoded(header: str, text: str) -> str:
     whole, words, at, room = line.encode(), [], 0, _BYTES_PER_WORD - len(header)
     while at < len(whole):
         end = min(at + room, len(whole))
-        while end < len(whole) and whole[end] & _CONTINUES == _BEGINS:
+        while end < len(whole) and whole[end] & _UTF8_KIND_MASK == _UTF8_CONTINUATION:
             end -= 1
         words.append(base64.b64encode(whole[at:end]).decode())
         at, room = end, _BYTES_PER_WORD
@@ -105,4 +105,4 @@ def _encoded(header: str, text: str) -> str:
 
 def _one_line(text: str) -> str:
     """Text as a header may carry it: no control characters, so that a name cannot add a header."""
-    return " ".join(_NOT_IN_LINE.sub(" ", text).split())
+    return " ".join(_LINE_BREAKS_AND_CONTROLS.sub(" ", text).split())

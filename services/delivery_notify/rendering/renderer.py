@@ -23,7 +23,7 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, Thing
-from services.delivery_notify.rendering.links import Links
+from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.texts import legal
 from services.delivery_notify.rendering.texts import phrases as words
 
@@ -36,7 +36,7 @@ _VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:t
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedMessage:
     """`brief` is for ways out with room for a sentence or two: the subject names the fact and its date."""
 
     subject: str
@@ -46,16 +46,16 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class NoticeContent:
     """What a message is made from: facts, and the person it goes to. `at` is the moment of writing."""
 
     kind: NoticeKind
     order_id: str
-    name: str
+    recipient_name: str
     language: Language
     facts: NoticeFacts
     issue_id: UUID | None = None
-    at: datetime | None = None
+    written_at: datetime | None = None
     last_purchased_item: str | None = None
 
 
@@ -73,7 +73,7 @@ class Renderer:
     # fmt: on
 
     def __init__(
-        self, calendar: ShopCalendar, links: Links, shop: str, folder: Path | None = None, seller: str = ""
+        self, calendar: ShopCalendar, links: CustomerLinks, shop: str, folder: Path | None = None, seller: str = ""
     ) -> None:
         self._calendar, self._links, self.shop = calendar, links, shop
         self.seller = seller or shop
@@ -100,40 +100,40 @@ class Renderer:
         found = tree.find_all(nodes.Getattr)
         return {node.attr for node in found if isinstance(node.node, nodes.Name) and node.node.name == "f"}
 
-    def render(self, letter: Letter) -> Rendered:
+    def render(self, content: NoticeContent) -> RenderedMessage:
         """Raises `jinja2.UndefinedError` or `KeyError` where a fact that the words need is not there."""
-        values = self._values(letter)
-        filled = _Filled(self._template(letter), self._text_of("layout.txt"), values)
+        values = self._values(content)
+        filled = _Filled(self._template(content), self._text_of("layout.txt"), values)
         subject, _, text = filled.text.partition("\n===\n")
         values["subject"] = subject = " ".join(subject.split())
         html = filled.html(self._html_of("layout.html"))
         brief = " ".join(filter(None, (f"[{self.shop}]", subject, values["link"])))
-        return Rendered(subject, _tidy(text), html, brief)
+        return RenderedMessage(subject, _tidy(text), html, brief)
 
-    def render_together(self, letters: Sequence[Letter]) -> Rendered:
+    def render_group(self, contents: Sequence[NoticeContent]) -> RenderedMessage:
         """Several notices to one customer as one message, each under its own heading."""
-        values = self._values(letters[0])
-        subject = words.several(len(letters), values["language"])
+        values = self._values(contents[0])
+        subject = words.group_subject(len(contents), values["language"])
         whole = {**values, "subject": subject, "link": ""}
-        text, html = zip(*map(self._section, letters), strict=True)
-        return Rendered(
+        text, html = zip(*map(self._section, contents), strict=True)
+        return RenderedMessage(
             subject,
             _tidy(self._text_of("together.txt").render(whole, sections=text)),
             self._html_of("together.html").render(whole, sections=html),
             f"[{self.shop}] {subject}",
         )
 
-    def _section(self, letter: Letter) -> tuple[tuple[str, str], tuple[Markup, Markup]]:
+    def _section(self, letter: NoticeContent) -> tuple[tuple[str, str], tuple[Markup, Markup]]:
         """Its heading and its body as text and as HTML, by layouts that have nothing else."""
         filled = _Filled(self._template(letter), self._text_of("section.txt"), self._values(letter))
         heading, _, body = filled.text.partition("\n===\n")
         html_heading, _, html_body = filled.html(self._html_of("section.html")).partition("\n===\n")
         return (heading.strip(), body), (Markup(html_heading.strip()), Markup(html_body))  # noqa: S704
 
-    def _template(self, letter: Letter) -> Template:
+    def _template(self, letter: NoticeContent) -> Template:
         return self._text_of(f"{letter.language}/{letter.kind}.jinja")
 
-    def _values(self, letter: Letter) -> dict[str, Any]:
+    def _values(self, letter: NoticeContent) -> dict[str, Any]:
         language = letter.language
         facts = _clean_facts(letter.facts)
         phrases = words.PHRASES[language]
@@ -144,17 +144,17 @@ class Renderer:
             "shop": self.shop,
             "seller": self.seller,
             "order_id": _clean(letter.order_id),
-            "greeting": words.greet(_clean(letter.name), language),
+            "greeting": words.greeting(_clean(letter.recipient_name), language),
             "thanks": _thanks(letter),
             "points": partial(_points, language),
-            "rights": legal.rights(letter.kind, facts, language),
+            "rights": legal.required_sentences(letter.kind, facts, language),
             "words": phrases,
             "date": said,
             "item": _item,
             "stage": partial(_stage, phrases),
-            "items": words.list_items([_item(thing) for thing in facts.things], language),
-            "counted": words.list_items([words.count_item(t.name, t.quantity) for t in facts.things], language),
-            "missing": [words.MISSING[language].get(each, each) for each in facts.missing],
+            "items": words.join_items([_item(thing) for thing in facts.things], language),
+            "counted": words.join_items([words.counted_item(t.name, t.quantity) for t in facts.things], language),
+            "missing": [words.MISSING_DETAILS[language].get(each, each) for each in facts.missing],
             "link": "",
             **self._pages(letter),
             **self._choice(letter, phrases),
@@ -162,21 +162,21 @@ class Renderer:
         dated = {"day": facts.day, "previous_day": facts.previous_day, "next_word": facts.next_word}
         values |= {name: said(day) for name, day in dated.items() if day}
         if facts.amount is not None and facts.currency:
-            values["money"] = words.say_money(facts.amount, facts.currency, language)
+            values["money"] = words.localized_money(facts.amount, facts.currency, language)
         return values
 
-    def _pages(self, letter: Letter) -> dict[str, str]:
+    def _pages(self, letter: NoticeContent) -> dict[str, str]:
         """Where the customer sees how an issue stands and, once it is over, says how it was."""
         over = letter.kind is NoticeKind.ISSUE_RESOLVED
         issue_id = letter.issue_id
-        if issue_id is None or letter.at is None:
+        if issue_id is None or letter.written_at is None:
             return {"status_link": "", "survey_link": ""}
         return {
-            "status_link": self._links.status_url(issue_id, letter.at),
-            "survey_link": self._links.survey_url(issue_id, letter.at) if over else "",
+            "status_link": self._links.status_url(issue_id, letter.written_at),
+            "survey_link": self._links.survey_url(issue_id, letter.written_at) if over else "",
         }
 
-    def _choice(self, letter: Letter, phrases: words.Phrases) -> dict[str, Any]:
+    def _choice(self, letter: NoticeContent, phrases: words.Phrases) -> dict[str, Any]:
         facts = letter.facts
         if facts.choice_id is None or facts.answer_by is None or facts.default is None:
             return {}
@@ -192,11 +192,11 @@ class _Block:
     `super()` means in it."""
 
     def __init__(self, fill: Callable[[Context], Iterator[str]]) -> None:
-        self._fill, self.said = fill, ""
+        self._fill, self.text = fill, ""
 
     def __call__(self, context: Context) -> Iterator[str]:
-        self.said = self.said or "".join(self._fill(context))
-        yield self.said
+        self.text = self.text or "".join(self._fill(context))
+        yield self.text
 
     def __eq__(self, other: object) -> bool:
         return other is self or other is self._fill
@@ -267,24 +267,24 @@ def _date(language: Language, day: date | None) -> str:
     """Babel writes today where there is no day: for us that is a fact that is missing."""
     if day is None:
         raise ValueError("date: the fact is not there")
-    return words.say_date(day, language)
+    return words.localized_date(day, language)
 
 
 def _points(language: Language, points: int | None) -> str:
     if points is None:
         raise ValueError("points: the fact is not there")
-    return words.say_points(points, language)
+    return words.localized_points(points, language)
 
 
-def _thanks(letter: Letter) -> str:
+def _thanks(letter: NoticeContent) -> str:
     """Of an order where there is one; what expires is about none."""
     of_no_order = letter.kind is NoticeKind.POINTS_EXPIRING
     before = None if of_no_order else letter.last_purchased_item
-    return words.thank(letter.facts.purchase_count, letter.language, before)
+    return words.thanks(letter.facts.purchase_count, letter.language, before)
 
 
 def _item(thing: Thing) -> str:
-    return words.say_item(thing.name, thing.quantity)
+    return words.item_with_quantity(thing.name, thing.quantity)
 
 
 def _stage(phrases: words.Phrases, thing: Thing) -> str:

@@ -9,17 +9,17 @@ from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy
 from services.delivery_notify.domain.notices import NoticeFacts, Thing
 from services.delivery_notify.policy.consent_law import Terms
-from services.delivery_notify.rendering.renderer import Letter
+from services.delivery_notify.rendering.renderer import NoticeContent
 
-PERSON = "山田 花子"
-DAY, BEFORE = date(2027, 3, 12), date(2027, 3, 5)
+RECIPIENT_NAME = "山田 花子"
+DAY, PREVIOUS_DAY = date(2027, 3, 12), date(2027, 3, 5)
 CHOICE: dict[str, Any] = {
     "choice_id": derived_id("choice", "letters"),
     "answer_by": datetime(2027, 3, 8, 1, tzinfo=UTC),
     "options": (Choice.WAIT, Choice.CHANGE, Choice.CANCEL),
     "default": Choice.WAIT,
 }
-POINTS: dict[str, Any] = {"points": 1549, "usable_from": BEFORE, "usable_until": DAY}
+POINTS: dict[str, Any] = {"points": 1549, "usable_from": PREVIOUS_DAY, "usable_until": DAY}
 MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
 
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
@@ -37,7 +37,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "details": (NoticeKind.DETAILS_REQUESTED, {"missing": ("photo", "part", "the colour")}),
     "promised": (NoticeKind.REPLACEMENT_PROMISED, {}),
     "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
-    "delayed": (NoticeKind.REPLACEMENT_DELAYED, {"previous_day": BEFORE}),
+    "delayed": (NoticeKind.REPLACEMENT_DELAYED, {"previous_day": PREVIOUS_DAY}),
     "shipped": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "やまねこ便", "tracking_number": "1234-5678"}),
     "shipped, untracked": (NoticeKind.REPLACEMENT_SHIPPED, {}),
     "choice, restock": (
@@ -69,45 +69,45 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "points granted": (NoticeKind.POINTS_GRANTED, POINTS),
     "points expiring": (
         NoticeKind.POINTS_EXPIRING,
-        {"things": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": BEFORE},
+        {"things": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": PREVIOUS_DAY},
     ),
     "points expiring, all": (
         NoticeKind.POINTS_EXPIRING,
-        {"things": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": BEFORE},
+        {"things": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": PREVIOUS_DAY},
     ),
     "reopened": (NoticeKind.ISSUE_REOPENED, {"next_word": DAY}),
     "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),
-    "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": BEFORE, **CHOICE}),
+    "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
     "order delayed, prepaid": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": BEFORE, "received_on": BEFORE, "terms": Terms("JP", "sample"), **MONEY, **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "received_on": PREVIOUS_DAY, "terms": Terms("JP", "sample"), **MONEY, **CHOICE},
     ),
     "order delayed, United States": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": BEFORE, "terms": Terms("US", "sample"), **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "terms": Terms("US", "sample"), **CHOICE},
     ),
     "order delayed, Europe": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": BEFORE, "terms": Terms("DE", "sample", refund_days_are="calendar"), **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "terms": Terms("DE", "sample", refund_days_are="calendar"), **CHOICE},
     ),
-    "order overdue": (NoticeKind.ORDER_OVERDUE, {"previous_day": BEFORE, "next_word": DAY, **CHOICE}),
+    "order overdue": (NoticeKind.ORDER_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_word": DAY, **CHOICE}),
     "order overdue again": (
         NoticeKind.ORDER_OVERDUE,
-        {"previous_day": BEFORE, "next_word": DAY, "word": 3, **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "next_word": DAY, "word": 3, **CHOICE},
     ),
     "order early": (NoticeKind.ORDER_EARLY, {"previous_day": date(2027, 3, 19)}),
-    "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": BEFORE, **MONEY}),
+    "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": PREVIOUS_DAY, **MONEY}),
     "order accepted, no date": (
         NoticeKind.ORDER_ACCEPTED,
-        {"received_on": BEFORE, "day": None, "next_word": DAY, **MONEY},
+        {"received_on": PREVIOUS_DAY, "day": None, "next_word": DAY, **MONEY},
     ),
     "order cancelled": (NoticeKind.ORDER_CANCELLED, {"decided_by": DecidedBy.CUSTOMER, "refund_by": DAY}),
     "order cancelled by silence": (
         NoticeKind.ORDER_CANCELLED,
-        {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": BEFORE, **MONEY},
+        {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": PREVIOUS_DAY, **MONEY},
     ),
-    "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": BEFORE, **CHOICE}),
-    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": BEFORE, "next_word": DAY, **CHOICE}),
+    "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
+    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_word": DAY, **CHOICE}),
     "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_word": date(2027, 4, 1)}),
     "preorder, no date": (
         NoticeKind.PREORDER_PROGRESS,
@@ -116,14 +116,16 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
 }
 """One set of facts for every way a template can go."""
 
-THINGS = (
-    Thing("青い急須", 1, DAY, BEFORE, "production"),
-    Thing("湯のみ <大> & 小", 2, DAY, BEFORE, "a_stage_of_the_shop", "二度目の窯入れです"),
+LINES = (
+    Thing("青い急須", 1, DAY, PREVIOUS_DAY, "production"),
+    Thing("湯のみ <大> & 小", 2, DAY, PREVIOUS_DAY, "a_stage_of_the_shop", "二度目の窯入れです"),
 )
 
 
-def sample(case: str, language: Language, **more: Any) -> Letter:
+def sample_content(case: str, language: Language, **more: Any) -> NoticeContent:
     kind, facts = SAMPLES[case]
-    whole = NoticeFacts(**{"things": THINGS, "day": DAY, "purchase_count": 3, **facts})
-    known = {"kind": kind, "order_id": "O-2027-0301", "name": PERSON, "language": language, "facts": whole}
-    return Letter(**{**known, "issue_id": derived_id("issue", case), "at": datetime(2027, 3, 1, 1, tzinfo=UTC), **more})
+    whole = NoticeFacts(**{"things": LINES, "day": DAY, "purchase_count": 3, **facts})
+    known = {"kind": kind, "order_id": "O-2027-0301", "name": RECIPIENT_NAME, "language": language, "facts": whole}
+    return NoticeContent(
+        **{**known, "issue_id": derived_id("issue", case), "at": datetime(2027, 3, 1, 1, tzinfo=UTC), **more}
+    )

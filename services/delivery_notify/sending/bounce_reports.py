@@ -16,11 +16,11 @@ from uuid import UUID
 _NO_SUCH_MAILBOX = ("5.1.", "5.2.1", "5.4.4", "5.7.27")
 
 
-MOST_PARTS = 60
+MAX_PARTS = 60
 """Each part within another makes every line of it dearer to read."""
 
 
-class ReportKind(StrEnum):
+class MailReportKind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
 
@@ -28,69 +28,69 @@ class ReportKind(StrEnum):
 Parts = dict[str, "Message[str, str]"]
 
 
-class NotAReportError(ValueError):
+class InvalidMailReportError(ValueError):
     """body: this is no delivery status (RFC 3464) and no feedback report (RFC 5965); post the report as it came."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class MailReport:
     """`notice_id` is in the Message-ID of what we sent, where the report has it. `code` is short and names nobody."""
 
-    kind: ReportKind
+    kind: MailReportKind
     address: str | None
     notice_id: UUID | None
     code: str
 
     @property
-    def dead_address(self) -> bool:
+    def suppresses_address(self) -> bool:
         """Nobody may write there again: nobody is there, or somebody asked us to stop."""
-        return self.kind is ReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
+        return self.kind is MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
 
     @property
     def cause(self) -> str:
         return f"{self.kind}: {self.code}"
 
 
-def read_reports(raw: bytes) -> list[Report]:
+def parse_reports(raw: bytes) -> list[MailReport]:
     """One per recipient that a report is about; none where nothing failed. Raises `NotAReportError`."""
-    if raw.lower().count(b"content-type") > MOST_PARTS:
-        raise NotAReportError(f"body: more than {MOST_PARTS} parts, mails in mails in mails; a report has three")
+    if raw.lower().count(b"content-type") > MAX_PARTS:
+        raise InvalidMailReportError(f"body: more than {MAX_PARTS} parts, mails in mails in mails; a report has three")
     parts: Parts = {part.get_content_type(): part for part in message_from_bytes(raw).walk()}
     notice_id = _notice_id(parts)
     if status := parts.get("message/delivery-status"):
         return [report for block in _blocks(status) for report in _bounce(block, notice_id)]
     if feedback := parts.get("message/feedback-report"):
         fields = _fields(feedback)
-        address = _plain(fields.get("original-rcpt-to"))
-        return [Report(ReportKind.COMPLAINT, address, notice_id, fields.get("feedback-type", "abuse")[:40])]
-    raise NotAReportError(NotAReportError.__doc__)
+        address = _address(fields.get("original-rcpt-to"))
+        return [MailReport(MailReportKind.COMPLAINT, address, notice_id, fields.get("feedback-type", "abuse")[:40])]
+    raise InvalidMailReportError(InvalidMailReportError.__doc__)
 
 
-def _bounce(block: dict[str, str], notice_id: UUID | None) -> Iterator[Report]:
+def _bounce(block: dict[str, str], notice_id: UUID | None) -> Iterator[MailReport]:
     if block.get("action", "").lower() == "failed":
         recipient = block.get("original-recipient") or block.get("final-recipient") or ""
         status = block.get("status", "5.0.0").split(" ")[0][:12]
-        yield Report(ReportKind.BOUNCE, _plain(recipient.partition(";")[2]), notice_id, status)
+        yield MailReport(MailReportKind.BOUNCE, _address(recipient.partition(";")[2]), notice_id, status)
 
 
 def _blocks(part: Message) -> list[dict[str, str]]:
     """The groups of fields of a delivery status: first the one about the message, then one per recipient."""
     payload = part.get_payload()
-    return [_lower(block) for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
+    return [_headers(block) for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
 
 
 def _fields(part: Message) -> dict[str, str]:
     payload = part.get_payload()
     if isinstance(payload, list):
-        return _lower(payload[0]) if payload and isinstance(payload[0], Message) else {}
-    return _lower(message_from_bytes(part.get_payload(decode=True) or b""))  # type: ignore[arg-type]
+        return _headers(payload[0]) if payload and isinstance(payload[0], Message) else {}
+    return _headers(message_from_bytes(part.get_payload(decode=True) or b""))  # type: ignore[arg-type]
 
 
-def _lower(message: Message) -> dict[str, str]:
+def _headers(message: Message) -> dict[str, str]:
     return {name.lower(): str(value).strip() for name, value in message.items()}
 
 
-def _plain(address: str | None) -> str | None:
+def _address(address: str | None) -> str | None:
     found = (address or "").strip().strip("<>")
     return found if "@" in found else None
 
@@ -99,13 +99,13 @@ def _notice_id(parts: Parts) -> UUID | None:
     """From the Message-ID of what came back, which is made from the notice's id."""
     returned = parts.get("message/rfc822")
     inner = returned.get_payload() if returned else None
-    headers = _lower(inner[0]) if isinstance(inner, list) and isinstance(inner[0], Message) else {}
+    headers = _headers(inner[0]) if isinstance(inner, list) and isinstance(inner[0], Message) else {}
     if not headers and (only := parts.get("text/rfc822-headers")):
-        headers = _lower(message_from_bytes(only.get_payload(decode=True) or b""))  # type: ignore[arg-type]
-    return notice_of(headers.get("message-id", ""))
+        headers = _headers(message_from_bytes(only.get_payload(decode=True) or b""))  # type: ignore[arg-type]
+    return notice_id_of(headers.get("message-id", ""))
 
 
-def notice_of(message_id: str) -> UUID | None:
+def notice_id_of(message_id: str) -> UUID | None:
     try:
         return UUID(message_id.strip(" <>").partition("@")[0])
     except ValueError:

@@ -11,22 +11,24 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service, ServiceTransaction
 from libs.common.telemetry.tracing import Carrier
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.sending.circuit_breaker import Rests
-from services.delivery_notify.sending.messages import Outgoing
-from services.delivery_notify.sending.retry_policy import Tried, event_of
+from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
+from services.delivery_notify.sending.messages import SendPlan
+from services.delivery_notify.sending.retry_policy import SendAttempt, event_for
 from services.delivery_notify.store import notice_queue, preferences, staff_notices
-from services.delivery_notify.store.notice_queue import Claimed, Ends, PutOff, Settled, Turned
+from services.delivery_notify.store.notice_queue import Claimed, Completed, Ends, FellBack, Rescheduled
 
 
-async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], rests: Rests) -> None:
+async def record_outcomes(
+    service: Service, outgoing: SendPlan, tried: Sequence[SendAttempt], rests: CircuitBreaker
+) -> None:
     """Outcomes and their events, in one transaction."""
-    ends = [(each.notice, each.end(random.random(), rests.left(each.way.channel))) for each in tried]  # noqa: S311
-    settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Settled))]
+    ends = [(each.notice, each.result(random.random(), rests.remaining(each.route.channel))) for each in tried]  # noqa: S311
+    settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Completed))]
     batch = Ends(
-        settled=[end for _, end in settled],
-        put_off=[*outgoing.returned, *(end for _, end in ends if isinstance(end, PutOff))],
-        turned=[end for _, end in ends if isinstance(end, Turned)],
-        kept=outgoing.kept,
+        completed=[end for _, end in settled],
+        rescheduled=[*outgoing.rescheduled, *(end for _, end in ends if isinstance(end, Rescheduled))],
+        fell_back=[end for _, end in ends if isinstance(end, FellBack)],
+        deferred=outgoing.deferred,
     )
     async with service.transaction() as tx:
         # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
@@ -43,19 +45,21 @@ async def record(service: Service, outgoing: Outgoing, tried: Sequence[Tried], r
         service.counters.add("notice", status, count)
 
 
-def _event(tx: ServiceTransaction, notice: Claimed, end: Settled, moment: bytes) -> outbox.OutboxRow | None:
-    event = event_of(notice, end, tx.now)
+def _event(tx: ServiceTransaction, notice: Claimed, end: Completed, moment: bytes) -> outbox.OutboxRow | None:
+    event = event_for(notice, end, tx.now)
     return tx.decisions.outbox_row(event, _trace(notice), moment) if event else None
 
 
-async def _suppress(tx: ServiceTransaction, tried: Sequence[Tried]) -> None:
+async def _suppress(tx: ServiceTransaction, tried: Sequence[SendAttempt]) -> None:
     dead = [
-        (each.way.channel, each.way.address, each.outcome.cause or "") for each in tried if each.outcome.dead_address
+        (each.route.channel, each.route.address, each.outcome.cause or "")
+        for each in tried
+        if each.outcome.invalid_address
     ]
     await preferences.suppress(tx.conn, dead, tx.now)
 
 
-def _failures(told: Sequence[tuple[Claimed, Settled]], tx: ServiceTransaction) -> list[StaffNotice]:
+def _failures(told: Sequence[tuple[Claimed, Completed]], tx: ServiceTransaction) -> list[StaffNotice]:
     """A customer who does not hear what we had to say is somebody's to call."""
     return [
         StaffNotice(
@@ -72,16 +76,16 @@ def _failures(told: Sequence[tuple[Claimed, Settled]], tx: ServiceTransaction) -
 UNREACHABLE = ("contact_unknown", "address_suppressed", "no_way_left")
 
 
-def _dead(tried: Sequence[Tried], tx: ServiceTransaction) -> list[StaffNotice]:
+def _dead(tried: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
     return [
         StaffNotice(
             StaffKind.ADDRESS_SUPPRESSED,
-            (each.way.channel, each.notice.customer_id, each.outcome.cause or ""),
+            (each.route.channel, each.notice.customer_id, each.outcome.cause or ""),
             tx.now,
-            _about(each.notice) | {"channel": each.way.channel, "cause": each.outcome.cause or "unknown"},
+            _about(each.notice) | {"channel": each.route.channel, "cause": each.outcome.cause or "unknown"},
         )
         for each in tried
-        if each.outcome.dead_address
+        if each.outcome.invalid_address
     ]
 
 

@@ -7,30 +7,30 @@ from uuid import UUID
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify.channels.channel import Draft
+from services.delivery_notify.channels.channel import MessageDraft
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.routing import Contact, Way
-from services.delivery_notify.rendering.renderer import Letter, Renderer
-from services.delivery_notify.store.notice_queue import Claimed, Kept, PutOff, Settled
+from services.delivery_notify.rendering.renderer import NoticeContent, Renderer
+from services.delivery_notify.store.notice_queue import Claimed, Completed, Deferred, Rescheduled
 
 ReadFacts = Callable[[str], NoticeFacts]
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class RoutedNotice:
     """A notice and the way it takes."""
 
     notice: Claimed
-    way: Way
+    route: Way
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutgoingMessage:
     """One message: its notices, its way, and its name where it has several."""
 
     notices: tuple[Claimed, ...]
-    way: Way
-    together: UUID | None = None
+    route: Way
+    group_id: UUID | None = None
 
     @property
     def contact(self) -> Contact:
@@ -39,11 +39,11 @@ class Parcel:
             raise ValueError("a notice without a contact is never sent")
         return contact
 
-    def draft(self, renderer: Renderer, read: ReadFacts, now: datetime) -> Draft:
+    def draft(self, renderer: Renderer, read: ReadFacts, now: datetime) -> MessageDraft:
         """Raises where a notice cannot be read, or a fact that its words need is missing."""
         contact = self.contact
         letters = [
-            Letter(
+            NoticeContent(
                 NoticeKind(one.kind),
                 one.order_id,
                 contact.name,
@@ -55,43 +55,43 @@ class Parcel:
             )
             for one in self.notices
         ]
-        rendered = renderer.render(letters[0]) if len(letters) == 1 else renderer.render_together(letters)
-        key = self.together or self.notices[0].notice_id
-        return Draft(key, contact.name, self.way.address, contact.language, now, rendered)
+        rendered = renderer.render(letters[0]) if len(letters) == 1 else renderer.render_group(letters)
+        key = self.group_id or self.notices[0].notice_id
+        return MessageDraft(key, contact.name, self.route.address, contact.language, now, rendered)
 
 
 @dataclass
-class Outgoing:
+class SendPlan:
     """What was decided about a claim, before anything leaves."""
 
-    parcels: list[Parcel] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
-    suppressed: list[tuple[Claimed, Settled]] = field(default_factory=list)
-    returned: list[PutOff] = field(default_factory=list)
+    messages: list[OutgoingMessage] = field(default_factory=list)
+    deferred: list[Deferred] = field(default_factory=list)
+    suppressed: list[tuple[Claimed, Completed]] = field(default_factory=list)
+    rescheduled: list[Rescheduled] = field(default_factory=list)
 
 
-def parcels(planned: Sequence[Planned]) -> list[Parcel]:
+def group_into_messages(planned: Sequence[RoutedNotice]) -> list[OutgoingMessage]:
     """One parcel per notice; those that were kept back go together, per customer and way.
 
     A message that was named before goes again with all its parts, or not at all this time: a server that has it already
     would take a part for the whole.
     """
-    found: list[Parcel] = []
+    found: list[OutgoingMessage] = []
     groups: dict[tuple[str, Way, UUID | None], list[Claimed]] = {}
     for one in planned:
         if one.notice.held:
-            groups.setdefault((one.notice.customer_id, one.way, one.notice.together), []).append(one.notice)
+            groups.setdefault((one.notice.customer_id, one.route, one.notice.together), []).append(one.notice)
         else:
-            found.append(Parcel((one.notice,), one.way))
+            found.append(OutgoingMessage((one.notice,), one.route))
     for (customer, way, named), notices in groups.items():
         name = named
         if name is None and len(notices) > 1:
             name = derived_id("together", customer, *(each.notice_id for each in notices))
-        found.append(Parcel(tuple(notices), way, name))
+        found.append(OutgoingMessage(tuple(notices), way, name))
     return found
 
 
-def is_whole(parcel: Parcel) -> bool:
+def is_complete(message: OutgoingMessage) -> bool:
     """Whether a message that was named before has all the parts it had."""
-    parts = parcel.notices[0].parts
-    return parts is None or parts == len(parcel.notices)
+    parts = message.notices[0].parts
+    return parts is None or parts == len(message.notices)

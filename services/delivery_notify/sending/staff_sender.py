@@ -10,28 +10,28 @@ from datetime import timedelta
 
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service
-from services.delivery_notify.channels.channel import Channel, Draft, Message, Outcome, Verdict
+from services.delivery_notify.channels.channel import Channel, EncodedMessage, MessageDraft, SendOutcome, SendStatus
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.rendering.texts.staff import StaffWords
-from services.delivery_notify.sending.circuit_breaker import Rests
-from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, pause_after
+from services.delivery_notify.rendering.texts.staff import StaffTexts
+from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
+from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, backoff
 from services.delivery_notify.store import staff_notices
 from services.delivery_notify.store.staff_notices import ClaimedForStaff
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
-SEND_SECONDS = 120.0
-BATCH = 20
+SEND_TIME_LIMIT = 120.0
+BATCH_SIZE = 20
 POLL_SECONDS = 1.0
-LOOK_FOR_PARKED_SECONDS = 30.0
+DEAD_LETTER_CHECK_SECONDS = 30.0
 
 
 class StaffSender:
-    def __init__(self, service: Service, channel: Channel, address: str, words: StaffWords) -> None:
-        self._service, self._channel, self._address, self._words = service, channel, address, words
-        self._rests = Rests(lambda: asyncio.get_running_loop().time())
-        self._look_at = 0.0
+    def __init__(self, service: Service, channel: Channel, address: str, texts: StaffTexts) -> None:
+        self._service, self._channel, self._address, self._texts = service, channel, address, texts
+        self._breaker = CircuitBreaker(lambda: asyncio.get_running_loop().time())
+        self._next_dead_letter_check = 0.0
 
     async def run(self) -> None:
         try:
@@ -48,9 +48,9 @@ class StaffSender:
     async def _check_dead_letters(self) -> None:
         """Once for each topic and occasion: the first dead letter of a topic names it."""
         now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        if now < self._next_dead_letter_check:
             return
-        self._look_at = now + LOOK_FOR_PARKED_SECONDS
+        self._next_dead_letter_check = now + DEAD_LETTER_CHECK_SECONDS
         async with self._service.transaction() as tx:
             found = await staff_notices.dead_letters_by_topic(tx.conn)
             notices = [
@@ -61,41 +61,44 @@ class StaffSender:
 
     async def send_due(self) -> int:
         """One batch; gives how many were claimed."""
-        if self._rests.left("staff"):
+        if self._breaker.remaining("staff"):
             return 0
         async with self._service.transaction() as tx:
-            claimed = await staff_notices.claim(tx.conn, BATCH, LEASE)
+            claimed = await staff_notices.claim(tx.conn, BATCH_SIZE, LEASE)
         if not claimed:
             return 0
         failpoint("staff_claimed")
-        written = [(notice, message) for notice in claimed if (message := await self._write(notice))]
-        outcomes = await self._channel.send([message for _, message in written], SEND_SECONDS)
+        written = [(notice, message) for notice in claimed if (message := await self._encode(notice))]
+        outcomes = await self._channel.send([message for _, message in written], SEND_TIME_LIMIT)
         failpoint("staff_sent")
-        self._rests.heed("staff", outcomes)
+        self._breaker.record("staff", outcomes)
         for (notice, _), outcome in zip(written, outcomes, strict=True):
             await self._record(notice, outcome)
         return len(claimed)
 
-    async def _write(self, notice: ClaimedForStaff) -> Message | None:
+    async def _encode(self, notice: ClaimedForStaff) -> EncodedMessage | None:
         try:
-            rendered = self._words.render(notice.kind, notice.facts)
+            rendered = self._texts.render(notice.kind, notice.facts)
         except (ValueError, KeyError) as error:
-            await self._record(notice, Outcome(Verdict.REFUSED, f"unwritable: {type(error).__name__}"))
+            await self._record(notice, SendOutcome(SendStatus.PERMANENT_FAILURE, f"unwritable: {type(error).__name__}"))
             return None
-        name, language = self._words.shop, self._words.language
-        draft = Draft(notice.staff_notice_id, name, self._address, language, notice.made_at, rendered)
-        return self._channel.write(draft)
+        name, language = self._texts.shop, self._texts.language
+        draft = MessageDraft(notice.staff_notice_id, name, self._address, language, notice.made_at, rendered)
+        return self._channel.encode(draft)
 
-    async def _record(self, notice: ClaimedForStaff, outcome: Outcome) -> None:
-        cause, untried = outcome.cause or "unknown", outcome.verdict in (Verdict.AWAY, Verdict.NOT_TRIED)
-        again = untried or (outcome.verdict is Verdict.LATER and notice.attempts < MAX_ATTEMPTS)
+    async def _record(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+        cause, untried = (
+            outcome.cause or "unknown",
+            outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED),
+        )
+        again = untried or (outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS)
         async with self._service.transaction() as tx:
             if again:
-                usual = pause_after(notice.attempts, random.random())  # noqa: S311
-                pause = self._rests.left("staff") if untried else usual
+                usual = backoff(notice.attempts, random.random())  # noqa: S311
+                pause = self._breaker.remaining("staff") if untried else usual
                 await staff_notices.put_off(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
                 return
-            status = "sent" if outcome.verdict is Verdict.SENT else "failed"
+            status = "sent" if outcome.status is SendStatus.SENT else "failed"
             ids, failed = [notice.staff_notice_id], status == "failed"
             await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause if failed else None, tx.now)
         self._service.counters.add("staff_notice", status)

@@ -164,7 +164,7 @@ async def begin(conn: Connection, begun: Sequence[Begun]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Completed:
     """How a claimed notice ended. `status` is sent, failed or suppressed."""
 
     notice_id: UUID
@@ -208,7 +208,7 @@ _SETTLE = """
     SELECT notice_id FROM settled"""
 
 
-async def settle_notices(conn: Connection, outcomes: Collection[Settled], now: datetime) -> set[UUID]:
+async def settle_notices(conn: Connection, outcomes: Collection[Completed], now: datetime) -> set[UUID]:
     """Record how these ended; gives those that had not been settled by another sender before."""
     if not outcomes:
         return set()
@@ -218,7 +218,7 @@ async def settle_notices(conn: Connection, outcomes: Collection[Settled], now: d
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
+class Rescheduled:
     """A claimed notice to try again, after a pause of the wall clock. `counts`: this was an attempt."""
 
     notice_id: UUID
@@ -236,14 +236,14 @@ _PUT_OFF = """
     WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
 
 
-async def put_off_notices(conn: Connection, later: Sequence[PutOff]) -> None:
+async def put_off_notices(conn: Connection, later: Sequence[Rescheduled]) -> None:
     if later:
         columns = [(each.notice_id, each.cause, each.pause, each.counts) for each in later]
         await conn.execute(_PUT_OFF, *map(list, zip(*columns, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Deferred:
     """A claimed notice that must not leave before this moment of the shop's clock."""
 
     notice_id: UUID
@@ -252,7 +252,7 @@ class Kept:
     held: bool
 
 
-async def keep_notices(conn: Connection, kept: Sequence[Kept]) -> None:
+async def keep_notices(conn: Connection, kept: Sequence[Deferred]) -> None:
     if kept:
         columns = [(each.notice_id, each.until, each.cause, each.held) for each in kept]
         await conn.execute(
@@ -265,7 +265,7 @@ async def keep_notices(conn: Connection, kept: Sequence[Kept]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class FellBack:
     """A claimed notice that failed for good on this channel and takes its next way at once."""
 
     notice_id: UUID
@@ -273,7 +273,7 @@ class Turned:
     cause: str
 
 
-async def turn_notices(conn: Connection, turned: Sequence[Turned]) -> None:
+async def turn_notices(conn: Connection, turned: Sequence[FellBack]) -> None:
     if turned:
         columns = [(each.notice_id, each.channel, each.cause) for each in turned]
         await conn.execute(
@@ -289,22 +289,22 @@ async def turn_notices(conn: Connection, turned: Sequence[Turned]) -> None:
 class Ends:
     """How each notice of a batch ended, or goes on."""
 
-    settled: Sequence[Settled] = ()
-    put_off: Sequence[PutOff] = ()
-    turned: Sequence[Turned] = ()
-    kept: Sequence[Kept] = ()
+    completed: Sequence[Completed] = ()
+    rescheduled: Sequence[Rescheduled] = ()
+    fell_back: Sequence[FellBack] = ()
+    deferred: Sequence[Deferred] = ()
 
     @property
     def going_on(self) -> list[UUID]:
-        return [each.notice_id for group in (self.put_off, self.turned, self.kept) for each in group]
+        return [each.notice_id for group in (self.rescheduled, self.fell_back, self.deferred) for each in group]
 
 
 async def record_ends(conn: Connection, ends: Ends, now: datetime) -> set[UUID]:
     """Write a batch down; gives the notices that this settled. Where nothing goes on, settling locks them itself."""
     if going_on := ends.going_on:
-        await lock_notices(conn, [*going_on, *(each.notice_id for each in ends.settled)])
-    known = await settle_notices(conn, ends.settled, now)
-    await put_off_notices(conn, ends.put_off)
-    await turn_notices(conn, ends.turned)
-    await keep_notices(conn, ends.kept)
+        await lock_notices(conn, [*going_on, *(each.notice_id for each in ends.completed)])
+    known = await settle_notices(conn, ends.completed, now)
+    await put_off_notices(conn, ends.rescheduled)
+    await turn_notices(conn, ends.fell_back)
+    await keep_notices(conn, ends.deferred)
     return known

@@ -43,7 +43,7 @@ _REASONS = {
 """Why there is no date, by the cause that the shop named; one without words here is told as what we do know."""
 
 
-def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
+def required_sentences(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
     """The sentences that the law of this customer's market wants in this notice, in one fixed order."""
     if facts.terms is None:
         return []
@@ -53,7 +53,7 @@ def rights(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str
 
 def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
     terms = facts.terms or Terms("", "")
-    day = phrases.say_date(facts.day, language) if facts.day else ""
+    day = phrases.localized_date(facts.day, language) if facts.day else ""
     reasons = _REASONS[language]
     reason = reasons.get(facts.code or "", reasons[""])
     return SENTENCES[language][element].format(days=_days(terms, language), day=day, reason=reason)

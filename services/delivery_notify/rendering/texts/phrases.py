@@ -21,7 +21,7 @@ class Phrases:
     choose: str
     open: str
     options: dict[Choice, str]
-    by_default: dict[Choice, str]
+    default_notes: dict[Choice, str]
     status: str
     survey: str
     stages: dict[str, str]
@@ -38,7 +38,7 @@ JAPANESE = Phrases(
         Choice.CANCEL: "キャンセルする",
         Choice.REFUND: "返金を受ける",
     },
-    by_default={
+    default_notes={
         Choice.WAIT: "お返事がない場合は、このままお待ちいただくものとして進めます。",
         Choice.CHANGE: "お返事がない場合は、あらためて日にちをご相談いたします。",
         Choice.CANCEL: "お返事がない場合は、キャンセルとして進めます。",
@@ -64,7 +64,7 @@ ENGLISH = Phrases(
         Choice.CANCEL: "Cancel",
         Choice.REFUND: "Get a refund",
     },
-    by_default={
+    default_notes={
         Choice.WAIT: "If we do not hear from you, we take it that you would like to wait.",
         Choice.CHANGE: "If we do not hear from you, we will ask you about another day.",
         Choice.CANCEL: "If we do not hear from you, we will cancel it for you.",
@@ -84,49 +84,49 @@ PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 
 # Kept, because one day's mails name the same few days, amounts and points, and babel takes its time over each.
 @lru_cache(maxsize=1_000)
-def say_date(day: date, language: Language) -> str:
+def localized_date(day: date, language: Language) -> str:
     if language is Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
     return format_date(day, "EEEE, MMMM d, y", locale="en")
 
 
-def say_moment(moment: datetime, zone: ZoneInfo, language: Language) -> str:
+def localized_datetime(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """A moment in the shop's time zone."""
     local = moment.astimezone(zone)
     if language is Language.JA:
-        return f"{say_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
-    return f"{say_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
+        return f"{localized_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
+    return f"{localized_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
 
 
 @lru_cache(maxsize=1_000)
-def say_money(amount: Decimal, currency: str, language: Language) -> str:
+def localized_money(amount: Decimal, currency: str, language: Language) -> str:
     if language is Language.JA and currency == "JPY":
         return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
     return format_currency(amount, currency, locale="ja_JP" if language is Language.JA else "en_US")
 
 
 @lru_cache(maxsize=1_000)
-def say_points(points: int, language: Language) -> str:
+def localized_points(points: int, language: Language) -> str:
     if language is Language.JA:
         return f"{format_decimal(points, locale='ja')}ポイント"
     return f"{format_decimal(points, locale='en')} {'point' if points == 1 else 'points'}"
 
 
-def greet(name: str, language: Language) -> str:
+def greeting(name: str, language: Language) -> str:
     return f"{name} 様" if language is Language.JA else f"Dear {name},"
 
 
-def thank(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
+def thanks(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
     """Thanks; the how-manieth order it is and what was bought the last time, where that is known."""
     count = purchase_count or 0
     return (
-        _thank_japanese(count, last_purchased_item)
+        _thanks_in_japanese(count, last_purchased_item)
         if language is Language.JA
-        else _thank_english(count, last_purchased_item)
+        else _thanks_in_english(count, last_purchased_item)
     )
 
 
-def _thank_japanese(count: int, before: str | None) -> str:
+def _thanks_in_japanese(count: int, before: str | None) -> str:
     if count == 1:
         return "はじめてのご注文をいただき、ありがとうございます。"
     last = f"前回の「{before}」に続き、" if before else ""
@@ -135,7 +135,7 @@ def _thank_japanese(count: int, before: str | None) -> str:
     return f"{last}ご注文をいただき、ありがとうございます。" if last else "ご利用いただき、ありがとうございます。"
 
 
-def _thank_english(count: int, before: str | None) -> str:
+def _thanks_in_english(count: int, before: str | None) -> str:
     if count == 1:
         return "Thank you for your first order with us."
     last = f", after {before} last time" if before else ""
@@ -150,33 +150,33 @@ def ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def say_item(name: str, quantity: int) -> str:
+def item_with_quantity(name: str, quantity: int) -> str:
     return f"{name} × {quantity}" if quantity > 1 else name
 
 
-def choice_note(until: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
+def choice_note(answer_by: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
     """Until when a choice stands, and what happens without one."""
-    moment = say_moment(until, zone, language)
-    return (f"{moment}まで。" if language is Language.JA else f"Until {moment}. ") + PHRASES[language].by_default[
+    moment = localized_datetime(answer_by, zone, language)
+    return (f"{moment}まで。" if language is Language.JA else f"Until {moment}. ") + PHRASES[language].default_notes[
         default
     ]
 
 
-def several(count: int, language: Language) -> str:
+def group_subject(count: int, language: Language) -> str:
     """The subject of a message that holds several notices."""
     return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
 
 
-def count_item(name: str, quantity: int) -> str:
+def counted_item(name: str, quantity: int) -> str:
     """With the number also where it is one, for notices that must say it."""
     return f"{name} × {quantity}"
 
 
-def list_items(items: list[str], language: Language) -> str:
+def join_items(items: list[str], language: Language) -> str:
     return "、".join(items) if language is Language.JA else ", ".join(items)
 
 
-MISSING = {
+MISSING_DETAILS = {
     Language.JA: {"photo": "お品のようすがわかる写真", "part": "足りない部品の名前"},
     Language.EN: {"photo": "a photo that shows the item", "part": "the name of the part that is missing"},
 }

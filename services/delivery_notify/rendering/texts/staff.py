@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Language
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.rendering.renderer import Rendered
+from services.delivery_notify.rendering.renderer import RenderedMessage
 
 _SUBJECTS = {
     Language.JA: {
@@ -26,7 +26,7 @@ _SUBJECTS = {
         StaffKind.DEAD_LETTERS: "Events could not be taken: {topic}",
     },
 }
-_WHAT_TO_DO = {
+_INSTRUCTIONS = {
     Language.JA: {
         StaffKind.REVIEW_REQUESTED: "お客さまには期日までにお返事するとお伝えしています。内容を見て決めてください。",
         StaffKind.CANCEL_NOT_CARRIED_OUT: "お客さまはキャンセルを選ばれています。店舗側の手続きを確かめてください。",
@@ -47,15 +47,15 @@ _WHAT_TO_DO = {
 
 
 @dataclass(frozen=True, slots=True)
-class StaffWords:
+class StaffTexts:
     language: Language
     shop: str
 
-    def render(self, kind: str, facts: Mapping[str, str]) -> Rendered:
+    def render(self, kind: str, facts: Mapping[str, str]) -> RenderedMessage:
         """Raises `ValueError` or `KeyError` for a kind, or a fact, that there are no words for."""
         known = StaffKind(kind)
         subject = _SUBJECTS[self.language][known].format_map(facts)
         rows = [f"{name}: {value}" for name, value in sorted(facts.items())]
-        text = "\n".join([_WHAT_TO_DO[self.language][known], "", *rows]) + "\n"
+        text = "\n".join([_INSTRUCTIONS[self.language][known], "", *rows]) + "\n"
         page = f"<!doctype html><html lang={self.language}><meta charset=utf-8><pre>{html.escape(text)}</pre></html>"
-        return Rendered(subject, text, page, subject)
+        return RenderedMessage(subject, text, page, subject)
