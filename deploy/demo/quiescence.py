@@ -26,7 +26,7 @@ from libs.common.postgres.pool import Pool
 
 _WORK = "SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(due_at) FROM timers) AS timer"
 _NOTICES = """
-    SELECT (SELECT min(CASE WHEN n.withdrawn IS NOT NULL OR EXISTS (
+    SELECT (SELECT min(CASE WHEN n.withdrawn_cause IS NOT NULL OR EXISTS (
                 SELECT 1 FROM contacts c WHERE c.order_id = n.order_id) THEN n.due_at ELSE n.contact_by END)
             FROM notices n WHERE n.settled_at IS NULL) AS notice,
            (SELECT min(due_at) FROM timers WHERE name = 'overdue') AS promise"""

@@ -1,6 +1,6 @@
 """The confusion table of promises: which broke, which were kept, and of which the customer was told before.
 
-What really happened is read from the replayed orders, what was told from `notice.sent` (`breaks`). Told means: one
+What really happened is read from the replayed orders, what was told from `notice.sent` (`supersedes`). Told means: one
 notice that left before the promise broke. Only promises that were made with the order are counted here, a ship date
 with its last pickup and a day at the door, once per order; what was given later is in the audit (invariant 9).
 """
@@ -60,7 +60,7 @@ def _told(sent: Iterable[Fact]) -> Mapping[tuple[str, str], dict[str, datetime]]
     """By order and subject: the notices that said that a first promise will not be kept, and when each left."""
     told: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for fact in sent:
-        for promise in fact.data.get("breaks", ()):
+        for promise in fact.data.get("supersedes", ()):
             if promise["version"] == 1:
                 told[fact.order, promise["subject"]][fact.data["notice_id"]] = moment(fact.data["sent_at"])
     return told

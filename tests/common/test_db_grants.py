@@ -37,7 +37,7 @@ FORBIDDEN = (
 APPEND_ONLY = {
     "intake": ("timeline", "decisions", "desk_acts", "buyers_warned"),
     "returns": (),
-    "delivery_notify": ("promises", "tellings"),
+    "delivery_notify": ("promises", "promise_notifications"),
     "loyalty": ("entries", "refunds", "exposures"),
 }
 OPEN_TO_ALL = """

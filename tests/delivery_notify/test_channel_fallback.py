@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from deploy.local.mailbox import Mailbox
 from libs.common.decisions.clock import SharedClock
 from libs.common.events import issues as ev
-from services.delivery_notify.store.preferences import Preferences, save_preferences
+from services.delivery_notify.store.preferences import ContactPreferences, save_preferences
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import CUSTOMER, at, issue, line, placed
 from tests.delivery_notify.providers import LINE_TOKEN, NOBODY, SIGNING_SECRET, Providers, providers
@@ -45,7 +45,7 @@ async def everywhere(database: str, there: Providers, smtp: Mailbox, **more: Any
 
 
 async def prefer(live: Live, *channels: str, line: str | None = "U-hanako", phone: str | None = None) -> None:
-    wanted = Preferences(channels, None, line, phone)
+    wanted = ContactPreferences(channels, None, line, phone)
     await save_preferences(live.service.pool, CUSTOMER, wanted, datetime.now(UTC))  # type: ignore[arg-type]
 
 
@@ -172,10 +172,10 @@ async def test_what_can_wait_leaves_together_the_next_morning(
     ) as live:
         await take(live, placed(line(promise=None)))
         await many(live, 5)
-        assert [row["held"] for row in await settled(live, 2)] == [False, False]
+        assert [row["batched"] for row in await settled(live, 2)] == [False, False]
 
         async def held() -> bool:
-            return bool(await live.service.pool.fetchval("SELECT count(*) = 3 FROM notices WHERE held"))
+            return bool(await live.service.pool.fetchval("SELECT count(*) = 3 FROM notices WHERE batched"))
 
         await eventually(held, "three notices are kept back")
         clock.set_speed(3600 * 24)
@@ -209,7 +209,7 @@ async def sent_twice(live: Live, smtp: Mailbox) -> bool:
 
 _HELD = """
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN NEW.held = true; NEW.due_at = now() + interval '1 second'; RETURN NEW; END $$;
+        BEGIN NEW.batched = true; NEW.due_at = now() + interval '1 second'; RETURN NEW; END $$;
     CREATE TRIGGER hold BEFORE INSERT ON notices FOR EACH ROW EXECUTE FUNCTION hold()"""
 _BROKEN = """
     CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;

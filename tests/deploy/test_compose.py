@@ -23,7 +23,7 @@ from deploy.local import compose_secrets
 from deploy.local.paths import ROOT
 from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
-from services.delivery_notify.settings import Settings as NotifySettings
+from services.delivery_notify.settings import NotifySettings as NotifySettings
 from tests.deploy.compose_rules import Compose, faults
 
 FILE = ROOT / "docker-compose.yml"

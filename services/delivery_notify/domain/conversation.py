@@ -1,7 +1,6 @@
-"""What we and one customer have said to each other about one order: the state of this service, one per order.
+"""Conversation with one customer about one order: the state of this service.
 
-Kept per order and not per issue, because the customer reads all of it as one conversation: a notice about a line is
-judged against everything said about that line before, from whichever surface it came.
+One per order and not per issue, because a notice about a line depends on all earlier notices about that line.
 """
 
 from collections.abc import Iterable
@@ -14,14 +13,14 @@ from uuid import UUID
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import Change, DecidedBy, NoticeKind
 from libs.common.events.values import Choice
-from services.delivery_notify.domain.issue_thread import Talk
+from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.order_line import Line
 
 ORDER_OPTIONS = (Choice.WAIT, Choice.CHANGE, Choice.CANCEL)
 DELIVERY_OPTIONS = (Choice.WAIT, Choice.CANCEL)
 
-SAID_KEPT = 40
-"""How many of the latest notices a conversation remembers; older ones stay in the table `notices` only."""
+NOTICES_KEPT = 40
+"""Latest notices kept in the conversation; older ones are in the table `notices` only."""
 
 
 class QuestionStatus(StrEnum):
@@ -32,9 +31,9 @@ class QuestionStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """A choice the customer was given by link. `about` are line ids; empty for a question about an issue.
+    """A choice offered to the customer by link. `line_ids` is empty for a question about an issue.
 
-    `silence` is the reason of a decision by default; where that cancels, the right to a refund begins on `vests_on`.
+    `default_reason` is the reason of a default decision; if it cancels, the right to a refund begins on `vests_on`.
     """
 
     choice_id: UUID
@@ -44,14 +43,14 @@ class Question:
     default: Choice
     due_at: datetime
     issue_id: UUID | None = None
-    about: tuple[str, ...] = ()
+    line_ids: tuple[str, ...] = ()
     status: QuestionStatus = QuestionStatus.OPEN
     closed_by: str | None = None
     answer: Choice | None = None
     requested_date: date | None = None
     by_default: bool = False
     change: Change | None = None
-    silence: DecidedBy = DecidedBy.SILENCE
+    default_reason: DecidedBy = DecidedBy.SILENCE
     vests_on: date | None = None
 
     @property
@@ -60,23 +59,23 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A notice that was made. `about` are the ids of lines or of the issue it speaks of."""
+class NoticeRecord:
+    """A created notice. `subjects` are the ids of its lines or of its issue."""
 
     notice_id: UUID
     kind: NoticeKind
-    about: tuple[str, ...]
-    at: datetime
+    subjects: tuple[str, ...]
+    made_at: datetime
     due_at: datetime | None = None
 
-    def held_back(self, now: datetime) -> bool:
-        """It has not left yet, for sure: newer news may still take its place."""
+    def is_unsent(self, now: datetime) -> bool:
+        """Whether it is certainly unsent, so that a newer notice can supersede it."""
         return self.due_at is not None and now < self.due_at
 
 
 @dataclass(frozen=True, slots=True)
 class Prepaid:
-    """Money that was received before anything was sent."""
+    """Payment received before shipment."""
 
     amount: Decimal
     currency: str
@@ -84,8 +83,8 @@ class Prepaid:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An order event that came before its `order.placed`, kept whole until then."""
+class BufferedEvent:
+    """An order event that came before its `order.placed`."""
 
     type: str
     body: str
@@ -93,6 +92,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Conversation:
+    """State of one order: its lines, questions, issue threads and latest notices."""
+
     order_id: str
     customer_id: str | None = None
     placed: bool = False
@@ -100,13 +101,13 @@ class Conversation:
     market: str = "JP"
     ordered_on: date | None = None
     prepaid: Prepaid | None = None
-    essential: date | None = None
+    essential_date: date | None = None
     lines: tuple[Line, ...] = ()
-    next_progress: datetime | None = None
+    next_progress_at: datetime | None = None
     questions: tuple[Question, ...] = ()
-    talks: tuple[Talk, ...] = ()
-    said: tuple[Said, ...] = ()
-    held: tuple[Held, ...] = field(default=())
+    threads: tuple[IssueThread, ...] = ()
+    notices: tuple[NoticeRecord, ...] = ()
+    buffered: tuple[BufferedEvent, ...] = field(default=())
 
     def line(self, line_id: str) -> Line | None:
         return next((line for line in self.lines if line.line_id == line_id), None)
@@ -118,12 +119,12 @@ class Conversation:
         newest = {line.line_id: line for line in changed}
         return replace(self, lines=tuple(newest.get(line.line_id, line) for line in self.lines))
 
-    def talk(self, issue_id: UUID) -> Talk | None:
-        return next((talk for talk in self.talks if talk.issue_id == issue_id), None)
+    def thread(self, issue_id: UUID) -> IssueThread | None:
+        return next((thread for thread in self.threads if thread.issue_id == issue_id), None)
 
-    def with_talk(self, changed: Talk) -> "Conversation":
-        others = tuple(talk for talk in self.talks if talk.issue_id != changed.issue_id)
-        return replace(self, talks=(*others, changed))
+    def with_thread(self, changed: IssueThread) -> "Conversation":
+        others = tuple(thread for thread in self.threads if thread.issue_id != changed.issue_id)
+        return replace(self, threads=(*others, changed))
 
     def question(self, choice_id: UUID) -> Question | None:
         return next((question for question in self.questions if question.choice_id == choice_id), None)
@@ -132,10 +133,10 @@ class Conversation:
         others = tuple(question for question in self.questions if question.choice_id != changed.choice_id)
         return replace(self, questions=(*others, changed))
 
-    def with_said_again(self, changed: Said) -> "Conversation":
-        """The same notice, under another moment to leave at."""
-        said = tuple(changed if each.notice_id == changed.notice_id else each for each in self.said)
-        return replace(self, said=said)
+    def with_changed_notice(self, changed: NoticeRecord) -> "Conversation":
+        """Replace a notice whose due time moved."""
+        notices = tuple(changed if each.notice_id == changed.notice_id else each for each in self.notices)
+        return replace(self, notices=notices)
 
-    def with_said(self, said: Said) -> "Conversation":
-        return replace(self, said=(*self.said, said)[-SAID_KEPT:])
+    def with_notice(self, notice: NoticeRecord) -> "Conversation":
+        return replace(self, notices=(*self.notices, notice)[-NOTICES_KEPT:])

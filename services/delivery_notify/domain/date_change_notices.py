@@ -6,18 +6,24 @@ law; one that moves earlier at once, without a question.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain import prepaid_acceptance, promises
-from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.notices import News, NoticeFacts, Outcome, say
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.notices import NoticeFacts, PromiseNews
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promise_notices import days, notify, versions
 from services.delivery_notify.domain.promises import DELIVERY, SHIP, PromiseTrack
-from services.delivery_notify.domain.supersede import held_back, hold, leaves_at, overtake, thing
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.supersede import (
+    batching_delay,
+    date_is_unsent,
+    notice_line,
+    supersede,
+    unsent_due_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,71 +39,60 @@ class DateChange:
 
 
 def announce(
+    ctx: ConversationDecision,
     track: PromiseTrack,
-    conversation: Conversation,
     changes: Sequence[DateChange],
-    now: datetime,
-    rules: Rules,
     wait: timedelta,
     cause: str | None,
-) -> Outcome:
-    """Make the notices about these changes; `wait` is how long they may be held back for batching."""
-    if track is SHIP:
-        return _announce_ship_dates(conversation, changes, now, rules, wait, cause)
-    return _announce_delivery_dates(conversation, changes, now, rules, wait, cause)
+) -> None:
+    """Create the notices about these changes; `wait` is how long they may be held back for batching."""
+    if track is DELIVERY:
+        changes = [each for each in changes if each.before.delivery.day]  # a first date was announced by the shop
+    if changes and track is SHIP:
+        _announce_ship_dates(ctx, changes, wait, cause)
+    elif changes:
+        _announce_delivery_dates(ctx, changes, wait, cause)
 
 
 def _announce_ship_dates(
-    conversation: Conversation,
-    changes: Sequence[DateChange],
-    now: datetime,
-    rules: Rules,
-    wait: timedelta,
-    cause: str | None,
-) -> Outcome:
+    ctx: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
+) -> None:
     """One notice for dates that moved later, one for those that moved earlier, none for a date the customer chose."""
-    if not changes:
-        return conversation, []
     requested = {
         (question.requested_date, line_id)
-        for question in conversation.questions
+        for question in ctx.state.questions
         if question.requested_date
-        for line_id in question.about
+        for line_id in question.line_ids
     }
-    news = [each for each in changes if (each.line.shipping.day, each.line.line_id) not in requested]
-    later, earlier, first = _sorted([*news, *_unsent_changes(conversation, news, now)])
-    until = leaves_at(conversation, NoticeKind.ORDER_DELAYED, frozenset(_ids(later)), now)
-    wait = min(wait, until - now) if until else wait
-    about = frozenset(each.line.line_id for each in (*changes, *later, *earlier, *first))
-    conversation, facts = overtake(conversation, SHIP.announced_by, about, "overtaken")
+    unrequested = [each for each in changes if (each.line.shipping.day, each.line.line_id) not in requested]
+    later, earlier, first = _sorted([*unrequested, *_unsent_changes(ctx, unrequested)])
+    until = unsent_due_at(ctx, NoticeKind.ORDER_DELAYED, frozenset(_ids(later)))
+    wait = min(wait, until - ctx.now) if until else wait
+    line_ids = frozenset(each.line.line_id for each in (*changes, *later, *earlier, *first))
+    supersede(ctx, SHIP.announced_by, line_ids, "superseded")
     for kind, group in ((NoticeKind.ORDER_EARLY, earlier), (NoticeKind.PREORDER_PROGRESS, first)):
         if group:
-            conversation, made = _early_notice(conversation, kind, group, now)
-            facts += made
+            _early_notice(ctx, kind, group)
     if later:
-        breaks = [each.before.shipping.breaks_at for each in later]
-        content = replace(_ship_facts(conversation, later), code=cause)
-        wait = hold(wait, breaks, now, rules)
-        conversation, made = _delay_notice(SHIP, conversation, later, content, now, rules, wait, _ship_news(later))
-        facts += made
-    if not news:
-        conversation, made = prepaid_acceptance.accept_again(conversation, now)
-        facts += made
-    return conversation, facts
+        facts = replace(_ship_facts(ctx, later), code=cause)
+        wait = batching_delay(ctx, wait, (each.before.shipping.breaks_at for each in later))
+        _delay_notice(ctx, SHIP, later, facts, wait, _ship_news(later))
+    if not unrequested:
+        prepaid_acceptance.renew_acceptance(ctx)
 
 
-def _unsent_changes(conversation: Conversation, changes: Sequence[DateChange], now: datetime) -> list[DateChange]:
+def _unsent_changes(ctx: ConversationDecision, changes: Sequence[DateChange]) -> list[DateChange]:
     """Changes of other lines whose notice is unsent, to be announced in the same message."""
     if not changes:
         return []
     ids = {each.line.line_id for each in changes}
     return [
         DateChange(_before_unsent_change(line), line)
-        for line in conversation.lines
+        for line in ctx.state.lines
         if line.line_id not in ids
         and line.awaiting_shipment
         and not line.shipping.updates_sent
-        and held_back(conversation, line.line_id, NoticeKind.ORDER_DELAYED, now)
+        and date_is_unsent(ctx, line.line_id, NoticeKind.ORDER_DELAYED)
     ]
 
 
@@ -113,90 +108,75 @@ def _sorted(changes: Iterable[DateChange]) -> tuple[list[DateChange], list[DateC
     first: list[DateChange] = []
     for each in changes:
         before, promise = each.before.shipping, each.line.shipping
-        day, known, owed = promise.day, promise.last_announced_date, before.owed_day
+        day, announced, owed = promise.day, promise.last_announced_date, before.owed_day
         if day is None:
             continue
-        if known is None and (owed is None or day <= owed):
+        if announced is None and (owed is None or day <= owed):
             first += [each] if each.line.preorder else []
-        elif known is None or known < day or (before.updates_sent and known == day):
+        elif announced is None or announced < day or (before.updates_sent and announced == day):
             later.append(each)
-        elif day < known:
+        elif day < announced:
             earlier.append(each)
     return later, earlier, first
 
 
-def _early_notice(
-    conversation: Conversation, kind: NoticeKind, changes: Sequence[DateChange], now: datetime
-) -> Outcome:
-    facts = _ship_facts(conversation, changes)
-    return say(
-        conversation,
+def _early_notice(ctx: ConversationDecision, kind: NoticeKind, changes: Sequence[DateChange]) -> None:
+    facts = _ship_facts(ctx, changes)
+    create_notice(
+        ctx,
         kind,
-        prepaid_acceptance.added(conversation, facts),
-        now,
+        prepaid_acceptance.with_receipt(ctx.state, facts),
         cause=versions(SHIP, [each.line for each in changes]),
-        about=_ids(changes),
+        subjects=_ids(changes),
         promised_date=facts.day,
-        news=replace(_ship_news(changes), breaks=()),
+        news=replace(_ship_news(changes), supersedes=()),
     )
 
 
-def _ship_facts(conversation: Conversation, changes: Sequence[DateChange]) -> NoticeFacts:
+def _ship_facts(ctx: ConversationDecision, changes: Sequence[DateChange]) -> NoticeFacts:
     """`day` is the last of the new dates: all has shipped by then."""
-    things = tuple(thing(each.line, moved=True, arrival_moved=each.delivery_moved) for each in changes)
     replaced = (each.line.shipping.last_announced_date or each.before.shipping.owed_day for each in changes)
-    previous = next((day for day in replaced if day), None)
-    day = max(days(SHIP, (each.line for each in changes)))
-    return NoticeFacts(things, day=day, previous_day=previous, purchase_count=conversation.purchase_count)
+    return NoticeFacts(
+        tuple(notice_line(each.line, moved=True, delivery_moved=each.delivery_moved) for each in changes),
+        day=max(days(SHIP, (each.line for each in changes))),
+        previous_day=next((day for day in replaced if day), None),
+        purchase_count=ctx.state.purchase_count,
+    )
 
 
-def _ship_news(changes: Sequence[DateChange]) -> News:
+def _ship_news(changes: Sequence[DateChange]) -> PromiseNews:
     ship = promises.announced(SHIP, [each.line for each in changes])
     delivery = promises.announced(DELIVERY, [each.line for each in changes if each.delivery_moved])
-    return News((*ship.tells, *delivery.tells), (*ship.breaks, *delivery.breaks))
+    return PromiseNews((*ship.announces, *delivery.announces), (*ship.supersedes, *delivery.supersedes))
 
 
 def _announce_delivery_dates(
-    conversation: Conversation,
-    changes: Sequence[DateChange],
-    now: datetime,
-    rules: Rules,
-    wait: timedelta,
-    cause: str | None,
-) -> Outcome:
-    """One notice for delivery dates that moved later; a first date was announced by the shop."""
-    changes = [each for each in changes if each.before.delivery.day]
-    if not changes:
-        return conversation, []
+    ctx: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
+) -> None:
     lines = [each.line for each in changes]
     replaced = [line.delivery.last_announced_date for line in lines if line.delivery.last_announced_date]
     facts = NoticeFacts(
-        tuple(thing(line, arrival_moved=True) for line in lines),
+        tuple(notice_line(line, delivery_moved=True) for line in lines),
         day=max(days(DELIVERY, lines)),
         previous_day=min(replaced, default=None),
         code=cause,
-        purchase_count=conversation.purchase_count,
+        purchase_count=ctx.state.purchase_count,
     )
-    conversation, taken_back = overtake(conversation, DELIVERY.announced_by, frozenset(_ids(changes)), "overtaken")
-    wait = hold(wait, (rules.end_of(day) for day in replaced), now, rules)
-    news = promises.announced(DELIVERY, lines)
-    conversation, made = _delay_notice(DELIVERY, conversation, changes, facts, now, rules, wait, news)
-    return conversation, [*taken_back, *made]
+    supersede(ctx, DELIVERY.announced_by, frozenset(_ids(changes)), "superseded")
+    wait = batching_delay(ctx, wait, (ctx.rules.end_of(day) for day in replaced))
+    _delay_notice(ctx, DELIVERY, changes, facts, wait, promises.announced(DELIVERY, lines))
 
 
 def _delay_notice(
+    ctx: ConversationDecision,
     track: PromiseTrack,
-    conversation: Conversation,
     changes: Sequence[DateChange],
     facts: NoticeFacts,
-    now: datetime,
-    rules: Rules,
     wait: timedelta,
-    news: News,
-) -> Outcome:
+    news: PromiseNews,
+) -> None:
     lines = [each.line for each in changes]
-    cause = versions(track, lines)
-    return notify(track, conversation, track.delayed, lines, facts, now, rules, cause=cause, wait=wait, news=news)
+    notify(ctx, track, track.delayed, lines, facts, cause=versions(track, lines), wait=wait, news=news)
 
 
 def _ids(changes: Iterable[DateChange]) -> tuple[str, ...]:

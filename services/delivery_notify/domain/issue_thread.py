@@ -1,16 +1,17 @@
-"""Issue threads of a conversation: one issue of an order, as far as its notices have come."""
+"""Issue threads of a conversation: the notices about one issue of an order."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+from libs.common.decisions.fast_replace import replace
 from libs.common.events.values import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """Some pieces of something, as the customer knows it."""
+class ReportedItem:
+    """A reported item under the name that the customer knows."""
 
     line_id: str
     name: str
@@ -18,8 +19,8 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Outbound:
-    """A replacement on its way: the newest date told for it, and that date's version (0: when it was ordered)."""
+class ReplacementShipment:
+    """Shipment of a replacement: its newest announced date with its version (0: when it was ordered)."""
 
     replacement_id: UUID
     ship_date: date
@@ -27,44 +28,52 @@ class Outbound:
     shipped: bool = False
 
 
-class Waiting(StrEnum):
-    """Why a talk about an issue is quiet for a moment: we hope to say two things in one message."""
+class PendingNotice(StrEnum):
+    """Notice that a thread sends if no event comes before `notify_at`."""
 
-    PLAN = "plan"  # accepted; what we do about it is decided in a moment
-    NEXT_WORD = "next_word"  # we have said when we write again
-    RECEIPT = "receipt"  # something came back; the refund or the end of it follows in a moment
+    PLAN = "plan"  # acceptance without a remedy
+    NEXT_UPDATE = "next_update"  # an announced update
+    RECEIPT = "receipt"  # receipt of the item without a refund
 
 
 @dataclass(frozen=True)
-class Sorry:
-    """What was given for an issue: so many points (none, where that was decided), and from when to when they can be
-    spent; `told` once a notice has them."""
+class ApologyPoints:
+    """Points granted for an issue (0 if withheld), usable between two days; `announced` once a notice contains them."""
 
     entry_id: UUID | None = None
     points: int = 0
     usable_from: date | None = None
     usable_until: date | None = None
-    told: bool = False
+    announced: bool = False
 
 
 @dataclass(frozen=True)
-class Talk:
-    """The talk about one issue. `quiet_until` is the moment at which we speak if nothing else happened, `missed` counts
-    the visits at which the courier met nobody."""
+class IssueThread:
+    """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections."""
 
     issue_id: UUID
     customer_id: str
     reason: Reason | None = None
-    items: tuple[Item, ...] = ()
+    items: tuple[ReportedItem, ...] = ()
     answered: bool = False
-    outbound: Outbound | None = None
-    past_outbound: tuple[UUID, ...] = ()
+    replacement: ReplacementShipment | None = None
+    past_replacements: tuple[UUID, ...] = ()
     refunded_at: datetime | None = None
-    waiting: Waiting | None = None
-    quiet_until: datetime | None = None
+    pending: PendingNotice | None = None
+    notify_at: datetime | None = None
     received_at: datetime | None = None
     resolution: int = 0
     closed_by: str | None = None
-    words: int = 0
-    missed: int = 0
-    sorry: Sorry | None = None
+    updates_sent: int = 0
+    missed_visits: int = 0
+    apology: ApologyPoints | None = None
+
+
+def mark_answered(thread: IssueThread) -> IssueThread:
+    """Return the thread after a notice with news: nothing is pending, and updates are counted from the start."""
+    return replace(thread, answered=True, pending=None, notify_at=None, updates_sent=0)
+
+
+def await_update(thread: IssueThread, at: datetime) -> IssueThread:
+    """Return the thread with an update announced for this time."""
+    return replace(thread, pending=PendingNotice.NEXT_UPDATE, notify_at=at)

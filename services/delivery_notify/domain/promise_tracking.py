@@ -1,6 +1,6 @@
 """Ship and delivery promises of order lines as the shop and the carrier state them.
 
-One state machine for both promises, parametrised by `SHIP` and `DELIVERY`; what follows when a promise is overdue is in
+One state machine for both promises, parametrised by `SHIP` and `DELIVERY`; overdue promises are in
 `promise_renewal.py`. A date stated earlier than the present one is dropped: the time of the statement counts, not that
 of its arrival.
 """
@@ -9,17 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from libs.common.decisions.facts import Fact, Ignored
 from libs.common.decisions.fast_replace import replace
 from services.delivery_notify.domain import overdue_notices, promises
-from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.date_change_notices import DateChange, announce
-from services.delivery_notify.domain.notices import Outcome
+from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promise_renewal import move_delivery, renew
 from services.delivery_notify.domain.promises import DELIVERY, SHIP, PromiseTrack
-from services.delivery_notify.domain.supersede import held_back
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.supersede import date_is_unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +31,34 @@ class StatedDate:
     cause: str | None = None
 
 
-def change_date(
-    track: PromiseTrack,
-    conversation: Conversation,
-    lines: Iterable[Line],
-    stated: StatedDate,
-    now: datetime,
-    rules: Rules,
-) -> Outcome:
+def change_date(ctx: ConversationDecision, track: PromiseTrack, lines: Iterable[Line], stated: StatedDate) -> None:
     """Promise these lines the stated date where it is newer than the present one, and announce what moved."""
     changes: list[DateChange] = []
-    facts: list[Fact] = []
     for line in lines:
         promise = track.of(line)
-        if reason := _obsolete(track, line, stated, rules.calendar.day(now)):
-            facts.append(Ignored(reason))
+        if reason := _obsolete(track, line, stated, ctx.today):
+            ctx.ignore(reason)
         elif promise.day and not promise.updates_sent and track.is_unchanged(stated.day, promise.day):
-            facts.append(Ignored("same_promise"))
+            ctx.ignore("same_promise")
             if track is SHIP:  # an earlier delivery date is not promised, so its statement is not the newest one
-                conversation = conversation.with_line(track.put(line, replace(promise, promised_at=stated.at)))
+                ctx.put_line(track.put(line, replace(promise, promised_at=stated.at)))
         else:
-            unannounced = held_back(conversation, line.line_id, track.delayed, now)
-            after = promises.promised(
-                track, line, stated.day, stated.at, rules, ship_by=stated.ship_by, unannounced=unannounced
-            )
-            at, surface = promises.recorded_at(promise, stated.at), None if promise.day else track.first_surface
-            facts.append(promises.ledger_row(track, conversation.order_id, after, stated.source, at, surface))
-            if track is SHIP:
-                after, rows = move_delivery(conversation, after, stated.delivery_date, stated.source, now, rules)
-                facts += rows
-            conversation = conversation.with_line(after)
-            changes.append(DateChange(line, after))
-    conversation, made = announce(track, conversation, changes, now, rules, rules.gather, stated.cause)
-    return conversation, [*facts, *made]
+            changes.append(DateChange(line, _promise(ctx, track, line, stated)))
+    announce(ctx, track, changes, ctx.rules.batching_delay, stated.cause)
+
+
+def _promise(ctx: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> Line:
+    promise, rules = track.of(line), ctx.rules
+    unannounced = date_is_unsent(ctx, line.line_id, track.delayed)
+    after = promises.promised(
+        track, line, stated.day, stated.at, rules, ship_by=stated.ship_by, unannounced=unannounced
+    )
+    at, surface = promises.recorded_at(promise, stated.at), None if promise.day else track.first_surface
+    ctx.emit(promises.ledger_row(track, ctx.state.order_id, after, stated.source, at, surface))
+    if track is SHIP:
+        after = move_delivery(ctx, after, stated.delivery_date, stated.source)
+    ctx.put_line(after)
+    return after
 
 
 def _obsolete(track: PromiseTrack, line: Line, stated: StatedDate, today: date) -> str | None:
@@ -75,68 +67,47 @@ def _obsolete(track: PromiseTrack, line: Line, stated: StatedDate, today: date) 
         return track.not_pending
     if promised_at and stated.at < promised_at:
         return "older_promise"
-    return "day_is_past" if stated.day < today else None
+    return "date_in_past" if stated.day < today else None
 
 
 def announce_undated_delay(
-    conversation: Conversation,
-    lines: Iterable[Line],
-    at: datetime,
-    cause: str,
-    next_update_by: date | None,
-    now: datetime,
-    rules: Rules,
-) -> Outcome:
+    ctx: ConversationDecision, lines: Iterable[Line], at: datetime, cause: str, next_update_by: date | None
+) -> None:
     """Announce a delay that the shop stated without a new ship date."""
-    facts: list[Fact] = []
     delayed: list[Line] = []
     for line in lines:
         promised_at = line.shipping.promised_at
         if not line.awaiting_shipment:
-            facts.append(Ignored(SHIP.not_pending))
+            ctx.ignore(SHIP.not_pending)
         elif promised_at and at < promised_at:
-            facts.append(Ignored("older_promise"))
+            ctx.ignore("older_promise")
         else:
-            delayed.append(SHIP.put(line, replace(line.shipping, promised_at=at)))
-    if not delayed:
-        return conversation, facts
-    if next_update_by is not None and next_update_by <= rules.calendar.day(now):
+            delayed.append(replace(line, shipping=replace(line.shipping, promised_at=at)))
+    if next_update_by is not None and next_update_by <= ctx.today:
         next_update_by = None
-    conversation, made = overdue_notices.send_update(SHIP, conversation, delayed, now, rules, next_update_by, cause)
-    return conversation, [*facts, *made]
+    if delayed:
+        overdue_notices.send_update(ctx, SHIP, delayed, next_update_by, cause)
 
 
-def on_shipped(
-    conversation: Conversation, line_ids: frozenset[str], day: date | None, at: datetime, now: datetime, rules: Rules
-) -> Outcome:
+def on_shipped(ctx: ConversationDecision, line_ids: frozenset[str], day: date | None, at: datetime) -> None:
     """Promise the carrier's delivery date where it is later; set a new one where the promise is broken."""
-    facts: list[Fact] = []
     if day is not None:
-        stated = StatedDate(day, at, "order.shipped")
-        in_transit = _in_transit(conversation, line_ids)
-        conversation, facts = change_date(DELIVERY, conversation, in_transit, stated, now, rules)
-    in_transit = _in_transit(conversation, line_ids)
-    broken = [line for line in in_transit if line.delivery.day and line.delivery.notify_at is None]
+        change_date(ctx, DELIVERY, _in_transit(ctx, line_ids), StatedDate(day, at, "order.shipped"))
+    broken = [line for line in _in_transit(ctx, line_ids) if line.delivery.day and line.delivery.notify_at is None]
     if broken:
-        conversation, made = renew(DELIVERY, conversation, broken, now, rules)
-        facts += made
-    return conversation, facts
+        renew(ctx, DELIVERY, broken)
 
 
-def _in_transit(conversation: Conversation, line_ids: frozenset[str]) -> list[Line]:
-    return [line for line in conversation.lines if line.line_id in line_ids and line.awaiting_delivery]
+def _in_transit(ctx: ConversationDecision, line_ids: frozenset[str]) -> list[Line]:
+    return [line for line in ctx.state.lines if line.line_id in line_ids and line.awaiting_delivery]
 
 
-def restore_announced_delivery(
-    conversation: Conversation, line_ids: frozenset[str], now: datetime, rules: Rules
-) -> Outcome:
+def restore_announced_delivery(ctx: ConversationDecision, line_ids: frozenset[str]) -> None:
     """Promise the announced delivery date again where a line ships while the notice that moved it is unsent."""
-    facts: list[Fact] = []
-    for line in conversation.lines:
+    for line in ctx.state.lines:
         day = line.delivery.last_announced_date
-        unsent = line.line_id in line_ids and held_back(conversation, line.line_id, SHIP.delayed, now)
+        unsent = line.line_id in line_ids and date_is_unsent(ctx, line.line_id, SHIP.delayed)
         if unsent and day and line.awaiting_delivery and promises.delivery_moved_with_ship_date(line):
-            after = promises.renewed(DELIVERY, line, day, now, rules)
-            conversation = conversation.with_line(after)
-            facts.append(promises.ledger_row(DELIVERY, conversation.order_id, after, "order.shipped", now))
-    return conversation, facts
+            after = promises.renewed(DELIVERY, line, day, ctx.now, ctx.rules)
+            ctx.put_line(after)
+            ctx.emit(promises.ledger_row(DELIVERY, ctx.state.order_id, after, "order.shipped", ctx.now))

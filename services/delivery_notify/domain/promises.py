@@ -13,10 +13,10 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind, PromiseRef, PromiseSubject
 from libs.common.events.values import Choice
 from services.delivery_notify.domain.conversation import DELIVERY_OPTIONS, ORDER_OPTIONS
-from services.delivery_notify.domain.notices import News, PromiseMade
+from services.delivery_notify.domain.notices import PromiseMade, PromiseNews
 from services.delivery_notify.domain.order_line import Line, TrackedPromise
-from services.delivery_notify.domain.supersede import ARRIVAL_NEWS, DATE_NEWS
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.supersede import DELIVERY_DATE_NOTICES, SHIP_DATE_NOTICES
+from services.delivery_notify.policy.notification_rules import NotificationRules
 
 SHOP, PAGE = "shop", "choice_page"
 """Surfaces other than notices that announce a date: the shop's own (checkout, shipping mail), the choice page."""
@@ -42,7 +42,7 @@ class PromiseTrack:
     first_surface: str | None
     is_pending: Callable[[Line], bool]
     is_unchanged: Callable[[date, date], bool]
-    cutoff: Callable[[Rules], time]
+    cutoff: Callable[[NotificationRules], time]
 
     def of(self, line: Line) -> TrackedPromise:
         return line.shipping if self.subject is PromiseSubject.LINE else line.delivery
@@ -55,7 +55,7 @@ class PromiseTrack:
 
 SHIP = PromiseTrack(
     PromiseSubject.LINE,
-    DATE_NEWS,
+    SHIP_DATE_NOTICES,
     NoticeKind.ORDER_DELAYED,
     NoticeKind.ORDER_OVERDUE,
     ORDER_OPTIONS,
@@ -67,7 +67,7 @@ SHIP = PromiseTrack(
 )
 DELIVERY = PromiseTrack(
     PromiseSubject.DELIVERY,
-    ARRIVAL_NEWS,
+    DELIVERY_DATE_NOTICES,
     NoticeKind.DELIVERY_DELAYED,
     NoticeKind.DELIVERY_OVERDUE,
     DELIVERY_OPTIONS,
@@ -75,7 +75,7 @@ DELIVERY = PromiseTrack(
     first_surface=SHOP,
     is_pending=lambda line: line.awaiting_delivery,
     is_unchanged=lambda new, promised: new <= promised,  # an earlier delivery needs no notice
-    cutoff=lambda rules: rules.arrival_cutoff,
+    cutoff=lambda rules: rules.delivery_cutoff,
 )
 
 
@@ -84,7 +84,7 @@ def promised(
     line: Line,
     day: date,
     at: datetime,
-    rules: Rules,
+    rules: NotificationRules,
     *,
     ship_by: datetime | None = None,
     unannounced: bool = False,
@@ -124,7 +124,7 @@ def _first_day(old: TrackedPromise, day: date) -> date:
     return old.first_day if old.day else min(day, old.first_day)
 
 
-def renewed(track: PromiseTrack, line: Line, day: date, now: datetime, rules: Rules) -> Line:
+def renewed(track: PromiseTrack, line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
     """Return the line with a date set by our policy. `promised_at` stays: a date of the shop takes precedence even if
     it was stated a little earlier."""
     old, after = track.of(line), promised(track, line, day, now, rules)
@@ -133,7 +133,7 @@ def renewed(track: PromiseTrack, line: Line, day: date, now: datetime, rules: Ru
     return track.put(after, new)
 
 
-def chosen(line: Line, day: date, now: datetime, rules: Rules) -> Line:
+def chosen(line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
     """Return the line with a ship date that the customer chose. It is no slip: the law counts from it."""
     stated_at, after = line.shipping.promised_at, promised(SHIP, line, day, now, rules)
     new = replace(after.shipping, slips=0, first_day=day, promised_at=stated_at, policy_dated_at=now)
@@ -146,22 +146,22 @@ def delivery_moved_with_ship_date(line: Line) -> bool:
     return moved_at is not None and moved_at in (ship.policy_dated_at, ship.promised_at)
 
 
-def statutory(line: Line, day: date, at: datetime, rules: Rules) -> Line:
+def statutory(line: Line, day: date, at: datetime, rules: NotificationRules) -> Line:
     """Return the line with the ship deadline that the law sets where no date was promised."""
     notify_at, breaks_at = _deadlines(SHIP, day, at, rules, None)
     return replace(line, shipping=replace(line.shipping, first_day=day, notify_at=notify_at, breaks_at=breaks_at))
 
 
 def _deadlines(
-    track: PromiseTrack, day: date, at: datetime, rules: Rules, ship_by: datetime | None
+    track: PromiseTrack, day: date, at: datetime, rules: NotificationRules, ship_by: datetime | None
 ) -> tuple[datetime, datetime]:
     """`notify_at` and `breaks_at` of a promise. If it is made after the cutoff of its own day (a same-day order in the
     evening), the notice is due at noon of the next."""
-    if ship_by is not None and rules.calendar.day(ship_by) == day and ship_by - rules.margin > at:
-        return ship_by - rules.margin, ship_by
+    if ship_by is not None and rules.calendar.day(ship_by) == day and ship_by - rules.deadline_margin > at:
+        return ship_by - rules.deadline_margin, ship_by
     notify_at = rules.cutoff(day, track.cutoff(rules))
     if notify_at <= at:
-        notify_at = rules.word_moment(rules.calendar.day(at) + timedelta(days=1))
+        notify_at = rules.update_time(rules.calendar.day(at) + timedelta(days=1))
     return notify_at, rules.end_of(day)
 
 
@@ -187,7 +187,7 @@ def ref(subject: PromiseSubject, subject_id: str, version: int, day: date | None
     return (PromiseRef(subject=subject, subject_id=subject_id, version=version, day=day),)
 
 
-def announced(track: PromiseTrack, lines: Iterable[Line]) -> News:
+def announced(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
     """Return the newest promises of these lines as announced, and those that they supersede as broken."""
     announces: list[PromiseRef] = []
     broken: list[PromiseRef] = []
@@ -195,10 +195,10 @@ def announced(track: PromiseTrack, lines: Iterable[Line]) -> News:
         promise = track.of(line)
         announces += ref(track.subject, line.line_id, promise.version, promise.day)
         broken += ref(track.subject, line.line_id, promise.last_announced_version, promise.last_announced_date)
-    return News(tuple(announces), tuple(broken))
+    return PromiseNews(tuple(announces), tuple(broken))
 
 
-def broken(track: PromiseTrack, lines: Iterable[Line]) -> News:
+def broken(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
     """Return the newest promises of these lines as broken."""
     found = [ref(track.subject, line.line_id, (p := track.of(line)).version, p.day) for line in lines]
-    return News(breaks=tuple(each for refs in found for each in refs))
+    return PromiseNews(supersedes=tuple(each for refs in found for each in refs))

@@ -24,7 +24,7 @@ from services.delivery_notify.sending.bounce_reports import (
 )
 from services.delivery_notify.store import bounces as bounces_store
 from services.delivery_notify.store import preferences, staff_notices
-from services.delivery_notify.store.bounces import Bounced
+from services.delivery_notify.store.bounces import BouncedNotice
 
 REPORTERS = ("ops", "mailserver")
 
@@ -106,15 +106,15 @@ def _reports(content_type: str, content: bytes) -> list[MailReport]:
 
 async def _act(tx: ServiceTransaction, report: MailReport) -> bool:
     """Whether an address is now dead that may have been alive."""
-    bounced = await bounces_store.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
+    bounced = await bounces_store.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
     if bounced and report.kind is MailReportKind.BOUNCE:
-        await bounces_store.take_next_way(tx.conn, bounced.notice_id, report.cause, tx.now)
+        await bounces_store.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_failed(bounced, report, tx)])
     if not report.suppresses_address or address is None:
         return False
-    await preferences.suppress(tx.conn, [("email", address, report.cause)], tx.now)
-    customer = bounced.customer_id if bounced else await bounces_store.customer_at(tx.conn, address)
+    await preferences.suppress_addresses(tx.conn, [("email", address, report.cause)], tx.now)
+    customer = bounced.customer_id if bounced else await bounces_store.find_customer(tx.conn, address)
     if customer:
         facts = {"customer_id": customer, "channel": "email", "cause": report.cause}
         kind = StaffKind.ADDRESS_SUPPRESSED
@@ -122,7 +122,7 @@ async def _act(tx: ServiceTransaction, report: MailReport) -> bool:
     return True
 
 
-def _failed(bounced: Bounced, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
+def _failed(bounced: BouncedNotice, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
     return NoticeFailed.model_validate(
         {
             "order_id": bounced.order_id,

@@ -22,7 +22,7 @@ from libs.common.events.values import Address, Choice, Language
 from libs.common.http.problems import Answer
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
-from services.delivery_notify.domain.customer_questions import LATEST_WISH, CustomerAnswered
+from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD, CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.choice_page_texts import BAD_LINK, BAD_LINK_TITLE, CHOICE_PAGE_TEXTS, ChoicePageTexts
 from services.delivery_notify.rendering.links import ChoiceLink, CustomerLinks, LinkInvalidError
@@ -106,11 +106,11 @@ class ChoicePage:
         if link.expires_at <= self._service.clock.now():
             return None
         async with self._service.pool.acquire() as conn:
-            found = await store.conversation_with(conn, link.order_id)
+            found = await store.read_conversation(conn, link.order_id)
             question = found[0].question(link.choice_id) if found else None
             if found is None or question is None:
                 return None
-            facts = await store.notice_facts(conn, question.notice_id) or NoticeFacts()
+            facts = await store.read_notice_facts(conn, question.notice_id) or NoticeFacts()
         language = found[1].language if found[1] else Language.JA
         return ChoiceView(link.order_id, question, facts, language, found[0].market)
 
@@ -140,7 +140,7 @@ class ChoicePage:
             given=given or {},
             country=view.market,
             first_day=(today + timedelta(days=1)).isoformat(),
-            last_day=(today + LATEST_WISH).isoformat(),
+            last_day=(today + MAX_DATE_AHEAD).isoformat(),
             note=phrases.choice_note(question.due_at, question.default, zone, view.language),
         )
 
@@ -158,13 +158,13 @@ class ChoicePage:
 
     def _rows(self, view: ChoiceView) -> list[tuple[str, str]]:
         facts, question, said = view.facts, view.question, CHOICE_PAGE_TEXTS[view.language]
-        overdue, about_issue = facts.next_word is not None and not question.issue_id, question.issue_id is not None
-        items = [phrases.item_with_quantity(thing.name, thing.quantity) for thing in facts.things]
+        overdue, about_issue = facts.next_update_by is not None and not question.issue_id, question.issue_id is not None
+        items = [phrases.item_with_quantity(thing.name, thing.quantity) for thing in facts.lines]
         dates: list[tuple[str, date | None]] = [
             (said.previous_date, facts.previous_day),
             (said.ship_date, None if overdue or about_issue or question.requested_date else facts.day),
             (said.restock, facts.day if facts.plan == "restock" else None),
-            (said.next_word, facts.next_word if overdue else None),
+            (said.next_word, facts.next_update_by if overdue else None),
             (said.wished, question.requested_date),
         ]
         rows = [(said.order, view.order_id)]

@@ -45,8 +45,8 @@ class PromiseView(BaseModel):
     ship_date: date
     source: str
     promised_at: datetime
-    told_at: datetime | None
-    told_on: str | None
+    notified_at: datetime | None
+    notified_surface: str | None
     notice_id: UUID | None
 
 
@@ -61,7 +61,7 @@ def routes(service: Service) -> APIRouter:
 
     async def known(order_id: OrderId) -> str:
         async with service.pool.acquire() as conn:
-            if await conversations.conversation_with(conn, order_id) is None:
+            if await conversations.read_conversation(conn, order_id) is None:
                 raise Problem(404, "unknown_order", "order_id: we have heard nothing of this order.")
         return order_id
 
@@ -70,19 +70,19 @@ def routes(service: Service) -> APIRouter:
     @router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
     async def notices(order_id: Known) -> NoticeList:
         async with service.pool.acquire() as conn:
-            rows = await conversations.notices_of(conn, order_id)
+            rows = await conversations.list_notices(conn, order_id)
         return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
     @router.get("/{order_id}/promises", summary="Every date ever promised for this order")
     async def promises(order_id: Known) -> PromiseList:
         async with service.pool.acquire() as conn:
-            rows = await promise_store.promises_of(conn, order_id)
+            rows = await promise_store.list_promises(conn, order_id)
         return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
 
     @router.get("/{order_id}/choices/{choice_id}/address", summary="The address a customer asked for, by their answer")
     async def wished_address(order_id: Known, choice_id: UUID) -> Address:
         async with service.pool.acquire() as conn:
-            body = await conversations.wished_address(conn, order_id, choice_id)
+            body = await conversations.requested_address(conn, order_id, choice_id)
         if body is None:
             raise Problem(404, "no_address", "choice_id: this answer asked for no other address.")
         return Address.model_validate_json(body)

@@ -13,7 +13,7 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, 
 from libs.common.runtime.service import Service
 from services.delivery_notify.store import preferences
 from services.delivery_notify.store import staff_notices as staff_store
-from services.delivery_notify.store.preferences import Preferences
+from services.delivery_notify.store.preferences import ContactPreferences
 
 CustomerId = Annotated[str, Path(min_length=1, max_length=128)]
 
@@ -66,7 +66,7 @@ def routes(service: Service) -> APIRouter:
     @router.get("", summary="How this customer wants to be reached")
     async def show(customer_id: CustomerId) -> PreferencesBody:
         async with service.pool.acquire() as conn:
-            found = await preferences.preferences_of(conn, customer_id)
+            found = await preferences.read_preferences(conn, customer_id)
         if found is None:
             raise Problem(404, "no_preferences", "customer_id: has chosen nothing; notices go by mail.")
         language = Language(found.language) if found.language else None
@@ -81,7 +81,7 @@ def routes(service: Service) -> APIRouter:
 
     @router.put("", summary="All of it at once: what is left out is forgotten")
     async def put(customer_id: CustomerId, body: PreferencesBody, key: Key) -> JSONResponse:
-        wanted = Preferences(body.channels, body.language, body.line_user_id, body.phone)
+        wanted = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
         async with service.transaction() as tx:
 
             async def save() -> Answer:
@@ -96,7 +96,7 @@ def routes(service: Service) -> APIRouter:
         async with service.transaction() as tx:
 
             async def delete() -> Answer:
-                found = await preferences.forget_preferences(tx.conn, customer_id)
+                found = await preferences.delete_preferences(tx.conn, customer_id)
                 return Answer(200, {"customer_id": customer_id, "forgotten": found})
 
             answer = await answer_once(tx.conn, key, delete)
@@ -119,11 +119,11 @@ def ops_routes(service: Service) -> APIRouter:
     @router.get("/staff-notices", summary="What needed a human, the newest first, told to staff or not")
     async def staff_notices() -> list[StaffNoticeView]:
         async with service.pool.acquire() as conn:
-            return [StaffNoticeView.model_validate(row) for row in await staff_store.latest(conn, 200)]
+            return [StaffNoticeView.model_validate(row) for row in await staff_store.list_latest(conn, 200)]
 
     @router.post("/addresses/allow", summary="Write to an address again that had been suppressed")
     async def allow(body: AddressBody) -> dict[str, bool]:
         async with service.pool.acquire() as conn:
-            return {"was_suppressed": await preferences.allow_again(conn, body.channel, body.address)}
+            return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}
 
     return router

@@ -54,11 +54,11 @@ def routes(service: Service, signed: SignedLinks, renderer: Renderer, zone: Zone
 
     async def _rendered(notice_id: UUID) -> tuple[dict[str, Any], RenderedMessage] | None:
         async with service.pool.acquire() as conn:
-            row = await conversations.notice_as_sent(conn, notice_id)
+            row = await conversations.read_sent_notice(conn, notice_id)
         if row is None:
             return None
         language = Language(row["language"])
-        facts = conversations.read_facts(str(row["facts"]))
+        facts = conversations.parse_facts(str(row["facts"]))
         letter = NoticeContent(
             NoticeKind(row["kind"]), row["order_id"], row["name"], language, facts, row["issue_id"], row["settled_at"]
         )

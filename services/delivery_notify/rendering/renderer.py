@@ -22,7 +22,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.domain.notices import NoticeFacts, Thing
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.texts import legal
 from services.delivery_notify.rendering.texts import phrases as words
@@ -67,7 +67,7 @@ class Renderer:
     VARIABLES = frozenset({
         "f", "language", "shop", "order_id", "greeting", "thanks", "words", "date", "item", "items",
         "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
-        "survey_link", "day", "previous_day", "next_word", "money", "points", "layout", "subject",
+        "survey_link", "day", "previous_day", "next_update_by", "money", "points", "layout", "subject",
         "sections", "seller",
     })
     # fmt: on
@@ -152,14 +152,14 @@ class Renderer:
             "date": said,
             "item": _item,
             "stage": partial(_stage, phrases),
-            "items": words.join_items([_item(thing) for thing in facts.things], language),
-            "counted": words.join_items([words.counted_item(t.name, t.quantity) for t in facts.things], language),
+            "items": words.join_items([_item(thing) for thing in facts.lines], language),
+            "counted": words.join_items([words.counted_item(t.name, t.quantity) for t in facts.lines], language),
             "missing": [words.MISSING_DETAILS[language].get(each, each) for each in facts.missing],
             "link": "",
             **self._pages(letter),
             **self._choice(letter, phrases),
         }
-        dated = {"day": facts.day, "previous_day": facts.previous_day, "next_word": facts.next_word}
+        dated = {"day": facts.day, "previous_day": facts.previous_day, "next_update_by": facts.next_update_by}
         values |= {name: said(day) for name, day in dated.items() if day}
         if facts.amount is not None and facts.currency:
             values["money"] = words.localized_money(facts.amount, facts.currency, language)
@@ -252,11 +252,11 @@ def _clean(text: str) -> str:
 
 
 def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
-    things = tuple(map(_clean_thing, facts.things))
-    return facts if things == facts.things else replace(facts, things=things)
+    things = tuple(map(_clean_thing, facts.lines))
+    return facts if things == facts.lines else replace(facts, lines=things)
 
 
-def _clean_thing(thing: Thing) -> Thing:
+def _clean_thing(thing: NoticeLine) -> NoticeLine:
     name, stage, detail = _clean(thing.name), _clean(thing.stage or ""), _clean(thing.stage_detail or "")
     if (name, stage, detail) == (thing.name, thing.stage or "", thing.stage_detail or ""):
         return thing
@@ -283,11 +283,11 @@ def _thanks(letter: NoticeContent) -> str:
     return words.thanks(letter.facts.purchase_count, letter.language, before)
 
 
-def _item(thing: Thing) -> str:
+def _item(thing: NoticeLine) -> str:
     return words.item_with_quantity(thing.name, thing.quantity)
 
 
-def _stage(phrases: words.Phrases, thing: Thing) -> str:
+def _stage(phrases: words.Phrases, thing: NoticeLine) -> str:
     """A stage in the customer's words; one we have no words for is told by its detail, or as it was named."""
     stage = thing.stage or ""
     return phrases.stages.get(stage) or thing.stage_detail or stage

@@ -17,7 +17,7 @@ from markupsafe import escape
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.policy.consent_law import Element, Terms, laws
+from services.delivery_notify.policy.consent_law import DelayTerms, Element, laws
 from services.delivery_notify.rendering.renderer import NoticeContent, Renderer
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content
 from services.delivery_notify.rendering.texts import legal
@@ -105,7 +105,7 @@ def _law_faults(
 ) -> Iterator[TemplateFault]:
     case = next(name for name, (known, _) in SAMPLES.items() if known is kind)
     letter = sample_content(case, language)
-    letter = replace(letter, facts=replace(letter.facts, terms=Terms(market, "lint")))
+    letter = replace(letter, facts=replace(letter.facts, terms=DelayTerms(market, "lint")))
     try:
         rendered = renderer.render(letter)
     except _RENDER_ERRORS:
@@ -125,11 +125,11 @@ def _required_texts(element: Element, letter: NoticeContent, seller: str) -> lis
     days = {
         Element.OLD_DATE: facts.previous_day,
         Element.NEW_DATE: facts.day,
-        Element.NO_DATE: facts.next_word,
-        Element.NEXT_WORD: facts.next_word,
+        Element.NO_DATE: facts.next_update_by,
+        Element.NEXT_UPDATE: facts.next_update_by,
         Element.REFUND_BY: facts.refund_by,
         Element.RECEIVED_ON: facts.received_on,
-        Element.DELIVERY_TIME: facts.day or facts.next_word,
+        Element.DELIVERY_TIME: facts.day or facts.next_update_by,
     }
     if element in days:
         day = days[element]
@@ -145,9 +145,9 @@ def _required_texts(element: Element, letter: NoticeContent, seller: str) -> lis
         case Element.AMOUNT_RECEIVED if facts.amount is not None and facts.currency:
             return [words.localized_money(facts.amount, facts.currency, language)]
         case Element.PRODUCT:
-            return [thing.name for thing in facts.things[:1]]
+            return [thing.name for thing in facts.lines[:1]]
         case Element.QUANTITY:
-            return [words.counted_item(thing.name, thing.quantity) for thing in facts.things[:1]]
+            return [words.counted_item(thing.name, thing.quantity) for thing in facts.lines[:1]]
     return []
 
 

@@ -15,7 +15,7 @@ from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
 from services.delivery_notify.sending.retry_policy import SendAttempt, event_for
 from services.delivery_notify.store import notice_queue, preferences, staff_notices
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Ends, FellBack, Rescheduled
+from services.delivery_notify.store.notice_queue import BatchOutcomes, ClaimedNotice, Completed, FellBack, Rescheduled
 
 
 async def record_outcomes(
@@ -24,7 +24,7 @@ async def record_outcomes(
     """Outcomes and their events, in one transaction."""
     ends = [(each.notice, each.result(random.random(), rests.remaining(each.route.channel))) for each in tried]  # noqa: S311
     settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Completed))]
-    batch = Ends(
+    batch = BatchOutcomes(
         completed=[end for _, end in settled],
         rescheduled=[*outgoing.rescheduled, *(end for _, end in ends if isinstance(end, Rescheduled))],
         fell_back=[end for _, end in ends if isinstance(end, FellBack)],
@@ -34,7 +34,7 @@ async def record_outcomes(
         # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
         moment = to_json(tx.now)
         events = {notice.notice_id: _event(tx, notice, end, moment) for notice, end in settled}
-        known = await notice_queue.record_ends(tx.conn, batch, tx.now)
+        known = await notice_queue.record_outcomes(tx.conn, batch, tx.now)
         told = [(notice, end) for notice, end in settled if notice.notice_id in known]
         await outbox.write(tx.conn, [row for notice, _ in told if (row := events[notice.notice_id])])
         await _suppress(tx, tried)
@@ -45,7 +45,7 @@ async def record_outcomes(
         service.counters.add("notice", status, count)
 
 
-def _event(tx: ServiceTransaction, notice: Claimed, end: Completed, moment: bytes) -> outbox.OutboxRow | None:
+def _event(tx: ServiceTransaction, notice: ClaimedNotice, end: Completed, moment: bytes) -> outbox.OutboxRow | None:
     event = event_for(notice, end, tx.now)
     return tx.decisions.outbox_row(event, _trace(notice), moment) if event else None
 
@@ -56,10 +56,10 @@ async def _suppress(tx: ServiceTransaction, tried: Sequence[SendAttempt]) -> Non
         for each in tried
         if each.outcome.invalid_address
     ]
-    await preferences.suppress(tx.conn, dead, tx.now)
+    await preferences.suppress_addresses(tx.conn, dead, tx.now)
 
 
-def _failures(told: Sequence[tuple[Claimed, Completed]], tx: ServiceTransaction) -> list[StaffNotice]:
+def _failures(told: Sequence[tuple[ClaimedNotice, Completed]], tx: ServiceTransaction) -> list[StaffNotice]:
     """A customer who does not hear what we had to say is somebody's to call."""
     return [
         StaffNotice(
@@ -73,7 +73,7 @@ def _failures(told: Sequence[tuple[Claimed, Completed]], tx: ServiceTransaction)
     ]
 
 
-UNREACHABLE = ("contact_unknown", "address_suppressed", "no_way_left")
+UNREACHABLE = ("contact_unknown", "address_suppressed", "no_channel_left")
 
 
 def _dead(tried: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
@@ -89,10 +89,10 @@ def _dead(tried: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNot
     ]
 
 
-def _about(notice: Claimed) -> dict[str, str]:
+def _about(notice: ClaimedNotice) -> dict[str, str]:
     issue = {"issue_id": str(notice.issue_id)} if notice.issue_id else {}
     return {"order_id": notice.order_id, "customer_id": notice.customer_id, "kind": notice.kind, **issue}
 
 
-def _trace(notice: Claimed) -> Carrier | None:
+def _trace(notice: ClaimedNotice) -> Carrier | None:
     return {"traceparent": notice.traceparent} if notice.traceparent else None

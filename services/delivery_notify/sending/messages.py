@@ -9,9 +9,9 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import MessageDraft
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.domain.routing import Contact, Way
+from services.delivery_notify.domain.routing import Contact, Route
 from services.delivery_notify.rendering.renderer import NoticeContent, Renderer
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled
 
 ReadFacts = Callable[[str], NoticeFacts]
 
@@ -20,16 +20,16 @@ ReadFacts = Callable[[str], NoticeFacts]
 class RoutedNotice:
     """A notice and the way it takes."""
 
-    notice: Claimed
-    route: Way
+    notice: ClaimedNotice
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One message: its notices, its way, and its name where it has several."""
 
-    notices: tuple[Claimed, ...]
-    route: Way
+    notices: tuple[ClaimedNotice, ...]
+    route: Route
     group_id: UUID | None = None
 
     @property
@@ -66,7 +66,7 @@ class SendPlan:
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     deferred: list[Deferred] = field(default_factory=list)
-    suppressed: list[tuple[Claimed, Completed]] = field(default_factory=list)
+    suppressed: list[tuple[ClaimedNotice, Completed]] = field(default_factory=list)
     rescheduled: list[Rescheduled] = field(default_factory=list)
 
 
@@ -77,10 +77,10 @@ def group_into_messages(planned: Sequence[RoutedNotice]) -> list[OutgoingMessage
     would take a part for the whole.
     """
     found: list[OutgoingMessage] = []
-    groups: dict[tuple[str, Way, UUID | None], list[Claimed]] = {}
+    groups: dict[tuple[str, Route, UUID | None], list[ClaimedNotice]] = {}
     for one in planned:
-        if one.notice.held:
-            groups.setdefault((one.notice.customer_id, one.route, one.notice.together), []).append(one.notice)
+        if one.notice.batched:
+            groups.setdefault((one.notice.customer_id, one.route, one.notice.batch_id), []).append(one.notice)
         else:
             found.append(OutgoingMessage((one.notice,), one.route))
     for (customer, way, named), notices in groups.items():
@@ -93,5 +93,5 @@ def group_into_messages(planned: Sequence[RoutedNotice]) -> list[OutgoingMessage
 
 def is_complete(message: OutgoingMessage) -> bool:
     """Whether a message that was named before has all the parts it had."""
-    parts = message.notices[0].parts
+    parts = message.notices[0].batch_size
     return parts is None or parts == len(message.notices)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from services.delivery_notify.channels.channel import SendOutcome, SendStatus
-from services.delivery_notify.domain.routing import Way
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Deferred, FellBack, Rescheduled
+from services.delivery_notify.domain.routing import Route
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, FellBack, Rescheduled
 
 MAX_ATTEMPTS = 20
 INITIAL_BACKOFF = timedelta(seconds=5)
@@ -35,8 +35,8 @@ class SendAttempt:
     `others` are the channels by which the customer could still be reached.
     """
 
-    notice: Claimed
-    route: Way
+    notice: ClaimedNotice
+    route: Route
     channel_name: str
     outcome: SendOutcome
     alternatives: Collection[str] = ()
@@ -60,7 +60,7 @@ class SendAttempt:
         return Completed(notice.notice_id, "failed", self.channel_name, cause=cause)
 
 
-def event_for(notice: Claimed, completed: Completed, now: datetime) -> Payload | None:
+def event_for(notice: ClaimedNotice, completed: Completed, now: datetime) -> Payload | None:
     """What to tell of an end. Of a kind that only newer code knows there is no event to tell."""
     if notice.kind not in _KINDS:
         return None
@@ -76,7 +76,12 @@ def event_for(notice: Claimed, completed: Completed, now: datetime) -> Payload |
             about |= {"cause": completed.cause or "unknown", "suppressed_at": now}
             return NoticeSuppressed.model_validate(about)
         case "sent":
-            about |= {"channel": completed.channel, "language": completed.language, "sent_at": now, **notice.news}
+            about |= {
+                "channel": completed.channel,
+                "language": completed.language,
+                "sent_at": now,
+                **notice.promise_news,
+            }
             about["promised_date"] = notice.promised_date
             return NoticeSent.model_validate(about)
         case _:

@@ -21,7 +21,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import is_transient
 from libs.common.runtime.service import Service, ServiceTransaction
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
-from services.delivery_notify.domain.routing import Circumstances, Keep, NoWay, Way, route
+from services.delivery_notify.domain.routing import Defer, Route, RoutingContext, Unreachable, route
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending import delivery_outcomes
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
@@ -34,8 +34,8 @@ from services.delivery_notify.sending.messages import (
 )
 from services.delivery_notify.sending.retry_policy import SendAttempt
 from services.delivery_notify.store import notice_queue
-from services.delivery_notify.store.conversations import read_facts
-from services.delivery_notify.store.notice_queue import Begun, Claimed, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.conversations import parse_facts
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
 
 log = logging.getLogger(__name__)
 
@@ -120,18 +120,18 @@ class Sender:
             with attempt:
                 await delivery_outcomes.record_outcomes(self._service, outgoing, tried, self._breaker)
 
-    async def _plan(self, tx: ServiceTransaction, claimed: Sequence[Claimed]) -> SendPlan:
+    async def _plan(self, tx: ServiceTransaction, claimed: Sequence[ClaimedNotice]) -> SendPlan:
         """Decide on each way and write it down, in the transaction of the claim."""
         outgoing = SendPlan()
         planned: list[RoutedNotice] = []
         usual = self._routing_context(tx)
         for notice in claimed:
             match self._route(notice, usual):
-                case Way() as way:
+                case Route() as way:
                     planned.append(RoutedNotice(notice, way))
-                case Keep(until=until, cause=cause, held=held):
+                case Defer(until=until, cause=cause, batched=held):
                     outgoing.deferred.append(Deferred(notice.notice_id, until, cause, held))
-                case NoWay(cause=cause):
+                case Unreachable(cause=cause):
                     outgoing.suppressed.append((notice, Completed(notice.notice_id, "suppressed", cause=cause)))
         for parcel in group_into_messages(planned):
             if is_complete(parcel):
@@ -142,32 +142,36 @@ class Sender:
                     for n in parcel.notices
                 ]
         begun = [
-            Begun(notice.notice_id, parcel.route.channel, parcel.group_id)
+            StartedNotice(notice.notice_id, parcel.route.channel, parcel.group_id)
             for parcel in outgoing.messages
             for notice in parcel.notices
         ]
-        await notice_queue.begin(tx.conn, begun)
+        await notice_queue.mark_started(tx.conn, begun)
         return outgoing
 
-    def _routing_context(self, tx: ServiceTransaction) -> Circumstances:
+    def _routing_context(self, tx: ServiceTransaction) -> RoutingContext:
         """What is the same for a whole batch."""
         manners, away = self._contact_policy, self._breaker.open_for_long()
-        return Circumstances(
+        return RoutingContext(
             tx.now, self._calendar, tuple(self._channels), away, manners.quiet_hours, manners.max_messages_per_day
         )
 
-    def _route(self, notice: Claimed, usual: Circumstances) -> Way | Keep | NoWay:
+    def _route(self, notice: ClaimedNotice, usual: RoutingContext) -> Route | Defer | Unreachable:
         if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
-            return NoWay(cause)
+            return Unreachable(cause)
         assert notice.contact is not None
         breaks_at = self._promise_deadline(notice) if len(self._channels) > 1 else None
-        given = replace(usual, heard=notice.heard, breaks_at=breaks_at) if notice.heard or breaks_at else usual
-        return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, given)
+        given = (
+            replace(usual, recent_messages=notice.recent_messages, promise_deadline=breaks_at)
+            if notice.recent_messages or breaks_at
+            else usual
+        )
+        return route(notice.kind, notice.contact, notice.failed_channels, notice.started_channel, notice.batched, given)
 
-    def _promise_deadline(self, notice: Claimed) -> datetime | None:
+    def _promise_deadline(self, notice: ClaimedNotice) -> datetime | None:
         """When the promise is over that this notice takes back; None where it takes none back, or cannot be read."""
         try:
-            day = read_facts(notice.facts).previous_day
+            day = parse_facts(notice.facts).previous_day
         except ValueError:
             return None
         return self._calendar.moment(day + timedelta(days=1), 0) if day else None
@@ -205,12 +209,12 @@ class Sender:
         ]
 
     def _encode(self, channel: Channel, parcel: OutgoingMessage) -> EncodedMessage:
-        return channel.encode(parcel.draft(self._renderer, read_facts, self._service.clock.now()))
+        return channel.encode(parcel.draft(self._renderer, parse_facts, self._service.clock.now()))
 
-    def _alternatives(self, notice: Claimed, name: str, outcome: SendOutcome) -> Sequence[str]:
+    def _alternatives(self, notice: ClaimedNotice, name: str, outcome: SendOutcome) -> Sequence[str]:
         """Channels by which the customer could still be reached, where this one did not do."""
         contact = notice.contact
         if contact is None or outcome.status is SendStatus.SENT:
             return ()
-        closed = {name, *notice.tried, *contact.suppressed}
+        closed = {name, *notice.failed_channels, *contact.suppressed}
         return [other for other in self._channels if other not in closed and contact.address(other)]

@@ -16,7 +16,7 @@ from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, backoff
 from services.delivery_notify.store import staff_notices
-from services.delivery_notify.store.staff_notices import ClaimedForStaff
+from services.delivery_notify.store.staff_notices import ClaimedStaffNotice
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class StaffSender:
             await self._record(notice, outcome)
         return len(claimed)
 
-    async def _encode(self, notice: ClaimedForStaff) -> EncodedMessage | None:
+    async def _encode(self, notice: ClaimedStaffNotice) -> EncodedMessage | None:
         try:
             rendered = self._texts.render(notice.kind, notice.facts)
         except (ValueError, KeyError) as error:
@@ -86,7 +86,7 @@ class StaffSender:
         draft = MessageDraft(notice.staff_notice_id, name, self._address, language, notice.made_at, rendered)
         return self._channel.encode(draft)
 
-    async def _record(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+    async def _record(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         cause, untried = (
             outcome.cause or "unknown",
             outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED),
@@ -96,7 +96,7 @@ class StaffSender:
             if again:
                 usual = backoff(notice.attempts, random.random())  # noqa: S311
                 pause = self._breaker.remaining("staff") if untried else usual
-                await staff_notices.put_off(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
+                await staff_notices.reschedule(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
                 return
             status = "sent" if outcome.status is SendStatus.SENT else "failed"
             ids, failed = [notice.staff_notice_id], status == "failed"
