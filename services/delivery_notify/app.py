@@ -11,14 +11,17 @@ from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.factory import customer_channels, staff_channel
 from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
-from services.delivery_notify.http import bounces, choice_page, preferences, sent_mail_page
-from services.delivery_notify.http import notices as api
+from services.delivery_notify.http import bounces, choice_page, notices, ops, preferences, sent_mail_page
+from services.delivery_notify.http.choice_page import ChoicePage
+from services.delivery_notify.http.choice_view import ChoicePageRenderer
+from services.delivery_notify.http.sent_mail_page import SentMailPage
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.texts.staff import StaffTexts
-from services.delivery_notify.sending.sender import ContactPolicy, Sender
+from services.delivery_notify.sending.planning import ContactPolicy
+from services.delivery_notify.sending.sender import Sender
 from services.delivery_notify.sending.staff_sender import StaffSender
 from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store.conversations import Conversations
@@ -38,19 +41,17 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
     template_lint.check(renderer)
-    quiet = (settings.quiet_from_hour, settings.quiet_to_hour)
-    policy = ContactPolicy(quiet, settings.max_messages_per_day, settings.sender_poll_seconds)
-    sender = Sender(service, customer_channels(settings), renderer, calendar, policy)
+    policy = ContactPolicy((settings.quiet_from_hour, settings.quiet_to_hour), settings.max_messages_per_day)
+    channels = customer_channels(settings)
+    sender = Sender(service, channels, renderer, calendar, policy, settings.sender_poll_seconds)
     service.run_in_background("sender", sender.run)
-    if to_staff := staff_channel(settings):
+    if staff := staff_channel(settings):
         texts = StaffTexts(Language(settings.staff_language), settings.sender_name)
-        service.run_in_background("staff notices", StaffSender(service, *to_staff, texts).run)
-    signed = open_links(settings.link_secrets)
-    return service.create_app(
-        api.routes(service),
-        choice_page.routes(service, conversations, links, settings.sender_name),
-        preferences.routes(service),
-        preferences.ops_routes(service),
-        bounces.routes(service, settings.bounce_webhook_secret),
-        sent_mail_page.routes(service, signed, renderer, settings.zone),
+        service.run_in_background("staff notices", StaffSender(service, *staff, texts).run)
+    app = service.create_app(
+        notices.router, choice_page.router, preferences.router, ops.router, bounces.router, sent_mail_page.router
     )
+    app.state.choice_page = ChoicePage(conversations, links, ChoicePageRenderer(settings.sender_name, calendar))
+    app.state.sent_mail_page = SentMailPage(open_links(settings.link_secrets), renderer, settings.zone)
+    app.state.bounce_webhook_secrets = settings.bounce_webhook_secret
+    return app

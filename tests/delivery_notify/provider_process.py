@@ -1,7 +1,6 @@
-"""A mail server and an SMS gateway as a process of their own, which outlives the service that is killed.
+"""Mail server and SMS gateway in a process of their own, which outlives the killed service.
 
-Both honour a message's key: the second of two equal ones is taken and thrown away. `GET /seen` gives, for each key, how
-often it came and what it was first.
+`GET /seen` returns the received copies of each idempotency key.
 
     python -m tests.delivery_notify.provider_process <smtp port> <http port>
 """
@@ -22,7 +21,7 @@ from deploy.local.ports import LOOPBACK
 from tests.delivery_notify.providers import SIGNING_SECRET
 
 
-class Outside:
+class Receiver:
     def __init__(self) -> None:
         self.seen: dict[str, list[str]] = {}
 
@@ -42,10 +41,10 @@ class Outside:
 
 
 async def main(smtp_port: int, http_port: int) -> None:
-    outside = Outside()
+    receiver = Receiver()
     loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: SMTP(outside, hostname="localhost", loop=loop), LOOPBACK, smtp_port)
-    app = Starlette(routes=[Route("/sms", outside.sms, methods=["POST"]), Route("/seen", outside.show)])
+    smtp = await loop.create_server(lambda: SMTP(receiver, hostname="localhost", loop=loop), LOOPBACK, smtp_port)
+    app = Starlette(routes=[Route("/sms", receiver.sms, methods=["POST"]), Route("/seen", receiver.show)])
     async with smtp:
         await uvicorn.Server(uvicorn.Config(app, LOOPBACK, http_port, log_level="error")).serve()
 

@@ -1,4 +1,4 @@
-"""What the storefront and ops may ask of this service."""
+"""Read routes for storefront and ops."""
 
 import pytest
 
@@ -28,7 +28,7 @@ async def test_the_promises_of_an_order_are_listed(database: MakeDatabase) -> No
 
 
 @pytest.mark.parametrize("what", ["notices", "promises"])
-async def test_an_order_nobody_told_of_is_not_known(database: MakeDatabase, what: str) -> None:
+async def test_an_unknown_order_is_not_found(database: MakeDatabase, what: str) -> None:
     async with notifying(await database("delivery_notify")) as live:
         answer = await live.client.get(f"/v1/orders/O-9/{what}", headers=OPS)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")

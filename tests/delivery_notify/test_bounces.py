@@ -1,9 +1,10 @@
-"""Bounces and complaints, as mail servers write them: read, and acted on."""
+"""Mail reports: parsing of bounces and complaints, and their effect on notices and addresses."""
 
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook
@@ -12,9 +13,11 @@ from deploy.local.mailbox import Mailbox
 from libs.common.decisions.ids import derived_id
 from libs.common.http.signed_links import Purpose, SignedLinks
 from services.delivery_notify.sending.bounce_reports import (
+    MAX_PARTS,
     InvalidMailReportError,
     MailReport,
     MailReportKind,
+    notice_id_of,
     parse_reports,
 )
 from tests.conftest import MakeDatabase
@@ -107,15 +110,60 @@ def test_a_report_is_read(raw: bytes, expected: list[MailReport]) -> None:
     assert parse_reports(raw) == expected
 
 
-@pytest.mark.parametrize(("status", "dead"), [("5.1.1", True), ("5.2.1", True), ("5.2.2", False), ("5.7.1", False)])
-def test_a_full_mailbox_or_a_filter_makes_no_address_dead(status: str, dead: bool) -> None:
-    assert [report.suppresses_address for report in parse_reports(dsn(status))] == [dead]
+@pytest.mark.parametrize(
+    ("status", "suppressed"), [("5.1.1", True), ("5.2.1", True), ("5.2.2", False), ("5.7.1", False)]
+)
+def test_a_full_mailbox_or_a_filter_suppresses_no_address(status: str, suppressed: bool) -> None:
+    assert [report.suppresses_address for report in parse_reports(dsn(status))] == [suppressed]
 
 
 @pytest.mark.parametrize("raw", [b"", b"Subject: hello\r\n\r\nhello", b"\xff\xfe", b"Content-Type: multipart/report"])
-def test_what_is_no_report_is_said_so(raw: bytes) -> None:
+def test_another_mail_is_no_report(raw: bytes) -> None:
     with pytest.raises(InvalidMailReportError, match="RFC 3464"):
         parse_reports(raw)
+
+
+def test_each_failed_recipient_of_a_bounce_is_one_report() -> None:
+    other = b"Final-Recipient: rfc822; taro@example.jp\r\nAction: failed\r\nStatus: 5.2.2 (full)\r\n\r\n"
+    delayed = b"Final-Recipient: rfc822; jiro@example.jp\r\nAction: delayed\r\nStatus: 4.2.2\r\n\r\n"
+    raw = dsn().replace(b"Final-Recipient", other + delayed + b"Final-Recipient", 1)
+    assert [(report.address, report.code) for report in parse_reports(raw)] == [
+        ("taro@example.jp", "5.2.2"),
+        ("hanako@example.jp", "5.1.1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "replacement", "code"),
+    [(b"Status: 5.1.1", b"X: y", "5.0.0"), (b"Status: 5.1.1", b"Status: " + b"5" * 50, "5" * 12)],
+)
+def test_a_missing_or_overlong_status_becomes_a_short_code(field: bytes, replacement: bytes, code: str) -> None:
+    assert [report.code for report in parse_reports(dsn().replace(field, replacement, 1))] == [code]
+
+
+@pytest.mark.parametrize("recipient", [b"rfc822;nobody", b"nobody", b"", b"x-unknown;"])
+def test_a_recipient_without_a_mail_address_has_none(recipient: bytes) -> None:
+    raw = dsn().replace(b"Original-Recipient: rfc822;hanako@example.jp", b"Original-Recipient: " + recipient)
+    raw = raw.replace(b"Final-Recipient: rfc822; hanako@example.jp", b"Final-Recipient: " + recipient)
+    assert [report.address for report in parse_reports(raw)] == [None]
+
+
+def test_a_report_with_too_many_parts_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(InvalidMailReportError, match="MIME parts"):
+        parse_reports(b"Content-Type: message/rfc822\n\n" * (MAX_PARTS + 1) + dsn())
+
+
+def test_the_type_of_a_complaint_is_its_code() -> None:
+    raw = complaint().replace(b"Feedback-Type: abuse", b"Feedback-Type: " + b"f" * 60)
+    assert [report.code for report in parse_reports(raw)] == ["f" * 40]
+
+
+@pytest.mark.parametrize(
+    ("message_id", "notice_id"),
+    [(f"<{NOTICE}@example.jp>", NOTICE), (f" {NOTICE} ", NOTICE), ("<abc@example.jp>", None), ("", None)],
+)
+def test_the_notice_id_is_read_from_the_message_id(message_id: str, notice_id: UUID | None) -> None:
+    assert notice_id_of(message_id) == notice_id
 
 
 @pytest.fixture
@@ -130,7 +178,7 @@ async def post(live: Live, raw: bytes, **headers: str) -> Any:
     )
 
 
-async def test_a_bounce_turns_the_notice_to_the_next_way(
+async def test_a_bounced_notice_falls_back_to_the_next_channel(
     database: MakeDatabase, smtp: Mailbox, there: Providers
 ) -> None:
     ways = {"sms_webhook_url": f"{there.url}/sms", "sms_webhook_secret": SIGNING_SECRET}
@@ -142,31 +190,31 @@ async def test_a_bounce_turns_the_notice_to_the_next_way(
         (row,) = await settled(live)
         for _ in range(2):  # the same report may come twice
             assert (await post(live, dsn(notice=row["notice_id"]))).status_code == 202
-        await eventually(lambda: told_by(live, "sms"), "the notice is sent by SMS")
+        await eventually(lambda: sent_on(live, "sms"), "the notice is sent by SMS")
         assert await published(live) == ["notice.sent.v1", "notice.failed.v1", "notice.sent.v1"]
-    assert len(there.taken) == 1
+    assert len(there.accepted) == 1
 
 
-async def told_by(live: Live, channel: str) -> bool:
+async def sent_on(live: Live, channel: str) -> bool:
     found = await live.service.pool.fetchval("SELECT channel FROM notices WHERE status = 'sent'")
     return bool(found == channel)
 
 
-async def test_a_dead_address_is_written_to_no_more_until_ops_allow_it(database: MakeDatabase, smtp: Mailbox) -> None:
+async def test_an_invalid_address_is_suppressed_until_ops_allow_it(database: MakeDatabase, smtp: Mailbox) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         await take(live, order())
         assert (await post(live, dsn())).json() == {"reports": 1, "suppressed": 1}
         await take(live, later())
         (row,) = await settled(live)
         assert (row["status"], row["cause"], smtp.messages) == ("suppressed", "address_suppressed", [])
-        told = (await live.client.get("/ops/staff-notices", headers=OPS)).json()
-        assert {each["kind"] for each in told} == {"address_suppressed", "customer_unreachable"}
+        listed = (await live.client.get("/ops/staff-notices", headers=OPS)).json()
+        assert {each["kind"] for each in listed} == {"address_suppressed", "customer_unreachable"}
         body = {"channel": "email", "address": "HANAKO@example.jp"}
         allowed = await live.client.post("/ops/addresses/allow", json=body, headers=OPS)
     assert allowed.json() == {"was_suppressed": True}
 
 
-async def test_a_complaint_is_heeded_and_told(database: MakeDatabase, smtp: Mailbox) -> None:
+async def test_a_complaint_suppresses_the_address_and_informs_staff(database: MakeDatabase, smtp: Mailbox) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         await take(live, order(), later())
         (row,) = await settled(live)
@@ -192,6 +240,34 @@ async def test_a_provider_reports_with_a_signature(database: MakeDatabase) -> No
     assert (taken.status_code, forged.status_code) == (202, 401)
 
 
+@pytest.mark.parametrize(
+    "body", ["", "[]", '{"kind": "song"}', '{"kind": "bounce", "address": "nobody"}', '{"kind": "bounce", "code": ""}']
+)
+async def test_an_invalid_json_report_is_refused(database: MakeDatabase, body: str) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        answer = await post(live, body.encode(), **{"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+async def test_a_json_bounce_finds_its_notice_and_address_by_the_message_id(
+    database: MakeDatabase, smtp: Mailbox
+) -> None:
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+        body = json.dumps({"kind": "bounce", "message_id": f"<{row['notice_id']}@example.jp>", "code": "5.1.1"})
+        answer = await post(live, body.encode(), **{"Content-Type": "application/json"})
+        assert answer.json() == {"reports": 1, "suppressed": 1}
+        assert await published(live) == ["notice.sent.v1", "notice.failed.v1"]
+
+
+async def test_a_report_about_an_unknown_notice_and_address_changes_no_notice(database: MakeDatabase) -> None:
+    async with notifying(await database("delivery_notify")) as live:
+        assert (await post(live, dsn())).json() == {"reports": 1, "suppressed": 1}
+        assert await published(live) == []
+        assert (await live.client.get("/ops/staff-notices", headers=OPS)).json() == []
+
+
 async def test_others_may_not_report(database: MakeDatabase) -> None:
     async with notifying(await database("delivery_notify")) as live:
         assert (await post(live, dsn(), Authorization="")).status_code == 401
@@ -213,3 +289,5 @@ async def test_staff_see_a_mail_as_it_was_sent_by_a_link_of_the_desk(database: M
         gone = [(await live.client.get(f"/staff/notices/{token}")).status_code for token in (old, other, "x")]
     assert smtp.messages[0]["Subject"] in page.text
     assert (html.text.startswith("<!doctype html>"), gone) == (True, [404, 404, 404])
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert "sandbox" in html.headers["content-security-policy"]

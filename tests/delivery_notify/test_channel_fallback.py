@@ -1,4 +1,4 @@
-"""Notices on the way their customer prefers, and on the next one when that fails; staff hear what needs a human."""
+"""Preferred channel, fallback to the next one, and staff notices for what is left."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from libs.common.events import issues as ev
 from services.delivery_notify.store.preferences import ContactPreferences, save_preferences
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import CUSTOMER, at, issue, line, placed
-from tests.delivery_notify.providers import LINE_TOKEN, NOBODY, SIGNING_SECRET, Providers, providers
+from tests.delivery_notify.providers import LINE_TOKEN, SIGNING_SECRET, UNKNOWN_USER, Providers, providers
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import at_once, later, order
 from tests.running import Live, eventually
@@ -49,41 +49,39 @@ async def prefer(live: Live, *channels: str, line: str | None = "U-hanako", phon
     await save_preferences(live.service.pool, CUSTOMER, wanted, datetime.now(UTC))  # type: ignore[arg-type]
 
 
-async def staff_told(live: Live, count: int = 1) -> list[str]:
+async def staff_notices_sent(live: Live, count: int = 1) -> list[str]:
     async def look() -> list[str]:
         rows = await live.service.pool.fetch("SELECT kind FROM staff_notices WHERE status = 'sent' ORDER BY made_at")
         return [row["kind"] for row in rows] if len(rows) >= count else []
 
-    return await eventually(look, f"staff were told {count} things")
+    return await eventually(look, f"{count} staff notices are sent")
 
 
-async def test_a_notice_takes_the_way_that_its_customer_prefers(
+async def test_a_notice_is_sent_on_the_channel_that_its_customer_prefers(
     database: MakeDatabase, there: Providers, smtp: Mailbox
 ) -> None:
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
         await prefer(live, "line")
         await take(live, order(), later())
         (row,) = await settled(live)
-    assert (row["status"], row["channel"], smtp.messages, len(there.taken)) == ("sent", "line", [], 1)
+    assert (row["status"], row["channel"], smtp.messages, len(there.accepted)) == ("sent", "line", [], 1)
 
 
-async def test_a_way_that_fails_for_good_is_followed_by_the_next(
+async def test_a_permanent_failure_falls_back_to_the_next_channel(
     database: MakeDatabase, there: Providers, smtp: Mailbox
 ) -> None:
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
-        await prefer(live, "line", line=NOBODY)
+        await prefer(live, "line", line=UNKNOWN_USER)
         await take(live, order(), later())
         (row,) = await settled(live)
         assert await published(live) == ["notice.sent.v1"]
-        assert await staff_told(live) == ["address_suppressed"]
+        assert await staff_notices_sent(live) == ["address_suppressed"]
     assert (row["status"], row["channel"], row["tried"], len(smtp.messages)) == ("sent", "email", ["line"], 1)
 
 
-async def test_an_address_where_nobody_is_is_not_tried_again(
-    database: MakeDatabase, there: Providers, smtp: Mailbox
-) -> None:
+async def test_an_unknown_address_is_not_tried_again(database: MakeDatabase, there: Providers, smtp: Mailbox) -> None:
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
-        await prefer(live, "line", line=NOBODY)
+        await prefer(live, "line", line=UNKNOWN_USER)
         await take(live, order(), later())
         await settled(live)
         await take(live, issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
@@ -91,29 +89,29 @@ async def test_an_address_where_nobody_is_is_not_tried_again(
     assert [row["tried"] for row in rows] == [["line"], None]
 
 
-async def test_a_customer_whom_no_way_leads_to_is_somebodys_to_call(
+async def test_an_unreachable_customer_is_reported_to_staff_without_personal_data(
     database: MakeDatabase, there: Providers, smtp: Mailbox
 ) -> None:
     smtp.refusals += ["550 5.7.1 content not accepted"]
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
         await take(live, order(), later())
         (row,) = await settled(live)
-        assert (row["status"], await staff_told(live)) == ("failed", ["notice_failed"])
-    told = "".join(thing.get("text", "") for thing in there.taken.values())
-    assert "hanako" not in told
-    assert "O-1" in told
+        assert (row["status"], await staff_notices_sent(live)) == ("failed", ["notice_failed"])
+    texts = "".join(message.get("text", "") for message in there.accepted.values())
+    assert "hanako" not in texts
+    assert "O-1" in texts
 
 
-async def test_a_review_is_told_to_staff_once(database: MakeDatabase, there: Providers, smtp: Mailbox) -> None:
+async def test_a_review_is_reported_to_staff_once(database: MakeDatabase, there: Providers, smtp: Mailbox) -> None:
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
         await take(
             live, order(), issue(ev.IssueAccepted), issue(ev.IssueReviewRequested), issue(ev.IssueReviewRequested)
         )
-        assert await staff_told(live) == ["review_requested"]
+        assert await staff_notices_sent(live) == ["review_requested"]
         assert await live.service.pool.fetchval("SELECT count(*) FROM staff_notices") == 1
 
 
-async def test_a_way_that_is_away_does_not_hold_up_the_others(
+async def test_an_unavailable_channel_does_not_delay_the_others(
     database: MakeDatabase, there: Providers, smtp: Mailbox
 ) -> None:
     there.answers += [JSONResponse({"message": "busy"}, 429, {"Retry-After": "3000"})]
@@ -122,16 +120,16 @@ async def test_a_way_that_is_away_does_not_hold_up_the_others(
         other = {"order_id": "O-2", "customer_id": "C-2"}
         await take(live, order(), later())
 
-        async def rests() -> bool:
+        async def rate_limited() -> bool:
             return bool(await live.service.pool.fetchval("SELECT count(*) FROM notices WHERE cause = 'http 429'"))
 
-        await eventually(rests, "LINE asks for a rest")
+        await eventually(rate_limited, "LINE is rate limited")
         await take(live, order().model_copy(update=other), later().model_copy(update={"order_id": "O-2"}))
         (row,) = await settled(live)
     assert (row["order_id"], row["channel"]) == ("O-2", "email")
 
 
-async def test_at_night_line_waits_for_the_morning(
+async def test_line_is_deferred_to_the_end_of_the_quiet_hours(
     database: MakeDatabase, there: Providers, smtp: Mailbox, tmp_path: Path
 ) -> None:
     clock = tmp_path / "clock"
@@ -147,12 +145,12 @@ async def test_at_night_line_waits_for_the_morning(
             )
             return due
 
-        assert await eventually(kept, "the notice is kept") == at(date(2027, 3, 2), 8)
-    assert (there.taken, smtp.messages) == ({}, [])
+        assert await eventually(kept, "the notice is deferred") == at(date(2027, 3, 2), 8)
+    assert (there.accepted, smtp.messages) == ({}, [])
 
 
 async def many(live: Live, count: int) -> None:
-    """So many refunds of one customer, all news that can wait."""
+    """Refunds of one customer, whose notices can wait."""
     for number in range(count):
         about = {"issue_id": issue_number(number), "refund_id": issue_number(100 + number)}
         await take(live, issue(ev.IssueAccepted, **about), issue(ev.IssueRefunded, **about))
@@ -162,7 +160,7 @@ def issue_number(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
-async def test_what_can_wait_leaves_together_the_next_morning(
+async def test_deferred_notices_are_sent_as_one_message_the_next_morning(
     database: MakeDatabase, there: Providers, smtp: Mailbox, tmp_path: Path
 ) -> None:
     path = tmp_path / "clock"
@@ -177,7 +175,7 @@ async def test_what_can_wait_leaves_together_the_next_morning(
         async def held() -> bool:
             return bool(await live.service.pool.fetchval("SELECT count(*) = 3 FROM notices WHERE batched"))
 
-        await eventually(held, "three notices are kept back")
+        await eventually(held, "three notices are deferred")
         clock.set_speed(3600 * 24)
         rows = await settled(live, 5)
     mails = smtp.messages
@@ -185,10 +183,10 @@ async def test_what_can_wait_leaves_together_the_next_morning(
     assert mails[-1].get_body(("plain",)).get_content().count("ご返金額") == 3  # type: ignore[union-attr]
 
 
-async def test_parts_of_one_message_go_again_as_they_were(
+async def test_a_group_is_repeated_with_its_id_and_its_members(
     database: MakeDatabase, smtp: Mailbox, there: Providers
 ) -> None:
-    """What a crash between sending and recording leaves: the second message has the same id and the same parts."""
+    """As after a crash between sending and recording."""
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
         await in_owners_hands(live.service.settings.database_url, _HELD)
         await in_owners_hands(live.service.settings.database_url, _BROKEN)

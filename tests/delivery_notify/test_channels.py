@@ -1,4 +1,4 @@
-"""The way out by SMTP, against servers that are slow, strict or gone."""
+"""SMTP channel against slow, strict and unreachable servers."""
 
 import asyncio
 import ssl
@@ -31,7 +31,7 @@ MAILS = [
 
 
 class Slow:
-    """Takes its time for each message."""
+    """Delays each message."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         await asyncio.sleep(0.15)
@@ -39,7 +39,7 @@ class Slow:
 
 
 class Strict:
-    """Takes nothing from this sender."""
+    """Rejects the sender."""
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -61,50 +61,50 @@ async def server(handler: object, **options: Any) -> AsyncIterator[str]:
         await listening.wait_closed()
 
 
-async def verdicts(url: str, seconds: float = 60.0) -> list[SendStatus]:
+async def statuses(url: str, seconds: float = 60.0) -> list[SendStatus]:
     channel = SmtpChannel(urlsplit(url), 1, WRITER)
     outcomes = await channel.send(MAILS, seconds)
     await channel.close()
     return [outcome.status for outcome in outcomes]
 
 
-async def test_what_a_slow_server_could_not_take_in_time_is_not_tried() -> None:
+async def test_messages_over_the_time_limit_are_not_attempted() -> None:
     async with server(Slow()) as address:
-        assert await verdicts(f"smtp://{address}", 0.05) == [SendStatus.SENT, *[SendStatus.NOT_ATTEMPTED] * 3]
+        assert await statuses(f"smtp://{address}", 0.05) == [SendStatus.SENT, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
-async def test_a_server_that_is_not_there_is_tried_once_and_is_away() -> None:
-    assert await verdicts("smtp://127.0.0.1:1") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
+async def test_an_unreachable_server_is_tried_once() -> None:
+    assert await statuses("smtp://127.0.0.1:1") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
-async def test_a_wrong_password_is_a_fault_of_the_whole() -> None:
+async def test_a_wrong_password_makes_the_channel_unavailable() -> None:
     refuse = {"authenticator": lambda *_: AuthResult(success=False), "auth_require_tls": False}
     async with server(Mailbox(), **refuse) as address:
-        assert await verdicts(f"smtp://shop:wrong@{address}") == [
+        assert await statuses(f"smtp://shop:wrong@{address}") == [
             SendStatus.CHANNEL_UNAVAILABLE,
             *[SendStatus.NOT_ATTEMPTED] * 3,
         ]
 
 
-async def test_a_sender_that_is_not_allowed_is_a_fault_of_the_whole() -> None:
+async def test_a_rejected_sender_makes_the_channel_unavailable() -> None:
     async with server(Strict()) as address:
-        assert await verdicts(f"smtp://{address}") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
+        assert await statuses(f"smtp://{address}") == [SendStatus.CHANNEL_UNAVAILABLE, *[SendStatus.NOT_ATTEMPTED] * 3]
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"),
+    ("answer", "status"),
     [
         ("550 no", SendStatus.PERMANENT_FAILURE),
         ("451 wait", SendStatus.TEMPORARY_FAILURE),
         ("552 size", SendStatus.PERMANENT_FAILURE),
     ],
 )
-async def test_a_refusal_of_one_message_is_about_that_message(answer: str, verdict: SendStatus) -> None:
+async def test_a_refused_message_does_not_concern_the_others(answer: str, status: SendStatus) -> None:
     async with server(Mailbox(refusals=[answer])) as address:
-        assert await verdicts(f"smtp://{address}") == [verdict, *[SendStatus.SENT] * 3]
+        assert await statuses(f"smtp://{address}") == [status, *[SendStatus.SENT] * 3]
 
 
-async def test_a_kept_connection_that_the_server_has_closed_is_opened_anew(smtp: Mailbox) -> None:
+async def test_an_idle_connection_that_the_server_closed_is_reopened(smtp: Mailbox) -> None:
     channel = SmtpChannel(urlsplit(smtp.url), 1, WRITER)
     await channel.send(MAILS[:1], 60.0)
     for transport in channel._idle:
@@ -112,8 +112,8 @@ async def test_a_kept_connection_that_the_server_has_closed_is_opened_anew(smtp:
     assert [outcome.status for outcome in await channel.send(MAILS[1:2], 60.0)] == [SendStatus.SENT]
 
 
-class Listening(Mailbox):
-    """Remembers who logged in, and whether the line was encrypted."""
+class SecureMailbox(Mailbox):
+    """Records whether a message came authenticated and encrypted."""
 
     secure: bool = False
 
@@ -122,21 +122,21 @@ class Listening(Mailbox):
         return await super().handle_DATA(server, session, envelope)
 
 
-async def test_a_server_that_wants_starttls_and_a_login_gets_both(tmp_path: Path) -> None:
+async def test_starttls_and_authentication(tmp_path: Path) -> None:
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     make_certificate(certificate, key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     check = {"authenticator": allow_the_shop, "auth_required": True, "require_starttls": True}
-    box = Listening()
+    box = SecureMailbox()
     async with server(box, tls_context=context, **check) as address:
         url = f"smtp://shop:pass%2Fword@{address}?starttls&ca={certificate}"
-        assert await verdicts(url) == [SendStatus.SENT] * 4
-        assert await verdicts(f"smtp://shop:wrong@{address}?starttls&ca={certificate}") == [
+        assert await statuses(url) == [SendStatus.SENT] * 4
+        assert await statuses(f"smtp://shop:wrong@{address}?starttls&ca={certificate}") == [
             SendStatus.CHANNEL_UNAVAILABLE,
             *[SendStatus.NOT_ATTEMPTED] * 3,
         ]
-        assert await verdicts(f"smtp://shop:pass%2Fword@{address}?starttls") == [
+        assert await statuses(f"smtp://shop:pass%2Fword@{address}?starttls") == [
             SendStatus.CHANNEL_UNAVAILABLE,
             *[SendStatus.NOT_ATTEMPTED] * 3,
         ]
@@ -159,7 +159,7 @@ def make_certificate(certificate: Path, key: Path) -> None:
     key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-async def test_a_mailbox_that_does_not_exist_is_known_as_dead(smtp: Mailbox) -> None:
+async def test_an_unknown_mailbox_is_an_invalid_address(smtp: Mailbox) -> None:
     class Unknown(Mailbox):
         async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, *_: Any) -> str:  # noqa: N802
             return "550 5.1.1 no such user"

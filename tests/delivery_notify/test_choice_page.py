@@ -1,4 +1,4 @@
-"""The choice page, as a phone, a mail scanner and an impatient finger meet it."""
+"""Choice page: mail scanners, repeated answers, incomplete forms, invalid links."""
 
 import re
 from collections.abc import AsyncIterator
@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.links import CustomerLinks, LinkInvalidError
+from libs.common.http.signed_links import LinkInvalidError
+from services.delivery_notify.rendering.links import CustomerLinks
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
@@ -25,7 +26,7 @@ async def live(database: MakeDatabase) -> AsyncIterator[Live]:
 
 
 async def ask(live: Live, language: Language = Language.JA) -> str:
-    """A question by mail; gives the path of its link."""
+    """Send a question by mail and return the path of its link."""
     await take(live, order(language), later())
     (row,) = await settled(live)
     choice_id = re.search(r'"choice_id": "([0-9a-f-]+)"', row["facts"])
@@ -44,7 +45,7 @@ async def test_the_page_shows_the_order_and_asks(live: Live) -> None:
     assert (page.status_code, ORDER in page.text, 'value="cancel"' in page.text) == (200, True, True)
 
 
-async def test_the_page_speaks_the_language_of_the_customer(live: Live) -> None:
+async def test_the_page_is_in_the_language_of_the_customer(live: Live) -> None:
     page = await live.client.get(await ask(live, Language.EN))
     assert "How would you like us to go on?" in page.text
 
@@ -70,9 +71,9 @@ async def test_the_page_thanks_for_the_answer_and_asks_no_more(live: Live) -> No
 
 
 async def test_another_day_is_taken_with_its_date(live: Live) -> None:
-    link, wish = await ask(live), soon(30).isoformat()
-    await live.client.post(link, data={"choice": "change", "requested_date": wish})
-    assert [wish in event for event in await decisions(live)] == [True]
+    link, requested = await ask(live), soon(30).isoformat()
+    await live.client.post(link, data={"choice": "change", "requested_date": requested})
+    assert [requested in event for event in await decisions(live)] == [True]
 
 
 @pytest.mark.parametrize("requested", ["", "2020-01-01", "soon"])
@@ -82,12 +83,12 @@ async def test_a_day_that_is_not_possible_is_asked_for_again(live: Live, request
 
 
 @pytest.mark.parametrize("form", [{}, {"choice": "explode"}, {"choice": "refund"}])
-async def test_what_is_not_an_option_is_asked_for_again(live: Live, form: dict[str, str]) -> None:
+async def test_an_invalid_option_is_asked_for_again(live: Live, form: dict[str, str]) -> None:
     page = await live.client.post(await ask(live), data=form)
     assert (page.status_code, await decisions(live)) == (422, [])
 
 
-async def test_a_second_answer_is_told_that_the_first_one_stands(live: Live) -> None:
+async def test_a_second_answer_is_refused_with_the_first_one(live: Live) -> None:
     link = await ask(live)
     await live.client.post(link, data={"choice": "wait"})
     second = await live.client.post(link, data={"choice": "cancel"})
@@ -95,7 +96,7 @@ async def test_a_second_answer_is_told_that_the_first_one_stands(live: Live) -> 
     assert len(await decisions(live)) == 1
 
 
-async def test_a_question_that_newer_news_overtook_says_so(live: Live) -> None:
+async def test_a_superseded_question_is_closed(live: Live) -> None:
     link = await ask(live)
     await take(live, later().model_copy(update={"promised_ship_date": soon(20)}))
     page = await live.client.post(link, data={"choice": "cancel"})

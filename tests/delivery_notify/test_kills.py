@@ -1,7 +1,7 @@
-"""The service as a process, killed at every step of sending: nothing is lost, and nothing is there twice.
+"""Service process killed at every step of sending: no notice is lost, and no key is sent with two contents.
 
-The mail server and the SMS gateway are processes of their own and honour `Message-ID` and idempotency key. The lease of
-what was under way is ended by hand, in place of five minutes of waiting.
+Mail server and SMS gateway run in a process of their own. The tests end the leases of the killed process instead of
+waiting for five minutes.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ STEPS = [
 
 
 @dataclass
-class Outside:
+class ProviderProcess:
     smtp: int
     http: int
 
@@ -63,16 +63,16 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside() -> AsyncIterator[Outside]:
-    ports = Outside(free_port(), free_port())
+async def provider_process() -> AsyncIterator[ProviderProcess]:
+    ports = ProviderProcess(free_port(), free_port())
     with process("-m", "tests.delivery_notify.provider_process", str(ports.smtp), str(ports.http)):
-        await eventually(ports._answers, "the servers outside answer")
+        await eventually(ports._answers, "the providers answer")
         yield ports
 
 
 @contextmanager
 def process(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs until the block is left, whatever happens in it."""
+    """Run a process until the block is left."""
     running = subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.DEVNULL
     )
@@ -83,7 +83,9 @@ def process(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[b
         running.wait()
 
 
-def service(database: str, there: Outside, failpoint: str = "") -> AbstractContextManager["subprocess.Popen[bytes]"]:
+def service(
+    database: str, there: ProviderProcess, failpoint: str = ""
+) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     return process(
         "-m", "libs.common.runtime", "services.delivery_notify.app",
         DATABASE_URL=database, KAFKA_BOOTSTRAP_SERVERS=NO_KAFKA, HTTP_PORT="0", LOG_LEVEL="ERROR",
@@ -95,9 +97,9 @@ def service(database: str, there: Outside, failpoint: str = "") -> AbstractConte
 
 
 async def orders_that_are_late(database: str) -> None:
-    """So many orders with a notice each; every second customer likes SMS best."""
+    """Orders with one notice each; every second customer prefers SMS."""
     conn = await asyncpg.connect(database)
-    shell = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
+    runner = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
     payloads: list[Any] = []
     for number in range(ORDERS):
         contact = Contact(name="山田", email=f"c{number}@example.jp", phone="+819012345678")
@@ -108,12 +110,12 @@ async def orders_that_are_late(database: str) -> None:
             await conn.execute(like, f"C-{number}")
     async with conn.transaction():
         at_once = Conversations(replace(RULES, batching_delay=timedelta(0)))
-        await shell.apply(conn, at_once, [Incoming(shell.event(payload)) for payload in payloads])
+        await runner.apply(conn, at_once, [Incoming(runner.event(payload)) for payload in payloads])
     await conn.close()
 
 
 async def settled(database: str) -> dict[str, str]:
-    """Notices and their outcome, once all are settled; leases that were left are ended."""
+    """Return the status of all notices once settled; remaining leases are ended."""
     conn = await asyncpg.connect(database)
 
     async def look() -> dict[str, str]:
@@ -132,7 +134,7 @@ async def settled(database: str) -> dict[str, str]:
 async def test_a_kill_at_any_step_loses_nothing_and_repeats_nothing(database: MakeDatabase, step: str) -> None:
     url = await database("delivery_notify")
     await orders_that_are_late(url)
-    async with outside() as there:
+    async with provider_process() as there:
         with service(url, there, step) as killed:
             assert await asyncio.to_thread(killed.wait, 60) == KILLED
         with service(url, there):
@@ -145,14 +147,14 @@ async def test_a_kill_at_any_step_loses_nothing_and_repeats_nothing(database: Ma
 
 
 def _to(copy: str) -> str:
-    """To whom: the whole of a mail's receiver, or the text of an SMS without the moment of its writing."""
+    """Return the recipient of a mail, or the data of an SMS without its timestamp."""
     return copy.partition('"data"')[2] or copy
 
 
 async def test_kills_at_odd_moments_lose_nothing_and_repeat_nothing(database: MakeDatabase) -> None:
     url = await database("delivery_notify")
     await orders_that_are_late(url)
-    async with outside() as there:
+    async with provider_process() as there:
         for some in (1, 4, 8):
             with service(url, there) as running:
                 await eventually(lambda least=some: reached(there, least), f"{some} messages have arrived")  # type: ignore[misc]
@@ -167,5 +169,5 @@ async def test_kills_at_odd_moments_lose_nothing_and_repeat_nothing(database: Ma
     assert seen.keys() == found.keys()
 
 
-async def reached(there: Outside, count: int) -> bool:
+async def reached(there: ProviderProcess, count: int) -> bool:
     return len(await there.seen()) >= count

@@ -1,4 +1,4 @@
-"""Mails as a mail program reads them, whatever is in a name."""
+"""MIME encoder: mails read back by the parser of the standard library."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -9,11 +9,12 @@ import pytest
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
+from services.delivery_notify.rendering.content import RenderedMessage
 from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
-from tests.delivery_notify.rendered_notices import RENDERER, letter
+from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 NOTICE = derived_id("notice", "mail")
-RENDERED = {language: RENDERER.render(letter("order delayed", language)) for language in Language}
+RENDERED = {language: RENDERER.render(sample_notice("order delayed", language)) for language in Language}
 
 
 def read(name: str, address: str = "hanako@example.jp", language: Language = Language.JA) -> EmailMessage:
@@ -37,7 +38,7 @@ def test_a_name_reads_as_it_was_given(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["山" * 60, "山田 hanako " * 12 + "x", "🎁" * 40, "é" * 99])
 def test_a_long_name_is_written_in_words_that_come_together_again(name: str) -> None:
-    """Read by the older of the two parsers: the newer one leaves a space between such words in a name."""
+    """Read by `decode_header`; the newer parser leaves a space between encoded words."""
     mail = message_from_bytes(read(name).as_bytes(policy=policy.default.clone(refold_source="none")))
     parts = [part for part, _ in decode_header(mail["To"].rpartition(" <")[0])]
     assert b"".join(parts).decode() == name
@@ -65,3 +66,33 @@ def test_the_message_id_is_the_same_whenever_the_notice_is_the_same() -> None:
 def test_no_line_is_longer_than_a_mail_server_takes() -> None:
     envelope = MailEnvelope(("店" * 80, "s@example.jp"), ("名" * 200, "h@example.jp"), NOTICE, "ja", datetime.now(UTC))
     assert max(map(len, encode_mail(envelope, RENDERED[Language.JA]).split(b"\r\n"))) < 100
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Auto-Submitted", "auto-generated"),
+        ("Content-Language", "ja"),
+        ("MIME-Version", "1.0"),
+        ("Date", "Mon, 01 Mar 2027 00:00:00 +0000"),
+        ("From", "さきだし商店 <shop@example.jp>"),
+    ],
+)
+def test_a_mail_has_the_headers_of_an_automatic_message(header: str, value: str) -> None:
+    assert str(read("花子")[header]) == value
+
+
+def test_a_mail_is_the_alternative_of_text_and_html() -> None:
+    mail = read("花子")
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+
+
+def test_an_empty_part_is_a_valid_part() -> None:
+    envelope = MailEnvelope(("Shop", "s@example.jp"), ("", "h@example.jp"), NOTICE, "ja", datetime.now(UTC))
+    mail = message_from_bytes(encode_mail(envelope, RenderedMessage("s", "", "")), policy=policy.default)
+    assert [part.get_content() for part in mail.iter_parts() if isinstance(part, EmailMessage)] == ["", ""]
+
+
+def test_a_recipient_without_a_name_is_an_address_alone() -> None:
+    assert str(read("")["To"]) == "hanako@example.jp"

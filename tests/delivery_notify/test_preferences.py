@@ -1,4 +1,4 @@
-"""How customers want to be reached: over HTTP, and from then on in every notice."""
+"""Contact preferences over HTTP and their effect on notices."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -44,7 +44,7 @@ async def test_preferences_are_kept_and_shown(live: Live) -> None:
         {"unsubscribe": True},
     ],
 )
-async def test_what_cannot_be_is_refused_with_its_field(live: Live, body: dict[str, Any]) -> None:
+async def test_an_invalid_field_is_refused_by_name(live: Live, body: dict[str, Any]) -> None:
     answer = await put(live, body)
     assert (answer.status_code, next(iter(body)) in answer.json()["detail"]) == (422, True)
 
@@ -63,13 +63,13 @@ async def test_a_call_without_a_key_is_refused(live: Live) -> None:
     assert (await live.client.put(PATH, json={}, headers=STOREFRONT)).status_code == 400
 
 
-async def test_what_a_customer_chose_can_be_forgotten(live: Live) -> None:
+async def test_preferences_can_be_deleted(live: Live) -> None:
     await put(live, {"language": "en"})
     gone = await live.client.delete(PATH, headers={**OPS, "Idempotency-Key": "2"})
-    assert (gone.json()["forgotten"], (await live.client.get(PATH, headers=OPS)).status_code) == (True, 404)
+    assert (gone.json()["deleted"], (await live.client.get(PATH, headers=OPS)).status_code) == (True, 404)
 
 
-async def test_notices_speak_the_language_that_was_chosen(database: MakeDatabase, smtp: Mailbox) -> None:
+async def test_notices_are_in_the_chosen_language(database: MakeDatabase, smtp: Mailbox) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         await put(live, {"language": "en"})
         await take(live, order(), later())

@@ -1,4 +1,4 @@
-"""Who took money before the goods leave says who they are: name, address and telephone, where the law asks for it."""
+"""Legal name, address and telephone of the seller in notices about prepaid orders."""
 
 import pytest
 
@@ -14,19 +14,19 @@ SELLER = "さきだし商店、東京都渋谷区神宮前 9-99-9、電話 03-00
 
 @pytest.mark.parametrize("case", ["order accepted", "order delayed, prepaid"])
 @pytest.mark.parametrize("language", Language)
-def test_the_seller_stands_in_the_acceptance_and_in_what_moves_its_date(case: str, language: Language) -> None:
+def test_the_acceptance_and_a_change_of_its_date_contain_the_seller(case: str, language: Language) -> None:
     rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(sample_content(case, language))
     assert SELLER in rendered.text
     assert SELLER in rendered.html
 
 
 @pytest.mark.parametrize("language", Language)
-def test_nobody_else_is_told_the_sellers_telephone(language: Language) -> None:
+def test_other_notices_do_not_contain_the_sellers_telephone(language: Language) -> None:
     rendered = Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER).render(
         sample_content("order delayed", language)
     )
     assert "03-0000-0000" not in rendered.text
 
 
-def test_the_linter_holds_our_own_words_to_the_whole_of_it() -> None:
+def test_our_templates_pass_the_linter_with_a_seller() -> None:
     check(Renderer(CALENDAR, LINKS, "さきだし商店", seller=SELLER))

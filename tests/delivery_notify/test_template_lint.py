@@ -1,4 +1,4 @@
-"""Templates, ours and a shop's: what the linter holds them to, each rule seen to fail once."""
+"""Template linter: each rule fails once, for our templates and those of a shop."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from services.delivery_notify.rendering.template_lint import InvalidTemplatesErr
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.settings import NotifySettings
 from tests.delivery_notify.conversation_driver import CALENDAR
-from tests.delivery_notify.rendered_notices import LINKS, RENDERER, letter
+from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
 
 OURS = Path("services/delivery_notify/rendering/templates")
 
@@ -26,7 +26,7 @@ GOOD = """{% extends layout %}
 
 
 def shop(folder: Path, name: str, text: str) -> Renderer:
-    """A shop that words one template in its own way."""
+    """Renderer of a shop with one template of its own."""
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
     return Renderer(CALENDAR, LINKS, "さきだし商店", folder, "さきだし商店、電話 03-0000-0000")
@@ -42,29 +42,29 @@ def test_every_kind_has_a_template_and_a_sample(language: Language) -> None:
     assert {path.stem for path in (OURS / language).glob("*.jinja")} == set(NoticeKind)
 
 
-def test_a_shop_may_say_it_in_its_own_way(tmp_path: Path) -> None:
+def test_a_shop_may_replace_a_template(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD)
     assert lint(renderer) == []
-    assert renderer.render(letter("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
+    assert renderer.render(sample_notice("order delayed", Language.EN)).subject.startswith("Your parcel leaves on")
 
 
-def test_what_a_template_says_is_words_and_never_markup(tmp_path: Path) -> None:
+def test_a_template_contains_text_and_never_markup(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("Sorry, and", "<b>Sorry</b> &"))
-    rendered = renderer.render(letter("order delayed", Language.EN))
+    rendered = renderer.render(sample_notice("order delayed", Language.EN))
     assert "<b>Sorry</b> & thank you." in rendered.text
     assert "&lt;b&gt;Sorry&lt;/b&gt; &amp; thank you." in rendered.html
 
 
-def test_a_template_may_add_to_what_the_layout_says(tmp_path: Path) -> None:
+def test_a_template_may_extend_a_block_of_the_layout(tmp_path: Path) -> None:
     more = GOOD + "{% block order %}{{ super() }}\nTelephone|03-0000-0000{% endblock %}\n"
-    rendered = shop(tmp_path, "en/order_delayed.jinja", more).render(letter("order delayed", Language.EN))
+    rendered = shop(tmp_path, "en/order_delayed.jinja", more).render(sample_notice("order delayed", Language.EN))
     assert "Order: O-2027-0301\nTelephone: 03-0000-0000" in rendered.text
     assert rendered.html.index("O-2027-0301") < rendered.html.index("03-0000-0000")
 
 
-def test_what_a_shop_leaves_as_it_is_stays_ours(tmp_path: Path) -> None:
+def test_templates_that_a_shop_does_not_replace_stay_ours(tmp_path: Path) -> None:
     renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD)
-    assert renderer.render(letter("refunded")) == RENDERER.render(letter("refunded"))
+    assert renderer.render(sample_notice("refunded")) == RENDERER.render(sample_notice("refunded"))
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_a_wrong_template_is_refused_with_its_file_and_its_element(tmp_path: Pat
         "山田殿、",
     ],
 )
-def test_japanese_phrases_that_no_notice_may_say(tmp_path: Path, phrase: str) -> None:
+def test_forbidden_japanese_phrases(tmp_path: Path, phrase: str) -> None:
     text = (OURS / "ja/refunded.jinja").read_text(encoding="utf-8").replace("お気づきの点", f"{phrase}。お気づきの点")
     assert any("forbidden" in fault.problem for fault in lint(shop(tmp_path, "ja/refunded.jinja", text)))
 
 
-@pytest.mark.parametrize("left_out", ["rights", "choice_note", "words.choose", "seller"])
+@pytest.mark.parametrize("left_out", ["rights", "choice_note", "phrases.choose", "seller"])
 @pytest.mark.parametrize("layout", ["layout.html", "layout.txt"])
 def test_a_layout_that_leaves_out_what_the_law_wants_is_refused(tmp_path: Path, layout: str, left_out: str) -> None:
     ours = (OURS / layout).read_text(encoding="utf-8")
@@ -119,7 +119,7 @@ def test_a_layout_that_leaves_out_what_the_law_wants_is_refused(tmp_path: Path, 
 
 
 def test_every_required_element_of_every_law_is_looked_for(tmp_path: Path) -> None:
-    """An empty notice lacks all of them: there is none that the linter does not know."""
+    """An empty notice lacks all elements, so the linter must report each of them."""
     empty = "{% extends layout %}"
     (tmp_path / "layout.txt").write_text("\n===\n", encoding="utf-8")
     (tmp_path / "layout.html").write_text("", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a customer reads: every kind, both languages, as text and as HTML."""
+"""Rendered notices: every kind, both languages, as text and as HTML."""
 
 import re
 from dataclasses import replace
@@ -11,13 +11,14 @@ from jinja2 import UndefinedError
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
+from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.rendering.texts.phrases import localized_money, ordinal, thanks
-from tests.delivery_notify.rendered_notices import FACTS, RENDERER, letter
+from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
 
-EVERY = [(case, language) for case in FACTS for language in Language]
-DATED = [(case, language) for case, language in EVERY if FACTS[case][0] is not NoticeKind.BUYER_WARNED]
+EVERY = [(case, language) for case in SAMPLES for language in Language]
+DATED = [(case, language) for case, language in EVERY if SAMPLES[case][0] is not NoticeKind.BUYER_WARNED]
 
 
 class _Words(HTMLParser):
@@ -35,20 +36,20 @@ def words_of(html: str) -> str:
     return " ".join("".join(parser.found).split())
 
 
-def test_every_kind_of_notice_has_words() -> None:
-    assert {kind for kind, _ in FACTS.values()} == set(NoticeKind)
+def test_every_kind_of_notice_has_a_sample() -> None:
+    assert {kind for kind, _ in SAMPLES.values()} == set(NoticeKind)
 
 
 @pytest.mark.parametrize(("case", "language"), DATED)
-def test_a_notice_tells_its_definite_date_as_text_and_as_html(case: str, language: Language) -> None:
-    rendered = RENDERER.render(letter(case, language))
+def test_a_notice_contains_its_definite_date_as_text_and_as_html(case: str, language: Language) -> None:
+    rendered = RENDERER.render(sample_notice(case, language))
     assert DAY_AS_WRITTEN[language] in rendered.text
     assert DAY_AS_WRITTEN[language] in rendered.html
 
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
-def test_text_and_html_say_the_same(case: str, language: Language) -> None:
-    rendered = RENDERER.render(letter(case, language))
+def test_text_and_html_have_the_same_content(case: str, language: Language) -> None:
+    rendered = RENDERER.render(sample_notice(case, language))
     html = words_of(rendered.html)
     for paragraph in rendered.text.split("\n\n"):
         if not re.search(r"https://|^- |: ", paragraph, re.M):
@@ -57,43 +58,43 @@ def test_text_and_html_say_the_same(case: str, language: Language) -> None:
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
 def test_no_fact_shows_through_as_code(case: str, language: Language) -> None:
-    rendered = RENDERER.render(letter(case, language))
+    rendered = RENDERER.render(sample_notice(case, language))
     assert not re.search(r"None|\{\{|\{%|\||_stage|datetime|&lt;p", rendered.subject + rendered.text)
 
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
 def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, language: Language) -> None:
-    assert not re.search(r"<img|<script|<link|src=|url\(", RENDERER.render(letter(case, language)).html)
+    assert not re.search(r"<img|<script|<link|src=|url\(", RENDERER.render(sample_notice(case, language)).html)
 
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
 def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> None:
-    written = letter(case, language)
-    text = RENDERER.render(written).text
+    content = sample_notice(case, language)
+    text = RENDERER.render(content).text
     assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
-    assert thanks(written.facts.purchase_count, language) in text
+    assert thanks(content.facts.purchase_count, language) in text
 
 
 @pytest.mark.parametrize("language", Language)
 def test_what_is_about_no_order_names_none(language: Language) -> None:
-    rendered = RENDERER.render(letter("points expiring", language, last_purchased_item="青い急須"))
+    rendered = RENDERER.render(sample_notice("points expiring", language, last_purchased_item="青い急須"))
     assert not re.search("O-2027-0301|青い急須", rendered.text + rendered.html)
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_fact_that_is_missing_is_an_error_and_not_a_blank(language: Language) -> None:
     with pytest.raises(UndefinedError):
-        RENDERER.render(replace(letter("order delayed", language), facts=NoticeFacts()))
+        RENDERER.render(replace(sample_notice("order delayed", language), facts=NoticeFacts()))
 
 
 def test_what_a_name_contains_is_text_and_never_markup() -> None:
-    html = RENDERER.render(letter("order delayed", name="<b>花子</b>")).html
+    html = RENDERER.render(sample_notice("order delayed", recipient_name="<b>花子</b>")).html
     assert "<b>" not in html
 
 
 def test_what_an_item_is_called_cannot_break_the_layout() -> None:
-    facts = replace(letter("order early").facts, lines=(NoticeLine("a|b\n===\nc", 1),))
-    assert "a/b === c" in RENDERER.render(letter("order early", facts=facts)).text
+    facts = replace(sample_notice("order early").facts, lines=(NoticeLine("a|b\n===\nc", 1),))
+    assert "a/b === c" in RENDERER.render(sample_notice("order early", facts=facts)).text
 
 
 @pytest.mark.parametrize(

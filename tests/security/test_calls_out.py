@@ -26,7 +26,7 @@ from services.delivery_notify.channels.line import line_channel
 from services.delivery_notify.channels.slack import slack_bot_channel, slack_webhook_channel
 from services.delivery_notify.channels.webhook import webhook_channel
 from services.delivery_notify.channels.zendesk import zendesk_channel
-from services.delivery_notify.rendering.renderer import RenderedMessage
+from services.delivery_notify.rendering.content import RenderedMessage
 from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from tests.security.test_rotation import SIGNING
 from tests.security.test_sql import ROOT, SOURCES

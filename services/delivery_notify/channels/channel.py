@@ -1,8 +1,7 @@
-"""What every way out has in common: a message is written for it, handed over, and answered for by itself.
+"""Channel interface: encode a message, send a batch of them, report one outcome per message.
 
-Gone, to be tried again, or refused for good. Where the server as a whole is at fault (away, wrong password, sender not
-allowed, too many calls), nothing was tried that a message could be given up for: it is left as it was, since somebody
-will mend that. So is what could not be sent in the time that was given.
+Faults of the server as a whole (unreachable, wrong credentials, sender not allowed, rate limit) are
+`CHANNEL_UNAVAILABLE`: no message is charged an attempt for them.
 """
 
 import asyncio
@@ -14,26 +13,26 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.common.messaging.failpoints import failpoint
-from services.delivery_notify.rendering.renderer import RenderedMessage
+from services.delivery_notify.rendering.content import RenderedMessage
 
 DELIVERY_TIMEOUT_SECONDS = 60.0
-"""Of the wall clock, for one message with all its steps, the opening of a connection among them."""
+"""Wall-clock limit for one message with all its steps, opening a connection included."""
 
 
 class SendStatus(StrEnum):
     SENT = "sent"
-    TEMPORARY_FAILURE = "later"
-    PERMANENT_FAILURE = "refused"
-    CHANNEL_UNAVAILABLE = "away"
-    """The server cannot be worked with at all."""
-    NOT_ATTEMPTED = "not_tried"
+    TEMPORARY_FAILURE = "temporary_failure"
+    PERMANENT_FAILURE = "permanent_failure"
+    CHANNEL_UNAVAILABLE = "channel_unavailable"
+    NOT_ATTEMPTED = "not_attempted"
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """`cause` is short and holds no address: a code and where it came from.
+    """Result of sending one message.
 
-    `retry_after` are the seconds (wall clock) that the server asked for. `dead_address`: it said that nobody is there.
+    `cause` is a short code without an address. `retry_after` is the delay in seconds (wall clock) that the server
+    asked for. `invalid_address`: the server reported that the recipient does not exist.
     """
 
     status: SendStatus
@@ -44,7 +43,7 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
-    """What a channel writes a message from. `key` is the same whenever the message is the same."""
+    """Rendered message with its recipient. Equal messages have equal `idempotency_key`s."""
 
     idempotency_key: UUID
     recipient_name: str
@@ -56,7 +55,7 @@ class MessageDraft:
 
 @dataclass(frozen=True, slots=True)
 class EncodedMessage:
-    """One message as it goes over the wire; a server that honours `key` shows it once, however often it comes."""
+    """Message as sent over the wire; a server that honours the key shows repeated copies once."""
 
     idempotency_key: UUID
     recipient: str
@@ -68,19 +67,19 @@ class Channel(Protocol):
     def name(self) -> str: ...
 
     def encode(self, draft: MessageDraft) -> EncodedMessage:
-        """Raises `ValueError` where it cannot be written for this way out."""
+        """Raises `ValueError` where this channel cannot represent the message."""
 
     async def send(self, messages: Sequence[EncodedMessage], time_limit: float) -> list[SendOutcome]:
-        """One outcome per message, in their order; never raises for what a server does.
+        """Return one outcome per message, in their order; server faults never raise.
 
-        Begins no message once so many seconds are over; one takes up to `DELIVERY_SECONDS` more.
+        Starts no message after `time_limit` seconds; one in progress takes up to `DELIVERY_TIMEOUT_SECONDS` more.
         """
 
     async def close(self) -> None: ...
 
 
 class DiscardChannel:
-    """Takes everything and sends nothing (`discard://`, for load runs)."""
+    """Accepts every message and sends nothing (`discard://`, for load runs)."""
 
     name = "discard"
 
@@ -103,8 +102,8 @@ DeliverMessage = Callable[[EncodedMessage], Awaitable[SendOutcome]]
 async def send_each(
     messages: Sequence[EncodedMessage], time_limit: float, concurrency: int, deliver: DeliverMessage
 ) -> list[SendOutcome]:
-    """Deliver each by itself, some at a time; what is left when the server turns out to be away is not tried."""
-    outcomes = [SendOutcome(SendStatus.NOT_ATTEMPTED, "not_tried")] * len(messages)
+    """Deliver each message by itself, `concurrency` at a time; stop once the channel is unavailable."""
+    outcomes = [SendOutcome(SendStatus.NOT_ATTEMPTED, "not_attempted")] * len(messages)
     queue = iter(enumerate(messages))
     deadline = asyncio.get_running_loop().time() + time_limit
     workers = (_work(queue, outcomes, deadline, deliver) for _ in range(min(concurrency, len(messages))))
@@ -115,8 +114,8 @@ async def send_each(
 async def _work(
     queue: Iterator[tuple[int, EncodedMessage]], outcomes: list[SendOutcome], deadline: float, deliver: DeliverMessage
 ) -> None:
-    while asyncio.get_running_loop().time() < deadline and (following := next(queue, None)):
-        index, message = following
+    while asyncio.get_running_loop().time() < deadline and (entry := next(queue, None)):
+        index, message = entry
         outcomes[index] = await deliver(message)
         failpoint("message_delivered")
         if outcomes[index].status is SendStatus.CHANNEL_UNAVAILABLE:

@@ -1,4 +1,4 @@
-"""Which ways out there are, from the settings; nothing is connected before the first message."""
+"""Factory of the configured channels. No connection is opened before the first message."""
 
 from pydantic import SecretStr
 
@@ -13,7 +13,7 @@ from services.delivery_notify.channels.zendesk import zendesk_channel
 
 
 def customer_channels(settings: ChannelSettings) -> dict[str, Channel]:
-    """By the name that preferences use; in the order in which they are taken where nobody chose."""
+    """Return the channels by their name in preferences, in the default order of preference."""
     channels: dict[str, Channel] = {"email": _mail_channel(settings)}
     if settings.line_access_token:
         channels["line"] = line_channel(_secret_value(settings.line_access_token), settings.line_api_url)
@@ -24,7 +24,7 @@ def customer_channels(settings: ChannelSettings) -> dict[str, Channel]:
 
 
 def staff_channel(settings: ChannelSettings) -> tuple[Channel, str] | None:
-    """The one way out to staff, and the address to write to where it needs one."""
+    """Return the channel for staff notices and its recipient ("" where the channel needs none)."""
     match settings.staff_channel:
         case "email":
             return _mail_channel(settings), settings.staff_mail or ""

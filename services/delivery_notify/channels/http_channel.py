@@ -1,8 +1,7 @@
-"""What the ways out over HTTP have in common: one POST per message, and what the answer means.
+"""Channels over HTTP: one POST per message, and the default classification of responses (RFC 9110).
 
-RFC 9110 for the status codes and `Retry-After`. Refused credentials, an address of the API that is gone and too many
-calls are faults of the whole way out, not of one message. Redirects are never followed, and an address is taken from
-the settings only, so that nothing a customer or a shop system writes can make us call somewhere else.
+Refused credentials, a missing API path and rate limits make the channel unavailable; they fail no message. Redirects
+are never followed and URLs come from the settings only, so that no customer or shop data can redirect a call (SSRF).
 """
 
 import asyncio
@@ -10,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
@@ -23,11 +23,11 @@ from services.delivery_notify.channels.channel import (
 )
 
 STEP_TIMEOUT_SECONDS = 20.0
-"""Seconds of the wall clock for one step of a call."""
+"""Wall-clock limit for one step of a call."""
 
 MAX_CONNECTIONS = 8
 MAX_RETRY_AFTER = 3600.0
-"""A server that asks for a longer rest (seconds) is asked again after this."""
+"""Upper bound in seconds for `Retry-After`."""
 
 _RETRYABLE = (408, 425)
 _CHANNEL_FAULTS = (401, 403, 404, 405, 407, 410)
@@ -35,7 +35,7 @@ _CHANNEL_FAULTS = (401, 403, 404, 405, 407, 410)
 
 @dataclass
 class HttpChannel:
-    """A way out over HTTP: how a message is written, which headers it goes with, and what an answer means."""
+    """HTTP channel, defined by its encoder, its headers and its classification of responses."""
 
     name: str
     url: str
@@ -57,7 +57,7 @@ class HttpChannel:
                 return self.classify(await self._open_client().post(self.url, content=message.content, headers=headers))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"connection: {type(error).__name__}")
-        except (httpx.HTTPError, TimeoutError) as error:  # it may have arrived: again, with the same key
+        except (httpx.HTTPError, TimeoutError) as error:  # it may have arrived; the retry has the same idempotency key
             return SendOutcome(SendStatus.TEMPORARY_FAILURE, f"connection: {type(error).__name__}")
 
     def _open_client(self) -> httpx.AsyncClient:
@@ -73,7 +73,7 @@ class HttpChannel:
 
 
 def classify_response(response: httpx.Response) -> SendOutcome:
-    """What a status code means where a provider's documents say nothing else."""
+    """Map a status code to an outcome, for providers without rules of their own."""
     status, cause = response.status_code, f"http {response.status_code}"
     wait = parse_retry_after(response)
     if response.is_success:
@@ -87,8 +87,16 @@ def classify_response(response: httpx.Response) -> SendOutcome:
     return SendOutcome(SendStatus.PERMANENT_FAILURE, cause)
 
 
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object in the body. Raises `ValueError` for any other body."""
+    body = response.json()
+    if not isinstance(body, dict):
+        raise ValueError("body: not a JSON object")
+    return body
+
+
 def parse_retry_after(response: httpx.Response) -> float | None:
-    """Seconds until the server wants to be asked again: a number or a date, at most `LONGEST_WAIT`."""
+    """Return the seconds of `Retry-After` (a number or a date), at most `MAX_RETRY_AFTER`."""
     value = response.headers.get("Retry-After", "")
     try:
         wait = float(value) if value[:1].isdigit() else _seconds_until(value)

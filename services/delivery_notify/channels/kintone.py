@@ -1,9 +1,9 @@
-"""kintone, for staff: one record per notice in an app of the shop.
+"""kintone channel for staff notices: one record per notice in an app of the shop.
 
 https://kintone.dev/en/docs/kintone/rest-api/records/add-record : `POST /k/v1/record.json`, an app's token in
-`X-Cybozu-API-Token`; fields that the app does not have are ignored. There is no idempotency key, so the record carries
-ours in the field `notice_id`, set to "prohibit duplicate values" in the app: the second of two equal records is refused
-with 400 CB_VA01 about that field, which tells us that the first is there. 429 where too many calls run at once.
+`X-Cybozu-API-Token`; fields that the app does not have are ignored. kintone has no idempotency key: the field
+`notice_id` must be set to "prohibit duplicate values" in the app, so that a repeated record is refused with 400
+CB_VA01 about that field, which counts as sent. 429 is the limit of concurrent calls.
 """
 
 import json
@@ -32,13 +32,13 @@ def kintone_channel(url: str, app: int, token: str) -> http_channel.HttpChannel:
 
 def _classify(response: httpx.Response) -> SendOutcome:
     if response.status_code == 400 and _is_duplicate(response):
-        return SendOutcome(SendStatus.SENT, "accepted before")
+        return SendOutcome(SendStatus.SENT, "already_accepted")
     return http_channel.classify_response(response)
 
 
 def _is_duplicate(response: httpx.Response) -> bool:
     try:
-        answer = response.json()
+        answer = http_channel.json_object(response)
     except ValueError:
         return False
-    return answer.get("code") == "CB_VA01" and set(answer.get("errors", {})) == {"record.notice_id.value"}
+    return answer.get("code") == "CB_VA01" and set(answer.get("errors") or ()) == {"record.notice_id.value"}

@@ -1,9 +1,9 @@
-"""LINE: a push message of the Messaging API to a user who is a friend of the shop's official account.
+"""LINE channel: a push message of the Messaging API to a friend of the shop's official account.
 
-https://developers.line.biz/en/docs/messaging-api/retrying-api-request/ : with the same `X-Line-Retry-Key` a message
-is accepted once for 24 hours; 409 says that it was, 5xx and timeouts are tried again, other 4xx are not. Our attempts
-end after about ten hours. https://developers.line.biz/en/reference/messaging-api/ : 400 where the user is not there;
-429 for too many calls, and for a month's messages being used up, which no waiting mends: the next way is taken.
+https://developers.line.biz/en/docs/messaging-api/retrying-api-request/ : LINE accepts one message per
+`X-Line-Retry-Key` in 24 hours and answers 409 to a repeat; 5xx and timeouts are retried, other 4xx are not. Retries
+end after about ten hours. https://developers.line.biz/en/reference/messaging-api/ : 400 for an unknown user; 429 for
+rate limits and for an exhausted monthly quota, which is permanent here, so that the notice falls back.
 """
 
 import json
@@ -14,7 +14,7 @@ from services.delivery_notify.channels import http_channel
 from services.delivery_notify.channels.channel import EncodedMessage, MessageDraft, SendOutcome, SendStatus
 
 MAX_TEXT_LENGTH = 5_000
-"""UTF-16 code units in one text message."""
+"""Length limit of a text message in UTF-16 code units."""
 
 
 def line_channel(access_token: str, api_url: str) -> http_channel.HttpChannel:
@@ -34,10 +34,10 @@ def _encode(draft: MessageDraft) -> EncodedMessage:
 
 def _classify(response: httpx.Response) -> SendOutcome:
     if response.status_code == 409:
-        return SendOutcome(SendStatus.SENT, "accepted before")
+        return SendOutcome(SendStatus.SENT, "already_accepted")
     if response.status_code == 429 and "monthly limit" in response.text:
         return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 429 monthly limit")
     if response.status_code == 400:
-        gone = "'to'" in response.text or "Failed to send messages" in response.text
-        return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 400", invalid_address=gone)
+        unknown_user = "'to'" in response.text or "Failed to send messages" in response.text
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 400", invalid_address=unknown_user)
     return http_channel.classify_response(response)

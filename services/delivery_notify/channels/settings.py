@@ -1,4 +1,4 @@
-"""Settings of the ways out: which there are, and what is needed for each. Addresses come from here and nowhere else."""
+"""Settings of the channels. Addresses of providers come from here only."""
 
 from email.utils import parseaddr
 from typing import Annotated, Literal, Self
@@ -16,12 +16,12 @@ def _check_smtp_url(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme == "discard" or (parts.scheme in ("smtp", "smtps") and parts.hostname):
         return url
-    raise ValueError("write smtp(s)://[user:password@]host:port[?starttls][&ca=file], or discard:// to send nothing")
+    raise ValueError("must be smtp(s)://[user:password@]host:port[?starttls][&ca=file], or discard:// to send nothing")
 
 
 def _check_mail_address(value: str) -> str:
     if "@" not in parseaddr(value)[1]:
-        raise ValueError("write a mail address, with or without a name: Shop <shop@example.com>")
+        raise ValueError("must be a mail address, with or without a name: Shop <shop@example.com>")
     return value
 
 
@@ -39,18 +39,18 @@ class ChannelSettings(ServiceSettings):
     mail_from: Annotated[str, AfterValidator(_check_mail_address)]
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
-    """What the shop is called in notices; the name in MAIL_FROM unless given."""
+    """Shop name in notices; default: the name in MAIL_FROM."""
 
     line_access_token: SecretStr | None = None
     line_api_url: Url = "https://api.line.me"
     sms_webhook_url: Url | None = None
     sms_webhook_secret: WebhookSecrets = ()
-    """Messages are signed with each of them, so that the gateway may change over whenever it likes."""
+    """Each secret adds a signature, so that the gateway can rotate its secret at any time."""
     quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 21
-    """From this shop hour on, LINE and SMS are silent; until `quiet_to_hour`. Equal hours: never."""
+    """First shop hour of the quiet hours for LINE and SMS, which end at `quiet_to_hour`. Equal hours: none."""
     quiet_to_hour: Annotated[int, Field(ge=0, le=23)] = 8
     max_messages_per_day: Annotated[int, Field(ge=1, le=100)] = 6
-    """How many messages a customer gets in 24 hours before what can wait is kept for the next morning."""
+    """Messages per customer in 24 hours; above that, notices that can wait are deferred to the next morning."""
 
     staff_channel: StaffChannel = "none"
     staff_language: Literal["ja", "en"] = "ja"
@@ -66,20 +66,20 @@ class ChannelSettings(ServiceSettings):
     kintone_app: Annotated[int, Field(ge=1)] | None = None
     kintone_token: SecretStr | None = None
     bounce_webhook_secret: WebhookSecrets = ()
-    """What a mail provider signs its reports of bounces and complaints with; any of several."""
+    """Secrets with which a mail provider signs its bounce and complaint webhooks; any of several."""
 
     @model_validator(mode="after")
     def _check_complete(self) -> Self:
         if (self.sms_webhook_url is None) != (not self.sms_webhook_secret):
-            raise ValueError("SMS_WEBHOOK_URL and SMS_WEBHOOK_SECRET: give both, or neither")
+            raise ValueError("SMS_WEBHOOK_URL and SMS_WEBHOOK_SECRET: set both or neither")
         missing = [
             name.upper() for name in _REQUIRED_BY_CHANNEL.get(self.staff_channel, ()) if getattr(self, name) is None
         ]
         if missing:
-            raise ValueError(f"STAFF_CHANNEL is {self.staff_channel}: give {', '.join(missing)} as well")
-        hook, bot = self.slack_webhook_url, self.slack_token and self.slack_channel
-        if self.staff_channel == "slack" and not hook and not bot:
-            raise ValueError("STAFF_CHANNEL is slack: give SLACK_WEBHOOK_URL, or SLACK_TOKEN and SLACK_CHANNEL")
+            raise ValueError(f"STAFF_CHANNEL={self.staff_channel} requires {', '.join(missing)}")
+        webhook, bot = self.slack_webhook_url, self.slack_token and self.slack_channel
+        if self.staff_channel == "slack" and not webhook and not bot:
+            raise ValueError("STAFF_CHANNEL=slack requires SLACK_WEBHOOK_URL, or SLACK_TOKEN and SLACK_CHANNEL")
         return self
 
     @property
@@ -89,5 +89,5 @@ class ChannelSettings(ServiceSettings):
 
     @property
     def sender_mailbox(self) -> tuple[str, str]:
-        """The name and the address that mails come from."""
+        """Name and address of the mail sender."""
         return self.sender_name, parseaddr(self.mail_from)[1]

@@ -1,10 +1,10 @@
-"""Slack, for staff: an incoming webhook, or `chat.postMessage` with a bot's token.
+"""Slack channel for staff notices: an incoming webhook, or `chat.postMessage` with a bot's token.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
-https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks : 400 for a message it cannot take;
-403, 404 and 410 where hook or channel are gone. https://docs.slack.dev/reference/methods/chat.postMessage : always 200,
-with `ok` and `error` in the body; 429 with `Retry-After`, about one message a second. Neither knows an idempotency key:
-when we die between sending and recording, staff see a message twice.
+https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks : 400 for an invalid message; 403,
+404 and 410 for a removed webhook or channel. https://docs.slack.dev/reference/methods/chat.postMessage : always 200,
+with `ok` and `error` in the body; 429 with `Retry-After`, about one message a second. Neither has an idempotency key:
+after a crash between sending and recording, staff see a message twice.
 """
 
 import json
@@ -35,15 +35,15 @@ def slack_bot_channel(token: str, channel: str, api_url: str) -> http_channel.Ht
     )
 
 
-def _encode(draft: MessageDraft, more: dict[str, str]) -> EncodedMessage:
+def _encode(draft: MessageDraft, fields: dict[str, str]) -> EncodedMessage:
     text = f"*{_escape(draft.rendered.subject)}*\n{_escape(draft.rendered.text.strip())}"
     return EncodedMessage(
-        draft.idempotency_key, draft.address, json.dumps({**more, "text": text[:MAX_TEXT_LENGTH]}).encode()
+        draft.idempotency_key, draft.address, json.dumps({**fields, "text": text[:MAX_TEXT_LENGTH]}).encode()
     )
 
 
 def _escape(text: str) -> str:
-    """The three characters that mean something in Slack's text."""
+    """Escape the control characters of Slack's mrkdwn."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -51,9 +51,9 @@ def _classify(response: httpx.Response) -> SendOutcome:
     if not response.is_success:
         return http_channel.classify_response(response)
     try:
-        answer = response.json()
+        answer = http_channel.json_object(response)
     except ValueError:
-        return SendOutcome(SendStatus.TEMPORARY_FAILURE, "slack: no JSON")
+        return SendOutcome(SendStatus.TEMPORARY_FAILURE, "slack: invalid JSON")
     error = str(answer.get("error", "unknown"))
     if answer.get("ok") is True:
         return SendOutcome(SendStatus.SENT)

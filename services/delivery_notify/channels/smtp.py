@@ -1,7 +1,7 @@
-"""Mail: SMTP over connections that stay open, plain text and HTML, TLS and login where the server wants them.
+"""SMTP channel with a pool of open connections, TLS and authentication.
 
-RFC 5321 for the answers (4yz is tried again, 5yz is final), RFC 3207 for STARTTLS, RFC 3463 for the codes of mailboxes
-that do not exist. The `Message-ID` follows from the notice, so that a second copy is one message to a mail program.
+RFC 5321 for the reply codes (4yz is retried, 5yz is final), RFC 3207 for STARTTLS, RFC 3463 for the codes of unknown
+mailboxes. The `Message-ID` is derived from the notice id, so that mail programs show a repeated copy once.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from services.delivery_notify.channels.channel import (
 from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
 
 STEP_TIMEOUT_SECONDS = 20.0
-"""Seconds of the wall clock for one step of the SMTP conversation."""
+"""Wall-clock limit for one step of an SMTP session."""
 
 _SERVICE_NOT_AVAILABLE, _TOO_LARGE = 421, 552
 _NO_SUCH_MAILBOX = (550, 551, 553)
@@ -33,7 +33,7 @@ _NO_SUCH_MAILBOX = (550, 551, 553)
 
 @dataclass(frozen=True, slots=True)
 class MailEncoder:
-    """Writes mails of this sender: its name and its address."""
+    """Encoder of mails from one sender (name and address)."""
 
     sender: tuple[str, str]
 
@@ -46,7 +46,7 @@ class MailEncoder:
 
 @dataclass
 class SmtpChannel:
-    """Up to `connections` conversations with one server, kept open between batches."""
+    """Up to `connections` sessions with one server, kept open between batches."""
 
     server: SplitResult
     connections: int
@@ -69,7 +69,7 @@ class SmtpChannel:
     async def _deliver(
         self, client: aiosmtplib.SMTP | None, message: EncodedMessage
     ) -> tuple[aiosmtplib.SMTP | None, SendOutcome]:
-        """Send one message; a kept connection that the server has closed meanwhile is opened anew, once."""
+        """Send one message; reconnect once if the server has closed an idle connection."""
         deadline = asyncio.get_running_loop().time() + DELIVERY_TIMEOUT_SECONDS
         if client is not None and (outcome := await self._transmit(client, message, deadline)):
             return (client if client.is_connected else None), outcome
@@ -82,7 +82,7 @@ class SmtpChannel:
         return (client if client.is_connected else None), outcome
 
     async def _transmit(self, client: aiosmtplib.SMTP, message: EncodedMessage, deadline: float) -> SendOutcome | None:
-        """None where the server has hung up. A connection that is of no more use is closed."""
+        """Return None if the server closed the connection; a broken connection is closed here."""
         try:
             async with asyncio.timeout_at(deadline):
                 await client.sendmail(self.encoder.sender[1], [message.recipient], message.content)
@@ -95,11 +95,11 @@ class SmtpChannel:
         except aiosmtplib.SMTPException as error:
             return _classify_error(error)
         except ValueError:
-            return SendOutcome(SendStatus.PERMANENT_FAILURE, "address_not_writable")
+            return SendOutcome(SendStatus.PERMANENT_FAILURE, "invalid_address")
         return SendOutcome(SendStatus.SENT)
 
     async def _connect(self, deadline: float) -> tuple[aiosmtplib.SMTP | None, str]:
-        """A connection that is ready to take mail, or why there is none."""
+        """Open an authenticated connection, or return None and the cause."""
         query, implicit_tls = parse_qs(self.server.query, keep_blank_values=True), self.server.scheme == "smtps"
         client = aiosmtplib.SMTP(
             hostname=self.server.hostname,
@@ -127,7 +127,7 @@ class SmtpChannel:
 
 
 def _classify_error(error: aiosmtplib.SMTPException) -> SendOutcome:
-    """5xx about the recipient or the message is final, 4xx is tried again; about anything else, the server is away."""
+    """Map an SMTP error: recipient and message errors concern the message, all others the channel."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         code = error.recipients[0].code if error.recipients else 0
         return replace(_classify_code(code, "recipient"), invalid_address=code in _NO_SUCH_MAILBOX)
@@ -152,6 +152,6 @@ def _describe(error: Exception) -> str:
 
 
 def mail_channel(url: str, connections: int, sender: tuple[str, str]) -> Channel:
-    """The way out that `SMTP_URL` names; nothing is connected before the first message."""
+    """Create the channel for `SMTP_URL`; connections open with the first message."""
     parts, writer = urlsplit(url), MailEncoder(sender)
     return DiscardChannel(writer.encode) if parts.scheme == "discard" else SmtpChannel(parts, connections, writer)

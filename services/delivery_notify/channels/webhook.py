@@ -1,9 +1,9 @@
-"""SMS (or anything else) through a webhook of the shop's own choice: whatever gateway it has is put behind it.
+"""Webhook channel, for SMS or any other gateway of the shop.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md : `webhook-id` is the
-idempotency key and the same on every attempt, `webhook-signature` is over id, timestamp and body. The key stands in
-`Idempotency-Key` as well, for gateways that look there. 410 means that nobody listens any more; a 422 that names the
-code `unreachable` says that there is no such number.
+idempotency key and the same on every attempt, `webhook-signature` covers id, timestamp and body. `Idempotency-Key`
+repeats the key, for gateways that read that header. 410 means that the endpoint was removed; 422 with the code
+`unreachable` means that the number does not exist.
 """
 
 import json
@@ -18,7 +18,7 @@ from services.delivery_notify.channels.channel import EncodedMessage, MessageDra
 
 
 def webhook_channel(name: str, url: str, secrets: Sequence[str]) -> http_channel.HttpChannel:
-    """`name` is the channel it stands for; each of the `secrets` signs, and begins with `whsec_`."""
+    """Create the channel `name`; each of the `secrets` (`whsec_...`) adds a signature."""
     signers = [Webhook(secret) for secret in secrets]
 
     def headers(message: EncodedMessage) -> dict[str, str]:
@@ -26,7 +26,7 @@ def webhook_channel(name: str, url: str, secrets: Sequence[str]) -> http_channel
         return {
             "webhook-id": key,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(one.sign(key, now, message.content.decode()) for one in signers),
+            "webhook-signature": " ".join(signer.sign(key, now, message.content.decode()) for signer in signers),
             "Idempotency-Key": key,
         }
 
@@ -40,7 +40,7 @@ def webhook_channel(name: str, url: str, secrets: Sequence[str]) -> http_channel
 
 def _classify(response: httpx.Response) -> SendOutcome:
     if response.status_code == 409:
-        return SendOutcome(SendStatus.SENT, "accepted before")
+        return SendOutcome(SendStatus.SENT, "already_accepted")
     if response.status_code == 422:
         return SendOutcome(SendStatus.PERMANENT_FAILURE, "http 422", invalid_address="unreachable" in response.text)
     return http_channel.classify_response(response)

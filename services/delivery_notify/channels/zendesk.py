@@ -1,8 +1,8 @@
-"""Zendesk, for staff: one ticket per notice.
+"""Zendesk channel for staff notices: one ticket per notice.
 
 https://developer.zendesk.com/api-reference/ticketing/introduction/ : `POST /api/v2/tickets.json` with an API token,
-201; the same `Idempotency-Key` again gives the first answer with `x-idempotency-lookup: hit`; 429 with `Retry-After`;
-422 for a ticket it cannot take. A key is not remembered for ever, so `external_id` names the notice as well.
+201; a repeated `Idempotency-Key` returns the first answer with `x-idempotency-lookup: hit`; 429 with `Retry-After`;
+422 for an invalid ticket. Keys expire, so `external_id` holds the notice id as well.
 """
 
 import base64
@@ -13,10 +13,10 @@ from services.delivery_notify.channels.channel import EncodedMessage, MessageDra
 
 
 def zendesk_channel(url: str, email: str, token: str) -> http_channel.HttpChannel:
-    login = base64.b64encode(f"{email}/token:{token}".encode()).decode()
+    credentials = base64.b64encode(f"{email}/token:{token}".encode()).decode()
 
     def headers(message: EncodedMessage) -> dict[str, str]:
-        return {"Authorization": f"Basic {login}", "Idempotency-Key": str(message.idempotency_key)}
+        return {"Authorization": f"Basic {credentials}", "Idempotency-Key": str(message.idempotency_key)}
 
     return http_channel.HttpChannel(
         "zendesk", f"{url.rstrip('/')}/api/v2/tickets.json", _encode, headers, http_channel.classify_response

@@ -1,20 +1,21 @@
-"""Where a mail server or a mail provider reports what became of our mails.
+"""Mail reports (bounces and complaints) from a mail server or a mail provider.
 
-A mail server pipes its report in as it came (`message/rfc822`), with an API key; a provider's webhook sends JSON with a
-signature of Standard Webhooks. A report may come twice: the second changes nothing.
+A mail server posts the original report (`message/rfc822`) with an API key; a provider's webhook posts JSON signed by
+Standard Webhooks. Repeated reports change nothing.
 """
 
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
-from libs.common.runtime.service import Service, ServiceTransaction
+from libs.common.runtime.service import ServiceTransaction
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.http.dependencies import ServiceDependency
 from services.delivery_notify.sending.bounce_reports import (
     InvalidMailReportError,
     MailReport,
@@ -22,8 +23,7 @@ from services.delivery_notify.sending.bounce_reports import (
     notice_id_of,
     parse_reports,
 )
-from services.delivery_notify.store import bounces as bounces_store
-from services.delivery_notify.store import preferences, staff_notices
+from services.delivery_notify.store import bounces, preferences, staff_notices
 from services.delivery_notify.store.bounces import BouncedNotice
 
 REPORTERS = ("ops", "mailserver")
@@ -39,7 +39,7 @@ class MailReportBody(BaseModel):
 
 
 class MailReportResult(BaseModel):
-    """How many recipients the report was about, and how many addresses are no longer written to."""
+    """Number of recipients in the report, and number of addresses that it suppressed."""
 
     reports: int
     suppressed: int
@@ -54,32 +54,18 @@ _BODIES = {
 }
 
 
-def routes(service: Service, signing_secrets: Sequence[SecretStr]) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
-
-    @router.post(
-        "/mail-reports",
-        status_code=202,
-        summary="A bounce (RFC 3464) or a complaint (RFC 5965), as it came or as JSON",
-        openapi_extra={"requestBody": _BODIES},
-    )
-    async def report(request: Request) -> MailReportResult:
-        content = await request.body()
-        _allow(service, request, content, [secret.get_secret_value() for secret in signing_secrets])
-        reports = _reports(request.headers.get("content-type", ""), content)
-        suppressed = 0
-        async with service.transaction() as tx:
-            for each in reports:
-                suppressed += await _act(tx, each)
-        return MailReportResult(reports=len(reports), suppressed=suppressed)
-
-    return router
+def get_signing_secrets(request: Request) -> list[str]:
+    secrets: Sequence[SecretStr] = request.app.state.bounce_webhook_secrets
+    return [secret.get_secret_value() for secret in secrets]
 
 
-def _allow(service: Service, request: Request, content: bytes, secrets: Sequence[str]) -> None:
+async def authenticate(
+    request: Request, service: ServiceDependency, secrets: Annotated[list[str], Depends(get_signing_secrets)]
+) -> None:
+    """Accept a signature of the provider, or the API key of a reporter."""
     if secrets and "webhook-signature" in request.headers:
         try:
-            check_standard(secrets, request.headers, content, service.clock.now())
+            check_standard(secrets, request.headers, await request.body(), service.clock.now())
         except WrongSignature as error:
             raise Problem(401, error.code, error.message) from error
         return
@@ -91,7 +77,26 @@ def _allow(service: Service, request: Request, content: bytes, secrets: Sequence
         raise Problem(403, "forbidden", f"Authorization: this route is for {' and '.join(REPORTERS)}.")
 
 
-def _reports(content_type: str, content: bytes) -> list[MailReport]:
+router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
+
+
+@router.post(
+    "/mail-reports",
+    status_code=202,
+    summary="A bounce (RFC 3464) or a complaint (RFC 5965), original or as JSON",
+    openapi_extra={"requestBody": _BODIES},
+    dependencies=[Depends(authenticate)],
+)
+async def post_mail_report(request: Request, service: ServiceDependency) -> MailReportResult:
+    reports = _parse(request.headers.get("content-type", ""), await request.body())
+    suppressed = 0
+    async with service.transaction() as tx:
+        for report in reports:
+            suppressed += await _process(tx, report)
+    return MailReportResult(reports=len(reports), suppressed=suppressed)
+
+
+def _parse(content_type: str, content: bytes) -> list[MailReport]:
     if content_type.startswith("application/json"):
         try:
             body = MailReportBody.model_validate_json(content)
@@ -101,28 +106,31 @@ def _reports(content_type: str, content: bytes) -> list[MailReport]:
     try:
         return parse_reports(content)
     except InvalidMailReportError as error:
-        raise Problem(422, "not_a_report", str(error)) from error
+        raise Problem(422, "invalid_mail_report", str(error)) from error
 
 
-async def _act(tx: ServiceTransaction, report: MailReport) -> bool:
-    """Whether an address is now dead that may have been alive."""
-    bounced = await bounces_store.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
+async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
+    """Fail a bounced notice over to its next channel; return whether the address was suppressed."""
+    bounced = await bounces.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
     if bounced and report.kind is MailReportKind.BOUNCE:
-        await bounces_store.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now)
-        await tx.write([_failed(bounced, report, tx)])
+        await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now)
+        await tx.write([_notice_failed(bounced, report, tx)])
     if not report.suppresses_address or address is None:
         return False
     await preferences.suppress_addresses(tx.conn, [("email", address, report.cause)], tx.now)
-    customer = bounced.customer_id if bounced else await bounces_store.find_customer(tx.conn, address)
-    if customer:
-        facts = {"customer_id": customer, "channel": "email", "cause": report.cause}
-        kind = StaffKind.ADDRESS_SUPPRESSED
-        await staff_notices.save(tx.conn, [StaffNotice(kind, ("email", customer, report.cause), tx.now, facts)])
+    customer_id = bounced.customer_id if bounced else await bounces.find_customer(tx.conn, address)
+    if customer_id:
+        await staff_notices.save(tx.conn, [_address_suppressed(customer_id, report, tx)])
     return True
 
 
-def _failed(bounced: BouncedNotice, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
+def _address_suppressed(customer_id: str, report: MailReport, tx: ServiceTransaction) -> StaffNotice:
+    facts = {"customer_id": customer_id, "channel": "email", "cause": report.cause}
+    return StaffNotice(StaffKind.ADDRESS_SUPPRESSED, ("email", customer_id, report.cause), tx.now, facts)
+
+
+def _notice_failed(bounced: BouncedNotice, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
     return NoticeFailed.model_validate(
         {
             "order_id": bounced.order_id,

@@ -1,4 +1,4 @@
-"""What the choice page says, per language."""
+"""Texts of the choice page, per language."""
 
 from dataclasses import dataclass
 
@@ -8,44 +8,44 @@ from libs.common.events.values import Choice, Language
 
 @dataclass(frozen=True, slots=True)
 class ChoicePageTexts:
-    ask_title: str
-    ask: str
+    question_title: str
+    question: str
     changes: dict[Change, str]
-    what_to_change: str
-    wished_day: str
-    wished_item: str
+    change_label: str
+    requested_date: str
+    requested_item: str
     address: dict[str, str]
     thanks_change: dict[Change, str]
-    wrong_item: str
-    wrong_address: str
+    missing_item: str
+    missing_address: str
     send: str
     order: str
     items: str
     ship_date: str
     previous_date: str
     restock: str
-    next_word: str
+    next_update: str
     your_answer: str
-    wished: str
+    chosen_date: str
     thanks_title: str
     thanks: dict[Choice, str]
-    first_stands: str
-    late_title: str
-    late: str
+    already_answered: str
+    deadline_passed_title: str
+    deadline_passed: str
     closed_title: str
     closed: dict[str, str]
-    closed_else: str
-    wrong_day: str
-    wrong_choice: str
+    closed_other: str
+    invalid_date: str
+    invalid_choice: str
 
 
 JAPANESE = ChoicePageTexts(
-    ask_title="ご希望をお聞かせください",
-    ask="どのようにいたしましょうか",
+    question_title="ご希望をお聞かせください",
+    question="どのようにいたしましょうか",
     changes={Change.DATE: "日にち", Change.ITEM: "お品", Change.ADDRESS: "お届け先"},
-    what_to_change="変更なさりたいこと",
-    wished_day="ご希望の発送日",
-    wished_item="ご希望のお品(商品名、または品番)",
+    change_label="変更なさりたいこと",
+    requested_date="ご希望の発送日",
+    requested_item="ご希望のお品(商品名、または品番)",
     address={
         "name": "お名前",
         "postal_code": "郵便番号",
@@ -61,17 +61,17 @@ JAPANESE = ChoicePageTexts(
         Change.ITEM: "お品の変更を承りました。担当者が在庫とお値段をお調べし、結果をご連絡いたします。",
         Change.ADDRESS: "新しいお届け先を承りました。そちらへお届けするよう手配いたします。",
     },
-    wrong_item="ご希望のお品を、商品名か品番でお書きください。",
-    wrong_address="お届け先の、お名前、郵便番号、市区町村、番地をお書きください。",
+    missing_item="ご希望のお品を、商品名か品番でお書きください。",
+    missing_address="お届け先の、お名前、郵便番号、市区町村、番地をお書きください。",
     send="この内容で送る",
     order="ご注文番号",
     items="お品",
     ship_date="発送日",
     previous_date="前の発送日",
     restock="入荷の日",
-    next_word="次のご連絡",
+    next_update="次のご連絡",
     your_answer="ご希望",
-    wished="ご希望の日",
+    chosen_date="ご希望の日",
     thanks_title="ご希望を承りました",
     thanks={
         Choice.WAIT: "お待ちくださるとのこと、ありがとうございます。お約束の日に発送できるよう進めます。",
@@ -79,9 +79,9 @@ JAPANESE = ChoicePageTexts(
         Choice.CANCEL: "キャンセルを承りました。ここから先の手続きはこちらで進めます。",
         Choice.REFUND: "ご返金を承りました。ここから先の手続きはこちらで進めます。",
     },
-    first_stands="お返事はすでにいただいております。はじめにお選びいただいた内容で進めております。",
-    late_title="お返事の期限が過ぎました",
-    late="期限までにお返事がなかったため、メールでお知らせしたとおりに進めております。"
+    already_answered="お返事はすでにいただいております。はじめにお選びいただいた内容で進めております。",
+    deadline_passed_title="お返事の期限が過ぎました",
+    deadline_passed="期限までにお返事がなかったため、メールでお知らせしたとおりに進めております。"
     "変更なさりたい場合は、メールにご返信ください。",
     closed_title="このご質問は終わっております",
     closed={
@@ -92,17 +92,17 @@ JAPANESE = ChoicePageTexts(
         "refund": "ご返金の手続きを始めております。お選びいただく必要はなくなりました。",
         "superseded": "新しいお知らせをお送りしております。いちばん新しいメールのリンクをお開きください。",
     },
-    closed_else="手続きはすでに進んでおります。ご不明な点は、メールにご返信ください。",
-    wrong_day="発送日は、明日から1年以内の日をお選びください。",
-    wrong_choice="次の中から、ひとつお選びください。",
+    closed_other="手続きはすでに進んでおります。ご不明な点は、メールにご返信ください。",
+    invalid_date="発送日は、明日から1年以内の日をお選びください。",
+    invalid_choice="次の中から、ひとつお選びください。",
 )
 ENGLISH = ChoicePageTexts(
-    ask_title="How would you like us to go on?",
-    ask="Your choice",
+    question_title="How would you like us to go on?",
+    question="Your choice",
     changes={Change.DATE: "The day", Change.ITEM: "The item", Change.ADDRESS: "The address"},
-    what_to_change="What would you like to change?",
-    wished_day="The ship date you would like",
-    wished_item="The item you would like instead (its name or number)",
+    change_label="What would you like to change?",
+    requested_date="The ship date you would like",
+    requested_item="The item you would like instead (its name or number)",
     address={
         "name": "Name",
         "street": "Street and number",
@@ -118,17 +118,17 @@ ENGLISH = ChoicePageTexts(
         Change.ITEM: "We have noted the item you would like. A colleague looks into it and writes to you.",
         Change.ADDRESS: "We have noted the new address and will send your order there.",
     },
-    wrong_item="Please write which item you would like, by its name or number.",
-    wrong_address="Please write name, street, city and postal code of the address.",
+    missing_item="Please write which item you would like, by its name or number.",
+    missing_address="Please write name, street, city and postal code of the address.",
     send="Send my choice",
     order="Order",
     items="Items",
     ship_date="Ships on",
     previous_date="Ship date before",
     restock="Back on",
-    next_word="Our next word",
+    next_update="Our next word",
     your_answer="Your choice",
-    wished="The day you chose",
+    chosen_date="The day you chose",
     thanks_title="We have your choice",
     thanks={
         Choice.WAIT: "Thank you for waiting. We are working to ship on the day we told you.",
@@ -136,9 +136,9 @@ ENGLISH = ChoicePageTexts(
         Choice.CANCEL: "We have your cancellation and take care of the rest.",
         Choice.REFUND: "We will refund you and take care of the rest.",
     },
-    first_stands="We have your answer already, and we are acting on the first one you gave.",
-    late_title="The time to answer is over",
-    late="We did not hear from you in time, so we went on as our message said. "
+    already_answered="We have your answer already, and we are acting on the first one you gave.",
+    deadline_passed_title="The time to answer is over",
+    deadline_passed="We did not hear from you in time, so we went on as our message said. "
     "If you would like something else, please reply to that message.",
     closed_title="There is nothing left to choose here",
     closed={
@@ -149,9 +149,9 @@ ENGLISH = ChoicePageTexts(
         "refund": "Your refund is under way, so there is nothing left to choose.",
         "superseded": "We have sent you newer news. Please open the link in our newest message.",
     },
-    closed_else="We have already gone on with this. If anything is unclear, please reply to our message.",
-    wrong_day="Please choose a ship date from tomorrow up to a year from now.",
-    wrong_choice="Please choose one of these.",
+    closed_other="We have already gone on with this. If anything is unclear, please reply to our message.",
+    invalid_date="Please choose a ship date from tomorrow up to a year from now.",
+    invalid_choice="Please choose one of these.",
 )
 CHOICE_PAGE_TEXTS = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 

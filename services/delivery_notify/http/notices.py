@@ -1,4 +1,4 @@
-"""What the storefront and ops may ask: which notices an order has, and every date it was ever promised."""
+"""Read routes for storefront and ops: the notices of an order, its promises, and a requested delivery address."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -10,9 +10,15 @@ from pydantic import BaseModel
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Address, Language
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
-from libs.common.runtime.service import Service
-from services.delivery_notify.store import conversations
-from services.delivery_notify.store import promises as promise_store
+from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
+from services.delivery_notify.store import conversations, promises
+
+router = APIRouter(
+    prefix="/v1/orders",
+    tags=["orders"],
+    dependencies=[Depends(require_caller("storefront", "ops"))],
+    responses=PROBLEM_RESPONSE,
+)
 
 OrderId = Annotated[str, Path(min_length=1, max_length=128)]
 
@@ -55,36 +61,34 @@ class PromiseList(BaseModel):
     promises: list[PromiseView]
 
 
-def routes(service: Service) -> APIRouter:
-    allowed = Depends(service.require_caller("storefront", "ops"))
-    router = APIRouter(prefix="/v1/orders", tags=["orders"], dependencies=[allowed], responses=PROBLEM_RESPONSE)
+async def existing_order(order_id: OrderId, service: ServiceDependency) -> str:
+    async with service.pool.acquire() as conn:
+        if await conversations.read_conversation(conn, order_id) is None:
+            raise Problem(404, "unknown_order", "order_id: unknown; no event about this order has arrived.")
+    return order_id
 
-    async def known(order_id: OrderId) -> str:
-        async with service.pool.acquire() as conn:
-            if await conversations.read_conversation(conn, order_id) is None:
-                raise Problem(404, "unknown_order", "order_id: we have heard nothing of this order.")
-        return order_id
 
-    Known = Annotated[str, Depends(known)]  # noqa: N806 - a type
+ExistingOrder = Annotated[str, Depends(existing_order)]
 
-    @router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
-    async def notices(order_id: Known) -> NoticeList:
-        async with service.pool.acquire() as conn:
-            rows = await conversations.list_notices(conn, order_id)
-        return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
-    @router.get("/{order_id}/promises", summary="Every date ever promised for this order")
-    async def promises(order_id: Known) -> PromiseList:
-        async with service.pool.acquire() as conn:
-            rows = await promise_store.list_promises(conn, order_id)
-        return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
+@router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
+async def list_notices(order_id: ExistingOrder, service: ServiceDependency) -> NoticeList:
+    async with service.pool.acquire() as conn:
+        rows = await conversations.list_notices(conn, order_id)
+    return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
-    @router.get("/{order_id}/choices/{choice_id}/address", summary="The address a customer asked for, by their answer")
-    async def wished_address(order_id: Known, choice_id: UUID) -> Address:
-        async with service.pool.acquire() as conn:
-            body = await conversations.requested_address(conn, order_id, choice_id)
-        if body is None:
-            raise Problem(404, "no_address", "choice_id: this answer asked for no other address.")
-        return Address.model_validate_json(body)
 
-    return router
+@router.get("/{order_id}/promises", summary="Every date ever promised for this order")
+async def list_promises(order_id: ExistingOrder, service: ServiceDependency) -> PromiseList:
+    async with service.pool.acquire() as conn:
+        rows = await promises.list_promises(conn, order_id)
+    return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
+
+
+@router.get("/{order_id}/choices/{choice_id}/address", summary="The delivery address that a customer requested")
+async def requested_address(order_id: ExistingOrder, choice_id: UUID, service: ServiceDependency) -> Address:
+    async with service.pool.acquire() as conn:
+        body = await conversations.requested_address(conn, order_id, choice_id)
+    if body is None:
+        raise Problem(404, "no_address", "choice_id: this answer requested no other address.")
+    return Address.model_validate_json(body)

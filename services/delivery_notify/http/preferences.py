@@ -1,4 +1,4 @@
-"""How a customer wants to be reached: told by the storefront, or by ops. Turning service notices off is not offered."""
+"""Contact preferences of a customer, set by storefront or ops. Service notices cannot be turned off."""
 
 from typing import Annotated, Literal
 
@@ -10,120 +10,88 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, f
 from libs.common.events.values import Language
 from libs.common.http.idempotency import answer_once
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, IdempotencyKey, Problem, idempotency_key
-from libs.common.runtime.service import Service
+from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
 from services.delivery_notify.store import preferences
-from services.delivery_notify.store import staff_notices as staff_store
 from services.delivery_notify.store.preferences import ContactPreferences
 
+router = APIRouter(
+    prefix="/v1/customers/{customer_id}/preferences",
+    tags=["customers"],
+    dependencies=[Depends(require_caller("storefront", "ops"))],
+    responses=PROBLEM_RESPONSE,
+)
+
 CustomerId = Annotated[str, Path(min_length=1, max_length=128)]
+Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
+ChannelName = Literal["email", "line", "sms"]
 
 
-def _telephone(number: str) -> str:
+def _to_e164(number: str) -> str:
     try:
         parsed = phonenumbers.parse(number, "JP")
     except phonenumbers.NumberParseException:
-        raise ValueError("write a telephone number, with its country: +81 90 1234 5678") from None
+        raise ValueError("must be a telephone number with its country: +81 90 1234 5678") from None
     if not phonenumbers.is_possible_number(parsed):
-        raise ValueError("no telephone has this number; write it with its country: +81 90 1234 5678")
+        raise ValueError("must be a possible telephone number with its country: +81 90 1234 5678")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 class PreferencesBody(BaseModel):
-    """`channels` in the order in which to try them; those that are not named are tried after them."""
+    """`channels` in order of preference; channels that are not named are tried after them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    channels: tuple[Literal["email", "line", "sms"], ...] = ()
+    channels: tuple[ChannelName, ...] = ()
     language: Language | None = None
     line_user_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
-    phone: Annotated[str, StringConstraints(max_length=40), AfterValidator(_telephone)] | None = None
+    phone: Annotated[str, StringConstraints(max_length=40), AfterValidator(_to_e164)] | None = None
 
     @field_validator("channels")
     @classmethod
-    def _once_each(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+    def _unique(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(channels)) < len(channels):
-            raise ValueError("name each channel once")
+            raise ValueError("contains a channel twice; name each channel once")
         return channels
 
 
-class AddressBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    channel: Literal["email", "line", "sms"]
-    address: Annotated[str, StringConstraints(min_length=1, max_length=254)]
-
-
-def routes(service: Service) -> APIRouter:
-    allowed = Depends(service.require_caller("storefront", "ops"))
-    router = APIRouter(
-        prefix="/v1/customers/{customer_id}/preferences",
-        tags=["customers"],
-        dependencies=[allowed],
-        responses=PROBLEM_RESPONSE,
+@router.get("", summary="Contact preferences of this customer")
+async def show_preferences(customer_id: CustomerId, service: ServiceDependency) -> PreferencesBody:
+    async with service.pool.acquire() as conn:
+        stored = await preferences.read_preferences(conn, customer_id)
+    if stored is None:
+        raise Problem(404, "no_preferences", "customer_id: no preferences stored; notices go by mail.")
+    return PreferencesBody.model_validate(
+        {
+            "channels": stored.channels,
+            "language": Language(stored.language) if stored.language else None,
+            "line_user_id": stored.line_user_id,
+            "phone": stored.phone,
+        }
     )
-    Key = Annotated[IdempotencyKey, Depends(idempotency_key)]  # noqa: N806 - a type
-
-    @router.get("", summary="How this customer wants to be reached")
-    async def show(customer_id: CustomerId) -> PreferencesBody:
-        async with service.pool.acquire() as conn:
-            found = await preferences.read_preferences(conn, customer_id)
-        if found is None:
-            raise Problem(404, "no_preferences", "customer_id: has chosen nothing; notices go by mail.")
-        language = Language(found.language) if found.language else None
-        return PreferencesBody.model_validate(
-            {
-                "channels": found.channels,
-                "language": language,
-                "line_user_id": found.line_user_id,
-                "phone": found.phone,
-            }
-        )
-
-    @router.put("", summary="All of it at once: what is left out is forgotten")
-    async def put(customer_id: CustomerId, body: PreferencesBody, key: Key) -> JSONResponse:
-        wanted = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
-        async with service.transaction() as tx:
-
-            async def save() -> Answer:
-                await preferences.save_preferences(tx.conn, customer_id, wanted, tx.now)
-                return Answer(200, {"customer_id": customer_id, "channels": list(body.channels)})
-
-            answer = await answer_once(tx.conn, key, save)
-        return answer.response()
-
-    @router.delete("", summary="Forget what this customer chose")
-    async def forget(customer_id: CustomerId, key: Key) -> JSONResponse:
-        async with service.transaction() as tx:
-
-            async def delete() -> Answer:
-                found = await preferences.delete_preferences(tx.conn, customer_id)
-                return Answer(200, {"customer_id": customer_id, "forgotten": found})
-
-            answer = await answer_once(tx.conn, key, delete)
-        return answer.response()
-
-    return router
 
 
-class StaffNoticeView(BaseModel):
-    kind: str
-    status: str
-    made_at: str
-    facts: dict[str, str]
+@router.put("", summary="Replace all contact preferences; fields that are left out are deleted")
+async def put_preferences(
+    customer_id: CustomerId, body: PreferencesBody, key: Key, service: ServiceDependency
+) -> JSONResponse:
+    new = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
+    async with service.transaction() as tx:
+
+        async def save() -> Answer:
+            await preferences.save_preferences(tx.conn, customer_id, new, tx.now)
+            return Answer(200, {"customer_id": customer_id, "channels": list(body.channels)})
+
+        answer = await answer_once(tx.conn, key, save)
+    return answer.response()
 
 
-def ops_routes(service: Service) -> APIRouter:
-    ops = Depends(service.require_caller("ops"))
-    router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[ops], responses=PROBLEM_RESPONSE)
+@router.delete("", summary="Delete the contact preferences of this customer")
+async def delete_preferences(customer_id: CustomerId, key: Key, service: ServiceDependency) -> JSONResponse:
+    async with service.transaction() as tx:
 
-    @router.get("/staff-notices", summary="What needed a human, the newest first, told to staff or not")
-    async def staff_notices() -> list[StaffNoticeView]:
-        async with service.pool.acquire() as conn:
-            return [StaffNoticeView.model_validate(row) for row in await staff_store.list_latest(conn, 200)]
+        async def delete() -> Answer:
+            deleted = await preferences.delete_preferences(tx.conn, customer_id)
+            return Answer(200, {"customer_id": customer_id, "deleted": deleted})
 
-    @router.post("/addresses/allow", summary="Write to an address again that had been suppressed")
-    async def allow(body: AddressBody) -> dict[str, bool]:
-        async with service.pool.acquire() as conn:
-            return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}
-
-    return router
+        answer = await answer_once(tx.conn, key, delete)
+    return answer.response()

@@ -1,4 +1,4 @@
-"""The links of the choice page: one question each, readable for a while after its last moment."""
+"""Signed links in notices: to the choice page of one question, and to status page and survey of one issue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,10 @@ from uuid import UUID
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 CHOICE_READABLE_FOR = timedelta(days=30)
-"""How long after the last moment to answer the link still shows what became of the question."""
+"""Time after the deadline in which the link still shows the outcome of the question."""
 
 PAGE_LINK_LIFETIME = timedelta(days=180)
-"""How long the status page and the survey of an issue open from a mail."""
-
-__all__ = ["CHOICE_READABLE_FOR", "ChoiceLink", "CustomerLinks", "LinkInvalidError"]
+"""Validity of the links to status page and survey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class ChoiceLink:
 
 
 class CustomerLinks:
-    """`pages_url` is where customers reach intake's pages; "" where no mail should link to them."""
+    """`pages_url` is the public URL of intake's pages; "" for notices without links to them."""
 
     def __init__(self, public_url: str, secrets: Sequence[str], pages_url: str = "") -> None:
         self._public_url, self._pages_url = public_url.rstrip("/"), pages_url.rstrip("/")
@@ -48,10 +46,10 @@ class CustomerLinks:
         return self._signed.token(Purpose.CHOICE, answer_by + CHOICE_READABLE_FOR, order_id, choice_id.hex)
 
     def read_choice(self, token: str) -> ChoiceLink:
-        """Raises `LinkInvalidError`. Whether the link has expired is for the caller, who knows what time it is."""
+        """Raises `LinkInvalidError`. The caller checks `expires_at` against its clock."""
         link = self._signed.read(Purpose.CHOICE, token)
         try:
             order_id, choice_id = link.subject
             return ChoiceLink(order_id, UUID(choice_id), link.expires_at)
         except ValueError as error:
-            raise LinkInvalidError("link: not one of ours; open the one in the newest message") from error
+            raise LinkInvalidError("link: not a choice link; open the one in the newest message") from error

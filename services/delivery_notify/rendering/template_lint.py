@@ -1,7 +1,7 @@
-"""The linter of templates: runs in the tests, and at every start, where a shop's own templates are read.
+"""Template linter: runs in the tests and at every start, because shops bring templates of their own.
 
-Every template is rendered with every sample, in both languages, as text and as HTML; and under every market's law, with
-what that law requires. A fault names the file and what is wrong with it, and the service does not start with one.
+Renders every template with every sample in both languages, as text and as HTML, and under the law of every market.
+A fault names the file and the problem; the service does not start with one.
 """
 
 import re
@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from jinja2 import TemplateError, meta
+from jinja2 import TemplateError, meta, nodes
 from markupsafe import escape
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.policy.consent_law import DelayTerms, Element, laws
-from services.delivery_notify.rendering.renderer import NoticeContent, Renderer
+from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
+from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.required_texts import texts_of_element
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content
-from services.delivery_notify.rendering.texts import legal
-from services.delivery_notify.rendering.texts import phrases as words
+from services.delivery_notify.rendering.template_variables import VARIABLES
+from services.delivery_notify.rendering.texts import phrases
 
 FILE = Path(__file__).with_name("template_lint.toml")
 
@@ -29,12 +31,12 @@ _RENDER_ERRORS = (TemplateError, KeyError, TypeError, ValueError)
 
 
 class InvalidTemplatesError(SystemExit):
-    """Templates are wrong; the message names each file and element."""
+    """Templates are invalid; the message names each file and problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """`file` as the renderer looks for it, below the shop's folder or our own."""
+    """`file` is relative to the shop's folder or to `templates`."""
 
     file: str
     problem: str
@@ -44,122 +46,92 @@ class TemplateFault:
 
 
 def check(renderer: Renderer) -> None:
-    """Raises `TemplatesError` where a template is wrong."""
+    """Raises `InvalidTemplatesError` if a template is invalid."""
     if faults := sorted({str(fault) for fault in lint(renderer)}):
-        raise InvalidTemplatesError("Templates are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+        raise InvalidTemplatesError("Templates are invalid:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
 def lint(renderer: Renderer) -> list[TemplateFault]:
-    unreadable = [*_unknown_variables(renderer)]
-    if unreadable:
-        return unreadable
-    found = [fault for case in SAMPLES for language in Language for fault in _sample_faults(renderer, case, language)]
+    if faults := list(_static_faults(renderer)):
+        return faults
+    faults = [fault for case in SAMPLES for language in Language for fault in _sample_faults(renderer, case, language)]
     for market, law in laws().items():
         for kind, elements in law.requires.items():
-            found += [f for language in Language for f in _law_faults(renderer, market, kind, elements, language)]
-    return found
+            faults += [f for language in Language for f in _law_faults(renderer, market, kind, elements, language)]
+    return faults
 
 
-def _unknown_variables(renderer: Renderer) -> Iterator[TemplateFault]:
-    """A misspelt variable is a fault here, also where no sample leads to it."""
+def _static_faults(renderer: Renderer) -> Iterator[TemplateFault]:
+    """Report syntax errors and unknown names, also in branches that no sample reaches."""
     for name in renderer.template_names():
         try:
             tree = renderer.parse(name)
         except TemplateError as error:
             yield TemplateFault(name, f"cannot be read: {error}")
             continue
-        for variable in sorted(meta.find_undeclared_variables(tree) - renderer.VARIABLES):
+        for variable in sorted(meta.find_undeclared_variables(tree) - VARIABLES):
             yield TemplateFault(name, f"unknown variable {variable!r}")
-        for field in sorted(renderer.fields_of_facts(tree) - set(NoticeFacts.__dataclass_fields__)):
+        for field in sorted(_fact_names(tree) - set(NoticeFacts.__dataclass_fields__)):
             yield TemplateFault(name, f"unknown fact 'f.{field}'")
 
 
+def _fact_names(tree: nodes.Template) -> set[str]:
+    """Return the facts that a template uses, as `f.<field>`."""
+    attributes = tree.find_all(nodes.Getattr)
+    return {node.attr for node in attributes if isinstance(node.node, nodes.Name) and node.node.name == "f"}
+
+
 def _sample_faults(renderer: Renderer, case: str, language: Language) -> Iterator[TemplateFault]:
-    letter = sample_content(case, language)
-    name = f"{language}/{letter.kind}.jinja"
+    content = sample_content(case, language)
+    file = f"{language}/{content.kind}.jinja"
     try:
-        rendered = renderer.render(letter)
+        rendered = renderer.render(content)
     except _RENDER_ERRORS as error:
-        yield TemplateFault(name, f"cannot be rendered ({case}): {type(error).__name__}: {error}")
+        yield TemplateFault(file, f"cannot be rendered ({case}): {type(error).__name__}: {error}")
         return
-    said = f"{rendered.subject}\n{rendered.text}"
-    for what, pattern in _forbidden_patterns()[language].items():
-        if match := pattern.search(said):
-            yield TemplateFault(name, f"forbidden ({what}): {match.group()!r}")
-    for what, needed in _required_everywhere(letter):
-        if needed not in rendered.text or _escape(needed) not in rendered.html:
-            yield TemplateFault(name, f"does not say the {what} ({case}): {needed!r}")
+    for rule, pattern in _forbidden_patterns()[language].items():
+        if match := pattern.search(f"{rendered.subject}\n{rendered.text}"):
+            yield TemplateFault(file, f"forbidden ({rule}): {match.group()!r}")
+    for element, text in _required_everywhere(content):
+        if not _contains(rendered, text):
+            yield TemplateFault(file, f"missing {element} ({case}): {text!r}")
 
 
-def _required_everywhere(letter: NoticeContent) -> Iterator[tuple[str, str]]:
-    facts, language = letter.facts, letter.language
-    yield "greeting", words.greeting(RECIPIENT_NAME, language)
+def _required_everywhere(content: NoticeContent) -> Iterator[tuple[str, str]]:
+    facts, language = content.facts, content.language
+    yield "greeting", phrases.greeting(RECIPIENT_NAME, language)
     if facts.day:
-        yield "definite date", words.localized_date(facts.day, language)
+        yield "definite date", phrases.localized_date(facts.day, language)
     if facts.choice_id and facts.answer_by:
-        yield "options", words.PHRASES[language].options[facts.options[0]]
+        yield "options", phrases.PHRASES[language].options[facts.options[0]]
 
 
 def _law_faults(
     renderer: Renderer, market: str, kind: NoticeKind, elements: frozenset[Element], language: Language
 ) -> Iterator[TemplateFault]:
-    case = next(name for name, (known, _) in SAMPLES.items() if known is kind)
-    letter = sample_content(case, language)
-    letter = replace(letter, facts=replace(letter.facts, terms=DelayTerms(market, "lint")))
+    case = next(name for name, (sample_kind, _) in SAMPLES.items() if sample_kind is kind)
+    content = sample_content(case, language)
+    content = replace(content, facts=replace(content.facts, terms=DelayTerms(market, "lint")))
     try:
-        rendered = renderer.render(letter)
+        rendered = renderer.render(content)
     except _RENDER_ERRORS:
-        return  # said of the sample already
+        return  # reported by `_sample_faults`
     for element in sorted(elements):
-        for needed in _required_texts(element, letter, renderer.seller):
-            if needed not in rendered.text or _escape(needed) not in rendered.html:
+        for text in texts_of_element(element, content, renderer.seller):
+            if not _contains(rendered, text):
                 where = market or "every market"
-                yield TemplateFault(f"{language}/{kind}.jinja", f"required element {element} of {where}: {needed!r}")
+                yield TemplateFault(f"{language}/{kind}.jinja", f"required element {element} of {where}: {text!r}")
 
 
-def _required_texts(element: Element, letter: NoticeContent, seller: str) -> list[str]:
-    """What must be readable in a notice that has this element."""
-    facts, language = letter.facts, letter.language
-    if element in legal.SENTENCES[language]:
-        return [legal.sentence(element, facts, language)]
-    days = {
-        Element.OLD_DATE: facts.previous_day,
-        Element.NEW_DATE: facts.day,
-        Element.NO_DATE: facts.next_update_by,
-        Element.NEXT_UPDATE: facts.next_update_by,
-        Element.REFUND_BY: facts.refund_by,
-        Element.RECEIVED_ON: facts.received_on,
-        Element.DELIVERY_TIME: facts.day or facts.next_update_by,
-    }
-    if element in days:
-        day = days[element]
-        return [words.localized_date(day, language)] if day else []
-    phrases = words.PHRASES[language]
-    match element:
-        case Element.WHAT_SILENCE_MEANS:
-            return [phrases.default_notes[facts.default]] if facts.default else []
-        case Element.HOW_TO_ANSWER:
-            return [phrases.choose]
-        case Element.SELLER:
-            return [seller]
-        case Element.AMOUNT_RECEIVED if facts.amount is not None and facts.currency:
-            return [words.localized_money(facts.amount, facts.currency, language)]
-        case Element.PRODUCT:
-            return [thing.name for thing in facts.lines[:1]]
-        case Element.QUANTITY:
-            return [words.counted_item(thing.name, thing.quantity) for thing in facts.lines[:1]]
-    return []
-
-
-def _escape(text: str) -> str:
-    """As the environment of the HTML part writes it."""
-    return str(escape(text))
+def _contains(rendered: RenderedMessage, text: str) -> bool:
+    """Whether both parts contain the text; in HTML as the environment escapes it."""
+    return text in rendered.text and str(escape(text)) in rendered.html
 
 
 @cache
 def _forbidden_patterns() -> dict[Language, dict[str, re.Pattern[str]]]:
-    read = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    rules = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return {
-        Language(language): {what: re.compile(pattern, re.IGNORECASE) for what, pattern in entry.items()}
-        for language, entry in read.items()
+        Language(language): {name: re.compile(pattern, re.IGNORECASE) for name, pattern in entry.items()}
+        for language, entry in rules.items()
     }

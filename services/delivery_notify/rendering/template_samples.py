@@ -1,4 +1,4 @@
-"""One set of facts for every way a template can go: what the linter renders at the start, and the tests as well."""
+"""Sample facts for every branch of the templates, for the linter and the tests."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.policy.consent_law import DelayTerms
-from services.delivery_notify.rendering.renderer import NoticeContent
+from services.delivery_notify.rendering.content import NoticeContent
 
 RECIPIENT_NAME = "山田 花子"
 DAY, PREVIOUS_DAY = date(2027, 3, 12), date(2027, 3, 5)
@@ -120,18 +120,20 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {"day": None, "next_update_by": DAY, "lines": (NoticeLine("青い急須", 1, stage="glazing"),)},
     ),
 }
-"""One set of facts for every way a template can go."""
-
 LINES = (
     NoticeLine("青い急須", 1, DAY, PREVIOUS_DAY, "production"),
     NoticeLine("湯のみ <大> & 小", 2, DAY, PREVIOUS_DAY, "a_stage_of_the_shop", "二度目の窯入れです"),
 )
 
 
-def sample_content(case: str, language: Language, **more: Any) -> NoticeContent:
+def sample_content(case: str, language: Language) -> NoticeContent:
     kind, facts = SAMPLES[case]
-    whole = NoticeFacts(**{"lines": LINES, "day": DAY, "purchase_count": 3, **facts})
-    known = {"kind": kind, "order_id": "O-2027-0301", "name": RECIPIENT_NAME, "language": language, "facts": whole}
     return NoticeContent(
-        **{**known, "issue_id": derived_id("issue", case), "at": datetime(2027, 3, 1, 1, tzinfo=UTC), **more}
+        kind,
+        "O-2027-0301",
+        RECIPIENT_NAME,
+        language,
+        NoticeFacts(**{"lines": LINES, "day": DAY, "purchase_count": 3, **facts}),
+        derived_id("issue", case),
+        datetime(2027, 3, 1, 1, tzinfo=UTC),
     )

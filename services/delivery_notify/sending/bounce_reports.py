@@ -1,9 +1,9 @@
-"""Reports about mails that left: bounces (RFC 3464, codes of RFC 3463) and complaints (RFC 5965), read, not acted on.
+"""Parser of mail reports: bounces (RFC 3464, codes of RFC 3463) and complaints (RFC 5965).
 
-Only what says that there is no such mailbox makes an address dead: a full mailbox or a strict filter is about one mail.
+Only codes for a missing mailbox suppress the address; a full mailbox or a spam filter concerns one mail.
 
-Anybody can make a mail server send us a report with what they like in it. So headers are split and not understood
-(`compat32`): the parser of the newer policies takes most of a minute over 18 kB of quotes, and fails on open brackets.
+Reports are untrusted input. They are parsed with `compat32`, which splits headers only: the structured parser of the
+newer policies needs most of a minute for 18 kB of quotes, and fails on unbalanced brackets.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _NO_SUCH_MAILBOX = ("5.1.", "5.2.1", "5.4.4", "5.7.27")
 
 
 MAX_PARTS = 60
-"""Each part within another makes every line of it dearer to read."""
+"""Limit on MIME parts: parsing time grows with nesting depth times the number of lines."""
 
 
 class MailReportKind(StrEnum):
@@ -29,12 +29,12 @@ Parts = dict[str, "Message[str, str]"]
 
 
 class InvalidMailReportError(ValueError):
-    """body: this is no delivery status (RFC 3464) and no feedback report (RFC 5965); post the report as it came."""
+    """body: neither a delivery status (RFC 3464) nor a feedback report (RFC 5965); post the report unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailReport:
-    """`notice_id` is in the Message-ID of what we sent, where the report has it. `code` is short and names nobody."""
+    """One bounce or complaint. `notice_id` comes from the returned Message-ID; `code` holds no personal data."""
 
     kind: MailReportKind
     address: str | None
@@ -43,7 +43,7 @@ class MailReport:
 
     @property
     def suppresses_address(self) -> bool:
-        """Nobody may write there again: nobody is there, or somebody asked us to stop."""
+        """Whether the address must not be used again: the mailbox is missing, or the recipient complained."""
         return self.kind is MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
 
     @property
@@ -52,9 +52,9 @@ class MailReport:
 
 
 def parse_reports(raw: bytes) -> list[MailReport]:
-    """One per recipient that a report is about; none where nothing failed. Raises `NotAReportError`."""
+    """Return one report per failed recipient. Raises `InvalidMailReportError`."""
     if raw.lower().count(b"content-type") > MAX_PARTS:
-        raise InvalidMailReportError(f"body: more than {MAX_PARTS} parts, mails in mails in mails; a report has three")
+        raise InvalidMailReportError(f"body: more than {MAX_PARTS} MIME parts; a report has three")
     parts: Parts = {part.get_content_type(): part for part in message_from_bytes(raw).walk()}
     notice_id = _notice_id(parts)
     if status := parts.get("message/delivery-status"):
@@ -74,7 +74,7 @@ def _bounce(block: dict[str, str], notice_id: UUID | None) -> Iterator[MailRepor
 
 
 def _blocks(part: Message) -> list[dict[str, str]]:
-    """The groups of fields of a delivery status: first the one about the message, then one per recipient."""
+    """Return the field groups of a delivery status: the one of the message, then one per recipient."""
     payload = part.get_payload()
     return [_headers(block) for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
 
@@ -96,7 +96,7 @@ def _address(address: str | None) -> str | None:
 
 
 def _notice_id(parts: Parts) -> UUID | None:
-    """From the Message-ID of what came back, which is made from the notice's id."""
+    """Read the notice id from the Message-ID of the returned mail."""
     returned = parts.get("message/rfc822")
     inner = returned.get_payload() if returned else None
     headers = _headers(inner[0]) if isinstance(inner, list) and isinstance(inner[0], Message) else {}

@@ -1,4 +1,4 @@
-"""Writing down how a batch went: ends, turns to the next way, pauses; the events; and what staff should hear."""
+"""Recording of a sent batch: results of its notices, events, suppressed addresses and staff notices."""
 
 import random
 from collections import Counter
@@ -13,83 +13,97 @@ from libs.common.telemetry.tracing import Carrier
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
-from services.delivery_notify.sending.retry_policy import SendAttempt, event_for
+from services.delivery_notify.sending.retry_policy import NoticeResult, SendAttempt, event_for
 from services.delivery_notify.store import notice_queue, preferences, staff_notices
 from services.delivery_notify.store.notice_queue import BatchOutcomes, ClaimedNotice, Completed, FellBack, Rescheduled
 
+UNREACHABLE_CAUSES = ("contact_unknown", "address_suppressed", "no_channel_left")
+"""Causes of suppression after which staff have to contact the customer."""
+
+CompletedNotice = tuple[ClaimedNotice, Completed]
+
 
 async def record_outcomes(
-    service: Service, outgoing: SendPlan, tried: Sequence[SendAttempt], rests: CircuitBreaker
+    service: Service, plan: SendPlan, attempts: Sequence[SendAttempt], breaker: CircuitBreaker
 ) -> None:
-    """Outcomes and their events, in one transaction."""
-    ends = [(each.notice, each.result(random.random(), rests.remaining(each.route.channel))) for each in tried]  # noqa: S311
-    settled = [*outgoing.suppressed, *((notice, end) for notice, end in ends if isinstance(end, Completed))]
-    batch = BatchOutcomes(
-        completed=[end for _, end in settled],
-        rescheduled=[*outgoing.rescheduled, *(end for _, end in ends if isinstance(end, Rescheduled))],
-        fell_back=[end for _, end in ends if isinstance(end, FellBack)],
-        deferred=outgoing.deferred,
-    )
+    """Record results and events in one transaction."""
+    completed, batch = _results(plan, attempts, breaker)
     async with service.transaction() as tx:
-        # Written out before the rows are locked: a decision that withdraws one of them waits until this is over.
-        moment = to_json(tx.now)
-        events = {notice.notice_id: _event(tx, notice, end, moment) for notice, end in settled}
-        known = await notice_queue.record_outcomes(tx.conn, batch, tx.now)
-        told = [(notice, end) for notice, end in settled if notice.notice_id in known]
-        await outbox.write(tx.conn, [row for notice, _ in told if (row := events[notice.notice_id])])
-        await _suppress(tx, tried)
-        await staff_notices.save(tx.conn, [*_failures(told, tx), *_dead(tried, tx)])
+        # Serialized before the rows are locked: a decision that withdraws one of them waits for the locks.
+        timestamp = to_json(tx.now)
+        events = {notice.notice_id: _event(tx, notice, result, timestamp) for notice, result in completed}
+        recorded_ids = await notice_queue.record_outcomes(tx.conn, batch, tx.now)
+        recorded = [(notice, result) for notice, result in completed if notice.notice_id in recorded_ids]
+        await outbox.write(tx.conn, [row for notice, _ in recorded if (row := events[notice.notice_id])])
+        await preferences.suppress_addresses(tx.conn, _invalid_addresses(attempts), tx.now)
+        await staff_notices.save(tx.conn, [*_failed_notices(recorded, tx), *_suppressed_addresses(attempts, tx)])
         failpoint("notices_recording")
     failpoint("notices_recorded")
-    for status, count in Counter(end.status for _, end in told).items():
+    for status, count in Counter(result.status for _, result in recorded).items():
         service.counters.add("notice", status, count)
 
 
-def _event(tx: ServiceTransaction, notice: ClaimedNotice, end: Completed, moment: bytes) -> outbox.OutboxRow | None:
-    event = event_for(notice, end, tx.now)
-    return tx.decisions.outbox_row(event, _trace(notice), moment) if event else None
-
-
-async def _suppress(tx: ServiceTransaction, tried: Sequence[SendAttempt]) -> None:
-    dead = [
-        (each.route.channel, each.route.address, each.outcome.cause or "")
-        for each in tried
-        if each.outcome.invalid_address
+def _results(
+    plan: SendPlan, attempts: Sequence[SendAttempt], breaker: CircuitBreaker
+) -> tuple[list[CompletedNotice], BatchOutcomes]:
+    results: list[tuple[ClaimedNotice, NoticeResult]] = [
+        (attempt.notice, attempt.result(random.random(), breaker.remaining(attempt.route.channel)))  # noqa: S311
+        for attempt in attempts
     ]
-    await preferences.suppress_addresses(tx.conn, dead, tx.now)
+    sent_or_failed = [(notice, result) for notice, result in results if isinstance(result, Completed)]
+    completed = [*plan.suppressed, *sent_or_failed]
+    batch = BatchOutcomes(
+        completed=[result for _, result in completed],
+        rescheduled=[*plan.rescheduled, *(result for _, result in results if isinstance(result, Rescheduled))],
+        fell_back=[result for _, result in results if isinstance(result, FellBack)],
+        deferred=plan.deferred,
+    )
+    return completed, batch
 
 
-def _failures(told: Sequence[tuple[ClaimedNotice, Completed]], tx: ServiceTransaction) -> list[StaffNotice]:
-    """A customer who does not hear what we had to say is somebody's to call."""
+def _event(
+    tx: ServiceTransaction, notice: ClaimedNotice, result: Completed, timestamp: bytes
+) -> outbox.OutboxRow | None:
+    event = event_for(notice, result, tx.now)
+    return tx.decisions.outbox_row(event, _trace(notice), timestamp) if event else None
+
+
+def _invalid_addresses(attempts: Sequence[SendAttempt]) -> list[tuple[str, str, str]]:
+    return [
+        (attempt.route.channel, attempt.route.address, attempt.outcome.cause or "")
+        for attempt in attempts
+        if attempt.outcome.invalid_address
+    ]
+
+
+def _failed_notices(recorded: Sequence[CompletedNotice], tx: ServiceTransaction) -> list[StaffNotice]:
     return [
         StaffNotice(
-            StaffKind.NOTICE_FAILED if end.status == "failed" else StaffKind.CUSTOMER_UNREACHABLE,
+            StaffKind.NOTICE_FAILED if result.status == "failed" else StaffKind.CUSTOMER_UNREACHABLE,
             (str(notice.notice_id),),
             tx.now,
-            _about(notice) | {"cause": end.cause or "unknown"},
+            _references(notice) | {"cause": result.cause or "unknown"},
         )
-        for notice, end in told
-        if end.status == "failed" or (end.status == "suppressed" and end.cause in UNREACHABLE)
+        for notice, result in recorded
+        if result.status == "failed" or (result.status == "suppressed" and result.cause in UNREACHABLE_CAUSES)
     ]
 
 
-UNREACHABLE = ("contact_unknown", "address_suppressed", "no_channel_left")
-
-
-def _dead(tried: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
+def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
     return [
         StaffNotice(
             StaffKind.ADDRESS_SUPPRESSED,
-            (each.route.channel, each.notice.customer_id, each.outcome.cause or ""),
+            (attempt.route.channel, attempt.notice.customer_id, attempt.outcome.cause or ""),
             tx.now,
-            _about(each.notice) | {"channel": each.route.channel, "cause": each.outcome.cause or "unknown"},
+            _references(attempt.notice)
+            | {"channel": attempt.route.channel, "cause": attempt.outcome.cause or "unknown"},
         )
-        for each in tried
-        if each.outcome.invalid_address
+        for attempt in attempts
+        if attempt.outcome.invalid_address
     ]
 
 
-def _about(notice: ClaimedNotice) -> dict[str, str]:
+def _references(notice: ClaimedNotice) -> dict[str, str]:
     issue = {"issue_id": str(notice.issue_id)} if notice.issue_id else {}
     return {"order_id": notice.order_id, "customer_id": notice.customer_id, "kind": notice.kind, **issue}
 

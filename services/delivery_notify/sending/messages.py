@@ -1,4 +1,4 @@
-"""Messages about to leave: one notice each, or several of one customer that a cap had kept back."""
+"""Outgoing messages: one notice each, or a group of deferred notices to one customer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,8 @@ from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import MessageDraft
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.routing import Contact, Route
-from services.delivery_notify.rendering.renderer import NoticeContent, Renderer
+from services.delivery_notify.rendering.content import NoticeContent
+from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled
 
 ReadFacts = Callable[[str], NoticeFacts]
@@ -18,15 +19,13 @@ ReadFacts = Callable[[str], NoticeFacts]
 
 @dataclass(frozen=True, slots=True)
 class RoutedNotice:
-    """A notice and the way it takes."""
-
     notice: ClaimedNotice
     route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message: its notices, its way, and its name where it has several."""
+    """Notices sent as one message on one route; `group_id` identifies a message of several."""
 
     notices: tuple[ClaimedNotice, ...]
     route: Route
@@ -36,33 +35,34 @@ class OutgoingMessage:
     def contact(self) -> Contact:
         contact = self.notices[0].contact
         if contact is None:
-            raise ValueError("a notice without a contact is never sent")
+            raise ValueError("contact: missing; a notice without a contact must be suppressed before sending")
         return contact
 
-    def draft(self, renderer: Renderer, read: ReadFacts, now: datetime) -> MessageDraft:
-        """Raises where a notice cannot be read, or a fact that its words need is missing."""
+    def draft(self, renderer: Renderer, parse_facts: ReadFacts, now: datetime) -> MessageDraft:
+        """Render the message. Raises if the facts are unreadable or lack a field of the template."""
         contact = self.contact
-        letters = [
-            NoticeContent(
-                NoticeKind(one.kind),
-                one.order_id,
-                contact.name,
-                contact.language,
-                read(one.facts),
-                one.issue_id,
-                now,
-                contact.last_purchased_item,
-            )
-            for one in self.notices
-        ]
-        rendered = renderer.render(letters[0]) if len(letters) == 1 else renderer.render_group(letters)
+        contents = [_content(notice, contact, parse_facts(notice.facts), now) for notice in self.notices]
+        rendered = renderer.render(contents[0]) if len(contents) == 1 else renderer.render_group(contents)
         key = self.group_id or self.notices[0].notice_id
         return MessageDraft(key, contact.name, self.route.address, contact.language, now, rendered)
 
 
+def _content(notice: ClaimedNotice, contact: Contact, facts: NoticeFacts, now: datetime) -> NoticeContent:
+    return NoticeContent(
+        NoticeKind(notice.kind),
+        notice.order_id,
+        contact.name,
+        contact.language,
+        facts,
+        notice.issue_id,
+        now,
+        contact.last_purchased_item,
+    )
+
+
 @dataclass
 class SendPlan:
-    """What was decided about a claim, before anything leaves."""
+    """Decisions on a claimed batch, made before anything is sent."""
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     deferred: list[Deferred] = field(default_factory=list)
@@ -70,28 +70,28 @@ class SendPlan:
     rescheduled: list[Rescheduled] = field(default_factory=list)
 
 
-def group_into_messages(planned: Sequence[RoutedNotice]) -> list[OutgoingMessage]:
-    """One parcel per notice; those that were kept back go together, per customer and way.
+def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]:
+    """Build one message per notice, and one per customer and route for held notices.
 
-    A message that was named before goes again with all its parts, or not at all this time: a server that has it already
-    would take a part for the whole.
+    A group that was sent before keeps its id and members: the provider deduplicates by the id and would drop the
+    members that were added later.
     """
-    found: list[OutgoingMessage] = []
+    messages: list[OutgoingMessage] = []
     groups: dict[tuple[str, Route, UUID | None], list[ClaimedNotice]] = {}
-    for one in planned:
-        if one.notice.batched:
-            groups.setdefault((one.notice.customer_id, one.route, one.notice.batch_id), []).append(one.notice)
+    for entry in routed:
+        notice = entry.notice
+        if notice.batched:
+            groups.setdefault((notice.customer_id, entry.route, notice.batch_id), []).append(notice)
         else:
-            found.append(OutgoingMessage((one.notice,), one.route))
-    for (customer, way, named), notices in groups.items():
-        name = named
-        if name is None and len(notices) > 1:
-            name = derived_id("together", customer, *(each.notice_id for each in notices))
-        found.append(OutgoingMessage(tuple(notices), way, name))
-    return found
+            messages.append(OutgoingMessage((notice,), entry.route))
+    for (customer_id, route, known_id), notices in groups.items():
+        new_id = derived_id("notice_group", customer_id, *(notice.notice_id for notice in notices))
+        group_id = known_id or (new_id if len(notices) > 1 else None)
+        messages.append(OutgoingMessage(tuple(notices), route, group_id))
+    return messages
 
 
 def is_complete(message: OutgoingMessage) -> bool:
-    """Whether a message that was named before has all the parts it had."""
+    """Whether a group that was sent before has all of its members."""
     parts = message.notices[0].batch_size
     return parts is None or parts == len(message.notices)

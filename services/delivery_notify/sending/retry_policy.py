@@ -1,4 +1,4 @@
-"""What becomes of a claimed notice after a try: pure, from its outcome and the ways that are left."""
+"""Retry policy: the result of a send attempt from its outcome and the remaining channels. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed
 MAX_ATTEMPTS = 20
 INITIAL_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
-"""With these, a way is given up after about ten hours of temporary failures."""
+"""With these limits a channel fails for good after about ten hours of temporary failures."""
 
 NoticeResult: TypeAlias = Completed | Rescheduled | FellBack | Deferred
 
@@ -23,17 +23,14 @@ _NOT_ATTEMPTED = (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
 
 
 def backoff(attempt: int, jitter: float) -> timedelta:
-    """How long to wait after the `attempt`-th failure (from 1); `jitter` between 0 and 1 takes off up to a half."""
-    pause: timedelta = min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** min(attempt - 1, 20))
-    return pause * (0.5 + jitter / 2)
+    """Return the exponential backoff after failure number `attempt` (from 1); `jitter` 0 halves it, 1 keeps it."""
+    interval: timedelta = min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** min(attempt - 1, 20))
+    return interval * (0.5 + jitter / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class SendAttempt:
-    """A notice that was handed to a channel: the way it took, what the channel is called, and how it went.
-
-    `others` are the channels by which the customer could still be reached.
-    """
+    """Notice handed to a channel, with the outcome. `alternatives` are the channels that remain for this customer."""
 
     notice: ClaimedNotice
     route: Route
@@ -42,7 +39,7 @@ class SendAttempt:
     alternatives: Collection[str] = ()
 
     def result(self, jitter: float, breaker_wait: timedelta) -> NoticeResult:
-        """`rest` is how long its channel is left alone."""
+        """Return the next state of the notice; `breaker_wait` is the time until its channel is probed again."""
         notice, outcome = self.notice, self.outcome
         if outcome.status is SendStatus.SENT:
             language = notice.contact.language if notice.contact else None
@@ -51,8 +48,8 @@ class SendAttempt:
         if outcome.status in _NOT_ATTEMPTED:
             return Rescheduled(notice.notice_id, cause, breaker_wait, counts=False)
         if outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS:
-            asked = timedelta(seconds=outcome.retry_after or 0)
-            return Rescheduled(notice.notice_id, cause, max(asked, backoff(notice.attempts, jitter)))
+            requested = timedelta(seconds=outcome.retry_after or 0)
+            return Rescheduled(notice.notice_id, cause, max(requested, backoff(notice.attempts, jitter)))
         if outcome.status is SendStatus.TEMPORARY_FAILURE:
             cause = f"given up after {notice.attempts} attempts: {cause}"
         if self.alternatives:
@@ -61,10 +58,10 @@ class SendAttempt:
 
 
 def event_for(notice: ClaimedNotice, completed: Completed, now: datetime) -> Payload | None:
-    """What to tell of an end. Of a kind that only newer code knows there is no event to tell."""
+    """Return the event for a completed notice; None for a kind written by a newer version."""
     if notice.kind not in _KINDS:
         return None
-    about: dict[str, object] = {
+    fields: dict[str, object] = {
         "order_id": notice.order_id,
         "customer_id": notice.customer_id,
         "issue_id": notice.issue_id,
@@ -73,17 +70,17 @@ def event_for(notice: ClaimedNotice, completed: Completed, now: datetime) -> Pay
     }
     match completed.status:
         case "suppressed":
-            about |= {"cause": completed.cause or "unknown", "suppressed_at": now}
-            return NoticeSuppressed.model_validate(about)
+            fields |= {"cause": completed.cause or "unknown", "suppressed_at": now}
+            return NoticeSuppressed.model_validate(fields)
         case "sent":
-            about |= {
+            fields |= {
                 "channel": completed.channel,
                 "language": completed.language,
                 "sent_at": now,
                 **notice.promise_news,
             }
-            about["promised_date"] = notice.promised_date
-            return NoticeSent.model_validate(about)
+            fields["promised_date"] = notice.promised_date
+            return NoticeSent.model_validate(fields)
         case _:
-            about |= {"channel": completed.channel, "cause": completed.cause or "unknown", "failed_at": now}
-            return NoticeFailed.model_validate(about)
+            fields |= {"channel": completed.channel, "cause": completed.cause or "unknown", "failed_at": now}
+            return NoticeFailed.model_validate(fields)

@@ -1,61 +1,45 @@
-"""The sender: claims due notices, writes and sends them outside any transaction, records how it went in one.
+"""Sender loop: claims due notices, sends them outside any transaction, records the results in one transaction.
 
-A message's key follows from its notice, and its way is written down before it leaves; so when a process dies between
-sending and recording, the second message goes the same way with the same `Message-ID` or idempotency key, and the
-customer has one. Until the outcome is recorded the row is leased, by the wall clock; nobody else takes it. Sending ends
-long before the lease does; what was not tried by then is given back. An error never ends the loop: a notice that cannot
-be read or written is failed by itself, and a database or server that is away is waited for.
+The idempotency key of a message is derived from its notice, and route and group are stored before sending: after a
+crash between sending and recording, the repeated message has the same route and the same `Message-ID` or key, so that
+the provider or the mail program drops the duplicate. ClaimedNotice rows are leased (wall clock) until the results are
+recorded; sending ends well before the lease. An error never ends the loop: an unreadable notice fails by itself, an
+unavailable database or server is retried.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import is_transient
-from libs.common.runtime.service import Service, ServiceTransaction
+from libs.common.runtime.service import Service
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
-from services.delivery_notify.domain.routing import Defer, Route, RoutingContext, Unreachable, route
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending import delivery_outcomes
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
-from services.delivery_notify.sending.messages import (
-    OutgoingMessage,
-    RoutedNotice,
-    SendPlan,
-    group_into_messages,
-    is_complete,
-)
+from services.delivery_notify.sending.messages import OutgoingMessage, SendPlan
+from services.delivery_notify.sending.planning import ContactPolicy, SendPlanner, started
 from services.delivery_notify.sending.retry_policy import SendAttempt
 from services.delivery_notify.store import notice_queue
 from services.delivery_notify.store.conversations import parse_facts
-from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 SEND_TIME_LIMIT = 120.0
-"""No message is begun later than this after its batch was claimed; with `DELIVERY_SECONDS` well within the lease."""
+"""No message starts later than this after the claim; with `DELIVERY_TIMEOUT_SECONDS` well below the lease."""
 
 BATCH_SIZE = 500
-INCOMPLETE_GROUP_DELAY = timedelta(seconds=0.25)
 RECORD_TIME_LIMIT = 120.0
 SHUTDOWN_TIME_LIMIT = 20.0
 
-
-@dataclass(frozen=True, slots=True)
-class ContactPolicy:
-    """When customers are left in peace. `quiet` are shop hours, from and to, for what rings."""
-
-    quiet_hours: tuple[int, int] = (21, 8)
-    max_messages_per_day: int = 6
-    poll_seconds: float = 0.25
+MessageOutcome = tuple[OutgoingMessage, SendOutcome]
 
 
 class Sender:
@@ -66,13 +50,15 @@ class Sender:
         renderer: Renderer,
         calendar: ShopCalendar,
         contact_policy: ContactPolicy,
+        poll_seconds: float = 0.25,
     ) -> None:
         self._service, self._channels, self._renderer = service, channels, renderer
-        self._calendar, self._contact_policy = calendar, contact_policy
+        self._planner = SendPlanner(tuple(channels), calendar, contact_policy)
+        self._poll_seconds = poll_seconds
         self._breaker = CircuitBreaker(lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Send what is due, for ever. On shutdown the batch under way is finished and recorded."""
+        """Send due notices until cancelled; on shutdown, finish and record the current batch."""
         try:
             while True:
                 batch = asyncio.ensure_future(self._send_due_safely())
@@ -82,35 +68,37 @@ class Sender:
                     await asyncio.wait({batch}, timeout=SHUTDOWN_TIME_LIMIT)
                     raise
                 if sent < BATCH_SIZE:
-                    rest = self._breaker.next_probe_in()
-                    poll = self._contact_policy.poll_seconds
-                    await asyncio.sleep(min(poll, rest.total_seconds() if rest is not None else poll))
+                    await asyncio.sleep(self._pause())
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
+    def _pause(self) -> float:
+        probe_in = self._breaker.next_probe_in()
+        return self._poll_seconds if probe_in is None else min(self._poll_seconds, probe_in.total_seconds())
+
     async def _send_due_safely(self) -> int:
         try:
             return await self.send_due()
-        except Exception:  # the loop must outlive whatever a batch meets
-            log.exception("the sender could not finish a batch; its notices are taken again when their lease is over")
+        except Exception:  # the loop must survive any error of a batch
+            log.exception("failed to finish a batch; its notices are claimed again after the lease")
             return 0
 
     async def send_due(self) -> int:
-        """One batch: claim, send, record. Gives how many notices were claimed."""
+        """Claim, send and record one batch; return the number of claimed notices."""
         async with self._service.transaction() as tx:
             claimed = await notice_queue.claim_notices(tx.conn, tx.now, BATCH_SIZE, LEASE)
-            outgoing = await self._plan(tx, claimed) if claimed else None
-        if outgoing:
+            plan = self._planner.plan(claimed, tx.now, self._breaker.open_for_long())
+            await notice_queue.mark_started(tx.conn, started(plan))
+        if claimed:
             failpoint("notices_claimed")
-            tried = await self._send(outgoing.messages)
+            attempts = await self._send(plan.messages)
             failpoint("notices_sent")
-            await self._record(outgoing, tried)
+            await self._record(plan, attempts)
         return len(claimed)
 
-    async def _record(self, outgoing: SendPlan, tried: Sequence[SendAttempt]) -> None:
-        """What has left is written down, through deadlocks and restarts: else it would leave again, and only the
-        other side's memory would hold it back."""
+    async def _record(self, plan: SendPlan, attempts: Sequence[SendAttempt]) -> None:
+        """Retry until recorded; otherwise messages are re-sent and only deduplication by the provider drops them."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_transient),
             wait=wait_random_exponential(0.05, max=5),
@@ -118,103 +106,52 @@ class Sender:
             reraise=True,
         ):
             with attempt:
-                await delivery_outcomes.record_outcomes(self._service, outgoing, tried, self._breaker)
+                await delivery_outcomes.record_outcomes(self._service, plan, attempts, self._breaker)
 
-    async def _plan(self, tx: ServiceTransaction, claimed: Sequence[ClaimedNotice]) -> SendPlan:
-        """Decide on each way and write it down, in the transaction of the claim."""
-        outgoing = SendPlan()
-        planned: list[RoutedNotice] = []
-        usual = self._routing_context(tx)
-        for notice in claimed:
-            match self._route(notice, usual):
-                case Route() as way:
-                    planned.append(RoutedNotice(notice, way))
-                case Defer(until=until, cause=cause, batched=held):
-                    outgoing.deferred.append(Deferred(notice.notice_id, until, cause, held))
-                case Unreachable(cause=cause):
-                    outgoing.suppressed.append((notice, Completed(notice.notice_id, "suppressed", cause=cause)))
-        for parcel in group_into_messages(planned):
-            if is_complete(parcel):
-                outgoing.messages.append(parcel)
-            else:
-                outgoing.rescheduled += [
-                    Rescheduled(n.notice_id, "parts_missing", INCOMPLETE_GROUP_DELAY, counts=False)
-                    for n in parcel.notices
-                ]
-        begun = [
-            StartedNotice(notice.notice_id, parcel.route.channel, parcel.group_id)
-            for parcel in outgoing.messages
-            for notice in parcel.notices
-        ]
-        await notice_queue.mark_started(tx.conn, begun)
-        return outgoing
-
-    def _routing_context(self, tx: ServiceTransaction) -> RoutingContext:
-        """What is the same for a whole batch."""
-        manners, away = self._contact_policy, self._breaker.open_for_long()
-        return RoutingContext(
-            tx.now, self._calendar, tuple(self._channels), away, manners.quiet_hours, manners.max_messages_per_day
-        )
-
-    def _route(self, notice: ClaimedNotice, usual: RoutingContext) -> Route | Defer | Unreachable:
-        if cause := notice.withdrawn or (None if notice.contact else "contact_unknown"):
-            return Unreachable(cause)
-        assert notice.contact is not None
-        breaks_at = self._promise_deadline(notice) if len(self._channels) > 1 else None
-        given = (
-            replace(usual, recent_messages=notice.recent_messages, promise_deadline=breaks_at)
-            if notice.recent_messages or breaks_at
-            else usual
-        )
-        return route(notice.kind, notice.contact, notice.failed_channels, notice.started_channel, notice.batched, given)
-
-    def _promise_deadline(self, notice: ClaimedNotice) -> datetime | None:
-        """When the promise is over that this notice takes back; None where it takes none back, or cannot be read."""
-        try:
-            day = parse_facts(notice.facts).previous_day
-        except ValueError:
-            return None
-        return self._calendar.moment(day + timedelta(days=1), 0) if day else None
-
-    async def _send(self, outgoing: Sequence[OutgoingMessage]) -> list[SendAttempt]:
+    async def _send(self, messages: Sequence[OutgoingMessage]) -> list[SendAttempt]:
         by_channel: dict[str, list[OutgoingMessage]] = {}
-        for parcel in outgoing:
-            by_channel.setdefault(parcel.route.channel, []).append(parcel)
-        sent = await asyncio.gather(*(self._send_by_channel(name, theirs) for name, theirs in by_channel.items()))
-        return [each for tried in sent for each in tried]
+        for message in messages:
+            by_channel.setdefault(message.route.channel, []).append(message)
+        attempts = await asyncio.gather(*(self._send_by_channel(name, batch) for name, batch in by_channel.items()))
+        return [attempt for batch in attempts for attempt in batch]
 
-    async def _send_by_channel(self, name: str, outgoing: list[OutgoingMessage]) -> list[SendAttempt]:
+    async def _send_by_channel(self, name: str, messages: list[OutgoingMessage]) -> list[SendAttempt]:
+        quota = self._breaker.probe_quota(name)
+        limit = len(messages) if quota is None else quota
         channel = self._channels[name]
-        may_try = self._breaker.probe_quota(name)
-        now, later = (outgoing, []) if may_try is None else (outgoing[:may_try], outgoing[may_try:])
-        results: list[tuple[OutgoingMessage, SendOutcome]] = [
-            (each, SendOutcome(SendStatus.NOT_ATTEMPTED, "channel_away")) for each in later
-        ]
-        written: list[tuple[OutgoingMessage, EncodedMessage]] = []
-        for parcel in now:
-            try:
-                written.append((parcel, self._encode(channel, parcel)))
-            except Exception as error:  # one notice that cannot be written must not hold up the others
-                log.exception("notice %s (%s) cannot be written", parcel.notices[0].notice_id, parcel.notices[0].kind)
-                results.append(
-                    (parcel, SendOutcome(SendStatus.PERMANENT_FAILURE, f"unwritable: {type(error).__name__}"))
-                )
-        outcomes = await channel.send([message for _, message in written], SEND_TIME_LIMIT)
+        encoded, results = self._encode(channel, messages[:limit])
+        outcomes = await channel.send([message for _, message in encoded], SEND_TIME_LIMIT)
         self._breaker.record(name, outcomes)
-        results += [(parcel, outcome) for (parcel, _), outcome in zip(written, outcomes, strict=True)]
+        results += [(message, outcome) for (message, _), outcome in zip(encoded, outcomes, strict=True)]
+        not_attempted = SendOutcome(SendStatus.NOT_ATTEMPTED, "channel_unavailable")
+        results += [(message, not_attempted) for message in messages[limit:]]
         return [
-            SendAttempt(notice, parcel.route, channel.name, outcome, self._alternatives(notice, name, outcome))
-            for parcel, outcome in results
-            for notice in parcel.notices
+            SendAttempt(notice, message.route, channel.name, outcome, self._alternatives(notice, name, outcome))
+            for message, outcome in results
+            for notice in message.notices
         ]
 
-    def _encode(self, channel: Channel, parcel: OutgoingMessage) -> EncodedMessage:
-        return channel.encode(parcel.draft(self._renderer, parse_facts, self._service.clock.now()))
+    def _encode(
+        self, channel: Channel, messages: Sequence[OutgoingMessage]
+    ) -> tuple[list[tuple[OutgoingMessage, EncodedMessage]], list[MessageOutcome]]:
+        """Return the encoded messages, and outcomes for those that cannot be rendered."""
+        encoded: list[tuple[OutgoingMessage, EncodedMessage]] = []
+        failed: list[MessageOutcome] = []
+        now = self._service.clock.now()
+        for message in messages:
+            try:
+                encoded.append((message, channel.encode(message.draft(self._renderer, parse_facts, now))))
+            except Exception as error:  # one unreadable notice must not delay the others
+                notice = message.notices[0]
+                log.exception("failed to render notice notice_id=%s kind=%s", notice.notice_id, notice.kind)
+                cause = f"rendering_failed: {type(error).__name__}"
+                failed.append((message, SendOutcome(SendStatus.PERMANENT_FAILURE, cause)))
+        return encoded, failed
 
     def _alternatives(self, notice: ClaimedNotice, name: str, outcome: SendOutcome) -> Sequence[str]:
-        """Channels by which the customer could still be reached, where this one did not do."""
+        """Return the channels that remain for this customer after a failure on this one."""
         contact = notice.contact
         if contact is None or outcome.status is SendStatus.SENT:
             return ()
-        closed = {name, *notice.failed_channels, *contact.suppressed}
-        return [other for other in self._channels if other not in closed and contact.address(other)]
+        excluded = {name, *notice.failed_channels, *contact.suppressed}
+        return [channel for channel in self._channels if channel not in excluded and contact.address(channel)]

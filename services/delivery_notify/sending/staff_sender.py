@@ -1,6 +1,6 @@
-"""Sends staff notices on the one channel that staff chose: claimed, sent outside any transaction, recorded.
+"""Sender of staff notices on the one configured staff channel.
 
-Failures are tried again for about ten hours and then given up and logged; the notices stay listed for ops.
+Notices are retried for about ten hours, then marked as failed and logged; they stay listed for ops.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ BATCH_SIZE = 20
 POLL_SECONDS = 1.0
 DEAD_LETTER_CHECK_SECONDS = 30.0
 
+_CIRCUIT = "staff"
+
 
 class StaffSender:
     def __init__(self, service: Service, channel: Channel, address: str, texts: StaffTexts) -> None:
@@ -39,40 +41,40 @@ class StaffSender:
                 try:
                     await self._check_dead_letters()
                     await self.send_due()
-                except Exception:  # the loop must outlive whatever a batch meets
-                    log.exception("staff notices could not be sent; they are taken again when their lease is over")
+                except Exception:  # the loop must survive any error of a batch
+                    log.exception("failed to send staff notices; they are claimed again after the lease")
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             await self._channel.close()
 
     async def _check_dead_letters(self) -> None:
-        """Once for each topic and occasion: the first dead letter of a topic names it."""
+        """Create one staff notice per topic with dead letters; the id of the first open one identifies the incident."""
         now = asyncio.get_running_loop().time()
         if now < self._next_dead_letter_check:
             return
         self._next_dead_letter_check = now + DEAD_LETTER_CHECK_SECONDS
         async with self._service.transaction() as tx:
-            found = await staff_notices.dead_letters_by_topic(tx.conn)
+            topics = await staff_notices.dead_letters_by_topic(tx.conn)
             notices = [
                 StaffNotice(StaffKind.DEAD_LETTERS, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)})
-                for topic, _, first in found
+                for topic, _, first in topics
             ]
             await staff_notices.save(tx.conn, notices)
 
     async def send_due(self) -> int:
-        """One batch; gives how many were claimed."""
-        if self._breaker.remaining("staff"):
+        """Claim, send and record one batch; return the number of claimed notices."""
+        if self._breaker.remaining(_CIRCUIT):
             return 0
         async with self._service.transaction() as tx:
             claimed = await staff_notices.claim(tx.conn, BATCH_SIZE, LEASE)
         if not claimed:
             return 0
         failpoint("staff_claimed")
-        written = [(notice, message) for notice in claimed if (message := await self._encode(notice))]
-        outcomes = await self._channel.send([message for _, message in written], SEND_TIME_LIMIT)
+        encoded = [(notice, message) for notice in claimed if (message := await self._encode(notice))]
+        outcomes = await self._channel.send([message for _, message in encoded], SEND_TIME_LIMIT)
         failpoint("staff_sent")
-        self._breaker.record("staff", outcomes)
-        for (notice, _), outcome in zip(written, outcomes, strict=True):
+        self._breaker.record(_CIRCUIT, outcomes)
+        for (notice, _), outcome in zip(encoded, outcomes, strict=True):
             await self._record(notice, outcome)
         return len(claimed)
 
@@ -80,27 +82,37 @@ class StaffSender:
         try:
             rendered = self._texts.render(notice.kind, notice.facts)
         except (ValueError, KeyError) as error:
-            await self._record(notice, SendOutcome(SendStatus.PERMANENT_FAILURE, f"unwritable: {type(error).__name__}"))
+            cause = f"rendering_failed: {type(error).__name__}"
+            await self._record(notice, SendOutcome(SendStatus.PERMANENT_FAILURE, cause))
             return None
-        name, language = self._texts.shop, self._texts.language
-        draft = MessageDraft(notice.staff_notice_id, name, self._address, language, notice.made_at, rendered)
+        shop, language = self._texts.shop, self._texts.language
+        draft = MessageDraft(notice.staff_notice_id, shop, self._address, language, notice.made_at, rendered)
         return self._channel.encode(draft)
 
     async def _record(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
-        cause, untried = (
-            outcome.cause or "unknown",
-            outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED),
-        )
-        again = untried or (outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS)
+        not_attempted = outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
+        retry = outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS
+        if not_attempted:
+            await self._reschedule(notice, outcome, self._breaker.remaining(_CIRCUIT), counts=False)
+        elif retry:
+            await self._reschedule(notice, outcome, backoff(notice.attempts, random.random()), counts=True)  # noqa: S311
+        else:
+            await self._settle(notice, outcome)
+
+    async def _reschedule(
+        self, notice: ClaimedStaffNotice, outcome: SendOutcome, pause: timedelta, *, counts: bool
+    ) -> None:
         async with self._service.transaction() as tx:
-            if again:
-                usual = backoff(notice.attempts, random.random())  # noqa: S311
-                pause = self._breaker.remaining("staff") if untried else usual
-                await staff_notices.reschedule(tx.conn, notice.staff_notice_id, cause, pause, counts=not untried)
-                return
-            status = "sent" if outcome.status is SendStatus.SENT else "failed"
-            ids, failed = [notice.staff_notice_id], status == "failed"
-            await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause if failed else None, tx.now)
+            await staff_notices.reschedule(
+                tx.conn, notice.staff_notice_id, outcome.cause or "unknown", pause, counts=counts
+            )
+
+    async def _settle(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
+        sent = outcome.status is SendStatus.SENT
+        status, cause = ("sent", None) if sent else ("failed", outcome.cause or "unknown")
+        async with self._service.transaction() as tx:
+            ids = [notice.staff_notice_id]
+            await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause, tx.now)
         self._service.counters.add("staff_notice", status)
-        if failed:
-            log.error("staff notice %s (%s) was given up: %s", notice.staff_notice_id, notice.kind, cause)
+        if not sent:
+            log.error("gave up staff notice id=%s kind=%s cause=%s", notice.staff_notice_id, notice.kind, cause)

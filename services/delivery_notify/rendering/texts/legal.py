@@ -1,7 +1,7 @@
-"""What a market's law wants said when goods are late, in sentences; which of them a notice has follows from its terms.
+"""Sentences that consumer law requires in notices about late goods, chosen by market and kind of notice.
 
-They stand in the layout, under what the notice says itself, so that no template can forget one. A shop that has a
-layout of its own is held to them by the linter.
+The layouts render them below the text of the notice, so that no template can omit one; the linter checks layouts of
+the shop.
 """
 
 from libs.common.events.notices import NoticeKind
@@ -40,11 +40,11 @@ _REASONS = {
         "": "our warehouse has not confirmed to us that your order has left",
     },
 }
-"""Why there is no date, by the cause that the shop named; one without words here is told as what we do know."""
+"""Reason for a missing date, by the cause from the shop; "" is the text for any other cause."""
 
 
 def required_sentences(kind: NoticeKind, facts: NoticeFacts, language: Language) -> list[str]:
-    """The sentences that the law of this customer's market wants in this notice, in one fixed order."""
+    """Return the sentences that the law of the customer's market requires in this notice, in a fixed order."""
     if facts.terms is None:
         return []
     wanted = required_elements(facts.terms.market, kind)

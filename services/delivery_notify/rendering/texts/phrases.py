@@ -1,4 +1,4 @@
-"""The words around a notice, per language: dates, money and counts as each language writes them, and fixed phrases."""
+"""Fixed phrases per language, and localized dates, money and counts."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +14,7 @@ from libs.common.events.values import Choice, Language
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """What does not differ from notice to notice."""
+    """Phrases that are the same in every notice."""
 
     order: str
     seller: str
@@ -82,7 +82,7 @@ ENGLISH = Phrases(
 PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 
 
-# Kept, because one day's mails name the same few days, amounts and points, and babel takes its time over each.
+# Cached: the mails of one day share a few dates and amounts, and babel is slow.
 @lru_cache(maxsize=1_000)
 def localized_date(day: date, language: Language) -> str:
     if language is Language.JA:
@@ -91,7 +91,7 @@ def localized_date(day: date, language: Language) -> str:
 
 
 def localized_datetime(moment: datetime, zone: ZoneInfo, language: Language) -> str:
-    """A moment in the shop's time zone."""
+    """Return date and time in the shop's time zone."""
     local = moment.astimezone(zone)
     if language is Language.JA:
         return f"{localized_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
@@ -117,35 +117,32 @@ def greeting(name: str, language: Language) -> str:
 
 
 def thanks(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
-    """Thanks; the how-manieth order it is and what was bought the last time, where that is known."""
+    """Return the closing line, with the number of the order and the last purchase where known."""
     count = purchase_count or 0
-    return (
-        _thanks_in_japanese(count, last_purchased_item)
-        if language is Language.JA
-        else _thanks_in_english(count, last_purchased_item)
-    )
+    in_language = _thanks_in_japanese if language is Language.JA else _thanks_in_english
+    return in_language(count, last_purchased_item)
 
 
-def _thanks_in_japanese(count: int, before: str | None) -> str:
+def _thanks_in_japanese(count: int, last_item: str | None) -> str:
     if count == 1:
         return "はじめてのご注文をいただき、ありがとうございます。"
-    last = f"前回の「{before}」に続き、" if before else ""
+    context = f"前回の「{last_item}」に続き、" if last_item else ""
     if count > 1:
-        return f"{last}{count}回目のご注文をいただき、いつもありがとうございます。"
-    return f"{last}ご注文をいただき、ありがとうございます。" if last else "ご利用いただき、ありがとうございます。"
+        return f"{context}{count}回目のご注文をいただき、いつもありがとうございます。"
+    return f"{context}ご注文をいただき、ありがとうございます。" if context else "ご利用いただき、ありがとうございます。"
 
 
-def _thanks_in_english(count: int, before: str | None) -> str:
+def _thanks_in_english(count: int, last_item: str | None) -> str:
     if count == 1:
         return "Thank you for your first order with us."
-    last = f", after {before} last time" if before else ""
+    context = f", after {last_item} last time" if last_item else ""
     if count > 1:
-        return f"Thank you for your {ordinal(count)} order with us{last}."
-    return f"Thank you for shopping with us again{last}." if last else "Thank you for shopping with us."
+        return f"Thank you for your {ordinal(count)} order with us{context}."
+    return f"Thank you for shopping with us again{context}." if context else "Thank you for shopping with us."
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    """Return 1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
 
@@ -155,20 +152,19 @@ def item_with_quantity(name: str, quantity: int) -> str:
 
 
 def choice_note(answer_by: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
-    """Until when a choice stands, and what happens without one."""
+    """Return the deadline of a choice and what happens without an answer."""
     moment = localized_datetime(answer_by, zone, language)
-    return (f"{moment}まで。" if language is Language.JA else f"Until {moment}. ") + PHRASES[language].default_notes[
-        default
-    ]
+    deadline = f"{moment}まで。" if language is Language.JA else f"Until {moment}. "
+    return deadline + PHRASES[language].default_notes[default]
 
 
 def group_subject(count: int, language: Language) -> str:
-    """The subject of a message that holds several notices."""
+    """Return the subject of a message with several notices."""
     return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
 
 
 def counted_item(name: str, quantity: int) -> str:
-    """With the number also where it is one, for notices that must say it."""
+    """Return the item with its quantity, also for one, for notices that must state it."""
     return f"{name} × {quantity}"
 
 

@@ -1,4 +1,4 @@
-"""What staff read, in the shop's language: what happened, which order, what to do. No personal data."""
+"""Texts of staff notices in the shop's language: event, order, instruction. No personal data."""
 
 import html
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from libs.common.events.values import Language
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.rendering.renderer import RenderedMessage
+from services.delivery_notify.rendering.content import RenderedMessage
 
 _SUBJECTS = {
     Language.JA: {
@@ -23,7 +23,7 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "A notice could not be delivered: order {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "An address is no longer used: customer {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "There is no way to reach a customer: {customer_id}",
-        StaffKind.DEAD_LETTERS: "Events could not be taken: {topic}",
+        StaffKind.DEAD_LETTERS: "Events could not be processed: {topic}",
     },
 }
 _INSTRUCTIONS = {
@@ -41,7 +41,7 @@ _INSTRUCTIONS = {
         StaffKind.NOTICE_FAILED: "The customer does not know of this yet. Please tell them by telephone.",
         StaffKind.ADDRESS_SUPPRESSED: "We write there no more. Correct the preferences once you know a right address.",
         StaffKind.CUSTOMER_UNREACHABLE: "The customer does not know of this yet. Please find out how to reach them.",
-        StaffKind.DEAD_LETTERS: "Once the cause is mended, replay them from /ops/dead-letters.",
+        StaffKind.DEAD_LETTERS: "Once the cause is fixed, replay them from /ops/dead-letters.",
     },
 }
 
@@ -52,7 +52,7 @@ class StaffTexts:
     shop: str
 
     def render(self, kind: str, facts: Mapping[str, str]) -> RenderedMessage:
-        """Raises `ValueError` or `KeyError` for a kind, or a fact, that there are no words for."""
+        """Raises `ValueError` for an unknown kind and `KeyError` for a missing fact."""
         known = StaffKind(kind)
         subject = _SUBJECTS[self.language][known].format_map(facts)
         rows = [f"{name}: {value}" for name, value in sorted(facts.items())]

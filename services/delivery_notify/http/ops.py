@@ -1,0 +1,44 @@
+"""Ops routes: staff notices, and removal of an address from the suppression list."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from libs.common.http.problems import PROBLEM_RESPONSE
+from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
+from services.delivery_notify.http.preferences import ChannelName
+from services.delivery_notify.store import preferences, staff_notices
+
+router = APIRouter(
+    prefix="/ops", tags=["ops"], dependencies=[Depends(require_caller("ops"))], responses=PROBLEM_RESPONSE
+)
+
+MAX_STAFF_NOTICES = 200
+
+
+class AddressBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    channel: ChannelName
+    address: Annotated[str, StringConstraints(min_length=1, max_length=254)]
+
+
+class StaffNoticeView(BaseModel):
+    kind: str
+    status: str
+    made_at: str
+    facts: dict[str, str]
+
+
+@router.get("/staff-notices", summary="Events that need staff, newest first, with their delivery status")
+async def list_staff_notices(service: ServiceDependency) -> list[StaffNoticeView]:
+    async with service.pool.acquire() as conn:
+        rows = await staff_notices.list_latest(conn, MAX_STAFF_NOTICES)
+    return [StaffNoticeView.model_validate(row) for row in rows]
+
+
+@router.post("/addresses/allow", summary="Remove an address from the suppression list")
+async def allow_address(body: AddressBody, service: ServiceDependency) -> dict[str, bool]:
+    async with service.pool.acquire() as conn:
+        return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}

@@ -1,0 +1,33 @@
+"""Input and output of the renderer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from services.delivery_notify.domain.notices import NoticeFacts
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMessage:
+    """`brief` is for channels with room for a sentence or two: the subject names the fact and its date."""
+
+    subject: str
+    text: str
+    html: str
+    brief: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeContent:
+    """Facts of one notice and its recipient."""
+
+    kind: NoticeKind
+    order_id: str
+    recipient_name: str
+    language: Language
+    facts: NoticeFacts
+    issue_id: UUID | None = None
+    written_at: datetime | None = None
+    last_purchased_item: str | None = None

@@ -1,0 +1,51 @@
+"""Layout filters `paragraphs` and `rows`: the blocks of a notice as plain text and as HTML.
+
+A paragraph ends at an empty line; a row is `label|value` on one line. Both forms are built from the same block.
+"""
+
+import re
+from functools import lru_cache
+
+from markupsafe import Markup, escape
+
+_EMPTY_LINES = re.compile(r"\n\s*\n")
+
+_PARAGRAPH = '<p style="margin:0 0 16px">'
+_TABLE = '<table role="presentation" style="border-collapse:collapse;width:100%;margin:20px 0;font-size:15px">'
+_LABEL = '<td style="padding:9px 12px 9px 0;border-top:1px solid #e6e2da;color:#6b6861;vertical-align:top;width:34%">'
+_VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:top;font-weight:600">'
+
+
+# One entry is enough: the HTML part is rendered from the same block right after the text part.
+@lru_cache(maxsize=1)
+def _split_paragraphs(text: str) -> list[str]:
+    return [paragraph for block in _EMPTY_LINES.split(text) if (paragraph := " ".join(block.split()))]
+
+
+@lru_cache(maxsize=1)
+def _split_rows(text: str) -> list[tuple[str, str]]:
+    lines = [line.strip().partition("|") for line in text.splitlines() if "|" in line]
+    return [(label, value) for label, _, value in lines]
+
+
+def text_paragraphs(text: str) -> str:
+    return "\n\n".join(_split_paragraphs(text))
+
+
+def text_rows(text: str) -> str:
+    return "\n".join(f"{label}: {value}" for label, value in _split_rows(text))
+
+
+def html_paragraphs(text: str) -> Markup:
+    paragraphs = (f"{_PARAGRAPH}{paragraph}</p>\n" for paragraph in _split_paragraphs(_escaped(text)))
+    return Markup("".join(paragraphs))  # noqa: S704
+
+
+def html_rows(text: str) -> Markup:
+    rows = (f"<tr>{_LABEL}{label}</td>{_VALUE}{value}</td></tr>\n" for label, value in _split_rows(_escaped(text)))
+    return Markup(f"{_TABLE}\n{''.join(rows)}</table>")  # noqa: S704
+
+
+def _escaped(text: str) -> str:
+    """Escape plain text; `Markup` has been escaped by the environment already."""
+    return str(text) if isinstance(text, Markup) else str(escape(text))

@@ -1,0 +1,145 @@
+"""Template variables of one notice, in the language of its recipient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Language
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
+from services.delivery_notify.rendering.content import NoticeContent
+from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.texts import legal, phrases
+from services.delivery_notify.rendering.texts.phrases import PHRASES, Phrases
+
+# fmt: off
+VARIABLES = frozenset({
+    "f", "language", "shop", "order_id", "greeting", "thanks", "phrases", "date", "item", "items",
+    "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
+    "survey_link", "day", "previous_day", "next_update", "money", "points", "layout", "subject",
+    "sections", "seller",
+})
+# fmt: on
+"""Names that a template may use; the linter rejects all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVariables:
+    """Source of the variables that depend on the shop."""
+
+    calendar: ShopCalendar
+    links: CustomerLinks
+    shop: str
+    seller: str
+
+    def of(self, content: NoticeContent) -> dict[str, Any]:
+        """Return all variables; a date or an amount that the facts lack is left out and so an error if used."""
+        language, facts = content.language, _clean_facts(content.facts)
+        return {
+            "f": facts,
+            "language": language,
+            "shop": self.shop,
+            "seller": self.seller,
+            "order_id": _one_line(content.order_id),
+            "greeting": phrases.greeting(_one_line(content.recipient_name), language),
+            "thanks": _thanks(content),
+            "points": partial(_points, language),
+            "rights": legal.required_sentences(content.kind, facts, language),
+            "phrases": PHRASES[language],
+            "date": partial(_date, language),
+            "item": _item,
+            "stage": partial(_stage, PHRASES[language]),
+            "items": phrases.join_items([_item(line) for line in facts.lines], language),
+            "counted": phrases.join_items(_counted(facts.lines), language),
+            "missing": [phrases.MISSING_DETAILS[language].get(name, name) for name in facts.missing],
+            "link": "",
+            **self._page_links(content),
+            **self._choice(content),
+            **_dates(facts, language),
+            **_money(facts, language),
+        }
+
+    def _page_links(self, content: NoticeContent) -> dict[str, str]:
+        """Return the links to the status page and, for a resolved issue, to the survey."""
+        issue_id, written_at = content.issue_id, content.written_at
+        if issue_id is None or written_at is None:
+            return {"status_link": "", "survey_link": ""}
+        resolved = content.kind is NoticeKind.ISSUE_RESOLVED
+        return {
+            "status_link": self.links.status_url(issue_id, written_at),
+            "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
+        }
+
+    def _choice(self, content: NoticeContent) -> dict[str, Any]:
+        facts, language = content.facts, content.language
+        if facts.choice_id is None or facts.answer_by is None or facts.default is None:
+            return {}
+        return {
+            "link": self.links.choice_url(content.order_id, facts.choice_id, facts.answer_by),
+            "options": [PHRASES[language].options[option] for option in facts.options],
+            "choice_note": phrases.choice_note(facts.answer_by, facts.default, self.calendar.zone, language),
+        }
+
+
+def _dates(facts: NoticeFacts, language: Language) -> dict[str, str]:
+    dates = {"day": facts.day, "previous_day": facts.previous_day, "next_update": facts.next_update_by}
+    return {name: phrases.localized_date(day, language) for name, day in dates.items() if day}
+
+
+def _money(facts: NoticeFacts, language: Language) -> dict[str, str]:
+    if facts.amount is None or not facts.currency:
+        return {}
+    return {"money": phrases.localized_money(facts.amount, facts.currency, language)}
+
+
+def _date(language: Language, day: date | None) -> str:
+    if day is None:  # babel would write today's date
+        raise ValueError("date: the fact is missing; test for it before")
+    return phrases.localized_date(day, language)
+
+
+def _points(language: Language, points: int | None) -> str:
+    if points is None:
+        raise ValueError("points: the fact is missing; test for it before")
+    return phrases.localized_points(points, language)
+
+
+def _thanks(content: NoticeContent) -> str:
+    about_an_order = content.kind is not NoticeKind.POINTS_EXPIRING
+    last_item = content.last_purchased_item if about_an_order else None
+    return phrases.thanks(content.facts.purchase_count, content.language, last_item)
+
+
+def _item(line: NoticeLine) -> str:
+    return phrases.item_with_quantity(line.name, line.quantity)
+
+
+def _counted(lines: Sequence[NoticeLine]) -> list[str]:
+    return [phrases.counted_item(line.name, line.quantity) for line in lines]
+
+
+def _stage(texts: Phrases, line: NoticeLine) -> str:
+    """Return the text of a production stage; the detail, or the shop's name for it, where there is none."""
+    stage = line.stage or ""
+    return texts.stages.get(stage) or line.stage_detail or stage
+
+
+def _one_line(text: str) -> str:
+    """Return external text on one line, without the layout's column separator."""
+    return " ".join(text.replace("|", "/").split())
+
+
+def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
+    lines = tuple(map(_clean_line, facts.lines))
+    return facts if lines == facts.lines else replace(facts, lines=lines)
+
+
+def _clean_line(line: NoticeLine) -> NoticeLine:
+    name, stage, detail = _one_line(line.name), _one_line(line.stage or ""), _one_line(line.stage_detail or "")
+    if (name, stage, detail) == (line.name, line.stage or "", line.stage_detail or ""):
+        return line
+    return replace(line, name=name, stage=stage or None, stage_detail=detail or None)
