@@ -1,4 +1,4 @@
-"""ClaimedNotice notices and routes for tests of the sender's decisions."""
+"""Claimed notices and routes for tests of the sender's decisions."""
 
 from dataclasses import replace
 from typing import Any

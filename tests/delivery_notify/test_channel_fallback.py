@@ -76,7 +76,7 @@ async def test_a_permanent_failure_falls_back_to_the_next_channel(
         (row,) = await settled(live)
         assert await published(live) == ["notice.sent.v1"]
         assert await staff_notices_sent(live) == ["address_suppressed"]
-    assert (row["status"], row["channel"], row["tried"], len(smtp.messages)) == ("sent", "email", ["line"], 1)
+    assert (row["status"], row["channel"], row["failed_channels"], len(smtp.messages)) == ("sent", "email", ["line"], 1)
 
 
 async def test_an_unknown_address_is_not_tried_again(database: MakeDatabase, there: Providers, smtp: Mailbox) -> None:
@@ -86,7 +86,7 @@ async def test_an_unknown_address_is_not_tried_again(database: MakeDatabase, the
         await settled(live)
         await take(live, issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
         rows = await settled(live, 2)
-    assert [row["tried"] for row in rows] == [["line"], None]
+    assert [row["failed_channels"] for row in rows] == [["line"], None]
 
 
 async def test_an_unreachable_customer_is_reported_to_staff_without_personal_data(
