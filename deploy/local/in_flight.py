@@ -27,7 +27,8 @@ _DATABASE_WORK = """
            (SELECT count(*) FROM dead_letters WHERE state = 'replaying') AS replaying,
            (SELECT min(due_at) FROM timers) AS next_timer"""
 _NEXT_NOTICE = """
-    SELECT min(CASE WHEN n.withdrawn IS NOT NULL OR EXISTS (SELECT 1 FROM contacts c WHERE c.order_id = n.order_id)
+    SELECT min(CASE WHEN n.withdrawn_cause IS NOT NULL
+                      OR EXISTS (SELECT 1 FROM contacts c WHERE c.order_id = n.order_id)
                THEN n.due_at ELSE n.contact_by END)
     FROM notices n WHERE n.settled_at IS NULL AND ($1 OR NOT EXISTS (
         SELECT 1 FROM notices leased

@@ -1,23 +1,21 @@
-"""delivery_notify: what the customer knows, and when they learn it. Wiring only."""
+"""delivery_notify: notices to customers, and the dates promised in them. Composition root."""
 
 from fastapi import FastAPI
 
 from libs.common.config.settings import load
 from libs.common.decisions.shop_calendar import ShopCalendar
-from libs.common.events import issues, loyalty, storefront
-from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
-from libs.common.events.products import BuyerWarned
+from libs.common.events.customers import CustomerErasureRequested
 from libs.common.events.values import Language
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.factory import customer_channels, staff_channel
+from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
 from services.delivery_notify.http import bounces, choice_page, notices, ops, preferences, sent_mail_page
 from services.delivery_notify.http.choice_page import ChoicePage
 from services.delivery_notify.http.choice_view import ChoicePageRenderer
 from services.delivery_notify.http.sent_mail_page import SentMailPage
-from services.delivery_notify.policy.notification_rules import rules_of
+from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.renderer import Renderer
@@ -25,53 +23,20 @@ from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.planning import ContactPolicy
 from services.delivery_notify.sending.sender import Sender
 from services.delivery_notify.sending.staff_sender import StaffSender
-from services.delivery_notify.settings import Settings
+from services.delivery_notify.settings import NotifySettings
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.erasure import erase, sweeps
 
-ORDERS = (
-    storefront.OrderPlaced,
-    storefront.OrderPromiseChanged,
-    storefront.OrderDelayed,
-    storefront.OrderShipped,
-    storefront.OrderDelivered,
-    storefront.OrderCancelled,
-    storefront.PreorderProgressed,
-)
-ISSUES = (
-    issues.IssueAccepted,
-    issues.IssueRejected,
-    issues.IssueReviewRequested,
-    issues.IssueDetailsRequested,
-    issues.IssueReplacementOrdered,
-    issues.IssueReplacementPromised,
-    issues.IssueReplacementDelayed,
-    issues.IssueReplacementShipped,
-    issues.IssueChoiceRequested,
-    issues.IssueCollectionRequested,
-    issues.IssueCollectionBooked,
-    issues.IssueCollectionAttempted,
-    issues.IssueCollectionReminded,
-    issues.IssueItemReceived,
-    issues.IssueRefundRequested,
-    issues.IssueRefunded,
-    issues.IssueResolved,
-    issues.IssueReopened,
-    issues.IssueCancelled,
-)
-POINTS = (loyalty.PointsGranted, loyalty.PointsWithheld, loyalty.PointsExpiring)
-GIVES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerErased)
 
-
-def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or load(Settings)
-    service = Service("delivery_notify", settings, description=__doc__, publishes=GIVES)
+def create_app(settings: NotifySettings | None = None) -> FastAPI:
+    settings = settings or load(NotifySettings)
+    service = Service("delivery_notify", settings, description=__doc__, publishes=PUBLISHES)
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
     links = CustomerLinks(settings.public_url, secrets, settings.customer_pages_url or "")
-    rules = rules_of(calendar, **settings.changed_rules())
+    rules = load_rules(calendar, **settings.rule_overrides())
     conversations = Conversations(rules)
-    service.consume(conversations, *ORDERS, *ISSUES, BuyerWarned, *POINTS)
+    service.consume(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)

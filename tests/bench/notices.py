@@ -32,7 +32,7 @@ from libs.common.events.values import Address, Contact, Language, Money, OrderLi
 from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
-from services.delivery_notify.policy.notification_rules import rules_of
+from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.store.conversations import Conversations
 from tests.bench.resource_usage import ResourceUsage
 
@@ -47,7 +47,7 @@ async def seed(database: postgres.DatabaseAccess, notices: int) -> None:
     conn = await asyncpg.connect(database.owner_url)
     try:
         runner = DecisionRunner("delivery_notify", SystemClock(), Tracing("delivery_notify", None))
-        rules = replace(rules_of(ShopCalendar(ZoneInfo("Asia/Tokyo"))), gather=timedelta(0))
+        rules = replace(load_rules(ShopCalendar(ZoneInfo("Asia/Tokyo"))), batching_delay=timedelta(0))
         conversations = Conversations(rules)
         for begin in range(0, notices, BATCH):
             events = [event for n in range(begin, min(begin + BATCH, notices)) for event in late(n)]

@@ -37,8 +37,8 @@ FORBIDDEN = (
 APPEND_ONLY = {
     "intake": ("timeline", "decisions", "desk_actions", "warned_buyers"),
     "returns": (),
-    "delivery_notify": ("promises", "tellings"),
-    "loyalty": ("entries", "refunds", "experiment_exposures"),
+    "delivery_notify": ("promises", "promise_notifications"),
+    "loyalty": ("entries", "refunds", "exposures"),
 }
 OPEN_TO_ALL = """
     SELECT relname FROM pg_class, aclexplode(relacl) AS a

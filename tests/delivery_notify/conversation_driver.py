@@ -30,12 +30,12 @@ from libs.common.events.values import (
 )
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import decide
-from services.delivery_notify.domain.notices import NoticeMade, NoticesWithdrawn
-from services.delivery_notify.policy.notification_rules import Rules, rules_of
+from services.delivery_notify.domain.notices import NoticeCreated, NoticesWithdrawn
+from services.delivery_notify.policy.notification_rules import NotificationRules, load_rules
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 CALENDAR = ShopCalendar(TOKYO)
-RULES = rules_of(CALENDAR)
+RULES = load_rules(CALENDAR)
 MONDAY = datetime(2027, 3, 1, 1, 0, tzinfo=UTC)
 """Monday, 1 March 2027, 10:00 in the shop."""
 FRIDAY, NEXT_WEDNESDAY, NEXT_FRIDAY = date(2027, 3, 5), date(2027, 3, 10), date(2027, 3, 12)
@@ -101,22 +101,22 @@ def issue(kind: type[F], **more: Any) -> F:
 
 
 @dataclass
-class Rehearsal:
+class ConversationDriver:
     """A conversation under test: `take` an event, `pass_to` a moment (timers fire on the way), see what was said."""
 
     now: datetime = MONDAY
     state: Conversation | None = None
     facts: list[Fact] = field(default_factory=list)
     timers: dict[str, datetime] = field(default_factory=dict)
-    taken: int = 0
-    rules: Rules = RULES
-    left_unsaid: set[UUID] = field(default_factory=set)
+    handled: int = 0
+    rules: NotificationRules = RULES
+    withdrawn_unsent: set[UUID] = field(default_factory=set)
     """Notices that were taken back before they left."""
 
-    def take(self, payload: Payload, subject: str | None = None) -> list[Fact]:
-        self.taken += 1
+    def handle(self, payload: Payload, subject: str | None = None) -> list[Fact]:
+        self.handled += 1
         event: AnyEvent = event_class(type(payload)).model_construct(
-            id=str(self.taken), source="/test", type=payload.TYPE, subject=subject, time=self.now, data=payload
+            id=str(self.handled), source="/test", type=payload.TYPE, subject=subject, time=self.now, data=payload
         )
         self.state, facts = decide(self.state, event, self.now, self.rules)
         for fact in facts:
@@ -126,28 +126,28 @@ class Rehearsal:
                 self.timers.pop(fact.name, None)
         self.facts += facts
         waiting = {notice.notice_id for notice in self.notices if notice.due_at > self.now}
-        self.left_unsaid |= waiting & self.withdrawn if of(facts, NoticesWithdrawn) else set()
+        self.withdrawn_unsent |= waiting & self.withdrawn if of(facts, NoticesWithdrawn) else set()
         return list(facts)
 
-    def pass_to(self, moment: datetime) -> list[Fact]:
+    def advance_to(self, moment: datetime) -> list[Fact]:
         """Let time pass: every timer that becomes due on the way fires at its moment."""
         facts: list[Fact] = []
         while due := sorted((due_at, name) for name, due_at in self.timers.items() if due_at <= moment):
             due_at, name = due[0]
             del self.timers[name]
             self.now = max(self.now, due_at)
-            facts += self.take(TimerFired(name=name, due_at=due_at), ORDER)
+            facts += self.handle(TimerFired(name=name, due_at=due_at), ORDER)
         self.now = max(self.now, moment)
         return facts
 
     @property
-    def known(self) -> Conversation:
+    def conversation(self) -> Conversation:
         assert self.state is not None
         return self.state
 
     @property
-    def notices(self) -> list[NoticeMade]:
-        return of(self.facts, NoticeMade)
+    def notices(self) -> list[NoticeCreated]:
+        return of(self.facts, NoticeCreated)
 
     @property
     def kinds(self) -> list[NoticeKind]:
@@ -158,7 +158,7 @@ class Rehearsal:
         return {notice_id for fact in of(self.facts, NoticesWithdrawn) for notice_id in fact.notice_ids}
 
     @property
-    def heard(self) -> list[NoticeKind]:
+    def received(self) -> list[NoticeKind]:
         """What the customer hears if mail is instant: notices not held back, or not taken back while they were."""
         return [n.kind for n in self.notices if n.due_at == n.made_at or n.notice_id not in self.withdrawn]
 
@@ -172,8 +172,8 @@ def reasons(facts: list[Fact]) -> list[str]:
     return [fact.reason for fact in facts if isinstance(fact, Ignored | Anomaly)]
 
 
-def story(*payloads: Payload) -> Rehearsal:
-    rehearsal = Rehearsal()
+def drive(*payloads: Payload) -> ConversationDriver:
+    rehearsal = ConversationDriver()
     for payload in payloads:
-        rehearsal.take(payload)
+        rehearsal.handle(payload)
     return rehearsal

@@ -6,7 +6,7 @@ from typing import Any
 
 from libs.common.events.envelope import Payload
 from services.delivery_notify.app import create_app
-from services.delivery_notify.settings import Settings
+from services.delivery_notify.settings import NotifySettings
 from tests.running import Live, eventually, running
 
 SECRETS = "the-newest-secret-for-tests,an-older-secret-for-tests"
@@ -21,7 +21,7 @@ async def notifying(database: str, smtp_url: str = "discard://", **more: Any) ->
         "link_secrets": SECRETS,
         "notice_batching_minutes": 0,
     }
-    async with running(create_app, Settings, database=database, **{**wanted, **more}) as live:
+    async with running(create_app, NotifySettings, database=database, **{**wanted, **more}) as live:
         yield live
 
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from deploy.local.mailbox import Mailbox
 from libs.common.decisions.clock import SharedClock
 from libs.common.events import issues as ev
-from services.delivery_notify.store.preferences import Preferences, save_preferences
+from services.delivery_notify.store.preferences import ContactPreferences, save_preferences
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import CUSTOMER, at, issue, line, placed
 from tests.delivery_notify.providers import LINE_TOKEN, SIGNING_SECRET, UNKNOWN_USER, Providers, providers
@@ -45,7 +45,7 @@ async def everywhere(database: str, there: Providers, smtp: Mailbox, **more: Any
 
 
 async def prefer(live: Live, *channels: str, line: str | None = "U-hanako", phone: str | None = None) -> None:
-    wanted = Preferences(channels, None, line, phone)
+    wanted = ContactPreferences(channels, None, line, phone)
     await save_preferences(live.service.pool, CUSTOMER, wanted, datetime.now(UTC))  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ async def test_a_permanent_failure_falls_back_to_the_next_channel(
         (row,) = await settled(live)
         assert await published(live) == ["notice.sent.v1"]
         assert await staff_notices_sent(live) == ["address_suppressed"]
-    assert (row["status"], row["channel"], row["tried"], len(smtp.messages)) == ("sent", "email", ["line"], 1)
+    assert (row["status"], row["channel"], row["failed_channels"], len(smtp.messages)) == ("sent", "email", ["line"], 1)
 
 
 async def test_an_unknown_address_is_not_tried_again(database: MakeDatabase, there: Providers, smtp: Mailbox) -> None:
@@ -86,7 +86,7 @@ async def test_an_unknown_address_is_not_tried_again(database: MakeDatabase, the
         await settled(live)
         await take(live, issue(ev.IssueAccepted), issue(ev.IssueReplacementOrdered))
         rows = await settled(live, 2)
-    assert [row["tried"] for row in rows] == [["line"], None]
+    assert [row["failed_channels"] for row in rows] == [["line"], None]
 
 
 async def test_an_unreachable_customer_is_reported_to_staff_without_personal_data(
@@ -170,10 +170,10 @@ async def test_deferred_notices_are_sent_as_one_message_the_next_morning(
     ) as live:
         await take(live, placed(line(promise=None)))
         await many(live, 5)
-        assert [row["held"] for row in await settled(live, 2)] == [False, False]
+        assert [row["batched"] for row in await settled(live, 2)] == [False, False]
 
         async def held() -> bool:
-            return bool(await live.service.pool.fetchval("SELECT count(*) = 3 FROM notices WHERE held"))
+            return bool(await live.service.pool.fetchval("SELECT count(*) = 3 FROM notices WHERE batched"))
 
         await eventually(held, "three notices are deferred")
         clock.set_speed(3600 * 24)
@@ -207,7 +207,7 @@ async def sent_twice(live: Live, smtp: Mailbox) -> bool:
 
 _HELD = """
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN NEW.held = true; NEW.due_at = now() + interval '1 second'; RETURN NEW; END $$;
+        BEGIN NEW.batched = true; NEW.due_at = now() + interval '1 second'; RETURN NEW; END $$;
     CREATE TRIGGER hold BEFORE INSERT ON notices FOR EACH ROW EXECUTE FUNCTION hold()"""
 _BROKEN = """
     CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;

@@ -11,11 +11,11 @@ from tests.delivery_notify.conversation_driver import (
     NEXT_FRIDAY,
     NEXT_WEDNESDAY,
     ORDER,
+    drive,
     issue,
     line,
     placed,
     reasons,
-    story,
 )
 
 BOOKED = issue(ev.IssueCollectionBooked)
@@ -33,40 +33,43 @@ WARNED = BuyerWarned(
 
 
 def test_a_missed_visit_is_told_with_the_next_day_and_takes_back_the_old_one() -> None:
-    told = story(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED)
+    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED)
     notice = told.notices[-1]
     assert (notice.kind, notice.facts.day) == (NoticeKind.COLLECTION_ATTEMPTED, NEXT_FRIDAY)
     assert told.notices[0].notice_id in told.withdrawn
 
 
 def test_a_missed_visit_without_a_next_day_waits_for_the_appointment() -> None:
-    told = story(placed(), issue(ev.IssueAccepted), BOOKED)
-    facts = told.take(ATTEMPTED.model_copy(update={"next_date": None}))
-    assert reasons(facts) == ["a_human_arranges_it"]
+    told = drive(placed(), issue(ev.IssueAccepted), BOOKED)
+    facts = told.handle(ATTEMPTED.model_copy(update={"next_date": None}))
+    assert reasons(facts) == ["arranged_by_staff"]
 
 
 def test_an_appointment_that_the_customer_wished_for_does_not_say_that_nobody_met() -> None:
-    told = story(placed(), issue(ev.IssueAccepted), BOOKED, issue(ev.IssueCollectionBooked, attempt=2))
-    assert [notice.facts.word for notice in told.notices if notice.kind is NoticeKind.COLLECTION_BOOKED] == [1, 1]
+    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert [notice.facts.update_number for notice in told.notices if notice.kind is NoticeKind.COLLECTION_BOOKED] == [
+        1,
+        1,
+    ]
 
 
 def test_an_appointment_after_a_missed_visit_says_so() -> None:
-    told = story(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED, issue(ev.IssueCollectionBooked, attempt=2))
-    assert told.notices[-1].facts.word == 2
+    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert told.notices[-1].facts.update_number == 2
 
 
 def test_a_reminder_is_told_once() -> None:
-    told = story(placed(), issue(ev.IssueAccepted), REMINDED, REMINDED)
+    told = drive(placed(), issue(ev.IssueAccepted), REMINDED, REMINDED)
     assert told.kinds.count(NoticeKind.COLLECTION_REMINDED) == 1
 
 
 def test_the_next_reminder_is_another_notice() -> None:
     again = REMINDED.model_copy(update={"reminder": 2, "next_date": NEXT_WEDNESDAY})
-    told = story(placed(), issue(ev.IssueAccepted), REMINDED, again)
+    told = drive(placed(), issue(ev.IssueAccepted), REMINDED, again)
     assert told.kinds.count(NoticeKind.COLLECTION_REMINDED) == 2
 
 
 def test_a_buyer_is_warned_once_by_the_name_of_what_they_bought() -> None:
-    told = story(placed(line("1"), line("2")), WARNED, WARNED)
+    told = drive(placed(line("1"), line("2")), WARNED, WARNED)
     (notice,) = told.notices
-    assert (notice.kind, [thing.name for thing in notice.facts.things]) == (NoticeKind.BUYER_WARNED, ["マグカップ 1"])
+    assert (notice.kind, [thing.name for thing in notice.facts.lines]) == (NoticeKind.BUYER_WARNED, ["マグカップ 1"])

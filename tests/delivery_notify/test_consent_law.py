@@ -7,16 +7,16 @@ import pytest
 from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice
 from services.delivery_notify.policy.consent_law import (
-    Clock,
+    ConsentClock,
+    Delay,
     Element,
-    Silence,
-    Slip,
-    consent,
+    SilenceEffect,
     law_of,
     laws,
     refund_due,
     required_elements,
-    unstated_promise,
+    start_consent_clock,
+    statutory_promise,
 )
 from tests.delivery_notify.conversation_driver import CALENDAR, RULES, at
 
@@ -25,35 +25,39 @@ NOW = at(PROMISED, 9)
 SPEAKS = at(date(2027, 3, 12), 18)
 
 
-def clock(market: str, days: int | None, *, repeated: bool = False, patient: bool = False) -> Clock:
+def clock(market: str, days: int | None, *, repeated: bool = False, patient: bool = False) -> ConsentClock:
     """The clock of a slip of the first promise by so many days (None: nobody knows)."""
     revised = None if days is None else PROMISED + timedelta(days=days)
-    return consent(market, Slip(PROMISED, PROMISED, revised, repeated, patient), NOW, SPEAKS, RULES)
+    return start_consent_clock(market, Delay(PROMISED, PROMISED, revised, repeated, patient), NOW, SPEAKS, RULES)
 
 
 def test_a_first_definite_delay_of_thirty_days_is_consented_to_by_silence_until_the_new_day() -> None:
     found = clock("US", 30)
-    assert (found.terms.silence, found.default, found.answer_by) == (Silence.CONSENTS, Choice.WAIT, SPEAKS)
+    assert (found.terms.silence_means, found.default, found.answer_by) == (SilenceEffect.CONSENTS, Choice.WAIT, SPEAKS)
 
 
 @pytest.mark.parametrize("days", [31, 90, None])
 def test_a_longer_or_unknown_delay_is_cancelled_by_silence_thirty_days_after_the_promise(days: int | None) -> None:
     found = clock("US", days)
-    assert (found.terms.silence, found.default, found.silence) == (Silence.CANCELS, Choice.CANCEL, DecidedBy.DEADLINE)
+    assert (found.terms.silence_means, found.default, found.default_reason) == (
+        SilenceEffect.CANCELS,
+        Choice.CANCEL,
+        DecidedBy.DEADLINE,
+    )
     assert (found.answer_by, found.vests_on) == (at(date(2027, 4, 5), 0), date(2027, 4, 4))
 
 
 @pytest.mark.parametrize("days", [1, 7, None])
 def test_a_repeated_delay_is_cancelled_by_silence_and_the_refund_counts_from_the_broken_day(days: int | None) -> None:
     found = clock("US", days, repeated=True)
-    assert (found.default, found.silence, found.vests_on) == (Choice.CANCEL, DecidedBy.SILENCE, PROMISED)
+    assert (found.default, found.default_reason, found.vests_on) == (Choice.CANCEL, DecidedBy.SILENCE, PROMISED)
     assert found.answer_by == NOW + timedelta(days=3)
 
 
 def test_a_later_notice_does_not_put_off_the_end_of_an_earlier_one() -> None:
     lapses_at = at(date(2027, 3, 7), 0)
-    slip = Slip(PROMISED, PROMISED, None, repeated=True, lapses_at=lapses_at)
-    assert consent("US", slip, NOW, SPEAKS, RULES).answer_by == lapses_at
+    slip = Delay(PROMISED, PROMISED, None, repeated=True, lapses_at=lapses_at)
+    assert start_consent_clock("US", slip, NOW, SPEAKS, RULES).answer_by == lapses_at
 
 
 def test_who_agreed_to_wait_without_a_date_is_not_cancelled_by_silence() -> None:
@@ -65,7 +69,7 @@ def test_who_agreed_to_wait_without_a_date_is_not_cancelled_by_silence() -> None
 @pytest.mark.parametrize("repeated", [True, False])
 def test_elsewhere_silence_never_cancels(market: str, days: int | None, repeated: bool) -> None:
     found = clock(market, days, repeated=repeated)
-    assert (found.terms.silence, found.default) == (Silence.CONSENTS, Choice.WAIT)
+    assert (found.terms.silence_means, found.default) == (SilenceEffect.CONSENTS, Choice.WAIT)
     assert found.answer_by >= NOW + timedelta(days=1)
 
 
@@ -89,7 +93,7 @@ def test_european_money_is_back_within_a_week_and_japanese_on_japanese_working_d
 
 @pytest.mark.parametrize(("market", "days"), [("US", 30), ("DE", 30), ("JP", None), ("BR", None)])
 def test_where_nothing_was_promised_the_law_may_have_a_day(market: str, days: int | None) -> None:
-    assert unstated_promise(market, PROMISED) == (PROMISED + timedelta(days=days) if days else None)
+    assert statutory_promise(market, PROMISED) == (PROMISED + timedelta(days=days) if days else None)
 
 
 def test_every_law_names_its_source_and_its_version() -> None:

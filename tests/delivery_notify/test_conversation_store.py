@@ -9,7 +9,7 @@ import pytest
 from libs.common.postgres.pool import ConflictError, Connection
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.store import conversation_table
-from services.delivery_notify.store.conversation_table import ConversationTable, Loaded
+from services.delivery_notify.store.conversation_table import ConversationTable, VersionedConversation
 from tests.conftest import MakeDatabase
 
 KEY = "O-1"
@@ -35,16 +35,16 @@ async def write(conn: Connection, table: ConversationTable, version: int, market
     written = said(market)
     async with conn.transaction():
         await table.load(conn, [KEY])
-        await table.save(conn, {KEY: Loaded(version, written)})
+        await table.save(conn, {KEY: VersionedConversation(version, written)})
     return written
 
 
-async def read(conn: Connection, table: ConversationTable) -> Loaded:
+async def read(conn: Connection, table: ConversationTable) -> VersionedConversation:
     async with conn.transaction():
         return (await table.load(conn, [KEY]))[KEY]
 
 
-async def test_what_was_written_lately_is_not_read_again(conn: Connection) -> None:
+async def test_what_was_written_cache_is_not_read_again(conn: Connection) -> None:
     """New or changed: each is written by a statement of its own."""
     table = ConversationTable()
     made = await write(conn, table, 0, "JP")
@@ -53,7 +53,7 @@ async def test_what_was_written_lately_is_not_read_again(conn: Connection) -> No
     assert (await read(conn, table)).conversation is changed
 
 
-async def test_what_was_read_lately_is_not_read_again(conn: Connection) -> None:
+async def test_what_was_read_cache_is_not_read_again(conn: Connection) -> None:
     await write(conn, ConversationTable(), 0, "JP")
     table = ConversationTable()
     assert (await read(conn, table)).conversation is (await read(conn, table)).conversation
@@ -63,7 +63,7 @@ async def test_what_another_replica_wrote_is_read(conn: Connection) -> None:
     ours, theirs = ConversationTable(), ConversationTable()
     await write(conn, ours, 0, "JP")
     await write(conn, theirs, 1, "EU")
-    assert await read(conn, ours) == Loaded(2, said("EU"))
+    assert await read(conn, ours) == VersionedConversation(2, said("EU"))
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -75,21 +75,21 @@ async def test_what_was_rolled_back_never_was(conn: Connection, version: int) ->
     with suppress(_GivenUpError):
         async with conn.transaction():
             await ours.load(conn, [KEY])
-            await ours.save(conn, {KEY: Loaded(version, said("US"))})
+            await ours.save(conn, {KEY: VersionedConversation(version, said("US"))})
             raise _GivenUpError
     await write(conn, theirs, version, "EU")
-    assert await read(conn, ours) == Loaded(version + 1, said("EU"))
+    assert await read(conn, ours) == VersionedConversation(version + 1, said("EU"))
 
 
 async def test_what_was_rolled_back_to_a_savepoint_never_was(conn: Connection) -> None:
     table = ConversationTable()
     async with conn.transaction():
-        await table.save(conn, {KEY: Loaded(0, said("JP"))})
+        await table.save(conn, {KEY: VersionedConversation(0, said("JP"))})
         with suppress(_GivenUpError):
             async with conn.transaction():
-                await table.save(conn, {KEY: Loaded(1, said("US"))})
+                await table.save(conn, {KEY: VersionedConversation(1, said("US"))})
                 raise _GivenUpError
-    assert await read(conn, table) == Loaded(1, said("JP"))
+    assert await read(conn, table) == VersionedConversation(1, said("JP"))
 
 
 @pytest.mark.parametrize("version", [0, 2])
@@ -98,12 +98,12 @@ async def test_a_version_that_is_not_the_next_one_is_a_conflict(conn: Connection
     await write(conn, table, 0, "JP")
     with pytest.raises(ConflictError):
         await write(conn, table, version, "EU")
-    assert await read(conn, table) == Loaded(1, said("JP"))
+    assert await read(conn, table) == VersionedConversation(1, said("JP"))
 
 
 async def test_only_so_many_are_remembered_the_latest(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation_table, "REMEMBERED", 2)
+    monkeypatch.setattr(conversation_table, "CACHED_CONVERSATIONS", 2)
     table = ConversationTable()
     async with conn.transaction():
-        await table.save(conn, {f"O-{n}": Loaded(0, Conversation(f"O-{n}")) for n in range(5)})
-    assert list(table._lately.rows) == ["O-3", "O-4"]
+        await table.save(conn, {f"O-{n}": VersionedConversation(0, Conversation(f"O-{n}")) for n in range(5)})
+    assert list(table._cache.rows) == ["O-3", "O-4"]

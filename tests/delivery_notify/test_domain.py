@@ -14,21 +14,21 @@ from libs.common.events.storefront import (
 )
 from libs.common.events.values import Choice, LineQuantity
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
-from services.delivery_notify.domain.decide import HELD_AT_MOST, TooMuchBeforeOrderError
-from services.delivery_notify.domain.notices import LineLeftOut, PromiseMade
+from services.delivery_notify.domain.event_buffer import MAX_BUFFERED_EVENTS, EventBufferFullError
+from services.delivery_notify.domain.notices import LineExcluded, PromiseMade
 from tests.delivery_notify.conversation_driver import (
     FRIDAY,
     MONDAY,
     NEXT_FRIDAY,
     NEXT_WEDNESDAY,
     ORDER,
-    Rehearsal,
+    ConversationDriver,
     at,
+    drive,
     line,
     of,
     placed,
     reasons,
-    story,
 )
 
 ONE = (LineQuantity(line_id="1", quantity=1),)
@@ -44,21 +44,21 @@ def shipped(*line_ids: str, quantity: int = 1) -> OrderShipped:
     return OrderShipped(order_id=ORDER, lines=lines, shipped_at=MONDAY)
 
 
-def answer(rehearsal: Rehearsal, choice: Choice, wish: date | None = None) -> list[str]:
+def answer(rehearsal: ConversationDriver, choice: Choice, wish: date | None = None) -> list[str]:
     choice_id = rehearsal.notices[-1].facts.choice_id
     assert choice_id is not None
-    facts = rehearsal.take(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
+    facts = rehearsal.handle(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
     return [fact.choice for fact in of(facts, CustomerDecided)] or reasons(facts)
 
 
 def test_a_placed_order_is_promised_and_not_mailed() -> None:
-    rehearsal = story(placed())
+    rehearsal = drive(placed())
     assert [(row.version, row.ship_date) for row in of(rehearsal.facts, PromiseMade)] == [(1, FRIDAY)]
     assert rehearsal.kinds == []
 
 
 def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     (notice,) = rehearsal.notices
     assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
         NoticeKind.ORDER_DELAYED,
@@ -69,38 +69,39 @@ def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -
 
 
 def test_a_date_moved_earlier_is_told_as_good_news_without_a_question() -> None:
-    rehearsal = story(placed(), changed(FRIDAY - timedelta(days=1)))
+    rehearsal = drive(placed(), changed(FRIDAY - timedelta(days=1)))
     assert [(notice.kind, notice.facts.choice_id) for notice in rehearsal.notices] == [(NoticeKind.ORDER_EARLY, None)]
 
 
 def test_the_same_date_again_is_no_news() -> None:
-    rehearsal = story(placed(), changed(FRIDAY))
+    rehearsal = drive(placed(), changed(FRIDAY))
     assert rehearsal.kinds == []
 
 
 def test_news_older_than_what_was_told_is_dropped() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY, 5))
-    assert reasons(rehearsal.take(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY, 5))
+    assert reasons(rehearsal.handle(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
 
 
 def test_several_lines_that_move_together_are_one_notice() -> None:
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
-    assert [len(notice.facts.things) for notice in rehearsal.notices] == [2]
+    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
+    assert [len(notice.facts.lines) for notice in rehearsal.notices] == [2]
 
 
 def test_a_second_slip_takes_back_the_first_notice_if_it_has_not_left() -> None:
-    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
     assert rehearsal.withdrawn == {rehearsal.notices[0].notice_id}
 
 
 def test_a_second_slip_closes_the_question_of_the_first() -> None:
-    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
-    assert sorted(question.closed_by or "open" for question in rehearsal.known.questions) == ["newer_news", "open"]
+    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    states = [question.closed_by or "open" for question in rehearsal.conversation.questions]
+    assert sorted(states) == ["open", "superseded"]
 
 
 def test_a_promised_day_whose_cutoff_comes_unshipped_is_told_with_a_new_day_of_the_policy() -> None:
-    rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 18))
+    rehearsal = drive(placed())
+    rehearsal.advance_to(at(FRIDAY, 18))
     (notice,) = rehearsal.notices
     assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
         NoticeKind.ORDER_DELAYED,
@@ -110,62 +111,62 @@ def test_a_promised_day_whose_cutoff_comes_unshipped_is_told_with_a_new_day_of_t
 
 
 def test_nothing_is_said_before_the_cutoff_of_the_promised_day() -> None:
-    rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 17, 59))
+    rehearsal = drive(placed())
+    rehearsal.advance_to(at(FRIDAY, 17, 59))
     assert rehearsal.kinds == []
 
 
 def test_when_the_policy_has_no_more_dates_we_say_so_and_when_we_write_again() -> None:
-    rehearsal = story(placed())
-    rehearsal.pass_to(at(date(2027, 3, 15), 18))
+    rehearsal = drive(placed())
+    rehearsal.advance_to(at(date(2027, 3, 15), 18))
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
-    assert rehearsal.notices[-1].facts.next_word == date(2027, 3, 16)
+    assert rehearsal.notices[-1].facts.next_update_by == date(2027, 3, 16)
 
 
-def awaited_preorder() -> Rehearsal:
+def awaited_preorder() -> ConversationDriver:
     """A preorder that slips: nobody has a date for somebody else's workshop."""
-    rehearsal = story(placed(line(preorder=True)))
-    rehearsal.pass_to(at(FRIDAY, 18))
+    rehearsal = drive(placed(line(preorder=True)))
+    rehearsal.advance_to(at(FRIDAY, 18))
     return rehearsal
 
 
 def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
     (notice,) = awaited_preorder().notices
-    assert (notice.kind, notice.facts.next_word) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
+    assert (notice.kind, notice.facts.next_update_by) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
 
 
 def test_our_next_word_is_kept() -> None:
     rehearsal = awaited_preorder()
-    next_word = rehearsal.notices[0].facts.next_word
+    next_word = rehearsal.notices[0].facts.next_update_by
     assert next_word is not None
-    rehearsal.pass_to(at(next_word, 12))
+    rehearsal.advance_to(at(next_word, 12))
     assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE] * 2
 
 
 def test_a_new_date_takes_the_place_of_our_next_word() -> None:
     rehearsal = awaited_preorder()
-    rehearsal.take(changed(NEXT_FRIDAY, 24 * 4 + 10))
-    rehearsal.pass_to(at(NEXT_FRIDAY, 11))
+    rehearsal.handle(changed(NEXT_FRIDAY, 24 * 4 + 10))
+    rehearsal.advance_to(at(NEXT_FRIDAY, 11))
     assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
 
 
 def test_a_same_day_order_of_the_evening_is_spoken_of_on_the_next_day() -> None:
     evening = at(FRIDAY, 19)
-    rehearsal = Rehearsal(now=evening)
-    rehearsal.take(placed(placed_at=evening))
+    rehearsal = ConversationDriver(now=evening)
+    rehearsal.handle(placed(placed_at=evening))
     assert rehearsal.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
 
 
 def test_a_last_pickup_that_is_known_is_spoken_of_a_minute_before_it() -> None:
-    rehearsal = story(placed(line(ship_by=at(FRIDAY, 14, 30))))
+    rehearsal = drive(placed(line(ship_by=at(FRIDAY, 14, 30))))
     assert rehearsal.timers["overdue"] == at(FRIDAY, 14, 29)
 
 
 def test_a_shipment_reported_at_the_cutoff_overtakes_the_notice_about_silence() -> None:
-    rehearsal = story(placed())
-    rehearsal.pass_to(at(FRIDAY, 18))
-    rehearsal.take(shipped())
-    assert rehearsal.heard == []
+    rehearsal = drive(placed())
+    rehearsal.advance_to(at(FRIDAY, 18))
+    rehearsal.handle(shipped())
+    assert rehearsal.received == []
 
 
 @pytest.mark.parametrize(
@@ -178,84 +179,84 @@ def test_a_shipment_reported_at_the_cutoff_overtakes_the_notice_about_silence() 
     ],
 )
 def test_nothing_more_is_said_about_what_has_left_or_was_cancelled(end: OrderShipped) -> None:
-    rehearsal = story(placed(), end, changed(NEXT_FRIDAY))
-    rehearsal.pass_to(at(date(2027, 6, 1), 12))
+    rehearsal = drive(placed(), end, changed(NEXT_FRIDAY))
+    rehearsal.advance_to(at(date(2027, 6, 1), 12))
     assert (rehearsal.kinds, rehearsal.timers) == ([], {})
 
 
 def test_a_line_of_which_one_of_two_has_left_is_still_promised() -> None:
-    rehearsal = story(placed(line(quantity=2)), shipped())
-    rehearsal.pass_to(at(FRIDAY, 18))
+    rehearsal = drive(placed(line(quantity=2)), shipped())
+    rehearsal.advance_to(at(FRIDAY, 18))
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_an_order_that_has_shipped_has_nothing_left_to_choose() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY), shipped())
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY), shipped())
     assert answer(rehearsal, Choice.CANCEL) == ["question_closed"]
 
 
 def test_an_answer_becomes_a_decision() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     assert answer(rehearsal, Choice.CANCEL) == [Choice.CANCEL]
 
 
 def test_a_second_answer_is_refused() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     answer(rehearsal, Choice.WAIT)
     assert answer(rehearsal, Choice.CANCEL) == ["answered_before"]
 
 
 def test_an_answer_after_the_time_is_over_is_refused() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     rehearsal.now += timedelta(days=30)
     assert answer(rehearsal, Choice.CANCEL) == ["answered_late"]
 
 
-@pytest.mark.parametrize("requested_remedy", [None, MONDAY.date(), date(2029, 1, 1)])
+@pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
 def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     assert answer(rehearsal, Choice.CHANGE, wish) == ["date_not_possible"]
 
 
 def test_the_date_the_customer_asked_for_is_no_news_when_it_is_promised() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     answer(rehearsal, Choice.CHANGE, date(2027, 3, 20))
-    rehearsal.take(changed(date(2027, 3, 20), 3))
+    rehearsal.handle(changed(date(2027, 3, 20), 3))
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
-    facts = rehearsal.pass_to(MONDAY + timedelta(days=8))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
+    facts = rehearsal.advance_to(MONDAY + timedelta(days=8))
     assert [(d.choice, d.by_default) for d in of(facts, CustomerDecided)] == [(Choice.WAIT, True)]
 
 
 def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
-    rehearsal = story(placed(), changed(NEXT_FRIDAY))
+    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
     answer(rehearsal, Choice.CANCEL)
-    facts = rehearsal.pass_to(at(NEXT_FRIDAY, 18))
+    facts = rehearsal.advance_to(at(NEXT_FRIDAY, 18))
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_CANCELLED]
     assert reasons(facts) == ["cancel_not_carried_out"]
 
 
 def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
-    rehearsal = story(changed(NEXT_FRIDAY), placed())
+    rehearsal = drive(changed(NEXT_FRIDAY), placed())
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_what_came_before_the_order_is_taken_in_the_order_in_which_it_happened() -> None:
-    rehearsal = story(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
-    assert rehearsal.known.lines[0].promise == NEXT_FRIDAY
+    rehearsal = drive(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
+    assert rehearsal.conversation.lines[0].shipping.day == NEXT_FRIDAY
 
 
 def test_an_order_told_twice_is_known_already() -> None:
-    rehearsal = story(placed())
-    assert reasons(rehearsal.take(placed())) == ["order_known"]
+    rehearsal = drive(placed())
+    assert reasons(rehearsal.handle(placed())) == ["duplicate_order"]
 
 
 def test_a_promise_for_a_line_that_is_not_there_is_for_ops() -> None:
-    rehearsal = story(placed())
-    assert reasons(rehearsal.take(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
+    rehearsal = drive(placed())
+    assert reasons(rehearsal.handle(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
 
 
 def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderProgressed:
@@ -266,13 +267,13 @@ def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderP
 LATE_MAY = date(2027, 5, 28)
 
 
-def preorder(promise: date | None = LATE_MAY) -> Rehearsal:
-    return story(placed(line(promise=promise, preorder=True)))
+def preorder(promise: date | None = LATE_MAY) -> ConversationDriver:
+    return drive(placed(line(promise=promise, preorder=True)))
 
 
 def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
     rehearsal = preorder()
-    rehearsal.pass_to(at(date(2027, 5, 1), 12))
+    rehearsal.advance_to(at(date(2027, 5, 1), 12))
     days = [(notice.kind, notice.made_at) for notice in rehearsal.notices]
     reports = [date(2027, 3, 15), date(2027, 4, 1), date(2027, 4, 15), date(2027, 5, 1)]
     assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
@@ -280,80 +281,83 @@ def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
 
 def test_a_report_tells_the_newest_stage() -> None:
     rehearsal = preorder()
-    rehearsal.take(progressed("production", 5))
-    rehearsal.take(progressed("materials", 2))
-    rehearsal.pass_to(at(date(2027, 3, 15), 10))
-    assert rehearsal.notices[0].facts.things[0].stage == "production"
+    rehearsal.handle(progressed("production", 5))
+    rehearsal.handle(progressed("materials", 2))
+    rehearsal.advance_to(at(date(2027, 3, 15), 10))
+    assert rehearsal.notices[0].facts.lines[0].stage == "production"
 
 
 def test_a_report_is_skipped_when_another_notice_said_as_much_days_ago() -> None:
     rehearsal = preorder()
     rehearsal.now = at(date(2027, 3, 13), 10)
-    rehearsal.take(progressed("production", 24 * 12, date(2027, 6, 4)))
-    rehearsal.pass_to(at(date(2027, 3, 16), 10))
+    rehearsal.handle(progressed("production", 24 * 12, date(2027, 6, 4)))
+    rehearsal.advance_to(at(date(2027, 3, 16), 10))
     assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_reports_end_when_the_parcel_leaves() -> None:
     rehearsal = preorder()
-    rehearsal.take(shipped())
-    rehearsal.pass_to(at(date(2027, 8, 1), 12))
+    rehearsal.handle(shipped())
+    rehearsal.advance_to(at(date(2027, 8, 1), 12))
     assert (rehearsal.kinds, rehearsal.timers) == ([], {})
 
 
 def test_a_preorder_that_gets_its_first_date_is_told_it() -> None:
     rehearsal = preorder(promise=None)
-    rehearsal.take(changed(LATE_MAY))
+    rehearsal.handle(changed(LATE_MAY))
     assert [(notice.kind, notice.facts.day) for notice in rehearsal.notices] == [
         (NoticeKind.PREORDER_PROGRESS, LATE_MAY)
     ]
 
 
-def two_lines_and_then_one() -> Rehearsal:
+def two_lines_and_then_one() -> ConversationDriver:
     """Both slip; an hour later one of them slips again."""
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1))
+    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1))
     rehearsal.now += timedelta(hours=2)
-    rehearsal.take(changed(NEXT_FRIDAY, 2, "1"))
+    rehearsal.handle(changed(NEXT_FRIDAY, 2, "1"))
     return rehearsal
 
 
 def test_a_notice_about_two_lines_leaves_out_the_one_that_has_newer_news() -> None:
     rehearsal = two_lines_and_then_one()
-    left_out = [(fact.notice_ids, fact.line_id) for fact in of(rehearsal.facts, LineLeftOut)]
+    left_out = [(fact.notice_ids, fact.line_id) for fact in of(rehearsal.facts, LineExcluded)]
     assert left_out == [((rehearsal.notices[0].notice_id,), "1")]
 
 
 def test_a_notice_of_which_every_line_has_newer_news_is_taken_back() -> None:
     rehearsal = two_lines_and_then_one()
-    rehearsal.take(changed(NEXT_FRIDAY, 3, "2"))
+    rehearsal.handle(changed(NEXT_FRIDAY, 3, "2"))
     assert rehearsal.notices[0].notice_id in rehearsal.withdrawn
 
 
 def test_a_question_about_two_lines_goes_on_about_the_one_without_newer_news() -> None:
     rehearsal = two_lines_and_then_one()
-    assert sorted(question.about for question in rehearsal.known.questions if question.open) == [("1",), ("2",)]
+    assert sorted(question.line_ids for question in rehearsal.conversation.questions if question.open) == [
+        ("1",),
+        ("2",),
+    ]
 
 
 def test_slips_of_two_lines_within_minutes_are_one_message() -> None:
-    rehearsal = story(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1, "1"), changed(NEXT_FRIDAY, 2, "2"))
+    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1, "1"), changed(NEXT_FRIDAY, 2, "2"))
     (heard,) = [notice for notice in rehearsal.notices if notice.notice_id not in rehearsal.withdrawn]
-    assert [(each.line_id, each.ship_date, each.previous_date) for each in heard.facts.things] == [
+    assert [(each.line_id, each.ship_date, each.previous_ship_date) for each in heard.facts.lines] == [
         ("2", NEXT_FRIDAY, FRIDAY),
         ("1", NEXT_WEDNESDAY, FRIDAY),
     ]
 
 
 def test_a_date_that_moves_and_moves_back_within_minutes_is_no_message() -> None:
-    rehearsal = story(placed(), changed(NEXT_WEDNESDAY, 1), changed(FRIDAY, 2))
-    assert rehearsal.heard == []
+    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(FRIDAY, 2))
+    assert rehearsal.received == []
 
 
 def test_a_date_in_the_past_is_no_promise() -> None:
-    rehearsal = story(placed())
-    assert reasons(rehearsal.take(changed(FRIDAY - timedelta(days=9)))) == ["day_is_past"]
+    rehearsal = drive(placed())
+    assert reasons(rehearsal.handle(changed(FRIDAY - timedelta(days=9)))) == ["date_in_past"]
 
 
 def test_more_than_can_be_kept_before_the_order_is_left_to_the_shell_to_park() -> None:
-    rehearsal = story(*(changed(NEXT_FRIDAY, hours) for hours in range(HELD_AT_MOST)))
-    with pytest.raises(TooMuchBeforeOrderError, match=ORDER):
-        rehearsal.take(changed(NEXT_FRIDAY, HELD_AT_MOST))
+    rehearsal = drive(*(changed(NEXT_FRIDAY, hours) for hours in range(MAX_BUFFERED_EVENTS)))
+    with pytest.raises(EventBufferFullError, match=ORDER):
+        rehearsal.handle(changed(NEXT_FRIDAY, MAX_BUFFERED_EVENTS))

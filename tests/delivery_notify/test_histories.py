@@ -23,9 +23,19 @@ from libs.common.events.values import Choice, LineQuantity
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.decide import deadlines
-from services.delivery_notify.domain.notices import NoticeMade, PromiseMade
-from services.delivery_notify.domain.supersede import DATE_NEWS
-from tests.delivery_notify.conversation_driver import CUSTOMER, ISSUE, MONDAY, ORDER, Rehearsal, issue, line, of, placed
+from services.delivery_notify.domain.notices import NoticeCreated, PromiseMade
+from services.delivery_notify.domain.supersede import SHIP_DATE_NOTICES
+from tests.delivery_notify.conversation_driver import (
+    CUSTOMER,
+    ISSUE,
+    MONDAY,
+    ORDER,
+    ConversationDriver,
+    issue,
+    line,
+    of,
+    placed,
+)
 from tests.examples import examples
 
 DAYS = st.integers(-3, 60).map(lambda n: date(2027, 3, 1) + timedelta(days=n))
@@ -70,7 +80,7 @@ def _asked(number: int, options: list[Choice]) -> Payload:
     return issue(ev.IssueChoiceRequested, choice_id=choice_id, options=tuple(options), default=options[0])
 
 
-def _answered(rehearsal: Rehearsal, index: int, choice: Choice, wish: date | None) -> Payload | None:
+def _answered(rehearsal: ConversationDriver, index: int, choice: Choice, wish: date | None) -> Payload | None:
     questions = rehearsal.state.questions if rehearsal.state else ()
     if not questions:
         return None
@@ -125,32 +135,32 @@ PAUSES = st.integers(0, 24 * 20).map(lambda hours: timedelta(hours=hours))
 HISTORIES = st.lists(st.one_of(PAYLOADS, ANSWERS, PAUSES), max_size=25)
 
 
-def _check_each_step(rehearsal: Rehearsal, facts: list[Any]) -> None:
+def _check_each_step(rehearsal: ConversationDriver, facts: list[Any]) -> None:
     """Every open promise has its timer, and nothing is said of a line that has left or was cancelled."""
     state = rehearsal.state
     if state is None:
         return
     assert rehearsal.timers == deadlines(state)
-    if any(each.open and each.promise for each in state.lines):
+    if any(each.open and each.shipping.day for each in state.lines):
         assert "overdue" in rehearsal.timers
-    new = {notice.notice_id for notice in of(facts, NoticeMade)}
-    for said in state.said:
-        if said.kind in DATE_NEWS and said.notice_id in new:
-            lines = [state.line(line_id) for line_id in said.about]
-            assert all(each and each.awaited for each in lines)
+    new = {notice.notice_id for notice in of(facts, NoticeCreated)}
+    for said in state.notices:
+        if said.kind in SHIP_DATE_NOTICES and said.notice_id in new:
+            lines = [state.line(line_id) for line_id in said.subjects]
+            assert all(each and each.awaiting_shipment for each in lines)
 
 
-def _live(history: list[Any]) -> Rehearsal:
-    rehearsal = Rehearsal()
+def _live(history: list[Any]) -> ConversationDriver:
+    rehearsal = ConversationDriver()
     for step in history:
         match step:
             case timedelta():
-                facts = rehearsal.pass_to(rehearsal.now + step)
+                facts = rehearsal.advance_to(rehearsal.now + step)
             case (index, choice, wish):
                 command = _answered(rehearsal, index, choice, wish)
-                facts = rehearsal.take(command) if command else []
+                facts = rehearsal.handle(command) if command else []
             case payload:
-                facts = rehearsal.take(payload)
+                facts = rehearsal.handle(payload)
         if not isinstance(step, timedelta):
             _check_each_step(rehearsal, facts)
     return rehearsal
@@ -185,7 +195,7 @@ def test_a_question_is_decided_at_most_once(history: list[Any]) -> None:
 @given(HISTORIES)
 def test_a_notice_always_tells_a_definite_day(history: list[Any]) -> None:
     for notice in _live(history).notices:
-        assert notice.facts.day or notice.facts.next_word, notice.kind
+        assert notice.facts.day or notice.facts.next_update_by, notice.kind
 
 
 @settings(max_examples=examples(100), deadline=None)

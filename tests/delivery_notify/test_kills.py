@@ -109,7 +109,7 @@ async def orders_that_are_late(database: str) -> None:
             like = "INSERT INTO preferences (customer_id, channels, changed_at) VALUES ($1, '{sms}', now())"
             await conn.execute(like, f"C-{number}")
     async with conn.transaction():
-        at_once = Conversations(replace(RULES, gather=timedelta(0)))
+        at_once = Conversations(replace(RULES, batching_delay=timedelta(0)))
         await runner.apply(conn, at_once, [Incoming(runner.event(payload)) for payload in payloads])
     await conn.close()
 

@@ -10,9 +10,16 @@ import pytest
 
 from deploy.local.mailbox import Mailbox
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.notices import LineLeftOut, NoticesWithdrawn, PointsDecided
+from services.delivery_notify.domain.notices import LineExcluded, NoticesWithdrawn, PointsDecided
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import Completed, Deferred, Ends, FellBack, Rescheduled, record_ends
+from services.delivery_notify.store.notice_queue import (
+    BatchOutcomes,
+    Completed,
+    Deferred,
+    FellBack,
+    Rescheduled,
+    record_outcomes,
+)
 from tests.conftest import MakeDatabase, in_owners_hands
 from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
@@ -25,27 +32,33 @@ Write = Callable[[Connection, UUID, UUID], Awaitable[object]]
 
 
 def _settling(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_ends(
-        conn, Ends([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
+    return record_outcomes(
+        conn, BatchOutcomes([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
     )
 
 
 def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_ends(
-        conn, Ends([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]), MONDAY
+    return record_outcomes(
+        conn,
+        BatchOutcomes([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]),
+        MONDAY,
     )
 
 
 def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_ends(
-        conn, Ends([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]), MONDAY
+    return record_outcomes(
+        conn,
+        BatchOutcomes([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]),
+        MONDAY,
     )
 
 
 def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_ends(
+    return record_outcomes(
         conn,
-        Ends([Completed(last, "sent", "email", "ja")], deferred=[Deferred(first, MONDAY, "quiet_hours", False)]),
+        BatchOutcomes(
+            [Completed(last, "sent", "email", "ja")], deferred=[Deferred(first, MONDAY, "quiet_hours", False)]
+        ),
         MONDAY,
     )
 
@@ -55,7 +68,9 @@ def _withdrawing(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]
 
 
 def _leaving_out(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return Conversations(RULES).save(conn, {}, [LineLeftOut((last,), "another"), NoticesWithdrawn((first,), "shipped")])
+    return Conversations(RULES).save(
+        conn, {}, [LineExcluded((last,), "another"), NoticesWithdrawn((first,), "shipped")]
+    )
 
 
 def _adding_points(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
@@ -88,7 +103,9 @@ async def two_notices(conn: Connection, status: str) -> tuple[UUID, UUID]:
     for name in orders:
         await apply(conn, placed(order_id=name), changed(NEXT_FRIDAY).model_copy(update={"order_id": name}))
     await conn.execute("UPDATE notices SET status = $1", status)
-    written: list[UUID] = [row["notice_id"] for row in await conn.fetch("SELECT notice_id FROM notices ORDER BY place")]
+    written: list[UUID] = [
+        row["notice_id"] for row in await conn.fetch("SELECT notice_id FROM notices ORDER BY sequence")
+    ]
     pairs = ((one, two) for i, two in enumerate(written) for one in written[i + 1 :] if one < two)
     return next(pairs)
 

@@ -9,7 +9,7 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from services.delivery_notify.sending.messages import OutgoingMessage, SendPlan
 from services.delivery_notify.sending.planning import ContactPolicy, SendPlanner, started
-from services.delivery_notify.store.notice_queue import Begun, Claimed, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
 from tests.delivery_notify.claimed_notices import HANAKO, LINE, MAIL, claimed
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
@@ -19,7 +19,7 @@ PLANNER = SendPlanner(("email", "line", "sms"), CALENDAR, ContactPolicy())
 LIKES_LINE = replace(HANAKO, preferred=("line",))
 
 
-def plan(notices: Sequence[Claimed], now: datetime = NOON, planner: SendPlanner = PLANNER) -> SendPlan:
+def plan(notices: Sequence[ClaimedNotice], now: datetime = NOON, planner: SendPlanner = PLANNER) -> SendPlan:
     return planner.plan(notices, now, ())
 
 
@@ -38,10 +38,10 @@ def test_an_empty_claim_is_an_empty_plan() -> None:
         (claimed(1, withdrawn="shipped"), "shipped"),
         (claimed(1, withdrawn="shipped", contact=None), "shipped"),
         (claimed(1, contact=None), "contact_unknown"),
-        (claimed(1, tried=("email", "line", "sms")), "no_way_left"),
+        (claimed(1, failed_channels=("email", "line", "sms")), "no_channel_left"),
     ],
 )
-def test_a_notice_without_a_route_is_suppressed_with_its_cause(notice: Claimed, cause: str) -> None:
+def test_a_notice_without_a_route_is_suppressed_with_its_cause(notice: ClaimedNotice, cause: str) -> None:
     suppressed = plan([notice])
     assert suppressed.suppressed == [(notice, Completed(notice.notice_id, "suppressed", cause=cause))]
     assert suppressed.messages == []
@@ -50,7 +50,7 @@ def test_a_notice_without_a_route_is_suppressed_with_its_cause(notice: Claimed, 
 def test_a_notice_in_quiet_hours_is_deferred_to_their_end() -> None:
     notice = claimed(1, contact=LIKES_LINE)
     assert plan([notice], NIGHT).deferred == [
-        Deferred(notice.notice_id, at(date(2027, 3, 2), 8), "quiet_hours", held=False)
+        Deferred(notice.notice_id, at(date(2027, 3, 2), 8), "quiet_hours", batched=False)
     ]
 
 
@@ -61,8 +61,8 @@ def test_the_hours_of_the_contact_policy_are_the_quiet_hours() -> None:
 
 def test_the_cap_of_the_contact_policy_defers_a_notice_that_can_wait() -> None:
     planner = replace(PLANNER, policy=ContactPolicy(max_messages_per_day=1))
-    (deferred,) = plan([claimed(1, kind="refunded", heard=1)], NOON, planner).deferred
-    assert (deferred.until, deferred.held) == (at(date(2027, 3, 2), 9), True)
+    (deferred,) = plan([claimed(1, kind="refunded", recent_messages=1)], NOON, planner).deferred
+    assert (deferred.until, deferred.batched) == (at(date(2027, 3, 2), 9), True)
 
 
 def test_a_promise_that_ends_in_the_night_is_superseded_by_mail_at_once() -> None:
@@ -76,33 +76,33 @@ def test_facts_without_a_readable_date_are_routed_like_any_other_notice(facts: s
 
 
 def test_held_notices_to_one_customer_on_one_route_are_one_message() -> None:
-    first, second = claimed(1, held=True), claimed(2, held=True)
-    other = claimed(3, held=True, customer_id="C-2")
+    first, second = claimed(1, batched=True), claimed(2, batched=True)
+    other = claimed(3, batched=True, customer_id="C-2")
     alone, *_ = messages = plan([first, second, other, claimed(4)]).messages
     assert [len(message.notices) for message in messages] == [1, 2, 1]
-    assert (alone.notices[0].held, messages[1].notices) == (False, (first, second))
+    assert (alone.notices[0].batched, messages[1].notices) == (False, (first, second))
 
 
 def test_a_group_has_an_id_that_follows_from_its_members() -> None:
-    group = [claimed(1, held=True), claimed(2, held=True)]
+    group = [claimed(1, batched=True), claimed(2, batched=True)]
     (first,), (again,), (larger,) = (
-        plan(notices).messages for notices in (group, group, [*group, claimed(3, held=True)])
+        plan(notices).messages for notices in (group, group, [*group, claimed(3, batched=True)])
     )
     assert first.group_id == again.group_id != larger.group_id
 
 
 def test_a_group_of_one_needs_no_id() -> None:
-    assert [message.group_id for message in plan([claimed(1, held=True)]).messages] == [None]
+    assert [message.group_id for message in plan([claimed(1, batched=True)]).messages] == [None]
 
 
 def test_a_repeated_group_keeps_its_id() -> None:
     group_id = derived_id("group", 1)
-    notices = [claimed(number, held=True, together=group_id, parts=2) for number in range(2)]
+    notices = [claimed(number, batched=True, batch_id=group_id, batch_size=2) for number in range(2)]
     assert [message.group_id for message in plan(notices).messages] == [group_id]
 
 
 def test_a_repeated_group_that_lacks_a_member_waits_without_an_attempt() -> None:
-    notice = claimed(1, held=True, together=derived_id("group", 1), parts=2)
+    notice = claimed(1, batched=True, batch_id=derived_id("group", 1), batch_size=2)
     waiting = plan([notice])
     assert waiting.messages == []
     assert [(entry.notice_id, entry.counts) for entry in waiting.rescheduled] == [(notice.notice_id, False)]
@@ -110,10 +110,10 @@ def test_a_repeated_group_that_lacks_a_member_waits_without_an_attempt() -> None
 
 
 def test_the_route_and_the_group_of_every_member_are_stored_before_sending() -> None:
-    group = [claimed(1, held=True, contact=LIKES_LINE), claimed(2, held=True, contact=LIKES_LINE)]
+    group = [claimed(1, batched=True, contact=LIKES_LINE), claimed(2, batched=True, contact=LIKES_LINE)]
     planned = plan(group)
     group_id = planned.messages[0].group_id
-    assert started(planned) == [Begun(notice.notice_id, "line", group_id) for notice in group]
+    assert started(planned) == [StartedNotice(notice.notice_id, "line", group_id) for notice in group]
 
 
 def test_channels_with_a_long_outage_are_the_last_choice() -> None:

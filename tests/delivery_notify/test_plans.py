@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.store import conversations, notice_queue
-from services.delivery_notify.store.notice_queue import Completed, claim_notices, settle_notices
+from services.delivery_notify.store.notice_queue import Completed, claim_notices, complete_notices
 from tests.conftest import MakeDatabase
 from tests.query_plans import by, plan_of
 from tests.running import eventually
@@ -36,15 +36,15 @@ CLAIM = by(
     "notices_of_order",
     "notices_pkey",
     "notices_to_send",
-    "notices_together",
+    "notices_of_batch",
     "preferences_pkey",
     "suppressed_addresses_pkey",
 )
 BY_ID = by("notices_pkey")
 HOT = {
     "claim": (notice_queue._CLAIM, CLAIM),
-    "settle": (notice_queue._SETTLE, BY_ID),
-    "withdraw": (conversations._WITHDRAWN, BY_ID),
+    "settle": (notice_queue._COMPLETE, BY_ID),
+    "withdraw": (conversations._WITHDRAW, BY_ID),
 }
 
 
@@ -74,11 +74,11 @@ async def test_a_plan_made_before_the_first_notice_reads_by_the_same_indexes(con
 
 
 async def _settle(conn: Connection, ids: list[UUID]) -> None:
-    await settle_notices(conn, [Completed(each, "sent", "email", "ja") for each in ids], datetime.now(UTC))
+    await complete_notices(conn, [Completed(each, "sent", "email", "ja") for each in ids], datetime.now(UTC))
 
 
 async def _withdraw(conn: Connection, ids: list[UUID]) -> None:
-    await conn.execute(conversations._WITHDRAWN, ids, ["overtaken"] * len(ids))
+    await conn.execute(conversations._WITHDRAW, ids, ["superseded"] * len(ids))
 
 
 @pytest.mark.parametrize("change", [_settle, _withdraw])

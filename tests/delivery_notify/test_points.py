@@ -7,15 +7,16 @@ from uuid import UUID
 import pytest
 
 from deploy.local.mailbox import Mailbox
-from libs.common.decisions.facts import Ignored
+from libs.common.decisions.facts import Fact, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language, Reason
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.notices import NoticeMade, PointsDecided
-from services.delivery_notify.domain.points import expiring
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notices import NoticeCreated, PointsDecided
+from services.delivery_notify.domain.points import on_points_expiring
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import (
     CUSTOMER,
@@ -23,14 +24,14 @@ from tests.delivery_notify.conversation_driver import (
     MONDAY,
     ORDER,
     RULES,
-    Rehearsal,
+    ConversationDriver,
     at,
+    drive,
     issue,
     line,
     of,
     placed,
     reasons,
-    story,
 )
 from tests.delivery_notify.service import notifying, settled, take
 
@@ -44,30 +45,30 @@ def granted(entry_id: UUID = SORRY, **more: Any) -> PointsGranted:
     return PointsGranted.model_validate({**known, **about, "expires_on": USABLE_UNTIL, **more})
 
 
-def resolved(**more: Any) -> Rehearsal:
-    return story(placed(), issue(ev.IssueAccepted, **more), issue(ev.IssueResolved, **more))
+def resolved(**more: Any) -> ConversationDriver:
+    return drive(placed(), issue(ev.IssueAccepted, **more), issue(ev.IssueResolved, **more))
 
 
-def added(rehearsal: Rehearsal) -> list[PointsDecided]:
+def added(rehearsal: ConversationDriver) -> list[PointsDecided]:
     return of(rehearsal.facts, PointsDecided)
 
 
 def test_the_end_of_an_issue_and_its_points_are_one_message() -> None:
     rehearsal = resolved()
-    rehearsal.take(granted())
+    rehearsal.handle(granted())
     (end,) = rehearsal.notices
     assert added(rehearsal) == [PointsDecided(end.notice_id, 549, USABLE_FROM, USABLE_UNTIL)]
 
 
 def test_points_heard_of_before_the_end_are_in_its_notice_at_once() -> None:
-    rehearsal = story(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
+    rehearsal = drive(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
     (end,) = rehearsal.notices
     assert (end.facts.points, end.due_at) == (549, MONDAY)
 
 
 def test_the_end_is_held_back_for_its_points_no_longer_than_other_news() -> None:
     (end,) = resolved().notices
-    assert end.due_at == MONDAY + RULES.gather
+    assert end.due_at == MONDAY + RULES.batching_delay
 
 
 def test_a_change_of_mind_earns_no_points_and_waits_for_none() -> None:
@@ -76,36 +77,36 @@ def test_a_change_of_mind_earns_no_points_and_waits_for_none() -> None:
 
 
 def test_a_refund_and_the_points_for_it_are_one_message() -> None:
-    rehearsal = story(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded), issue(ev.IssueResolved), granted())
+    rehearsal = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded), issue(ev.IssueResolved), granted())
     (refunded,) = rehearsal.notices
     assert (refunded.kind, added(rehearsal)[0].notice_id) == (NoticeKind.REFUNDED, refunded.notice_id)
 
 
 def test_points_known_before_a_told_refund_ends_are_told_by_themselves() -> None:
-    rehearsal = story(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded))
-    rehearsal.pass_to(MONDAY + timedelta(hours=1))
-    rehearsal.take(granted())
-    rehearsal.take(issue(ev.IssueResolved))
+    rehearsal = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded))
+    rehearsal.advance_to(MONDAY + timedelta(hours=1))
+    rehearsal.handle(granted())
+    rehearsal.handle(issue(ev.IssueResolved))
     assert rehearsal.kinds == [NoticeKind.REFUNDED, NoticeKind.POINTS_GRANTED]
 
 
 def test_points_that_a_human_gave_later_have_a_message_of_their_own() -> None:
     rehearsal = resolved()
-    rehearsal.pass_to(MONDAY + timedelta(days=2))
-    rehearsal.take(granted())
+    rehearsal.advance_to(MONDAY + timedelta(days=2))
+    rehearsal.handle(granted())
     assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
 
 
 def test_points_are_told_once_however_often_they_are_heard_of() -> None:
     rehearsal = resolved()
-    rehearsal.take(granted())
-    assert reasons(rehearsal.take(granted())) == ["points_known"]
+    rehearsal.handle(granted())
+    assert reasons(rehearsal.handle(granted())) == ["duplicate_points"]
 
 
 def test_a_notice_that_is_about_to_leave_is_not_counted_on() -> None:
     rehearsal = resolved()
-    rehearsal.pass_to(MONDAY + RULES.gather - RULES.margin / 2)
-    rehearsal.take(granted())
+    rehearsal.advance_to(MONDAY + RULES.batching_delay - RULES.deadline_margin / 2)
+    rehearsal.handle(granted())
     assert (added(rehearsal), rehearsal.kinds[-1]) == ([], NoticeKind.POINTS_GRANTED)
 
 
@@ -116,56 +117,62 @@ def withheld() -> PointsWithheld:
 
 def test_the_end_of_an_issue_without_points_leaves_as_soon_as_that_is_decided() -> None:
     rehearsal = resolved()
-    rehearsal.take(withheld())
+    rehearsal.handle(withheld())
     assert added(rehearsal) == [PointsDecided(rehearsal.notices[0].notice_id)]
 
 
 def test_the_end_of_an_issue_does_not_wait_for_points_that_were_withheld_before() -> None:
-    (end,) = story(placed(), issue(ev.IssueAccepted), withheld(), issue(ev.IssueResolved)).notices
+    (end,) = drive(placed(), issue(ev.IssueAccepted), withheld(), issue(ev.IssueResolved)).notices
     assert (end.due_at, end.facts.points) == (MONDAY, None)
 
 
 def test_points_that_were_withheld_and_then_given_by_a_human_are_told() -> None:
     rehearsal = resolved()
-    rehearsal.take(withheld())
-    rehearsal.take(granted())
+    rehearsal.handle(withheld())
+    rehearsal.handle(granted())
     assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
 
 
 def test_an_issue_that_is_taken_up_again_takes_its_end_back() -> None:
     rehearsal = resolved()
-    rehearsal.take(issue(ev.IssueReopened))
-    assert rehearsal.heard == [NoticeKind.ISSUE_REOPENED]
+    rehearsal.handle(issue(ev.IssueReopened))
+    assert rehearsal.received == [NoticeKind.ISSUE_REOPENED]
 
 
 def test_points_of_the_second_end_are_told_with_it() -> None:
     rehearsal = resolved()
-    rehearsal.take(granted())
-    rehearsal.take(issue(ev.IssueReopened))
-    rehearsal.take(issue(ev.IssueResolved, resolution=2))
-    rehearsal.take(granted(derived_id("entry", 2), points=80))
+    rehearsal.handle(granted())
+    rehearsal.handle(issue(ev.IssueReopened))
+    rehearsal.handle(issue(ev.IssueResolved, resolution=2))
+    rehearsal.handle(granted(derived_id("entry", 2), points=80))
     assert [(each.notice_id, each.points) for each in added(rehearsal)][1:] == [(rehearsal.notices[-1].notice_id, 80)]
 
 
 def test_points_of_another_customer_are_never_told_to_the_one_we_know() -> None:
-    assert reasons(resolved().take(granted(customer_id="C-2"))) == ["points_of_another_customer"]
+    assert reasons(resolved().handle(granted(customer_id="C-2"))) == ["points_of_another_customer"]
 
 
 LATEST = Conversation("O-9", CUSTOMER)
 
 
-def expire(day: date, told: datetime = MONDAY, **more: Any) -> PointsExpiring:
-    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "announced_at": told, "balance": 612}
+def expire(day: date, announced_at: datetime = MONDAY, **more: Any) -> PointsExpiring:
+    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "told_at": announced_at, "balance": 612}
     return PointsExpiring.model_validate({**known, **more})
 
 
-def told(day: date, now: datetime = MONDAY) -> NoticeMade:
-    (notice,) = of(expiring(LATEST, expire(day, now), now, RULES), NoticeMade)
+def expiry_facts(conversation: Conversation, event: PointsExpiring, now: datetime = MONDAY) -> list[Fact]:
+    ctx = ConversationDecision(conversation, now, RULES)
+    on_points_expiring(ctx, event)
+    return ctx.facts
+
+
+def expiry_notice(day: date, now: datetime = MONDAY) -> NoticeCreated:
+    (notice,) = of(expiry_facts(LATEST, expire(day, now), now), NoticeCreated)
     return notice
 
 
 def test_points_that_expire_are_told_with_their_last_day_and_what_there_is_in_all() -> None:
-    facts = told(date(2027, 3, 31)).facts
+    facts = expiry_notice(date(2027, 3, 31)).facts
     assert (facts.points, facts.day, facts.balance, facts.as_of) == (49, date(2027, 3, 31), 612, date(2027, 3, 1))
 
 
@@ -182,20 +189,20 @@ def test_points_that_expire_are_told_with_their_last_day_and_what_there_is_in_al
 def test_what_expires_is_told_on_the_days_of_the_gathering_as_long_as_that_leaves_two_weeks(
     day: date, leaves: datetime
 ) -> None:
-    assert told(day, MONDAY + timedelta(minutes=1)).due_at == leaves
+    assert expiry_notice(day, MONDAY + timedelta(minutes=1)).due_at == leaves
 
 
 def test_what_expires_is_told_once_per_last_day_whatever_was_ordered_in_the_meantime() -> None:
-    other = of(expiring(Conversation("O-10", CUSTOMER), expire(date(2027, 3, 31)), MONDAY, RULES), NoticeMade)
-    assert other[0].notice_id == told(date(2027, 3, 31)).notice_id
+    other = of(expiry_facts(Conversation("O-10", CUSTOMER), expire(date(2027, 3, 31))), NoticeCreated)
+    assert other[0].notice_id == expiry_notice(date(2027, 3, 31)).notice_id
 
 
 def test_what_has_expired_is_not_told_any_more() -> None:
-    assert expiring(LATEST, expire(date(2027, 2, 28)), MONDAY, RULES) == (Ignored("day_is_past"),)
+    assert expiry_facts(LATEST, expire(date(2027, 2, 28))) == [Ignored("date_in_past")]
 
 
 def test_nobody_is_told_whom_we_cannot_reach() -> None:
-    assert expiring(None, expire(date(2027, 3, 31)), MONDAY, RULES) == (Ignored("nobody_to_tell"),)
+    assert expiry_facts(Conversation(""), expire(date(2027, 3, 31))) == [Ignored("unknown_customer")]
 
 
 TODAY = datetime.now(UTC)

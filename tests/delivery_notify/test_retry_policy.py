@@ -97,8 +97,8 @@ def test_a_sent_notice_is_published_with_its_promises_and_its_next_update() -> N
     promise = {"subject": "line", "subject_id": "1", "version": 2, "day": "2027-03-12"}
     notice = replace(
         NOTICE,
-        tells=json.dumps([promise]),
-        next_word="2027-03-04",
+        announces=json.dumps([promise]),
+        next_update_by="2027-03-04",
         promised_date=date(2027, 3, 12),
         issue_id=derived_id("issue", 1),
     )

@@ -10,21 +10,30 @@ from hypothesis import strategies as st
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.domain.routing import CAN_WAIT, Circumstances, Contact, Keep, NoWay, Route, Way, route
+from services.delivery_notify.domain.routing import (
+    DEFERRABLE,
+    Contact,
+    Defer,
+    Route,
+    RoutingContext,
+    RoutingDecision,
+    Unreachable,
+    route,
+)
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
 DAY = date(2027, 3, 1)
 NOON, NIGHT, EARLY = at(DAY, 12), at(DAY, 22), at(DAY, 5)
 HANAKO = Contact("山田 花子", "hanako@example.jp", Language.JA, "+819012345678", "U-1")
-EVERYWHERE = Circumstances(NOON, CALENDAR, ("email", "line", "sms"))
-MAIL, LINE, SMS = Way("email", "hanako@example.jp"), Way("line", "U-1"), Way("sms", "+819012345678")
+EVERYWHERE = RoutingContext(NOON, CALENDAR, ("email", "line", "sms"))
+MAIL, LINE, SMS = Route("email", "hanako@example.jp"), Route("line", "U-1"), Route("sms", "+819012345678")
 LIKES_LINE = replace(HANAKO, preferred=("line",))
 
 
 def way(
-    contact: Contact = HANAKO, kind: str = "order_delayed", tried: tuple[str, ...] = (), begun: str = "", **more: Any
-) -> Route:
-    return route(kind, contact, tried, begun, False, replace(EVERYWHERE, **more))
+    contact: Contact = HANAKO, kind: str = "order_delayed", failed: tuple[str, ...] = (), started: str = "", **more: Any
+) -> RoutingDecision:
+    return route(kind, contact, failed, started, False, replace(EVERYWHERE, **more))
 
 
 @pytest.mark.parametrize(
@@ -35,22 +44,22 @@ def way(
         (way(replace(HANAKO, preferred=("sms", "line"))), SMS),
         (way(LIKES_LINE, channels=("email",)), MAIL),
         (way(replace(LIKES_LINE, line_user_id=None)), MAIL),
-        (way(LIKES_LINE, tried=("line",)), MAIL),
-        (way(HANAKO, tried=("email",)), LINE),
+        (way(LIKES_LINE, failed=("line",)), MAIL),
+        (way(HANAKO, failed=("email",)), LINE),
         (way(replace(LIKES_LINE, suppressed=frozenset({"line"}))), MAIL),
-        (way(HANAKO, tried=("email", "line", "sms")), NoWay("no_way_left")),
+        (way(HANAKO, failed=("email", "line", "sms")), Unreachable("no_channel_left")),
         (
             way(replace(HANAKO, phone=None, line_user_id=None, suppressed=frozenset({"email"}))),
-            NoWay("address_suppressed"),
+            Unreachable("address_suppressed"),
         ),
-        (way(LIKES_LINE, long_away=("line",)), MAIL),
-        (way(LIKES_LINE, long_away=("line", "email"), channels=("email", "line")), LINE),
-        (way(LIKES_LINE, begun="email"), MAIL),
-        (way(LIKES_LINE, begun="email", tried=("email",)), LINE),
-        (way(HANAKO, begun="line", long_away=("line",)), LINE),
+        (way(LIKES_LINE, unavailable=("line",)), MAIL),
+        (way(LIKES_LINE, unavailable=("line", "email"), channels=("email", "line")), LINE),
+        (way(LIKES_LINE, started="email"), MAIL),
+        (way(LIKES_LINE, started="email", failed=("email",)), LINE),
+        (way(HANAKO, started="line", unavailable=("line",)), LINE),
     ],
 )
-def test_the_customers_own_order_then_the_others(found: Route, expected: Route) -> None:
+def test_the_customers_own_order_then_the_others(found: RoutingDecision, expected: RoutingDecision) -> None:
     assert found == expected
 
 
@@ -66,7 +75,7 @@ def test_the_customers_own_order_then_the_others(found: Route, expected: Route) 
     ],
 )
 def test_line_is_silent_at_night(now: datetime, until: datetime | None) -> None:
-    assert way(LIKES_LINE, now=now) == (Keep(until, "quiet_hours") if until else LINE)
+    assert way(LIKES_LINE, now=now) == (Defer(until, "quiet_hours") if until else LINE)
 
 
 def test_mail_rings_nobody_up() -> None:
@@ -74,33 +83,33 @@ def test_mail_rings_nobody_up() -> None:
 
 
 def test_a_promise_that_breaks_tonight_takes_the_way_that_does_not_ring() -> None:
-    assert way(LIKES_LINE, now=NIGHT, breaks_at=at(date(2027, 3, 2), 0)) == MAIL
+    assert way(LIKES_LINE, now=NIGHT, promise_deadline=at(date(2027, 3, 2), 0)) == MAIL
 
 
 def test_a_promise_that_breaks_tonight_rings_where_there_is_no_other_way() -> None:
-    assert way(LIKES_LINE, now=NIGHT, breaks_at=at(date(2027, 3, 2), 0), channels=("line",)) == LINE
+    assert way(LIKES_LINE, now=NIGHT, promise_deadline=at(date(2027, 3, 2), 0), channels=("line",)) == LINE
 
 
 def test_a_promise_that_is_broken_already_need_not_ring() -> None:
-    assert isinstance(way(LIKES_LINE, now=NIGHT, breaks_at=at(DAY, 0)), Keep)
+    assert isinstance(way(LIKES_LINE, now=NIGHT, promise_deadline=at(DAY, 0)), Defer)
 
 
 def test_quiet_hours_may_lie_within_a_day() -> None:
-    assert way(LIKES_LINE, now=NOON, quiet=(11, 14)) == Keep(at(DAY, 14), "quiet_hours")
+    assert way(LIKES_LINE, now=NOON, quiet_hours=(11, 14)) == Defer(at(DAY, 14), "quiet_hours")
 
 
 def test_quiet_hours_of_no_length_are_none() -> None:
-    assert way(LIKES_LINE, now=NIGHT, quiet=(8, 8)) == LINE
+    assert way(LIKES_LINE, now=NIGHT, quiet_hours=(8, 8)) == LINE
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_a_cap_keeps_back_what_can_wait_and_nothing_else(kind: NoticeKind) -> None:
-    kept = Keep(at(date(2027, 3, 2), 9), "kept_for_the_morning", held=True)
-    assert way(kind=kind, heard=6) == (kept if kind in CAN_WAIT else MAIL)
+    kept = Defer(at(date(2027, 3, 2), 9), "daily_limit", batched=True)
+    assert way(kind=kind, recent_messages=6) == (kept if kind in DEFERRABLE else MAIL)
 
 
 def test_what_was_kept_back_once_is_not_kept_back_again() -> None:
-    assert route("refunded", HANAKO, (), "", True, replace(EVERYWHERE, heard=99)) == MAIL
+    assert route("refunded", HANAKO, (), "", True, replace(EVERYWHERE, recent_messages=99)) == MAIL
 
 
 CHANNELS = st.lists(st.sampled_from(["email", "line", "sms"]), unique=True).map(tuple)
@@ -110,33 +119,33 @@ CHANNELS = st.lists(st.sampled_from(["email", "line", "sms"]), unique=True).map(
     kind=st.sampled_from(list(NoticeKind)),
     preferred=CHANNELS,
     suppressed=CHANNELS,
-    tried=CHANNELS,
-    begun=st.sampled_from(["", "email", "line", "sms"]),
+    failed=CHANNELS,
+    started=st.sampled_from(["", "email", "line", "sms"]),
     channels=CHANNELS,
     away=CHANNELS,
     minutes=st.integers(0, 60 * 24 * 400),
-    heard=st.integers(0, 20),
+    recent_messages=st.integers(0, 20),
 )
 def test_every_notice_has_a_way_unless_there_is_none(
     kind: NoticeKind,
     preferred: tuple[str, ...],
     suppressed: tuple[str, ...],
-    tried: tuple[str, ...],
-    begun: str,
+    failed: tuple[str, ...],
+    started: str,
     channels: tuple[str, ...],
     away: tuple[str, ...],
     minutes: int,
-    heard: int,
+    recent_messages: int,
 ) -> None:
     contact = replace(HANAKO, preferred=preferred, suppressed=frozenset(suppressed))
     now = NOON + timedelta(minutes=minutes)
-    given = Circumstances(now, CALENDAR, channels, away, heard=heard)
-    found = route(kind, contact, tried, begun, False, given)
-    usable = set(channels) - set(tried) - set(suppressed)
+    given = RoutingContext(now, CALENDAR, channels, away, recent_messages=recent_messages)
+    found = route(kind, contact, failed, started, False, given)
+    usable = set(channels) - set(failed) - set(suppressed)
     match found:
-        case Way(channel=channel):
+        case Route(channel=channel):
             assert channel in usable
-        case Keep(until=until):
+        case Defer(until=until):
             assert now < until <= now + timedelta(hours=34)
-        case NoWay():
+        case Unreachable():
             assert not usable

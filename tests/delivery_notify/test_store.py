@@ -57,16 +57,16 @@ async def apply(conn: Connection, *payloads: Payload) -> None:
     async with conn.transaction():
         await shell.apply(
             conn,
-            Conversations(replace(RULES, gather=timedelta(0))),
+            Conversations(replace(RULES, batching_delay=timedelta(0))),
             [Incoming(shell.event(payload)) for payload in payloads],
         )
 
 
 async def test_a_batch_is_written_and_read_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    found = await conversations.conversation_with(conn, ORDER)
+    found = await conversations.read_conversation(conn, ORDER)
     assert found is not None
-    assert (found[0].lines[0].promise, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
+    assert (found[0].lines[0].shipping.day, found[1] and found[1].email) == (NEXT_FRIDAY, "hanako@example.jp")
 
 
 async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn: Connection) -> None:
@@ -80,7 +80,7 @@ async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn
 
 async def test_every_promise_stays_written(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
-    rows = await promises.promises_of(conn, ORDER)
+    rows = await promises.list_promises(conn, ORDER)
     assert [(row["version"], row["ship_date"], row["source"]) for row in rows] == [
         (1, FRIDAY, "order.placed"),
         (2, NEXT_FRIDAY, "order.promise_changed"),
@@ -93,7 +93,7 @@ async def test_a_promise_can_neither_be_changed_nor_removed_even_by_its_owner(
 ) -> None:
     owner = await asyncpg.connect(as_owner(await database("delivery_notify")))
     await apply(owner, placed())
-    with pytest.raises(asyncpg.RaiseError, match="only ever added"):
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await owner.execute(statement)
     await owner.close()
 
@@ -131,7 +131,7 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
 async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
-    await notice_queue.settle_notices(conn, [Completed(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_queue.complete_notices(conn, [Completed(claimed.notice_id, "sent", "email", "ja")], MONDAY)
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
@@ -139,8 +139,8 @@ async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
     outcome = Completed(claimed.notice_id, "sent", "email", "ja")
-    await notice_queue.settle_notices(conn, [outcome], MONDAY)
-    assert await notice_queue.settle_notices(conn, [outcome], MONDAY) == set()
+    await notice_queue.complete_notices(conn, [outcome], MONDAY)
+    assert await notice_queue.complete_notices(conn, [outcome], MONDAY) == set()
 
 
 async def test_a_notice_that_was_overtaken_is_claimed_as_withdrawn(conn: Connection) -> None:
@@ -152,21 +152,23 @@ async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     await conn.execute("DELETE FROM contacts")
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
-    late = await notice_queue.claim_notices(conn, MONDAY + conversations.CONTACT_COMES, 10, LEASE)
+    late = await notice_queue.claim_notices(conn, MONDAY + conversations.CONTACT_TIMEOUT, 10, LEASE)
     assert [each.contact for each in late] == [None]
 
 
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [Rescheduled(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
+    await notice_queue.reschedule_notices(conn, [Rescheduled(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
     assert await notice_queue.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
 
 
 async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [Rescheduled(claimed.notice_id, "not_tried", timedelta(0), counts=False)])
+    await notice_queue.reschedule_notices(
+        conn, [Rescheduled(claimed.notice_id, "not_tried", timedelta(0), counts=False)]
+    )
     assert [each.attempts for each in await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
 
 
@@ -178,7 +180,7 @@ async def two_of_one_order(conn: Connection) -> None:
 async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.settle_notices(conn, [Completed(first.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_queue.complete_notices(conn, [Completed(first.notice_id, "sent", "email", "ja")], MONDAY)
     (second,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
 
@@ -186,20 +188,20 @@ async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connectio
 async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.put_off_notices(conn, [Rescheduled(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    await notice_queue.reschedule_notices(conn, [Rescheduled(first.notice_id, "smtp 451 data", timedelta(hours=1))])
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
 async def test_a_notice_does_not_wait_for_one_that_was_withdrawn(conn: Connection) -> None:
     await two_of_one_order(conn)
-    await conn.execute("UPDATE notices SET withdrawn = 'overtaken' WHERE kind = 'order_delayed'")
+    await conn.execute("UPDATE notices SET withdrawn_cause = 'superseded' WHERE kind = 'order_delayed'")
     claimed = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert {each.kind for each in claimed} == {NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED}
 
 
 async def test_a_pending_notice_about_two_lines_goes_on_about_the_one_without_newer_news(conn: Connection) -> None:
     await apply(conn, placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
-    rows = await conversations.notices_of(conn, ORDER)
+    rows = await conversations.list_notices(conn, ORDER)
     facts = [json.loads(json.dumps(row["facts"])) for row in rows]
-    told = [[(thing["line_id"], each["day"]) for thing in each["things"]] for each in facts]
+    told = [[(thing["line_id"], each["day"]) for thing in each["lines"]] for each in facts]
     assert told == [[("2", "2027-03-10")], [("1", "2027-03-12")]]

@@ -12,7 +12,7 @@ from services.delivery_notify.policy.consent_law import Element, laws
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.template_lint import InvalidTemplatesError, check, lint
 from services.delivery_notify.rendering.template_samples import SAMPLES
-from services.delivery_notify.settings import Settings
+from services.delivery_notify.settings import NotifySettings
 from tests.delivery_notify.conversation_driver import CALENDAR
 from tests.delivery_notify.rendered_notices import LINKS, RENDERER, sample_notice
 
@@ -132,7 +132,7 @@ def test_every_required_element_of_every_law_is_looked_for(tmp_path: Path) -> No
 
 def test_a_service_with_a_wrong_template_does_not_start(tmp_path: Path) -> None:
     shop(tmp_path, "ja/order_delayed.jinja", GOOD.replace("{{ day }}", ""))
-    settings = Settings(
+    settings = NotifySettings(
         database_url="postgresql://x",
         kafka_bootstrap_servers="127.0.0.1:1",
         smtp_url=SecretStr("discard://"),

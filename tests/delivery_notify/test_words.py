@@ -10,7 +10,7 @@ from jinja2 import UndefinedError
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.domain.notices import NoticeFacts, Thing
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.template_samples import SAMPLES
 from services.delivery_notify.rendering.texts.phrases import localized_money, ordinal, thanks
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
@@ -93,7 +93,7 @@ def test_what_a_name_contains_is_text_and_never_markup() -> None:
 
 
 def test_what_an_item_is_called_cannot_break_the_layout() -> None:
-    facts = replace(sample_notice("order early").facts, things=(Thing("a|b\n===\nc", 1),))
+    facts = replace(sample_notice("order early").facts, lines=(NoticeLine("a|b\n===\nc", 1),))
     assert "a/b === c" in RENDERER.render(sample_notice("order early", facts=facts)).text
 
 

@@ -26,10 +26,10 @@ from libs.common.events.storefront import (
 )
 from libs.common.events.values import Choice, LineQuantity, Prepayment
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
-from services.delivery_notify.domain.notices import NoticeMade, PromiseMade
+from services.delivery_notify.domain.notices import NoticeCreated, PromiseMade
 from services.delivery_notify.policy.consent_law import refund_due
-from services.delivery_notify.policy.notification_rules import Rules, rules_of
-from tests.delivery_notify.conversation_driver import ORDER, PRICE, Rehearsal, line, of, placed
+from services.delivery_notify.policy.notification_rules import NotificationRules, load_rules
+from tests.delivery_notify.conversation_driver import ORDER, PRICE, ConversationDriver, line, of, placed
 
 ZONES = {"US": "America/New_York", "DE": "Europe/Berlin", "JP": "Asia/Tokyo", "BR": "America/Sao_Paulo"}
 ORDERS_A_MARKET = 366
@@ -37,15 +37,15 @@ FIRST_DAY = date(2027, 7, 1)
 ONE = (LineQuantity(line_id="1", quantity=1),)
 
 
-def rules_in(market: str) -> Rules:
-    return rules_of(ShopCalendar(ZoneInfo(ZONES[market]), market))
+def rules_in(market: str) -> NotificationRules:
+    return load_rules(ShopCalendar(ZoneInfo(ZONES[market]), market))
 
 
 @dataclass
 class Lived:
     """One order of the year, and when its parcel left or it was called off (None: never)."""
 
-    rehearsal: Rehearsal
+    rehearsal: ConversationDriver
     left_at: datetime | None
     arrived_at: datetime | None
     ended_at: datetime | None
@@ -58,14 +58,14 @@ def live(market: str, number: int) -> Lived:
     start = rules.calendar.moment(day, rng.randint(6, 22), rng.randrange(60))
     promise = None if rng.random() < 0.1 else rules.calendar.add_open_days(day, rng.randint(1, 5))
     door = promise + timedelta(days=rng.randint(2, 9)) if promise and rng.random() < 0.7 else None
-    rehearsal = Rehearsal(now=start, rules=rules)
+    rehearsal = ConversationDriver(now=start, rules=rules)
     ordered = line("1", promise, preorder=rng.random() < 0.2, promised_delivery_date=door)
     paid = Prepayment(amount=PRICE, received_at=start) if rng.random() < 0.5 else None
-    rehearsal.take(placed(ordered, market=market, placed_at=start, prepaid=paid))
+    rehearsal.handle(placed(ordered, market=market, placed_at=start, prepaid=paid))
     return _go_on(rehearsal, rng, promise or day + timedelta(days=30), start)
 
 
-def _go_on(rehearsal: Rehearsal, rng: random.Random, promise: date, start: datetime) -> Lived:
+def _go_on(rehearsal: ConversationDriver, rng: random.Random, promise: date, start: datetime) -> Lived:
     calendar = rehearsal.rules.calendar
     late = rng.choice((-1, 0, 0, 0, 1, 3, 9, 25, 45, 80)) if rng.random() < 0.7 else 0
     leaves = max(calendar.moment(promise + timedelta(days=late), rng.randint(8, 17)), start + timedelta(hours=1))
@@ -80,11 +80,11 @@ def _go_on(rehearsal: Rehearsal, rng: random.Random, promise: date, start: datet
     for moment, payload in sorted(script, key=lambda each: each[0]):
         _answer_on_the_way(lived, rng, moment)
         if lived.ended_at is None:
-            rehearsal.pass_to(moment)
-            rehearsal.take(payload)
+            rehearsal.advance_to(moment)
+            rehearsal.handle(payload)
             lived.left_at = moment if isinstance(payload, OrderShipped) else lived.left_at
             lived.arrived_at = moment if isinstance(payload, OrderDelivered) else lived.arrived_at
-    rehearsal.pass_to(arrives + timedelta(days=60))
+    rehearsal.advance_to(arrives + timedelta(days=60))
     return lived
 
 
@@ -102,14 +102,14 @@ def _answer_on_the_way(lived: Lived, rng: random.Random, until: datetime) -> Non
     """Day by day: some customers answer, and what is cancelled is called off by the shop an hour later."""
     rehearsal = lived.rehearsal
     while rehearsal.now + timedelta(days=1) < until and lived.ended_at is None:
-        rehearsal.pass_to(rehearsal.now + timedelta(days=1))
-        question = next((q for q in rehearsal.known.questions if q.open and q.options), None)
+        rehearsal.advance_to(rehearsal.now + timedelta(days=1))
+        question = next((q for q in rehearsal.conversation.questions if q.open and q.options), None)
         if question and rng.random() < 0.15:
             choice = rng.choice((Choice.WAIT, Choice.WAIT, Choice.CANCEL))
-            rehearsal.take(CustomerAnswered(order_id=ORDER, choice_id=question.choice_id, choice=choice))
+            rehearsal.handle(CustomerAnswered(order_id=ORDER, choice_id=question.choice_id, choice=choice))
         if any(decided.choice is Choice.CANCEL for decided in of(rehearsal.facts, CustomerDecided)):
             lived.ended_at = rehearsal.now
-            rehearsal.take(OrderCancelled(order_id=ORDER, cancelled_at=rehearsal.now))
+            rehearsal.handle(OrderCancelled(order_id=ORDER, cancelled_at=rehearsal.now))
 
 
 @pytest.fixture(scope="module", params=list(ZONES))
@@ -129,10 +129,10 @@ def broken(lived: Lived) -> Iterator[tuple[str, int, datetime]]:
             yield row.subject, row.version, end
 
 
-def tellings(lived: Lived) -> dict[tuple[str, int], list[NoticeMade]]:
-    told: dict[tuple[str, int], list[NoticeMade]] = {}
+def tellings(lived: Lived) -> dict[tuple[str, int], list[NoticeCreated]]:
+    told: dict[tuple[str, int], list[NoticeCreated]] = {}
     for notice in lived.rehearsal.notices:
-        for ref in notice.news.breaks if notice.notice_id not in lived.rehearsal.left_unsaid else ():
+        for ref in notice.promises.supersedes if notice.notice_id not in lived.rehearsal.withdrawn_unsent else ():
             told.setdefault((ref.subject, ref.version), []).append(notice)
     return told
 
@@ -160,8 +160,8 @@ def test_a_date_in_a_notice_is_the_newest_of_the_ledger(year: tuple[str, list[Li
         for fact in lived.rehearsal.facts:
             if isinstance(fact, PromiseMade):
                 newest[fact.subject] = fact
-            elif isinstance(fact, NoticeMade):
-                for ref in fact.news.tells:
+            elif isinstance(fact, NoticeCreated):
+                for ref in fact.promises.announces:
                     row = newest[ref.subject]
                     assert (ref.version, ref.day) == (row.version, row.ship_date)
 
@@ -187,7 +187,7 @@ def test_prepaid_orders_of_japan_are_accepted_at_once_and_again_with_every_new_d
     for lived in lives:
         notices = lived.rehearsal.notices
         accepted = [notice for notice in notices if notice.kind is NoticeKind.ORDER_ACCEPTED]
-        prepaid = market == "JP" and lived.rehearsal.known.prepaid is not None
+        prepaid = market == "JP" and lived.rehearsal.conversation.prepaid is not None
         assert bool(accepted) == prepaid
         dated = [n for n in notices if n.kind in (NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_OVERDUE)]
         assert all((notice.facts.received_on is not None) == prepaid for notice in dated)
@@ -195,6 +195,6 @@ def test_prepaid_orders_of_japan_are_accepted_at_once_and_again_with_every_new_d
 
 def test_whoever_waits_always_has_a_next_moment(year: tuple[str, list[Lived]]) -> None:
     for lived in year[1]:
-        line_ = lived.rehearsal.known.lines[0]
-        if line_.open and line_.law_day:
+        line_ = lived.rehearsal.conversation.lines[0]
+        if line_.open and line_.shipping.owed_day:
             assert "overdue" in lived.rehearsal.timers

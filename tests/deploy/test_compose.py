@@ -24,7 +24,7 @@ from deploy.local.paths import ROOT
 from deploy.service_settings import settings_class
 from libs.common.config.settings import ServiceSettings, load
 from libs.common.events.topics import SERVICES
-from services.delivery_notify.settings import Settings as NotifySettings
+from services.delivery_notify.settings import NotifySettings
 from tests.deploy.compose_rules import Compose, faults
 
 FILE = ROOT / "docker-compose.yml"

@@ -284,7 +284,7 @@ async def test_dead_addresses_are_forgotten_with_their_owner_and_nothing_more_is
     left = await conn.fetch("SELECT order_id FROM contacts ORDER BY 1")
     assert [row[0] for row in left] == ["O-2", "O-3"]
     assert await conn.fetchval("SELECT count(*) FROM suppressed_addresses") == 2
-    waiting = await conn.fetch("SELECT order_id, withdrawn FROM notices ORDER BY 1")
+    waiting = await conn.fetch("SELECT order_id, withdrawn_cause AS withdrawn FROM notices ORDER BY 1")
     assert [tuple(row) for row in waiting] == [("O-1", "customer_erased"), ("O-2", None), ("O-3", None)]
 
 

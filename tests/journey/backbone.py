@@ -20,7 +20,7 @@ from libs.common.events import storefront, values
 from libs.common.events.envelope import Payload
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from services.delivery_notify import app as delivery_notify
-from services.delivery_notify.settings import Settings as DeliveryNotifySettings
+from services.delivery_notify.settings import NotifySettings as DeliveryNotifySettings
 from services.intake import app as intake
 from services.intake.settings import IntakeSettings
 from services.loyalty import app as loyalty

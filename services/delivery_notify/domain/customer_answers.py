@@ -1,27 +1,34 @@
-"""What a decision does: the event that the storefront or the returns service acts on, and what we ourselves know now.
+"""Decisions of customers, by answer or by default: the event for storefront and returns, and the effect on the lines.
 
-A cancelled line is spoken of no more, and its refund has a last day. A customer who waits without a date has agreed to
-that. Another day that the customer chose is a promise like any other, told on the page it was chosen on.
+A cancelled line gets no more notices, and its refund has a last day. A customer who waits without a date has accepted
+an open wait. A date that the customer chose is promised, and announced on the choice page itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from libs.common.decisions.facts import Anomaly, Fact
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
-from services.delivery_notify.domain import promises
-from services.delivery_notify.domain.conversation import Conversation, Line, Question, QuestionStatus
-from services.delivery_notify.domain.notices import AddressWished, NoticeFacts, Outcome, say
-from services.delivery_notify.domain.supersede import ARRIVAL_NEWS, DATE_NEWS, overtake, thing
+from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
+from services.delivery_notify.domain.order_line import Line
+from services.delivery_notify.domain.promises import PAGE, SHIP, chosen, ledger_row
+from services.delivery_notify.domain.supersede import (
+    DELIVERY_DATE_NOTICES,
+    SHIP_DATE_NOTICES,
+    notice_line,
+    supersede,
+)
 from services.delivery_notify.policy.consent_law import refund_due
-from services.delivery_notify.policy.notification_rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a customer who answers `change` wants changed, and into what."""
+class RequestedChange:
+    """The change requested with the answer `change`: what it applies to, and the new value."""
 
     change: ChangeSubject
     day: date | None = None
@@ -29,132 +36,100 @@ class Wish:
     address: Address | None = None
 
 
-def decided(
-    conversation: Conversation,
-    question: Question,
-    choice: Choice,
-    wish: Wish | None,
-    now: datetime,
-    rules: Rules,
-    *,
-    by_default: bool,
-) -> Outcome:
-    customer_id = _asked_of(conversation, question)
+def record_decision(
+    ctx: ConversationDecision, question: Question, choice: Choice, change: RequestedChange | None, *, by_default: bool
+) -> None:
+    """Publish the decision and apply it to the lines of the question."""
+    customer_id = _customer_of(ctx.state, question)
     if customer_id is None:
-        return conversation, [Anomaly("answer_without_customer", str(question.choice_id))]
-    reason = question.silence if by_default else DecidedBy.CUSTOMER
-    refund_by = _refund_by(conversation, question, choice, now, rules, by_default=by_default)
-    event = CustomerDecided(
-        order_id=conversation.order_id,
-        customer_id=customer_id,
-        issue_id=question.issue_id,
-        choice_id=question.choice_id,
-        choice=choice,
-        change=wish.change if wish else None,
-        requested_date=wish.day if wish else None,
-        requested_sku=wish.sku if wish else None,
-        line_ids=question.about,
-        by_default=by_default,
-        reason=reason,
-        refund_due_on=refund_by,
-        decided_at=now,
-    )
-    conversation = conversation.with_question(
-        replace(
-            question,
-            status=QuestionStatus.ANSWERED,
-            answer=choice,
-            requested_date=wish.day if wish else None,
-            change=wish.change if wish else None,
+        ctx.anomaly("answer_without_customer", str(question.choice_id))
+        return
+    reason = question.default_reason if by_default else DecidedBy.CUSTOMER
+    refund_by = _refund_by(ctx, question, choice, by_default=by_default)
+    ctx.emit(
+        CustomerDecided(
+            order_id=ctx.state.order_id,
+            customer_id=customer_id,
+            issue_id=question.issue_id,
+            choice_id=question.choice_id,
+            choice=choice,
+            change=change.change if change else None,
+            requested_date=change.day if change else None,
+            requested_sku=change.sku if change else None,
+            line_ids=question.line_ids,
             by_default=by_default,
+            reason=reason,
+            refund_due_on=refund_by,
+            decided_at=ctx.now,
         )
     )
-    lines = [line for line in conversation.lines if line.line_id in question.about]
-    conversation, effects = _take_effect(conversation, question, lines, choice, wish, now, rules, by_default=by_default)
+    answered = replace(
+        question,
+        status=QuestionStatus.ANSWERED,
+        answer=choice,
+        requested_date=change.day if change else None,
+        change=change.change if change else None,
+        by_default=by_default,
+    )
+    ctx.state = ctx.state.with_question(answered)
+    lines = [line for line in ctx.state.lines if line.line_id in question.line_ids]
+    for line in lines:
+        _apply(ctx, line, question, choice, change, by_default=by_default)
+    if change and change.address:
+        ctx.emit(AddressRequested(ctx.state.order_id, question.choice_id, change.address))
     if refund_by and lines:
-        conversation, told = _tell_cancelled(conversation, question, lines, reason, refund_by, now, rules)
-        effects += told
-    return conversation, [event, *effects]
+        _notify_cancelled(ctx, question, lines, reason, refund_by)
 
 
-def _asked_of(conversation: Conversation, question: Question) -> str | None:
-    asked = conversation.talk(question.issue_id) if question.issue_id else None
-    return asked.customer_id if asked else conversation.customer_id
+def _customer_of(conversation: Conversation, question: Question) -> str | None:
+    thread = conversation.thread(question.issue_id) if question.issue_id else None
+    return thread.customer_id if thread else conversation.customer_id
 
 
-def _refund_by(
-    conversation: Conversation, question: Question, choice: Choice, now: datetime, rules: Rules, *, by_default: bool
-) -> date | None:
-    """Of a cancelled order: the last day for the money, from the day on which the right to it begins."""
+def _refund_by(ctx: ConversationDecision, question: Question, choice: Choice, *, by_default: bool) -> date | None:
+    """The last day for the refund of a cancelled order, counted from the day on which the right to it begins."""
     if choice is not Choice.CANCEL or question.issue_id:
         return None
-    begins = question.vests_on if by_default and question.vests_on else rules.calendar.day(now)
-    return refund_due(conversation.market, begins, rules.calendar)
+    begins = question.vests_on if by_default and question.vests_on else ctx.today
+    return refund_due(ctx.state.market, begins, ctx.rules.calendar)
 
 
-def _take_effect(
-    conversation: Conversation,
+def _apply(
+    ctx: ConversationDecision,
+    line: Line,
     question: Question,
-    lines: list[Line],
     choice: Choice,
-    wish: Wish | None,
-    now: datetime,
-    rules: Rules,
+    change: RequestedChange | None,
     *,
     by_default: bool,
-) -> Outcome:
-    facts: list[Fact] = []
-    for line in lines:
-        after = _after(replace(line, lapses_at=None), question, choice, wish, now, rules, by_default=by_default)
-        conversation = conversation.with_line(after)
-        if after.version > line.version:
-            facts.append(promises.row(conversation.order_id, after, "customer.decided", now, promises.PAGE))
-    if wish and wish.address:
-        facts.append(AddressWished(conversation.order_id, question.choice_id, wish.address))
-    return conversation, facts
+) -> None:
+    line, ship = replace(line, consent_lapses_at=None), line.shipping
+    if choice is Choice.CANCEL or (change and change.change is ChangeSubject.ITEM):
+        line = replace(line, cancel_requested=True)
+    elif choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
+        line = replace(line, accepted_open_wait=True)
+    elif change and change.day and ship.day and not ship.updates_sent and line.open and change.day != ship.day:
+        line = chosen(line, change.day, ctx.now, ctx.rules)
+        ctx.emit(ledger_row(SHIP, ctx.state.order_id, line, "customer.decided", ctx.now, PAGE))
+    ctx.put_line(line)
 
 
-def _after(
-    line: Line, question: Question, choice: Choice, wish: Wish | None, now: datetime, rules: Rules, *, by_default: bool
-) -> Line:
-    if choice is Choice.CANCEL or (wish and wish.change is ChangeSubject.ITEM):
-        return replace(line, leaving=True)
-    if choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
-        return replace(line, patient=True)
-    if wish and wish.day and line.promise and not line.words and line.open and wish.day != line.promise:
-        return _moved_to(line, wish.day, now, rules)
-    return line
-
-
-def _moved_to(line: Line, day: date, now: datetime, rules: Rules) -> Line:
-    """A day of the customer's own choice is no slip: the law counts from it anew."""
-    moved = promises.promised(line, day, now, rules)
-    return replace(moved, slips=0, first_promise=day, promised_at=line.promised_at, ruled_at=now)
-
-
-def _tell_cancelled(
-    conversation: Conversation,
-    question: Question,
-    lines: list[Line],
-    reason: DecidedBy,
-    refund_by: date,
-    now: datetime,
-    rules: Rules,
-) -> Outcome:
-    about = tuple(line.line_id for line in lines)
-    conversation, facts = overtake(conversation, DATE_NEWS | ARRIVAL_NEWS, frozenset(about), "cancelled")
-    paid = conversation.prepaid
-    whole = all(line.leaving or line.cancelled for line in conversation.lines)
-    words = NoticeFacts(
-        tuple(thing(line) for line in lines),
-        day=rules.calendar.day(now),
+def _notify_cancelled(
+    ctx: ConversationDecision, question: Question, lines: Sequence[Line], reason: DecidedBy, refund_by: date
+) -> None:
+    """Announce the cancellation; the amount only if the whole order is cancelled."""
+    line_ids = tuple(line.line_id for line in lines)
+    supersede(ctx, SHIP_DATE_NOTICES | DELIVERY_DATE_NOTICES, frozenset(line_ids), "cancelled")
+    paid = ctx.state.prepaid
+    whole = all(line.cancel_requested or line.cancelled for line in ctx.state.lines)
+    facts = NoticeFacts(
+        tuple(notice_line(line) for line in lines),
+        day=ctx.today,
         decided_by=reason,
         refund_by=refund_by,
         received_on=paid.received_on if paid else None,
         amount=paid.amount if paid and whole else None,
         currency=paid.currency if paid and whole else None,
-        purchase_count=conversation.purchase_count,
+        purchase_count=ctx.state.purchase_count,
     )
-    cause = (question.choice_id,)
-    conversation, told = say(conversation, NoticeKind.ORDER_CANCELLED, words, now, cause=cause, about=about)
-    return conversation, [*facts, *told]
+    create_notice(ctx, NoticeKind.ORDER_CANCELLED, facts, cause=(question.choice_id,), subjects=line_ids)

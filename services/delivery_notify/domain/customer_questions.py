@@ -1,6 +1,6 @@
-"""Questions to the customer: asked once by link, answered once, closed by newer news, answered by default at the end.
+"""Questions to the customer: asked by link, answered once, closed by newer notices, decided by default at the deadline.
 
-This service is the only one that writes decisions, so an answer and the default can never both be given.
+Only this service writes decisions, so an answer and the default can never both be recorded.
 """
 
 from dataclasses import dataclass, replace
@@ -8,27 +8,25 @@ from datetime import date, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from libs.common.decisions.facts import Anomaly, Ignored
 from libs.common.decisions.ids import derived_id
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
-from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
-from services.delivery_notify.domain.customer_answers import Wish, decided
-from services.delivery_notify.domain.notices import NO_NEWS, News, NoticeFacts, NoticeMade, Outcome, say
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Conversation, Question, QuestionStatus
+from services.delivery_notify.domain.customer_answers import RequestedChange, record_decision
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, NoticeFacts, PromiseNews
 
-ORDER_OPTIONS = (Choice.WAIT, Choice.CHANGE, Choice.CANCEL)
-
-LATEST_WISH = timedelta(days=365)
-"""How far ahead a customer may ask for another date."""
+MAX_DATE_AHEAD = timedelta(days=365)
+"""How far ahead a customer may request another date."""
 
 
 class CustomerAnswered(Payload):
-    """A customer pressed the button on the choice page. A command: it never leaves the service.
+    """Command of the choice page: a customer chose an answer. It never leaves the service.
 
-    `change` says what `choice: change` is about (the date unless told otherwise); the rest is what it is changed to.
+    `change` is what `choice: change` applies to; the other fields are the requested values.
     """
 
     TYPE: ClassVar = "customer.answered.v1"
@@ -43,105 +41,101 @@ class CustomerAnswered(Payload):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked. About an issue the returns service put and named it; about an order the law does (`consent`)."""
+class QuestionTerms:
+    """Options and default of a question. Those about an issue come from the returns service, with its `choice_id`;
+    those about an order from the consent clock."""
 
     options: tuple[Choice, ...] = ORDER_OPTIONS
     default: Choice = Choice.WAIT
     choice_id: UUID | None = None
-    silence: DecidedBy = DecidedBy.SILENCE
+    default_reason: DecidedBy = DecidedBy.SILENCE
     vests_on: date | None = None
 
 
 def ask(
-    conversation: Conversation,
+    ctx: ConversationDecision,
     kind: NoticeKind,
     facts: NoticeFacts,
-    now: datetime,
     due_at: datetime,
     *,
     cause: tuple[object, ...],
-    about: tuple[str, ...],
-    asked: Asked | None = None,
+    subjects: tuple[str, ...],
+    terms: QuestionTerms,
     issue_id: UUID | None = None,
     customer_id: str | None = None,
     promised_date: date | None = None,
     wait: timedelta = timedelta(0),
-    news: News = NO_NEWS,
-) -> Outcome:
-    """Make a notice with a link to a choice. About an order the choice is to wait (the default), change or cancel."""
-    asked = asked or Asked()
-    choice_id = asked.choice_id or derived_id("choice", kind, conversation.order_id, *cause)
-    facts = replace(facts, choice_id=choice_id, options=asked.options, default=asked.default, answer_by=due_at)
-    after, told = say(
-        conversation,
+    news: PromiseNews = NO_PROMISE_NEWS,
+) -> None:
+    """Create a notice with a link to a choice, which expires at `due_at`."""
+    choice_id = terms.choice_id or derived_id("choice", kind, ctx.state.order_id, *cause)
+    notice = create_notice(
+        ctx,
         kind,
-        facts,
-        now,
+        replace(facts, choice_id=choice_id, options=terms.options, default=terms.default, answer_by=due_at),
         cause=cause,
-        about=about,
+        subjects=subjects,
         issue_id=issue_id,
         customer_id=customer_id,
         promised_date=promised_date,
         wait=wait,
         news=news,
     )
-    made = next((fact for fact in told if isinstance(fact, NoticeMade)), None)
-    if made is None:
-        return conversation, told
+    if notice is None:
+        return
     question = Question(
         choice_id,
-        made.notice_id,
+        notice.notice_id,
         kind,
-        asked.options,
-        asked.default,
+        terms.options,
+        terms.default,
         due_at,
         issue_id,
-        () if issue_id else about,
-        silence=asked.silence,
-        vests_on=asked.vests_on,
+        () if issue_id else subjects,
+        default_reason=terms.default_reason,
+        vests_on=terms.vests_on,
     )
-    return after.with_question(question), told
+    ctx.state = ctx.state.with_question(question)
 
 
 def close_questions(
-    conversation: Conversation,
+    ctx: ConversationDecision,
     cause: str,
     *,
     lines: frozenset[str] = frozenset(),
     issue_id: UUID | None = None,
     kinds: frozenset[NoticeKind] | None = None,
-) -> Outcome:
-    """Close what is open about nothing but these lines (asked by these kinds of notice), or about this issue: there is
-    no more to choose. A question about other lines as well goes on about those.
-    """
-    for question in conversation.questions:
-        left = tuple(each for each in question.about if each not in lines)
-        theirs = question.issue_id == issue_id if issue_id else bool(question.about) and left != question.about
-        if kinds is not None and question.kind not in kinds:
+) -> None:
+    """Close open questions about only these lines (asked by these kinds of notice), or about this issue. A question
+    about other lines as well stays open for those."""
+    for question in ctx.state.questions:
+        left = tuple(each for each in question.line_ids if each not in lines)
+        concerned = question.issue_id == issue_id if issue_id else bool(question.line_ids) and left != question.line_ids
+        if not concerned or not question.open or (kinds is not None and question.kind not in kinds):
             continue
-        if question.open and theirs and left:
-            conversation = conversation.with_question(replace(question, about=left))
-        elif question.open and theirs:
-            conversation = conversation.with_question(replace(question, status=QuestionStatus.CLOSED, closed_by=cause))
-    return conversation, []
+        narrowed = replace(question, line_ids=left)
+        closed = replace(question, status=QuestionStatus.CLOSED, closed_by=cause)
+        ctx.state = ctx.state.with_question(narrowed if left else closed)
 
 
-def answered(conversation: Conversation, answer: CustomerAnswered, now: datetime, rules: Rules) -> Outcome:
-    """Take an answer, if the question is still open and it is one of the options."""
-    question = conversation.question(answer.choice_id)
+def on_answer(ctx: ConversationDecision, answer: CustomerAnswered) -> None:
+    """Record the answer if the question is open and the answer is one of its options."""
+    question = ctx.state.question(answer.choice_id)
     if question is None:
-        return conversation, [Anomaly("answer_to_unknown_question", str(answer.choice_id))]
-    if refusal := refuse(question, answer, now, rules.calendar) or _too_early(conversation, question, answer):
-        return conversation, [Ignored(refusal)]
-    wish = None
+        ctx.anomaly("answer_to_unknown_question", str(answer.choice_id))
+        return
+    refusal = refusal_of(question, answer, ctx.now, ctx.rules.calendar) or _too_early(ctx.state, question, answer)
+    if refusal:
+        ctx.ignore(refusal)
+        return
+    change = None
     if answer.choice is Choice.CHANGE:
-        wish = Wish(answer.change, answer.requested_date, answer.requested_sku, answer.address)
-    return decided(conversation, question, answer.choice, wish, now, rules, by_default=False)
+        change = RequestedChange(answer.change, answer.requested_date, answer.requested_sku, answer.address)
+    record_decision(ctx, question, answer.choice, change, by_default=False)
 
 
-def refuse(question: Question, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> str | None:
-    """Why this answer cannot be taken; None where it can."""
+def refusal_of(question: Question, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> str | None:
+    """Return the code of the reason to refuse this answer; None if it is valid."""
     if not question.open:
         return "answered_before" if question.status is QuestionStatus.ANSWERED else "question_closed"
     if now >= question.due_at:
@@ -158,22 +152,23 @@ def _incomplete(answer: CustomerAnswered, today: date) -> str | None:
         case ChangeSubject.ADDRESS:
             return None if answer.address else "address_missing"
         case ChangeSubject.DATE:
-            wish = answer.requested_date
-            return None if wish and today < wish <= today + LATEST_WISH else "date_not_possible"
+            day = answer.requested_date
+            return None if day and today < day <= today + MAX_DATE_AHEAD else "date_not_possible"
 
 
 def _too_early(conversation: Conversation, question: Question, answer: CustomerAnswered) -> str | None:
-    """Another day than the one we gave must be a later one: sooner than that we cannot, or we had said so."""
+    """A requested date must not be earlier than the promised one: that is the earliest possible."""
     if answer.choice is not Choice.CHANGE or answer.change is not ChangeSubject.DATE or not answer.requested_date:
         return None
-    lines = [line for line in conversation.lines if line.line_id in question.about and not line.words]
-    days = [line.promise for line in lines if line.promise]
+    asked = (line for line in conversation.lines if line.line_id in question.line_ids)
+    days = [line.shipping.day for line in asked if line.shipping.day and not line.shipping.updates_sent]
     return "date_not_possible" if days and answer.requested_date < max(days) else None
 
 
-def defaulted(conversation: Conversation, choice_id: UUID, now: datetime, rules: Rules) -> Outcome:
-    """The time to answer is over: decide what was announced as the default."""
-    question = conversation.question(choice_id)
-    if question is None or not question.open or now < question.due_at:
-        return conversation, [Ignored("question_not_due")]
-    return decided(conversation, question, question.default, None, now, rules, by_default=True)
+def on_answer_deadline(ctx: ConversationDecision, choice_id: UUID) -> None:
+    """Record the default decision of a question that was not answered in time."""
+    question = ctx.state.question(choice_id)
+    if question is None or not question.open or ctx.now < question.due_at:
+        ctx.ignore("question_not_due")
+        return
+    record_decision(ctx, question, question.default, None, by_default=True)

@@ -1,22 +1,42 @@
-"""What the customer knows, and when they learn it: `decide`, the table of contents of this service.
+"""Decisions of delivery_notify: the table of contents of the service.
 
-One conversation per order takes the order's events, the events of all its issues, its own timers and the customer's
-answers. Every outcome is a fact: a notice to send or to take back, a promise to write down, a decision to publish.
-
-Timers are not set by hand: after each event they are derived from the state (`deadlines`), so an open promise, a
-waiting preorder, an open question and a quiet talk cannot be without one (invariant 6).
+One conversation per order handles the events of the order, of its issues and of their points, its timers and the
+answers of the customer. Timers are derived from the state after each event (`deadlines`), so no open promise, preorder,
+question or announced update is without one (invariant 6).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Facts, Ignored, SetTimer, TimerFired
-from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.context import subscriptions, timer_changes
+from libs.common.decisions.facts import Anomaly, Facts, TimerFired
+from libs.common.events.customers import CustomerErased
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueEvent
+from libs.common.events.issues import (
+    IssueAccepted,
+    IssueCancelled,
+    IssueChoiceRequested,
+    IssueCollectionAttempted,
+    IssueCollectionBooked,
+    IssueCollectionReminded,
+    IssueCollectionRequested,
+    IssueDetailsRequested,
+    IssueItemReceived,
+    IssueRefunded,
+    IssueRefundRequested,
+    IssueRejected,
+    IssueReopened,
+    IssueReplacementDelayed,
+    IssueReplacementOrdered,
+    IssueReplacementPromised,
+    IssueReplacementShipped,
+    IssueResolved,
+    IssueReviewRequested,
+)
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
+from libs.common.events.notices import CustomerDecided, NoticeFailed, NoticeSent, NoticeSuppressed
 from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
 from libs.common.events.storefront import (
@@ -28,169 +48,138 @@ from libs.common.events.storefront import (
     OrderShipped,
     PreorderProgressed,
 )
-from services.delivery_notify.domain import arrivals, delays, issues, orders, points, preorders, product_warnings
-from services.delivery_notify.domain.conversation import Conversation, Held
-from services.delivery_notify.domain.customer_questions import CustomerAnswered, answered, defaulted
-from services.delivery_notify.domain.notices import Outcome
-from services.delivery_notify.domain.staff_notices import for_staff
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain import (
+    event_buffer,
+    issue_closure,
+    issue_collections,
+    issues,
+    orders,
+    points,
+    preorders,
+    product_warnings,
+    replacements,
+)
+from services.delivery_notify.domain.conversation import Conversation
+from services.delivery_notify.domain.customer_questions import CustomerAnswered, on_answer, on_answer_deadline
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.event_buffer import Handler, after_placement
+from services.delivery_notify.domain.issues import for_thread
+from services.delivery_notify.domain.promise_renewal import on_overdue
+from services.delivery_notify.domain.promises import DELIVERY, SHIP
+from services.delivery_notify.domain.staff_notices import staff_notices_for
+from services.delivery_notify.policy.notification_rules import NotificationRules
 
-HELD_AT_MOST = 50
-"""Events of an order that are kept until its `order.placed` comes."""
+OVERDUE, PROGRESS, CHOICE, UPDATE = "overdue", "progress", "choice", "update"
 
 
-class TooMuchBeforeOrderError(ValueError):
-    """More events of an order came before its `order.placed` than are kept: look why it is missing.
+def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
+    """Record the order, then handle the events that came before it, in the order in which they happened."""
+    buffered = [BY_TYPE[each.type].model_validate_json(each.body) for each in ctx.state.buffered]
+    orders.on_order_placed(ctx, event)
+    if buffered:
+        ctx.change(buffered=())
+    for earlier in event_buffer.in_order(buffered):
+        HANDLERS[type(earlier)](ctx, earlier)
 
-    Raised, so that the shell parks the event and nothing is lost. What follows of the order is parked behind it, a
-    late `order.placed` too: once ops discard the surplus, the rest is replayed in its order.
-    """
+
+def on_timer(ctx: ConversationDecision, timer: TimerFired) -> None:
+    name, _, subject = timer.name.partition(":")
+    match name:
+        case "overdue":
+            on_overdue(ctx)
+        case "progress":
+            preorders.on_progress_due(ctx)
+        case "choice":
+            on_answer_deadline(ctx, UUID(subject))
+        case "update":
+            issues.on_update_due(ctx, UUID(subject))
+        case _:
+            ctx.anomaly("unknown_timer", timer.name)
 
 
-OVERDUE, PROGRESS, CHOICE, WORD = "overdue", "progress", "choice", "word"
+# Found by the exact class: a `match` would try the pydantic classes one after another.
+HANDLERS: Mapping[type[Payload], Handler] = {
+    OrderPlaced: on_order_placed,
+    OrderPromiseChanged: after_placement(orders.on_promise_changed),
+    OrderDelayed: after_placement(orders.on_order_delayed),
+    OrderShipped: after_placement(orders.on_order_shipped),
+    OrderDelivered: after_placement(orders.on_order_delivered),
+    OrderCancelled: after_placement(orders.on_order_cancelled),
+    PreorderProgressed: after_placement(orders.on_preorder_progressed),
+    IssueAccepted: for_thread(issues.on_accepted),
+    IssueReviewRequested: for_thread(issues.on_review_requested),
+    IssueDetailsRequested: for_thread(issues.on_details_requested),
+    IssueChoiceRequested: for_thread(issues.on_choice_requested),
+    IssueReplacementOrdered: for_thread(replacements.on_replacement_ordered),
+    IssueReplacementPromised: for_thread(replacements.on_replacement_dated),
+    IssueReplacementDelayed: for_thread(replacements.on_replacement_dated),
+    IssueReplacementShipped: for_thread(replacements.on_replacement_shipped),
+    IssueCollectionRequested: for_thread(issue_collections.on_collection_requested),
+    IssueCollectionBooked: for_thread(issue_collections.on_collection_booked),
+    IssueCollectionAttempted: for_thread(issue_collections.on_collection_attempted),
+    IssueCollectionReminded: for_thread(issue_collections.on_collection_reminded),
+    IssueItemReceived: for_thread(issue_collections.on_item_received),
+    IssueRefundRequested: for_thread(issue_closure.on_refund_requested),
+    IssueRefunded: for_thread(issue_closure.on_refunded),
+    IssueResolved: for_thread(issue_closure.on_resolved),
+    IssueReopened: for_thread(issue_closure.on_reopened),
+    IssueRejected: for_thread(issue_closure.on_rejected),
+    IssueCancelled: for_thread(issue_closure.on_cancelled),
+    BuyerWarned: product_warnings.on_buyer_warned,
+    PointsGranted: points.on_points_granted,
+    PointsWithheld: points.on_points_withheld,
+    PointsExpiring: points.on_points_expiring,
+    CustomerAnswered: on_answer,
+    TimerFired: on_timer,
+}
+
+SUBSCRIBES = subscriptions(HANDLERS)
+PUBLISHES = (NoticeSent, NoticeFailed, NoticeSuppressed, CustomerDecided, CustomerErased)
 
 
 def decide(
-    state: Conversation | None, event: AnyEvent, now: datetime, rules: Rules
+    state: Conversation | None, event: AnyEvent, now: datetime, rules: NotificationRules
 ) -> tuple[Conversation | None, Facts]:
-    """Total: every event in every state has an outcome, but one.
-
-    Raises `TooMuchBeforeOrderError`, for the shell to park the event.
-    """
+    """Decide one event. Total but for `EventBufferFullError`, on which the event becomes a dead letter."""
     payload: Any = event.data
     kind = type(payload)
-    if kind is PointsExpiring:
-        return state, points.expiring(state, payload, now, rules)
     order_id = getattr(payload, "order_id", None) or event.subject
-    if state is None and (order_id is None or kind is TimerFired or kind is CustomerAnswered):
-        return None, [Anomaly("nothing_known_of_this_order", event.type)]
-    before = state or Conversation(str(order_id))
-    after, facts = _take(before, payload, now, rules)
-    after = preorders.schedule(after, now, rules) if after is not before else after
+    if state is None and kind is not PointsExpiring and (order_id is None or kind in (TimerFired, CustomerAnswered)):
+        return None, [Anomaly("unknown_order", event.type)]
+    before = state or Conversation(order_id or "")
+    ctx = ConversationDecision(before, now, rules)
+    handler = HANDLERS.get(kind)
+    if handler is None:
+        ctx.ignore("not_subscribed")
+    else:
+        handler(ctx, payload)
+    changed = ctx.state is not before
+    if changed:
+        preorders.schedule_reports(ctx)
+    ctx.emit(*staff_notices_for(payload, ctx.facts, now))
     fired: str | None = payload.name if kind is TimerFired else None
-    changes = _timer_changes(before, after, fired) if after is not before or fired else []
-    return (state if after is before else after), [*facts, *for_staff(payload, facts, now), *changes]
-
-
-def _take(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
-    kind = type(payload)
-    if kind in _OF_A_PLACED_ORDER:
-        known = conversation.placed
-        return _order_event(conversation, payload, now, rules) if known else _hold(conversation, payload)
-    take = _TAKES.get(kind)
-    if take is None and isinstance(payload, IssueEvent):
-        take = issues.take
-    return take(conversation, payload, now, rules) if take else (conversation, [Ignored("not_for_us")])
-
-
-def _placed(conversation: Conversation, payload: OrderPlaced, now: datetime, rules: Rules) -> Outcome:
-    """Begin with the order, then take what came before it, in the order in which it happened.
-
-    What has left or was cancelled comes first: it needs no date any more.
-    """
-    held = [BY_TYPE[each.type].model_validate_json(each.body) for each in conversation.held]
-    after, facts = orders.placed(conversation, payload, now, rules)
-    after = replace(after, held=()) if conversation.held else after
-    for earlier in sorted(held, key=lambda each: (isinstance(each, _DATED), _happened_at(each))):
-        after, told = _order_event(after, earlier, now, rules)
-        facts += told
-    return after, facts
-
-
-_DATED = (OrderPromiseChanged, OrderDelayed, PreorderProgressed)
-
-
-def _happened_at(payload: Payload) -> datetime:
-    names = ("changed_at", "delayed_at", "shipped_at", "delivered_at", "cancelled_at", "progressed_at")
-    moment: datetime = next(getattr(payload, name) for name in names if hasattr(payload, name))
-    return moment
-
-
-def _hold(conversation: Conversation, payload: Payload) -> Outcome:
-    if len(conversation.held) >= HELD_AT_MOST:
-        raise TooMuchBeforeOrderError(f"{conversation.order_id}: {HELD_AT_MOST} events wait for order.placed already")
-    held = Held(payload.TYPE, payload.model_dump_json(exclude_none=True))
-    return replace(conversation, held=(*conversation.held, held)), [Ignored("kept_until_order_placed")]
-
-
-def _order_event(conversation: Conversation, payload: Payload, now: datetime, rules: Rules) -> Outcome:
-    take = _OF_A_PLACED_ORDER.get(type(payload))
-    return take(conversation, payload, now, rules) if take else (conversation, [Ignored("not_for_us")])
-
-
-def _fired(conversation: Conversation, timer: TimerFired, now: datetime, rules: Rules) -> Outcome:
-    kind, _, of = timer.name.partition(":")
-    match kind:
-        case "overdue":
-            return _overdue(conversation, now, rules)
-        case "progress":
-            return preorders.report(conversation, now, rules)
-        case "choice":
-            return defaulted(conversation, UUID(of), now, rules)
-        case "word":
-            return issues.speak(conversation, UUID(of), now, rules)
-        case _:
-            return conversation, [Anomaly("unknown_timer", timer.name)]
-
-
-def _overdue(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
-    """Something has not left, or not arrived, by the moment at which that is spoken of."""
-    after, facts = delays.silence(conversation, now, rules)
-    after, told = arrivals.silence(after, now, rules)
-    facts = [*facts, *told]
-    return after, facts or [Ignored("nothing_overdue")]
+    if changed or fired:
+        ctx.emit(*timer_changes(deadlines(before), deadlines(ctx.state), fired))
+    return ctx.state if changed else state, ctx.facts
 
 
 def deadlines(conversation: Conversation) -> dict[str, datetime]:
-    """When this conversation must be looked at again, and why; derived, never stored beside the state."""
+    """Return the timers of a conversation by name; they are derived, never stored in the state."""
     due: dict[str, datetime] = {}
-    moments: list[datetime] = []
-    for line in conversation.lines:
-        door = line.arrival
-        if line.speak_at and line.open:
-            moments.append(line.speak_at)
-        if door and door.speak_at and line.expected:
-            moments.append(door.speak_at)
-    if moments:
-        due[OVERDUE] = min(moments)
-    if conversation.next_progress:
-        due[PROGRESS] = conversation.next_progress
+    overdue_at = [
+        notify_at
+        for line in conversation.lines
+        for track in (SHIP, DELIVERY)
+        if (notify_at := track.of(line).notify_at) and track.is_pending(line)
+    ]
+    if overdue_at:
+        due[OVERDUE] = min(overdue_at)
+    if conversation.next_progress_at:
+        due[PROGRESS] = conversation.next_progress_at
     for question in conversation.questions:
         if question.open:
             due[f"{CHOICE}:{question.choice_id}"] = question.due_at
-    for talk in conversation.talks:
-        if talk.waiting and talk.quiet_until:
-            due[f"{WORD}:{talk.issue_id}"] = talk.quiet_until
+    for thread in conversation.threads:
+        if thread.pending and thread.notify_at:
+            due[f"{UPDATE}:{thread.issue_id}"] = thread.notify_at
     return due
-
-
-def _timer_changes(before: Conversation, after: Conversation, fired: str | None) -> list[Fact]:
-    """Set what is new or moved (and what has just fired and is still due), cancel what is no longer there."""
-    old, new = deadlines(before), deadlines(after)
-    if fired:
-        old.pop(fired, None)
-    if old == new:
-        return []
-    changed: list[Fact] = [SetTimer(name, due_at) for name, due_at in new.items() if old.get(name) != due_at]
-    return [*changed, *(CancelTimer(name) for name in old if name not in new)]
-
-
-# By the very class: a `match` asks each of pydantic's classes in turn, which is dear.
-Take: TypeAlias = Callable[[Conversation, Any, datetime, Rules], Outcome]
-_OF_A_PLACED_ORDER: Mapping[type[Payload], Take] = {
-    OrderPromiseChanged: orders.promise_changed,
-    OrderDelayed: orders.delayed,
-    OrderShipped: orders.shipped,
-    OrderDelivered: orders.delivered,
-    OrderCancelled: orders.cancelled,
-    PreorderProgressed: orders.progressed,
-}
-_TAKES: Mapping[type[Payload], Take] = {
-    OrderPlaced: _placed,
-    **dict.fromkeys(issues.TAKES, issues.take),
-    BuyerWarned: product_warnings.warned,
-    PointsGranted: points.granted,
-    PointsWithheld: points.withheld,
-    CustomerAnswered: answered,
-    TimerFired: _fired,
-}

@@ -1,60 +1,51 @@
-"""Notices and promises as facts of a decision, and the one way in which a notice is made.
+"""Notices, promises and contacts as facts of a decision.
 
-A notice's id follows from the fact it tells (order, kind, promise versions or business ids), so that a fact gives at
-most one notice, however often it arrives. Facts in a notice hold no name and no address: those are looked up when
-the message is written.
+The id of a notice is derived from its cause (order, kind, promise versions or business ids), so each cause gives at
+most one notice, however often its event arrives. The facts of a notice hold no name and no address: these are looked up
+when the message is rendered.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeAlias
 from uuid import UUID
 
-from libs.common.decisions.facts import Fact, Ignored, Record
-from libs.common.decisions.fast_replace import replace
-from libs.common.decisions.ids import derived_id
+from libs.common.decisions.facts import Record
 from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
 from libs.common.events.values import Address, Choice, Reason, Remedy
-from services.delivery_notify.domain.conversation import Conversation, Said
-from services.delivery_notify.policy.consent_law import Terms
-
-Outcome: TypeAlias = tuple[Conversation, list[Fact]]
+from services.delivery_notify.policy.consent_law import DelayTerms
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """A line of a notice: what, how many, and its dates and stage where the notice is about those.
-
-    `arrival` is the promised day at the door, where there is one; `previous_arrival` the one it takes the place of.
-    """
+class NoticeLine:
+    """One line of a notice, with its promised dates and preorder stage. `previous_` fields are the replaced values."""
 
     name: str
     quantity: int
     ship_date: date | None = None
-    previous_date: date | None = None
+    previous_ship_date: date | None = None
     stage: str | None = None
     stage_detail: str | None = None
     line_id: str | None = None
     previous_stage: str | None = None
-    arrival: date | None = None
-    previous_arrival: date | None = None
+    delivery_date: date | None = None
+    previous_delivery_date: date | None = None
 
 
 @dataclass(frozen=True)
 class NoticeFacts:
-    """All that a template may say. `day` is the definite date of the notice; what it means follows from the kind.
+    """Facts available to the templates. `day` is the definite date of the notice; its meaning depends on the kind.
 
-    `answer_by` is the moment up to which a link with choices works. `next_word` is the day of our next message. `terms`
-    are what the law of the customer's market makes of a late delivery. With `received_on` the notice is one of
-    acceptance of a prepaid order (Japan), alone or within a notice of delay: `amount` was received then. `points` can
-    be spent from `usable_from` to the end of `usable_until`; `balance` is all there was to spend on the day `as_of`.
+    `answer_by` is when the link to a choice expires, `next_update_by` the day of the next message. `terms` follow from
+    the law of the customer's market. With `received_on` the notice is also one of acceptance of a prepaid order
+    (Japan); `amount` was received then. `points` can be spent from `usable_from` to the end of `usable_until`;
+    `balance` is the spendable total on the day `as_of`.
     """
 
-    things: tuple[Thing, ...] = ()
+    lines: tuple[NoticeLine, ...] = ()
     day: date | None = None
     previous_day: date | None = None
-    next_word: date | None = None
+    next_update_by: date | None = None
     plan: str | None = None
     reason: Reason | None = None
     remedy: Remedy | None = None
@@ -70,9 +61,9 @@ class NoticeFacts:
     options: tuple[Choice, ...] = ()
     default: Choice | None = None
     answer_by: datetime | None = None
-    word: int = 1
+    update_number: int = 1
     purchase_count: int | None = None
-    terms: Terms | None = None
+    terms: DelayTerms | None = None
     received_on: date | None = None
     decided_by: DecidedBy | None = None
     refund_by: date | None = None
@@ -84,20 +75,20 @@ class NoticeFacts:
 
 
 @dataclass(frozen=True)
-class News:
-    """What a notice changes in what the customer knows: promises it makes known, promises it says are broken."""
+class PromiseNews:
+    """Promises that a notice announces, and those that it declares broken (`supersedes`), as in `notice.sent`."""
 
-    tells: tuple[PromiseRef, ...] = ()
-    breaks: tuple[PromiseRef, ...] = ()
+    announces: tuple[PromiseRef, ...] = ()
+    supersedes: tuple[PromiseRef, ...] = ()
 
 
-NO_NEWS = News()
+NO_PROMISE_NEWS = PromiseNews()
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeMade(Record):
-    """A notice to send, from `due_at` on. `promised_date` is the date it promises, if any; `gathered`: what is due to
-    the same customer at the same time, and gathered as well, is one message with it."""
+class NoticeCreated(Record):
+    """A notice to send from `due_at` on. `promised_date` is the date it promises, if any. `batched` notices of one
+    customer that are due at the same time are sent as one message."""
 
     notice_id: UUID
     order_id: str
@@ -109,21 +100,21 @@ class NoticeMade(Record):
     issue_id: UUID | None = None
     promised_date: date | None = None
     traceparent: str | None = None
-    news: News = NO_NEWS
-    gathered: bool = False
+    promises: PromiseNews = NO_PROMISE_NEWS
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NoticesWithdrawn(Record):
-    """Do not send these any more, if they have not left yet."""
+    """Withdrawal of these notices, as far as they are unsent."""
 
     notice_ids: tuple[UUID, ...]
     cause: str
 
 
 @dataclass(frozen=True, slots=True)
-class LineLeftOut(Record):
-    """Do not speak of this line in these notices any more, if they have not left yet."""
+class LineExcluded(Record):
+    """Removal of this line from these notices, as far as they are unsent."""
 
     notice_ids: tuple[UUID, ...]
     line_id: str
@@ -131,7 +122,7 @@ class LineLeftOut(Record):
 
 @dataclass(frozen=True, slots=True)
 class PointsDecided(Record):
-    """What this notice was held back for: let it speak of these points as well, or of none, and leave now."""
+    """Decision for which a notice was held back: add these points (or none) to it and send it now."""
 
     notice_id: UUID
     points: int | None = None
@@ -141,7 +132,7 @@ class PointsDecided(Record):
 
 @dataclass(frozen=True, slots=True)
 class PromiseMade(Record):
-    """A date promised for a line or a replacement, from now on; rows are only ever added."""
+    """Row of the promise ledger: a date promised for a line or a replacement."""
 
     order_id: str
     subject: str
@@ -151,12 +142,12 @@ class PromiseMade(Record):
     source: str
     promised_at: datetime
     surface: str | None = None
-    """Where the customer was told already, if it was not by a notice: at checkout, on the choice page."""
+    """Surface other than a notice that announced the date: checkout, the choice page."""
 
 
 @dataclass(frozen=True, slots=True)
-class AddressWished(Record):
-    """The customer wants the goods sent elsewhere: kept beside the contact, for the storefront to ask for."""
+class AddressRequested(Record):
+    """Delivery address that the customer requested, stored with the contact; the storefront reads it."""
 
     order_id: str
     choice_id: UUID
@@ -164,9 +155,9 @@ class AddressWished(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class ContactLearned(Record):
-    """How to reach the customer of this order: the only personal data of this service. What is about no order goes to
-    the contact of the order that was `placed_at` last."""
+class ContactRecorded(Record):
+    """Contact of the customer of this order. Personal data. A notice about no order goes to the contact of the order
+    that was `placed_at` last."""
 
     order_id: str
     customer_id: str
@@ -176,58 +167,3 @@ class ContactLearned(Record):
     phone: str | None = None
     last_purchased_item: str | None = None
     placed_at: datetime | None = None
-
-
-def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:
-    return derived_id("notice", kind, order_id, *cause)
-
-
-def say(
-    conversation: Conversation,
-    kind: NoticeKind,
-    facts: NoticeFacts,
-    now: datetime,
-    *,
-    cause: tuple[object, ...],
-    about: tuple[str, ...],
-    issue_id: UUID | None = None,
-    customer_id: str | None = None,
-    promised_date: date | None = None,
-    wait: timedelta = timedelta(0),
-    news: News = NO_NEWS,
-) -> Outcome:
-    """Make a notice, unless this fact was told before. `wait` keeps it back, so that newer news may overtake it."""
-    new_id = notice_id(conversation.order_id, kind, *cause)
-    customer = customer_id or conversation.customer_id
-    if customer is None:
-        return conversation, [Ignored("nobody_to_tell")]
-    if any(said.notice_id == new_id for said in conversation.said):
-        return conversation, [Ignored("already_said")]
-    made = NoticeMade(
-        new_id, conversation.order_id, customer, kind, facts, now, now + wait, issue_id, promised_date, news=news
-    )
-    return conversation.with_said(Said(new_id, kind, about, now, now + wait if wait else None)), [made]
-
-
-def withdraw(conversation: Conversation, kinds: frozenset[NoticeKind], about: frozenset[str], cause: str) -> list[Fact]:
-    """Take back what was said about nothing but these, as far as it has not left."""
-    ids = tuple(s.notice_id for s in conversation.said if s.kind in kinds and s.about and about.issuperset(s.about))
-    return [NoticesWithdrawn(ids, cause)] if ids else []
-
-
-def leave_out(conversation: Conversation, kinds: frozenset[NoticeKind], lines: frozenset[str]) -> Outcome:
-    """Where a notice is about these lines and others, let it speak of the others only, as far as it has not left."""
-    facts: list[Fact] = []
-    for line_id in sorted(lines):
-        partly = [
-            s for s in conversation.said if s.kind in kinds and line_id in s.about and not lines.issuperset(s.about)
-        ]
-        if partly:
-            facts.append(LineLeftOut(tuple(said.notice_id for said in partly), line_id))
-    said = tuple(_without(said, lines) if said.kind in kinds else said for said in conversation.said)
-    return (replace(conversation, said=said) if facts else conversation), facts
-
-
-def _without(said: Said, lines: frozenset[str]) -> Said:
-    left = tuple(each for each in said.about if each not in lines)
-    return replace(said, about=left) if left and left != said.about else said

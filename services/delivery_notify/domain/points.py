@@ -1,139 +1,137 @@
-"""Points, where a customer should hear of them: those that say sorry, and those that are about to expire.
+"""Notices about points: those granted for an issue, and those that expire soon.
 
-That a purchase earned some, that a tier changed or that there is a birthday present is no mail: the statement shows it,
-and news of that kind would be advertising. Sorry is said where the issue ends: its last notice is held back a moment,
-and what we give goes into it; points that come later (a human decided) have a message of their own. What expires is
-told once per day of expiry, and gathered on the 1st and the 15th of the month, so that many small purchases do not
-become many messages.
+Points for purchases, tiers and birthdays give no notice: the statement shows them, and a mail would be advertising.
+The last notice of an issue is held back a moment for its points; points granted later (by staff) have a notice of their
+own. Expiring points are announced once per day of expiry, batched on the 1st and the 15th of the month.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Reason
-from services.delivery_notify.domain.conversation import Conversation, Said, Sorry, Talk
-from services.delivery_notify.domain.notices import NoticeFacts, NoticeMade, Outcome, PointsDecided, notice_id
+from services.delivery_notify.domain.conversation import NoticeRecord
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.issue_notices import issue_facts, issue_subject, notify_issue
+from services.delivery_notify.domain.issue_thread import ApologyPoints, IssueThread
+from services.delivery_notify.domain.notice_creation import notice_id
+from services.delivery_notify.domain.notices import NoticeCreated, NoticeFacts, PointsDecided
 from services.delivery_notify.domain.preorders import PROGRESS_HOUR, next_half_month
-from services.delivery_notify.domain.replacements import about, issue_facts, tell
-from services.delivery_notify.policy.notification_rules import Rules
 
-ENDINGS = frozenset({NoticeKind.ISSUE_RESOLVED, NoticeKind.REFUNDED})
-"""The last notice of an issue is one of these."""
+FINAL_NOTICES = frozenset({NoticeKind.ISSUE_RESOLVED, NoticeKind.REFUNDED})
+"""One of these is the last notice of an issue."""
 
-TIME_TO_SPEND = timedelta(days=14)
-"""What is gathered leaves so long before the last day at the latest; what we hear of later than that, the next
-morning."""
+MIN_SPENDING_TIME = timedelta(days=14)
+"""Expiring points are batched only if this much time is left to spend them."""
 
 
-def tell_end(
-    conversation: Conversation,
-    talk: Talk,
-    kind: NoticeKind,
-    facts: NoticeFacts,
-    now: datetime,
-    rules: Rules,
-    *,
-    cause: tuple[object, ...],
-) -> Outcome:
-    """The last notice of an issue: with the points for it, or held back for them. A change of mind has none."""
-    sorry = talk.sorry
-    wait = timedelta(0) if sorry or talk.reason is Reason.CHANGED_MIND else rules.gather
-    if sorry and not sorry.told:
-        facts = _with(sorry, facts)
-        conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
-    return tell(conversation, talk, kind, facts, now, cause=cause, wait=wait)
+def notify_end(
+    ctx: ConversationDecision, thread: IssueThread, kind: NoticeKind, facts: NoticeFacts, *, cause: tuple[object, ...]
+) -> None:
+    """Create the last notice of an issue, with its points or held back for them. A change of mind earns none."""
+    apology = thread.apology
+    wait = timedelta(0) if apology or thread.reason is Reason.CHANGED_MIND else ctx.rules.batching_delay
+    if apology and not apology.announced:
+        facts = _with_points(apology, facts)
+        ctx.put_thread(replace(thread, apology=replace(apology, announced=True)))
+    notify_issue(ctx, thread, kind, facts, cause=cause, wait=wait)
 
 
-def granted(conversation: Conversation, event: PointsGranted, now: datetime, rules: Rules) -> Outcome:
-    """Points for an issue: put into its last notice while that is held back, kept for it, or told by themselves."""
+def on_points_granted(ctx: ConversationDecision, event: PointsGranted) -> None:
+    """Add points for an issue to its last notice while that is unsent; else keep them for it or announce them alone."""
+    conversation, rules = ctx.state, ctx.rules
     if event.issue_id is None:
-        return conversation, [Ignored("no_words_for_it")]
+        ctx.ignore("no_notice")
+        return
     if conversation.customer_id is not None and conversation.customer_id != event.customer_id:
-        return conversation, [Anomaly("points_of_another_customer", f"{conversation.order_id} {event.issue_id}")]
-    talk = conversation.talk(event.issue_id) or Talk(event.issue_id, event.customer_id, closed_by="resolved")
-    if talk.sorry and talk.sorry.entry_id == event.entry_id:
-        return conversation, [Ignored("points_known")]
-    usable = rules.calendar.day(event.vests_at or event.granted_at)
-    sorry = Sorry(event.entry_id, event.points, usable, event.expires_on)
-    if ending := _held_back(conversation.said, talk, now + rules.margin):
-        conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
-        conversation = conversation.with_said_again(replace(ending, due_at=now))
-        return conversation, [PointsDecided(ending.notice_id, sorry.points, sorry.usable_from, sorry.usable_until)]
-    talk = replace(talk, sorry=sorry)
-    conversation = conversation.with_talk(talk)
-    return say_sorry(conversation, talk, now) if talk.closed_by else (conversation, [])
+        ctx.anomaly("points_of_another_customer", f"{conversation.order_id} {event.issue_id}")
+        return
+    thread = conversation.thread(event.issue_id)
+    thread = thread or IssueThread(event.issue_id, event.customer_id, closed_by="resolved")
+    if thread.apology and thread.apology.entry_id == event.entry_id:
+        ctx.ignore("duplicate_points")
+        return
+    usable_from = rules.calendar.day(event.vests_at or event.granted_at)
+    apology = ApologyPoints(event.entry_id, event.points, usable_from, event.expires_on)
+    if final := _unsent_final_notice(ctx, thread):
+        ctx.put_thread(replace(thread, apology=replace(apology, announced=True)))
+        decided = PointsDecided(final.notice_id, apology.points, apology.usable_from, apology.usable_until)
+        _release(ctx, final, decided)
+        return
+    thread = replace(thread, apology=apology)
+    ctx.put_thread(thread)
+    if thread.closed_by:
+        notify_points(ctx, thread)
 
 
-def withheld(conversation: Conversation, event: PointsWithheld, now: datetime, rules: Rules) -> Outcome:
-    """No points, or none yet: nothing to say, and nothing to wait for."""
-    talk = conversation.talk(event.issue_id)
-    if talk is None or talk.sorry or talk.customer_id != event.customer_id:
-        return conversation, [Ignored("nothing_waits_for_it")]
-    conversation = conversation.with_talk(replace(talk, sorry=Sorry(told=True)))
-    ending = _held_back(conversation.said, talk, now + rules.margin)
-    if ending is None:
-        return conversation, []
-    conversation = conversation.with_said_again(replace(ending, due_at=now))
-    return conversation, [PointsDecided(ending.notice_id)]
+def on_points_withheld(ctx: ConversationDecision, event: PointsWithheld) -> None:
+    """Send the last notice of the issue without points."""
+    thread = ctx.state.thread(event.issue_id)
+    if thread is None or thread.apology or thread.customer_id != event.customer_id:
+        ctx.ignore("no_pending_notice")
+        return
+    ctx.put_thread(replace(thread, apology=ApologyPoints(announced=True)))
+    if final := _unsent_final_notice(ctx, thread):
+        _release(ctx, final, PointsDecided(final.notice_id))
 
 
-def say_sorry(conversation: Conversation, talk: Talk, now: datetime) -> Outcome:
-    """By itself, because the issue has ended, and its last notice has left."""
-    if talk.sorry is None or talk.sorry.told:
-        return conversation, []
-    sorry = talk.sorry
-    conversation = conversation.with_talk(replace(talk, sorry=replace(sorry, told=True)))
-    facts = _with(sorry, NoticeFacts(day=sorry.usable_until, **issue_facts(conversation, talk)))
-    return tell(conversation, talk, NoticeKind.POINTS_GRANTED, facts, now, cause=(sorry.entry_id,))
+def _release(ctx: ConversationDecision, notice: NoticeRecord, decided: PointsDecided) -> None:
+    ctx.state = ctx.state.with_changed_notice(replace(notice, due_at=ctx.now))
+    ctx.emit(decided)
 
 
-def _with(sorry: Sorry, facts: NoticeFacts) -> NoticeFacts:
-    return replace(facts, points=sorry.points, usable_from=sorry.usable_from, usable_until=sorry.usable_until)
+def notify_points(ctx: ConversationDecision, thread: IssueThread) -> bool:
+    """Announce the points of a closed issue by themselves; return whether there were any to announce."""
+    apology = thread.apology
+    if apology is None or apology.announced:
+        return False
+    ctx.put_thread(replace(thread, apology=replace(apology, announced=True)))
+    facts = _with_points(apology, NoticeFacts(day=apology.usable_until, **issue_facts(ctx.state, thread)))
+    notify_issue(ctx, thread, NoticeKind.POINTS_GRANTED, facts, cause=(apology.entry_id,))
+    return True
 
 
-def _held_back(said: Iterable[Said], talk: Talk, until: datetime) -> Said | None:
-    """The notice that ends this issue, if it does not leave before that moment."""
-    endings = (each for each in said if each.kind in ENDINGS and each.about == about(talk.issue_id))
-    return next((each for each in endings if each.held_back(until)), None)
+def _with_points(apology: ApologyPoints, facts: NoticeFacts) -> NoticeFacts:
+    usable_from, usable_until = apology.usable_from, apology.usable_until
+    return replace(facts, points=apology.points, usable_from=usable_from, usable_until=usable_until)
 
 
-def expiring(conversation: Conversation | None, event: PointsExpiring, now: datetime, rules: Rules) -> Facts:
-    """A service notice and no more: so many points, their last day, all there is. `conversation` names the latest order
-    of this customer, by which we know how to reach them; the state stays as it is."""
-    if conversation is None:
-        return (Ignored("nobody_to_tell"),)
-    if event.expires_on < rules.calendar.day(now):
-        return (Ignored("day_is_past"),)
+def _unsent_final_notice(ctx: ConversationDecision, thread: IssueThread) -> NoticeRecord | None:
+    """The last notice of this issue, if it is certain to be unsent."""
+    until, subject = ctx.now + ctx.rules.deadline_margin, issue_subject(thread.issue_id)
+    finals = (each for each in ctx.state.notices if each.kind in FINAL_NOTICES and each.subjects == subject)
+    return next((each for each in finals if each.is_unsent(until)), None)
+
+
+def on_points_expiring(ctx: ConversationDecision, event: PointsExpiring) -> None:
+    """Announce points that expire soon. The state names the customer's latest order, whose contact is used; it is not
+    changed."""
+    if ctx.state.customer_id is None:
+        ctx.ignore("unknown_customer")
+        return
+    if event.expires_on < ctx.today:
+        ctx.ignore("date_in_past")
+        return
+    kind = NoticeKind.POINTS_EXPIRING
     facts = NoticeFacts(
         day=event.expires_on,
         points=event.points,
         balance=event.balance,
-        as_of=rules.calendar.day(event.announced_at),
+        as_of=ctx.rules.calendar.day(event.announced_at),
     )
-    made = NoticeMade(
-        notice_id(event.customer_id, NoticeKind.POINTS_EXPIRING, event.expires_on),
-        conversation.order_id,
-        event.customer_id,
-        NoticeKind.POINTS_EXPIRING,
-        facts,
-        now,
-        _when(event, now, rules),
-        gathered=True,
-    )
-    return (made,)
+    new_id = notice_id(event.customer_id, kind, event.expires_on)
+    order_id, due_at = ctx.state.order_id, _batch_time(ctx, event)
+    ctx.emit(NoticeCreated(new_id, order_id, event.customer_id, kind, facts, ctx.now, due_at, batched=True))
 
 
-def _when(event: PointsExpiring, now: datetime, rules: Rules) -> datetime:
-    """On the next day of the gathering that leaves time to spend them; else the next morning, or at once on the day."""
-    gathering = next_half_month(now, rules)
-    if rules.calendar.day(gathering) + TIME_TO_SPEND <= event.expires_on:
-        return gathering
-    today = rules.calendar.day(now)
-    morning = rules.calendar.moment(today, PROGRESS_HOUR)
-    if morning < now:
-        morning = rules.calendar.moment(today + timedelta(days=1), PROGRESS_HOUR)
-    return morning if rules.calendar.day(morning) < event.expires_on else now
+def _batch_time(ctx: ConversationDecision, event: PointsExpiring) -> datetime:
+    """The next batching day that leaves time to spend the points; else the next morning, or now on the last day."""
+    calendar = ctx.rules.calendar
+    batching = next_half_month(ctx.now, ctx.rules)
+    if calendar.day(batching) + MIN_SPENDING_TIME <= event.expires_on:
+        return batching
+    morning = calendar.moment(ctx.today, PROGRESS_HOUR)
+    if morning < ctx.now:
+        morning = calendar.moment(ctx.today + timedelta(days=1), PROGRESS_HOUR)
+    return morning if calendar.day(morning) < event.expires_on else ctx.now

@@ -1,67 +1,67 @@
-"""The notice of acceptance of a prepaid order, where the law wants one: with the order, and again when its date moves.
+"""Notice of acceptance of a prepaid order, where the law requires one: with the order, and when its ship date moves.
 
-Japan: whoever takes money before the goods leave tells without delay that the order is accepted, by whom, what was
-received and when, what for, how many, and when it is delivered. A notice that moves the date says all of it again.
+Japan: a seller paid before shipment confirms without delay the acceptance, the seller, the amount and date of payment,
+the goods, their quantity and the delivery time. A notice that moves the date repeats all of it.
 """
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.notices import NoticeFacts, Outcome, say
-from services.delivery_notify.domain.promises import told_by
-from services.delivery_notify.domain.supersede import thing
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.notices import NoticeFacts
+from services.delivery_notify.domain.promises import SHIP, announced
+from services.delivery_notify.domain.supersede import notice_line
 from services.delivery_notify.policy.consent_law import law_of
-from services.delivery_notify.policy.notification_rules import Rules
 
-DATE_COMES = timedelta(days=15)
-"""Without a date yet: by when we tell it."""
+DATE_ANNOUNCED_WITHIN = timedelta(days=15)
+"""Announced deadline for the ship date of an order that has none."""
 
 
-def wanted(conversation: Conversation) -> bool:
+def is_required(conversation: Conversation) -> bool:
     return conversation.prepaid is not None and law_of(conversation.market).acceptance
 
 
-def accept(conversation: Conversation, now: datetime, rules: Rules) -> Outcome:
-    """The first notice, with the order."""
-    if not wanted(conversation):
-        return conversation, []
-    return _accept(conversation, now, rules.calendar.day(now + DATE_COMES))
+def notify_acceptance(ctx: ConversationDecision) -> None:
+    """Create the first notice of acceptance, with the order."""
+    if is_required(ctx.state):
+        _create(ctx, ctx.rules.calendar.day(ctx.now + DATE_ANNOUNCED_WITHIN))
 
 
-def accept_again(conversation: Conversation, now: datetime) -> Outcome:
-    """The date moved to one that the customer chose: nothing to say sorry for, but the notice is due again."""
-    return _accept(conversation, now, None) if wanted(conversation) else (conversation, [])
+def renew_acceptance(ctx: ConversationDecision) -> None:
+    """Create the notice again for a date that the customer chose: no notice of delay contains it."""
+    if is_required(ctx.state):
+        _create(ctx, None)
 
 
-def _accept(conversation: Conversation, now: datetime, next_word: date | None) -> Outcome:
-    lines = [line for line in conversation.lines if line.awaited]
+def _create(ctx: ConversationDecision, next_update_by: date | None) -> None:
+    lines = [line for line in ctx.state.lines if line.awaiting_shipment]
     if not lines:
-        return conversation, []
-    days = [line.promise for line in lines if line.promise]
+        return
+    days = [line.shipping.day for line in lines if line.shipping.day]
     day = max(days) if len(days) == len(lines) else None
     facts = NoticeFacts(
-        tuple(thing(line) for line in lines),
+        tuple(notice_line(line) for line in lines),
         day=day,
-        next_word=None if day else next_word,
-        purchase_count=conversation.purchase_count,
+        next_update_by=None if day else next_update_by,
+        purchase_count=ctx.state.purchase_count,
     )
-    return say(
-        conversation,
+    create_notice(
+        ctx,
         NoticeKind.ORDER_ACCEPTED,
-        added(conversation, facts),
-        now,
-        cause=tuple(f"{line.line_id}:{line.version}" for line in lines),
-        about=tuple(line.line_id for line in lines),
+        with_receipt(ctx.state, facts),
+        cause=tuple(f"{line.line_id}:{line.shipping.version}" for line in lines),
+        subjects=tuple(line.line_id for line in lines),
         promised_date=day,
-        news=told_by(lines),
+        news=announced(SHIP, lines),
     )
 
 
-def added(conversation: Conversation, facts: NoticeFacts) -> NoticeFacts:
-    """These facts with what was received, where a notice of a date has to be one of acceptance as well."""
-    if conversation.prepaid is None or not wanted(conversation):
+def with_receipt(conversation: Conversation, facts: NoticeFacts) -> NoticeFacts:
+    """Return these facts with the payment received, where the notice has to be one of acceptance as well."""
+    if conversation.prepaid is None or not is_required(conversation):
         return facts
     paid = conversation.prepaid
     return replace(facts, amount=paid.amount, currency=paid.currency, received_on=paid.received_on)

@@ -1,21 +1,23 @@
-"""A buyer hears that what they have may be faulty, before they notice: once per order and cluster."""
-
-from datetime import datetime
+"""Warnings to buyers of a possibly faulty product, one per order and cluster."""
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.products import BuyerWarned
-from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.notices import NoticeFacts, Outcome, Thing, say
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notice_creation import create_notice
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 
 
-def warned(conversation: Conversation, event: BuyerWarned, now: datetime, rules: Rules) -> Outcome:
-    """`code` is why; the things are named as the order named them."""
+def on_buyer_warned(ctx: ConversationDecision, event: BuyerWarned) -> None:
+    """`code` is the cause of the warning; lines are named as in the order."""
     counts = {count.line_id: count.quantity for count in event.lines}
-    lines = [line for line in conversation.lines if line.line_id in counts]
-    things = tuple(Thing(line.name, counts[line.line_id], line_id=line.line_id) for line in lines)
-    facts = NoticeFacts(things, code=event.cause, purchase_count=conversation.purchase_count)
-    cause = (event.cluster_id,)
-    about = tuple(f"warned:{line_id}" for line_id in sorted(counts))
-    kind, customer = NoticeKind.BUYER_WARNED, event.customer_id
-    return say(conversation, kind, facts, now, cause=cause, about=about, customer_id=customer)
+    lines = [line for line in ctx.state.lines if line.line_id in counts]
+    notice_lines = tuple(NoticeLine(line.name, counts[line.line_id], line_id=line.line_id) for line in lines)
+    facts = NoticeFacts(notice_lines, code=event.cause, purchase_count=ctx.state.purchase_count)
+    create_notice(
+        ctx,
+        NoticeKind.BUYER_WARNED,
+        facts,
+        cause=(event.cluster_id,),
+        subjects=tuple(f"warned:{line_id}" for line_id in sorted(counts)),
+        customer_id=event.customer_id,
+    )

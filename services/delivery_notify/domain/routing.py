@@ -1,9 +1,9 @@
-"""Which way a notice takes to its customer, and whether it leaves now: pure, from what is known of the customer.
+"""Channel routing of notices, and whether a notice is sent now.
 
-The customer's own order of channels first, then the others for which we have an address. A channel that failed for good
-for this notice, or whose address is suppressed, is passed over. What was begun on a channel stays there, because only
-that provider can know the message again. LINE and SMS ring, so they are silent at night; a notice that cannot wait for
-the morning takes another way, or rings. A cap keeps back what can wait, and never what the law or a date is about.
+The customer's preferred channels come first, then the others with an address. A channel that failed permanently for
+this notice, or whose address is suppressed, is skipped. An attempt that was started on a channel is retried there,
+because only that provider can deduplicate it. LINE and SMS observe quiet hours; a notice that cannot wait for the
+morning uses another channel, or else is sent. The daily limit defers only what the law and promised dates allow.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,12 +15,12 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 
-RINGING = frozenset({"line", "sms"})
+AUDIBLE_CHANNELS = frozenset({"line", "sms"})
 
 MORNING_HOUR = 9
-"""Shop hour at which what a cap kept back leaves."""
+"""Shop hour at which notices deferred by the daily limit are sent."""
 
-CAN_WAIT = frozenset(
+DEFERRABLE = frozenset(
     {
         NoticeKind.ISSUE_RESOLVED,
         NoticeKind.ITEM_RECEIVED,
@@ -32,13 +32,13 @@ CAN_WAIT = frozenset(
         NoticeKind.POINTS_EXPIRING,
     }
 )
-"""What a cap may keep until the next morning: no date breaks, nothing is asked, and no law sets a term. New kinds are
-not among these until somebody has thought about it."""
+"""Kinds that the daily limit may defer to the next morning: no date breaks, nothing is asked, no law sets a term. A new
+kind is added here only after a decision about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How one customer can be reached, and what they prefer. Personal data."""
+    """Addresses and preferences of one customer. Personal data."""
 
     name: str
     email: str
@@ -54,86 +54,97 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """What else decides: the moment, the channels there are (in their usual order), and those that have been away for
-    long. `heard` is how many messages the customer got in the last 24 hours, `breaks_at` when the promise breaks that
-    the notice is about."""
+class RoutingContext:
+    """Inputs of routing besides the notice: the time, the configured channels in their default order, and those that
+    have been unavailable for long. `recent_messages` counts the customer's messages of the last 24 hours;
+    `promise_deadline` is when the promise breaks that the notice is about."""
 
     now: datetime
     calendar: ShopCalendar
     channels: Sequence[str]
-    long_away: Collection[str] = ()
-    quiet: tuple[int, int] = (21, 8)
+    unavailable: Collection[str] = ()
+    quiet_hours: tuple[int, int] = (21, 8)
     max_messages_per_day: int = 6
-    heard: int = 0
-    breaks_at: datetime | None = None
+    recent_messages: int = 0
+    promise_deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     channel: str
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Not now: again at that moment of the shop's clock. `held`: it may then leave with others in one message."""
+class Defer:
+    """Send at that shop time; `batched`: in one message with others."""
 
     until: datetime
     cause: str
-    held: bool = False
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class NoWay:
-    """There is no way to this customer (any more)."""
+class Unreachable:
+    """No channel is left for this customer."""
 
     cause: str
 
 
-Route: TypeAlias = Way | Keep | NoWay
+RoutingDecision: TypeAlias = Route | Defer | Unreachable
 
 
-def route(kind: str, contact: Contact, tried: Collection[str], begun: str, held: bool, given: Circumstances) -> Route:
-    """The way for this notice. `begun` is the channel on which an earlier attempt may have got through, if any."""
-    closed = {*tried, *contact.suppressed}
-    if begun in given.channels and begun not in closed and (address := contact.address(begun)):
-        return Way(begun, address)
-    open_ways = [way for way in ways(contact, given) if way.channel not in closed]
-    if not open_ways:
-        return NoWay("address_suppressed" if contact.suppressed and not tried else "no_way_left")
-    if not held and given.heard >= given.max_messages_per_day and kind in CAN_WAIT:
-        return Keep(_next_morning(given), "kept_for_the_morning", held=True)
-    return _unless_quiet(open_ways, given)
+def route(
+    kind: str,
+    contact: Contact,
+    failed_channels: Collection[str],
+    started_channel: str,
+    batched: bool,
+    context: RoutingContext,
+) -> RoutingDecision:
+    """Return the route of this notice. An attempt on `started_channel` ("" for none) may have succeeded."""
+    closed = {*failed_channels, *contact.suppressed}
+    if (
+        started_channel in context.channels
+        and started_channel not in closed
+        and (address := contact.address(started_channel))
+    ):
+        return Route(started_channel, address)
+    candidates = [each for each in available_routes(contact, context) if each.channel not in closed]
+    if not candidates:
+        return Unreachable("address_suppressed" if contact.suppressed and not failed_channels else "no_channel_left")
+    if not batched and context.recent_messages >= context.max_messages_per_day and kind in DEFERRABLE:
+        return Defer(_next_morning(context), "daily_limit", batched=True)
+    return _unless_quiet(candidates, context)
 
 
-def ways(contact: Contact, given: Circumstances) -> list[Way]:
-    """Every way there is, the customer's own order first, what has been away for long last."""
-    chosen = [channel for channel in contact.preferred if channel in given.channels]
-    names = [*chosen, *(channel for channel in given.channels if channel not in chosen)]
-    found = [Way(name, address) for name in names if (address := contact.address(name))]
-    return sorted(found, key=lambda way: way.channel in given.long_away)
+def available_routes(contact: Contact, context: RoutingContext) -> list[Route]:
+    """Return all routes, preferred channels first, unavailable ones last."""
+    chosen = [channel for channel in contact.preferred if channel in context.channels]
+    names = [*chosen, *(channel for channel in context.channels if channel not in chosen)]
+    found = [Route(name, address) for name in names if (address := contact.address(name))]
+    return sorted(found, key=lambda each: each.channel in context.unavailable)
 
 
-def _unless_quiet(open_ways: list[Way], given: Circumstances) -> Route:
-    if open_ways[0].channel not in RINGING or (morning := quiet_until(given)) is None:
-        return open_ways[0]
-    breaks_tonight = given.breaks_at is not None and given.now < given.breaks_at <= morning
+def _unless_quiet(candidates: list[Route], context: RoutingContext) -> RoutingDecision:
+    if candidates[0].channel not in AUDIBLE_CHANNELS or (morning := quiet_hours_end(context)) is None:
+        return candidates[0]
+    breaks_tonight = context.promise_deadline is not None and context.now < context.promise_deadline <= morning
     if not breaks_tonight:
-        return Keep(morning, "quiet_hours")
-    return next((way for way in open_ways if way.channel not in RINGING), open_ways[0])
+        return Defer(morning, "quiet_hours")
+    return next((each for each in candidates if each.channel not in AUDIBLE_CHANNELS), candidates[0])
 
 
-def quiet_until(given: Circumstances) -> datetime | None:
-    """The end of the quiet hours that this moment lies in; None where it lies in none."""
-    begin, end = given.quiet
-    hour = given.now.astimezone(given.calendar.zone).hour
+def quiet_hours_end(context: RoutingContext) -> datetime | None:
+    """Return the end of the current quiet hours; None outside of them."""
+    begin, end = context.quiet_hours
+    hour = context.now.astimezone(context.calendar.zone).hour
     if begin == end or not (hour >= begin or hour < end if begin > end else begin <= hour < end):
         return None
-    today = given.calendar.day(given.now)
+    today = context.calendar.day(context.now)
     day = today + timedelta(days=1) if begin > end and hour >= begin else today
-    return given.calendar.moment(day, end)
+    return context.calendar.moment(day, end)
 
 
-def _next_morning(given: Circumstances) -> datetime:
-    return given.calendar.moment(given.calendar.day(given.now) + timedelta(days=1), MORNING_HOUR)
+def _next_morning(context: RoutingContext) -> datetime:
+    return context.calendar.moment(context.calendar.day(context.now) + timedelta(days=1), MORNING_HOUR)

@@ -1,5 +1,6 @@
-"""What needs a human, as facts: told once on the staff's channel, with ids and causes and nothing personal."""
+"""Notices to staff, sent once on the staff channel, with ids and causes and without personal data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +23,7 @@ class StaffKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StaffNotice(Record):
-    """One thing for staff. The same `cause` is the same notice, however often it is made."""
+    """One notice to staff. Its id is derived from the kind and the `cause`."""
 
     kind: StaffKind
     cause: tuple[str, ...]
@@ -34,16 +35,16 @@ class StaffNotice(Record):
         return derived_id("staff_notice", self.kind, *self.cause)
 
 
-def for_staff(payload: Payload, facts: list[Fact], now: datetime) -> list[Fact]:
-    """What staff should hear of this event, and of what was decided on it."""
-    told: list[Fact] = []
+def staff_notices_for(payload: Payload, facts: Iterable[Fact], now: datetime) -> list[StaffNotice]:
+    """Return the staff notices about this event and the facts decided on it."""
+    notices: list[StaffNotice] = []
     if type(payload) is IssueReviewRequested:
-        about = {"issue_id": str(payload.issue_id), "order_id": payload.order_id, "cause": payload.cause}
-        about["due_at"] = payload.due_at.isoformat()
+        details = {"issue_id": str(payload.issue_id), "order_id": payload.order_id, "cause": payload.cause}
+        details["due_at"] = payload.due_at.isoformat()
         cause = (str(payload.issue_id), payload.due_at.isoformat())
-        told.append(StaffNotice(StaffKind.REVIEW_REQUESTED, cause, now, about))
+        notices.append(StaffNotice(StaffKind.REVIEW_REQUESTED, cause, now, details))
     for fact in facts:
         if type(fact) is Anomaly and fact.reason == "cancel_not_carried_out":
             cause = (fact.detail, now.date().isoformat())
-            told.append(StaffNotice(StaffKind.CANCEL_NOT_CARRIED_OUT, cause, now, {"order_id": fact.detail}))
-    return told
+            notices.append(StaffNotice(StaffKind.CANCEL_NOT_CARRIED_OUT, cause, now, {"order_id": fact.detail}))
+    return notices

@@ -1,65 +1,86 @@
-"""News about dates: which notices carry them, what newer news takes back, and how long news may be held back."""
+"""Superseded notices: unsent notices that a newer one withdraws, and how long a notice may stay unsent for batching."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from libs.common.decisions.facts import Fact
+from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify.domain.conversation import Conversation, Line
-from services.delivery_notify.domain.notices import Outcome, Thing, leave_out, withdraw
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.domain.conversation import NoticeRecord
+from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.notices import LineExcluded, NoticeLine, NoticesWithdrawn
+from services.delivery_notify.domain.order_line import Line
 
-DATE_NEWS = frozenset(
+SHIP_DATE_NOTICES = frozenset(
     {NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_EARLY, NoticeKind.PREORDER_PROGRESS}
 )
-"""About the day on which something leaves."""
-
-ARRIVAL_NEWS = frozenset({NoticeKind.DELIVERY_DELAYED, NoticeKind.DELIVERY_OVERDUE})
-"""About the day on which it is at the door."""
+DELIVERY_DATE_NOTICES = frozenset({NoticeKind.DELIVERY_DELAYED, NoticeKind.DELIVERY_OVERDUE})
 
 
-def overtake(conversation: Conversation, kinds: frozenset[NoticeKind], lines: frozenset[str], cause: str) -> Outcome:
-    """What was said of these lines, and has not left, is over; said of others as well, it is said of those only."""
-    if not lines:
-        return conversation, []
-    taken_back = withdraw(conversation, kinds, lines, cause)
-    conversation, left_out = leave_out(conversation, kinds, lines)
-    facts: list[Fact] = [*taken_back, *left_out]
-    return conversation, facts
+def supersede(ctx: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str], cause: str) -> None:
+    """Withdraw unsent notices that cover only these lines; exclude the lines from those that cover others too."""
+    if lines:
+        withdraw(ctx, kinds, lines, cause)
+        _exclude_lines(ctx, kinds, lines)
 
 
-def held_back(conversation: Conversation, line_id: str, kind: NoticeKind, now: datetime) -> bool:
-    """The newest date of this line was put into a notice that has not left: the customer does not know it."""
-    about = (said for said in reversed(conversation.said) if said.kind is kind and line_id in said.about)
-    return next((said.held_back(now) for said in about), False)
+def withdraw(ctx: ConversationDecision, kinds: frozenset[NoticeKind], subjects: frozenset[str], cause: str) -> None:
+    """Withdraw unsent notices that cover only these subjects."""
+    covered = (each for each in ctx.state.notices if each.subjects and subjects.issuperset(each.subjects))
+    if ids := tuple(each.notice_id for each in covered if each.kind in kinds):
+        ctx.emit(NoticesWithdrawn(ids, cause))
 
 
-def leaves_at(conversation: Conversation, kind: NoticeKind, lines: frozenset[str], now: datetime) -> datetime | None:
-    """When the news that is held back about these lines was to leave: what takes its place does not wait longer."""
-    about = (said for said in conversation.said if said.kind is kind and said.held_back(now))
-    return min((said.due_at for said in about if said.due_at and lines & set(said.about)), default=None)
+def _exclude_lines(ctx: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str]) -> None:
+    mixed = [each for each in ctx.state.notices if each.kind in kinds and not lines.issuperset(each.subjects)]
+    excluded = [
+        LineExcluded(ids, line_id)
+        for line_id in sorted(lines)
+        if (ids := tuple(each.notice_id for each in mixed if line_id in each.subjects))
+    ]
+    if excluded:
+        ctx.emit(*excluded)
+        notices = (_without(each, lines) if each.kind in kinds else each for each in ctx.state.notices)
+        ctx.change(notices=tuple(notices))
 
 
-def hold(wanted: timedelta, breaks: Iterable[datetime | None], now: datetime, rules: Rules) -> timedelta:
-    """So long a notice may be held back: never up to the moment at which a promise that it speaks of breaks."""
-    soonest = min((moment for moment in breaks if moment and moment > now), default=None)
+def _without(notice: NoticeRecord, lines: frozenset[str]) -> NoticeRecord:
+    left = tuple(each for each in notice.subjects if each not in lines)
+    return replace(notice, subjects=left) if left and left != notice.subjects else notice
+
+
+def date_is_unsent(ctx: ConversationDecision, line_id: str, kind: NoticeKind) -> bool:
+    """Whether the notice of the newest date of this line is unsent, so that the customer has an older date."""
+    covering = (each for each in reversed(ctx.state.notices) if each.kind is kind and line_id in each.subjects)
+    return next((each.is_unsent(ctx.now) for each in covering), False)
+
+
+def unsent_due_at(ctx: ConversationDecision, kind: NoticeKind, lines: frozenset[str]) -> datetime | None:
+    """Return when the unsent notices about these lines are due; the one that supersedes them is due no later."""
+    unsent = (each for each in ctx.state.notices if each.kind is kind and each.is_unsent(ctx.now))
+    return min((each.due_at for each in unsent if each.due_at and lines & set(each.subjects)), default=None)
+
+
+def batching_delay(ctx: ConversationDecision, wanted: timedelta, deadlines: Iterable[datetime | None]) -> timedelta:
+    """Return how long a notice may be held back: never until a promise that it covers is broken."""
+    now = ctx.now
+    soonest = min((deadline for deadline in deadlines if deadline and deadline > now), default=None)
     if soonest is None:
         return timedelta(0)
-    return max(timedelta(0), min(wanted, soonest - rules.margin - now))
+    return max(timedelta(0), min(wanted, soonest - ctx.rules.deadline_margin - now))
 
 
-def thing(line: Line, *, moved: bool = False, arrival_moved: bool = False) -> Thing:
-    """A line as a notice shows it, with the dates that the customer knew where they have moved."""
-    door = line.arrival
-    return Thing(
+def notice_line(line: Line, *, moved: bool = False, delivery_moved: bool = False) -> NoticeLine:
+    """Return an order line as a notice shows it, with the previous dates where they moved."""
+    ship, delivery = line.shipping, line.delivery
+    return NoticeLine(
         line.name,
         line.quantity - line.shipped if line.open else line.quantity - line.delivered,
-        line.promise,
-        line.known_day if moved else None,
+        ship.day,
+        ship.last_announced_date if moved else None,
         line.stage,
         line.stage_detail,
         line.line_id,
         None,
-        door.day if door else None,
-        door.known_day if door and arrival_moved else None,
+        delivery.day,
+        delivery.last_announced_date if delivery_moved else None,
     )

@@ -24,7 +24,7 @@ from services.delivery_notify.sending.bounce_reports import (
     parse_reports,
 )
 from services.delivery_notify.store import bounces, preferences, staff_notices
-from services.delivery_notify.store.bounces import Bounced
+from services.delivery_notify.store.bounces import BouncedNotice
 
 REPORTERS = ("ops", "mailserver")
 
@@ -111,15 +111,15 @@ def _parse(content_type: str, content: bytes) -> list[MailReport]:
 
 async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
     """Fail a bounced notice over to its next channel; return whether the address was suppressed."""
-    bounced = await bounces.sent_by_mail(tx.conn, report.notice_id) if report.notice_id else None
+    bounced = await bounces.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
     if bounced and report.kind is MailReportKind.BOUNCE:
-        await bounces.take_next_way(tx.conn, bounced.notice_id, report.cause, tx.now)
+        await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_notice_failed(bounced, report, tx)])
     if not report.suppresses_address or address is None:
         return False
-    await preferences.suppress(tx.conn, [("email", address, report.cause)], tx.now)
-    customer_id = bounced.customer_id if bounced else await bounces.customer_at(tx.conn, address)
+    await preferences.suppress_addresses(tx.conn, [("email", address, report.cause)], tx.now)
+    customer_id = bounced.customer_id if bounced else await bounces.find_customer(tx.conn, address)
     if customer_id:
         await staff_notices.save(tx.conn, [_address_suppressed(customer_id, report, tx)])
     return True
@@ -130,7 +130,7 @@ def _address_suppressed(customer_id: str, report: MailReport, tx: ServiceTransac
     return StaffNotice(StaffKind.ADDRESS_SUPPRESSED, ("email", customer_id, report.cause), tx.now, facts)
 
 
-def _notice_failed(bounced: Bounced, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
+def _notice_failed(bounced: BouncedNotice, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:
     return NoticeFailed.model_validate(
         {
             "order_id": bounced.order_id,

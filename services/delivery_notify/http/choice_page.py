@@ -74,11 +74,11 @@ async def _load(service: Service, page: ChoicePage, token: str) -> ChoiceView | 
     if link.expires_at <= service.clock.now():
         return None
     async with service.pool.acquire() as conn:
-        row = await conversations.conversation_with(conn, link.order_id)
+        row = await conversations.read_conversation(conn, link.order_id)
         question = row[0].question(link.choice_id) if row else None
         if row is None or question is None:
             return None
-        facts = await conversations.notice_facts(conn, question.notice_id) or NoticeFacts()
+        facts = await conversations.read_notice_facts(conn, question.notice_id) or NoticeFacts()
     conversation, contact = row
     language = contact.language if contact else Language.JA
     return ChoiceView(link.order_id, question, facts, language, conversation.market)

@@ -14,7 +14,7 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
-from services.delivery_notify.domain.customer_questions import LATEST_WISH
+from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.choice_page_texts import (
     BAD_LINK,
@@ -93,7 +93,7 @@ class ChoicePageRenderer:
             entered=submission.entered,
             country=view.market,
             first_day=(today + timedelta(days=1)).isoformat(),
-            last_day=(today + LATEST_WISH).isoformat(),
+            last_day=(today + MAX_DATE_AHEAD).isoformat(),
             note=phrases.choice_note(question.due_at, question.default, self._calendar.zone, view.language),
         )
 
@@ -120,7 +120,7 @@ def _heading(view: ChoiceView, now: datetime) -> tuple[str, list[str]]:
 
 def _rows(view: ChoiceView) -> list[tuple[str, str]]:
     question, texts, facts = view.question, view.texts, view.facts
-    items = [phrases.item_with_quantity(line.name, line.quantity) for line in facts.things]
+    items = [phrases.item_with_quantity(line.name, line.quantity) for line in facts.lines]
     rows = [(texts.order, view.order_id)]
     rows += [(texts.items, phrases.join_items(items, view.language))] if items else []
     rows += [(label, phrases.localized_date(day, view.language)) for label, day in _dates(view) if day]
@@ -132,12 +132,12 @@ def _rows(view: ChoiceView) -> list[tuple[str, str]]:
 def _dates(view: ChoiceView) -> list[tuple[str, date | None]]:
     question, texts, facts = view.question, view.texts, view.facts
     about_issue = question.issue_id is not None
-    overdue = facts.next_word is not None and not about_issue
+    overdue = facts.next_update_by is not None and not about_issue
     return [
         (texts.previous_date, facts.previous_day),
         (texts.ship_date, None if overdue or about_issue or question.requested_date else facts.day),
         (texts.restock, facts.day if facts.plan == "restock" else None),
-        (texts.next_update, facts.next_word if overdue else None),
+        (texts.next_update, facts.next_update_by if overdue else None),
         (texts.chosen_date, question.requested_date),
     ]
 

@@ -51,8 +51,8 @@ class PromiseView(BaseModel):
     ship_date: date
     source: str
     promised_at: datetime
-    told_at: datetime | None
-    told_on: str | None
+    notified_at: datetime | None
+    notified_surface: str | None
     notice_id: UUID | None
 
 
@@ -63,7 +63,7 @@ class PromiseList(BaseModel):
 
 async def existing_order(order_id: OrderId, service: ServiceDependency) -> str:
     async with service.pool.acquire() as conn:
-        if await conversations.conversation_with(conn, order_id) is None:
+        if await conversations.read_conversation(conn, order_id) is None:
             raise Problem(404, "unknown_order", "order_id: unknown; no event about this order has arrived.")
     return order_id
 
@@ -74,21 +74,21 @@ ExistingOrder = Annotated[str, Depends(existing_order)]
 @router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
 async def list_notices(order_id: ExistingOrder, service: ServiceDependency) -> NoticeList:
     async with service.pool.acquire() as conn:
-        rows = await conversations.notices_of(conn, order_id)
+        rows = await conversations.list_notices(conn, order_id)
     return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
 
 @router.get("/{order_id}/promises", summary="Every date ever promised for this order")
 async def list_promises(order_id: ExistingOrder, service: ServiceDependency) -> PromiseList:
     async with service.pool.acquire() as conn:
-        rows = await promises.promises_of(conn, order_id)
+        rows = await promises.list_promises(conn, order_id)
     return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
 
 
 @router.get("/{order_id}/choices/{choice_id}/address", summary="The delivery address that a customer requested")
 async def requested_address(order_id: ExistingOrder, choice_id: UUID, service: ServiceDependency) -> Address:
     async with service.pool.acquire() as conn:
-        body = await conversations.wished_address(conn, order_id, choice_id)
+        body = await conversations.requested_address(conn, order_id, choice_id)
     if body is None:
         raise Problem(404, "no_address", "choice_id: this answer requested no other address.")
     return Address.model_validate_json(body)

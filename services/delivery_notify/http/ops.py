@@ -34,11 +34,11 @@ class StaffNoticeView(BaseModel):
 @router.get("/staff-notices", summary="Events that need staff, newest first, with their delivery status")
 async def list_staff_notices(service: ServiceDependency) -> list[StaffNoticeView]:
     async with service.pool.acquire() as conn:
-        rows = await staff_notices.latest(conn, MAX_STAFF_NOTICES)
+        rows = await staff_notices.list_latest(conn, MAX_STAFF_NOTICES)
     return [StaffNoticeView.model_validate(row) for row in rows]
 
 
 @router.post("/addresses/allow", summary="Remove an address from the suppression list")
 async def allow_address(body: AddressBody, service: ServiceDependency) -> dict[str, bool]:
     async with service.pool.acquire() as conn:
-        return {"was_suppressed": await preferences.allow_again(conn, body.channel, body.address)}
+        return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}

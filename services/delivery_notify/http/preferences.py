@@ -12,7 +12,7 @@ from libs.common.http.idempotency import IdempotencyKey, answer_once, idempotenc
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
 from services.delivery_notify.store import preferences
-from services.delivery_notify.store.preferences import Preferences
+from services.delivery_notify.store.preferences import ContactPreferences
 
 router = APIRouter(
     prefix="/v1/customers/{customer_id}/preferences",
@@ -57,7 +57,7 @@ class PreferencesBody(BaseModel):
 @router.get("", summary="Contact preferences of this customer")
 async def show_preferences(customer_id: CustomerId, service: ServiceDependency) -> PreferencesBody:
     async with service.pool.acquire() as conn:
-        stored = await preferences.preferences_of(conn, customer_id)
+        stored = await preferences.read_preferences(conn, customer_id)
     if stored is None:
         raise Problem(404, "no_preferences", "customer_id: no preferences stored; notices go by mail.")
     return PreferencesBody.model_validate(
@@ -74,7 +74,7 @@ async def show_preferences(customer_id: CustomerId, service: ServiceDependency) 
 async def put_preferences(
     customer_id: CustomerId, body: PreferencesBody, key: Key, service: ServiceDependency
 ) -> JSONResponse:
-    new = Preferences(body.channels, body.language, body.line_user_id, body.phone)
+    new = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
     async with service.transaction() as tx:
 
         async def save() -> Answer:
@@ -90,7 +90,7 @@ async def delete_preferences(customer_id: CustomerId, key: Key, service: Service
     async with service.transaction() as tx:
 
         async def delete() -> Answer:
-            deleted = await preferences.forget_preferences(tx.conn, customer_id)
+            deleted = await preferences.delete_preferences(tx.conn, customer_id)
             return Answer(200, {"customer_id": customer_id, "deleted": deleted})
 
         answer = await answer_once(tx.conn, key, delete)

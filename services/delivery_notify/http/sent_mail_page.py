@@ -50,7 +50,7 @@ class SentMailPage:
             row["order_id"],
             row["name"],
             Language(row["language"]),
-            conversations.read_facts(str(row["facts"])),
+            conversations.parse_facts(str(row["facts"])),
             row["issue_id"],
             row["settled_at"],
         )
@@ -86,7 +86,7 @@ async def show_sent_mail(
     try:
         notice_id, *_ = page.links.read_until(Purpose.STAFF_NOTICE, token, service.clock.now())
         async with service.pool.acquire() as conn:
-            row = await conversations.notice_as_sent(conn, UUID(notice_id))
+            row = await conversations.read_sent_notice(conn, UUID(notice_id))
         rendered = page.render(row) if row else None
     except (LinkInvalidError, ValueError):
         row = rendered = None

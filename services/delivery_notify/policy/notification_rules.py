@@ -1,4 +1,4 @@
-"""Inputs of a decision besides the event: the shop calendar and the notification rules (`notification_rules.toml`)."""
+"""Notification rules (`notification_rules.toml`) with the shop calendar."""
 
 import tomllib
 from dataclasses import dataclass, replace
@@ -9,73 +9,81 @@ from typing import Any
 from libs.common.decisions.shop_calendar import ShopCalendar
 
 FILE = Path(__file__).with_name("notification_rules.toml")
-RHYTHMS = ("half_month", "from_order")
+PREORDER_SCHEDULES = ("half_month", "from_order")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """`ship_cutoff` and `arrival_cutoff` are local times; renewals, gaps and transit count open days."""
+class NotificationRules:
+    """Rules for notices about promises. Cutoffs are local times; renewals, gaps and transit count open days."""
 
     calendar: ShopCalendar
     ship_cutoff: time = time(18)
-    arrival_cutoff: time = time(20)
-    renewals: tuple[int, ...] = ()
+    delivery_cutoff: time = time(20)
+    ship_renewals: tuple[int, ...] = ()
     preorder_renewals: tuple[int, ...] = ()
-    arrival_renewals: tuple[int, ...] = ()
-    transit: int = 2
-    gaps: tuple[int, ...] = (1, 2, 3)
-    last_gap: int = 5
-    word_hour: int = 12
-    gather: timedelta = timedelta(minutes=10)
-    grace: timedelta = timedelta(minutes=15)
-    margin: timedelta = timedelta(minutes=1)
-    rhythm: str = "half_month"
+    delivery_renewals: tuple[int, ...] = ()
+    transit_days: int = 2
+    update_gaps: tuple[int, ...] = (1, 2, 3)
+    last_update_gap: int = 5
+    update_hour: int = 12
+    batching_delay: timedelta = timedelta(minutes=10)
+    overdue_grace: timedelta = timedelta(minutes=15)
+    deadline_margin: timedelta = timedelta(minutes=1)
+    preorder_schedule: str = "half_month"
 
-    def gap(self, words: int) -> int:
-        """Open days to our next word, when so many were said already."""
-        return self.gaps[words] if words < len(self.gaps) else self.last_gap
+    def update_gap(self, updates_sent: int) -> int:
+        """Return the open days to the next update."""
+        return self.update_gaps[updates_sent] if updates_sent < len(self.update_gaps) else self.last_update_gap
 
-    def next_word(self, now: datetime, words: int) -> date:
-        return self.calendar.add_open_days(self.calendar.day(now), self.gap(words))
+    def next_update_by(self, now: datetime, updates_sent: int) -> date:
+        return self.calendar.add_open_days(self.calendar.day(now), self.update_gap(updates_sent))
 
-    def word_moment(self, day: date) -> datetime:
-        return self.calendar.moment(day, self.word_hour)
+    def update_time(self, day: date) -> datetime:
+        return self.calendar.moment(day, self.update_hour)
 
     def cutoff(self, day: date, at: time) -> datetime:
         return self.calendar.moment(day, at.hour, at.minute)
 
     def end_of(self, day: date) -> datetime:
-        """The moment at which that day is over in the shop: a promise for it is broken then."""
+        """Return the end of that day in the shop: a promise for it is broken then."""
         return self.calendar.moment(day + timedelta(days=1), 0)
 
 
-def rules_of(calendar: ShopCalendar, file: Path = FILE, **changes: Any) -> Rules:
-    """The rules of the file, with `changes` (a setting) before it. Raises `ValueError` where they make no sense."""
+def load_rules(calendar: ShopCalendar, file: Path = FILE, **changes: Any) -> NotificationRules:
+    """Load the rules of the file; `changes` (settings) override them. Raises `ValueError` for invalid rules."""
     read = tomllib.loads(file.read_text(encoding="utf-8"))
-    ship, arrival, words, kind = read["ship"], read["arrival"], read["words"], read["kindness"]
-    rules = Rules(
+    ship, delivery, updates, batching = read["ship"], read["delivery"], read["updates"], read["batching"]
+    rules = NotificationRules(
         calendar,
         ship_cutoff=time.fromisoformat(ship["cutoff"]),
-        arrival_cutoff=time.fromisoformat(arrival["cutoff"]),
-        renewals=tuple(ship["renewals"]),
+        delivery_cutoff=time.fromisoformat(delivery["cutoff"]),
+        ship_renewals=tuple(ship["renewals"]),
         preorder_renewals=tuple(ship["preorder_renewals"]),
-        arrival_renewals=tuple(arrival["renewals"]),
-        transit=arrival["transit"],
-        gaps=tuple(words["gaps"]),
-        last_gap=words["last"],
-        word_hour=words["hour"],
-        gather=timedelta(minutes=kind["notice_batching_minutes"]),
-        grace=timedelta(minutes=kind["grace_minutes"]),
-        margin=timedelta(seconds=kind["margin_seconds"]),
-        rhythm=read["preorders"]["rhythm"],
+        delivery_renewals=tuple(delivery["renewals"]),
+        transit_days=delivery["transit_days"],
+        update_gaps=tuple(updates["gaps"]),
+        last_update_gap=updates["last_gap"],
+        update_hour=updates["hour"],
+        batching_delay=timedelta(minutes=batching["notice_batching_minutes"]),
+        overdue_grace=timedelta(minutes=batching["grace_minutes"]),
+        deadline_margin=timedelta(seconds=batching["margin_seconds"]),
+        preorder_schedule=read["preorders"]["schedule"],
     )
-    return _sound(replace(rules, **{name: value for name, value in changes.items() if value is not None}))
+    return _validated(replace(rules, **{name: value for name, value in changes.items() if value is not None}))
 
 
-def _sound(rules: Rules) -> Rules:
-    days = (*rules.renewals, *rules.preorder_renewals, *rules.arrival_renewals, *rules.gaps, rules.last_gap)
+def _validated(rules: NotificationRules) -> NotificationRules:
+    days = (
+        *rules.ship_renewals,
+        *rules.preorder_renewals,
+        *rules.delivery_renewals,
+        *rules.update_gaps,
+        rules.last_update_gap,
+    )
     if any(count < 1 for count in days):
-        raise ValueError("renewals, gaps, last: give open days of 1 or more; a broken promise is not renewed for today")
-    if rules.rhythm not in RHYTHMS:
-        raise ValueError(f"rhythm: {rules.rhythm!r} is none of {', '.join(RHYTHMS)}")
+        raise ValueError(
+            "renewals, gaps, last_gap: must be 1 or more open days; a broken promise cannot be renewed for today"
+        )
+    if rules.preorder_schedule not in PREORDER_SCHEDULES:
+        raise ValueError(f"schedule: {rules.preorder_schedule!r} is none of {', '.join(PREORDER_SCHEDULES)}")
     return rules

@@ -25,11 +25,11 @@ def _dates(facts: NoticeFacts) -> dict[Element, date | None]:
     return {
         Element.OLD_DATE: facts.previous_day,
         Element.NEW_DATE: facts.day,
-        Element.NO_DATE: facts.next_word,
-        Element.NEXT_WORD: facts.next_word,
+        Element.NO_DATE: facts.next_update_by,
+        Element.NEXT_UPDATE: facts.next_update_by,
         Element.REFUND_BY: facts.refund_by,
         Element.RECEIVED_ON: facts.received_on,
-        Element.DELIVERY_TIME: facts.day or facts.next_word,
+        Element.DELIVERY_TIME: facts.day or facts.next_update_by,
     }
 
 
@@ -45,7 +45,7 @@ def _other_texts(element: Element, facts: NoticeFacts, language: Language, selle
         case Element.AMOUNT_RECEIVED if facts.amount is not None and facts.currency:
             return [phrases.localized_money(facts.amount, facts.currency, language)]
         case Element.PRODUCT:
-            return [line.name for line in facts.things[:1]]
+            return [line.name for line in facts.lines[:1]]
         case Element.QUANTITY:
-            return [phrases.counted_item(line.name, line.quantity) for line in facts.things[:1]]
+            return [phrases.counted_item(line.name, line.quantity) for line in facts.lines[:1]]
     return []

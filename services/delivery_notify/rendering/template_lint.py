@@ -17,7 +17,7 @@ from markupsafe import escape
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.policy.consent_law import Element, Terms, laws
+from services.delivery_notify.policy.consent_law import DelayTerms, Element, laws
 from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
 from services.delivery_notify.rendering.renderer import Renderer, Wording
 from services.delivery_notify.rendering.required_texts import texts_of_element
@@ -118,7 +118,7 @@ def _law_faults(
 ) -> Iterator[TemplateFault]:
     case = next(name for name, (sample_kind, _) in SAMPLES.items() if sample_kind is kind)
     content = sample_content(case, language)
-    content = replace(content, facts=replace(content.facts, terms=Terms(market, "lint")))
+    content = replace(content, facts=replace(content.facts, terms=DelayTerms(market, "lint")))
     try:
         rendered = renderer.render(content)
     except _RENDER_ERRORS:

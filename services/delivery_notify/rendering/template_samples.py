@@ -7,8 +7,8 @@ from typing import Any
 from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import DecidedBy, NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy
-from services.delivery_notify.domain.notices import NoticeFacts, Thing
-from services.delivery_notify.policy.consent_law import Terms
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
+from services.delivery_notify.policy.consent_law import DelayTerms
 from services.delivery_notify.rendering.content import NoticeContent
 
 RECIPIENT_NAME = "山田 花子"
@@ -27,13 +27,13 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "accepted, part": (NoticeKind.ISSUE_ACCEPTED, {"plan": "replacement", "remedy": Remedy.PART_SHIPMENT}),
     "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", **MONEY}),
     "accepted, collection": (NoticeKind.ISSUE_ACCEPTED, {"plan": "collection", "reason": Reason.CHANGED_MIND}),
-    "accepted, later": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_word": DAY}),
+    "accepted, later": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY}),
     "rejected, unknown order": (NoticeKind.ISSUE_REJECTED, {"code": "unknown_order"}),
     "rejected, window": (NoticeKind.ISSUE_REJECTED, {"code": "window_closed"}),
     "rejected, known": (NoticeKind.ISSUE_REJECTED, {"code": "units_already_reported"}),
     "rejected, not delivered": (NoticeKind.ISSUE_REJECTED, {"code": "units_not_delivered"}),
     "rejected, other": (NoticeKind.ISSUE_REJECTED, {"code": "something_new"}),
-    "review": (NoticeKind.REVIEW_STARTED, {"next_word": DAY}),
+    "review": (NoticeKind.REVIEW_STARTED, {"next_update_by": DAY}),
     "details": (NoticeKind.DETAILS_REQUESTED, {"missing": ("photo", "part", "the colour")}),
     "promised": (NoticeKind.REPLACEMENT_PROMISED, {}),
     "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
@@ -45,18 +45,18 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {
             **CHOICE,
             "plan": "restock",
-            "next_word": date(2027, 3, 8),
+            "next_update_by": date(2027, 3, 8),
             "options": (Choice.WAIT, Choice.REFUND),
         },
     ),
     "choice, unknown": (
         NoticeKind.CHOICE_REQUESTED,
-        {**CHOICE, "plan": "unknown", "next_word": DAY, "options": (Choice.REFUND,), "default": Choice.REFUND},
+        {**CHOICE, "plan": "unknown", "next_update_by": DAY, "options": (Choice.REFUND,), "default": Choice.REFUND},
     ),
     "collection": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 14, "to_hour": 16}),
-    "collection again": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 9, "to_hour": 12, "word": 2}),
+    "collection again": (NoticeKind.COLLECTION_BOOKED, {"from_hour": 9, "to_hour": 12, "update_number": 2}),
     "collection attempted": (NoticeKind.COLLECTION_ATTEMPTED, {}),
-    "collection reminded": (NoticeKind.COLLECTION_REMINDED, {"next_word": DAY}),
+    "collection reminded": (NoticeKind.COLLECTION_REMINDED, {"next_update_by": DAY}),
     "warned, defective": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_be_defective"}),
     "warned, part": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_lack_a_part"}),
     "warned, other": (NoticeKind.BUYER_WARNED, {"day": None, "code": "may_be_another_item"}),
@@ -69,37 +69,43 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "points granted": (NoticeKind.POINTS_GRANTED, POINTS),
     "points expiring": (
         NoticeKind.POINTS_EXPIRING,
-        {"things": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": PREVIOUS_DAY},
+        {"lines": (), "purchase_count": None, "points": 549, "balance": 1284, "as_of": PREVIOUS_DAY},
     ),
     "points expiring, all": (
         NoticeKind.POINTS_EXPIRING,
-        {"things": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": PREVIOUS_DAY},
+        {"lines": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": PREVIOUS_DAY},
     ),
-    "reopened": (NoticeKind.ISSUE_REOPENED, {"next_word": DAY}),
+    "reopened": (NoticeKind.ISSUE_REOPENED, {"next_update_by": DAY}),
     "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),
     "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
     "order delayed, prepaid": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": PREVIOUS_DAY, "received_on": PREVIOUS_DAY, "terms": Terms("JP", "sample"), **MONEY, **CHOICE},
+        {
+            "previous_day": PREVIOUS_DAY,
+            "received_on": PREVIOUS_DAY,
+            "terms": DelayTerms("JP", "sample"),
+            **MONEY,
+            **CHOICE,
+        },
     ),
     "order delayed, United States": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": PREVIOUS_DAY, "terms": Terms("US", "sample"), **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "terms": DelayTerms("US", "sample"), **CHOICE},
     ),
     "order delayed, Europe": (
         NoticeKind.ORDER_DELAYED,
-        {"previous_day": PREVIOUS_DAY, "terms": Terms("DE", "sample", refund_days_are="calendar"), **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "terms": DelayTerms("DE", "sample", refund_days_are="calendar"), **CHOICE},
     ),
-    "order overdue": (NoticeKind.ORDER_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_word": DAY, **CHOICE}),
+    "order overdue": (NoticeKind.ORDER_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, **CHOICE}),
     "order overdue again": (
         NoticeKind.ORDER_OVERDUE,
-        {"previous_day": PREVIOUS_DAY, "next_word": DAY, "word": 3, **CHOICE},
+        {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, "update_number": 3, **CHOICE},
     ),
     "order early": (NoticeKind.ORDER_EARLY, {"previous_day": date(2027, 3, 19)}),
     "order accepted": (NoticeKind.ORDER_ACCEPTED, {"received_on": PREVIOUS_DAY, **MONEY}),
     "order accepted, no date": (
         NoticeKind.ORDER_ACCEPTED,
-        {"received_on": PREVIOUS_DAY, "day": None, "next_word": DAY, **MONEY},
+        {"received_on": PREVIOUS_DAY, "day": None, "next_update_by": DAY, **MONEY},
     ),
     "order cancelled": (NoticeKind.ORDER_CANCELLED, {"decided_by": DecidedBy.CUSTOMER, "refund_by": DAY}),
     "order cancelled by silence": (
@@ -107,16 +113,16 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {"decided_by": DecidedBy.SILENCE, "refund_by": DAY, "received_on": PREVIOUS_DAY, **MONEY},
     ),
     "delivery delayed": (NoticeKind.DELIVERY_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
-    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_word": DAY, **CHOICE}),
-    "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_word": date(2027, 4, 1)}),
+    "delivery overdue": (NoticeKind.DELIVERY_OVERDUE, {"previous_day": PREVIOUS_DAY, "next_update_by": DAY, **CHOICE}),
+    "preorder": (NoticeKind.PREORDER_PROGRESS, {"next_update_by": date(2027, 4, 1)}),
     "preorder, no date": (
         NoticeKind.PREORDER_PROGRESS,
-        {"day": None, "next_word": DAY, "things": (Thing("青い急須", 1, stage="glazing"),)},
+        {"day": None, "next_update_by": DAY, "lines": (NoticeLine("青い急須", 1, stage="glazing"),)},
     ),
 }
 LINES = (
-    Thing("青い急須", 1, DAY, PREVIOUS_DAY, "production"),
-    Thing("湯のみ <大> & 小", 2, DAY, PREVIOUS_DAY, "a_stage_of_the_shop", "二度目の窯入れです"),
+    NoticeLine("青い急須", 1, DAY, PREVIOUS_DAY, "production"),
+    NoticeLine("湯のみ <大> & 小", 2, DAY, PREVIOUS_DAY, "a_stage_of_the_shop", "二度目の窯入れです"),
 )
 
 
@@ -127,7 +133,7 @@ def sample_content(case: str, language: Language) -> NoticeContent:
         "O-2027-0301",
         RECIPIENT_NAME,
         language,
-        NoticeFacts(**{"things": LINES, "day": DAY, "purchase_count": 3, **facts}),
+        NoticeFacts(**{"lines": LINES, "day": DAY, "purchase_count": 3, **facts}),
         derived_id("issue", case),
         datetime(2027, 3, 1, 1, tzinfo=UTC),
     )

@@ -10,7 +10,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
-from services.delivery_notify.domain.notices import NoticeFacts, Thing
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import CustomerLinks
 from services.delivery_notify.rendering.texts import legal, phrases
@@ -53,8 +53,8 @@ class TemplateVariables:
             "date": partial(_date, language),
             "item": _item,
             "stage": partial(_stage, PHRASES[language]),
-            "items": phrases.join_items([_item(line) for line in facts.things], language),
-            "counted": phrases.join_items(_counted(facts.things), language),
+            "items": phrases.join_items([_item(line) for line in facts.lines], language),
+            "counted": phrases.join_items(_counted(facts.lines), language),
             "missing": [phrases.MISSING_DETAILS[language].get(name, name) for name in facts.missing],
             "link": "",
             **self._page_links(content),
@@ -86,7 +86,7 @@ class TemplateVariables:
 
 
 def _dates(facts: NoticeFacts, language: Language) -> dict[str, str]:
-    dates = {"day": facts.day, "previous_day": facts.previous_day, "next_update": facts.next_word}
+    dates = {"day": facts.day, "previous_day": facts.previous_day, "next_update": facts.next_update_by}
     return {name: phrases.localized_date(day, language) for name, day in dates.items() if day}
 
 
@@ -114,15 +114,15 @@ def _thanks(content: NoticeContent) -> str:
     return phrases.thanks(content.facts.purchase_count, content.language, last_item)
 
 
-def _item(line: Thing) -> str:
+def _item(line: NoticeLine) -> str:
     return phrases.item_with_quantity(line.name, line.quantity)
 
 
-def _counted(lines: Sequence[Thing]) -> list[str]:
+def _counted(lines: Sequence[NoticeLine]) -> list[str]:
     return [phrases.counted_item(line.name, line.quantity) for line in lines]
 
 
-def _stage(texts: Phrases, line: Thing) -> str:
+def _stage(texts: Phrases, line: NoticeLine) -> str:
     """Return the text of a production stage; the detail, or the shop's name for it, where there is none."""
     stage = line.stage or ""
     return texts.stages.get(stage) or line.stage_detail or stage
@@ -134,11 +134,11 @@ def _one_line(text: str) -> str:
 
 
 def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
-    lines = tuple(map(_clean_line, facts.things))
-    return facts if lines == facts.things else replace(facts, things=lines)
+    lines = tuple(map(_clean_line, facts.lines))
+    return facts if lines == facts.lines else replace(facts, lines=lines)
 
 
-def _clean_line(line: Thing) -> Thing:
+def _clean_line(line: NoticeLine) -> NoticeLine:
     name, stage, detail = _one_line(line.name), _one_line(line.stage or ""), _one_line(line.stage_detail or "")
     if (name, stage, detail) == (line.name, line.stage or "", line.stage_detail or ""):
         return line

@@ -15,12 +15,12 @@ from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
 from services.delivery_notify.sending.retry_policy import NoticeResult, SendAttempt, event_for
 from services.delivery_notify.store import notice_queue, preferences, staff_notices
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Ends, FellBack, Rescheduled
+from services.delivery_notify.store.notice_queue import BatchOutcomes, ClaimedNotice, Completed, FellBack, Rescheduled
 
-UNREACHABLE_CAUSES = ("contact_unknown", "address_suppressed", "no_way_left")
+UNREACHABLE_CAUSES = ("contact_unknown", "address_suppressed", "no_channel_left")
 """Causes of suppression after which staff have to contact the customer."""
 
-CompletedNotice = tuple[Claimed, Completed]
+CompletedNotice = tuple[ClaimedNotice, Completed]
 
 
 async def record_outcomes(
@@ -32,10 +32,10 @@ async def record_outcomes(
         # Serialized before the rows are locked: a decision that withdraws one of them waits for the locks.
         timestamp = to_json(tx.now)
         events = {notice.notice_id: _event(tx, notice, result, timestamp) for notice, result in completed}
-        recorded_ids = await notice_queue.record_ends(tx.conn, batch, tx.now)
+        recorded_ids = await notice_queue.record_outcomes(tx.conn, batch, tx.now)
         recorded = [(notice, result) for notice, result in completed if notice.notice_id in recorded_ids]
         await outbox.write(tx.conn, [row for notice, _ in recorded if (row := events[notice.notice_id])])
-        await preferences.suppress(tx.conn, _invalid_addresses(attempts), tx.now)
+        await preferences.suppress_addresses(tx.conn, _invalid_addresses(attempts), tx.now)
         await staff_notices.save(tx.conn, [*_failed_notices(recorded, tx), *_suppressed_addresses(attempts, tx)])
         failpoint("notices_recording")
     failpoint("notices_recorded")
@@ -45,14 +45,14 @@ async def record_outcomes(
 
 def _results(
     plan: SendPlan, attempts: Sequence[SendAttempt], breaker: CircuitBreaker
-) -> tuple[list[CompletedNotice], Ends]:
-    results: list[tuple[Claimed, NoticeResult]] = [
+) -> tuple[list[CompletedNotice], BatchOutcomes]:
+    results: list[tuple[ClaimedNotice, NoticeResult]] = [
         (attempt.notice, attempt.result(random.random(), breaker.remaining(attempt.route.channel)))  # noqa: S311
         for attempt in attempts
     ]
     sent_or_failed = [(notice, result) for notice, result in results if isinstance(result, Completed)]
     completed = [*plan.suppressed, *sent_or_failed]
-    batch = Ends(
+    batch = BatchOutcomes(
         completed=[result for _, result in completed],
         rescheduled=[*plan.rescheduled, *(result for _, result in results if isinstance(result, Rescheduled))],
         fell_back=[result for _, result in results if isinstance(result, FellBack)],
@@ -61,7 +61,9 @@ def _results(
     return completed, batch
 
 
-def _event(tx: ServiceTransaction, notice: Claimed, result: Completed, timestamp: bytes) -> outbox.OutboxRow | None:
+def _event(
+    tx: ServiceTransaction, notice: ClaimedNotice, result: Completed, timestamp: bytes
+) -> outbox.OutboxRow | None:
     event = event_for(notice, result, tx.now)
     return tx.decisions.outbox_row(event, _trace(notice), timestamp) if event else None
 
@@ -101,10 +103,10 @@ def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransactio
     ]
 
 
-def _references(notice: Claimed) -> dict[str, str]:
+def _references(notice: ClaimedNotice) -> dict[str, str]:
     issue = {"issue_id": str(notice.issue_id)} if notice.issue_id else {}
     return {"order_id": notice.order_id, "customer_id": notice.customer_id, "kind": notice.kind, **issue}
 
 
-def _trace(notice: Claimed) -> Carrier | None:
+def _trace(notice: ClaimedNotice) -> Carrier | None:
     return {"traceparent": notice.traceparent} if notice.traceparent else None

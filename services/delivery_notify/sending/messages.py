@@ -9,26 +9,26 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import MessageDraft
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.domain.routing import Contact, Way
+from services.delivery_notify.domain.routing import Contact, Route
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled
 
 ReadFacts = Callable[[str], NoticeFacts]
 
 
 @dataclass(frozen=True, slots=True)
 class RoutedNotice:
-    notice: Claimed
-    route: Way
+    notice: ClaimedNotice
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """Notices sent as one message on one route; `group_id` identifies a message of several."""
 
-    notices: tuple[Claimed, ...]
-    route: Way
+    notices: tuple[ClaimedNotice, ...]
+    route: Route
     group_id: UUID | None = None
 
     @property
@@ -38,16 +38,16 @@ class OutgoingMessage:
             raise ValueError("contact: missing; a notice without a contact must be suppressed before sending")
         return contact
 
-    def draft(self, renderer: Renderer, read_facts: ReadFacts, now: datetime) -> MessageDraft:
+    def draft(self, renderer: Renderer, parse_facts: ReadFacts, now: datetime) -> MessageDraft:
         """Render the message. Raises if the facts are unreadable or lack a field of the template."""
         contact = self.contact
-        contents = [_content(notice, contact, read_facts(notice.facts), now) for notice in self.notices]
+        contents = [_content(notice, contact, parse_facts(notice.facts), now) for notice in self.notices]
         rendered = renderer.render(contents[0]) if len(contents) == 1 else renderer.render_group(contents)
         key = self.group_id or self.notices[0].notice_id
         return MessageDraft(key, contact.name, self.route.address, contact.language, now, rendered)
 
 
-def _content(notice: Claimed, contact: Contact, facts: NoticeFacts, now: datetime) -> NoticeContent:
+def _content(notice: ClaimedNotice, contact: Contact, facts: NoticeFacts, now: datetime) -> NoticeContent:
     return NoticeContent(
         NoticeKind(notice.kind),
         notice.order_id,
@@ -66,7 +66,7 @@ class SendPlan:
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     deferred: list[Deferred] = field(default_factory=list)
-    suppressed: list[tuple[Claimed, Completed]] = field(default_factory=list)
+    suppressed: list[tuple[ClaimedNotice, Completed]] = field(default_factory=list)
     rescheduled: list[Rescheduled] = field(default_factory=list)
 
 
@@ -77,11 +77,11 @@ def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]
     members that were added later.
     """
     messages: list[OutgoingMessage] = []
-    groups: dict[tuple[str, Way, UUID | None], list[Claimed]] = {}
+    groups: dict[tuple[str, Route, UUID | None], list[ClaimedNotice]] = {}
     for entry in routed:
         notice = entry.notice
-        if notice.held:
-            groups.setdefault((notice.customer_id, entry.route, notice.together), []).append(notice)
+        if notice.batched:
+            groups.setdefault((notice.customer_id, entry.route, notice.batch_id), []).append(notice)
         else:
             messages.append(OutgoingMessage((notice,), entry.route))
     for (customer_id, route, known_id), notices in groups.items():
@@ -93,5 +93,5 @@ def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]
 
 def is_complete(message: OutgoingMessage) -> bool:
     """Whether a group that was sent before has all of its members."""
-    parts = message.notices[0].parts
+    parts = message.notices[0].batch_size
     return parts is None or parts == len(message.notices)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
-from services.delivery_notify.domain.routing import Circumstances, Keep, NoWay, Way, route
+from services.delivery_notify.domain.routing import Defer, Route, RoutingContext, Unreachable, route
 from services.delivery_notify.sending.messages import (
     OutgoingMessage,
     RoutedNotice,
@@ -14,8 +14,8 @@ from services.delivery_notify.sending.messages import (
     group_into_messages,
     is_complete,
 )
-from services.delivery_notify.store.conversations import read_facts
-from services.delivery_notify.store.notice_queue import Begun, Claimed, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.conversations import parse_facts
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
 
 INCOMPLETE_GROUP_DELAY = timedelta(seconds=0.25)
 
@@ -36,10 +36,10 @@ class SendPlanner:
     calendar: ShopCalendar
     policy: ContactPolicy
 
-    def plan(self, claimed: Sequence[Claimed], now: datetime, open_for_long: Collection[str]) -> SendPlan:
+    def plan(self, claimed: Sequence[ClaimedNotice], now: datetime, open_for_long: Collection[str]) -> SendPlan:
         """Route each notice; channels in `open_for_long` are the last choice."""
         plan, routed = SendPlan(), list[RoutedNotice]()
-        context = Circumstances(
+        context = RoutingContext(
             now,
             self.calendar,
             self.channels,
@@ -49,11 +49,11 @@ class SendPlanner:
         )
         for notice in claimed:
             match self._route(notice, context):
-                case Way() as way:
+                case Route() as way:
                     routed.append(RoutedNotice(notice, way))
-                case Keep(until=until, cause=cause, held=held):
+                case Defer(until=until, cause=cause, batched=held):
                     plan.deferred.append(Deferred(notice.notice_id, until, cause, held))
-                case NoWay(cause=cause):
+                case Unreachable(cause=cause):
                     plan.suppressed.append((notice, Completed(notice.notice_id, "suppressed", cause=cause)))
         for message in group_into_messages(routed):
             if is_complete(message):
@@ -62,20 +62,22 @@ class SendPlanner:
                 plan.rescheduled += _reschedule(message)
         return plan
 
-    def _route(self, notice: Claimed, context: Circumstances) -> Way | Keep | NoWay:
+    def _route(self, notice: ClaimedNotice, context: RoutingContext) -> Route | Defer | Unreachable:
         if notice.withdrawn:
-            return NoWay(notice.withdrawn)
+            return Unreachable(notice.withdrawn)
         if notice.contact is None:
-            return NoWay("contact_unknown")
+            return Unreachable("contact_unknown")
         breaks_at = self._promise_deadline(notice) if len(self.channels) > 1 else None
-        if notice.heard or breaks_at:
-            context = replace(context, heard=notice.heard, breaks_at=breaks_at)
-        return route(notice.kind, notice.contact, notice.tried, notice.begun, notice.held, context)
+        if notice.recent_messages or breaks_at:
+            context = replace(context, recent_messages=notice.recent_messages, promise_deadline=breaks_at)
+        return route(
+            notice.kind, notice.contact, notice.failed_channels, notice.started_channel, notice.batched, context
+        )
 
-    def _promise_deadline(self, notice: Claimed) -> datetime | None:
+    def _promise_deadline(self, notice: ClaimedNotice) -> datetime | None:
         """Return the end of the promised day that this notice supersedes, if its facts are readable and name one."""
         try:
-            day = read_facts(notice.facts).previous_day
+            day = parse_facts(notice.facts).previous_day
         except ValueError:
             return None
         return self.calendar.moment(day + timedelta(days=1), 0) if day else None
@@ -88,10 +90,10 @@ def _reschedule(message: OutgoingMessage) -> list[Rescheduled]:
     ]
 
 
-def started(plan: SendPlan) -> list[Begun]:
+def started(plan: SendPlan) -> list[StartedNotice]:
     """Return the rows that fix route and group of each notice before it is sent."""
     return [
-        Begun(notice.notice_id, message.route.channel, message.group_id)
+        StartedNotice(notice.notice_id, message.route.channel, message.group_id)
         for message in plan.messages
         for notice in message.notices
     ]

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from services.delivery_notify.channels.channel import SendOutcome, SendStatus
-from services.delivery_notify.domain.routing import Way
-from services.delivery_notify.store.notice_queue import Claimed, Completed, Deferred, FellBack, Rescheduled
+from services.delivery_notify.domain.routing import Route
+from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, FellBack, Rescheduled
 
 MAX_ATTEMPTS = 20
 INITIAL_BACKOFF = timedelta(seconds=5)
@@ -32,8 +32,8 @@ def backoff(attempt: int, jitter: float) -> timedelta:
 class SendAttempt:
     """Notice handed to a channel, with the outcome. `alternatives` are the channels that remain for this customer."""
 
-    notice: Claimed
-    route: Way
+    notice: ClaimedNotice
+    route: Route
     channel_name: str
     outcome: SendOutcome
     alternatives: Collection[str] = ()
@@ -57,7 +57,7 @@ class SendAttempt:
         return Completed(notice.notice_id, "failed", self.channel_name, cause=cause)
 
 
-def event_for(notice: Claimed, completed: Completed, now: datetime) -> Payload | None:
+def event_for(notice: ClaimedNotice, completed: Completed, now: datetime) -> Payload | None:
     """Return the event for a completed notice; None for a kind written by a newer version."""
     if notice.kind not in _KINDS:
         return None
@@ -73,7 +73,12 @@ def event_for(notice: Claimed, completed: Completed, now: datetime) -> Payload |
             fields |= {"cause": completed.cause or "unknown", "suppressed_at": now}
             return NoticeSuppressed.model_validate(fields)
         case "sent":
-            fields |= {"channel": completed.channel, "language": completed.language, "sent_at": now, **notice.news}
+            fields |= {
+                "channel": completed.channel,
+                "language": completed.language,
+                "sent_at": now,
+                **notice.promise_news,
+            }
             fields["promised_date"] = notice.promised_date
             return NoticeSent.model_validate(fields)
         case _:

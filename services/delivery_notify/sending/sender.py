@@ -2,7 +2,7 @@
 
 The idempotency key of a message is derived from its notice, and route and group are stored before sending: after a
 crash between sending and recording, the repeated message has the same route and the same `Message-ID` or key, so that
-the provider or the mail program drops the duplicate. Claimed rows are leased (wall clock) until the results are
+the provider or the mail program drops the duplicate. ClaimedNotice rows are leased (wall clock) until the results are
 recorded; sending ends well before the lease. An error never ends the loop: an unreadable notice fails by itself, an
 unavailable database or server is retried.
 """
@@ -26,8 +26,8 @@ from services.delivery_notify.sending.messages import OutgoingMessage, SendPlan
 from services.delivery_notify.sending.planning import ContactPolicy, SendPlanner, started
 from services.delivery_notify.sending.retry_policy import SendAttempt
 from services.delivery_notify.store import notice_queue
-from services.delivery_notify.store.conversations import read_facts
-from services.delivery_notify.store.notice_queue import Claimed
+from services.delivery_notify.store.conversations import parse_facts
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Sender:
         async with self._service.transaction() as tx:
             claimed = await notice_queue.claim_notices(tx.conn, tx.now, BATCH_SIZE, LEASE)
             plan = self._planner.plan(claimed, tx.now, self._breaker.open_for_long())
-            await notice_queue.begin(tx.conn, started(plan))
+            await notice_queue.mark_started(tx.conn, started(plan))
         if claimed:
             failpoint("notices_claimed")
             attempts = await self._send(plan.messages)
@@ -140,7 +140,7 @@ class Sender:
         now = self._service.clock.now()
         for message in messages:
             try:
-                encoded.append((message, channel.encode(message.draft(self._renderer, read_facts, now))))
+                encoded.append((message, channel.encode(message.draft(self._renderer, parse_facts, now))))
             except Exception as error:  # one unreadable notice must not delay the others
                 notice = message.notices[0]
                 log.exception("failed to render notice notice_id=%s kind=%s", notice.notice_id, notice.kind)
@@ -148,10 +148,10 @@ class Sender:
                 failed.append((message, SendOutcome(SendStatus.PERMANENT_FAILURE, cause)))
         return encoded, failed
 
-    def _alternatives(self, notice: Claimed, name: str, outcome: SendOutcome) -> Sequence[str]:
+    def _alternatives(self, notice: ClaimedNotice, name: str, outcome: SendOutcome) -> Sequence[str]:
         """Return the channels that remain for this customer after a failure on this one."""
         contact = notice.contact
         if contact is None or outcome.status is SendStatus.SENT:
             return ()
-        excluded = {name, *notice.tried, *contact.suppressed}
+        excluded = {name, *notice.failed_channels, *contact.suppressed}
         return [channel for channel in self._channels if channel not in excluded and contact.address(channel)]

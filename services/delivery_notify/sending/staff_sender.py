@@ -16,7 +16,7 @@ from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, backoff
 from services.delivery_notify.store import staff_notices
-from services.delivery_notify.store.staff_notices import ClaimedForStaff
+from services.delivery_notify.store.staff_notices import ClaimedStaffNotice
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class StaffSender:
             await self._record(notice, outcome)
         return len(claimed)
 
-    async def _encode(self, notice: ClaimedForStaff) -> EncodedMessage | None:
+    async def _encode(self, notice: ClaimedStaffNotice) -> EncodedMessage | None:
         try:
             rendered = self._texts.render(notice.kind, notice.facts)
         except (ValueError, KeyError) as error:
@@ -89,7 +89,7 @@ class StaffSender:
         draft = MessageDraft(notice.staff_notice_id, shop, self._address, language, notice.made_at, rendered)
         return self._channel.encode(draft)
 
-    async def _record(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+    async def _record(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         not_attempted = outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
         retry = outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS
         if not_attempted:
@@ -100,14 +100,14 @@ class StaffSender:
             await self._settle(notice, outcome)
 
     async def _reschedule(
-        self, notice: ClaimedForStaff, outcome: SendOutcome, pause: timedelta, *, counts: bool
+        self, notice: ClaimedStaffNotice, outcome: SendOutcome, pause: timedelta, *, counts: bool
     ) -> None:
         async with self._service.transaction() as tx:
-            await staff_notices.put_off(
+            await staff_notices.reschedule(
                 tx.conn, notice.staff_notice_id, outcome.cause or "unknown", pause, counts=counts
             )
 
-    async def _settle(self, notice: ClaimedForStaff, outcome: SendOutcome) -> None:
+    async def _settle(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         sent = outcome.status is SendStatus.SENT
         status, cause = ("sent", None) if sent else ("failed", outcome.cause or "unknown")
         async with self._service.transaction() as tx:

@@ -1,4 +1,4 @@
-"""What a bounce or a complaint changes: the address is dead, and the notice that bounced takes its next way."""
+"""SQL for bounces and complaints: find the notice or customer, and send the notice by the next channel."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from libs.common.postgres.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Bounced:
-    """A notice that was recorded as sent by mail, and to which address."""
+class BouncedNotice:
+    """A notice that was recorded as sent by mail, with its address."""
 
     notice_id: UUID
     order_id: str
@@ -19,31 +19,33 @@ class Bounced:
     address: str
 
 
-async def sent_by_mail(conn: Connection, notice_id: UUID) -> Bounced | None:
+async def find_sent_mail(conn: Connection, notice_id: UUID) -> BouncedNotice | None:
     row = await conn.fetchrow(
         """SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, c.email
            FROM notices n JOIN contacts c ON c.order_id = n.order_id
            WHERE n.notice_id = $1 AND n.status = 'sent' AND n.channel = 'email' FOR UPDATE OF n""",
         notice_id,
     )
-    return Bounced(*row.values()) if row else None
+    return BouncedNotice(*row.values()) if row else None
 
 
-async def customer_at(conn: Connection, address: str) -> str | None:
-    """Whose address that is, by the orders we know."""
+async def find_customer(conn: Connection, address: str) -> str | None:
+    """Return the customer of the first order with this address."""
     found: str | None = await conn.fetchval(
         "SELECT customer_id FROM contacts WHERE lower(email) = lower($1) ORDER BY order_id LIMIT 1", address
     )
     return found
 
 
-async def take_next_way(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> bool:
-    """Send it again by another channel, unless its order has had newer news since. Whether it will be."""
+async def retry_on_next_channel(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> bool:
+    """Queue the notice for its next channel; return False if a newer notice of its order was sent since."""
     done = await conn.execute(
-        """UPDATE notices n SET status = 'pending', settled_at = NULL, wait_until = NULL, attempts = 0, way = NULL,
-                  due_at = $3, cause = $2, tried = array_append(coalesce(n.tried, '{}'), 'email'), together = NULL
+        """UPDATE notices n SET status = 'pending', settled_at = NULL, wait_until = NULL, attempts = 0, due_at = $3,
+                  cause = $2, started_channel = NULL, batch_id = NULL,
+                  failed_channels = array_append(coalesce(n.failed_channels, '{}'), 'email')
            WHERE n.notice_id = $1 AND n.settled_at > $3::timestamptz - interval '7 days' AND NOT EXISTS (
-               SELECT 1 FROM notices l WHERE l.order_id = n.order_id AND l.place > n.place AND l.status = 'sent')""",
+               SELECT 1 FROM notices l
+               WHERE l.order_id = n.order_id AND l.sequence > n.sequence AND l.status = 'sent')""",
         notice_id,
         cause,
         now,

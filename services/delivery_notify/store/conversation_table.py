@@ -1,8 +1,8 @@
-"""Conversations as rows: one JSON document each, with a version; and those known by heart that were written lately.
+"""SQL of conversations: one versioned JSON document each, with a row cache.
 
 The events of an issue come in bursts, and each reads and writes the conversation of its order. The column is `json`: a
-document is only ever read whole, so that nobody gains from `jsonb`, which is taken apart on the way in and put together
-on the way out. What this process wrote or read lately it knows again by its row, see `Lately`.
+document is read and written as a whole, so `jsonb` would only add work. A cached row is used only if its version and
+xmin still match (`RowCache`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,21 @@ from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import Row, RowCache
 from services.delivery_notify.domain.conversation import Conversation
 
-REMEMBERED = 4_000
-"""Conversations that are known by heart, of some kilobytes each."""
+CACHED_CONVERSATIONS = 4_000
+"""Size of the row cache; a conversation has a few kilobytes."""
 
 CONVERSATION = TypeAdapter(Conversation)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A conversation with the version of the row it came from (0: there was none)."""
+class VersionedConversation:
+    """A conversation with the version of its row (0: no row yet)."""
 
     version: int
     conversation: Conversation
 
 
-# Each is found by its key, and locked in the order of the keys.
+# Each row is found by its key; rows are locked in key order.
 _LOAD = """
     SELECT c.key, c.version, c.xmin, c.body
     FROM (SELECT * FROM unnest($1::text[], $2::bigint[], $3::xid[]) AS k (key, version, xmin) ORDER BY key) AS k
@@ -36,7 +36,7 @@ _LOAD = """
         SELECT c.key, c.version, c.xmin,
                CASE WHEN c.version = k.version AND c.xmin = k.xmin THEN NULL ELSE c.body END AS body
         FROM conversations c WHERE c.key = k.key FOR UPDATE) AS c"""
-# A key that did not exist could not be locked; if somebody else made it meanwhile there is a conflict.
+# A key without a row cannot be locked; a concurrent insert is a conflict.
 _INSERT = """
     WITH made AS (
         INSERT INTO conversations (key, version, body) SELECT key, 1, body
@@ -51,33 +51,33 @@ _UPDATE = """
 
 
 class ConversationTable:
-    """Loads conversations locked, in key order, and saves them, a statement each way however many there are."""
+    """Load and lock conversations in key order, and save them, with one statement each for any number."""
 
     def __init__(self) -> None:
-        self._lately: RowCache[Conversation] = RowCache(REMEMBERED)
+        self._cache: RowCache[Conversation] = RowCache(CACHED_CONVERSATIONS)
 
-    async def load(self, conn: Connection, keys: Sequence[str]) -> dict[str, Loaded]:
-        """The conversations of these keys with their versions; keys without one are absent."""
-        known = {key: self._lately.rows.get(key) for key in keys}
-        found: dict[str, Loaded] = {}
-        for key, version, xmin, body in await conn.fetch(_LOAD, keys, *self._lately.marks(keys)):
+    async def load(self, conn: Connection, keys: Sequence[str]) -> dict[str, VersionedConversation]:
+        """Return the conversations of these keys with their versions; keys without a row are absent."""
+        known = {key: self._cache.rows.get(key) for key in keys}
+        found: dict[str, VersionedConversation] = {}
+        for key, version, xmin, body in await conn.fetch(_LOAD, keys, *self._cache.marks(keys)):
             row = known[key]
             if body is None and row:
-                found[key] = Loaded(version, row.state)
+                found[key] = VersionedConversation(version, row.state)
             else:
-                found[key] = Loaded(version, CONVERSATION.validate_json(body))
-                self._lately.keep(key, Row(version, xmin, found[key].conversation))
+                found[key] = VersionedConversation(version, CONVERSATION.validate_json(body))
+                self._cache.keep(key, Row(version, xmin, found[key].conversation))
         return found
 
-    async def save(self, conn: Connection, changed: Mapping[str, Loaded]) -> None:
-        """Write them under the versions they were loaded with (0 where there was none).
+    async def save(self, conn: Connection, changed: Mapping[str, VersionedConversation]) -> None:
+        """Save conversations with the versions they were loaded with (0: new).
 
-        Raises `ConflictError` where another transaction made the same new one first: the batch is then done again.
+        Raises `ConflictError` if another transaction inserted the same one first; the batch is then retried.
         """
         await self._write(conn, {key: each for key, each in changed.items() if each.version == 0})
         await self._write(conn, {key: each for key, each in changed.items() if each.version > 0})
 
-    async def _write(self, conn: Connection, states: Mapping[str, Loaded]) -> None:
+    async def _write(self, conn: Connection, states: Mapping[str, VersionedConversation]) -> None:
         if not states:
             return
         bodies = [CONVERSATION.dump_json(each.conversation, exclude_defaults=True).decode() for each in states.values()]
@@ -87,6 +87,6 @@ class ConversationTable:
         else:
             row = await conn.fetchrow(_UPDATE, list(states), versions, bodies)
         if row is None or row["written"] != len(states):
-            raise ConflictError("conversations: one was made by another transaction at the same time")
+            raise ConflictError("conversations: another transaction inserted one of these at the same time")
         for key, version in zip(states, versions, strict=True):
-            self._lately.keep(key, Row(version, row["xmin"], states[key].conversation))
+            self._cache.keep(key, Row(version, row["xmin"], states[key].conversation))

@@ -1,7 +1,7 @@
-"""All SQL of this service, and the aggregate that the shell works with.
+"""Aggregate of this service, and the SQL of contacts and notices.
 
-A notice is written once (`ON CONFLICT DO NOTHING` on its id), taken back by a mark that the sender honours, and
-settled by the sender alone. Promises are only ever added; a trigger refuses anything else.
+A notice is inserted once (`ON CONFLICT DO NOTHING` on its id), withdrawn by a mark that the sender respects, and
+settled by the sender alone. Promises are append-only; a trigger refuses changes.
 """
 
 import json
@@ -23,43 +23,43 @@ from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import decide
 from services.delivery_notify.domain.notices import (
-    AddressWished,
-    ContactLearned,
-    LineLeftOut,
+    AddressRequested,
+    ContactRecorded,
+    LineExcluded,
+    NoticeCreated,
     NoticeFacts,
-    NoticeMade,
     NoticesWithdrawn,
     PointsDecided,
     PromiseMade,
 )
 from services.delivery_notify.domain.routing import Contact
 from services.delivery_notify.domain.staff_notices import StaffNotice
-from services.delivery_notify.policy.notification_rules import Rules
+from services.delivery_notify.policy.notification_rules import NotificationRules
 from services.delivery_notify.store import notice_queue, promises, staff_notices
-from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, Loaded
+from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
 
-CONTACT_COMES = timedelta(hours=24)
-"""How long a notice waits for the order that says whom to write to."""
+CONTACT_TIMEOUT = timedelta(hours=24)
+"""How long a notice waits for the contact that comes with the order."""
 
 _TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)
 
 
 _CUSTOMER = " customer "
-"""Begins the key of what goes by customer; the id of an order never begins with a space."""
+"""Prefix of the key of events about a customer; the id of an order never begins with a space."""
 
 
 class Conversations:
-    """The aggregate of this service: one conversation per order."""
+    """Aggregate of this service: one conversation per order."""
 
     name = "conversations"
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: NotificationRules) -> None:
         self.rules, self.calendar = rules, rules.calendar
         self.table = ConversationTable()
 
     def key_of(self, event: AnyEvent) -> str | None:
-        """What is about no order goes by its customer; that somebody bought something earns points without words."""
+        """Return the key: the order, or the customer for an event about no order. Points for purchases have none."""
         payload: Any = event.data
         kind = type(payload)
         if kind is TimerFired:
@@ -71,49 +71,55 @@ class Conversations:
         order_id: str | None = getattr(payload, "order_id", None)
         return order_id
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, Loaded]:
-        """For a customer: a conversation that says no more than which order was their latest; it is not kept."""
+    async def load(
+        self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
+    ) -> dict[str, VersionedConversation]:
+        """Load conversations; for a customer, an unsaved one that names only their latest order."""
         loaded = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER)])
         customers = [key.removeprefix(_CUSTOMER) for key in keys if key.startswith(_CUSTOMER)]
         for customer_id, order_id in await _latest_orders(conn, customers):
-            loaded[_CUSTOMER + customer_id] = Loaded(0, Conversation(order_id, customer_id))
+            loaded[_CUSTOMER + customer_id] = VersionedConversation(0, Conversation(order_id, customer_id))
         return loaded
 
-    def decide(self, state: Loaded | None, event: AnyEvent, now: datetime) -> tuple[Loaded | None, Facts]:
+    def decide(
+        self, state: VersionedConversation | None, event: AnyEvent, now: datetime
+    ) -> tuple[VersionedConversation | None, Facts]:
         before = state.conversation if state else None
         after, facts = decide(before, event, now, self.rules)
         traced = [_with_trace(fact) for fact in facts]
         if after is None or after is before:
             return state, traced
-        return Loaded(state.version if state else 0, after), traced
+        return VersionedConversation(state.version if state else 0, after), traced
 
-    async def save(self, conn: Connection, changed: Mapping[str, Loaded], records: Sequence[Record]) -> None:
+    async def save(
+        self, conn: Connection, changed: Mapping[str, VersionedConversation], records: Sequence[Record]
+    ) -> None:
         rows: dict[type[Record], list[Any]] = defaultdict(list)
         for record in records:
             rows[type(record)].append(record)
         await self.table.save(conn, changed)
-        await _save_contacts(conn, rows[ContactLearned])
+        await _save_contacts(conn, rows[ContactRecorded])
         await promises.save_promises(conn, rows[PromiseMade])
-        await _save_wishes(conn, rows[AddressWished])
-        await _save_notices(conn, rows[NoticeMade])
+        await _save_addresses(conn, rows[AddressRequested])
+        await _save_notices(conn, rows[NoticeCreated])
         await notice_queue.lock_notices(conn, _touched(rows))
-        await _save_left_out(conn, rows[LineLeftOut])
+        await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
         await _save_withdrawals(conn, rows[NoticesWithdrawn])
         await staff_notices.save(conn, rows[StaffNotice])
 
 
 def _touched(rows: Mapping[type[Record], Sequence[Any]]) -> set[UUID]:
-    """The notices that were made before, and that these records change by more than one statement."""
-    if not rows[LineLeftOut] and not rows[PointsDecided]:
-        return set()  # taking notices back is one statement, which locks them itself
-    ids = {notice_id for row in (*rows[NoticesWithdrawn], *rows[LineLeftOut]) for notice_id in row.notice_ids}
+    """Existing notices that these records change by more than one statement."""
+    if not rows[LineExcluded] and not rows[PointsDecided]:
+        return set()  # withdrawal is one statement, which locks the rows itself
+    ids = {notice_id for row in (*rows[NoticesWithdrawn], *rows[LineExcluded]) for notice_id in row.notice_ids}
     return ids.union(row.notice_id for row in rows[PointsDecided])
 
 
 def _with_trace(fact: Fact) -> Fact:
-    """A notice goes on in the trace of the event that caused it, however long it waits to be sent."""
-    if not isinstance(fact, NoticeMade):
+    """Add the trace context of the causing event to a notice, for its later sending."""
+    if not isinstance(fact, NoticeCreated):
         return fact
     carrier: dict[str, str] = {}
     _TRACE.inject(carrier)
@@ -121,7 +127,7 @@ def _with_trace(fact: Fact) -> Fact:
 
 
 async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tuple[str, str]]:
-    """By customer, the order with which they last told us how to reach them; nothing for whom we do not know."""
+    """Return customers with the order of their newest contact; customers without a contact are absent."""
     if not customers:
         return []
     rows = await conn.fetch(
@@ -139,7 +145,7 @@ _CONTACTS = """
     ON CONFLICT (order_id) DO NOTHING"""
 
 
-async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> None:
+async def _save_contacts(conn: Connection, rows: Sequence[ContactRecorded]) -> None:
     if rows:
         columns = [
             (r.order_id, r.customer_id, r.name, r.email, r.language, r.phone, r.last_purchased_item, r.placed_at)
@@ -148,34 +154,34 @@ async def _save_contacts(conn: Connection, rows: Sequence[ContactLearned]) -> No
         await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
 
 
-async def _save_wishes(conn: Connection, rows: Sequence[AddressWished]) -> None:
+async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) -> None:
     if rows:
         columns = [(row.order_id, row.choice_id, row.address.model_dump_json(exclude_none=True)) for row in rows]
         await conn.execute(
-            """UPDATE contacts c SET wished_by = w.choice_id, wished_address = w.address
+            """UPDATE contacts c SET address_choice_id = w.choice_id, requested_address = w.address
                FROM unnest($1::text[], $2::uuid[], $3::jsonb[]) AS w (order_id, choice_id, address)
                WHERE c.order_id = w.order_id""",
             *map(list, zip(*columns, strict=True)),
         )
 
 
-async def wished_address(conn: Connection, order_id: str, choice_id: UUID) -> str | None:
-    """Where the customer wants the goods sent, as JSON, if that was their answer to this question."""
-    query = "SELECT wished_address FROM contacts WHERE order_id = $1 AND wished_by = $2"
+async def requested_address(conn: Connection, order_id: str, choice_id: UUID) -> str | None:
+    """Return the delivery address requested by the answer to this question, as JSON."""
+    query = "SELECT requested_address FROM contacts WHERE order_id = $1 AND address_choice_id = $2"
     address: str | None = await conn.fetchval(query, order_id, choice_id)
     return address
 
 
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
-                         made_at, due_at, contact_by, traceparent, tells, breaks, held)
+                         made_at, due_at, contact_by, traceparent, announces, supersedes, batched)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
                          $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
                          $13::jsonb[], $14::bool[])
     ON CONFLICT (notice_id) DO NOTHING"""
 
 
-async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
+async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None:
     if rows:
         columns = [
             (
@@ -188,47 +194,47 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeMade]) -> None:
                 row.promised_date,
                 row.made_at,
                 row.due_at,
-                row.made_at + CONTACT_COMES,
+                row.made_at + CONTACT_TIMEOUT,
                 row.traceparent,
-                promises.written(row.news.tells),
-                promises.written(row.news.breaks),
-                row.gathered,
+                promises.refs_json(row.promises.announces),
+                promises.refs_json(row.promises.supersedes),
+                row.batched,
             )
             for row in rows
         ]
         await conn.execute(_NOTICES, *map(list, zip(*columns, strict=True)))
 
 
-# A notice that has left, or is just leaving, stays as it is; so does one that would have nothing left to speak of.
-_LEFT_OUT = """
-    UPDATE notices n SET facts = n.facts || jsonb_build_object('things', kept.things) || CASE
-        WHEN kept.things #> '{0,previous_date}' IS NULL THEN '{}'
-        ELSE jsonb_build_object('previous_day', kept.things #> '{0,previous_date}') END,
-        tells = jsonb_path_query_array(n.tells, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone),
-        breaks = jsonb_path_query_array(n.breaks, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone)
+# Excludes lines from notices. A notice that is being sent or was sent stays, and so does one with no line left.
+_EXCLUDE_LINES = """
+    UPDATE notices n SET facts = n.facts || jsonb_build_object('lines', kept.lines) || CASE
+        WHEN kept.lines #> '{0,previous_ship_date}' IS NULL THEN '{}'
+        ELSE jsonb_build_object('previous_day', kept.lines #> '{0,previous_ship_date}') END,
+        announces = jsonb_path_query_array(n.announces, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone),
+        supersedes = jsonb_path_query_array(n.supersedes, '$[*] ? (!(@.subject_id == $gone[*]))', kept.gone)
     FROM (
-        SELECT o.notice_id, jsonb_agg(t.thing ORDER BY t.place) AS things,
+        SELECT o.notice_id, jsonb_agg(t.line ORDER BY t.position) AS lines,
                (SELECT jsonb_build_object('gone', jsonb_agg(l.line_id))
                 FROM unnest($1::uuid[], $2::text[]) AS l (notice_id, line_id) WHERE l.notice_id = o.notice_id) AS gone
-        FROM notices o CROSS JOIN jsonb_array_elements(o.facts -> 'things') WITH ORDINALITY AS t (thing, place)
+        FROM notices o CROSS JOIN jsonb_array_elements(o.facts -> 'lines') WITH ORDINALITY AS t (line, position)
         WHERE o.notice_id = ANY ($1) AND NOT EXISTS (
             SELECT 1 FROM unnest($1::uuid[], $2::text[]) AS l (notice_id, line_id)
-            WHERE l.notice_id = o.notice_id AND l.line_id = t.thing ->> 'line_id')
+            WHERE l.notice_id = o.notice_id AND l.line_id = t.line ->> 'line_id')
         GROUP BY o.notice_id) AS kept
-    WHERE n.notice_id = kept.notice_id AND n.status = 'pending' AND n.withdrawn IS NULL"""
+    WHERE n.notice_id = kept.notice_id AND n.status = 'pending' AND n.withdrawn_cause IS NULL"""
 
 
-async def _save_left_out(conn: Connection, rows: Sequence[LineLeftOut]) -> None:
+async def _save_excluded_lines(conn: Connection, rows: Sequence[LineExcluded]) -> None:
     pairs = [(notice_id, row.line_id) for row in rows for notice_id in row.notice_ids]
     if pairs:
-        await conn.execute(_LEFT_OUT, [notice_id for notice_id, _ in pairs], [line_id for _, line_id in pairs])
+        await conn.execute(_EXCLUDE_LINES, [notice_id for notice_id, _ in pairs], [line_id for _, line_id in pairs])
 
 
 _POINTS_DECIDED = """
     UPDATE notices n SET due_at = least(n.due_at, n.made_at), facts = n.facts || jsonb_strip_nulls(jsonb_build_object(
         'points', p.points, 'usable_from', p.usable_from, 'usable_until', p.usable_until))
     FROM unnest($1::uuid[], $2::int[], $3::date[], $4::date[]) AS p (notice_id, points, usable_from, usable_until)
-    WHERE n.notice_id = p.notice_id AND n.status = 'pending' AND n.withdrawn IS NULL"""
+    WHERE n.notice_id = p.notice_id AND n.status = 'pending' AND n.withdrawn_cause IS NULL"""
 
 
 async def _save_points(conn: Connection, rows: Sequence[PointsDecided]) -> None:
@@ -237,29 +243,28 @@ async def _save_points(conn: Connection, rows: Sequence[PointsDecided]) -> None:
         await conn.execute(_POINTS_DECIDED, *map(list, zip(*columns, strict=True)))
 
 
-# The latest cause wins; a notice that has left or was settled stays as it is. Locked in the order of their ids, as the
-# sender settles them, and each found by its id.
-_WITHDRAWN = """
+# Withdraws unsettled notices. Rows are locked in the order of their ids, as by the sender, and each is found by its id.
+_WITHDRAW = """
     WITH theirs AS (
     SELECT w.* FROM (
         SELECT * FROM unnest($1::uuid[], $2::text[]) AS w (notice_id, cause) ORDER BY notice_id) AS w
         CROSS JOIN LATERAL (
             SELECT FROM notices n WHERE n.notice_id = w.notice_id
-                AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL
+                AND n.status IN ('pending', 'sending') AND n.withdrawn_cause IS NULL
             FOR NO KEY UPDATE) AS locked)
-    UPDATE notices n SET withdrawn = w.cause, due_at = least(n.due_at, n.made_at)
+    UPDATE notices n SET withdrawn_cause = w.cause, due_at = least(n.due_at, n.made_at)
     FROM theirs w
-    WHERE n.notice_id = w.notice_id AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL"""
+    WHERE n.notice_id = w.notice_id AND n.status IN ('pending', 'sending') AND n.withdrawn_cause IS NULL"""
 
 
 async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) -> None:
     pairs = {notice_id: row.cause for row in rows for notice_id in row.notice_ids}
     if pairs:
-        await conn.execute(_WITHDRAWN, list(pairs), list(pairs.values()))
+        await conn.execute(_WITHDRAW, list(pairs), list(pairs.values()))
 
 
-async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
-    """A conversation as it is now, for reading, and whom we have it with."""
+async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
+    """Return the conversation of an order, unlocked, with its contact."""
     row = await conn.fetchrow(
         """SELECT v.body, c.name, c.email, coalesce(p.language, c.language) AS language
            FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key
@@ -273,29 +278,29 @@ async def conversation_with(conn: Connection, order_id: str) -> tuple[Conversati
     return conversation, contact
 
 
-def read_facts(body: str) -> NoticeFacts:
-    """Raises `ValueError` where what was written is no longer understood."""
+def parse_facts(body: str) -> NoticeFacts:
+    """Parse the facts of a notice. Raises `ValueError` for an unknown format."""
     return _FACTS.validate_json(body)
 
 
-async def notice_facts(conn: Connection, notice_id: UUID) -> NoticeFacts | None:
+async def read_notice_facts(conn: Connection, notice_id: UUID) -> NoticeFacts | None:
     body = await conn.fetchval("SELECT facts FROM notices WHERE notice_id = $1", notice_id)
     return _FACTS.validate_json(body) if body else None
 
 
-async def notices_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
-    """Every notice of an order, oldest first, as the API shows it."""
+async def list_notices(conn: Connection, order_id: str) -> list[dict[str, object]]:
+    """Return the notices of an order, oldest first, as the API shows them."""
     rows = await conn.fetch(
         """SELECT notice_id, issue_id, kind, status, promised_date, made_at, due_at, settled_at, language, channel,
-                  coalesce(cause, withdrawn) AS cause, attempts, facts
-           FROM notices WHERE order_id = $1 ORDER BY place""",
+                  coalesce(cause, withdrawn_cause) AS cause, attempts, facts
+           FROM notices WHERE order_id = $1 ORDER BY sequence""",
         order_id,
     )
     return [{**dict(row), "facts": json.loads(row["facts"])} for row in rows]
 
 
-async def notice_as_sent(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
-    """One notice with whom it was for, in the language in which it was sent (or would be)."""
+async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] | None:
+    """Return one notice with its contact, in the language in which it was (or would be) sent."""
     row = await conn.fetchrow(
         """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.name,
                   coalesce(n.language, p.language, c.language) AS language

@@ -1,7 +1,6 @@
-"""What delivery_notify forgets of an erased customer: how to reach them, and which of their addresses are dead.
+"""Erasure of a customer in delivery_notify: contacts, preferences and suppressed addresses.
 
-What they were told stays, by its facts, which name no person: promises and tellings still add up. A message that has
-not left yet never does, and about an order that goes on nothing more is said.
+Promises, their notifications and the facts of notices stay: they name no person. Unsent notices are withdrawn.
 """
 
 from libs.common.postgres.pool import Connection
@@ -12,7 +11,7 @@ _IDS = """
     SELECT order_id AS id FROM contacts WHERE customer_id = $1
     UNION SELECT order_id FROM notices WHERE customer_id = $1
     UNION SELECT issue_id::text FROM notices WHERE customer_id = $1 AND issue_id IS NOT NULL"""
-# A digest of a mail address still tells whoever has the address that this is it.
+# A digest identifies the address for anyone who has it, so it is personal data.
 _SUPPRESSED = """
     DELETE FROM suppressed_addresses WHERE digest IN (
         SELECT sha256(convert_to(lower(a.address), 'UTF8')) FROM (
@@ -21,8 +20,8 @@ _SUPPRESSED = """
             UNION ALL SELECT unnest(ARRAY[phone, line_user_id]) FROM preferences
             WHERE customer_id = $1 AND changed_at <= $2) AS a (address))"""
 _WITHDRAWN = """
-    UPDATE notices n SET withdrawn = 'customer_erased', due_at = least(n.due_at, n.made_at)
-    WHERE n.customer_id = $1 AND n.status IN ('pending', 'sending') AND n.withdrawn IS NULL AND n.made_at <= $2
+    UPDATE notices n SET withdrawn_cause = 'customer_erased', due_at = least(n.due_at, n.made_at)
+    WHERE n.customer_id = $1 AND n.status IN ('pending', 'sending') AND n.withdrawn_cause IS NULL AND n.made_at <= $2
       AND NOT EXISTS (SELECT FROM contacts c WHERE c.order_id = n.order_id AND c.placed_at > $2)"""
 _CONTACTS = "DELETE FROM contacts WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2"
 _PREFERENCES = "DELETE FROM preferences WHERE customer_id = $1 AND changed_at <= $2"
@@ -36,7 +35,7 @@ _OLD_NOTICES = """
 
 
 def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
-    """What delivery_notify forgets by itself."""
+    """Return the retention sweeps of delivery_notify."""
     return (Sweep("contacts", _OLD_CONTACTS, contact_days), Sweep("notices", _OLD_NOTICES, notice_days))
 
 

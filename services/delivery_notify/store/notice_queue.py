@@ -1,4 +1,4 @@
-"""What the sender asks of the database: claim what is due, say on which way it is begun, record how it went."""
+"""SQL of the notice queue: claim due notices, mark the channel of an attempt, record outcomes."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -8,20 +8,20 @@ from uuid import UUID
 
 from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.routing import CAN_WAIT, Contact
+from services.delivery_notify.domain.routing import DEFERRABLE, Contact
 
-NONE = "[]"
-"""No promise is made known or broken: so it is of most notices."""
+NO_REFS = "[]"
+"""No promise is announced or broken; the case of most notices."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A notice that this sender now holds a lease on. Without a contact, nobody will ever say whom to write to.
+class ClaimedNotice:
+    """A notice leased by this sender. `contact` is None if the contact did not arrive in time.
 
-    Kind and facts are as they were written, unread: one that cannot be read must not hold up the others of its claim.
-    `begun` is the channel on which an earlier attempt may have got through ("" for none), `tried` those that failed for
-    good, `heard` how many messages the customer got in the last 24 hours, `together` the message it was put
-    into with others, of so many `parts`.
+    `kind` and `facts` are unparsed: an invalid row must not fail the other notices of its claim. `started_channel` is
+    the channel of an attempt that may have succeeded ("" for none), `failed_channels` those that failed permanently,
+    `recent_messages` counts the customer's messages of the last 24 hours, `batch_id` is the message that contains this
+    notice, of `batch_size` notices.
     """
 
     notice_id: UUID
@@ -35,62 +35,63 @@ class Claimed:
     withdrawn: str | None
     contact: Contact | None
     traceparent: str | None
-    begun: str = ""
-    tried: tuple[str, ...] = ()
-    heard: int = 0
-    held: bool = False
-    together: UUID | None = None
-    parts: int | None = None
-    tells: str = NONE
-    breaks: str = NONE
-    next_word: str | None = None
+    started_channel: str = ""
+    failed_channels: tuple[str, ...] = ()
+    recent_messages: int = 0
+    batched: bool = False
+    batch_id: UUID | None = None
+    batch_size: int | None = None
+    announces: str = NO_REFS
+    supersedes: str = NO_REFS
+    next_update_by: str | None = None
 
     @property
-    def news(self) -> dict[str, object]:
-        """The promises that this notice makes known or says are broken, and the day of our next word, for the event."""
-        tells = json.loads(self.tells) if self.tells != NONE else ()
-        breaks = json.loads(self.breaks) if self.breaks != NONE else ()
-        return {"announces": tells, "supersedes": breaks, "next_update_by": self.next_word}
+    def promise_news(self) -> dict[str, object]:
+        """Fields of `notice.sent`: the promises announced or broken, and the day of the next update."""
+        announces = json.loads(self.announces) if self.announces != NO_REFS else ()
+        supersedes = json.loads(self.supersedes) if self.supersedes != NO_REFS else ()
+        return {"announces": announces, "supersedes": supersedes, "next_update_by": self.next_update_by}
 
 
-# Of the rows that are due, take those that can be settled now; another sender's rows are passed over. The notices of
-# an order leave one after the other, in the order in which they were made: one that is due waits until those before it
-# are settled, whatever holds them up. What was withdrawn never leaves: it neither waits nor is waited for, unless it
-# was on its way already. Those that a cap kept back leave together, so they do not wait for each other. (`IS TRUE`
-# keeps the planner from reading all that is due for each of them, and `LATERAL` with its limit from reading everybody's
-# preferences: plans made while there was next to nothing to read did so for ever after.) What was begun before stays on
-# its way: no way in the row means by mail. What a customer heard is counted only where a cap could keep the notice.
+# Claims due notices; rows claimed by another sender are skipped. The notices of an order are sent in sequence: a due
+# notice waits until earlier due ones are settled. A withdrawn notice neither waits nor is waited for, unless it is
+# being sent already. Batched notices are sent together, so they do not wait for each other. `IS TRUE` keeps the planner
+# from reading all due rows for each row, `LATERAL` with a limit from reading all preferences: plans made on empty
+# tables did so permanently. An attempt without a recorded channel went by mail. Messages are counted only where the
+# daily limit could defer the notice.
 _CLAIM = """
     WITH due AS (
         SELECT n.notice_id,
-               coalesce(n.way, CASE WHEN n.status = 'sending' OR n.attempts > 0 THEN 'email' END) AS begun
+               coalesce(n.started_channel, CASE WHEN n.status = 'sending' OR n.attempts > 0 THEN 'email' END) AS started
         FROM notices n LEFT JOIN contacts c USING (order_id)
         WHERE n.settled_at IS NULL AND n.due_at <= $1
           AND (n.wait_until IS NULL OR n.wait_until <= clock_timestamp())
-          AND (c.order_id IS NOT NULL OR n.withdrawn IS NOT NULL OR n.contact_by <= $1)
-          AND (n.withdrawn IS NOT NULL OR NOT EXISTS (
+          AND (c.order_id IS NOT NULL OR n.withdrawn_cause IS NOT NULL OR n.contact_by <= $1)
+          AND (n.withdrawn_cause IS NOT NULL OR NOT EXISTS (
               SELECT 1 FROM notices e
-              WHERE e.order_id = n.order_id AND e.place < n.place AND NOT (e.held AND n.held)
+              WHERE e.order_id = n.order_id AND e.sequence < n.sequence AND NOT (e.batched AND n.batched)
                 AND (e.settled_at IS NULL) IS TRUE AND (e.due_at <= $1) IS TRUE
-                AND (e.withdrawn IS NULL OR e.status = 'sending')))
-        ORDER BY n.due_at, n.place LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
+                AND (e.withdrawn_cause IS NULL OR e.status = 'sending')))
+        ORDER BY n.due_at, n.sequence LIMIT $2 FOR UPDATE OF n SKIP LOCKED),
     claimed AS (
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
         FROM due WHERE n.notice_id = due.notice_id
         RETURNING n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
-                  n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.due_at, n.place,
-                  due.begun)
+                  n.withdrawn_cause, n.traceparent, n.failed_channels, n.batched, n.batch_id, n.announces,
+                  n.supersedes, n.due_at, n.sequence, due.started)
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
-           n.withdrawn, n.traceparent, n.tried, n.held, n.together, n.tells, n.breaks, n.begun,
-           n.facts ->> 'next_word' AS next_word, c.name, c.email, coalesce(p.language, c.language) AS contact_language,
-           coalesce(p.phone, c.phone) AS phone, p.line_user_id, p.channels, c.last_purchased_item,
-           CASE WHEN n.kind = ANY ($4) AND NOT n.held AND n.withdrawn IS NULL THEN (
-               SELECT count(DISTINCT coalesce(h.together, h.notice_id)) FROM notices h
+           n.withdrawn_cause, n.traceparent, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
+           n.started, n.facts ->> 'next_update_by' AS next_update_by, c.name, c.email,
+           coalesce(p.language, c.language) AS contact_language, coalesce(p.phone, c.phone) AS phone, p.line_user_id,
+           p.channels, c.last_purchased_item,
+           CASE WHEN n.kind = ANY ($4) AND NOT n.batched AND n.withdrawn_cause IS NULL THEN (
+               SELECT count(DISTINCT coalesce(h.batch_id, h.notice_id)) FROM notices h
                WHERE h.customer_id = n.customer_id AND h.status = 'sent'
-                 AND h.settled_at > $1 - interval '1 day') ELSE 0 END AS heard,
-           CASE WHEN n.together IS NOT NULL THEN (
+                 AND h.settled_at > $1 - interval '1 day') ELSE 0 END AS recent_messages,
+           CASE WHEN n.batch_id IS NOT NULL THEN (
                SELECT count(*) FROM notices t
-               WHERE t.together = n.together AND (t.settled_at IS NULL) IS TRUE AND t.withdrawn IS NULL) END AS parts,
+               WHERE t.batch_id = n.batch_id AND (t.settled_at IS NULL) IS TRUE
+                 AND t.withdrawn_cause IS NULL) END AS batch_size,
            ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
                ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
                ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
@@ -99,13 +100,13 @@ _CLAIM = """
     LEFT JOIN LATERAL (
         SELECT p.language, p.phone, p.line_user_id, p.channels FROM preferences p
         WHERE p.customer_id = n.customer_id LIMIT 1) AS p ON true
-    ORDER BY n.due_at, n.place"""
+    ORDER BY n.due_at, n.sequence"""
 
 
-async def claim_notices(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-    """Take up to `limit` due notices, one per order at most, for as long as the lease holds (wall clock)."""
+async def claim_notices(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[ClaimedNotice]:
+    """Claim up to `limit` due notices, at most one per order, for the duration of the lease (wall clock)."""
     return [
-        Claimed(
+        ClaimedNotice(
             row["notice_id"],
             row["order_id"],
             row["customer_id"],
@@ -114,7 +115,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["facts"],
             row["promised_date"],
             row["attempts"],
-            row["withdrawn"],
+            row["withdrawn_cause"],
             Contact(
                 row["name"],
                 row["email"],
@@ -128,44 +129,46 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             if row["email"]
             else None,
             row["traceparent"],
-            row["begun"] or "",
-            tuple(row["tried"] or ()),
-            row["heard"],
-            row["held"],
-            row["together"],
-            row["parts"],
-            row["tells"],
-            row["breaks"],
-            row["next_word"],
+            row["started"] or "",
+            tuple(row["failed_channels"] or ()),
+            row["recent_messages"],
+            row["batched"],
+            row["batch_id"],
+            row["batch_size"],
+            row["announces"],
+            row["supersedes"],
+            row["next_update_by"],
         )
-        for row in await conn.fetch(_CLAIM, now, limit, lease, CAN_WAIT)
+        for row in await conn.fetch(_CLAIM, now, limit, lease, DEFERRABLE)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A claimed notice goes this way now, in this message: written down before anything leaves."""
+class StartedNotice:
+    """The channel (and batch) of an attempt, recorded before the message is sent."""
 
     notice_id: UUID
-    way: str
-    together: UUID | None = None
+    channel: str
+    batch_id: UUID | None = None
 
 
-async def begin(conn: Connection, begun: Sequence[Begun]) -> None:
-    """Nothing needs to be written for one that goes by mail and alone."""
-    rows = [(each.notice_id, each.way, each.together) for each in begun if each.way != "email" or each.together]
+async def mark_started(conn: Connection, started: Sequence[StartedNotice]) -> None:
+    """Record these attempts; mail without a batch is the default and needs no row change."""
+    rows = [
+        (each.notice_id, each.channel, each.batch_id) for each in started if each.channel != "email" or each.batch_id
+    ]
     if rows:
         await conn.execute(
-            """UPDATE notices n SET way = b.way, together = b.together
-               FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS b (notice_id, way, together)
-               WHERE n.notice_id = b.notice_id""",
+            """UPDATE notices n SET started_channel = s.channel, batch_id = s.batch_id
+               FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS s (notice_id, channel, batch_id)
+               WHERE n.notice_id = s.notice_id""",
             *map(list, zip(*rows, strict=True)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a claimed notice ended. `status` is sent, failed or suppressed."""
+    """Final outcome of a claimed notice. `status` is sent, failed or suppressed."""
 
     notice_id: UUID
     status: str
@@ -175,20 +178,19 @@ class Completed:
 
 
 async def lock_notices(conn: Connection, ids: Iterable[UUID]) -> None:
-    """Before a transaction changes notices that exist: all of them at once, in the order of their ids.
+    """Lock these notices in the order of their ids, before a transaction changes them with several statements.
 
-    The sender records ends while conversations take notices back. Two orders, or one statement after the other, would
-    be a deadlock between them.
+    The sender records outcomes while conversations withdraw notices: another lock order would deadlock.
     """
     if wanted := list(ids):
         query = "SELECT FROM notices WHERE notice_id = ANY ($1) ORDER BY notice_id FOR NO KEY UPDATE"
         await conn.execute(query, wanted)
 
 
-# What a notice told is told from now on: a row of the ledger beside the promise, in the same statement.
-# Rows are locked in the order of their ids, as those who withdraw notices do: two orders would be a deadlock. `LATERAL`
-# makes each found by its id; a planner that is free to join believes in a handful and compares all with all.
-_SETTLE = """
+# A sent notice announces its promises in the same statement. Rows are locked in the order of their ids, as by the
+# withdrawal of notices: another order would deadlock. `LATERAL` finds each row by its id; a free join was planned for a
+# handful of rows and compared all with all.
+_COMPLETE = """
     WITH mine AS (
     SELECT o.* FROM (
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -198,28 +200,28 @@ _SETTLE = """
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL
     FROM mine s WHERE n.notice_id = s.notice_id AND n.status = 'sending'
-    RETURNING n.notice_id, n.order_id, n.tells, s.status, s.channel),
-    told AS (
-    INSERT INTO tellings (order_id, subject, subject_id, version, surface, notice_id, told_at)
+    RETURNING n.notice_id, n.order_id, n.announces, s.status, s.channel),
+    announced AS (
+    INSERT INTO promise_notifications (order_id, subject, subject_id, version, surface, notice_id, notified_at)
     SELECT s.order_id, t.subject, t.subject_id, t.version, s.channel, s.notice_id, $6
-    FROM settled s CROSS JOIN jsonb_to_recordset(s.tells) AS t (subject text, subject_id text, version int)
-    WHERE s.status = 'sent' AND s.tells <> '[]'
+    FROM settled s CROSS JOIN jsonb_to_recordset(s.announces) AS t (subject text, subject_id text, version int)
+    WHERE s.status = 'sent' AND s.announces <> '[]'
     ON CONFLICT DO NOTHING)
     SELECT notice_id FROM settled"""
 
 
-async def settle_notices(conn: Connection, outcomes: Collection[Completed], now: datetime) -> set[UUID]:
-    """Record how these ended; gives those that had not been settled by another sender before."""
+async def complete_notices(conn: Connection, outcomes: Collection[Completed], now: datetime) -> set[UUID]:
+    """Record final outcomes; return the notices that no other sender had settled before."""
     if not outcomes:
         return set()
     columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
-    rows = await conn.fetch(_SETTLE, *map(list, zip(*columns, strict=True)), now)
+    rows = await conn.fetch(_COMPLETE, *map(list, zip(*columns, strict=True)), now)
     return {row["notice_id"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
 class Rescheduled:
-    """A claimed notice to try again, after a pause of the wall clock. `counts`: this was an attempt."""
+    """A claimed notice to retry after a pause (wall clock). `counts`: an attempt was made."""
 
     notice_id: UUID
     cause: str
@@ -227,38 +229,39 @@ class Rescheduled:
     counts: bool = True
 
 
-# What was not an attempt was not begun either, unless it had been before.
-_PUT_OFF = """
+# Without an attempt there is no started channel, unless an earlier attempt had one.
+_RESCHEDULE = """
     UPDATE notices n SET status = 'pending', cause = p.cause, wait_until = clock_timestamp() + p.pause,
                          attempts = CASE WHEN p.counts THEN n.attempts ELSE n.attempts - 1 END,
-                         way = CASE WHEN p.counts OR n.attempts > 1 THEN n.way END
+                         started_channel = CASE WHEN p.counts OR n.attempts > 1 THEN n.started_channel END
     FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::bool[]) AS p (notice_id, cause, pause, counts)
     WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
 
 
-async def put_off_notices(conn: Connection, later: Sequence[Rescheduled]) -> None:
+async def reschedule_notices(conn: Connection, later: Sequence[Rescheduled]) -> None:
     if later:
         columns = [(each.notice_id, each.cause, each.pause, each.counts) for each in later]
-        await conn.execute(_PUT_OFF, *map(list, zip(*columns, strict=True)))
+        await conn.execute(_RESCHEDULE, *map(list, zip(*columns, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A claimed notice that must not leave before this moment of the shop's clock."""
+    """A claimed notice that must not be sent before this shop time."""
 
     notice_id: UUID
     until: datetime
     cause: str
-    held: bool
+    batched: bool
 
 
-async def keep_notices(conn: Connection, kept: Sequence[Deferred]) -> None:
+async def defer_notices(conn: Connection, kept: Sequence[Deferred]) -> None:
     if kept:
-        columns = [(each.notice_id, each.until, each.cause, each.held) for each in kept]
+        columns = [(each.notice_id, each.until, each.cause, each.batched) for each in kept]
         await conn.execute(
             """UPDATE notices n SET status = 'pending', cause = k.cause, due_at = k.until, wait_until = NULL,
-                                    attempts = n.attempts - 1, held = n.held OR k.held
-               FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bool[]) AS k (notice_id, until, cause, held)
+                                    attempts = n.attempts - 1, batched = n.batched OR k.batched
+               FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bool[])
+                   AS k (notice_id, until, cause, batched)
                WHERE n.notice_id = k.notice_id AND n.status = 'sending'""",
             *map(list, zip(*columns, strict=True)),
         )
@@ -266,19 +269,20 @@ async def keep_notices(conn: Connection, kept: Sequence[Deferred]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FellBack:
-    """A claimed notice that failed for good on this channel and takes its next way at once."""
+    """A claimed notice that failed permanently on this channel and uses the next one at once."""
 
     notice_id: UUID
     channel: str
     cause: str
 
 
-async def turn_notices(conn: Connection, turned: Sequence[FellBack]) -> None:
+async def fall_back_notices(conn: Connection, turned: Sequence[FellBack]) -> None:
     if turned:
         columns = [(each.notice_id, each.channel, each.cause) for each in turned]
         await conn.execute(
-            """UPDATE notices n SET status = 'pending', cause = t.cause, wait_until = NULL, attempts = 0, way = NULL,
-                                    tried = array_append(coalesce(n.tried, '{}'), t.channel), together = NULL
+            """UPDATE notices n SET status = 'pending', cause = t.cause, wait_until = NULL, attempts = 0,
+                                    started_channel = NULL, batch_id = NULL,
+                                    failed_channels = array_append(coalesce(n.failed_channels, '{}'), t.channel)
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (notice_id, channel, cause)
                WHERE n.notice_id = t.notice_id AND n.status = 'sending'""",
             *map(list, zip(*columns, strict=True)),
@@ -286,8 +290,8 @@ async def turn_notices(conn: Connection, turned: Sequence[FellBack]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """How each notice of a batch ended, or goes on."""
+class BatchOutcomes:
+    """Outcomes of a batch of claimed notices."""
 
     completed: Sequence[Completed] = ()
     rescheduled: Sequence[Rescheduled] = ()
@@ -295,16 +299,16 @@ class Ends:
     deferred: Sequence[Deferred] = ()
 
     @property
-    def going_on(self) -> list[UUID]:
+    def unsettled(self) -> list[UUID]:
         return [each.notice_id for group in (self.rescheduled, self.fell_back, self.deferred) for each in group]
 
 
-async def record_ends(conn: Connection, ends: Ends, now: datetime) -> set[UUID]:
-    """Write a batch down; gives the notices that this settled. Where nothing goes on, settling locks them itself."""
-    if going_on := ends.going_on:
+async def record_outcomes(conn: Connection, ends: BatchOutcomes, now: datetime) -> set[UUID]:
+    """Record a batch; return the notices that this settled. If all are settled, that statement locks them itself."""
+    if going_on := ends.unsettled:
         await lock_notices(conn, [*going_on, *(each.notice_id for each in ends.completed)])
-    known = await settle_notices(conn, ends.completed, now)
-    await put_off_notices(conn, ends.rescheduled)
-    await turn_notices(conn, ends.fell_back)
-    await keep_notices(conn, ends.deferred)
+    known = await complete_notices(conn, ends.completed, now)
+    await reschedule_notices(conn, ends.rescheduled)
+    await fall_back_notices(conn, ends.fell_back)
+    await defer_notices(conn, ends.deferred)
     return known

@@ -1,7 +1,4 @@
-"""How customers want to be reached, and which addresses may not be written to any more.
-
-Of a suppressed address only its digest is kept: enough to know it again, of no use to anybody else.
-"""
+"""SQL of contact preferences and suppressed addresses. Only the digest of a suppressed address is stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +8,8 @@ from libs.common.postgres.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Preferences:
-    """`channels` in the customer's own order. Personal data."""
+class ContactPreferences:
+    """Contact preferences of a customer; `channels` in order of preference. Personal data."""
 
     channels: tuple[str, ...] = ()
     language: str | None = None
@@ -20,32 +17,32 @@ class Preferences:
     phone: str | None = None
 
 
-async def save_preferences(conn: Connection, customer_id: str, wanted: Preferences, now: datetime) -> None:
+async def save_preferences(conn: Connection, customer_id: str, preferences: ContactPreferences, now: datetime) -> None:
     await conn.execute(
         """INSERT INTO preferences (customer_id, channels, language, line_user_id, phone, changed_at)
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (customer_id) DO UPDATE SET channels = $2, language = $3, line_user_id = $4, phone = $5,
                                                    changed_at = $6""",
         customer_id,
-        list(wanted.channels),
-        wanted.language,
-        wanted.line_user_id,
-        wanted.phone,
+        list(preferences.channels),
+        preferences.language,
+        preferences.line_user_id,
+        preferences.phone,
         now,
     )
 
 
-async def preferences_of(conn: Connection, customer_id: str) -> Preferences | None:
+async def read_preferences(conn: Connection, customer_id: str) -> ContactPreferences | None:
     row = await conn.fetchrow(
         "SELECT channels, language, line_user_id, phone FROM preferences WHERE customer_id = $1", customer_id
     )
     if row is None:
         return None
-    return Preferences(tuple(row["channels"]), row["language"], row["line_user_id"], row["phone"])
+    return ContactPreferences(tuple(row["channels"]), row["language"], row["line_user_id"], row["phone"])
 
 
-async def forget_preferences(conn: Connection, customer_id: str) -> bool:
-    """Whether there was anything to forget."""
+async def delete_preferences(conn: Connection, customer_id: str) -> bool:
+    """Delete the preferences of a customer; return whether there were any."""
     return await conn.execute("DELETE FROM preferences WHERE customer_id = $1", customer_id) == "DELETE 1"
 
 
@@ -56,14 +53,14 @@ _SUPPRESS = """
     ON CONFLICT DO NOTHING"""
 
 
-async def suppress(conn: Connection, addresses: Sequence[tuple[str, str, str]], now: datetime) -> None:
-    """Channel, address and cause of each."""
+async def suppress_addresses(conn: Connection, addresses: Sequence[tuple[str, str, str]], now: datetime) -> None:
+    """Suppress addresses, each as channel, address and cause."""
     if addresses:
         await conn.execute(_SUPPRESS, *map(list, zip(*addresses, strict=True)), now)
 
 
-async def allow_again(conn: Connection, channel: str, address: str) -> bool:
-    """Whether that address was suppressed until now."""
+async def unsuppress_address(conn: Connection, channel: str, address: str) -> bool:
+    """Lift the suppression of an address; return whether there was one."""
     done = await conn.execute(
         "DELETE FROM suppressed_addresses WHERE channel = $1 AND digest = sha256(convert_to(lower($2), 'UTF8'))",
         channel,

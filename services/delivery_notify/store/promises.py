@@ -1,4 +1,4 @@
-"""The ledger of promises in the database: rows that are only ever added, and when and by what each was told."""
+"""SQL of the promise ledger: append-only promises, and when and where each was announced."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from services.delivery_notify.domain.notices import PromiseMade
 REFS = TypeAdapter(tuple[PromiseRef, ...])
 
 
-def written(refs: tuple[PromiseRef, ...]) -> str:
-    """These as a document; most notices have none."""
+def refs_json(refs: tuple[PromiseRef, ...]) -> str:
+    """Return promise references as JSON; most notices have none."""
     return REFS.dump_json(refs).decode() if refs else "[]"
 
 
-# What the customer was told on another surface than a notice (at checkout, on the choice page) is told with the row.
+# A date announced on another surface than a notice (checkout, choice page) is recorded as announced with its row.
 _PROMISES = """
     WITH made AS (
         INSERT INTO promises (order_id, subject, subject_id, version, ship_date, source, promised_at)
@@ -24,7 +24,7 @@ _PROMISES = """
             $1::text[], $2::text[], $3::text[], $4::int[], $5::date[], $6::text[], $7::timestamptz[], $8::text[]
         ) AS p (order_id, subject, subject_id, version, ship_date, source, promised_at, surface)
         ON CONFLICT DO NOTHING)
-    INSERT INTO tellings (order_id, subject, subject_id, version, surface, told_at)
+    INSERT INTO promise_notifications (order_id, subject, subject_id, version, surface, notified_at)
     SELECT order_id, subject, subject_id, version, surface, promised_at FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::int[], $7::timestamptz[], $8::text[]
     ) AS p (order_id, subject, subject_id, version, promised_at, surface)
@@ -50,14 +50,14 @@ async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
         await conn.execute(_PROMISES, *map(list, zip(*columns, strict=True)))
 
 
-async def promises_of(conn: Connection, order_id: str) -> list[dict[str, object]]:
-    """Every date ever promised for an order, in the order in which it was promised; `told_at` is null where it never
-    was (newer news came before it left)."""
+async def list_promises(conn: Connection, order_id: str) -> list[dict[str, object]]:
+    """Return every date promised for an order, oldest first; `notified_at` is null if it was superseded unsent."""
     rows = await conn.fetch(
         """SELECT p.subject, p.subject_id, p.version, p.ship_date, p.source, p.promised_at,
-                  min(t.told_at) AS told_at, (array_agg(t.surface ORDER BY t.told_at))[1] AS told_on,
-                  (array_agg(t.notice_id ORDER BY t.told_at))[1] AS notice_id
-           FROM promises p LEFT JOIN tellings t USING (order_id, subject, subject_id, version)
+                  min(t.notified_at) AS notified_at,
+                  (array_agg(t.surface ORDER BY t.notified_at))[1] AS notified_surface,
+                  (array_agg(t.notice_id ORDER BY t.notified_at))[1] AS notice_id
+           FROM promises p LEFT JOIN promise_notifications t USING (order_id, subject, subject_id, version)
            WHERE p.order_id = $1
            GROUP BY p.order_id, p.subject, p.subject_id, p.version
            ORDER BY p.promised_at, p.subject, p.subject_id, p.version""",

@@ -1,4 +1,4 @@
-"""Staff notices in the database: written once by their cause, claimed, and settled."""
+"""SQL of staff notices: inserted once by their cause, claimed, settled."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ async def save(conn: Connection, notices: Sequence[StaffNotice]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedForStaff:
+class ClaimedStaffNotice:
     staff_notice_id: UUID
     kind: str
     facts: Mapping[str, str]
@@ -40,10 +40,12 @@ _CLAIM = """
     RETURNING s.staff_notice_id, s.kind, s.facts, s.made_at, s.attempts"""
 
 
-async def claim(conn: Connection, limit: int, lease: timedelta) -> list[ClaimedForStaff]:
+async def claim(conn: Connection, limit: int, lease: timedelta) -> list[ClaimedStaffNotice]:
     rows = await conn.fetch(_CLAIM, limit, lease)
     return [
-        ClaimedForStaff(row["staff_notice_id"], row["kind"], json.loads(row["facts"]), row["made_at"], row["attempts"])
+        ClaimedStaffNotice(
+            row["staff_notice_id"], row["kind"], json.loads(row["facts"]), row["made_at"], row["attempts"]
+        )
         for row in sorted(rows, key=lambda row: row["made_at"])
     ]
 
@@ -51,7 +53,7 @@ async def claim(conn: Connection, limit: int, lease: timedelta) -> list[ClaimedF
 async def settle(
     conn: Connection, ids: Sequence[UUID], status: str, channel: str, cause: str | None, now: datetime
 ) -> None:
-    """`status` is sent or failed."""
+    """Record the outcome of staff notices; `status` is sent or failed."""
     await conn.execute(
         """UPDATE staff_notices SET status = $2, channel = $3, cause = $4, settled_at = $5, wait_until = NULL
            WHERE staff_notice_id = ANY ($1)""",
@@ -63,7 +65,7 @@ async def settle(
     )
 
 
-async def put_off(conn: Connection, staff_notice_id: UUID, cause: str, pause: timedelta, *, counts: bool) -> None:
+async def reschedule(conn: Connection, staff_notice_id: UUID, cause: str, pause: timedelta, *, counts: bool) -> None:
     await conn.execute(
         """UPDATE staff_notices SET status = 'pending', cause = $2, wait_until = clock_timestamp() + $3,
                   attempts = CASE WHEN $4 THEN attempts ELSE attempts - 1 END
@@ -76,15 +78,15 @@ async def put_off(conn: Connection, staff_notice_id: UUID, cause: str, pause: ti
 
 
 async def dead_letters_by_topic(conn: Connection) -> list[tuple[str, int, int]]:
-    """Topics with dead letters: name, how many, and the first of them (its id names the occasion)."""
+    """Return topics with open dead letters: name, count, and the id of the first, which identifies the incident."""
     rows = await conn.fetch(
         "SELECT topic, count(*) AS many, min(id) AS first FROM dead_letters WHERE state = 'open' GROUP BY topic"
     )
     return [(row["topic"], row["many"], row["first"]) for row in rows]
 
 
-async def latest(conn: Connection, limit: int) -> list[dict[str, object]]:
-    """The newest first, as ops sees them."""
+async def list_latest(conn: Connection, limit: int) -> list[dict[str, object]]:
+    """Return the newest staff notices, as the ops API shows them."""
     rows = await conn.fetch(
         "SELECT kind, status, made_at, facts FROM staff_notices ORDER BY made_at DESC LIMIT $1", limit
     )

@@ -7,7 +7,7 @@ the shop.
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.policy.consent_law import Element, Terms, required_elements
+from services.delivery_notify.policy.consent_law import DelayTerms, Element, required_elements
 from services.delivery_notify.rendering.texts import phrases
 
 _JAPANESE = {
@@ -52,14 +52,14 @@ def required_sentences(kind: NoticeKind, facts: NoticeFacts, language: Language)
 
 
 def sentence(element: Element, facts: NoticeFacts, language: Language) -> str:
-    terms = facts.terms or Terms("", "")
+    terms = facts.terms or DelayTerms("", "")
     day = phrases.localized_date(facts.day, language) if facts.day else ""
     reasons = _REASONS[language]
     reason = reasons.get(facts.code or "", reasons[""])
     return SENTENCES[language][element].format(days=_days(terms, language), day=day, reason=reason)
 
 
-def _days(terms: Terms, language: Language) -> str:
+def _days(terms: DelayTerms, language: Language) -> str:
     count, working = terms.refund_days, terms.refund_days_are == "working"
     if language == Language.JA:
         return f"{count}営業日" if working else f"{count}日"

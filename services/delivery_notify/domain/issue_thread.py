@@ -1,0 +1,79 @@
+"""Issue threads of a conversation: the notices about one issue of an order."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from libs.common.decisions.fast_replace import replace
+from libs.common.events.values import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedItem:
+    """A reported item under the name that the customer knows."""
+
+    line_id: str
+    name: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class ReplacementShipment:
+    """Shipment of a replacement: its newest announced date with its version (0: when it was ordered)."""
+
+    replacement_id: UUID
+    ship_date: date
+    version: int = 0
+    shipped: bool = False
+
+
+class PendingNotice(StrEnum):
+    """Notice that a thread sends if no event comes before `notify_at`."""
+
+    PLAN = "plan"  # acceptance without a remedy
+    NEXT_UPDATE = "next_update"  # an announced update
+    RECEIPT = "receipt"  # receipt of the item without a refund
+
+
+@dataclass(frozen=True)
+class ApologyPoints:
+    """Points granted for an issue (0 if withheld), usable between two days; `announced` once a notice contains them."""
+
+    entry_id: UUID | None = None
+    points: int = 0
+    usable_from: date | None = None
+    usable_until: date | None = None
+    announced: bool = False
+
+
+@dataclass(frozen=True)
+class IssueThread:
+    """Notices about one issue. `pending` is due at `notify_at`; `missed_visits` counts failed collections."""
+
+    issue_id: UUID
+    customer_id: str
+    reason: Reason | None = None
+    items: tuple[ReportedItem, ...] = ()
+    answered: bool = False
+    replacement: ReplacementShipment | None = None
+    past_replacements: tuple[UUID, ...] = ()
+    refunded_at: datetime | None = None
+    pending: PendingNotice | None = None
+    notify_at: datetime | None = None
+    received_at: datetime | None = None
+    resolution: int = 0
+    closed_by: str | None = None
+    updates_sent: int = 0
+    missed_visits: int = 0
+    apology: ApologyPoints | None = None
+
+
+def mark_answered(thread: IssueThread) -> IssueThread:
+    """Return the thread after a notice with news: nothing is pending, and updates are counted from the start."""
+    return replace(thread, answered=True, pending=None, notify_at=None, updates_sent=0)
+
+
+def await_update(thread: IssueThread, at: datetime) -> IssueThread:
+    """Return the thread with an update announced for this time."""
+    return replace(thread, pending=PendingNotice.NEXT_UPDATE, notify_at=at)
