@@ -210,7 +210,7 @@ async def test_an_unavailable_mail_server_costs_no_attempt(database: MakeDatabas
 async def test_a_notice_is_sent_after_an_outage_of_any_length(
     database: MakeDatabase, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(circuit_breaker, "LONGEST_ABSENCE", timedelta(milliseconds=1))
+    monkeypatch.setattr(circuit_breaker, "MAX_PROBE_INTERVAL", timedelta(milliseconds=1))
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         smtp.refusals += ["421 closing"] * (2 * MAX_ATTEMPTS)
         await take(live, order(), later())
