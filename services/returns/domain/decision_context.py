@@ -61,7 +61,7 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     @property
     def reason_rule(self) -> ReasonRule:
-        return self.policy.rule(self.case.reason, self.case.report_attributes)
+        return self.policy.rule(self.state.reason, self.state.report_attributes)
 
     @property
     def limits(self) -> PolicyLimits:
@@ -87,15 +87,15 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
     @property
     def ids(self) -> dict[str, Any]:
         """Return the identifiers that every event about this issue carries."""
-        return {"issue_id": self.case.issue_id, "order_id": self.case.order_id, "customer_id": self.case.customer_id}
+        return {"issue_id": self.state.issue_id, "order_id": self.state.order_id, "customer_id": self.state.customer_id}
 
     @property
     def partner_ids(self) -> dict[str, Any]:
         """Return the identifiers that every order to a warehouse or courier carries."""
-        return {"issue_id": self.case.issue_id, "order_id": self.case.order_id}
+        return {"issue_id": self.state.issue_id, "order_id": self.state.order_id}
 
     def anomaly(self, reason: str, detail: str = "") -> None:
-        self.emit(Anomaly(reason, detail or f"issue {self.case.issue_id}"))
+        self.emit(Anomaly(reason, detail or f"issue {self.state.issue_id}"))
 
     def switch_remedy(self, remedy: Remedy) -> None:
         """Plan for another remedy of the same reason rule."""
@@ -103,7 +103,7 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     def require_return(self, after: CollectOn) -> None:
         """Plan a collection for a case that had none."""
-        self.change(plan=replace(self.case.plan, collect_on=after))
+        self.change(plan=replace(self.state.plan, collect_on=after))
 
     def change_outbound(self, **changes: Any) -> None:
         self.state = replace(self.state, outbound=replace(self.state.outbound, **changes))
@@ -125,10 +125,10 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     def open_review(self, cause: ReviewCause) -> None:
         """Ask staff for a decision, once per cause until it is decided."""
-        if self.case.in_review(cause):
+        if self.state.in_review(cause):
             return
         review = CaseReview(cause, self.now, self.review_deadline())
-        self.change(reviews=(*self.case.reviews, review))
+        self.change(reviews=(*self.state.reviews, review))
         self.emit(IssueReviewRequested(**self.ids, cause=cause, due_at=review.due_at))
 
     def rearm(self, review: CaseReview) -> CaseReview:
@@ -137,9 +137,9 @@ class CaseDecision(DecisionContext[Case, CaseRules]):
 
     def close_reviews(self, *causes: ReviewCause) -> None:
         """Close reviews with these causes, decided or no longer needed."""
-        if self.case.reviews and self.case.in_review(*causes):
-            self.change(reviews=tuple(review for review in self.case.reviews if review.cause not in causes))
+        if self.state.reviews and self.state.in_review(*causes):
+            self.change(reviews=tuple(review for review in self.state.reviews if review.cause not in causes))
 
     def sync_timers(self, before: Case | None, fired: str | None) -> None:
         """Emit the timer changes from the case `before` to the current one."""
-        self.emit(*timer_changes(before.timers() if before else {}, self.case.timers(), fired))
+        self.emit(*timer_changes(before.timers() if before else {}, self.state.timers(), fired))
