@@ -51,7 +51,7 @@ class ClockDriver:
             polled_at = time.monotonic()
             snapshot = await self.probe.take_snapshot()
             if not snapshot.busy:
-                self.wait_seconds["nobody"] += time.monotonic() - polled_at
+                self.wait_seconds["polling"] += time.monotonic() - polled_at
                 return snapshot
             if time.monotonic() - began > MAX_WAIT_SECONDS:
                 self.timeouts += 1

@@ -30,10 +30,10 @@ http.server.HTTPServer((os.environ["HTTP_HOST"], int(os.environ["HTTP_PORT"])), 
 OWNER = f"""
 import sys, time
 from pathlib import Path
-from deploy.local.process_guard import ending_on_signals
+from deploy.local.process_guard import exit_on_signals
 from deploy.local.paths import run_folder
 from deploy.local.processes import Supervisor
-with ending_on_signals(), run_folder("test", Path(sys.argv[1])) as folder, Supervisor(Path(sys.argv[1])) as supervisor:
+with exit_on_signals(), run_folder("test", Path(sys.argv[1])) as folder, Supervisor(Path(sys.argv[1])) as supervisor:
     child = supervisor.start("child", ["-c", {SERVER!r}], port=int(sys.argv[2]))
     supervisor.wait_ready()
     print(child.pid, folder, flush=True)

@@ -81,8 +81,8 @@ async def run_scenario(
         partners = FaultPartners(running, publisher, SEED, zone, orderly=True)
         listening = asyncio.create_task(partners.run())
         try:
-            calm = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
-            ledger = await _publish_workload(running, publisher, calm, scenario)
+            quiescence = Quiescence(running, {"answers": lambda: partners.in_flight}, lag)
+            ledger = await _publish_workload(running, publisher, quiescence, scenario)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -111,7 +111,7 @@ def _start_single_process(running: FaultSystem, scenario: MutationScenario) -> N
 
 
 async def _publish_workload(
-    running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence, scenario: MutationScenario
+    running: FaultSystem, publisher: RetryingPublisher, quiescence: Quiescence, scenario: MutationScenario
 ) -> list[dict[str, object]]:
     """Publish orders and their reports, through one process death where the scenario has one. Returns the ledger."""
     for number in range(ORDERS):
@@ -119,20 +119,22 @@ async def _publish_workload(
             await publisher.publish(record)
     if scenario.dies_at:
         await _restart_after_failpoint(running)
-    await calm.wait(QUIESCENCE_SECONDS)
-    return [await _repeat_delivery(running, publisher, calm)] if scenario.repeats_delivery else []
+    await quiescence.wait(QUIESCENCE_SECONDS)
+    return [await _repeat_delivery(running, publisher, quiescence)] if scenario.repeats_delivery else []
 
 
-async def _repeat_delivery(running: FaultSystem, publisher: RetryingPublisher, calm: Quiescence) -> dict[str, object]:
+async def _repeat_delivery(
+    running: FaultSystem, publisher: RetryingPublisher, quiescence: Quiescence
+) -> dict[str, object]:
     """Publish the delivery of one unit of two twice, then report both units."""
     *news, arrived = _partial_delivery(running, ORDERS)
     for record in (*news, arrived):
         await publisher.publish(record)
-    await calm.wait(QUIESCENCE_SECONDS)
+    await quiescence.wait(QUIESCENCE_SECONDS)
     await publisher.publish(arrived)
-    await calm.wait(QUIESCENCE_SECONDS)
+    await quiescence.wait(QUIESCENCE_SECONDS)
     entry = await _report_two_units(running, ORDERS)
-    await calm.wait(QUIESCENCE_SECONDS)
+    await quiescence.wait(QUIESCENCE_SECONDS)
     return entry
 
 

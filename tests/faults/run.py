@@ -119,9 +119,9 @@ async def run(system: FaultSystem, options: FaultOptions, log: Log) -> FaultResu
             await nemesis.heal()
             partners.orderly = True
             others = {"answers": lambda: partners.in_flight, "calls": lambda: driver.in_flight}
-            calm = Quiescence(system, {**others, "reports to come": lambda: int(not driving.done())}, lag)
+            quiescence = Quiescence(system, {**others, "reports to come": lambda: int(not driving.done())}, lag)
             recovered, trouble = await _recover(
-                calm, log, smoke_schedule.DAYS_SECONDS if options.short else DAYS_SECONDS
+                quiescence, log, smoke_schedule.DAYS_SECONDS if options.short else DAYS_SECONDS
             )
             watch.lap("healing and draining")
             listening.cancel()
