@@ -132,7 +132,7 @@ async def test_staff_are_made_changed_and_shut_out_by_a_command(
     assert (await by_command("add", "Not A Name", "--role", "agent"))[0] != 0
     assert (await by_command("add", "taro", "--role", "agent", password="short"))[0] == 2
     assert await by_command("role", "hanako", "--role", "admin") == (0, "hanako has the role admin\n")
-    assert await by_command("password", "hanako") == (0, "hanako has another password now\n")
+    assert await by_command("password", "hanako") == (0, "hanako has a new password\n")
     assert await by_command("disable", "hanako") == (0, "hanako is disabled\n")
-    assert "shut out" in (await by_command("list"))[1]
+    assert "disabled" in (await by_command("list"))[1]
     assert (await by_command("disable", "nobody"))[0] != 0

@@ -155,7 +155,7 @@ async def change_token(conn: Connection) -> str:
 # --- one issue --------------------------------------------------------------------------------------------------------
 
 
-_ASIDE = "SELECT description, reference FROM issues WHERE issue_id = $1"
+_NOTES = "SELECT description, reference FROM issues WHERE issue_id = $1"
 _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
 # Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
 _VERSION = """
@@ -197,7 +197,7 @@ class IssueNotes:
 
 
 async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
-    said = await conn.fetchrow(_ASIDE, issue_id)
+    row = await conn.fetchrow(_NOTES, issue_id)
     acts = await conn.fetch(
         "SELECT staff, action, about, comment, acted_at FROM desk_actions WHERE subject = $1 ORDER BY acted_at",
         str(issue_id),
@@ -206,8 +206,8 @@ async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
         "SELECT resolution, score, comment, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
     )
     return IssueNotes(
-        description=said["description"] if said else None,
-        reference=said["reference"] if said else None,
+        description=row["description"] if row else None,
+        reference=row["reference"] if row else None,
         trace_id=await conn.fetchval(_TRACE, issue_id),
         version=await issue_version(conn, issue_id),
         actions=[StaffActionEntry(**row) for row in acts],
