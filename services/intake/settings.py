@@ -24,41 +24,48 @@ def _days(value: object) -> object:
     return tuple(map(int, days))
 
 
-class IntakeSettings(PageSettings):
+class Settings(PageSettings):
     """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
     evidence_url: Annotated[str, StringConstraints(pattern=r"^(file:///\S+|s3://[^/\s]+(/\S*)?)$")] | None = None
     """`file:///folder` or `s3://bucket/prefix`."""
     evidence_dir: Path | None = None
+    """Folder for photos; an alternative to `EVIDENCE_URL` for one machine."""
     evidence_s3_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")] | None = None
-    """Of an S3-compatible store that is not Amazon's."""
+    """Endpoint of an S3-compatible store other than Amazon S3."""
     evidence_s3_region: str | None = None
+    """Region of the S3 bucket."""
     evidence_s3_access_key: str | None = None
+    """Access key of the S3 bucket; default: the credentials of the environment."""
     evidence_s3_secret_key: SecretStr | None = None
+    """Secret key of the S3 bucket."""
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
-    """Where customers and staff reach this service; links to its pages begin with it."""
+    """Public base URL of this service; prefix of the links to its pages."""
     link_secrets: LinkSecrets
-    """The same as those of delivery_notify: its mails link to our pages, and ours to its mails."""
+    """Secrets of signed links, shared with delivery_notify, whose mails link to our pages."""
     webhook_secrets: WebhookSecrets = ()
-    """Standard Webhooks: storefronts sign with one of them. Without any, such webhooks are not taken."""
+    """Signing secrets of Standard Webhooks; unset disables the route."""
     shopify_secrets: ShopifySecrets = ()
-    """Client secrets of the shop's Shopify app, likewise."""
+    """Client secrets of the shop's Shopify app; unset disables the route."""
     evidence_retention_days: Annotated[int, Field(ge=1)] = 180
-    """How long photos are kept after their issue was closed."""
+    """Retention of photos after their issue was closed."""
     free_text_retention_days: Annotated[int, Field(ge=1)] = 365
-    """How long the customer's own words are, likewise."""
+    """Retention of descriptions after their issue was closed."""
     photos_per_issue: Annotated[int, Field(ge=1, le=50)] = 10
+    """Photos accepted per issue."""
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
-    """Whose public holidays the shop keeps."""
+    """Country whose public holidays are closed days."""
     shop_closed_weekdays: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_days)] = (5, 6)
+    """Weekdays on which the shop is closed, 0 (Monday) to 6 with commas between them."""
     shop_opens: Annotated[int, Field(ge=0, le=22)] = 10
+    """Hour at which the shop's staff start to answer."""
     shop_closes: Annotated[int, Field(ge=1, le=23)] = 18
-    """Full hours, local: answers are due in open time."""
+    """Full hours, local: response targets are measured in business hours."""
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.evidence_url is None and self.evidence_dir is None:
-            raise ValueError("evidence_url: say where photos are kept: file:///folder or s3://bucket/prefix")
+            raise ValueError("evidence_url: missing; set file:///folder or s3://bucket/prefix")
         _ = self.business_hours
         return self
 

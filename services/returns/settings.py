@@ -27,8 +27,12 @@ def _readable_policy(path: Path) -> Path:
 
 class Settings(ServiceSettings):
     policy_file: Annotated[Path, AfterValidator(_readable_policy)] = BUNDLED_POLICY
+    """File or folder with the versions of the return policy."""
     policy_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds between two checks for a changed policy."""
     address_key: Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("a key")] = ()
+    """Key for the digest of addresses; `new,old` during rotation."""
     address_retention_days: Annotated[int, Field(ge=30)] = 730
     """Retention of order addresses; longer than any reporting window."""
     shop_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
+    """ISO 3166 country of the shop, for its public holidays."""

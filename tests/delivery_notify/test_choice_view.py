@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from libs.common.decisions.ids import derived_id
-from libs.common.events.notices import Change, NoticeKind
+from libs.common.events.notices import ChangeSubject, NoticeKind
 from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
@@ -50,8 +50,8 @@ def test_an_open_question_shows_its_options_dates_and_deadline() -> None:
     [
         ({"status": QuestionStatus.ANSWERED, "answer": Choice.CANCEL}, TEXTS.thanks[Choice.CANCEL]),
         (
-            {"status": QuestionStatus.ANSWERED, "answer": Choice.CHANGE, "change": Change.ITEM},
-            TEXTS.thanks_change[Change.ITEM],
+            {"status": QuestionStatus.ANSWERED, "answer": Choice.CHANGE, "change": ChangeSubject.ITEM},
+            TEXTS.thanks_change[ChangeSubject.ITEM],
         ),
         (
             {"status": QuestionStatus.ANSWERED, "answer": Choice.WAIT, "by_default": True},

@@ -127,12 +127,12 @@ async def test_staff_are_made_changed_and_shut_out_by_a_command(
     async def by_command(*arguments: str, **more: str) -> tuple[int, str]:
         return await asyncio.to_thread(run, *arguments, **more)
 
-    assert await by_command("add", "hanako", "--role", "agent") == (0, "hanako is agent now\n")
+    assert await by_command("add", "hanako", "--role", "agent") == (0, "hanako has the role agent\n")
     assert (await by_command("add", "hanako", "--role", "agent"))[0] != 0
     assert (await by_command("add", "Not A Name", "--role", "agent"))[0] != 0
     assert (await by_command("add", "taro", "--role", "agent", password="short"))[0] == 2
-    assert await by_command("role", "hanako", "--role", "admin") == (0, "hanako is admin now\n")
-    assert await by_command("password", "hanako") == (0, "hanako has another password now\n")
-    assert await by_command("disable", "hanako") == (0, "hanako is shut out\n")
-    assert "shut out" in (await by_command("list"))[1]
+    assert await by_command("role", "hanako", "--role", "admin") == (0, "hanako has the role admin\n")
+    assert await by_command("password", "hanako") == (0, "hanako has a new password\n")
+    assert await by_command("disable", "hanako") == (0, "hanako is disabled\n")
+    assert "disabled" in (await by_command("list"))[1]
     assert (await by_command("disable", "nobody"))[0] != 0

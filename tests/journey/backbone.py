@@ -22,7 +22,7 @@ from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from services.delivery_notify import app as delivery_notify
 from services.delivery_notify.settings import NotifySettings as DeliveryNotifySettings
 from services.intake import app as intake
-from services.intake.settings import IntakeSettings
+from services.intake.settings import Settings as IntakeSettings
 from services.loyalty import app as loyalty
 from services.loyalty.settings import LoyaltySettings
 from services.returns import app as returns

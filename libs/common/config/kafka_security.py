@@ -40,11 +40,17 @@ class KafkaSecurity(BaseSettings):
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     kafka_security_protocol: Protocol = Protocol.PLAINTEXT
+    """`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`."""
     kafka_sasl_mechanism: Mechanism = Mechanism.SCRAM_SHA_512
+    """SASL mechanism; required with a `SASL_` protocol."""
     kafka_sasl_username: str | None = None
+    """SASL user name."""
     kafka_sasl_password: SecretStr | None = None
+    """SASL password."""
     kafka_ca: str | None = None
+    """File with the certificate authority of the brokers in PEM form; default: that of the system."""
     kafka_client_certificate: Path | None = None
+    """File with the client's certificate and key in PEM form, for mutual TLS."""
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSecurity":

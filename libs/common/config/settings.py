@@ -51,27 +51,45 @@ class ServiceSettings(KafkaSecurity):
     """Settings of every service. The environment variable is the field name in capitals."""
 
     database_url: Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://"), Field(repr=False)]
+    """PostgreSQL URL of the role that the service runs as."""
     kafka_bootstrap_servers: Annotated[str, StringConstraints(min_length=3)]
+    """Kafka brokers, `host:port` with commas between them."""
     kafka_topic_prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]*$")] = ""
+    """Prefix of every topic and consumer group, to share a cluster."""
     kafka_idempotence: bool = True
+    """Idempotent producer; turn off only for a broker without it."""
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 45_000
+    """Milliseconds without a heartbeat after which a consumer loses its partitions."""
     kafka_max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
+    """Milliseconds that one batch may take at most."""
     kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
+    """Milliseconds after which topic metadata is read again."""
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
+    """Upper limit in milliseconds for which a broker may hold a fetch."""
     kafka_fetch_min_bytes: Annotated[int, Field(ge=1)] = 524_288
     """Bytes that the broker accumulates before it answers a fetch that is not prompt; 1: answer at once."""
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
+    """API keys of callers, `caller:key` with commas between them; a caller may have several for rotation."""
     http_host: str = "127.0.0.1"
+    """Address that the HTTP server listens on."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port that the HTTP server listens on."""
     http_connections: Annotated[int, Field(ge=10, le=10_000)] = 500
     """Maximum connections; more get 503. Keep it well below the process's limit of open files."""
     shop_time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Tokyo"
+    """Time zone of the shop (IANA name); dates told to customers are in it."""
     clock_file: Path | None = None
+    """File with a shared clock, for demo and tests."""
     otel_exporter_otlp_endpoint: str | None = None
+    """OTLP/HTTP endpoint for traces and metrics; unset: none are exported."""
     log_level: Annotated[str, StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     batch_size: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Records or commands decided in one transaction at most."""
     pool_size: Annotated[int, Field(ge=2, le=100)] = 8
+    """Connections to PostgreSQL."""
     inbox_retention_days: Annotated[int, Field(gt=LONGEST_RETENTION_DAYS)] = 60
+    """Days for which applied event ids are kept; longer than the retention of every topic."""
     dead_letter_retention_days: Annotated[int, Field(ge=1)] = 90
     """Days for which a settled dead letter is listed; its content is deleted at once."""
 

@@ -36,35 +36,55 @@ _REQUIRED_BY_CHANNEL = {
 
 class ChannelSettings(ServiceSettings):
     smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp_url)]
+    """Mail server, `smtp(s)://[user:password@]host:port[?starttls]`; `discard://` sends nothing."""
     mail_from: Annotated[str, AfterValidator(_check_mail_address)]
+    """Sender of every mail, `Name <address>`."""
     smtp_connections: Annotated[int, Field(ge=1, le=50)] = 4
+    """Connections to the mail server."""
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
     """Shop name in notices; default: the name in MAIL_FROM."""
 
     line_access_token: SecretStr | None = None
+    """Channel access token of the shop's LINE official account; unset: no LINE."""
     line_api_url: Url = "https://api.line.me"
+    """Base URL of the LINE Messaging API."""
     sms_webhook_url: Url | None = None
+    """URL that receives each SMS as a signed Standard Webhook; unset: no SMS."""
     sms_webhook_secret: WebhookSecrets = ()
     """Each secret adds a signature, so that the gateway can rotate its secret at any time."""
     quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 21
     """First shop hour of the quiet hours for LINE and SMS, which end at `quiet_to_hour`. Equal hours: none."""
     quiet_to_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    """Hour at which LINE and SMS may be sent again."""
     max_messages_per_day: Annotated[int, Field(ge=1, le=100)] = 6
     """Messages per customer in 24 hours; above that, notices that can wait are deferred to the next morning."""
 
     staff_channel: StaffChannel = "none"
+    """Channel for staff notices: `none`, `email`, `slack`, `zendesk` or `kintone`."""
     staff_language: Literal["ja", "en"] = "ja"
+    """Language of staff notices, `ja` or `en`."""
     staff_mail: Annotated[str, AfterValidator(_check_mail_address)] | None = None
+    """Address for staff notices by mail."""
     slack_webhook_url: SecretStr | None = None
+    """Slack incoming webhook."""
     slack_token: SecretStr | None = None
+    """Slack bot token, with `SLACK_CHANNEL`, instead of a webhook."""
     slack_channel: str | None = None
+    """Slack channel for the bot token."""
     slack_api_url: Url = "https://slack.com/api"
+    """Base URL of the Slack API."""
     zendesk_url: Url | None = None
+    """Base URL of the Zendesk account."""
     zendesk_email: str | None = None
+    """Zendesk user that creates tickets."""
     zendesk_token: SecretStr | None = None
+    """Zendesk API token."""
     kintone_url: Url | None = None
+    """Base URL of the kintone account."""
     kintone_app: Annotated[int, Field(ge=1)] | None = None
+    """Number of the kintone app that receives records."""
     kintone_token: SecretStr | None = None
+    """API token of the kintone app."""
     bounce_webhook_secret: WebhookSecrets = ()
     """Secrets with which a mail provider signs its bounce and complaint webhooks; any of several."""
 

@@ -1,13 +1,13 @@
-"""Who may sign in at the desk: made, changed and shut out by a command, with intake's `DATABASE_URL`.
+"""Accounts of the desk: create, change and disable them, with intake's `DATABASE_URL`.
 
     python -m services.intake.cli.staff add hanako --role agent      # asks for the password, or reads STAFF_PASSWORD
-    python -m services.intake.cli.staff password hanako              # also ends every session of theirs
+    python -m services.intake.cli.staff password hanako              # also ends every session of the account
     python -m services.intake.cli.staff role hanako --role admin
     python -m services.intake.cli.staff disable hanako
     python -m services.intake.cli.staff list
 
 Passwords are kept as argon2id hashes (argon2-cffi, with the parameters of RFC 9106 for little memory). A command and
-not a page: whoever can reach the database says who may come in, and no first password lies in a setting.
+not a page: access to the database decides about accounts, and no initial password is in a setting.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from services.intake.store import staff
 MIN_PASSWORD_LENGTH = 12
 HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 
-app = typer.Typer(add_completion=False, help="Who may sign in at the desk.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Accounts of the desk.", no_args_is_help=True)
 
 
 class StaffRole(StrEnum):
-    """Each may do what those before it may. Viewers see cases; agents act on them; admins see what was parked too."""
+    """Roles; each includes those before it. Viewers read cases, agents act on them, admins manage dead letters."""
 
     VIEWER = "viewer"
     AGENT = "agent"
@@ -47,13 +47,13 @@ class StaffRole(StrEnum):
 
 
 class PasswordError(ValueError):
-    """password: too short; take one of 12 characters or more."""
+    """password: too short; use at least 12 characters."""
 
 
 def hash_password(password: str) -> str:
     """Raises `PasswordError`."""
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise PasswordError(f"password: {len(password)} characters, {MIN_PASSWORD_LENGTH} are the least")
+        raise PasswordError(f"password: {len(password)} characters, {MIN_PASSWORD_LENGTH} is the minimum")
     return HASHER.hash(password)
 
 
@@ -80,7 +80,7 @@ def _run(database_url: str, work: Callable[[Connection], Awaitable[str]]) -> Non
         except asyncpg.CheckViolationError as error:
             raise SystemExit("name: use lower-case letters, digits, dot, dash and underscore, 40 at most") from error
         except asyncpg.UniqueViolationError as error:
-            raise SystemExit("name: is taken; change the role or the password, or take another name") from error
+            raise SystemExit("name: exists already; change its role or password, or choose another name") from error
         finally:
             await conn.close()
 
@@ -89,7 +89,7 @@ def _run(database_url: str, work: Callable[[Connection], Awaitable[str]]) -> Non
 
 def _known(changed: bool, done: str) -> str:
     if not changed:
-        raise SystemExit("name: nobody has it; `list` shows who is there")
+        raise SystemExit("name: unknown; `list` shows the accounts")
     return done
 
 
@@ -100,53 +100,53 @@ Url = Annotated[str, typer.Option("--database-url", envvar="DATABASE_URL", show_
 def add(
     name: str, database_url: Url, role: Annotated[StaffRole, typer.Option()], language: Language = Language.JA
 ) -> None:
-    """Let NAME in, with a role."""
+    """Create the account NAME."""
     password = _hashed_or_leave()
 
     async def work(conn: Connection) -> str:
         await staff.add_account(conn, name, password, role, language, datetime.now(UTC))
-        return f"{name} is {role} now"
+        return f"{name} has the role {role}"
 
     _run(database_url, work)
 
 
 @app.command()
 def password(name: str, database_url: Url) -> None:
-    """Give NAME another password; every session of theirs ends."""
+    """Change the password of NAME; all its sessions end."""
     fresh = _hashed_or_leave()
 
     async def work(conn: Connection) -> str:
-        return _known(await staff.change_password(conn, name, fresh), f"{name} has another password now")
+        return _known(await staff.change_password(conn, name, fresh), f"{name} has a new password")
 
     _run(database_url, work)
 
 
 @app.command()
 def role(name: str, database_url: Url, role: Annotated[StaffRole, typer.Option()]) -> None:
-    """Give NAME another role; every session of theirs ends."""
+    """Change the role of NAME; all its sessions end."""
 
     async def work(conn: Connection) -> str:
-        return _known(await staff.change_role(conn, name, role), f"{name} is {role} now")
+        return _known(await staff.change_role(conn, name, role), f"{name} has the role {role}")
 
     _run(database_url, work)
 
 
 @app.command()
 def disable(name: str, database_url: Url) -> None:
-    """Shut NAME out, now."""
+    """Disable NAME; all its sessions end."""
 
     async def work(conn: Connection) -> str:
-        return _known(await staff.disable_account(conn, name, datetime.now(UTC)), f"{name} is shut out")
+        return _known(await staff.disable_account(conn, name, datetime.now(UTC)), f"{name} is disabled")
 
     _run(database_url, work)
 
 
 @app.command(name="list")
 def list_(database_url: Url) -> None:
-    """Who may sign in."""
+    """List the accounts."""
 
     async def work(conn: Connection) -> str:
-        return "\n".join(await staff.list_all(conn)) or "nobody yet"
+        return "\n".join(await staff.list_all(conn)) or "no accounts"
 
     _run(database_url, work)
 

@@ -10,7 +10,7 @@ from services.intake.customer_pages.links import CustomerLinks
 from services.intake.customer_pages.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, CustomerPageRenderer
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import IntakeSettings
+from services.intake.settings import Settings
 
 ROUTERS = (status_page.router, report_form.router, report_form.api_router, survey.router)
 UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
@@ -18,7 +18,7 @@ UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
 
 
 def open_customer_pages(
-    commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
+    commands: IntakeCommands, evidence: EvidenceUploads, settings: Settings, links: SignedLinks, assets: Assets
 ) -> CustomerPages:
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
     renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)

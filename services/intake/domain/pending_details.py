@@ -2,7 +2,7 @@
 
 - A grace period comes first, since a photo may be on its way.
 - One request names everything that is missing and a definite due day; reminders follow. The report holds its units.
-- A report that becomes complete is accepted, whoever completed it. Nothing is requested twice.
+- A report that becomes complete is accepted, by the customer or by staff. Nothing is requested twice.
 - Without an answer, staff review the report by a definite day, or it is closed with an explanation; details that arrive
   later reopen it.
 """

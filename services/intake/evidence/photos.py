@@ -1,10 +1,9 @@
-"""Photos as evidence: believed by their content, never by their name or the type that was claimed.
+"""Validation and re-encoding of photos; neither the file name nor the claimed type is trusted.
 
-The size in pixels is read from the header and bounded before anything is decoded, because a file of some kilobytes can
-unpack to gigabytes. Then the picture is decoded and written anew: upright as its camera held it, without any metadata
-(place, time, camera, embedded previews), and without whatever else hid in the file. Cutting metadata out of the bytes
-was left aside: three formats, each with more places to hide it than a parser of ours would know. The picture is named
-by the hash of what is kept, so the same photo twice is one file.
+The size in pixels is read from the header and limited before decoding, because a file of some kilobytes can decompress
+to gigabytes. The picture is then decoded and re-encoded: upright, without metadata (place, time, camera, previews) and
+without other hidden content. Rejected: stripping metadata from the bytes, because three formats have more places for it
+than a parser of ours would cover. A photo is named by the hash of its stored content, so duplicates are one file.
 """
 
 import contextlib
@@ -18,10 +17,10 @@ from services.intake.domain.orders import StoredPhoto
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 50_000_000
-"""More than phones send; decoded, some 200 MB at the very worst, and one picture at a time."""
+"""More than phones send; at most some 200 MB decoded, one picture at a time."""
 
 LONGEST_SIDE = 4096
-"""Pixels. A crack that this does not show is not shown by more."""
+"""Pixels; enough to show a crack."""
 
 THUMBNAIL_SIDE = 320
 QUALITY = 90
@@ -35,16 +34,16 @@ class WrongTypeError(ValueError):
 
 
 class TooLargeError(ValueError):
-    """More bytes or more pixels than are taken."""
+    """The photo has more bytes or pixels than allowed."""
 
 
 class UnreadableError(ValueError):
-    """It starts like a picture but cannot be decoded to its end."""
+    """The picture is truncated or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPhoto:
-    """A photo as it is kept, with a small one for lists (always a JPEG)."""
+    """A photo as it is stored, with its thumbnail (always a JPEG)."""
 
     photo: StoredPhoto
     content: bytes
@@ -52,12 +51,12 @@ class PreparedPhoto:
 
 
 def prepare_photo(content: bytes) -> PreparedPhoto:
-    """Check a photo and make what is kept of it; seconds of work at most, for a worker thread.
+    """Validate and re-encode a photo; up to seconds of CPU, for a worker thread.
 
     Raises `WrongTypeError`, `TooLargeError` or `UnreadableError`.
     """
     if len(content) > MAX_BYTES:
-        raise TooLargeError(f"{len(content)} bytes, {MAX_BYTES} are the most")
+        raise TooLargeError(f"{len(content)} bytes, {MAX_BYTES} are the maximum")
     with _opened(content) as picture:
         format_ = str(picture.format)
         upright = _upright(picture)
@@ -67,21 +66,21 @@ def prepare_photo(content: bytes) -> PreparedPhoto:
 
 
 def _opened(content: bytes) -> Image.Image:
-    """The picture, of which nothing but the header was read yet."""
+    """Open the picture; only its header is read."""
     try:
         picture = Image.open(BytesIO(content), formats=list(_FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"{MAX_PIXELS} pixels in all are the most") from error
+        raise TooLargeError(f"{MAX_PIXELS} pixels in all are the maximum") from error
     except Exception as error:  # Pillow's parsers raise many kinds on broken input
         raise WrongTypeError("not a JPEG, PNG or WebP picture") from error
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise TooLargeError(f"{width} x {height} pixels, {MAX_PIXELS} in all are the most")
+        raise TooLargeError(f"{width} x {height} pixels, {MAX_PIXELS} in all are the maximum")
     return picture
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """The decoded pixels, turned as the camera was held, in plain colours, and nothing beside them."""
+    """Return the decoded pixels, upright, in sRGB, without metadata."""
     try:
         picture.draft(None, (LONGEST_SIDE * 3 // 4, LONGEST_SIDE * 3 // 4))  # a JPEG may decode smaller, at less cost
         picture.load()
@@ -97,7 +96,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _in_common_colours(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """The profile goes with the rest of the metadata, so its colours are made sRGB; a broken one is passed over."""
+    """Convert to sRGB, because the profile is removed with the metadata; a broken profile is ignored."""
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
             own, common = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")

@@ -1,7 +1,7 @@
-"""Where photos lie: a folder, or an S3-compatible store; both through `obstore`, by one address (`EVIDENCE_URL`).
+"""Evidence store of photos: a folder or an S3-compatible store, both through `obstore`, by one URL (`EVIDENCE_URL`).
 
-Files are named by the hash of their content and never changed, so writing one twice is harmless. A file is read in
-pieces, however large. Nothing here says who may read: the rows of `evidence` do, and routes ask them first.
+Files are named by the hash of their content and immutable, so writing one twice is harmless. Files are streamed in
+chunks. Access control is not here: routes check the rows of `evidence` first.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ _RETRY: "RetryConfig" = {
     "retry_timeout": timedelta(seconds=15),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
 }
-"""Somebody waits for the answer: told to try again after some seconds rather than held for minutes."""
+"""Short, because a client waits: it retries after some seconds."""
 
 
 class EvidenceUnavailableError(Exception):
-    """The store of photos does not answer, or has not what it should have."""
+    """The evidence store does not answer, or lacks a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """How to reach an S3-compatible store; what is None comes from where the AWS libraries look for it."""
+    """Access to an S3-compatible store; None falls back to the AWS configuration chain."""
 
     endpoint: str | None = None
     region: str | None = None
@@ -51,13 +51,13 @@ class S3Access:
 
 @dataclass(frozen=True)
 class EvidenceFiles:
-    """`folder` is set where files lie on a disk of ours, which a power cut can take the newest from."""
+    """Files of the store; `folder` is set for a local disk, where files are synced after writing."""
 
     store: LocalStore | S3Store
     folder: Path | None = None
 
     async def put(self, prepared: PreparedPhoto) -> None:
-        """Both are there when this returns. Raises `EvidenceUnavailableError`."""
+        """Store the photo and its thumbnail durably. Raises `EvidenceUnavailableError`."""
         sha256, media_type = prepared.photo.sha256, prepared.photo.media_type
         await self._put(path_of(sha256, "image/jpeg", thumbnail=True), prepared.thumbnail)
         await self._put(path_of(sha256, media_type), prepared.content)
@@ -68,10 +68,10 @@ class EvidenceFiles:
         except (BaseError, OSError) as error:
             raise EvidenceUnavailableError(f"{path}: {type(error).__name__}") from error
         if self.folder:
-            await asyncio.to_thread(_make_sure, self.folder / path)
+            await asyncio.to_thread(_sync, self.folder / path)
 
     async def stream(self, sha256: str, media_type: str, *, thumbnail: bool = False) -> AsyncIterator[bytes]:
-        """The content, piece by piece. Raises `EvidenceUnavailableError` where it is not there, before any piece."""
+        """Stream the content. Raises `EvidenceUnavailableError` before the first chunk."""
         path = path_of(sha256, media_type, thumbnail=thumbnail)
         try:
             found = await obstore.get_async(self.store, path)
@@ -80,7 +80,7 @@ class EvidenceFiles:
         return _bytes_of(found)
 
     async def delete(self, sha256: str, media_type: str) -> None:
-        """The photo and its small picture; what is not there is deleted. Raises `EvidenceUnavailableError`."""
+        """Delete the photo and its thumbnail; missing files count as deleted. Raises `EvidenceUnavailableError`."""
         for path in (path_of(sha256, media_type), path_of(sha256, "image/jpeg", thumbnail=True)):
             try:
                 await obstore.delete_async(self.store, path)
@@ -91,8 +91,8 @@ class EvidenceFiles:
 
 
 async def _bytes_of(found: "GetResult") -> AsyncIterator[bytes]:
-    async for piece in found.stream(min_chunk_size=CHUNK_BYTES):
-        yield bytes(piece)
+    async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+        yield bytes(chunk)
 
 
 def path_of(sha256: str, media_type: str, *, thumbnail: bool = False) -> str:
@@ -100,8 +100,8 @@ def path_of(sha256: str, media_type: str, *, thumbnail: bool = False) -> str:
     return f"{sha256[:2]}/{sha256}{suffix}"
 
 
-def _make_sure(file: Path) -> None:
-    """The bytes and the new name must survive a power cut: obstore leaves both to the system."""
+def _sync(file: Path) -> None:
+    """Sync the file and its directory: obstore does not, and both must survive a power failure."""
     for place in (file, file.parent):
         handle = os.open(place, os.O_RDONLY)
         try:
@@ -111,7 +111,7 @@ def _make_sure(file: Path) -> None:
 
 
 def open_evidence(url: str, access: S3Access) -> EvidenceFiles:
-    """`file:///folder` or `s3://bucket/prefix`. Nothing is asked of the store yet."""
+    """Open a store by URL, `file:///folder` or `s3://bucket/prefix`, without a request."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))

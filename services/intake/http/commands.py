@@ -1,7 +1,7 @@
-"""What routes and pages ask of intake: report, give what is missing, decide. One way each, whoever asks.
+"""Commands of routes and pages: submit a report, provide details, decide as staff.
 
-Each is a command to the orders' aggregate, decided under the lock of its order, and answers with what is to be told;
-a refusal is a `Problem` with the field and what would be right.
+Each is decided by the orders aggregate under the lock of its order; a refusal is a `Problem` with the field and what
+would be right.
 """
 
 from dataclasses import dataclass
@@ -48,14 +48,14 @@ _STATUS_OF_REFUSAL = {
     "no_such_review": 409,
     "nothing_missing": 409,
 }
-"""Every other refusal is 422: what was asked is understood and does not stand."""
+"""Any other refusal is 422."""
 
 
 class ReportReceipt(BaseModel):
-    """The report was taken, and this is where to see how it goes on.
+    """Receipt of a report, with the URL of its status.
 
-    `missing` is what the customer still owes, by `details_by`; without it the report is accepted as it is. By
-    `next_update_by`, an open day of the shop, the customer hears more.
+    `missing` are the details that the customer still owes, by `details_by`; without it the report is accepted. The next
+    update is due by `next_update_by`, an open day of the shop.
     """
 
     issue_id: UUID
@@ -67,7 +67,7 @@ class ReportReceipt(BaseModel):
 
 
 class StaffDecisionRequest(BaseModel):
-    """What one of the shop's people decides. `expected_version` is the `version` of the issue that they looked at."""
+    """Decision of a member of staff. `expected_version` is the `version` of the issue that they had read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,26 +86,26 @@ class IntakeCommands:
     service: Service
     orders: Orders
 
-    async def submit(self, said: IssueSubmitted, key: IdempotencyKey) -> Answer:
-        """A new report. The id is the storefront's own, else one that follows from the caller's key."""
-        issue_id = said.issue_id or derived_id("issue", f"/{key.caller}", key.key)
-        event = self.service.event(SubmitReport(issue_id=issue_id, report=said))
+    async def submit(self, submission: IssueSubmitted, key: IdempotencyKey) -> Answer:
+        """Submit a report. Its id is the storefront's own, else one derived from the caller's key."""
+        issue_id = submission.issue_id or derived_id("issue", f"/{key.caller}", key.key)
+        event = self.service.event(SubmitReport(issue_id=issue_id, report=submission))
         return await self.service.execute(
             self.orders, event, idempotency=key, answer=lambda facts: self._receipt(issue_id, facts)
         )
 
-    async def submit_unclear(self, said: IssueSubmitted, key: IdempotencyKey) -> None:
-        """A report that does not say what is wrong, under its own id. Raises `Problem` while its order is unknown."""
-        event = self.service.event(SubmitUnclearReport(issue_id=said.issue_id, report=said))
-        answer = await self.service.execute(self.orders, event, idempotency=key, answer=_given)
+    async def submit_unclear(self, submission: IssueSubmitted, key: IdempotencyKey) -> None:
+        """Submit a report without a clear reason, under its own id. Raises `Problem` while its order is unknown."""
+        event = self.service.event(SubmitUnclearReport(issue_id=submission.issue_id, report=submission))
+        answer = await self.service.execute(self.orders, event, idempotency=key, answer=_no_content)
         if answer.status >= 400:
             raise Problem(answer.status, answer.body["code"], answer.body["detail"])
 
     def _receipt(self, issue_id: UUID, facts: Facts) -> Answer:
         raise_refusal(facts)
         rules, now = self.orders.rules, self.service.clock.now()
-        filed = next((fact for fact in facts if isinstance(fact, IssueRecorded)), None)
-        missing = filed.missing if filed else ()
+        recorded = next((fact for fact in facts if isinstance(fact, IssueRecorded)), None)
+        missing = recorded.missing if recorded else ()
         accepted = next((fact for fact in facts if isinstance(fact, IssueAccepted)), None)
         receipt = ReportReceipt(
             issue_id=issue_id,
@@ -126,9 +126,9 @@ class IntakeCommands:
         description: str | None = None,
         max_photos: int = 50,
     ) -> None:
-        """Photos, names of missing parts or a description for an issue. Raises `Problem`."""
+        """Add photos, names of missing parts or a description to an issue. Raises `Problem`."""
         order_id = await self.order_of(issue_id)
-        given = ProvideDetails(
+        command = ProvideDetails(
             issue_id=issue_id,
             order_id=order_id,
             photos=photos,
@@ -136,14 +136,14 @@ class IntakeCommands:
             description=description,
             max_photos=max_photos,
         )
-        answer = await self.service.execute(self.orders, self.service.event(given), answer=_given)
+        answer = await self.service.execute(self.orders, self.service.event(command), answer=_no_content)
         if answer.status >= 400:
             known = {"type", "title", "status", "code", "detail"}
             members = {name: value for name, value in answer.body.items() if name not in known}
             raise Problem(answer.status, answer.body["code"], answer.body["detail"], **members)
 
     async def decide(self, issue_id: UUID, decision: StaffDecisionRequest, key: IdempotencyKey) -> Answer:
-        """A decision of staff: recorded, and carried out here or by returns; or an answer that says why not."""
+        """Record a staff decision, to be carried out here or by returns; or answer with the refusal."""
         command = RecordStaffDecision(
             issue_id=issue_id,
             order_id=await self.order_of(issue_id),
@@ -154,7 +154,7 @@ class IntakeCommands:
         return await self.service.execute(self.orders, event, idempotency=key, answer=_decided)
 
     async def order_of(self, issue_id: UUID) -> str:
-        """Raises `Problem` 404."""
+        """Return the order of an issue. Raises `Problem` 404."""
         async with self.service.pool.acquire() as conn:
             order_id = await store.read_order_id(conn, issue_id)
         if order_id is None:
@@ -163,7 +163,7 @@ class IntakeCommands:
 
 
 def raise_refusal(facts: Facts) -> None:
-    """Raise the `Problem` that a refusal among the facts is."""
+    """Raise a refusal among the facts as `Problem`."""
     refused = next((fact.refusal for fact in facts if isinstance(fact, CommandRefused)), None)
     if refused is None:
         return
@@ -174,7 +174,7 @@ def raise_refusal(facts: Facts) -> None:
     raise Problem(status, refused.code, f"{refused.field}: {refused.message}.", **members)
 
 
-def _given(facts: Facts) -> Answer:
+def _no_content(facts: Facts) -> Answer:
     raise_refusal(facts)
     return Answer(200, {})
 
@@ -182,8 +182,8 @@ def _given(facts: Facts) -> Answer:
 def _decided(facts: Facts) -> Answer:
     raise_refusal(facts)
     made = next(fact for fact in facts if isinstance(fact, StaffDecisionRecorded))
-    told = {"issue_id": made.decision.issue_id, "decision_id": made.decision.decision_id}
-    return Answer(202, {name: str(value) for name, value in told.items()} | {"version": made.version})
+    ids = {"issue_id": made.decision.issue_id, "decision_id": made.decision.decision_id}
+    return Answer(202, {name: str(value) for name, value in ids.items()} | {"version": made.version})
 
 
 def unknown_issue(issue_id: UUID) -> Problem:

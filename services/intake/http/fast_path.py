@@ -1,9 +1,8 @@
-"""The short way of the call that makes every issue, `POST /v1/issues`: past FastAPI, where nothing is wrong with it.
+"""Fast path for POST /v1/issues; bypasses FastAPI for valid requests.
 
-FastAPI looks for the route, works its dependencies out anew and keeps two stacks of what is to be closed, for each
-call: together more than half of what this one cost. A call whose caller, key and body are as they should be is answered
-here; any other goes FastAPI's way, which says what is wrong with it. So each refusal stays in one place, and what the
-route says of itself still follows from its signature.
+For each call, FastAPI matches the route, resolves its dependencies and keeps two exit stacks: more than half of the
+cost of this call. A request with a valid caller, key and body is answered here; any other one goes on to FastAPI, which
+builds the refusal. So each refusal is written once, and OpenAPI still follows from the route's signature.
 """
 
 from pydantic import ValidationError
@@ -21,10 +20,10 @@ CALLER = "storefront"
 
 
 class ReportFastPath:
-    """Stands behind `Border`, which has read the body and hands it on whole."""
+    """Innermost middleware: the body limit has read the body and passes it on whole."""
 
-    def __init__(self, app: ASGIApp, calls: IntakeCommands) -> None:
-        self.app, self._calls = app, calls
+    def __init__(self, app: ASGIApp, commands: IntakeCommands) -> None:
+        self.app, self._commands = app, commands
         self._route = Route(PATH, self._never, methods=["POST"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,20 +34,20 @@ class ReportFastPath:
         message = await receive()
         try:
             body = message["body"]
-            said = IssueSubmitted.model_validate_json(body)
+            submission = IssueSubmitted.model_validate_json(body)
         except (KeyError, ValidationError):
             await self.app(scope, _again(message, receive), send)
             return
-        scope["route"] = self._route  # its span is named by it
-        named = IdempotencyKey(CALLER, key, fingerprint("POST", PATH, body))
+        scope["route"] = self._route  # names the span
+        idempotency = IdempotencyKey(CALLER, key, fingerprint("POST", PATH, body))
         try:
-            response = report_response(await self._calls.submit(said, named))
+            response = report_response(await self._commands.submit(submission, idempotency))
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)
 
     def _key(self, scope: Scope) -> str | None:
-        """The `Idempotency-Key` of a call that may go the short way."""
+        """Return the `Idempotency-Key` of a call that may take the fast path."""
         headers = dict(scope["headers"])
         if scope["method"] != "POST" or len(headers) != len(scope["headers"]):
             return None
@@ -60,14 +59,14 @@ class ReportFastPath:
             or headers.get(b"content-type") != b"application/json"
         ):
             return None
-        return key if self._calls.service.callers.identify(secret) == CALLER else None
+        return key if self._commands.service.callers.identify(secret) == CALLER else None
 
     async def _never(self) -> None:
-        """The route is there for its name only."""
+        """The route only names the span."""
 
 
 def _again(message: Message, receive: Receive) -> Receive:
-    """`receive` for whoever comes behind us: this message first."""
+    """Return a `receive` that yields this message first."""
     read = iter([message])
 
     async def replayed() -> Message:

@@ -1,4 +1,4 @@
-"""All SQL of the customer's pages: an order to report about, and ratings."""
+"""SQL of customer pages: reportable lines of an order, and ratings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _ORDER = TypeAdapter(Order)
 
 @dataclass(frozen=True, slots=True)
 class ReportableLine:
-    """One line of an order, and how many of its pieces have no report yet."""
+    """One line of an order, with the number of units without a report."""
 
     line_id: str
     name: str
@@ -23,7 +23,7 @@ class ReportableLine:
 
 
 async def reportable_lines(conn: Connection, order_id: str, customer_id: str) -> list[ReportableLine] | None:
-    """The lines that this customer may report; None where the order is not known, or is somebody else's."""
+    """Return the lines of a customer's order; None where it is unknown or belongs to another customer."""
     body = await conn.fetchval("SELECT body FROM orders WHERE key = $1", order_id)
     order = _ORDER.validate_json(body) if body else None
     if order is None or order.purchase is None or order.purchase.customer_id != customer_id:
@@ -41,7 +41,7 @@ async def reportable_lines(conn: Connection, order_id: str, customer_id: str) ->
 
 
 async def item_names(conn: Connection, order_id: str) -> dict[str, str]:
-    """What the order's lines are called, as far as the order is known."""
+    """Return the names of the order's lines; empty while the order is unknown."""
     rows = await conn.fetch(
         "SELECT l ->> 'line_id' AS line_id, l ->> 'name' AS name"
         " FROM orders, jsonb_path_query(body, '$.purchase.lines[*]') AS l WHERE key = $1",
@@ -51,7 +51,7 @@ async def item_names(conn: Connection, order_id: str) -> dict[str, str]:
 
 
 async def read_rating(conn: Connection, issue_id: UUID, resolution: int) -> int | None:
-    """The score that was given for this resolution."""
+    """Return the score of this resolution."""
     score: int | None = await conn.fetchval(
         "SELECT score FROM ratings WHERE issue_id = $1 AND resolution = $2", issue_id, resolution
     )
@@ -61,7 +61,7 @@ async def read_rating(conn: Connection, issue_id: UUID, resolution: int) -> int 
 async def record_rating(
     conn: Connection, issue_id: UUID, resolution: int, score: int, comment: str | None, now: datetime
 ) -> bool:
-    """Keep an answer; False where this resolution was rated already: the first answer stands."""
+    """Record a rating; returns False where this resolution has one already."""
     status = await conn.execute(
         """
         INSERT INTO ratings (issue_id, resolution, score, comment, rated_at) VALUES ($1, $2, $3, $4, $5)

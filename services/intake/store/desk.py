@@ -1,4 +1,4 @@
-"""All SQL of the desk's pages: what waits, one issue with what staff did to it, who is at it, and what is found."""
+"""SQL of the desk's pages: work items, one issue with its staff actions, claims, and search."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from libs.common.postgres.pool import Connection
 from services.intake.projections.work_items import WorkKind
 
 SOON = timedelta(hours=24)
-"""So long before its moment something is shown as near."""
+"""An item is shown this long before its due time."""
 
 
 class Section(StrEnum):
-    """The parts of the first page, the most urgent first."""
+    """Sections of the home page, the most urgent first."""
 
     REVIEWS = "reviews"
     UNHAPPY = "unhappy"
@@ -28,7 +28,7 @@ class Section(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SectionFilter:
-    """Which work a section shows: these kinds, due within this time, and (for progress) with a promised day or not."""
+    """Work items of a section: kinds, due within a time, and (for progress) with or without a promised day."""
 
     kinds: tuple[WorkKind, ...]
     within: timedelta = timedelta(days=3660)
@@ -47,7 +47,7 @@ SECTION_FILTERS: dict[Section, SectionFilter] = {
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One thing that waits, with what a list says of its issue."""
+    """One work item, with the fields of its issue that lists show."""
 
     issue_id: UUID
     kind: WorkKind
@@ -67,7 +67,7 @@ class WorkItem:
         return now > self.due_at
 
     def used_percent(self, now: datetime) -> int:
-        """How much of the time is used, in percent of the target, 100 at most."""
+        """Return the used share of the time, in percent, 100 at most."""
         target = (self.due_at - self.since).total_seconds()
         return 100 if target <= 0 else max(0, min(100, round(100 * (now - self.since).total_seconds() / target)))
 
@@ -105,7 +105,7 @@ async def count_section(conn: Connection, section: Section, now: datetime) -> in
 async def read_section(
     conn: Connection, section: Section, now: datetime, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> list[WorkItem]:
-    """Work of a section, the soonest due first; those after this one, where a page before ended there."""
+    """Return the items of a section, the soonest due first, after the key of the previous page."""
     wanted = SECTION_FILTERS[section]
     found = await conn.fetch(
         _ROWS, list(wanted.kinds), now + wanted.within, wanted.dated, limit, now, *(after or (None, None))
@@ -130,12 +130,12 @@ def _listed(row: Any) -> WorkItem:
 
 
 async def work_of_issue(conn: Connection, issue_id: UUID) -> list[WorkItem]:
-    """Everything that one issue waits for, the soonest due first."""
+    """Return the work items of one issue, the soonest due first."""
     return [WorkItem(**{**dict(row), "kind": WorkKind(row["kind"])}) for row in await conn.fetch(_OF_ISSUE, issue_id)]
 
 
 async def end_work(conn: Connection, issue_id: UUID, kind: WorkKind, about: str) -> bool:
-    """Somebody has dealt with it; False where it waits no more."""
+    """End a work item; returns False where it does not exist."""
     status = await conn.execute(
         "DELETE FROM work_queue WHERE (issue_id, kind, about) = ($1, $2, $3)", issue_id, kind, about
     )
@@ -143,7 +143,7 @@ async def end_work(conn: Connection, issue_id: UUID, kind: WorkKind, about: str)
 
 
 async def change_token(conn: Connection) -> str:
-    """Something that changes whenever a page of the desk might; as cheap with a million facts as with ten."""
+    """Return a token that changes whenever a page of the desk may change; its cost does not grow with the tables."""
     return str(
         await conn.fetchval(
             "SELECT (SELECT last_value FROM timeline_position_seq) || '.' || count(*) || '.'"
@@ -155,7 +155,7 @@ async def change_token(conn: Connection) -> str:
 # --- one issue --------------------------------------------------------------------------------------------------------
 
 
-_ASIDE = "SELECT description, reference FROM issues WHERE issue_id = $1"
+_NOTES = "SELECT description, reference FROM issues WHERE issue_id = $1"
 _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
 # Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
 _VERSION = """
@@ -167,7 +167,7 @@ _VERSION = """
 
 @dataclass(frozen=True, slots=True)
 class StaffActionEntry:
-    """What one of the staff did at the desk, and why."""
+    """One action of staff at the desk."""
 
     staff: str
     action: str
@@ -186,7 +186,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class IssueNotes:
-    """What stands beside an issue's story: the customer's words, staff's acts, ratings, its trace, its version."""
+    """Data beside an issue's timeline: description, staff actions, ratings, trace and version."""
 
     description: str | None
     reference: str | None
@@ -197,7 +197,7 @@ class IssueNotes:
 
 
 async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
-    said = await conn.fetchrow(_ASIDE, issue_id)
+    row = await conn.fetchrow(_NOTES, issue_id)
     acts = await conn.fetch(
         "SELECT staff, action, about, comment, acted_at FROM desk_actions WHERE subject = $1 ORDER BY acted_at",
         str(issue_id),
@@ -206,8 +206,8 @@ async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
         "SELECT resolution, score, comment, rated_at FROM ratings WHERE issue_id = $1 ORDER BY resolution", issue_id
     )
     return IssueNotes(
-        description=said["description"] if said else None,
-        reference=said["reference"] if said else None,
+        description=row["description"] if row else None,
+        reference=row["reference"] if row else None,
         trace_id=await conn.fetchval(_TRACE, issue_id),
         version=await issue_version(conn, issue_id),
         actions=[StaffActionEntry(**row) for row in acts],
@@ -216,12 +216,12 @@ async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
 
 
 async def issue_version(conn: Connection, issue_id: UUID) -> str:
-    """Changes with everything that matters to a decision about this issue."""
+    """Return a version that changes with everything that matters to a decision about this issue."""
     return str(await conn.fetchval(_VERSION, issue_id))
 
 
 async def action_recorded(conn: Connection, action_id: UUID) -> bool:
-    """Whether this very act was done already (a button pressed twice)."""
+    """Return whether this action is recorded already (a double click)."""
     done = """
         SELECT EXISTS (SELECT FROM desk_actions WHERE action_id = $1) OR EXISTS (
             SELECT FROM idempotency WHERE caller = 'desk' AND key = $1::text)"""
@@ -229,14 +229,14 @@ async def action_recorded(conn: Connection, action_id: UUID) -> bool:
 
 
 async def count_decisions(conn: Connection, issue_id: UUID) -> int:
-    """How many decisions of staff there are; the next one must know of them all."""
+    """Return the number of staff decisions, the expected version of the next one."""
     return int(await conn.fetchval("SELECT count(*) FROM staff_decisions WHERE issue_id = $1", issue_id))
 
 
 async def record_action(
     conn: Connection, action_id: UUID, subject: str, staff: str, action: str, about: str, comment: str, now: datetime
 ) -> bool:
-    """Keep who did what and why; False where this very act is kept already (a button pressed twice)."""
+    """Record an action; returns False where it is recorded already (a double click)."""
     status = await conn.execute(
         """
         INSERT INTO desk_actions (action_id, subject, staff, action, about, comment, acted_at)
@@ -252,7 +252,7 @@ async def record_action(
     return status.endswith(" 1")
 
 
-# --- who is at it -----------------------------------------------------------------------------------------------------
+# --- claims -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ _CLAIM = """
 
 
 async def claim(conn: Connection, issue_id: UUID, staff: str, now: datetime, until: datetime) -> IssueClaim:
-    """Whose the issue is after this: theirs if it was nobody's, or the one's who was there first. Locks the row."""
+    """Claim the issue and lock the row; returns the valid claim, which may be an earlier one of somebody else."""
     await conn.execute(_CLAIM, issue_id, staff, until, now)
     row = await conn.fetchrow("SELECT staff, until FROM issue_claims WHERE issue_id = $1 FOR UPDATE", issue_id)
     return IssueClaim(row["staff"], row["until"]) if row else IssueClaim(staff, until)
@@ -292,7 +292,7 @@ _SEARCH = """
 
 
 async def search(conn: Connection, text: str, limit: int) -> list[IssueHit]:
-    """Issues by their id, or by order, customer or the storefront's own number, written in full."""
+    """Return issues by id, or by exact order, customer or report number."""
     try:
         issue_id = UUID(text)
     except ValueError:

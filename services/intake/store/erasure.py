@@ -1,7 +1,7 @@
-"""What intake forgets of an erased customer: their own words, their photos, and what staff wrote about their issues.
+"""Erasure of a customer in intake: free text and photos of the customer, and comments of staff about their issues.
 
-Issues, their timelines and entitlements stay, under their ids. Files are not part of a transaction: the rows of photos
-go with the erasure, the files right after (`photo_files`).
+Issues, their timelines and entitlements stay, under their ids. Files are part of no transaction: the rows of photos are
+deleted with the erasure, the files after it (`evidence.photo_cleanup`).
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from services.intake.domain.orders import Order, PendingReport, Report
 
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
-# Customers are not what orders are looked up by, so this reads the table: seldom, and on no other row than theirs does
-# it wait for anybody. A report that waits for its order names its customer itself.
+# Orders have no index by customer, so this scans the table: rare, and it locks the customer's own rows only. A report
+# that waits for its order holds its own customer id.
 _ORDERS = """
     SELECT key, body FROM orders
     WHERE body #>> '{purchase,customer_id}' = $1
@@ -26,40 +26,40 @@ _ORDERS = """
     ORDER BY key FOR UPDATE"""
 _REWRITE = "UPDATE orders SET body = $2, version = version + 1 WHERE key = $1"
 _ISSUES = "SELECT issue_id FROM issues WHERE customer_id = $1 AND reported_at <= $2"
-_WORDS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
+_DESCRIPTIONS = "UPDATE issues SET description = NULL WHERE issue_id = ANY($1) AND description IS NOT NULL"
 _RATINGS = "UPDATE ratings SET comment = NULL WHERE issue_id = ANY($1) AND rated_at <= $2 AND comment IS NOT NULL"
 _STAFF = "SELECT erase_free_text($1)"
 _PHOTOS = """
-    WITH theirs AS (
+    WITH attached AS (
         DELETE FROM evidence WHERE issue_id = ANY($1) AND stored_at <= $3 RETURNING sha256, media_type),
-    unnamed AS (DELETE FROM photo_uploads WHERE sha256 = ANY($2) RETURNING sha256, media_type)
-    INSERT INTO photo_deletion_queue (sha256, media_type) SELECT * FROM theirs UNION SELECT * FROM unnamed
+    uploaded AS (DELETE FROM photo_uploads WHERE sha256 = ANY($2) RETURNING sha256, media_type)
+    INSERT INTO photo_deletion_queue (sha256, media_type) SELECT * FROM attached UNION SELECT * FROM uploaded
     ON CONFLICT DO NOTHING"""
 
 
 async def erase(conn: Connection, erasure: Erasure) -> None:
-    orders, uploaded = await _forget_reports(conn, erasure)
+    orders, uploaded = await _redact_reports(conn, erasure)
     rows = await conn.fetch(_ISSUES, erasure.customer_id, erasure.until)
     issues: list[UUID] = [row["issue_id"] for row in rows]
     await erase_dead_letters(conn, erasure, [*orders, *map(str, issues)])
-    await conn.execute(_WORDS, issues)
+    await conn.execute(_DESCRIPTIONS, issues)
     await conn.execute(_RATINGS, issues, erasure.until)
     await conn.execute(_STAFF, issues)
     await conn.execute(_PHOTOS, issues, uploaded, erasure.until)
 
 
-async def _forget_reports(conn: Connection, erasure: Erasure) -> tuple[list[str], list[str]]:
-    """Take the customer's words out of reports that still wait; gives their orders, and the photos these named."""
+async def _redact_reports(conn: Connection, erasure: Erasure) -> tuple[list[str], list[str]]:
+    """Redact reports that wait in an order; returns their order ids, and the photos that they name."""
     photos: set[str] = set()
     rows = await conn.fetch(_ORDERS, erasure.customer_id, timeout=300)
     for row in rows:
         order = _ORDER.validate_json(row["body"])
-        told = [one for one in _reports(order) if _is_theirs(one, erasure)]
-        photos.update(photo for one in told for photo in one.submission.photos)
+        redacted = [one for one in _reports(order) if _is_theirs(one, erasure)]
+        photos.update(photo for one in redacted for photo in one.submission.photos)
         after = replace(
             order,
-            awaiting_order=tuple(_forgotten(one, erasure) for one in order.awaiting_order),
-            awaiting_details=tuple(_held(one, erasure) for one in order.awaiting_details),
+            awaiting_order=tuple(_redact(one, erasure) for one in order.awaiting_order),
+            awaiting_details=tuple(_redact_pending(one, erasure) for one in order.awaiting_details),
         )
         if after != order:
             await conn.execute(_REWRITE, row["key"], _ORDER.dump_json(after).decode())
@@ -67,18 +67,18 @@ async def _forget_reports(conn: Connection, erasure: Erasure) -> tuple[list[str]
 
 
 def _reports(order: Order) -> Sequence[Report]:
-    return (*order.awaiting_order, *(held.report for held in order.awaiting_details))
+    return (*order.awaiting_order, *(pending.report for pending in order.awaiting_details))
 
 
 def _is_theirs(report: Report, erasure: Erasure) -> bool:
     return report.submission.customer_id == erasure.customer_id and report.reported_at <= erasure.until
 
 
-def _forgotten(report: Report, erasure: Erasure) -> Report:
+def _redact(report: Report, erasure: Erasure) -> Report:
     if not _is_theirs(report, erasure):
         return report
     return replace(report, submission=report.submission.model_copy(update={"description": None, "photos": ()}))
 
 
-def _held(held: PendingReport, erasure: Erasure) -> PendingReport:
-    return replace(held, report=_forgotten(held.report, erasure))
+def _redact_pending(pending: PendingReport, erasure: Erasure) -> PendingReport:
+    return replace(pending, report=_redact(pending.report, erasure))

@@ -1,7 +1,7 @@
-"""Lists of issues for ops and for one customer's own page: filters, newest first, a page at a time.
+"""Lists of issues for ops and for one customer: filters, newest first, keyset pagination.
 
-A page ends in the key of its last row, so that no page costs more than the first and nothing is shown twice while new
-reports come in. Conditions are put together from the literals below; each list has an index that it walks.
+A cursor is the key of the last row, so that each page costs the same and no row is repeated while reports arrive.
+Conditions are combined from the literals below; each list has an index in its order.
 """
 
 import base64
@@ -15,10 +15,10 @@ from uuid import UUID
 
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.issue_status import CLOSED_STATUSES, IssueStatus
 
 TEXT_SEARCH_WINDOW = timedelta(days=90)
-"""How far back words are looked for where no `from` is given: there is no index over customers' own words."""
+"""Default period of a text search without `from`: free text has no index."""
 
 _SELECT = """
     SELECT issue_id, order_id, customer_id, reason, lines, skus, status, missing, reference, reported_at, decide_by,
@@ -30,16 +30,15 @@ _HAS_ID = """
     SELECT EXISTS (SELECT FROM issues WHERE order_id = $1) OR EXISTS (SELECT FROM issues WHERE customer_id = $1)
         OR EXISTS (SELECT FROM issues WHERE reference = $1)"""
 _OVERDUE = "is_open AND decided_at IS NULL AND decide_by < $1 AND status <> 'waiting_for_customer'"
-_OVER = frozenset({IssueStatus.REJECTED, IssueStatus.RESOLVED, IssueStatus.CANCELLED})
 
 
 class CursorError(ValueError):
-    """after: not from a page of this list; send `next` of the page before, or leave it out."""
+    """after: not a cursor of this list; send `next` of the previous page, or omit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssueFilter:
-    """Every filter that is not None counts. `q` is the id of an issue, order, customer or report, else words."""
+    """Filters of a list; None means any. `q` is the id of an issue, order, customer or report, else free text."""
 
     status: IssueStatus | None = None
     reason: Reason | None = None
@@ -61,7 +60,7 @@ class IssuePage:
 
 
 async def find_issues(conn: Connection, criteria: IssueFilter, now: datetime) -> IssuePage:
-    """Raises `CursorError`."""
+    """Return one page. Raises `CursorError`."""
     is_id = criteria.q is not None and bool(await conn.fetchval(_HAS_ID, criteria.q))
     statement, values = build_query(criteria, now, q_is_id=is_id)
     found = [_row(row) for row in await conn.fetch(statement, *values)]
@@ -75,7 +74,7 @@ def _row(row: Any) -> dict[str, Any]:
 
 
 def build_query(criteria: IssueFilter, now: datetime, *, q_is_id: bool = False) -> tuple[str, Sequence[Any]]:
-    """The statement and its values; one row more than the page, to know whether there is another."""
+    """Return the statement and its values; it reads one row beyond the page, to detect the next page."""
     values: list[Any] = [now]
     conditions: list[str] = []
 
@@ -85,7 +84,10 @@ def build_query(criteria: IssueFilter, now: datetime, *, q_is_id: bool = False) 
         conditions.append(condition.format(*numbers))
 
     if criteria.status:
-        add("NOT is_open AND status = {}" if criteria.status in _OVER else "is_open AND status = {}", criteria.status)
+        add(
+            "NOT is_open AND status = {}" if criteria.status in CLOSED_STATUSES else "is_open AND status = {}",
+            criteria.status,
+        )
     if criteria.reason:
         add("reason = {}", criteria.reason)
     if criteria.sku:
@@ -96,8 +98,8 @@ def build_query(criteria: IssueFilter, now: datetime, *, q_is_id: bool = False) 
         add("order_id = {}", criteria.order_id)
     since = criteria.since
     if criteria.q:
-        words = _look_for(criteria.q, add, is_id=q_is_id)
-        since = since or (now - TEXT_SEARCH_WINDOW if words else None)
+        is_text = _add_search(criteria.q, add, is_id=q_is_id)
+        since = since or (now - TEXT_SEARCH_WINDOW if is_text else None)
     if since:
         add("reported_at >= {}", since)
     if criteria.until:
@@ -110,8 +112,8 @@ def build_query(criteria: IssueFilter, now: datetime, *, q_is_id: bool = False) 
     return _SELECT + (" AND ".join(conditions) or "true") + _ORDER + f"${len(values)}", values
 
 
-def _look_for(q: str, add: Any, *, is_id: bool) -> bool:
-    """True where only words are left to look for."""
+def _add_search(q: str, add: Any, *, is_id: bool) -> bool:
+    """Add the condition for `q`; returns True where it is free text."""
     try:
         add("issue_id = {}", UUID(q))
     except ValueError:
@@ -136,4 +138,4 @@ def _read_cursor(text: str) -> tuple[datetime, UUID]:
             raise ValueError(at)
         return moment, UUID(issue_id)
     except (ValueError, binascii.Error, UnicodeDecodeError) as error:
-        raise CursorError("after: not from this list; send `next` of the page before, or leave it out") from error
+        raise CursorError("after: not a cursor of this list; send `next` of the previous page, or omit it") from error

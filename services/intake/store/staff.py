@@ -1,4 +1,4 @@
-"""All SQL about staff, their sessions and their attempts to sign in."""
+"""SQL of staff accounts, sessions and failed sign-ins."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from libs.common.postgres.pool import Connection
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Somebody who may sign in, as the table has them."""
+    """Credentials of an enabled account."""
 
     name: str
     password_hash: str
@@ -60,7 +60,7 @@ async def disable_account(conn: Connection, name: str, now: datetime) -> bool:
 
 async def list_all(conn: Connection) -> list[str]:
     rows = await conn.fetch("SELECT name, role, disabled_at FROM staff ORDER BY name")
-    return [f"{row['name']:40} {row['role']}{' (shut out)' if row['disabled_at'] else ''}" for row in rows]
+    return [f"{row['name']:40} {row['role']}{' (disabled)' if row['disabled_at'] else ''}" for row in rows]
 
 
 async def read_credentials(conn: Connection, name: str) -> Credentials | None:

@@ -1,7 +1,7 @@
-"""What webhooks told goes on to the storefront's own topics, as a storefront on Kafka would write it.
+"""Publication of webhook events to the storefront's own topics, as a storefront on Kafka would do it.
 
-Intake reads it back from there like everybody else: one way for a fact to come in, and every service hears it. The
-answer to the webhook is kept in the same transaction (see `Commands`), so that a repeated one publishes nothing.
+Intake consumes them from there like every service: one path for each event. The answer to the webhook is stored in the
+same transaction, so that a repeated webhook publishes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ _CUSTOMER = "SELECT body #>> '{purchase,customer_id}' FROM orders WHERE key = $1
 
 
 class PublishWebhookEvent(Payload):
-    """A command of intake's own: publish this fact."""
+    """Publish this event. A command that never leaves intake."""
 
-    TYPE: ClassVar = "storefront.told.v1"
+    TYPE: ClassVar = "webhook_event.publish.v1"
 
     fact: Payload
 
 
 @dataclass
 class WebhookPublisher:
-    """An aggregate without state: whatever was told is told on."""
+    """The aggregate of webhook events. It has no state and publishes each event."""
 
     name: str = "storefronts"
 
@@ -41,10 +41,10 @@ class WebhookPublisher:
         return None, [event.data.fact] if isinstance(event.data, PublishWebhookEvent) else []
 
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
-        """Nothing but the outbox is written."""
+        """Write nothing: the outbox holds the event."""
 
 
 async def customer_of(conn: Connection, order_id: str) -> str | None:
-    """Whose order it is; None where intake has not heard of it yet."""
+    """Return the customer of an order; None while it is unknown."""
     found: str | None = await conn.fetchval(_CUSTOMER, order_id)
     return found

@@ -1,9 +1,9 @@
-"""Shopify's webhooks as facts of our contract; pure. Topics and fields: https://shopify.dev/docs/api/webhooks.
+"""Shopify webhooks as events of our contract; pure. Topics and fields: https://shopify.dev/docs/api/webhooks.
 
-A return names its pieces by `return_line_items[].fulfillment_line_item.line_item` and its order by `order`; its `name`
-may be null, and whose it is, it does not say. Reasons: https://shopify.dev/docs/api/admin-graphql/latest/enums/ReturnReason,
-which gives way to definitions with a handle; a line is read by either. One that says `other`, or what we do not know,
-is no change of mind until somebody said so: a human looks at it, and it counts as the shop's fault until then.
+A return names its units by `return_line_items[].fulfillment_line_item.line_item` and its order by `order`; its `name`
+may be null, and it has no customer. Reasons: https://shopify.dev/docs/api/admin-graphql/latest/enums/ReturnReason,
+which is being replaced by definitions with a handle; both are read. A line with `other` or an unknown reason is not
+treated as a change of mind: staff review it, and until then it counts as the shop's fault.
 
 | topic | becomes |
 |---|---|
@@ -12,8 +12,8 @@ is no change of mind until somebody said so: a human looks at it, and it counts 
 | `fulfillments/create`, `fulfillments/update` | `order.shipped` once it succeeded, `order.delivered` once it arrived |
 | `returns/request` | `issue.submitted`, one per reason; `issue.reported`, under review, where none is clear |
 
-Shopify tells an update again and again; a fact is known by the thing and what happened to it, so that it counts once.
-Orders without anything to ship (gift cards) and updates that tell nothing new become no fact.
+Shopify repeats updates; an event is identified by its subject and kind, so that it counts once. Orders with nothing to
+ship (gift cards) and updates without news become no event.
 """
 
 from dataclasses import replace
@@ -44,13 +44,13 @@ REASONS = {
         Reason.CHANGED_MIND,
     ),
 }  # fmt: skip
-"""Shopify's reasons, and handles of its definitions."""
+"""Shopify's reasons, and handles of its reason definitions."""
 
 
 def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[WebhookEvent]:
     """The facts of one webhook, none where it tells nothing new. Raises `WrongContent`.
 
-    Shopify does not say whose a return is; `customer_id` is what the order said.
+    Shopify does not say whose a return is; `customer_id` is what the order note_fields.
     """
     match topic.lower():
         case "orders/create":
@@ -65,7 +65,7 @@ def read(topic: str, body: dict[str, Any], customer_id: str = "") -> list[Webhoo
 
 
 def order_of_return(body: dict[str, Any]) -> str:
-    """The order that a `returns/request` is about. Raises `WrongContent`."""
+    """Return the order of a `returns/request`. Raises `WrongContent`."""
     return _id(_object(body, "order"), "order.id")
 
 
@@ -76,13 +76,13 @@ def _return_requested(body: dict[str, Any], customer_id: str) -> list[WebhookEve
         item = _object(_object(line, "fulfillment_line_item"), "line_item")
         reason = _reason(line)
         lines.setdefault(reason, []).append({"line_id": _id(item, "line_item.id"), "quantity": line.get("quantity")})
-        said = (line.get("customer_note"), line.get("return_reason_note"))
-        notes.setdefault(reason, []).extend(str(note) for note in said if note)
+        note_fields = (line.get("customer_note"), line.get("return_reason_note"))
+        notes.setdefault(reason, []).extend(str(note) for note in note_fields if note)
     return_id, order_id = _id(body, "id"), order_of_return(body)
     number = body.get("name") or return_id
     return [
         replace(
-            _told(
+            _event(
                 f"returns/{return_id}/{reason or 'unclear'}",
                 IssueSubmitted,
                 order_id=order_id,
@@ -101,7 +101,7 @@ def _return_requested(body: dict[str, Any], customer_id: str) -> list[WebhookEve
 
 
 def _reason(line: dict[str, Any]) -> Reason | None:
-    """None where nothing that we know is said."""
+    """Return the reason; None where it is unknown."""
     defined = _maybe(line, "return_reason_definition")
     words = (defined.get("handle") or defined.get("name"), line.get("return_reason"))
     found = (REASONS.get(str(word).lower().replace(" ", "-").replace("_", "-")) for word in words)
@@ -120,7 +120,7 @@ def _placed(body: dict[str, Any]) -> list[WebhookEvent]:
         "phone": body.get("phone"),
     }
     return [
-        _told(
+        _event(
             f"orders/{order_id}/placed",
             OrderPlaced,
             order_id=order_id,
@@ -138,7 +138,7 @@ def _placed(body: dict[str, Any]) -> list[WebhookEvent]:
 def _cancelled(body: dict[str, Any]) -> list[WebhookEvent]:
     order_id = _id(body, "id")
     fields = {"cancelled_at": body.get("cancelled_at"), "cause": body.get("cancel_reason")}
-    return [_told(f"orders/{order_id}/cancelled", OrderCancelled, order_id=order_id, **fields)]
+    return [_event(f"orders/{order_id}/cancelled", OrderCancelled, order_id=order_id, **fields)]
 
 
 def _fulfilled(body: dict[str, Any]) -> list[WebhookEvent]:
@@ -152,7 +152,7 @@ def _fulfilled(body: dict[str, Any]) -> list[WebhookEvent]:
     ]
     if not lines:
         return []
-    shipped = _told(
+    shipped = _event(
         f"fulfillments/{fulfillment}/shipped",
         OrderShipped,
         order_id=order_id,
@@ -165,7 +165,7 @@ def _fulfilled(body: dict[str, Any]) -> list[WebhookEvent]:
         return [shipped]
     moment = body.get("updated_at") or body.get("created_at")
     name = f"fulfillments/{fulfillment}/delivered"
-    return [shipped, _told(name, OrderDelivered, order_id=order_id, lines=lines, delivered_at=moment)]
+    return [shipped, _event(name, OrderDelivered, order_id=order_id, lines=lines, delivered_at=moment)]
 
 
 def _line(line: dict[str, Any], currency: str) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _is_shipped(line: dict[str, Any]) -> bool:
 
 
 def _summed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A line that is named twice becomes one, with all its pieces."""
+    """Merge repeated lines into one with the sum of their quantities."""
     found: dict[str, dict[str, Any]] = {}
     for line in lines:
         known = found.get(line["line_id"])
@@ -216,7 +216,7 @@ def _summed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _id(thing: dict[str, Any], field: str) -> str:
-    """Shopify's ids are numbers."""
+    """Return an id as text; Shopify's ids are numbers."""
     found = thing.get(field.rpartition(".")[2])
     if isinstance(found, bool) or not isinstance(found, int | str) or not str(found):
         raise WebhookContentError("invalid", field, "send the id that Shopify gave")
@@ -242,7 +242,7 @@ def _objects(thing: dict[str, Any], field: str) -> list[dict[str, Any]]:
     return found
 
 
-def _told(name: str, fact: type[Payload], **fields: Any) -> WebhookEvent:
+def _event(name: str, fact: type[Payload], **fields: Any) -> WebhookEvent:
     try:
         return WebhookEvent(name, fact.model_validate(fields))
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Whether a webhook of Shopify's is from who it says: HMAC-SHA256 of the raw body by the app's client secret.
+"""Signatures of Shopify webhooks: HMAC-SHA256 of the raw body with the app's client secret.
 
-https://shopify.dev/docs/apps/build/webhooks ; it signs no time, so a repeated call is known by what it tells. Standard
-Webhooks are checked in `libs.common.http.standard_webhooks`.
+https://shopify.dev/docs/apps/build/webhooks . No time is signed, so duplicates are detected by their content. Standard
+Webhooks are verified in `libs.common.http.standard_webhooks`.
 """
 
 import base64
@@ -13,7 +13,7 @@ from libs.common.http.standard_webhooks import WrongSignature, any_equal, header
 
 
 def check_shopify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:
-    """Raises `WrongSignature`."""
+    """Verify the signature. Raises `WrongSignature`."""
     right = [base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode() for secret in secrets]
     if not any_equal(right, [header(headers, "x-shopify-hmac-sha256")]):
         message = "X-Shopify-Hmac-Sha256: sign the raw body with the client secret that SHOPIFY_SECRETS holds."

@@ -16,11 +16,11 @@ TYPES: dict[str, type[Payload]] = {
     for fact in vars(storefront).values()
     if isinstance(fact, type) and issubclass(fact, StorefrontOrderEvent | IssueSubmitted) and hasattr(fact, "TYPE")
 }
-"""What a storefront may tell: all that it may write to its two topics."""
+"""Event types that a storefront may send: those of its two topics."""
 
 
 def read(webhook_id: str, body: bytes) -> WebhookEvent:
-    """The one fact of a webhook. Raises `WrongContent`. A report gets an id that follows from the webhook's."""
+    """Return the event of a webhook. Raises `WrongContent`. A report gets an id that follows from the webhook's."""
     message = parse(body)
     type_ = message.get("type")
     known = TYPES.get(type_) or TYPES.get(f"{type_}.v1") if isinstance(type_, str) else None
@@ -38,11 +38,11 @@ def read(webhook_id: str, body: bytes) -> WebhookEvent:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body. Raises `WrongContent`."""
+    """Return the JSON object of a body. Raises `WrongContent`."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise WebhookContentError("malformed_json", "body", "this is not JSON") from error
+        raise WebhookContentError("malformed_json", "body", "not JSON; send a JSON object") from error
     if not isinstance(found, dict):
         raise WebhookContentError("malformed_json", "body", "send a JSON object")
     return found

@@ -1,4 +1,4 @@
-"""What a webhook told: facts of the contract, each under a name that is the same whenever it is told again."""
+"""Events of a webhook, each with an idempotency key that is stable across redeliveries."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from libs.common.events.envelope import Payload
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """`name` is the caller's idempotency key: the same fact of the same thing, in whichever webhook it comes.
+    """One event; `idempotency_key` is the same in whichever webhook it comes.
 
-    `unclear`: a report that does not say what is wrong; a human looks at it.
+    `unclear`: a report without a clear reason, for review by staff.
     """
 
     idempotency_key: str
@@ -18,7 +18,7 @@ class WebhookEvent:
 
 
 class WebhookContentError(Exception):
-    """A signed webhook that says something we cannot take: `field` and what would be right."""
+    """A signed webhook with invalid content: `field`, and what would be right."""
 
     def __init__(self, code: str, field: str, message: str) -> None:
         super().__init__(message)

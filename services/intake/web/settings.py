@@ -54,7 +54,9 @@ class PageSettings(ServiceSettings):
     desk_secure_cookies: bool = True
     """False only without TLS, on a development machine."""
     desk_idle_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 30
+    """Minutes without a request after which a desk session ends."""
     desk_session_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 12
+    """Hours after which a desk session ends in any case."""
     ops_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_urls)] = Field(default_factory=dict)
     """Addresses of the other services for their dead letters: returns=http://returns:8000,..."""
     ops_key: SecretStr | None = None

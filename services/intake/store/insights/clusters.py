@@ -1,4 +1,4 @@
-"""All SQL of clusters: the aggregate that decides on them, what the learner looks at, and the list that ops see."""
+"""SQL of clusters: their aggregate, the detection queue, and the lists for staff."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,15 +142,17 @@ async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable
     for row in await conn.fetch(_DAYS, skus, telling):
         day = DailyCounts(row["day"], Counts(row["units"], row["orders"]))
         days.setdefault((row["sku"], row["lot"]), []).append(day)
-    told: dict[tuple[str, str], dict[Reason, int]] = {}
+    counts: dict[tuple[str, str], dict[Reason, int]] = {}
     for row in await conn.fetch(_REASONS, skus, telling):
-        told.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
+        counts.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
     known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
     return [
         ProductHistory(
             sku,
             tuple(
-                LotHistory(lot, tuple(some), told.get((sku, lot), {})) for (of, lot), some in days.items() if of == sku
+                LotHistory(lot, tuple(some), counts.get((sku, lot), {}))
+                for (of, lot), some in days.items()
+                if of == sku
             ),
             tuple(one for one in known if one.sku == sku),
         )

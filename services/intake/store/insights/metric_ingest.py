@@ -1,6 +1,6 @@
-"""How a batch adds to the figures: one statement for what arrived, one for what was reported and answered.
+"""Ingestion of metrics: one statement per batch for deliveries, one for reports and their times.
 
-Whatever changes a sum of a day appends the day's month (in UTC) to `rollup_queue`, see `tallies`.
+Whatever changes a daily sum appends the day's month (in UTC) to `rollup_queue`, see `monthly_rollups`.
 """
 
 from collections import Counter
@@ -15,8 +15,8 @@ from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import UnitsDelivered
 from services.intake.projections.metrics import IssueMetrics, LineReported, ReportWithdrawn, merge_metrics
 
-# Arrivals of what buyers are being warned of are looked at again: the new buyers are to be warned too.
-_ARRIVED = """
+# Deliveries of a product with an active cluster are queued for detection: the new buyers are warned too.
+_RECORD_DELIVERIES = """
     WITH news AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[], $7::int[])
             AS n (order_id, line_id, lot, day, sku, customer_id, units)
@@ -34,7 +34,7 @@ _ARRIVED = """
     INSERT INTO detection_queue (sku, lot)
     SELECT DISTINCT n.sku, n.lot FROM news n
     JOIN clusters c ON c.sku = n.sku AND c.lot IN (n.lot, '') AND c.status = 'acting'"""
-_REPORTED = """
+_RECORD_REPORTS = """
     WITH news AS (
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                              $8::int[], $9::date[], $10::timestamptz[])
@@ -75,23 +75,23 @@ _REPORTED = """
         score = CASE WHEN excluded.rated_at >= COALESCE(old.rated_at, '-infinity')
                      THEN excluded.score ELSE old.score END,
         rated_at = GREATEST(old.rated_at, excluded.rated_at)"""
-# `dataclasses.astuple` copies every value deeply, which costs more than all else here.
+# `dataclasses.astuple` deep-copies each value, which would dominate the cost.
 _line_row = attrgetter(*(field.name for field in fields(LineReported)))
-_moments_row = attrgetter(*(field.name for field in fields(IssueMetrics)))
+_metrics_row = attrgetter(*(field.name for field in fields(IssueMetrics)))
 
-_FELL = """
-    WITH fallen AS (
+_WITHDRAW = """
+    WITH withdrawn AS (
         UPDATE reported_lines SET is_valid = false WHERE issue_id = ANY($1) AND is_valid
         RETURNING delivered_on, reported_at
     )
     INSERT INTO rollup_queue (month)
     SELECT DISTINCT date_trunc('month', day) FROM (
-        SELECT delivered_on AS day FROM fallen UNION ALL SELECT (reported_at AT TIME ZONE 'UTC')::date FROM fallen
+        SELECT delivered_on AS day FROM withdrawn UNION ALL SELECT (reported_at AT TIME ZONE 'UTC')::date FROM withdrawn
     ) AS moved"""
 
 
 async def record_deliveries(conn: Connection, records: Sequence[Record]) -> None:
-    """Add what arrived to what reports are counted against."""
+    """Add delivered units to the denominators of report rates."""
     found: Counter[tuple[Any, ...]] = Counter()
     for one in records:
         if isinstance(one, UnitsDelivered):
@@ -99,15 +99,15 @@ async def record_deliveries(conn: Connection, records: Sequence[Record]) -> None
             found[one.order_id, line_id, lot, day, sku, one.customer_id] += one.quantity
     rows = [(*key, units) for key, units in sorted(found.items()) if units]
     if rows:
-        await conn.execute(_ARRIVED, *columns(rows, 7))
+        await conn.execute(_RECORD_DELIVERIES, *columns(rows, 7))
 
 
 async def record_reports(conn: Connection, records: Sequence[Record]) -> None:
-    """Add what the life of issues says to the figures; a report that fell in the same batch falls after all."""
+    """Record reports and times of issues; a report that is withdrawn in the same batch ends up withdrawn."""
     lines = [_line_row(one) for one in records if type(one) is LineReported]
-    moments = [_moments_row(one) for one in merge_metrics(one for one in records if type(one) is IssueMetrics)]
+    moments = [_metrics_row(one) for one in merge_metrics(one for one in records if type(one) is IssueMetrics)]
     if lines or moments:
-        await conn.execute(_REPORTED, *columns(lines, 10), *columns(moments, 10))
-    fallen = sorted({one.issue_id for one in records if type(one) is ReportWithdrawn})
-    if fallen:
-        await conn.execute(_FELL, fallen)
+        await conn.execute(_RECORD_REPORTS, *columns(lines, 10), *columns(moments, 10))
+    withdrawn = sorted({one.issue_id for one in records if type(one) is ReportWithdrawn})
+    if withdrawn:
+        await conn.execute(_WITHDRAW, withdrawn)

@@ -75,10 +75,10 @@ async def read_products(conn: Connection, asked: MetricsQuery) -> list[ProductMe
     """Every product and lot of which something arrived or was reported, the worst first."""
     sums = await read_sums(conn, asked, RollupKind.LINES, RollupKind.DELIVERED)
     arrived = {(sku, lot): units for sku, lot, _, units, _, _ in sums[RollupKind.DELIVERED]}
-    told: dict[tuple[str, str], list[Row]] = {}
+    reported: dict[tuple[str, str], list[Row]] = {}
     for row in sums[RollupKind.LINES]:
-        told.setdefault((row[0], row[1]), []).append(row)
-    found = [_product(one, arrived.get(one, 0), told.get(one, [])) for one in {**arrived, **told}]
+        reported.setdefault((row[0], row[1]), []).append(row)
+    found = [_product(one, arrived.get(one, 0), reported.get(one, [])) for one in {**arrived, **reported}]
     return sorted(found, key=lambda one: (-one.rate.low, -one.reported_units, one.sku, one.lot or ""))
 
 
@@ -127,17 +127,17 @@ def _peak_hours(rows: Sequence[Row]) -> tuple[HourCount, ...]:
     return tuple(HourCount(*divmod(hour, 24), count) for hour, count in sorted(counts.items()))
 
 
-def _product(product: tuple[str, str], arrived: int, told: Sequence[Row]) -> ProductMetrics:
+def _product(product: tuple[str, str], arrived: int, reported: Sequence[Row]) -> ProductMetrics:
     sku, lot = product
-    orders = sum(count for *_, count, _ in told)
+    orders = sum(count for *_, count, _ in reported)
     return ProductMetrics(
         sku=sku,
         lot=lot or None,
         delivered_units=arrived,
-        reported_units=sum(units for *_, units, _, _ in told),
+        reported_units=sum(units for *_, units, _, _ in reported),
         # what was lost is reported, but never arrived
         rate=share(min(orders, arrived), arrived),
-        reasons=tuple(ReasonCount(row[2], row[4]) for row in sorted(told, key=lambda row: (-row[4], row[2]))),
+        reasons=tuple(ReasonCount(row[2], row[4]) for row in sorted(reported, key=lambda row: (-row[4], row[2]))),
     )
 
 
