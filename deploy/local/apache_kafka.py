@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from deploy.local.command_line import CommandError
+from deploy.local.kafka_probe import responds
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import CACHE, LOGS, ROOT, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -156,8 +157,6 @@ def _formatted_data() -> Path:
 
 def _shared_classes() -> Path:
     """The archive of a broker's classes, which the JVM writes when the first broker on these jars ends in order."""
-    from deploy.local.kafka import responds
-
     keep, part = _jars() / "classes.jsa", _jars() / "classes.part"
     formatted = _formatted_data()
     with _exclusive_lock():

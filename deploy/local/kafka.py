@@ -7,8 +7,6 @@ only the wheel: it starts at once, holds everything in memory (a restart loses i
 
 import os
 import shutil
-import socket
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Literal
 from deploy.local import apache_kafka
 from deploy.local.apache_kafka import ExtraListener
 from deploy.local.command_line import CommandError
+from deploy.local.kafka_probe import responds
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS, package_folder, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
@@ -147,19 +146,6 @@ def broker(
         stack.callback(process.kill)
         running.start()
         yield running
-
-
-def responds(bootstrap_servers: str) -> bool:
-    """Whether a broker answers a Metadata request with at least one broker."""
-    host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
-    request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
-    try:
-        with socket.create_connection((host, int(port)), timeout=2) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            answer = connection.makefile("rb").read(12)
-    except OSError:
-        return False
-    return len(answer) == 12 and bool(struct.unpack(">iii", answer)[2] > 0)
 
 
 def _embedded(port: int, log: Path) -> ManagedProcess:

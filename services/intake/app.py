@@ -14,15 +14,15 @@ from libs.common.web.assets import Assets
 from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
 from services.intake.domain import decide
-from services.intake.evidence.photo_cleanup import PhotoCleanup
 from services.intake.evidence.storage import open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure, issues, photos, search, staff_decisions
+from services.intake.http import insights as insight_routes
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.fast_path import ReportFastPath
-from services.intake.insights import routes as insight_routes
 from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVENTS
-from services.intake.insights.wiring import add_insights
+from services.intake.jobs.photo_cleanup import PhotoCleanup
+from services.intake.jobs.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
 from services.intake.settings import Settings

@@ -13,7 +13,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
 from libs.common.events.values import Choice, Language, LineQuantity, Money, Reason, Remedy, TimeWindow
 from libs.common.messaging import dead_letters
-from services.intake.cli.staff import HASHER, StaffRole
+from services.intake.desk.accounts import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 from tests.common import wire
 from tests.intake.reports import CUSTOMER, ORDER, delivered, line, placed

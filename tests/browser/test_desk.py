@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from tests.browser.conftest import Shop
 from tests.browser.serving import picture, see
 from tests.browser.story import PASSWORD, an_order, hire, open_case, park

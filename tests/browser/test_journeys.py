@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from deploy.local.ports import LOOPBACK, free_port
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from tests.browser.serving import need_chromium, picture, see, served
 from tests.browser.story import PASSWORD, an_order, hire
 from tests.conftest import MakeDatabase, in_owners_hands

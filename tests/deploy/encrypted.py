@@ -17,7 +17,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from deploy.local import apache_kafka
-from deploy.local.kafka import START_SECONDS, responds
+from deploy.local.kafka import START_SECONDS
+from deploy.local.kafka_probe import responds
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.paths import LOGS
 from deploy.local.ports import LOOPBACK, free_port

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local import apache_kafka
-from deploy.local.kafka import Broker, BrokerChoice, BrokerKind, BrokerUnavailableError, broker, choose, responds
+from deploy.local.kafka import Broker, BrokerChoice, BrokerKind, BrokerUnavailableError, broker, choose
+from deploy.local.kafka_probe import responds
 from deploy.local.managed_process import NotReadyError
 
 APACHE = pytest.param("apache", marks=pytest.mark.apache)

@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.decisions.clock import SharedClock
 from services.intake.app import create_app
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from services.intake.settings import Settings as IntakeSettings
 from tests.browser.story import PASSWORD, Case, hire, open_case
 from tests.conftest import MakeDatabase

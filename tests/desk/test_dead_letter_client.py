@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from services.intake.app import create_app
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from services.intake.settings import Settings as IntakeSettings
 from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase

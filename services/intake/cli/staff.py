@@ -6,8 +6,7 @@
     python -m services.intake.cli.staff disable hanako
     python -m services.intake.cli.staff list
 
-Passwords are kept as argon2id hashes (argon2-cffi, with the parameters of RFC 9106 for little memory). A command and
-not a page: access to the database decides about accounts, and no initial password is in a setting.
+A command and not a page: access to the database decides about accounts, and no initial password is in a setting.
 """
 
 import asyncio
@@ -16,45 +15,17 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import asyncpg
 import typer
-from argon2 import PasswordHasher
-from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
+from services.intake.desk.accounts import PasswordError, StaffRole, hash_password
 from services.intake.store import staff
 
-MIN_PASSWORD_LENGTH = 12
-HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
-
 app = typer.Typer(add_completion=False, help="Accounts of the desk.", no_args_is_help=True)
-
-
-class StaffRole(StrEnum):
-    """Roles; each includes those before it. Viewers read cases, agents act on them, admins manage dead letters."""
-
-    VIEWER = "viewer"
-    AGENT = "agent"
-    ADMIN = "admin"
-
-    def includes(self, least: "StaffRole") -> bool:
-        order = list(StaffRole)
-        return order.index(self) >= order.index(least)
-
-
-class PasswordError(ValueError):
-    """password: too short; use at least 12 characters."""
-
-
-def hash_password(password: str) -> str:
-    """Raises `PasswordError`."""
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise PasswordError(f"password: {len(password)} characters, {MIN_PASSWORD_LENGTH} is the minimum")
-    return HASHER.hash(password)
 
 
 def _ask_password() -> str:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from libs.common.web.forms import read_form
 from libs.common.web.headers import page_headers
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from services.intake.desk.context import Desk, current_desk
 from services.intake.desk.sessions import StaffSession
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import StaffRole
+from services.intake.desk.accounts import StaffRole
 from services.intake.desk.available_actions import available_actions
 from services.intake.desk.dead_letters import DeadLetterClient, DeadLetterListing
 from services.intake.desk.next_steps import next_steps

@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.events.values import Language
 from libs.common.runtime.service import Service
-from services.intake.cli.staff import HASHER, StaffRole
+from services.intake.desk.accounts import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 
 ATTEMPT_WINDOW = timedelta(minutes=15)

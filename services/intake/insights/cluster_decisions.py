@@ -32,7 +32,7 @@ from services.intake.insights.clusters import (
     ClusterStatus,
     DecisionRecord,
 )
-from services.intake.insights.policy import ActionMode, DetectionPolicy
+from services.intake.policy.detection_policy import ActionMode, DetectionPolicy
 
 DECISION_REMINDER = "decision_reminder"
 DECIDED_BY_POLICY = "policy"
@@ -123,7 +123,7 @@ def _detect(context: ClusterContext) -> None:
         detected_at=context.now,
     )
     context.emit(detected)
-    by_policy = DecisionRecord(DECIDED_BY_POLICY, 'insights.toml: actions are "always"', context.now)
+    by_policy = DecisionRecord(DECIDED_BY_POLICY, 'detection_policy.toml: actions are "always"', context.now)
     if actions.hold == ActionMode.ALWAYS:
         context.hold(by_policy)
     if actions.warn == ActionMode.ALWAYS:

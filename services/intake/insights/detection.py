@@ -13,7 +13,6 @@ from operator import add
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Reason
 from services.intake.insights.clusters import Cluster, ClusterFound, ClusterStatus
-from services.intake.insights.policy import DetectionPolicy
 from services.intake.insights.sequential import (
     Counts,
     DailyCounts,
@@ -22,6 +21,7 @@ from services.intake.insights.sequential import (
     evaluate_lot,
     evaluate_product,
 )
+from services.intake.policy.detection_policy import DetectionPolicy
 
 
 @dataclass(frozen=True, slots=True)

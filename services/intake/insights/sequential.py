@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import exp, log
 
-from services.intake.insights.policy import BaseRatePolicy, LotTest, ProductTest
+from services.intake.policy.detection_policy import BaseRatePolicy, LotTest, ProductTest
 
 
 @dataclass(frozen=True, slots=True)

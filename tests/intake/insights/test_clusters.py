@@ -14,7 +14,6 @@ from libs.common.decisions.facts import Anomaly, CancelTimer, Fact, Ignored, Set
 from libs.common.events.envelope import Payload
 from libs.common.events.products import BuyerWarned, ClusterDetected, LotHeld, LotReleased, WarningCause
 from libs.common.events.values import LineQuantity, Reason
-from services.intake.insights import policy as policies
 from services.intake.insights.cluster_decisions import DECISION_REMINDER, decide
 from services.intake.insights.clusters import (
     Buyer,
@@ -28,8 +27,14 @@ from services.intake.insights.clusters import (
     ClusterStatus,
 )
 from services.intake.insights.detection import LotHistory, ProductHistory, detect_clusters
-from services.intake.insights.policy import ActionMode, DetectionPolicy, DetectionPolicyError, load_detection_policy
 from services.intake.insights.sequential import Counts, DailyCounts
+from services.intake.policy import detection_policy as policies
+from services.intake.policy.detection_policy import (
+    ActionMode,
+    DetectionPolicy,
+    DetectionPolicyError,
+    load_detection_policy,
+)
 from tests.intake.reports import NOON, event
 
 POLICY = load_detection_policy()
@@ -220,11 +225,11 @@ def test_after_a_refusal_only_new_reports_make_another_cluster() -> None:
         (('hold = "ask"', 'hold = "perhaps"'), "actions.hold"),
         (('wrong_item = "may', 'changed_mind = "may'), "has no wrong_item"),
         (("default_rate = 0.02", "default = 0.02"), "base.default_rate"),
-        (("[base]", "[base"), "insights.toml"),
+        (("[base]", "[base"), "detection_policy.toml"),
     ],
 )
 def test_a_wrong_policy_is_refused_by_name(tmp_path: Path, change: tuple[str, str], named: str) -> None:
-    file = tmp_path / "insights.toml"
+    file = tmp_path / "detection_policy.toml"
     text = policies.DEFAULT_FILE.read_text(encoding="utf-8")
     assert change[0] in text
     file.write_text(text.replace(*change), encoding="utf-8")

@@ -11,7 +11,7 @@ from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, IssueLine, Money, OrderLine, Reason, ShippedLine
-from services.intake.insights.detection_loop import DetectionLoop
+from services.intake.jobs.detection_loop import DetectionLoop
 from services.intake.store.insights.clusters import ClusterStore
 from tests.running import OPS, STOREFRONT, Live
 

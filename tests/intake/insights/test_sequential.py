@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.insights.policy import LotTest, ProductTest, load_detection_policy
 from services.intake.insights.sequential import (
     Counts,
     DailyCounts,
@@ -19,6 +18,7 @@ from services.intake.insights.sequential import (
     evaluate_product,
     mixture_log_ratio,
 )
+from services.intake.policy.detection_policy import LotTest, ProductTest, load_detection_policy
 
 POLICY = load_detection_policy()
 LOT, PRODUCT, BASE = POLICY.lot, POLICY.product, POLICY.base

@@ -25,9 +25,9 @@ from services.intake.insights.clusters import (
     ClusterState,
 )
 from services.intake.insights.detection import LotHistory, ProductHistory
-from services.intake.insights.policy import DetectionPolicy
 from services.intake.insights.schemas import ClusterView
 from services.intake.insights.sequential import Counts, DailyCounts
+from services.intake.policy.detection_policy import DetectionPolicy
 
 CLUSTER = TypeAdapter(Cluster)
 

@@ -1,4 +1,4 @@
-"""Cluster detection policy from `insights.toml`, loaded and validated once at start."""
+"""Cluster detection policy from `detection_policy.toml`, loaded and validated once at start."""
 
 import tomllib
 from datetime import timedelta
@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from libs.common.events.products import WarningCause
 from libs.common.events.values import Reason
 
-DEFAULT_FILE = Path(__file__).with_name("insights.toml")
+DEFAULT_FILE = Path(__file__).with_name("detection_policy.toml")
 
 RateMultiple = Annotated[float, Field(gt=1, le=1000)]
 
 
 class DetectionPolicyError(ValueError):
-    """`insights.toml` is invalid; the message names the entry and the valid values."""
+    """`detection_policy.toml` is invalid; the message names the entry and the valid values."""
 
 
 class ActionMode(StrEnum):
