@@ -83,7 +83,7 @@ def test_the_search_finds_sql(source: str) -> None:
 
 
 def test_the_common_library_names_no_route_of_a_service() -> None:
-    shared = re.compile(r"^/($|health|ops|docs|openapi|redoc)")
+    shared = re.compile(r"^/($|health|ops|docs|openapi|assets)")
     paths = {path for name in SERVICES for _, path in routes_of(example_app(name).routes)}
     prefixes = {"/" + path.split("/")[1] for path in paths if not shared.match(path)}
     found = {
