@@ -156,7 +156,7 @@ LATEST = Conversation("O-9", CUSTOMER)
 
 
 def expire(day: date, announced_at: datetime = MONDAY, **more: Any) -> PointsExpiring:
-    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "told_at": announced_at, "balance": 612}
+    known = {"customer_id": CUSTOMER, "points": 49, "expires_on": day, "announced_at": announced_at, "balance": 612}
     return PointsExpiring.model_validate({**known, **more})
 
 

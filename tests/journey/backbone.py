@@ -96,7 +96,10 @@ class Backbone:
     async def _order_is_known(self, order_id: str) -> bool:
         """Read from the databases, since no route shows an order."""
         queries = (
-            (self.intake, "SELECT jsonb_array_length(body #> '{moved,1,delivered}') > 0 FROM orders WHERE key = $1"),
+            (
+                self.intake,
+                "SELECT jsonb_array_length(body #> '{movements,1,delivered}') > 0 FROM orders WHERE key = $1",
+            ),
             (
                 self.returns,
                 "SELECT delivered_at IS NOT NULL AND value > 0 FROM order_snapshots WHERE order_id = $1",
