@@ -35,10 +35,10 @@ FORBIDDEN = (
     "SELECT pg_read_file('/etc/passwd')",
 )
 APPEND_ONLY = {
-    "intake": ("timeline", "decisions", "desk_actions", "warned_buyers"),
+    "intake": ("timeline", "staff_decisions", "desk_actions", "warned_buyers"),
     "returns": (),
     "delivery_notify": ("promises", "promise_notifications"),
-    "loyalty": ("entries", "refunds", "exposures"),
+    "loyalty": ("entries", "refunds", "experiment_exposures"),
 }
 OPEN_TO_ALL = """
     SELECT relname FROM pg_class, aclexplode(relacl) AS a

@@ -12,7 +12,12 @@ from tests.common import sample_service
 from tests.common.test_consumer import cancelled
 from tests.running import running
 
-REPORTS = 30
+REPORTS = 15
+"""Per round."""
+
+ROUNDS = 3
+"""The best round counts: on a busy machine every round is slower, but only a pause makes all of them slow."""
+
 WARM_UP = 3
 """The first records after a start load decoders and settle the group; they are not at rest."""
 
@@ -43,11 +48,21 @@ async def test_a_hop_at_rest_takes_no_polling_interval(tally_database: str, kafk
         start(kafka=kafka, prefix=topics, kafka_fetch_min_bytes=1),
         AIOKafkaProducer(bootstrap_servers=kafka) as producer,
     ):
-        for number in range(WARM_UP + REPORTS):
-            _, key, value, _ = cancelled(f"order-{number}", "one")
-            await producer.send_and_wait(topics + "storefront.orders", value, str(key).encode())
-            await asyncio.sleep(RHYTHM)
-        written = await timestamps(kafka, topics + "storefront.orders", WARM_UP + REPORTS)
-        published = await timestamps(kafka, topics + "loyalty", WARM_UP + REPORTS)
-    hops = [after - before for before, after in zip(written, published, strict=True)][WARM_UP:]
-    assert quantiles(hops, n=5)[-1] < LIMIT_MS, f"hops in ms: {hops}"
+        await send(producer, topics, range(WARM_UP))
+        rounds: list[list[int]] = []
+        for number in range(ROUNDS):
+            first = WARM_UP + number * REPORTS
+            await send(producer, topics, range(first, first + REPORTS))
+            written = await timestamps(kafka, topics + "storefront.orders", first + REPORTS)
+            published = await timestamps(kafka, topics + "loyalty", first + REPORTS)
+            rounds.append([after - before for before, after in zip(written, published, strict=True)][first:])
+            if quantiles(rounds[-1], n=5)[-1] < LIMIT_MS:
+                break
+    assert min(quantiles(hops, n=5)[-1] for hops in rounds) < LIMIT_MS, f"hops in ms: {rounds}"
+
+
+async def send(producer: AIOKafkaProducer, prefix: str, numbers: range) -> None:
+    for number in numbers:
+        _, key, value, _ = cancelled(f"order-{number}", "one")
+        await producer.send_and_wait(prefix + "storefront.orders", value, str(key).encode())
+        await asyncio.sleep(RHYTHM)

@@ -233,7 +233,7 @@ async def test_what_staff_and_the_customer_wrote_is_gone_and_who_did_what_when_i
             "山田 called",
             "aiko",
             "山田 called",
-            '{"comment": "山田 called", "staff": "aiko"}',
+            '{"staff": "aiko", "comment": "山田 called"}',
         ),
     ]
 
@@ -327,7 +327,7 @@ async def test_a_report_that_waits_for_its_order_waits_on_without_words(database
             service.aggregates["erasures"], service.event(asked(until=datetime.now(UTC) + timedelta(seconds=1)))
         )
         rows = await service.pool.fetch(
-            "SELECT body #>> '{waiting,0,said,description}' AS said FROM orders ORDER BY key"
+            "SELECT body #>> '{awaiting_order,0,submission,description}' AS said FROM orders ORDER BY key"
         )
         assert [row["said"] for row in rows] == [None, f"words of {OTHER}"]
         payloads = [

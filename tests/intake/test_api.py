@@ -77,7 +77,7 @@ async def test_a_report_that_does_not_stand_is_refused(
 
 async def test_a_closed_window_is_told(live: Live) -> None:
     later = "UPDATE orders SET body = replace(body::text, $1, '2020-01-01')::jsonb"
-    day = await live.service.pool.fetchval("SELECT body #>> '{moved,1,delivered,0,day}' FROM orders")
+    day = await live.service.pool.fetchval("SELECT body #>> '{movements,1,delivered,0,day}' FROM orders")
     await live.service.pool.execute(later, day)
     assert problem(await report(live)) == (422, "window_closed")
 

@@ -205,7 +205,7 @@ async def test_a_photo_of_an_unknown_issue_is_refused(live: Live) -> None:
 async def test_more_uploads_at_a_time_than_there_are_places_for_are_told_when_to_come_back(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(uploads, "MAX_CONCURRENT_UPLOADS", 2)
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow() -> Any:

@@ -192,18 +192,18 @@ async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) 
 
 
 _FILL = (
-    """INSERT INTO issue_figures (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
+    """INSERT INTO issue_metrics (issue_id, reason, reported_at, answered_at, ordered_at, resolved_at, contacts, score,
                                    rated_at)
        SELECT md5(n::text)::uuid, (ARRAY['defective', 'missing_part', 'wrong_item'])[1 + n % 3], at, at + '1h',
               at + '2h', at + '48h', n % 2, n % 11, at + '60h'
        FROM (SELECT n, timestamptz '2026-03-01 00:00+09' + n * interval '25 seconds' AS at
              FROM generate_series(1, 100000) n) i""",
-    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, pieces, arrived_on,
+    """INSERT INTO reported_lines (issue_id, line_id, order_id, customer_id, sku, lot, reason, units, delivered_on,
                                     reported_at)
        SELECT issue_id, '1', issue_id::text, left(issue_id::text, 4), 'SKU-' || left(issue_id::text, 2),
-              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_figures""",
-    """INSERT INTO arrived_per_day (sku, lot, day, pieces)
-       SELECT sku, lot, arrived_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
+              right(issue_id::text, 1), reason, 1, reported_at::date, reported_at FROM issue_metrics""",
+    """INSERT INTO delivered_per_day (sku, lot, day, units)
+       SELECT sku, lot, delivered_on, 40 * count(*) FROM reported_lines GROUP BY 1, 2, 3""",
     "ANALYZE",
 )
 

@@ -43,7 +43,7 @@ async def scanned(conn: Connection, asked: MetricsQuery) -> list[Any]:
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
     try:
-        await conn.execute("DELETE FROM tallied")
+        await conn.execute("DELETE FROM rollup_months")
         return await all_figures(conn, asked)
     finally:
         await transaction.rollback()
@@ -84,7 +84,7 @@ async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> No
     await update_rollups(conn, TODAY, ZONE)
     before = await all_figures(conn, YEAR)
     await conn.execute("DELETE FROM reported_lines")
-    await conn.execute("UPDATE issue_figures SET reason = 'wrong_item', score = 0")
+    await conn.execute("UPDATE issue_metrics SET reason = 'wrong_item', score = 0")
     summary, *others = await all_figures(conn, YEAR)
     assert (summary.reasons, summary.repeat_reports) == (before[0].reasons, before[0].repeat_reports)
     assert others == before[1:]
@@ -101,7 +101,7 @@ async def test_a_report_that_falls_is_no_repeat_any_more_however_long_ago_its_pi
 
 async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
     assert await update_rollups(conn, date(2026, 3, 31), ZONE) > 0
-    assert not await conn.fetchval("SELECT count(*) FROM tallied WHERE month >= '2026-03-01'")
+    assert not await conn.fetchval("SELECT count(*) FROM rollup_months WHERE month >= '2026-03-01'")
     await tell(conn, accepted(1))
     assert (await metrics.read_summary(conn, YEAR)).reasons[0].issues == 1
 
