@@ -1,4 +1,4 @@
-"""Intake on a real port with a busy day behind it, and a real browser to look at it."""
+"""Intake on a real port with the issues of a busy day, and a real browser."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tests.running import Live, running, traced
 
 @dataclass
 class Shop:
-    """Where the pages are, and what there is to see on them."""
+    """The address of a running intake and the issues on its pages."""
 
     url: str
     live: Live

@@ -1,4 +1,4 @@
-"""Serves a running app on a real port, and opens a real browser on it."""
+"""A running app on a real port, and a real browser."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ WHY_NOT = "no Chromium here: install it (Debian: apt-get install chromium fonts-
 
 
 def need_chromium() -> None:
-    """Fails in CI, and skips elsewhere, where there is no browser: never silently."""
+    """Fail in CI and skip elsewhere where there is no browser."""
     if CHROMIUM:
         return
     if IN_CI:
@@ -31,7 +31,7 @@ def need_chromium() -> None:
 
 @asynccontextmanager
 async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
-    """The app, whose lifespan somebody else runs, on a port of its own; gives its address."""
+    """Serve the app on a port of its own and yield its address; the caller runs its lifespan."""
     port = port or free_port()
     config = uvicorn.Config(app, host=LOOPBACK, port=port, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
@@ -64,7 +64,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def see(page: Page, address: str) -> None:
-    """Open a page that is there."""
+    """Open a page and require status 200."""
     answer = await page.goto(address)
     assert answer, address
     assert answer.status == 200, f"{answer.status} at {address}: {await answer.text()}"
@@ -74,6 +74,6 @@ PICTURES = os.environ.get("PICTURES")
 
 
 async def picture(page: Page, name: str) -> None:
-    """A picture of the whole page, where somebody asked for them by PICTURES=<folder>."""
+    """Save a picture of the whole page if PICTURES=<folder> is set."""
     if PICTURES:
         await page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""A shop with something to see: issues at every turn of their lives, told as the topics would tell them."""
+"""Shop data for pages: one issue in each state, built from events as the topics carry them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -30,15 +30,15 @@ async def hire(live: Live, name: str, role: StaffRole, language: Language = Lang
 
 
 async def deliver(live: Live, order_id: str, name: str = "南部鉄器 急須") -> None:
-    """An order of two pieces that was delivered just now."""
+    """Place and deliver an order of two pieces."""
     now = datetime.now(UTC)
     lines = [line("1").model_copy(update={"name": name}), line("2", 1)]
     for news in (placed(*lines, order_id=order_id, at=now), delivered(order_id=order_id, at=now)):
         await live.service.execute(live.service.aggregates["orders"], news)
 
 
-async def tell(live: Live, *payloads: Payload, at: datetime | None = None) -> None:
-    """Facts as the timeline takes them from its topics."""
+async def apply_events(live: Live, *payloads: Payload, at: datetime | None = None) -> None:
+    """Apply events to the timeline, as its consumer does."""
     for payload in payloads:
         event = live.service.event(payload)
         event = event.model_copy(update={"time": at}) if at else event
@@ -48,16 +48,16 @@ async def tell(live: Live, *payloads: Payload, at: datetime | None = None) -> No
 async def report(
     live: Live, order_id: str, reason: Reason = Reason.DEFECTIVE, ago: timedelta = timedelta(0), **fields: Any
 ) -> UUID:
-    """A report that stands, told to the timeline as well; gives the issue's id."""
-    said = body(order_id=order_id, reason=reason, **fields)
+    """Post a report that is accepted, apply its events to the timeline and return the issue's id."""
+    content = body(order_id=order_id, reason=reason, **fields)
     headers = {**STOREFRONT, "Idempotency-Key": f"report of {order_id} {reason}"}
-    answer = await live.client.post("/v1/issues", json=said, headers=headers)
+    answer = await live.client.post("/v1/issues", json=content, headers=headers)
     assert answer.status_code == 202, answer.text
     issue_id = UUID(answer.json()["issue_id"])
     rows = await live.service.pool.fetch("DELETE FROM outbox RETURNING value, id")
     for row in sorted(rows, key=lambda row: row["id"]):
         event = decode(row["value"])
-        await tell(live, event.data, at=event.time - ago)
+        await apply_events(live, event.data, at=event.time - ago)
     await live.service.pool.execute(
         "UPDATE issues SET reported_at = reported_at - $2::interval, progress_at = progress_at - $2::interval,"
         " lifecycle_at = lifecycle_at - $2::interval WHERE issue_id = $1",
@@ -68,15 +68,15 @@ async def report(
 
 
 class Case:
-    """Says what the services say of one issue."""
+    """Events of the other services about one issue."""
 
     def __init__(self, live: Live, issue_id: UUID, order_id: str) -> None:
         self.live, self.now = live, datetime.now(UTC)
         self.ids: dict[str, Any] = {"issue_id": issue_id, "order_id": order_id, "customer_id": CUSTOMER}
         self.replacement = derived_id("replacement", issue_id)
 
-    async def say(self, *payloads: Payload, ago: timedelta = timedelta(0)) -> None:
-        await tell(self.live, *payloads, at=self.now - ago)
+    async def publish(self, *payloads: Payload, ago: timedelta = timedelta(0)) -> None:
+        await apply_events(self.live, *payloads, at=self.now - ago)
 
     def ordered(self, ships_in: int = 1) -> Payload:
         lines = (LineQuantity(line_id="1", quantity=1),)
@@ -160,34 +160,36 @@ async def open_case(
 
 
 async def a_busy_day(live: Live) -> dict[str, Case]:
-    """One issue at every turn, by name."""
+    """Create one issue in each state and return them by name."""
     kinds = notices.NoticeKind
     review = await open_case(live, "SD-2026-0101", description="注ぎ口が割れていました。\n箱はきれいでした。")
-    await review.say(review.review(), ago=timedelta(hours=12))
+    await review.publish(review.review(), ago=timedelta(hours=12))
     late = await open_case(live, "SD-2026-0102", Reason.DAMAGED_IN_TRANSIT)
-    await late.say(late.ordered(-1), late.noticed(kinds.REPLACEMENT_PROMISED, -1), ago=timedelta(days=3))
+    await late.publish(late.ordered(-1), late.noticed(kinds.REPLACEMENT_PROMISED, -1), ago=timedelta(days=3))
     stalled = await open_case(live, "SD-2026-0103", Reason.MISSING_PART)
     asked = await open_case(live, "SD-2026-0104", Reason.WRONG_ITEM)
-    await asked.say(asked.asked(), ago=timedelta(days=2))
-    under_way = await open_case(live, "SD-2026-0105")
-    await under_way.say(under_way.ordered(0), under_way.noticed(kinds.REPLACEMENT_PROMISED, 0), ago=timedelta(days=1))
-    await under_way.say(
-        under_way.shipped(), under_way.noticed(kinds.REPLACEMENT_SHIPPED, 2), under_way.requested(), under_way.booked(),
-        ago=timedelta(hours=2),
+    await asked.publish(asked.asked(), ago=timedelta(days=2))
+    in_transit = await open_case(live, "SD-2026-0105")
+    await in_transit.publish(
+        in_transit.ordered(0), in_transit.noticed(kinds.REPLACEMENT_PROMISED, 0), ago=timedelta(days=1)
+    )
+    await in_transit.publish(
+        in_transit.shipped(), in_transit.noticed(kinds.REPLACEMENT_SHIPPED, 2), in_transit.requested(),
+        in_transit.booked(), ago=timedelta(hours=2),
     )  # fmt: skip
-    await under_way.say(under_way.noticed(kinds.COLLECTION_BOOKED, 3), under_way.unreached())
+    await in_transit.publish(in_transit.noticed(kinds.COLLECTION_BOOKED, 3), in_transit.unreached())
     done = await open_case(live, "SD-2026-0106")
-    await done.say(
+    await done.publish(
         done.ordered(), done.shipped(), done.arrived(), done.resolved(), done.points(), ago=timedelta(days=1)
     )
-    await done.say(issues.IssueRated(**done.ids, score=3, rated_at=done.now))
+    await done.publish(issues.IssueRated(**done.ids, score=3, rated_at=done.now))
     return {
-        "review": review, "late": late, "stalled": stalled, "asked": asked, "under_way": under_way, "done": done
+        "review": review, "late": late, "stalled": stalled, "asked": asked, "in_transit": in_transit, "done": done
     }  # fmt: skip
 
 
 async def park(live: Live, aggregate: str, payloads: Sequence[Payload], error: str = "ValueError: not today") -> int:
-    """Events that the service could not take; gives the id of the first."""
+    """Store events as dead letters and return the id of the first."""
     records = [
         ConsumerRecord(
             topic=payload.TOPIC.name,

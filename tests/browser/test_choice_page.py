@@ -31,7 +31,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @dataclass
 class Asked:
-    """The question about a late order, and where the customer answers it."""
+    """The question about a late order, and the link to its page."""
 
     live: Live
     url: str

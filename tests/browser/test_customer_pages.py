@@ -1,4 +1,4 @@
-"""The customer's pages in a real browser: on a phone and at a desk, by day and by night, in both languages."""
+"""The customer's pages in a real browser: on a phone and at a desk, with light and dark colours, in both languages."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -30,7 +30,7 @@ def status(shop: Shop, name: str) -> str:
     return links(shop).status(issue_id, NOW) + "?lang=en"
 
 
-async def told(shop: Shop, type_: str) -> list[object]:
+async def published(shop: Shop, type_: str) -> list[object]:
     rows = await shop.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
     return [event.data for row in rows if (event := decode(row["value"])).type == type_]
 
@@ -51,13 +51,13 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
 
 
 async def test_the_customer_changes_when_the_courier_comes(shop: Shop, page: Page) -> None:
-    await see(page, status(shop, "under_way"))
+    await see(page, status(shop, "in_transit"))
     await page.get_by_text("Choose or change the time").click()
     wanted = await page.locator("#window option").nth(7).get_attribute("value") or ""
     await page.select_option("#window", wanted)
     await page.get_by_role("button", name="Ask for this time").click()
     await expect(page.get_by_role("status")).to_contain_text("We have your wish")
-    (chosen,) = await told(shop, "issue.collection_window_chosen.v1")
+    (chosen,) = await published(shop, "issue.collection_window_chosen.v1")
     window = chosen.window  # type: ignore[attr-defined]
     assert f"{window.day.isoformat()}/{window.from_hour}-{window.to_hour}" == wanted
 

@@ -1,4 +1,4 @@
-"""The desk in a real browser: with and without a mouse, live, in both languages, by day and by night."""
+"""The desk in a real browser: with and without a mouse, live, in both languages, with light and dark colours."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,10 +22,14 @@ VIEWS: dict[str, Any] = {
 
 
 async def check(page: Page, name: str) -> None:
-    """No serious finding by axe, nothing wider than the screen; and a picture, where they are asked for."""
+    """Require no serious finding by axe and nothing wider than the screen; take a picture if PICTURES is set."""
     found = await Axe().run(page)
-    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
-    assert not serious, f"{name}: {[(one['id'], [node['html'] for node in one['nodes']]) for one in serious]}"
+    serious = [
+        violation for violation in found.response["violations"] if violation["impact"] in ("serious", "critical")
+    ]
+    assert not serious, (
+        f"{name}: {[(violation['id'], [node['html'] for node in violation['nodes']]) for violation in serious]}"
+    )
     overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0, f"{name}: {overflow} pixels wider than the screen"
     await picture(page, name)
@@ -45,7 +49,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
     await check(page, f"{view}-home")
     cases = {name: f"/desk/issues/{case.ids['issue_id']}" for name, case in shop.cases.items()}
     pages = {
-        "issue-review": cases["review"], "issue-under-way": cases["under_way"], "issue-done": cases["done"],
+        "issue-review": cases["review"], "issue-in-transit": cases["in_transit"], "issue-done": cases["done"],
         "section": "/desk/work/promises", "insights": "/desk/insights", "search": "/desk/search?q=C-77",
         "dead-letters": "/desk/dead-letters", "dead-letter": f"/desk/dead-letters/intake/{parked}",
     }  # fmt: skip
@@ -65,7 +69,7 @@ async def test_the_first_page_shows_what_happens_without_being_asked(shop: Shop,
     await shop.sign_in(page)
     await expect(page.locator("#reviews")).to_contain_text("1")
     case = await open_case(shop.live, "SD-2026-0300")
-    await case.say(case.review("warehouse_silent"))
+    await case.publish(case.review("warehouse_silent"))
     await expect(page.get_by_role("link", name="Warehouse does not answer")).to_be_visible()
     await expect(page.locator("#live-status")).to_have_text("This page was updated")
 
@@ -97,7 +101,7 @@ async def test_a_slash_leads_to_the_search_which_leads_to_the_issue(shop: Shop, 
     await page.keyboard.press("/")
     await page.keyboard.type("SD-2026-0105")
     await page.keyboard.press("Enter")
-    await page.wait_for_url(f"**/desk/issues/{shop.cases['under_way'].ids['issue_id']}")
+    await page.wait_for_url(f"**/desk/issues/{shop.cases['in_transit'].ids['issue_id']}")
     await expect(page.locator("#promises")).to_be_visible()
 
 
@@ -121,7 +125,7 @@ async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) 
     assert (act["staff"], act["action"], act["comment"]) == ("aki", "replay", "The fix is deployed.")
 
 
-async def test_two_browsers_do_not_act_on_one_thing(shop: Shop, browser: Browser) -> None:
+async def test_two_browsers_do_not_act_on_one_issue(shop: Shop, browser: Browser) -> None:
     pages = []
     for name in ("hanako", "taro"):
         page = await (await browser.new_context(locale="en-GB")).new_page()

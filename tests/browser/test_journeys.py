@@ -1,4 +1,4 @@
-"""Through the pages and through everything behind them: four services, Kafka, and a real browser in front."""
+"""Journeys through the pages and all services: four services, Kafka and a real browser."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,14 +28,14 @@ class Everything:
     url: str
 
     def here(self, address: str) -> str:
-        """An address of ours, on the port that it is served on."""
+        """Return the same path at the port where intake is served."""
         parts = urlsplit(address)
         return f"{self.url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 @pytest.fixture
 async def everything(database: MakeDatabase, kafka: str, topics: str, tmp_path: Path) -> AsyncIterator[Everything]:
-    """All services; the desk and, for its dead letters, returns are on ports of their own."""
+    """All services; the desk and returns (for its dead letters) are on ports of their own."""
     need_chromium()
     port = free_port()
     desk: dict[str, Any] = {
@@ -127,7 +127,7 @@ async def uploaded(shop: Backbone) -> str:
     return str(answer.json()["photos"][0]["sha256"])
 
 
-async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was_mended(
+async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was_fixed(
     everything: Everything, page: Page
 ) -> None:
     shop, returns = everything.system, everything.system.returns.service.pool

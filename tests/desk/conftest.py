@@ -22,7 +22,7 @@ NAMES = {StaffRole.VIEWER: "vera", StaffRole.AGENT: "hanako", StaffRole.ADMIN: "
 
 @dataclass
 class Desk:
-    """`case` has an open review. `as_(name)` gives a client that is signed in."""
+    """A running desk: `case` has an open review, `as_(name)` returns a client that is signed in."""
 
     live: Live
     case: Case
@@ -81,5 +81,5 @@ async def desk(database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Desk]:
             await hire(live, name, role)
         await hire(live, "taro", StaffRole.AGENT)
         case = await open_case(live, "SD-1")
-        await case.say(case.review())
+        await case.publish(case.review())
         yield Desk(live, case, clock)

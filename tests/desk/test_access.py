@@ -1,4 +1,4 @@
-"""Who may see and do what: every route of intake stands in this list, and each is tried by everybody who may not."""
+"""Access to every route of intake: the list names who may call it, and each is tried by every other caller."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ ROLES = {role.value for role in StaffRole}
 
 
 def routes_of(found: Iterable[BaseRoute]) -> Iterator[str]:
-    """Every method and path, also those of routers that were included."""
+    """Yield every method and path, also those of included routers."""
     for route in found:
         if isinstance(route, Route | APIRoute):
             yield from (f"{method} {route.path}" for method in sorted(route.methods or ()))
@@ -103,7 +103,7 @@ def routes_of(found: Iterable[BaseRoute]) -> Iterator[str]:
             yield from routes_of(included.routes)
 
 
-def who(route: str) -> str | None:
+def required(route: str) -> str | None:
     path = route.partition(" ")[2]
     if path in DOCUMENTS:
         return "anybody"
@@ -138,7 +138,7 @@ def all_routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_every_route_says_who_it_is_for(all_routes: list[str]) -> None:
     assert len(all_routes) >= 55
-    assert [route for route in all_routes if who(route) is None] == []
+    assert [route for route in all_routes if required(route) is None] == []
 
 
 def test_the_list_names_no_route_that_is_gone(all_routes: list[str]) -> None:
@@ -146,7 +146,7 @@ def test_the_list_names_no_route_that_is_gone(all_routes: list[str]) -> None:
 
 
 def of_kind(routes: list[str], *kinds: str) -> list[tuple[str, str, str]]:
-    found = [(route, who(route) or "") for route in routes]
+    found = [(route, required(route) or "") for route in routes]
     return [(*route.split(" "), access) for route, access in found if access.split(" ")[0] in kinds]  # type: ignore[misc]
 
 
@@ -223,7 +223,7 @@ def a_token(desk: Desk, purpose: str, wrong: str) -> str:
     links, later = SignedLinks([LINK_SECRETS]), now + timedelta(days=1)
     match wrong:
         case "of another purpose":
-            other = next(one for one in Purpose if one != purpose)
+            other = next(candidate for candidate in Purpose if candidate != purpose)
             return links.token(other, later, *subject)
         case "too old":
             return links.token(Purpose(purpose), now - timedelta(seconds=1), *subject)

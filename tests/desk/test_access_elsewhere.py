@@ -1,4 +1,4 @@
-"""Who may call what at the services without a desk: every route stands in this list and is tried by who may not."""
+"""Access to every route of the services without a desk: the list names its callers, and others are refused."""
 
 import importlib
 from collections.abc import AsyncIterator
@@ -89,11 +89,11 @@ def filled(path: str, token: str = "nonsense") -> str:
 
 
 def tokens(purpose: str) -> list[str]:
-    """Links that open nothing here: made up, of another purpose, of another secret, too old, and about nothing."""
+    """Return links that open nothing: made up, other purpose, other secret, expired, unknown subject."""
     later, links, about = datetime.now(UTC) + timedelta(days=1), SignedLinks([LINK_SECRETS]), str(uuid4())
-    right = next((one for one in Purpose if one == purpose), None)
-    others = [one for one in Purpose if one is not right]
-    made = ["nonsense", *(links.token(one, later, about) for one in others)]
+    right = next((candidate for candidate in Purpose if candidate == purpose), None)
+    others = [candidate for candidate in Purpose if candidate is not right]
+    made = ["nonsense", *(links.token(candidate, later, about) for candidate in others)]
     if right:
         made += [
             SignedLinks(["a-secret-that-is-none-of-ours"]).token(right, later, about),
@@ -107,13 +107,13 @@ async def test_every_route_stands_in_the_list_and_opens_for_nobody_else(named: t
     name, live = named
     listed = {**EVERYWHERE, **ACCESS[name]}
     routes = [route for route in routes_of(live.app.routes) if route.partition(" ")[2] not in DOCUMENTS]
-    assert sorted(routes) == sorted(listed), "a new route stands in the list with who may call it; a gone one does not"
-    for route, who in listed.items():
+    assert sorted(routes) == sorted(listed), "ACCESS must list exactly the routes of the service, with their callers"
+    for route, required in listed.items():
         method, path = route.split(" ")
-        if who == "anybody":
+        if required == "anybody":
             continue
-        if who.startswith("link"):
-            for token in tokens(who.split()[1]):
+        if required.startswith("link"):
+            for token in tokens(required.split()[1]):
                 answer = await live.client.request(method, filled(path, token))
                 assert answer.status_code == 404, f"{route} with the link {token}: {answer.status_code}"
             continue
@@ -122,4 +122,4 @@ async def test_every_route_stands_in_the_list_and_opens_for_nobody_else(named: t
         assert (await live.client.request(method, filled(path), headers=wrong)).status_code == 401, route
         for caller, key in KEYS.items():
             answer = await live.client.request(method, filled(path), headers=key)
-            assert (answer.status_code == 403) == (caller not in who.split()), f"{route} by {caller}: {answer}"
+            assert (answer.status_code == 403) == (caller not in required.split()), f"{route} by {caller}: {answer}"

@@ -1,4 +1,4 @@
-"""Open pages hear of changes, looked for with the rights that the service has."""
+"""The change stream of open pages: every subscriber receives each change, with no more rights than the service has."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,38 +28,38 @@ async def live(desk: Desk) -> AsyncIterator[ChangeStream]:
 
 @pytest.fixture
 async def page(desk: Desk, live: ChangeStream) -> Page:
-    """A page that was opened, and that has heard of everything so far."""
+    """An open page that has received all earlier events."""
     (token,) = (await desk.as_("vera")).client.cookies.values()
-    listening = live.subscribe(token)
-    assert [await heard(listening), await heard(listening)] == ["hello", "changed"]
-    return listening
+    stream = live.subscribe(token)
+    assert [await next_event(stream), await next_event(stream)] == ["hello", "changed"]
+    return stream
 
 
-async def heard(page: Page) -> str:
+async def next_event(page: Page) -> str:
     async with asyncio.timeout(10):
         return (await anext(page))["event"]
 
 
-async def test_an_open_page_hears_what_happens_to_an_issue(desk: Desk, page: Page) -> None:
-    hearing = asyncio.create_task(heard(page))
-    await desk.case.say(desk.case.ordered())
-    assert await hearing == "changed"
+async def test_an_open_page_is_notified_of_what_happens_to_an_issue(desk: Desk, page: Page) -> None:
+    received = asyncio.create_task(next_event(page))
+    await desk.case.publish(desk.case.ordered())
+    assert await received == "changed"
 
 
-async def test_an_open_page_hears_that_a_colleague_took_an_issue(desk: Desk, page: Page) -> None:
-    hearing = asyncio.create_task(heard(page))
+async def test_an_open_page_is_notified_that_a_colleague_took_an_issue(desk: Desk, page: Page) -> None:
+    received = asyncio.create_task(next_event(page))
     async with desk.live.service.pool.acquire() as conn:
         now = desk.clock.now()
         await store.claim(conn, desk.case.ids["issue_id"], "hanako", now, now + HOUR)
-    assert await hearing == "changed"
+    assert await received == "changed"
 
 
-async def test_a_page_that_was_not_listening_hears_afterwards(desk: Desk, live: ChangeStream, page: Page) -> None:
+async def test_a_page_that_was_not_listening_is_notified_afterwards(desk: Desk, live: ChangeStream, page: Page) -> None:
     before = live.version
-    await desk.case.say(desk.case.ordered())
+    await desk.case.publish(desk.case.ordered())
 
     async def noticed() -> bool:
         return live.version != before
 
     await eventually(noticed, "the loop noticed")
-    assert await heard(page) == "changed"
+    assert await next_event(page) == "changed"

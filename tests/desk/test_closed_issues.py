@@ -26,7 +26,7 @@ async def desk_page(desk: Desk) -> str:
 
 async def book_a_courier(desk: Desk) -> None:
     case = desk.case
-    await case.say(case.ordered(), case.shipped(), case.arrived(), case.requested(), case.booked())
+    await case.publish(case.ordered(), case.shipped(), case.arrived(), case.requested(), case.booked())
 
 
 def rejected(desk: Desk) -> issues.IssueRejected:
@@ -39,19 +39,19 @@ def cancelled(desk: Desk) -> issues.IssueCancelled:
 
 async def test_a_resolved_issue_can_be_reopened_at_the_desk(desk: Desk) -> None:
     assert 'value="reopen:"' not in await desk_page(desk)
-    await desk.case.say(desk.case.resolved())
+    await desk.case.publish(desk.case.resolved())
     assert 'value="reopen:"' in await desk_page(desk)
 
 
 async def test_a_rejected_issue_can_be_accepted_at_the_desk(desk: Desk) -> None:
-    await desk.case.say(rejected(desk))
+    await desk.case.publish(rejected(desk))
     page = await desk_page(desk)
     assert ('value="accept:"' in page, 'value="reopen:"' in page) == (True, False)
 
 
 async def test_the_status_page_of_a_resolved_issue_ends_with_all_done(desk: Desk) -> None:
     await book_a_courier(desk)
-    await desk.case.say(desk.case.resolved())
+    await desk.case.publish(desk.case.resolved())
     milestones = (await status_page(desk)).partition('<ol class="milestones">')[2].partition("</ol>")[0]
     assert "All done" in milestones
 
@@ -66,6 +66,6 @@ async def test_no_courier_is_announced_once_nothing_is_to_be_collected(desk: Des
         "cancelled": cancelled(desk),
         "collected": issues.IssueCollected(**desk.case.ids, collection_id=desk.case.replacement, collected_at=NOW),
     }
-    await desk.case.say(ends[end])
+    await desk.case.publish(ends[end])
     page = await status_page(desk)
     assert ("The courier" in page, "Ask for this time" in page) == (False, False)

@@ -1,4 +1,4 @@
-"""The desk's connections to the ops routes of the other services, on real sockets."""
+"""The desk's connections to the ops routes of the other services, over real sockets."""
 
 import asyncio
 from pathlib import Path

@@ -18,7 +18,7 @@ APPROVE = "approve_review:value"
 
 
 def hidden(page: httpx.Response) -> dict[str, Any]:
-    """The hidden fields of the confirmation."""
+    """Return the hidden fields of the confirmation."""
     return dict(re.findall(r'name="(action_id|version|action|comment)" value="([^"]*)"', page.text))
 
 
@@ -33,14 +33,14 @@ async def decided(desk: Desk) -> list[Any]:
     return [event.data for row in rows if (event := decode(row["value"])).type == "issue.staff_decided.v1"]
 
 
-async def test_a_decision_is_confirmed_and_then_told_with_who_and_why(desk: Desk) -> None:
+async def test_a_decision_is_confirmed_and_then_published_with_who_and_why(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
     page = await confirm(desk, hanako)
     assert (page.status_code, await decided(desk)) == (200, [])
     done = await hanako.post(f"{desk.issue}/decide", **hidden(page))
     assert done.headers["location"] == f"{desk.issue}?done=approve_review"
-    (told,) = await decided(desk)
-    assert (told.action, told.review, told.staff, told.comment) == (
+    (decision,) = await decided(desk)
+    assert (decision.action, decision.review, decision.staff, decision.comment) == (
         "approve_review", "value", "hanako", "The photo shows it.",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ async def test_a_button_pressed_twice_is_one_decision(desk: Desk) -> None:
     assert len(await decided(desk)) == 1
 
 
-async def test_the_second_one_is_told_who_is_at_it(desk: Desk) -> None:
+async def test_the_second_one_sees_who_is_at_it(desk: Desk) -> None:
     hanako, taro = await desk.as_("hanako"), await desk.as_("taro")
     form = hidden(await confirm(desk, hanako))
     refused = await confirm(desk, taro)
@@ -85,7 +85,7 @@ async def test_who_lets_go_leaves_it_to_the_next(desk: Desk) -> None:
 async def test_nothing_is_done_on_a_story_that_has_gone_on(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
     form = hidden(await confirm(desk, hanako))
-    await desk.case.say(desk.case.ordered())
+    await desk.case.publish(desk.case.ordered())
     late = await hanako.post(f"{desk.issue}/decide", **form)
     assert (late.status_code, "Something has happened meanwhile" in late.text) == (409, True)
     assert await decided(desk) == []
@@ -102,7 +102,7 @@ async def test_a_decision_past_the_desk_is_met_too(desk: Desk) -> None:
 async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -> None:
     from libs.common.events.issues import IssueRated
 
-    await desk.case.say(IssueRated(**desk.case.ids, score=2, rated_at=desk.case.now))
+    await desk.case.publish(IssueRated(**desk.case.ids, score=2, rated_at=desk.case.now))
     hanako = await desk.as_("hanako")
     form = hidden(await confirm(desk, hanako, "handled:unhappy 1", "Called, sent an apology card."))
     await hanako.post(f"{desk.issue}/decide", **form)
@@ -110,7 +110,7 @@ async def test_an_unhappy_customer_who_was_talked_to_waits_no_more(desk: Desk) -
     assert ("Called, sent an apology card." in page, "Somebody talks to the unhappy customer" in page) == (True, False)
 
 
-async def test_a_parked_event_of_a_service_that_is_away_is_said_to_be_unreachable(desk: Desk) -> None:
+async def test_dead_letters_of_a_service_that_is_down_are_shown_as_unreachable(desk: Desk) -> None:
     aki = await desk.as_("aki")
     assert "returns does not answer" in (await aki.get("/desk/dead-letters")).text
     assert (await aki.get("/desk/dead-letters/returns/1")).status_code == 502
@@ -126,7 +126,7 @@ def test_what_is_over_offers_nothing_but_to_open_it_again() -> None:
     assert available_actions(IssueStatus.CANCELLED, []) == []
 
 
-def test_what_waits_for_a_human_comes_first() -> None:
+def test_what_waits_for_staff_comes_first() -> None:
     found = available_actions(IssueStatus.IN_REVIEW, [waiting(WorkKind.REVIEW, "value"), waiting(WorkKind.UNREACHED)])
     assert found[:3] == [
         AvailableAction("approve_review", "value"),
@@ -135,7 +135,7 @@ def test_what_waits_for_a_human_comes_first() -> None:
     ]
 
 
-def test_a_collection_can_be_waived_while_it_is_under_way() -> None:
+def test_a_collection_can_be_waived_while_it_is_open() -> None:
     collecting = [waiting(WorkKind.PROGRESS, "in", "collect 2026-03-12")]
     assert AvailableAction("waive_collection") in available_actions(IssueStatus.RETURN_IN_TRANSIT, collecting)
     assert AvailableAction("waive_collection") not in available_actions(

@@ -21,7 +21,10 @@ def answer(choice: str) -> dict[str, Any]:
 
 
 def kept(*story: dict[str, Any], today: date = DAY_AFTER, **day_of: date) -> list[bool | None]:
-    return [one.kept for one in promised_dates(story, today, {f"issue.{name}.v1": day for name, day in day_of.items()})]
+    return [
+        promise.kept
+        for promise in promised_dates(story, today, {f"issue.{name}.v1": day for name, day in day_of.items()})
+    ]
 
 
 @pytest.mark.parametrize("kind", ["issue_accepted", "replacement_promised", "replacement_delayed", "choice_requested"])

@@ -1,4 +1,4 @@
-"""Signing in and out: what a session may, how it ends, and what does not get in."""
+"""Signing in and out: rights and end of a session, and refused attempts."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.desk.conftest import Desk
 
 
 def pass_time(desk: Desk, span: timedelta) -> None:
-    """The shop's clock goes on by so much."""
+    """Move the shop's clock forward."""
     desk.clock._write(desk.clock.now() + span, 1)
 
 

@@ -1,4 +1,4 @@
-"""Every moment on a page is in the shop's time zone."""
+"""Every time on a page is in the shop's time zone."""
 
 import re
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def faults_of(page: str) -> list[str]:
 
 async def test_pages_show_moments_in_the_shops_time_zone(desk: Desk) -> None:
     case = desk.case
-    await case.say(case.ordered(), case.asked(), case.shipped(), case.arrived(), case.requested(), case.booked())
+    await case.publish(case.ordered(), case.asked(), case.shipped(), case.arrived(), case.requested(), case.booked())
     dead_letter = await park(desk.live, "orders", [an_order("SD-9")])
     aki = await desk.as_("aki")
     status = CustomerLinks("http://service", SignedLinks([LINK_SECRETS])).status(

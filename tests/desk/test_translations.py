@@ -1,4 +1,4 @@
-"""What pages say: every text that a template names is there, and what the contract can say has words."""
+"""Translations: every key that a template names exists, and every value of the contract has a text."""
 
 import re
 from pathlib import Path
@@ -31,19 +31,19 @@ def test_every_text_that_a_template_names_is_there(translations: Translations, f
 
 
 def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
-    wanted = [f"status.{one}" for one in IssueStatus] + [f"reason.{one}" for one in Reason]
-    wanted += [f"remedy.{one}" for one in Remedy] + [f"action.{one}" for one in StaffAction]
-    wanted += [f"cause.{one}" for one in ReviewCause] + [f"step.{one}" for one in WorkStep]
-    wanted += [f"section.{one}.{part}" for one in Section for part in ("title", "short", "why")]
-    wanted += [f"next.{one}.{part}" for one in WorkStep for part in ("what", "why", "then")]
-    wanted += [f"next.{one}.what" for one in WorkKind if one is not WorkKind.PROGRESS]
-    wanted += [f"fact.{one.TYPE.rpartition('.v')[0]}" for one in SUBSCRIBES if not one.TYPE.startswith("points.")]
+    wanted = [f"status.{member}" for member in IssueStatus] + [f"reason.{member}" for member in Reason]
+    wanted += [f"remedy.{member}" for member in Remedy] + [f"action.{member}" for member in StaffAction]
+    wanted += [f"cause.{member}" for member in ReviewCause] + [f"step.{member}" for member in WorkStep]
+    wanted += [f"section.{section}.{part}" for section in Section for part in ("title", "short", "why")]
+    wanted += [f"next.{step}.{part}" for step in WorkStep for part in ("what", "why", "then")]
+    wanted += [f"next.{kind}.what" for kind in WorkKind if kind is not WorkKind.PROGRESS]
+    wanted += [f"fact.{fact.TYPE.rpartition('.v')[0]}" for fact in SUBSCRIBES if not fact.TYPE.startswith("points.")]
     assert [key for key in wanted if key not in DESK] == []
 
 
 def test_the_customers_pages_have_words_for_every_status_and_reason() -> None:
-    wanted = [f"{table}.{one}" for table in ("status", "status_more") for one in IssueStatus]
-    wanted += [f"{table}.{one}" for table in ("reason", "reason_choice") for one in Reason]
+    wanted = [f"{table}.{member}" for table in ("status", "status_more") for member in IssueStatus]
+    wanted += [f"{table}.{member}" for table in ("reason", "reason_choice") for member in Reason]
     assert [key for key in wanted if key not in CUSTOMER] == []
 
 

@@ -1,4 +1,4 @@
-"""What waits: each event opens, moves or ends what it should, and nothing open is without a moment."""
+"""The work queue: each event opens, moves or ends its items, and every open item has a due time."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,19 +24,19 @@ AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
 IDS: dict[str, Any] = {"issue_id": UUID(int=7), "order_id": "O-1", "customer_id": "C-1"}
 SHIP, ARRIVE, PICK = date(2026, 3, 11), date(2026, 3, 13), date(2026, 3, 14)
 
-PAYLOADS: dict[str, Payload] = {name: decode(written(told)).data for name, told in SAMPLES.items()}
+PAYLOADS: dict[str, Payload] = {name: decode(written(sample)).data for name, sample in SAMPLES.items()}
 ABOUT_ISSUES = [payload for payload in PAYLOADS.values() if getattr(payload, "issue_id", None)]
 
 
 def of(type_: str, **fields: Any) -> tuple[WorkChange, ...]:
-    """What an event of this type changes, made from its sample."""
+    """Return the work changes of an event of this type, made from its sample."""
     return work_changes(event(PAYLOADS[type_].model_copy(update={**IDS, **fields}), at=AT), ZONE)
 
 
-def open_after(*told: tuple[WorkChange, ...]) -> dict[str, str]:
-    """What is open after these, by kind and what it is about, with its detail."""
-    opened, _ = fold_changes([], (change for one in told for change in one))
-    return {f"{one.kind} {one.about}".strip(): one.detail for one in opened}
+def open_after(*batches: tuple[WorkChange, ...]) -> dict[str, str]:
+    """Return the detail of each open item after these changes, by kind and subject."""
+    opened, _ = fold_changes([], (change for changes in batches for change in changes))
+    return {f"{item.kind} {item.about}".strip(): item.detail for item in opened}
 
 
 ORDERED = of("issue.replacement_ordered.v1", promised_ship_date=SHIP)
@@ -49,19 +49,19 @@ def test_an_accepted_report_waits_for_what_starts_it() -> None:
 
 
 def test_a_replacement_waits_for_the_day_it_was_promised_for() -> None:
-    assert open_after(ACCEPTED, ORDERED) == {"progress out": "ship 2026-03-11"}
+    assert open_after(ACCEPTED, ORDERED) == {"progress outbound": "ship 2026-03-11"}
 
 
 def test_a_promise_is_broken_when_its_day_is_over_in_the_shop() -> None:
-    (promise,) = [one for one in ORDERED if isinstance(one, WorkOpened)]
+    (promise,) = [change for change in ORDERED if isinstance(change, WorkOpened)]
     assert promise.due_at == datetime(2026, 3, 11, 14, 59, 59, tzinfo=UTC)
 
 
 def test_goods_go_out_and_come_back_at_the_same_time() -> None:
     requested = of("issue.collection_requested.v1")
     assert open_after(ACCEPTED, ORDERED, SHIPPED, requested) == {
-        "progress out": "arrive 2026-03-13",
-        "progress in": "book",
+        "progress outbound": "arrive 2026-03-13",
+        "progress inbound": "book",
     }
 
 
@@ -75,7 +75,7 @@ def test_a_review_waits_until_what_it_was_about_has_happened() -> None:
     silent = of("issue.review_requested.v1", cause="warehouse_silent", due_at=AT)
     failed = of("issue.review_requested.v1", cause="refund_failed", due_at=AT)
     promised = of("issue.replacement_promised.v1", ship_date=SHIP)
-    assert open_after(silent, failed, promised) == {"review refund_failed": "", "progress out": "ship 2026-03-11"}
+    assert open_after(silent, failed, promised) == {"review refund_failed": "", "progress outbound": "ship 2026-03-11"}
 
 
 def test_a_question_waits_for_its_answer() -> None:
@@ -85,7 +85,7 @@ def test_a_question_waits_for_its_answer() -> None:
 
 
 @pytest.mark.parametrize(("score", "waits"), [(0, True), (6, True), (7, False), (10, False)])
-def test_an_unhappy_customer_waits_for_a_human_even_after_the_end(score: int, waits: bool) -> None:
+def test_an_unhappy_customer_waits_for_staff_even_after_the_end(score: int, waits: bool) -> None:
     rated = of("issue.rated.v1", score=score, resolution=1)
     assert ("unhappy 1" in open_after(rated, of("issue.resolved.v1"))) is waits
 
@@ -99,14 +99,14 @@ def test_a_message_that_did_not_arrive_waits_until_another_one_does() -> None:
 Rows = dict[tuple[UUID, str, str], WorkOpened]
 
 
-def one_by_one(rows: Rows, told: list[WorkChange]) -> Rows:
-    """What each change says by itself, done to the rows."""
-    for change in told:
+def one_by_one(rows: Rows, changes: list[WorkChange]) -> Rows:
+    """Apply each change by itself to the rows."""
+    for change in changes:
         if isinstance(change, WorkOpened):
             rows = {**rows, (change.issue_id, change.kind, change.about): change}
         elif isinstance(change, WorkEnded):
             rows = {
-                key: one for key, one in rows.items() if not (key[0] == change.issue_id
+                key: row for key, row in rows.items() if not (key[0] == change.issue_id
                 and change.kind in (None, key[1]) and (change.about is None or key[2] in change.about))
             }  # fmt: skip
     return rows
@@ -117,12 +117,12 @@ def test_work_in_batches_is_work_one_by_one(batches: list[list[Payload]]) -> Non
     rows: Rows = {}
     expected: Rows = {}
     for batch in batches:
-        told = [change for payload in batch for change in work_changes(event(payload, at=AT), ZONE)]
-        opened, ended = fold_changes(rows, told)
+        changes = [change for payload in batch for change in work_changes(event(payload, at=AT), ZONE)]
+        opened, ended = fold_changes(rows, changes)
         assert rows.keys() >= set(ended)
-        rows = {key: one for key, one in rows.items() if key not in ended}
-        rows |= {(one.issue_id, one.kind, one.about): one for one in opened}
-        expected = one_by_one(expected, told)
+        rows = {key: row for key, row in rows.items() if key not in ended}
+        rows |= {(item.issue_id, item.kind, item.about): item for item in opened}
+        expected = one_by_one(expected, changes)
     assert rows == expected
 
 
@@ -134,15 +134,15 @@ async def test_rows_follow_the_events(database: MakeDatabase) -> None:
             rows = await conn.fetch("SELECT about, detail, due_at FROM work_queue")
             opened, _ = fold_changes([], batch)
             assert [(row["about"], row["detail"], row["due_at"]) for row in rows] == [
-                (one.about, one.detail, one.due_at) for one in opened
+                (item.about, item.detail, item.due_at) for item in opened
             ]
 
 
 async def test_an_older_event_moves_nothing_back(database: MakeDatabase) -> None:
     timeline = Timeline(ZONE)
-    (promise,) = [one for one in ORDERED if isinstance(one, WorkOpened)]
+    (promise,) = [change for change in ORDERED if isinstance(change, WorkOpened)]
     older = WorkOpened(promise.issue_id, promise.kind, AT - timedelta(days=1), AT, promise.about, "ship 2026-03-01")
     async with asyncpg.create_pool(await database("intake"), min_size=1) as pool, pool.acquire() as conn:
-        for one in (promise, older):
-            await timeline.save(conn, {}, [one])
+        for change in (promise, older):
+            await timeline.save(conn, {}, [change])
         assert await conn.fetchval("SELECT detail FROM work_queue") == "ship 2026-03-11"

@@ -1,4 +1,4 @@
-"""Events and reports for the tests of intake: one customer, one order with two lines, unless told otherwise."""
+"""Default events and reports for the tests of intake: one customer, one order with two lines."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,9 @@ def cancelled(*line_ids: str, order_id: str = ORDER, at: datetime = NOON) -> Any
     return event(OrderCancelled(order_id=order_id, line_ids=line_ids, cancelled_at=at), at=at)
 
 
-def said(quantity: int = 1, line_id: str = "1", *, reason: Reason = Reason.DEFECTIVE, **fields: Any) -> IssueSubmitted:
+def submission(
+    quantity: int = 1, line_id: str = "1", *, reason: Reason = Reason.DEFECTIVE, **fields: Any
+) -> IssueSubmitted:
     lines = fields.pop("lines", (ReportedLine(line_id=line_id, quantity=quantity),))
     return IssueSubmitted(**{"order_id": ORDER, "customer_id": CUSTOMER, "reason": reason, "lines": lines, **fields})
 
@@ -91,25 +93,25 @@ def timer_of(name: str, order_id: str = ORDER, at: datetime = NOON) -> AnyEvent:
 
 
 def after(
-    events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None
+    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderContext | None = None
 ) -> tuple[OrderContext, list[Fact]]:
-    """The book and all facts after these events, each decided at its own time unless `now` is given.
+    """Return the order context and all facts after these events, each decided at its own time unless `now` is given.
 
-    What only counts arrivals is left out; see `counted_after`.
+    Delivery counts are left out; see `counted_after`.
     """
-    book, facts = counted_after(events, now, book)
-    return book, [fact for fact in facts if not isinstance(fact, UnitsDelivered)]
+    context, facts = counted_after(events, now, context)
+    return context, [fact for fact in facts if not isinstance(fact, UnitsDelivered)]
 
 
 def counted_after(
-    events: Sequence[AnyEvent], now: datetime | None = None, book: OrderContext | None = None
+    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderContext | None = None
 ) -> tuple[OrderContext, list[Fact]]:
     facts: list[Fact] = []
-    for one in events:
-        book, new = decide(book, one, now or one.time, RULES)
+    for event in events:
+        context, new = decide(context, event, now or event.time, RULES)
         facts.extend(new)
-    assert book is not None
-    return book, facts
+    assert context is not None
+    return context, facts
 
 
 def days(number: int) -> timedelta:

@@ -1,4 +1,4 @@
-"""HTTP calls to intake, as a storefront makes them."""
+"""HTTP calls to intake by a storefront."""
 
 from itertools import count
 from typing import Any
@@ -12,7 +12,7 @@ _numbers = count(1)
 
 
 def body(quantity: int = 1, line_id: str = "1", **fields: Any) -> dict[str, Any]:
-    """A report as JSON; a field given as None is left out."""
+    """Return a report as JSON without the fields given as None."""
     report = {
         "order_id": ORDER,
         "customer_id": CUSTOMER,
@@ -23,12 +23,12 @@ def body(quantity: int = 1, line_id: str = "1", **fields: Any) -> dict[str, Any]
     return {name: value for name, value in report.items() if value is not None}
 
 
-async def report(live: Live, said: dict[str, Any] | None = None, *, key: str | None = None) -> httpx.Response:
-    """Post a report under a key of its own, unless one is given."""
+async def report(live: Live, content: dict[str, Any] | None = None, *, key: str | None = None) -> httpx.Response:
+    """Post a report under a new idempotency key, unless one is given."""
     headers = {**STOREFRONT, "Idempotency-Key": key or f"key-{next(_numbers)}"}
-    return await live.client.post("/v1/issues", json=said or body(), headers=headers)
+    return await live.client.post("/v1/issues", json=content or body(), headers=headers)
 
 
 async def reported(live: Live) -> str:
-    """The address of a new issue."""
+    """Post a report and return the address of its issue."""
     return str((await report(live)).headers["Location"])

@@ -1,4 +1,4 @@
-"""Reports over HTTP: what is accepted, and what each kind of bad input is told."""
+"""Reports over HTTP: accepted ones, and the problem for each kind of bad input."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ from tests.running import OPS, STOREFRONT, Live, running
 
 
 async def outbox_of(live: Live) -> list[dict[str, Any]]:
-    """The events that wait for Kafka, in order."""
+    """Return the events in the outbox, in order."""
     rows = await live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
     return [json.loads(row["value"]) for row in rows]
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
-    """Status and code of a problem, which must be of the right media type and name a remedy."""
+    """Return status and code of a problem, which must have the right media type and a detail."""
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["detail"]
     return response.status_code, response.json()["code"]
@@ -32,9 +32,9 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 async def test_a_report_is_accepted_with_its_id_and_address(live: Live) -> None:
     response = await report(live, key="k-1")
     address = f"/v1/issues/{http_id('k-1')}"
-    told = response.json()
-    next_update_by = date.fromisoformat(told.pop("next_update_by"))
-    assert (response.status_code, response.headers["Location"], told, next_update_by > datetime.now(UTC).date()) == (
+    answer = response.json()
+    next_update_by = date.fromisoformat(answer.pop("next_update_by"))
+    assert (response.status_code, response.headers["Location"], answer, next_update_by > datetime.now(UTC).date()) == (
         202,
         address,
         {"issue_id": str(http_id("k-1")), "status_url": address, "status": "accepted"},
@@ -42,18 +42,18 @@ async def test_a_report_is_accepted_with_its_id_and_address(live: Live) -> None:
     )
 
 
-async def test_an_accepted_report_is_told_to_everybody_while_kafka_is_down(live: Live) -> None:
+async def test_an_accepted_report_is_in_the_outbox_while_kafka_is_down(live: Live) -> None:
     await report(live)
     assert [event["type"] for event in await outbox_of(live)] == ["issue.reported.v1", "issue.accepted.v1"]
 
 
-async def test_a_refused_report_is_told_to_nobody(live: Live) -> None:
+async def test_a_refused_report_is_not_in_the_outbox(live: Live) -> None:
     await report(live, body(9))
     assert await outbox_of(live) == []
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "content"),
     [
         (404, "unknown_order", body(order_id="O-none")),
         (403, "foreign_customer", body(customer_id="C-other")),
@@ -70,12 +70,12 @@ async def test_a_refused_report_is_told_to_nobody(live: Live) -> None:
     ],
 )
 async def test_a_report_that_does_not_stand_is_refused(
-    live: Live, status: int, code: str, said: dict[str, Any]
+    live: Live, status: int, code: str, content: dict[str, Any]
 ) -> None:
-    assert problem(await report(live, said)) == (status, code)
+    assert problem(await report(live, content)) == (status, code)
 
 
-async def test_a_closed_window_is_told(live: Live) -> None:
+async def test_a_report_after_its_window_is_refused(live: Live) -> None:
     later = "UPDATE orders SET body = replace(body::text, $1, '2020-01-01')::jsonb"
     day = await live.service.pool.fetchval("SELECT body #>> '{movements,1,delivered,0,day}' FROM orders")
     await live.service.pool.execute(later, day)
@@ -88,7 +88,7 @@ async def test_a_second_report_for_a_unit_leads_to_the_open_issue(live: Live) ->
     assert (problem(second), second.json()["issue_url"]) == ((409, "already_reported"), first.headers["Location"])
 
 
-async def test_malformed_json_is_told(live: Live) -> None:
+async def test_malformed_json_is_refused(live: Live) -> None:
     headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "application/json"}
     assert problem(await live.client.post("/v1/issues", content=b'{"order_id": ', headers=headers)) == (
         400,
@@ -96,7 +96,7 @@ async def test_malformed_json_is_told(live: Live) -> None:
     )
 
 
-async def test_a_body_that_is_not_json_is_told(live: Live) -> None:
+async def test_a_body_that_is_not_json_is_refused(live: Live) -> None:
     headers = {**STOREFRONT, "Idempotency-Key": "k", "Content-Type": "text/plain"}
     assert problem(await live.client.post("/v1/issues", content=b"hello", headers=headers)) == (415, "wrong_media_type")
 
@@ -114,7 +114,7 @@ async def test_an_oversized_body_that_hides_its_length_is_refused(live: Live) ->
     assert problem(await live.client.post("/v1/issues", content=endless(), headers=headers)) == (413, "body_too_large")
 
 
-async def test_a_missing_idempotency_key_is_told(live: Live) -> None:
+async def test_a_missing_idempotency_key_is_refused(live: Live) -> None:
     assert problem(await live.client.post("/v1/issues", json=body(), headers=STOREFRONT)) == (
         400,
         "idempotency_key_missing",
@@ -122,12 +122,12 @@ async def test_a_missing_idempotency_key_is_told(live: Live) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 201])
-async def test_a_key_of_no_length_that_we_take_is_told(live: Live, length: int) -> None:
+async def test_a_key_of_another_length_is_refused(live: Live, length: int) -> None:
     headers = {**STOREFRONT, "Idempotency-Key": "k" * length}
     assert problem(await live.client.post("/v1/issues", json=body(), headers=headers)) == (422, "invalid")
 
 
-async def test_a_call_is_the_same_call_on_the_short_way_and_on_the_usual_one(live: Live) -> None:
+async def test_the_fast_path_and_fastapi_see_the_same_call(live: Live) -> None:
     usual = {**STOREFRONT, "Authorization": STOREFRONT["Authorization"].replace("Bearer", "bearer")}
     answers = [
         await live.client.post("/v1/issues", json=body(), headers={**headers, "Idempotency-Key": "k"})
@@ -191,8 +191,8 @@ async def test_the_same_call_to_two_processes_at_once_has_one_effect(live: Live,
 
 @pytest.mark.parametrize(("headers", "expected"), [({}, (401, "unauthenticated")), (OPS, (403, "forbidden"))])
 async def test_only_the_storefront_reports(live: Live, headers: dict[str, str], expected: tuple[int, str]) -> None:
-    said = await live.client.post("/v1/issues", json=body(), headers={**headers, "Idempotency-Key": "k"})
-    assert problem(said) == expected
+    answer = await live.client.post("/v1/issues", json=body(), headers={**headers, "Idempotency-Key": "k"})
+    assert problem(answer) == expected
 
 
 @pytest.mark.parametrize("caller", [STOREFRONT, OPS])
@@ -211,11 +211,11 @@ async def test_an_issue_is_shown_to_nobody_else(live: Live) -> None:
     assert problem(await live.client.get(await reported(live))) == (401, "unauthenticated")
 
 
-async def test_an_unknown_issue_is_told(live: Live) -> None:
+async def test_an_unknown_issue_is_refused(live: Live) -> None:
     assert problem(await live.client.get(f"/v1/issues/{http_id('none')}", headers=OPS)) == (404, "unknown_issue")
 
 
-async def test_an_id_that_is_none_is_told(live: Live) -> None:
+async def test_a_malformed_id_is_refused(live: Live) -> None:
     assert problem(await live.client.get("/v1/issues/17", headers=OPS)) == (422, "invalid")
 
 

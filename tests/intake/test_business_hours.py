@@ -62,8 +62,8 @@ def test_the_two_belong_together(start: datetime, span: timedelta) -> None:
 
 
 @given(moments, moments, moments)
-def test_open_time_adds_up(one: datetime, other: datetime, third: datetime) -> None:
-    start, middle, end = sorted((one, other, third))
+def test_open_time_adds_up(first: datetime, second: datetime, third: datetime) -> None:
+    start, middle, end = sorted((first, second, third))
     assert TOKYO.between(start, middle) + TOKYO.between(middle, end) == TOKYO.between(start, end)
 
 

@@ -1,4 +1,4 @@
-"""Which pieces arrived, of which lot: the same sums in whatever order the news of an order is heard."""
+"""Counts of delivered pieces by lot: the same sums in whatever order the events of an order arrive."""
 
 from collections import Counter
 from datetime import date
@@ -28,7 +28,7 @@ from tests.intake.reports import (
     event,
     line,
     placed,
-    said,
+    submission,
 )
 
 TODAY = date(2026, 3, 10)
@@ -71,8 +71,8 @@ def arrival(lot: str = "", line_id: str = "1", day: date = TODAY) -> DeliveryKey
 )  # fmt: skip
 def test_pieces_count_when_they_arrive(news: list[AnyEvent], expected: dict[DeliveryKey, int]) -> None:
     for order in permutations([placed(), *news]):
-        if [one for one in order if isinstance(one.data, OrderDelivered)] == [
-            one for one in news if isinstance(one.data, OrderDelivered)
+        if [event for event in order if isinstance(event.data, OrderDelivered)] == [
+            event for event in news if isinstance(event.data, OrderDelivered)
         ]:
             assert sums(*order) == expected
 
@@ -84,11 +84,15 @@ def test_no_more_pieces_count_than_were_ordered_and_arrived(lots: list[tuple[int
     news = [placed(line("1", 4)), *([shipped(*lots)] if lots else []), *arrived]
     found = sums(*news)
     assert found.total() == min(count, 4)
-    assert all(found[one] <= sum(q for q, lot in lots if (lot or "") == one.lot) for one in found if one.lot)
+    assert all(
+        found[delivery] <= sum(q for q, lot in lots if (lot or "") == delivery.lot)
+        for delivery in found
+        if delivery.lot
+    )
 
 
 def accepted_lot(*news: AnyEvent, quantity: int) -> Any:
-    _, facts = after([placed(), *news, by_http(said(quantity))])
+    _, facts = after([placed(), *news, by_http(submission(quantity))])
     return next(fact for fact in facts if isinstance(fact, IssueAccepted)).lines[0].lot
 
 
@@ -105,6 +109,6 @@ def test_orders_kept_before_lots_were_known_still_read() -> None:
     from services.intake.domain.orders import Order
 
     old = '{"order_id": "O-1", "moved": {"1": {"shipped": [{"day": "2026-03-10", "quantity": 2}]}}}'
-    book = OrderContext(TypeAdapter(Order).validate_json(old))
-    assert book.order.movements_of("1").lot_of(1) is None
+    context = OrderContext(TypeAdapter(Order).validate_json(old))
+    assert context.order.movements_of("1").lot_of(1) is None
     assert RULES.zone.key == "Asia/Tokyo"

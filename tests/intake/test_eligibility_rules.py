@@ -1,4 +1,4 @@
-"""The file of windows: right as it is, and refused with the name of what is wrong."""
+"""The file of report windows: the shipped one is valid, and each error is refused with its name."""
 
 from datetime import date, timedelta
 from pathlib import Path

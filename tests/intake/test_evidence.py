@@ -1,4 +1,4 @@
-"""Where photos lie: one suite for a folder and for an S3-compatible server, which here is a real one on loopback."""
+"""Evidence files: one suite for a folder and for an S3-compatible server, a real one on loopback."""
 
 import asyncio
 import hashlib
@@ -62,12 +62,12 @@ async def test_what_is_read_is_what_its_name_says(files: EvidenceFiles) -> None:
     assert hashlib.sha256(await read(files, kept.photo.sha256)).hexdigest() == kept.photo.sha256
 
 
-async def test_what_is_not_there_is_told(files: EvidenceFiles) -> None:
+async def test_reading_a_missing_photo_raises(files: EvidenceFiles) -> None:
     with pytest.raises(EvidenceUnavailableError):
         await read(files, "0" * 64)
 
 
-async def test_a_store_that_does_not_answer_is_told() -> None:
+async def test_a_store_that_does_not_answer_raises() -> None:
     gone = open_evidence("s3://evidence", access("http://127.0.0.1:1"))
     with pytest.raises(EvidenceUnavailableError):
         await gone.put(photos.prepare_photo(picture()))

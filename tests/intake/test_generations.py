@@ -1,4 +1,4 @@
-"""A replacement that has arrived is a piece of its own: it may be reported itself, once, and no other way."""
+"""Reports about a replacement that has arrived: it is a piece of its own and may be reported once."""
 
 from datetime import date, timedelta
 from uuid import UUID
@@ -14,7 +14,19 @@ from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import Report, StoredReport
 from services.intake.domain.units import Unit
-from tests.intake.reports import NOON, RULES, after, by_http, days, delivered, event, http_id, placed, said, shipped
+from tests.intake.reports import (
+    NOON,
+    RULES,
+    after,
+    by_http,
+    days,
+    delivered,
+    event,
+    http_id,
+    placed,
+    shipped,
+    submission,
+)
 from tests.intake.test_staff_decisions import decision, refusals
 
 FIRST, SECOND = http_id("k"), http_id("second")
@@ -22,19 +34,19 @@ ARRIVED_ON = date(2026, 3, 20)
 
 
 def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderContext:
-    """The first piece was reported, and what was sent instead has arrived on 20 March."""
-    book, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(said(), key="k")])
+    """Return the context after the first piece was reported and its replacement arrived on 20 March."""
+    context, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(submission(), key="k")])
     return OrderContext(
-        book.order,
-        book.entitlements,
-        book.order_by_issue,
+        context.order,
+        context.entitlements,
+        context.order_by_issue,
         replaced_on=dict.fromkeys(units or (Unit("1", 1),), ARRIVED_ON),
     )
 
 
-def report(book: OrderContext, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
-    again = by_http(said(reason=reason), key="second", at=NOON + days(days_later))
-    return list(decide(book, again, again.time, RULES)[1])
+def report(context: OrderContext, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
+    again = by_http(submission(reason=reason), key="second", at=NOON + days(days_later))
+    return list(decide(context, again, again.time, RULES)[1])
 
 
 def units_of(facts: list[Fact]) -> list[Unit]:
@@ -42,9 +54,9 @@ def units_of(facts: list[Fact]) -> list[Unit]:
 
 
 def test_until_it_has_arrived_a_second_report_leads_to_the_first() -> None:
-    book, _ = after([placed(), delivered(quantity=1), by_http(said(), key="k")])
-    found = [fact.refusal for fact in report(book) if isinstance(fact, CommandRefused)]
-    assert [(one.code, one.issue_id) for one in found] == [("already_reported", FIRST)]
+    context, _ = after([placed(), delivered(quantity=1), by_http(submission(), key="k")])
+    found = [fact.refusal for fact in report(context) if isinstance(fact, CommandRefused)]
+    assert [(refusal.code, refusal.issue_id) for refusal in found] == [("already_reported", FIRST)]
 
 
 def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arrival() -> None:
@@ -54,57 +66,68 @@ def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arriv
 
 
 def test_it_is_taken_once() -> None:
-    book = replaced()
+    context = replaced()
     taken = OrderContext(
-        book.order, {**book.entitlements, Unit("1", 1, 1): SECOND}, book.order_by_issue, replaced_on=book.replaced_on
+        context.order,
+        {**context.entitlements, Unit("1", 1, 1): SECOND},
+        context.order_by_issue,
+        replaced_on=context.replaced_on,
     )
-    again = by_http(said(), at=NOON + days(13))
+    again = by_http(submission(), at=NOON + days(13))
     found = [fact.refusal for fact in decide(taken, again, again.time, RULES)[1] if isinstance(fact, CommandRefused)]
-    assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
+    assert [(refusal.code, refusal.issue_id) for refusal in found] == [("already_reported", SECOND)]
 
 
 def test_its_window_is_its_own() -> None:
-    book = replaced()
-    assert units_of(report(book, days_later=14 + 10, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
-    assert refusals(report(book, days_later=14 + 11, reason=Reason.CHANGED_MIND)) == ["window_closed"]
+    context = replaced()
+    assert units_of(report(context, days_later=14 + 10, reason=Reason.CHANGED_MIND)) == [Unit("1", 1, 1)]
+    assert refusals(report(context, days_later=14 + 11, reason=Reason.CHANGED_MIND)) == ["window_closed"]
 
 
 def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_came() -> None:
-    lost = by_http(said(reason=Reason.LOST_IN_TRANSIT), key="k")
-    book, _ = after([placed(), shipped(quantity=1), lost])
-    assert refusals(report(book)) == ["not_delivered"]
+    lost = by_http(submission(reason=Reason.LOST_IN_TRANSIT), key="k")
+    context, _ = after([placed(), shipped(quantity=1), lost])
+    assert refusals(report(context)) == ["not_delivered"]
     assert units_of(
-        report(OrderContext(book.order, book.entitlements, book.order_by_issue, replaced_on={Unit("1", 1): ARRIVED_ON}))
+        report(
+            OrderContext(
+                context.order, context.entitlements, context.order_by_issue, replaced_on={Unit("1", 1): ARRIVED_ON}
+            )
+        )
     ) == [Unit("1", 1, 1)]
 
 
 def test_a_customer_never_has_more_pieces_to_report_than_they_bought() -> None:
-    book = replaced(history=[placed(), delivered(quantity=2)])
-    facts = decide(book, by_http(said(3), at=NOON + days(12)), NOON + days(12), RULES)[1]
+    context = replaced(history=[placed(), delivered(quantity=2)])
+    facts = decide(context, by_http(submission(3), at=NOON + days(12)), NOON + days(12), RULES)[1]
     assert refusals(facts) == ["too_many_units"]
-    facts = decide(book, by_http(said(2), at=NOON + days(12)), NOON + days(12), RULES)[1]
+    facts = decide(context, by_http(submission(2), at=NOON + days(12)), NOON + days(12), RULES)[1]
     assert units_of(list(facts)) == [Unit("1", 1, 1), Unit("1", 2)]
 
 
 def test_a_replacement_of_a_replacement_is_the_next_piece() -> None:
-    book = replaced(Unit("1", 1), Unit("1", 1, 1))
-    assert units_of(report(book)) == [Unit("1", 1, 2)]
+    context = replaced(Unit("1", 1), Unit("1", 1, 1))
+    assert units_of(report(context)) == [Unit("1", 1, 2)]
 
 
-def staff(book: OrderContext, action: StaffAction) -> list[Fact]:
-    filed = {FIRST: StoredReport(Report(FIRST, said(), NOON), None, 0)}
+def staff(context: OrderContext, action: StaffAction) -> list[Fact]:
+    filed = {FIRST: StoredReport(Report(FIRST, submission(), NOON), None, 0)}
     loaded = OrderContext(
-        book.order, book.entitlements, book.order_by_issue, stored_reports=filed, replaced_on=book.replaced_on
+        context.order,
+        context.entitlements,
+        context.order_by_issue,
+        stored_reports=filed,
+        replaced_on=context.replaced_on,
     )
     asked = event(decision(action, remedy=Remedy.REPLACEMENT))
     return list(decide(loaded, asked, NOON + timedelta(days=13), RULES)[1])
 
 
 @pytest.mark.parametrize("action", [StaffAction.REOPEN, StaffAction.CHOOSE_REMEDY])
-def test_nothing_is_sent_anew_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
-    book = replaced()
-    both: dict[Unit, UUID] = {**book.entitlements, Unit("1", 1, 1): SECOND}
-    reported = OrderContext(book.order, both, book.order_by_issue, replaced_on=book.replaced_on)
+def test_nothing_is_sent_again_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
+    context = replaced()
+    both: dict[Unit, UUID] = {**context.entitlements, Unit("1", 1, 1): SECOND}
+    reported = OrderContext(context.order, both, context.order_by_issue, replaced_on=context.replaced_on)
     found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, CommandRefused)]
-    assert [(one.code, one.issue_id) for one in found] == [("already_reported", SECOND)]
-    assert refusals(staff(book, action)) == []
+    assert [(refusal.code, refusal.issue_id) for refusal in found] == [("already_reported", SECOND)]
+    assert refusals(staff(context, action)) == []

@@ -1,4 +1,4 @@
-"""Random histories of one order: what holds in every one of them, in whatever order its events arrive."""
+"""Random histories of one order: properties that hold in whatever order its events arrive."""
 
 from collections.abc import Sequence
 
@@ -27,8 +27,8 @@ from tests.intake.reports import (
     event,
     http_id,
     placed,
-    said,
     shipped,
+    submission,
     timer_of,
 )
 
@@ -37,7 +37,7 @@ quantities = st.integers(1, 3)
 moments = st.integers(0, 800).map(lambda number: NOON + days(number))
 keys = st.integers(1, 6).map(lambda number: http_id(str(number)))
 reports = st.builds(
-    said,
+    submission,
     reason=st.sampled_from(Reason),
     customer_id=st.sampled_from(["C-77", "C-77", "C-77", "C-other"]),
     lines=st.lists(st.builds(ReportedLine, line_id=line_ids, quantity=quantities), min_size=1, max_size=3).map(tuple),
@@ -56,34 +56,34 @@ beginnings = st.sampled_from([[], [placed(), shipped(), delivered()], [placed(),
 histories = st.builds(list.__add__, beginnings, st.lists(events, max_size=25))
 
 
-def told(facts: Sequence[Fact]) -> list[IssueAccepted | IssueRejected]:
+def decisions(facts: Sequence[Fact]) -> list[IssueAccepted | IssueRejected]:
     return [fact for fact in facts if isinstance(fact, IssueAccepted | IssueRejected)]
 
 
 def replay(history: Sequence[AnyEvent]) -> tuple[OrderContext | None, list[Fact]]:
-    book: OrderContext | None = None
+    context: OrderContext | None = None
     facts: list[Fact] = []
-    for one in history:
-        book, new = decide(book, one, one.time, RULES)
+    for incoming in history:
+        context, new = decide(context, incoming, incoming.time, RULES)
         facts.extend(new)
-    return book, facts
+    return context, facts
 
 
 @given(histories)
 def test_nobody_holds_a_piece_that_was_not_sent(history: list[AnyEvent]) -> None:
-    book, _ = replay(history)
-    held = book.entitlements if book else {}
-    assert all(unit.number <= book.order.movements_of(unit.line_id).shipped_quantity for unit in held if book)
+    context, _ = replay(history)
+    held = context.entitlements if context else {}
+    assert all(unit.number <= context.order.movements_of(unit.line_id).shipped_quantity for unit in held if context)
 
 
 @given(histories)
 def test_reports_of_what_arrived_hold_only_what_arrived(history: list[AnyEvent]) -> None:
-    book, facts = replay(history)
+    context, facts = replay(history)
     lost = {Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM}
     units = [
         u for f in facts if isinstance(f, IssueRecorded) and f.report.submission.reason not in lost for u in f.units
     ]
-    assert all(unit.number <= book.order.movements_of(unit.line_id).delivered_quantity for unit in units if book)
+    assert all(unit.number <= context.order.movements_of(unit.line_id).delivered_quantity for unit in units if context)
 
 
 @given(histories)
@@ -103,7 +103,7 @@ def test_an_accepted_report_holds_as_many_pieces_as_it_names(history: list[AnyEv
 @given(histories)
 def test_an_issue_is_decided_once(history: list[AnyEvent]) -> None:
     _, facts = replay(history)
-    ids = [fact.issue_id for fact in told(facts)]
+    ids = [fact.issue_id for fact in decisions(facts)]
     assert len(ids) == len(set(ids))
 
 
@@ -114,30 +114,30 @@ def test_the_same_history_gives_the_same_outcome(history: list[AnyEvent]) -> Non
 
 @given(histories, st.data())
 def test_a_report_that_comes_twice_changes_nothing_more(history: list[AnyEvent], data: st.DataObject) -> None:
-    by_topic = [one for one in history if isinstance(one.data, IssueSubmitted)]
-    again = data.draw(st.sampled_from(by_topic)) if by_topic else by_kafka(said())
+    by_topic = [event for event in history if isinstance(event.data, IssueSubmitted)]
+    again = data.draw(st.sampled_from(by_topic)) if by_topic else by_kafka(submission())
     _, once = replay([*history, again])
     _, twice = replay([*history, again, again])
-    assert told(once) == told(twice)
+    assert decisions(once) == decisions(twice)
 
 
 @given(histories)
 def test_every_waiting_report_has_a_timer(history: list[AnyEvent]) -> None:
-    book, facts = replay(history)
+    context, facts = replay(history)
     timers: set[str] = set()
     for fact in facts:
         timers = timers | {fact.name} if isinstance(fact, SetTimer) else timers
         timers = timers - {fact.name} if isinstance(fact, CancelTimer) else timers
-    waiting = {f"awaiting_order:{report.issue_id}" for report in book.order.awaiting_order} if book else set()
+    waiting = {f"awaiting_order:{report.issue_id}" for report in context.order.awaiting_order} if context else set()
     assert waiting <= timers
 
 
 @given(histories)
 def test_once_its_timers_fired_no_report_waits(history: list[AnyEvent]) -> None:
-    book, _ = replay(history)
-    waiting = book.order.awaiting_order if book else ()
+    context, _ = replay(history)
+    waiting = context.order.awaiting_order if context else ()
     ends = [timer_of(f"awaiting_order:{report.issue_id}", at=NOON + days(900)) for report in waiting]
-    settled, _ = after([placed(), *ends], book=book)
+    settled, _ = after([placed(), *ends], context=context)
     assert settled.order.awaiting_order == ()
 
 
@@ -151,8 +151,8 @@ def test_what_is_known_of_an_order_does_not_hang_on_the_order_of_news(order: lis
         "second": delivered(quantity=1),
         "cancelled": cancelled("2"),
     }
-    book, _ = after([news[name] for name in order])
-    _, facts = after([by_http(said(2), key="k")], book=book)
+    context, _ = after([news[name] for name in order])
+    _, facts = after([by_http(submission(2), key="k")], context=context)
     assert [unit for fact in facts if isinstance(fact, IssueRecorded) for unit in fact.units] == [
         Unit("1", 1),
         Unit("1", 2),
@@ -161,5 +161,5 @@ def test_what_is_known_of_an_order_does_not_hang_on_the_order_of_news(order: lis
 
 @given(histories)
 def test_events_of_no_concern_change_nothing(history: list[AnyEvent]) -> None:
-    book, facts = replay(history)
-    assert all(decide(book, event(fact), NOON, RULES)[0] is book for fact in told(facts))
+    context, facts = replay(history)
+    assert all(decide(context, event(fact), NOON, RULES)[0] is context for fact in decisions(facts))

@@ -1,4 +1,4 @@
-"""Intake on a real broker: from what the storefront writes to the whole story over HTTP."""
+"""Intake on a real broker: from the storefront's events to the timeline over HTTP."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from libs.common.events.values import Language
 from services.intake.app import create_app
 from services.intake.settings import Settings as IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, said
+from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, submission
 from tests.intake.service_calls import body, report
 from tests.running import STOREFRONT, Live, eventually, running
 
 ISSUE = http_id("journey")
 NOW = datetime.now(UTC)
-REPORT = said(issue_id=ISSUE)
+REPORT = submission(issue_id=ISSUE)
 NOTICE = notices.NoticeSent(
     order_id=ORDER,
     customer_id=CUSTOMER,
@@ -53,7 +53,7 @@ async def live(
 
 
 def records(prefix: str, payloads: Sequence[Payload]) -> list[Wanted]:
-    return [(prefix + one.TOPIC.name, one.key, event_bytes(one), []) for one in payloads]
+    return [(prefix + payload.TOPIC.name, payload.key, event_bytes(payload), []) for payload in payloads]
 
 
 async def shown(live: Live) -> dict[str, Any]:
@@ -61,11 +61,11 @@ async def shown(live: Live) -> dict[str, Any]:
     return issue
 
 
-async def told(live: Live) -> set[str]:
+async def timeline_types(live: Live) -> set[str]:
     return {fact["type"] for fact in (await shown(live)).get("timeline", ())}
 
 
-async def test_a_report_that_overtakes_its_order_is_accepted_and_its_story_told(
+async def test_a_report_that_overtakes_its_order_is_accepted_and_has_its_timeline(
     live: Live, kafka: str, topics: str
 ) -> None:
     await publish(kafka, records(topics, [REPORT]))
@@ -73,13 +73,13 @@ async def test_a_report_that_overtakes_its_order_is_accepted_and_its_story_told(
     story = {"issue.reported.v1", "issue.accepted.v1", "notice.sent.v1", "points.granted.v1"}
 
     async def complete() -> bool:
-        return await told(live) == story
+        return await timeline_types(live) == story
 
     await eventually(complete, "the timeline holds all four facts")
 
 
 async def test_a_report_that_does_not_stand_is_rejected_on_the_topic(live: Live, kafka: str, topics: str) -> None:
-    await publish(kafka, records(topics, [delivered(at=NOW).data, placed(at=NOW).data, said(3, issue_id=ISSUE)]))
+    await publish(kafka, records(topics, [delivered(at=NOW).data, placed(at=NOW).data, submission(3, issue_id=ISSUE)]))
 
     async def rejected() -> list[dict[str, Any]]:
         return await read_json(kafka, f"{topics}issues")
@@ -89,10 +89,10 @@ async def test_a_report_that_does_not_stand_is_rejected_on_the_topic(live: Live,
 
 
 async def test_the_units_of_a_cancelled_issue_may_be_reported_again(live: Live, kafka: str, topics: str) -> None:
-    await publish(kafka, records(topics, [delivered(at=NOW).data, placed(at=NOW).data, said(2, issue_id=ISSUE)]))
+    await publish(kafka, records(topics, [delivered(at=NOW).data, placed(at=NOW).data, submission(2, issue_id=ISSUE)]))
 
     async def accepted() -> bool:
-        return "issue.accepted.v1" in await told(live)
+        return "issue.accepted.v1" in await timeline_types(live)
 
     await eventually(accepted, "the report is accepted")
     await publish(kafka, records(topics, [CANCELLED]))
@@ -115,7 +115,7 @@ async def test_a_report_whose_order_never_comes_is_rejected_after_a_while(
         await publish(kafka, records(topics, [REPORT]))
 
         async def rejected() -> bool:
-            return await told(live) == {"issue.rejected.v1"}
+            return await timeline_types(live) == {"issue.rejected.v1"}
 
         await eventually(rejected, "the report is rejected")
         assert (await shown(live))["status"] == "rejected"

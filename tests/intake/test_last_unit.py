@@ -1,4 +1,4 @@
-"""Two ways in at once, over HTTP and over Kafka, for the last piece of a line: exactly one report gets it."""
+"""Concurrent reports over HTTP and Kafka for the last piece of a line: exactly one report gets it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 from services.intake.app import create_app
 from services.intake.settings import Settings as IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.reports import ORDER, delivered, http_id, placed, said
+from tests.intake.reports import ORDER, delivered, http_id, placed, submission
 from tests.intake.service_calls import body, report
 from tests.running import eventually, running
 
@@ -20,39 +20,39 @@ async def test_reports_over_http_and_kafka_at_once_give_the_last_piece_to_one(
 ) -> None:
     url = await database("intake")
     async with (
-        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as one,
-        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as other,
+        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as first,
+        running(create_app, IntakeSettings, database=url, kafka=kafka, prefix=topics, evidence_dir=tmp_path) as second,
     ):
         now = datetime.now(UTC)
-        orders = one.service.aggregates["orders"]
+        orders = first.service.aggregates["orders"]
         for news in (placed(at=now), delivered(quantity=1, at=now)):
-            await one.service.execute(orders, news)
+            await first.service.execute(orders, news)
         ids = [http_id(f"kafka {number}") for number in range(BY_KAFKA)]
         records: list[Wanted] = [
-            (f"{topics}storefront.issues", ORDER, event_bytes(said(issue_id=issue_id)), []) for issue_id in ids
+            (f"{topics}storefront.issues", ORDER, event_bytes(submission(issue_id=issue_id)), []) for issue_id in ids
         ]
         answers, _ = await asyncio.gather(
-            asyncio.gather(*(report(process, body(1)) for process in [one, other] * 10)), publish(kafka, records)
+            asyncio.gather(*(report(process, body(1)) for process in [first, second] * 10)), publish(kafka, records)
         )
 
         async def all_decided() -> bool:
-            filed = await one.service.pool.fetchval("SELECT count(*) FROM issues WHERE issue_id = ANY($1)", ids)
+            filed = await first.service.pool.fetchval("SELECT count(*) FROM issues WHERE issue_id = ANY($1)", ids)
             return bool(filed == BY_KAFKA)
 
         await eventually(all_decided, "every report by Kafka is decided", seconds=40)
-        held = await one.service.pool.fetch("SELECT issue_id FROM entitlements")
-        standing = await one.service.pool.fetch("SELECT issue_id FROM issues WHERE refusal_code IS NULL")
+        held = await first.service.pool.fetch("SELECT issue_id FROM entitlements")
+        standing = await first.service.pool.fetch("SELECT issue_id FROM issues WHERE refusal_code IS NULL")
         assert [row["issue_id"] for row in held] == [row["issue_id"] for row in standing]
         assert len(held) == 1
         winner = held[0]["issue_id"]
         refused = [answer.json() for answer in answers if answer.status_code != 202]
-        assert {(one["code"], one["issue_id"]) for one in refused} == {("already_reported", str(winner))}
+        assert {(problem["code"], problem["issue_id"]) for problem in refused} == {("already_reported", str(winner))}
 
-        async def all_told() -> bool:
-            told = [
+        async def all_rejected() -> bool:
+            rejected = [
                 event for event in await read_json(kafka, f"{topics}issues") if event["type"] == "issue.rejected.v1"
             ]
-            duplicates = {event["data"]["duplicate_of"] for event in told}
-            return len(told) == BY_KAFKA - (winner in ids) and duplicates == {str(winner)}
+            duplicates = {event["data"]["duplicate_of"] for event in rejected}
+            return len(rejected) == BY_KAFKA - (winner in ids) and duplicates == {str(winner)}
 
-        await eventually(all_told, "every other one is told which issue has the piece", seconds=40)
+        await eventually(all_rejected, "every other report is rejected with the issue that holds the piece", seconds=40)

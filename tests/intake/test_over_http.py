@@ -1,4 +1,4 @@
-"""What is missing, staff and lists over HTTP; and that nothing of one customer is shown to another, on any route."""
+"""Missing details, staff decisions and lists over HTTP; nothing of one customer is shown to another, on any route."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,9 +38,9 @@ async def decide(live: Live, issue_id: str, key: str = "d", **changes: Any) -> h
     return await live.client.post(f"/v1/issues/{issue_id}/decisions", json={**DECISION, **changes}, headers=headers)
 
 
-async def test_a_report_that_lacks_a_photo_says_so_and_by_when(live: Live) -> None:
-    told = (await report(live, DAMAGED)).json()
-    assert (told["status"], told["missing"], "details_by" in told) == ("waiting_for_customer", ["photo"], True)
+async def test_a_report_that_lacks_a_photo_is_answered_with_the_detail_and_its_date(live: Live) -> None:
+    answer = (await report(live, DAMAGED)).json()
+    assert (answer["status"], answer["missing"], "details_by" in answer) == ("waiting_for_customer", ["photo"], True)
 
 
 async def test_its_photo_makes_it_accepted_without_a_question(live: Live) -> None:
@@ -56,9 +56,12 @@ async def test_its_photo_makes_it_accepted_without_a_question(live: Live) -> Non
 
 async def test_photos_may_come_before_their_report(live: Live) -> None:
     ahead = (await live.client.post("/v1/photos", files=PHOTO, headers=STOREFRONT)).json()["photos"]
-    said = await report(live, {**DAMAGED, "photos": [photo["sha256"] for photo in ahead]})
-    shown = (await live.client.get(said.headers["Location"], headers=STOREFRONT)).json()
-    assert (said.json()["status"], [photo["sha256"] for photo in shown["photos"]]) == ("accepted", [ahead[0]["sha256"]])
+    answer = await report(live, {**DAMAGED, "photos": [photo["sha256"] for photo in ahead]})
+    shown = (await live.client.get(answer.headers["Location"], headers=STOREFRONT)).json()
+    assert (answer.json()["status"], [photo["sha256"] for photo in shown["photos"]]) == (
+        "accepted",
+        [ahead[0]["sha256"]],
+    )
 
 
 async def test_the_owner_gives_what_is_missing_by_a_signed_link(live: Live) -> None:
@@ -67,16 +70,16 @@ async def test_the_owner_gives_what_is_missing_by_a_signed_link(live: Live) -> N
     assert (given.status_code, given.json()["missing"]) == (201, [])
 
 
-async def test_the_name_of_a_missing_part_is_told_as_a_fact(live: Live) -> None:
+async def test_the_name_of_a_missing_part_is_taken_from_the_owner(live: Live) -> None:
     issue_id = (await report(live, body(1, reason="missing_part"))).json()["issue_id"]
-    told = {"lines": [{"line_id": "1", "part": "蓋"}]}
-    given = await live.client.post(f"{owner_url(live, issue_id)}/details", json=told)
+    details = {"lines": [{"line_id": "1", "part": "蓋"}]}
+    given = await live.client.post(f"{owner_url(live, issue_id)}/details", json=details)
     shown = (await live.client.get(f"/v1/issues/{issue_id}", headers=OPS)).json()
     assert (given.json(), shown["status"], shown["lines"][0]["part"]) == ({"missing": []}, "accepted", "蓋")
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "told"),
+    ("status", "code", "details"),
     [
         (422, "no_details", {}),
         (422, "unknown_line", {"lines": [{"line_id": "9", "part": "蓋"}]}),
@@ -86,19 +89,19 @@ async def test_the_name_of_a_missing_part_is_told_as_a_fact(live: Live) -> None:
         (422, "invalid", {"photo": "x"}),
     ],
 )
-async def test_details_that_cannot_be_taken_are_told(live: Live, status: int, code: str, told: dict[str, Any]) -> None:
+async def test_invalid_details_are_refused(live: Live, status: int, code: str, details: dict[str, Any]) -> None:
     issue_id = (await report(live, body(1, reason="missing_part"))).json()["issue_id"]
-    answer = await live.client.post(f"/v1/issues/{issue_id}/details", json=told, headers=OPS)
+    answer = await live.client.post(f"/v1/issues/{issue_id}/details", json=details, headers=OPS)
     assert problem(answer) == (status, code)
 
 
-async def test_details_for_a_report_that_lacks_nothing_are_told(live: Live) -> None:
+async def test_details_for_a_report_that_lacks_nothing_are_refused(live: Live) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     answer = await live.client.post(f"/v1/issues/{issue_id}/details", json={"description": "x"}, headers=OPS)
     assert problem(answer) == (409, "nothing_missing")
 
 
-async def test_a_decision_is_recorded_and_told(live: Live) -> None:
+async def test_a_decision_is_recorded_and_published(live: Live) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     first = await decide(live, issue_id)
     assert (first.status_code, first.json()["version"], (await types(live))[-1]) == (202, 1, "issue.staff_decided")
@@ -113,7 +116,7 @@ async def test_the_same_decision_again_is_the_same_answer(live: Live) -> None:
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
 
 
-async def test_the_second_of_two_who_saw_the_same_is_told(live: Live) -> None:
+async def test_the_second_of_two_decisions_on_one_version_is_refused(live: Live) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     await decide(live, issue_id, "one")
     assert problem(await decide(live, issue_id, "two", action="waive_collection")) == (409, "decided_meanwhile")
@@ -133,18 +136,18 @@ async def test_the_second_of_two_who_saw_the_same_is_told(live: Live) -> None:
         {"mood": "good"},
     ],
 )
-async def test_a_decision_with_a_wrong_field_is_told_its_name(live: Live, changes: dict[str, Any]) -> None:
+async def test_a_decision_with_a_wrong_field_is_refused_by_its_name(live: Live, changes: dict[str, Any]) -> None:
     issue_id = (await report(live)).json()["issue_id"]
     answer = await decide(live, issue_id, **changes)
     assert problem(answer) == (422, "invalid")
     assert next(iter(changes)) in answer.json()["detail"]
 
 
-async def test_a_held_report_is_let_stand_by_staff(live: Live) -> None:
+async def test_a_held_report_is_accepted_by_staff(live: Live) -> None:
     issue_id = (await report(live, DAMAGED)).json()["issue_id"]
     await decide(live, issue_id, action="accept")
-    told = await types(live)
-    assert told[-3:] == ["issue.staff_decided", "issue.accepted", "issue.staff_decision_applied"]
+    published = await types(live)
+    assert published[-3:] == ["issue.staff_decided", "issue.accepted", "issue.staff_decision_applied"]
 
 
 async def test_lists_are_for_ops_and_for_the_customer_who_is_named(live: Live) -> None:
@@ -163,7 +166,7 @@ async def test_lists_are_for_ops_and_for_the_customer_who_is_named(live: Live) -
         *("overdue=maybe", "after=x", "from=0001-01-01T00:00:00%2B14:00", "q=" + "x" * 129),
     ],
 )
-async def test_a_filter_that_is_none_is_told(live: Live, query: str) -> None:
+async def test_an_invalid_filter_is_refused(live: Live, query: str) -> None:
     answer = await live.client.get(f"/v1/issues?{query}", headers=OPS)
     assert answer.status_code == 422
     assert query.partition("=")[0] in answer.json()["detail"]
@@ -173,7 +176,7 @@ async def test_a_filter_that_is_none_is_told(live: Live, query: str) -> None:
 
 
 async def two_customers(live: Live) -> tuple[str, str, str]:
-    """Hanako's issue and photo, and Taro's issue; Taro is the one who looks around."""
+    """Create Hanako's issue and photo, and Taro's issue; Taro is the attacker."""
     orders, now = live.service.aggregates["orders"], datetime.now(UTC)
     for news in (
         placed(line("1"), order_id="O-2", customer_id="C-taro", at=now),
@@ -250,22 +253,22 @@ async def test_without_a_key_nothing_is_shown(live: Live, method: str, path: str
     assert problem(answer) == (401, "unauthenticated")
 
 
-async def test_a_report_about_anothers_order_tells_nothing_of_their_issues(live: Live) -> None:
+async def test_a_report_about_anothers_order_shows_nothing_of_their_issues(live: Live) -> None:
     hers, _, _ = await two_customers(live)
     answer = await report(live, body(2, customer_id="C-taro"))
     assert (problem(answer), hers in answer.text) == ((403, "foreign_customer"), False)
 
 
 async def test_anothers_photo_cannot_be_had_by_naming_it(live: Live) -> None:
-    """The hash of a photo is a name and not a key: it attaches only what nobody has yet, or what is theirs."""
+    """The hash of a photo is a name and not a key: it attaches only photos that are unassigned or their own."""
     _, photo, his = await two_customers(live)
     answer = await live.client.get(f"/v1/issues/{his}/photos/{photo}", headers=STOREFRONT)
     assert problem(answer) == (404, "unknown_photo")
-    said = body(1, order_id="O-2", customer_id="C-taro", photos=[photo])
-    assert problem(await report(live, said)) == (422, "unknown_photo")
+    content = body(1, order_id="O-2", customer_id="C-taro", photos=[photo])
+    assert problem(await report(live, content)) == (422, "unknown_photo")
 
 
-async def test_an_issue_that_is_not_there_is_told_on_every_route(live: Live) -> None:
+async def test_an_unknown_issue_is_refused_on_every_route(live: Live) -> None:
     missing: UUID = http_id("none")
     answers = [
         await live.client.get(f"/v1/issues/{missing}/photos/{'a' * 64}", headers=OPS),

@@ -1,4 +1,4 @@
-"""Reports that lack something: asked once, reminded, ended fairly, and opened again by what comes later."""
+"""Reports waiting for missing details: requested once, reminded, closed fairly, reopened by late details."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ from tests.intake.reports import (
     http_id,
     line,
     placed,
-    said,
+    submission,
     timer_of,
 )
 
@@ -48,38 +48,41 @@ ARRIVED = [placed(line("1", 2), line("2", 1)), delivered()]
 
 
 def damaged(quantity: int = 2, **fields: Any) -> AnyEvent:
-    """Two pieces are worth more than what is believed without a photo."""
-    return by_http(said(quantity, reason=Reason.DAMAGED_IN_TRANSIT, **fields), key="k")
+    """Report two pieces, which exceed the value accepted without a photo."""
+    return by_http(submission(quantity, reason=Reason.DAMAGED_IN_TRANSIT, **fields), key="k")
 
 
 def nameless_part() -> AnyEvent:
-    return by_http(said(reason=Reason.MISSING_PART), key="k")
+    return by_http(submission(reason=Reason.MISSING_PART), key="k")
 
 
-def give(book: OrderContext, at: datetime, **given: Any) -> tuple[OrderContext, Sequence[Fact]]:
-    """As the store would load it: the row of the report beside the order."""
-    held = book.pending_report(ISSUE)
+def give(context: OrderContext, at: datetime, **given: Any) -> tuple[OrderContext, Sequence[Fact]]:
+    """Provide details to a context as the store loads it: the row of the report beside the order."""
+    held = context.pending_report(ISSUE)
     assert held
     loaded = OrderContext(
-        book.order, book.entitlements, book.order_by_issue, stored_reports={ISSUE: StoredReport(held.report, None, 0)}
+        context.order,
+        context.entitlements,
+        context.order_by_issue,
+        stored_reports={ISSUE: StoredReport(held.report, None, 0)},
     )
     after, facts = decide(loaded, event(ProvideDetails(issue_id=ISSUE, order_id=ORDER, **given)), at, RULES)
     assert after
     return after, facts
 
 
-def fire(book: OrderContext) -> tuple[OrderContext, list[Fact]]:
-    """The next timer of the report, when it is due."""
-    held = book.pending_report(ISSUE)
+def fire(context: OrderContext) -> tuple[OrderContext, list[Fact]]:
+    """Fire the next timer of the report at its due time."""
+    held = context.pending_report(ISSUE)
     assert held
-    return after([timer_of(timer_name(ISSUE), at=_next_timer[ISSUE])], book=book)
+    return after([timer_of(timer_name(ISSUE), at=_next_timer[ISSUE])], context=context)
 
 
 _next_timer: dict[UUID, datetime] = {}
 
 
-def run(book: OrderContext | None, events: Sequence[AnyEvent]) -> tuple[OrderContext, list[Fact]]:
-    found, facts = after(events, book=book)
+def run(context: OrderContext | None, events: Sequence[AnyEvent]) -> tuple[OrderContext, list[Fact]]:
+    found, facts = after(events, context=context)
     _remember(facts)
     return found, facts
 
@@ -91,16 +94,16 @@ def _remember(facts: Sequence[Fact]) -> None:
 
 
 def until_silent(report: AnyEvent, history: Sequence[AnyEvent] = ARRIVED) -> list[list[Fact]]:
-    """What is told at each timer, until nothing new is set."""
-    book, _ = run(None, [*history, report])
-    told = []
+    """Return the facts of each timer until no new timer is set."""
+    context, _ = run(None, [*history, report])
+    batches = []
     for _ in range(6):
-        if (held := book.pending_report(ISSUE)) is None or held.stage is PendingStage.CLOSED:
+        if (held := context.pending_report(ISSUE)) is None or held.stage is PendingStage.CLOSED:
             break
-        book, facts = fire(book)
+        context, facts = fire(context)
         _remember(facts)
-        told.append(facts)
-    return told
+        batches.append(facts)
+    return batches
 
 
 def kinds(facts: Sequence[Fact]) -> list[str]:
@@ -108,15 +111,15 @@ def kinds(facts: Sequence[Fact]) -> list[str]:
 
 
 def test_a_report_that_lacks_a_photo_is_held_and_nobody_is_asked_yet() -> None:
-    book, facts = run(None, [*ARRIVED, damaged()])
+    context, facts = run(None, [*ARRIVED, damaged()])
     assert kinds(facts) == ["IssueRecorded", "IssueReported", "SetTimer"]
-    assert set(book.entitlements) == {Unit("1", 1), Unit("1", 2)}
+    assert set(context.entitlements) == {Unit("1", 1), Unit("1", 2)}
 
 
 def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
-    book, _ = run(None, ARRIVED)
+    context, _ = run(None, ARRIVED)
     report = damaged(photos=(PHOTO.sha256,))
-    _, facts = decide(OrderContext(book.order, available_photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
+    _, facts = decide(OrderContext(context.order, available_photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
     assert kinds(facts) == ["IssueRecorded", "IssueReported", "IssueAccepted"]
 
 
@@ -124,9 +127,9 @@ def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
     "report",
     [
         damaged(1),
-        by_http(said(2)),
-        by_http(said(lines=(ReportedLine(line_id="1", quantity=1, part="lid"),), reason=Reason.MISSING_PART)),
-        by_http(said(reason=Reason.CHANGED_MIND)),
+        by_http(submission(2)),
+        by_http(submission(lines=(ReportedLine(line_id="1", quantity=1, part="lid"),), reason=Reason.MISSING_PART)),
+        by_http(submission(reason=Reason.CHANGED_MIND)),
     ],
 )
 def test_a_report_that_lacks_nothing_is_accepted_at_once(report: AnyEvent) -> None:
@@ -134,8 +137,8 @@ def test_a_report_that_lacks_nothing_is_accepted_at_once(report: AnyEvent) -> No
 
 
 def test_a_photo_that_follows_at_once_is_never_asked_for() -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    _, facts = give(book, NOON + timedelta(minutes=1), photos=(PHOTO,))
+    context, _ = run(None, [*ARRIVED, damaged()])
+    _, facts = give(context, NOON + timedelta(minutes=1), photos=(PHOTO,))
     assert kinds(facts) == ["PhotosAttached", "IssueUpdated", "IssueAccepted", "CancelTimer"]
 
 
@@ -145,31 +148,31 @@ def test_what_does_not_come_is_asked_for_once_with_a_day() -> None:
     assert (asked.missing, asked.reminder, asked.due_at.isoformat()) == (("photo",), 0, "2026-03-17T09:00:00+00:00")
 
 
-def test_a_customer_is_reminded_and_then_a_human_decides() -> None:
-    told = [facts[0] for facts in until_silent(damaged())]
-    assert [type(fact) for fact in told[:4]] == [*[IssueDetailsRequested] * 3, IssueReviewRequested]
-    assert [fact.reminder for fact in told if isinstance(fact, IssueDetailsRequested)] == [0, 1, 2]
+def test_a_customer_is_reminded_and_then_staff_decide() -> None:
+    events = [facts[0] for facts in until_silent(damaged())]
+    assert [type(fact) for fact in events[:4]] == [*[IssueDetailsRequested] * 3, IssueReviewRequested]
+    assert [fact.reminder for fact in events if isinstance(fact, IssueDetailsRequested)] == [0, 1, 2]
 
 
-def test_a_forgotten_review_is_told_a_new_day() -> None:
+def test_an_overdue_review_gets_a_new_due_time() -> None:
     reviews = [facts[0] for facts in until_silent(damaged())[3:]]
     due = [fact.due_at for fact in reviews if isinstance(fact, IssueReviewRequested)]
     assert len(due) == 3
     assert due == sorted(set(due))
 
 
-def test_where_nobody_knows_what_to_send_it_is_closed_with_words() -> None:
-    told = until_silent(nameless_part())
-    rejected = [fact for fact in told[-1] if isinstance(fact, IssueRejected)]
+def test_a_report_without_the_name_of_its_part_is_closed_with_a_message() -> None:
+    batches = until_silent(nameless_part())
+    rejected = [fact for fact in batches[-1] if isinstance(fact, IssueRejected)]
     assert [(fact.code, "opened again" in fact.message) for fact in rejected] == [("details_missing", True)]
 
 
 def closed() -> OrderContext:
-    book, _ = run(None, [*ARRIVED, nameless_part()])
-    while (held := book.pending_report(ISSUE)) and held.stage is not PendingStage.CLOSED:
-        book, facts = fire(book)
+    context, _ = run(None, [*ARRIVED, nameless_part()])
+    while (held := context.pending_report(ISSUE)) and held.stage is not PendingStage.CLOSED:
+        context, facts = fire(context)
         _remember(facts)
-    return book
+    return context
 
 
 def test_the_pieces_of_a_closed_report_are_free() -> None:
@@ -183,23 +186,23 @@ def test_what_comes_later_opens_it_again() -> None:
 
 
 def test_what_comes_when_another_has_the_pieces_leads_to_that_one() -> None:
-    book, _ = after([by_http(said(2), key="other")], book=closed())
-    _, facts = give(book, NOON + days(60), parts={"1": "lid"})
+    context, _ = after([by_http(submission(2), key="other")], context=closed())
+    _, facts = give(context, NOON + days(60), parts={"1": "lid"})
     refused = [fact.refusal for fact in facts if isinstance(fact, CommandRefused)]
-    assert [(one.code, one.issue_id) for one in refused] == [("already_reported", http_id("other"))]
+    assert [(refusal.code, refusal.issue_id) for refusal in refused] == [("already_reported", http_id("other"))]
 
 
-def test_after_asking_what_was_given_is_told() -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    book, _ = fire(book)
-    _, facts = give(book, NOON + days(1), photos=(PHOTO,))
+def test_details_that_were_requested_are_published() -> None:
+    context, _ = run(None, [*ARRIVED, damaged()])
+    context, _ = fire(context)
+    _, facts = give(context, NOON + days(1), photos=(PHOTO,))
     assert [fact.missing for fact in facts if isinstance(fact, IssueDetailsProvided)] == [()]
     assert IssueAccepted in [type(fact) for fact in facts]
 
 
 def test_what_was_not_asked_for_changes_nothing() -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    after_words, facts = give(book, NOON, description="割れています")
+    context, _ = run(None, [*ARRIVED, damaged()])
+    after_words, facts = give(context, NOON, description="割れています")
     assert kinds(facts) == ["Ignored"]
     held = after_words.pending_report(ISSUE)
     assert held
@@ -213,17 +216,17 @@ def test_what_was_not_asked_for_changes_nothing() -> None:
         ("too_many_photos", {"photos": (PHOTO,), "max_photos": 0}),
     ],
 )
-def test_what_cannot_be_taken_is_told(code: str, given: dict[str, Any]) -> None:
-    book, _ = run(None, [*ARRIVED, nameless_part()])
-    _, facts = give(book, NOON, **given)
+def test_invalid_details_are_refused(code: str, given: dict[str, Any]) -> None:
+    context, _ = run(None, [*ARRIVED, nameless_part()])
+    _, facts = give(context, NOON, **given)
     assert [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)] == [code]
 
 
 def test_the_shops_clock_stands_while_the_customer_owes_an_answer() -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    before = book.pending_report(ISSUE)
-    book, _ = fire(book)
-    _, facts = give(book, NOON + days(3), photos=(PHOTO,))
+    context, _ = run(None, [*ARRIVED, damaged()])
+    before = context.pending_report(ISSUE)
+    context, _ = fire(context)
+    _, facts = give(context, NOON + days(3), photos=(PHOTO,))
     assert before
     assert before.decide_by + days(2) < _decide_by(facts)
 
@@ -235,12 +238,12 @@ def _decide_by(facts: Sequence[Fact]) -> datetime:
 
 
 def test_reports_by_kafka_are_held_alike() -> None:
-    _, facts = run(None, [*ARRIVED, by_kafka(said(2, reason=Reason.DAMAGED_IN_TRANSIT, issue_id=ISSUE))])
+    _, facts = run(None, [*ARRIVED, by_kafka(submission(2, reason=Reason.DAMAGED_IN_TRANSIT, issue_id=ISSUE))])
     assert IssueReported in [type(fact) for fact in facts]
     assert IssueAccepted not in [type(fact) for fact in facts]
 
 
 def test_the_same_report_again_leads_to_the_one_that_is_held() -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    _, facts = after([by_http(said(reason=Reason.DAMAGED_IN_TRANSIT))], book=book)
+    context, _ = run(None, [*ARRIVED, damaged()])
+    _, facts = after([by_http(submission(reason=Reason.DAMAGED_IN_TRANSIT))], context=context)
     assert [fact.refusal.issue_id for fact in facts if isinstance(fact, CommandRefused)] == [ISSUE]

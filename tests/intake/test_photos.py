@@ -1,4 +1,4 @@
-"""Photos: believed by their content, bounded before they are decoded, kept once."""
+"""Photos: checked by content, limited before they are decoded, stored once."""
 
 import asyncio
 import hashlib
@@ -26,7 +26,7 @@ def picture(format_: str = "JPEG", size: tuple[int, int] = (64, 48), colour: str
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of some bytes whose header promises that many pixels."""
+    """Build a PNG of a few bytes whose header promises that many pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + name + data + crc32(name + data).to_bytes(4, "big")
@@ -70,7 +70,7 @@ def test_what_is_no_photo_is_refused(content: bytes, error: type[Exception]) -> 
 
 
 def camera_picture(format_: str = "JPEG") -> bytes:
-    """Wide, red on the left, held turned: as a phone writes it, with the place where it was taken."""
+    """Build a photo as a phone writes it: wide, red on the left, with orientation and location metadata."""
     shot = Image.new("RGB", (64, 48), "blue")
     shot.paste("red", (0, 0, 32, 48))
     exif = Image.Exif()
@@ -169,12 +169,12 @@ async def test_more_photos_than_an_issue_holds_are_refused(live: Live) -> None:
     assert (response.status_code, response.json()["code"]) == (422, "too_many_photos")
 
 
-async def test_an_upload_under_another_name_is_told_the_right_one(live: Live) -> None:
+async def test_an_upload_under_another_field_name_is_refused(live: Live) -> None:
     response = await upload(live, await reported(live), [picture()], field="image")
     assert (response.status_code, response.json()["code"]) == (422, "no_photo")
 
 
-async def test_a_photo_that_is_not_in_a_form_is_told_how(live: Live) -> None:
+async def test_a_photo_that_is_not_in_a_form_is_refused(live: Live) -> None:
     address = await reported(live)
     headers = {**STOREFRONT, "Content-Type": "image/jpeg"}
     response = await live.client.post(f"{address}/photos", content=picture(), headers=headers)
@@ -202,7 +202,7 @@ async def test_a_photo_of_an_unknown_issue_is_refused(live: Live) -> None:
     assert (response.status_code, response.json()["code"]) == (404, "unknown_issue")
 
 
-async def test_more_uploads_at_a_time_than_there_are_places_for_are_told_when_to_come_back(
+async def test_more_concurrent_uploads_than_allowed_get_a_retry_after(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "MAX_CONCURRENT_UPLOADS", 2)
@@ -216,8 +216,8 @@ async def test_more_uploads_at_a_time_than_there_are_places_for_are_told_when_to
 
     headers = {**STOREFRONT, "Content-Type": "multipart/form-data; boundary=b"}
     address = await reported(live)
-    under_way = [asyncio.create_task(live.client.post("/v1/photos", content=slow(), headers=headers)) for _ in range(2)]
-    for _ in under_way:
+    running = [asyncio.create_task(live.client.post("/v1/photos", content=slow(), headers=headers)) for _ in range(2)]
+    for _ in running:
         await begun.acquire()
     refused = await upload(live, address, [picture()])
     assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (
@@ -226,5 +226,5 @@ async def test_more_uploads_at_a_time_than_there_are_places_for_are_told_when_to
         "5",
     )
     go_on.set()
-    assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [201, 201]
+    assert [answer.status_code for answer in await asyncio.gather(*running)] == [201, 201]
     assert (await upload(live, address, [picture()])).status_code == 201

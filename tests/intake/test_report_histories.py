@@ -1,6 +1,6 @@
-"""Random histories of the reports of one order: news, reports, photos, staff, timers, twice, late, in any order.
+"""Random histories of the reports of one order: events, reports, photos, staff, timers; repeated, late, in any order.
 
-What holds in every one of them; the numbers are those of the invariants in the design.
+The numbers in the docstrings of the checks are those of the invariants.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,13 @@ from services.intake.domain.pending_details import timer_name as details_timer
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.submissions import timer_name
 from tests.examples import examples
-from tests.intake.evidence_stores import Shelf, of_returns, refusals
-from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, said, shipped
+from tests.intake.in_memory_store import InMemoryStore, refusals, returns_event
+from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, shipped, submission
 
 PHOTOS = tuple(StoredPhoto(letter * 64, "image/jpeg", 100, 4, 3) for letter in "ab")
 IDS = tuple(http_id(name) for name in "abcd")
 ARRIVES, ENDS, GOES_ON = issues.IssueReplacementDelivered, issues.IssueCancelled, issues.IssueReopened
-Happening: TypeAlias = Callable[[Shelf], Payload]
+EventFactory: TypeAlias = Callable[[InMemoryStore], Payload]
 
 ids = st.sampled_from(IDS)
 line_ids = st.sampled_from(["1", "1", "1", "2", "9"])
@@ -37,36 +37,37 @@ counts = st.integers(1, 3)
 reasons = st.sampled_from([*Reason, *[Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART] * 3])
 
 
-def news(word: str, line_id: str, quantity: int) -> Happening:
-    told = {
+def order_event(kind: str, line_id: str, quantity: int) -> EventFactory:
+    by_kind = {
         "placed": lambda now: placed(at=now),
         "shipped": lambda now: shipped(line_id, quantity, at=now),
         "delivered": lambda now: delivered(line_id, quantity, at=now),
         "cancelled": lambda now: cancelled(*([line_id] if quantity > 1 else []), at=now),
     }
-    return lambda shelf: told[word](shelf.now).data
+    return lambda store: by_kind[kind](store.now).data
 
 
 def report(
     issue_id: UUID, by_http: bool, reason: Reason, lines: list[tuple[str, int]], complete: bool, named: bool, mine: bool
-) -> Happening:
-    def happening(shelf: Shelf) -> Payload:
-        reported = said(
+) -> EventFactory:
+    def factory(store: InMemoryStore) -> Payload:
+        reported = submission(
             reason=reason,
             customer_id="C-77" if mine else "C-other",
             lines=tuple(
-                ReportedLine(line_id=one, quantity=count, part="lid" if complete else None) for one, count in lines
+                ReportedLine(line_id=line_id, quantity=count, part="lid" if complete else None)
+                for line_id, count in lines
             ),
-            photos=(PHOTOS[0].sha256,) if complete and PHOTOS[0].sha256 in shelf.uploads else (),
+            photos=(PHOTOS[0].sha256,) if complete and PHOTOS[0].sha256 in store.uploads else (),
             reference="R-1" if named else None,
             issue_id=None if by_http else issue_id,
         )
         return SubmitReport(issue_id=issue_id, report=reported) if by_http else reported
 
-    return happening
+    return factory
 
 
-def details(issue_id: UUID, photos: bool, line_id: str | None, words: bool, most: int) -> Happening:
+def details(issue_id: UUID, photos: bool, line_id: str | None, words: bool, most: int) -> EventFactory:
     given = ProvideDetails(
         issue_id=issue_id,
         order_id=ORDER,
@@ -75,14 +76,16 @@ def details(issue_id: UUID, photos: bool, line_id: str | None, words: bool, most
         description="it hums" if words else None,
         max_photos=most,
     )
-    return lambda shelf: given
+    return lambda store: given
 
 
-def staff_says(issue_id: UUID, action: StaffAction, off: int, review: str | None, remedy: Remedy | None) -> Happening:
-    """`off`: how many decisions they had not seen."""
+def staff_decision(
+    issue_id: UUID, action: StaffAction, off: int, review: str | None, remedy: Remedy | None
+) -> EventFactory:
+    """Decide on a version that is `off` decisions old."""
 
-    def happening(shelf: Shelf) -> Payload:
-        version = shelf.filed[issue_id].version if issue_id in shelf.filed else 0
+    def factory(store: InMemoryStore) -> Payload:
+        version = store.filed[issue_id].version if issue_id in store.filed else 0
         return RecordStaffDecision(
             issue_id=issue_id,
             order_id=ORDER,
@@ -95,57 +98,59 @@ def staff_says(issue_id: UUID, action: StaffAction, off: int, review: str | None
             remedy=remedy,
         )
 
-    return happening
+    return factory
 
 
-def timer(name: str) -> Happening:
-    """One that fires although it was moved or cancelled: it was claimed just before.
+def timer(name: str) -> EventFactory:
+    """Fire a timer although it was moved or cancelled: it was claimed just before.
 
-    What fires was set in a transaction before: no batch both sets a timer for the first time and has it fire.
+    A timer fires only if an earlier transaction set it: no batch both sets a timer for the first time and fires it.
     """
 
-    def happening(shelf: Shelf) -> Payload:
-        was_set = any(isinstance(fact, SetTimer) and fact.name == name for fact in shelf.said)
-        return TimerFired(name=name if was_set else "of nobody", due_at=shelf.now)
+    def factory(store: InMemoryStore) -> Payload:
+        was_set = any(isinstance(fact, SetTimer) and fact.name == name for fact in store.facts)
+        return TimerFired(name=name if was_set else "of nobody", due_at=store.now)
 
-    return happening
+    return factory
 
 
-def as_it_should_go(number: int) -> Happening:
-    """What would most likely come next, so that histories get far: reports, what they lack, and what staff say."""
+def likely_next_event(number: int) -> EventFactory:
+    """Draw a likely next step, so that histories get far: reports, missing details and staff decisions."""
 
-    def happening(shelf: Shelf) -> Payload:
-        likely: list[Happening] = []
-        new = next((one for one in IDS if one not in shelf.filed), None)
+    def factory(store: InMemoryStore) -> Payload:
+        likely: list[EventFactory] = []
+        new = next((issue_id for issue_id in IDS if issue_id not in store.filed), None)
         if new:
             for reason in (Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_PART, Reason.CHANGED_MIND):
                 quantity = 2 if number % 2 else 1
                 likely += [report(new, bool(number % 3), reason, [("1", quantity)], False, False, True)]
-        for held in shelf.order.awaiting_details if shelf.order else ():
+        for held in store.order.awaiting_details if store.order else ():
             issue_id = held.report.issue_id
             likely += [details(issue_id, True, "1", True, 50), details(issue_id, bool(number % 2), None, True, 50)]
             for action in (StaffAction.ACCEPT, StaffAction.REJECT):
-                likely += [staff_says(issue_id, action, 0, None, None)]
+                likely += [staff_decision(issue_id, action, 0, None, None)]
             if held.stage is PendingStage.CLOSED:
                 likely += [details(issue_id, True, "1", True, 50)] * 4
             if held.stage is PendingStage.REVIEW:
                 for action in (StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW):
-                    likely += [staff_says(issue_id, action, 0, "details_missing", None)]
-        for issue_id, filed in shelf.filed.items():
+                    likely += [staff_decision(issue_id, action, 0, "details_missing", None)]
+        for issue_id, filed in store.filed.items():
             if filed.refusal_code:
-                likely += [staff_says(issue_id, StaffAction.ACCEPT, 0, None, Remedy.REFUND)]
+                likely += [staff_decision(issue_id, StaffAction.ACCEPT, 0, None, Remedy.REFUND)]
             else:
-                likely += [staff_says(issue_id, StaffAction.REOPEN, 0, None, None)]
-        return likely[number % len(likely)](shelf) if likely else news("delivered", "1", 1)(shelf).model_copy()
+                likely += [staff_decision(issue_id, StaffAction.REOPEN, 0, None, None)]
+        return likely[number % len(likely)](store) if likely else order_event("delivered", "1", 1)(store).model_copy()
 
-    return happening
+    return factory
 
 
 right_reports = st.builds(
     report, ids, st.booleans(), reasons, st.sampled_from([[("1", 1)], [("1", 2)]]), *[st.booleans()] * 2, st.just(True)
 )
-happenings: st.SearchStrategy[Happening] = st.one_of(
-    st.builds(news, st.sampled_from(["placed", "shipped", "delivered", "delivered", "cancelled"]), line_ids, counts),
+factories: st.SearchStrategy[EventFactory] = st.one_of(
+    st.builds(
+        order_event, st.sampled_from(["placed", "shipped", "delivered", "delivered", "cancelled"]), line_ids, counts
+    ),
     right_reports,
     st.builds(
         report,
@@ -157,7 +162,7 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     ),
     st.builds(details, ids, st.booleans(), st.none() | line_ids, st.booleans(), st.sampled_from([50, 50, 50, 1])),
     st.builds(
-        staff_says,
+        staff_decision,
         ids,
         st.sampled_from(StaffAction),
         st.sampled_from([0, 0, 0, 1]),
@@ -166,13 +171,13 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     ),
     st.builds(timer, ids.map(timer_name) | ids.map(details_timer)),
 )
-likely = st.builds(as_it_should_go, st.integers(0, 60))
+likely = st.builds(likely_next_event, st.integers(0, 60))
 steps = st.one_of(
-    happenings,
+    factories,
     likely,
     likely,
     likely,
-    st.tuples(likely | happenings, likely | happenings),  # in one batch
+    st.tuples(likely | factories, likely | factories),  # in one batch
     st.just("timer"),
     st.just("timer"),
     st.just("timer"),
@@ -185,115 +190,119 @@ steps = st.one_of(
 beginnings = st.sampled_from([["placed", "delivered"]] * 6 + [["placed", "shipped"], []])
 
 
-def tell(shelf: Shelf, start: Sequence[str], history: Sequence[object], after_each: Callable[[Shelf], None]) -> None:
-    past: list[Payload] = [news(word, "1", 2)(shelf) for word in start]
-    for known in past:
-        shelf.take(known)
+def run_history(
+    store: InMemoryStore, start: Sequence[str], history: Sequence[object], after_each: Callable[[InMemoryStore], None]
+) -> None:
+    past: list[Payload] = [order_event(kind, "1", 2)(store) for kind in start]
+    for payload in past:
+        store.take(payload)
     for step in history:
         match step:
             case int(hours):
-                shelf.later(hours=hours)
-            case "timer" if shelf.timers:
-                shelf.fire()
+                store.advance(hours=hours)
+            case "timer" if store.timers:
+                store.fire()
             case "upload":
-                shelf.uploads |= {PHOTOS[0].sha256}
+                store.uploads |= {PHOTOS[0].sha256}
             case ("again", int(back)) if past:
-                shelf.take(past[-min(back, len(past))])
+                store.take(past[-min(back, len(past))])
             case (type() as kind, int(number)):
-                accepted = [one for one in shelf.filed if shelf.about(one, issues.IssueAccepted)]
+                accepted = [issue_id for issue_id in store.filed if store.events_of(issue_id, issues.IssueAccepted)]
                 if accepted:
-                    shelf.tell(of_returns(kind, accepted[number % len(accepted)], shelf.now))
+                    store.apply(returns_event(kind, accepted[number % len(accepted)], store.now))
             case (first, second) if callable(first) and callable(second):
-                past += [first(shelf), second(shelf)]
-                shelf.take(*past[-2:])
-            case happening if callable(happening):
-                past.append(happening(shelf))
-                shelf.take(past[-1])
-        after_each(shelf)
+                past += [first(store), second(store)]
+                store.take(*past[-2:])
+            case factory if callable(factory):
+                past.append(factory(store))
+                store.take(past[-1])
+        after_each(store)
 
 
-def always(shelf: Shelf) -> None:
-    one_entitlement_per_unit(shelf)
-    in_order(shelf)
-    no_silence(shelf)
-    only_what_was_sent(shelf)
-    costs_nothing(shelf)
-    decisions_follow_each_other(shelf)
+def check_invariants(store: InMemoryStore) -> None:
+    one_entitlement_per_unit(store)
+    events_are_in_order(store)
+    every_wait_has_a_timer(store)
+    entitlements_follow_shipments(store)
+    publishes_only_known_events(store)
+    decisions_follow_each_other(store)
 
 
-def one_entitlement_per_unit(shelf: Shelf) -> None:
-    """2: each place has one live holder; what stands holds what it names, what does not stand holds nothing."""
-    live = [unit for unit in shelf.held if unit not in shelf.renewed]
+def one_entitlement_per_unit(store: InMemoryStore) -> None:
+    """Invariant 2: each unit has one live holder; accepted reports hold their units, refused reports hold none."""
+    live = [unit for unit in store.held if unit not in store.renewed]
     assert len({(unit.line_id, unit.number) for unit in live}) == len(live)
-    for issue_id, filed in shelf.filed.items():
-        holds = [unit for unit, who in shelf.held.items() if who == issue_id and unit not in shelf.renewed]
+    for issue_id, filed in store.filed.items():
+        holds = [unit for unit, who in store.held.items() if who == issue_id and unit not in store.renewed]
         if filed.refusal_code is not None:
             assert holds == []
-        elif issue_id not in shelf.released and not any(shelf.held.get(unit) == issue_id for unit in shelf.renewed):
+        elif issue_id not in store.released and not any(store.held.get(unit) == issue_id for unit in store.renewed):
             assert len(holds) == sum(line.quantity for line in filed.report.submission.lines)
 
 
-def in_order(shelf: Shelf) -> None:
-    """5: reported, then asked with rising reminders, then accepted, and that once; refused and accepted in turns."""
-    for issue_id in shelf.filed:
-        told = shelf.about(issue_id)
-        kinds = [type(fact) for fact in told]
+def events_are_in_order(store: InMemoryStore) -> None:
+    """Invariant 5: reported, then requested with rising reminders, then accepted once; never refused after that."""
+    for issue_id in store.filed:
+        events = store.events_of(issue_id)
+        kinds = [type(fact) for fact in events]
         accepted = kinds.index(issues.IssueAccepted) if issues.IssueAccepted in kinds else None
         assert kinds.count(issues.IssueAccepted) <= 1
-        before, after = told[:accepted], told[accepted + 1 :] if accepted is not None else []
+        before, after = events[:accepted], events[accepted + 1 :] if accepted is not None else []
         assert not [fact for fact in after if isinstance(fact, issues.IssueRejected | issues.IssueDetailsRequested)]
         if accepted is not None:
             assert any(isinstance(fact, issues.IssueReported) for fact in before)
-        asked = [fact.reminder for fact in told if isinstance(fact, issues.IssueDetailsRequested)]
+        asked = [fact.reminder for fact in events if isinstance(fact, issues.IssueDetailsRequested)]
         assert asked == list(range(len(asked)))
-        due = {fact.due_at for fact in told if isinstance(fact, issues.IssueDetailsRequested)}
+        due = {fact.due_at for fact in events if isinstance(fact, issues.IssueDetailsRequested)}
         assert len(due) <= 1
 
 
-def no_silence(shelf: Shelf) -> None:
-    """6: what waits or is held has a timer, and no other timer is left."""
-    order = shelf.order
-    waiting = {timer_name(one.issue_id) for one in order.awaiting_order} if order else set()
-    lacking = [one for one in order.awaiting_details if one.stage is not PendingStage.CLOSED] if order else []
-    assert waiting | {details_timer(one.report.issue_id) for one in lacking} == set(shelf.timers)
-    for fact in shelf.said[-6:]:
+def every_wait_has_a_timer(store: InMemoryStore) -> None:
+    """Invariant 6: each waiting or held report has a timer, and there is no other timer."""
+    order = store.order
+    waiting = {timer_name(pending.issue_id) for pending in order.awaiting_order} if order else set()
+    lacking = (
+        [pending for pending in order.awaiting_details if pending.stage is not PendingStage.CLOSED] if order else []
+    )
+    assert waiting | {details_timer(pending.report.issue_id) for pending in lacking} == set(store.timers)
+    for fact in store.facts[-6:]:
         if isinstance(fact, issues.IssueDetailsRequested | issues.IssueReviewRequested):
-            assert fact.due_at > shelf.now or fact is not shelf.said[-1]
+            assert fact.due_at > store.now or fact is not store.facts[-1]
 
 
-def only_what_was_sent(shelf: Shelf) -> None:
-    """7: nobody holds a piece that neither was bought and sent nor arrived as a replacement."""
-    for unit, issue_id in shelf.held.items():
-        moved = shelf.book().order.movements_of(unit.line_id)
-        filed = shelf.filed[issue_id]
+def entitlements_follow_shipments(store: InMemoryStore) -> None:
+    """Invariant 7: each entitlement is for a unit that was shipped, or that arrived as a replacement."""
+    for unit, issue_id in store.held.items():
+        moved = store.context().order.movements_of(unit.line_id)
+        filed = store.filed[issue_id]
         assert unit.number <= moved.shipped_quantity
         if unit.generation:
-            assert unit._replace(generation=unit.generation - 1) in shelf.renewed
+            assert unit._replace(generation=unit.generation - 1) in store.renewed
         elif filed.report.submission.reason not in (Reason.LOST_IN_TRANSIT, Reason.MISSING_ITEM):
             assert unit.number <= moved.delivered_quantity
 
 
-GIVES = (
+PUBLISHED = (
     issues.IssueReported, issues.IssueAccepted, issues.IssueRejected, issues.IssueDetailsRequested,
     issues.IssueDetailsProvided, issues.IssueReviewRequested, issues.IssueStaffDecided,
     issues.IssueStaffDecisionApplied,
 )  # fmt: skip
 
 
-def costs_nothing(shelf: Shelf) -> None:
-    """1 and 8: nothing is fetched, sent or charged from here; what is told are these facts and no other."""
-    assert all(isinstance(fact, GIVES) for fact in shelf.said if isinstance(fact, Payload))
+def publishes_only_known_events(store: InMemoryStore) -> None:
+    """Invariants 1 and 8: intake fetches, sends and charges nothing; it publishes these events and no other."""
+    assert all(isinstance(fact, PUBLISHED) for fact in store.facts if isinstance(fact, Payload))
 
 
-def decisions_follow_each_other(shelf: Shelf) -> None:
-    for issue_id, filed in shelf.filed.items():
+def decisions_follow_each_other(store: InMemoryStore) -> None:
+    for issue_id, filed in store.filed.items():
         made = [
-            one.version
-            for one in shelf.said
-            if isinstance(one, StaffDecisionRecorded) and one.decision.issue_id == issue_id
+            fact.version
+            for fact in store.facts
+            if isinstance(fact, StaffDecisionRecorded) and fact.decision.issue_id == issue_id
         ]
         assert made == list(range(1, filed.version + 1))
-        assert len(shelf.about(issue_id, issues.IssueStaffDecided)) == filed.version
+        assert len(store.events_of(issue_id, issues.IssueStaffDecided)) == filed.version
 
 
 histories = st.lists(steps, min_size=8, max_size=35)
@@ -302,83 +311,85 @@ histories = st.lists(steps, min_size=8, max_size=35)
 @settings(max_examples=examples(500), deadline=None)
 @given(beginnings, histories)
 def test_the_invariants_hold_in_every_history(start: list[str], history: list[object]) -> None:
-    tell(Shelf(), start, history, always)
+    run_history(InMemoryStore(), start, history, check_invariants)
 
 
 @settings(max_examples=examples(150), deadline=None)
 @given(beginnings, histories)
-def test_when_nothing_happens_something_does(start: list[str], history: list[object]) -> None:
-    """Every timer asks, reminds, decides or puts before a human; nothing waits for its order for ever."""
-    shelf = Shelf()
-    tell(shelf, start, history, lambda _: None)
+def test_every_timer_makes_progress(start: list[str], history: list[object]) -> None:
+    """Every timer requests, reminds, decides or opens a review; no report waits for its order without an end."""
+    store = InMemoryStore()
+    run_history(store, start, history, lambda _: None)
     for _ in range(25):
-        if shelf.timers:
-            facts = shelf.fire()
+        if store.timers:
+            facts = store.fire()
             assert any(isinstance(fact, Payload) for fact in facts)
-    assert shelf.order is None or shelf.order.awaiting_order == ()
+    assert store.order is None or store.order.awaiting_order == ()
     lacking = (
-        [one for one in shelf.order.awaiting_details if one.stage is not PendingStage.CLOSED] if shelf.order else []
+        [pending for pending in store.order.awaiting_details if pending.stage is not PendingStage.CLOSED]
+        if store.order
+        else []
     )
-    assert {one.stage for one in lacking} <= {PendingStage.REVIEW}
+    assert {pending.stage for pending in lacking} <= {PendingStage.REVIEW}
 
 
 @settings(max_examples=examples(150), deadline=None)
-@given(beginnings, histories, happenings)
+@given(beginnings, histories, factories)
 def test_what_is_refused_or_ignored_changes_nothing(
-    start: list[str], history: list[object], happening: Happening
+    start: list[str], history: list[object], factory: EventFactory
 ) -> None:
-    shelf = Shelf()
-    tell(shelf, start, history, lambda _: None)
-    before = deepcopy(shelf)
-    facts = shelf.take(happening(shelf))
+    store = InMemoryStore()
+    run_history(store, start, history, lambda _: None)
+    before = deepcopy(store)
+    facts = store.take(factory(store))
     if facts and all(isinstance(fact, CommandRefused | Ignored) for fact in facts):
-        same = (shelf.held, shelf.timers, {issue_id: filed.version for issue_id, filed in shelf.filed.items()})
+        same = (store.held, store.timers, {issue_id: filed.version for issue_id, filed in store.filed.items()})
         assert same == (before.held, before.timers, {key: filed.version for key, filed in before.filed.items()})
-        assert [one.stage for one in shelf.book().order.awaiting_details] == [
-            one.stage for one in before.book().order.awaiting_details
+        assert [pending.stage for pending in store.context().order.awaiting_details] == [
+            pending.stage for pending in before.context().order.awaiting_details
         ]
 
 
-def told(facts: Sequence[Fact]) -> list[Fact]:
+def outcomes(facts: Sequence[Fact]) -> list[Fact]:
     return [fact for fact in facts if isinstance(fact, Payload | CommandRefused | StaffDecisionRecorded)]
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(beginnings, histories, st.lists(likely | happenings, min_size=2, max_size=4))
+@given(beginnings, histories, st.lists(likely | factories, min_size=2, max_size=4))
 def test_a_batch_comes_to_the_same_as_its_events_one_by_one(
-    start: list[str], history: list[object], several: list[Happening]
+    start: list[str], history: list[object], batch: list[EventFactory]
 ) -> None:
-    """Calls and events that arrive together are decided on one loading: each must see what the one before it did."""
-    together = Shelf()
-    tell(together, start, history, lambda _: None)
+    """Calls and events of one batch are decided on one load: each must see the effect of the one before it."""
+    together = InMemoryStore()
+    run_history(together, start, history, lambda _: None)
     single = deepcopy(together)
-    said_now = [happening(together) for happening in several]
-    known = {one.issue_id for one in said_now if isinstance(one, ProvideDetails | RecordStaffDecision)} <= set(
-        together.filed
-    )
+    payloads = [factory(together) for factory in batch]
+    known = {
+        payload.issue_id for payload in payloads if isinstance(payload, ProvideDetails | RecordStaffDecision)
+    } <= set(together.filed)
     if not known:
         return  # a call about an issue looks it up before it joins a batch
-    facts = together.take(*said_now)
-    one_by_one = [fact for one in said_now for fact in single.take(one)]
-    assert told(facts) == told(one_by_one)
+    facts = together.take(*payloads)
+    one_by_one = [fact for payload in payloads for fact in single.take(payload)]
+    assert outcomes(facts) == outcomes(one_by_one)
     assert (together.held, together.order, together.timers) == (single.held, single.order, single.timers)
 
 
 def test_the_histories_reach_every_stage_and_every_way_out() -> None:
-    """The strategies above are worth nothing if they never get far; this says that they can."""
-    shelf = Shelf()
-    tell(
-        shelf,
+    """Histories made by these strategies can reach every stage."""
+    store = InMemoryStore()
+    run_history(
+        store,
         ["placed", "delivered"],
         [report(IDS[0], True, Reason.DAMAGED_IN_TRANSIT, [("1", 2)], False, False, True)],
-        always,
+        check_invariants,
     )
     stages = [PendingStage.GRACE]
-    while (held := shelf.issue(IDS[0])) and stages[-1] is not PendingStage.REVIEW:
-        shelf.fire()
+    while (held := store.issue(IDS[0])) and stages[-1] is not PendingStage.REVIEW:
+        store.fire()
         stages.append(held.stage)
-        always(shelf)
-    assert [one for one, after in pairwise([*stages, None]) if one is not after] == [
+        check_invariants(store)
+    assert [stage for stage, after in pairwise([*stages, None]) if stage is not after] == [
         PendingStage.GRACE,
         PendingStage.REQUESTED,
         PendingStage.REVIEW,
@@ -386,17 +397,17 @@ def test_the_histories_reach_every_stage_and_every_way_out() -> None:
 
 
 def test_what_came_and_what_staff_say_at_the_same_moment_are_one_acceptance() -> None:
-    """A closed report is opened by what was missing; whoever accepts it in the same batch is told that it stands."""
-    shelf = Shelf()
-    tell(
-        shelf,
+    """Details reopen a closed report; a staff acceptance in the same batch is refused, for it is accepted already."""
+    store = InMemoryStore()
+    run_history(
+        store,
         ["placed", "delivered"],
         [report(IDS[0], True, Reason.MISSING_PART, [("1", 1)], False, False, True)],
-        always,
+        check_invariants,
     )
-    while shelf.timers:
-        shelf.fire()
-    accept = staff_says(IDS[0], StaffAction.ACCEPT, 0, None, None)(shelf)
-    facts = shelf.take(details(IDS[0], False, "1", False, 50)(shelf), accept)
-    always(shelf)
+    while store.timers:
+        store.fire()
+    accept = staff_decision(IDS[0], StaffAction.ACCEPT, 0, None, None)(store)
+    facts = store.take(details(IDS[0], False, "1", False, 50)(store), accept)
+    check_invariants(store)
     assert refusals(facts) == ["accepted_already"]

@@ -1,4 +1,4 @@
-"""The policy of what a report must come with: right as it is, and refused with the name of what is wrong."""
+"""The policy of required details: the shipped one is valid, and each error is refused with its name."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,7 @@ from services.intake.policy.required_details import (
     missing_details,
     read_required_details,
 )
-from tests.intake.reports import line, said
+from tests.intake.reports import line, submission
 
 POLICY = read_required_details()
 
@@ -29,7 +29,7 @@ def needs(
 ) -> tuple[RequiredDetail, ...]:
     cost = Money(amount=Decimal(price), currency=currency)
     bought = line().model_copy(update={"unit_price": cost, "product_group": order.get("group")})
-    terms = policy.for_report(said(reason=reason), order.get("market", "JP"), (bought,))
+    terms = policy.for_report(submission(reason=reason), order.get("market", "JP"), (bought,))
     return terms.details if terms else ()
 
 
@@ -79,7 +79,7 @@ def test_the_first_override_that_fits_counts(order: dict[str, str], expected: tu
     ],
 )
 def test_what_a_report_lacks(fields: dict[str, Any], photos: list[str], expected: tuple[RequiredDetail, ...]) -> None:
-    assert missing_details(RequiredDetail, said(**fields), photos) == expected
+    assert missing_details(RequiredDetail, submission(**fields), photos) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Lists of issues on a real Postgres: every filter, pages, and the indexes that they walk."""
+"""Lists of issues on a real Postgres: every filter, pages, and the indexes they use."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -96,7 +96,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(conn: Connectio
 
 
 @pytest.mark.parametrize("after", ["x", "eA==", "MjAyNi0wMy0xMCB4", "OTk5OS0wMS0wMVQwMDowMDowMCswMDowMCB4", "é"])
-async def test_a_cursor_that_is_none_is_told(conn: Connection, after: str) -> None:
+async def test_an_invalid_cursor_is_refused(conn: Connection, after: str) -> None:
     with pytest.raises(CursorError, match="after"):
         await find_issues(conn, IssueFilter(after=after), NOON)
 

@@ -1,4 +1,4 @@
-"""The clock of an issue: open hours only, stopped while the customer owes an answer, and not to be gamed."""
+"""The clock of an issue: open hours only, stopped while the customer owes an answer, safe from gaming."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,12 +23,12 @@ def at(hours: float, type_: str, **data: Any) -> SlaFact:
     return SlaFact(TUESDAY + timedelta(hours=hours), type_, data)
 
 
-def asks(hours: float, *missing: str, until: float = 1000) -> SlaFact:
+def requested(hours: float, *missing: str, until: float = 1000) -> SlaFact:
     return at(hours, REQUESTED, missing=missing, due_at=(TUESDAY + timedelta(hours=until)).isoformat())
 
 
-def gives(hours: float, *provided: str, missing: tuple[str, ...] = ()) -> SlaFact:
-    return at(hours, PROVIDED, provided=provided, missing=missing)
+def provided(hours: float, *details: str, missing: tuple[str, ...] = ()) -> SlaFact:
+    return at(hours, PROVIDED, provided=details, missing=missing)
 
 
 def clocks(*story: SlaFact, after: float = 48) -> SlaClocks:
@@ -36,7 +36,7 @@ def clocks(*story: SlaFact, after: float = 48) -> SlaClocks:
 
 
 def spent(*story: SlaFact, after: float = 48) -> float:
-    """Open hours until the decision, two days later."""
+    """Return the open hours until the decision, two days later."""
     return clocks(*story, after=after).decision.spent / timedelta(hours=1)
 
 
@@ -46,16 +46,33 @@ def spent(*story: SlaFact, after: float = 48) -> float:
         ([], 16),  # six on Tuesday, eight on Wednesday, two on Thursday
         ([at(1, ORDERED)], 1),
         ([at(7, ORDERED)], 6),  # in the evening
-        ([asks(1, "photo"), gives(5, "photo"), at(6, ORDERED)], 2),
-        ([asks(1, "photo"), asks(2, "photo"), gives(5, "photo"), at(6, ORDERED)], 2),  # a reminder
-        ([asks(1, "photo", until=3), at(6, ORDERED)], 4),  # nothing came: the shop's turn again
-        ([asks(1, "photo"), gives(2, "photo"), asks(3, "photo"), at(5, ORDERED)], 4),  # asked for what was given
-        ([asks(1, "photo"), gives(2, "photo"), asks(3, "photo", "part"), gives(4, "part"), at(5, ORDERED)], 3),
-        ([asks(1, "photo", "part"), gives(2, "photo", missing=("part",)), gives(4, "part"), at(5, ORDERED)], 2),
-        ([asks(1, "photo", until=0.5), at(5, ORDERED)], 5),  # a day that is over when it is named
-        ([at(2, ORDERED), at(3, REOPENED), at(4, ORDERED)], 3),  # what was spent is spent
+        ([requested(1, "photo"), provided(5, "photo"), at(6, ORDERED)], 2),
+        ([requested(1, "photo"), requested(2, "photo"), provided(5, "photo"), at(6, ORDERED)], 2),  # a reminder
+        ([requested(1, "photo", until=3), at(6, ORDERED)], 4),  # no answer by the due time: the clock runs again
+        ([requested(1, "photo"), provided(2, "photo"), requested(3, "photo"), at(5, ORDERED)], 4),  # same again
+        (
+            [
+                requested(1, "photo"),
+                provided(2, "photo"),
+                requested(3, "photo", "part"),
+                provided(4, "part"),
+                at(5, ORDERED),
+            ],
+            3,
+        ),
+        (
+            [
+                requested(1, "photo", "part"),
+                provided(2, "photo", missing=("part",)),
+                provided(4, "part"),
+                at(5, ORDERED),
+            ],
+            2,
+        ),
+        ([requested(1, "photo", until=0.5), at(5, ORDERED)], 5),  # a due time in the past
+        ([at(2, ORDERED), at(3, REOPENED), at(4, ORDERED)], 3),  # reopening keeps the time spent
         ([at(2, REJECTED), at(5, ACCEPTED), at(6, ORDERED)], 3),
-        ([at(2, ORDERED), asks(3, "photo"), at(4, REOPENED), at(5, ORDERED)], 3),
+        ([at(2, ORDERED), requested(3, "photo"), at(4, REOPENED), at(5, ORDERED)], 3),
     ],
 )
 def test_the_clock_counts_what_the_shop_took(story: list[SlaFact], hours: float) -> None:
@@ -71,18 +88,18 @@ def test_a_first_response_is_a_message_that_left() -> None:
     )
 
 
-def test_a_target_that_was_missed_is_told() -> None:
+def test_a_missed_target_is_marked() -> None:
     found = clocks()
     assert (found.first_response.within_target, found.decision.within_target) == (False, False)
 
 
-def test_a_clock_that_runs_says_when_it_is_due() -> None:
+def test_a_running_clock_has_a_due_time() -> None:
     due = clocks(after=1).decision.due_at
     assert due == RULES.hours.after(TUESDAY, RULES.targets.decision)
 
 
-def test_a_clock_that_stands_is_not_due() -> None:
-    assert clocks(asks(1, "photo"), after=2).decision.due_at is None
+def test_a_stopped_clock_has_no_due_time() -> None:
+    assert clocks(requested(1, "photo"), after=2).decision.due_at is None
 
 
 TYPES = (REQUESTED, PROVIDED, ORDERED, REOPENED, REJECTED, SENT)
@@ -114,7 +131,7 @@ def test_a_clock_never_runs_back(story: list[SlaFact], hours: float, more: float
 def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[SlaFact], hours: float, until: float) -> None:
     before = [fact for fact in story if fact.type == REQUESTED and fact.at <= at(hours, "").at]
     asked = {need for fact in before for need in fact.data["missing"]}
-    again = asks(hours, *sorted(asked), until=hours + until)
+    again = requested(hours, *sorted(asked), until=hours + until)
     assert spent(*story, again, after=300) >= spent(*story, after=300)
 
 
@@ -124,11 +141,11 @@ def test_reopening_gives_the_shop_no_time_back(story: list[SlaFact], hours: floa
 
 
 def test_the_day_the_shop_owes_is_the_day_the_clock_says() -> None:
-    """`decide_by`, kept beside the report for lists, and the clock, read from its story, are one truth."""
-    book, _ = run(None, [*ARRIVED, damaged()])
-    book, asked = fire(book)
+    """`decide_by`, stored beside the report for lists, equals the due time of the clock computed from the timeline."""
+    context, _ = run(None, [*ARRIVED, damaged()])
+    context, asked = fire(context)
     provided_at = TUESDAY + days(2)
-    book, given_facts = give(book, provided_at, photos=(PHOTO,))
+    context, given_facts = give(context, provided_at, photos=(PHOTO,))
     request = next(fact for fact in asked if isinstance(fact, issues.IssueDetailsRequested))
     changed = next(fact for fact in given_facts if isinstance(fact, IssueUpdated))
     story = [

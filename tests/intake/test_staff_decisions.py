@@ -1,4 +1,4 @@
-"""What staff decide: on what stands, on what is held, on what was rejected; once, with who and why."""
+"""Staff decisions on accepted, held and rejected reports: applied once, recorded with who and why."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from services.intake.domain.decide import decide
 from services.intake.domain.orders import PendingStage, Report, StoredReport
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, said
+from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, submission
 from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
 
 A = StaffAction
@@ -40,34 +40,34 @@ def decision(action: StaffAction, version: int = 0, **more: Any) -> RecordStaffD
     )
 
 
-def ask(book: OrderContext, filed: StoredReport, *decisions: RecordStaffDecision) -> tuple[OrderContext, list[Fact]]:
+def ask(context: OrderContext, filed: StoredReport, *decisions: RecordStaffDecision) -> tuple[OrderContext, list[Fact]]:
     loaded: OrderContext | None = OrderContext(
-        book.order, book.entitlements, book.order_by_issue, stored_reports={ISSUE: filed}
+        context.order, context.entitlements, context.order_by_issue, stored_reports={ISSUE: filed}
     )
     facts: list[Fact] = []
-    for one in decisions:
-        loaded, new = decide(loaded, event(one), NOON + days(1), RULES)
+    for command in decisions:
+        loaded, new = decide(loaded, event(command), NOON + days(1), RULES)
         facts.extend(new)
     assert loaded
     return loaded, facts
 
 
 def accepted_one() -> tuple[OrderContext, StoredReport]:
-    book, _ = after([*ARRIVED, by_http(said(), key="k")])
-    return book, StoredReport(Report(ISSUE, said(), NOON), None, 0)
+    context, _ = after([*ARRIVED, by_http(submission(), key="k")])
+    return context, StoredReport(Report(ISSUE, submission(), NOON), None, 0)
 
 
-def held_one(book: OrderContext | None = None) -> tuple[OrderContext, StoredReport]:
-    book = book or run(None, [*ARRIVED, damaged()])[0]
-    held = book.pending_report(ISSUE)
+def held_one(context: OrderContext | None = None) -> tuple[OrderContext, StoredReport]:
+    context = context or run(None, [*ARRIVED, damaged()])[0]
+    held = context.pending_report(ISSUE)
     assert held
-    return book, StoredReport(held.report, None, 0)
+    return context, StoredReport(held.report, None, 0)
 
 
 def late_one() -> tuple[OrderContext, StoredReport]:
-    """Rejected, since its window had closed."""
-    book, _ = after([placed(), delivered(at=NOON - days(1000))])
-    return book, StoredReport(Report(ISSUE, said(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
+    """Return a report that was rejected because its window had closed."""
+    context, _ = after([placed(), delivered(at=NOON - days(1000))])
+    return context, StoredReport(Report(ISSUE, submission(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
 
 
 def kinds(facts: Sequence[Fact]) -> list[type]:
@@ -78,16 +78,16 @@ def refusals(facts: Sequence[Fact]) -> list[str]:
     return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
-@pytest.mark.parametrize("action", [one for one in A if one is not A.ACCEPT])
-def test_a_decision_on_an_accepted_issue_is_told_to_returns(action: StaffAction) -> None:
+@pytest.mark.parametrize("action", [action for action in A if action is not A.ACCEPT])
+def test_a_decision_on_an_accepted_issue_is_published_for_returns(action: StaffAction) -> None:
     _, facts = ask(*accepted_one(), decision(action, review="value", remedy=Remedy.REFUND))
     assert kinds(facts) == [StaffDecisionRecorded, IssueStaffDecided]
-    told = facts[1]
-    assert isinstance(told, IssueStaffDecided)
-    assert (told.staff, told.action, told.comment) == ("sato", action, "お客様とお電話で確認しました")
+    decided = facts[1]
+    assert isinstance(decided, IssueStaffDecided)
+    assert (decided.staff, decided.action, decided.comment) == ("sato", action, "お客様とお電話で確認しました")
 
 
-def test_the_second_of_two_who_saw_the_same_is_told() -> None:
+def test_the_second_of_two_decisions_on_one_version_is_refused() -> None:
     _, facts = ask(*accepted_one(), decision(A.CANCEL), decision(A.WAIVE_COLLECTION))
     assert (kinds(facts)[:2], refusals(facts)) == ([StaffDecisionRecorded, IssueStaffDecided], ["decided_meanwhile"])
 
@@ -98,7 +98,7 @@ def test_one_who_looked_again_may_decide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "one"),
+    ("code", "command"),
     [
         ("review_missing", decision(A.APPROVE_REVIEW)),
         ("review_missing", decision(A.REFUSE_REVIEW)),
@@ -106,17 +106,17 @@ def test_one_who_looked_again_may_decide() -> None:
         ("accepted_already", decision(A.ACCEPT)),
     ],
 )
-def test_a_decision_that_cannot_be_is_told(code: str, one: RecordStaffDecision) -> None:
-    assert refusals(ask(*accepted_one(), one)[1]) == [code]
+def test_an_incomplete_decision_is_refused(code: str, command: RecordStaffDecision) -> None:
+    assert refusals(ask(*accepted_one(), command)[1]) == [code]
 
 
-def test_an_issue_that_is_not_there_is_told() -> None:
+def test_a_decision_on_an_unknown_issue_is_refused() -> None:
     _, facts = decide(None, event(decision(A.CANCEL)), NOON, RULES)
     assert refusals(facts) == ["unknown_issue"]
 
 
 @pytest.mark.parametrize("action", [A.ACCEPT, A.CHOOSE_REMEDY, A.REOPEN])
-def test_a_held_report_may_be_let_stand_as_it_is(action: StaffAction) -> None:
+def test_a_held_report_may_be_accepted_as_it_is(action: StaffAction) -> None:
     _, facts = ask(*held_one(), decision(action, remedy=Remedy.REFUND))
     accepted = [fact.requested_remedy for fact in facts if isinstance(fact, IssueAccepted)]
     taken = [fact.applied for fact in facts if isinstance(fact, IssueStaffDecisionApplied)]
@@ -125,44 +125,44 @@ def test_a_held_report_may_be_let_stand_as_it_is(action: StaffAction) -> None:
 
 @pytest.mark.parametrize(("action", "code"), [(A.REJECT, "refused_by_shop"), (A.CANCEL, "withdrawn")])
 def test_a_held_report_may_be_turned_down(action: StaffAction, code: str) -> None:
-    book, facts = ask(*held_one(), decision(action))
-    assert ([fact.code for fact in facts if isinstance(fact, IssueRejected)], book.entitlements) == ([code], {})
+    context, facts = ask(*held_one(), decision(action))
+    assert ([fact.code for fact in facts if isinstance(fact, IssueRejected)], context.entitlements) == ([code], {})
 
 
 @pytest.mark.parametrize(("action", "kind"), [(A.APPROVE_REVIEW, IssueAccepted), (A.REFUSE_REVIEW, IssueRejected)])
 def test_the_review_of_a_silent_customers_report_is_decided(action: StaffAction, kind: type) -> None:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    held = book.pending_report(ISSUE)
+    context, _ = run(None, [*ARRIVED, damaged()])
+    held = context.pending_report(ISSUE)
     assert held
-    reviewed = book.with_pending(replace(held, stage=PendingStage.REVIEW))
+    reviewed = context.with_pending(replace(held, stage=PendingStage.REVIEW))
     _, facts = ask(*held_one(reviewed), decision(action, review="details_missing"))
     assert kind in kinds(facts)
 
 
-def test_a_review_that_is_not_open_is_told() -> None:
-    one = decision(A.APPROVE_REVIEW, review="details_missing")
-    assert refusals(ask(*held_one(), one)[1]) == ["no_such_review"]
+def test_a_decision_on_a_review_that_is_not_open_is_refused() -> None:
+    command = decision(A.APPROVE_REVIEW, review="details_missing")
+    assert refusals(ask(*held_one(), command)[1]) == ["no_such_review"]
 
 
-def test_a_closed_report_may_be_let_stand_after_all() -> None:
+def test_a_closed_report_may_be_accepted_after_all() -> None:
     _, facts = ask(*held_one(closed()), decision(A.ACCEPT))
     assert IssueAccepted in kinds(facts)
 
 
-def test_a_rejected_report_may_be_let_stand_whatever_its_window() -> None:
-    book, facts = ask(*late_one(), decision(A.ACCEPT))
+def test_a_rejected_report_may_be_accepted_whatever_its_window() -> None:
+    context, facts = ask(*late_one(), decision(A.ACCEPT))
     assert {IssueReported, IssueAccepted, IssueStaffDecisionApplied} <= set(kinds(facts))
-    assert len(book.entitlements) == 1
+    assert len(context.entitlements) == 1
 
 
 def test_pieces_that_another_has_are_not_given_again() -> None:
-    book, filed = late_one()
-    taken = replace(book, entitlements=dict.fromkeys((Unit("1", 1), Unit("1", 2)), http_id("other")))
+    context, filed = late_one()
+    taken = replace(context, entitlements=dict.fromkeys((Unit("1", 1), Unit("1", 2)), http_id("other")))
     assert refusals(ask(taken, filed, decision(A.ACCEPT))[1]) == ["already_reported"]
 
 
 @pytest.mark.parametrize("action", [A.REJECT, A.CANCEL, A.WAIVE_COLLECTION])
-def test_a_rejected_report_can_only_be_let_stand(action: StaffAction) -> None:
+def test_a_rejected_report_can_only_be_accepted(action: StaffAction) -> None:
     assert refusals(ask(*late_one(), decision(action))[1]) == ["issue_rejected"]
 
 
@@ -176,10 +176,10 @@ def quiet() -> tuple[OrderContext, StoredReport]:
 
 
 def reviewed() -> tuple[OrderContext, StoredReport]:
-    book, _ = run(None, [*ARRIVED, damaged()])
-    held = book.pending_report(ISSUE)
+    context, _ = run(None, [*ARRIVED, damaged()])
+    held = context.pending_report(ISSUE)
     assert held
-    return held_one(book.with_pending(replace(held, stage=PendingStage.REVIEW)))
+    return held_one(context.with_pending(replace(held, stage=PendingStage.REVIEW)))
 
 
 def closed_one() -> tuple[OrderContext, StoredReport]:
@@ -208,8 +208,8 @@ def test_every_action_in_every_state_is_taken_or_refused_by_name(
     state: Callable[[], tuple[OrderContext, StoredReport]], action: StaffAction
 ) -> None:
     is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
-    one = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)
-    _, facts = ask(*state(), one)
+    command = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)
+    _, facts = ask(*state(), command)
     refused = CANNOT[state].get(action)
     assert refusals(facts) == ([refused] if refused else [])
     assert (StaffDecisionRecorded in kinds(facts)) == (refused is None)

@@ -35,8 +35,8 @@ from tests.intake.reports import (
     event,
     http_id,
     placed,
-    said,
     shipped,
+    submission,
 )
 
 ORDERS = Orders(RULES)
@@ -56,26 +56,26 @@ async def conn(database_url: str) -> AsyncIterator[Connection]:
 
 
 async def take(conn: Connection, *events: AnyEvent) -> list[Facts]:
-    """One batch of the orders' aggregate, as the shell does it."""
+    """Run one batch of the orders' aggregate as the consumer does."""
     async with conn.transaction():
-        keys = sorted({key for one in events if (key := ORDERS.key_of(one))})
-        books = dict(await ORDERS.load(conn, keys, events))
+        keys = sorted({key for event in events if (key := ORDERS.key_of(event))})
+        contexts = dict(await ORDERS.load(conn, keys, events))
         changed, outcomes = {}, []
-        for one in events:
-            key = ORDERS.key_of(one) or ""
-            before = books.get(key)
-            after, facts = ORDERS.decide(before, one, NOON)
+        for event in events:
+            key = ORDERS.key_of(event) or ""
+            before = contexts.get(key)
+            after, facts = ORDERS.decide(before, event, NOON)
             if after is not None and after is not before:
-                books[key] = changed[key] = after
+                contexts[key] = changed[key] = after
             outcomes.append(facts)
         records = [fact for facts in outcomes for fact in facts if isinstance(fact, Record)]
         await ORDERS.save(conn, changed, records)
     return outcomes
 
 
-async def tell(conn: Connection, *events: AnyEvent) -> None:
-    """One batch of the timeline's aggregate."""
-    records = [fact for one in events for fact in TIMELINE.decide(None, one, NOON)[1] if isinstance(fact, Record)]
+async def apply(conn: Connection, *events: AnyEvent) -> None:
+    """Run one batch of the timeline's aggregate."""
+    records = [fact for event in events for fact in TIMELINE.decide(None, event, NOON)[1] if isinstance(fact, Record)]
     async with conn.transaction():
         await TIMELINE.save(conn, {}, records)
 
@@ -93,12 +93,12 @@ def kinds(facts: Facts) -> list[type]:
 
 async def test_what_is_known_of_an_order_comes_back_from_the_database(conn: Connection) -> None:
     await take(conn, delivered(quantity=1), shipped())
-    await take(conn, placed(), by_kafka(said(2, issue_id=http_id("w"), description="割れています")))
-    book = (await ORDERS.load(conn, [ORDER], []))[ORDER]
+    await take(conn, placed(), by_kafka(submission(2, issue_id=http_id("w"), description="割れています")))
+    context = (await ORDERS.load(conn, [ORDER], []))[ORDER]
     assert (
-        book.order.purchase and book.order.purchase.customer_id,
-        book.order.movements_of("1").shipped_quantity,
-        book.order.awaiting_order[0].submission.description,
+        context.order.purchase and context.order.purchase.customer_id,
+        context.order.movements_of("1").shipped_quantity,
+        context.order.awaiting_order[0].submission.description,
     ) == (CUSTOMER, 2, "割れています")
 
 
@@ -109,49 +109,49 @@ async def test_an_order_holds_no_contact_and_no_address(conn: Connection) -> Non
 
 
 async def test_an_accepted_report_takes_rows_for_its_units(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(2)))
+    await take(conn, placed(), delivered(), by_http(submission(2)))
     assert await held(conn) == {("1", 1), ("1", 2)}
 
 
 async def test_a_unit_taken_in_an_earlier_batch_is_seen(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(2)))
-    (facts,) = await take(conn, by_http(said()))
+    await take(conn, placed(), delivered(), by_http(submission(2)))
+    (facts,) = await take(conn, by_http(submission()))
     assert kinds(facts) == [CommandRefused]
 
 
 async def test_a_report_does_not_write_its_order_again(conn: Connection) -> None:
     await take(conn, placed(), delivered())
-    await take(conn, by_http(said()))
+    await take(conn, by_http(submission()))
     assert await conn.fetchval("SELECT version FROM orders") == 1
 
 
 async def test_a_waiting_report_is_decided_when_its_order_comes(conn: Connection) -> None:
-    await take(conn, by_kafka(said()))
+    await take(conn, by_kafka(submission()))
     await take(conn, delivered(), placed())
     assert await held(conn) == {("1", 1)}
 
 
 async def test_a_waiting_report_sees_the_units_taken_meanwhile(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_kafka(said(2)), by_http(said()))
+    await take(conn, placed(), delivered(quantity=1), by_kafka(submission(2)), by_http(submission()))
     facts = await take(conn, delivered(quantity=1))
     assert [type(fact) for fact in facts[0] if isinstance(fact, IssueRejected)] == [IssueRejected]
 
 
 async def test_an_id_that_exists_already_is_refused_whatever_its_order(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(), key="k"))
-    (facts,) = await take(conn, by_http(said(order_id="O-2"), key="k"))
+    await take(conn, placed(), delivered(), by_http(submission(), key="k"))
+    (facts,) = await take(conn, by_http(submission(order_id="O-2"), key="k"))
     assert [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)] == ["issue_exists"]
 
 
 async def test_one_id_for_two_orders_in_one_batch_is_not_taken(conn: Connection) -> None:
     await take(conn, placed(), delivered(), placed(order_id="O-2"), delivered(order_id="O-2"))
     with pytest.raises(ValueError, match="issue_id"):
-        await take(conn, by_http(said(), key="k"), by_http(said(order_id="O-2"), key="k"))
+        await take(conn, by_http(submission(), key="k"), by_http(submission(order_id="O-2"), key="k"))
 
 
 async def test_a_unit_that_somebody_took_without_the_lock_is_a_conflict(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said()))
-    unseen = IssueRecorded(Report(http_id("other"), said(), NOON), (Unit("1", 1),))
+    await take(conn, placed(), delivered(), by_http(submission()))
+    unseen = IssueRecorded(Report(http_id("other"), submission(), NOON), (Unit("1", 1),))
     with pytest.raises(ConflictError, match="entitlements"):
         await ORDERS.save(conn, {}, [unseen])
 
@@ -159,7 +159,7 @@ async def test_a_unit_that_somebody_took_without_the_lock_is_a_conflict(conn: Co
 async def test_many_batches_at_once_give_the_last_unit_to_one_report(conn: Connection, database_url: str) -> None:
     await take(conn, placed(), delivered(quantity=1))
     others = [await asyncpg.connect(database_url) for _ in range(8)]
-    outcomes = await asyncio.gather(*(take(other, by_http(said()), by_http(said())) for other in others))
+    outcomes = await asyncio.gather(*(take(other, by_http(submission()), by_http(submission())) for other in others))
     for other in others:
         await other.close()
     accepted = [fact for batch in outcomes for facts in batch for fact in facts if isinstance(fact, IssueAccepted)]
@@ -170,15 +170,15 @@ ABOUT = {"issue_id": http_id("k"), "order_id": ORDER, "customer_id": CUSTOMER}
 
 
 async def test_a_cancelled_issue_gives_its_units_back(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(), key="k"), by_http(said(), key="other"))
-    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
+    await take(conn, placed(), delivered(), by_http(submission(), key="k"), by_http(submission(), key="other"))
+    await apply(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
     assert await held(conn) == {("1", 2)}
 
 
 async def test_a_unit_given_back_may_be_reported_again(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="k"))
-    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
-    (facts,) = await take(conn, by_http(said(), key="again"))
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="k"))
+    await apply(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))
+    (facts,) = await take(conn, by_http(submission(), key="again"))
     assert IssueAccepted in kinds(facts)
 
 
@@ -189,10 +189,10 @@ async def story(conn: Connection, key: str = "k") -> dict[str, object]:
 
 
 async def test_an_issue_is_read_with_its_story_in_the_order_of_its_facts(conn: Connection) -> None:
-    (*_, facts) = await take(conn, placed(), delivered(), by_http(said(), key="k"))
-    told = [fact for fact in facts if isinstance(fact, issues.IssueEvent)]
-    await tell(conn, *[event(fact, id=id) for fact, id in zip(told, ("z", "y"), strict=True)])
-    await tell(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON), id="x"))
+    (*_, facts) = await take(conn, placed(), delivered(), by_http(submission(), key="k"))
+    events = [fact for fact in facts if isinstance(fact, issues.IssueEvent)]
+    await apply(conn, *[event(fact, id=id) for fact, id in zip(events, ("z", "y"), strict=True)])
+    await apply(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON), id="x"))
     issue = await story(conn)
     timeline = issue["timeline"]
     assert isinstance(timeline, list)
@@ -202,15 +202,15 @@ async def test_an_issue_is_read_with_its_story_in_the_order_of_its_facts(conn: C
     )
 
 
-async def test_the_same_fact_twice_is_told_once(conn: Connection) -> None:
+async def test_the_same_fact_twice_is_stored_once(conn: Connection) -> None:
     again = event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON))
-    await tell(conn, again, again)
-    await tell(conn, again)
+    await apply(conn, again, again)
+    await apply(conn, again)
     assert await conn.fetchval("SELECT count(*) FROM timeline") == 1
 
 
 async def test_a_rejected_report_is_readable_as_such(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_kafka(said(3, issue_id=http_id("k"))))
+    await take(conn, placed(), delivered(), by_kafka(submission(3, issue_id=http_id("k"))))
     assert (await story(conn))["status"] == IssueStatus.REJECTED
 
 
@@ -222,21 +222,21 @@ PHOTO = StoredPhoto("a" * 64, "image/jpeg", 100, 4, 3)
 
 
 async def add(conn: Connection, *photos: StoredPhoto, most: int = 2) -> list[str]:
-    """Gives why they were not added."""
+    """Add photos and return the codes of refusals."""
     given = ProvideDetails(issue_id=http_id("k"), order_id=ORDER, photos=photos, max_photos=most)
     (facts,) = await take(conn, event(given))
     return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
 async def test_the_same_photo_twice_is_one_row(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    await take(conn, placed(), delivered(), by_http(submission(), key="k"))
     await add(conn, PHOTO, PHOTO)
     await add(conn, PHOTO)
     assert len(await conn.fetch("SELECT 1 FROM evidence")) == 1
 
 
 async def test_two_uploads_at_once_do_not_exceed_the_most(conn: Connection, database_url: str) -> None:
-    await take(conn, placed(), delivered(), by_http(said(), key="k"))
+    await take(conn, placed(), delivered(), by_http(submission(), key="k"))
     others = [await asyncpg.connect(database_url) for _ in range(4)]
     photos = [replace(PHOTO, sha256=letter * 64) for letter in "abcd"]
     added = await asyncio.gather(*(add(other, photo) for other, photo in zip(others, photos, strict=True)))
@@ -246,8 +246,8 @@ async def test_two_uploads_at_once_do_not_exceed_the_most(conn: Connection, data
 
 
 async def test_a_report_closed_and_opened_again_has_its_units_back(conn: Connection) -> None:
-    await take(conn, placed(), delivered(), by_http(said(2), key="k"))
-    report = Report(http_id("k"), said(2), NOON)
+    await take(conn, placed(), delivered(), by_http(submission(2), key="k"))
+    report = Report(http_id("k"), submission(2), NOON)
     freed = IssueUpdated(report, NOON, "details_missing", releases_units=True)
     async with conn.transaction():
         await ORDERS.save(conn, {}, [freed, IssueUpdated(report, NOON, claimed_units=(Unit("1", 2),))])
@@ -267,45 +267,45 @@ CANCELLED = issues.IssueCancelled(
 
 
 async def places(conn: Connection) -> dict[tuple[int, int], bool]:
-    """By number and generation: whether what was sent instead is there."""
+    """Return whether the replacement has arrived, by unit number and generation."""
     rows = await conn.fetch("SELECT unit_number, generation, replaced_on IS NOT NULL AS there FROM entitlements")
     return {(row["unit_number"], row["generation"]): row["there"] for row in rows}
 
 
 async def test_what_was_sent_instead_may_be_reported_once_it_is_there(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
-    assert kinds((await take(conn, by_http(said())))[0]) == [CommandRefused]
-    for _ in range(2):  # told twice, it is there once
-        await tell(conn, event(ARRIVED, id="there"))
-    assert IssueAccepted in kinds((await take(conn, by_http(said())))[0])
-    assert kinds((await take(conn, by_http(said())))[0]) == [CommandRefused]
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    assert kinds((await take(conn, by_http(submission())))[0]) == [CommandRefused]
+    for _ in range(2):  # the event arrives twice and counts once
+        await apply(conn, event(ARRIVED, id="there"))
+    assert IssueAccepted in kinds((await take(conn, by_http(submission())))[0])
+    assert kinds((await take(conn, by_http(submission())))[0]) == [CommandRefused]
     assert await places(conn) == {(1, 0): True, (1, 1): False}
 
 
 async def test_only_as_many_pieces_are_renewed_as_have_arrived(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=2), by_http(said(2), key="first"))
+    await take(conn, placed(), delivered(quantity=2), by_http(submission(2), key="first"))
     some = ARRIVED.model_copy(update={"lines": (LineQuantity(line_id="1", quantity=1),)})
-    await tell(conn, event(some))
+    await apply(conn, event(some))
     assert await places(conn) == {(1, 0): True, (2, 0): False}
 
 
 async def test_an_issue_that_goes_on_has_its_piece_again(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
-    await tell(conn, event(ARRIVED), event(REOPENED))
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await apply(conn, event(ARRIVED), event(REOPENED))
     assert await places(conn) == {(1, 0): False}
 
 
 async def test_an_issue_that_goes_on_takes_nothing_from_a_later_one(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
-    await tell(conn, event(ARRIVED))
-    await take(conn, by_http(said()))
-    await tell(conn, event(REOPENED))
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await apply(conn, event(ARRIVED))
+    await take(conn, by_http(submission()))
+    await apply(conn, event(REOPENED))
     assert await places(conn) == {(1, 0): True, (1, 1): False}
 
 
 async def test_an_issue_that_ends_after_its_replacement_came_leaves_that_one_to_be_reported(conn: Connection) -> None:
-    await take(conn, placed(), delivered(quantity=1), by_http(said(), key="first"))
-    await tell(conn, event(ARRIVED))
-    await tell(conn, event(CANCELLED))
-    await take(conn, by_http(said()))
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await apply(conn, event(ARRIVED))
+    await apply(conn, event(CANCELLED))
+    await take(conn, by_http(submission()))
     assert await places(conn) == {(1, 0): True, (1, 1): False}

@@ -1,4 +1,4 @@
-"""What a timeline is made of, and which headline follows from it."""
+"""Timeline entries of an issue, and the status that follows from them."""
 
 import json
 from collections.abc import Sequence
@@ -39,9 +39,9 @@ NOTICE_OF_ORDER = notices.NoticeSent(
 )
 
 
-def test_a_fact_becomes_an_entry_without_what_the_issue_says() -> None:
-    told = event(DELAYED, id="e-1")
-    entry = project(told)[0]
+def test_a_fact_becomes_an_entry_without_the_data_of_its_issue() -> None:
+    delayed = event(DELAYED, id="e-1")
+    entry = project(delayed)[0]
     assert isinstance(entry, TimelineEntry)
     assert json.loads(entry.data).keys() == {"replacement_id", "previous_ship_date", "ship_date", "version"}
 
@@ -54,7 +54,7 @@ def test_a_notice_about_no_issue_is_in_no_timeline() -> None:
     assert project(event(NOTICE_OF_ORDER)) == [Ignored("no_issue")]
 
 
-def test_every_fact_about_an_issue_is_told() -> None:
+def test_every_fact_about_an_issue_is_subscribed() -> None:
     assert {issues.IssueReported, notices.NoticeSent, loyalty.PointsGranted, notices.CustomerDecided} <= set(SUBSCRIBES)
 
 
@@ -85,7 +85,7 @@ def test_the_headline_follows_from_the_facts(facts: Sequence[type[Payload]], exp
     assert fold_status(refused=False, types=[fact.TYPE for fact in facts]) == expected
 
 
-def test_a_refused_report_is_rejected_before_any_topic_says_so() -> None:
+def test_a_refused_report_is_rejected_before_any_event_arrives() -> None:
     assert fold_status(refused=True, types=[]) == IssueStatus.REJECTED
 
 

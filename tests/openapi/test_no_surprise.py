@@ -1,7 +1,7 @@
-"""Every route of every service, called with what its own document allows and does not allow: never an answer of 5xx.
+"""Every route of every service, called with valid and invalid input drawn from its document: never a 5xx answer.
 
-Schemathesis draws the calls from the OpenAPI document; the service is real, on a real Postgres, without a broker.
-Bounded: so many calls per route, and no shrinking, because what was sent is shown.
+Schemathesis draws the calls from the OpenAPI document; the service runs on a real Postgres without a broker. The
+number of calls per route is bounded, and failures are not shrunk, because each one is shown as it was sent.
 """
 
 import contextlib
@@ -54,12 +54,12 @@ async def test_no_call_is_answered_with_a_surprise(
         calls_of(service)
     )  # before anything runs: Hypothesis minds a thread that draws random numbers beside it
     async with running(module.create_app, settings_class(service), database=await database(service), **own) as live:
-        surprises = [told for call in calls if (told := await surprise(live, call))]
+        surprises = [found for call in calls if (found := await surprise(live, call))]
     assert surprises == []
 
 
 def calls_of(service: str) -> Iterator[requests.PreparedRequest]:
-    """Some calls per route, right and wrong ones, by the published document (another test holds it to the app)."""
+    """Yield valid and invalid calls per route of the published document, which another test compares with the app."""
     document = (FOLDER / f"{service}.openapi.json").read_text("utf-8")
     schema = schemathesis.openapi.from_dict(json.loads(document))
     for found in schema.get_all_operations():
@@ -93,7 +93,7 @@ def _drawn(operation: Any, mode: GenerationMode) -> list[requests.PreparedReques
 
 
 async def surprise(live: Live, call: requests.PreparedRequest) -> str | None:
-    """What was sent and answered, where the answer is 5xx; each call is made for each caller until one may."""
+    """Return the call and its answer if the answer is 5xx; each call is made for each caller until one is allowed."""
     content: Any = call.body
     for caller in (OPS, STOREFRONT):
         headers: Any = {**dict(call.headers), **caller}

@@ -1,4 +1,4 @@
-"""Clusters: what is found, what a human decides, and that it happens once, over tables and random histories."""
+"""Clusters: detection, staff decisions and their effects, each once, in tables and random histories."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,7 +58,7 @@ def acting(hold: ActionMode, warn: ActionMode) -> DetectionPolicy:
 
 
 def live(commands: Sequence[Payload], policy: DetectionPolicy = POLICY) -> tuple[Cluster | None, list[list[Fact]]]:
-    """Take these commands one after the other; buyers who were warned are not buyers to be warned any more."""
+    """Apply the commands in turn; buyers who were warned leave the list of buyers to warn."""
     cluster, facts, warned = None, [], set()
     for command in commands:
         left = tuple(buyer for buyer in BUYERS if buyer.order_id not in warned)
@@ -70,7 +70,7 @@ def live(commands: Sequence[Payload], policy: DetectionPolicy = POLICY) -> tuple
 
 
 def kinds(facts: Sequence[Fact]) -> list[object]:
-    """What happened, in short: types, and the reasons of what was ignored."""
+    """Return the types of the facts, and the reasons of ignored events and anomalies."""
     return [fact.reason if isinstance(fact, Ignored | Anomaly) else type(fact) for fact in facts]
 
 
@@ -118,14 +118,14 @@ def test_every_command_has_its_outcome(
         (ActionMode.ALWAYS, ActionMode.ALWAYS, [ClusterDetected, LotHeld, *WARNINGS]),
     ],
 )
-def test_what_happens_without_a_human_is_the_policys_choice(
+def test_what_happens_without_staff_is_the_policys_choice(
     hold: ActionMode, warn: ActionMode, expected: list[object]
 ) -> None:
     _, facts = live([FOUND], acting(hold, warn))
     assert kinds(facts[0]) == expected
 
 
-def test_who_decided_and_why_is_told() -> None:
+def test_the_facts_name_who_decided_and_why() -> None:
     cluster, facts = live([FOUND, APPROVE])
     held = next(fact for fact in facts[1] if isinstance(fact, LotHeld))
     assert (held.sku, held.lot, held.staff, held.comment) == ("KYUSU", "B", "sato", "Handles break at the seam")
@@ -144,8 +144,8 @@ ANY_POLICY = st.builds(acting, st.sampled_from(ActionMode), st.sampled_from(Acti
 def test_a_lot_is_held_and_released_in_turn_and_each_buyer_warned_once(
     commands: list[Payload], policy: DetectionPolicy
 ) -> None:
-    cluster, told = live(commands, policy)
-    facts = [fact for some in told for fact in some]
+    cluster, batches = live(commands, policy)
+    facts = [fact for batch in batches for fact in batch]
     moves = [fact for fact in facts if isinstance(fact, LotHeld | LotReleased)]
     assert [move.TYPE for move in moves] == ["lot.held.v1", "lot.released.v1"][: len(moves)]
     orders = [fact.order_id for fact in facts if isinstance(fact, BuyerWarned)]
@@ -156,9 +156,9 @@ def test_a_lot_is_held_and_released_in_turn_and_each_buyer_warned_once(
 
 
 @given(ANY)
-def test_nothing_is_held_and_nobody_warned_unless_a_human_said_so(commands: list[Payload]) -> None:
-    _, told = live([one for one in commands if one not in (APPROVE, HOLD, WARN)])
-    assert not [fact for some in told for fact in some if isinstance(fact, LotHeld | BuyerWarned)]
+def test_nothing_is_held_and_nobody_warned_unless_staff_decided_so(commands: list[Payload]) -> None:
+    _, batches = live([command for command in commands if command not in (APPROVE, HOLD, WARN)])
+    assert not [fact for facts in batches for fact in facts if isinstance(fact, LotHeld | BuyerWarned)]
 
 
 def lot(name: str, pieces: int, orders: int, reasons: dict[Reason, int] | None = None, back: int = 3) -> LotHistory:
@@ -172,19 +172,19 @@ BAD = lot("B", 40, 8, {Reason.DEFECTIVE: 2, Reason.MISSING_PART: 6})
 
 
 def found(product: ProductHistory, shop: Counts = SHOP) -> list[tuple[str, int, int]]:
-    return [(one.lot, one.orders, one.units) for one in detect_clusters(product, shop, POLICY, TODAY)]
+    return [(cluster.lot, cluster.orders, cluster.units) for cluster in detect_clusters(product, shop, POLICY, TODAY)]
 
 
-def cluster_of(one: ClusterFound, status: ClusterStatus = ClusterStatus.PROPOSED) -> Cluster:
-    state, _ = decide(None, event(one), NOON, POLICY)
+def cluster_of(detected: ClusterFound, status: ClusterStatus = ClusterStatus.PROPOSED) -> Cluster:
+    state, _ = decide(None, event(detected), NOON, POLICY)
     assert state
     assert state.cluster
     return replace(state.cluster, status=status)
 
 
 def test_a_bad_lot_is_found_with_its_reasons_the_most_frequent_first() -> None:
-    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
-    assert (one.lot, one.orders, one.reasons) == ("B", 8, (Reason.MISSING_PART, Reason.DEFECTIVE))
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    assert (cluster.lot, cluster.orders, cluster.reasons) == ("B", 8, (Reason.MISSING_PART, Reason.DEFECTIVE))
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
@@ -203,18 +203,18 @@ def test_a_fault_in_all_lots_is_the_products() -> None:
 
 
 def test_a_lot_with_a_cluster_is_not_found_again_nor_taken_for_its_product() -> None:
-    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
     for status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING, ClusterStatus.REFUSED, ClusterStatus.RELEASED):
-        assert found(ProductHistory("KYUSU", (GOOD, BAD), (cluster_of(one, status),))) == []
+        assert found(ProductHistory("KYUSU", (GOOD, BAD), (cluster_of(cluster, status),))) == []
 
 
 def test_after_a_refusal_only_new_reports_make_another_cluster() -> None:
-    [one] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
-    refused = cluster_of(one, ClusterStatus.REFUSED)
+    [cluster] = detect_clusters(ProductHistory("KYUSU", (GOOD, BAD)), SHOP, POLICY, TODAY)
+    refused = cluster_of(cluster, ClusterStatus.REFUSED)
     assert [lot for lot, *_ in found(ProductHistory("KYUSU", (GOOD, lot("B", 45, 10)), (refused,)))] == []
     [again] = detect_clusters(ProductHistory("KYUSU", (GOOD, lot("B", 80, 16)), (refused,)), SHOP, POLICY, TODAY)
     assert (again.orders, again.units) == (8, 40)
-    assert again.cluster_id != one.cluster_id
+    assert again.cluster_id != cluster.cluster_id
 
 
 @pytest.mark.parametrize(

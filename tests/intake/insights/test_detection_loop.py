@@ -1,4 +1,4 @@
-"""Learning on a real Postgres and over HTTP: a cluster is found, decided, acted upon, once."""
+"""Cluster detection on a real Postgres and over HTTP: each cluster is found, decided and acted upon once."""
 
 import json
 from itertools import count
@@ -21,12 +21,12 @@ _keys = count()
 
 
 async def sold(live: Live, orders: range, lot: str | None, sku: str = "KYUSU") -> None:
-    """Orders of one piece each, placed, shipped and delivered now."""
+    """Place, ship and deliver orders of one piece each."""
     now = live.service.clock.now()
     for number in orders:
         order = f"{sku}-{number}"
         line = OrderLine(line_id="1", sku=sku, name="急須", quantity=1, unit_price=YEN)
-        told: list[Payload] = [
+        events: list[Payload] = [
             OrderPlaced(
                 order_id=order,
                 customer_id=f"C-{number}",
@@ -38,12 +38,12 @@ async def sold(live: Live, orders: range, lot: str | None, sku: str = "KYUSU") -
             OrderShipped(order_id=order, lines=(ShippedLine(line_id="1", quantity=1, lot=lot),), shipped_at=now),
             OrderDelivered(order_id=order, lines=({"line_id": "1", "quantity": 1},), delivered_at=now),
         ]
-        for payload in told:
+        for payload in events:
             await live.service.execute(live.service.aggregates["orders"], live.service.event(payload))
 
 
 async def reported(live: Live, orders: range, lot: str | None, sku: str = "KYUSU") -> None:
-    """As the topic `issues` tells it."""
+    """Apply accepted issues as the topic `issues` carries them."""
     now = live.service.clock.now()
     for number in orders:
         line = IssueLine(line_id="1", quantity=1, sku=sku, name="急須", unit_price=YEN, lot=lot)
@@ -61,7 +61,7 @@ async def reported(live: Live, orders: range, lot: str | None, sku: str = "KYUSU
 
 
 async def look(live: Live) -> None:
-    """What the learner does by itself, now."""
+    """Run the detection loop once."""
     clusters = live.service.aggregates["clusters"]
     assert isinstance(clusters, ClusterStore)
     await DetectionLoop(live.service, clusters).run_once()
@@ -74,9 +74,9 @@ async def clusters(live: Live, **wanted: str) -> list[dict[str, Any]]:
     return found
 
 
-async def say(live: Live, cluster_id: str, what: str, body: dict[str, Any], key: str | None = None) -> Any:
+async def post(live: Live, cluster_id: str, action: str, body: dict[str, Any], key: str | None = None) -> Any:
     headers = {**OPS, "Idempotency-Key": key or f"key-{next(_keys)}"}
-    return await live.client.post(f"/v1/insights/clusters/{cluster_id}/{what}", json=body, headers=headers)
+    return await live.client.post(f"/v1/insights/clusters/{cluster_id}/{action}", json=body, headers=headers)
 
 
 async def outbox(live: Live, type_: str) -> list[dict[str, Any]]:
@@ -91,15 +91,20 @@ async def bad_lot(live: Live) -> str:
     await reported(live, range(2), "A")
     await reported(live, range(100, 106), "B")
     await look(live)
-    [one] = await clusters(live)
-    return str(one["cluster_id"])
+    [cluster] = await clusters(live)
+    return str(cluster["cluster_id"])
 
 
-async def test_a_bad_lot_is_found_and_waits_for_a_human(live: Live) -> None:
+async def test_a_bad_lot_is_found_and_waits_for_staff(live: Live) -> None:
     await bad_lot(live)
-    [one] = await clusters(live, status="proposed", sku="KYUSU")
-    assert (one["lot"], one["reported_orders"], one["delivered_units"], one["held"]) == ("B", 6, 20, False)
-    assert [told["lot"] for told in await outbox(live, "cluster.detected.v1")] == ["B"]
+    [cluster] = await clusters(live, status="proposed", sku="KYUSU")
+    assert (cluster["lot"], cluster["reported_orders"], cluster["delivered_units"], cluster["held"]) == (
+        "B",
+        6,
+        20,
+        False,
+    )
+    assert [fact["lot"] for fact in await outbox(live, "cluster.detected.v1")] == ["B"]
     assert await outbox(live, "lot.held.v1") == []
     assert live.service.counters.values["detection", "cluster_detected"] >= 1
     await reported(live, range(106, 108), "B")
@@ -107,13 +112,13 @@ async def test_a_bad_lot_is_found_and_waits_for_a_human(live: Live) -> None:
     assert len(await clusters(live)) == 1
 
 
-async def test_what_a_human_approves_holds_the_lot_and_warns_each_buyer_who_has_not_reported(live: Live) -> None:
+async def test_what_staff_approve_holds_the_lot_and_warns_each_buyer_who_has_not_reported(live: Live) -> None:
     cluster = await bad_lot(live)
-    first, again = [await say(live, cluster, "decision", DECISION, key="once") for _ in range(2)]
+    first, again = [await post(live, cluster, "decision", DECISION, key="once") for _ in range(2)]
     assert (first.status_code, again.headers.get("Idempotent-Replayed")) == (200, "true")
     [held] = await outbox(live, "lot.held.v1")
     assert (held["lot"], held["staff"], held["comment"]) == ("B", "sato", "Handles break at the seam")
-    warned = [told["order_id"] for told in await outbox(live, "buyer.warned.v1")]
+    warned = [fact["order_id"] for fact in await outbox(live, "buyer.warned.v1")]
     assert warned == sorted(f"KYUSU-{number}" for number in range(106, 120))
     [shown] = await clusters(live)
     assert (shown["status"], shown["held"], shown["warned"], shown["staff"]) == ("acting", True, 14, "sato")
@@ -121,12 +126,12 @@ async def test_what_a_human_approves_holds_the_lot_and_warns_each_buyer_who_has_
 
 async def test_whose_piece_arrives_after_the_decision_is_warned_too_until_the_lot_is_released(live: Live) -> None:
     cluster = await bad_lot(live)
-    await say(live, cluster, "decision", DECISION)
+    await post(live, cluster, "decision", DECISION)
     await sold(live, range(200, 202), "B")
     await look(live)
-    assert [one["order_id"] for one in await outbox(live, "buyer.warned.v1")][-2:] == ["KYUSU-200", "KYUSU-201"]
-    assert (await say(live, cluster, "release", {"staff": "sato", "comment": "All checked"})).status_code == 200
-    assert [one["lot"] for one in await outbox(live, "lot.released.v1")] == ["B"]
+    assert [fact["order_id"] for fact in await outbox(live, "buyer.warned.v1")][-2:] == ["KYUSU-200", "KYUSU-201"]
+    assert (await post(live, cluster, "release", {"staff": "sato", "comment": "All checked"})).status_code == 200
+    assert [fact["lot"] for fact in await outbox(live, "lot.released.v1")] == ["B"]
     await sold(live, range(300, 301), "B")
     await look(live)
     assert len(await outbox(live, "buyer.warned.v1")) == 16
@@ -136,9 +141,9 @@ async def test_without_lots_a_product_is_learnt_about(live: Live) -> None:
     await sold(live, range(30), None, "DONABE")
     await reported(live, range(10), None, "DONABE")
     await look(live)
-    [one] = await clusters(live)
-    assert (one["sku"], one["lot"], one["reported_orders"]) == ("DONABE", None, 10)
-    await say(live, one["cluster_id"], "decision", DECISION)
+    [cluster] = await clusters(live)
+    assert (cluster["sku"], cluster["lot"], cluster["reported_orders"]) == ("DONABE", None, 10)
+    await post(live, cluster["cluster_id"], "decision", DECISION)
     assert len(await outbox(live, "buyer.warned.v1")) == 20
 
 
@@ -146,8 +151,8 @@ async def test_what_cannot_be_decided_is_refused_by_name(live: Live) -> None:
     cluster = await bad_lot(live)
     unknown = "00000000-0000-0000-0000-000000000001"
 
-    async def code(cluster_id: str, what: str, body: dict[str, Any]) -> tuple[int, str]:
-        answer = await say(live, cluster_id, what, body)
+    async def code(cluster_id: str, action: str, body: dict[str, Any]) -> tuple[int, str]:
+        answer = await post(live, cluster_id, action, body)
         return answer.status_code, answer.json()["code"]
 
     assert await code(unknown, "decision", DECISION) == (404, "unknown_cluster")
@@ -156,7 +161,7 @@ async def test_what_cannot_be_decided_is_refused_by_name(live: Live) -> None:
     assert await code(cluster, "decision", {**DECISION, "comment": " "}) == (422, "invalid")
     assert await code(cluster, "decision", {**DECISION, "staff": ""}) == (422, "invalid")
     assert await code(cluster, "decision", {**DECISION, "warm": True}) == (422, "invalid")
-    assert (await say(live, cluster, "decision", {**DECISION, "approve": False})).status_code == 200
+    assert (await post(live, cluster, "decision", {**DECISION, "approve": False})).status_code == 200
     assert await code(cluster, "decision", DECISION) == (409, "already_decided")
 
 
@@ -190,7 +195,10 @@ async def test_a_summary_over_http(live: Live) -> None:
     answer = (await live.client.get("/v1/insights", params={"sku": "KYUSU"}, headers=OPS)).json()
     assert (answer["summary"]["issues"], answer["nps"][0]["group"]) == (8, "all")
     products = (await live.client.get("/v1/insights/products", headers=OPS)).json()["products"]
-    assert [(one["sku"], one["lot"], one["delivered_units"], one["reported_units"]) for one in products[:2]] == [
+    assert [
+        (product["sku"], product["lot"], product["delivered_units"], product["reported_units"])
+        for product in products[:2]
+    ] == [
         ("KYUSU", "B", 20, 6),
         ("KYUSU", "A", 60, 2),
     ]

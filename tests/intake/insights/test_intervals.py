@@ -1,4 +1,4 @@
-"""Intervals: known values, borders, and that they hold what they promise."""
+"""Confidence intervals: published values, borders and coverage."""
 
 from random import Random
 
@@ -45,8 +45,8 @@ def test_a_score_lies_within_its_interval_and_its_interval_within_the_scale(up: 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
 def test_the_score_of_the_opposite_answers_is_the_opposite(up: int, even: int, down: int) -> None:
-    one, other = nps(up, even, down), nps(down, even, up)
-    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+    score, opposite = nps(up, even, down), nps(down, even, up)
+    assert (score.low, score.high) == pytest.approx((-opposite.high, -opposite.low))
 
 
 @pytest.mark.parametrize(("up", "down", "answers"), [(0.5, 0.2, 40), (0.9, 0.05, 30), (0.1, 0.1, 200), (1.0, 0.0, 10)])

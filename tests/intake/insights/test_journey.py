@@ -1,4 +1,4 @@
-"""Learning on a real broker: orders and reports in, a cluster out; a human's word, a held lot and warned buyers."""
+"""Cluster detection on a real broker: orders and reports in, a cluster, a held lot and warned buyers out."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ async def live(
 
 
 def order(number: int, lot: str) -> list[Payload]:
-    """A teapot of this lot, on its way to a customer's door and there."""
+    """Events of an order of one teapot of this lot: placed, shipped, delivered."""
     order_id, line = f"O-{number}", {"line_id": "1", "quantity": 1}
     price = Money(amount="4980", currency="JPY")
     home = Address(name="山田花子", postal_code="150-0001", country="JP", city="渋谷区", street="神宮前1-2-3")
@@ -61,12 +61,12 @@ async def test_a_bad_lot_is_learnt_from_reports_then_held_and_its_buyers_warned(
     facts += [broken(number) for number in (3, *range(40, 46))]
     await publish(kafka, [(topics + fact.TOPIC.name, fact.key, event_bytes(fact), []) for fact in facts])
 
-    async def told(type_: str) -> list[dict[str, Any]]:
-        return [one["data"] for one in await read_json(kafka, f"{topics}product.alerts") if one["type"] == type_]
+    async def alerts(type_: str) -> list[dict[str, Any]]:
+        return [event["data"] for event in await read_json(kafka, f"{topics}product.alerts") if event["type"] == type_]
 
-    [cluster] = await eventually(lambda: told("cluster.detected.v1"), "a cluster is told on product.alerts")
+    [cluster] = await eventually(lambda: alerts("cluster.detected.v1"), "a cluster is published on product.alerts")
     assert (cluster["sku"], cluster["lot"], cluster["reasons"]) == ("KYUSU", "B", ["defective"])
-    assert await told("lot.held.v1") == []
+    assert await alerts("lot.held.v1") == []
 
     answer = await live.client.post(
         f"/v1/insights/clusters/{cluster['cluster_id']}/decision",
@@ -74,13 +74,13 @@ async def test_a_bad_lot_is_learnt_from_reports_then_held_and_its_buyers_warned(
         headers={**OPS, "Idempotency-Key": "approve"},
     )
     assert answer.status_code == 200
-    [held] = await eventually(lambda: told("lot.held.v1"), "the lot is held")
+    [held] = await eventually(lambda: alerts("lot.held.v1"), "the lot is held")
     assert (held["lot"], held["staff"]) == ("B", "sato")
 
     async def all_warned() -> bool:
-        warned = [one["order_id"] for one in await told("buyer.warned.v1")]
+        warned = [fact["order_id"] for fact in await alerts("buyer.warned.v1")]
         assert len(warned) == len(set(warned))
         return set(warned) >= {f"O-{number}" for number in range(46, 60)}
 
     await eventually(all_warned, "every buyer of the lot who has not reported is warned")
-    assert not {one["order_id"] for one in await told("buyer.warned.v1")} & {f"O-{number}" for number in good}
+    assert not {fact["order_id"] for fact in await alerts("buyer.warned.v1")} & {f"O-{number}" for number in good}

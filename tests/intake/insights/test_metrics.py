@@ -1,4 +1,4 @@
-"""From the life of issues to metric_records on a real Postgres; and quick with 100,000 issues."""
+"""Metrics from the life of issues on a real Postgres, and their speed with 100,000 issues."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime, timedelta
@@ -88,10 +88,10 @@ def rated(number: int, score: int, at: datetime = NOON) -> Payload:
     return issues.IssueRated(**about(number), score=score, rated_at=at)
 
 
-async def tell(conn: Connection, *payloads: Payload, together: bool = True) -> None:
-    """What a batch (or, not together, a batch each) adds."""
-    records = [metric_records(event(payload), ZONE) for payload in payloads]
-    for batch in [[one for some in records for one in some]] if together else records:
+async def add(conn: Connection, *payloads: Payload, together: bool = True) -> None:
+    """Save the metric records of these payloads in one batch, or in a batch each."""
+    batches = [metric_records(event(payload), ZONE) for payload in payloads]
+    for batch in [[record for records in batches for record in records]] if together else batches:
         await record_reports(conn, batch)
 
 
@@ -114,16 +114,18 @@ LIFE = (
 async def test_the_times_of_an_issue_are_the_same_in_whatever_batches_and_order_they_come(
     conn: Connection, together: bool, backwards: bool
 ) -> None:
-    await tell(conn, *(reversed(LIFE) if backwards else LIFE), together=together)
+    await add(conn, *(reversed(LIFE) if backwards else LIFE), together=together)
     found = await metrics.read_summary(conn, ASKED)
     assert found.to_first_response == DurationStats(1, 1.0, 1.0)
     assert found.to_replacement_order == DurationStats(1, 3.0, 3.0)
     assert found.to_resolution == DurationStats(1, 48.0, 48.0)
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (1, 1)
     assert found.reasons == (ReasonCount("defective", 1),)
-    assert [(one.weekday, one.hour, one.issues) for one in found.peak_hours] == [(2, 12, 1)]
-    assert [one.group for one in await metrics.read_nps_by_reason(conn, ASKED)] == ["all", "defective"]
-    assert [(one.group, one.nps.score) for one in await metrics.read_nps_by_product(conn, ASKED)] == [("KYUSU", 100)]
+    assert [(hour.weekday, hour.hour, hour.issues) for hour in found.peak_hours] == [(2, 12, 1)]
+    assert [result.group for result in await metrics.read_nps_by_reason(conn, ASKED)] == ["all", "defective"]
+    assert [(result.group, result.nps.score) for result in await metrics.read_nps_by_product(conn, ASKED)] == [
+        ("KYUSU", 100)
+    ]
 
 
 async def test_an_issue_that_goes_on_is_not_resolved_and_one_that_asked_for_more_not_at_first_contact(
@@ -131,17 +133,17 @@ async def test_an_issue_that_goes_on_is_not_resolved_and_one_that_asked_for_more
 ) -> None:
     again = issues.IssueReopened(**about(1), cause="still broken", reopened_at=NOON + 50 * HOUR)
     asked = issues.IssueDetailsRequested(**about(2), missing=("photo",), due_at=NOON + HOUR)
-    await tell(conn, *LIFE, again, accepted(2), asked, resolved(2, NOON + HOUR))
+    await add(conn, *LIFE, again, accepted(2), asked, resolved(2, NOON + HOUR))
     found = await metrics.read_summary(conn, ASKED)
     assert found.issues == 2
     assert (found.resolved_at_first_contact.part, found.resolved_at_first_contact.whole) == (0, 1)
-    await tell(conn, resolved(1, NOON + 60 * HOUR, 2))
+    await add(conn, resolved(1, NOON + 60 * HOUR, 2))
     assert (await metrics.read_summary(conn, ASKED)).to_resolution.issues == 2
 
 
 async def test_a_second_report_about_the_same_product_is_a_repeat(conn: Connection) -> None:
     day = 24 * HOUR
-    await tell(
+    await add(
         conn,
         accepted(1, customer="C"),
         accepted(2, customer="C", at=NOON + 3 * day),
@@ -154,9 +156,9 @@ async def test_a_second_report_about_the_same_product_is_a_repeat(conn: Connecti
 
 async def test_reports_are_counted_by_product_lot_and_period_against_what_arrived(conn: Connection) -> None:
     await record_deliveries(conn, [pieces("A", 30), pieces("B", 50, "O-2"), pieces("", 20, "O-3", "DONABE")])
-    await tell(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
+    await add(conn, accepted(1), accepted(2), accepted(3, lot="B", reason=Reason.MISSING_PART), accepted(4, "NEW"))
     found = await metrics.read_products(conn, ASKED)
-    assert [(one.sku, one.lot, one.delivered_units, one.reported_units) for one in found] == [
+    assert [(product.sku, product.lot, product.delivered_units, product.reported_units) for product in found] == [
         ("KYUSU", "A", 30, 2),
         ("KYUSU", "B", 50, 1),
         ("NEW", "A", 0, 1),
@@ -165,9 +167,9 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
     assert found[0].rate.share == pytest.approx(2 / 30)
     assert found[1].reasons == (ReasonCount("missing_part", 1),)
     only = MetricsQuery(ASKED.first, ASKED.last, ZONE, sku="KYUSU", lot="B")
-    assert [one.lot for one in await metrics.read_products(conn, only)] == ["B"]
+    assert [product.lot for product in await metrics.read_products(conn, only)] == ["B"]
     assert (await metrics.read_summary(conn, only)).issues == 1
-    assert [(one.day, one.delivered_units, one.reported_orders) for one in await metrics.read_days(conn, only)] == [
+    assert [(day.day, day.delivered_units, day.reported_orders) for day in await metrics.read_days(conn, only)] == [
         (TODAY, 50, 1)
     ]
     later = MetricsQuery(date(2026, 4, 1), date(2026, 4, 30), ZONE)
@@ -177,18 +179,18 @@ async def test_reports_are_counted_by_product_lot_and_period_against_what_arrive
 
 async def test_a_report_that_fell_counts_no_more_about_its_product(conn: Connection) -> None:
     fell = issues.IssueCancelled(**about(1), cause="found it", cancelled_at=NOON)
-    await tell(conn, accepted(1), fell)
-    await tell(conn, accepted(2), accepted(3))
-    await tell(conn, issues.IssueRejected(**about(2), code="no", message="no", rejected_at=NOON))
-    assert [one.reported_units for one in await metrics.read_products(conn, ASKED)] == [1]
+    await add(conn, accepted(1), fell)
+    await add(conn, accepted(2), accepted(3))
+    await add(conn, issues.IssueRejected(**about(2), code="no", message="no", rejected_at=NOON))
+    assert [product.reported_units for product in await metrics.read_products(conn, ASKED)] == [1]
 
 
 async def test_what_is_learnt_later_corrects_what_was_counted(conn: Connection) -> None:
-    """The delivery was heard of before the shipment that names the lot."""
+    """The delivery arrives before the shipment that names the lot."""
     await record_deliveries(conn, [pieces("", 2)])
     await record_deliveries(conn, [pieces("", -2), pieces("A", 2)])
     found = await metrics.read_products(conn, ASKED)
-    assert {(one.lot, one.delivered_units) for one in found} == {("A", 2), (None, 0)}
+    assert {(product.lot, product.delivered_units) for product in found} == {("A", 2), (None, 0)}
 
 
 _FILL = (
@@ -213,8 +215,8 @@ async def test_figures_are_quick_with_a_hundred_thousand_issues(conn: Connection
         await conn.execute(statement)
     await update_rollups(conn, date(2026, 4, 1), ZONE)
     whole = MetricsQuery(date(2026, 3, 1), date(2026, 3, 31), ZONE)
-    one = MetricsQuery(whole.first, whole.last, ZONE, sku="SKU-7f")
-    for asked, seconds in ((whole, 5.0), (one, 1.0)):
+    of_product = MetricsQuery(whole.first, whole.last, ZONE, sku="SKU-7f")
+    for asked, seconds in ((whole, 5.0), (of_product, 1.0)):
         for read in (metrics.read_summary, metrics.read_products, metrics.read_days, metrics.read_nps_by_product):
             began = perf_counter()
             assert await read(conn, asked)

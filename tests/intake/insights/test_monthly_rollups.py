@@ -1,4 +1,4 @@
-"""What is added up once gives what a scan of all rows gives, whatever happens to months that are over."""
+"""Monthly rollups: they equal a scan of all rows, also when a month that is over changes later."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
 from services.intake.store.insights.monthly_rollups import days_to_scan, midnight, next_month, update_rollups
-from tests.intake.insights.test_metrics import ZONE, about, accepted, rated, tell
+from tests.intake.insights.test_metrics import ZONE, about, accepted, add, rated
 from tests.intake.reports import NOON, event
 
 TODAY = date(2026, 7, 10)
@@ -39,7 +39,7 @@ async def all_figures(conn: Connection, asked: MetricsQuery) -> list[Any]:
 
 
 async def scanned(conn: Connection, asked: MetricsQuery) -> list[Any]:
-    """The same metric_records where nothing was added up."""
+    """Return the same metrics without rollups."""
     transaction = conn.transaction(isolation="repeatable_read")
     await transaction.start()
     try:
@@ -50,7 +50,7 @@ async def scanned(conn: Connection, asked: MetricsQuery) -> list[Any]:
 
 
 def something(draw: random.Random, number: int) -> list[Payload]:
-    """Part of the life of an issue; moments gather around the ends of months, customers come back."""
+    """Draw part of the life of an issue; times gather around the ends of months, customers come back."""
     month = midnight(date(2026, draw.randint(1, 6), 1), ZONE)
     at = month + timedelta(hours=draw.choice([-13, -9, -1, 0, 1, 8, 10, 300, 500]))
     customer, sku, lot = f"C-{draw.randint(1, 3)}", draw.choice(["KYUSU", "DONABE"]), draw.choice(["A", None])
@@ -64,7 +64,7 @@ def something(draw: random.Random, number: int) -> list[Payload]:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_figure_is_the_same_whether_months_were_added_up_or_not(conn: Connection, seed: int) -> None:
-    """Facts come one by one, in any order; in between, months are added up, or not yet."""
+    """Facts arrive in any order, with or without a rollup between them."""
     draw = random.Random(seed)
     facts = [fact for number in range(1, 25) for fact in something(draw, number)]
     draw.shuffle(facts)
@@ -80,7 +80,7 @@ async def test_a_figure_is_the_same_whether_months_were_added_up_or_not(conn: Co
 
 
 async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> None:
-    await tell(conn, accepted(1), rated(1, 9))
+    await add(conn, accepted(1), rated(1, 9))
     await update_rollups(conn, TODAY, ZONE)
     before = await all_figures(conn, YEAR)
     await conn.execute("DELETE FROM reported_lines")
@@ -92,29 +92,29 @@ async def test_a_month_that_is_over_is_not_scanned_again(conn: Connection) -> No
 
 async def test_a_report_that_falls_is_no_repeat_any_more_however_long_ago_its_pieces_arrived(conn: Connection) -> None:
     again = accepted(2, customer="C", at=NOON).model_copy(update={"delivered_on": date(2025, 8, 1)})
-    await tell(conn, accepted(1, customer="C", at=NOON - timedelta(days=1)), again)
+    await add(conn, accepted(1, customer="C", at=NOON - timedelta(days=1)), again)
     await update_rollups(conn, TODAY, ZONE)
     assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 1
-    await tell(conn, issues.IssueCancelled(**about(2), cause="found it", cancelled_at=NOON))
+    await add(conn, issues.IssueCancelled(**about(2), cause="found it", cancelled_at=NOON))
     assert (await metrics.read_summary(conn, YEAR)).repeat_reports.part == 0
 
 
 async def test_the_month_that_is_going_on_is_scanned(conn: Connection) -> None:
     assert await update_rollups(conn, date(2026, 3, 31), ZONE) > 0
     assert not await conn.fetchval("SELECT count(*) FROM rollup_months WHERE month >= '2026-03-01'")
-    await tell(conn, accepted(1))
+    await add(conn, accepted(1))
     assert (await metrics.read_summary(conn, YEAR)).reasons[0].issues == 1
 
 
 async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
     conn: Connection, database: Callable[[str], Awaitable[str]]
 ) -> None:
-    """Its transaction began before and ends next_month: the keeper's snapshot does not show what it wrote."""
+    """The transaction begins before the rollup and commits after it, so that the snapshot lacks its rows."""
     url = await database("intake")
     writer, keeper = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
         async with writer.transaction():
-            await tell(writer, accepted(1), rated(1, 10))
+            await add(writer, accepted(1), rated(1, 10))
             await update_rollups(keeper, TODAY, ZONE)
         assert await all_figures(keeper, YEAR) == await scanned(keeper, YEAR)
         assert (await metrics.read_summary(keeper, YEAR)).reasons
@@ -127,18 +127,18 @@ async def test_a_batch_that_commits_while_months_are_added_up_is_in_the_figures(
 
 async def test_two_processes_do_not_add_up_at_once(database: Callable[[str], Awaitable[str]]) -> None:
     url = await database("intake")
-    one, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    first, second = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
-        async with one.transaction(isolation="repeatable_read"):
-            assert await update_rollups(one, TODAY, ZONE) > 0
-            assert await update_rollups(other, TODAY, ZONE) == 0
+        async with first.transaction(isolation="repeatable_read"):
+            assert await update_rollups(first, TODAY, ZONE) > 0
+            assert await update_rollups(second, TODAY, ZONE) == 0
     finally:
-        await one.close()
-        await other.close()
+        await first.close()
+        await second.close()
 
 
-async def test_days_that_begin_elsewhere_are_added_up_anew(conn: Connection) -> None:
-    await tell(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
+async def test_days_that_begin_elsewhere_are_added_up_again(conn: Connection) -> None:
+    await add(conn, accepted(1, at=midnight(date(2026, 3, 1), ZONE)))
     await update_rollups(conn, TODAY, ZONE)
     utc = MetricsQuery(date(2026, 2, 1), date(2026, 2, 28), ZoneInfo("UTC"))
     assert (await metrics.read_summary(conn, utc)).reasons[0].issues == 1

@@ -1,4 +1,4 @@
-"""The sequential tests: tables, laws, and a simulation that shows their error rates and delays as stated."""
+"""Sequential tests: tables, properties, and a simulation of their error rates and delays."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -59,7 +59,7 @@ def test_a_report_more_never_speaks_for_a_lot_and_a_piece_more_never_against_it(
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=30), st.floats(0.001, 0.3))
 def test_a_product_is_judged_by_its_worst_run_of_days(counts: list[tuple[int, int]], rate: float) -> None:
-    days = [DailyCounts(FIRST + timedelta(days=n), Counts(*one)) for n, one in enumerate(counts)]
+    days = [DailyCounts(FIRST + timedelta(days=n), Counts(*pair)) for n, pair in enumerate(counts)]
     found = evaluate_product(days, rate, PRODUCT)
     runs = [days[i:j] for i in range(len(days)) for j in range(i + 1, len(days) + 1)]
     heights = [sum(mixture_log_ratio(day.counts, rate, [PRODUCT.rate_multiple]) for day in run) for run in runs]
@@ -90,14 +90,14 @@ def test_the_base_rate_is_the_products_own_as_far_as_it_is_known(
 
 
 def reports(random: Random, rate: float, pieces: int) -> Iterator[int]:
-    """The numbers of the pieces that are reported: each piece by chance."""
+    """Draw the numbers of the reported pieces: each piece by chance."""
     number = 0
     while (number := number + 1 + int(log(1 - random.random()) / log(1 - rate))) <= pieces:
         yield number
 
 
 def detected_at(random: Random, true_rate: float, base: float, pieces: int, test: LotTest) -> int | None:
-    """The piece at which a lot is called bad, looked at after every report: more often finds nothing more."""
+    """Return the piece at which a lot is detected; tests after every report find all that there is to find."""
     for orders, piece in enumerate(reports(random, true_rate, pieces), 1):
         if evaluate_lot(Counts(piece, orders), base, test).is_cluster:
             return piece
@@ -107,7 +107,7 @@ def detected_at(random: Random, true_rate: float, base: float, pieces: int, test
 @pytest.mark.parametrize("rate", [0.01, 0.05])
 @pytest.mark.parametrize("false_alarm", [0.05, 0.01])
 def test_a_good_lot_is_called_bad_as_seldom_as_stated(rate: float, false_alarm: float) -> None:
-    """4,000 lots of 2,000 pieces each; the bound is Ville's, so what is seen lies below it."""
+    """4,000 lots of 2,000 pieces each; the bound is Ville's, so the observed rate lies below it."""
     random, test = (
         Random(11),
         LotTest(false_alarm_probability=false_alarm, rate_multiples=LOT.rate_multiples, min_orders=1),

@@ -1,4 +1,4 @@
-"""Webhooks as storefronts send them, signed; and the JSON of a Shopify shop."""
+"""Signed webhooks as storefronts send them, and the JSON of a Shopify shop."""
 
 import base64
 import hashlib

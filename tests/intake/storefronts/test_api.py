@@ -13,7 +13,7 @@ from libs.common.events.values import Reason
 from services.intake.app import create_app
 from services.intake.settings import Settings as IntakeSettings
 from services.intake.storefronts.shopify import read
-from tests.intake.reports import said
+from tests.intake.reports import submission
 from tests.intake.storefronts.calls import (
     OLD_SECRET,
     SETTINGS,
@@ -27,7 +27,7 @@ from tests.intake.storefronts.calls import (
 )
 from tests.running import OPS, Live, running
 
-REPORT = json.loads(said().model_dump_json(exclude_none=True))
+REPORT = json.loads(submission().model_dump_json(exclude_none=True))
 DELIVERED = {"order_id": "O-1", "lines": [{"line_id": "1", "quantity": 1}], "delivered_at": "2026-03-10T03:00:00Z"}
 
 
@@ -39,7 +39,7 @@ async def live(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> Asy
 
 
 async def published(live: Live) -> list[dict[str, Any]]:
-    """What waits to be sent, each read as every service would read it."""
+    """Return the events in the outbox, each decoded as a consumer decodes it."""
     rows = await live.service.pool.fetch("SELECT topic, key, value FROM outbox ORDER BY id")
     found = []
     for row in rows:
@@ -58,7 +58,9 @@ async def test_a_standard_webhook_is_published_as_the_storefronts_own_event(live
     for type_, id, secret in (("order.delivered.v1", "a", OLD_SECRET), ("order.delivered", "b", None)):
         answer = await standard(live, type_, DELIVERED, id=id, **({"secret": secret} if secret else {}))
         assert (answer.status_code, answer.json()) == (202, {"published": ["order.delivered.v1"]})
-    assert [(one["topic"], one["order_id"]) for one in await published(live)] == [("storefront.orders", "O-1")] * 2
+    assert [(event["topic"], event["order_id"]) for event in await published(live)] == [
+        ("storefront.orders", "O-1")
+    ] * 2
 
 
 async def test_a_webhook_sent_again_later_with_the_same_body_is_still_one(live: Live) -> None:
@@ -66,8 +68,8 @@ async def test_a_webhook_sent_again_later_with_the_same_body_is_still_one(live: 
     for _ in range(2):
         headers = signed(body, live.service.clock.now(), id="later")
         assert (await live.client.post("/v1/webhooks/standard", content=body, headers=headers)).status_code == 202
-    [one] = await published(live)
-    assert (one["topic"], one["type"], bool(one["issue_id"])) == ("storefront.issues", "issue.submitted.v1", True)
+    [event] = await published(live)
+    assert (event["topic"], event["type"], bool(event["issue_id"])) == ("storefront.issues", "issue.submitted.v1", True)
     other = body + b" "
     headers = signed(other, live.service.clock.now(), id="later")
     answer = await live.client.post("/v1/webhooks/standard", content=other, headers=headers)
@@ -136,7 +138,7 @@ async def test_a_shopify_order_becomes_ours(live: Live) -> None:
         "JP",
         3,
     )
-    assert [(one["sku"], one["quantity"], one["unit_price"]["amount"]) for one in order["lines"]] == [
+    assert [(line["sku"], line["quantity"], line["unit_price"]["amount"]) for line in order["lines"]] == [
         ("KYUSU-1", 2, "4980")
     ]
     assert order["contact"] == {
@@ -149,7 +151,7 @@ async def test_a_shopify_order_becomes_ours(live: Live) -> None:
 
 
 async def test_a_shopify_fulfillment_is_shipped_then_delivered_once(live: Live) -> None:
-    """Shopify tells an update for every scan, and each of them whole."""
+    """Shopify sends an update for every scan, each with the whole fulfillment."""
     delivered = shop_fulfillment(shipment_status="delivered")
     for topic, body in (
         ("fulfillments/create", shop_fulfillment(status="pending")),
@@ -160,14 +162,14 @@ async def test_a_shopify_fulfillment_is_shipped_then_delivered_once(live: Live) 
     ):
         assert (await shopify(live, topic, body)).status_code == 202
     found = await published(live)
-    assert [one["type"] for one in found] == ["order.shipped.v1", "order.delivered.v1"]
+    assert [event["type"] for event in found] == ["order.shipped.v1", "order.delivered.v1"]
     assert (found[0]["carrier"], found[1]["delivered_at"]) == ("Yamato", "2026-03-10T06:00:00Z")
 
 
 async def test_a_shopify_cancellation_becomes_ours(live: Live) -> None:
     cancelled = shop_order(cancelled_at="2026-03-09T10:00:00+09:00", cancel_reason="customer")
     await shopify(live, "orders/cancelled", cancelled)
-    assert [(one["type"], one["cause"]) for one in await published(live)] == [("order.cancelled.v1", "customer")]
+    assert [(event["type"], event["cause"]) for event in await published(live)] == [("order.cancelled.v1", "customer")]
 
 
 async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is(live: Live) -> None:
@@ -178,8 +180,8 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
     for _ in range(2):
         answer = await shopify(live, "returns/request", shop_return())
         assert answer.json() == {"published": ["issue.submitted.v1", "issue.submitted.v1"]}
-    reports = [one for one in await published(live) if one["type"] == "issue.submitted.v1"]
-    assert [(one["reason"], one["description"], one["customer_id"]) for one in reports] == [
+    reports = [event for event in await published(live) if event["type"] == "issue.submitted.v1"]
+    assert [(report["reason"], report["description"], report["customer_id"]) for report in reports] == [
         ("defective", "The handle came off", "115310627314723954"),
         ("changed_mind", None, "115310627314723954"),
     ]
@@ -197,7 +199,7 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
         ({"return_reason_definition": {"handle": "arrived-late"}, "return_reason": "defective"}, Reason.DEFECTIVE),
     ],
 )
-def test_a_return_says_why_by_its_reason_or_by_its_definition(line: dict[str, Any], reason: Reason) -> None:
+def test_a_return_has_its_reason_by_name_or_by_definition(line: dict[str, Any], reason: Reason) -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
     assert isinstance(report.fact, IssueSubmitted)
@@ -214,7 +216,7 @@ def test_a_return_says_why_by_its_reason_or_by_its_definition(line: dict[str, An
         {"return_reason": "UNKNOWN", "return_reason_definition": {"handle": "arrived-late", "name": "Arrived late"}},
     ],
 )
-def test_a_return_that_does_not_say_why_is_no_change_of_mind(line: dict[str, Any]) -> None:
+def test_a_return_without_a_reason_is_no_change_of_mind(line: dict[str, Any]) -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
     assert isinstance(report.fact, IssueSubmitted)
@@ -222,7 +224,7 @@ def test_a_return_that_does_not_say_why_is_no_change_of_mind(line: dict[str, Any
 
 
 async def known_order(live: Live) -> None:
-    """Placed and delivered, and read back by intake."""
+    """Create an order that is placed, delivered and consumed by intake."""
     now = live.service.clock.now().isoformat()
     await shopify(live, "orders/create", shop_order(processed_at=now))
     await shopify(live, "fulfillments/update", shop_fulfillment(updated_at=now, shipment_status="delivered"))
@@ -232,29 +234,39 @@ async def known_order(live: Live) -> None:
 
 def a_return(*reasons: str) -> dict[str, Any]:
     item = {"fulfillment_line_item": {"line_item": {"id": 866550311766439020}}, "quantity": 1}
-    return shop_return(return_line_items=[{**item, "id": n, "return_reason": one} for n, one in enumerate(reasons)])
+    return shop_return(
+        return_line_items=[{**item, "id": n, "return_reason": reason} for n, reason in enumerate(reasons)]
+    )
 
 
-async def test_a_return_that_does_not_say_why_is_decided_by_a_human_and_told_so_once(live: Live) -> None:
+async def test_a_return_without_a_reason_is_put_before_staff_and_published_once(live: Live) -> None:
     assert code(await shopify(live, "returns/request", a_return("other"))) == (404, "unknown_order")
     await known_order(live)
     for _ in range(2):
         answer = await shopify(live, "returns/request", a_return("other"))
         assert (answer.status_code, answer.json()) == (202, {"published": ["issue.reported.v1"]})
     found = await published(live)
-    assert [one["type"] for one in found] == ["issue.reported.v1", "issue.review_requested.v1"]
-    assert {one["issue_id"] for one in found} == {found[0]["issue_id"]}
+    assert [event["type"] for event in found] == ["issue.reported.v1", "issue.review_requested.v1"]
+    assert {event["issue_id"] for event in found} == {found[0]["issue_id"]}
     assert await live.service.pool.fetchval("SELECT count(*) FROM entitlements") == 1
 
 
-async def test_a_report_for_a_human_is_accepted_when_a_human_says_so(live: Live) -> None:
+async def test_a_report_put_before_staff_is_accepted_when_staff_accept_it(live: Live) -> None:
     await known_order(live)
     await shopify(live, "returns/request", a_return("other"))
     issue_id = (await published(live))[0]["issue_id"]
-    said = {"action": "accept", "staff": "sato", "comment": "broken indeed", "expected_version": 0, "remedy": "refund"}
+    decision = {
+        "action": "accept",
+        "staff": "sato",
+        "comment": "broken indeed",
+        "expected_version": 0,
+        "remedy": "refund",
+    }
     headers = {**OPS, "Idempotency-Key": "d"}
-    assert (await live.client.post(f"/v1/issues/{issue_id}/decisions", json=said, headers=headers)).status_code == 202
-    [accepted] = [one for one in await published(live) if one["type"] == "issue.accepted.v1"]
+    assert (
+        await live.client.post(f"/v1/issues/{issue_id}/decisions", json=decision, headers=headers)
+    ).status_code == 202
+    [accepted] = [event for event in await published(live) if event["type"] == "issue.accepted.v1"]
     assert (accepted["issue_id"], accepted["requested_remedy"]) == (issue_id, "refund")
 
 
@@ -264,7 +276,7 @@ async def test_the_reasons_of_one_return_do_not_stand_in_each_others_way(live: L
     orders = live.service.aggregates["orders"]
     for row in await live.service.pool.fetch("DELETE FROM outbox RETURNING value"):
         await live.service.execute(orders, decode(row["value"]))
-    types = sorted(one["type"] for one in await published(live))
+    types = sorted(event["type"] for event in await published(live))
     assert types == ["issue.accepted.v1", "issue.accepted.v1", "issue.reported.v1", "issue.reported.v1"]
 
 
@@ -300,6 +312,6 @@ async def test_a_wrong_shopify_webhook_is_refused_by_field(
     assert await published(live) == []
 
 
-async def test_an_order_of_gift_cards_tells_nothing(live: Live) -> None:
+async def test_an_order_of_gift_cards_publishes_nothing(live: Live) -> None:
     body = shop_order(line_items=[{"id": 1, "name": "Gift card", "quantity": 1, "requires_shipping": False}])
     assert (await shopify(live, "orders/create", body)).json() == {"published": []}

@@ -1,4 +1,4 @@
-"""Signatures against published test vectors, and everything that is not quite one."""
+"""Signatures: published test vectors, and every near miss."""
 
 import base64
 import hashlib
@@ -60,7 +60,7 @@ def test_with_several_secrets_any_of_them_fits(secrets: tuple[str, ...]) -> None
 
 
 def test_with_several_signatures_any_of_them_fits() -> None:
-    """A storefront that changes its secret signs with both for a while; unknown versions are passed over."""
+    """During a change of its secret a storefront signs with both; unknown versions are skipped."""
     several = f"v1a,AAAA v1,{base64.b64encode(bytes(32)).decode()} {VECTOR['webhook-signature']}"
     check_standard([SECRET], {**VECTOR, "webhook-signature": several}, BODY, NOW)
 
@@ -151,5 +151,5 @@ def test_wrong_shopify_secrets_are_refused_at_start(text: str) -> None:
 
 def test_right_secrets_are_read_and_never_shown() -> None:
     found = TypeAdapter(WebhookSecrets).validate_python(f"{SECRET}, {OLD_SECRET}")
-    assert [one.get_secret_value() for one in found] == [SECRET, OLD_SECRET]
+    assert [secret.get_secret_value() for secret in found] == [SECRET, OLD_SECRET]
     assert SECRET not in repr(found)

@@ -1,7 +1,6 @@
-"""A `Shelf`: one order and all that is about it, kept as the database keeps it, event by event or in batches.
+"""In-memory store of one order and everything about it, with the semantics of the database, by event or by batch.
 
-It does what `report_store` does, in memory, so that histories of thousands can be told; the store's own tests hold the
-two together by saying the same of a real Postgres.
+Random histories by the thousand run on it; test_store checks the same behaviour of the stores on a real Postgres.
 """
 
 from collections.abc import Sequence
@@ -26,8 +25,8 @@ from tests.intake.reports import CUSTOMER, NOON, ORDER, RULES, event
 
 
 @dataclass
-class Shelf:
-    """`held`, `renewed` and `filed` are the rows, `uploads` the photos nobody has named yet, `timers` those to come."""
+class InMemoryStore:
+    """Rows in `held`, `renewed` and `filed`, photos without an issue in `uploads`, pending timers in `timers`."""
 
     now: datetime = NOON
     order: Order | None = None
@@ -36,10 +35,10 @@ class Shelf:
     filed: dict[UUID, StoredReport] = field(default_factory=dict)
     uploads: frozenset[str] = frozenset()
     timers: dict[str, datetime] = field(default_factory=dict)
-    said: list[Fact] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     released: set[UUID] = field(default_factory=set)
 
-    def book(self) -> OrderContext:
+    def context(self) -> OrderContext:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
         references = {
             filed.report.submission.reference: issue_id
@@ -57,24 +56,24 @@ class Shelf:
         )
 
     def take(self, *payloads: Payload) -> list[Fact]:
-        """One batch: loaded once, decided one after the other, saved once. Gives the facts of the whole batch."""
-        return self.take_events([event(one, at=self.now) for one in payloads])
+        """Load once, decide each payload in turn, save once; return the facts of the whole batch."""
+        return self.take_events([event(payload, at=self.now) for payload in payloads])
 
     def take_events(self, events: Sequence[AnyEvent]) -> list[Fact]:
-        book: OrderContext | None = self.book()
+        context: OrderContext | None = self.context()
         facts: list[Fact] = []
-        for one in events:
-            if isinstance(one.data, TimerFired):
-                self.timers.pop(one.data.name, None)  # its row is gone in the same transaction
-            book, new = decide(book, one, self.now, RULES)
+        for incoming in events:
+            if isinstance(incoming.data, TimerFired):
+                self.timers.pop(incoming.data.name, None)  # the same transaction deletes its row
+            context, new = decide(context, incoming, self.now, RULES)
             facts += new
-        assert book
-        self.order = book.order
+        assert context
+        self.order = context.order
         self._save(facts)
         return facts
 
-    def tell(self, fact: Payload) -> None:
-        """A topic told something that moves pieces: the other aggregate of intake writes rows of its own."""
+    def apply(self, fact: Payload) -> None:
+        """Apply an event of returns that moves pieces: the timeline's aggregate writes rows of its own."""
         for record in timeline.project(event(fact, at=self.now)):
             match record:
                 case UnitsReleased(issue_id=issue_id):
@@ -89,26 +88,26 @@ class Shelf:
                             self.renewed.pop(unit, None)
 
     def fire(self, name: str | None = None) -> list[Fact]:
-        """The timer of this name, or the next one, when it is due."""
-        name = name or min(self.timers, key=lambda one: self.timers[one])
+        """Advance to the timer of this name, or to the next one, and fire it."""
+        name = name or min(self.timers, key=lambda timer: self.timers[timer])
         due_at = self.timers.pop(name)
         self.now = max(self.now, due_at)
         return self.take(TimerFired(name=name, due_at=due_at))
 
-    def later(self, **span: int) -> "Shelf":
+    def advance(self, **span: int) -> "InMemoryStore":
         self.now += timedelta(**span)
         return self
 
     def issue(self, issue_id: UUID) -> PendingReport | None:
-        return self.book().pending_report(issue_id)
+        return self.context().pending_report(issue_id)
 
-    def about(self, issue_id: UUID, *kinds: type[Payload]) -> list[Payload]:
-        """What was told about an issue, in order."""
-        told = [fact for fact in self.said if isinstance(fact, issues.IssueEvent) and fact.issue_id == issue_id]
-        return [fact for fact in told if not kinds or isinstance(fact, kinds)]
+    def events_of(self, issue_id: UUID, *kinds: type[Payload]) -> list[Payload]:
+        """Return the events published about an issue, in order."""
+        events = [fact for fact in self.facts if isinstance(fact, issues.IssueEvent) and fact.issue_id == issue_id]
+        return [fact for fact in events if not kinds or isinstance(fact, kinds)]
 
     def _save(self, facts: Sequence[Fact]) -> None:
-        self.said += facts
+        self.facts += facts
         taken: dict[Unit, UUID] = {}
         for fact in facts:
             match fact:
@@ -149,8 +148,8 @@ def refusals(facts: Sequence[Fact]) -> list[str]:
     return [fact.refusal.code for fact in facts if isinstance(fact, CommandRefused)]
 
 
-def of_returns(kind: type[issues.IssueEvent], issue_id: UUID, now: datetime) -> issues.IssueEvent:
-    """What returns tells that moves pieces: arrived, cancelled, or opened again."""
+def returns_event(kind: type[issues.IssueEvent], issue_id: UUID, now: datetime) -> issues.IssueEvent:
+    """Build an event of returns that moves pieces: delivered, cancelled or reopened."""
     more = {
         issues.IssueReplacementDelivered: {"replacement_id": UUID(int=1), "delivered_at": now},
         issues.IssueCancelled: {"cause": "called", "cancelled_at": now},
