@@ -36,12 +36,12 @@ ALLOWED = {
         for piece in ("role", "database", "name", "key", "privileges(name, comment, key)")
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
-    ("services/intake/store/insights/monthly_rollups.py", "SCANS[kind]"): "a statement of `scans`, by a kind of figure",
+    ("services/intake/store/insights/monthly_rollups.py", "QUERIES[kind]"): "a statement of `queries`, by a kind of metric",
     (
         "services/intake/store/insights/monthly_rollups.py",
         "kind",
     ): "names of an enumeration and its statements, made once at import",
-    ("services/intake/store/insights/monthly_rollups.py", "scan"): "the same",
+    ("services/intake/store/insights/monthly_rollups.py", "statement"): "the same",
     ("libs/common/privacy/verify_erasure.py", "row_bytes"): "columns of the catalogue, quoted; read only",
     ("libs/common/privacy/verify_erasure.py", "quoted"): "a table of the catalogue, quoted; read only",
 }
