@@ -20,7 +20,7 @@ from services.delivery_notify.store.notice_queue import (
     Rescheduled,
     record_outcomes,
 )
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
 from tests.delivery_notify.test_domain import changed
@@ -111,7 +111,7 @@ async def two_notices(conn: Connection, status: str) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize(("write", "status"), WRITES)
-async def test_whoever_changes_notices_locks_them_in_the_order_of_their_ids(
+async def test_every_writer_of_notices_locks_them_in_the_order_of_their_ids(
     conns: Sequence[Connection], write: Write, status: str
 ) -> None:
     holder, writer, looker = conns
@@ -150,7 +150,7 @@ async def test_a_mail_that_has_left_is_recorded_through_deadlocks_and_not_sent_a
     database: MakeDatabase, smtp: Mailbox
 ) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await in_owners_hands(live.service.settings.database_url, _TWICE_A_DEADLOCK)
+        await execute_as_owner(live.service.settings.database_url, _TWICE_A_DEADLOCK)
         await take(live, order(), later())
         (row,) = await settled(live)
         tries = await live.service.pool.fetchval("SELECT last_value FROM tries")

@@ -56,7 +56,7 @@ def test_it_stays_short() -> None:
 
 @asynccontextmanager
 async def served(live: Live) -> AsyncIterator[str]:
-    """A running service on a port of its own, for whoever comes from outside."""
+    """Serve the application on a free port, for clients of other processes."""
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(live.app, port=port, lifespan="off", log_level="warning"))
     task = asyncio.create_task(server.serve())
@@ -103,13 +103,13 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
 
 
 def commands(heading: str) -> list[str]:
-    """The lines of the first block under this heading, without what is said beside them."""
+    """Return the lines of the first code block under this heading, without comments."""
     block = README.partition(f"\n## {heading}\n")[2].partition("```\n")[2].partition("```")[0]
     return [line.partition("  #")[0] for line in block.splitlines()]
 
 
 async def typed(line: str, folder: Path, **env: str) -> tuple[int | None, str]:
-    """What a shell answers to this line, in this folder: the exit code, and what was printed."""
+    """Run this line in a shell in this folder; return the exit code and the output."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     shell = await asyncio.create_subprocess_shell(
         line, cwd=folder, env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **env},

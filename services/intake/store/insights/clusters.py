@@ -118,13 +118,13 @@ async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, clus
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
 
-async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
-    """What is to be looked at: the numbers of the rows, and their products."""
+async def read_detection_queue(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+    """Return the oldest row numbers of the detection queue, and their products."""
     rows = await conn.fetch(_TO_LEARN, most)
     return [row["n"] for row in rows], sorted({row["sku"] for row in rows})
 
 
-async def forget(conn: Connection, rows: Sequence[int]) -> None:
+async def delete_detection_entries(conn: Connection, rows: Sequence[int]) -> None:
     await conn.execute(_LEARNT, rows)
 
 
@@ -136,7 +136,7 @@ async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
 
 
 async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
-    """What is known of these products, day by day and lot by lot."""
+    """Return the counts of these products per day and per lot."""
     telling = [reason.value for reason in reasons]
     days: dict[tuple[str, str], list[DailyCounts]] = {}
     for row in await conn.fetch(_DAYS, skus, telling):
