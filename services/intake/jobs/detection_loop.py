@@ -14,13 +14,7 @@ from libs.common.runtime.service import Service
 from services.intake.insights.clusters import BuyersChanged, ClusterCommand
 from services.intake.insights.detection import ProductHistory, detect_clusters
 from services.intake.insights.sequential import Counts
-from services.intake.store.insights.clusters import (
-    ClusterStore,
-    delete_detection_entries,
-    read_detection_queue,
-    read_evidence,
-    read_shop,
-)
+from services.intake.store.insights.clusters import ClusterStore, forget, read_evidence, read_shop, read_to_learn
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +43,7 @@ class DetectionLoop:
         """Detect clusters of the queued products and execute the commands that follow."""
         policy = self.clusters.policy
         async with self.service.pool.acquire() as conn:
-            rows, skus = await read_detection_queue(conn, MAX_ROWS)
+            rows, skus = await read_to_learn(conn, MAX_ROWS)
             if not rows:
                 return
             shop = await read_shop(conn, policy.reasons)
@@ -58,7 +52,7 @@ class DetectionLoop:
             for command in self._commands(product, shop):
                 await self.service.execute(self.clusters, self.service.event(command))
         async with self.service.pool.acquire() as conn:
-            await delete_detection_entries(conn, rows)
+            await forget(conn, rows)
 
     def _commands(self, product: ProductHistory, shop: Counts) -> list[ClusterCommand]:
         today = self.service.clock.now().astimezone(self.service.settings.zone).date()

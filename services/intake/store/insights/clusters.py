@@ -43,8 +43,8 @@ _BUYERS = """
 _WARNED = """
     INSERT INTO warned_buyers (cluster_id, order_id) SELECT * FROM unnest($1::uuid[], $2::text[])
     ON CONFLICT (cluster_id, order_id) DO NOTHING"""
-_TO_LEARN = "SELECT n, sku FROM detection_queue ORDER BY n LIMIT $1"
-_LEARNT = "DELETE FROM detection_queue WHERE n = ANY($1)"
+_QUEUED = "SELECT id, sku FROM detection_queue ORDER BY id LIMIT $1"
+_DEQUEUE = "DELETE FROM detection_queue WHERE id = ANY($1)"
 _DAYS = """
     SELECT a.sku, a.lot, a.day, a.units, COALESCE(r.orders, 0) AS orders
     FROM delivered_per_day a
@@ -118,14 +118,14 @@ async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, clus
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
 
-async def read_detection_queue(conn: Connection, most: int) -> tuple[list[int], list[str]]:
-    """Return the oldest row numbers of the detection queue, and their products."""
-    rows = await conn.fetch(_TO_LEARN, most)
-    return [row["n"] for row in rows], sorted({row["sku"] for row in rows})
+async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+    """Return the ids of queued rows and their products."""
+    rows = await conn.fetch(_QUEUED, most)
+    return [row["id"] for row in rows], sorted({row["sku"] for row in rows})
 
 
-async def delete_detection_entries(conn: Connection, rows: Sequence[int]) -> None:
-    await conn.execute(_LEARNT, rows)
+async def forget(conn: Connection, rows: Sequence[int]) -> None:
+    await conn.execute(_DEQUEUE, rows)
 
 
 async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
