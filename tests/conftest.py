@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _broker_of(config: pytest.Config) -> kafka.BrokerChoice:
-    """Return the choice of the controlling process; choosing starts Java, so workers do not repeat it."""
+    """Return the broker that the controlling process chose, since a choice starts Java."""
     if hasattr(config, "workerinput"):
         return kafka.BrokerChoice(*config.workerinput["broker"])
     try:

@@ -1,4 +1,4 @@
-"""Promises of an order: what the customer hears when a date moves, is broken, or is kept."""
+"""Promises of an order: notices when a date moves, is broken, or is kept."""
 
 from datetime import date, timedelta
 
@@ -116,7 +116,7 @@ def test_no_notice_is_created_before_the_cutoff_of_the_promised_day() -> None:
     assert driver.kinds == []
 
 
-def test_when_the_policy_has_no_more_dates_we_say_so_and_when_we_write_again() -> None:
+def test_without_further_dates_of_the_policy_the_notice_names_the_next_update() -> None:
     driver = drive(placed())
     driver.advance_to(at(date(2027, 3, 15), 18))
     assert driver.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
@@ -135,7 +135,7 @@ def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
     assert (notice.kind, notice.facts.next_update_by) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
 
 
-def test_our_next_word_is_kept() -> None:
+def test_the_announced_update_is_sent() -> None:
     driver = awaited_preorder()
     next_word = driver.notices[0].facts.next_update_by
     assert next_word is not None
@@ -143,7 +143,7 @@ def test_our_next_word_is_kept() -> None:
     assert driver.kinds == [NoticeKind.ORDER_OVERDUE] * 2
 
 
-def test_a_new_date_takes_the_place_of_our_next_word() -> None:
+def test_a_new_date_replaces_the_announced_update() -> None:
     driver = awaited_preorder()
     driver.handle(changed(NEXT_FRIDAY, 24 * 4 + 10))
     driver.advance_to(at(NEXT_FRIDAY, 11))
@@ -157,7 +157,7 @@ def test_a_same_day_order_of_the_evening_is_spoken_of_on_the_next_day() -> None:
     assert driver.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
 
 
-def test_a_last_pickup_that_is_known_is_spoken_of_a_minute_before_it() -> None:
+def test_a_delay_is_announced_a_minute_before_a_known_last_pickup() -> None:
     driver = drive(placed(line(ship_by=at(FRIDAY, 14, 30))))
     assert driver.timers["overdue"] == at(FRIDAY, 14, 29)
 
@@ -231,7 +231,7 @@ def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
     assert [(d.choice, d.by_default) for d in of(facts, CustomerDecided)] == [(Choice.WAIT, True)]
 
 
-def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
+def test_a_customer_who_cancelled_gets_no_more_notices_of_dates() -> None:
     driver = drive(placed(), changed(NEXT_FRIDAY))
     answer(driver, Choice.CANCEL)
     facts = driver.advance_to(at(NEXT_FRIDAY, 18))
@@ -239,7 +239,7 @@ def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
     assert reasons(facts) == ["cancel_not_carried_out"]
 
 
-def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
+def test_events_before_the_order_are_applied_once_it_is_placed() -> None:
     driver = drive(changed(NEXT_FRIDAY), placed())
     assert driver.kinds == [NoticeKind.ORDER_DELAYED]
 
@@ -271,7 +271,7 @@ def preorder(promise: date | None = LATE_MAY) -> ConversationDriver:
     return drive(placed(line(promise=promise, preorder=True)))
 
 
-def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
+def test_progress_of_a_preorder_is_announced_on_the_first_and_the_fifteenth() -> None:
     driver = preorder()
     driver.advance_to(at(date(2027, 5, 1), 12))
     days = [(notice.kind, notice.made_at) for notice in driver.notices]
@@ -279,7 +279,7 @@ def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
     assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
 
 
-def test_a_report_tells_the_newest_stage() -> None:
+def test_a_progress_notice_names_the_newest_stage() -> None:
     driver = preorder()
     driver.handle(progressed("production", 5))
     driver.handle(progressed("materials", 2))

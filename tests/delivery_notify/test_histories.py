@@ -1,4 +1,4 @@
-"""Random histories, in any order, with repeats and pauses: what must be true of every conversation."""
+"""Invariants of conversations over random histories with reordered, repeated and delayed events."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -193,7 +193,7 @@ def test_a_question_is_decided_at_most_once(history: list[Any]) -> None:
 
 @settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
-def test_a_notice_always_tells_a_definite_day(history: list[Any]) -> None:
+def test_a_notice_always_names_a_definite_day(history: list[Any]) -> None:
     for notice in _live(history).notices:
         assert notice.facts.day or notice.facts.next_update_by, notice.kind
 

@@ -53,12 +53,12 @@ def test_a_report_that_waits_for_its_plan_is_answered_after_a_quarter_of_an_hour
     assert [(n.kind, n.facts.plan) for n in driver.notices] == [(NoticeKind.ISSUE_ACCEPTED, "wait")]
 
 
-def test_the_word_named_in_that_answer_is_kept() -> None:
+def test_the_update_announced_in_that_notice_is_sent() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted))
     driver.advance_to(MONDAY + timedelta(minutes=15))
-    next_word = driver.notices[0].facts.next_update_by
-    assert next_word is not None
-    driver.advance_to(at(next_word, 12))
+    next_update = driver.notices[0].facts.next_update_by
+    assert next_update is not None
+    driver.advance_to(at(next_update, 12))
     assert driver.kinds == [NoticeKind.ISSUE_ACCEPTED, NoticeKind.REVIEW_STARTED]
 
 
@@ -118,12 +118,12 @@ def test_a_delivery_needs_no_mail() -> None:
     assert reasons(driver.handle(issue(ev.IssueReplacementDelivered))) == ["not_subscribed"]
 
 
-def test_a_customer_who_holds_a_date_does_not_hear_of_our_desk_work() -> None:
+def test_a_review_is_not_announced_to_a_customer_with_a_date() -> None:
     driver = replaced()
     assert reasons(driver.handle(issue(ev.IssueReviewRequested))) == ["replacement_date_known"]
 
 
-def test_a_customer_who_holds_no_date_hears_until_when_we_look() -> None:
+def test_a_review_is_announced_with_its_deadline_to_a_customer_without_a_date() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueReviewRequested))
     assert [(n.kind, n.facts.day) for n in driver.notices] == [(NoticeKind.REVIEW_STARTED, date(2027, 3, 3))]
 
@@ -189,7 +189,7 @@ def test_a_choice_that_is_not_answered_is_decided_as_announced() -> None:
 
 
 @pytest.mark.parametrize("end", [ev.IssueCancelled, ev.IssueResolved, ev.IssueRejected])
-def test_a_closed_issue_says_nothing_more(end: type[ev.IssueEvent]) -> None:
+def test_a_closed_issue_creates_no_more_notices(end: type[ev.IssueEvent]) -> None:
     driver = replaced()
     driver.handle(issue(end))
     count = len(driver.notices)

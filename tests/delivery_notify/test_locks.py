@@ -1,4 +1,4 @@
-"""The sender records how notices went while conversations take them back: never in each other's way for good."""
+"""Row locks of notices: sender and conversations lock in id order, so that they cannot deadlock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,13 +31,13 @@ from tests.running import eventually
 Write = Callable[[Connection, UUID, UUID], Awaitable[object]]
 
 
-def _settling(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _complete(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn, BatchOutcomes([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
     )
 
 
-def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _reschedule(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]),
@@ -45,7 +45,7 @@ def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]
     )
 
 
-def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _fall_back(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]),
@@ -53,7 +53,7 @@ def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     )
 
 
-def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _defer(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes(
@@ -63,28 +63,28 @@ def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     )
 
 
-def _withdrawing(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _withdraw(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(conn, {}, [NoticesWithdrawn((last,), "shipped"), NoticesWithdrawn((first,), "x")])
 
 
-def _leaving_out(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _exclude_line(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(
         conn, {}, [LineExcluded((last,), "another"), NoticesWithdrawn((first,), "shipped")]
     )
 
 
-def _adding_points(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _add_points(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(conn, {}, [PointsDecided(last, 5), NoticesWithdrawn((first,), "shipped")])
 
 
 WRITES = [
-    (_settling, "sending"),
-    (_putting_off, "sending"),
-    (_turning, "sending"),
-    (_keeping, "sending"),
-    (_withdrawing, "sending"),
-    (_leaving_out, "pending"),
-    (_adding_points, "pending"),
+    (_complete, "sending"),
+    (_reschedule, "sending"),
+    (_fall_back, "sending"),
+    (_defer, "sending"),
+    (_withdraw, "sending"),
+    (_exclude_line, "pending"),
+    (_add_points, "pending"),
 ]
 
 

@@ -60,7 +60,7 @@ def test_the_end_of_an_issue_and_its_points_are_one_message() -> None:
     assert added(driver) == [PointsDecided(end.notice_id, 549, USABLE_FROM, USABLE_UNTIL)]
 
 
-def test_points_heard_of_before_the_end_are_in_its_notice_at_once() -> None:
+def test_points_granted_before_the_end_are_in_its_notice_at_once() -> None:
     driver = drive(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
     (end,) = driver.notices
     assert (end.facts.points, end.due_at) == (549, MONDAY)
