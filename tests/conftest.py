@@ -23,14 +23,16 @@ from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 from libs.common.postgres.db_grants import user_of
 from tests import examples, log_leak_plugin
-from tests.databases import SPARE
+from tests.databases import IDLE_DATABASES
 from tests.ledger import assert_balances_equal_sums
 
 examples.register()
 
 MakeDatabase = Callable[[str], Awaitable[str]]
-"""`await database("returns")` gives the URL of a fresh, migrated database of that service, as its own role: the
-one that the service runs as, see `as_owner` for what that may not do."""
+"""`await database("returns")` returns the URL of an empty, migrated database with the runtime role of the service.
+
+The owner role (`as_owner`) has the rights that the runtime role lacks.
+"""
 
 _shared = pytest.StashKey[SharedServers]()
 _choice = pytest.StashKey[kafka.BrokerChoice]()
@@ -55,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _broker_of(config: pytest.Config) -> kafka.BrokerChoice:
-    """What the controlling process chose; to choose starts Java, which workers need not do again."""
+    """Return the broker that the controlling process chose, since a choice starts Java."""
     if hasattr(config, "workerinput"):
         return kafka.BrokerChoice(*config.workerinput["broker"])
     try:
@@ -129,7 +131,7 @@ def as_owner(url: str) -> str:
     return postgres.url_of(shared_server(service).split()[1], database=postgres.name_of(url))
 
 
-async def in_owners_hands(url: str, statement: str) -> None:
+async def execute_as_owner(url: str, statement: str) -> None:
     """Execute a statement in a test's database that the runtime role may not."""
     await _in_admin(as_owner(url), statement)
 
@@ -145,14 +147,14 @@ async def _in_admin(admin_url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def database() -> AsyncIterator[MakeDatabase]:
-    """`await database("returns")` returns an empty, migrated database: a clone, or one returned by a test (see Spare).
+    """`await database("returns")` returns an empty, migrated database: a new clone or an idle one of the pool.
 
     After every test with a database of loyalty, its balances must equal the sums of the ledger.
     """
     made: dict[str, str] = {}
 
     async def make(service: str) -> str:
-        name = SPARE.take(service) or await _clone(service)
+        name = IDLE_DATABASES.acquire(service) or await _clone(service)
         made[name] = service
         return postgres.url_of(shared_server(service).split()[0], database=name)
 
@@ -165,7 +167,7 @@ async def database() -> AsyncIterator[MakeDatabase]:
             [
                 name
                 for name, service in made.items()
-                if not await SPARE.give_back(shared_server("postgres"), service, name)
+                if not await IDLE_DATABASES.release(shared_server("postgres"), service, name)
             ]
         )
 
@@ -176,7 +178,7 @@ async def _clone(service: str) -> str:
     create = f"CREATE DATABASE {name} OWNER {role}_owner TEMPLATE {role} STRATEGY FILE_COPY"
     close, let = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", f"GRANT CONNECT ON DATABASE {name} TO {role}"
     await _in_admin(shared_server("postgres"), create, close, let)
-    await SPARE.know(shared_server("postgres"), service, name)
+    await IDLE_DATABASES.record_baseline(shared_server("postgres"), service, name)
     return name
 
 
@@ -186,7 +188,7 @@ async def _drop(names: Sequence[str]) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    asyncio.run(_drop(SPARE.take_all()))
+    asyncio.run(_drop(IDLE_DATABASES.drain()))
 
 
 @pytest.fixture(name="kafka", scope="session")

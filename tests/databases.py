@@ -1,9 +1,8 @@
-"""Databases that go from test to test: lent out clean, and lent again only if they can be made clean.
+"""Pool of test databases: reset after each test, reused only if equal to a fresh clone.
 
-To clone a migrated database costs more than most tests do, since three hundred files are copied. So a worker keeps what
-it has cloned. After a test the tables that hold rows are emptied and sequences put back; then everything that a test
-could have changed (tables, rights, triggers, functions, rows that a migration made) is compared with what a fresh clone
-has. Where one thing differs the database is dropped.
+Cloning a migrated database copies about 300 files and takes longer than most tests, so each worker reuses its clones.
+A reset truncates the tables with rows and restarts the sequences. The rest of the catalog (tables, grants, triggers,
+functions, rows of migrations) is compared with a fresh clone by digest; a database that differs is dropped.
 """
 
 from collections import defaultdict
@@ -13,13 +12,13 @@ import asyncpg
 
 from deploy.local import postgres
 
-_EMPTY = """
+_RESET = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
-    SET session_replication_role = replica;  -- Triggers that forbid it are for the services.
+    SET session_replication_role = replica;  -- Disables the triggers that forbid TRUNCATE to services.
     DO $$
     DECLARE
-        one text;
+        sequence text;
         filled text[];
     BEGIN
         SELECT coalesce(array_agg(oid::regclass::text), '{}') INTO filled FROM pg_class
@@ -28,16 +27,16 @@ _EMPTY = """
         IF filled <> '{}' THEN
             EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' CASCADE';
         END IF;
-        FOR one IN SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences WHERE last_value IS NOT NULL
+        FOR sequence IN SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences WHERE last_value IS NOT NULL
         LOOP
-            EXECUTE 'ALTER SEQUENCE ' || one || ' RESTART';
+            EXECUTE 'ALTER SEQUENCE ' || sequence || ' RESTART';
         END LOOP;
         PERFORM set_config('tests.filled', array_to_string(filled, ', '), false);
     END $$;
     RESET session_replication_role;
     SELECT pg_stat_reset()"""
 
-_STATE = """
+_DIGEST = """
     SELECT md5(concat_ws(E'\\n',
         (SELECT string_agg(nspname || coalesce(nspacl::text, '') || nspowner, ',' ORDER BY nspname)
          FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'),
@@ -76,56 +75,56 @@ _STATE = """
 
 
 @dataclass(frozen=True)
-class Emptied:
-    """Which tables had pages, and a digest of all that was left."""
+class CleanState:
+    """Result of a reset: the tables that had rows, and a digest of the catalog."""
 
     filled: str
     digest: str
 
 
-async def empty(admin_url: str, name: str) -> Emptied:
-    """Take all rows out of a database, and end the sessions of whoever still uses it."""
+async def truncate_all(admin_url: str, name: str) -> CleanState:
+    """Truncate all tables of a database and terminate its other sessions."""
     conn = await asyncpg.connect(postgres.url_of(admin_url, database=name), server_settings={"jit": "off"})
     try:
-        await conn.execute(_EMPTY)
-        row = await conn.fetchrow(f"SELECT current_setting('tests.filled') AS filled, ({_STATE}) AS digest")
+        await conn.execute(_RESET)
+        row = await conn.fetchrow(f"SELECT current_setting('tests.filled') AS filled, ({_DIGEST}) AS digest")
         assert row is not None
-        return Emptied(**row)
+        return CleanState(**row)
     finally:
         await conn.close()
 
 
 @dataclass
-class Spare:
-    """The databases that no test of this process uses at present, by service."""
+class DatabasePool:
+    """Idle databases of this process by service, and the clean state of a fresh clone."""
 
-    _free: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _clean: dict[str, Emptied] = field(default_factory=dict)
+    _idle: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _baselines: dict[str, CleanState] = field(default_factory=dict)
 
-    def take(self, service: str) -> str | None:
-        return self._free[service].pop() if self._free[service] else None
+    def acquire(self, service: str) -> str | None:
+        return self._idle[service].pop() if self._idle[service] else None
 
-    async def know(self, admin_url: str, service: str, fresh: str) -> None:
-        """Look at a fresh clone once. If migrations leave rows in it, no clone can be made clean again."""
-        if service not in self._clean:
-            self._clean[service] = await empty(admin_url, fresh)
+    async def record_baseline(self, admin_url: str, service: str, clone: str) -> None:
+        """Record the clean state of a fresh clone, once per service; if migrations insert rows, no clone is reused."""
+        if service not in self._baselines:
+            self._baselines[service] = await truncate_all(admin_url, clone)
 
-    async def give_back(self, admin_url: str, service: str, name: str) -> bool:
-        """Keep a database for the next test; False if it is not what a fresh one is, and has to be dropped."""
-        clean = self._clean[service]
+    async def release(self, admin_url: str, service: str, name: str) -> bool:
+        """Reset a database and keep it for the next test; return false if it differs and must be dropped."""
+        clean = self._baselines[service]
         try:
-            now = await empty(admin_url, name)
+            now = await truncate_all(admin_url, name)
         except (asyncpg.PostgresError, OSError):
             return False
         if clean.filled or now.digest != clean.digest:
             return False
-        self._free[service].append(name)
+        self._idle[service].append(name)
         return True
 
-    def take_all(self) -> list[str]:
-        names = [name for free in self._free.values() for name in free]
-        self._free.clear()
+    def drain(self) -> list[str]:
+        names = [name for idle in self._idle.values() for name in idle]
+        self._idle.clear()
         return names
 
 
-SPARE = Spare()
+IDLE_DATABASES = DatabasePool()

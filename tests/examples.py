@@ -1,29 +1,29 @@
-"""How many examples Hypothesis draws: a share of the full number by default, all of it in `make test-long`.
+"""Hypothesis profiles: number of examples per test, in `short` a share of the number in `long` (`make test-long`).
 
-Write `max_examples=examples(150)` for a number of a test's own. A test without one has the number of the profile.
+A test with its own number writes `max_examples=examples(150)`; the others use the number of the profile.
 """
 
 from hypothesis import settings
 
-FULL = 100
-"""Examples of a test that names no number, in the profile `long`."""
+LONG = 100
+"""Examples per test in the profile `long`, unless the test has its own number."""
 
 SHORT = 15
-"""The same in the profile `short`, which is the default."""
+"""Examples per test in the profile `short`, the default."""
 
-FEWEST = 3
+MINIMUM = 3
 
 
 def register() -> None:
-    """Make both profiles known; `--hypothesis-profile=long` chooses the other one.
+    """Register both profiles and load `short`; `--hypothesis-profile=long` overrides it.
 
-    No deadline: how long one example takes says more about what else the machine does than about the code.
+    Neither has a deadline: the duration of an example depends more on the load of the machine than on the code.
     """
     settings.register_profile("short", deadline=None, max_examples=SHORT)
-    settings.register_profile("long", deadline=None, max_examples=FULL)
+    settings.register_profile("long", deadline=None, max_examples=LONG)
     settings.load_profile("short")
 
 
-def examples(full: int) -> int:
-    """The share of `full` that the chosen profile draws, and never fewer than `FEWEST`."""
-    return min(full, max(FEWEST, full * settings().max_examples // FULL))
+def examples(long: int) -> int:
+    """Scale the number of examples of the profile `long` to the active profile; at least `MINIMUM`."""
+    return min(long, max(MINIMUM, long * settings().max_examples // LONG))

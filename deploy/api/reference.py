@@ -123,7 +123,7 @@ def events_page() -> str:
         "",
         "CloudEvents 1.0 in structured JSON, one event per Kafka record. `source` and `id` together are",
         "unique; an equal pair is a duplicate. Headers `traceparent` and `tracestate` carry the trace. Money",
-        "is `{amount, currency}` with the amount as decimal text; times are RFC 3339 UTC; dates told to",
+        "is `{amount, currency}` with the amount as decimal text; times are RFC 3339 UTC; dates for",
         "customers are plain dates in the shop's time zone.",
         "",
         "Fields are only added, and only optional ones. JSON Schemas: `libs/common/events/schemas/`. AsyncAPI",

@@ -37,7 +37,7 @@ from libs.common.postgres.pool import Pool
 
 @dataclass
 class Snapshot(PendingWork):
-    """Where `busy` is not empty, the other fields are incomplete.
+    """Pending work of the whole demo; incomplete if `busy` is not empty.
 
     `next_notice_at` is the time of the next notice: the clock stops there, since a promise breaks soon after it.
     `partners` are the status answers of the partners, and `next_partner_event_at` the time of their next event.

@@ -92,7 +92,7 @@ def version() -> str:
 
 
 def is_downloaded() -> bool:
-    """Whether the jars of the pinned version are in the cache."""
+    """Return true if the jars of the pinned version are in the cache."""
     return (_jars() / ".complete").exists()
 
 

@@ -48,7 +48,7 @@ class Broker:
 
     @property
     def idempotence(self) -> bool:
-        """Whether producers may be idempotent; the setting KAFKA_IDEMPOTENCE of the services."""
+        """Value of KAFKA_IDEMPOTENCE for the services: true if producers may be idempotent."""
         return self.kind != "embedded" and os.environ.get("KAFKA_IDEMPOTENCE", "true").lower() != "false"
 
     @property

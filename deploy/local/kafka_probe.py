@@ -5,7 +5,7 @@ import struct
 
 
 def responds(bootstrap_servers: str) -> bool:
-    """Whether a broker answers a Metadata request with at least one broker."""
+    """Return true if a broker answers a Metadata request with at least one broker."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:

@@ -123,7 +123,7 @@ class Supervisor:
 
 
 def answers_ok(url: str) -> bool:
-    """Whether GET of `url` answers 2xx within two seconds."""
+    """Return true if GET of `url` answers 2xx within two seconds."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
             return 200 <= int(answer.status) < 300

@@ -176,13 +176,13 @@ def _out_of_order_at_partner(facts: Iterable[Fact]) -> set[tuple[str, str]]:
 
 
 def _same_partner_topic(earlier: str, later: str) -> bool:
-    """Whether one partner publishes both on one topic."""
+    """Return true if one partner publishes both on one topic."""
     causes = {effect: cause for cause, (effect, _) in EFFECTS.items()}
     return causes.get(earlier, "").partition(".")[0] == causes[later].partition(".")[0]
 
 
 def _is_after(fact: Fact | None, other: Fact) -> bool:
-    """Whether `fact` is missing or behind the other one."""
+    """Return true if `fact` is missing or behind the other one."""
     if fact is None:
         return True
     return (fact.topic, fact.partition) == (other.topic, other.partition) and fact.offset > other.offset
@@ -290,7 +290,7 @@ def _trace(fact: Fact) -> str:
 
 
 def _follows_a_wait(history: History, issue: str, fact: Fact) -> bool:
-    """Whether it follows from a wait, where a new trace with a link to the old one is right."""
+    """Return true if the fact follows from a wait, where a new trace with a link to the old one is right."""
     if history.roots is not None:
         # With collected spans the link is required; the first span may be lost with its process.
         return bool(_trace(fact)) and bool(history.roots.get(_trace(fact), {""}))

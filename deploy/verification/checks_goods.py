@@ -11,9 +11,7 @@ from deploy.verification.verdict import Violation, violation
 
 
 def ship_first(history: History) -> Iterator[Violation]:
-    """Where a replacement was ordered, no collection is requested before it has shipped, or for a day before its
-    arrival.
-    """
+    """Check that no collection is requested before the replacement has shipped, or for a day before its arrival."""
     for issue, facts in history.issues():
         requests = [fact for fact in facts if fact.type == "collection.requested"]
         ordered = [fact for fact in facts if fact.type == "replacement.ordered"]
@@ -34,7 +32,7 @@ def ship_first(history: History) -> Iterator[Violation]:
 
 
 def _replacement_abandoned(facts: Iterable[Fact]) -> bool:
-    """Whether the replacement was given up in favour of a refund."""
+    """Return true if the replacement was given up in favour of a refund."""
     shipped = any(fact.type == "replacement.shipped" for fact in facts)
     return not shipped and any(fact.type in ("replacement.rejected", "replacement.cancelled") for fact in facts)
 

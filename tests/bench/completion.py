@@ -65,14 +65,14 @@ class DatabaseProbe:
             await conn.close()
 
     async def is_settled(self) -> bool:
-        """Whether no notice about an issue and no event waits to be sent; cheap, since few rows are open."""
+        """Return true if no notice about an issue and no event is unsent; cheap, since few rows are open."""
         if await has_open_issue_notices(self.delivery_notify):
             return False
         work = [await database_work(conn) for conn in (self.intake, self.delivery_notify, self.loyalty)]
         return not any(each.outbox for each in work)
 
     async def has_points_outstanding(self) -> bool:
-        """Whether loyalty has still to grant, or to publish, points of a purchase."""
+        """Return true if loyalty has points of a purchase to grant or to publish."""
         return bool(await purchase_timers(self.loyalty) or (await database_work(self.loyalty)).outbox)
 
     async def count_complete(self, issues: Collection[str]) -> int:

@@ -33,7 +33,7 @@ def _mark(type_: str) -> bytes:
 
 
 _ORDERED, _REQUESTED, _REFUND = (_mark(p.TYPE) for p in (ReplacementOrdered, CollectionRequested, RefundRequested))
-_TOLD_SHIPPED, _TOLD_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(IssueCollected.TYPE)
+_ISSUE_SHIPPED, _ISSUE_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(IssueCollected.TYPE)
 
 
 def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
@@ -43,13 +43,13 @@ def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
         replacement = data["replacement_id"]
         yield CONFIRMED.render(issue, now, replacement, data["promised_ship_date"])
         yield SHIPPED.render(issue, now, replacement, data["promised_ship_date"])
-    elif _TOLD_SHIPPED in value:
+    elif _ISSUE_SHIPPED in value:
         yield DELIVERED.render(issue, now, json.loads(value)["data"]["replacement_id"])
     elif _REQUESTED in value:
         data = json.loads(value)["data"]
         yield BOOKED.render(issue, now, data["collection_id"], data["earliest_date"])
         yield COLLECTED.render(issue, now, data["collection_id"])
-    elif _TOLD_COLLECTED in value:
+    elif _ISSUE_COLLECTED in value:
         yield RECEIVED.render(issue, now, "received")
         yield INSPECTED.render(issue, now, "inspected")
     elif _REFUND in value:

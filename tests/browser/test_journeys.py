@@ -15,7 +15,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from services.intake.desk.accounts import StaffRole
 from tests.browser.serving import need_chromium, picture, see, served
 from tests.browser.story import PASSWORD, an_order, hire
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.intake.test_photos import picture as photo
 from tests.journey.backbone import Backbone, backbone, line
 from tests.journey.test_replacement import swap
@@ -135,7 +135,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     known = "SELECT count(*) FROM order_snapshots WHERE order_id = 'SD-9001'"
     owned = shop.returns.service.settings.database_url
     refuse = "ALTER TABLE order_snapshots ADD CONSTRAINT of_yesterday CHECK (order_id <> 'SD-9001') NOT VALID"
-    await in_owners_hands(str(owned), refuse)
+    await execute_as_owner(str(owned), refuse)
     await shop.publish(an_order("SD-9001"))
 
     async def parked() -> bool:
@@ -143,7 +143,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
 
     await eventually(parked, "returns parked what it cannot take", seconds=60)
     assert await returns.fetchval(known) == 0
-    await in_owners_hands(str(owned), "ALTER TABLE order_snapshots DROP CONSTRAINT of_yesterday")
+    await execute_as_owner(str(owned), "ALTER TABLE order_snapshots DROP CONSTRAINT of_yesterday")
 
     await sign_in(page, everything.url, "aki")
     await page.get_by_role("link", name="Parked events").first.click()

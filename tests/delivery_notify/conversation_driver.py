@@ -1,4 +1,4 @@
-"""Conversations for the tests: events as partners write them, taken one after the other by the real `decide`."""
+"""Driver of conversations for tests: events as partners publish them, applied in order by the real `decide`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ F = TypeVar("F")
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:
-    """That hour of that day in the shop."""
+    """Return that hour of that day in the time zone of the shop."""
     return CALENDAR.moment(day, hour, minute)
 
 
@@ -64,7 +64,7 @@ def placed(*lines: OrderLine, language: Language = Language.JA, **more: Any) -> 
 
 
 def issue(kind: type[F], **more: Any) -> F:
-    """An event of the one issue, with everything in it that is not given."""
+    """Build an event of the one issue, with defaults for all fields not in `more`."""
     some: dict[str, Any] = {
         "issue_id": ISSUE,
         "order_id": ORDER,
@@ -102,7 +102,7 @@ def issue(kind: type[F], **more: Any) -> F:
 
 @dataclass
 class ConversationDriver:
-    """A conversation under test: `take` an event, `pass_to` a moment (timers fire on the way), see what was said."""
+    """Conversation under test: `handle` an event, `advance_to` a moment (timers fire in order), read its notices."""
 
     now: datetime = MONDAY
     state: Conversation | None = None
@@ -111,7 +111,7 @@ class ConversationDriver:
     handled: int = 0
     rules: NotificationRules = RULES
     withdrawn_unsent: set[UUID] = field(default_factory=set)
-    """Notices that were taken back before they left."""
+    """Notices that were withdrawn before they were sent."""
 
     def handle(self, payload: Payload, subject: str | None = None) -> list[Fact]:
         self.handled += 1
@@ -130,7 +130,7 @@ class ConversationDriver:
         return list(facts)
 
     def advance_to(self, moment: datetime) -> list[Fact]:
-        """Let time pass: every timer that becomes due on the way fires at its moment."""
+        """Advance the clock; every timer that becomes due fires at its due time."""
         facts: list[Fact] = []
         while due := sorted((due_at, name) for name, due_at in self.timers.items() if due_at <= moment):
             due_at, name = due[0]
@@ -159,7 +159,7 @@ class ConversationDriver:
 
     @property
     def received(self) -> list[NoticeKind]:
-        """What the customer hears if mail is instant: notices not held back, or not taken back while they were."""
+        """Notices that reach the customer if mail is instant: not deferred, or not withdrawn while deferred."""
         return [n.kind for n in self.notices if n.due_at == n.made_at or n.notice_id not in self.withdrawn]
 
 
@@ -168,12 +168,12 @@ def of(facts: Sequence[Fact], kind: type[F]) -> list[F]:
 
 
 def reasons(facts: list[Fact]) -> list[str]:
-    """Why events changed nothing, or should not have happened."""
+    """Return the reasons of ignored events and anomalies."""
     return [fact.reason for fact in facts if isinstance(fact, Ignored | Anomaly)]
 
 
 def drive(*payloads: Payload) -> ConversationDriver:
-    rehearsal = ConversationDriver()
+    driver = ConversationDriver()
     for payload in payloads:
-        rehearsal.handle(payload)
-    return rehearsal
+        driver.handle(payload)
+    return driver

@@ -14,7 +14,7 @@ from deploy.local.mailbox import Mailbox
 from libs.common.decisions.clock import SharedClock
 from libs.common.events import issues as ev
 from services.delivery_notify.store.preferences import ContactPreferences, save_preferences
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import CUSTOMER, at, issue, line, placed
 from tests.delivery_notify.providers import LINE_TOKEN, SIGNING_SECRET, UNKNOWN_USER, Providers, providers
 from tests.delivery_notify.service import notifying, published, settled, take
@@ -188,12 +188,12 @@ async def test_a_group_is_repeated_with_its_id_and_its_members(
 ) -> None:
     """As after a crash between sending and recording."""
     async with everywhere(await database("delivery_notify"), there, smtp) as live:
-        await in_owners_hands(live.service.settings.database_url, _HELD)
-        await in_owners_hands(live.service.settings.database_url, _BROKEN)
+        await execute_as_owner(live.service.settings.database_url, _HELD)
+        await execute_as_owner(live.service.settings.database_url, _BROKEN)
         await take(live, order())
         await many(live, 3)
         await eventually(lambda: sent_twice(live, smtp), "the mail is sent again")
-        await in_owners_hands(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
+        await execute_as_owner(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
         await at_once(live)
         await settled(live, 3)
     assert len({mail["Message-ID"] for mail in smtp.messages if "件" in mail["Subject"]}) == 1

@@ -145,7 +145,7 @@ async def test_starttls_and_authentication(tmp_path: Path) -> None:
 
 def allow_the_shop(_: SMTP, __: Session, ___: Envelope, ____: str, login: Any) -> AuthResult:
     known = (login.login, login.password) == (b"shop", b"pass/word")
-    return AuthResult(success=known, handled=False)  # "handled" would mean that the client was told already
+    return AuthResult(success=known, handled=False)  # "handled": the server has sent a reply
 
 
 def make_certificate(certificate: Path, key: Path) -> None:

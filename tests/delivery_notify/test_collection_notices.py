@@ -1,4 +1,4 @@
-"""Missed visits, reminders and warnings: each told once, the newest last."""
+"""Notices of missed visits, reminders and product warnings: one per event, the newest last."""
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
@@ -32,44 +32,44 @@ WARNED = BuyerWarned(
 )
 
 
-def test_a_missed_visit_is_told_with_the_next_day_and_takes_back_the_old_one() -> None:
-    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED)
-    notice = told.notices[-1]
+def test_a_missed_visit_is_announced_with_the_next_day_and_withdraws_the_old_notice() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED)
+    notice = driver.notices[-1]
     assert (notice.kind, notice.facts.day) == (NoticeKind.COLLECTION_ATTEMPTED, NEXT_FRIDAY)
-    assert told.notices[0].notice_id in told.withdrawn
+    assert driver.notices[0].notice_id in driver.withdrawn
 
 
 def test_a_missed_visit_without_a_next_day_waits_for_the_appointment() -> None:
-    told = drive(placed(), issue(ev.IssueAccepted), BOOKED)
-    facts = told.handle(ATTEMPTED.model_copy(update={"next_date": None}))
+    driver = drive(placed(), issue(ev.IssueAccepted), BOOKED)
+    facts = driver.handle(ATTEMPTED.model_copy(update={"next_date": None}))
     assert reasons(facts) == ["arranged_by_staff"]
 
 
-def test_an_appointment_that_the_customer_wished_for_does_not_say_that_nobody_met() -> None:
-    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, issue(ev.IssueCollectionBooked, attempt=2))
-    assert [notice.facts.update_number for notice in told.notices if notice.kind is NoticeKind.COLLECTION_BOOKED] == [
+def test_an_appointment_that_the_customer_requested_mentions_no_missed_visit() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), BOOKED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert [notice.facts.update_number for notice in driver.notices if notice.kind is NoticeKind.COLLECTION_BOOKED] == [
         1,
         1,
     ]
 
 
-def test_an_appointment_after_a_missed_visit_says_so() -> None:
-    told = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED, issue(ev.IssueCollectionBooked, attempt=2))
-    assert told.notices[-1].facts.update_number == 2
+def test_an_appointment_after_a_missed_visit_mentions_it() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), BOOKED, ATTEMPTED, issue(ev.IssueCollectionBooked, attempt=2))
+    assert driver.notices[-1].facts.update_number == 2
 
 
-def test_a_reminder_is_told_once() -> None:
-    told = drive(placed(), issue(ev.IssueAccepted), REMINDED, REMINDED)
-    assert told.kinds.count(NoticeKind.COLLECTION_REMINDED) == 1
+def test_a_repeated_reminder_is_one_notice() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), REMINDED, REMINDED)
+    assert driver.kinds.count(NoticeKind.COLLECTION_REMINDED) == 1
 
 
 def test_the_next_reminder_is_another_notice() -> None:
     again = REMINDED.model_copy(update={"reminder": 2, "next_date": NEXT_WEDNESDAY})
-    told = drive(placed(), issue(ev.IssueAccepted), REMINDED, again)
-    assert told.kinds.count(NoticeKind.COLLECTION_REMINDED) == 2
+    driver = drive(placed(), issue(ev.IssueAccepted), REMINDED, again)
+    assert driver.kinds.count(NoticeKind.COLLECTION_REMINDED) == 2
 
 
 def test_a_buyer_is_warned_once_by_the_name_of_what_they_bought() -> None:
-    told = drive(placed(line("1"), line("2")), WARNED, WARNED)
-    (notice,) = told.notices
-    assert (notice.kind, [thing.name for thing in notice.facts.lines]) == (NoticeKind.BUYER_WARNED, ["マグカップ 1"])
+    driver = drive(placed(line("1"), line("2")), WARNED, WARNED)
+    (notice,) = driver.notices
+    assert (notice.kind, [line.name for line in notice.facts.lines]) == (NoticeKind.BUYER_WARNED, ["マグカップ 1"])

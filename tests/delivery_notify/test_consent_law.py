@@ -1,4 +1,4 @@
-"""The consent clock: what silence means, until when, and when the money is due, per market, as tables."""
+"""Consent law per market as tables: meaning of silence, its deadline, and the due date of refunds."""
 
 from datetime import date, timedelta
 
@@ -117,7 +117,7 @@ def test_a_japanese_notice_of_acceptance_has_its_seven_fields() -> None:
 
 @pytest.mark.parametrize("market", ["US", "DE", "JP", "BR"])
 @pytest.mark.parametrize("kind", [NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_OVERDUE])
-def test_every_notice_of_delay_tells_what_silence_means_and_how_to_cancel(market: str, kind: NoticeKind) -> None:
+def test_every_notice_of_delay_states_what_silence_means_and_how_to_cancel(market: str, kind: NoticeKind) -> None:
     assert {Element.WHAT_SILENCE_MEANS, Element.RIGHT_TO_CANCEL} <= required_elements(market, kind)
 
 

@@ -1,4 +1,4 @@
-"""Conversations known by heart are those in the database, whoever wrote them and whatever was rolled back."""
+"""Cache of conversations: equal to the database after writes of other replicas and after rollbacks."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,8 +15,8 @@ from tests.conftest import MakeDatabase
 KEY = "O-1"
 
 
-class _GivenUpError(Exception):
-    """The transaction comes to nothing."""
+class _RollbackError(Exception):
+    """Roll the transaction back."""
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ async def conn(database: MakeDatabase) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-def said(market: str) -> Conversation:
-    """One that can be told from others by its market."""
+def conversation(market: str) -> Conversation:
+    """Build a conversation that its market identifies."""
     return Conversation(KEY, "C-1", market=market)
 
 
 async def write(conn: Connection, table: ConversationTable, version: int, market: str) -> Conversation:
-    written = said(market)
+    written = conversation(market)
     async with conn.transaction():
         await table.load(conn, [KEY])
         await table.save(conn, {KEY: VersionedConversation(version, written)})
@@ -44,8 +44,8 @@ async def read(conn: Connection, table: ConversationTable) -> VersionedConversat
         return (await table.load(conn, [KEY]))[KEY]
 
 
-async def test_what_was_written_cache_is_not_read_again(conn: Connection) -> None:
-    """New or changed: each is written by a statement of its own."""
+async def test_a_written_conversation_is_cached(conn: Connection) -> None:
+    """Covers the insert of a new conversation and the update of a changed one."""
     table = ConversationTable()
     made = await write(conn, table, 0, "JP")
     assert (await read(conn, table)).conversation is made
@@ -53,43 +53,43 @@ async def test_what_was_written_cache_is_not_read_again(conn: Connection) -> Non
     assert (await read(conn, table)).conversation is changed
 
 
-async def test_what_was_read_cache_is_not_read_again(conn: Connection) -> None:
+async def test_a_loaded_conversation_is_cached(conn: Connection) -> None:
     await write(conn, ConversationTable(), 0, "JP")
     table = ConversationTable()
     assert (await read(conn, table)).conversation is (await read(conn, table)).conversation
 
 
-async def test_what_another_replica_wrote_is_read(conn: Connection) -> None:
+async def test_a_write_of_another_replica_invalidates_the_cached_row(conn: Connection) -> None:
     ours, theirs = ConversationTable(), ConversationTable()
     await write(conn, ours, 0, "JP")
     await write(conn, theirs, 1, "EU")
-    assert await read(conn, ours) == VersionedConversation(2, said("EU"))
+    assert await read(conn, ours) == VersionedConversation(2, conversation("EU"))
 
 
 @pytest.mark.parametrize("version", [0, 1])
-async def test_what_was_rolled_back_never_was(conn: Connection, version: int) -> None:
-    """Also where somebody else then wrote the same version of it."""
+async def test_a_rolled_back_write_is_not_cached(conn: Connection, version: int) -> None:
+    """Covers another replica that then wrote the same version."""
     ours, theirs = ConversationTable(), ConversationTable()
     if version:
         await write(conn, ours, 0, "JP")
-    with suppress(_GivenUpError):
+    with suppress(_RollbackError):
         async with conn.transaction():
             await ours.load(conn, [KEY])
-            await ours.save(conn, {KEY: VersionedConversation(version, said("US"))})
-            raise _GivenUpError
+            await ours.save(conn, {KEY: VersionedConversation(version, conversation("US"))})
+            raise _RollbackError
     await write(conn, theirs, version, "EU")
-    assert await read(conn, ours) == VersionedConversation(version + 1, said("EU"))
+    assert await read(conn, ours) == VersionedConversation(version + 1, conversation("EU"))
 
 
-async def test_what_was_rolled_back_to_a_savepoint_never_was(conn: Connection) -> None:
+async def test_a_write_rolled_back_to_a_savepoint_is_not_cached(conn: Connection) -> None:
     table = ConversationTable()
     async with conn.transaction():
-        await table.save(conn, {KEY: VersionedConversation(0, said("JP"))})
-        with suppress(_GivenUpError):
+        await table.save(conn, {KEY: VersionedConversation(0, conversation("JP"))})
+        with suppress(_RollbackError):
             async with conn.transaction():
-                await table.save(conn, {KEY: VersionedConversation(1, said("US"))})
-                raise _GivenUpError
-    assert await read(conn, table) == VersionedConversation(1, said("JP"))
+                await table.save(conn, {KEY: VersionedConversation(1, conversation("US"))})
+                raise _RollbackError
+    assert await read(conn, table) == VersionedConversation(1, conversation("JP"))
 
 
 @pytest.mark.parametrize("version", [0, 2])
@@ -98,10 +98,12 @@ async def test_a_version_that_is_not_the_next_one_is_a_conflict(conn: Connection
     await write(conn, table, 0, "JP")
     with pytest.raises(ConflictError):
         await write(conn, table, version, "EU")
-    assert await read(conn, table) == VersionedConversation(1, said("JP"))
+    assert await read(conn, table) == VersionedConversation(1, conversation("JP"))
 
 
-async def test_only_so_many_are_remembered_the_latest(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_keeps_the_latest_conversations_up_to_its_limit(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conversation_table, "CACHED_CONVERSATIONS", 2)
     table = ConversationTable()
     async with conn.transaction():

@@ -1,4 +1,4 @@
-"""Promises of an order: what the customer hears when a date moves, is broken, or is kept."""
+"""Promises of an order: notices when a date moves, is broken, or is kept."""
 
 from datetime import date, timedelta
 
@@ -44,22 +44,22 @@ def shipped(*line_ids: str, quantity: int = 1) -> OrderShipped:
     return OrderShipped(order_id=ORDER, lines=lines, shipped_at=MONDAY)
 
 
-def answer(rehearsal: ConversationDriver, choice: Choice, wish: date | None = None) -> list[str]:
-    choice_id = rehearsal.notices[-1].facts.choice_id
+def answer(driver: ConversationDriver, choice: Choice, wish: date | None = None) -> list[str]:
+    choice_id = driver.notices[-1].facts.choice_id
     assert choice_id is not None
-    facts = rehearsal.handle(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
+    facts = driver.handle(CustomerAnswered(order_id=ORDER, choice_id=choice_id, choice=choice, requested_date=wish))
     return [fact.choice for fact in of(facts, CustomerDecided)] or reasons(facts)
 
 
 def test_a_placed_order_is_promised_and_not_mailed() -> None:
-    rehearsal = drive(placed())
-    assert [(row.version, row.ship_date) for row in of(rehearsal.facts, PromiseMade)] == [(1, FRIDAY)]
-    assert rehearsal.kinds == []
+    driver = drive(placed())
+    assert [(row.version, row.ship_date) for row in of(driver.facts, PromiseMade)] == [(1, FRIDAY)]
+    assert driver.kinds == []
 
 
-def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    (notice,) = rehearsal.notices
+def test_a_later_date_is_announced_with_the_choice_to_wait_change_or_cancel() -> None:
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    (notice,) = driver.notices
     assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
         NoticeKind.ORDER_DELAYED,
         NEXT_FRIDAY,
@@ -68,41 +68,41 @@ def test_a_date_moved_later_is_told_with_the_choice_to_wait_change_or_cancel() -
     assert notice.facts.options == (Choice.WAIT, Choice.CHANGE, Choice.CANCEL)
 
 
-def test_a_date_moved_earlier_is_told_as_good_news_without_a_question() -> None:
-    rehearsal = drive(placed(), changed(FRIDAY - timedelta(days=1)))
-    assert [(notice.kind, notice.facts.choice_id) for notice in rehearsal.notices] == [(NoticeKind.ORDER_EARLY, None)]
+def test_an_earlier_date_is_announced_without_a_question() -> None:
+    driver = drive(placed(), changed(FRIDAY - timedelta(days=1)))
+    assert [(notice.kind, notice.facts.choice_id) for notice in driver.notices] == [(NoticeKind.ORDER_EARLY, None)]
 
 
 def test_the_same_date_again_is_no_news() -> None:
-    rehearsal = drive(placed(), changed(FRIDAY))
-    assert rehearsal.kinds == []
+    driver = drive(placed(), changed(FRIDAY))
+    assert driver.kinds == []
 
 
-def test_news_older_than_what_was_told_is_dropped() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY, 5))
-    assert reasons(rehearsal.handle(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
+def test_a_date_older_than_the_announced_one_is_dropped() -> None:
+    driver = drive(placed(), changed(NEXT_FRIDAY, 5))
+    assert reasons(driver.handle(changed(NEXT_WEDNESDAY, 2))) == ["older_promise"]
 
 
 def test_several_lines_that_move_together_are_one_notice() -> None:
-    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
-    assert [len(notice.facts.lines) for notice in rehearsal.notices] == [2]
+    driver = drive(placed(line("1"), line("2")), changed(NEXT_FRIDAY))
+    assert [len(notice.facts.lines) for notice in driver.notices] == [2]
 
 
 def test_a_second_slip_takes_back_the_first_notice_if_it_has_not_left() -> None:
-    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
-    assert rehearsal.withdrawn == {rehearsal.notices[0].notice_id}
+    driver = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    assert driver.withdrawn == {driver.notices[0].notice_id}
 
 
 def test_a_second_slip_closes_the_question_of_the_first() -> None:
-    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
-    states = [question.closed_by or "open" for question in rehearsal.conversation.questions]
+    driver = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2))
+    states = [question.closed_by or "open" for question in driver.conversation.questions]
     assert sorted(states) == ["open", "superseded"]
 
 
-def test_a_promised_day_whose_cutoff_comes_unshipped_is_told_with_a_new_day_of_the_policy() -> None:
-    rehearsal = drive(placed())
-    rehearsal.advance_to(at(FRIDAY, 18))
-    (notice,) = rehearsal.notices
+def test_a_promise_unshipped_at_its_cutoff_is_announced_with_a_new_day_of_the_policy() -> None:
+    driver = drive(placed())
+    driver.advance_to(at(FRIDAY, 18))
+    (notice,) = driver.notices
     assert (notice.kind, notice.facts.day, notice.facts.previous_day) == (
         NoticeKind.ORDER_DELAYED,
         FRIDAY + timedelta(days=4),
@@ -110,24 +110,24 @@ def test_a_promised_day_whose_cutoff_comes_unshipped_is_told_with_a_new_day_of_t
     )
 
 
-def test_nothing_is_said_before_the_cutoff_of_the_promised_day() -> None:
-    rehearsal = drive(placed())
-    rehearsal.advance_to(at(FRIDAY, 17, 59))
-    assert rehearsal.kinds == []
+def test_no_notice_is_created_before_the_cutoff_of_the_promised_day() -> None:
+    driver = drive(placed())
+    driver.advance_to(at(FRIDAY, 17, 59))
+    assert driver.kinds == []
 
 
-def test_when_the_policy_has_no_more_dates_we_say_so_and_when_we_write_again() -> None:
-    rehearsal = drive(placed())
-    rehearsal.advance_to(at(date(2027, 3, 15), 18))
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
-    assert rehearsal.notices[-1].facts.next_update_by == date(2027, 3, 16)
+def test_without_further_dates_of_the_policy_the_notice_names_the_next_update() -> None:
+    driver = drive(placed())
+    driver.advance_to(at(date(2027, 3, 15), 18))
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED] * 2 + [NoticeKind.ORDER_OVERDUE]
+    assert driver.notices[-1].facts.next_update_by == date(2027, 3, 16)
 
 
 def awaited_preorder() -> ConversationDriver:
     """A preorder that slips: nobody has a date for somebody else's workshop."""
-    rehearsal = drive(placed(line(preorder=True)))
-    rehearsal.advance_to(at(FRIDAY, 18))
-    return rehearsal
+    driver = drive(placed(line(preorder=True)))
+    driver.advance_to(at(FRIDAY, 18))
+    return driver
 
 
 def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
@@ -135,38 +135,38 @@ def test_a_preorder_that_slips_in_silence_has_no_date_of_ours() -> None:
     assert (notice.kind, notice.facts.next_update_by) == (NoticeKind.ORDER_OVERDUE, FRIDAY + timedelta(days=3))
 
 
-def test_our_next_word_is_kept() -> None:
-    rehearsal = awaited_preorder()
-    next_word = rehearsal.notices[0].facts.next_update_by
+def test_the_announced_update_is_sent() -> None:
+    driver = awaited_preorder()
+    next_word = driver.notices[0].facts.next_update_by
     assert next_word is not None
-    rehearsal.advance_to(at(next_word, 12))
-    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE] * 2
+    driver.advance_to(at(next_word, 12))
+    assert driver.kinds == [NoticeKind.ORDER_OVERDUE] * 2
 
 
-def test_a_new_date_takes_the_place_of_our_next_word() -> None:
-    rehearsal = awaited_preorder()
-    rehearsal.handle(changed(NEXT_FRIDAY, 24 * 4 + 10))
-    rehearsal.advance_to(at(NEXT_FRIDAY, 11))
-    assert rehearsal.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
+def test_a_new_date_replaces_the_announced_update() -> None:
+    driver = awaited_preorder()
+    driver.handle(changed(NEXT_FRIDAY, 24 * 4 + 10))
+    driver.advance_to(at(NEXT_FRIDAY, 11))
+    assert driver.kinds == [NoticeKind.ORDER_OVERDUE, NoticeKind.ORDER_DELAYED]
 
 
 def test_a_same_day_order_of_the_evening_is_spoken_of_on_the_next_day() -> None:
     evening = at(FRIDAY, 19)
-    rehearsal = ConversationDriver(now=evening)
-    rehearsal.handle(placed(placed_at=evening))
-    assert rehearsal.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
+    driver = ConversationDriver(now=evening)
+    driver.handle(placed(placed_at=evening))
+    assert driver.timers["overdue"] == at(FRIDAY + timedelta(days=1), 12)
 
 
-def test_a_last_pickup_that_is_known_is_spoken_of_a_minute_before_it() -> None:
-    rehearsal = drive(placed(line(ship_by=at(FRIDAY, 14, 30))))
-    assert rehearsal.timers["overdue"] == at(FRIDAY, 14, 29)
+def test_a_delay_is_announced_a_minute_before_a_known_last_pickup() -> None:
+    driver = drive(placed(line(ship_by=at(FRIDAY, 14, 30))))
+    assert driver.timers["overdue"] == at(FRIDAY, 14, 29)
 
 
 def test_a_shipment_reported_at_the_cutoff_overtakes_the_notice_about_silence() -> None:
-    rehearsal = drive(placed())
-    rehearsal.advance_to(at(FRIDAY, 18))
-    rehearsal.handle(shipped())
-    assert rehearsal.received == []
+    driver = drive(placed())
+    driver.advance_to(at(FRIDAY, 18))
+    driver.handle(shipped())
+    assert driver.received == []
 
 
 @pytest.mark.parametrize(
@@ -178,85 +178,85 @@ def test_a_shipment_reported_at_the_cutoff_overtakes_the_notice_about_silence() 
         OrderCancelled(order_id=ORDER, line_ids=("1",), cancelled_at=MONDAY),
     ],
 )
-def test_nothing_more_is_said_about_what_has_left_or_was_cancelled(end: OrderShipped) -> None:
-    rehearsal = drive(placed(), end, changed(NEXT_FRIDAY))
-    rehearsal.advance_to(at(date(2027, 6, 1), 12))
-    assert (rehearsal.kinds, rehearsal.timers) == ([], {})
+def test_no_notice_follows_about_a_shipped_or_cancelled_line(end: OrderShipped) -> None:
+    driver = drive(placed(), end, changed(NEXT_FRIDAY))
+    driver.advance_to(at(date(2027, 6, 1), 12))
+    assert (driver.kinds, driver.timers) == ([], {})
 
 
 def test_a_line_of_which_one_of_two_has_left_is_still_promised() -> None:
-    rehearsal = drive(placed(line(quantity=2)), shipped())
-    rehearsal.advance_to(at(FRIDAY, 18))
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
+    driver = drive(placed(line(quantity=2)), shipped())
+    driver.advance_to(at(FRIDAY, 18))
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_an_order_that_has_shipped_has_nothing_left_to_choose() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY), shipped())
-    assert answer(rehearsal, Choice.CANCEL) == ["question_closed"]
+    driver = drive(placed(), changed(NEXT_FRIDAY), shipped())
+    assert answer(driver, Choice.CANCEL) == ["question_closed"]
 
 
 def test_an_answer_becomes_a_decision() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    assert answer(rehearsal, Choice.CANCEL) == [Choice.CANCEL]
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    assert answer(driver, Choice.CANCEL) == [Choice.CANCEL]
 
 
 def test_a_second_answer_is_refused() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    answer(rehearsal, Choice.WAIT)
-    assert answer(rehearsal, Choice.CANCEL) == ["answered_before"]
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    answer(driver, Choice.WAIT)
+    assert answer(driver, Choice.CANCEL) == ["answered_before"]
 
 
 def test_an_answer_after_the_time_is_over_is_refused() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    rehearsal.now += timedelta(days=30)
-    assert answer(rehearsal, Choice.CANCEL) == ["answered_late"]
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    driver.now += timedelta(days=30)
+    assert answer(driver, Choice.CANCEL) == ["answered_late"]
 
 
 @pytest.mark.parametrize("wish", [None, MONDAY.date(), date(2029, 1, 1)])
 def test_another_date_must_be_a_day_to_come(wish: date | None) -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    assert answer(rehearsal, Choice.CHANGE, wish) == ["date_not_possible"]
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    assert answer(driver, Choice.CHANGE, wish) == ["date_not_possible"]
 
 
 def test_the_date_the_customer_asked_for_is_no_news_when_it_is_promised() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    answer(rehearsal, Choice.CHANGE, date(2027, 3, 20))
-    rehearsal.handle(changed(date(2027, 3, 20), 3))
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    answer(driver, Choice.CHANGE, date(2027, 3, 20))
+    driver.handle(changed(date(2027, 3, 20), 3))
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_no_answer_becomes_the_default_decision_when_the_time_is_over() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    facts = rehearsal.advance_to(MONDAY + timedelta(days=8))
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    facts = driver.advance_to(MONDAY + timedelta(days=8))
     assert [(d.choice, d.by_default) for d in of(facts, CustomerDecided)] == [(Choice.WAIT, True)]
 
 
-def test_a_customer_who_cancelled_hears_no_more_about_dates() -> None:
-    rehearsal = drive(placed(), changed(NEXT_FRIDAY))
-    answer(rehearsal, Choice.CANCEL)
-    facts = rehearsal.advance_to(at(NEXT_FRIDAY, 18))
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_CANCELLED]
+def test_a_customer_who_cancelled_gets_no_more_notices_of_dates() -> None:
+    driver = drive(placed(), changed(NEXT_FRIDAY))
+    answer(driver, Choice.CANCEL)
+    facts = driver.advance_to(at(NEXT_FRIDAY, 18))
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED, NoticeKind.ORDER_CANCELLED]
     assert reasons(facts) == ["cancel_not_carried_out"]
 
 
-def test_what_came_before_the_order_is_taken_once_the_order_is_known() -> None:
-    rehearsal = drive(changed(NEXT_FRIDAY), placed())
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
+def test_events_before_the_order_are_applied_once_it_is_placed() -> None:
+    driver = drive(changed(NEXT_FRIDAY), placed())
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_what_came_before_the_order_is_taken_in_the_order_in_which_it_happened() -> None:
-    rehearsal = drive(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
-    assert rehearsal.conversation.lines[0].shipping.day == NEXT_FRIDAY
+    driver = drive(changed(NEXT_FRIDAY, 5), changed(NEXT_WEDNESDAY, 2), placed())
+    assert driver.conversation.lines[0].shipping.day == NEXT_FRIDAY
 
 
-def test_an_order_told_twice_is_known_already() -> None:
-    rehearsal = drive(placed())
-    assert reasons(rehearsal.handle(placed())) == ["duplicate_order"]
+def test_an_order_placed_twice_is_a_duplicate() -> None:
+    driver = drive(placed())
+    assert reasons(driver.handle(placed())) == ["duplicate_order"]
 
 
 def test_a_promise_for_a_line_that_is_not_there_is_for_ops() -> None:
-    rehearsal = drive(placed())
-    assert reasons(rehearsal.handle(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
+    driver = drive(placed())
+    assert reasons(driver.handle(changed(NEXT_FRIDAY, 1, "9"))) == ["promise_for_unknown_line"]
 
 
 def progressed(stage: str, hours: int = 1, day: date | None = None) -> PreorderProgressed:
@@ -271,76 +271,74 @@ def preorder(promise: date | None = LATE_MAY) -> ConversationDriver:
     return drive(placed(line(promise=promise, preorder=True)))
 
 
-def test_a_preorder_hears_how_it_goes_on_the_first_and_the_fifteenth() -> None:
-    rehearsal = preorder()
-    rehearsal.advance_to(at(date(2027, 5, 1), 12))
-    days = [(notice.kind, notice.made_at) for notice in rehearsal.notices]
+def test_progress_of_a_preorder_is_announced_on_the_first_and_the_fifteenth() -> None:
+    driver = preorder()
+    driver.advance_to(at(date(2027, 5, 1), 12))
+    days = [(notice.kind, notice.made_at) for notice in driver.notices]
     reports = [date(2027, 3, 15), date(2027, 4, 1), date(2027, 4, 15), date(2027, 5, 1)]
     assert days == [(NoticeKind.PREORDER_PROGRESS, at(day, 10)) for day in reports]
 
 
-def test_a_report_tells_the_newest_stage() -> None:
-    rehearsal = preorder()
-    rehearsal.handle(progressed("production", 5))
-    rehearsal.handle(progressed("materials", 2))
-    rehearsal.advance_to(at(date(2027, 3, 15), 10))
-    assert rehearsal.notices[0].facts.lines[0].stage == "production"
+def test_a_progress_notice_names_the_newest_stage() -> None:
+    driver = preorder()
+    driver.handle(progressed("production", 5))
+    driver.handle(progressed("materials", 2))
+    driver.advance_to(at(date(2027, 3, 15), 10))
+    assert driver.notices[0].facts.lines[0].stage == "production"
 
 
-def test_a_report_is_skipped_when_another_notice_said_as_much_days_ago() -> None:
-    rehearsal = preorder()
-    rehearsal.now = at(date(2027, 3, 13), 10)
-    rehearsal.handle(progressed("production", 24 * 12, date(2027, 6, 4)))
-    rehearsal.advance_to(at(date(2027, 3, 16), 10))
-    assert rehearsal.kinds == [NoticeKind.ORDER_DELAYED]
+def test_a_report_is_skipped_when_another_notice_announced_the_same_days_ago() -> None:
+    driver = preorder()
+    driver.now = at(date(2027, 3, 13), 10)
+    driver.handle(progressed("production", 24 * 12, date(2027, 6, 4)))
+    driver.advance_to(at(date(2027, 3, 16), 10))
+    assert driver.kinds == [NoticeKind.ORDER_DELAYED]
 
 
 def test_reports_end_when_the_parcel_leaves() -> None:
-    rehearsal = preorder()
-    rehearsal.handle(shipped())
-    rehearsal.advance_to(at(date(2027, 8, 1), 12))
-    assert (rehearsal.kinds, rehearsal.timers) == ([], {})
+    driver = preorder()
+    driver.handle(shipped())
+    driver.advance_to(at(date(2027, 8, 1), 12))
+    assert (driver.kinds, driver.timers) == ([], {})
 
 
-def test_a_preorder_that_gets_its_first_date_is_told_it() -> None:
-    rehearsal = preorder(promise=None)
-    rehearsal.handle(changed(LATE_MAY))
-    assert [(notice.kind, notice.facts.day) for notice in rehearsal.notices] == [
-        (NoticeKind.PREORDER_PROGRESS, LATE_MAY)
-    ]
+def test_the_first_date_of_a_preorder_is_announced() -> None:
+    driver = preorder(promise=None)
+    driver.handle(changed(LATE_MAY))
+    assert [(notice.kind, notice.facts.day) for notice in driver.notices] == [(NoticeKind.PREORDER_PROGRESS, LATE_MAY)]
 
 
 def two_lines_and_then_one() -> ConversationDriver:
     """Both slip; an hour later one of them slips again."""
-    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1))
-    rehearsal.now += timedelta(hours=2)
-    rehearsal.handle(changed(NEXT_FRIDAY, 2, "1"))
-    return rehearsal
+    driver = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1))
+    driver.now += timedelta(hours=2)
+    driver.handle(changed(NEXT_FRIDAY, 2, "1"))
+    return driver
 
 
 def test_a_notice_about_two_lines_leaves_out_the_one_that_has_newer_news() -> None:
-    rehearsal = two_lines_and_then_one()
-    left_out = [(fact.notice_ids, fact.line_id) for fact in of(rehearsal.facts, LineExcluded)]
-    assert left_out == [((rehearsal.notices[0].notice_id,), "1")]
+    driver = two_lines_and_then_one()
+    left_out = [(fact.notice_ids, fact.line_id) for fact in of(driver.facts, LineExcluded)]
+    assert left_out == [((driver.notices[0].notice_id,), "1")]
 
 
 def test_a_notice_of_which_every_line_has_newer_news_is_taken_back() -> None:
-    rehearsal = two_lines_and_then_one()
-    rehearsal.handle(changed(NEXT_FRIDAY, 3, "2"))
-    assert rehearsal.notices[0].notice_id in rehearsal.withdrawn
+    driver = two_lines_and_then_one()
+    driver.handle(changed(NEXT_FRIDAY, 3, "2"))
+    assert driver.notices[0].notice_id in driver.withdrawn
 
 
 def test_a_question_about_two_lines_goes_on_about_the_one_without_newer_news() -> None:
-    rehearsal = two_lines_and_then_one()
-    assert sorted(question.line_ids for question in rehearsal.conversation.questions if question.open) == [
+    driver = two_lines_and_then_one()
+    assert sorted(question.line_ids for question in driver.conversation.questions if question.open) == [
         ("1",),
         ("2",),
     ]
 
 
 def test_slips_of_two_lines_within_minutes_are_one_message() -> None:
-    rehearsal = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1, "1"), changed(NEXT_FRIDAY, 2, "2"))
-    (heard,) = [notice for notice in rehearsal.notices if notice.notice_id not in rehearsal.withdrawn]
+    driver = drive(placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1, "1"), changed(NEXT_FRIDAY, 2, "2"))
+    (heard,) = [notice for notice in driver.notices if notice.notice_id not in driver.withdrawn]
     assert [(each.line_id, each.ship_date, each.previous_ship_date) for each in heard.facts.lines] == [
         ("2", NEXT_FRIDAY, FRIDAY),
         ("1", NEXT_WEDNESDAY, FRIDAY),
@@ -348,16 +346,16 @@ def test_slips_of_two_lines_within_minutes_are_one_message() -> None:
 
 
 def test_a_date_that_moves_and_moves_back_within_minutes_is_no_message() -> None:
-    rehearsal = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(FRIDAY, 2))
-    assert rehearsal.received == []
+    driver = drive(placed(), changed(NEXT_WEDNESDAY, 1), changed(FRIDAY, 2))
+    assert driver.received == []
 
 
 def test_a_date_in_the_past_is_no_promise() -> None:
-    rehearsal = drive(placed())
-    assert reasons(rehearsal.handle(changed(FRIDAY - timedelta(days=9)))) == ["date_in_past"]
+    driver = drive(placed())
+    assert reasons(driver.handle(changed(FRIDAY - timedelta(days=9)))) == ["date_in_past"]
 
 
 def test_more_than_can_be_kept_before_the_order_is_left_to_the_shell_to_park() -> None:
-    rehearsal = drive(*(changed(NEXT_FRIDAY, hours) for hours in range(MAX_BUFFERED_EVENTS)))
+    driver = drive(*(changed(NEXT_FRIDAY, hours) for hours in range(MAX_BUFFERED_EVENTS)))
     with pytest.raises(EventBufferFullError, match=ORDER):
-        rehearsal.handle(changed(NEXT_FRIDAY, MAX_BUFFERED_EVENTS))
+        driver.handle(changed(NEXT_FRIDAY, MAX_BUFFERED_EVENTS))

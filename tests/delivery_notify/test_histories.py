@@ -1,4 +1,4 @@
-"""Random histories, in any order, with repeats and pauses: what must be true of every conversation."""
+"""Invariants of conversations over random histories with reordered, repeated and delayed events."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -80,8 +80,8 @@ def _asked(number: int, options: list[Choice]) -> Payload:
     return issue(ev.IssueChoiceRequested, choice_id=choice_id, options=tuple(options), default=options[0])
 
 
-def _answered(rehearsal: ConversationDriver, index: int, choice: Choice, wish: date | None) -> Payload | None:
-    questions = rehearsal.state.questions if rehearsal.state else ()
+def _answered(driver: ConversationDriver, index: int, choice: Choice, wish: date | None) -> Payload | None:
+    questions = driver.state.questions if driver.state else ()
     if not questions:
         return None
     choice_id = questions[index % len(questions)].choice_id
@@ -135,35 +135,35 @@ PAUSES = st.integers(0, 24 * 20).map(lambda hours: timedelta(hours=hours))
 HISTORIES = st.lists(st.one_of(PAYLOADS, ANSWERS, PAUSES), max_size=25)
 
 
-def _check_each_step(rehearsal: ConversationDriver, facts: list[Any]) -> None:
-    """Every open promise has its timer, and nothing is said of a line that has left or was cancelled."""
-    state = rehearsal.state
+def _check_each_step(driver: ConversationDriver, facts: list[Any]) -> None:
+    """Check that every open promise has its timer, and that no new notice covers a shipped or cancelled line."""
+    state = driver.state
     if state is None:
         return
-    assert rehearsal.timers == deadlines(state)
+    assert driver.timers == deadlines(state)
     if any(each.open and each.shipping.day for each in state.lines):
-        assert "overdue" in rehearsal.timers
+        assert "overdue" in driver.timers
     new = {notice.notice_id for notice in of(facts, NoticeCreated)}
-    for said in state.notices:
-        if said.kind in SHIP_DATE_NOTICES and said.notice_id in new:
-            lines = [state.line(line_id) for line_id in said.subjects]
+    for notice in state.notices:
+        if notice.kind in SHIP_DATE_NOTICES and notice.notice_id in new:
+            lines = [state.line(line_id) for line_id in notice.subjects]
             assert all(each and each.awaiting_shipment for each in lines)
 
 
 def _live(history: list[Any]) -> ConversationDriver:
-    rehearsal = ConversationDriver()
+    driver = ConversationDriver()
     for step in history:
         match step:
             case timedelta():
-                facts = rehearsal.advance_to(rehearsal.now + step)
+                facts = driver.advance_to(driver.now + step)
             case (index, choice, wish):
-                command = _answered(rehearsal, index, choice, wish)
-                facts = rehearsal.handle(command) if command else []
+                command = _answered(driver, index, choice, wish)
+                facts = driver.handle(command) if command else []
             case payload:
-                facts = rehearsal.handle(payload)
+                facts = driver.handle(payload)
         if not isinstance(step, timedelta):
-            _check_each_step(rehearsal, facts)
-    return rehearsal
+            _check_each_step(driver, facts)
+    return driver
 
 
 @settings(max_examples=examples(100), deadline=None)
@@ -193,7 +193,7 @@ def test_a_question_is_decided_at_most_once(history: list[Any]) -> None:
 
 @settings(max_examples=examples(100), deadline=None)
 @given(HISTORIES)
-def test_a_notice_always_tells_a_definite_day(history: list[Any]) -> None:
+def test_a_notice_always_names_a_definite_day(history: list[Any]) -> None:
     for notice in _live(history).notices:
         assert notice.facts.day or notice.facts.next_update_by, notice.kind
 

@@ -1,4 +1,4 @@
-"""The sender records how notices went while conversations take them back: never in each other's way for good."""
+"""Row locks of notices: sender and conversations lock in id order, so that they cannot deadlock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ from services.delivery_notify.store.notice_queue import (
     Rescheduled,
     record_outcomes,
 )
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import MONDAY, NEXT_FRIDAY, RULES, placed
 from tests.delivery_notify.service import notifying, settled, take
 from tests.delivery_notify.test_domain import changed
@@ -31,13 +31,13 @@ from tests.running import eventually
 Write = Callable[[Connection, UUID, UUID], Awaitable[object]]
 
 
-def _settling(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _complete(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn, BatchOutcomes([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
     )
 
 
-def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _reschedule(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]),
@@ -45,7 +45,7 @@ def _putting_off(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]
     )
 
 
-def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _fall_back(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]),
@@ -53,7 +53,7 @@ def _turning(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     )
 
 
-def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _defer(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return record_outcomes(
         conn,
         BatchOutcomes(
@@ -63,28 +63,28 @@ def _keeping(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     )
 
 
-def _withdrawing(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _withdraw(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(conn, {}, [NoticesWithdrawn((last,), "shipped"), NoticesWithdrawn((first,), "x")])
 
 
-def _leaving_out(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _exclude_line(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(
         conn, {}, [LineExcluded((last,), "another"), NoticesWithdrawn((first,), "shipped")]
     )
 
 
-def _adding_points(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
+def _add_points(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
     return Conversations(RULES).save(conn, {}, [PointsDecided(last, 5), NoticesWithdrawn((first,), "shipped")])
 
 
 WRITES = [
-    (_settling, "sending"),
-    (_putting_off, "sending"),
-    (_turning, "sending"),
-    (_keeping, "sending"),
-    (_withdrawing, "sending"),
-    (_leaving_out, "pending"),
-    (_adding_points, "pending"),
+    (_complete, "sending"),
+    (_reschedule, "sending"),
+    (_fall_back, "sending"),
+    (_defer, "sending"),
+    (_withdraw, "sending"),
+    (_exclude_line, "pending"),
+    (_add_points, "pending"),
 ]
 
 
@@ -111,7 +111,7 @@ async def two_notices(conn: Connection, status: str) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize(("write", "status"), WRITES)
-async def test_whoever_changes_notices_locks_them_in_the_order_of_their_ids(
+async def test_every_writer_of_notices_locks_them_in_the_order_of_their_ids(
     conns: Sequence[Connection], write: Write, status: str
 ) -> None:
     holder, writer, looker = conns
@@ -150,7 +150,7 @@ async def test_a_mail_that_has_left_is_recorded_through_deadlocks_and_not_sent_a
     database: MakeDatabase, smtp: Mailbox
 ) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await in_owners_hands(live.service.settings.database_url, _TWICE_A_DEADLOCK)
+        await execute_as_owner(live.service.settings.database_url, _TWICE_A_DEADLOCK)
         await take(live, order(), later())
         (row,) = await settled(live)
         tries = await live.service.pool.fetchval("SELECT last_value FROM tries")

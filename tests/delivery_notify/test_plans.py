@@ -1,4 +1,4 @@
-"""What sending costs does not grow with what was sent: the hot statements read by their indexes, whenever planned."""
+"""Query plans of the sender: hot statements use their indexes, so that cost does not grow with sent notices."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

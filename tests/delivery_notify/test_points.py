@@ -1,4 +1,4 @@
-"""Points that say sorry are said where the issue ends; points that expire are told in time, and seldom."""
+"""Notices of points: apology points with the end of their issue, expiring points in time and rarely."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -49,20 +49,20 @@ def resolved(**more: Any) -> ConversationDriver:
     return drive(placed(), issue(ev.IssueAccepted, **more), issue(ev.IssueResolved, **more))
 
 
-def added(rehearsal: ConversationDriver) -> list[PointsDecided]:
-    return of(rehearsal.facts, PointsDecided)
+def added(driver: ConversationDriver) -> list[PointsDecided]:
+    return of(driver.facts, PointsDecided)
 
 
 def test_the_end_of_an_issue_and_its_points_are_one_message() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(granted())
-    (end,) = rehearsal.notices
-    assert added(rehearsal) == [PointsDecided(end.notice_id, 549, USABLE_FROM, USABLE_UNTIL)]
+    driver = resolved()
+    driver.handle(granted())
+    (end,) = driver.notices
+    assert added(driver) == [PointsDecided(end.notice_id, 549, USABLE_FROM, USABLE_UNTIL)]
 
 
-def test_points_heard_of_before_the_end_are_in_its_notice_at_once() -> None:
-    rehearsal = drive(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
-    (end,) = rehearsal.notices
+def test_points_granted_before_the_end_are_in_its_notice_at_once() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), granted(), issue(ev.IssueResolved))
+    (end,) = driver.notices
     assert (end.facts.points, end.due_at) == (549, MONDAY)
 
 
@@ -77,37 +77,37 @@ def test_a_change_of_mind_earns_no_points_and_waits_for_none() -> None:
 
 
 def test_a_refund_and_the_points_for_it_are_one_message() -> None:
-    rehearsal = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded), issue(ev.IssueResolved), granted())
-    (refunded,) = rehearsal.notices
-    assert (refunded.kind, added(rehearsal)[0].notice_id) == (NoticeKind.REFUNDED, refunded.notice_id)
+    driver = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded), issue(ev.IssueResolved), granted())
+    (refunded,) = driver.notices
+    assert (refunded.kind, added(driver)[0].notice_id) == (NoticeKind.REFUNDED, refunded.notice_id)
 
 
-def test_points_known_before_a_told_refund_ends_are_told_by_themselves() -> None:
-    rehearsal = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded))
-    rehearsal.advance_to(MONDAY + timedelta(hours=1))
-    rehearsal.handle(granted())
-    rehearsal.handle(issue(ev.IssueResolved))
-    assert rehearsal.kinds == [NoticeKind.REFUNDED, NoticeKind.POINTS_GRANTED]
+def test_points_granted_after_the_refund_notice_are_a_notice_of_their_own() -> None:
+    driver = drive(placed(), issue(ev.IssueAccepted), issue(ev.IssueRefunded))
+    driver.advance_to(MONDAY + timedelta(hours=1))
+    driver.handle(granted())
+    driver.handle(issue(ev.IssueResolved))
+    assert driver.kinds == [NoticeKind.REFUNDED, NoticeKind.POINTS_GRANTED]
 
 
-def test_points_that_a_human_gave_later_have_a_message_of_their_own() -> None:
-    rehearsal = resolved()
-    rehearsal.advance_to(MONDAY + timedelta(days=2))
-    rehearsal.handle(granted())
-    assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
+def test_points_that_staff_granted_later_are_a_notice_of_their_own() -> None:
+    driver = resolved()
+    driver.advance_to(MONDAY + timedelta(days=2))
+    driver.handle(granted())
+    assert driver.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
 
 
-def test_points_are_told_once_however_often_they_are_heard_of() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(granted())
-    assert reasons(rehearsal.handle(granted())) == ["duplicate_points"]
+def test_points_granted_twice_are_announced_once() -> None:
+    driver = resolved()
+    driver.handle(granted())
+    assert reasons(driver.handle(granted())) == ["duplicate_points"]
 
 
 def test_a_notice_that_is_about_to_leave_is_not_counted_on() -> None:
-    rehearsal = resolved()
-    rehearsal.advance_to(MONDAY + RULES.batching_delay - RULES.deadline_margin / 2)
-    rehearsal.handle(granted())
-    assert (added(rehearsal), rehearsal.kinds[-1]) == ([], NoticeKind.POINTS_GRANTED)
+    driver = resolved()
+    driver.advance_to(MONDAY + RULES.batching_delay - RULES.deadline_margin / 2)
+    driver.handle(granted())
+    assert (added(driver), driver.kinds[-1]) == ([], NoticeKind.POINTS_GRANTED)
 
 
 def withheld() -> PointsWithheld:
@@ -116,9 +116,9 @@ def withheld() -> PointsWithheld:
 
 
 def test_the_end_of_an_issue_without_points_leaves_as_soon_as_that_is_decided() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(withheld())
-    assert added(rehearsal) == [PointsDecided(rehearsal.notices[0].notice_id)]
+    driver = resolved()
+    driver.handle(withheld())
+    assert added(driver) == [PointsDecided(driver.notices[0].notice_id)]
 
 
 def test_the_end_of_an_issue_does_not_wait_for_points_that_were_withheld_before() -> None:
@@ -126,29 +126,29 @@ def test_the_end_of_an_issue_does_not_wait_for_points_that_were_withheld_before(
     assert (end.due_at, end.facts.points) == (MONDAY, None)
 
 
-def test_points_that_were_withheld_and_then_given_by_a_human_are_told() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(withheld())
-    rehearsal.handle(granted())
-    assert rehearsal.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
+def test_points_that_were_withheld_and_then_granted_by_staff_are_announced() -> None:
+    driver = resolved()
+    driver.handle(withheld())
+    driver.handle(granted())
+    assert driver.kinds == [NoticeKind.ISSUE_RESOLVED, NoticeKind.POINTS_GRANTED]
 
 
 def test_an_issue_that_is_taken_up_again_takes_its_end_back() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(issue(ev.IssueReopened))
-    assert rehearsal.received == [NoticeKind.ISSUE_REOPENED]
+    driver = resolved()
+    driver.handle(issue(ev.IssueReopened))
+    assert driver.received == [NoticeKind.ISSUE_REOPENED]
 
 
-def test_points_of_the_second_end_are_told_with_it() -> None:
-    rehearsal = resolved()
-    rehearsal.handle(granted())
-    rehearsal.handle(issue(ev.IssueReopened))
-    rehearsal.handle(issue(ev.IssueResolved, resolution=2))
-    rehearsal.handle(granted(derived_id("entry", 2), points=80))
-    assert [(each.notice_id, each.points) for each in added(rehearsal)][1:] == [(rehearsal.notices[-1].notice_id, 80)]
+def test_points_of_the_second_resolution_are_announced_with_it() -> None:
+    driver = resolved()
+    driver.handle(granted())
+    driver.handle(issue(ev.IssueReopened))
+    driver.handle(issue(ev.IssueResolved, resolution=2))
+    driver.handle(granted(derived_id("entry", 2), points=80))
+    assert [(each.notice_id, each.points) for each in added(driver)][1:] == [(driver.notices[-1].notice_id, 80)]
 
 
-def test_points_of_another_customer_are_never_told_to_the_one_we_know() -> None:
+def test_points_of_another_customer_create_no_notice() -> None:
     assert reasons(resolved().handle(granted(customer_id="C-2"))) == ["points_of_another_customer"]
 
 
@@ -171,7 +171,7 @@ def expiry_notice(day: date, now: datetime = MONDAY) -> NoticeCreated:
     return notice
 
 
-def test_points_that_expire_are_told_with_their_last_day_and_what_there_is_in_all() -> None:
+def test_expiring_points_are_announced_with_their_last_day_and_the_balance() -> None:
     facts = expiry_notice(date(2027, 3, 31)).facts
     assert (facts.points, facts.day, facts.balance, facts.as_of) == (49, date(2027, 3, 31), 612, date(2027, 3, 1))
 
@@ -186,22 +186,20 @@ def test_points_that_expire_are_told_with_their_last_day_and_what_there_is_in_al
         (date(2027, 3, 1), MONDAY + timedelta(minutes=1)),
     ],
 )
-def test_what_expires_is_told_on_the_days_of_the_gathering_as_long_as_that_leaves_two_weeks(
-    day: date, leaves: datetime
-) -> None:
+def test_expiring_points_are_announced_on_batch_days_at_least_two_weeks_ahead(day: date, leaves: datetime) -> None:
     assert expiry_notice(day, MONDAY + timedelta(minutes=1)).due_at == leaves
 
 
-def test_what_expires_is_told_once_per_last_day_whatever_was_ordered_in_the_meantime() -> None:
+def test_expiring_points_are_announced_once_per_last_day_whatever_the_latest_order() -> None:
     other = of(expiry_facts(Conversation("O-10", CUSTOMER), expire(date(2027, 3, 31))), NoticeCreated)
     assert other[0].notice_id == expiry_notice(date(2027, 3, 31)).notice_id
 
 
-def test_what_has_expired_is_not_told_any_more() -> None:
+def test_expired_points_are_not_announced() -> None:
     assert expiry_facts(LATEST, expire(date(2027, 2, 28))) == [Ignored("date_in_past")]
 
 
-def test_nobody_is_told_whom_we_cannot_reach() -> None:
+def test_an_unknown_customer_gets_no_notice_of_expiring_points() -> None:
     assert expiry_facts(Conversation(""), expire(date(2027, 3, 31))) == [Ignored("unknown_customer")]
 
 

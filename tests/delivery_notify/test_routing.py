@@ -1,4 +1,4 @@
-"""Which way a notice takes, as a table; and what must hold whatever is known of a customer."""
+"""Routes of notices as a table, and invariants of routing for every routing context."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta

@@ -12,7 +12,7 @@ from services.delivery_notify.channels.channel import DELIVERY_TIMEOUT_SECONDS
 from services.delivery_notify.sending import circuit_breaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS
 from services.delivery_notify.sending.sender import LEASE, SEND_TIME_LIMIT
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import ORDER, issue, line, placed
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.running import Live, eventually
@@ -120,10 +120,10 @@ async def test_a_mail_whose_recording_failed_is_sent_again_with_the_same_message
     database: MakeDatabase, smtp: Mailbox
 ) -> None:
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await in_owners_hands(live.service.settings.database_url, _BROKEN)
+        await execute_as_owner(live.service.settings.database_url, _BROKEN)
         await take(live, order(), later())
         await eventually(lambda: sent_twice(live, smtp), "the mail is sent again")
-        await in_owners_hands(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
+        await execute_as_owner(live.service.settings.database_url, "DROP TRIGGER broken ON notices")
         await at_once(live)
         await settled(live)
         assert await published(live) == ["notice.sent.v1"]
@@ -171,7 +171,7 @@ async def test_discarded_notices_are_recorded_as_sent(database: MakeDatabase) ->
 async def test_a_notice_that_cannot_be_read_is_failed_by_itself(database: MakeDatabase, smtp: Mailbox) -> None:
     other = {"order_id": "O-2"}
     async with notifying(await database("delivery_notify"), smtp.url) as live:
-        await in_owners_hands(live.service.settings.database_url, _UNREADABLE)
+        await execute_as_owner(live.service.settings.database_url, _UNREADABLE)
         await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
         rows = await settled(live, 2)
     assert {row["order_id"]: (row["status"], row["cause"]) for row in rows} == {
@@ -193,7 +193,7 @@ async def test_a_kind_that_only_newer_code_knows_does_not_hold_up_the_others(
     other = {"order_id": "O-2"}
     async with notifying(await database("delivery_notify"), smtp.url) as live:
         newer = _UNREADABLE.replace('NEW.facts = \'{"day": "some day"}\'', "NEW.kind = 'song'")
-        await in_owners_hands(live.service.settings.database_url, newer)
+        await execute_as_owner(live.service.settings.database_url, newer)
         await take(live, order(), later(), order().model_copy(update=other), later().model_copy(update=other))
         rows = await settled(live, 2)
         assert await published(live) == ["notice.sent.v1"]

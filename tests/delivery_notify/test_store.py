@@ -199,9 +199,9 @@ async def test_a_notice_does_not_wait_for_one_that_was_withdrawn(conn: Connectio
     assert {each.kind for each in claimed} == {NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED}
 
 
-async def test_a_pending_notice_about_two_lines_goes_on_about_the_one_without_newer_news(conn: Connection) -> None:
+async def test_a_pending_notice_about_two_lines_keeps_the_line_without_a_newer_date(conn: Connection) -> None:
     await apply(conn, placed(line("1"), line("2")), changed(NEXT_WEDNESDAY, 1), changed(NEXT_FRIDAY, 2, "1"))
     rows = await conversations.list_notices(conn, ORDER)
     facts = [json.loads(json.dumps(row["facts"])) for row in rows]
-    told = [[(thing["line_id"], each["day"]) for thing in each["lines"]] for each in facts]
-    assert told == [[("2", "2027-03-10")], [("1", "2027-03-12")]]
+    announced = [[(line["line_id"], each["day"]) for line in each["lines"]] for each in facts]
+    assert announced == [[("2", "2027-03-10")], [("1", "2027-03-12")]]

@@ -21,7 +21,7 @@ def conductor(tmp_path: Path) -> ClockDriver:
 
 
 def moved_to(conductor: ClockDriver, expected: datetime) -> bool:
-    """Whether the clock shows this time, or a little later."""
+    """Return true if the clock shows this time, or a little later."""
     return timedelta(0) <= conductor.clock.now() - expected < timedelta(minutes=1)
 
 

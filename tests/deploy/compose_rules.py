@@ -19,7 +19,7 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s:]+:[^/\s@]+@")
 
 
 def runs_on(service: Service) -> bool:
-    """Whether it is a long-running service, not a job."""
+    """Return true for a long-running service, false for a job."""
     return service.get("restart") != "no"
 
 

@@ -11,8 +11,8 @@ from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import name_of
 from deploy.local.shared_servers import shared_server
 from libs.common.events.topics import SERVICES, TOPICS
-from tests.conftest import MakeDatabase, as_owner, in_owners_hands
-from tests.databases import SPARE
+from tests.conftest import MakeDatabase, as_owner, execute_as_owner
+from tests.databases import IDLE_DATABASES
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -33,16 +33,15 @@ async def test_two_databases_of_a_service_do_not_share_rows(database: MakeDataba
     assert first != second
 
 
-async def test_a_database_that_was_used_is_lent_again_as_if_it_were_new(database: MakeDatabase) -> None:
+async def test_a_used_database_is_reused_as_if_it_were_new(database: MakeDatabase) -> None:
     url = await database("returns")
     user = await asyncpg.connect(url)
     add = "INSERT INTO outbox (topic, key, value) VALUES ('topic', 'key', 'value') RETURNING id"
     first, second = await user.fetchval(add), await user.fetchval(add)
-    assert await SPARE.give_back(shared_server("postgres"), "returns", name_of(url))
-    assert SPARE.take("returns") == name_of(url)
-    with pytest.raises(
-        (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
-    ):  # whoever still used it was shown out
+    assert await IDLE_DATABASES.release(shared_server("postgres"), "returns", name_of(url))
+    assert IDLE_DATABASES.acquire("returns") == name_of(url)
+    # Sessions that were still open are terminated.
+    with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
         await user.fetchval(add)
     again = await asyncpg.connect(url)
     assert await again.fetchval("SELECT count(*) FROM outbox") == 0
@@ -51,25 +50,25 @@ async def test_a_database_that_was_used_is_lent_again_as_if_it_were_new(database
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("service", "change"),
     [
-        "CREATE TABLE stray (id int)",
-        "CREATE SCHEMA stray",
-        "CREATE FUNCTION stray() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        "ALTER TABLE outbox ADD COLUMN stray int",
-        "ALTER TABLE outbox ALTER COLUMN topic DROP NOT NULL",
-        "ALTER TABLE outbox ADD CHECK (topic <> 'stray')",
-        "ALTER TABLE cases DISABLE TRIGGER cases_order",
-        "CREATE INDEX stray ON outbox (topic)",
-        "GRANT DELETE ON migrations TO PUBLIC",
-        "COMMENT ON TABLE outbox IS 'stray'",
-        "DELETE FROM migrations",
+        ("returns", "CREATE TABLE stray (id int)"),
+        ("returns", "CREATE SCHEMA stray"),
+        ("returns", "CREATE FUNCTION stray() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+        ("returns", "ALTER TABLE outbox ADD COLUMN stray int"),
+        ("returns", "ALTER TABLE outbox ALTER COLUMN topic DROP NOT NULL"),
+        ("returns", "ALTER TABLE outbox ADD CHECK (topic <> 'stray')"),
+        ("loyalty", "ALTER TABLE entries DISABLE TRIGGER entries_append_only"),
+        ("returns", "CREATE INDEX stray ON outbox (topic)"),
+        ("returns", "GRANT DELETE ON migrations TO PUBLIC"),
+        ("returns", "COMMENT ON TABLE outbox IS 'stray'"),
+        ("returns", "DELETE FROM migrations"),
     ],
 )
-async def test_a_database_that_was_changed_is_not_lent_again(database: MakeDatabase, change: str) -> None:
-    url = await database("returns")
-    await in_owners_hands(url, change)
-    assert not await SPARE.give_back(shared_server("postgres"), "returns", name_of(url))
+async def test_a_database_whose_schema_changed_is_not_reused(database: MakeDatabase, service: str, change: str) -> None:
+    url = await database(service)
+    await execute_as_owner(url, change)
+    assert not await IDLE_DATABASES.release(shared_server("postgres"), service, name_of(url))
 
 
 async def test_all_topics_of_the_contract_are_there_under_the_prefix(kafka: str, topics: str) -> None:

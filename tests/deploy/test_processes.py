@@ -98,7 +98,7 @@ def test_one_that_was_killed_on_purpose_is_no_failure(supervisor: Supervisor) ->
     supervisor.check()
 
 
-def said_ready(child: ManagedProcess) -> bool:
+def is_ready(child: ManagedProcess) -> bool:
     return "ready" in child.log.read_text()
 
 
@@ -109,7 +109,7 @@ def test_they_are_stopped_last_one_first(tmp_path: Path) -> None:
         for name in ("first", "second"):
             at_end = f"atexit.register(lambda: open({str(order_file)!r}, 'a').write('{name} '));"
             child = supervisor.start(name, ["-c", f"{note} {at_end} print('ready'); time.sleep(60)"]).child
-            child.wait_until(partial(said_ready, child), timeout=10)
+            child.wait_until(partial(is_ready, child), timeout=10)
     assert order_file.read_text() == "second first "
 
 

@@ -16,7 +16,7 @@ from libs.common.postgres.db_grants import user_of
 from libs.common.privacy.erase_cli import KafkaCluster
 from libs.common.privacy.verify_erasure import NothingSearchedError, Search, search_files, verify
 from tests.common import wire
-from tests.conftest import MakeDatabase, in_owners_hands
+from tests.conftest import MakeDatabase, execute_as_owner
 
 NAME, MAIL = "山田 花子", "hanako@example.jp"
 SEARCH = Search.of([NAME, MAIL])
@@ -78,16 +78,16 @@ COLUMNS = {
 @pytest.mark.parametrize("column", COLUMNS)
 async def test_it_is_found_in_a_column_of_any_type_of_any_table(database: MakeDatabase, column: str) -> None:
     url = await database("loyalty")
-    await in_owners_hands(url, f'CREATE TABLE "Odd name" (n int, "Some column" {column})')
-    await in_owners_hands(url, f'INSERT INTO "Odd name" VALUES (1, {COLUMNS[column]}), (2, NULL)')
-    await in_owners_hands(url, f'GRANT SELECT ON "Odd name" TO "{user_of(url)}"')
+    await execute_as_owner(url, f'CREATE TABLE "Odd name" (n int, "Some column" {column})')
+    await execute_as_owner(url, f'INSERT INTO "Odd name" VALUES (1, {COLUMNS[column]}), (2, NULL)')
+    await execute_as_owner(url, f'GRANT SELECT ON "Odd name" TO "{user_of(url)}"')
     left = await verify(SEARCH, [url], None, [])
     assert [one.place for one in left] == [f"database {postgres.name_of(url)}: table Odd name, 1 row(s)"]
 
 
 async def test_a_table_that_it_may_not_read_ends_it_rather_than_count_as_clean(database: MakeDatabase) -> None:
     url = await database("loyalty")
-    await in_owners_hands(url, "CREATE TABLE hidden (n int)")
+    await execute_as_owner(url, "CREATE TABLE hidden (n int)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await verify(SEARCH, [url], None, [])
 

@@ -34,13 +34,13 @@ class Replica:
         return self.process.alive
 
     def is_listening(self) -> bool:
-        """Whether its port is open: it has started, and joins Kafka once that is available."""
+        """Return true if its port is open: it has started, and joins Kafka once that is available."""
         with suppress(OSError), socket.create_connection((LOOPBACK, self.process.port), 1):
             return True
         return False
 
     def has_joined(self) -> bool:
-        """Whether it has all its partitions; waits up to two seconds for the answer."""
+        """Return true if it has all its partitions; waits up to two seconds for the answer."""
         return answers_ok(f"{self.url}/health/started")
 
     def start(self, step: str = "") -> None:

@@ -12,7 +12,7 @@ from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
 from services.intake.projections.issue_status import IssueStatus
 from services.intake.store.search import CursorError, IssueFilter, build_query, find_issues
-from tests.conftest import in_owners_hands
+from tests.conftest import execute_as_owner
 from tests.intake.reports import NOON, days
 
 MANY = 4000
@@ -34,7 +34,7 @@ async def conn(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Conne
     url = await database("intake")
     connection = await asyncpg.connect(url)
     await connection.execute(_FILL, NOON, MANY)
-    await in_owners_hands(url, "ANALYZE issues")
+    await execute_as_owner(url, "ANALYZE issues")
     yield connection
     await connection.close()
 

@@ -387,9 +387,10 @@ def ship_first(scenario: CaseScenario) -> None:
         assert inbound.window_day
         assert outbound.expected_delivery
         assert inbound.window_day >= outbound.expected_delivery
-    told_so_far = [type(fact) for fact in scenario.facts[under_this_plan_from(scenario) :]]
-    if case.plan.ship_on is ShipOn.ACCEPTED and CollectionRequested in told_so_far and IssueReopened not in told_so_far:
-        assert told_so_far.index(IssueReplacementShipped) < told_so_far.index(CollectionRequested)
+    facts_of_plan = [type(fact) for fact in scenario.facts[under_this_plan_from(scenario) :]]
+    collected = CollectionRequested in facts_of_plan and IssueReopened not in facts_of_plan
+    if case.plan.ship_on is ShipOn.ACCEPTED and collected:
+        assert facts_of_plan.index(IssueReplacementShipped) < facts_of_plan.index(CollectionRequested)
 
 
 def one_entitlement_per_unit(scenario: CaseScenario) -> None:

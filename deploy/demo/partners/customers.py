@@ -55,7 +55,7 @@ def _requests_details(text: str) -> bool:
 
 
 def _announces_collection(text: str) -> bool:
-    """Whether the mail announces a collection."""
+    """Return true if the mail announces a collection."""
     return "引き取りに伺" in text or "ourier c" in text
 
 

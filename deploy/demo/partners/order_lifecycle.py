@@ -113,7 +113,7 @@ def _promise_changes(order: ReplayedOrder, zone: ZoneInfo, rng: random.Random) -
 
 
 def _promise_changed(order: ReplayedOrder, at: datetime, day: date, cause: str) -> LifecycleEvent:
-    """Where pickups are known to the minute, the new date contains the real one."""
+    """Build a change of the promise; a pickup known to the minute lies in the new date."""
     pickup = order.shipped_at + PICKUP_MARGIN if order.ship_by and order.shipped_at else None
     pickup = pickup if pickup and pickup.date() == day else None
     payload = OrderPromiseChanged(

@@ -69,7 +69,7 @@ class NoticeRecord:
     due_at: datetime | None = None
 
     def is_unsent(self, now: datetime) -> bool:
-        """Whether it is certainly unsent, so that a newer notice can supersede it."""
+        """Return true if it is certainly unsent, so that a newer notice can supersede it."""
         return self.due_at is not None and now < self.due_at
 
 

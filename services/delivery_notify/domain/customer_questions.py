@@ -20,7 +20,7 @@ from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, NoticeFacts, PromiseNews
 
 MAX_DATE_AHEAD = timedelta(days=365)
-"""How far ahead a customer may request another date."""
+"""Maximum time from now to a date that a customer requests."""
 
 
 class CustomerAnswered(Payload):

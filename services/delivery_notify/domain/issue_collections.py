@@ -17,7 +17,7 @@ from services.delivery_notify.domain.issue_thread import IssueThread, PendingNot
 from services.delivery_notify.domain.notices import NoticeFacts
 
 REFUND_DELAY = timedelta(minutes=30)
-"""How long the notices "item received" and "refund requested" wait for the refund that usually follows."""
+"""Delay of the notices "item received" and "refund requested", for the refund that usually follows."""
 
 COLLECTION_NOTICES = frozenset(
     {NoticeKind.COLLECTION_BOOKED, NoticeKind.COLLECTION_ATTEMPTED, NoticeKind.COLLECTION_REMINDED}

@@ -40,7 +40,7 @@ from services.delivery_notify.domain.issue_thread import (
 from services.delivery_notify.domain.notices import NoticeFacts
 
 PLAN_DELAY = timedelta(minutes=15)
-"""How long the notice of acceptance waits for the remedy, to be one message with it."""
+"""Delay of the notice of acceptance, to be one message with the remedy."""
 
 ThreadHandler: TypeAlias = Callable[[ConversationDecision, IssueThread, Any], None]
 

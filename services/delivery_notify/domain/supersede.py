@@ -49,7 +49,7 @@ def _without(notice: NoticeRecord, lines: frozenset[str]) -> NoticeRecord:
 
 
 def date_is_unsent(ctx: ConversationDecision, line_id: str, kind: NoticeKind) -> bool:
-    """Whether the notice of the newest date of this line is unsent, so that the customer has an older date."""
+    """Return true if the notice of the newest date of this line is unsent: the customer has an older date."""
     covering = (each for each in reversed(ctx.state.notices) if each.kind is kind and line_id in each.subjects)
     return next((each.is_unsent(ctx.now) for each in covering), False)
 

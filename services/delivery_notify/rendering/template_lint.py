@@ -131,7 +131,7 @@ def _law_faults(
 
 
 def _contains(rendered: RenderedMessage, text: str) -> bool:
-    """Whether both parts contain the text; in HTML as the environment escapes it."""
+    """Return true if both parts contain the text; in HTML as the environment escapes it."""
     return text in rendered.text and str(escape(text)) in rendered.html
 
 

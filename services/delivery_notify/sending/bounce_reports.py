@@ -43,7 +43,7 @@ class MailReport:
 
     @property
     def suppresses_address(self) -> bool:
-        """Whether the address must not be used again: the mailbox is missing, or the recipient complained."""
+        """Return true if the mailbox is missing or the recipient complained: do not use the address again."""
         return self.kind == MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
 
     @property

@@ -92,6 +92,6 @@ def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]
 
 
 def is_complete(message: OutgoingMessage) -> bool:
-    """Whether a group that was sent before has all of its members."""
+    """Return true if a group that was sent before has all of its members."""
     parts = message.notices[0].batch_size
     return parts is None or parts == len(message.notices)

@@ -39,7 +39,7 @@ from services.delivery_notify.store import notice_queue, promises, staff_notices
 from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
 
 CONTACT_TIMEOUT = timedelta(hours=24)
-"""How long a notice waits for the contact that comes with the order."""
+"""Maximum wait of a notice for the contact that comes with the order."""
 
 _TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)

@@ -69,7 +69,10 @@ async def _is_forged(request: Request, session: StaffSession) -> bool:
 
 
 def is_cross_site(request: Request) -> bool:
-    """Whether the browser reports another site as the origin; older browsers omit the header and rely on the token."""
+    """Return true if the browser reports another site as the origin.
+
+    Older browsers omit the header; for them the token is the protection.
+    """
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 

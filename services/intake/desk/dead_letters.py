@@ -37,7 +37,7 @@ class DeadLetterListing:
 
 @cache
 def authorities() -> ssl.SSLContext:
-    """Whom calls out trust, read once in a process: that takes longer than a call."""
+    """Trusted certificate authorities of outgoing calls; reading them takes longer than a call, so once per process."""
     return httpx.create_ssl_context()
 
 

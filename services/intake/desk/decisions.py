@@ -138,7 +138,7 @@ class DeskDecisions:
 
 
 def _is_known(action: AvailableAction) -> bool:
-    """Whether the action exists; whether it is available was checked before the confirmation."""
+    """Return true if the action exists; its availability was checked before the confirmation."""
     if action.name == MARK_HANDLED:
         return action.subject.partition(" ")[0] in (WorkKind.UNHAPPY, WorkKind.UNREACHED)
     if action.name == StaffAction.CHOOSE_REMEDY:

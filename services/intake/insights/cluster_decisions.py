@@ -133,7 +133,7 @@ def _detect(context: ClusterContext) -> None:
 
 
 def _awaits_decision(cluster: Cluster) -> bool:
-    """Whether no member of staff has decided yet and something can still be decided."""
+    """Return true if no member of staff has decided yet and a decision is still possible."""
     is_open = cluster.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING)
     return is_open and (cluster.decision is None or cluster.decision.staff == DECIDED_BY_POLICY)
 

@@ -21,7 +21,7 @@ class ClusterStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """Who decided, why and when. `staff` is `policy` for decisions that the policy took by itself."""
+    """Author, comment and time of a decision. `staff` is `policy` for automatic decisions."""
 
     staff: str
     comment: str

@@ -48,7 +48,7 @@ class PageSettings(ServiceSettings):
     shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "Sakidashi"
     """Name of the shop on customer pages."""
     shop_contact: Annotated[str, StringConstraints(max_length=200)] = ""
-    """How customers reach staff: a telephone number with hours, or a mail address. Shown unchanged."""
+    """Contact of staff for customers: a telephone number with hours, or a mail address. Shown unchanged."""
     embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     """Origins that may embed the report form, separated by commas."""
     desk_secure_cookies: bool = True

@@ -136,7 +136,7 @@ async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
 
 
 async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
-    """What is known of these products, day by day and lot by lot."""
+    """Return the counts of these products per day and per lot."""
     telling = [reason.value for reason in reasons]
     days: dict[tuple[str, str], list[DailyCounts]] = {}
     for row in await conn.fetch(_DAYS, skus, telling):

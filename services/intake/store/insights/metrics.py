@@ -54,7 +54,7 @@ _DAYS = """
 
 
 async def read_summary(conn: Connection, asked: MetricsQuery) -> Summary:
-    """How the shop answered the reports of these days."""
+    """Return counts, rates and times of the reports of these days."""
     times = await conn.fetchrow(_TIMES, *_moments(asked))
     assert times
     sums = await read_sums(conn, asked, RollupKind.REPORTS, RollupKind.REPEATS)
