@@ -18,7 +18,6 @@ from tests.running import LINK_SECRETS, OPS, STOREFRONT
 
 ACCESS: dict[str, str] = {
     # anybody: what says nothing of anybody
-    "GET /health/in-flight": "anybody",
     "GET /health/live": "anybody",
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",
@@ -45,6 +44,7 @@ ACCESS: dict[str, str] = {
     "POST /v1/insights/clusters/{cluster_id}/decision": "ops",
     "POST /v1/insights/clusters/{cluster_id}/release": "ops",
     "GET /ops/counters": "ops",
+    "GET /ops/in-flight": "ops",
     "GET /ops/dead-letters": "ops",
     "GET /ops/dead-letters/{dead_letter_id}": "ops",
     "POST /ops/dead-letters/{dead_letter_id}/replay": "ops",
