@@ -159,7 +159,7 @@ _NOTES = "SELECT description, reference FROM issues WHERE issue_id = $1"
 _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
 # Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
 _VERSION = """
-    SELECT (SELECT coalesce(max(n), 0) FROM timeline
+    SELECT (SELECT coalesce(max(position), 0) FROM timeline
             WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
            || '.' || (SELECT count(*) FROM desk_actions WHERE subject = $1::text)
            || '.' || (SELECT count(*) FROM staff_decisions WHERE issue_id = $1)"""
