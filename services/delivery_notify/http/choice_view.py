@@ -108,10 +108,10 @@ class ChoicePageRenderer:
 def _heading(view: ChoiceView, now: datetime) -> tuple[str, list[str]]:
     """Return title and sentences for the state of the question."""
     question, texts = view.question, view.texts
-    if question.status is QuestionStatus.ANSWERED and question.answer and not question.by_default:
+    if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
         thanks = texts.thanks_change[question.change] if question.change else texts.thanks[question.answer]
         return texts.thanks_title, [thanks]
-    if question.status is QuestionStatus.CLOSED:
+    if question.status == QuestionStatus.CLOSED:
         return texts.closed_title, [texts.closed.get(question.closed_by or "", texts.closed_other)]
     if not view.is_open(now):
         return texts.deadline_passed_title, [texts.deadline_passed]

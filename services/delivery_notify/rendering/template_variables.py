@@ -68,7 +68,7 @@ class TemplateVariables:
         issue_id, written_at = content.issue_id, content.written_at
         if issue_id is None or written_at is None:
             return {"status_link": "", "survey_link": ""}
-        resolved = content.kind is NoticeKind.ISSUE_RESOLVED
+        resolved = content.kind == NoticeKind.ISSUE_RESOLVED
         return {
             "status_link": self.links.status_url(issue_id, written_at),
             "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
@@ -109,7 +109,7 @@ def _points(language: Language, points: int | None) -> str:
 
 
 def _thanks(content: NoticeContent) -> str:
-    about_an_order = content.kind is not NoticeKind.POINTS_EXPIRING
+    about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
     last_item = content.last_purchased_item if about_an_order else None
     return phrases.thanks(content.facts.purchase_count, content.language, last_item)
 

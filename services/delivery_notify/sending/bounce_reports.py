@@ -44,7 +44,7 @@ class MailReport:
     @property
     def suppresses_address(self) -> bool:
         """Whether the address must not be used again: the mailbox is missing, or the recipient complained."""
-        return self.kind is MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
+        return self.kind == MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
 
     @property
     def cause(self) -> str:

@@ -41,16 +41,16 @@ class SendAttempt:
     def result(self, jitter: float, breaker_wait: timedelta) -> NoticeResult:
         """Return the next state of the notice; `breaker_wait` is the time until its channel is probed again."""
         notice, outcome = self.notice, self.outcome
-        if outcome.status is SendStatus.SENT:
+        if outcome.status == SendStatus.SENT:
             language = notice.contact.language if notice.contact else None
             return Completed(notice.notice_id, "sent", self.channel_name, language)
         cause = outcome.cause or "unknown"
         if outcome.status in _NOT_ATTEMPTED:
             return Rescheduled(notice.notice_id, cause, breaker_wait, counts=False)
-        if outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS:
+        if outcome.status == SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS:
             requested = timedelta(seconds=outcome.retry_after or 0)
             return Rescheduled(notice.notice_id, cause, max(requested, backoff(notice.attempts, jitter)))
-        if outcome.status is SendStatus.TEMPORARY_FAILURE:
+        if outcome.status == SendStatus.TEMPORARY_FAILURE:
             cause = f"given up after {notice.attempts} attempts: {cause}"
         if self.alternatives:
             return FellBack(notice.notice_id, self.route.channel, cause)

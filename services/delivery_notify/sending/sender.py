@@ -151,7 +151,7 @@ class Sender:
     def _alternatives(self, notice: ClaimedNotice, name: str, outcome: SendOutcome) -> Sequence[str]:
         """Return the channels that remain for this customer after a failure on this one."""
         contact = notice.contact
-        if contact is None or outcome.status is SendStatus.SENT:
+        if contact is None or outcome.status == SendStatus.SENT:
             return ()
         excluded = {name, *notice.failed_channels, *contact.suppressed}
         return [channel for channel in self._channels if channel not in excluded and contact.address(channel)]

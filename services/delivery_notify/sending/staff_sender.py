@@ -91,7 +91,7 @@ class StaffSender:
 
     async def _record(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         not_attempted = outcome.status in (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
-        retry = outcome.status is SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS
+        retry = outcome.status == SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS
         if not_attempted:
             await self._reschedule(notice, outcome, self._breaker.remaining(_CIRCUIT), counts=False)
         elif retry:
@@ -108,7 +108,7 @@ class StaffSender:
             )
 
     async def _settle(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
-        sent = outcome.status is SendStatus.SENT
+        sent = outcome.status == SendStatus.SENT
         status, cause = ("sent", None) if sent else ("failed", outcome.cause or "unknown")
         async with self._service.transaction() as tx:
             ids = [notice.staff_notice_id]

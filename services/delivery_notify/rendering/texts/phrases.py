@@ -85,7 +85,7 @@ PHRASES = {Language.JA: JAPANESE, Language.EN: ENGLISH}
 # Cached: the mails of one day share a few dates and amounts, and babel is slow.
 @lru_cache(maxsize=1_000)
 def localized_date(day: date, language: Language) -> str:
-    if language is Language.JA:
+    if language == Language.JA:
         return format_date(day, "y年M月d日(E)", locale="ja")
     return format_date(day, "EEEE, MMMM d, y", locale="en")
 
@@ -93,33 +93,33 @@ def localized_date(day: date, language: Language) -> str:
 def localized_datetime(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """Return date and time in the shop's time zone."""
     local = moment.astimezone(zone)
-    if language is Language.JA:
+    if language == Language.JA:
         return f"{localized_date(local.date(), language)} {format_time(local, 'H:mm', locale='ja')}"
     return f"{localized_date(local.date(), language)} at {format_time(local, 'H:mm', locale='en')} ({local.tzname()})"
 
 
 @lru_cache(maxsize=1_000)
 def localized_money(amount: Decimal, currency: str, language: Language) -> str:
-    if language is Language.JA and currency == "JPY":
+    if language == Language.JA and currency == "JPY":
         return format_currency(amount, currency, "#,##0円", locale="ja", currency_digits=False)
     return format_currency(amount, currency, locale="ja_JP" if language == Language.JA else "en_US")
 
 
 @lru_cache(maxsize=1_000)
 def localized_points(points: int, language: Language) -> str:
-    if language is Language.JA:
+    if language == Language.JA:
         return f"{format_decimal(points, locale='ja')}ポイント"
     return f"{format_decimal(points, locale='en')} {'point' if points == 1 else 'points'}"
 
 
 def greeting(name: str, language: Language) -> str:
-    return f"{name} 様" if language is Language.JA else f"Dear {name},"
+    return f"{name} 様" if language == Language.JA else f"Dear {name},"
 
 
 def thanks(purchase_count: int | None, language: Language, last_purchased_item: str | None = None) -> str:
     """Return the closing line, with the number of the order and the last purchase where known."""
     count = purchase_count or 0
-    in_language = _thanks_in_japanese if language is Language.JA else _thanks_in_english
+    in_language = _thanks_in_japanese if language == Language.JA else _thanks_in_english
     return in_language(count, last_purchased_item)
 
 
@@ -154,13 +154,13 @@ def item_with_quantity(name: str, quantity: int) -> str:
 def choice_note(answer_by: datetime, default: Choice, zone: ZoneInfo, language: Language) -> str:
     """Return the deadline of a choice and what happens without an answer."""
     moment = localized_datetime(answer_by, zone, language)
-    deadline = f"{moment}まで。" if language is Language.JA else f"Until {moment}. "
+    deadline = f"{moment}まで。" if language == Language.JA else f"Until {moment}. "
     return deadline + PHRASES[language].default_notes[default]
 
 
 def group_subject(count: int, language: Language) -> str:
     """Return the subject of a message with several notices."""
-    return f"{count}件のお知らせ" if language is Language.JA else f"{count} messages about your orders"
+    return f"{count}件のお知らせ" if language == Language.JA else f"{count} messages about your orders"
 
 
 def counted_item(name: str, quantity: int) -> str:
@@ -169,7 +169,7 @@ def counted_item(name: str, quantity: int) -> str:
 
 
 def join_items(items: list[str], language: Language) -> str:
-    return "、".join(items) if language is Language.JA else ", ".join(items)
+    return "、".join(items) if language == Language.JA else ", ".join(items)
 
 
 MISSING_DETAILS = {
