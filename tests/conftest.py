@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _broker_of(config: pytest.Config) -> kafka.BrokerChoice:
-    """What the controlling process chose; to choose starts Java, which workers need not do again."""
+    """Return the broker that the controlling process chose, since a choice starts Java."""
     if hasattr(config, "workerinput"):
         return kafka.BrokerChoice(*config.workerinput["broker"])
     try:

@@ -77,7 +77,7 @@ class ServiceSettings(KafkaSecurity):
     http_connections: Annotated[int, Field(ge=10, le=10_000)] = 500
     """Maximum connections; more get 503. Keep it well below the process's limit of open files."""
     shop_time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Tokyo"
-    """Time zone of the shop (IANA name); dates told to customers are in it."""
+    """Time zone of the shop (IANA name); dates in messages to customers are in it."""
     clock_file: Path | None = None
     """File with a shared clock, for demo and tests."""
     otel_exporter_otlp_endpoint: str | None = None
