@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from libs.common.events.topics import consumer_group
-from libs.common.runtime.in_flight import DatabaseWork, unread, unread_by_reader
+from libs.common.events.topics import CUSTOMERS, ISSUES, consumer_group
+from libs.common.runtime.in_flight import ConsumerLag, DatabaseWork, unread, unread_by_reader
 from tests.running import OPS, Live, eventually
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -63,6 +63,29 @@ def test_records_that_were_written_and_not_processed_are_unread(
     assert unread_by_reader(offsets, processed) == count
     prefixed = {TopicPartition(f"shop.{each.topic}", each.partition): end for each, end in offsets.items()}
     assert unread_by_reader(prefixed, processed, "shop.") == count
+
+
+async def test_consumer_lag_counts_the_records_behind_the_committed_offsets(kafka: str, topics: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    written = [await producer.send_and_wait(f"{topics}issues", b"{}", b"key") for _ in range(3)]
+    await producer.stop()
+    lag = ConsumerLag(kafka, topics, [("returns", "issues"), ("returns", "customers")])
+    issues, customers = consumer_group("returns", "issues", topics), consumer_group("returns", "customers", topics)
+    reader = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=issues, enable_auto_commit=False)
+    await reader.start()
+    try:
+        assert await lag.count() == {issues: 3, customers: 0}
+        partition = TopicPartition(f"{topics}issues", written[0].partition)
+        reader.assign([partition])
+        await reader.commit({partition: written[1].offset})
+        assert await lag.count() == {issues: 2, customers: 0}
+        assert await lag.length([ISSUES, CUSTOMERS]) == 3
+        await lag.close()
+        assert await lag.count() == {issues: 2, customers: 0}
+    finally:
+        await lag.close()
+        await reader.stop()
 
 
 async def test_the_ops_route_is_idle_only_while_nothing_is_in_flight(offline: Live) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from libs.common.events.topics import TOPICS, Topic, consumer_group
 from libs.common.postgres.pool import Connection, Pool
@@ -62,7 +62,10 @@ async def end_offsets(consumer: Any, partitions: Sequence[TopicPartition]) -> Of
 
 async def committed_offsets(admin: Any, group: str) -> Offsets:
     """Return the committed offsets of a consumer group; partitions without a commit are absent."""
-    committed = await admin.list_consumer_group_offsets(group)
+    try:
+        committed = await admin.list_consumer_group_offsets(group)
+    except GroupCoordinatorNotAvailableError:  # a new broker, before its first consumer group; all records are unread
+        return {}
     return {partition: found.offset for partition, found in committed.items() if found.offset >= 0}
 
 
