@@ -19,20 +19,15 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.demo.status_poll import StatusClient
-from deploy.local.in_flight import (
-    Offsets,
-    PendingWork,
-    database_work,
-    end_offsets,
-    next_notice,
-    next_promise,
-    open_timers,
-    partitions_of,
-    unread_records,
-)
+from deploy.local.pending_work import PendingWork, next_notice, next_promise
 from libs.common.decisions.clock import SharedClock
 from libs.common.events.topics import TOPICS
 from libs.common.postgres.pool import Pool
+from libs.common.runtime.in_flight import DatabaseWork, Offsets, end_offsets, partitions_of, unread_by_reader
+
+_OPEN_TIMERS = "SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)"
+_PERMANENT_TIMERS = ("expiry", "tier", "birthday")
+"""Timers of loyalty that are always set, months ahead."""
 
 
 @dataclass
@@ -102,8 +97,9 @@ class QuiescenceProbe:
         return snapshot
 
     async def open_timers(self) -> int:
-        """Timers of cases and points that will still fire."""
-        return sum([await open_timers(self._pools[service]) for service in ("returns", "loyalty")])
+        """Return how many timers of cases and points will still fire."""
+        pools = [self._pools[service] for service in ("returns", "loyalty")]
+        return sum([await pool.fetchval(_OPEN_TIMERS, _PERMANENT_TIMERS) for pool in pools])
 
     async def _ends(self) -> Offsets:
         return await end_offsets(self._consumer, self._partitions) if self._consumer else {}
@@ -120,20 +116,22 @@ class QuiescenceProbe:
     async def _poll_partner_lag(self, snapshot: Snapshot, ends: Offsets) -> None:
         """Count records that were written before `ends` was read and that a partner had not handled yet."""
         for name, status in snapshot.partners.items():
-            snapshot.add(name, unread_records(ends, status.get("processed", {})))
+            snapshot.add(name, unread_by_reader(ends, status.get("processed", {})))
 
     async def _poll_services(self, snapshot: Snapshot, ends: Offsets) -> None:
         statuses = await asyncio.gather(*(client.get() for client in self._services.values()))
         for name, status in zip(self._services, statuses, strict=True):
-            snapshot.add(name, sum(status["lag"].values()) + unread_records(ends, status["taken"], self._prefix))
+            snapshot.add(name, sum(status["lag"].values()) + unread_by_reader(ends, status["taken"], self._prefix))
 
     async def _poll_databases(self, snapshot: Snapshot, ends: Offsets) -> None:
         await asyncio.gather(*(self._poll_database(snapshot, name, pool) for name, pool in self._pools.items()))
 
     async def _poll_database(self, snapshot: Snapshot, name: str, pool: Pool) -> None:
-        work = await database_work(pool)
+        work = await DatabaseWork.read(pool, snapshot.now)
         snapshot.add(f"outbox of {name}", work.outbox)
-        snapshot.due(f"timers of {name}", work.next_timer)
+        snapshot.add(f"dead letters of {name}", work.replaying)
+        snapshot.add(f"timers of {name}", work.due_timers)
+        snapshot.due(f"timers of {name}", work.next_timer_at)
         if name == "delivery_notify":
             notice, promise = await next_notice(pool), await next_promise(pool)
             snapshot.due("notices", notice)

@@ -17,7 +17,7 @@ from services.delivery_notify.http.choice_view import ChoicePageRenderer
 from services.delivery_notify.http.sent_mail_page import SentMailPage
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.planning import ContactPolicy
@@ -33,7 +33,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service = Service("delivery_notify", settings, description=__doc__, publishes=PUBLISHES)
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
-    links = CustomerLinks(settings.public_url, secrets, settings.customer_pages_url or "")
+    links = NoticeLinks(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = load_rules(calendar, **settings.rule_overrides())
     conversations = Conversations(rules)
     service.consume(conversations, *SUBSCRIBES)

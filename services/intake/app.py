@@ -25,7 +25,7 @@ from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase
 from services.intake.store.orders import Orders
 from services.intake.store.photo_cleanup import retention_sweeps
@@ -46,8 +46,8 @@ PUBLISHES: tuple[type[Payload], ...] = (
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or load(Settings)
+def create_app(settings: IntakeSettings | None = None) -> FastAPI:
+    settings = settings or load(IntakeSettings)
     description = "Takes reports of what is wrong with an order, and shows where each of them is."
     service = Service("intake", settings, description=description, publishes=PUBLISHES)
     orders, publisher = Orders(read_rules(settings.business_hours)), WebhookPublisher()

@@ -24,7 +24,7 @@ def _days(value: object) -> object:
     return tuple(map(int, days))
 
 
-class Settings(PageSettings):
+class IntakeSettings(PageSettings):
     """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
     evidence_url: Annotated[str, StringConstraints(pattern=r"^(file:///\S+|s3://[^/\s]+(/\S*)?)$")] | None = None

@@ -16,14 +16,14 @@ from services.returns.domain.decision_context import CaseRules
 from services.returns.http import cases as case_routes
 from services.returns.policy.policy_loader import read_policies, watch
 from services.returns.policy.policy_versions import ReturnPolicies
-from services.returns.settings import Settings
+from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
 from services.returns.store.erasure import address_sweeps, erase
 from services.returns.store.order_snapshots import OrderSnapshots
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    settings = settings or load(Settings)
+def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
+    settings = settings or load(ReturnsSettings)
     service = Service(
         "returns",
         settings,

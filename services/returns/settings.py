@@ -25,7 +25,7 @@ def _readable_policy(path: Path) -> Path:
     return path
 
 
-class Settings(ServiceSettings):
+class ReturnsSettings(ServiceSettings):
     policy_file: Annotated[Path, AfterValidator(_readable_policy)] = BUNDLED_POLICY
     """File or folder with the versions of the return policy."""
     policy_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0

@@ -14,12 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 
 from deploy.local.command_line import CommandError
-from deploy.local.in_flight import ConsumerLag, database_work, has_open_issue_notices, purchase_timers
 from libs.common.events.topics import ISSUES, LOYALTY, NOTICES, STOREFRONT_ORDERS, TOPICS
+from libs.common.postgres.pool import Connection
+from libs.common.runtime.in_flight import ConsumerLag, DatabaseWork
 
 FINAL_SUBSCRIPTIONS = (
     ("intake", ISSUES.name),
@@ -38,6 +40,8 @@ _TIMELINES = """
     SELECT issue_id::text, count(*) FILTER (WHERE type LIKE 'notice.%') AS notices
     FROM timeline GROUP BY issue_id
     HAVING bool_or(type = 'issue.resolved.v1') AND bool_or(type = 'points.granted.v1')"""
+_OPEN_NOTICES = "SELECT EXISTS (SELECT FROM notices WHERE settled_at IS NULL AND issue_id IS NOT NULL)"
+_PURCHASE_TIMERS = "SELECT EXISTS (SELECT FROM timers WHERE name LIKE 'purchase:%')"
 
 POLL_SECONDS = 0.1
 STALLED_SECONDS = 30.0
@@ -66,14 +70,13 @@ class DatabaseProbe:
 
     async def is_settled(self) -> bool:
         """Return true if no notice about an issue and no event is unsent; cheap, since few rows are open."""
-        if await has_open_issue_notices(self.delivery_notify):
+        if await self.delivery_notify.fetchval(_OPEN_NOTICES):
             return False
-        work = [await database_work(conn) for conn in (self.intake, self.delivery_notify, self.loyalty)]
-        return not any(each.outbox for each in work)
+        return not any([await _outbox(conn) for conn in (self.intake, self.delivery_notify, self.loyalty)])
 
     async def has_points_outstanding(self) -> bool:
         """Return true if loyalty has points of a purchase to grant or to publish."""
-        return bool(await purchase_timers(self.loyalty) or (await database_work(self.loyalty)).outbox)
+        return bool(await self.loyalty.fetchval(_PURCHASE_TIMERS) or await _outbox(self.loyalty))
 
     async def count_complete(self, issues: Collection[str]) -> int:
         """The number of these issues that are complete. Reads whole tables."""
@@ -89,6 +92,10 @@ class DatabaseProbe:
             "SELECT status, count(*) AS n FROM notices WHERE issue_id IS NOT NULL GROUP BY status"
         )
         return Counter({row["status"]: row["n"] for row in rows})
+
+
+async def _outbox(conn: Connection) -> int:
+    return (await DatabaseWork.read(conn, datetime.now(UTC))).outbox
 
 
 @dataclass(frozen=True, slots=True)

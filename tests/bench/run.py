@@ -21,11 +21,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from deploy.demo.system import Infrastructure, prepare
 from deploy.local import kafka, postgres
 from deploy.local.command_line import exit_on_error
-from deploy.local.in_flight import ConsumerLag
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import LOYALTY
+from libs.common.runtime.in_flight import ConsumerLag
 from tests.bench import baseline_plan, baseline_run
 from tests.bench.baseline_plan import RowCounts
 from tests.bench.completion import (

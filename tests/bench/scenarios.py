@@ -29,12 +29,12 @@ from deploy.demo.system import Infrastructure, prepare
 from deploy.local import kafka, postgres
 from deploy.local.command_line import exit_on_error
 from deploy.local.environment import integer, output_file
-from deploy.local.in_flight import ConsumerLag
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.ports import free_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import LOYALTY, SERVICES
+from libs.common.runtime.in_flight import ConsumerLag
 from tests.bench import history
 from tests.bench.completion import FINAL_SUBSCRIPTIONS, DatabaseProbe, wait_until_complete, wait_until_orders_are_known
 from tests.bench.completion import wait_until_purchases_have_points as wait_for_points

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 from deploy.local.ports import LOOPBACK, free_port
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.browser.serving import chromium, need_chromium, served
 from tests.browser.story import PASSWORD, Case, a_busy_day, hire
 from tests.conftest import MakeDatabase

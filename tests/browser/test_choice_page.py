@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 from deploy.local.ports import free_port
 from libs.common.events.values import Language
 from services.delivery_notify.http.choice_page_texts import CHOICE_PAGE_TEXTS
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
@@ -43,7 +43,7 @@ async def asked(database: MakeDatabase, request: pytest.FixtureRequest) -> Async
     async with notifying(await database("delivery_notify")) as live, served(live.app, port) as address:
         await take(live, order(request.param), later())
         choice_id = UUID(await live.service.pool.fetchval("SELECT facts ->> 'choice_id' FROM notices"))
-        links = CustomerLinks(address, SECRETS.split(","))
+        links = NoticeLinks(address, SECRETS.split(","))
         token = links.choice_token(ORDER, choice_id, live.service.clock.now() + timedelta(days=7))
         yield Asked(live, f"{address}/c/{token}")
 

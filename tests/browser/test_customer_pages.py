@@ -9,7 +9,7 @@ from playwright.async_api import Browser, FilePayload, Page, expect
 from libs.common.events.registry import decode
 from libs.common.events.values import Language
 from libs.common.http.signed_links import SignedLinks
-from services.intake.customer_pages.links import CustomerLinks, ReportSubject
+from services.intake.customer_pages.links import CustomerPageLinks, ReportSubject
 from tests.browser.conftest import Shop
 from tests.browser.serving import see
 from tests.browser.story import deliver
@@ -21,8 +21,8 @@ from tests.running import LINK_SECRETS
 NOW = datetime.now(UTC)
 
 
-def links(shop: Shop) -> CustomerLinks:
-    return CustomerLinks(shop.url, SignedLinks([LINK_SECRETS]))
+def links(shop: Shop) -> CustomerPageLinks:
+    return CustomerPageLinks(shop.url, SignedLinks([LINK_SECRETS]))
 
 
 def status(shop: Shop, name: str) -> str:

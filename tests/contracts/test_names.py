@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKED = ("libs",)
+CHECKED = ("libs", "services", "deploy")
 """Folders whose classes must differ by name, among each other."""
 
 SHARED: frozenset[str] = frozenset()

@@ -5,12 +5,12 @@ from typing import Any
 
 from libs.common.events.values import Language
 from services.delivery_notify.rendering.content import NoticeContent
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.rendering.template_samples import sample_content
 from tests.delivery_notify.conversation_driver import CALENDAR
 
-LINKS = CustomerLinks("https://shop.example/notices", ["a-secret-for-tests-only"], "https://shop.example/after-sales")
+LINKS = NoticeLinks("https://shop.example/notices", ["a-secret-for-tests-only"], "https://shop.example/after-sales")
 RENDERER = Renderer(CALENDAR, LINKS, "さきだし商店")
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from libs.common.events.values import Language
 from libs.common.http.signed_links import LinkInvalidError
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import ORDER
 from tests.delivery_notify.service import notifying, published, settled, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import STOREFRONT, Live
 
-LINKS = CustomerLinks("http://service", ["the-newest-secret-for-tests"])
+LINKS = NoticeLinks("http://service", ["the-newest-secret-for-tests"])
 
 
 @pytest.fixture
@@ -126,16 +126,14 @@ async def test_the_page_is_not_stored_framed_or_followed(live: Live) -> None:
 def test_a_link_signed_with_an_older_secret_still_opens() -> None:
 
     choice_id = uuid4()
-    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token(
-        "O-1", choice_id, datetime.now(UTC)
-    )
-    both = CustomerLinks("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
+    old = NoticeLinks("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", choice_id, datetime.now(UTC))
+    both = NoticeLinks("http://service", ["the-newest-secret-for-tests", "an-older-secret-for-tests"])
     assert both.read_choice(old).choice_id == choice_id
 
 
 def test_a_link_signed_with_a_secret_that_was_dropped_is_refused() -> None:
 
-    old = CustomerLinks("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
+    old = NoticeLinks("http://service", ["an-older-secret-for-tests"]).choice_token("O-1", uuid4(), datetime.now(UTC))
     with pytest.raises(LinkInvalidError):
         LINKS.read_choice(old)
 

@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
-from services.delivery_notify.rendering.links import CHOICE_READABLE_FOR, PAGE_LINK_LIFETIME, CustomerLinks
+from services.delivery_notify.rendering.links import CHOICE_READABLE_FOR, PAGE_LINK_LIFETIME, NoticeLinks
 
 SECRETS = ["a-secret-for-tests-only"]
-LINKS = CustomerLinks("https://shop.example/notices/", SECRETS, "https://shop.example/after-sales/")
+LINKS = NoticeLinks("https://shop.example/notices/", SECRETS, "https://shop.example/after-sales/")
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 ISSUE = uuid4()
 
@@ -40,7 +40,7 @@ def test_a_page_link_opens_one_page_of_one_issue(url: str, path: str, purpose: P
 
 
 def test_without_the_address_of_the_pages_no_notice_links_to_them() -> None:
-    links = CustomerLinks("https://shop.example", SECRETS)
+    links = NoticeLinks("https://shop.example", SECRETS)
     assert (links.status_url(ISSUE, NOW), links.survey_url(ISSUE, NOW)) == ("", "")
 
 

@@ -12,8 +12,8 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.routing import (
     DEFERRABLE,
-    Contact,
     Defer,
+    RecipientContact,
     Route,
     RoutingContext,
     RoutingDecision,
@@ -24,14 +24,18 @@ from tests.delivery_notify.conversation_driver import CALENDAR, at
 
 DAY = date(2027, 3, 1)
 NOON, NIGHT, EARLY = at(DAY, 12), at(DAY, 22), at(DAY, 5)
-HANAKO = Contact("山田 花子", "hanako@example.jp", Language.JA, "+819012345678", "U-1")
+HANAKO = RecipientContact("山田 花子", "hanako@example.jp", Language.JA, "+819012345678", "U-1")
 EVERYWHERE = RoutingContext(NOON, CALENDAR, ("email", "line", "sms"))
 MAIL, LINE, SMS = Route("email", "hanako@example.jp"), Route("line", "U-1"), Route("sms", "+819012345678")
 LIKES_LINE = replace(HANAKO, preferred=("line",))
 
 
 def way(
-    contact: Contact = HANAKO, kind: str = "order_delayed", failed: tuple[str, ...] = (), started: str = "", **more: Any
+    contact: RecipientContact = HANAKO,
+    kind: str = "order_delayed",
+    failed: tuple[str, ...] = (),
+    started: str = "",
+    **more: Any,
 ) -> RoutingDecision:
     return route(kind, contact, failed, started, False, replace(EVERYWHERE, **more))
 

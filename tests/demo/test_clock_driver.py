@@ -7,7 +7,6 @@ import pytest
 
 from deploy.demo.clock_driver import NOTICE_LEAD, REPLAY_SPEED, AdjustableClock, ClockDriver
 from deploy.demo.quiescence import QuiescenceProbe, Snapshot
-from deploy.local.in_flight import unread_records
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -70,30 +69,3 @@ def test_the_soonest_of_what_is_due_later_is_next() -> None:
     for hours in (5, 3, 4):
         snapshot.due("notices", START + hours * HOUR)
     assert (snapshot.busy, snapshot.next_at) == ({}, START + 3 * HOUR)
-
-
-@pytest.mark.parametrize(
-    ("ends", "processed", "count"),
-    [
-        ({}, {"issues": {}}, 0),
-        ({"issues": {"0": 3}}, {"issues": {"0": 3}}, 0),
-        ({"issues": {"0": 3}}, {"issues": {"0": 2}}, 1),
-        ({"issues": {"0": 3, "4": 2}}, {"issues": {"0": 3}}, 2),
-        ({"issues": {"0": 3}}, {"issues": {}, "notices": {}}, 3),
-        ({"notices": {"0": 3}}, {"issues": {}}, 0),
-        ({"issues": {"0": 3}}, {"issues": {"0": 5}}, 0),
-    ],
-    ids=[
-        "nothing written",
-        "all processed",
-        "one fetched and not yet processed",
-        "a partition of which nothing was processed",
-        "nothing processed at all",
-        "a topic that is none of theirs",
-        "the broker's ends are behind",
-    ],
-)
-def test_records_that_were_written_and_not_processed_are_unread(
-    ends: dict[str, dict[str, int]], processed: dict[str, dict[str, int]], count: int
-) -> None:
-    assert unread_records(ends, processed) == count

@@ -12,7 +12,7 @@ import pytest
 from libs.common.decisions.clock import SharedClock
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.browser.story import PASSWORD, Case, hire, open_case
 from tests.conftest import MakeDatabase
 from tests.running import Live, running

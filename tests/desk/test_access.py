@@ -12,13 +12,12 @@ from starlette.routing import BaseRoute, Route
 from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.desk.conftest import NAMES, Desk
 from tests.running import LINK_SECRETS, OPS, STOREFRONT
 
 ACCESS: dict[str, str] = {
     # anybody: what says nothing of anybody
-    "GET /health/in-flight": "anybody",
     "GET /health/live": "anybody",
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",
@@ -45,6 +44,7 @@ ACCESS: dict[str, str] = {
     "POST /v1/insights/clusters/{cluster_id}/decision": "ops",
     "POST /v1/insights/clusters/{cluster_id}/release": "ops",
     "GET /ops/counters": "ops",
+    "GET /ops/in-flight": "ops",
     "GET /ops/dead-letters": "ops",
     "GET /ops/dead-letters/{dead_letter_id}": "ops",
     "POST /ops/dead-letters/{dead_letter_id}/replay": "ops",

@@ -15,11 +15,11 @@ from tests.openapi.test_no_surprise import SETTINGS
 from tests.running import LINK_SECRETS, OPS, STOREFRONT, Live, running
 
 EVERYWHERE = {
-    "GET /health/in-flight": "anybody",
     "GET /health/live": "anybody",
     "GET /health/ready": "anybody",
     "GET /health/started": "anybody",
     "GET /ops/counters": "ops",
+    "GET /ops/in-flight": "ops",
     "GET /ops/dead-letters": "ops",
     "GET /ops/dead-letters/{dead_letter_id}": "ops",
     "POST /ops/dead-letters/{dead_letter_id}/replay": "ops",

@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.events import issues
 from libs.common.http.signed_links import SignedLinks
-from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.links import CustomerPageLinks
 from tests.desk.conftest import Desk
 from tests.running import LINK_SECRETS
 
@@ -14,7 +14,7 @@ NOW = datetime.now(UTC)
 
 
 async def status_page(desk: Desk) -> str:
-    url = CustomerLinks("http://service", SignedLinks([LINK_SECRETS])).status(desk.case.ids["issue_id"], NOW)
+    url = CustomerPageLinks("http://service", SignedLinks([LINK_SECRETS])).status(desk.case.ids["issue_id"], NOW)
     page = await desk.live.client.get(url, headers={"Accept-Language": "en"})
     assert page.status_code == 200
     return page.text

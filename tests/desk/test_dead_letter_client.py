@@ -8,7 +8,7 @@ import httpx
 
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase
 from tests.running import running

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 from libs.common.events.registry import decode
 from libs.common.http.signed_links import SignedLinks
-from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.links import CustomerPageLinks
 from tests.desk.conftest import Desk
 from tests.running import LINK_SECRETS
 
 
 async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(desk: Desk) -> None:
-    pages = CustomerLinks("http://service", SignedLinks([LINK_SECRETS]))
+    pages = CustomerPageLinks("http://service", SignedLinks([LINK_SECRETS]))
     survey = pages.survey(desk.case.ids["issue_id"], datetime.now(UTC))
     early = await desk.live.client.get(survey, headers={"Accept-Language": "en"})
     assert (early.status_code, "still working on this" in early.text) == (409, True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from libs.common.http.signed_links import SignedLinks
-from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.links import CustomerPageLinks
 from tests.browser.story import an_order, park
 from tests.desk.conftest import Desk
 from tests.running import LINK_SECRETS
@@ -30,7 +30,7 @@ async def test_pages_show_moments_in_the_shops_time_zone(desk: Desk) -> None:
     await case.publish(case.ordered(), case.asked(), case.shipped(), case.arrived(), case.requested(), case.booked())
     dead_letter = await park(desk.live, "orders", [an_order("SD-9")])
     aki = await desk.as_("aki")
-    status = CustomerLinks("http://service", SignedLinks([LINK_SECRETS])).status(
+    status = CustomerPageLinks("http://service", SignedLinks([LINK_SECRETS])).status(
         case.ids["issue_id"], datetime.now(UTC)
     )
     pages = {

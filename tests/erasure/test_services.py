@@ -22,7 +22,7 @@ from libs.common.privacy.erasure import PASS_INTERVALS, Erasure, Erasures, erase
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.store.erasure import erase as erase_in_delivery_notify
 from services.intake.app import create_app as create_intake
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from services.intake.store.erasure import erase as erase_in_intake
 from services.loyalty.store.erasure import erase as erase_in_loyalty
 from services.returns.store.erasure import erase as erase_in_returns

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import typer
 
-from deploy.local.in_flight import ConsumerLag
 from deploy.local.ports import kept_port
 from deploy.local.process_guard import exit_on_signals
 from deploy.verification.verdict import Verdict
@@ -24,6 +23,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.topics import SERVICES
 from libs.common.events.values import LineQuantity, Reason
+from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import workload
 from tests.faults.asyncio_noise import silence_disconnect_errors
 from tests.faults.checker import read_evidence, verdicts

@@ -11,7 +11,8 @@ import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
-from deploy.local.in_flight import ConsumerLag, PendingWork, database_work, next_notice
+from deploy.local.pending_work import PendingWork, next_notice
+from libs.common.runtime.in_flight import ConsumerLag, DatabaseWork
 from tests.faults.replica import Replica
 from tests.faults.system import FaultSystem
 
@@ -112,10 +113,11 @@ class Quiescence:
             work.add(f"{service}: no database", 1)
             return
         try:
-            open_work = await database_work(conn)
+            open_work = await DatabaseWork.read(conn, work.now)
             work.add(f"{service}: outbox", open_work.outbox)
             work.add(f"{service}: replaying", open_work.replaying)
-            work.due(f"{service}: timer due", open_work.next_timer)
+            work.add(f"{service}: timer due", open_work.due_timers)
+            work.due(f"{service}: timer due", open_work.next_timer_at)
             if service == "delivery_notify":
                 work.due(f"{service}: notice due", await next_notice(conn, include_leased=False))
         finally:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from deploy.local.in_flight import ConsumerLag
 from deploy.verification.verdict import Verdict
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.failpoints import STEPS
+from libs.common.runtime.in_flight import ConsumerLag
 from tests.faults import smoke_schedule
 from tests.faults.checker import FaultEvidence, read_evidence, verdicts
 from tests.faults.driver import LoadDriver

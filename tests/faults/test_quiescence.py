@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from deploy.demo.clock_driver import AdjustableClock
-from deploy.local.in_flight import ConsumerLag
 from deploy.local.managed_process import ManagedProcess
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ServiceProcess, Supervisor
+from libs.common.runtime.in_flight import ConsumerLag
 from tests.conftest import MakeDatabase
 from tests.faults.quiescence import Quiescence
 from tests.faults.replica import Replica

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.intake.app import create_app
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.intake.reports import delivered, placed
 from tests.running import Live, running
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from deploy.local.ports import free_port
 from services.intake.evidence import photos
 from services.intake.evidence.storage import EvidenceFiles, EvidenceUnavailableError, S3Access, open_evidence, path_of
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.intake.test_photos import picture
 
 KEY = SecretStr("secret-of-the-tests")

@@ -14,7 +14,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCancelled
 from libs.common.events.values import Language
 from services.intake.app import create_app
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
 from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, submission
 from tests.intake.service_calls import body, report

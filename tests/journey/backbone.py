@@ -22,11 +22,11 @@ from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
 from services.delivery_notify import app as delivery_notify
 from services.delivery_notify.settings import NotifySettings as DeliveryNotifySettings
 from services.intake import app as intake
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from services.loyalty import app as loyalty
 from services.loyalty.settings import LoyaltySettings
 from services.returns import app as returns
-from services.returns.settings import Settings as ReturnsSettings
+from services.returns.settings import ReturnsSettings
 from tests.common import wire
 from tests.conftest import MakeDatabase
 from tests.running import STOREFRONT, Live, eventually, running, traced

@@ -1,6 +1,6 @@
 """Factories, and `CaseScenario`: one case decided event by event, with the timers that the database would hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from libs.common.events.carrier import (
     ParcelDelivered,
 )
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueAccepted
+from libs.common.events.issues import IssueAccepted, IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.payment import RefundCompleted, RefundFailed
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.values import (
@@ -30,6 +30,7 @@ from libs.common.events.values import (
     Money,
     Reason,
     Remedy,
+    StaffAction,
     TimeWindow,
 )
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
@@ -37,6 +38,7 @@ from services.returns.domain.case import Case
 from services.returns.domain.decide import decide
 from services.returns.domain.decision_context import CaseRules, CaseState
 from services.returns.domain.exposure import CustomerContext, record_case
+from services.returns.domain.review_causes import ReviewCause
 from services.returns.policy.policy_loader import read_policies
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)
@@ -74,6 +76,20 @@ def accepted(
         requested_remedy=requested_remedy,
         reported_at=at,
         accepted_at=at,
+    )
+
+
+def review_decision(cause: ReviewCause, approved: bool, at: datetime) -> IssueStaffDecided:
+    return IssueStaffDecided(
+        issue_id=ISSUE,
+        order_id="O-1",
+        customer_id="C-1",
+        decision_id=derived_id("decision", ISSUE, cause, at),
+        action=StaffAction.APPROVE_REVIEW if approved else StaffAction.REFUSE_REVIEW,
+        review=cause,
+        staff="ops-1",
+        comment="because",
+        decided_at=at,
     )
 
 
@@ -116,6 +132,14 @@ class CaseScenario:
                 case CancelTimer(name=name):
                     self.timers.pop(name, None)
         return facts
+
+    def decide_review(self, cause: ReviewCause, *, approved: bool = True) -> list[str]:
+        """Let staff decide a review; returns the types of the events that follow, or the reasons of the refusal."""
+        facts = self.apply(review_decision(cause, approved, self.now))
+        (answer,) = (fact for fact in facts if isinstance(fact, IssueStaffDecisionApplied))
+        if answer.code:
+            return [answer.code]
+        return refusal_reasons(facts) or event_types([fact for fact in facts if fact is not answer])
 
     def later(self, **span: int) -> "CaseScenario":
         self.now += timedelta(**span)
@@ -215,7 +239,7 @@ def open_scenario(
     return scenario
 
 
-def event_types(facts: Facts) -> list[str]:
+def event_types(facts: Iterable[Fact]) -> list[str]:
     """Return the types of the events among the facts."""
     return [fact.TYPE for fact in facts if isinstance(fact, Payload)]
 

@@ -13,14 +13,9 @@ from libs.common.events.issues import (
 )
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
-from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, RULES, CaseScenario, event_types, line, open_scenario, refusal_reasons
-
-
-def decide(scenario: CaseScenario, cause: ReviewCause, approved: bool = True) -> list[str]:
-    facts = scenario.apply(DecideReview(issue_id=ISSUE, cause=cause, approved=approved))
-    return refusal_reasons(facts) or event_types(facts)
 
 
 def lost_on_its_way_back(scenario: CaseScenario) -> CaseScenario:
@@ -50,7 +45,7 @@ def cancelled(reason: Reason = Reason.CHANGED_MIND) -> CaseScenario:
 
 def test_what_the_courier_lost_is_paid_back_when_staff_approve() -> None:
     scenario = lost_on_its_way_back(open_scenario(Reason.CHANGED_MIND))
-    decide(scenario, ReviewCause.RECEIPT_OVERDUE)
+    scenario.decide_review(ReviewCause.RECEIPT_OVERDUE)
     scenario.pay()
     assert [(line.line_id, line.quantity) for line in scenario.last(IssueItemReceived).lines] == [("1", 1)]
     assert scenario.all(IssueResolved)
@@ -61,7 +56,7 @@ def test_what_the_courier_lost_does_not_hold_a_replaced_case() -> None:
     scenario.ship()
     scenario.deliver()
     lost_on_its_way_back(scenario)
-    assert "issue.resolved.v1" in decide(scenario, ReviewCause.RECEIPT_OVERDUE)
+    assert "issue.resolved.v1" in scenario.decide_review(ReviewCause.RECEIPT_OVERDUE)
 
 
 def test_only_the_lost_part_is_taken_as_received_and_the_rest_is_still_inspected() -> None:
@@ -70,7 +65,7 @@ def test_only_the_lost_part_is_taken_as_received_and_the_rest_is_still_inspected
     scenario.receive(LineQuantity(line_id="1", quantity=1))
     scenario.pay()
     scenario.until(IssueReviewRequested)
-    decide(scenario, ReviewCause.RECEIPT_OVERDUE)
+    scenario.decide_review(ReviewCause.RECEIPT_OVERDUE)
     scenario.pay()
     assert len(scenario.all(RefundRequested)) == 2
     assert scenario.until(IssueReviewRequested).cause == "inspection_overdue"
@@ -78,7 +73,7 @@ def test_only_the_lost_part_is_taken_as_received_and_the_rest_is_still_inspected
 
 def test_a_no_to_what_is_overdue_waits_for_the_next_day() -> None:
     scenario = lost_on_its_way_back(open_scenario(Reason.CHANGED_MIND))
-    assert decide(scenario, ReviewCause.RECEIPT_OVERDUE, approved=False) == []
+    assert scenario.decide_review(ReviewCause.RECEIPT_OVERDUE, approved=False) == []
     assert scenario.until(IssueReviewRequested).cause == "receipt_overdue"
 
 
@@ -94,7 +89,7 @@ def test_what_comes_back_after_the_end_goes_to_review(scenario: CaseScenario) ->
 def test_what_comes_back_after_a_cancelled_refund_is_paid_back_when_staff_approve() -> None:
     scenario = cancelled()
     scenario.later(days=1).receive()
-    assert decide(scenario, ReviewCause.MOVED_AFTER_STOP) == ["refund.requested.v1", "issue.refund_requested.v1"]
+    assert scenario.decide_review(ReviewCause.MOVED_AFTER_STOP) == ["refund.requested.v1", "issue.refund_requested.v1"]
     scenario.pay()
     assert scenario.all(IssueRefunded)
     assert not scenario.timers
@@ -103,21 +98,21 @@ def test_what_comes_back_after_a_cancelled_refund_is_paid_back_when_staff_approv
 def test_a_no_to_what_came_back_after_the_end_pays_nothing() -> None:
     scenario = cancelled()
     scenario.later(days=1).receive()
-    assert decide(scenario, ReviewCause.MOVED_AFTER_STOP, approved=False) == []
+    assert scenario.decide_review(ReviewCause.MOVED_AFTER_STOP, approved=False) == []
     assert not scenario.timers
 
 
 def test_what_comes_back_after_a_cancelled_replacement_is_not_paid_back() -> None:
     scenario = cancelled(Reason.DEFECTIVE)
     scenario.later(days=1).receive()
-    assert decide(scenario, ReviewCause.MOVED_AFTER_STOP) == []
+    assert scenario.decide_review(ReviewCause.MOVED_AFTER_STOP) == []
 
 
 def test_what_comes_back_after_a_refund_without_return_was_refused_is_not_paid_back() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, line(price="200001"), requested_remedy=Remedy.REFUND)
-    decide(scenario, ReviewCause.VALUE, approved=False)
+    scenario.decide_review(ReviewCause.VALUE, approved=False)
     scenario.receive()
-    assert decide(scenario, ReviewCause.MOVED_AFTER_STOP) == []
+    assert scenario.decide_review(ReviewCause.MOVED_AFTER_STOP) == []
 
 
 # --- not as reported --------------------------------------------------------------------------------------------------
@@ -129,7 +124,7 @@ def test_what_is_not_as_reported_ends_without_a_resolution() -> None:
     scenario.deliver()
     scenario.receive()
     scenario.inspect(Condition.NOT_AS_REPORTED)
-    assert decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False) == ["issue.cancelled.v1"]
+    assert scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False) == ["issue.cancelled.v1"]
     assert scenario.last(IssueCancelled).cause == "not_as_reported"
     assert not scenario.timers
 
@@ -139,7 +134,7 @@ def test_a_rejected_inspection_asks_for_no_refund_any_more() -> None:
     scenario.receive()
     scenario.fail_refund()
     scenario.inspect(Condition.OTHER_ITEM)
-    decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False)
+    scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False)
     assert not scenario.timers
     assert len(scenario.all(RefundRequested)) == 1
 
@@ -148,7 +143,7 @@ def test_a_refund_that_was_pending_at_a_rejected_inspection_is_still_announced()
     scenario = open_scenario(Reason.CHANGED_MIND)
     scenario.receive()
     scenario.inspect(Condition.OTHER_ITEM)
-    decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False)
+    scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False)
     assert "issue.refunded.v1" in event_types(scenario.pay())
 
 
@@ -157,7 +152,7 @@ def test_a_parcel_in_transit_at_a_rejected_inspection_is_not_sent_again() -> Non
     scenario.ship()
     scenario.receive()
     scenario.inspect(Condition.OTHER_ITEM)
-    decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False)
+    scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False)
     ids = {"issue_id": ISSUE, "replacement_id": scenario.replacement_id}
     assert refusal_reasons(scenario.apply(ParcelException(**ids, code="snow", occurred_at=scenario.now))) == [
         "case_closed"
@@ -168,7 +163,7 @@ def test_a_parcel_in_transit_at_a_rejected_inspection_is_not_sent_again() -> Non
 def test_a_resolution_that_an_inspection_refutes_is_taken_back() -> None:
     scenario = resolved()
     scenario.later(hours=1).inspect(Condition.OTHER_ITEM)
-    assert decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False) == [
+    assert scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False) == [
         "issue.reopened.v1",
         "issue.cancelled.v1",
     ]
@@ -179,7 +174,7 @@ def test_a_resolution_that_an_inspection_refutes_is_taken_back() -> None:
 def test_a_resolution_stands_when_staff_accept_what_the_inspection_found() -> None:
     scenario = resolved()
     scenario.later(hours=1).inspect(Condition.OTHER_ITEM)
-    assert decide(scenario, ReviewCause.INSPECTION_MISMATCH) == []
+    assert scenario.decide_review(ReviewCause.INSPECTION_MISMATCH) == []
     assert scenario.known.resolved_at
 
 
@@ -204,7 +199,7 @@ def test_a_review_after_the_end_is_not_repeated_forever() -> None:
 def test_a_review_that_is_silent_can_still_be_decided() -> None:
     scenario = refuted()
     assert scenario.known.in_review(ReviewCause.INSPECTION_MISMATCH)
-    assert "issue.cancelled.v1" in decide(scenario, ReviewCause.INSPECTION_MISMATCH, approved=False)
+    assert "issue.cancelled.v1" in scenario.decide_review(ReviewCause.INSPECTION_MISMATCH, approved=False)
 
 
 def test_a_silent_review_is_reminded_of_when_its_case_is_reopened() -> None:

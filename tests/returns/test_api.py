@@ -15,7 +15,7 @@ from libs.common.events.values import IssueLine, Reason, StaffAction
 from libs.common.events.warehouse import ReplacementShipped
 from services.returns.app import create_app
 from services.returns.domain.commands import CancelCase
-from services.returns.settings import Settings
+from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
 from services.returns.store.order_snapshots import OrderSnapshots
 from tests.conftest import MakeDatabase
@@ -28,7 +28,7 @@ EXPENSIVE = line(price="999999")
 
 @pytest.fixture
 async def live(database: MakeDatabase) -> AsyncIterator[Live]:
-    async with running(create_app, Settings, database=await database("returns")) as live:
+    async with running(create_app, ReturnsSettings, database=await database("returns")) as live:
         yield live
 
 

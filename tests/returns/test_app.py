@@ -6,7 +6,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.envelope import Payload
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementShipped
 from services.returns.app import create_app
-from services.returns.settings import Settings
+from services.returns.settings import ReturnsSettings
 from tests.common.wire import event_bytes, publish, read_json
 from tests.conftest import MakeDatabase
 from tests.returns.cases import CALENDAR, ISSUE, TUESDAY, accepted
@@ -32,7 +32,7 @@ async def test_a_report_becomes_an_order_and_the_shipping_a_collection(
     database: MakeDatabase, kafka: str, topics: str
 ) -> None:
     url = await database("returns")
-    async with running(create_app, Settings, database=url, kafka=kafka, prefix=topics) as live:
+    async with running(create_app, ReturnsSettings, database=url, kafka=kafka, prefix=topics) as live:
         await tell(kafka, topics, placed())
         await eventually(lambda: _knows_the_address(live), "the address is known")
         await tell(kafka, topics, accepted())

@@ -59,7 +59,7 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decide import PUBLISHES, decide
 from services.returns.domain.decision_context import CaseState
 from services.returns.domain.legs.inbound import InboundStatus
@@ -70,7 +70,7 @@ from services.returns.policy.carrier_statuses import status_table
 from services.returns.policy.movements import RefundOn, ShipOn
 from services.returns.store.documents import CASE_DOCUMENT
 from tests.examples import examples
-from tests.returns.cases import CALENDAR, HOME, ISSUE, CaseScenario, accepted, event_of, line
+from tests.returns.cases import CALENDAR, HOME, ISSUE, CaseScenario, accepted, event_of, line, review_decision
 
 ABOUT = {"issue_id": ISSUE, "order_id": "O-1", "customer_id": "C-1"}
 RED = Variant(sku="POT-RED", name="Teapot, red")
@@ -169,12 +169,12 @@ def customer_says(number: int, choice: Choice) -> Happening:
     return happening
 
 
-def human_says(cause: ReviewCause | None, approved: bool) -> Happening:
+def review_decided(cause: ReviewCause | None, approved: bool) -> Happening:
     """Decide a review; `None` means any open one."""
 
     def happening(scenario: CaseScenario) -> Payload:
         is_open = scenario.known.reviews[0].cause if scenario.known.reviews else ReviewCause.VALUE
-        return DecideReview(issue_id=ISSUE, cause=cause or is_open, approved=approved)
+        return review_decision(cause or is_open, approved, scenario.now)
 
     return happening
 
@@ -273,7 +273,7 @@ def as_it_should_go(number: int) -> Happening:
                 )
             ]
         if case.reviews:
-            likely += [human_says(None, number > 1)]
+            likely += [review_decided(None, number > 1)]
         if case.resolved_at and number == 1:
             likely += [lambda scenario: ReopenCase(issue_id=ISSUE, cause="again")]
         return likely[number % len(likely)](scenario) if likely else TimerFired(name="review", due_at=scenario.now)
@@ -299,7 +299,7 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     st.just(lambda scenario: ItemReceived(issue_id=ISSUE, lines=scenario.lines, received_at=scenario.now)),
     st.builds(inspected, lines, st.sampled_from(Condition)),
     st.builds(customer_says, numbers, st.sampled_from(Choice)),
-    st.builds(human_says, st.none() | st.sampled_from(ReviewCause), st.booleans()),
+    st.builds(review_decided, st.none() | st.sampled_from(ReviewCause), st.booleans()),
     st.builds(part_says, st.sampled_from(["shipped", "short", "delivered"]), numbers, numbers, st.sampled_from("pq")),
     st.builds(carrier_scans, st.sampled_from(WORDS), numbers, st.booleans(), st.integers(-1, 9)),
     st.builds(window_picked, days),

@@ -10,7 +10,7 @@ from libs.common.events.issues import IssueCancelled, IssueChoiceRequested, Issu
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementRejected, ReplacementShipped
-from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.legs.outbound import OutboundStatus
 from services.returns.domain.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, CaseScenario, event_types, open_scenario, refusal_reasons
@@ -24,7 +24,7 @@ def sent_again(reason: Reason = Reason.DEFECTIVE) -> CaseScenario:
     scenario.ship()
     while not scenario.known.in_review(ReviewCause.DELIVERY_OVERDUE):
         scenario.next_timer()
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.DELIVERY_OVERDUE, approved=True))
+    scenario.decide_review(ReviewCause.DELIVERY_OVERDUE)
     return scenario
 
 
@@ -79,7 +79,7 @@ def test_a_lost_parcel_that_arrives_resolves_the_case_after_a_review() -> None:
     scenario = sent_again(Reason.MISSING_ITEM)
     delivered(scenario)
     assert not scenario.all(IssueResolved)
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.MOVED_AFTER_STOP, approved=True))
+    scenario.decide_review(ReviewCause.MOVED_AFTER_STOP)
     assert scenario.all(IssueResolved)
 
 
@@ -106,7 +106,7 @@ def test_a_rejected_order_that_ships_after_all_takes_its_place_again() -> None:
 def test_a_second_one_that_ships_in_spite_of_being_called_back_goes_to_review() -> None:
     scenario = ordered_again()
     shipped(scenario)
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.MOVED_AFTER_STOP, approved=True))
+    scenario.decide_review(ReviewCause.MOVED_AFTER_STOP)
     shipped(scenario, SECOND)
     assert scenario.known.in_review(ReviewCause.MOVED_AFTER_STOP)
     assert scenario.replacement_id == FIRST
@@ -130,7 +130,7 @@ def test_who_lost_a_parcel_gets_the_money_when_staff_give_up_on_the_second() -> 
     while not scenario.known.in_review(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING):
         scenario.next_timer()
     cause = scenario.known.reviews[0].cause
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=cause, approved=False))
+    scenario.decide_review(cause, approved=False)
     assert scenario.last(ReplacementCancelled).replacement_id == SECOND
     assert scenario.last(IssueChoiceRequested).options == (Choice.REFUND,)
 
@@ -144,7 +144,7 @@ def test_a_reopened_case_ends_when_the_customer_does_not_hand_the_item_over() ->
     scenario.apply(ReopenCase(issue_id=ISSUE, cause="too", remedy=Remedy.REFUND))
     for _ in range(3):
         scenario.later(days=1).miss()
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.COLLECTION_FAILED, approved=False))
+    scenario.decide_review(ReviewCause.COLLECTION_FAILED, approved=False)
     assert scenario.last(IssueCancelled).cause == "not_returned"
 
 

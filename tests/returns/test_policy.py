@@ -9,7 +9,7 @@ from libs.common.events.values import Money, Reason, Remedy
 from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
 from services.returns.policy.policy_loader import BUNDLED_POLICY, parse_policy, read_policies
 from services.returns.policy.policy_versions import PolicyError
-from services.returns.settings import Settings
+from services.returns.settings import ReturnsSettings
 from tests.running import NO_KAFKA
 
 TEXT = BUNDLED_POLICY.read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ def test_a_service_with_a_wrong_policy_does_not_start(tmp_path: Path) -> None:
     wrong = tmp_path / "policy.toml"
     wrong.write_text(TEXT.replace("transit_days = 2 ", "transit_days = 0 "), encoding="utf-8")
     with pytest.raises(ValidationError, match=r"policy_file[\s\S]*limits\.transit_days"):
-        Settings(database_url="postgresql://localhost/x", kafka_bootstrap_servers=NO_KAFKA, policy_file=wrong)
+        ReturnsSettings(database_url="postgresql://localhost/x", kafka_bootstrap_servers=NO_KAFKA, policy_file=wrong)
 
 
 def test_a_policy_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -14,14 +14,9 @@ from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
 from services.returns.domain.case_status import CaseStatus, case_status
-from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, CaseScenario, event_types, line, open_scenario, refusal_reasons
-
-
-def decide(scenario: CaseScenario, cause: ReviewCause, approved: bool = True) -> list[str]:
-    facts = scenario.apply(DecideReview(issue_id=ISSUE, cause=cause, approved=approved))
-    return refusal_reasons(facts) or event_types(facts)
 
 
 def cancel(scenario: CaseScenario) -> list[str]:
@@ -67,11 +62,11 @@ def test_nothing_leaves_over_the_limit_before_staff_approve() -> None:
 
 
 def test_a_yes_to_the_value_orders_the_replacement() -> None:
-    assert "replacement.ordered.v1" in decide(costly(), ReviewCause.VALUE)
+    assert "replacement.ordered.v1" in costly().decide_review(ReviewCause.VALUE)
 
 
 def test_a_no_to_the_value_cancels_the_case() -> None:
-    assert decide(costly(), ReviewCause.VALUE, approved=False) == ["issue.cancelled.v1"]
+    assert costly().decide_review(ReviewCause.VALUE, approved=False) == ["issue.cancelled.v1"]
 
 
 def test_a_review_that_nobody_decides_is_announced_again_with_a_new_day() -> None:
@@ -82,24 +77,24 @@ def test_a_review_that_nobody_decides_is_announced_again_with_a_new_day() -> Non
 
 def test_lines_in_two_currencies_can_only_be_refused() -> None:
     scenario = open_scenario(Reason.DEFECTIVE, line("1"), line("2", currency="USD"))
-    assert decide(scenario, ReviewCause.MIXED_CURRENCIES) == ["mixed_currencies"]
+    assert scenario.decide_review(ReviewCause.MIXED_CURRENCIES) == ["mixed_currencies"]
     assert scenario.known.in_review(ReviewCause.MIXED_CURRENCIES)
 
 
 def test_a_review_that_is_not_open_cannot_be_decided() -> None:
-    assert decide(open_scenario(), ReviewCause.VALUE) == ["no_such_review"]
+    assert open_scenario().decide_review(ReviewCause.VALUE) == ["no_such_review"]
 
 
 def test_where_money_has_moved_there_is_no_no() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.pay("1")
-    assert decide(scenario, ReviewCause.REFUND_DIFFERS, approved=False) == ["only_approval_possible"]
+    assert scenario.decide_review(ReviewCause.REFUND_DIFFERS, approved=False) == ["only_approval_possible"]
 
 
 def test_a_yes_to_a_differing_refund_resolves_the_case() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.pay("1")
-    assert decide(scenario, ReviewCause.REFUND_DIFFERS) == ["issue.resolved.v1"]
+    assert scenario.decide_review(ReviewCause.REFUND_DIFFERS) == ["issue.resolved.v1"]
 
 
 def test_an_item_not_as_reported_holds_the_resolution_until_staff_decide() -> None:
@@ -109,7 +104,7 @@ def test_an_item_not_as_reported_holds_the_resolution_until_staff_decide() -> No
     scenario.receive()
     scenario.inspect(Condition.NOT_AS_REPORTED)
     assert not scenario.all(IssueResolved)
-    assert decide(scenario, ReviewCause.INSPECTION_MISMATCH) == ["issue.resolved.v1"]
+    assert scenario.decide_review(ReviewCause.INSPECTION_MISMATCH) == ["issue.resolved.v1"]
 
 
 def test_a_lost_replacement_is_sent_again_and_the_courier_waits_for_that_one() -> None:
@@ -118,46 +113,46 @@ def test_a_lost_replacement_is_sent_again_and_the_courier_waits_for_that_one() -
     while not scenario.known.in_review(ReviewCause.DELIVERY_OVERDUE):
         scenario.next_timer()
     collections = len(scenario.all(CollectionRequested))
-    decide(scenario, ReviewCause.DELIVERY_OVERDUE)
+    scenario.decide_review(ReviewCause.DELIVERY_OVERDUE)
     assert len({order.replacement_id for order in scenario.all(ReplacementOrdered)}) == 2
     assert len(scenario.all(CollectionRequested)) == collections
 
 
 def test_a_yes_to_a_failed_collection_sends_the_courier_again() -> None:
     scenario = uncollectable(Reason.CHANGED_MIND)
-    assert "collection.requested.v1" in decide(scenario, ReviewCause.COLLECTION_FAILED)
+    assert "collection.requested.v1" in scenario.decide_review(ReviewCause.COLLECTION_FAILED)
 
 
 def test_a_yes_after_the_last_reminder_begins_with_a_new_appointment_and_reminders() -> None:
     scenario = uncollectable(Reason.DEFECTIVE)
     reminders = len(scenario.all(IssueCollectionReminded))
-    decide(scenario, ReviewCause.NOT_COLLECTED)
+    scenario.decide_review(ReviewCause.NOT_COLLECTED)
     assert scenario.until(IssueCollectionReminded).reminder == 1
     assert reminders == scenario.rules.in_force(scenario.now).collection.max_reminders
 
 
 def test_a_no_to_a_failed_collection_lets_the_customer_keep_the_broken_one() -> None:
     scenario = uncollectable(Reason.DEFECTIVE)
-    assert "issue.resolved.v1" in decide(scenario, ReviewCause.NOT_COLLECTED, approved=False)
+    assert "issue.resolved.v1" in scenario.decide_review(ReviewCause.NOT_COLLECTED, approved=False)
 
 
 def test_a_no_to_a_failed_collection_ends_a_change_of_mind() -> None:
     scenario = uncollectable(Reason.CHANGED_MIND)
-    assert decide(scenario, ReviewCause.COLLECTION_FAILED, approved=False) == ["issue.cancelled.v1"]
+    assert scenario.decide_review(ReviewCause.COLLECTION_FAILED, approved=False) == ["issue.cancelled.v1"]
     assert not scenario.all(RefundRequested)
 
 
 def test_a_yes_to_a_failed_refund_asks_for_it_again() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.fail_refund(retriable=False)
-    assert decide(scenario, ReviewCause.REFUND_FAILED) == ["refund.requested.v1"]
+    assert scenario.decide_review(ReviewCause.REFUND_FAILED) == ["refund.requested.v1"]
 
 
 def test_a_delivery_without_shipping_is_taken_as_shipped_when_staff_approve() -> None:
     scenario = open_scenario()
     scenario.deliver()
     scenario.until(IssueReviewRequested)
-    assert "collection.requested.v1" in decide(scenario, ReviewCause.DELIVERED_UNSHIPPED)
+    assert "collection.requested.v1" in scenario.decide_review(ReviewCause.DELIVERED_UNSHIPPED)
 
 
 def test_cancelling_calls_the_replacement_back() -> None:

@@ -7,7 +7,6 @@ import pytest
 from libs.common.events.carrier import ParcelFound, ParcelScanned
 from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
 from libs.common.events.values import RawStatus, Reason
-from services.returns.domain.commands import DecideReview
 from services.returns.domain.legs.inbound import InboundStatus
 from services.returns.domain.legs.outbound import OutboundStatus
 from services.returns.domain.review_causes import ReviewCause
@@ -163,7 +162,7 @@ def test_what_was_lost_and_turns_up_beside_its_replacement_is_fetched_when_staff
     assert not scenario.all(IssueCollectionRequested)
     scenario.apply(ParcelFound(issue_id=ISSUE, with_customer=True, found_at=scenario.now))
     assert scenario.known.in_review(ReviewCause.PARCEL_FOUND)
-    scenario.apply(DecideReview(issue_id=ISSUE, cause=ReviewCause.PARCEL_FOUND, approved=True))
+    scenario.decide_review(ReviewCause.PARCEL_FOUND)
     assert scenario.all(IssueCollectionRequested)
     assert scenario.known.resolved_at is None
 

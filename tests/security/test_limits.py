@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from libs.common.http import body_limit
 from services.intake.app import create_app
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.running import LINK_SECRETS, NO_KAFKA
 
 

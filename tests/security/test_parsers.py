@@ -29,7 +29,7 @@ from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
 from libs.common.telemetry.trace_context import carrier_of
 from services.delivery_notify.channels.http_channel import parse_retry_after
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.sending.bounce_reports import (
     InvalidMailReportError,
     notice_id_of,
@@ -290,7 +290,7 @@ tokens = st.sampled_from([LINKS.token(purpose, SOON, "a", "b") for purpose in Pu
 @example("." * 10_000, Purpose.STATUS)
 def test_a_link_opens_or_is_invalid(token: str, purpose: Purpose) -> None:
     only(lambda: LINKS.read_until(purpose, token, datetime(2026, 1, 1, tzinfo=UTC)), LinkInvalidError)
-    only(lambda: CustomerLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
+    only(lambda: NoticeLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
 
 
 @calm
@@ -300,7 +300,7 @@ def test_a_link_that_is_signed_but_says_nothing_right_is_invalid(subject: list[s
     """Another version with the same secret might sign such a token."""
     token = str(LINKS._serializers[Purpose.CHOICE].dumps([*subject, expires]))
     only(lambda: LINKS.read(Purpose.CHOICE, token), LinkInvalidError)
-    only(lambda: CustomerLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
+    only(lambda: NoticeLinks("http://shop", ["a-secret-for-signing-links"]).read_choice(token), LinkInvalidError)
 
 
 @calm

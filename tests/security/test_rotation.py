@@ -25,7 +25,7 @@ from services.returns.domain.exposure import (
     CustomerExposure,
     find_shared_visit,
 )
-from services.returns.settings import Settings
+from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
 from services.returns.store.order_snapshots import OrderSnapshots, address_hashes
 from tests.conftest import MakeDatabase
@@ -114,7 +114,9 @@ async def test_a_door_stays_one_door_while_the_key_of_its_hash_is_changed(databa
     pool = await create_pool(await database("returns"), size=2, application_name="test")
     for number, (there, _) in enumerate(STEPS, start=1):
         settings = {"database_url": "postgresql://none", "kafka_bootstrap_servers": "none:1"}
-        read = Settings.model_validate({**settings, "address_key": ",".join(KEYS[one] for one in there)}).address_key
+        read = ReturnsSettings.model_validate(
+            {**settings, "address_key": ",".join(KEYS[one] for one in there)}
+        ).address_key
         keys = tuple(key.get_secret_value().encode() for key in read)
         order = placed(f"O-{number}").model_copy(update={"customer_id": f"C-{number}"})
         report = event_of(accepted(order_id=f"O-{number}"))

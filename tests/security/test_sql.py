@@ -36,7 +36,10 @@ ALLOWED = {
         for piece in ("role", "database", "name", "key", "privileges(name, comment, key)")
     },
     ("services/intake/store/insights/queries.py", "REPEAT_WITHIN.days"): "a number of that module",
-    ("services/intake/store/insights/monthly_rollups.py", "QUERIES[kind]"): "a statement of `queries`, by a kind of metric",
+    (
+        "services/intake/store/insights/monthly_rollups.py",
+        "QUERIES[kind]",
+    ): "a statement of `queries`, by a kind of metric",
     (
         "services/intake/store/insights/monthly_rollups.py",
         "kind",

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.csv_table import Row, read_table
+from deploy.demo.data.csv_table import CsvRow, read_table
 from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 
 FOLDER = Path(__file__).parent
@@ -49,13 +49,13 @@ def read(folder: Path = FOLDER) -> OrderDataset:
     return OrderDataset(sorted(orders, key=lambda order: order.placed_at), ZoneInfo("Asia/Tokyo"))
 
 
-def _customer(row: Row) -> ReplayedCustomer:
+def _customer(row: CsvRow) -> ReplayedCustomer:
     if row["language"] not in LANGUAGES:
         raise row.error("language", f"{row['language']!r} is not one of {', '.join(LANGUAGES)}")
     return ReplayedCustomer(**row.cells)
 
 
-def _line(row: Row, product: Row) -> ReplayedLine:
+def _line(row: CsvRow, product: CsvRow) -> ReplayedLine:
     return ReplayedLine(
         line_id=row.text("line_id"),
         sku=row["sku"],
@@ -70,7 +70,7 @@ def _line(row: Row, product: Row) -> ReplayedLine:
     )
 
 
-def _order(row: Row, customer: ReplayedCustomer, lines: tuple[ReplayedLine, ...], count: int) -> ReplayedOrder:
+def _order(row: CsvRow, customer: ReplayedCustomer, lines: tuple[ReplayedLine, ...], count: int) -> ReplayedOrder:
     return ReplayedOrder(
         order_id=row["order_id"],
         customer=customer,

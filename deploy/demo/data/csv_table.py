@@ -22,7 +22,7 @@ class OrderFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One record of a table: its file, its first line and its cells by column."""
 
     file: str
@@ -88,7 +88,7 @@ class Row:
         return OrderFileError(f"{self.file} line {self.line}, column {column}: {problem}")
 
 
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[CsvRow]:
     """All rows of a CSV file in UTF-8, with or without a byte order mark. Raises `OrderFileError`."""
     reader = csv.reader(io.StringIO(_decoded(path), newline=""), strict=True)
     try:
@@ -129,11 +129,11 @@ def _check_header(file: str, columns: Sequence[str], required: Sequence[str], op
             raise OrderFileError(f"{file} line 1, column {', '.join(names)}: {problem}; {remedy}")
 
 
-def _rows(file: str, reader: "_csv.Reader", columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+def _rows(file: str, reader: "_csv.Reader", columns: Sequence[str], optional: Sequence[str]) -> Iterator[CsvRow]:
     line = reader.line_num + 1
     for cells in reader:
         if cells and len(cells) != len(columns):
             raise OrderFileError(f"{file} line {line}: {len(cells)} cells instead of {len(columns)}; complete the row")
         if cells:
-            yield Row(file, line, {**dict.fromkeys(optional, ""), **dict(zip(columns, cells, strict=True))})
+            yield CsvRow(file, line, {**dict.fromkeys(optional, ""), **dict(zip(columns, cells, strict=True))})
         line = reader.line_num + 1

@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from deploy.demo.data.csv_table import OrderFileError, Row, read_table
+from deploy.demo.data.csv_table import CsvRow, OrderFileError, read_table
 from deploy.demo.data.orders import OrderDataset, ReplayedCustomer, ReplayedLine, ReplayedOrder
 
 ZONE = ZoneInfo("America/Sao_Paulo")
@@ -62,7 +62,7 @@ def read(folder: Path, seed: int = 1) -> OrderDataset:
     Raises `OrderFileError`.
     """
     customers = {row.text("customer_id"): row for row in read_table(_file(folder, "customers"), CUSTOMER_COLUMNS)}
-    items: defaultdict[str, list[Row]] = defaultdict(list)
+    items: defaultdict[str, list[CsvRow]] = defaultdict(list)
     for row in read_table(_file(folder, "order_items"), ITEM_COLUMNS, ("seller_id", "freight_value")):
         items[row.text("order_id")].append(row)
     orders = []
@@ -83,7 +83,7 @@ def _file(folder: Path, table: str) -> Path:
     raise OrderFileError(f"{folder}: {' or '.join(FILES[table])} is missing; add the file")
 
 
-def _order(row: Row, items: Sequence[Row], customer: Row, seed: int) -> ReplayedOrder:
+def _order(row: CsvRow, items: Sequence[CsvRow], customer: CsvRow, seed: int) -> ReplayedOrder:
     placed = row.time("order_purchase_timestamp", ZONE)
     shipped = row.optional_time("order_delivered_carrier_date", ZONE)
     rng = random.Random(f"{seed}:preorder:{row['order_id']}")
@@ -105,7 +105,9 @@ def _order(row: Row, items: Sequence[Row], customer: Row, seed: int) -> Replayed
     )
 
 
-def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: datetime | None) -> Iterable[ReplayedLine]:
+def _lines(
+    items: Sequence[CsvRow], placed: datetime, preorder: bool, estimate: datetime | None
+) -> Iterable[ReplayedLine]:
     """Merge equal units next to each other into one line with a quantity."""
     limit = max(placed, *(row.optional_time("shipping_limit_date", ZONE) or placed for row in items))
     ordered = sorted(items, key=lambda row: row.integer("order_item_id"))
@@ -126,7 +128,7 @@ def _lines(items: Sequence[Row], placed: datetime, preorder: bool, estimate: dat
         )
 
 
-def _customer(row: Row) -> ReplayedCustomer:
+def _customer(row: CsvRow) -> ReplayedCustomer:
     customer_id = row.text("customer_unique_id")
     number = _number_of(customer_id)
     return ReplayedCustomer(

@@ -19,7 +19,7 @@ WIDTH = 1180
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SpanBar:
     """A bar: pixels from the left and from the top, and what it says."""
 
     span: Span
@@ -39,7 +39,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    rows: tuple[Row, ...]
+    rows: tuple[SpanBar, ...]
     ticks: tuple[Tick, ...]
     height: int
     milliseconds: float
@@ -53,7 +53,7 @@ def waterfall(spans: Sequence[Span]) -> Waterfall:
     total = max(end - begin, 1)
     scale = (WIDTH - NAMES) / total
     rows = tuple(
-        Row(
+        SpanBar(
             span,
             depth,
             NAMES + (span.begin - begin) * scale,

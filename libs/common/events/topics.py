@@ -73,3 +73,8 @@ SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")
 def dead_letter_topic(service: str) -> str:
     """Return the topic with the full records that `service` could not process."""
     return f"{service}.dead-letters"
+
+
+def consumer_group(service: str, topic: str, prefix: str = "") -> str:
+    """Return the consumer group in which a service reads a topic."""
+    return f"{prefix}{service}.{topic}"

@@ -18,7 +18,7 @@ from faststream.kafka import KafkaBroker
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.registry import event_class
-from libs.common.events.topics import TOPICS
+from libs.common.events.topics import TOPICS, consumer_group
 from libs.common.messaging.dead_letters import text_headers
 from libs.common.messaging.long_poll import poll_without_pause
 from libs.common.messaging.rebalance import DrainingListener, HandleBatch
@@ -103,7 +103,7 @@ def subscribe(
     drain = DrainingListener(topic, handle_batch, counters)
     subscriber = broker.subscriber(
         prefix + topic,
-        group_id=f"{prefix}{service}.{topic}",
+        group_id=consumer_group(service, topic, prefix),
         ack_policy=AckPolicy.NACK_ON_ERROR,
         batch=True,
         max_records=settings.batch_size,

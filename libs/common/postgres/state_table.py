@@ -65,7 +65,7 @@ class StateTable(Generic[S]):
             raise ConflictError(f"{self.table}: another transaction created a key at the same time")
 
 
-class Row(NamedTuple, Generic[S]):
+class VersionedRow(NamedTuple, Generic[S]):
     """A state with the version of its row and the transaction that wrote it (`xmin`)."""
 
     version: int
@@ -82,14 +82,14 @@ class RowCache(Generic[S]):
     """
 
     max_rows: int
-    rows: dict[str, Row[S]] = field(default_factory=dict)
+    rows: dict[str, VersionedRow[S]] = field(default_factory=dict)
 
     def marks(self, keys: Sequence[str]) -> tuple[list[int | None], list[int | None]]:
         """Return versions and `xmin` of these keys as column arrays for the locking statement; None if not cached."""
         rows = [self.rows.get(key) for key in keys]
         return [row and row.version for row in rows], [row and row.xmin for row in rows]
 
-    def keep(self, key: str, row: Row[S]) -> None:
+    def keep(self, key: str, row: VersionedRow[S]) -> None:
         self.drop(key)
         self.rows[key] = row
         if len(self.rows) > self.max_rows:

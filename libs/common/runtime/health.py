@@ -1,5 +1,4 @@
-"""Health routes: live (consumers make progress), ready (the database answers), started (all topics are assigned), and
-in-flight (work that is not finished yet)."""
+"""Health routes: live (consumers make progress), ready (the database answers), started (all topics are assigned)."""
 
 import asyncio
 from typing import Annotated, Any
@@ -9,7 +8,6 @@ from fastapi.responses import JSONResponse
 
 from libs.common.postgres.pool import Pool
 from libs.common.runtime.background_loops import BackgroundLoops
-from libs.common.runtime.in_flight import DatabaseWork
 from libs.common.runtime.kafka_consumers import KafkaConsumers
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -52,7 +50,7 @@ async def ready(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
     """
     halted = [consumer.aggregate.name for consumer in kafka.consumers if consumer.halted]
     answers = await _database_answers(pool)
-    return _response(request, answers and not halted, halted=halted, lag=_lag(kafka))
+    return _response(request, answers and not halted, halted=halted, lag=kafka.lag())
 
 
 @router.get("/started")
@@ -61,31 +59,12 @@ async def started(request: Request, kafka: Kafka) -> JSONResponse:
     waiting = [consumer.topic for consumer in kafka.health if not consumer.is_assigned()]
     begun = bool(kafka.health) or not kafka.subscriptions
     taken = {consumer.topic: consumer.processed_offsets() for consumer in kafka.health}
-    return _response(request, begun and not waiting, waiting_for=waiting, lag=_lag(kafka), taken=taken)
-
-
-@router.get("/in-flight")
-async def in_flight(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
-    """Work of this service that is not finished: `idle` when there is none until the next timer (`next_timer_at`)."""
-    service = request.app.state.service
-    commands = sum(batcher.open_commands for batcher in service.commands.values())
-    async with pool.acquire() as conn:
-        work = await DatabaseWork.read(conn, service.clock.now())
-    counts = {"unread": sum(_lag(kafka).values()), "open_commands": commands, **work.counts()}
-    return _response(request, True, idle=not any(counts.values()), **counts, next_timer_at=_text(work.next_timer_at))
+    return _response(request, begun and not waiting, waiting_for=waiting, lag=kafka.lag(), taken=taken)
 
 
 def _response(request: Request, healthy: bool, **details: Any) -> JSONResponse:
     body = {"service": request.app.state.service.name, "status": "ok" if healthy else "failing", **details}
     return JSONResponse(body, 200 if healthy else 503)
-
-
-def _text(moment: Any) -> str | None:
-    return moment.isoformat() if moment else None
-
-
-def _lag(kafka: KafkaConsumers) -> dict[str, int]:
-    return {consumer.topic: consumer.lag() for consumer in kafka.health}
 
 
 async def _database_answers(pool: Pool) -> bool:

@@ -5,17 +5,23 @@ commands of the processes, database work, and the same end offsets again. Work m
 back: a look at the receiver before the sender could miss it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
-from libs.common.events.topics import Topic
-from libs.common.postgres.pool import Connection
+from libs.common.events.topics import TOPICS, Topic, consumer_group
+from libs.common.postgres.pool import Connection, Pool
 
 Offsets = Mapping[TopicPartition, int]
+
+KAFKA_SECONDS, CLOSE_SECONDS = 10.0, 3.0
 
 _WORK = """
     SELECT (SELECT count(*) FROM outbox) AS outbox,
@@ -34,7 +40,7 @@ class DatabaseWork:
     next_timer_at: datetime | None
 
     @classmethod
-    async def read(cls, conn: Connection, now: datetime) -> "DatabaseWork":
+    async def read(cls, conn: Connection | Pool, now: datetime) -> "DatabaseWork":
         row = await conn.fetchrow(_WORK, now)
         assert row is not None, "a SELECT without FROM returns one row"
         return cls(**dict(row))
@@ -48,26 +54,97 @@ def partitions_of(topics: Iterable[Topic], prefix: str = "") -> list[TopicPartit
     return [TopicPartition(prefix + topic.name, number) for topic in topics for number in range(topic.partitions)]
 
 
-async def end_offsets(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> Offsets:
+async def end_offsets(consumer: Any, partitions: Sequence[TopicPartition]) -> Offsets:
     """Return for each partition the offset that the next record gets."""
     offsets: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
     return offsets
 
 
-async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> Offsets:
+async def committed_offsets(admin: Any, group: str) -> Offsets:
     """Return the committed offsets of a consumer group; partitions without a commit are absent."""
-    committed = await admin.list_consumer_group_offsets(group)
+    try:
+        committed = await admin.list_consumer_group_offsets(group)
+    except GroupCoordinatorNotAvailableError:  # a new broker, before its first consumer group; all records are unread
+        return {}
     return {partition: found.offset for partition, found in committed.items() if found.offset >= 0}
 
 
 def unread(ends: Offsets, read: Offsets, partitions: Iterable[TopicPartition] | None = None) -> int:
-    """Return how many records lie between `read` and `ends`, in these partitions or in all of `ends`.
-
-    `read` may be committed offsets or the processed offsets of `/health/started`.
-    """
+    """Return how many records lie between `read` and `ends`, in these partitions or in all of `ends`."""
     return sum(max(0, ends[each] - read.get(each, 0)) for each in (ends if partitions is None else partitions))
 
 
-def consumer_group(service: str, topic: str, prefix: str = "") -> str:
-    """Return the consumer group in which a service reads a topic."""
-    return f"{prefix}{service}.{topic}"
+def unread_by_reader(ends: Offsets, processed: Mapping[str, Mapping[str, int]], prefix: str = "") -> int:
+    """Return the unread records of a reader that reports processed offsets by topic and partition.
+
+    `taken` of `/health/started` has this form: each topic of the reader, with the partitions of which it processed any.
+    """
+    read = {
+        TopicPartition(prefix + topic, int(number)): offset
+        for topic, partitions in processed.items()
+        for number, offset in partitions.items()
+    }
+    topics = {prefix + topic for topic in processed}
+    return unread(ends, read, [each for each in ends if each.topic in topics])
+
+
+@dataclass
+class ConsumerLag:
+    """Lag of consumer groups by the broker's offsets; `subscribed` are pairs of service and topic.
+
+    A consumer learns of a record only when it fetches it, so that its own lag is 0 for a while on a slow machine. The
+    clients are opened by the first call; `close` ends them.
+    """
+
+    servers: str
+    prefix: str
+    subscribed: Sequence[tuple[str, str]] = ()
+    _consumer: Any = None
+    _admin: Any = None
+    _partitions: dict[str, list[TopicPartition]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        topics = {topic.name: topic for topic in TOPICS}
+        self._partitions = {
+            consumer_group(service, topic, self.prefix): partitions_of([topics[topic]], self.prefix)
+            for service, topic in self.subscribed
+        }
+
+    async def count(self) -> dict[str, int]:
+        """Return the unread records by consumer group. Raises `KafkaError` or `OSError`."""
+        try:
+            async with asyncio.timeout(KAFKA_SECONDS):
+                await self._open()
+                ends = await end_offsets(
+                    self._consumer, [each for group in self._partitions.values() for each in group]
+                )
+                read = await asyncio.gather(*(committed_offsets(self._admin, group) for group in self._partitions))
+        except (KafkaError, OSError):
+            await self.close()
+            raise
+        return {
+            group: unread(ends, offsets, self._partitions[group])
+            for group, offsets in zip(self._partitions, read, strict=True)
+        }
+
+    async def length(self, topics: Iterable[Topic]) -> int:
+        """Return the number of records that were ever written to these topics."""
+        await self._open()
+        return sum((await end_offsets(self._consumer, partitions_of(topics, self.prefix))).values())
+
+    async def _open(self) -> None:
+        if self._consumer is not None:
+            return
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self.servers)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
+        await self._consumer.start()
+        await self._admin.start()
+
+    async def close(self) -> None:
+        """Close the clients; the next call opens new ones."""
+        clients, self._consumer, self._admin = (self._consumer, self._admin), None, None
+        for client, close in zip(clients, ("stop", "close"), strict=True):
+            with suppress(Exception):  # the client may be in any state and is discarded
+                if client is not None:
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await getattr(client, close)()

@@ -65,6 +65,10 @@ class KafkaConsumers:
             prompt = any(each.name == topic for each in promptly)
             self.subscriptions.append(Subscription(topic, chosen, aggregate, prompt))
 
+    def lag(self) -> dict[str, int]:
+        """Return the unread records by topic."""
+        return {consumer.topic: consumer.lag() for consumer in self.health}
+
     def broker(self, pool: Pool | None = None) -> KafkaBroker:
         """Return a FastStream broker with every subscription. Without a pool it only describes them, for AsyncAPI."""
         broker = new_broker(self._settings, self._service)

@@ -1,5 +1,6 @@
-"""Ops API of every service: outcome counters, and listing, replay and discard of dead letters."""
+"""Ops API of every service: outcome counters, work in flight, and listing, replay and discard of dead letters."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,6 +10,7 @@ from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.messaging import dead_letters
 from libs.common.postgres.pool import Pool
+from libs.common.runtime.in_flight import DatabaseWork
 from libs.common.telemetry.counters import Counters
 
 MAX_ID = 2**62
@@ -31,6 +33,18 @@ Database = Annotated[Pool, Depends(_pool)]
 Operator = Annotated[str, _ops]
 
 
+class InFlight(BaseModel):
+    """Work of this service that is not finished; `idle`: none of it, until `next_timer_at`."""
+
+    idle: bool
+    unread: int
+    open_commands: int
+    outbox: int
+    replaying: int
+    due_timers: int
+    next_timer_at: datetime | None
+
+
 class DeadLetterPage(BaseModel):
     """Dead letters, oldest first; `next_after` is the `after` of the next page, null at the end."""
 
@@ -48,6 +62,17 @@ class ReplayRequested(BaseModel):
 async def counters(found: Annotated[Counters, Depends(_counters)]) -> dict[str, int]:
     """Counts of this process since its start, by outcome and reason."""
     return {f"{name}.{reason}": amount for (name, reason), amount in sorted(found.values.items())}
+
+
+@router.get("/in-flight")
+async def in_flight(request: Request, pool: Database) -> InFlight:
+    """Counts of work that is not finished: unread records, open commands, outbox, replayed dead letters, due timers."""
+    service = request.app.state.service
+    unread = sum(service.kafka.lag().values())
+    commands = sum(batcher.open_commands for batcher in service.commands.values())
+    work = await DatabaseWork.read(pool, service.clock.now())
+    idle = not (unread or commands or any(work.counts().values()))
+    return InFlight(idle=idle, unread=unread, open_commands=commands, **work.counts(), next_timer_at=work.next_timer_at)
 
 
 @router.get("/dead-letters")

@@ -37,7 +37,7 @@ kind is added here only after a decision about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class RecipientContact:
     """Addresses and preferences of one customer. Personal data."""
 
     name: str
@@ -96,7 +96,7 @@ RoutingDecision: TypeAlias = Route | Defer | Unreachable
 
 def route(
     kind: str,
-    contact: Contact,
+    contact: RecipientContact,
     failed_channels: Collection[str],
     started_channel: str,
     batched: bool,
@@ -118,7 +118,7 @@ def route(
     return _unless_quiet(candidates, context)
 
 
-def available_routes(contact: Contact, context: RoutingContext) -> list[Route]:
+def available_routes(contact: RecipientContact, context: RoutingContext) -> list[Route]:
     """Return all routes, preferred channels first, unavailable ones last."""
     chosen = [channel for channel in contact.preferred if channel in context.channels]
     names = [*chosen, *(channel for channel in context.channels if channel not in chosen)]

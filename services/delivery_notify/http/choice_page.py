@@ -21,7 +21,7 @@ from services.delivery_notify.http.choice_form import ChoiceForm, parse_form
 from services.delivery_notify.http.choice_page_texts import ChoicePageTexts
 from services.delivery_notify.http.choice_view import ChoicePageRenderer, ChoiceView, Submission
 from services.delivery_notify.http.dependencies import ServiceDependency
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.store import conversations
 from services.delivery_notify.store.conversations import Conversations
 
@@ -29,7 +29,7 @@ from services.delivery_notify.store.conversations import Conversations
 @dataclass(frozen=True, slots=True)
 class ChoicePage:
     conversations: Conversations
-    links: CustomerLinks
+    links: NoticeLinks
     renderer: ChoicePageRenderer
 
 

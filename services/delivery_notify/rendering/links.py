@@ -21,7 +21,7 @@ class ChoiceLink:
     expires_at: datetime
 
 
-class CustomerLinks:
+class NoticeLinks:
     """`pages_url` is the public URL of intake's pages; "" for notices without links to them."""
 
     def __init__(self, public_url: str, secrets: Sequence[str], pages_url: str = "") -> None:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from libs.common.decisions.shop_calendar import ShopCalendar
 from services.delivery_notify.rendering import layout_filters
 from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.template_blocks import RenderedBlocks
 from services.delivery_notify.rendering.template_variables import TemplateVariables
 from services.delivery_notify.rendering.texts import phrases
@@ -37,7 +37,7 @@ class Renderer:
     telephone of the seller; default: the shop's name."""
 
     def __init__(
-        self, calendar: ShopCalendar, links: CustomerLinks, shop: str, folder: Path | None = None, seller: str = ""
+        self, calendar: ShopCalendar, links: NoticeLinks, shop: str, folder: Path | None = None, seller: str = ""
     ) -> None:
         self.shop, self.seller, self._folder = shop, seller or shop, folder
         self._variables = TemplateVariables(calendar, links, shop, self.seller)

@@ -12,7 +12,7 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.content import NoticeContent
-from services.delivery_notify.rendering.links import CustomerLinks
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.phrases import PHRASES, Phrases
 
@@ -32,7 +32,7 @@ class TemplateVariables:
     """Source of the variables that depend on the shop."""
 
     calendar: ShopCalendar
-    links: CustomerLinks
+    links: NoticeLinks
     shop: str
     seller: str
 

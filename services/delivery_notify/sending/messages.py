@@ -9,7 +9,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.channels.channel import MessageDraft
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.domain.routing import Contact, Route
+from services.delivery_notify.domain.routing import RecipientContact, Route
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled
@@ -32,7 +32,7 @@ class OutgoingMessage:
     group_id: UUID | None = None
 
     @property
-    def contact(self) -> Contact:
+    def contact(self) -> RecipientContact:
         contact = self.notices[0].contact
         if contact is None:
             raise ValueError("contact: missing; a notice without a contact must be suppressed before sending")
@@ -47,7 +47,7 @@ class OutgoingMessage:
         return MessageDraft(key, contact.name, self.route.address, contact.language, now, rendered)
 
 
-def _content(notice: ClaimedNotice, contact: Contact, facts: NoticeFacts, now: datetime) -> NoticeContent:
+def _content(notice: ClaimedNotice, contact: RecipientContact, facts: NoticeFacts, now: datetime) -> NoticeContent:
     return NoticeContent(
         NoticeKind(notice.kind),
         notice.order_id,

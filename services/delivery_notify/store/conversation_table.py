@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import Row, RowCache
+from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.delivery_notify.domain.conversation import Conversation
 
 CACHED_CONVERSATIONS = 4_000
@@ -66,7 +66,7 @@ class ConversationTable:
                 found[key] = VersionedConversation(version, row.state)
             else:
                 found[key] = VersionedConversation(version, CONVERSATION.validate_json(body))
-                self._cache.keep(key, Row(version, xmin, found[key].conversation))
+                self._cache.keep(key, VersionedRow(version, xmin, found[key].conversation))
         return found
 
     async def save(self, conn: Connection, changed: Mapping[str, VersionedConversation]) -> None:
@@ -89,4 +89,4 @@ class ConversationTable:
         if row is None or row["written"] != len(states):
             raise ConflictError("conversations: another transaction inserted one of these at the same time")
         for key, version in zip(states, versions, strict=True):
-            self._cache.keep(key, Row(version, row["xmin"], states[key].conversation))
+            self._cache.keep(key, VersionedRow(version, row["xmin"], states[key].conversation))

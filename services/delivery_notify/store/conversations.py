@@ -32,7 +32,7 @@ from services.delivery_notify.domain.notices import (
     PointsDecided,
     PromiseMade,
 )
-from services.delivery_notify.domain.routing import Contact
+from services.delivery_notify.domain.routing import RecipientContact
 from services.delivery_notify.domain.staff_notices import StaffNotice
 from services.delivery_notify.policy.notification_rules import NotificationRules
 from services.delivery_notify.store import notice_queue, promises, staff_notices
@@ -263,7 +263,7 @@ async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) 
         await conn.execute(_WITHDRAW, list(pairs), list(pairs.values()))
 
 
-async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversation, Contact | None] | None:
+async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversation, RecipientContact | None] | None:
     """Return the conversation of an order, unlocked, with its contact."""
     row = await conn.fetchrow(
         """SELECT v.body, c.name, c.email, coalesce(p.language, c.language) AS language
@@ -274,7 +274,7 @@ async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversati
     if row is None:
         return None
     conversation = CONVERSATION.validate_json(row["body"])
-    contact = Contact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
+    contact = RecipientContact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
     return conversation, contact
 
 

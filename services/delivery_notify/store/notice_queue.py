@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.routing import DEFERRABLE, Contact
+from services.delivery_notify.domain.routing import DEFERRABLE, RecipientContact
 
 NO_REFS = "[]"
 """No promise is announced or broken; the case of most notices."""
@@ -33,7 +33,7 @@ class ClaimedNotice:
     promised_date: date | None
     attempts: int
     withdrawn: str | None
-    contact: Contact | None
+    contact: RecipientContact | None
     traceparent: str | None
     started_channel: str = ""
     failed_channels: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["promised_date"],
             row["attempts"],
             row["withdrawn_cause"],
-            Contact(
+            RecipientContact(
                 row["name"],
                 row["email"],
                 Language(row["contact_language"]),

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.http.signed_links import LinkInvalidError, Purpose
 from libs.common.runtime.service import Service
-from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.links import CustomerPageLinks
 from services.intake.customer_pages.rendering import CustomerPageRenderer
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
@@ -21,7 +21,7 @@ from services.intake.store.issues import read_issue
 class CustomerPages:
     commands: IntakeCommands
     evidence: EvidenceUploads
-    links: CustomerLinks
+    links: CustomerPageLinks
     renderer: CustomerPageRenderer
     calendar: ShopCalendar
 

@@ -21,7 +21,7 @@ class ReportSubject:
     language: Language
 
 
-class CustomerLinks:
+class CustomerPageLinks:
     def __init__(self, public_url: str, links: SignedLinks) -> None:
         self._public_url, self._links = public_url.rstrip("/"), links
 

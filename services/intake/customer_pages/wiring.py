@@ -6,11 +6,11 @@ from libs.common.web.templates import Templates
 from libs.common.web.translations import read_translations
 from services.intake.customer_pages import report_form, status_page, survey
 from services.intake.customer_pages.context import CustomerPages
-from services.intake.customer_pages.links import CustomerLinks
+from services.intake.customer_pages.links import CustomerPageLinks
 from services.intake.customer_pages.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, CustomerPageRenderer
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 
 ROUTERS = (status_page.router, report_form.router, report_form.api_router, survey.router)
 UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
@@ -18,14 +18,14 @@ UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
 
 
 def open_customer_pages(
-    commands: IntakeCommands, evidence: EvidenceUploads, settings: Settings, links: SignedLinks, assets: Assets
+    commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> CustomerPages:
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
     renderer = CustomerPageRenderer(templates, settings.shop_name, settings.shop_contact, settings.embed_origins)
     return CustomerPages(
         commands=commands,
         evidence=evidence,
-        links=CustomerLinks(settings.public_url, links),
+        links=CustomerPageLinks(settings.public_url, links),
         renderer=renderer,
         calendar=settings.business_hours.calendar,
     )

@@ -14,13 +14,13 @@ from services.intake.desk.rendering import TEMPLATES_FOLDER, TRANSLATIONS_FILE, 
 from services.intake.desk.sessions import StaffSessions
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
-from services.intake.settings import Settings
+from services.intake.settings import IntakeSettings
 
 ROUTERS = (sign_in.router, pages.router, insight_pages.router, issue_actions.router, dead_letter_pages.router)
 
 
 def open_desk(
-    commands: IntakeCommands, evidence: EvidenceUploads, settings: Settings, links: SignedLinks, assets: Assets
+    commands: IntakeCommands, evidence: EvidenceUploads, settings: IntakeSettings, links: SignedLinks, assets: Assets
 ) -> Desk:
     service = commands.service
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)

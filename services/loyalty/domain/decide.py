@@ -58,7 +58,7 @@ from services.loyalty.domain.commands import (
 )
 from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.ledger_rules import LedgerRules
-from services.loyalty.domain.orders import OrderDecision, PurchasedOrder
+from services.loyalty.domain.orders import PurchaseDecision, PurchasedOrder
 from services.loyalty.ledger.accounts import PointsAccount
 
 HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
@@ -84,7 +84,7 @@ TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
     timers.BIRTHDAY: birthdays.on_birthday,
 }
 
-ORDER_HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
+ORDER_HANDLERS: dict[type[Payload], Callable[[PurchaseDecision, Any], None]] = {
     OrderPlaced: orders.on_order_placed,
     OrderDelivered: orders.on_order_delivered,
     OrderCancelled: orders.on_order_cancelled,
@@ -132,7 +132,7 @@ def _on_timer(ctx: LedgerDecision, name: str) -> None:
 
 def decide_order(state: PurchasedOrder, event: AnyEvent, now: datetime) -> tuple[PurchasedOrder, Facts]:
     """Decide on one event of an order, in any order of events. Needs no rules: prices are facts."""
-    ctx = OrderDecision(state, now, None)
+    ctx = PurchaseDecision(state, now, None)
     if handler := ORDER_HANDLERS.get(type(event.data)):
         handler(ctx, event.data)
         orders.value_order(ctx, before=state)

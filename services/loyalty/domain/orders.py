@@ -54,11 +54,11 @@ class BirthdayProvided(Record):
     provided_at: datetime
 
 
-class OrderDecision(DecisionContext[PurchasedOrder, None]):
+class PurchaseDecision(DecisionContext[PurchasedOrder, None]):
     __slots__ = ()
 
 
-def on_order_placed(ctx: OrderDecision, placed: OrderPlaced) -> None:
+def on_order_placed(ctx: PurchaseDecision, placed: OrderPlaced) -> None:
     """Record customer and prices. Only the first event counts: prices do not change under granted points."""
     if ctx.state.customer_id:
         return
@@ -73,18 +73,18 @@ def on_order_placed(ctx: OrderDecision, placed: OrderPlaced) -> None:
         ctx.emit(BirthdayProvided(placed.customer_id, placed.birthday, ctx.now, placed.placed_at))
 
 
-def on_order_delivered(ctx: OrderDecision, event: OrderDelivered) -> None:
+def on_order_delivered(ctx: PurchaseDecision, event: OrderDelivered) -> None:
     delivered = ctx.state.delivered
     added = {line.line_id: line.quantity + delivered.get(line.line_id, 0) for line in event.lines}
     ctx.change(delivered={**delivered, **added})
 
 
-def on_order_cancelled(ctx: OrderDecision, event: OrderCancelled) -> None:
+def on_order_cancelled(ctx: PurchaseDecision, event: OrderCancelled) -> None:
     cancelled = frozenset(event.line_ids or ctx.state.prices)
     ctx.change(cancelled_lines=ctx.state.cancelled_lines | cancelled)
 
 
-def value_order(ctx: OrderDecision, before: PurchasedOrder) -> None:
+def value_order(ctx: PurchaseDecision, before: PurchasedOrder) -> None:
     """Recalculate `kept_amount` and record a change of it."""
     order = ctx.state
     kept_amount = sum((_line_value(order, line_id) for line_id in order.prices), Decimal(0))

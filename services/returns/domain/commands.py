@@ -7,20 +7,12 @@ from pydantic import StringConstraints
 
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Remedy
-from services.returns.domain.review_causes import ReviewCause
 
 CauseText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class CaseCommand(Payload):
     issue_id: UUID
-
-
-class DecideReview(CaseCommand):
-    TYPE: ClassVar = "case.decide_review.v1"
-
-    cause: ReviewCause
-    approved: bool
 
 
 class CancelCase(CaseCommand):

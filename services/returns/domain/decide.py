@@ -18,7 +18,7 @@ from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
 from services.returns.domain.case_opening import facts_without_case, open_case, open_reviews
-from services.returns.domain.commands import CancelCase, DecideReview, ReopenCase
+from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decision_context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
     case_closure,
@@ -113,7 +113,6 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     payment.RefundCompleted: refunds.completed,
     payment.RefundFailed: refunds.failed,
     CustomerDecided: customer_choice.decided,
-    DecideReview: reviews.decided,
     CancelCase: case_closure.cancel_requested,
     ReopenCase: case_closure.reopen_requested,
     TimerFired: _timer_fired,

@@ -13,7 +13,7 @@ from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
-from libs.common.postgres.state_table import Row, RowCache
+from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
 from services.returns.domain.case import Case
 from services.returns.domain.case_status import CLOSED_STATUSES, case_status
@@ -177,7 +177,7 @@ class Cases:
             if case.is_closed:
                 self.row_cache.drop(key)
             else:
-                self.row_cache.keep(key, Row(version, result["xid"], case))
+                self.row_cache.keep(key, VersionedRow(version, result["xid"], case))
 
 
 def _is_decided_here(event: AnyEvent) -> bool:

@@ -11,7 +11,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.storefront import IssueSubmitted, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, Money, OrderLine, Reason, ReportedLine, ShippedLine
 from services.intake.app import create_app
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from tests.common.wire import event_bytes, publish, read_json
 from tests.running import OPS, Live, eventually, running
 

@@ -11,7 +11,7 @@ from libs.common.events.registry import decode
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason
 from services.intake.app import create_app
-from services.intake.settings import Settings as IntakeSettings
+from services.intake.settings import IntakeSettings
 from services.intake.storefronts.shopify import read
 from tests.intake.reports import submission
 from tests.intake.storefronts.calls import (

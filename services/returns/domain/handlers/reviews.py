@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from libs.common.decisions.facts import Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueReviewRequested
-from services.returns.domain.commands import DecideReview
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import (
     case_closure,
@@ -120,10 +119,6 @@ ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.MOVED_AFTER_STOP: close_only,
     ReviewCause.STALLED: _cancel_case,
 }
-
-
-def decided(decision: CaseDecision, command: DecideReview) -> None:
-    decide_review(decision, command.cause, approved=command.approved)
 
 
 def decide_review(decision: CaseDecision, cause: ReviewCause, *, approved: bool) -> None:
