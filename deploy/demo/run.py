@@ -225,6 +225,7 @@ def _serve_until_interrupted(
     for name, process in system.services.items():
         console.print(f"{name:16} {process.url}/docs")
     console.print(f"{'mails':16} {system.mail_url}/")
+    console.print(f"{'traces':16} {system.traces_url}/")
     _print_pages(console, system, clock)
     ledger = httpx.get(f"{system.simulator_url}/storefront/ledger", timeout=30).json()
     issue = next((entry["issue_id"] for entry in ledger if entry.get("status") == 202), None)

@@ -79,6 +79,10 @@ class DemoSystem:
         return self.partners["mail"].url
 
     @property
+    def traces_url(self) -> str:
+        return self.partners["traces"].url
+
+    @property
     def simulator_url(self) -> str:
         """The address of all other partners, each under its name."""
         return self.partners["simulator"].url
@@ -114,6 +118,8 @@ def start(
         "mail", ["-m", "deploy.demo.partners.mailcatcher"], {"SMTP_PORT": str(smtp_port)}, free_port()
     )
     system.partners["mail"] = mail
+    system.partners["traces"] = supervisor.start("traces", ["-m", "deploy.demo.traces"], {}, free_port())
+    common["OTEL_EXPORTER_OTLP_ENDPOINT"] = system.traces_url
     _start_services(supervisor, system, infrastructure, common, smtp_port, replay.notification_settings)
     _wait_for_services(system)
     _start_partners(supervisor, system, replay, common)
@@ -138,6 +144,7 @@ def _start_services(
         "NOTICES_URL": addresses["delivery_notify"],
         "OPS_URLS": ",".join(f"{name}={url}" for name, url in addresses.items() if name != "intake"),
         "OPS_KEY": system.keys["ops"],
+        "TRACE_URL": system.traces_url + "/trace/{trace_id}",
         "DESK_SECURE_COOKIES": "false",
         "SHOP_NAME": SHOP_NAME,
         "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",

@@ -52,7 +52,7 @@ async def test_two_pieces_come_back_one_by_one_and_each_is_paid_when_it_was_coun
     shown = (await shop.returns.client.get(f"/v1/cases/{issue_id}", headers=OPS)).json()["quantities"]["1"]
     assert (shown["reported"], shown["money"]) == (2, {"requested": 2, "completed": 2, "failed": 0})
     back = shown["inbound"]
-    assert (back["received"], back["foreign"], back["inspected"]) == (2, 1, {"sellable": 2})
+    assert (back["received"], back["other_items"], back["inspected"]) == (2, 1, {"sellable": 2})
 
 
 async def _refunds(shop: Backbone, issue_id: UUID) -> bool:
