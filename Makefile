@@ -51,7 +51,7 @@ $(STAMP): requirements-dev.lock
 
 # Launcher of the operator's command, usable from any folder: the project runs from its root and is not installed.
 $(VENV)/bin/sakidashi: $(STAMP)
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m deploy.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
+	@mkdir -p $(@D) && printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m deploy.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
 
 $(DEMO_VENV)/.locked: requirements-demo.lock
 	$(call environment,$(DEMO_VENV),requirements-demo.lock)

@@ -110,7 +110,7 @@ def without_java(monkeypatch: pytest.MonkeyPatch, major: int = 0) -> None:
 
 def test_with_java_and_maven_apache_kafka_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     without_java(monkeypatch, major=17)
-    monkeypatch.setattr(apache_kafka, "fetched", lambda: True)
+    monkeypatch.setattr(apache_kafka, "is_downloaded", lambda: True)
     assert choose(None, {}) == BrokerChoice("apache", "Java and Maven are available")
 
 

@@ -166,7 +166,7 @@ def test_each_service_accepts_the_settings_it_is_given(
 
 def secrets_of(name: str) -> set[str]:
     """The settings of a service that are declared as secrets."""
-    fields = importlib.import_module(f"services.{name}.settings").Settings.model_fields
+    fields = settings_class(name).model_fields
     return {field for field, info in fields.items() if "SecretStr" in repr(info.annotation)}
 
 
