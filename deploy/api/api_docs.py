@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from faststream.specification import AsyncAPI
 
 from deploy.service_settings import settings_class
+from libs.common import __version__
 from libs.common.events.registry import PAYLOADS, event_class
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
@@ -66,7 +67,7 @@ def asyncapi(service: Service) -> dict[str, Any]:
     document = AsyncAPI(
         broker,
         title=f"Sakidashi {service.name}",
-        version="1",
+        version=__version__,
         description=service.description,
         schema_version="3.0.0",
     )

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 
+from libs.common import __version__
 from libs.common.config.settings import ServiceSettings
 from libs.common.decisions.clock import open_clock
 from libs.common.decisions.facts import Facts
@@ -158,7 +159,7 @@ class Service:
         app = FastAPI(
             title=f"Sakidashi {self.name}",
             description=self.description,
-            version="1",
+            version=__version__,
             docs_url=None,
             redoc_url=None,
             swagger_ui_oauth2_redirect_url=None,
