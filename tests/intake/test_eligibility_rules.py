@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.common.events.values import Reason
@@ -85,6 +85,7 @@ def test_a_product_group_may_have_a_window_of_its_own(tmp_path: Path) -> None:
 
 
 @given(st.sampled_from(Reason), st.dates(date(2000, 1, 1), date(2050, 1, 1)), st.none() | st.dates())
+@example(Reason.DEFECTIVE, date(2026, 3, 1), date.max)
 def test_knowing_later_never_takes_time_away(reason: Reason, moved_on: date, noticed_on: date | None) -> None:
     window = RULES.window(reason, "JP", None)
     assert window.last_day(moved_on, noticed_on) >= window.last_day(moved_on, None)

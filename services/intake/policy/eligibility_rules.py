@@ -58,8 +58,10 @@ class ReportWindow(_Data):
         by_delivery = moved_on + timedelta(days=self.days)
         if noticed_on is None or self.noticed_days is None or self.latest_days is None:
             return by_delivery
-        by_notice = max(noticed_on, moved_on) + timedelta(days=self.noticed_days)
-        return max(by_delivery, min(by_notice, moved_on + timedelta(days=self.latest_days)))
+        latest = moved_on + timedelta(days=self.latest_days)
+        # Bounded before the addition: any date may be claimed, and the last one of the calendar would overflow.
+        noticed = min(max(noticed_on, moved_on), latest)
+        return max(by_delivery, min(noticed + timedelta(days=self.noticed_days), latest))
 
 
 class WindowOverride(_Data):
