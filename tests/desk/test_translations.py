@@ -13,7 +13,7 @@ from services.intake.projections.issue_status import IssueStatus
 from services.intake.projections.timeline import SUBSCRIBES
 from services.intake.projections.work_items import WorkKind, WorkStep
 from services.intake.store.desk import Section
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.review_causes import ReviewCause
 
 DESK, CUSTOMER = Translations(desk_rendering.TRANSLATIONS_FILE), Translations(customer_rendering.TRANSLATIONS_FILE)
 LITERAL = re.compile(r"""\bt\(['"]([a-z0-9_.]+)['"][,)]""")

@@ -34,11 +34,11 @@ from libs.common.events.values import (
     TimeWindow,
 )
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
-from services.returns.domain.case import Case
 from services.returns.domain.decide import decide
 from services.returns.domain.decision_context import CaseRules, CaseState
-from services.returns.domain.exposure import CustomerContext, record_case
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.exposure import CustomerContext, record_case
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.policy_loader import read_policies
 
 TUESDAY = datetime(2026, 3, 10, 1, tzinfo=UTC)

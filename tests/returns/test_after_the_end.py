@@ -14,7 +14,7 @@ from libs.common.events.issues import (
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
 from services.returns.domain.commands import CancelCase, ReopenCase
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, RULES, CaseScenario, event_types, line, open_scenario, refusal_reasons
 
 

@@ -13,9 +13,9 @@ from libs.common.events.issues import (
     IssueReviewRequested,
 )
 from libs.common.events.values import LineQuantity, Reason, TimeWindow, Variant
-from services.returns.domain.exposure import CourierVisit
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.exposure import CourierVisit
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, CaseScenario, line, open_scenario, refusal_reasons
 
 VISIT = UUID(int=7)

@@ -39,11 +39,11 @@ from libs.common.events.warehouse import (
     ReplacementOrdered,
     ReplacementRejected,
 )
-from services.returns.domain.case_status import CaseStatus, case_status
 from services.returns.domain.decision_context import CaseRules
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.money import RefundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.domain.state.case_status import CaseStatus, case_status
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.money_leg import RefundStatus
+from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.policy.policy_versions import ReturnPolicies
 from tests.returns.cases import (
     HOME,

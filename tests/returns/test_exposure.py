@@ -10,8 +10,8 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueCancelled, IssueReviewRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
 from libs.common.events.warehouse import ReplacementOrdered
-from services.returns.domain.exposure import CustomerContext, CustomerExposure, OutstandingAmount, exposure_of
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.exposure import CustomerContext, CustomerExposure, OutstandingAmount, exposure_of
+from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import TUESDAY, CaseScenario, accepted, line, open_scenario
 
 ONE = LineQuantity(line_id="1", quantity=1)

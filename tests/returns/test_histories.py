@@ -62,10 +62,10 @@ from libs.common.events.warehouse import (
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decide import PUBLISHES, decide
 from services.returns.domain.decision_context import CaseState
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import common_counts, missing
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.line_quantities import common_counts, missing
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import status_table
 from services.returns.policy.movements import RefundOn, ShipOn
 from services.returns.store.documents import CASE_DOCUMENT

@@ -20,9 +20,9 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.review_causes import ReviewCause
-from services.returns.domain.unit_report import unit_report
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.domain.state.unit_report import unit_report
 from tests.returns.cases import CALENDAR, ISSUE, CaseScenario, line, open_scenario, refusal_reasons
 
 RED = Variant(sku="POT-RED", name="Teapot, red")

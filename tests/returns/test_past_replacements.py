@@ -11,8 +11,8 @@ from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementRejected, ReplacementShipped
 from services.returns.domain.commands import CancelCase, ReopenCase
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import CALENDAR, ISSUE, CaseScenario, event_types, open_scenario, refusal_reasons
 
 FIRST, SECOND = derived_id("replacement", ISSUE, 1), derived_id("replacement", ISSUE, 2)

@@ -13,9 +13,9 @@ from libs.common.events.issues import (
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Condition, Reason, Remedy
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
-from services.returns.domain.case_status import CaseStatus, case_status
 from services.returns.domain.commands import CancelCase, ReopenCase
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case_status import CaseStatus, case_status
+from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import ISSUE, CaseScenario, event_types, line, open_scenario, refusal_reasons
 
 

@@ -18,10 +18,10 @@ from libs.common.events.values import Contact, Money, OrderLine, Reason
 from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import ConflictError, Connection, Pool, create_pool
 from libs.common.telemetry.tracing import Tracing
-from services.returns.domain.case import Case
-from services.returns.domain.case_status import CLOSED_STATUSES, CaseStatus, case_status
 from services.returns.domain.decision_context import CaseState
-from services.returns.domain.exposure import UNKNOWN_CUSTOMER
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.case_status import CLOSED_STATUSES, CaseStatus, case_status
+from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER
 from services.returns.store.case_queries import CaseFilter, find_case, list_cases
 from services.returns.store.cases import Cases, LoadedCase
 from services.returns.store.order_snapshots import OrderSnapshots

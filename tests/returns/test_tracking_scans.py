@@ -7,9 +7,9 @@ import pytest
 from libs.common.events.carrier import ParcelFound, ParcelScanned
 from libs.common.events.issues import IssueCancelled, IssueCollectionRequested, IssueItemReceived
 from libs.common.events.values import RawStatus, Reason
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import CarrierStatus, status_table, translate_status
 from tests.returns.cases import ISSUE, CaseScenario, open_scenario, refusal_reasons
 

@@ -30,8 +30,8 @@ from libs.common.events.warehouse import (
     ReplacementShipped,
 )
 from services.returns.domain.commands import CancelCase
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import common_counts, missing
+from services.returns.domain.state.line_quantities import common_counts, missing
+from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.policy.movements import RefundOn, ShipOn
 from services.returns.store.documents import CASE_DOCUMENT
 from tests.returns.cases import CALENDAR, ISSUE, TUESDAY, CaseScenario, line, open_scenario
@@ -157,7 +157,7 @@ def test_the_invariants_hold_on_every_way_of_this_depth(reason: Reason) -> None:
 
 def test_the_model_check_finds_a_courier_who_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the guard, the check finds a path of one step."""
-    from services.returns.domain import next_steps
+    from services.returns.domain.handlers import next_steps
 
     monkeypatch.setattr(next_steps, "_collection_date", lambda decision: decision.today)
     with pytest.raises(AssertionError):

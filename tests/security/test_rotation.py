@@ -20,7 +20,7 @@ from libs.common.messaging.decision_runner import Incoming
 from libs.common.postgres.pool import create_pool
 from services.delivery_notify.channels.channel import EncodedMessage
 from services.delivery_notify.channels.webhook import webhook_channel
-from services.returns.domain.exposure import (
+from services.returns.domain.state.exposure import (
     CourierVisit,
     CustomerExposure,
     find_shared_visit,

@@ -17,7 +17,6 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
-from services.returns.domain.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decision_context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
@@ -33,8 +32,9 @@ from services.returns.domain.handlers import (
     staff_decisions,
     tracking_scans,
 )
-from services.returns.domain.next_steps import start_next_steps
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
+from services.returns.domain.handlers.next_steps import start_next_steps
+from services.returns.domain.state.review_causes import ReviewCause
 
 
 def decide(state: CaseState, event: AnyEvent, now: datetime, rules: CaseRules) -> tuple[CaseState, Facts]:

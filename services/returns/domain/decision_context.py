@@ -10,9 +10,9 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.issues import IssueReviewRequested
 from libs.common.events.values import Address, Remedy
-from services.returns.domain.case import Case, RemedyPlan
-from services.returns.domain.exposure import CustomerContext
-from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.exposure import CustomerContext
+from services.returns.domain.state.review_causes import CaseReview, ReviewCause
 from services.returns.policy.movements import CollectOn
 from services.returns.policy.policy import CollectionPolicy, PolicyLimits, ReturnPolicy
 from services.returns.policy.policy_versions import ReturnPolicies

@@ -12,8 +12,8 @@ from typing import Any
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.issues import IssueAccepted
-from services.returns.domain.case import Case
-from services.returns.domain.case_opening import open_case
+from services.returns.domain.handlers.case_opening import open_case
+from services.returns.domain.state.case import Case
 from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
 from services.returns.policy.policy import ReturnPolicy
 from services.returns.policy.policy_versions import ReturnPolicies

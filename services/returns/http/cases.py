@@ -16,12 +16,12 @@ from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.service import Service
-from services.returns.domain.case import Case
-from services.returns.domain.case_status import CaseStatus
 from services.returns.domain.commands import CancelCase, CaseCommand, ReopenCase
-from services.returns.domain.exposure import CustomerExposure
 from services.returns.domain.handlers.staff_decisions import REFUSALS
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.case_status import CaseStatus
+from services.returns.domain.state.exposure import CustomerExposure
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.http.dependencies import CurrentCases, CurrentService, Key
 from services.returns.http.schemas import (
     CancelCaseBody,

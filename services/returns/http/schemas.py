@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from libs.common.events.values import Identifier, Money, Remedy, StaffAction
-from services.returns.domain.case import Case
-from services.returns.domain.case_status import case_status
 from services.returns.domain.commands import CauseText
-from services.returns.domain.exposure import CustomerExposure
-from services.returns.domain.unit_report import unit_report
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.case_status import case_status
+from services.returns.domain.state.exposure import CustomerExposure
+from services.returns.domain.state.unit_report import unit_report
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
 
 CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]

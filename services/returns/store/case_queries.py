@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.postgres.pool import Connection
-from services.returns.domain.case import Case
-from services.returns.domain.case_status import CLOSED_STATUSES, CaseStatus
-from services.returns.domain.exposure import CustomerExposure
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.case_status import CLOSED_STATUSES, CaseStatus
+from services.returns.domain.state.exposure import CustomerExposure
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
 
 _LIST = """

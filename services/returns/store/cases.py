@@ -15,12 +15,11 @@ from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelaye
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
-from services.returns.domain.case import Case
-from services.returns.domain.case_status import CLOSED_STATUSES, case_status
 from services.returns.domain.commands import ReopenCase
 from services.returns.domain.decision_context import CaseRules, CaseState
-from services.returns.domain.exposure import UNKNOWN_CUSTOMER
-from services.returns.domain.replacement_matching import has_follow_up_issue
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
+from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT

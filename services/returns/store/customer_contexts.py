@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from libs.common.events.values import Address
 from libs.common.postgres.pool import Connection
-from services.returns.domain.case import Case
-from services.returns.domain.exposure import CustomerContext, CustomerExposure, record_case
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.exposure import CustomerContext, CustomerExposure, record_case
 from services.returns.store.documents import EXPOSURE_DOCUMENT
 
 # Exposure rows are locked before anything else is read. The cases of the batch are locked already: every transaction

@@ -2,8 +2,8 @@
 
 from pydantic import TypeAdapter
 
-from services.returns.domain.case import Case
-from services.returns.domain.exposure import CustomerExposure
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.exposure import CustomerExposure
 
 CASE_DOCUMENT: TypeAdapter[Case] = TypeAdapter(Case)
 EXPOSURE_DOCUMENT: TypeAdapter[CustomerExposure] = TypeAdapter(CustomerExposure)

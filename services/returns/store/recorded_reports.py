@@ -4,8 +4,8 @@ from datetime import datetime
 
 from libs.common.events.issues import IssueAccepted
 from libs.common.postgres.pool import create_pool
-from services.returns.domain.case import Case
 from services.returns.domain.policy_simulation import RecordedReport
+from services.returns.domain.state.case import Case
 from services.returns.store.case_queries import list_accepted_since
 
 

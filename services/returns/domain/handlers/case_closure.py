@@ -6,15 +6,15 @@ from itertools import pairwise
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.values import Remedy
-from services.returns.domain.case import Case, RemedyPlan
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound, refunds
-from services.returns.domain.legs.inbound import InboundLeg, InboundStatus
-from services.returns.domain.legs.outbound import OutboundLeg, OutboundStatus
-from services.returns.domain.line_quantities import missing
-from services.returns.domain.replacement_matching import all_replacements, cancel_replacement, has_moved
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.handlers.replacement_matching import cancel_replacement
+from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.inbound_leg import InboundLeg, InboundStatus
+from services.returns.domain.state.line_quantities import missing
+from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
 
 CLOSURE_BLOCKING_CAUSES = (
@@ -72,7 +72,7 @@ def resolve_if_complete(decision: CaseDecision) -> None:
             resolution=decision.case.resolution,
             resolved_at=decision.now,
             waited_days=max(0, (_remedied_at(decision) - case.accepted_at).days),
-            promises_broken=sum(count_broken_promises(leg) for leg in all_replacements(case)),
+            promises_broken=sum(count_broken_promises(leg) for leg in case.replacements),
             requested_remedy_granted=case.requested_remedy in (None, case.plan.remedy)
             and not case.money.refund_instead,
         )
@@ -94,7 +94,7 @@ def count_broken_promises(leg: OutboundLeg) -> int:
 
 def is_cancellable(case: Case) -> bool:
     """Return whether nothing has shipped, come back or been refunded."""
-    has_shipped = any(has_moved(leg) for leg in all_replacements(case))
+    has_shipped = any(leg.has_moved for leg in case.replacements)
     has_returned = case.inbound.received or case.inbound.status is InboundStatus.COLLECTED
     return not (case.is_closed or has_shipped or has_returned or case.money.refunds)
 
@@ -169,7 +169,7 @@ def _change_remedy(decision: CaseDecision, remedy: Remedy) -> None:
     decision.switch_remedy(remedy)
     decision.close_reviews(ReviewCause.NO_DECISION, ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)
     leg = OutboundLeg(number=decision.case.outbound.number)
-    past = all_replacements(decision.case)
+    past = decision.case.replacements
     decision.change(past_replacements=past, outbound=leg, choice_request=None, shortage=None)
 
 
@@ -192,7 +192,7 @@ def reopen_with(decision: CaseDecision, cause: str, chosen: Remedy | None) -> No
     else:
         decision.change(
             plan=RemedyPlan.from_movements(remedy, rule.remedies[remedy]),
-            past_replacements=all_replacements(case),
+            past_replacements=case.replacements,
             outbound=OutboundLeg(number=case.outbound.number),
             inbound=InboundLeg(number=case.inbound.number),
             money=replace(case.money, requested_units={}),

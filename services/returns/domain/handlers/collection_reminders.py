@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 from libs.common.events.issues import IssueCollectionReminded, IssueCollectionWindowChosen
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn, ShipOn
 
 AWAITING_COLLECTION = (InboundStatus.REQUESTED, InboundStatus.BOOKED, InboundStatus.FAILED)

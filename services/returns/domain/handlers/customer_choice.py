@@ -12,13 +12,18 @@ from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementRejected
-from services.returns.domain.case import ChoiceRequest, Shortage
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds, shipments
-from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, OutboundStatus
-from services.returns.domain.line_quantities import UnitCounts, missing
-from services.returns.domain.replacement_matching import cancel_replacement, match_replacement, skip_past, skip_stale
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.handlers.replacement_matching import (
+    cancel_replacement,
+    match_replacement,
+    skip_past,
+    skip_stale,
+)
+from services.returns.domain.state.case import ChoiceRequest, Shortage
+from services.returns.domain.state.line_quantities import UnitCounts, missing
+from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 
 
 def rejected(decision: CaseDecision, fact: ReplacementRejected) -> None:

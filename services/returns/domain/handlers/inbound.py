@@ -21,13 +21,12 @@ from libs.common.events.issues import (
     IssueCollectionRequested,
 )
 from libs.common.events.values import CollectedLine, IssueLine, Reason
-from services.returns.domain.case import lines_for
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.exposure import find_shared_visit
 from services.returns.domain.handlers import receipts
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import (
+from services.returns.domain.state.case import lines_for
+from services.returns.domain.state.exposure import find_shared_visit
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.line_quantities import (
     UnitCounts,
     add_counts,
     common_counts,
@@ -35,7 +34,8 @@ from services.returns.domain.line_quantities import (
     to_counts,
     to_lines,
 )
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 
 CollectionFact = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 

@@ -11,19 +11,18 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelayed, IssueReplacementOrdered, IssueReplacementPromised
 from libs.common.events.values import Fault, IssueLine, Variant
 from libs.common.events.warehouse import Priority, ReplacementConfirmed, ReplacementDelayed, ReplacementOrdered
-from services.returns.domain.case import Shortage, lines_for
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound
-from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, OutboundLeg, OutboundStatus, ShipPromise
-from services.returns.domain.line_quantities import UnitCounts, to_lines
-from services.returns.domain.replacement_matching import (
-    all_replacements,
+from services.returns.domain.handlers.replacement_matching import (
     match_replacement,
     record_repeat,
     skip_past,
     skip_stale,
 )
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Shortage, lines_for
+from services.returns.domain.state.line_quantities import UnitCounts, to_lines
+from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundLeg, OutboundStatus, ShipPromise
+from services.returns.domain.state.review_causes import ReviewCause
 
 
 def order_replacement(
@@ -42,7 +41,7 @@ def order_replacement(
         order_attempts=1,
         due_at=_answer_deadline(decision, promised),
     )
-    decision.change(past_replacements=all_replacements(decision.case), outbound=leg)
+    decision.change(past_replacements=decision.case.replacements, outbound=leg)
     _send_order(decision)
     decision.emit(
         IssueReplacementOrdered(

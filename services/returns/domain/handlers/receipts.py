@@ -12,11 +12,11 @@ from libs.common.events.carrier import CollectionCancelled
 from libs.common.events.issues import IssueItemInspected, IssueItemReceived
 from libs.common.events.values import Condition, InspectedLine, LineQuantity, Reason, ReceivedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived
-from services.returns.domain.case import Case
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.legs.inbound import MISMATCHES, InboundStatus
-from services.returns.domain.line_quantities import add_counts, missing, to_lines
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus
+from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 
 NOT_EXPECTING = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)

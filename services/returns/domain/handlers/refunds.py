@@ -12,11 +12,11 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueRefunded, IssueRefundRequested
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
 from libs.common.events.values import Money
-from services.returns.domain.case import Case
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.legs.money import RefundPayment, RefundStatus
-from services.returns.domain.line_quantities import UnitCounts, add_counts, common_counts, missing
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing
+from services.returns.domain.state.money_leg import RefundPayment, RefundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn, RefundOn
 
 

@@ -23,8 +23,8 @@ from services.returns.domain.handlers import (
     shipments,
     tracking_scans,
 )
-from services.returns.domain.replacement_matching import cancel_replacement, has_moved
-from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.domain.handlers.replacement_matching import cancel_replacement
+from services.returns.domain.state.review_causes import CaseReview, ReviewCause
 from services.returns.policy.movements import RefundOn
 
 ReviewAction = Callable[[CaseDecision], None]
@@ -62,7 +62,7 @@ def _waive_return(decision: CaseDecision) -> None:
 
 def _stop_replacement(decision: CaseDecision) -> None:
     """Cancel a replacement that the warehouse does not ship; a case that cannot be cancelled offers a refund."""
-    if case_closure.is_cancellable(decision.case) or has_moved(decision.case.outbound):
+    if case_closure.is_cancellable(decision.case) or decision.case.outbound.has_moved:
         _cancel_case(decision)
     else:
         decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING)

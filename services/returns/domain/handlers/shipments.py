@@ -17,10 +17,10 @@ from libs.common.events.warehouse import ReplacementShipped
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
 from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline
-from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundStatus
-from services.returns.domain.line_quantities import UnitCounts, add_counts, missing, to_lines
-from services.returns.domain.replacement_matching import match_replacement, skip_past
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.handlers.replacement_matching import match_replacement, skip_past
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing, to_lines
+from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 
 BEFORE_SHIPMENT = (*AWAITING_SHIPMENT, OutboundStatus.REJECTED)
 BEFORE_DELIVERY = (*BEFORE_SHIPMENT, OutboundStatus.SHIPPED)

@@ -11,8 +11,8 @@ from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDec
 from libs.common.events.values import StaffAction
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, reviews
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.review_causes import BLOCKING_CAUSES, ReviewCause
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.review_causes import BLOCKING_CAUSES, ReviewCause
 from services.returns.policy.movements import CollectOn
 
 REFUSALS = {

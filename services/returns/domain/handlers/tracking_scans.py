@@ -19,7 +19,7 @@ from libs.common.events.carrier import (
 from libs.common.events.values import Reason
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, shipments
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import CarrierStatus, TrackingScan, translate_status
 from services.returns.policy.movements import CollectOn, ShipOn
 

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from services.returns.domain.case import Case
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.outbound_leg import OutboundStatus
 
 
 class CaseStatus(StrEnum):

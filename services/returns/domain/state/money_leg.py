@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.returns.domain.line_quantities import UnitCounts
+from services.returns.domain.state.line_quantities import UnitCounts
 
 
 class RefundStatus(StrEnum):

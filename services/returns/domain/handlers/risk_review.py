@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from services.returns.domain.case import Case
-from services.returns.domain.exposure import CustomerContext
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.exposure import CustomerContext
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.policy import ReturnPolicy
 
 

@@ -5,8 +5,6 @@ review the case. If the current replacement has not shipped, it is cancelled and
 the customer gets one of the two, and the one that has shipped arrives first.
 """
 
-from collections.abc import Iterable
-
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.carrier import ParcelDelivered, ParcelException
 from libs.common.events.warehouse import (
@@ -16,43 +14,17 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.domain.case import Case
 from services.returns.domain.decision_context import CaseDecision
-from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg, OutboundStatus
-from services.returns.domain.line_quantities import common_counts
-from services.returns.domain.review_causes import ReviewCause
+from services.returns.domain.state.outbound_leg import (
+    AWAITING_SHIPMENT,
+    SHIPPED_OR_DELIVERED,
+    OutboundLeg,
+    OutboundStatus,
+)
+from services.returns.domain.state.review_causes import ReviewCause
 
 MovementFact = ReplacementShipped | ParcelDelivered
 ReplacementFact = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelException | MovementFact
-
-
-def has_moved(leg: OutboundLeg) -> bool:
-    """Return whether any of its units is known to have left the warehouse."""
-    return (
-        leg.status in SHIPPED_OR_DELIVERED or leg.delivered_at is not None or bool(leg.shipped or leg.early_deliveries)
-    )
-
-
-def all_replacements(case: Case) -> tuple[OutboundLeg, ...]:
-    """Return the past replacements, then the current one."""
-    return (*case.past_replacements, case.outbound) if case.outbound.replacement_id else case.past_replacements
-
-
-def has_follow_up_issue(case: Case, others: Iterable[Case]) -> bool:
-    """Return whether another case of the order may be about a replacement of this one.
-
-    Units of one line are interchangeable, and only intake tracks which unit a report is about. Therefore every later
-    case counts that reports a line of which a replacement had been delivered by then.
-    """
-    delivered = [parcel for leg in all_replacements(case) for parcel in leg.parcels if parcel.delivered_at]
-    later = [other for other in others if other.issue_id != case.issue_id and not other.cancelled_at]
-    return any(
-        parcel.delivered_at
-        and parcel.delivered_at <= other.accepted_at
-        and common_counts(parcel.counts, other.reported_units)
-        for parcel in delivered
-        for other in later
-    )
 
 
 def match_replacement(decision: CaseDecision, fact: ReplacementFact) -> bool:
@@ -80,7 +52,7 @@ def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, fact: Movem
     decision.anomaly("past_replacement_moved")
     decision.open_review(ReviewCause.MOVED_AFTER_STOP)
     current = decision.case.outbound
-    is_cancellable = current.status in (*AWAITING_SHIPMENT, OutboundStatus.REJECTED) and not has_moved(current)
+    is_cancellable = current.status in (*AWAITING_SHIPMENT, OutboundStatus.REJECTED) and not current.has_moved
     if is_cancellable and not decision.case.is_closed:
         _restore_past_replacement(decision, past)
         return True
@@ -91,7 +63,7 @@ def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, fact: Movem
 
 def _restore_past_replacement(decision: CaseDecision, past: OutboundLeg) -> None:
     cancel_replacement(decision, "past_replacement_moved")
-    others = tuple(leg for leg in all_replacements(decision.case) if leg is not past)
+    others = tuple(leg for leg in decision.case.replacements if leg is not past)
     was_announced_as_shipped = past.expected_delivery is not None
     status = past.status if was_announced_as_shipped else OutboundStatus.ORDERED
     leg = replace(past, status=status, number=decision.case.outbound.number, due_at=None)

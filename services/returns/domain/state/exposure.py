@@ -4,7 +4,7 @@ The shop carries the risk of shipping first instead of asking for a card or a de
 customer. The ledger row is locked together with the customer's cases: two cases decided at once see each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,8 +13,8 @@ from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.values import Address
-from services.returns.domain.case import ZERO, Case
-from services.returns.domain.line_quantities import add_counts, missing
+from services.returns.domain.state.case import ZERO, Case
+from services.returns.domain.state.line_quantities import add_counts, common_counts, missing
 from services.returns.policy.movements import CollectOn
 
 T = TypeVar("T")
@@ -81,6 +81,23 @@ class CustomerContext:
 
 
 UNKNOWN_CUSTOMER = CustomerContext()
+
+
+def has_follow_up_issue(case: Case, others: Iterable[Case]) -> bool:
+    """Return whether another case of the order may be about a replacement of this one.
+
+    Units of one line are interchangeable, and only intake tracks which unit a report is about. Therefore every later
+    case counts that reports a line of which a replacement had been delivered by then.
+    """
+    delivered = [parcel for leg in case.replacements for parcel in leg.parcels if parcel.delivered_at]
+    later = [other for other in others if other.issue_id != case.issue_id and not other.cancelled_at]
+    return any(
+        parcel.delivered_at
+        and parcel.delivered_at <= other.accepted_at
+        and common_counts(parcel.counts, other.reported_units)
+        for parcel in delivered
+        for other in later
+    )
 
 
 def exposure_of(case: Case) -> Decimal:

@@ -14,11 +14,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.common.events.values import Choice, Fault, IssueLine, Money, Reason, Remedy, Variant
-from services.returns.domain.legs.inbound import InboundLeg
-from services.returns.domain.legs.money import MoneyLeg
-from services.returns.domain.legs.outbound import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg
-from services.returns.domain.line_quantities import UnitCounts, add_counts, common_counts, to_counts
-from services.returns.domain.review_causes import CaseReview, ReviewCause
+from services.returns.domain.state.inbound_leg import InboundLeg
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, to_counts
+from services.returns.domain.state.money_leg import MoneyLeg
+from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg
+from services.returns.domain.state.review_causes import CaseReview, ReviewCause
 from services.returns.policy.movements import CollectOn, Movements, RefundOn, ShipOn
 from services.returns.policy.reason_rules import ReportAttributes
 
@@ -123,6 +123,11 @@ class Case:
     def report_attributes(self) -> ReportAttributes:
         """Return the attributes by which the policy chooses an override."""
         return ReportAttributes(self.value, self.market, {line.product_group for line in self.lines})
+
+    @property
+    def replacements(self) -> tuple[OutboundLeg, ...]:
+        """Return the past replacements, then the current one."""
+        return (*self.past_replacements, self.outbound) if self.outbound.replacement_id else self.past_replacements
 
     @property
     def sent_units(self) -> UnitCounts:

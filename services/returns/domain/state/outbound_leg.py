@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.events.values import Variant
-from services.returns.domain.line_quantities import UnitCounts, add_counts
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts
 from services.returns.policy.carrier_statuses import TrackingScan
 
 
@@ -73,6 +73,11 @@ class OutboundLeg:
     delivered_at: datetime | None = None
     warehouse_updated_at: datetime | None = None
     due_at: datetime | None = None
+
+    @property
+    def has_moved(self) -> bool:
+        """Return whether any of its units is known to have left the warehouse."""
+        return self.status in SHIPPED_OR_DELIVERED or bool(self.delivered_at or self.shipped or self.early_deliveries)
 
     @property
     def delivered(self) -> UnitCounts:

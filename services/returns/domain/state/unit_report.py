@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from services.returns.domain.case import Case
-from services.returns.domain.legs.inbound import InboundLeg
-from services.returns.domain.legs.money import MoneyLeg, RefundStatus
-from services.returns.domain.legs.outbound import OutboundLeg, OutboundStatus
-from services.returns.domain.line_quantities import UnitCounts, add_counts, missing
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.inbound_leg import InboundLeg
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing
+from services.returns.domain.state.money_leg import MoneyLeg, RefundStatus
+from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
 
 CONFIRMED = (OutboundStatus.CONFIRMED,)
 CANCELLED = (OutboundStatus.CANCELLED, OutboundStatus.REJECTED)

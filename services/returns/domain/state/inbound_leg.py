@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.events.values import Condition, TimeWindow
-from services.returns.domain.line_quantities import UnitCounts, missing
+from services.returns.domain.state.line_quantities import UnitCounts, missing
 from services.returns.policy.carrier_statuses import TrackingScan
 
 

@@ -7,11 +7,11 @@ from libs.common.decisions.facts import Anomaly, Facts
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Money
-from services.returns.domain.case import Case, RemedyPlan
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
-from services.returns.domain.review_causes import ReviewCause
-from services.returns.domain.risk_review import opening_review_causes
+from services.returns.domain.handlers.risk_review import opening_review_causes
+from services.returns.domain.state.case import Case, RemedyPlan
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.policy import ReturnPolicy
 from services.returns.policy.reason_rules import ReportAttributes
 

@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 
-from services.returns.domain.case import Case
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import (
     collection_reminders,
@@ -11,10 +10,11 @@ from services.returns.domain.handlers import (
     partial_shipments,
     refunds,
 )
-from services.returns.domain.legs.inbound import InboundStatus
-from services.returns.domain.legs.outbound import OutboundStatus
-from services.returns.domain.line_quantities import UnitCounts, common_counts, missing
-from services.returns.domain.review_causes import BLOCKING_CAUSES, ReviewCause
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.inbound_leg import InboundStatus
+from services.returns.domain.state.line_quantities import UnitCounts, common_counts, missing
+from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import BLOCKING_CAUSES, ReviewCause
 from services.returns.policy.movements import CollectOn, ShipOn
 
 
