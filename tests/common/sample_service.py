@@ -15,6 +15,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsExpired
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
+from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.problems import Answer, Problem
 from libs.common.postgres.pool import Connection
@@ -97,7 +98,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     service.consume(tallies, OrderCancelled)
     routes = APIRouter()
 
-    @routes.post("/cancellations", dependencies=[Depends(service.require_caller("storefront"))])
+    @routes.post("/cancellations", dependencies=[Depends(require_caller("storefront"))])
     async def cancel(body: Cancelling, key: Annotated[IdempotencyKey, Depends(idempotency_key)]) -> JSONResponse:
         payload = OrderCancelled(order_id=body.order_id, cause=body.cause, cancelled_at=service.clock.now())
         answer = await service.execute(tallies, service.event(payload), idempotency=key, answer=counted)

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from deploy.local.mailbox import Mailbox
 from libs.common.decisions.ids import derived_id
 from libs.common.http.signed_links import Purpose, SignedLinks
-from services.delivery_notify.sending.bounce_reports import (
+from services.delivery_notify.channels.bounce_reports import (
     MAX_PARTS,
     InvalidMailReportError,
     MailReport,

@@ -10,14 +10,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
-from services.delivery_notify.channels.channel import Channel, MessageDraft, SendOutcome, SendStatus
+from services.delivery_notify.channels.channel import Channel, MessageDraft, RenderedMessage, SendOutcome, SendStatus
 from services.delivery_notify.channels.http_channel import MAX_RETRY_AFTER, classify_response
 from services.delivery_notify.channels.kintone import kintone_channel
 from services.delivery_notify.channels.line import line_channel
 from services.delivery_notify.channels.slack import slack_bot_channel, slack_webhook_channel
 from services.delivery_notify.channels.webhook import webhook_channel
 from services.delivery_notify.channels.zendesk import zendesk_channel
-from services.delivery_notify.rendering.content import RenderedMessage
 from tests.delivery_notify.providers import (
     KINTONE_TOKEN,
     LINE_TOKEN,

@@ -9,8 +9,8 @@ import pytest
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.values import Language
-from services.delivery_notify.rendering.content import RenderedMessage
-from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
+from services.delivery_notify.channels.channel import RenderedMessage
+from services.delivery_notify.channels.mime import MailEnvelope, encode_mail
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 NOTICE = derived_id("notice", "mail")

@@ -20,13 +20,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from libs.common.runtime.service import Service
 from libs.common.telemetry.tracing import Tracing
-from services.delivery_notify.channels.channel import Channel, MessageDraft, SendStatus
+from services.delivery_notify.channels.channel import Channel, MessageDraft, RenderedMessage, SendStatus
 from services.delivery_notify.channels.kintone import kintone_channel
 from services.delivery_notify.channels.line import line_channel
 from services.delivery_notify.channels.slack import slack_bot_channel, slack_webhook_channel
 from services.delivery_notify.channels.webhook import webhook_channel
 from services.delivery_notify.channels.zendesk import zendesk_channel
-from services.delivery_notify.rendering.content import RenderedMessage
 from services.intake.desk.dead_letters import DeadLetterClient, OpsUnreachableError
 from tests.security.test_rotation import SIGNING
 from tests.security.test_sql import ROOT, SOURCES
@@ -44,6 +43,7 @@ NETWORK = {
     "urllib",
 }
 MAY_CALL = {
+    "libs/common/http/outgoing_tls.py": "nobody; the TLS context of the two below that speak HTTP",
     "libs/common/telemetry/providers.py": "the collector",
     "services/delivery_notify/channels/http_channel.py": "all channels over HTTP",
     "services/delivery_notify/channels/smtp.py": "the mail server",

@@ -28,13 +28,13 @@ from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from libs.common.messaging.dead_letters import text_headers, text_key
 from libs.common.telemetry.trace_context import carrier_of
-from services.delivery_notify.channels.http_channel import parse_retry_after
-from services.delivery_notify.rendering.links import NoticeLinks
-from services.delivery_notify.sending.bounce_reports import (
+from services.delivery_notify.channels.bounce_reports import (
     InvalidMailReportError,
     notice_id_of,
     parse_reports,
 )
+from services.delivery_notify.channels.http_channel import parse_retry_after
+from services.delivery_notify.rendering.links import NoticeLinks
 from services.intake.evidence import photos
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.runtime.service import Service
 
 
@@ -13,3 +14,5 @@ def current_service(request: Request) -> Service:
 
 
 CurrentService = Annotated[Service, Depends(current_service)]
+Key = Annotated[IdempotencyKey, Depends(idempotency_key)]
+"""The `Idempotency-Key` header of a writing request."""

@@ -5,7 +5,7 @@ Everything starts with the app's lifespan. HTTP is served as soon as the pool ex
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from libs.common.decisions.facts import Facts
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.topics import Topic
-from libs.common.http.api_keys import ApiKeyAuth, require_caller
+from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.body_limit import BodyLimitMiddleware
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, install_problems
@@ -103,10 +103,6 @@ class Service:
     def add_retention(self, *sweeps: Sweep) -> None:
         """Add retention sweeps for the service's own tables."""
         self._sweeps.extend(sweeps)
-
-    def require_caller(self, *allowed: str) -> Callable[..., Awaitable[str]]:
-        """Return a FastAPI dependency that yields the caller's name, one of these."""
-        return require_caller(*allowed)
 
     # --- use ----------------------------------------------------------------------------------------------------
 

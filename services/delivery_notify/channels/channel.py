@@ -13,7 +13,6 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.common.messaging.failpoints import failpoint
-from services.delivery_notify.rendering.content import RenderedMessage
 
 DELIVERY_TIMEOUT_SECONDS = 60.0
 """Wall-clock limit for one message with all its steps, opening a connection included."""
@@ -39,6 +38,16 @@ class SendOutcome:
     cause: str | None = None
     retry_after: float | None = None
     invalid_address: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMessage:
+    """`brief` is for channels with room for a sentence or two: the subject names the fact and its date."""
+
+    subject: str
+    text: str
+    html: str
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)

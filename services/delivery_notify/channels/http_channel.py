@@ -5,16 +5,15 @@ are never followed and URLs come from the settings only, so that no customer or 
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any
 
 import httpx
 
+from libs.common.http.outgoing_tls import trusted_authorities
 from services.delivery_notify.channels.channel import (
     DELIVERY_TIMEOUT_SECONDS,
     EncodedMessage,
@@ -33,12 +32,6 @@ MAX_RETRY_AFTER = 3600.0
 
 _RETRYABLE = (408, 425)
 _CHANNEL_FAULTS = (401, 403, 404, 405, 407, 410)
-
-
-@cache
-def trusted_authorities() -> ssl.SSLContext:
-    """Return the TLS context for outgoing calls, read once per process because that takes longer than a call."""
-    return httpx.create_ssl_context()
 
 
 @dataclass

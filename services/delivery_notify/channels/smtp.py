@@ -22,7 +22,7 @@ from services.delivery_notify.channels.channel import (
     SendStatus,
     send_each,
 )
-from services.delivery_notify.rendering.mime import MailEnvelope, encode_mail
+from services.delivery_notify.channels.mime import MailEnvelope, encode_mail
 
 STEP_TIMEOUT_SECONDS = 20.0
 """Wall-clock limit for one step of an SMTP session."""

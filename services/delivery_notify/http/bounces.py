@@ -13,16 +13,16 @@ from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import ServiceTransaction
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.http.dependencies import ServiceDependency
-from services.delivery_notify.sending.bounce_reports import (
+from services.delivery_notify.channels.bounce_reports import (
     InvalidMailReportError,
     MailReport,
     MailReportKind,
     notice_id_of,
     parse_reports,
 )
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.store import bounces, preferences, staff_notices
 from services.delivery_notify.store.bounces import BouncedNotice
 
@@ -60,7 +60,7 @@ def get_signing_secrets(request: Request) -> list[str]:
 
 
 async def authenticate(
-    request: Request, service: ServiceDependency, secrets: Annotated[list[str], Depends(get_signing_secrets)]
+    request: Request, service: CurrentService, secrets: Annotated[list[str], Depends(get_signing_secrets)]
 ) -> None:
     """Accept a signature of the provider, or the API key of a reporter."""
     if secrets and "webhook-signature" in request.headers:
@@ -87,7 +87,7 @@ router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
     openapi_extra={"requestBody": _BODIES},
     dependencies=[Depends(authenticate)],
 )
-async def post_mail_report(request: Request, service: ServiceDependency) -> MailReportResult:
+async def post_mail_report(request: Request, service: CurrentService) -> MailReportResult:
     reports = _parse(request.headers.get("content-type", ""), await request.body())
     suppressed = 0
     async with service.transaction() as tx:

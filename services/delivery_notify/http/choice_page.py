@@ -14,13 +14,13 @@ from libs.common.decisions.facts import Anomaly, Facts, Ignored
 from libs.common.events.values import Language
 from libs.common.http.problems import Answer
 from libs.common.http.signed_links import LinkInvalidError
+from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import Service
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.http.choice_form import ChoiceForm, parse_form
 from services.delivery_notify.http.choice_page_texts import ChoicePageTexts
 from services.delivery_notify.http.choice_view import ChoicePageRenderer, ChoiceView, Submission
-from services.delivery_notify.http.dependencies import ServiceDependency
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.store import conversations
 from services.delivery_notify.store.conversations import Conversations
@@ -45,13 +45,13 @@ router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
 
 @router.head("/c/{token}", include_in_schema=False)
 @router.get("/c/{token}", summary="The question of a signed link; opening it changes nothing")
-async def show_choice(token: str, service: ServiceDependency, page: ChoicePageDependency) -> Response:
+async def show_choice(token: str, service: CurrentService, page: ChoicePageDependency) -> Response:
     view = await _load(service, page, token)
     return page.renderer.page(view, service.clock.now()) if view else page.renderer.bad_link()
 
 
 @router.post("/c/{token}", summary="The customer's answer, from the page's form")
-async def post_choice(token: str, request: Request, service: ServiceDependency, page: ChoicePageDependency) -> Response:
+async def post_choice(token: str, request: Request, service: CurrentService, page: ChoicePageDependency) -> Response:
     form, view = parse_form(await request.body()), await _load(service, page, token)
     if view is None:
         return page.renderer.bad_link()

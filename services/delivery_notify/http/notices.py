@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Address, Language
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
-from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
+from libs.common.runtime.dependencies import CurrentService
 from services.delivery_notify.store import conversations, promises
 
 router = APIRouter(
@@ -61,7 +62,7 @@ class PromiseList(BaseModel):
     promises: list[PromiseView]
 
 
-async def existing_order(order_id: OrderId, service: ServiceDependency) -> str:
+async def existing_order(order_id: OrderId, service: CurrentService) -> str:
     async with service.pool.acquire() as conn:
         if await conversations.read_conversation(conn, order_id) is None:
             raise Problem(404, "unknown_order", "order_id: unknown; no event about this order has arrived.")
@@ -72,21 +73,21 @@ ExistingOrder = Annotated[str, Depends(existing_order)]
 
 
 @router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
-async def list_notices(order_id: ExistingOrder, service: ServiceDependency) -> NoticeList:
+async def list_notices(order_id: ExistingOrder, service: CurrentService) -> NoticeList:
     async with service.pool.acquire() as conn:
         rows = await conversations.list_notices(conn, order_id)
     return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
 
 @router.get("/{order_id}/promises", summary="Every date ever promised for this order")
-async def list_promises(order_id: ExistingOrder, service: ServiceDependency) -> PromiseList:
+async def list_promises(order_id: ExistingOrder, service: CurrentService) -> PromiseList:
     async with service.pool.acquire() as conn:
         rows = await promises.list_promises(conn, order_id)
     return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
 
 
 @router.get("/{order_id}/choices/{choice_id}/address", summary="The delivery address that a customer requested")
-async def requested_address(order_id: ExistingOrder, choice_id: UUID, service: ServiceDependency) -> Address:
+async def requested_address(order_id: ExistingOrder, choice_id: UUID, service: CurrentService) -> Address:
     async with service.pool.acquire() as conn:
         body = await conversations.requested_address(conn, order_id, choice_id)
     if body is None:

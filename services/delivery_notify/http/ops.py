@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE
-from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
+from libs.common.runtime.dependencies import CurrentService
 from services.delivery_notify.http.preferences import ChannelName
 from services.delivery_notify.store import preferences, staff_notices
 
@@ -32,13 +33,13 @@ class StaffNoticeView(BaseModel):
 
 
 @router.get("/staff-notices", summary="Events that need staff, newest first, with their delivery status")
-async def list_staff_notices(service: ServiceDependency) -> list[StaffNoticeView]:
+async def list_staff_notices(service: CurrentService) -> list[StaffNoticeView]:
     async with service.pool.acquire() as conn:
         rows = await staff_notices.list_latest(conn, MAX_STAFF_NOTICES)
     return [StaffNoticeView.model_validate(row) for row in rows]
 
 
 @router.post("/addresses/allow", summary="Remove an address from the suppression list")
-async def allow_address(body: AddressBody, service: ServiceDependency) -> dict[str, bool]:
+async def allow_address(body: AddressBody, service: CurrentService) -> dict[str, bool]:
     async with service.pool.acquire() as conn:
         return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, field_validator
 
 from libs.common.events.values import Language
+from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey, answer_once, idempotency_key
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
-from services.delivery_notify.http.dependencies import ServiceDependency, require_caller
+from libs.common.runtime.dependencies import CurrentService
 from services.delivery_notify.store import preferences
 from services.delivery_notify.store.preferences import ContactPreferences
 
@@ -55,7 +56,7 @@ class PreferencesBody(BaseModel):
 
 
 @router.get("", summary="Contact preferences of this customer")
-async def show_preferences(customer_id: CustomerId, service: ServiceDependency) -> PreferencesBody:
+async def show_preferences(customer_id: CustomerId, service: CurrentService) -> PreferencesBody:
     async with service.pool.acquire() as conn:
         stored = await preferences.read_preferences(conn, customer_id)
     if stored is None:
@@ -72,7 +73,7 @@ async def show_preferences(customer_id: CustomerId, service: ServiceDependency) 
 
 @router.put("", summary="Replace all contact preferences; fields that are left out are deleted")
 async def put_preferences(
-    customer_id: CustomerId, body: PreferencesBody, key: Key, service: ServiceDependency
+    customer_id: CustomerId, body: PreferencesBody, key: Key, service: CurrentService
 ) -> JSONResponse:
     new = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
     async with service.transaction() as tx:
@@ -86,7 +87,7 @@ async def put_preferences(
 
 
 @router.delete("", summary="Delete the contact preferences of this customer")
-async def delete_preferences(customer_id: CustomerId, key: Key, service: ServiceDependency) -> JSONResponse:
+async def delete_preferences(customer_id: CustomerId, key: Key, service: CurrentService) -> JSONResponse:
     async with service.transaction() as tx:
 
         async def delete() -> Answer:

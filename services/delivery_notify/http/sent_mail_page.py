@@ -17,8 +17,9 @@ from fastapi.responses import HTMLResponse, Response
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
-from services.delivery_notify.http.dependencies import ServiceDependency
-from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
+from libs.common.runtime.dependencies import CurrentService
+from services.delivery_notify.channels.channel import RenderedMessage
+from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.store import conversations
 
@@ -79,7 +80,7 @@ router = APIRouter(tags=["staff"], default_response_class=HTMLResponse)
 @router.get("/staff/notices/{token}", summary="A mail as it was sent, by a link of the desk")
 async def show_sent_mail(
     token: str,
-    service: ServiceDependency,
+    service: CurrentService,
     page: Annotated[SentMailPage, Depends(get_sent_mail_page)],
     as_: Annotated[str, Query(alias="as")] = "",
 ) -> Response:

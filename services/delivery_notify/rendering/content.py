@@ -1,4 +1,4 @@
-"""Input and output of the renderer."""
+"""Input of the renderer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,16 +7,6 @@ from uuid import UUID
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedMessage:
-    """`brief` is for channels with room for a sentence or two: the subject names the fact and its date."""
-
-    subject: str
-    text: str
-    html: str
-    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, S
 from markupsafe import Markup
 
 from libs.common.decisions.shop_calendar import ShopCalendar
+from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.rendering import layout_filters
-from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
+from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.template_blocks import RenderedBlocks
 from services.delivery_notify.rendering.template_variables import TemplateVariables

@@ -16,9 +16,10 @@ from markupsafe import escape
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
+from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.policy.consent_law import DelayTerms, Element, laws
-from services.delivery_notify.rendering.content import NoticeContent, RenderedMessage
+from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer, Wording
 from services.delivery_notify.rendering.required_texts import texts_of_element
 from services.delivery_notify.rendering.template_samples import RECIPIENT_NAME, SAMPLES, sample_content

@@ -7,14 +7,13 @@ carries no business facts; a service that does not answer is shown as unreachabl
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import httpx
 
+from libs.common.http.outgoing_tls import trusted_authorities
 from libs.common.messaging import dead_letters
 from libs.common.runtime.service import Service
 
@@ -35,12 +34,6 @@ class DeadLetterListing:
     has_more: bool = False
 
 
-@cache
-def authorities() -> ssl.SSLContext:
-    """Trusted certificate authorities of outgoing calls; reading them takes longer than a call, so once per process."""
-    return httpx.create_ssl_context()
-
-
 @dataclass
 class DeadLetterClient:
     """`urls` are the addresses of the other services by name; intake's own dead letters are read from its database."""
@@ -56,7 +49,7 @@ class DeadLetterClient:
     def _new_client(self) -> httpx.AsyncClient:
         authorization = {"Authorization": f"Bearer {self.key}"}
         return httpx.AsyncClient(
-            headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=authorities()
+            headers=authorization, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=trusted_authorities()
         )
 
     async def hold_connections(self) -> None:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.signed_links import SignedLinks
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
@@ -28,4 +27,3 @@ def _links(request: Request) -> SignedLinks:
 CurrentCommands = Annotated[IntakeCommands, Depends(_commands)]
 CurrentEvidence = Annotated[EvidenceUploads, Depends(_evidence)]
 CurrentLinks = Annotated[SignedLinks, Depends(_links)]
-Key = Annotated[IdempotencyKey, Depends(idempotency_key)]

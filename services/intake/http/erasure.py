@@ -12,8 +12,7 @@ from libs.common.events.customers import CustomerErasureRequested
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import answer_once
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer
-from libs.common.runtime.dependencies import CurrentService
-from services.intake.http.dependencies import Key
+from libs.common.runtime.dependencies import CurrentService, Key
 
 CustomerId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), Path()]
 

@@ -16,8 +16,9 @@ from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.runtime.dependencies import Key
 from services.intake.http.commands import IntakeCommands, ReportReceipt, unknown_issue
-from services.intake.http.dependencies import CurrentCommands, Key
+from services.intake.http.dependencies import CurrentCommands
 from services.intake.http.request_schema import json_body
 from services.intake.projections.issue_status import IssueStatus
 from services.intake.projections.sla import SlaClock, SlaFact, measure_sla

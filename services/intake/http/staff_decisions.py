@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE
+from libs.common.runtime.dependencies import Key
 from services.intake.http.commands import StaffDecisionRequest
-from services.intake.http.dependencies import CurrentCommands, Key
+from services.intake.http.dependencies import CurrentCommands
 
 router = APIRouter(
     prefix="/v1/issues", tags=["staff"], dependencies=[Depends(require_caller("ops"))], responses=PROBLEM_RESPONSE

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel
 
 from libs.common.http.api_keys import require_caller
-from services.loyalty.http.dependencies import CurrentLedger, CurrentService, CustomerId
+from libs.common.runtime.dependencies import CurrentService
+from services.loyalty.http.dependencies import CurrentLedger, CustomerId
 from services.loyalty.store import queries
 
 router = APIRouter(

@@ -11,7 +11,8 @@ from libs.common.events.loyalty import LegalBasis
 from libs.common.events.values import Language
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import Problem
-from services.loyalty.http.dependencies import CurrentService, CustomerId
+from libs.common.runtime.dependencies import CurrentService
+from services.loyalty.http.dependencies import CustomerId
 from services.loyalty.http.entry_texts import entry_text
 from services.loyalty.ledger.entries import EntryKind, LedgerAccount
 from services.loyalty.store import queries

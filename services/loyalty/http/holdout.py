@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE
+from libs.common.runtime.dependencies import CurrentService
 from services.loyalty.domain.holdout import CONFIDENCE, CONTROL, TREATMENT, newcombe_interval, wilson_interval
-from services.loyalty.http.dependencies import CurrentLedger, CurrentService
+from services.loyalty.http.dependencies import CurrentLedger
 from services.loyalty.store import queries
 
 METHOD = (

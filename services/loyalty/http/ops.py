@@ -15,6 +15,7 @@ from libs.common.events.loyalty import PointsAdjusted, PointsGranted
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
     AdjustmentText,
@@ -23,7 +24,7 @@ from services.loyalty.domain.commands import (
     ReviewCause,
     StaffComment,
 )
-from services.loyalty.http.dependencies import CurrentLedger, CurrentService, CustomerId, Key
+from services.loyalty.http.dependencies import CurrentLedger, CustomerId
 from services.loyalty.store import queries
 
 REFUSALS = {

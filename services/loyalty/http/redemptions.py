@@ -18,6 +18,7 @@ from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsRes
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
     CommitRedemption,
@@ -25,7 +26,7 @@ from services.loyalty.domain.commands import (
     ReservePoints,
     ReturnRedemption,
 )
-from services.loyalty.http.dependencies import CurrentLedger, CurrentService, CustomerId, Key
+from services.loyalty.http.dependencies import CurrentLedger, CustomerId
 from services.loyalty.ledger.accounts import RedemptionState
 from services.loyalty.store import queries
 

@@ -15,6 +15,7 @@ from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.postgres.pool import Connection
+from libs.common.runtime.dependencies import CurrentService, Key
 from libs.common.runtime.service import Service
 from services.returns.domain.commands import CancelCase, CaseCommand, ReopenCase
 from services.returns.domain.handlers.staff_decisions import REFUSALS
@@ -22,7 +23,7 @@ from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CaseStatus
 from services.returns.domain.state.exposure import CustomerExposure
 from services.returns.domain.state.review_causes import ReviewCause
-from services.returns.http.dependencies import CurrentCases, CurrentService, Key
+from services.returns.http.dependencies import CurrentCases
 from services.returns.http.schemas import (
     CancelCaseBody,
     ReopenCaseBody,

@@ -4,14 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from libs.common.http.idempotency import IdempotencyKey, idempotency_key
-from libs.common.runtime.service import Service
 from services.returns.store.cases import Cases
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
 
 
 def _cases(request: Request) -> Cases:
@@ -19,6 +12,4 @@ def _cases(request: Request) -> Cases:
     return cases
 
 
-CurrentService = Annotated[Service, Depends(_service)]
 CurrentCases = Annotated[Cases, Depends(_cases)]
-Key = Annotated[IdempotencyKey, Depends(idempotency_key)]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from libs.common.events.values import Language
+from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.rendering.content import RenderedMessage
 
 _SUBJECTS = {
     Language.JA: {

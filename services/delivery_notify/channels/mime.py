@@ -12,7 +12,7 @@ from email.utils import format_datetime, formataddr
 from functools import lru_cache
 from uuid import UUID
 
-from services.delivery_notify.rendering.content import RenderedMessage
+from services.delivery_notify.channels.channel import RenderedMessage
 
 _BYTES_PER_WORD = 45
 """60 characters of base64 in an encoded word, plus 12 of its frame, a space and the bracket of an address."""
