@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -29,6 +29,8 @@ def values(hint: Any, limits: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return values(inner[0], (*limits, *(part for limit in inner[1:] for part in _parts(limit))))
+    if origin is Literal:
+        return st.sampled_from(inner)
     if origin in (Union, UnionType):
         return st.one_of(*(values(one, limits) for one in inner))
     if origin is tuple:

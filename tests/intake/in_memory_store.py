@@ -150,7 +150,7 @@ def refusals(facts: Sequence[Fact]) -> list[str]:
 
 def returns_event(kind: type[issues.IssueEvent], issue_id: UUID, now: datetime) -> issues.IssueEvent:
     """Build an event of returns that moves pieces: delivered, cancelled or reopened."""
-    more = {
+    more: dict[type[issues.IssueEvent], dict[str, object]] = {
         issues.IssueReplacementDelivered: {"replacement_id": UUID(int=1), "delivered_at": now},
         issues.IssueCancelled: {"cause": "called", "cancelled_at": now},
         issues.IssueReopened: {"cause": "again", "resolution": 1, "reopened_at": now},

@@ -28,7 +28,9 @@ from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, s
 
 PHOTOS = tuple(StoredPhoto(letter * 64, "image/jpeg", 100, 4, 3) for letter in "ab")
 IDS = tuple(http_id(name) for name in "abcd")
-ARRIVES, ENDS, GOES_ON = issues.IssueReplacementDelivered, issues.IssueCancelled, issues.IssueReopened
+ARRIVES: type[issues.IssueEvent] = issues.IssueReplacementDelivered
+ENDS: type[issues.IssueEvent] = issues.IssueCancelled
+GOES_ON: type[issues.IssueEvent] = issues.IssueReopened
 EventFactory: TypeAlias = Callable[[InMemoryStore], Payload]
 
 ids = st.sampled_from(IDS)

@@ -4,12 +4,12 @@ from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import Lines
-from libs.common.events.values import Address, CollectedLine, Identifier, RawStatus, TimeWindow, UtcTime
+from libs.common.events.values import Address, CollectedLine, CountedLine, Identifier, RawStatus, TimeWindow, UtcTime
 
 
 class CarrierOrder(Payload):
@@ -60,7 +60,7 @@ class CollectionCancelled(CarrierOrder):
 
 
 class CarrierEvent(Payload):
-    """Base of all events of carriers and couriers."""
+    """Base of the events of carriers and couriers about an issue."""
 
     TOPIC = topics.CARRIER_EVENTS
 
@@ -79,6 +79,10 @@ class ParcelDelivered(CarrierEvent):
     """Time of delivery."""
     shipment_id: Identifier | None = None
     """Parcel, if the replacement has several."""
+    tracking_number: Identifier | None = None
+    """Tracking number of the parcel, if known."""
+    handed_to: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    """Receiver, if not the customer: `neighbour`, `locker`, `doorstep` and alike."""
     raw: RawStatus | None = None
     """The carrier's own status, if any."""
 
@@ -100,30 +104,44 @@ class ParcelException(CarrierEvent):
     """Time of the exception."""
     shipment_id: Identifier | None = None
     """Parcel, if the replacement has several."""
+    tracking_number: Identifier | None = None
+    """Tracking number of the parcel, if known."""
     raw: RawStatus | None = None
     """The carrier's own status, if any."""
 
 
-class ParcelScanned(CarrierEvent):
-    """A carrier or tracking service reported a status of its own, for a replacement or a collection.
+class ParcelScanned(Payload):
+    """A carrier or tracking service reported a status of its own.
 
-    Readers map it by data; an unmapped status changes nothing and is counted as an anomaly.
+    It is about a replacement, a collection, or a parcel of the order itself. Readers map it by data; an unmapped status
+    changes nothing and is counted as an anomaly.
     """
 
     TYPE: ClassVar = "parcel.scanned.v1"
+    TOPIC = topics.CARRIER_EVENTS
 
+    issue_id: UUID | None = None
+    """Issue, for a replacement or a collection; also the Kafka key, else the order is."""
+    order_id: Identifier | None = None
+    """Order, for a parcel of the order itself."""
     replacement_id: UUID | None = None
     """Replacement order, if the scan is about one."""
     collection_id: UUID | None = None
     """Collection, if the scan is about one."""
     shipment_id: Identifier | None = None
-    """Parcel, if the replacement has several."""
+    """Parcel, if there are several."""
+    tracking_number: Identifier | None = None
+    """Tracking number of the parcel, if known."""
     raw: RawStatus
     """The carrier's own status."""
     scanned_at: UtcTime
     """Time of the scan."""
     expected_delivery_date: date | None = None
     """Expected delivery day, if stated."""
+
+    @property
+    def key(self) -> str:
+        return str(self.issue_id or self.order_id or "")
 
 
 class ParcelFound(CarrierEvent):
@@ -181,5 +199,7 @@ class CollectionCollected(CarrierEvent):
     """Time of collection."""
     lines: Lines | None = None
     """Collected units; absent: all of the collection."""
+    other_items: tuple[CountedLine, ...] = ()
+    """Units taken along that the request did not name, by item."""
     raw: RawStatus | None = None
     """The courier's own status, if any."""

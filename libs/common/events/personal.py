@@ -13,7 +13,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted, OrderPlaced
 from libs.common.events.values import Address, Contact
-from libs.common.events.warehouse import ReplacementOrdered
+from libs.common.events.warehouse import ItemReturnOrdered, ReplacementOrdered
 
 REDACTED_CONTACT = Contact(name="-", email="erased@invalid")
 REDACTED_ADDRESS = Address(name="-", postal_code="-", country="ZZ", city="-", street="-")
@@ -27,6 +27,7 @@ _REDACTED: Mapping[type[Payload], Mapping[str, Any]] = {
     },
     IssueSubmitted: {"description": None, "photos": ()},
     ReplacementOrdered: {"ship_to": REDACTED_ADDRESS},
+    ItemReturnOrdered: {"ship_to": REDACTED_ADDRESS},
     CollectionRequested: {"collect_from": REDACTED_ADDRESS},
 }
 

@@ -13,7 +13,9 @@ from libs.common.events.values import (
     Contact,
     Identifier,
     LineQuantity,
+    Money,
     OrderLine,
+    PointsSpent,
     Prepayment,
     Reason,
     Remedy,
@@ -61,6 +63,14 @@ class OrderPlaced(StorefrontOrderEvent):
     last_purchased_item: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="Name of the item that this customer bought last, if known."
     )
+    shipping: Money | None = None
+    """Shipping fee paid by the customer, with tax."""
+    total_amount: Money | None = None
+    """Total to be paid for goods and shipping, after discounts, with tax; default: the sum of lines and shipping."""
+    points_spent: PointsSpent | None = None
+    """Part of the total that was paid with points, if any."""
+    payment_reference: Identifier | None = None
+    """Payment by the provider's reference; refund requests repeat it."""
     prepaid: Prepayment | None = None
     """Payment received before delivery, if any; Japan then requires a notice of acceptance."""
     essential_date: date | None = None

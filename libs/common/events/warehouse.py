@@ -2,7 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,10 +12,13 @@ from libs.common.events.envelope import Payload
 from libs.common.events.storefront import Lines
 from libs.common.events.values import (
     Address,
+    CountedLine,
     Identifier,
     InspectedLine,
     IssueLine,
-    ReceivedLine,
+    Money,
+    Remedy,
+    ReplacementPart,
     UtcTime,
     Variant,
 )
@@ -42,7 +45,7 @@ class WarehouseOrder(Payload):
 
 
 class ReplacementOrdered(WarehouseOrder):
-    """Order to send replacement units now, free of charge. It has no price field, by construction (invariant 8)."""
+    """Order to send replacement units now. Nothing of it is charged, by construction (invariant 8)."""
 
     TYPE: ClassVar = "replacement.ordered.v1"
 
@@ -54,6 +57,16 @@ class ReplacementOrdered(WarehouseOrder):
     """Picking priority."""
     promised_ship_date: date
     """Ship date promised to the customer already."""
+    remedy: Remedy | None = None
+    """Remedy that this order carries out: whole items, or parts of them."""
+    parts: tuple[ReplacementPart, ...] = ()
+    """Parts to be sent in place of the whole items of `lines`; empty: the items themselves."""
+    free_of_charge: Literal[True] = True
+    """Always true: the customer pays nothing, customs declarations name `customs_value`."""
+    customs_value: Money | None = None
+    """Value of the goods for customs: what was paid for the units."""
+    return_slip: Identifier | None = None
+    """Number for the return slip in the box; a returned box that names it needs no other papers."""
     ordered_at: UtcTime
     """Time of the order."""
 
@@ -67,6 +80,28 @@ class ReplacementCancelled(WarehouseOrder):
     """Code of the cause."""
     cancelled_at: UtcTime
     """Time of cancellation."""
+
+
+class ItemReturnOrdered(Payload):
+    """Order to send a received item back to the customer whose it is, free of charge."""
+
+    TYPE: ClassVar = "item.return_ordered.v1"
+    TOPIC = topics.WAREHOUSE_ORDERS
+
+    issue_id: UUID
+    """Issue; also the Kafka key."""
+    order_id: Identifier
+    """Order that the issue is about."""
+    return_id: UUID
+    """This order; a repeated id is the same order."""
+    receipt_id: Identifier
+    """Count in which the item was received."""
+    lines: Annotated[tuple[CountedLine, ...], Field(min_length=1)]
+    """Units to be sent back, as they were counted."""
+    ship_to: Address
+    """Delivery address. Personal data."""
+    ordered_at: UtcTime
+    """Time of the order."""
 
 
 class WarehouseEvent(Payload):
@@ -138,22 +173,63 @@ class ReplacementShipped(WarehouseEvent):
     """Units in this parcel; absent: all units of the replacement."""
     shipment_id: Identifier | None = None
     """Identity of the parcel. Without it, equal units at an equal time are the same parcel."""
+    serials: tuple[Identifier, ...] = ()
+    """Serial numbers of the shipped units, if read: a returned replacement is then recognized."""
 
 
-class ItemReceived(WarehouseEvent):
-    """The warehouse counted returned units on receipt. Only counted units matter, not announced ones."""
+class ReplacementRecalled(WarehouseEvent):
+    """The warehouse packed a replacement wrongly, or shipped it by mistake, and calls the parcel back."""
+
+    TYPE: ClassVar = "replacement.recalled.v1"
+
+    replacement_id: UUID
+    """Replacement order."""
+    shipment_id: Identifier | None = None
+    """Parcel, if the replacement has several; absent: all of them."""
+    cause: str = "packed_wrong"
+    """Code of the cause."""
+    recalled_at: UtcTime
+    """Time of the recall."""
+
+
+class CountingEvent(Payload):
+    """Base of the warehouse's counts of returned units. None of its papers has to be there."""
+
+    TOPIC = topics.WAREHOUSE_EVENTS
+
+    issue_id: UUID | None = None
+    """Issue, if the papers name one; also the Kafka key."""
+
+    @property
+    def key(self) -> str:
+        return str(self.issue_id or "")
+
+
+class ItemReceived(CountingEvent):
+    """The warehouse counted returned units on receipt. Only counted units matter, not announced ones.
+
+    Units that belong to no known issue are kept, matched by the papers as soon as that is possible, and shown to staff.
+    """
 
     TYPE: ClassVar = "item.received.v1"
 
-    lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1)]
+    lines: Annotated[tuple[CountedLine, ...], Field(min_length=1)]
     """Counted units."""
     received_at: UtcTime
     """Time of receipt."""
     receipt_id: Identifier | None = None
     """Identity of this count. Without it, equal lines at an equal time are the same count."""
+    order_id: Identifier | None = None
+    """Order, if the papers name one."""
+    replacement_id: UUID | None = None
+    """Replacement, if the box is one that came back."""
+    return_slip: Identifier | None = None
+    """Number of our return slip, if there is one in the box."""
+    tracking_number: Identifier | None = None
+    """Tracking number of the box, if read."""
 
 
-class ItemInspected(WarehouseEvent):
+class ItemInspected(CountingEvent):
     """The warehouse inspected returned units."""
 
     TYPE: ClassVar = "item.inspected.v1"
@@ -164,3 +240,5 @@ class ItemInspected(WarehouseEvent):
     """Time of inspection."""
     inspection_id: Identifier | None = None
     """Identity of this inspection. Without it, equal lines at an equal time are the same inspection."""
+    receipt_id: Identifier | None = None
+    """Count in which the units were received, for a box without papers."""

@@ -115,6 +115,8 @@ class IssueItemReceived(IssueEvent):
     """Counted units."""
     received_at: UtcTime
     """Time of receipt."""
+    replacement_id: UUID | None = None
+    """Replacement, if its units came back and not the reported ones."""
 
 
 class IssueItemInspected(IssueEvent):

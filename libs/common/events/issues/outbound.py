@@ -103,6 +103,23 @@ class IssueReplacementShipped(IssueEvent):
     """Tracking number, if known."""
 
 
+class IssueReplacementDeliveryChanged(IssueEvent):
+    """The expected delivery day of a shipped replacement changed."""
+
+    TYPE: ClassVar = "issue.replacement_delivery_changed.v1"
+
+    replacement_id: UUID
+    """Replacement order."""
+    previous_date: date
+    """Day expected before."""
+    expected_delivery_date: date
+    """New expected delivery day."""
+    cause: str | None = None
+    """Code of the cause, if known."""
+    changed_at: UtcTime
+    """Time of the change."""
+
+
 class IssueReplacementDelivered(IssueEvent):
     """A replacement, or part of it, was delivered."""
 

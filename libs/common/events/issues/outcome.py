@@ -8,7 +8,10 @@ from pydantic import Field
 from libs.common.events.issues.base import IssueEvent
 from libs.common.events.values import (
     Fault,
+    Identifier,
+    LineQuantity,
     Money,
+    PaidLine,
     Reason,
     Remedy,
     UtcTime,
@@ -24,21 +27,56 @@ class IssueRefundRequested(IssueEvent):
     """Refund."""
     amount: Money
     """Amount to be refunded."""
+    lines: tuple[PaidLine, ...] = ()
+    """Units that are refunded, with their parts of the amount."""
+    shipping: Money | None = None
+    """Part of the amount that is shipping."""
     requested_at: UtcTime
     """Time of the request."""
 
 
 class IssueRefunded(IssueEvent):
-    """The payment provider completed a refund."""
+    """The payment provider paid a refund, or a part of it."""
 
     TYPE: ClassVar = "issue.refunded.v1"
 
     refund_id: UUID
     """Refund."""
     amount: Money
-    """Refunded amount."""
+    """Amount of this payment."""
+    transaction_id: Identifier | None = None
+    """Payment by the provider's own id; each payment of a refund has an event of its own."""
+    remaining: Money | None = None
+    """Amount of this refund that is still to be paid; absent: none."""
+    lines: tuple[PaidLine, ...] = ()
+    """Units of the refund, with their parts of this payment."""
+    shipping: Money | None = None
+    """Part of this payment that is shipping."""
+    reason: Reason | None = None
+    """Reason of the issue: units lost in transit never reached the customer."""
     refunded_at: UtcTime
     """Time of the refund."""
+
+
+class IssueRefundReversed(IssueEvent):
+    """A refund came back from the customer's bank, whole or in part: it counts as not paid."""
+
+    TYPE: ClassVar = "issue.refund_reversed.v1"
+
+    refund_id: UUID
+    """Refund."""
+    transaction_id: Identifier
+    """Reversal by the provider's own id."""
+    amount: Money
+    """Amount that came back."""
+    lines: tuple[PaidLine, ...] = ()
+    """Units of the refund, with their parts of this amount."""
+    shipping: Money | None = None
+    """Part of this amount that is shipping."""
+    reason: Reason | None = None
+    """Reason of the issue."""
+    reversed_at: UtcTime
+    """Time of the reversal."""
 
 
 class IssueResolved(IssueEvent):
@@ -93,7 +131,10 @@ class IssueReopened(IssueEvent):
 
 
 class IssueCancelled(IssueEvent):
-    """The issue was cancelled: nothing further is sent, collected or paid, and its units can be reported again."""
+    """The issue was cancelled: nothing further is sent, collected or paid.
+
+    Its units can be reported again, except those of which a replacement is on its way or a refund was paid.
+    """
 
     TYPE: ClassVar = "issue.cancelled.v1"
 
@@ -101,3 +142,5 @@ class IssueCancelled(IssueEvent):
     """Code of the cause."""
     cancelled_at: UtcTime
     """Time of cancellation."""
+    kept_lines: tuple[LineQuantity, ...] = ()
+    """Units that stay with this issue, because their replacement has shipped or their refund was paid."""

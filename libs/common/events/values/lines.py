@@ -2,11 +2,13 @@
 
 from datetime import date
 from typing import Annotated
+from uuid import UUID
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from libs.common.events.values.base import Identifier, Money, Quantity, UtcTime, Value
 from libs.common.events.values.codes import Condition
+from libs.common.events.values.money import payable
 
 
 class Variant(Value):
@@ -30,7 +32,11 @@ class OrderLine(Value):
     quantity: Quantity
     """Number of units."""
     unit_price: Money
-    """Price paid per unit."""
+    """Price per unit, paid unless `paid_amount` names another amount for the line."""
+    list_price: Money | None = None
+    """Price per unit before any discount, if known."""
+    paid_amount: Money | None = None
+    """Amount paid for all units of the line, after discounts and with tax; default: `unit_price` for each unit."""
     product_group: str | None = None
     """Product group, if any."""
     preorder: bool = False
@@ -41,6 +47,28 @@ class OrderLine(Value):
     """Time on that date by which the carrier must have the parcel; default: the shop's cutoff time."""
     promised_delivery_date: date | None = None
     """Promised delivery date, in the shop's time zone."""
+
+    @property
+    def paid(self) -> Money:
+        """Return the amount paid for all units."""
+        price = self.unit_price
+        return self.paid_amount or Money(amount=price.amount * self.quantity, currency=price.currency)
+
+    @property
+    def paid_unit_price(self) -> Money:
+        """Return the price that was paid per unit, rounded up where the units do not share evenly."""
+        if self.paid_amount is None or self.quantity < 1:
+            return self.unit_price
+        return payable(Money(amount=self.paid_amount.amount / self.quantity, currency=self.paid_amount.currency))
+
+
+class PointsSpent(Value):
+    """Points of the loyalty ledger with which a part of an order was paid."""
+
+    points: Annotated[int, Field(ge=0, le=10**9)]
+    """Number of points."""
+    amount: Money
+    """Part of the price that they paid; it is returned in points, never in money."""
 
 
 class Prepayment(Value):
@@ -104,6 +132,47 @@ class CollectedLine(IssueLine):
 
     instead_of: Identifier | None = None
     """Ordered item, if another one was sent."""
+
+
+class PaidLine(LineQuantity):
+    """Units of one order line with the money for them."""
+
+    amount: Money
+    """Amount for these units."""
+
+
+class CountedLine(Value):
+    """Units counted at a gate. Everything but their number may be missing: boxes arrive without papers."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    quantity: Quantity
+    """Number of units."""
+    line_id: Identifier | None = None
+    """Order line, if known."""
+    sku: Identifier | None = None
+    """Item read at the gate, if read."""
+    serials: tuple[Identifier, ...] = ()
+    """Serial numbers read at the gate."""
+    issue_id: UUID | None = None
+    """Issue of these units, where a box holds units of several."""
+    order_id: Identifier | None = None
+    """Order of these units, where a box holds units of several."""
+    replacement_id: UUID | None = None
+    """Replacement that these units are of, if they are known not to be the original ones."""
+
+
+class ReplacementPart(Value):
+    """Part of an ordered item that is sent by itself."""
+
+    line_id: Identifier
+    """Order line of the item that the part belongs to."""
+    sku: Identifier | None = None
+    """Item of the part, if the order names its components."""
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    """Name of the part."""
+    quantity: Quantity
+    """Number of parts."""
 
 
 class ReceivedLine(LineQuantity):

@@ -24,18 +24,19 @@ NOT_EXPECTING = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.IN
 
 def received(decision: CaseDecision, fact: ItemReceived) -> None:
     leg = decision.case.inbound
-    receipt_id = _count_id(fact.receipt_id, fact.received_at, fact.lines)
+    lines = tuple(ReceivedLine.model_validate(line) for line in fact.lines if line.line_id)
+    receipt_id = _count_id(fact.receipt_id, fact.received_at, lines)
     if receipt_id in leg.receipt_ids:
         decision.ignore("duplicate")
         return
-    others = tuple(line for line in fact.lines if _is_other_item(decision.case, line))
-    matching = tuple(line for line in fact.lines if line not in others)
+    others = tuple(line for line in lines if _is_other_item(decision.case, line))
+    matching = tuple(line for line in lines if line not in others)
     decision.change_inbound(
         received=add_counts(leg.received, {}, matching),
         other_items=add_counts(leg.other_items, {}, others),
         receipt_ids=(*leg.receipt_ids, receipt_id),
     )
-    decision.emit(IssueItemReceived(**decision.ids, lines=fact.lines, received_at=fact.received_at))
+    decision.emit(IssueItemReceived(**decision.ids, lines=lines, received_at=fact.received_at))
     if others:
         decision.anomaly("other_item_received")
         decision.open_review(ReviewCause.UNEXPECTED_ITEM)
