@@ -1,7 +1,7 @@
 """Kafka ACLs by principal: printed for `kafka-acls.sh`, or set on a broker with `--apply`.
 
 A principal is the SASL name of a client, or derived by the broker from its certificate. The rights are derived from the
-code: a service reads the topics of its subscriptions, in its consumer groups, and writes those of its publications; a
+code: a service reads the topics of its subscriptions, in its consumer group, and writes those of its publications; a
 partner's rights follow from the direction of its topics. Only what partners and ops read of internal topics is listed
 here.
 

@@ -15,7 +15,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from libs.common.events.topics import SERVICES, TOPICS, Topic
+from libs.common.events.topics import SERVICES, TOPICS, Topic, consumer_group
+from libs.common.runtime.in_flight import committed_offsets
 from tests.bench.orders import SOURCE
 
 SAMPLE = 100
@@ -145,15 +146,17 @@ async def topic_lengths(bootstrap_servers: str, prefix: str) -> dict[str, int]:
 
 
 async def topics_by_reader(bootstrap_servers: str, prefix: str) -> dict[str, list[str]]:
-    """The topics that each service reads: its groups are named `<service>.<topic>`."""
+    """The topics that each service reads: those of which its consumer group has committed offsets."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        groups = [group for group, *_ in await admin.list_consumer_groups()]
+        read = {service: await committed_offsets(admin, consumer_group(service, prefix)) for service in SERVICES}
     finally:
         await admin.close()
-    names = [group.removeprefix(prefix).partition(".") for group in groups if group.startswith(prefix)]
-    return {service: sorted(topic for name, _, topic in names if name == service) for service in SERVICES}
+    return {
+        service: sorted({partition.topic.removeprefix(prefix) for partition in offsets})
+        for service, offsets in read.items()
+    }
 
 
 async def writes_by_service(

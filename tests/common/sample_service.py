@@ -13,6 +13,7 @@ from libs.common.config.settings import ServiceSettings, load
 from libs.common.decisions.facts import CancelTimer, Fact, Facts, Record, SetTimer, TimerFired
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsExpired
+from libs.common.events.payment import RefundFailed
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderCancelled
 from libs.common.http.api_keys import require_caller
@@ -89,6 +90,23 @@ def counted(facts: Facts) -> Answer:
     if not facts:
         raise Problem(422, "nothing_counted", "cause: this counts for nothing.")
     return Answer(202, {"count": next(f.points for f in facts if isinstance(f, PointsExpired))})
+
+
+class Refunds(Tallies):
+    """Counts failed refunds, as a second aggregate with a topic of its own."""
+
+    def key_of(self, event: AnyEvent) -> str | None:
+        return f"refund-{event.data.issue_id}" if isinstance(event.data, RefundFailed) else None
+
+    def decide(self, state: Tally | None, event: AnyEvent, now: datetime) -> tuple[Tally | None, Facts]:
+        assert isinstance(event.data, RefundFailed)
+        return _count(state or Tally(self.key_of(event) or ""), event.data.cause, now)
+
+
+def create_app_with_refunds(settings: ServiceSettings | None = None) -> FastAPI:
+    app = create_app(settings)
+    app.state.service.consume(Refunds(name="refunds"), RefundFailed)
+    return app
 
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:

@@ -7,6 +7,7 @@ from faststream import AckPolicy
 
 from deploy.api.api_docs import example_app
 from libs.common.events.topics import SERVICES
+from libs.common.postgres.pool import create_pool
 from libs.common.runtime.service import Service
 
 
@@ -15,32 +16,26 @@ def service_of(name: str) -> Service:
     return service
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_every_subscriber_acknowledges_after_the_work_and_reads_from_the_earliest_offset(name: str) -> None:
-    subscribers: list[Any] = list(service_of(name).broker().subscribers)
-    assert subscribers
-    for subscriber in subscribers:
-        assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
-        assert subscriber._connection_args["auto_offset_reset"] == "earliest"
-        assert subscriber._connection_args["enable_auto_commit"] is False
+async def test_a_service_reads_all_its_topics_in_one_group_from_the_earliest_offset(tally_database: str) -> None:
+    service = service_of("returns")
+    pool = await create_pool(tally_database, size=2, application_name="test")
+    broker: Any = service.kafka.broker(pool)
+    await pool.close()
+    (subscriber,) = broker.subscribers
+    assert subscriber.group_id == "returns"
+    assert set(subscriber.topic_names) == {each.topic for each in service.subscriptions}
+    assert subscriber.ack_policy is AckPolicy.MANUAL, "offsets are committed by the DrainingListener"
+    assert subscriber._connection_args["auto_offset_reset"] == "earliest"
+    assert subscriber._connection_args["enable_auto_commit"] is False
+    assert [each.name for each in subscriber._connection_args["partition_assignment_strategy"]] == ["range"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_subscriber_has_a_consumer_group_of_its_own(name: str) -> None:
-    groups = [subscriber.group_id for subscriber in service_of(name).broker().subscribers]  # type: ignore[attr-defined]
-    assert len(set(groups)) == len(groups)
-    assert all(group.startswith(f"{name}.") for group in groups)
-
-
-@pytest.mark.parametrize(
-    ("name", "topic", "milliseconds"),
-    [("returns", "issues", 20), ("returns", "warehouse.events", 100), ("intake", "storefront.orders", 300)],
-    ids=["the order for a replacement", "a step of an issue", "what nobody waits for"],
-)
-def test_nobody_waits_longer_for_a_topic_than_it_is_worth(name: str, topic: str, milliseconds: int) -> None:
-    subscribers: list[Any] = list(service_of(name).broker().subscribers)
-    [subscriber] = [each for each in subscribers if each.group_id == f"{name}.{topic}"]
-    assert subscriber._connection_args["fetch_max_wait_ms"] == milliseconds
+def test_every_topic_is_described_in_the_group_of_its_service(name: str) -> None:
+    service = service_of(name)
+    groups = {subscriber.group_id for subscriber in service.broker().subscribers}  # type: ignore[attr-defined]
+    assert groups == {name}
+    assert len(service.broker().subscribers) == len(service.subscriptions)
 
 
 @pytest.mark.parametrize("name", SERVICES)

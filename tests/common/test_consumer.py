@@ -184,7 +184,7 @@ async def test_a_consumer_that_can_apply_hardly_anything_holds_still_and_says_so
         return (await online.client.get("/health/ready")).status_code == 503
 
     await eventually(halted, "the service says that it halted")
-    assert (await online.client.get("/health/ready")).json()["halted"] == ["tallies"]
+    assert (await online.client.get("/health/ready")).json()["halted"] == ["storefront.orders"]
     assert (await online.client.get("/health/live")).status_code == 200
     assert len(await parked(online)) < 150
 

@@ -45,7 +45,7 @@ async def timestamps(kafka: str, topic: str, count: int) -> list[int]:
 async def test_a_hop_at_rest_takes_no_polling_interval(tally_database: str, kafka: str, topics: str) -> None:
     start = partial(running, sample_service.create_app, ServiceSettings, database=tally_database)
     async with (
-        start(kafka=kafka, prefix=topics, kafka_fetch_min_bytes=1),
+        start(kafka=kafka, prefix=topics),
         AIOKafkaProducer(bootstrap_servers=kafka) as producer,
     ):
         await send(producer, topics, range(WARM_UP))

@@ -32,7 +32,7 @@ def test_unread_records_lie_between_the_read_offset_and_the_end() -> None:
     ends = {first: 7, second: 3}
     assert unread(ends, {first: 5}) == 5
     assert unread(ends, {first: 9}, [first]) == 0
-    assert consumer_group("returns", "issues", "shop.") == "shop.returns.issues"
+    assert consumer_group("returns", "shop.") == "shop.returns"
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,10 @@ async def test_consumer_lag_counts_the_records_behind_the_committed_offsets(kafk
     written = [await producer.send_and_wait(f"{topics}issues", b"{}", b"key") for _ in range(3)]
     await producer.stop()
     lag = ConsumerLag(kafka, topics, [("returns", "issues"), ("returns", "customers")])
-    issues, customers = consumer_group("returns", "issues", topics), consumer_group("returns", "customers", topics)
-    reader = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=issues, enable_auto_commit=False)
+    issues, customers = "returns.issues", "returns.customers"
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=kafka, group_id=consumer_group("returns", topics), enable_auto_commit=False
+    )
     await reader.start()
     try:
         assert await lag.count() == {issues: 3, customers: 0}

@@ -16,6 +16,7 @@ from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging import rebalance as reading
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.rebalance import DrainingListener
+from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.runtime import background_loops
 from libs.common.runtime import service as serving
@@ -40,6 +41,12 @@ def run(tally_database: str, kafka: str, topics: str) -> Run:
             yield live
 
     return started
+
+
+def shares(*lives: Live) -> list[int]:
+    """Return how many partitions each has."""
+    found = [live.service.kafka.health for live in lives]
+    return [len(health.consumer.assignment()) if health and health.consumer else 0 for health in found]
 
 
 def counted(live: Live, name: str, reason: str) -> int:
@@ -98,15 +105,15 @@ async def test_a_batch_that_fails_in_passing_is_tried_again_seldom_and_not_in_a_
         await right(self, records)
 
     monkeypatch.setattr(Consumer, "handle", counting)
-    # A reader that gathers would come back from a seek only after a third of a second, and pass for one that waits.
-    async with run(kafka_fetch_min_bytes=1, kafka_fetch_max_wait_ms=1) as live:
+    # A long poll would come back from a seek only after its wait, and pass for one that pauses.
+    async with run(kafka_fetch_max_wait_ms=1) as live:
         await give(live, [cancelled("a", "one")])
-        await stumbling.tried(4)
+        await stumbling.tried(6)
         begin, before = asyncio.get_running_loop().time(), stumbling.attempts
-        await stumbling.tried(before + 2)
-        # The fifth and sixth wait 0.4 s and more; a seek back would be there within a few milliseconds.
-        assert asyncio.get_running_loop().time() - begin > 0.5
-        assert taken == [1], "it was handed back to Kafka"
+        await stumbling.tried(before + 1)
+        # Given back, it is paused for 0.4 s and more; a seek alone would be there within a few milliseconds.
+        assert asyncio.get_running_loop().time() - begin > 0.3
+        assert taken[0] >= 2, "it was kept, and would have held up the other topics"
         stumbling.mend()
         await reach(live, "a", ["one"])
 
@@ -140,9 +147,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_behind_it(offline: Live) -> None:
     service = offline.service
-    consumer = Consumer(
-        service.decisions, service.pool, sample_service.Tallies(), frozenset({OrderCancelled}), service.wake_relay
-    )
+    consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
     await consumer.handle([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
@@ -151,10 +156,10 @@ async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_beh
 
 async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
     service = offline.service
-    takes = frozenset({OrderCancelled})
     held = Held()
-    zombie = Consumer(service.decisions, service.pool, held, takes, service.wake_relay)
-    owner = Consumer(service.decisions, service.pool, sample_service.Tallies(), takes, service.wake_relay)
+    asleep_on = Subscription("storefront.orders", (OrderCancelled,), held)
+    zombie = Consumer(service.decisions, service.pool, [asleep_on], service.wake_relay)
+    owner = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
     records = [record(n, "a", cancelled("a", cause, f"id-{n}")[2]) for n, cause in enumerate(["one", "two", "three"])]
     asleep = asyncio.create_task(zombie.handle(records[:2]))
     await held.inside.wait()
@@ -227,17 +232,25 @@ async def test_a_handler_that_outlives_the_poll_interval_comes_back_and_does_not
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with run(kafka_max_poll_interval_ms=1_000) as slow:
-        aggregate, stumbling = slow.service.aggregates["tallies"], Stumbling(monkeypatch)
-        monkeypatch.setattr(aggregate, "decide", stumbling.fail)
+        slow_consumer, inside, go = slow.service.kafka.consumer, asyncio.Event(), asyncio.Event()
+        assert slow_consumer
+        right = slow_consumer._transact
+
+        async def hang(batch: Any) -> Any:
+            inside.set()
+            await go.wait()
+            return await right(batch)
+
+        monkeypatch.setattr(slow_consumer, "_transact", hang)
         await give(slow, [cancelled("a", "one")])
-        await stumbling.tried()
+        await inside.wait()
         async with run() as other:
             await reach(other, "a", ["one"])  # the group has given the slow one up, for it does not poll
             assert counted(other, "ignored", "duplicate") == 0
-            monkeypatch.setattr(aggregate, "decide", stumbling.right)
+            go.set()
 
             async def both_share() -> bool:
-                return [len(live.service.kafka.health[0].consumer.assignment()) for live in (slow, other)] == [3, 3]
+                return shares(slow, other) == [3, 3]
 
             await eventually(both_share, "the slow one has come back")
             await give(slow, [cancelled(key, "two") for key in "abcdefgh"])
@@ -258,7 +271,8 @@ async def test_a_service_that_is_stopped_finishes_its_batch_and_acknowledges_it(
         await cancel(tasks)
 
     async def let_go(live: Live) -> None:
-        await live.service.kafka.consumers[0].stopping.wait()
+        assert live.service.kafka.consumer
+        await live.service.kafka.consumer.stopping.wait()
         held.go.set()
 
     monkeypatch.setattr(serving, "cancel", cancelling)
@@ -315,7 +329,7 @@ async def test_offsets_that_were_forgotten_bring_the_whole_topic_again_and_nothi
     async with run() as live:
         await give(live, [cancelled("a", str(n)) for n in range(20)])
         await reach(live, "a", [str(n) for n in range(20)])
-        group = live.service.settings.kafka_topic_prefix + "loyalty.storefront.orders"
+        group = live.service.settings.kafka_topic_prefix + "loyalty"
     await _forget_offsets(kafka, group)
     async with run() as live:
         await give(live, [cancelled("a", "20")])
@@ -332,7 +346,7 @@ def test_marks_must_be_kept_longer_than_any_topic_keeps_its_events() -> None:
 async def test_a_hot_key_is_taken_in_batches_and_holds_nobody_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     right, transactions = Consumer._transact, [0]
 
-    async def counting(self: Consumer, reads: Any) -> int:
+    async def counting(self: Consumer, reads: Any) -> Any:
         transactions[0] += 1
         return await right(self, reads)
 
@@ -367,7 +381,7 @@ async def _marks_are_waited_for(live: Live) -> bool:
 
 async def _forget_offsets(kafka: str, group: str) -> None:
     """Reset the group to the beginning, as after `offsets.retention.minutes` without a consumer."""
-    topic = group.replace("loyalty.storefront", "storefront")
+    topic = group.removesuffix("loyalty") + "storefront.orders"
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -420,7 +434,6 @@ async def test_of_two_processes_both_have_started_though_one_has_the_only_partit
 
         async def both() -> bool:
             answers = [await live.client.get("/health/started") for live in (first, second)]
-            shares = [len(live.service.kafka.health[0].consumer.assignment()) for live in (first, second)]
-            return sorted(shares) == [0, 1] and all(answer.status_code == 200 for answer in answers)
+            return sorted(shares(first, second)) == [0, 1] and all(answer.status_code == 200 for answer in answers)
 
         await eventually(both, "both have started, one of them with no share")

@@ -13,7 +13,7 @@ from libs.common.messaging import broker, inbox, outbox, relay
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.failpoints import failpoint
 from libs.common.postgres.pool import ConflictError
-from libs.common.runtime import kafka_consumers
+from libs.common.runtime import kafka_reader
 
 Change = Callable[[], None]
 
@@ -22,9 +22,9 @@ def inbox_off() -> None:
     """Every event counts as new, also repeated ones."""
     right = inbox.admit
 
-    async def admit(conn: Any, aggregate: str, topic: str, keys: Sequence[bytes], kafka_keys: Sequence[str]) -> Any:
-        admission = await right(conn, aggregate, topic, [], kafka_keys[:0])
-        return inbox.Admission(fresh=set(keys), blocked_keys=admission.blocked_keys)
+    async def admit(conn: Any, arrivals: Sequence[inbox.Arrival]) -> Any:
+        admission = await right(conn, [])
+        return inbox.Admission(fresh={arrival.event_key for arrival in arrivals}, blocked=admission.blocked)
 
     _replace(inbox, "admit", admit)
 
@@ -33,17 +33,17 @@ def offsets_first() -> None:
     """Offsets are committed before the batch is processed."""
     right: Any = broker.subscribe
 
-    def subscribe(*arguments: Any, **options: Any) -> Any:
-        *others, take = arguments
+    def subscribe(*arguments: Any) -> Any:
+        *others, take, counters = arguments
 
         async def too_late(records: Any) -> None:
-            await subscriber.consumer.commit()
+            await listener.consumer.commit()
             await take(records)
 
-        subscriber = right(*others, too_late, **options)
-        return subscriber
+        listener = right(*others, too_late, counters)
+        return listener
 
-    _replace(kafka_consumers, "subscribe", subscribe)
+    _replace(kafka_reader, "subscribe", subscribe)
 
 
 def outbox_outside() -> None:
@@ -59,7 +59,7 @@ def outbox_outside() -> None:
         waiting.extend(rows)
         await right_write(conn, (), aggregate, timers)
 
-    async def transact(self: Consumer, reads: Any) -> int:
+    async def transact(self: Consumer, reads: Any) -> Any:
         waiting: list[Any] = []
         token = later.set(waiting)
         try:
@@ -87,7 +87,7 @@ def unordered_retry() -> None:
     right = Consumer._transact
     tried: set[int] = set()
 
-    async def transact(self: Consumer, reads: Any) -> int:
+    async def transact(self: Consumer, reads: Any) -> Any:
         again = id(reads[0]) in tried
         tried.update(id(read) for read in reads)
         return await right(self, list(reversed(reads)) if again else reads)
@@ -100,7 +100,7 @@ def failing_first() -> None:
     right = Consumer._transact
     seen: set[tuple[str, int, int]] = set()
 
-    async def transact(self: Consumer, reads: Any) -> int:
+    async def transact(self: Consumer, reads: Any) -> Any:
         positions = {(read.record.topic, read.record.partition, read.record.offset) for read in reads}
         if not positions <= seen:
             seen.update(positions)

@@ -65,9 +65,7 @@ class ServiceSettings(KafkaSecurity):
     kafka_metadata_max_age_ms: Annotated[int, Field(ge=1000)] = 60_000
     """Milliseconds after which topic metadata is read again."""
     kafka_fetch_max_wait_ms: Annotated[int, Field(ge=1, le=30_000)] = 500
-    """Upper limit in milliseconds for which a broker may hold a fetch."""
-    kafka_fetch_min_bytes: Annotated[int, Field(ge=1)] = 524_288
-    """Bytes that the broker accumulates before it answers a fetch that is not prompt; 1: answer at once."""
+    """Milliseconds for which a broker may hold a fetch that has nothing to return."""
     api_keys: ApiKeys = Field(default_factory=dict, repr=False)
     """API keys of callers, `caller:key` with commas between them; a caller may have several for rotation."""
     http_host: str = "127.0.0.1"

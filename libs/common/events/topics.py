@@ -75,6 +75,6 @@ def dead_letter_topic(service: str) -> str:
     return f"{service}.dead-letters"
 
 
-def consumer_group(service: str, topic: str, prefix: str = "") -> str:
-    """Return the consumer group in which a service reads a topic."""
-    return f"{prefix}{service}.{topic}"
+def consumer_group(service: str, prefix: str = "") -> str:
+    """Return the consumer group in which a service reads all its topics."""
+    return f"{prefix}{service}"

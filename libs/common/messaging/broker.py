@@ -1,7 +1,7 @@
 """FastStream configuration for at-least-once delivery. Its defaults would lose events:
 
-- acknowledgement after the handler returns, set on every subscriber: router subscribers ignore a broker's policy;
-- batches, one consumer group per service and topic, from the earliest offset;
+- offsets are committed by the `DrainingListener`, after the batch is processed; FastStream's default commits before;
+- batches of all topics of a service, in one consumer group, from the earliest offset;
 - a parser of our own: a header that is null or not UTF-8 would make FastStream skip the whole batch;
 - a `DrainingListener` around the handler: rebalances wait for it, and a leaked `CancelledError` does not end the loop;
 - no log line and no injected arguments per message: they cost more than the work.
@@ -13,21 +13,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.registry import event_class
-from libs.common.events.topics import TOPICS, consumer_group
+from libs.common.events.topics import consumer_group
 from libs.common.messaging.dead_letters import text_headers
 from libs.common.messaging.long_poll import poll_without_pause
 from libs.common.messaging.rebalance import DrainingListener, HandleBatch
+from libs.common.messaging.subscription import Subscription
 from libs.common.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from faststream.message import StreamMessage
-
-    from libs.common.events.envelope import Payload
 
 log = logging.getLogger("sakidashi.kafka")  # FastStream adds handlers of its own to loggers under its name
 log.setLevel("WARNING")
@@ -54,13 +54,8 @@ async def _raw(message: "StreamMessage[Any]") -> list[Any]:
     return list(message.raw_message)
 
 
-PROMPT_WAIT_MS = 20
-ISSUE_WAIT_MS = 100
-BULK_WAIT_MS = 300
-"""Maximum fetch wait: for prompt subscriptions, for topics keyed by issue, for the others.
-
-An issue passes about ten steps, each after the one before. 100 ms for all topics would cost 0.07 cores in an idle
-system (measured: 0.24 instead of 0.17)."""
+FETCH_MAX_BYTES = 4 * 1024 * 1024
+"""Maximum size of one fetch, which bounds the memory of records that wait in the consumer."""
 
 
 def new_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
@@ -86,57 +81,66 @@ def subscribe(
     broker: KafkaBroker,
     settings: ServiceSettings,
     service: str,
-    topic: str,
-    payloads: "Sequence[type[Payload]]",
+    subscriptions: Sequence[Subscription],
     handle_batch: HandleBatch,
-    *,
-    prompt: bool,
     counters: Counters,
 ) -> DrainingListener:
-    """Subscribe one handler to one topic; AsyncAPI shows the payloads.
+    """Subscribe one handler to all topics of a service, in one consumer group.
 
-    aiokafka runs one fetch per broker at a time, and a partition that was just read waits for it to end. A `prompt`
-    subscription therefore fetches often with small batches; the others let the broker accumulate. With one setting for
-    all, either replacements were delayed or the broker was busy.
+    Range assignment gives a process the same partition numbers of every topic, so that with one key for all topics one
+    process has all facts of that key. The fetch is a long poll: aiokafka runs one at a time per broker.
+
+    Rejected: a consumer per topic. Thirty consumers that poll cost twice the CPU in a system at rest, and partitions of
+    a key were spread over the processes.
     """
     prefix = settings.kafka_topic_prefix
-    drain = DrainingListener(topic, handle_batch, counters)
+    drain = DrainingListener(prefix, handle_batch, counters)
     subscriber = broker.subscriber(
-        prefix + topic,
-        group_id=consumer_group(service, topic, prefix),
-        ack_policy=AckPolicy.NACK_ON_ERROR,
+        *(prefix + each.topic for each in subscriptions),
+        group_id=consumer_group(service, prefix),
+        ack_policy=AckPolicy.MANUAL,
         batch=True,
         max_records=settings.batch_size,
-        batch_timeout_ms=200,
         auto_offset_reset="earliest",
+        partition_assignment_strategy=(RangePartitionAssignor,),
         session_timeout_ms=settings.kafka_session_timeout_ms,
         heartbeat_interval_ms=min(3_000, settings.kafka_session_timeout_ms // 3),
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=settings.kafka_max_poll_interval_ms,
         listener=drain,
-        fetch_min_bytes=1 if prompt else settings.kafka_fetch_min_bytes,
-        fetch_max_wait_ms=min(_wait_ms(topic, prompt), settings.kafka_fetch_max_wait_ms),
+        fetch_min_bytes=1,
+        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+        fetch_max_bytes=FETCH_MAX_BYTES,
         max_partition_fetch_bytes=2 * 1024 * 1024,
-        title=f"{topic}:{service}",
-        description=f"{service} consumes: " + ", ".join(payload.TYPE for payload in payloads),
+        include_in_schema=False,
     )
-
     drain.subscriber = subscriber
 
     async def handle(records: Any) -> None:
         await drain.handle(records)
 
-    classes: Any = tuple(event_class(payload) for payload in payloads)
-    handle.__annotations__ = {"records": list[_union(classes)], "return": None}  # type: ignore[misc]
     subscriber(handle)
     poll_without_pause(subscriber)
     return drain
 
 
-def _wait_ms(topic: str, prompt: bool) -> int:
-    if prompt:
-        return PROMPT_WAIT_MS
-    return ISSUE_WAIT_MS if any(each.name == topic and each.key == "issue_id" for each in TOPICS) else BULK_WAIT_MS
+def describe(broker: KafkaBroker, settings: ServiceSettings, service: str, subscription: Subscription) -> None:
+    """Add a subscriber that only shows the topic and its payloads in AsyncAPI."""
+    subscriber = broker.subscriber(
+        settings.kafka_topic_prefix + subscription.topic,
+        group_id=consumer_group(service, settings.kafka_topic_prefix),
+        ack_policy=AckPolicy.MANUAL,
+        batch=True,
+        title=f"{subscription.topic}:{service}",
+        description=f"{service} consumes: " + ", ".join(payload.TYPE for payload in subscription.payload_types),
+    )
+
+    async def handle(records: Any) -> None:
+        """Receive nothing: this subscriber is never started."""
+
+    classes: Any = tuple(event_class(payload) for payload in subscription.payload_types)
+    handle.__annotations__ = {"records": list[_union(classes)], "return": None}  # type: ignore[misc]
+    subscriber(handle)
 
 
 def _union(classes: tuple[Any, ...]) -> Any:

@@ -1,21 +1,24 @@
-"""Batch consumer: inbox, decisions, outbox and dead letters of a batch in one transaction, then the offsets.
+"""Batch consumer: inbox, decisions, outbox and dead letters of a batch in one transaction.
 
-FastStream commits a batch's offsets when `Consumer.handle` returns, so it returns only when each record is applied, a
-dead letter, or skipped on purpose. Transient errors are retried here with backoff and jitter, because a negative
-acknowledgement would seek back and retry without delay. A batch that fails otherwise is bisected down to the faulty
-record, which becomes a dead letter.
+A batch holds records of any topics of the service. `Consumer.handle` returns when each record is applied, a dead
+letter, skipped on purpose, or given back; the offsets are committed after that.
+
+A batch that fails is taken apart, by topic and then in halves, down to the faulty record, which becomes a dead letter.
+After a transient error it is retried, first as it is, then by topic; a topic that still fails is given back to Kafka
+for a while, so that it does not hold the others up.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import (
@@ -31,7 +34,9 @@ from libs.common.messaging import dead_letters, inbox, outbox
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
 from libs.common.telemetry import log_context
 from libs.common.telemetry.trace_context import carrier_of
@@ -40,11 +45,11 @@ log = logging.getLogger(__name__)
 
 HALT_WINDOW = 200
 HALT_SHARE = 0.5
-"""Share of failures among the last records above which the consumer halts: the fault is then in this deployment."""
+"""Share of failures among the last records of a topic above which the topic is halted: the fault is then in this
+deployment."""
 
-
-class StoppedError(Exception):
-    """The service stops during a retry; the offsets of the batch are not committed."""
+ATTEMPTS = 3
+"""Attempts of a batch on transient errors before it is taken apart and given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +57,70 @@ class ParsedRecord:
     """A record with its event, or with the dead letter that it becomes."""
 
     record: "ConsumerRecord[Any, Any]"
+    subscription: Subscription
     event: AnyEvent | None
     dead_letter: DeadLetter | None = None
 
+    @property
+    def aggregate(self) -> Aggregate[Any]:
+        return self.subscription.aggregate
 
-def _log_failure(aggregate: str, failed: ParsedRecord) -> None:
+    @property
+    def topic(self) -> str:
+        return self.subscription.topic
+
+    @property
+    def partition(self) -> TopicPartition:
+        return TopicPartition(self.record.topic, self.record.partition)
+
+
+Batch = Sequence[ParsedRecord]
+
+
+def _log_failure(failed: ParsedRecord) -> None:
     record = failed.record
     message = "failed to apply record aggregate=%s topic=%s partition=%d offset=%d"
     with log_context.about(failed.event) if failed.event else nullcontext():
-        log.exception(message, aggregate, record.topic, record.partition, record.offset)
+        log.exception(message, failed.aggregate.name, record.topic, record.partition, record.offset)
 
 
 @dataclass
 class Consumer:
-    """Consumes batches of one topic for one aggregate; payload types not in `payload_types` are skipped."""
+    """Consumes batches of records of these subscriptions; payload types that they do not accept are skipped."""
 
     runner: DecisionRunner
     pool: Pool
-    aggregate: Aggregate[Any]
-    payload_types: frozenset[type[Payload]]
+    subscriptions: Sequence[Subscription]
     wake_relay: WakeSignal
-    halted: bool = False
+    halted: set[str] = field(default_factory=set)
+    """Topics of which most records failed; they are not processed until a restart."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=HALT_WINDOW))
+    _by_topic: dict[str, tuple[Subscription, frozenset[type[Payload]]]] = field(init=False)
+    _outcomes: dict[str, deque[bool]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=HALT_WINDOW)))
+    _given_back: dict[TopicPartition, GivenBack] = field(default_factory=dict)
+    """Partitions of the current batch of which records were given back."""
+    _failures: Counter[TopicPartition] = field(default_factory=Counter)
+    """Number of times in succession that each partition was given back."""
 
-    async def handle(self, records: Sequence["ConsumerRecord[Any, Any]"]) -> None:
-        """Process a batch in order; return when all of it is committed."""
+    def __post_init__(self) -> None:
+        prefix = self.runner.topic_prefix
+        self._by_topic = {prefix + each.topic: (each, frozenset(each.payload_types)) for each in self.subscriptions}
+
+    async def handle(self, records: Records) -> Collection[GivenBack]:
+        """Process a batch, in order per partition; return what was given back when the rest is committed."""
         failpoint("after_fetch")
+        self._given_back = {}
         parsed = [each for record in records if (each := self._parse(record)) is not None]
-        if parsed:
-            await self._settle(parsed)
+        prompt = [each for each in parsed if each.subscription.prompt]
+        for batch in (prompt, [each for each in parsed if not each.subscription.prompt]):
+            await self._settle(batch)
         failpoint("before_offsets")
+        return self._given_back.values()
 
     def _parse(self, record: "ConsumerRecord[Any, Any]") -> ParsedRecord | None:
+        subscription, accepted = self._by_topic[record.topic]
         known = peek_type(record.value or b"")
-        if known is not None and known not in self.payload_types:
+        if known is not None and known not in accepted:
             return None
         try:
             event = decode(record.value or b"")
@@ -94,95 +128,157 @@ class Consumer:
             self.runner.counters.add("ignored", "newer_version")
             return None
         except UnknownTypeError as error:
-            return ParsedRecord(record, None, DeadLetter(record, DeadLetterReason.UNKNOWN_TYPE, str(error)))
+            letter = DeadLetter(record, DeadLetterReason.UNKNOWN_TYPE, str(error))
+            return ParsedRecord(record, subscription, None, letter)
         except UndecodableError as error:
-            return ParsedRecord(record, None, DeadLetter(record, DeadLetterReason.UNDECODABLE, str(error)))
-        return ParsedRecord(record, event) if type(event.data) in self.payload_types else None
+            letter = DeadLetter(record, DeadLetterReason.UNDECODABLE, str(error))
+            return ParsedRecord(record, subscription, None, letter)
+        return ParsedRecord(record, subscription, event) if type(event.data) in accepted else None
 
-    async def _settle(self, batch: Sequence[ParsedRecord]) -> None:
-        attempt = 0
-        while True:
+    async def _settle(self, batch: Batch, attempt: int = 0) -> None:
+        while batch := self._still_held(batch):
             try:
-                self._outcomes.extend([True] * await self._transact(batch))
-                return
+                applied = await self._transact(batch)
             except Exception as error:
                 if is_transient(error):
                     attempt += 1
-                    await self._back_off(attempt, error)
+                    batch = await self._retry(batch, attempt, error)
                 elif len(batch) > 1:
-                    middle = len(batch) // 2
-                    await self._settle(batch[:middle])
-                    batch = batch[middle:]
+                    for part in _parts(batch):
+                        await self._settle(part)
+                    return
                 else:
-                    strip_row_values(error)
-                    _log_failure(self.aggregate.name, batch[0])
-                    self._outcomes.append(False)
-                    await self._halt_on_many_failures()
-                    letter = DeadLetter(batch[0].record, DeadLetterReason.FAILED, f"{type(error).__name__}: {error}")
-                    batch = [ParsedRecord(batch[0].record, None, letter)]
+                    batch = self._reject(batch[0], error)
+            else:
+                self._note_applied(applied)
+                return
 
-    async def _back_off(self, attempt: int, error: Exception) -> None:
+    def _still_held(self, batch: Batch) -> Batch:
+        """Leave out records behind one that was given back, and those of halted topics, which are given back here."""
+        if halted := [each for each in batch if each.topic in self.halted]:
+            self._return(halted, None)
+        return [each for each in batch if each.partition not in self._given_back] if self._given_back else batch
+
+    async def _retry(self, batch: Batch, attempt: int, error: Exception) -> Batch:
+        """Wait before the next attempt; after the last one settle the batch by topic, or give it back."""
         self.runner.counters.add("retried", type(error).__name__)
-        pause = min(10.0, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
-        log.warning("retrying batch aggregate=%s in=%.2fs error=%s", self.aggregate.name, pause, type(error).__name__)
-        await self._pause(pause)
+        if attempt < ATTEMPTS and not self.stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_pause(attempt)):
+                    await self.stopping.wait()
+            return batch
+        parts = _by_topic(batch)
+        if len(parts) > 1:
+            for part in parts:
+                await self._settle(part, attempt)
+            return ()
+        self._failures.update({each.partition for each in batch})
+        pause = _pause(ATTEMPTS + max(self._failures[each.partition] for each in batch))
+        log.warning("gave back batch topic=%s for=%.2fs error=%s", batch[0].topic, pause, type(error).__name__)
+        self._return(batch, pause)
+        return ()
 
-    async def _halt_on_many_failures(self) -> None:
-        """Halt while most records fail, so that a bad deployment does not turn a whole topic into dead letters."""
-        window = self._outcomes
-        while len(window) >= 50 and window.count(False) > HALT_SHARE * len(window):
-            if not self.halted:
-                log.error("halted consumer aggregate=%s: most records failed; fix and restart", self.aggregate.name)
-            self.halted = True
-            await self._pause(5)
+    def _reject(self, failed: ParsedRecord, error: Exception) -> Batch:
+        """Return the dead letter of a record that cannot be applied; halt a topic of which most records fail."""
+        strip_row_values(error)
+        _log_failure(failed)
+        window = self._outcomes[failed.topic]
+        window.append(False)
+        if len(window) >= 50 and window.count(False) > HALT_SHARE * len(window):
+            log.error("halted topic=%s: most records failed; fix and restart", failed.topic)
+            self.halted.add(failed.topic)
+        letter = DeadLetter(failed.record, DeadLetterReason.FAILED, f"{type(error).__name__}: {error}")
+        return [replace(failed, event=None, dead_letter=letter)]
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait; on shutdown raise `StoppedError`, so that the batch is redelivered."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
-        if self.stopping.is_set():
-            raise StoppedError("the service stops while a batch is retried")
+    def _return(self, batch: Batch, seconds: float | None) -> None:
+        for each in batch:
+            self._given_back.setdefault(each.partition, GivenBack(each.partition, each.record.offset, seconds))
 
-    async def _transact(self, batch: Sequence[ParsedRecord]) -> int:
-        """Commit a batch in one transaction and signal the relay; return the number of applied records."""
+    def _note_applied(self, applied: Batch) -> None:
+        for each in applied:
+            self._outcomes[each.topic].append(True)
+            if self._failures:
+                self._failures.pop(each.partition, None)
+
+    async def _transact(self, batch: Batch) -> Batch:
+        """Commit a batch in one transaction and signal the relay; return the applied records."""
         async with self.pool.acquire() as conn, conn.transaction():
             admitted, letters = await self._admit(conn, batch)
             failpoint("after_inbox")
-            await self.runner.apply(conn, self.aggregate, admitted)
+            for aggregate, records in _by_aggregate(admitted):
+                await self.runner.apply(conn, aggregate, [_incoming(each) for each in records])
             await self._store_dead_letters(conn, letters)
             failpoint("before_commit")
         failpoint("after_commit")
         self.wake_relay()
-        return len(admitted)
+        return admitted
 
-    async def _admit(self, conn: Connection, batch: Sequence[ParsedRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
-        name = self.aggregate.name
-        decoded = [(each.record, each.event) for each in batch if each.event is not None]
-        event_keys = [inbox.event_key(name, event) for _, event in decoded]
-        keys = [dead_letters.text_key(record) for record, _ in decoded]
-        admission = await inbox.admit(conn, name, batch[0].record.topic, event_keys, keys)
-        fresh, admitted = set(admission.fresh), []
-        letters = [each.dead_letter for each in batch]
-        for (record, event), event_key, key in zip(decoded, event_keys, keys, strict=True):
-            if key in admission.blocked_keys:
+    async def _admit(self, conn: Connection, batch: Batch) -> tuple[list[ParsedRecord], list[ParsedRecord]]:
+        """Return the new records, and those that become dead letters."""
+        admitted: list[ParsedRecord] = []
+        letters = [each for each in batch if each.dead_letter]
+        decoded = [(each, each.event) for each in batch if each.event is not None]
+        arrivals = [
+            inbox.Arrival(
+                inbox.event_key(each.aggregate.name, event),
+                (each.aggregate.name, each.record.topic, dead_letters.text_key(each.record)),
+            )
+            for each, event in decoded
+        ]
+        admission = await inbox.admit(conn, arrivals)
+        fresh = set(admission.fresh)
+        for (each, _), arrival in zip(decoded, arrivals, strict=True):
+            if arrival.place in admission.blocked:
                 error = "an earlier event of this key is a dead letter"
-                letters.append(DeadLetter(record, DeadLetterReason.BLOCKED, error))
-            elif event_key in fresh:
-                fresh.discard(event_key)
-                trace = carrier_of(dead_letters.text_headers(record.headers)) if record.headers else None
-                admitted.append(Incoming(event, trace))
+                letters.append(replace(each, dead_letter=DeadLetter(each.record, DeadLetterReason.BLOCKED, error)))
+            elif arrival.event_key in fresh:
+                fresh.discard(arrival.event_key)
+                admitted.append(each)
             else:
                 self.runner.counters.add("ignored", "duplicate")
-        return admitted, [letter for letter in letters if letter is not None]
+        return admitted, letters
 
-    async def _store_dead_letters(self, conn: Connection, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
-        topic = self.runner.topic_prefix + dead_letter_topic(self.runner.service)
-        name = self.aggregate.name
-        await dead_letters.store(conn, name, letters)
-        rows = [dead_letters.outbox_row(topic, self.runner.service, name, letter) for letter in letters]
-        await outbox.write(conn, rows)
-        for letter in letters:
-            self.runner.counters.add("dead_lettered", letter.reason)
+    async def _store_dead_letters(self, conn: Connection, failed: Batch) -> None:
+        topic, service = self.runner.topic_prefix + dead_letter_topic(self.runner.service), self.runner.service
+        for aggregate, records in _by_aggregate(failed):
+            letters = [each.dead_letter for each in records if each.dead_letter]
+            await dead_letters.store(conn, aggregate.name, letters)
+            await outbox.write(
+                conn, [dead_letters.outbox_row(topic, service, aggregate.name, letter) for letter in letters]
+            )
+            for letter in letters:
+                self.runner.counters.add("dead_lettered", letter.reason)
+
+
+def _pause(attempt: int) -> float:
+    """Return seconds to wait after this many attempts, with jitter."""
+    seconds: float = min(10.0, 0.05 * 2 ** min(attempt, 10))
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _incoming(each: ParsedRecord) -> Incoming:
+    assert each.event is not None, "a record without an event is a dead letter"
+    headers = each.record.headers
+    return Incoming(each.event, carrier_of(dead_letters.text_headers(headers)) if headers else None)
+
+
+def _by_topic(batch: Batch) -> list[Batch]:
+    return [list(part) for _, part in groupby(sorted(batch, key=_topic), _topic)]
+
+
+def _topic(each: ParsedRecord) -> str:
+    return each.topic
+
+
+def _by_aggregate(batch: Batch) -> list[tuple[Aggregate[Any], Batch]]:
+    """Return the records of each aggregate, in their order; aggregates in a fixed order, so that locks are, too."""
+    names: dict[str, list[ParsedRecord]] = {}
+    for each in batch:
+        names.setdefault(each.aggregate.name, []).append(each)
+    return [(records[0].aggregate, records) for _, records in sorted(names.items())]
+
+
+def _parts(batch: Batch) -> list[Batch]:
+    """Return the batch by topic, or in two halves if it holds one topic."""
+    by_topic, middle = _by_topic(batch), len(batch) // 2
+    return by_topic if len(by_topic) > 1 else [batch[:middle], batch[middle:]]

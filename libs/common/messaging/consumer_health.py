@@ -5,67 +5,78 @@ ended. aiokafka does not report that, so its tasks are inspected; a version with
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from libs.common.messaging.rebalance import DrainingListener
 
 STALLED_AFTER = 120.0
-"""Seconds without progress, with records waiting, after which a consumer is stalled."""
+"""Seconds without progress, with records waiting, after which a topic is stalled."""
 
 
 @dataclass
 class ConsumerHealth:
-    """Health of one FastStream subscriber."""
+    """Health of the consumer of one service; `topics` without prefix."""
 
-    topic: str
+    topics: Collection[str]
     listener: DrainingListener
-    _position: int = -1
-    _moved_at: float = field(default_factory=time.monotonic)
+    _moved: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """By topic the sum of positions and the time at which it last changed."""
 
     @property
     def consumer(self) -> Any:
         return self.listener.consumer
 
-    def is_assigned(self) -> bool:
-        """Return whether partitions are assigned; possibly none, where other processes have them all."""
+    def unassigned(self) -> list[str]:
+        """Return the topics whose share is not known yet; a share may be empty where other processes have it all."""
         if not self.consumer:
-            return False
-        return bool(self.consumer.assignment()) or (self.listener.joined and self._has_metadata())
+            return list(self.topics)
+        if self.listener.joined:
+            return [topic for topic in self.topics if not self.consumer.partitions_for_topic(self._prefixed(topic))]
+        assigned = {partition.topic for partition in self.consumer.assignment()}
+        return [topic for topic in self.topics if self._prefixed(topic) not in assigned]
 
-    def _has_metadata(self) -> bool:
-        """Return whether topic metadata has arrived; an empty assignment means nothing before that."""
-        return all(map(self.consumer.partitions_for_topic, self.consumer.subscription()))
-
-    def lag(self) -> int:
-        """Return the number of records between position and high watermark."""
-        lag, position = 0, 0
+    def lag(self) -> dict[str, int]:
+        """Return by topic the number of records between position and high watermark."""
+        lags, positions = dict.fromkeys(self.topics, 0), dict.fromkeys(self.topics, 0)
         for partition in self.consumer.assignment() if self.consumer else ():
             state = self.consumer._subscription.subscription.assignment.state_value(partition)
             if not state.has_valid_position:
                 continue
-            position += state.position
-            lag += max(0, (self.consumer.highwater(partition) or 0) - state.position)
-        if position != self._position or not lag:
-            self._position, self._moved_at = position, time.monotonic()
-        return lag
+            topic = partition.topic.removeprefix(self.listener.prefix)
+            position = self.listener.processed.get(partition, state.position)
+            positions[topic] += position
+            lags[topic] += max(0, (self.consumer.highwater(partition) or 0) - position)
+        now = time.monotonic()
+        for topic, position in positions.items():
+            if not lags[topic] or self._moved.get(topic, (-1, 0.0))[0] != position:
+                self._moved[topic] = (position, now)
+        return lags
 
-    def processed_offsets(self) -> dict[int, int]:
-        """Return the next offset after the last processed record by partition; fetched records do not count."""
-        return {partition.partition: offset for partition, offset in self.listener.processed.items()}
+    def processed_offsets(self) -> dict[str, dict[int, int]]:
+        """Return by topic and partition the next offset after the last processed record."""
+        offsets: dict[str, dict[int, int]] = {topic: {} for topic in self.topics}
+        for partition, offset in self.listener.processed.items():
+            offsets[partition.topic.removeprefix(self.listener.prefix)][partition.partition] = offset
+        return offsets
 
-    def fault(self) -> str | None:
-        """Return the fault of a dead consumer, or None."""
+    def faults(self, halted: Collection[str] = ()) -> list[str]:
+        """Return the faults of a dead consumer; a halted topic makes no progress on purpose."""
         if not self.consumer:
-            return None
+            return []
         fetcher = getattr(self.consumer, "_fetcher", None)
         coordinator = getattr(self.consumer, "_coordinator", None)
+        found = []
         for owner, name in ((fetcher, "_fetch_task"), (coordinator, "_coordination_task")):
             task = getattr(owner, name, None)
             if task is not None and task.done():
-                return f"{self.topic}: {name.strip('_').replace('_', ' ')} has ended"
+                found.append(f"{name.strip('_').replace('_', ' ')} has ended")
         if any(task.done() for task in getattr(self.listener.subscriber, "tasks", ())):
-            return f"{self.topic}: consume loop has ended"
-        if self.lag() and time.monotonic() - self._moved_at > STALLED_AFTER:
-            return f"{self.topic}: no progress for {STALLED_AFTER:.0f} s"
-        return None
+            found.append("consume loop has ended")
+        waiting = [topic for topic, lag in self.lag().items() if lag and topic not in halted]
+        stalled = [topic for topic in waiting if time.monotonic() - self._moved[topic][1] > STALLED_AFTER]
+        return found + [f"{topic}: no progress for {STALLED_AFTER:.0f} s" for topic in stalled]
+
+    def _prefixed(self, topic: str) -> str:
+        return self.listener.prefix + topic

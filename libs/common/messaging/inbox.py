@@ -28,38 +28,58 @@ def _digest(consumer: str, source: str, text: str, size: int) -> bytes:
     return hashlib.blake2b(f"{consumer}\x1f{source}\x1f{text}".encode(), digest_size=size).digest()
 
 
+Place = tuple[str, str, str]
+"""Aggregate, topic and Kafka key of a record; a dead letter blocks later records of the same place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A consumed event: its inbox key and its place."""
+
+    event_key: bytes
+    place: Place
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Inbox result for a batch: the new events, and the Kafka keys blocked by a dead letter."""
+    """Inbox result for a batch: the new events, and the places blocked by a dead letter."""
 
     fresh: set[bytes]
-    blocked_keys: set[str]
+    blocked: set[Place]
 
 
 # One round trip: an event whose key is blocked by a dead letter must not enter the inbox.
 _ADMIT = """
-    WITH blocked AS (
-        SELECT DISTINCT p.key FROM dead_letters p
-        WHERE p.aggregate = $3 AND p.topic = $4 AND p.key = ANY($2)
-          AND p.blocks AND p.state IN ('open', 'replaying')),
+    WITH arrivals AS (
+        SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS e (event_key, aggregate, topic, key)),
+    blocked AS (
+        SELECT DISTINCT p.aggregate, p.topic, p.key FROM dead_letters p
+        WHERE p.key = ANY($4) AND p.blocks AND p.state IN ('open', 'replaying')),
     fresh AS (
         INSERT INTO inbox (event_key)
-        SELECT e.event_key FROM unnest($1::bytea[], $2::text[]) AS e (event_key, key)
-        WHERE e.key NOT IN (SELECT key FROM blocked)
+        SELECT e.event_key FROM arrivals e
+        WHERE NOT EXISTS (
+            SELECT 1 FROM blocked b WHERE (b.aggregate, b.topic, b.key) = (e.aggregate, e.topic, e.key))
         ORDER BY e.event_key
         ON CONFLICT DO NOTHING
         RETURNING event_key)
-    SELECT event_key, NULL AS blocked FROM fresh UNION ALL SELECT NULL, key FROM blocked"""
+    SELECT event_key, NULL AS aggregate, NULL AS topic, NULL AS key FROM fresh
+    UNION ALL SELECT NULL, aggregate, topic, key FROM blocked"""
 
 
-async def admit(
-    conn: Connection, aggregate: str, topic: str, event_keys: Sequence[bytes], kafka_keys: Sequence[str]
-) -> Admission:
+async def admit(conn: Connection, arrivals: Sequence[Arrival]) -> Admission:
     """Insert these events. A concurrent transaction with the same event waits here and then sees a duplicate."""
-    rows = await conn.fetch(_ADMIT, event_keys, kafka_keys, aggregate, topic)
+    places = [arrival.place for arrival in arrivals]
+    rows = await conn.fetch(
+        _ADMIT,
+        [arrival.event_key for arrival in arrivals],
+        [aggregate for aggregate, _, _ in places],
+        [topic for _, topic, _ in places],
+        [key for _, _, key in places],
+    )
     return Admission(
         fresh={row["event_key"] for row in rows if row["event_key"] is not None},
-        blocked_keys={row["blocked"] for row in rows if row["blocked"] is not None},
+        blocked={(row["aggregate"], row["topic"], row["key"]) for row in rows if row["aggregate"] is not None},
     )
 
 

@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 
 from libs.common.postgres.pool import Pool
 from libs.common.runtime.background_loops import BackgroundLoops
-from libs.common.runtime.kafka_consumers import KafkaConsumers
+from libs.common.runtime.kafka_reader import KafkaReader
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-def _kafka(request: Request) -> KafkaConsumers:
-    kafka: KafkaConsumers = request.app.state.service.kafka
+def _kafka(request: Request) -> KafkaReader:
+    kafka: KafkaReader = request.app.state.service.kafka
     return kafka
 
 
@@ -28,16 +28,15 @@ def _pool(request: Request) -> Pool:
     return pool
 
 
-Kafka = Annotated[KafkaConsumers, Depends(_kafka)]
+Kafka = Annotated[KafkaReader, Depends(_kafka)]
 Database = Annotated[Pool, Depends(_pool)]
 
 
 @router.get("/live")
 async def live(request: Request, kafka: Kafka, loops: Annotated[BackgroundLoops, Depends(_loops)]) -> JSONResponse:
     """503 when only a restart can help."""
-    # A halted consumer makes no progress on purpose; a restart would lose the reason and try the bad deploy again.
-    halted = any(consumer.halted for consumer in kafka.consumers)
-    faults = [fault for consumer in kafka.health if not halted and (fault := consumer.fault())]
+    # A halted topic makes no progress on purpose; a restart would lose the reason and try the bad deploy again.
+    faults = kafka.health.faults(kafka.halted) if kafka.health else []
     faults += [f"{name} has ended" for name in loops.ended()]
     return _response(request, not faults, faults=faults)
 
@@ -48,7 +47,7 @@ async def ready(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
 
     Kafka may be unreachable: reports are still accepted.
     """
-    halted = [consumer.aggregate.name for consumer in kafka.consumers if consumer.halted]
+    halted = kafka.halted
     answers = await _database_answers(pool)
     return _response(request, answers and not halted, halted=halted, lag=kafka.lag())
 
@@ -56,10 +55,9 @@ async def ready(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
 @router.get("/started")
 async def started(request: Request, kafka: Kafka) -> JSONResponse:
     """503 until every subscription has its share of partitions. `taken` are the processed offsets by partition."""
-    waiting = [consumer.topic for consumer in kafka.health if not consumer.is_assigned()]
-    begun = bool(kafka.health) or not kafka.subscriptions
-    taken = {consumer.topic: consumer.processed_offsets() for consumer in kafka.health}
-    return _response(request, begun and not waiting, waiting_for=waiting, lag=kafka.lag(), taken=taken)
+    waiting = kafka.unassigned()
+    taken = kafka.health.processed_offsets() if kafka.health else {}
+    return _response(request, not waiting, waiting_for=waiting, lag=kafka.lag(), taken=taken)
 
 
 def _response(request: Request, healthy: bool, **details: Any) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Work in flight: unread records of a consumer group, and unfinished work in a service's database.
+"""Work in flight: unread records of the services, and unfinished work in a service's database.
 
 A system is idle when, looked at in this order, nothing is found: end offsets of the topics, unread records, open
 commands of the processes, database work, and the same end offsets again. Work moves from a topic into a database and
@@ -90,7 +90,7 @@ def unread_by_reader(ends: Offsets, processed: Mapping[str, Mapping[str, int]], 
 
 @dataclass
 class ConsumerLag:
-    """Lag of consumer groups by the broker's offsets; `subscribed` are pairs of service and topic.
+    """Lag of services by the broker's offsets; `subscribed` are pairs of service and topic.
 
     A consumer learns of a record only when it fetches it, so that its own lag is 0 for a while on a slow machine. The
     clients are opened by the first call; `close` ends them.
@@ -98,33 +98,34 @@ class ConsumerLag:
 
     servers: str
     prefix: str
-    subscribed: Sequence[tuple[str, str]] = ()
+    subscribed: Iterable[tuple[str, str]] = ()
     _consumer: Any = None
     _admin: Any = None
-    _partitions: dict[str, list[TopicPartition]] = field(init=False)
+    _partitions: dict[tuple[str, str], list[TopicPartition]] = field(init=False)
 
     def __post_init__(self) -> None:
         topics = {topic.name: topic for topic in TOPICS}
         self._partitions = {
-            consumer_group(service, topic, self.prefix): partitions_of([topics[topic]], self.prefix)
-            for service, topic in self.subscribed
+            (service, topic): partitions_of([topics[topic]], self.prefix) for service, topic in self.subscribed
         }
 
     async def count(self) -> dict[str, int]:
-        """Return the unread records by consumer group. Raises `KafkaError` or `OSError`."""
+        """Return the unread records by service and topic, `returns.issues`. Raises `KafkaError` or `OSError`."""
+        services = list(dict.fromkeys(service for service, _ in self._partitions))
+        groups = [consumer_group(service, self.prefix) for service in services]
         try:
             async with asyncio.timeout(KAFKA_SECONDS):
                 await self._open()
-                ends = await end_offsets(
-                    self._consumer, [each for group in self._partitions.values() for each in group]
-                )
-                read = await asyncio.gather(*(committed_offsets(self._admin, group) for group in self._partitions))
+                partitions = {each for partitions in self._partitions.values() for each in partitions}
+                ends = await end_offsets(self._consumer, sorted(partitions))
+                committed = await asyncio.gather(*(committed_offsets(self._admin, group) for group in groups))
         except (KafkaError, OSError):
             await self.close()
             raise
+        read = dict(zip(services, committed, strict=True))
         return {
-            group: unread(ends, offsets, self._partitions[group])
-            for group, offsets in zip(self._partitions, read, strict=True)
+            f"{service}.{topic}": unread(ends, read[service], partitions)
+            for (service, topic), partitions in self._partitions.items()
         }
 
     async def length(self, topics: Iterable[Topic]) -> int:

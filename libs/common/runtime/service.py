@@ -1,4 +1,4 @@
-"""A service: pool, decision runner, Kafka consumers and background loops, with the HTTP app around them.
+"""A service: pool, decision runner, Kafka reader and background loops, with the HTTP app around them.
 
 Everything starts with the app's lifespan. HTTP is served as soon as the pool exists, also while Kafka is unreachable.
 """
@@ -31,6 +31,7 @@ from libs.common.messaging.dead_letter_replay import Replayer
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner
 from libs.common.messaging.relay import Relay
 from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.subscription import Subscription
 from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres import retention
 from libs.common.postgres.pool import Connection, Pool, create_pool
@@ -38,7 +39,7 @@ from libs.common.postgres.retention import Sweep
 from libs.common.runtime import health, ops_api
 from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
 from libs.common.runtime.command_batcher import CommandBatcher, Respond
-from libs.common.runtime.kafka_consumers import KafkaConsumers, Subscription
+from libs.common.runtime.kafka_reader import KafkaReader
 from libs.common.telemetry.trace_context import Carrier
 from libs.common.telemetry.tracing import Tracing
 from libs.common.web.api_docs import api_docs_routes
@@ -78,7 +79,7 @@ class Service:
         self.callers = ApiKeyAuth(settings.api_keys)
         self.aggregates: dict[str, Aggregate[Any]] = {}
         self.wake_relay = WakeSignal()
-        self.kafka = KafkaConsumers(name, settings, self.decisions, self.wake_relay)
+        self.kafka = KafkaReader(name, settings, self.decisions, self.wake_relay)
         self.loops = BackgroundLoops()
         self.commands: dict[str, CommandBatcher] = {}
         self._sweeps = [*retention.common_sweeps(settings.inbox_retention_days, settings.dead_letter_retention_days)]
@@ -91,7 +92,7 @@ class Service:
     ) -> None:
         """Subscribe an aggregate to these payload types; the topics follow from the types.
 
-        Topics in `promptly` are fetched without batching delay, for steps that a customer or a caller waits for.
+        Records of topics in `promptly` are decided before others, for steps that a customer or a caller waits for.
         """
         self.aggregates[aggregate.name] = aggregate
         self.kafka.subscribe(aggregate, payload_types, promptly)
@@ -173,14 +174,14 @@ class Service:
 
     def broker(self) -> KafkaBroker:
         """Return a FastStream broker that describes every subscription, for AsyncAPI."""
-        return self.kafka.broker()
+        return self.kafka.described()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         self._pool = await create_pool(
             self.settings.database_url, size=self.settings.pool_size, application_name=self.name
         )
-        kafka = asyncio.create_task(self.kafka.run(self._pool), name="consumers")
+        kafka = asyncio.create_task(self.kafka.run(self._pool), name="reader")
         self._add_common_loops(self._pool)
         self.loops.start()
         try:

@@ -49,7 +49,7 @@ CREATE TABLE dead_letters (
     settled_by  text,
     UNIQUE (aggregate, topic, "partition", "offset", written_at)
 );
-CREATE INDEX dead_letters_blocking ON dead_letters (aggregate, topic, key) WHERE blocks AND state IN ('open', 'replaying');
+CREATE INDEX dead_letters_blocking ON dead_letters (key, aggregate, topic) WHERE blocks AND state IN ('open', 'replaying');
 CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('open', 'replaying');
 
 -- Answers of writing HTTP calls, replayed for a repeated Idempotency-Key.

@@ -1,4 +1,4 @@
-"""Kafka side of a service: its subscriptions, their consumers, and the loop that keeps them joined.
+"""Kafka side of a service: its subscriptions, the consumer that reads them, and the loop that keeps it joined.
 
 HTTP is served while Kafka is unreachable, so joining runs in the background and is retried until it succeeds.
 """
@@ -6,8 +6,7 @@ HTTP is served while Kafka is unreachable, so joining runs in the background and
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from faststream.kafka import KafkaBroker
@@ -15,11 +14,12 @@ from faststream.kafka import KafkaBroker
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.envelope import Payload
 from libs.common.events.topics import Topic
-from libs.common.messaging.broker import new_broker, subscribe
+from libs.common.messaging.broker import describe, new_broker, subscribe
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.consumer_health import ConsumerHealth
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner
 from libs.common.messaging.signal import WakeSignal
+from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -27,29 +27,16 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One topic, the payload types consumed from it, and the aggregate that decides on them.
-
-    `prompt`: fetched without batching delay.
-    """
-
-    topic: str
-    payload_types: tuple[type[Payload], ...]
-    aggregate: Aggregate[Any]
-    prompt: bool = False
-
-
-class KafkaConsumers:
-    """All consumers of one service; `consumers` and `health` are in the order of `subscriptions`."""
+class KafkaReader:
+    """Reads all topics of one service in one consumer group; `consumer` and `health` exist once it joins."""
 
     def __init__(
         self, service: str, settings: ServiceSettings, decisions: DecisionRunner, wake_relay: WakeSignal
     ) -> None:
         self._service, self._settings, self._decisions, self._wake_relay = service, settings, decisions, wake_relay
         self.subscriptions: list[Subscription] = []
-        self.consumers: list[Consumer] = []
-        self.health: list[ConsumerHealth] = []
+        self.consumer: Consumer | None = None
+        self.health: ConsumerHealth | None = None
         self.joined = False
         self._stop = asyncio.Event()
 
@@ -59,44 +46,45 @@ class KafkaConsumers:
         """Add one subscription per topic of these payload types. Raises `ValueError` for a topic subscribed before."""
         twice = {payload.TOPIC.name for payload in payload_types} & {each.topic for each in self.subscriptions}
         if twice:
-            raise ValueError(f"{', '.join(twice)}: subscribed twice; two subscriptions in one group split the topic")
+            raise ValueError(f"{', '.join(twice)}: subscribed twice; a topic has one aggregate")
         for topic in dict.fromkeys(payload.TOPIC.name for payload in payload_types):
             chosen = tuple(payload for payload in payload_types if payload.TOPIC.name == topic)
             prompt = any(each.name == topic for each in promptly)
             self.subscriptions.append(Subscription(topic, chosen, aggregate, prompt))
 
+    @property
+    def topics(self) -> list[str]:
+        return [each.topic for each in self.subscriptions]
+
+    @property
+    def halted(self) -> list[str]:
+        """Topics that are not processed, because most of their records failed."""
+        return sorted(self.consumer.halted) if self.consumer else []
+
     def lag(self) -> dict[str, int]:
         """Return the unread records by topic."""
-        return {consumer.topic: consumer.lag() for consumer in self.health}
+        return self.health.lag() if self.health else {}
 
-    def broker(self, pool: Pool | None = None) -> KafkaBroker:
-        """Return a FastStream broker with every subscription. Without a pool it only describes them, for AsyncAPI."""
+    def unassigned(self) -> list[str]:
+        """Return the topics of which this process does not know its share yet."""
+        return self.health.unassigned() if self.health else self.topics
+
+    def described(self) -> KafkaBroker:
+        """Return a FastStream broker that describes every subscription, for AsyncAPI."""
         broker = new_broker(self._settings, self._service)
-        self.consumers, self.health = [], []
         for each in self.subscriptions:
-            listener = subscribe(
-                broker,
-                self._settings,
-                self._service,
-                each.topic,
-                each.payload_types,
-                self._handler(each, pool) if pool else _discard,
-                prompt=each.prompt,
-                counters=self._decisions.counters,
-            )
-            self.health.append(ConsumerHealth(each.topic, listener))
+            describe(broker, self._settings, self._service, each)
         return broker
 
-    def _handler(self, subscription: Subscription, pool: Pool) -> Callable[[Any], Awaitable[None]]:
-        consumer = Consumer(
-            self._decisions,
-            pool,
-            subscription.aggregate,
-            frozenset(subscription.payload_types),
-            self._wake_relay,
+    def broker(self, pool: Pool) -> KafkaBroker:
+        """Return a FastStream broker with one subscriber for all topics."""
+        broker = new_broker(self._settings, self._service)
+        consumer = Consumer(self._decisions, pool, self.subscriptions, self._wake_relay)
+        listener = subscribe(
+            broker, self._settings, self._service, self.subscriptions, consumer.handle, self._decisions.counters
         )
-        self.consumers.append(consumer)
-        return consumer.handle
+        self.consumer, self.health = consumer, ConsumerHealth(self.topics, listener)
+        return broker
 
     async def run(self, pool: Pool) -> None:
         """Join Kafka, retrying until it succeeds; consume until `stop`, then drain."""
@@ -117,9 +105,5 @@ class KafkaConsumers:
     def stop(self) -> None:
         """Make `run` drain and return; a batch that waits for a retry is given back."""
         self._stop.set()
-        for consumer in self.consumers:
-            consumer.stopping.set()
-
-
-async def _discard(_: Any) -> None:
-    """Handler of a broker that only describes its subscriptions."""
+        if self.consumer:
+            self.consumer.stopping.set()
