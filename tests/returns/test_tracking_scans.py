@@ -73,7 +73,31 @@ YAMATO = (
     "発送 依頼受付（日、時間帯変更） 依頼受付（店頭受取） 作業店通過 配達店到着 配達中 配達完了 ご来店予定（保管中）"
     " 持戻（ご不在）"
 )
+SHIPPO = "UNKNOWN PRE_TRANSIT TRANSIT DELIVERED RETURNED FAILURE"
+SHIPPO_CODES = (
+    "address_issue contact_carrier delayed delivered delivery_attempted delivery_rescheduled information_received"
+    " location_inaccessible notice_left other out_for_delivery package_accepted package_arrived package_damaged"
+    " package_departed package_disposed package_forwarded package_held package_lost package_processed"
+    " package_processing package_unclaimed package_undeliverable pickup_available reschedule_delivery return_to_sender"
+)
+SAGAWA = "集荷 輸送中 配達中 ご不在 保管中 持戻り 配達完了"
+JAPANPOST = "引受 通過 到着 持ち出し中 ご不在のため持ち戻り お届け先にお届け済み 保管 差出人に返送"
+DHL = "unknown pre-transit transit delivered failure"
+UPS = "M MV P I O D X RS W DO DD NA"
+FEDEX = "OC PU IT AR DP OD HL DL DE SE CA RS CD DY"
+USPS = (
+    "Pre-Shipment,Accepted,In Transit,Out for Delivery,Available for Pickup,Delivered,Delivered to Agent,"
+    "Delivery Attempt,Alert,Return to Sender"
+)
 DOCUMENTED = [
+    *(("shippo", status, detail) for status in SHIPPO.split() for detail in (None, *SHIPPO_CODES.split())),
+    *(("sagawa", word, None) for word in SAGAWA.split()),
+    *(("japanpost", word, None) for word in JAPANPOST.split()),
+    *(("dhl", word, None) for word in DHL.split()),
+    *(("ups", word, None) for word in UPS.split()),
+    *(("fedex", word, None) for word in FEDEX.split()),
+    ("fedex", "DE", "07"),
+    *(("usps", word, None) for word in USPS.split(",")),
     *(("easypost", status, detail) for status in EASYPOST.split() for detail in (None, *EASYPOST_DETAILS.split())),
     *(("aftership", tag, f"{tag}_{n:03}") for tag, most in AFTERSHIP.items() for n in range(1, most + 1)),
     *(("yamato", word, None) for word in YAMATO.split()),
@@ -88,7 +112,7 @@ def test_every_word_that_they_document_means_something() -> None:
 
 
 def test_the_tables_know_no_detail_that_is_not_documented() -> None:
-    known = {f"{code}/{detail}" for _, code, detail in DOCUMENTED}
+    known = {f"{code}/{detail}".casefold() for _, code, detail in DOCUMENTED}
     assert [word for words in status_table().values() for word in words if "/" in word and word not in known] == []
 
 

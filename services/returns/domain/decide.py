@@ -132,6 +132,7 @@ PUBLISHES = (
     issues.IssueReplacementPartShipped,
     issues.IssueReplacementShipped,
     issues.IssueReplacementDelivered,
+    issues.IssueReplacementDeliveryChanged,
     issues.IssueChoiceRequested,
     issues.IssueCollectionRequested,
     issues.IssueCollectionBooked,

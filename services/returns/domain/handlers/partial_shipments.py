@@ -48,20 +48,31 @@ def shipped_units(decision: CaseDecision, fact: ReplacementShipped) -> UnitCount
 def add_parcel(decision: CaseDecision, fact: ReplacementShipped, counts: UnitCounts, expected: date) -> None:
     leg, parcel_id = decision.case.outbound, parcel_id_of(fact)
     delivered_at = leg.early_deliveries.get(parcel_id)
-    parcel = Parcel(parcel_id, counts, expected, delivered_at, fact.shipped_at, fact.carrier, fact.tracking_number)
+    parcel = Parcel(
+        parcel_id,
+        counts,
+        expected,
+        delivered_at,
+        fact.shipped_at,
+        fact.carrier,
+        fact.tracking_number,
+        fact.serials,
+    )
     decision.change_outbound(parcels=(*leg.parcels, parcel), shipped=add_counts(leg.shipped, counts))
 
 
 def find_parcel(leg: OutboundLeg, fact: ParcelDelivered) -> Parcel | None:
     """Return the named parcel, or the first undelivered one where the fact names none."""
-    if fact.shipment_id is None:
-        return next((parcel for parcel in leg.parcels if parcel.delivered_at is None), None)
     by_id = {parcel.parcel_id: parcel for parcel in leg.parcels}
-    return by_id.get(fact.shipment_id) or by_id.get("")
+    if fact.shipment_id:
+        return by_id.get(fact.shipment_id) or by_id.get("")
+    if tracked := by_id.get(leg.parcel_key(None, fact.tracking_number)):
+        return tracked
+    return next((parcel for parcel in leg.parcels if parcel.delivered_at is None), None)
 
 
-def mark_delivered(decision: CaseDecision, parcel: Parcel, at: datetime) -> None:
-    delivered = replace(parcel, delivered_at=at)
+def mark_delivered(decision: CaseDecision, parcel: Parcel, at: datetime, handed_to: str | None) -> None:
+    delivered = replace(parcel, delivered_at=at, handed_to=handed_to)
     parcels = tuple(delivered if each is parcel else each for each in decision.case.outbound.parcels)
     decision.change_outbound(parcels=parcels)
 

@@ -34,6 +34,8 @@ def match_replacement(decision: CaseDecision, fact: ReplacementFact) -> bool:
     past = next((leg for leg in decision.case.past_replacements if leg.replacement_id == fact.replacement_id), None)
     if past is None:
         decision.anomaly("unknown_replacement")
+    elif isinstance(fact, ParcelDelivered) and past.is_coming_back:
+        decision.ignore("returned_to_sender")
     elif isinstance(fact, MovementFact) and not _is_recorded(past, fact):
         return _handle_past_movement(decision, past, fact)
     else:

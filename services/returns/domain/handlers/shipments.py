@@ -10,6 +10,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.carrier import ParcelDelivered, ParcelException
 from libs.common.events.issues import (
     IssueReplacementDelivered,
+    IssueReplacementDeliveryChanged,
     IssueReplacementPartShipped,
     IssueReplacementShipped,
 )
@@ -131,11 +132,23 @@ def delivered(decision: CaseDecision, fact: ParcelDelivered) -> None:
         _keep_early_delivery(decision, fact)
     elif parcel.delivered_at:
         decision.ignore("duplicate")
+    elif leg.is_turned_back(parcel):
+        _record_return_to_sender(decision)
     else:
-        partial_shipments.mark_delivered(decision, parcel, fact.delivered_at)
+        partial_shipments.mark_delivered(decision, parcel, fact.delivered_at, fact.handed_to)
         delivered_at = partial_shipments.last_delivery(decision.case.outbound)
         if delivered_at and leg.status is OutboundStatus.SHIPPED:
             _complete_delivery(decision, delivered_at)
+
+
+def _record_return_to_sender(decision: CaseDecision) -> None:
+    """Leave a parcel that turned back to staff: "delivered" is then the sender's door, not the customer's."""
+    if decision.case.is_closed:
+        decision.ignore("case_closed")
+    elif decision.case.in_review(ReviewCause.PARCEL_EXCEPTION):
+        decision.ignore("returned_to_sender")
+    else:
+        decision.open_review(ReviewCause.PARCEL_EXCEPTION)
 
 
 def _keep_early_delivery(decision: CaseDecision, fact: ParcelDelivered) -> None:
@@ -182,11 +195,34 @@ def exception_reported(decision: CaseDecision, fact: ParcelException) -> None:
         decision.ignore("not_shipped_yet")
     elif fact.expected_delivery_date is None:
         decision.open_review(ReviewCause.PARCEL_EXCEPTION)
-    elif fact.expected_delivery_date == decision.case.outbound.expected_delivery:
-        decision.ignore("duplicate")
     else:
-        expected = max(fact.expected_delivery_date, decision.today)
-        decision.change_outbound(expected_delivery=expected, due_at=delivery_deadline(decision, expected))
+        _move_delivery(decision, fact, max(fact.expected_delivery_date, decision.today))
+
+
+def _move_delivery(decision: CaseDecision, fact: ParcelException, expected: date) -> None:
+    """Record and announce another delivery day; of several parcels the last one counts."""
+    leg = decision.case.outbound
+    key, previous = leg.parcel_key(fact.shipment_id, fact.tracking_number), leg.expected_delivery
+    parcels = tuple(
+        replace(each, expected_delivery=expected) if each.parcel_id == key else each for each in leg.parcels
+    )
+    others = [each.expected_delivery for each in parcels if each.parcel_id != key and not each.delivered_at]
+    last = max(expected, *others) if others else expected
+    if last == previous:
+        decision.ignore("duplicate")
+        return
+    due_at = delivery_deadline(decision, last)
+    decision.change_outbound(parcels=parcels, expected_delivery=last, due_at=due_at)
+    decision.emit(
+        IssueReplacementDeliveryChanged(
+            **decision.ids,
+            replacement_id=leg.replacement_id,
+            previous_date=previous,
+            expected_delivery_date=last,
+            cause=fact.code,
+            changed_at=decision.now,
+        )
+    )
 
 
 def assume_shipped(decision: CaseDecision) -> None:

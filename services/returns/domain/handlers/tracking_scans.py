@@ -1,13 +1,15 @@
 """Tracking scans: the effects of a carrier's statuses on the legs.
 
-The last scan is kept with its raw code. An older scan changes nothing, and no scan moves a leg backwards: it is
-translated into the fact that a courier would send, whose handler skips what is superseded. "Delivered" on the way back
-means that the parcel reached the warehouse; only a count receives units, and only an inspection inspects them.
+The last scan of each parcel is kept with its raw code. No scan moves a leg backwards: it is translated into the fact
+that a courier would send, whose handler skips what is superseded. The direction of a parcel is remembered: after it
+turned back, "delivered" means that it is with the warehouse again. On the way back of an old item it means the same;
+only a count receives units, and only an inspection inspects them.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from libs.common.decisions.fast_replace import replace
 from libs.common.events.carrier import (
     CollectionAttemptFailed,
     CollectionCollected,
@@ -19,8 +21,15 @@ from libs.common.events.carrier import (
 from libs.common.events.values import Reason
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, shipments
+from services.returns.domain.state.outbound_leg import OutboundLeg
 from services.returns.domain.state.review_causes import ReviewCause
-from services.returns.policy.carrier_statuses import CarrierStatus, TrackingScan, translate_status
+from services.returns.policy.carrier_statuses import (
+    TURNED_BACK,
+    CarrierStatus,
+    TrackingScan,
+    supersedes,
+    translate_status,
+)
 from services.returns.policy.movements import CollectOn, ShipOn
 
 ScanAction = Callable[[CaseDecision, ParcelScanned], None]
@@ -30,34 +39,69 @@ def scanned(decision: CaseDecision, fact: ParcelScanned) -> None:
     status = translate_status(fact.raw)
     outbound, returning = decision.case.outbound, decision.case.inbound
     if status is None:
-        decision.anomaly("unknown_carrier_status")
+        known = f"issue {decision.case.issue_id}: {fact.raw.source} {fact.raw.code} {fact.raw.detail or ''}"
+        decision.anomaly("unknown_carrier_status", known.rstrip())
     elif fact.replacement_id and fact.replacement_id == outbound.replacement_id:
-        _record_scan(decision, fact, status, outbound.last_scan, decision.change_outbound, OUTBOUND_ACTIONS)
+        _record_outbound(decision, fact, TrackingScan(status, fact.raw, fact.scanned_at))
     elif fact.collection_id and fact.collection_id == returning.collection_id:
-        _record_scan(decision, fact, status, returning.last_scan, decision.change_inbound, INBOUND_ACTIONS)
+        _record_inbound(decision, fact, TrackingScan(status, fact.raw, fact.scanned_at))
+    elif past := next(
+        (leg for leg in decision.case.past_replacements if leg.replacement_id == fact.replacement_id), None
+    ):
+        _record_past(decision, past, fact, TrackingScan(status, fact.raw, fact.scanned_at))
     else:
         decision.ignore("unrelated_scan")
 
 
-def _record_scan(
-    decision: CaseDecision,
-    fact: ParcelScanned,
-    status: CarrierStatus,
-    last: TrackingScan | None,
-    change_leg: Callable[..., None],
-    actions: Mapping[CarrierStatus, ScanAction],
-) -> None:
-    if last and fact.scanned_at <= last.at:
+def _record_outbound(decision: CaseDecision, fact: ParcelScanned, scan: TrackingScan) -> None:
+    leg = decision.case.outbound
+    after = _with_scan(leg, fact, scan)
+    if after is leg:
         decision.ignore("stale_scan")
         return
-    change_leg(last_scan=TrackingScan(status, fact.raw, fact.scanned_at))
-    if action := actions.get(status):
+    decision.change(outbound=after)
+    OUTBOUND_ACTIONS.get(CarrierStatus(scan.status), _delay)(decision, fact)
+    decision.drop_ignored()
+
+
+def _record_past(decision: CaseDecision, past: OutboundLeg, fact: ParcelScanned, scan: TrackingScan) -> None:
+    """Record a scan of a replacement that was given up: its delivery goes to staff, its return does not."""
+    after = _with_scan(past, fact, scan)
+    if after is past:
+        decision.ignore("stale_scan")
+        return
+    legs = tuple(after if leg is past else leg for leg in decision.case.past_replacements)
+    decision.change(past_replacements=legs)
+    if scan.status in (CarrierStatus.DELIVERED, CarrierStatus.DELIVERED_NEARBY):
+        _delivered(decision, fact)
+        decision.drop_ignored()
+
+
+def _with_scan(leg: OutboundLeg, fact: ParcelScanned, scan: TrackingScan) -> OutboundLeg:
+    """Return the leg with the scan of its parcel; the same leg where the scan adds nothing."""
+    key = leg.parcel_key(fact.shipment_id, fact.tracking_number)
+    if not supersedes(scan, leg.scans.get(key)):
+        return leg
+    leg = replace(leg, scans={**leg.scans, key: scan})
+    if scan.status in TURNED_BACK and key not in leg.turned_back:
+        leg = replace(leg, turned_back={**leg.turned_back, key: scan.at})
+    return leg
+
+
+def _record_inbound(decision: CaseDecision, fact: ParcelScanned, scan: TrackingScan) -> None:
+    if not supersedes(scan, decision.case.inbound.last_scan):
+        decision.ignore("stale_scan")
+        return
+    decision.change_inbound(last_scan=scan)
+    if action := INBOUND_ACTIONS.get(CarrierStatus(scan.status)):
         action(decision, fact)
         decision.drop_ignored()
 
 
 def _delivered(decision: CaseDecision, fact: ParcelScanned) -> None:
-    delivery = ParcelDelivered(**_parcel_ids(fact), delivered_at=fact.scanned_at, raw=fact.raw)
+    nearby = translate_status(fact.raw) is CarrierStatus.DELIVERED_NEARBY
+    handed_to = (fact.raw.detail or fact.raw.code)[:40] if nearby else None
+    delivery = ParcelDelivered(**_parcel_ids(fact), delivered_at=fact.scanned_at, raw=fact.raw, handed_to=handed_to)
     shipments.delivered(decision, delivery)
 
 
@@ -67,8 +111,9 @@ def _exception_without_date(decision: CaseDecision, fact: ParcelScanned) -> None
 
 
 def _delay(decision: CaseDecision, fact: ParcelScanned) -> None:
-    """Record a new delivery date; without one the present date stays, with its timer."""
-    if fact.expected_delivery_date:
+    """Record a later delivery date; without one the present date stays, with its timer."""
+    expected = decision.case.outbound.expected_delivery
+    if fact.expected_delivery_date and expected and fact.expected_delivery_date > expected:
         _exception(decision, fact)
 
 
@@ -79,7 +124,8 @@ def _exception(decision: CaseDecision, fact: ParcelScanned) -> None:
 
 
 def _parcel_ids(fact: ParcelScanned) -> dict[str, Any]:
-    return {"issue_id": fact.issue_id, "replacement_id": fact.replacement_id, "shipment_id": fact.shipment_id}
+    names = ("issue_id", "replacement_id", "shipment_id", "tracking_number")
+    return {name: getattr(fact, name) for name in names}
 
 
 def _collected(decision: CaseDecision, fact: ParcelScanned) -> None:
@@ -103,18 +149,23 @@ def _lost_in_return(decision: CaseDecision, fact: ParcelScanned) -> None:
 
 OUTBOUND_ACTIONS: Mapping[CarrierStatus, ScanAction] = {
     CarrierStatus.DELIVERED: _delivered,
-    CarrierStatus.DELAYED: _delay,
-    CarrierStatus.ATTEMPT_FAILED: _delay,
+    CarrierStatus.DELIVERED_NEARBY: _delivered,
     CarrierStatus.RETURNING: _exception_without_date,
+    CarrierStatus.RETURNED: _exception_without_date,
     CarrierStatus.LOST: _exception_without_date,
     CarrierStatus.DAMAGED: _exception_without_date,
     CarrierStatus.REFUSED: _exception_without_date,
 }
+"""Actions by status; any other status only moves the delivery date, where it names a later one."""
+
 INBOUND_ACTIONS: Mapping[CarrierStatus, ScanAction] = {
     CarrierStatus.ACCEPTED: _collected,
     CarrierStatus.IN_TRANSIT: _collected,
     CarrierStatus.OUT_FOR_DELIVERY: _collected,
     CarrierStatus.DELIVERED: _collected,
+    CarrierStatus.DELIVERED_NEARBY: _collected,
+    CarrierStatus.RETURNING: _collected,
+    CarrierStatus.RETURNED: _collected,
     CarrierStatus.ATTEMPT_FAILED: _attempt_failed,
     CarrierStatus.LOST: _lost_in_return,
     CarrierStatus.DAMAGED: _collected,
@@ -128,9 +179,14 @@ def parcel_found(decision: CaseDecision, fact: ParcelFound) -> None:
         decision.ignore("not_lost")
         return
     decision.change(parcel_found=True)
-    if not fact.with_customer:
-        return
-    if case_closure.is_cancellable(case):
+    if fact.with_customer:
+        arrived_after_all(decision)
+
+
+def arrived_after_all(decision: CaseDecision) -> None:
+    """End a case whose lost or missing units are with the customer, or ask staff if something has left for it."""
+    decision.change(parcel_found=True)
+    if case_closure.is_cancellable(decision.case):
         case_closure.cancel(decision, "parcel_found")
     else:
         decision.open_review(ReviewCause.PARCEL_FOUND)

@@ -44,6 +44,9 @@ class Parcel:
     shipped_at: datetime | None = None
     carrier: str | None = None
     tracking_number: str | None = None
+    serials: tuple[str, ...] = ()
+    handed_to: str | None = None
+    """Receiver, if not the customer: a neighbour, a locker."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class OutboundLeg:
     `ordered` are the units of this order, `shipped` those that left in `parcels`. `is_partial`: another order follows
     for units that were short. `variant` ships instead of the ordered item. `early_deliveries` are deliveries by parcel
     id that arrived before their shipment event. `missed_promises` are promised dates that passed without shipment.
-    `warehouse_updated_at` is the time of the warehouse's latest statement about the ship date.
+    `warehouse_updated_at` is the time of the warehouse's latest statement about the ship date. `scans` is the last scan
+    by parcel, `turned_back` the time since which a parcel moves to its sender, `returned` the units that are back.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
@@ -65,7 +69,9 @@ class OutboundLeg:
     early_deliveries: Mapping[str, datetime] = field(default_factory=dict)
     is_partial: bool = False
     variant: Variant | None = None
-    last_scan: TrackingScan | None = None
+    scans: Mapping[str, TrackingScan] = field(default_factory=dict)
+    turned_back: Mapping[str, datetime] = field(default_factory=dict)
+    returned: UnitCounts = field(default_factory=dict)
     promises: tuple[ShipPromise, ...] = ()
     order_attempts: int = 0
     missed_promises: int = 0
@@ -78,6 +84,31 @@ class OutboundLeg:
     def has_moved(self) -> bool:
         """Return whether any of its units is known to have left the warehouse."""
         return self.status in SHIPPED_OR_DELIVERED or bool(self.delivered_at or self.shipped or self.early_deliveries)
+
+    @property
+    def last_scan(self) -> TrackingScan | None:
+        """Return the latest scan of any of its parcels."""
+        return max(self.scans.values(), key=lambda scan: scan.at, default=None)
+
+    def parcel_key(self, shipment_id: str | None, tracking_number: str | None) -> str:
+        """Return the key of a parcel by what a carrier calls it; empty where that fits no parcel or several."""
+        if shipment_id:
+            return shipment_id
+        tracked = [
+            each.parcel_id for each in self.parcels if tracking_number and each.tracking_number == tracking_number
+        ]
+        if tracked:
+            return tracked[0]
+        return self.parcels[0].parcel_id if len(self.parcels) == 1 else tracking_number or ""
+
+    def is_turned_back(self, parcel: Parcel) -> bool:
+        """Return whether a parcel moves to its sender or is there."""
+        return parcel.parcel_id in self.turned_back
+
+    @property
+    def is_coming_back(self) -> bool:
+        """Return whether everything that was shipped moves to the sender, or is there."""
+        return bool(self.parcels) and all(self.is_turned_back(each) for each in self.parcels)
 
     @property
     def delivered(self) -> UnitCounts:
