@@ -19,6 +19,7 @@ session timeout: 23 s to join with the defaults, 1.5 s with these (measured).
 """
 
 SHOP_NAME = "さきだし商店"
+SHOP_CONTACT = "03-0000-0000（平日 10時〜18時）"
 
 SIMULATOR_START_SECONDS = 300.0
 """The storefront reads all its orders first; years of them take a while on a busy machine."""
@@ -145,7 +146,7 @@ def _start_services(
         "TRACE_URL": system.traces_url + "/trace/{trace_id}",
         "DESK_SECURE_COOKIES": "false",
         "SHOP_NAME": SHOP_NAME,
-        "SHOP_CONTACT": "03-0000-0000（平日 10時〜18時）",
+        "SHOP_CONTACT": SHOP_CONTACT,
     }
     own = {
         "intake": {"EVIDENCE_DIR": str(infrastructure.folder / "photos"), **desk, **links},
@@ -156,6 +157,9 @@ def _start_services(
             **links,
             "MAIL_FROM": f"{SHOP_NAME} <shop@example.jp>",
             "SHOP_SELLER": f"{SHOP_NAME}、東京都渋谷区神宮前 9-99-9、電話 03-0000-0000",
+            "SHOP_CONTACT": SHOP_CONTACT,
+            "SHOP_PERSON": "お客様係",
+            "SHOP_URL": "https://shop.example.jp",
             **notification_settings,
         },
     }

@@ -39,7 +39,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.consume(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
-    renderer = Renderer(calendar, links, settings.sender_name, settings.templates_dir, settings.shop_seller)
+    renderer = Renderer(calendar, links, settings.shop, settings.templates_dir)
     template_lint.check(renderer)
     policy = ContactPolicy((settings.quiet_from_hour, settings.quiet_to_hour), settings.max_messages_per_day)
     channels = customer_channels(settings)

@@ -3,10 +3,13 @@
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field
+from pydantic import AfterValidator, DirectoryPath, Field
 
 from libs.common.http.signed_links import LinkSecrets
 from services.delivery_notify.channels.settings import ChannelSettings, Url
+from services.delivery_notify.rendering.shop import DEFAULT_COLOR, Shop, check_color
+
+OneLine = Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")]
 
 
 class NotifySettings(ChannelSettings):
@@ -28,15 +31,37 @@ class NotifySettings(ChannelSettings):
     """Folder with the shop's own templates, named as the built-in ones; checked at start-up."""
     grace_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
     """Minutes that an overdue notice is held back, for a shipment that is just being reported."""
-    shop_seller: Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")] = ""
+    shop_seller: OneLine = ""
     """Seller with address and telephone, on one line, as Japan's law on mail order requires in the acceptance of a
     prepaid order (Act on Specified Commercial Transactions, art. 13). Default: the shop's name alone."""
+    shop_person: OneLine = ""
+    """Person or team that signs the mails."""
+    shop_contact: OneLine = ""
+    """Telephone number with its hours, or a mail address, in the signature of mails; the same as intake's."""
+    shop_url: Url | None = None
+    """Address of the shop's website, in the signature of mails."""
+    shop_logo_url: Url | None = None
+    """Picture above the mails, at most 40 pixels high as shown; needs a public `https` address."""
+    shop_color: Annotated[str, AfterValidator(check_color)] = DEFAULT_COLOR
+    """Colour of buttons and links in mails, `#rrggbb`, dark enough for white text (contrast 4.5)."""
     contact_retention_days: Annotated[int, Field(ge=30)] = 730
     """Days after an order for which its contact is kept; must exceed the period for reports."""
     notice_retention_days: Annotated[int, Field(ge=30)] = 400
     """Days for which a sent notice is kept; the promise ledger stays."""
     sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
     """Interval at which the sender polls for due notices."""
+
+    @property
+    def shop(self) -> Shop:
+        return Shop(
+            self.sender_name,
+            self.shop_seller,
+            self.shop_person,
+            self.shop_contact,
+            self.shop_url or "",
+            self.shop_logo_url or "",
+            self.shop_color,
+        )
 
     def rule_overrides(self) -> dict[str, Any]:
         """Return the rules of `notification_rules.toml` that these settings override."""

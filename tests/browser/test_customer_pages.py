@@ -68,5 +68,5 @@ async def test_the_customer_sends_what_is_missing(shop: Shop, page: Page) -> Non
     jpeg: FilePayload = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo()}
     await page.get_by_label("Photos").set_input_files(jpeg)
     await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_role("status")).to_contain_text("Thank you, we have it.")
+    await expect(page.get_by_role("status")).to_contain_text("Thank you, we received it.")
     assert await page.locator("#missing").count() == 0

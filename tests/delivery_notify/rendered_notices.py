@@ -7,11 +7,12 @@ from libs.common.events.values import Language
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
+from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.rendering.template_samples import sample_content
 from tests.delivery_notify.conversation_driver import CALENDAR
 
 LINKS = NoticeLinks("https://shop.example/notices", ["a-secret-for-tests-only"], "https://shop.example/after-sales")
-RENDERER = Renderer(CALENDAR, LINKS, "さきだし商店")
+RENDERER = Renderer(CALENDAR, LINKS, Shop("さきだし商店"))
 
 
 def sample_notice(case: str, language: Language = Language.JA, **changes: Any) -> NoticeContent:

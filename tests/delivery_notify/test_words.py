@@ -12,7 +12,8 @@ from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.template_samples import SAMPLES
-from services.delivery_notify.rendering.texts.phrases import localized_money, ordinal, thanks
+from services.delivery_notify.rendering.template_variables import NO_CLOSING, TROUBLE
+from services.delivery_notify.rendering.texts.phrases import PATIENCE, localized_money, ordinal, thanks
 from tests.delivery_notify.rendered_notices import RENDERER, sample_notice
 
 DAY_AS_WRITTEN = {Language.JA: "2027年3月12日(金)", Language.EN: "Friday, March 12, 2027"}
@@ -68,11 +69,13 @@ def test_a_notice_has_no_images_no_scripts_and_nothing_to_load(case: str, langua
 
 
 @pytest.mark.parametrize(("case", "language"), EVERY)
-def test_a_notice_greets_by_name_and_thanks(case: str, language: Language) -> None:
+def test_a_notice_greets_by_name_and_thanks_unless_it_is_bad_news(case: str, language: Language) -> None:
     content = sample_notice(case, language)
     text = RENDERER.render(content).text
-    assert text.startswith("山田 花子 様" if language is Language.JA else "Dear 山田 花子,")
-    assert thanks(content.facts.purchase_count, language) in text
+    assert text.startswith("山田 花子 様" if language == Language.JA else "Dear 山田 花子,")
+    thanked = thanks(content.facts.purchase_count, language) in text
+    assert thanked is (content.kind not in NO_CLOSING | TROUBLE)
+    assert (PATIENCE[language] in text) is (content.kind in TROUBLE)
 
 
 @pytest.mark.parametrize("language", Language)

@@ -20,7 +20,7 @@ async def test_an_unhappy_answer_waits_at_the_desk_with_its_reason(desk: Desk) -
         form = {"score": score, "comment": "Nobody told me. hanako@example.jp"}
         assert (await desk.live.client.post(survey, data=form)).status_code == 303
     thanks = await desk.live.client.get(survey, headers={"Accept-Language": "en"})
-    assert "One of us gets in touch with you by" in thanks.text
+    assert "A member of our team will contact you by" in thanks.text
 
     rows = await desk.live.service.pool.fetch("SELECT value FROM outbox ORDER BY id")
     (rated,) = [event.data for row in rows if (event := decode(row["value"])).type == "issue.rated.v1"]

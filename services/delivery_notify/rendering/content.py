@@ -21,3 +21,4 @@ class NoticeContent:
     issue_id: UUID | None = None
     written_at: datetime | None = None
     last_purchased_item: str | None = None
+    customer_id: str = ""

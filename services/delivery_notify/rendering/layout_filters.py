@@ -1,6 +1,7 @@
 """Layout filters `paragraphs` and `rows`: the blocks of a notice as plain text and as HTML.
 
-A paragraph ends at an empty line; a row is `label|value` on one line. Both forms are built from the same block.
+A paragraph ends at an empty line; a row is `label|value` or `label|value|url` on one line. Both forms are built from
+the same block.
 """
 
 import re
@@ -10,9 +11,13 @@ from markupsafe import Markup, escape
 
 _EMPTY_LINES = re.compile(r"\n\s*\n")
 
+# The classes are for the dark theme of the layouts, whose rules override these inline styles.
 _PARAGRAPH = '<p style="margin:0 0 16px">'
 _TABLE = '<table role="presentation" style="border-collapse:collapse;width:100%;margin:20px 0;font-size:15px">'
-_LABEL = '<td style="padding:9px 12px 9px 0;border-top:1px solid #e6e2da;color:#6b6861;vertical-align:top;width:34%">'
+_LABEL = (
+    '<td class="muted" style="padding:9px 12px 9px 0;border-top:1px solid #e6e2da;color:#6b6861;vertical-align:top;'
+    'width:34%">'
+)
 _VALUE = '<td style="padding:9px 0;border-top:1px solid #e6e2da;vertical-align:top;font-weight:600">'
 
 
@@ -23,9 +28,10 @@ def _split_paragraphs(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _split_rows(text: str) -> list[tuple[str, str]]:
-    lines = [line.strip().partition("|") for line in text.splitlines() if "|" in line]
-    return [(label, value) for label, _, value in lines]
+def _split_rows(text: str) -> list[tuple[str, str, str]]:
+    """Return label, value and URL of each row; "" for a row without a link."""
+    rows = [line.strip().split("|", 2) for line in text.splitlines() if "|" in line]
+    return [(label, value, url[0] if url else "") for label, value, *url in rows]
 
 
 def text_paragraphs(text: str) -> str:
@@ -33,7 +39,12 @@ def text_paragraphs(text: str) -> str:
 
 
 def text_rows(text: str) -> str:
-    return "\n".join(f"{label}: {value}" for label, value in _split_rows(text))
+    return "\n".join(f"{label}: {value}" + (f"\n{url}" if url else "") for label, value, url in _split_rows(text))
+
+
+def first_paragraph(text: str) -> str:
+    """Return the first paragraph: mail programs show it beside the subject (preheader)."""
+    return next(iter(_split_paragraphs(text)), "")
 
 
 def html_paragraphs(text: str) -> Markup:
@@ -42,8 +53,16 @@ def html_paragraphs(text: str) -> Markup:
 
 
 def html_rows(text: str) -> Markup:
-    rows = (f"<tr>{_LABEL}{label}</td>{_VALUE}{value}</td></tr>\n" for label, value in _split_rows(_escaped(text)))
+    rows = (
+        f"<tr>{_LABEL}{label}</td>{_VALUE}{_linked(value, url)}</td></tr>\n"
+        for label, value, url in _split_rows(_escaped(text))
+    )
     return Markup(f"{_TABLE}\n{''.join(rows)}</table>")  # noqa: S704
+
+
+def _linked(value: str, url: str) -> str:
+    """Both are escaped already."""
+    return f'<a href="{url}" class="link" style="color:inherit">{value}</a>' if url else value
 
 
 def _escaped(text: str) -> str:

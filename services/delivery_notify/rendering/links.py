@@ -1,10 +1,11 @@
-"""Signed links in notices: to the choice page of one question, and to status page and survey of one issue."""
+"""Signed links in notices: to the choice page of one question, status page and survey of one issue, and report form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.common.events.values import Language
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 
 CHOICE_READABLE_FOR = timedelta(days=30)
@@ -12,6 +13,9 @@ CHOICE_READABLE_FOR = timedelta(days=30)
 
 PAGE_LINK_LIFETIME = timedelta(days=180)
 """Validity of the links to status page and survey."""
+
+REPORT_LINK_LIFETIME = timedelta(days=30)
+"""Validity of the link to the report form of one order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,18 @@ class NoticeLinks:
         return f"{self._public_url}/c/{self.choice_token(order_id, choice_id, answer_by)}"
 
     def status_url(self, issue_id: UUID, written_at: datetime) -> str:
-        return self._page("s", Purpose.STATUS, issue_id, written_at)
+        return self._page("s", Purpose.STATUS, written_at + PAGE_LINK_LIFETIME, str(issue_id))
 
     def survey_url(self, issue_id: UUID, written_at: datetime) -> str:
-        return self._page("v", Purpose.SURVEY, issue_id, written_at)
+        return self._page("v", Purpose.SURVEY, written_at + PAGE_LINK_LIFETIME, str(issue_id))
 
-    def _page(self, path: str, purpose: Purpose, issue_id: UUID, written_at: datetime) -> str:
+    def report_url(self, order_id: str, customer_id: str, language: Language, written_at: datetime) -> str:
+        return self._page("r", Purpose.REPORT, written_at + REPORT_LINK_LIFETIME, order_id, customer_id, language)
+
+    def _page(self, path: str, purpose: Purpose, expires_at: datetime, *subject: str) -> str:
         if not self._pages_url:
             return ""
-        return f"{self._pages_url}/{path}/{self._signed.token(purpose, written_at + PAGE_LINK_LIFETIME, str(issue_id))}"
+        return f"{self._pages_url}/{path}/{self._signed.token(purpose, expires_at, *subject)}"
 
     def choice_token(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
         return self._signed.token(Purpose.CHOICE, answer_by + CHOICE_READABLE_FOR, order_id, choice_id.hex)

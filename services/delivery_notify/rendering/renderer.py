@@ -17,6 +17,7 @@ from services.delivery_notify.channels.channel import RenderedMessage
 from services.delivery_notify.rendering import layout_filters
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
+from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.rendering.template_blocks import RenderedBlocks
 from services.delivery_notify.rendering.template_variables import TemplateVariables
 from services.delivery_notify.rendering.texts import phrases
@@ -26,22 +27,18 @@ _SUBJECT_END = "\n===\n"
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Inputs of every rendered text: shop, seller, and the shop's own template files with their content."""
+    """Inputs of every rendered text: the shop, and its own template files with their content."""
 
-    shop: str
-    seller: str
+    shop: Shop
     own_files: frozenset[tuple[str, bytes]]
 
 
 class Renderer:
-    """`folder` holds the shop's own versions of files of `templates`. `seller` is the legal name, address and
-    telephone of the seller; default: the shop's name."""
+    """`folder` holds the shop's own versions of files of `templates`."""
 
-    def __init__(
-        self, calendar: ShopCalendar, links: NoticeLinks, shop: str, folder: Path | None = None, seller: str = ""
-    ) -> None:
-        self.shop, self.seller, self._folder = shop, seller or shop, folder
-        self._variables = TemplateVariables(calendar, links, shop, self.seller)
+    def __init__(self, calendar: ShopCalendar, links: NoticeLinks, shop: Shop, folder: Path | None = None) -> None:
+        self.shop, self._folder = shop, folder
+        self._variables = TemplateVariables(calendar, links, shop)
         defaults = PackageLoader("services.delivery_notify.rendering", "templates")
         loader = ChoiceLoader([FileSystemLoader(folder), defaults]) if folder else defaults
         new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True, auto_reload=False)
@@ -54,7 +51,11 @@ class Renderer:
     def wording(self) -> Wording:
         files = [path for path in self._folder.rglob("*") if path.is_file()] if self._folder else []
         own = frozenset((str(path.relative_to(self._folder or path)), path.read_bytes()) for path in files)
-        return Wording(self.shop, self.seller, own)
+        return Wording(self.shop, own)
+
+    def is_overridden(self, name: str) -> bool:
+        """Return whether the shop has its own version of this template."""
+        return self._folder is not None and (self._folder / name).is_file()
 
     def template_names(self) -> list[str]:
         """Return the names of all notice templates and layouts, the shop's own included."""
@@ -70,22 +71,24 @@ class Renderer:
         variables = self._variables.of(content)
         blocks = RenderedBlocks(self._template(content), self._text_of("layout.txt"), variables)
         subject, _, text = blocks.text.partition(_SUBJECT_END)
-        variables["subject"] = subject = " ".join(subject.split())
+        variables["subject"] = heading = " ".join(subject.split())
+        variables["preheader"] = layout_filters.first_paragraph(blocks.text_of("body"))
         html = blocks.html(self._html_of("layout.html"))
-        brief = " ".join(filter(None, (f"[{self.shop}]", subject, variables["link"])))
+        brief = " ".join(filter(None, (f"[{self.shop.name}]", heading, variables["link"])))
+        subject = phrases.mail_subject(self.shop.name, heading, variables["subject_order_id"], content.language)
         return RenderedMessage(subject, _collapse_empty_lines(text), html, brief)
 
     def render_group(self, contents: Sequence[NoticeContent]) -> RenderedMessage:
         """Render several notices to one customer as one message, each under its own heading."""
         variables = self._variables.of(contents[0])
-        subject = phrases.group_subject(len(contents), variables["language"])
-        variables |= {"subject": subject, "link": ""}
+        heading = phrases.group_subject(len(contents), variables["language"])
+        variables |= {"subject": heading, "preheader": "", "link": "", "status_link": ""}
         text, html = zip(*map(self._section, contents), strict=True)
         return RenderedMessage(
-            subject,
+            phrases.mail_subject(self.shop.name, heading, "", variables["language"]),
             _collapse_empty_lines(self._text_of("group.txt").render(variables, sections=text)),
             self._html_of("group.html").render(variables, sections=html),
-            f"[{self.shop}] {subject}",
+            f"[{self.shop.name}] {heading}",
         )
 
     def _section(self, content: NoticeContent) -> tuple[tuple[str, str], tuple[Markup, Markup]]:

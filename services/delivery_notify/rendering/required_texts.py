@@ -39,7 +39,7 @@ def _other_texts(element: Element, facts: NoticeFacts, language: Language, selle
         case Element.WHAT_SILENCE_MEANS:
             return [texts.default_notes[facts.default]] if facts.default else []
         case Element.HOW_TO_ANSWER:
-            return [texts.choose]
+            return [texts.choose if len(facts.options) > 1 else texts.choose_one]
         case Element.SELLER:
             return [seller]
         case Element.AMOUNT_RECEIVED if facts.amount is not None and facts.currency:

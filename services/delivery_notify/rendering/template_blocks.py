@@ -39,6 +39,11 @@ class RenderedBlocks:
             self._context.blocks[name] = [block]
         self.text = _render(template, self._context)
 
+    def text_of(self, name: str) -> str:
+        """Return the rendered text of one block; "" if the template does not fill it."""
+        block = self._blocks.get(name)
+        return "".join(block(self._context)) if block else ""
+
     def html(self, layout: Template) -> str:
         context = _context(layout, self._values)
         for name, block in self._blocks.items():

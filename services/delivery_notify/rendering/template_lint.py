@@ -97,7 +97,7 @@ def _sample_faults(renderer: Renderer, case: str, language: Language) -> Iterato
     except _RENDER_ERRORS as error:
         yield TemplateFault(file, f"cannot be rendered ({case}): {type(error).__name__}: {error}")
         return
-    for rule, pattern in _forbidden_patterns()[language].items():
+    for rule, pattern in _forbidden_patterns(language, style=not renderer.is_overridden(file)).items():
         if match := pattern.search(f"{rendered.subject}\n{rendered.text}"):
             yield TemplateFault(file, f"forbidden ({rule}): {match.group()!r}")
     for element, text in _required_everywhere(content):
@@ -125,7 +125,7 @@ def _law_faults(
     except _RENDER_ERRORS:
         return  # reported by `_sample_faults`
     for element in sorted(elements):
-        for text in texts_of_element(element, content, renderer.seller):
+        for text in texts_of_element(element, content, renderer.shop.legal_seller):
             if not _contains(rendered, text):
                 where = market or "every market"
                 yield TemplateFault(f"{language}/{kind}.jinja", f"required element {element} of {where}: {text!r}")
@@ -137,9 +137,14 @@ def _contains(rendered: RenderedMessage, text: str) -> bool:
 
 
 @cache
-def _forbidden_patterns() -> dict[Language, dict[str, re.Pattern[str]]]:
+def _forbidden_patterns(language: Language, *, style: bool) -> dict[str, re.Pattern[str]]:
+    """Return the patterns by rule; with those of the house style for built-in templates."""
     rules = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    return {
-        Language(language): {name: re.compile(pattern, re.IGNORECASE) for name, pattern in entry.items()}
-        for language, entry in rules.items()
-    }
+    patterns = rules[language] | (rules["style"][language] if style else {})
+    return {name: re.compile(pattern, re.IGNORECASE) for name, pattern in patterns.items()}
+
+
+def style_patterns(language: Language) -> dict[str, re.Pattern[str]]:
+    """Return the patterns of the house style alone; pages and desk are checked against them by the tests."""
+    general = _forbidden_patterns(language, style=False)
+    return {name: found for name, found in _forbidden_patterns(language, style=True).items() if name not in general}

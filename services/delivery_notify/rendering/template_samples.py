@@ -23,9 +23,19 @@ POINTS: dict[str, Any] = {"points": 1549, "usable_from": PREVIOUS_DAY, "usable_u
 MONEY: dict[str, Any] = {"amount": Decimal("3800"), "currency": "JPY"}
 
 SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
-    "accepted, replacement": (NoticeKind.ISSUE_ACCEPTED, {"plan": "replacement", "remedy": Remedy.REPLACEMENT}),
-    "accepted, part": (NoticeKind.ISSUE_ACCEPTED, {"plan": "replacement", "remedy": Remedy.PART_SHIPMENT}),
-    "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", **MONEY}),
+    "accepted, replacement": (
+        NoticeKind.ISSUE_ACCEPTED,
+        {"plan": "replacement", "remedy": Remedy.REPLACEMENT, "reason": Reason.DEFECTIVE},
+    ),
+    "accepted, part": (
+        NoticeKind.ISSUE_ACCEPTED,
+        {"plan": "replacement", "remedy": Remedy.PART_SHIPMENT, "reason": Reason.MISSING_PART},
+    ),
+    "accepted, refund": (NoticeKind.ISSUE_ACCEPTED, {"plan": "refund", "reason": Reason.LOST_IN_TRANSIT, **MONEY}),
+    **{
+        f"accepted, {reason}": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY, "reason": reason})
+        for reason in (Reason.DAMAGED_IN_TRANSIT, Reason.MISSING_ITEM, Reason.WRONG_ITEM)
+    },
     "accepted, collection": (NoticeKind.ISSUE_ACCEPTED, {"plan": "collection", "reason": Reason.CHANGED_MIND}),
     "accepted, later": (NoticeKind.ISSUE_ACCEPTED, {"plan": "wait", "next_update_by": DAY}),
     "rejected, unknown order": (NoticeKind.ISSUE_REJECTED, {"code": "unknown_order"}),
@@ -39,6 +49,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "promised, earlier": (NoticeKind.REPLACEMENT_PROMISED, {"previous_day": date(2027, 3, 15)}),
     "delayed": (NoticeKind.REPLACEMENT_DELAYED, {"previous_day": PREVIOUS_DAY}),
     "shipped": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "やまねこ便", "tracking_number": "1234-5678"}),
+    "shipped, linked": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "yamato", "tracking_number": "1234-5678-9012"}),
     "shipped, untracked": (NoticeKind.REPLACEMENT_SHIPPED, {}),
     "choice, restock": (
         NoticeKind.CHOICE_REQUESTED,
@@ -76,6 +87,7 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
         {"lines": (), "purchase_count": None, "points": 1, "balance": 1, "as_of": PREVIOUS_DAY},
     ),
     "reopened": (NoticeKind.ISSUE_REOPENED, {"next_update_by": DAY}),
+    "cancelled by staff": (NoticeKind.ISSUE_CANCELLED, {"code": "not_as_reported"}),
     "cancelled": (NoticeKind.ISSUE_CANCELLED, {"code": "customer_request"}),
     "order delayed": (NoticeKind.ORDER_DELAYED, {"previous_day": PREVIOUS_DAY, **CHOICE}),
     "order delayed, prepaid": (
@@ -136,4 +148,5 @@ def sample_content(case: str, language: Language) -> NoticeContent:
         NoticeFacts(**{"lines": LINES, "day": DAY, "purchase_count": 3, **facts}),
         derived_id("issue", case),
         datetime(2027, 3, 1, 1, tzinfo=UTC),
+        customer_id="C-301",
     )

@@ -10,9 +10,11 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language
+from libs.common.web.carriers import carrier_name, tracking_url
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.links import NoticeLinks
+from services.delivery_notify.rendering.shop import Shop
 from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.phrases import PHRASES, Phrases
 
@@ -21,7 +23,8 @@ VARIABLES = frozenset({
     "f", "language", "shop", "order_id", "greeting", "thanks", "phrases", "date", "item", "items",
     "counted", "stage", "missing", "link", "options", "choice_note", "rights", "status_link",
     "survey_link", "day", "previous_day", "next_update", "money", "points", "layout", "subject",
-    "sections", "seller",
+    "sections", "seller", "reported", "report_link", "carrier", "tracking_link", "signature", "logo",
+    "color", "preheader", "subject_order_id", "choose",
 })
 # fmt: on
 """Names that a template may use; the linter rejects all others."""
@@ -33,8 +36,7 @@ class TemplateVariables:
 
     calendar: ShopCalendar
     links: NoticeLinks
-    shop: str
-    seller: str
+    shop: Shop
 
     def of(self, content: NoticeContent) -> dict[str, Any]:
         """Return all variables; a date or an amount that the facts lack is left out and so an error if used."""
@@ -42,11 +44,18 @@ class TemplateVariables:
         return {
             "f": facts,
             "language": language,
-            "shop": self.shop,
-            "seller": self.seller,
+            "shop": self.shop.name,
+            "seller": self.shop.legal_seller,
+            "signature": self.shop.signature(language),
+            "logo": self.shop.logo_url,
+            "color": self.shop.color,
             "order_id": _one_line(content.order_id),
+            "subject_order_id": "" if content.kind == NoticeKind.POINTS_EXPIRING else _one_line(content.order_id),
             "greeting": phrases.greeting(_one_line(content.recipient_name), language),
-            "thanks": _thanks(content),
+            "thanks": _closing(content),
+            "reported": phrases.reported(facts.reason, [_item(line) for line in facts.lines], language),
+            "carrier": carrier_name(facts.carrier or "", language),
+            "tracking_link": tracking_url(facts.carrier, facts.tracking_number),
             "points": partial(_points, language),
             "rights": legal.required_sentences(content.kind, facts, language),
             "phrases": PHRASES[language],
@@ -64,12 +73,18 @@ class TemplateVariables:
         }
 
     def _page_links(self, content: NoticeContent) -> dict[str, str]:
-        """Return the links to the status page and, for a resolved issue, to the survey."""
+        """Return the links to the status page, for a resolved issue to the survey, in a warning to the report form."""
         issue_id, written_at = content.issue_id, content.written_at
-        if issue_id is None or written_at is None:
-            return {"status_link": "", "survey_link": ""}
+        links = {"status_link": "", "survey_link": "", "report_link": ""}
+        if written_at is None:
+            return links
+        if content.kind == NoticeKind.BUYER_WARNED and content.customer_id:
+            form = self.links.report_url(content.order_id, content.customer_id, content.language, written_at)
+            links["report_link"] = form
+        if issue_id is None:
+            return links
         resolved = content.kind == NoticeKind.ISSUE_RESOLVED
-        return {
+        return links | {
             "status_link": self.links.status_url(issue_id, written_at),
             "survey_link": self.links.survey_url(issue_id, written_at) if resolved else "",
         }
@@ -80,6 +95,7 @@ class TemplateVariables:
             return {}
         return {
             "link": self.links.choice_url(content.order_id, facts.choice_id, facts.answer_by),
+            "choose": PHRASES[language].choose if len(facts.options) > 1 else PHRASES[language].choose_one,
             "options": [PHRASES[language].options[option] for option in facts.options],
             "choice_note": phrases.choice_note(facts.answer_by, facts.default, self.calendar.zone, language),
         }
@@ -108,7 +124,30 @@ def _points(language: Language, points: int | None) -> str:
     return phrases.localized_points(points, language)
 
 
-def _thanks(content: NoticeContent) -> str:
+NO_CLOSING = frozenset({NoticeKind.ISSUE_REJECTED, NoticeKind.ORDER_CANCELLED})
+"""Refusals end without thanks, which would read as irony."""
+
+TROUBLE = frozenset(
+    {
+        NoticeKind.ORDER_DELAYED,
+        NoticeKind.ORDER_OVERDUE,
+        NoticeKind.DELIVERY_DELAYED,
+        NoticeKind.DELIVERY_OVERDUE,
+        NoticeKind.REPLACEMENT_DELAYED,
+        NoticeKind.CHOICE_REQUESTED,
+        NoticeKind.REVIEW_STARTED,
+        NoticeKind.BUYER_WARNED,
+    }
+)
+"""Bad news: these ask for patience instead of thanking for an order."""
+
+
+def _closing(content: NoticeContent) -> str:
+    """Return the last sentence before the signature, "" for none."""
+    if content.kind in NO_CLOSING:
+        return ""
+    if content.kind in TROUBLE:
+        return phrases.PATIENCE[content.language]
     about_an_order = content.kind != NoticeKind.POINTS_EXPIRING
     last_item = content.last_purchased_item if about_an_order else None
     return phrases.thanks(content.facts.purchase_count, content.language, last_item)
@@ -135,7 +174,10 @@ def _one_line(text: str) -> str:
 
 def _clean_facts(facts: NoticeFacts) -> NoticeFacts:
     lines = tuple(map(_clean_line, facts.lines))
-    return facts if lines == facts.lines else replace(facts, lines=lines)
+    carrier, number = _one_line(facts.carrier or "") or None, _one_line(facts.tracking_number or "") or None
+    if (lines, carrier, number) == (facts.lines, facts.carrier, facts.tracking_number):
+        return facts
+    return replace(facts, lines=lines, carrier=carrier, tracking_number=number)
 
 
 def _clean_line(line: NoticeLine) -> NoticeLine:

@@ -57,6 +57,7 @@ def _content(notice: ClaimedNotice, contact: RecipientContact, facts: NoticeFact
         notice.issue_id,
         now,
         contact.last_purchased_item,
+        notice.customer_id,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.values import Language, TimeWindow
+from libs.common.web.carriers import tracking_url
 from services.intake.customer_pages.milestones import CLOSED, Milestone, last_fact, milestones, parse_date
 
 Timeline = Sequence[Mapping[str, Any]]
@@ -25,6 +26,7 @@ class StatusView:
     milestones: Sequence[Milestone]
     carrier: str | None
     tracking_number: str | None
+    tracking_url: str
     window: TimeWindow | None
     requested_window: TimeWindow | None
     available_windows: Sequence[TimeWindow]
@@ -44,6 +46,7 @@ def build_status_view(timeline: Timeline, status: str, today: date) -> StatusVie
         milestones=milestones(timeline, status),
         carrier=shipped.get("carrier"),
         tracking_number=shipped.get("tracking_number"),
+        tracking_url=tracking_url(shipped.get("carrier"), shipped.get("tracking_number")),
         window=None if is_over else _parse_window(booked),
         requested_window=None if is_over else _unconfirmed_window(timeline),
         available_windows=available_windows(timeline, status, today),

@@ -14,7 +14,7 @@ _JAPANESE = {
     Element.ADDITIONAL_PERIOD: "{day}まで、お時間をください。"
     "その日までにお届けできなかったときは、契約を解除なさることができます。",
     Element.REASON: "遅れの理由は、{reason}ためです。",
-    Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。費用はかかりません。",
+    Element.RIGHT_TO_CANCEL: "発送が済むまでは、いつでもキャンセルなさることができます。キャンセル料はいただきません。",
     Element.PROMPT_REFUND: "キャンセルの場合は、お支払いの全額を、{days}以内にお返しいたします。",
     Element.REIMBURSEMENT: "契約を解除なさった場合は、お支払いの全額を、{days}以内にお返しいたします。",
     Element.CONTINUING_RIGHT: "お待ちくださる場合も、発送が済むまでは、いつでもキャンセルなさることができます。",

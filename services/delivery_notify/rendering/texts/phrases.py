@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 
-from libs.common.events.values import Choice, Language
+from libs.common.events.values import Choice, Language, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,13 @@ class Phrases:
     order: str
     seller: str
     choose: str
+    choose_one: str
     open: str
     options: dict[Choice, str]
     default_notes: dict[Choice, str]
     status: str
     survey: str
+    report: str
     stages: dict[str, str]
 
 
@@ -31,6 +33,7 @@ JAPANESE = Phrases(
     order="ご注文番号",
     seller="販売業者",
     choose="次の中からお選びいただけます。",
+    choose_one="ご希望は、次のページで承ります。",
     open="ご希望を選ぶ",
     options={
         Choice.WAIT: "このまま待つ",
@@ -44,8 +47,9 @@ JAPANESE = Phrases(
         Choice.CANCEL: "お返事がない場合は、キャンセルとして進めます。",
         Choice.REFUND: "お返事がない場合は、ご返金の手続きを進めます。",
     },
-    status="いまの状況を見る",
-    survey="ご感想を聞かせる",
+    status="ただいまの状況を確認する",
+    survey="アンケートに答える(1分)",
+    report="お品について知らせる",
     stages={
         "materials": "材料の準備中です",
         "production": "製作中です",
@@ -57,7 +61,8 @@ ENGLISH = Phrases(
     order="Order",
     seller="Seller",
     choose="You can choose:",
-    open="Choose what suits you",
+    choose_one="Please tell us on the page below:",
+    open="Choose an option",
     options={
         Choice.WAIT: "Wait for it",
         Choice.CHANGE: "Change the day, the item or the address",
@@ -65,13 +70,14 @@ ENGLISH = Phrases(
         Choice.REFUND: "Get a refund",
     },
     default_notes={
-        Choice.WAIT: "If we do not hear from you, we take it that you would like to wait.",
+        Choice.WAIT: "If we do not hear from you, we will assume that you would like to wait.",
         Choice.CHANGE: "If we do not hear from you, we will ask you about another day.",
         Choice.CANCEL: "If we do not hear from you, we will cancel it for you.",
         Choice.REFUND: "If we do not hear from you, we will refund you.",
     },
-    status="See where this stands",
-    survey="Tell us how it was",
+    status="See the current status",
+    survey="Rate how we did (1 minute)",
+    report="Report a problem",
     stages={
         "materials": "the materials are being prepared",
         "production": "it is being made",
@@ -156,6 +162,53 @@ def choice_note(answer_by: datetime, default: Choice, zone: ZoneInfo, language: 
     moment = localized_datetime(answer_by, zone, language)
     deadline = f"{moment}まで。" if language == Language.JA else f"Until {moment}. "
     return deadline + PHRASES[language].default_notes[default]
+
+
+_REPORTED = {
+    Language.JA: {
+        Reason.DEFECTIVE: "お届けした{items}に不具合があった",
+        Reason.DAMAGED_IN_TRANSIT: "お届けした{items}が破損していた",
+        Reason.MISSING_PART: "お届けした{items}の部品が不足していた",
+        Reason.MISSING_ITEM: "お荷物に{items}が入っていなかった",
+        Reason.WRONG_ITEM: "ご注文の{items}とは違うお品をお届けした",
+        Reason.LOST_IN_TRANSIT: "ご注文の{items}がまだお手元に届いていない",
+    },
+    Language.EN: {
+        Reason.DEFECTIVE: "about the fault with {items}",
+        Reason.DAMAGED_IN_TRANSIT: "that {items} arrived damaged",
+        Reason.MISSING_PART: "that a part is missing from {items}",
+        Reason.MISSING_ITEM: "that your parcel came without {items}",
+        Reason.WRONG_ITEM: "that you received something other than {items}",
+        Reason.LOST_IN_TRANSIT: "that your parcel with {items} has not reached you",
+    },
+}
+"""Reports by reason, as part of the apology."""
+
+_APOLOGY = {
+    Language.JA: "このたびは、{report}とのこと、ご迷惑をおかけし誠に申し訳ございません。",
+    Language.EN: "We are sorry to hear {report}.",
+}
+PATIENCE = {
+    Language.JA: "ご不便をおかけいたしますが、何卒よろしくお願い申し上げます。",
+    Language.EN: "Thank you for your patience.",
+}
+
+
+def reported(reason: Reason | None, items: list[str], language: Language) -> str:
+    """Return the apology that names the report by its reason; "" where the customer reported no fault of ours."""
+    report = _REPORTED[language].get(reason) if reason else None
+    if report is None:
+        return ""
+    named = "".join(f"「{item}」" for item in items) if language == Language.JA else " and ".join(items)
+    unnamed = "お品" if language == Language.JA else "your item"
+    return _APOLOGY[language].format(report=report.format(items=named or unnamed))
+
+
+def mail_subject(shop: str, heading: str, order_id: str, language: Language) -> str:
+    """Return the subject of a mail: shop, fact, and the number of the order where the mail is about one."""
+    if language == Language.JA:
+        return f"【{shop}】{heading}" + (f"(ご注文 {order_id})" if order_id else "")
+    return f"[{shop}] {heading}" + (f" (order {order_id})" if order_id else "")
 
 
 def group_subject(count: int, language: Language) -> str:

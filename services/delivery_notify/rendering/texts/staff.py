@@ -13,8 +13,8 @@ _SUBJECTS = {
         StaffKind.REVIEW_REQUESTED: "確認をお願いします: ご注文 {order_id}",
         StaffKind.CANCEL_NOT_CARRIED_OUT: "キャンセルがまだ済んでいません: ご注文 {order_id}",
         StaffKind.NOTICE_FAILED: "お知らせが届けられませんでした: ご注文 {order_id}",
-        StaffKind.ADDRESS_SUPPRESSED: "宛先が使えなくなりました: お客さま {customer_id}",
-        StaffKind.CUSTOMER_UNREACHABLE: "お客さまに連絡する手段がありません: お客さま {customer_id}",
+        StaffKind.ADDRESS_SUPPRESSED: "宛先が使えなくなりました: お客様 {customer_id}",
+        StaffKind.CUSTOMER_UNREACHABLE: "お客様に連絡する手段がありません: お客様 {customer_id}",
         StaffKind.DEAD_LETTERS: "取り込めないイベントがあります: {topic}",
     },
     Language.EN: {
@@ -28,11 +28,11 @@ _SUBJECTS = {
 }
 _INSTRUCTIONS = {
     Language.JA: {
-        StaffKind.REVIEW_REQUESTED: "お客さまには期日までにお返事するとお伝えしています。内容を見て決めてください。",
-        StaffKind.CANCEL_NOT_CARRIED_OUT: "お客さまはキャンセルを選ばれています。店舗側の手続きを確かめてください。",
-        StaffKind.NOTICE_FAILED: "お客さまはこの件をまだご存じありません。電話など、別の方法でお伝えください。",
+        StaffKind.REVIEW_REQUESTED: "お客様には期日までにお返事するとお伝えしています。内容を見て決めてください。",
+        StaffKind.CANCEL_NOT_CARRIED_OUT: "お客様はキャンセルを選ばれています。店舗側の手続きを確かめてください。",
+        StaffKind.NOTICE_FAILED: "お客様はこの件をまだご存じありません。電話など、別の方法でお伝えください。",
         StaffKind.ADDRESS_SUPPRESSED: "この宛先にはもう送りません。正しい宛先がわかったら、設定を直してください。",
-        StaffKind.CUSTOMER_UNREACHABLE: "お客さまはこの件をまだご存じありません。連絡先を調べてお伝えください。",
+        StaffKind.CUSTOMER_UNREACHABLE: "お客様はこの件をまだご存じありません。連絡先を調べてお伝えください。",
         StaffKind.DEAD_LETTERS: "原因を直したあと、/ops/dead-letters から取り込み直してください。",
     },
     Language.EN: {
