@@ -16,6 +16,7 @@ from faststream.specification import AsyncAPI
 from deploy.service_settings import settings_class
 from libs.common import __version__
 from libs.common.events.registry import PAYLOADS, event_class
+from libs.common.events.sources import PARTNERS
 from libs.common.events.topics import SERVICES, TOPICS, Direction
 from libs.common.runtime.service import Service
 
@@ -28,9 +29,6 @@ _PLACEHOLDER_SETTINGS = {
     "public_url": "http://localhost",
     "link_secrets": "nothing-is-signed-with-this",
 }
-
-PARTNERS = {"storefront": "storefront", "warehouse": "warehouse", "carrier": "courier", "payment": "payment provider"}
-"""By the first part of their topics' names."""
 
 FOLDER = Path(__file__).parent
 

@@ -28,9 +28,10 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
-from deploy.api.api_docs import PARTNERS, example_app
+from deploy.api.api_docs import example_app
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
+from libs.common.events.sources import PARTNERS
 from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, dead_letter_topic
 
 

@@ -208,3 +208,22 @@ async def test_an_event_with_the_character_nul_is_undecodable_and_blocks_nothing
     await give(online, [cancelled("a", "x\x00y"), cancelled("a", "good")])
     await reach(online, "a", ["good"])
     assert [item["reason"] for item in await parked(online)] == ["undecodable"]
+
+
+async def test_an_id_used_for_another_payload_is_an_anomaly_and_is_applied_only_by_a_replay(online: Live) -> None:
+    await give(online, [cancelled("a", "one", "id-1"), cancelled("a", "other", "id-1"), cancelled("a", "two", "id-2")])
+    await reach(online, "a", ["one", "two"])
+    await give(online, [cancelled("a", "other", "id-1"), cancelled("a", "one", "id-1")])
+    items = await eventually(lambda: _parked_count(online, 2), "both are dead letters")
+    assert {item["reason"] for item in items} == {"id_reused"}
+    assert "'id-1' of source '/test' was used before for another payload" in items[0]["error"]
+    counters = (await online.client.get("/ops/counters", headers=OPS)).json()
+    assert counters["anomaly.id_reused"] == 2
+    for item in items:
+        await online.client.post(f"/ops/dead-letters/{item['id']}/replay", headers=OPS)
+    await eventually(lambda: _settled(online), "both are replayed")
+    assert await causes(online, "a") == ["one", "two", "other"]
+
+
+async def _settled(live: Live) -> bool:
+    return not await live.service.pool.fetchval("SELECT count(*) FROM dead_letters WHERE state <> 'replayed'")

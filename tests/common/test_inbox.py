@@ -1,23 +1,31 @@
-"""Inbox key: unique per source and id, adjacent for the counter of one producer."""
+"""Inbox mark: unique per consumer, topic, source and id; adjacent for ids of one author; another content is seen."""
 
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.decisions.facts import TimerFired
+from libs.common.events.carrier import ParcelScanned
+from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent, event_class
-from libs.common.messaging.inbox import event_key
+from libs.common.events.storefront import OrderCancelled
+from libs.common.events.values import RawStatus
+from libs.common.messaging.event_ids import new_event_id
+from libs.common.messaging.inbox import event_key, mark_of
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
-FIRED = TimerFired(name="due", due_at=NOON)
+CANCELLED = OrderCancelled(order_id="O-1", cause="late", cancelled_at=NOON)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-ids = st.one_of(texts, st.builds("{}.{}".format, texts, st.one_of(texts, st.integers(0, 10**15))))
+times = st.integers(0, 2**48 - 1).map(lambda ms: f"{ms:012x}")
+like_uuids = st.builds("{}-{}-7{}-8000-000000000000".format, texts, texts, texts)
+version_7 = st.builds(lambda ms, tail: f"{ms[:8]}-{ms[8:]}-7{tail}", times, st.uuids().map(lambda u: str(u)[15:]))
+ids = st.one_of(texts, like_uuids, version_7, st.builds(new_event_id))
 
 
-def event(id: str, source: str = "/returns") -> AnyEvent:
-    return event_class(TimerFired).model_construct(id=id, source=source, type=FIRED.TYPE, time=NOON, data=FIRED)
+def event(id: str, source: str = "/returns", data: Payload = CANCELLED) -> AnyEvent:
+    return event_class(type(data)).model_construct(id=id, source=source, type=data.TYPE, time=NOON, data=data)
 
 
 @given(one=st.tuples(texts, texts, ids), other=st.tuples(texts, texts, ids))
@@ -29,23 +37,35 @@ def test_two_events_have_one_mark_only_if_they_are_one_for_the_same_consumer(
     assert {len(mark) for mark in marks} == {16}
 
 
-def test_numbers_that_read_alike_but_are_written_otherwise_are_other_events() -> None:
-    written = [
-        "run.7",
-        "run.07",
-        "run.+7",
-        "run.\u0667",
-        "run.7 ",
-        "run",
-        ".7",
-        "run.99999999999999",
-        "run.999999999999999",
-    ]
-    assert len({event_key("cases", event(id)) for id in written}) == len(written)
+@given(consumer=texts, source=texts, id=ids)
+def test_events_of_two_topics_have_two_marks(consumer: str, source: str, id: str) -> None:
+    scanned = ParcelScanned(issue_id=uuid4(), raw=RawStatus(source="yamato", code="x"), scanned_at=NOON)
+    assert event_key(consumer, event(id, source)) != event_key(consumer, event(id, source, scanned))
 
 
-@given(number=st.integers(0, 10**14 - 2))
-def test_the_marks_of_one_producer_lie_in_the_order_of_their_numbers(number: int) -> None:
-    here, next_one = (event_key("cases", event(f"run.{n}")) for n in (number, number + 1))
-    assert here < next_one
-    assert here[:10] == next_one[:10]
+@given(ms=st.integers(0, 2**48 - 2), tails=st.tuples(st.uuids(), st.uuids()))
+def test_the_marks_of_one_author_lie_in_the_order_of_time(ms: int, tails: tuple[UUID, UUID]) -> None:
+    written = [f"{ms + n:012x}" for n in range(2)]
+    here, later = (
+        event_key("cases", event(f"{at[:8]}-{at[8:]}-7{str(tail)[15:]}"))
+        for at, tail in zip(written, tails, strict=True)
+    )
+    assert here < later
+    assert here[:4] == later[:4]
+
+
+def test_ids_are_version_7_in_the_order_of_time_and_share_no_random_part() -> None:
+    made = [new_event_id() for _ in range(2000)]
+    assert {(UUID(each).version, UUID(each).variant, str(UUID(each)) == each) for each in made} == {
+        (7, "specified in RFC 4122", True)
+    }
+    assert [each[:13] for each in made] == sorted(each[:13] for each in made)
+    assert len({each[15:18] + each[20:] for each in made}) == len(made)
+
+
+def test_the_content_of_a_mark_is_that_of_the_payload_alone() -> None:
+    other = OrderCancelled(order_id="O-1", cause="early", cancelled_at=NOON)
+    assert mark_of("cases", event("1")).content == mark_of("orders", event("2", "/shop")).content
+    assert mark_of("cases", event("1")).content != mark_of("cases", event("1", data=other)).content
+    first, second = mark_of("cases", event("1")), mark_of("cases", event("1", data=other))
+    assert len({first.key, first.of_other_content.key, second.of_other_content.key}) == 3

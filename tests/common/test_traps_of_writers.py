@@ -115,8 +115,8 @@ async def test_marks_and_answers_that_nobody_can_ask_for_any_more_are_forgotten_
     conn = await asyncpg.connect(tally_database)
     await conn.execute(
         """
-        INSERT INTO inbox (event_key, received_at)
-        SELECT decode(md5(n::text), 'hex'), now() - CASE WHEN n < 25000 THEN interval '61 days' ELSE '59 days' END
+        INSERT INTO inbox (event_key, content, received_at)
+        SELECT decode(md5(n::text), 'hex'), 0, now() - CASE WHEN n < 25000 THEN interval '61 days' ELSE '59 days' END
         FROM generate_series(1, 25010) AS n"""
     )
     await conn.execute(

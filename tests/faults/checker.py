@@ -112,16 +112,17 @@ def _consumed_once(evidence: FaultEvidence) -> Iterator[Violation]:
                 yield violation(f"{subscribed.service}: did not consume {fact.type}", fact)
 
 
-_COUNTED = re.compile(r"(.*)\.(0|[1-9][0-9]{0,13})", re.DOTALL)
+_UUID_7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def _inbox_key(aggregate: str, fact: Fact) -> bytes:
-    """The inbox key of an event, computed independently: a number at the end of an id becomes its last six bytes."""
+    """The inbox key of an event, computed independently: the time of a UUID of version 7 is its fifth to tenth byte."""
     source, event_id = fact.identity
-    counted = _COUNTED.fullmatch(event_id)
-    name, tail = (counted[1], int(counted[2]).to_bytes(6, "big")) if counted else (event_id, b"")
-    named = hashlib.blake2b(f"{aggregate}\x1f{source}\x1f{name}".encode(), digest_size=16 - len(tail))
-    return named.digest() + tail
+    author = f"{aggregate}\x1f{fact.topic}\x1f{source}"
+    whole = hashlib.blake2b(f"{author}\x1f{event_id}".encode(), digest_size=16).digest()
+    if timed := _UUID_7.fullmatch(event_id):
+        return hashlib.blake2b(author.encode(), digest_size=4).digest() + bytes.fromhex(timed[1] + timed[2]) + whole[:6]
+    return whole
 
 
 def _no_duplicates(evidence: FaultEvidence) -> Iterator[Violation]:

@@ -24,7 +24,7 @@ def inbox_off() -> None:
 
     async def admit(conn: Any, arrivals: Sequence[inbox.Arrival]) -> Any:
         admission = await right(conn, [])
-        return inbox.Admission(fresh={arrival.event_key for arrival in arrivals}, blocked=admission.blocked)
+        return inbox.Admission(fresh={arrival.mark.key for arrival in arrivals}, known={}, blocked=admission.blocked)
 
     _replace(inbox, "admit", admit)
 

@@ -14,6 +14,7 @@ import httpx
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events import topics
+from libs.common.events.envelope import Payload
 from tests.faults import answers
 from tests.faults.listener import Listener, TopicEvent
 from tests.faults.publisher import RetryingPublisher, record_of
@@ -37,6 +38,7 @@ class FaultPartners:
     counts: Counter[str] = field(default_factory=Counter)
     _attempts: Counter[str] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _published: dict[str, Payload] = field(default_factory=dict)
     _listener: Listener | None = None
 
     @property
@@ -99,7 +101,8 @@ class FaultPartners:
             self.counts.update(delayed=int(slow))
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
             event_id = str(derived_id("faults", event.id, answer.name))
-            await self.publisher.publish(record_of(answer.payload, event_id, "/faults/partner", moment, event.trace))
+            payload = self._published.setdefault(event_id, answer.payload)  # a repeat is equal, also its times
+            await self.publisher.publish(record_of(payload, event_id, "/faults/partner", moment, event.trace))
 
     async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
         """Approve a review after a while, repeated until answered; a settled review is refused, which is right."""

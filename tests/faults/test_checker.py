@@ -23,7 +23,7 @@ TAKEN = SubscribedType("loyalty", "tallies", "storefront.orders", "order.cancell
 PARKED = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
 
 
-IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "run.0", "run.17", "run.017", "a.b.99999999999999", "run.1e3", ".5"]
+IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "0193f2c4-5e6a-7abc-8def-0123456789ab", "run.17", ".5"]
 
 
 def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> FaultEvidence:

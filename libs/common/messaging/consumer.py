@@ -29,6 +29,7 @@ from libs.common.events.registry import (
     decode,
     peek_type,
 )
+from libs.common.events.sources import source_fault
 from libs.common.events.topics import dead_letter_topic
 from libs.common.messaging import dead_letters, inbox, outbox
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
@@ -133,7 +134,12 @@ class Consumer:
         except UndecodableError as error:
             letter = DeadLetter(record, DeadLetterReason.UNDECODABLE, str(error))
             return ParsedRecord(record, subscription, None, letter)
-        return ParsedRecord(record, subscription, event) if type(event.data) in accepted else None
+        if type(event.data) not in accepted:
+            return None
+        if fault := source_fault(event, record.topic.removeprefix(self.runner.topic_prefix)):
+            letter = DeadLetter(record, DeadLetterReason.FORBIDDEN_SOURCE, fault)
+            return ParsedRecord(record, subscription, None, letter)
+        return ParsedRecord(record, subscription, event)
 
     async def _settle(self, batch: Batch, attempt: int = 0) -> None:
         while batch := self._still_held(batch):
@@ -220,23 +226,33 @@ class Consumer:
         decoded = [(each, each.event) for each in batch if each.event is not None]
         arrivals = [
             inbox.Arrival(
-                inbox.event_key(each.aggregate.name, event),
+                inbox.mark_of(each.aggregate.name, event),
                 (each.aggregate.name, each.record.topic, dead_letters.text_key(each.record)),
             )
             for each, event in decoded
         ]
         admission = await inbox.admit(conn, arrivals)
-        fresh = set(admission.fresh)
-        for (each, _), arrival in zip(decoded, arrivals, strict=True):
+        fresh, known = set(admission.fresh), dict(admission.known)
+        for (each, event), arrival in zip(decoded, arrivals, strict=True):
+            mark = arrival.mark
             if arrival.place in admission.blocked:
                 error = "an earlier event of this key is a dead letter"
                 letters.append(replace(each, dead_letter=DeadLetter(each.record, DeadLetterReason.BLOCKED, error)))
-            elif arrival.event_key in fresh:
-                fresh.discard(arrival.event_key)
+            elif mark.key in fresh:
+                fresh.discard(mark.key)
+                known[mark.key] = mark.content
                 admitted.append(each)
-            else:
+            elif known.get(mark.key, mark.content) == mark.content:
                 self.runner.counters.add("ignored", "duplicate")
+            else:
+                letters.append(replace(each, dead_letter=self._id_reused(each, event)))
         return admitted, letters
+
+    def _id_reused(self, each: ParsedRecord, event: AnyEvent) -> DeadLetter:
+        self.runner.counters.add("anomaly", "id_reused")
+        log.warning("detected anomaly aggregate=%s reason=id_reused topic=%s", each.aggregate.name, each.record.topic)
+        error = f"id: {event.id!r} of source {event.source!r} was used before for another payload; use a new id"
+        return DeadLetter(each.record, DeadLetterReason.ID_REUSED, error)
 
     async def _store_dead_letters(self, conn: Connection, failed: Batch) -> None:
         topic, service = self.runner.topic_prefix + dead_letter_topic(self.runner.service), self.runner.service

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from libs.common.events.registry import decode
+from libs.common.events.registry import AnyEvent, decode
+from libs.common.events.sources import source_fault
 from libs.common.messaging import dead_letters, inbox
-from libs.common.messaging.dead_letters import StoredDeadLetter
+from libs.common.messaging.dead_letters import DeadLetterReason, StoredDeadLetter
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, is_transient
@@ -54,11 +55,20 @@ class Replayer:
         """Apply the record in a savepoint; return the error text, or None."""
         try:
             async with conn.transaction():
-                event = decode(record.value or b"")
-                if await inbox.admit_replayed(conn, inbox.event_key(aggregate.name, event)):
+                event = self._decode(record)
+                mark = inbox.mark_of(aggregate.name, event)
+                if record.reason == DeadLetterReason.ID_REUSED:
+                    mark = mark.of_other_content
+                if await inbox.admit_replayed(conn, mark):
                     await self._runner.apply(conn, aggregate, [Incoming(event, carrier_of(record.headers))])
         except Exception as error:
             if is_transient(error):
                 raise
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _decode(self, record: StoredDeadLetter) -> AnyEvent:
+        event = decode(record.value or b"")
+        if fault := source_fault(event, record.topic.removeprefix(self._runner.topic_prefix)):
+            raise ValueError(fault)
+        return event

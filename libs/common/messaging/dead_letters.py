@@ -1,7 +1,7 @@
 """Dead letters: full records that could not be processed, with the reason, for inspection and replay.
 
 A decoded event that failed *blocks* its key: later events of the same Kafka key become dead letters, too, so that the
-order per key holds. Undecodable records and unknown types block nothing.
+order per key holds. Faults of the author (undecodable, unknown type, forbidden source, reused id) block nothing.
 
 Replay runs inside the service, not through Kafka: other services have consumed the record already, and a replayed
 record must precede those that it blocks.
@@ -25,6 +25,8 @@ from libs.common.postgres.pool import Connection
 class DeadLetterReason(StrEnum):
     UNDECODABLE = "undecodable"
     UNKNOWN_TYPE = "unknown_type"
+    FORBIDDEN_SOURCE = "forbidden_source"
+    ID_REUSED = "id_reused"
     FAILED = "failed"
     BLOCKED = "blocked"
 

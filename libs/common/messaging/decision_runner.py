@@ -5,13 +5,11 @@ replayed dead letters all use it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import count
 from typing import Any, Protocol, TypeVar
-from uuid import uuid4
 
 from opentelemetry.trace import SpanKind
 from pydantic_core import to_json
@@ -21,7 +19,9 @@ from libs.common.decisions.facts import Anomaly, CancelTimer, Facts, Ignored, Re
 from libs.common.events.envelope import Payload
 from libs.common.events.personal import is_personal
 from libs.common.events.registry import AnyEvent, encode_own, event_class, schema_name
+from libs.common.events.sources import service_source
 from libs.common.messaging import outbox
+from libs.common.messaging.event_ids import new_event_id
 from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import redact_erased
 from libs.common.telemetry import log_context
@@ -84,9 +84,6 @@ class DecisionRunner:
     tracing: Tracing
     counters: Counters = field(default_factory=Counters)
     topic_prefix: str = ""
-    # A random prefix per process and a counter: as unique as a random id per event, and far cheaper.
-    _run: str = field(default_factory=lambda: uuid4().hex)
-    _count: Iterator[int] = field(default_factory=count)
     _source: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +92,7 @@ class DecisionRunner:
     def event(self, payload: Payload, *, id: str | None = None, source: str | None = None) -> AnyEvent:
         """Wrap a payload into an envelope with the current time; the default source is this service."""
         return event_class(type(payload)).model_construct(
-            id=id or self._next_id(),
+            id=id or new_event_id(),
             source=source or self._source,
             type=payload.TYPE,
             subject=payload.key if hasattr(payload, "TOPIC") else None,
@@ -187,11 +184,9 @@ class DecisionRunner:
         topic = self.topic_prefix + payload.TOPIC.name
         sent = self.tracing.sent(payload, topic, trace)
         key = payload.key
-        value = encode_own(payload, key, self._next_id(), self._source, time or to_json(self.clock.now()))
+        source = service_source(self.service, payload.TOPIC)
+        value = encode_own(payload, key, new_event_id(), source, time or to_json(self.clock.now()))
         return outbox.OutboxRow(topic, key, value, sent)
-
-    def _next_id(self) -> str:
-        return f"{self._run}.{next(self._count)}"
 
     def _attributes(self, event: AnyEvent) -> dict[str, str | int]:
         return {

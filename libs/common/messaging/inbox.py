@@ -1,31 +1,69 @@
-"""Inbox: ids of consumed events. It, and not Kafka's offsets, makes effects exactly-once."""
+"""Inbox: ids of consumed events. It, and not Kafka's offsets, makes effects exactly-once.
+
+A mark holds the topic, too: what an event does never depends on records of topics that its author may not write
+(invariant 19). It also holds a digest of the payload: a second event with the same id and another payload is not a
+duplicate but a fault of its author, which must not pass silently.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
 
 
-def event_key(consumer: str, event: AnyEvent) -> bytes:
-    """Return the 16-byte inbox key of this event for this consumer, from `source` and `id`.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Inbox row of an event: its key, and a digest of its payload.
 
-    An id that ends in a counter, as ours do, keeps it: ten bytes of digest and six bytes of counter. Keys of one
-    producer are then adjacent in the index, and a batch touches few pages. Any other id is digested whole.
+    The digest has four bytes: the row stays as small as without it, and a dump of it cannot confirm a guessed address.
+    """
+
+    key: bytes
+    content: int
+
+    @property
+    def of_other_content(self) -> "Mark":
+        """The mark under which an event is applied whose id was used before for another payload."""
+        content = self.content.to_bytes(4, "big", signed=True)
+        return Mark(hashlib.blake2b(self.key + content, digest_size=16).digest(), self.content)
+
+
+def mark_of(consumer: str, event: AnyEvent) -> Mark:
+    """Return the inbox mark of this event for this consumer."""
+    data = event.data.__pydantic_serializer__.to_json(event.data)
+    content = int.from_bytes(hashlib.blake2b(data, digest_size=4).digest(), "big", signed=True)
+    return Mark(event_key(consumer, event), content)
+
+
+def event_key(consumer: str, event: AnyEvent) -> bytes:
+    """Return the 16-byte inbox key of this event for this consumer, from topic, `source` and `id`.
+
+    The topic is that of the event's type: `source_fault` refuses an event on any other.
+
+    Keys of one author with a UUID of version 7, as ours, are adjacent in the index by time, so that a batch touches few
+    pages: four bytes of the author, six of time, six of digest. Any other id is digested whole.
 
     A change here invalidates all stored keys: deploy it only on drained consumers.
     """
-    prefix, dot, number = event.id.rpartition(".")
-    if dot and len(number) <= 14 and number.isdecimal() and number.isascii() and str(int(number)) == number:
-        return _digest(consumer, event.source, prefix, 10) + int(number).to_bytes(6, "big")
-    return _digest(consumer, event.source, event.id, 16)
+    author = f"{consumer}\x1f{event.data.TOPIC.name}\x1f{event.source}"
+    whole = hashlib.blake2b(f"{author}\x1f{event.id}".encode(), digest_size=16).digest()
+    time = _time_of(event.id)
+    if time is None:
+        return whole
+    return hashlib.blake2b(author.encode(), digest_size=4).digest() + time + whole[:6]
 
 
-@lru_cache(maxsize=4096)
-def _digest(consumer: str, source: str, text: str, size: int) -> bytes:
-    return hashlib.blake2b(f"{consumer}\x1f{source}\x1f{text}".encode(), digest_size=size).digest()
+def _time_of(id: str) -> bytes | None:
+    """Return the six bytes of time of a UUID of version 7; None for another id."""
+    if len(id) != 36 or id[8] != "-" or id[14] != "7":
+        return None
+    try:
+        time = bytes.fromhex(id[:8] + id[9:13])
+    except ValueError:
+        return None
+    return time if len(time) == 6 else None
 
 
 Place = tuple[str, str, str]
@@ -34,30 +72,33 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A consumed event: its inbox key and its place."""
+    """A consumed event: its inbox mark and its place."""
 
-    event_key: bytes
+    mark: Mark
     place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Inbox result for a batch: the new events, and the places blocked by a dead letter."""
+    """Inbox result for a batch: the keys of new events, the contents of known ones, the places blocked by a dead
+    letter."""
 
     fresh: set[bytes]
+    known: Mapping[bytes, int]
     blocked: set[Place]
 
 
 # One round trip: an event whose key is blocked by a dead letter must not enter the inbox.
 _ADMIT = """
     WITH arrivals AS (
-        SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[]) AS e (event_key, aggregate, topic, key)),
+        SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::int[])
+            AS e (event_key, aggregate, topic, key, content)),
     blocked AS (
         SELECT DISTINCT p.aggregate, p.topic, p.key FROM dead_letters p
         WHERE p.key = ANY($4) AND p.blocks AND p.state IN ('open', 'replaying')),
     fresh AS (
-        INSERT INTO inbox (event_key)
-        SELECT e.event_key FROM arrivals e
+        INSERT INTO inbox (event_key, content)
+        SELECT e.event_key, e.content FROM arrivals e
         WHERE NOT EXISTS (
             SELECT 1 FROM blocked b WHERE (b.aggregate, b.topic, b.key) = (e.aggregate, e.topic, e.key))
         ORDER BY e.event_key
@@ -65,25 +106,31 @@ _ADMIT = """
         RETURNING event_key)
     SELECT event_key, NULL AS aggregate, NULL AS topic, NULL AS key FROM fresh
     UNION ALL SELECT NULL, aggregate, topic, key FROM blocked"""
+_KNOWN = "SELECT event_key, content FROM inbox WHERE event_key = ANY($1)"
 
 
 async def admit(conn: Connection, arrivals: Sequence[Arrival]) -> Admission:
     """Insert these events. A concurrent transaction with the same event waits here and then sees a duplicate."""
     places = [arrival.place for arrival in arrivals]
+    keys = [arrival.mark.key for arrival in arrivals]
     rows = await conn.fetch(
         _ADMIT,
-        [arrival.event_key for arrival in arrivals],
+        keys,
         [aggregate for aggregate, _, _ in places],
         [topic for _, topic, _ in places],
         [key for _, _, key in places],
+        [arrival.mark.content for arrival in arrivals],
     )
+    fresh = {row["event_key"] for row in rows if row["event_key"] is not None}
+    known = await conn.fetch(_KNOWN, keys) if len(fresh) < len(keys) else []  # duplicates are rare
     return Admission(
-        fresh={row["event_key"] for row in rows if row["event_key"] is not None},
+        fresh=fresh,
+        known={row["event_key"]: row["content"] for row in known},
         blocked={(row["aggregate"], row["topic"], row["key"]) for row in rows if row["aggregate"] is not None},
     )
 
 
-async def admit_replayed(conn: Connection, key: bytes) -> bool:
+async def admit_replayed(conn: Connection, mark: Mark) -> bool:
     """Insert one replayed event, regardless of blocked keys; return False for a duplicate."""
-    status = await conn.execute("INSERT INTO inbox (event_key) VALUES ($1) ON CONFLICT DO NOTHING", key)
-    return status == "INSERT 0 1"
+    statement = "INSERT INTO inbox (event_key, content) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    return await conn.execute(statement, mark.key, mark.content) == "INSERT 0 1"

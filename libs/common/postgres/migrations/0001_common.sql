@@ -1,8 +1,10 @@
 -- Tables of the common library, in the database of every service.
 
--- Consumed events: one digest of consumer, source and id per event; kept longer than any topic keeps records.
+-- Consumed events: one digest of consumer, topic, source and id per event, and one of its payload; kept longer than any
+-- topic keeps records.
 CREATE TABLE inbox (
     event_key   bytea       PRIMARY KEY,
+    content     integer     NOT NULL,
     received_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX inbox_received_at ON inbox USING brin (received_at);
@@ -39,7 +41,8 @@ CREATE TABLE dead_letters (
     key         text,
     value       bytea,
     headers     jsonb       NOT NULL,
-    reason      text        NOT NULL CHECK (reason IN ('undecodable', 'unknown_type', 'failed', 'blocked')),
+    reason      text        NOT NULL CHECK (reason IN (
+        'undecodable', 'unknown_type', 'forbidden_source', 'id_reused', 'failed', 'blocked')),
     error       text        NOT NULL,
     blocks      boolean     NOT NULL,
     state       text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replaying', 'replayed', 'discarded')),
