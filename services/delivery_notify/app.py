@@ -11,10 +11,9 @@ from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.factory import customer_channels, staff_channel
 from services.delivery_notify.domain.decide import PUBLISHES, SUBSCRIBES
-from services.delivery_notify.http import bounces, choice_page, notices, ops, preferences, sent_mail_page
-from services.delivery_notify.http.choice_page import ChoicePage
-from services.delivery_notify.http.choice_view import ChoicePageRenderer
-from services.delivery_notify.http.sent_mail_page import SentMailPage
+from services.delivery_notify.http import bounces, notices, ops, preferences
+from services.delivery_notify.pages import choice_page, sent_mail_page
+from services.delivery_notify.pages.rendering import open_renderer
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
 from services.delivery_notify.rendering.links import NoticeLinks
@@ -48,6 +47,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     if staff := staff_channel(settings):
         texts = StaffTexts(Language(settings.staff_language), settings.sender_name)
         service.run_in_background("staff notices", StaffSender(service, *staff, texts).run)
+    pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
     app = service.create_app(
         notices.router,
         choice_page.router,
@@ -55,9 +55,10 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         ops.router,
         bounces.router,
         sent_mail_page.router,
+        pages.assets.routes(),
         untraced=("/c/", "/staff/notices/"),
     )
-    app.state.choice_page = ChoicePage(conversations, links, ChoicePageRenderer(settings.sender_name, calendar))
-    app.state.sent_mail_page = SentMailPage(open_links(settings.link_secrets), renderer, settings.zone)
+    app.state.choice_page = choice_page.ChoicePage(conversations, links, pages, calendar)
+    app.state.sent_mail_page = sent_mail_page.SentMailPage(open_links(settings.link_secrets), renderer, pages)
     app.state.bounce_webhook_secrets = settings.bounce_webhook_secret
     return app

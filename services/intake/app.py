@@ -10,6 +10,7 @@ from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
+from libs.common.web import CUSTOMER_ASSETS
 from libs.common.web.assets import Assets
 from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
@@ -60,7 +61,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
-    assets, links = Assets(ASSETS_FOLDER), open_links(settings.link_secrets)
+    assets, links = Assets(CUSTOMER_ASSETS, ASSETS_FOLDER), open_links(settings.link_secrets)
     app = service.create_app(
         issues.router,
         photos.router,

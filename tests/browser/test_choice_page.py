@@ -11,7 +11,9 @@ from playwright.async_api import Browser, Page
 
 from deploy.local.ports import free_port
 from libs.common.events.values import Language
-from services.delivery_notify.http.choice_page_texts import CHOICE_PAGE_TEXTS
+from libs.common.http.signed_links import Purpose, SignedLinks
+from libs.common.web.translations import read_translations
+from services.delivery_notify.pages.rendering import TRANSLATIONS_FILE
 from services.delivery_notify.rendering.links import NoticeLinks
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase
@@ -20,6 +22,7 @@ from tests.delivery_notify.service import SECRETS, notifying, take
 from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import Live
 
+TEXTS = read_translations(TRANSLATIONS_FILE)
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 
@@ -82,13 +85,33 @@ async def test_what_is_asked_next_shows_when_it_is_needed_and_the_answer_is_take
     await page.locator("select[name=change]").select_option("date")
     await page.locator("input[name=requested_date]").fill(soon(30).isoformat())
     await page.locator("button[type=submit]").click()
-    await page.get_by_text(CHOICE_PAGE_TEXTS[language].thanks_title).first.wait_for()
+    await page.get_by_text(TEXTS.text("title.answered", language)).first.wait_for()
     await picture(page, f"{name}-4-thanks")
     assert (
-        await page.get_by_text(CHOICE_PAGE_TEXTS[language].ship_date, exact=True).count() == 0
+        await page.get_by_text(TEXTS.text("choice.ship_date", language), exact=True).count() == 0
     )  # the day that counts is theirs
     answer = await asked.live.service.pool.fetchval("SELECT body -> 'questions' -> 0 ->> 'status' FROM conversations")
     assert answer == "answered"
+
+
+async def test_on_a_desktop_it_is_styled_and_a_sent_mail_is_shown_to_staff(browser: Browser, asked: Asked) -> None:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    page = await context.new_page()
+    await see(page, asked.url)
+    language = await page.locator("html").get_attribute("lang")
+    await picture(page, f"choice-{language}-desktop")
+    width = await page.evaluate("document.querySelector('main').getBoundingClientRect().width")
+    assert width <= 560  # the style sheet was loaded
+    notice = await asked.live.service.pool.fetchval("SELECT notice_id FROM notices")
+    expiry = asked.live.service.clock.now() + timedelta(minutes=5)
+    token = SignedLinks(SECRETS.split(",")).token(Purpose.STAFF_NOTICE, expiry, str(notice), "ops")
+    await see(page, f"{asked.url.partition('/c/')[0]}/staff/notices/{token}")
+    await picture(page, f"sent-mail-{language}-desktop")
+    assert await page.locator("h1").evaluate("each => getComputedStyle(each).fontSize") == "21px"
+    await page.get_by_text("日本語").click()
+    await page.get_by_text("HTML形式で見る").wait_for()
+    await see(page, page.url.partition("?")[0] + "?as=html")
+    await picture(page, f"sent-mail-{language}-html")
 
 
 async def test_nothing_on_it_is_wider_than_a_phone_and_every_target_is_a_thumb_wide(

@@ -289,5 +289,5 @@ async def test_staff_see_a_mail_as_it_was_sent_by_a_link_of_the_desk(database: M
         gone = [(await live.client.get(f"/staff/notices/{token}")).status_code for token in (old, other, "x")]
     assert smtp.messages[0]["Subject"] in page.text
     assert (html.text.startswith("<!doctype html>"), gone) == (True, [404, 404, 404])
-    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "same-origin")
     assert "sandbox" in html.headers["content-security-policy"]

@@ -118,7 +118,7 @@ async def test_a_link_that_is_too_old_opens_nothing(live: Live) -> None:
 
 async def test_the_page_is_not_stored_framed_or_followed(live: Live) -> None:
     headers = (await live.client.get(await ask(live))).headers
-    assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "same-origin")
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
 

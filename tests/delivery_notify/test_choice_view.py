@@ -11,11 +11,11 @@ from libs.common.events.notices import ChangeSubject, NoticeKind
 from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.http.choice_page_texts import CHOICE_PAGE_TEXTS
-from services.delivery_notify.http.choice_view import ChoicePageRenderer, ChoiceView, Submission
+from services.delivery_notify.pages.choice_view import ADDRESS_FIELDS, ChoiceView, Submission, choice_page
+from services.delivery_notify.pages.rendering import open_renderer
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
-RENDERER = ChoicePageRenderer("Shop", CALENDAR)
+RENDERER = open_renderer("https://shop.example/after-sales/", "Shop", CALENDAR.zone)
 NOW = at(date(2027, 3, 1), 12)
 DUE = NOW + timedelta(days=2)
 QUESTION = Question(
@@ -26,51 +26,54 @@ QUESTION = Question(
     Choice.WAIT,
     DUE,
 )
-TEXTS = CHOICE_PAGE_TEXTS[Language.EN]
 FACTS = NoticeFacts(day=date(2027, 3, 12), previous_day=date(2027, 3, 5))
 
 
 def page(now: datetime = NOW, submission: Submission | None = None, code: int = 200, **question: Any) -> str:
     view = ChoiceView("O-1", replace(QUESTION, **question), FACTS, Language.EN, "DE")
-    response = RENDERER.page(view, now, code, submission)
+    response = choice_page(RENDERER, CALENDAR, view, now, code, submission)
     assert response.status_code == code
     return bytes(response.body).decode()
 
 
+def text_of(key: str) -> str:
+    return RENDERER.translations.text(key, Language.EN)
+
+
 def test_an_open_question_shows_its_options_dates_and_deadline() -> None:
     html = page()
-    assert TEXTS.question_title in html
+    assert text_of("title.question") in html
     assert html.count('name="choice"') == 3
     assert "Friday, March 12, 2027" in html
     assert "Until Wednesday, March 3, 2027" in html
 
 
 @pytest.mark.parametrize(
-    ("question", "text"),
+    ("question", "key"),
     [
-        ({"status": QuestionStatus.ANSWERED, "answer": Choice.CANCEL}, TEXTS.thanks[Choice.CANCEL]),
+        ({"status": QuestionStatus.ANSWERED, "answer": Choice.CANCEL}, "answered.cancel"),
         (
             {"status": QuestionStatus.ANSWERED, "answer": Choice.CHANGE, "change": ChangeSubject.ITEM},
-            TEXTS.thanks_change[ChangeSubject.ITEM],
+            "answered_change.item",
         ),
         (
             {"status": QuestionStatus.ANSWERED, "answer": Choice.WAIT, "by_default": True},
-            TEXTS.deadline_passed_title,
+            "title.overdue",
         ),
-        ({"status": QuestionStatus.CLOSED, "closed_by": "shipped"}, TEXTS.closed["shipped"]),
-        ({"status": QuestionStatus.CLOSED, "closed_by": "something_new"}, TEXTS.closed_other),
-        ({"status": QuestionStatus.CLOSED}, TEXTS.closed_other),
+        ({"status": QuestionStatus.CLOSED, "closed_by": "shipped"}, "closed.shipped"),
+        ({"status": QuestionStatus.CLOSED, "closed_by": "something_new"}, "closed.other"),
+        ({"status": QuestionStatus.CLOSED}, "closed.other"),
     ],
 )
-def test_a_question_that_is_over_shows_its_outcome_and_no_form(question: dict[str, Any], text: str) -> None:
+def test_a_question_that_is_over_shows_its_outcome_and_no_form(question: dict[str, Any], key: str) -> None:
     html = page(**question)
-    assert (text in html, "<form" in html) == (True, False)
+    assert (text_of(key) in html, "<form" in html) == (True, False)
 
 
 @pytest.mark.parametrize(("now", "asking"), [(DUE - timedelta(seconds=1), True), (DUE, False)])
 def test_the_form_ends_at_the_deadline(now: datetime, asking: bool) -> None:
     html = page(now)
-    assert ("<form" in html, TEXTS.deadline_passed_title in html) == (asking, not asking)
+    assert ("<form" in html, text_of("title.overdue") in html) == (asking, not asking)
 
 
 def test_a_question_about_a_replacement_offers_no_other_item_or_address() -> None:
@@ -79,9 +82,9 @@ def test_a_question_about_a_replacement_offers_no_other_item_or_address() -> Non
 
 
 def test_a_refused_form_is_shown_again_as_it_was_filled_in() -> None:
-    submission = Submission("Please correct it.", Choice.CHANGE, {"change": "item", "city": "Osaka"})
+    submission = Submission("item_missing", Choice.CHANGE, {"change": "item", "city": "Osaka"})
     html = page(submission=submission, code=422)
-    assert 'role="alert">Please correct it.<' in html
+    assert f'role="alert">{text_of("refused.item_missing")}<' in html
     assert 'value="change" required checked' in html
     assert 'value="item" selected' in html
     assert 'name="city" maxlength="120" value="Osaka"' in html
@@ -100,7 +103,12 @@ def test_a_requested_date_is_from_tomorrow_up_to_a_year() -> None:
     assert 'min="2027-03-02" max="2028-02-29"' in page()
 
 
-def test_an_invalid_link_is_not_found_and_is_explained_in_both_languages() -> None:
-    response = RENDERER.bad_link()
-    html = bytes(response.body).decode()
-    assert (response.status_code, "リンクを開けませんでした" in html, "too old" in html) == (404, True, True)
+def test_the_style_sheet_is_below_the_path_of_the_public_url() -> None:
+    assert 'href="/after-sales/c/assets/' in page()
+
+
+@pytest.mark.parametrize("field", ADDRESS_FIELDS[Language.JA])
+@pytest.mark.parametrize("language", Language)
+def test_every_field_of_an_address_is_asked_for_once(field: str, language: Language) -> None:
+    view = ChoiceView("O-1", QUESTION, FACTS, language)
+    assert bytes(choice_page(RENDERER, CALENDAR, view, NOW).body).count(f'name="{field}"'.encode()) == 1

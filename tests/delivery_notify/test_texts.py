@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.common.events.notices import NoticeKind
-from libs.common.events.values import Choice, Language
+from libs.common.events.notices import ChangeSubject, NoticeKind
+from libs.common.events.values import Address, Choice, Language
+from libs.common.web.translations import read_translations
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.http.choice_page_texts import CHOICE_PAGE_TEXTS
+from services.delivery_notify.pages import rendering
+from services.delivery_notify.pages.choice_page import INCOMPLETE
 from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 
@@ -89,11 +91,15 @@ def test_both_languages_have_the_same_legal_sentences(language: Language) -> Non
     assert list(legal.SENTENCES[language]) == list(legal.SENTENCES[Language.JA])
 
 
-def test_the_choice_page_has_the_same_texts_in_both_languages() -> None:
-    japanese, english = CHOICE_PAGE_TEXTS[Language.JA], CHOICE_PAGE_TEXTS[Language.EN]
-    assert japanese.closed.keys() == english.closed.keys()
-    assert set(japanese.address) == set(english.address)
-    assert set(japanese.thanks) == set(english.thanks) == set(Choice)
+def test_the_choice_page_has_a_text_for_what_the_contract_and_the_form_allow() -> None:
+    texts = read_translations(rendering.TRANSLATIONS_FILE)
+    wanted = [f"answered.{choice}" for choice in Choice] + [f"refused.{code}" for code in INCOMPLETE]
+    wanted += [f"{table}.{change}" for table in ("change", "answered_change") for change in ChangeSubject]
+    wanted += [f"address.{name}" for name in Address.model_fields]
+    wanted += [f"channel.{name}" for name in ("email", "line", "sms")] + [
+        f"closed.{cause}" for cause in ("other", "overdue")
+    ]
+    assert [key for key in wanted if key not in texts] == []
 
 
 @pytest.mark.parametrize("language", Language)

@@ -45,6 +45,7 @@ ACCESS: dict[str, dict[str, str]] = {
         "GET /ops/staff-notices": "ops",
         "POST /ops/addresses/allow": "ops",
         "POST /v1/mail-reports": "ops",
+        "GET /c/assets/{digest}/{name}": "anybody",
         "GET /c/{token}": "link choice",
         "HEAD /c/{token}": "link choice",
         "POST /c/{token}": "link choice",

@@ -19,17 +19,20 @@ _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-T
 
 
 class Assets:
-    """Style sheets, scripts and images of one folder (a path or package data), and the URLs of pages for them."""
+    """Style sheets, scripts and images of folders (paths or package data), and the URLs of pages for them.
 
-    def __init__(self, folder: Traversable, prefix: str = "/assets") -> None:
-        files = sorted(folder.iterdir(), key=lambda file: file.name)
-        self._prefix = prefix
+    `base` is the path below which a proxy serves the service, for pages that are reached through it.
+    """
+
+    def __init__(self, *folders: Traversable, prefix: str = "/assets", base: str = "") -> None:
+        files = sorted((file for folder in folders for file in folder.iterdir()), key=lambda file: file.name)
+        self._prefix, self._base = prefix, base
         self._files = {file.name: file.read_bytes() for file in files if _suffix(file.name) in _MEDIA_TYPES}
         self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
 
     def url(self, name: str) -> str:
         """Return the URL of a file. Raises `KeyError` for an unknown name."""
-        return f"{self._prefix}/{self._digests[name]}/{name}"
+        return f"{self._base}{self._prefix}/{self._digests[name]}/{name}"
 
     def routes(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)

@@ -1,10 +1,8 @@
-"""URL-encoded forms, and the language of a browser."""
+"""URL-encoded forms."""
 
 from urllib.parse import parse_qs
 
 from fastapi import Request
-
-from libs.common.events.values import Language
 
 MAX_FIELDS = 50
 
@@ -16,12 +14,6 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: values[0] for name, values in fields.items()}
-
-
-def browser_language(request: Request) -> Language:
-    """Return the supported language that `Accept-Language` prefers; Japanese by default."""
-    preferred = request.headers.get("accept-language", "").lower()
-    return Language.EN if preferred.startswith("en") else Language.JA
 
 
 def multiline(text: str, max_length: int) -> str:

@@ -8,26 +8,31 @@ from zoneinfo import ZoneInfo
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from libs.common import __version__
 from libs.common.events.values import Language
+from libs.common.web import SHARED_TEMPLATES
 from libs.common.web.assets import Assets
 from libs.common.web.formatting import LocalizedFormatter
 from libs.common.web.translations import Translations
 
 
 class Templates:
-    """The templates of one folder. Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `asset`."""
+    """The templates of one folder, which may extend the shared layouts.
+
+    Each of them may use `t`, `label`, `time`, `date`, `duration`, `lang`, `asset` and `version`.
+    """
 
     def __init__(self, folder: Path, translations: Translations, assets: Assets, zone: ZoneInfo) -> None:
         self.translations, self._zone = translations, zone
         self._environment = Environment(
-            loader=FileSystemLoader(folder),
+            loader=FileSystemLoader([folder, SHARED_TEMPLATES]),
             autoescape=True,
             undefined=StrictUndefined,
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = assets.url
+        self._environment.globals |= {"asset": assets.url, "version": __version__}
 
     def response(
         self,

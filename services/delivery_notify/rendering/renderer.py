@@ -59,7 +59,7 @@ class Renderer:
 
     def template_names(self) -> list[str]:
         """Return the names of all notice templates and layouts, the shop's own included."""
-        return [name for name in self._text.list_templates() if not name.startswith("page/")]
+        return self._text.list_templates()
 
     def parse(self, name: str) -> nodes.Template:
         """Raises `jinja2.TemplateError` for invalid syntax."""

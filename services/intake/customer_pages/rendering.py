@@ -9,8 +9,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from libs.common.events.values import Language
-from libs.common.web.forms import browser_language
 from libs.common.web.headers import page_headers
+from libs.common.web.languages import page_language
 from libs.common.web.templates import Templates
 
 TEMPLATES_FOLDER = Path(__file__).with_name("templates")
@@ -36,17 +36,3 @@ class CustomerPageRenderer:
     def invalid_link(self, request: Request, *, embedded: bool = False) -> HTMLResponse:
         """Return the same page for every invalid link, so that it reveals no reason."""
         return self.page("closed.html", page_language(request), 404, embedded=embedded, code="bad_link")
-
-
-def language_query(request: Request) -> str:
-    """Return the language chosen on the page as a query parameter for the next one."""
-    chosen = request.query_params.get("lang", "")
-    return f"&lang={chosen}" if chosen in set(Language) else ""
-
-
-def page_language(request: Request, known: Language | None = None) -> Language:
-    """Return the language chosen on the page, else the customer's known language, else the browser's."""
-    chosen = request.query_params.get("lang", "")
-    if chosen in set(Language):
-        return Language(chosen)
-    return known or browser_language(request)

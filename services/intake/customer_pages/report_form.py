@@ -22,10 +22,10 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError
 from libs.common.web.forms import multiline
 from libs.common.web.headers import page_headers
+from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
 from services.intake.customer_pages.links import ReportSubject
-from services.intake.customer_pages.rendering import language_query, page_language
 from services.intake.domain.orders import StoredPhoto
 from services.intake.store.customer_pages import order_and_customer, reportable_lines
 from services.intake.store.evidence import record_uploads
@@ -181,5 +181,5 @@ def _submission(subject: ReportSubject, fields: dict[str, str], photos: list[Sto
 
 
 def _redirect_to_confirmation(request: Request, token: str, issue_id: UUID, outcome: str) -> Response:
-    address = f"../{token}/sent/{issue_id}?outcome={outcome}{language_query(request)}"
+    address = f"../{token}/sent/{issue_id}{next_page_query(request, outcome=outcome)}"
     return RedirectResponse(address, 303, page_headers())

@@ -16,9 +16,9 @@ from libs.common.http.problems import Problem
 from libs.common.http.signed_links import Purpose
 from libs.common.web.forms import multiline, read_form
 from libs.common.web.headers import page_headers
+from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.faults import fault_of
-from services.intake.customer_pages.rendering import language_query, page_language
 from services.intake.customer_pages.status_view import (
     available_windows,
     build_status_view,
@@ -132,4 +132,4 @@ def parse_window(text: str) -> TimeWindow | None:
 
 def _redirect_back(request: Request, token: str, done: str) -> Response:
     # Relative, because a proxy may serve the pages below a path.
-    return RedirectResponse(f"../{token}?done={done}{language_query(request)}", 303, page_headers())
+    return RedirectResponse(f"../{token}{next_page_query(request, done=done)}", 303, page_headers())

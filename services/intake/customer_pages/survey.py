@@ -13,8 +13,8 @@ from libs.common.events.issues import IssueRated
 from libs.common.http.signed_links import Purpose
 from libs.common.web.forms import multiline, read_form
 from libs.common.web.headers import page_headers
+from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
-from services.intake.customer_pages.rendering import language_query, page_language
 from services.intake.customer_pages.status_view import current_resolution, customer_language
 from services.intake.projections.work_queue import UNHAPPY_SCORE
 from services.intake.store.customer_pages import read_rating, record_rating
@@ -41,7 +41,7 @@ async def submit(pages: CurrentPages, request: Request, token: str) -> Response:
         return await _survey_page(pages, request, token, 422, "score")
     comment = multiline(form.get("comment", ""), MAX_COMMENT_LENGTH) or None
     await _record_rating(pages, issue, resolution, int(score), comment)
-    return RedirectResponse(f"{token}?done=1{language_query(request)}", 303, page_headers())
+    return RedirectResponse(token + next_page_query(request, done="1"), 303, page_headers())
 
 
 async def _survey_page(

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from libs.common.events.values import Language
-from libs.common.web.forms import browser_language, read_form
+from libs.common.web.forms import read_form
+from libs.common.web.languages import browser_language
 from services.intake.desk.auth import (
     SIGN_IN_PATH,
     DeskRoute,

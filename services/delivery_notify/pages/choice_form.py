@@ -1,8 +1,8 @@
 """Parser of the choice page's form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
@@ -12,7 +12,6 @@ from libs.common.events.values import Address, Choice
 MAX_FIELD_LENGTH = 120
 """Longer input is cut; the page shows the cut text again if the form is incomplete."""
 
-_MAX_FIELDS = 20
 _FIELDS = ("change", "requested_date", "requested_sku", *Address.model_fields)
 
 
@@ -44,12 +43,7 @@ class ChoiceForm:
             return None
 
 
-def parse_form(body: bytes) -> ChoiceForm:
-    """Parse a urlencoded body; unreadable input is an empty form."""
-    try:
-        fields = {name: values[0] for name, values in parse_qs(body.decode(), max_num_fields=_MAX_FIELDS).items()}
-    except ValueError:
-        fields = {}
+def parse_form(fields: Mapping[str, str]) -> ChoiceForm:
     lines = {name: " ".join(fields.get(name, "").split())[:MAX_FIELD_LENGTH] for name in _FIELDS}
     choice, change = fields.get("choice"), fields.get("change")
     return ChoiceForm(

@@ -11,16 +11,19 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from libs.common.decisions.facts import Anomaly, Facts, Ignored
-from libs.common.events.values import Language
+from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.http.problems import Answer
 from libs.common.http.signed_links import LinkInvalidError
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import Service
+from libs.common.web.forms import read_form
+from libs.common.web.headers import page_headers
+from libs.common.web.languages import next_page_query, page_language
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.http.choice_form import ChoiceForm, parse_form
-from services.delivery_notify.http.choice_page_texts import ChoicePageTexts
-from services.delivery_notify.http.choice_view import ChoicePageRenderer, ChoiceView, Submission
+from services.delivery_notify.pages.choice_form import ChoiceForm, parse_form
+from services.delivery_notify.pages.choice_view import ChoiceView, Submission, choice_page
+from services.delivery_notify.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.store import conversations
 from services.delivery_notify.store.conversations import Conversations
@@ -30,7 +33,12 @@ from services.delivery_notify.store.conversations import Conversations
 class ChoicePage:
     conversations: Conversations
     links: NoticeLinks
-    renderer: ChoicePageRenderer
+    renderer: PageRenderer
+    calendar: ShopCalendar
+
+
+INCOMPLETE = ("date_not_possible", "item_missing", "address_missing", "not_an_option")
+"""Refusals that the customer can correct in the form."""
 
 
 def get_choice_page(request: Request) -> ChoicePage:
@@ -45,27 +53,33 @@ router = APIRouter(tags=["customers"], default_response_class=HTMLResponse)
 
 @router.head("/c/{token}", include_in_schema=False)
 @router.get("/c/{token}", summary="The question of a signed link; opening it changes nothing")
-async def show_choice(token: str, service: CurrentService, page: ChoicePageDependency) -> Response:
-    view = await _load(service, page, token)
-    return page.renderer.page(view, service.clock.now()) if view else page.renderer.bad_link()
+async def show_choice(token: str, request: Request, service: CurrentService, page: ChoicePageDependency) -> Response:
+    view = await _load(service, page, request, token)
+    return _page(page, view, service) if view else page.renderer.invalid_link(request, "bad_link")
 
 
 @router.post("/c/{token}", summary="The customer's answer, from the page's form")
 async def post_choice(token: str, request: Request, service: CurrentService, page: ChoicePageDependency) -> Response:
-    form, view = parse_form(await request.body()), await _load(service, page, token)
+    form, view = parse_form(await read_form(request)), await _load(service, page, request, token)
     if view is None:
-        return page.renderer.bad_link()
+        return page.renderer.invalid_link(request, "bad_link")
     if form.choice is None:
-        invalid = Submission(view.texts.invalid_choice, entered=form.entered)
-        return page.renderer.page(view, service.clock.now(), 422, invalid)
+        return _page(page, view, service, 422, Submission("not_an_option", entered=form.entered))
     refusal = await _decide(service, page, view, form)
     if refusal is None:
-        return RedirectResponse(token, 303, page.renderer.headers)  # relative: a proxy may add a path prefix
-    status, submission = _refused(refusal, form, view.texts)
-    return page.renderer.page(await _load(service, page, token) or view, service.clock.now(), status, submission)
+        # Relative, because a proxy may serve the page below a path.
+        return RedirectResponse(token + next_page_query(request), 303, page_headers())
+    status, submission = _refused(refusal, form)
+    return _page(page, await _load(service, page, request, token) or view, service, status, submission)
 
 
-async def _load(service: Service, page: ChoicePage, token: str) -> ChoiceView | None:
+def _page(
+    page: ChoicePage, view: ChoiceView, service: Service, status: int = 200, submission: Submission | None = None
+) -> Response:
+    return choice_page(page.renderer, page.calendar, view, service.clock.now(), status, submission)
+
+
+async def _load(service: Service, page: ChoicePage, request: Request, token: str) -> ChoiceView | None:
     """Load the question of a link; None for an invalid or expired link, or an unknown question."""
     try:
         link = page.links.read_choice(token)
@@ -80,7 +94,7 @@ async def _load(service: Service, page: ChoicePage, token: str) -> ChoiceView | 
             return None
         facts = await conversations.read_notice_facts(conn, question.notice_id) or NoticeFacts()
     conversation, contact = row
-    language = contact.language if contact else Language.JA
+    language = page_language(request, contact.language if contact else None)
     return ChoiceView(link.order_id, question, facts, language, conversation.market)
 
 
@@ -106,14 +120,8 @@ def _answer(facts: Facts) -> Answer:
     return Answer(200, {})
 
 
-def _refused(refusal: str, form: ChoiceForm, texts: ChoicePageTexts) -> tuple[int, Submission]:
+def _refused(refusal: str, form: ChoiceForm) -> tuple[int, Submission]:
     """Return 422 with the input for an incomplete form, 409 for a question that takes no answer any more."""
-    incomplete = {
-        "date_not_possible": texts.invalid_date,
-        "item_missing": texts.missing_item,
-        "address_missing": texts.missing_address,
-        "not_an_option": texts.invalid_choice,
-    }
-    if refusal in incomplete:
-        return 422, Submission(incomplete[refusal], form.choice, form.entered)
-    return 409, Submission(texts.already_answered if refusal == "answered_before" else None)
+    if refusal in INCOMPLETE:
+        return 422, Submission(refusal, form.choice, form.entered)
+    return 409, Submission(refusal if refusal == "answered_before" else None)

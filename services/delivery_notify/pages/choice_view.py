@@ -1,0 +1,119 @@
+"""Contents of the choice page: the question, its answer, or why it is closed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from fastapi.responses import HTMLResponse
+
+from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.notices import ChangeSubject
+from libs.common.events.values import Choice, Language
+from services.delivery_notify.domain.conversation import Question, QuestionStatus
+from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD
+from services.delivery_notify.domain.notices import NoticeFacts
+from services.delivery_notify.pages.rendering import PageRenderer
+from services.delivery_notify.rendering.texts import phrases
+
+ADDRESS_FIELDS = {
+    Language.JA: ("name", "postal_code", "region", "city", "street", "building", "phone", "country"),
+    Language.EN: ("name", "street", "building", "city", "region", "postal_code", "country", "phone"),
+}
+"""Fields of an address in the order in which each language writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """Current state of a question, and the facts of the notice that asked it."""
+
+    order_id: str
+    question: Question
+    facts: NoticeFacts
+    language: Language
+    market: str = "JP"
+
+    def is_open(self, now: datetime) -> bool:
+        return self.question.open and now < self.question.due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Input of a refused form, shown again with the code of the refusal."""
+
+    refusal: str | None = None
+    chosen: Choice | None = None
+    entered: Mapping[str, str] = field(default_factory=dict)
+
+
+def choice_page(
+    renderer: PageRenderer,
+    calendar: ShopCalendar,
+    view: ChoiceView,
+    now: datetime,
+    status: int = 200,
+    submission: Submission | None = None,
+) -> HTMLResponse:
+    question, today = view.question, calendar.day(now)
+    title, sentence = _heading(renderer, view, now)
+    labels = phrases.PHRASES[view.language].options
+    submission = submission or Submission()
+    return renderer.page(
+        "choice.html",
+        view.language,
+        status,
+        title=title,
+        sentence=sentence,
+        refusal=submission.refusal,
+        rows=_rows(view),
+        options=[(option, labels[option]) for option in question.options] if view.is_open(now) else [],
+        chosen=submission.chosen,
+        changes=_changes(question),
+        entered=submission.entered,
+        address_fields=ADDRESS_FIELDS[view.language],
+        country=view.market,
+        first_day=(today + timedelta(days=1)).isoformat(),
+        last_day=(today + MAX_DATE_AHEAD).isoformat(),
+        note=phrases.choice_note(question.due_at, question.default, calendar.zone, view.language),
+    )
+
+
+def _heading(renderer: PageRenderer, view: ChoiceView, now: datetime) -> tuple[str, str | None]:
+    """Return the keys of title and sentence for the state of the question."""
+    question = view.question
+    if question.status == QuestionStatus.ANSWERED and question.answer and not question.by_default:
+        subject = f"answered_change.{question.change}" if question.change else f"answered.{question.answer}"
+        return "title.answered", subject
+    if question.status == QuestionStatus.CLOSED:
+        cause = f"closed.{question.closed_by}"
+        return "title.closed", cause if cause in renderer.translations else "closed.other"
+    return ("title.question", None) if view.is_open(now) else ("title.overdue", "closed.overdue")
+
+
+def _rows(view: ChoiceView) -> list[tuple[str, str]]:
+    """Return the keys of labels with their values; dates are written as in the mail that links to the page."""
+    question, facts = view.question, view.facts
+    items = [phrases.item_with_quantity(line.name, line.quantity) for line in facts.lines]
+    rows = [("choice.order", view.order_id)]
+    rows += [("choice.items", phrases.join_items(items, view.language))] if items else []
+    rows += [(label, phrases.localized_date(day, view.language)) for label, day in _dates(view) if day]
+    if question.answer and question.change is None:
+        rows.append(("choice.your_answer", phrases.PHRASES[view.language].options[question.answer]))
+    return rows
+
+
+def _dates(view: ChoiceView) -> list[tuple[str, date | None]]:
+    question, facts = view.question, view.facts
+    about_issue = question.issue_id is not None
+    overdue = facts.next_update_by is not None and not about_issue
+    return [
+        ("choice.previous_date", facts.previous_day),
+        ("choice.ship_date", None if overdue or about_issue or question.requested_date else facts.day),
+        ("choice.restock", facts.day if facts.plan == "restock" else None),
+        ("choice.next_update", facts.next_update_by if overdue else None),
+        ("choice.chosen_date", question.requested_date),
+    ]
+
+
+def _changes(question: Question) -> tuple[ChangeSubject, ...]:
+    """Return the possible changes: of an order all, of a replacement the date."""
+    return (ChangeSubject.DATE,) if question.issue_id else tuple(ChangeSubject)
