@@ -63,6 +63,7 @@ def _points(state: Tally, cause: str, now: datetime) -> PointsExpired:
 class Tallies:
     table: StateTable[Tally] = field(default_factory=lambda: StateTable("tallies", TypeAdapter(Tally)))
     name: str = "tallies"
+    is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
         return getattr(event.data, "order_id", None)

@@ -27,6 +27,7 @@ class Suspicious:
     """Aggregate whose every decision is an anomaly, without storage."""
 
     name = "refunds"
+    is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
         return event.subject
@@ -51,9 +52,7 @@ async def test_a_line_logged_by_a_decision_names_service_event_issue_and_trace()
     log = logging.getLogger("libs.common.messaging.decision_runner")
     log.addHandler(handler)
     try:
-        await runner.apply(
-            NO_DATABASE, Suspicious(), [Incoming(event, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})]
-        )
+        await runner.apply(NO_DATABASE, Suspicious(), [Incoming(event, f"00-{TRACE}-00f067aa0ba902b7-01")])
     finally:
         log.removeHandler(handler)
     line = json.loads(lines.getvalue())

@@ -109,7 +109,7 @@ class _Refusing:
 
 async def test_after_a_failed_send_nothing_later_of_its_key_is_deleted() -> None:
     rows = [
-        {"id": n, "topic": "t", "key": key, "value": str(n).encode(), "headers": None}
+        {"id": n, "topic": "t", "key": key, "value": str(n).encode(), "headers": None, "trace": None}
         for n, key in enumerate(["a", "b", "a", "b", "a"])
     ]
     sent, error = await publish(_Refusing(b"2"), rows)

@@ -6,7 +6,6 @@ each of them besides, and writes the whole address into the span. An address may
 
 from collections.abc import Sequence
 
-from opentelemetry.trace import Status, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.events.envelope import TRACE_HEADERS
@@ -28,23 +27,22 @@ class RequestSpans:
             return
         method = scope["method"]
         with self._tracing.request(method, _parent(scope)) as span:
-            if not span.is_recording():
+            if span is None:
                 await self.app(scope, receive, send)
                 return
 
             async def send_with_status(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
-                    if message["status"] >= 500:
-                        span.set_status(Status(StatusCode.ERROR))
+                    span.attributes["http.response.status_code"] = message["status"]
+                    span.failed = message["status"] >= 500
                 await send(message)
 
             try:
                 await self.app(scope, receive, send_with_status)
             finally:
                 if route := getattr(scope.get("route"), "path", None):
-                    span.update_name(f"{method} {route}")
-                    span.set_attribute("http.route", route)
+                    span.name = f"{method} {route}"
+                    span.attributes["http.route"] = route
 
 
 def _parent(scope: Scope) -> Carrier | None:

@@ -40,7 +40,7 @@ from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
 from libs.common.telemetry import log_context
-from libs.common.telemetry.trace_context import carrier_of
+from libs.common.telemetry.trace_context import carrier_of_record
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ def _pause(attempt: int) -> float:
 def _incoming(each: ParsedRecord) -> Incoming:
     assert each.event is not None, "a record without an event is a dead letter"
     headers = each.record.headers
-    return Incoming(each.event, carrier_of(dead_letters.text_headers(headers)) if headers else None)
+    return Incoming(each.event, carrier_of_record(headers) if headers else None)
 
 
 def _by_topic(batch: Batch) -> list[Batch]:

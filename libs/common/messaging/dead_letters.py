@@ -155,8 +155,8 @@ def outbox_row(topic: str, service: str, aggregate: str, letter: DeadLetter) -> 
         "dlq.offset": str(record.offset),
     }
     key = text_key(record)[:1000] or None
-    whole = OutboxRow(topic, key, record.value or b"", {**text_headers(record.headers), **reason})
-    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", {**reason, "dlq.too_large": "true"})
+    whole = OutboxRow(topic, key, record.value or b"", headers={**text_headers(record.headers), **reason})
+    return whole if whole.size <= MAX_BYTES else OutboxRow(topic, key, b"", headers={**reason, "dlq.too_large": "true"})
 
 
 _COLUMNS = 'id, aggregate, topic, "partition", "offset", key, value, headers, reason, error, state, attempts, stored_at'

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from opentelemetry.trace import SpanKind
@@ -26,7 +26,8 @@ from libs.common.postgres.pool import Connection
 from libs.common.privacy.erasure import redact_erased
 from libs.common.telemetry import log_context
 from libs.common.telemetry.counters import Counters
-from libs.common.telemetry.trace_context import Carrier
+from libs.common.telemetry.span_encoding import span_template
+from libs.common.telemetry.trace_context import Carrier, is_sampled
 from libs.common.telemetry.tracing import Tracing, issue_attributes
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ class Aggregate(Protocol[S]):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def is_read_model(self) -> bool:
+        """Whether it only records events for queries; then a trace has no span per event of it."""
 
     def key_of(self, event: AnyEvent) -> str | None:
         """Return the key of the state that this event concerns, or None."""
@@ -138,21 +143,56 @@ class DecisionRunner:
     def _decide(
         self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, effects: _BatchEffects
     ) -> tuple[Any, Facts]:
+        if not self.tracing.enabled or aggregate.is_read_model:
+            return self._decide_in(item.trace, aggregate, state, item.event, now, key, effects)
+        return self._decide_in_span(aggregate, state, item, now, key, effects)
+
+    def _decide_in_span(
+        self, aggregate: Aggregate[Any], state: Any, item: Incoming, now: datetime, key: str, effects: _BatchEffects
+    ) -> tuple[Any, Facts]:
         event = item.event
-        with log_context.about(event, item.trace):
-            if item.trace is None and not self.tracing.enabled:
-                after, facts = aggregate.decide(state, event, now)
-                for fact in facts:
-                    self._collect(aggregate, fact, key, None, effects)
-                return after, facts
-            fired = isinstance(event.data, TimerFired)
-            name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
-            attributes = partial(self._attributes, event)
-            with self.tracing.span(name, SpanKind.CONSUMER, item.trace, attributes, link=fired) as trace:
-                after, facts = aggregate.decide(state, event, now)
-                for fact in facts:
-                    self._collect(aggregate, fact, key, trace, effects)
-            return after, facts
+        fired = type(event.data) is TimerFired
+        parent, links = (None, (item.trace,) if item.trace else ()) if fired else (item.trace, ())
+        if fired and item.trace and not is_sampled(item.trace):
+            parent, links = item.trace, ()
+        name = f"timer {event.data.name}" if isinstance(event.data, TimerFired) else f"process {event.type}"
+        trace, begin = self.tracing.start(name, SpanKind.CONSUMER, parent)
+        if not begin or trace is None:
+            return self._decide_in(trace, aggregate, state, event, now, key, effects)
+        first, error_type = len(effects.rows), ""
+        try:
+            return self._decide_in(trace, aggregate, state, event, now, key, effects)
+        except Exception as error:
+            error_type = type(error).__name__
+            raise
+        finally:
+            attributes = [("messaging.message.id", event.id), *issue_attributes(event.data)]
+            if published := " ".join([row.type for row in effects.rows[first:]]):
+                attributes.append(("event.published", published))
+            if error_type:
+                attributes.append(("error.type", error_type))
+            template = _template(name, event.type, self._topic(event))
+            self.tracing.end(template, trace, parent, begin, attributes, links, failed=bool(error_type))
+
+    def _decide_in(
+        self,
+        trace: Carrier | None,
+        aggregate: Aggregate[Any],
+        state: Any,
+        event: AnyEvent,
+        now: datetime,
+        key: str,
+        effects: _BatchEffects,
+    ) -> tuple[Any, Facts]:
+        """Decide with this trace as the current one, and collect the facts."""
+        token = log_context.enter(event, trace)
+        try:
+            after, facts = aggregate.decide(state, event, now)
+            for fact in facts:
+                self._collect(aggregate, fact, key, trace, effects)
+        finally:
+            log_context.leave(token)
+        return after, facts
 
     def _collect(
         self,
@@ -181,26 +221,26 @@ class DecisionRunner:
 
     def outbox_row(self, payload: Payload, trace: Carrier | None, time: bytes | None = None) -> outbox.OutboxRow:
         """Return the outbox row of this payload; `time` is the time of its batch, as JSON."""
-        topic = self.topic_prefix + payload.TOPIC.name
-        sent = self.tracing.sent(payload, topic, trace)
         key = payload.key
         source = service_source(self.service, payload.TOPIC)
         value = encode_own(payload, key, new_event_id(), source, time or to_json(self.clock.now()))
-        return outbox.OutboxRow(topic, key, value, sent)
+        return outbox.OutboxRow(self.topic_prefix + payload.TOPIC.name, key, value, trace, type=payload.TYPE)
 
-    def _attributes(self, event: AnyEvent) -> dict[str, str | int]:
-        return {
-            "messaging.system": "kafka",
-            "messaging.operation.type": "process",
-            "messaging.operation.name": "process",
-            "messaging.message.id": event.id,
-            "event.type": event.type,
-            **({"messaging.destination.name": self._topic(event)} if hasattr(event.data, "TOPIC") else {}),
-            **issue_attributes(event.data),
-        }
+    def _topic(self, event: AnyEvent) -> str | None:
+        topic = getattr(event.data, "TOPIC", None)
+        return self.topic_prefix + topic.name if topic else None
 
-    def _topic(self, event: AnyEvent) -> str:
-        return self.topic_prefix + event.data.TOPIC.name
+
+@lru_cache(maxsize=1024)
+def _template(name: str, event_type: str, topic: str | None) -> bytes:
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "event.type": event_type,
+        **({"messaging.destination.name": topic} if topic else {}),
+    }
+    return span_template(name, SpanKind.CONSUMER, attributes)
 
 
 async def _redact_erased(conn: Connection, incoming: Sequence[Incoming]) -> Sequence[Incoming]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from libs.common.decisions.facts import CancelTimer, SetTimer
 from libs.common.messaging.timers import TimerChanges
 from libs.common.postgres.pool import Connection
+from libs.common.telemetry.trace_context import Carrier
 
 MAX_BYTES = 900_000
 """Maximum size of key, value and headers; below Kafka's default of 1 MiB, so that every row can be sent."""
@@ -18,12 +19,17 @@ class EventTooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One record to publish: topic with prefix, key, value, and headers as text."""
+    """One record to publish: topic with prefix, key, value, trace context, and other headers as text.
+
+    `type` is the event type, for the span that covers the write; it is not stored.
+    """
 
     topic: str
     key: str | None
     value: bytes | None
+    trace: Carrier | None = None
     headers: dict[str, str] | None = None
+    type: str = ""
 
     @property
     def size(self) -> int:
@@ -45,11 +51,12 @@ _EFFECTS = """
         WHERE t.aggregate = $5 AND t.key = c.key AND t.name = c.name),
     moved AS (
         INSERT INTO timers (aggregate, key, name, due_at, trace)
-        SELECT $5, * FROM unnest($8::text[], $9::text[], $10::timestamptz[], $11::jsonb[])
+        SELECT $5, * FROM unnest($8::text[], $9::text[], $10::timestamptz[], $11::text[])
         ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at, trace = excluded.trace)
-    INSERT INTO outbox (topic, key, value, headers)
-    SELECT topic, key, value, headers
-    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[]) WITH ORDINALITY AS r (topic, key, value, headers, n)
+    INSERT INTO outbox (topic, key, value, headers, trace)
+    SELECT topic, key, value, headers, trace
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[], $12::text[]) WITH ORDINALITY
+        AS r (topic, key, value, headers, trace, n)
     ORDER BY n"""
 
 
@@ -75,7 +82,8 @@ async def write_effects(
         [key for key, _, _, _ in moved],
         [name for _, name, _, _ in moved],
         [due_at for _, _, due_at, _ in moved],
-        _null_if_all_null([json.dumps(trace) if trace else None for _, _, _, trace in moved]),
+        _null_if_all_null([trace for _, _, _, trace in moved]),
+        _null_if_all_null([row.trace for row in rows]),
     )
 
 

@@ -22,6 +22,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.throttle import MinInterval
 from libs.common.telemetry.counters import Counters
+from libs.common.telemetry.trace_context import record_headers
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 # they are excluded by id; a row of a slow transaction has a lower id and is found as well.
 _NEXT = """
     WITH deleted AS (DELETE FROM outbox WHERE id = ANY($1))
-    SELECT id, topic, key, value, headers FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
+    SELECT id, topic, key, value, headers, trace FROM outbox WHERE id <> ALL($1) ORDER BY id LIMIT $2"""
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 
 BATCH = 1000
@@ -119,7 +120,7 @@ async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list
                         row["topic"],
                         row["value"],
                         key=key.encode() if key is not None else None,
-                        headers=_headers(row["headers"]),
+                        headers=_headers(row),
                     )
                 )
             await asyncio.wait(pending)
@@ -137,5 +138,7 @@ async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list
     return sent, error
 
 
-def _headers(text: str | None) -> list[tuple[str, bytes]]:
-    return [(name, value.encode()) for name, value in json.loads(text).items()] if text else []
+def _headers(row: Any) -> list[tuple[str, bytes]]:
+    if row["headers"]:
+        return [(name, value.encode()) for name, value in json.loads(row["headers"]).items()]
+    return record_headers(row["trace"]) if row["trace"] else []

@@ -4,7 +4,6 @@ A timer belongs to one state. It is claimed after the state is locked, by deleti
 a timer moved or cancelled meanwhile does not fire, and two processes never fire the same one.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +36,7 @@ _CLAIM = """
 async def due(conn: Connection, aggregate: str, now: datetime, limit: int) -> list[DueTimer]:
     """Return due timers, oldest first, without claiming them."""
     return [
-        DueTimer(row["key"], row["name"], row["due_at"], json.loads(row["trace"]) if row["trace"] else None)
+        DueTimer(row["key"], row["name"], row["due_at"], row["trace"])
         for row in await conn.fetch(_DUE, aggregate, now, limit)
     ]
 

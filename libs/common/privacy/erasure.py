@@ -68,6 +68,7 @@ class Erasures:
     service: str
     erase: EraseCustomer
     name: str = "erasures"
+    is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
         return event.data.customer_id if isinstance(event.data, CustomerErasureRequested) else None

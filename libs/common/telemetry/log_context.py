@@ -1,26 +1,49 @@
-"""Log context: the event that is being decided, as fields of every log line written meanwhile.
+"""Log context: the event that is being decided and its trace, as fields of every log line written meanwhile.
 
 Setting it costs a context variable per event; the fields are computed only when a record is logged.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from typing import TypeAlias
 
 from libs.common.events.registry import AnyEvent
-from libs.common.telemetry.trace_context import Carrier, current_trace_id
+from libs.common.telemetry.trace_context import Carrier, trace_id_of
 
-_current: ContextVar[tuple[AnyEvent, Carrier | None] | None] = ContextVar("event", default=None)
+_Current: TypeAlias = tuple[AnyEvent | None, Carrier | None]
+
+_current: ContextVar[_Current | None] = ContextVar("event", default=None)
+
+
+def enter(event: AnyEvent | None, trace: Carrier | None) -> "Token[_Current | None]":
+    """Set event and trace; pass the result to `leave`. For hot paths, where `about` costs too much."""
+    return _current.set((event, trace))
+
+
+leave = _current.reset
 
 
 @contextmanager
-def about(event: AnyEvent, trace: Carrier | None = None) -> Iterator[None]:
-    """Add the ids of this event to log lines of this block."""
-    token = _current.set((event, trace))
+def about(event: AnyEvent | None, trace: Carrier | None = None) -> Iterator[None]:
+    """Add the ids of this event and trace to log lines of this block."""
+    token = enter(event, trace)
     try:
         yield
     finally:
-        _current.reset(token)
+        leave(token)
+
+
+def current_trace() -> Carrier | None:
+    """Return the trace context of the event or request that is being processed, or None."""
+    current = _current.get()
+    return current[1] if current else None
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the current trace as 32 hex digits, or None."""
+    trace = current_trace()
+    return trace_id_of(trace) if trace else None
 
 
 def fields() -> dict[str, str]:
@@ -30,5 +53,4 @@ def fields() -> dict[str, str]:
     if event is not None:
         issue_id = getattr(event.data, "issue_id", None)
         found = {"event_id": event.id, "event_type": event.type, **({"issue_id": str(issue_id)} if issue_id else {})}
-    trace_id = current_trace_id() or (trace["traceparent"].split("-")[1] if trace else None)
-    return {**found, "trace_id": trace_id} if trace_id else found
+    return {**found, "trace_id": trace_id_of(trace)} if trace else found

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 if TYPE_CHECKING:
     from requests import Session
@@ -14,14 +14,19 @@ def service_resource(service: str) -> Resource:
     return Resource.create({"service.name": service, "service.namespace": "sakidashi"})
 
 
-def tracer_provider(resource: Resource, processors: SynchronousMultiSpanProcessor, endpoint: str) -> TracerProvider:
+def span_processor(resource: Resource, endpoint: str) -> SpanProcessor:
+    """Return the queue of finished spans, which a thread exports in batches."""
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     from libs.common.telemetry.span_export import OtlpSpanExporter
 
-    provider = TracerProvider(resource=resource, active_span_processor=processors)
-    exporter = OtlpSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", session=_session_without_redirects())
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500))
+    exporter = OtlpSpanExporter(resource, f"{endpoint.rstrip('/')}/v1/traces", _session_without_redirects())
+    return BatchSpanProcessor(exporter, max_queue_size=32_768, schedule_delay_millis=500)
+
+
+def tracer_provider(resource: Resource, processor: SpanProcessor) -> TracerProvider:
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(processor)
     return provider
 
 

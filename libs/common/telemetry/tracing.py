@@ -1,204 +1,169 @@
-"""Spans of a service, assembled on the hot path without the SDK's tracer; without an endpoint nothing is recorded.
+"""Spans of a service, recorded on the hot path without the SDK's tracer; without an endpoint nothing is recorded.
 
 Names follow OpenTelemetry's messaging conventions (semantic conventions 1.41). FastStream's middleware was rejected: it
 emits deprecated names, loses the links of a batch, and costs as much per message as all other work.
 
-A trace runs from the report to the points: an outbox row carries the context of its `send` span in its headers, and
-each consumed event is a `process` span below that. A timer starts a new trace with a link to the one that set it.
-Without an endpoint, a trace context received from a partner is still propagated.
+A trace runs from the report to the points. A `process` span covers one decision; the records that it writes carry its
+context, and their types are its attribute `event.published`. Rejected: a `send` span per record, which says no more and
+doubled the cost; a span per event of a read model, which decides nothing (`Aggregate.is_read_model`). A notice that is
+sent is a span of its own. A timer starts a new trace with a link to the one that set it. Without an endpoint, a trace
+context received from a partner is still propagated.
 
 The sampling rate is OpenTelemetry's own setting (`OTEL_TRACES_SAMPLER`, default: all). The decision is made where a
 trace begins and holds for all of it. An unsampled trace costs no more than tracing switched off.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from random import getrandbits
 from time import time_ns
-from typing import TypeAlias, cast
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 from libs.common.events.envelope import Payload
+from libs.common.telemetry import log_context
 from libs.common.telemetry.counters import Counters
-from libs.common.telemetry.providers import meter_provider, service_resource, tracer_provider
-from libs.common.telemetry.trace_context import Carrier, attached, is_sampled, remote_span, to_carrier, to_context
+from libs.common.telemetry.providers import meter_provider, service_resource, span_processor, tracer_provider
+from libs.common.telemetry.span_encoding import SCOPE, AttributeValue, EncodedSpan, encode_span, span_template
+from libs.common.telemetry.trace_context import Carrier, child_of, is_sampled, span_id_of, trace_id_of
 
-Attributes: TypeAlias = Mapping[str, str | int]
+Attributes = Iterable[tuple[str, AttributeValue]]
 
-_SCOPE = InstrumentationScope("sakidashi")
-_UNSET = Status()
+_SAMPLED, _NOT_SAMPLED = "01", "00"
 
 
-def issue_attributes(payload: Payload) -> dict[str, str | int]:
-    """Return the span attributes for the payload's issue and order. Personal data is never an attribute."""
-    issue_id = getattr(payload, "issue_id", None)
-    order_id = getattr(payload, "order_id", None)
-    attributes: dict[str, str | int] = {"issue.id": str(issue_id)} if issue_id else {}
+def issue_attributes(about: object) -> list[tuple[str, AttributeValue]]:
+    """Return the span attributes for issue and order of a payload or row. Personal data is never an attribute."""
+    issue_id = getattr(about, "issue_id", None)
+    order_id = getattr(about, "order_id", None)
+    attributes: list[tuple[str, AttributeValue]] = [("issue.id", str(issue_id))] if issue_id else []
     if order_id:
-        attributes["order.id"] = order_id
+        attributes.append(("order.id", order_id))
     return attributes
 
 
-class Tracing:
-    """Tracer of one service. Disabled, every method only propagates the trace context.
+@dataclass(slots=True)
+class RequestSpan:
+    """Span of the current HTTP request; name and attributes may change until it ends."""
 
-    Event spans are assembled here and passed to the SDK's processors when they end: the SDK's tracer took three times
-    as long, and one issue's lifecycle has 68 spans (the replacement of `tests/traces`: 56 in the trace of the report,
-    12 about its order). Request spans use the SDK's tracer. Sampler and processors are the SDK's.
-    """
+    name: str
+    attributes: dict[str, AttributeValue]
+    failed: bool = field(default=False)
+
+
+_request: ContextVar[RequestSpan | None] = ContextVar("request", default=None)
+
+
+class Tracing:
+    """Spans of one service. Disabled, every method only propagates the trace context."""
 
     def __init__(self, service: str, endpoint: str | None) -> None:
-        self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
-        self._resource = service_resource(service)
-        self.provider = tracer_provider(self._resource, self._processors, endpoint) if endpoint else None
-        self._tracer = self.provider.get_tracer(_SCOPE.name) if self.provider else None
-        self._metrics = meter_provider(self._resource, endpoint) if endpoint else None
-        self.counters = Counters(self._metrics.get_meter(_SCOPE.name) if self._metrics else None)
+        resource = service_resource(service)
+        self._processor = span_processor(resource, endpoint) if endpoint else None
+        # For its sampler and resource, which the environment configures; its tracer is not used.
+        self.provider = tracer_provider(resource, self._processor) if self._processor else None
+        self._sampler = self.provider.sampler if self.provider else None
+        self._follows_parent = isinstance(self._sampler, ParentBased)
+        self._metrics = meter_provider(resource, endpoint) if endpoint else None
+        self.counters = Counters(self._metrics.get_meter(SCOPE) if self._metrics else None)
 
     @property
     def enabled(self) -> bool:
-        return self._tracer is not None
+        return self._processor is not None
 
-    def records(self, parent: Carrier | None) -> bool:
-        """Return whether a child span of `parent` may be recorded."""
-        return self._tracer is not None and not (parent and not is_sampled(parent))
+    def start(self, name: str, kind: SpanKind, parent: Carrier | None) -> tuple[Carrier | None, int]:
+        """Start a span below `parent`: return the context to pass on, and the start time, 0 if it is not recorded."""
+        if self._sampler is None or (parent is not None and not is_sampled(parent)):
+            return parent, 0
+        span_id = f"{getrandbits(64) or 1:016x}"
+        if parent is not None and self._follows_parent:
+            return child_of(parent, span_id), time_ns()
+        return self._sampled_by_rule(name, kind, parent, span_id)
 
-    @contextmanager
-    def span(
+    def _sampled_by_rule(
+        self, name: str, kind: SpanKind, parent: Carrier | None, span_id: str
+    ) -> tuple[Carrier | None, int]:
+        assert self._sampler is not None
+        trace_id = int(trace_id_of(parent), 16) if parent else getrandbits(128) or 1
+        result = self._sampler.should_sample(_context_of(parent), trace_id, name, kind)
+        sampled = result.decision is Decision.RECORD_AND_SAMPLE
+        state = result.trace_state.to_header() if result.trace_state else ""
+        carrier = f"00-{trace_id:032x}-{span_id}-{_SAMPLED if sampled else _NOT_SAMPLED}"
+        return f"{carrier} {state}" if state else carrier, time_ns() if sampled else 0
+
+    def end(
         self,
-        name: str,
-        kind: SpanKind,
+        template: bytes,
+        context: Carrier,
         parent: Carrier | None,
-        attributes: Callable[[], Attributes],
-        *,
-        link: bool = False,
-    ) -> Iterator[Carrier | None]:
-        """Open a child span of `parent` (with `link`: a new trace linked to it) and yield its context.
-
-        `attributes` is called only for a sampled span.
-        """
-        if not self.records(parent):
-            if parent is None:
-                yield None
-                return
-            with attached(to_context(parent)):
-                yield parent
-            return
-        remote = remote_span(parent)
-        context = self._start_span(name, kind, None if link else remote)
-        carrier, begin, failed = to_carrier(context), time_ns(), None
-        try:
-            with attached(trace.set_span_in_context(NonRecordingSpan(context), Context())):
-                yield carrier
-        except Exception as error:
-            failed = type(error).__name__
-            raise
-        finally:
-            if context.trace_flags.sampled:
-                found = {**attributes(), **({"error.type": failed} if failed else {})}
-                links = [Link(remote)] if link and remote else []
-                self._end_span(
-                    name, kind, context, None if link else remote, found, begin, links, failed=failed is not None
-                )
-
-    def _start_span(self, name: str, kind: SpanKind, parent: SpanContext | None) -> SpanContext:
-        """Return the context of a new span, sampled as its parent is or as the sampler decides."""
-        provider = cast("TracerProvider", self.provider)
-        span_id = provider.id_generator.generate_span_id()
-        if parent is not None and parent.trace_flags.sampled and isinstance(provider.sampler, ParentBased):
-            return SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
-        trace_id = parent.trace_id if parent else provider.id_generator.generate_trace_id()
-        below = trace.set_span_in_context(NonRecordingSpan(parent), Context()) if parent else Context()
-        result = provider.sampler.should_sample(below, trace_id, name, kind)
-        flags = TraceFlags.SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
-        return SpanContext(trace_id, span_id, False, TraceFlags(flags), result.trace_state)
-
-    def _end_span(
-        self,
-        name: str,
-        kind: SpanKind,
-        context: SpanContext,
-        parent: SpanContext | None,
-        attributes: Attributes,
         begin: int,
-        links: Sequence[Link] = (),
+        attributes: Attributes,
+        links: Sequence[Carrier] = (),
         *,
         failed: bool = False,
     ) -> None:
-        """Pass a finished span to the processors. Of an error only the type is kept: its message may hold a row."""
-        self._processors.on_end(
-            ReadableSpan(
-                name,
-                context,
-                parent,
-                self._resource,
-                attributes,
-                (),
-                links,
-                kind,
-                status=Status(StatusCode.ERROR) if failed else _UNSET,
-                start_time=begin,
-                end_time=time_ns(),
-                instrumentation_scope=_SCOPE,
-            )
-        )
+        """Record a span that `start` began. Of an error only the type is an attribute: its message may hold a row."""
+        if self._processor is not None:
+            message = encode_span(template, context, parent, begin, time_ns(), attributes, links, failed=failed)
+            self._processor.on_end(EncodedSpan(message))
+
+    def record(self, template: bytes, parent: Carrier | None, begin: int, attributes: Attributes) -> None:
+        """Record a span below `parent` that began at `begin` and ends now; without a sampled parent nothing."""
+        if self._processor is None or parent is None or not is_sampled(parent):
+            return
+        context = child_of(parent, f"{getrandbits(64) or 1:016x}")
+        self.end(template, context, parent, begin, attributes)
 
     @contextmanager
-    def request(self, method: str, parent: Carrier | None) -> Iterator[Span]:
-        """Open the server span of an HTTP request, below the caller's span if it sent one."""
-        if self._tracer is None:
-            yield trace.INVALID_SPAN
-            return
-        with self._tracer.start_as_current_span(
-            method,
-            to_context(parent),
-            SpanKind.SERVER,
-            {"http.request.method": method},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield span
-            except Exception as error:
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(StatusCode.ERROR)
-                raise
-
-    def sent(self, payload: Payload, topic: str, parent: Carrier | None) -> Carrier | None:
-        """Record the `send` span of an event for `topic`; return the context for the record's headers."""
-        if self._tracer is None or not self.records(parent):
-            return parent
-        attributes = {
-            "messaging.system": "kafka",
-            "messaging.operation.type": "send",
-            "messaging.operation.name": "send",
-            "messaging.destination.name": topic,
-            "messaging.kafka.message.key": payload.key,
-            "event.type": payload.TYPE,
-            **issue_attributes(payload),
-        }
-        name, remote = f"send {topic}", remote_span(parent)
-        context = self._start_span(name, SpanKind.PRODUCER, remote)
-        if context.trace_flags.sampled:
-            self._end_span(name, SpanKind.PRODUCER, context, remote, attributes, time_ns())
-        return to_carrier(context)
+    def request(self, method: str, parent: Carrier | None) -> Iterator[RequestSpan | None]:
+        """Open the server span of an HTTP request, below the caller's span if it sent one; None: it is not recorded."""
+        carrier, begin = self.start(method, SpanKind.SERVER, parent)
+        span = RequestSpan(method, {"http.request.method": method}) if begin else None
+        here, logged = _request.set(span), log_context.enter(None, carrier)
+        try:
+            yield span
+        except Exception as error:
+            if span is not None:
+                span.attributes["error.type"] = type(error).__name__
+                span.failed = True
+            raise
+        finally:
+            log_context.leave(logged)
+            _request.reset(here)
+            if span is not None and carrier is not None:
+                template = span_template(span.name, SpanKind.SERVER, {})
+                self.end(template, carrier, parent, begin, span.attributes.items(), failed=span.failed)
 
     def current(self) -> Carrier | None:
         """Return the context of the current HTTP request's span."""
-        return to_carrier(trace.get_current_span().get_span_context())
+        return log_context.current_trace()
 
     def describe(self, payload: Payload) -> None:
         """Add the payload's issue and order to the current HTTP request's span."""
-        if self._tracer is not None:
-            trace.get_current_span().set_attributes(issue_attributes(payload))
+        if (span := _request.get()) is not None:
+            span.attributes.update(issue_attributes(payload))
+
+    def flush(self) -> None:
+        """Export all finished spans now."""
+        if self._processor is not None:
+            self._processor.force_flush()
 
     def shutdown(self) -> None:
         if self.provider:
             self.provider.shutdown()
         if self._metrics:
             self._metrics.shutdown()
+
+
+def _context_of(parent: Carrier | None) -> Context:
+    """Return the parent as OpenTelemetry's context, for a sampler that asks for it."""
+    if parent is None:
+        return Context()
+    trace_id, span_id = int(trace_id_of(parent), 16), int(span_id_of(parent), 16)
+    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return trace.set_span_in_context(NonRecordingSpan(context), Context())

@@ -99,7 +99,7 @@ class NoticeCreated(Record):
     due_at: datetime
     issue_id: UUID | None = None
     promised_date: date | None = None
-    traceparent: str | None = None
+    trace: str | None = None
     promises: PromiseNews = NO_PROMISE_NEWS
     batched: bool = False
 

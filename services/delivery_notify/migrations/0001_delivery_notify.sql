@@ -68,7 +68,7 @@ CREATE TABLE notices (
     channel         text,
     cause           text,
     settled_at      timestamptz,
-    traceparent     text,
+    trace           text,
     sequence        bigint      GENERATED ALWAYS AS IDENTITY,
     started_channel text,
     failed_channels text[],

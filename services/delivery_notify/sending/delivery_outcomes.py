@@ -3,13 +3,16 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
+from opentelemetry.trace import SpanKind
 from pydantic_core import to_json
 
 from libs.common.messaging import outbox
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service, ServiceTransaction
-from libs.common.telemetry.trace_context import Carrier
+from libs.common.telemetry.span_encoding import span_template
+from libs.common.telemetry.tracing import issue_attributes
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
@@ -24,9 +27,9 @@ CompletedNotice = tuple[ClaimedNotice, Completed]
 
 
 async def record_outcomes(
-    service: Service, plan: SendPlan, attempts: Sequence[SendAttempt], breaker: CircuitBreaker
+    service: Service, plan: SendPlan, attempts: Sequence[SendAttempt], breaker: CircuitBreaker, begin: int
 ) -> None:
-    """Record results and events in one transaction."""
+    """Record results and events in one transaction; `begin` is the start of their spans (`time_ns`)."""
     completed, batch = _results(plan, attempts, breaker)
     async with service.transaction() as tx:
         # Serialized before the rows are locked: a decision that withdraws one of them waits for the locks.
@@ -41,6 +44,15 @@ async def record_outcomes(
     failpoint("notices_recorded")
     for status, count in Counter(result.status for _, result in recorded).items():
         service.counters.add("notice", status, count)
+    for notice, result in recorded:
+        if notice.trace:
+            template = _span(notice.kind, result.status)
+            service.tracing.record(template, notice.trace, begin, issue_attributes(notice))
+
+
+@cache
+def _span(kind: str, status: str) -> bytes:
+    return span_template(f"notice {kind}", SpanKind.PRODUCER, {"notice.status": status})
 
 
 def _results(
@@ -65,7 +77,7 @@ def _event(
     tx: ServiceTransaction, notice: ClaimedNotice, result: Completed, timestamp: bytes
 ) -> outbox.OutboxRow | None:
     event = event_for(notice, result, tx.now)
-    return tx.decisions.outbox_row(event, _trace(notice), timestamp) if event else None
+    return tx.decisions.outbox_row(event, notice.trace, timestamp) if event else None
 
 
 def _invalid_addresses(attempts: Sequence[SendAttempt]) -> list[tuple[str, str, str]]:
@@ -106,7 +118,3 @@ def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransactio
 def _references(notice: ClaimedNotice) -> dict[str, str]:
     issue = {"issue_id": str(notice.issue_id)} if notice.issue_id else {}
     return {"order_id": notice.order_id, "customer_id": notice.customer_id, "kind": notice.kind, **issue}
-
-
-def _trace(notice: ClaimedNotice) -> Carrier | None:
-    return {"traceparent": notice.traceparent} if notice.traceparent else None

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from time import time_ns
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -92,12 +93,13 @@ class Sender:
             await notice_queue.mark_started(tx.conn, started(plan))
         if claimed:
             failpoint("notices_claimed")
+            begin = time_ns()
             attempts = await self._send(plan.messages)
             failpoint("notices_sent")
-            await self._record(plan, attempts)
+            await self._record(plan, attempts, begin)
         return len(claimed)
 
-    async def _record(self, plan: SendPlan, attempts: Sequence[SendAttempt]) -> None:
+    async def _record(self, plan: SendPlan, attempts: Sequence[SendAttempt], begin: int) -> None:
         """Retry until recorded; otherwise messages are re-sent and only deduplication by the provider drops them."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(is_transient),
@@ -106,7 +108,7 @@ class Sender:
             reraise=True,
         ):
             with attempt:
-                await delivery_outcomes.record_outcomes(self._service, plan, attempts, self._breaker)
+                await delivery_outcomes.record_outcomes(self._service, plan, attempts, self._breaker, begin)
 
     async def _send(self, messages: Sequence[OutgoingMessage]) -> list[SendAttempt]:
         by_channel: dict[str, list[OutgoingMessage]] = {}

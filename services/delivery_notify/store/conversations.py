@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import TypeAdapter
 
 from libs.common.decisions.facts import Fact, Facts, Record, TimerFired
@@ -20,6 +19,7 @@ from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
 from libs.common.postgres.pool import Connection
+from libs.common.telemetry.log_context import current_trace
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.decide import decide
 from services.delivery_notify.domain.notices import (
@@ -41,7 +41,6 @@ from services.delivery_notify.store.conversation_table import CONVERSATION, Conv
 CONTACT_TIMEOUT = timedelta(hours=24)
 """Maximum wait of a notice for the contact that comes with the order."""
 
-_TRACE = TraceContextTextMapPropagator()
 _FACTS = TypeAdapter(NoticeFacts)
 
 
@@ -53,6 +52,7 @@ class Conversations:
     """Aggregate of this service: one conversation per order."""
 
     name = "conversations"
+    is_read_model = False
 
     def __init__(self, rules: NotificationRules) -> None:
         self.rules, self.calendar = rules, rules.calendar
@@ -121,9 +121,8 @@ def _with_trace(fact: Fact) -> Fact:
     """Add the trace context of the causing event to a notice, for its later sending."""
     if not isinstance(fact, NoticeCreated):
         return fact
-    carrier: dict[str, str] = {}
-    _TRACE.inject(carrier)
-    return replace(fact, traceparent=carrier["traceparent"]) if carrier else fact
+    trace = current_trace()
+    return replace(fact, trace=trace) if trace else fact
 
 
 async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tuple[str, str]]:
@@ -174,7 +173,7 @@ async def requested_address(conn: Connection, order_id: str, choice_id: UUID) ->
 
 _NOTICES = """
     INSERT INTO notices (notice_id, order_id, customer_id, issue_id, kind, facts, promised_date,
-                         made_at, due_at, contact_by, traceparent, announces, supersedes, batched)
+                         made_at, due_at, contact_by, trace, announces, supersedes, batched)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::date[],
                          $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::jsonb[],
                          $13::jsonb[], $14::bool[])
@@ -195,7 +194,7 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None
                 row.made_at,
                 row.due_at,
                 row.made_at + CONTACT_TIMEOUT,
-                row.traceparent,
+                row.trace,
                 promises.refs_json(row.promises.announces),
                 promises.refs_json(row.promises.supersedes),
                 row.batched,

@@ -34,7 +34,7 @@ class ClaimedNotice:
     attempts: int
     withdrawn: str | None
     contact: RecipientContact | None
-    traceparent: str | None
+    trace: str | None
     started_channel: str = ""
     failed_channels: tuple[str, ...] = ()
     recent_messages: int = 0
@@ -77,10 +77,10 @@ _CLAIM = """
         UPDATE notices n SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $3
         FROM due WHERE n.notice_id = due.notice_id
         RETURNING n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
-                  n.withdrawn_cause, n.traceparent, n.failed_channels, n.batched, n.batch_id, n.announces,
+                  n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces,
                   n.supersedes, n.due_at, n.sequence, due.started)
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
-           n.withdrawn_cause, n.traceparent, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
+           n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
            n.started, n.facts ->> 'next_update_by' AS next_update_by, c.name, c.email,
            coalesce(p.language, c.language) AS contact_language, coalesce(p.phone, c.phone) AS phone, p.line_user_id,
            p.channels, c.last_purchased_item,
@@ -128,7 +128,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             )
             if row["email"]
             else None,
-            row["traceparent"],
+            row["trace"],
             row["started"] or "",
             tuple(row["failed_channels"] or ()),
             row["recent_messages"],

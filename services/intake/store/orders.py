@@ -32,6 +32,7 @@ class Orders:
 
     rules: IntakeRules
     name: str = "orders"
+    is_read_model = False
     _table: StateTable[Order] = field(default_factory=lambda: StateTable("orders", TypeAdapter(Order)))
 
     def key_of(self, event: AnyEvent) -> str | None:

@@ -11,7 +11,7 @@ from libs.common.events.issues import IssueReported
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from libs.common.telemetry.trace_context import current_trace_id
+from libs.common.telemetry.log_context import current_trace_id
 from services.intake.projections import issue_status, timeline
 from services.intake.projections.metrics import metric_records
 from services.intake.projections.timeline import TimelineEntry
@@ -58,6 +58,7 @@ class Timeline:
 
     zone: ZoneInfo
     name: str = "timeline"
+    is_read_model = True
 
     def key_of(self, event: AnyEvent) -> str | None:
         issue_id = timeline.issue_id_of(event)

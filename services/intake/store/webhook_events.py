@@ -30,6 +30,7 @@ class WebhookPublisher:
     """The aggregate of webhook events. It has no state and publishes each event."""
 
     name: str = "storefronts"
+    is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
         return event.data.fact.key if isinstance(event.data, PublishWebhookEvent) else None

@@ -68,6 +68,7 @@ class LedgerStore:
 
     rules: LedgerRules
     name: str = LEDGER
+    is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
         return event.data.customer_id if isinstance(event.data, IssueEvent | LedgerCommand) else None

@@ -46,6 +46,7 @@ class OrderStore:
     """Aggregate of orders."""
 
     name: str = "orders"
+    is_read_model = False
     _table: StateTable[PurchasedOrder] = field(default_factory=lambda: StateTable("orders", _ORDER))
 
     def key_of(self, event: AnyEvent) -> str | None:

@@ -77,6 +77,7 @@ class Cases:
     rules: CaseRules
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
+    is_read_model = False
     row_cache: RowCache[Case] = field(default_factory=lambda: RowCache(MAX_CACHED_CASES))
 
     def key_of(self, event: AnyEvent) -> str | None:

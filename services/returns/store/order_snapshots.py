@@ -57,6 +57,7 @@ class OrderSnapshots:
 
     address_keys: tuple[bytes, ...] = ()
     name: str = "order_snapshots"
+    is_read_model = True
 
     def key_of(self, event: AnyEvent) -> str | None:
         data = event.data

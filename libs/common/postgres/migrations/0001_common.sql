@@ -15,6 +15,7 @@ CREATE TABLE outbox (
     topic      text        NOT NULL,
     key        text,
     value      bytea,
+    trace      text,
     headers    jsonb,
     created_at timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
@@ -25,7 +26,7 @@ CREATE TABLE timers (
     key       text        NOT NULL,
     name      text        NOT NULL,
     due_at    timestamptz NOT NULL,
-    trace     jsonb,
+    trace     text,
     PRIMARY KEY (aggregate, key, name)
 );
 CREATE INDEX timers_due ON timers (aggregate, due_at);

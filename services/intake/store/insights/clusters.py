@@ -75,6 +75,7 @@ class ClusterStore:
 
     policy: DetectionPolicy
     name: str = "clusters"
+    is_read_model = False
     _table: StateTable[Cluster] = field(default_factory=lambda: StateTable("clusters", CLUSTER))
 
     def key_of(self, event: AnyEvent) -> str | None:
