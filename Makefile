@@ -1,6 +1,6 @@
 # `make demo` shows Sakidashi at work, `make test` checks it. Both need Python 3.11 to 3.14 and the package index only.
 #   make demo [EXIT=1] [ORDERS=folder] [REPORT=file.json] [BROKER=embedded|apache]
-#   make bench [REPORT=file.json]
+#   make bench [QUICK=1] [AGAINST=<revision>] [REPORT=file.json]
 #   make faults [SECONDS=300] [SEED=1] [REPORT=file.json]
 
 SHELL := /bin/bash
@@ -17,7 +17,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 # that forbids it (container images often do) means its own programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo check test test-long bench faults audit docs docs-site secrets lock clean
+.PHONY: help env demo check test test-long bench bench-more faults audit docs docs-site secrets lock clean
 
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
@@ -73,9 +73,11 @@ test: check ## lint, types, borders, and all tests on real parts
 test-long: PYTEST := --hypothesis-profile=long
 test-long: test ## the same, with every random history and random input at full number
 
-bench: $(STAMP) ## flood the running system on Apache Kafka: plain, under conditions; the desk with 100,000 issues; mails
+bench: $(STAMP) ## every performance metric beside its target (QUICK=1, AGAINST=<revision>, REPORT=file.json)
 	@$(RUN) -m tests.bench.run
-	@$(RUN) -m tests.bench.scenarios
+
+bench-more: $(STAMP) ## overload, the desk with 100,000 issues, notices by real SMTP
+	@$(RUN) -m tests.bench.overload
 	@$(RUN) -m tests.bench.desk
 	@$(RUN) -m tests.bench.notices
 

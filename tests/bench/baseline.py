@@ -1,15 +1,14 @@
-"""The baseline: the throughput of this machine for the same rows and records without the services.
+"""The bare loop: the cost of the rows and records of a lifecycle (`baseline_plan`) without the services.
 
 One process for each service and one for the partner, started at the same time: rows in batches by asyncpg, one
-transaction per hundred lifecycles; the same number of records with real bytes, pipelined with `acks=all`; and the
-records that the services read, with committed offsets. No decoding, validation, decision or HTTP, and no waiting for
-one another: an upper limit.
+transaction per hundred lifecycles; as many records of the same size, pipelined with `acks=all`; and the records that
+the services read, with committed offsets. No decoding, validation, decision or HTTP, and no waiting for one another: an
+upper limit.
 
     python -m tests.bench.baseline <part.json>    writes <part>.ready, waits for `go` beside it, writes <part>.done
 """
 
 import asyncio
-import itertools
 import os
 import sys
 import time
@@ -23,8 +22,7 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from libs.common.events.topics import TOPICS
-from tests.bench.baseline_plan import BaselinePart, PartResult, TableChanges, TopicWrites
+from tests.bench.baseline_plan import PARTITIONS, PartResult, PartRun, TableChanges, records_per_lifecycle
 
 BATCH = 100
 """Lifecycles per transaction."""
@@ -34,11 +32,6 @@ def batches(lifecycles: int) -> Iterator[tuple[int, int]]:
     """First and last (not included) lifecycle of each batch."""
     for begin in range(0, lifecycles, BATCH):
         yield begin, min(begin + BATCH, lifecycles)
-
-
-def share(per_lifecycle: float, begin: int, end: int) -> int:
-    """The number of items for these lifecycles; the sum over all batches is exact."""
-    return round(per_lifecycle * end) - round(per_lifecycle * begin)
 
 
 @dataclass
@@ -57,9 +50,9 @@ class TableWriter:
         await self._insert(conn, BATCH)
 
     async def change(self, conn: Any, begin: int, end: int) -> None:
-        if inserts := share(self.table.inserts, begin, end):
+        if inserts := self.table.inserts * (end - begin):
             await self._insert(conn, inserts)
-        left = share(self.table.updates, begin, end)
+        left = self.table.updates * (end - begin)
         while left > 0:
             ids = self.recent[-left:]
             update = f"UPDATE {self.table.name} t SET body = $2 FROM unnest($1::uuid[]) AS u (id) WHERE t.id = u.id"
@@ -67,7 +60,7 @@ class TableWriter:
             left -= len(ids)
 
     async def delete(self, conn: Any, begin: int, end: int) -> None:
-        if deletes := share(self.table.deletes, begin, end):
+        if deletes := self.table.deletes * (end - begin):
             gone, self.recent = self.recent[:deletes], self.recent[deletes:]
             await conn.execute(f"DELETE FROM {self.table.name} WHERE id = ANY($1)", gone)
 
@@ -78,33 +71,32 @@ class TableWriter:
         self.recent = [*self.recent, *ids][-100 * BATCH :]
 
 
-async def write(part: BaselinePart, conn: Any, tables: list[TableWriter], producer: AIOKafkaProducer) -> None:
+async def write(run: PartRun, conn: Any, tables: list[TableWriter], producer: AIOKafkaProducer) -> None:
     """Write all rows and records of this part, batch by batch."""
-    values = {each.topic: itertools.cycle([text.encode() for text in each.samples]) for each in part.writes}
-    for begin, end in batches(part.lifecycles):
+    for begin, end in batches(run.lifecycles):
         if tables:
             async with conn.transaction():
                 for rows in tables:
                     await rows.change(conn, begin, end)
-        await _send(part, values, producer, begin, end)
-        if tables:
-            for rows in tables:
-                await rows.delete(conn, begin, end)
+        await _send(run, producer, begin, end)
+        for rows in tables:
+            await rows.delete(conn, begin, end)
 
 
-async def _send(part: BaselinePart, values: dict[str, Any], producer: AIOKafkaProducer, begin: int, end: int) -> None:
+async def _send(run: PartRun, producer: AIOKafkaProducer, begin: int, end: int) -> None:
     sent = []
-    for each in part.writes:
-        for number in range(share(each.per_lifecycle, begin, end)):
+    for each in run.part.writes:
+        for number in range(each.per_lifecycle * (end - begin)):
             key = b"baseline-%d" % (begin + number % BATCH)
-            sent.append(await producer.send(part.prefix + each.topic, next(values[each.topic]), key=key))
+            sent.append(await producer.send(run.prefix + each.topic, b"x" * each.size, key=key))
     if sent:
         await asyncio.gather(*sent)
 
 
-async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
+async def read(run: PartRun, consumer: AIOKafkaConsumer) -> None:
     """Read all records of this part, and commit offsets batch by batch."""
-    left = sum(part.reads.values())
+    written = records_per_lifecycle()
+    left = run.lifecycles * sum(written[topic] for topic in run.part.reads)
     while left > 0:
         batches = await consumer.getmany(timeout_ms=200, max_records=500)
         if batches:
@@ -112,18 +104,18 @@ async def read(part: BaselinePart, consumer: AIOKafkaConsumer) -> None:
             await consumer.commit()
 
 
-async def run(path: Path, part: BaselinePart) -> None:
-    conn = await asyncpg.connect(part.database_url) if part.database_url else None
-    tables = [TableWriter(table) for table in part.tables]
+async def work(path: Path, run: PartRun) -> None:
+    conn = await asyncpg.connect(run.database_url) if run.database_url else None
+    tables = [TableWriter(table) for table in run.part.tables]
     for rows in tables:
         await rows.make(conn)
-    producer, consumer = _clients(part)
+    producer, consumer = _clients(run)
     await producer.start()
     await consumer.start()
     try:
         await _wait_for_go(path)
         cpu = time.process_time()
-        await asyncio.gather(write(part, conn, tables, producer), read(part, consumer))
+        await asyncio.gather(write(run, conn, tables, producer), read(run, consumer))
         _write_result(path, PartResult(time.time(), time.process_time() - cpu))
     finally:
         await consumer.stop()
@@ -132,19 +124,18 @@ async def run(path: Path, part: BaselinePart) -> None:
             await conn.close()
 
 
-def _clients(part: BaselinePart) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+def _clients(run: PartRun) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
     """Configured like those of the services; partitions are assigned without group rebalances."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=part.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
+        bootstrap_servers=run.bootstrap_servers, acks="all", enable_idempotence=True, max_batch_size=512 * 1024
     )
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=part.bootstrap_servers,
-        group_id=f"{part.prefix}{part.name}",
+        bootstrap_servers=run.bootstrap_servers,
+        group_id=f"{run.prefix}{run.name}",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    count = {topic.name: topic.partitions for topic in TOPICS}
-    consumer.assign([TopicPartition(part.prefix + name, n) for name in part.reads for n in range(count[name])])
+    consumer.assign([TopicPartition(run.prefix + name, n) for name in run.part.reads for n in range(PARTITIONS)])
     return producer, consumer
 
 
@@ -161,20 +152,7 @@ async def _wait_for_go(path: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-def records_written(parts: list[BaselinePart]) -> dict[str, int]:
-    """The number of records that these parts write to each topic."""
-    total: dict[str, int] = {}
-    for part in parts:
-        for each in part.writes:
-            total[each.topic] = total.get(each.topic, 0) + _records_of(each, part.lifecycles)
-    return total
-
-
-def _records_of(each: TopicWrites, lifecycles: int) -> int:
-    return sum(share(each.per_lifecycle, begin, end) for begin, end in batches(lifecycles))
-
-
 if __name__ == "__main__":
     PATH = Path(sys.argv[1])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(PATH, BaselinePart.read(PATH.read_text(encoding="utf-8"))))
+        runner.run(work(PATH, PartRun.read(PATH.read_text(encoding="utf-8"))))

@@ -1,20 +1,19 @@
-"""Runs the baseline on the same broker and Postgres, right after the measurement."""
+"""Runs the bare loop on the same broker and Postgres as the services."""
 
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.demo.system import Infrastructure
 from deploy.local.command_line import CommandError
 from deploy.local.postgres import provision
 from deploy.local.processes import ServiceProcess, Supervisor
-from libs.common.events.topics import SERVICES
-from libs.common.messaging.create_topics import create_topics
-from tests.bench import baseline_plan
-from tests.bench.baseline import records_written
-from tests.bench.baseline_plan import BaselinePart, PartResult, RowCounts
+from tests.bench.baseline_plan import PARTITIONS, PLAN, PartResult, PartRun, records_per_lifecycle
+from tests.bench.environment import BENCH_LOGS
 from tests.bench.resource_usage import ResourceUsage
 
 ROUNDS = 3
@@ -25,77 +24,50 @@ MAX_SECONDS = 300.0
 
 
 class BaselineError(CommandError):
-    """The baseline did not finish; the message ends with the log of the failed part."""
+    """The bare loop did not finish; the message ends with the log of the failed part."""
 
 
-async def plan(
-    infrastructure: Infrastructure,
-    databases: Mapping[str, str],
-    before: Mapping[str, RowCounts],
-    counts: Mapping[str, int],
-    lifecycles: int,
-) -> list[BaselinePart]:
-    """The parts, from the services' work in these lifecycles: row changes since `before`, records `counts`."""
-    servers = infrastructure.broker.bootstrap_servers
-    writes = await baseline_plan.writes_by_service(servers, infrastructure.topic_prefix, counts, lifecycles)
-    reads = await baseline_plan.topics_by_reader(servers, infrastructure.topic_prefix)
-    reads["partner"] = sorted({"warehouse.orders", "carrier.orders", "payment.orders", "issues"})
-    parts = []
-    for name in (*SERVICES, "partner"):
-        url = databases.get(name)
-        tables = await baseline_plan.tables_per_lifecycle(url, before[name], lifecycles) if url else ()
-        own = tuple(writes.get(name, ()))
-        topics = dict.fromkeys(topic for topic in reads[name] if counts.get(topic))
-        parts.append(BaselinePart(name, lifecycles, servers, "", tables, own, dict.fromkeys(topics, 0)))
-    return parts
+async def cpu_ms(infrastructure: Infrastructure, lifecycles: int) -> float:
+    """CPU milliseconds per lifecycle with those of Kafka and Postgres, the median of the rounds.
+
+    Each round has its own topics and tables. Raises `BaselineError`.
+    """
+    with Supervisor(BENCH_LOGS / PREFIX) as supervisor:
+        rounds = [await _round(supervisor, infrastructure, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)]
+        return median(rounds)
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineResult:
-    """Throughput of the baseline, and its CPU with that of Kafka and Postgres."""
-
-    per_second: float
-    cpu_ms: float
-
-
-async def run(
-    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int
-) -> list[BaselineResult]:
-    """Run all parts a few times, each on its own topics and tables. Raises `BaselineError`."""
-    return [
-        await _round(supervisor, infrastructure, parts, lifecycles, f"{PREFIX}{number}") for number in range(ROUNDS)
-    ]
-
-
-async def _round(
-    supervisor: Supervisor, infrastructure: Infrastructure, parts: list[BaselinePart], lifecycles: int, name: str
-) -> BaselineResult:
-    databases = await provision(infrastructure.postgres.admin_url, SERVICES, f"{name}_")
-    urls = {service: database.owner_url for service, database in databases.items()}  # it makes its own tables
-    await create_topics(infrastructure.broker.bootstrap_servers, f"{name}.")
-    parts = [
-        replace(part, lifecycles=lifecycles, prefix=f"{name}.", database_url=urls.get(part.name)) for part in parts
-    ]
-    total = records_written(parts)
+async def _round(supervisor: Supervisor, infrastructure: Infrastructure, lifecycles: int, name: str) -> float:
+    with_tables = [part.name for part in PLAN if part.tables]
+    databases = await provision(infrastructure.postgres.admin_url, with_tables, f"{name}_")
+    urls = {part: database.owner_url for part, database in databases.items()}  # it makes its own tables
+    await _create_topics(infrastructure.broker.bootstrap_servers, f"{name}.")
     folder = infrastructure.folder / name
     folder.mkdir()
-    started = {part.name: _start(supervisor, folder, part, total) for part in parts}
+    started = {}
+    for part in PLAN:
+        run = PartRun(part.name, lifecycles, infrastructure.broker.bootstrap_servers, f"{name}.", urls.get(part.name))
+        path = folder / f"{part.name}.json"
+        path.write_text(run.text(), encoding="utf-8")
+        started[part.name] = supervisor.start(f"{name}-{part.name}", ["-m", "tests.bench.baseline", path])
     await _wait_for(folder, ".ready", started)
     servers = ResourceUsage({"kafka": infrastructure.broker.pid, "postgres": infrastructure.postgres.pid})
-    cpu, begin = sum(servers.cpu_seconds().values()), time.time()
+    before = sum(servers.cpu_seconds().values())
     (folder / "go").touch()
     done = [PartResult.read(path.read_text(encoding="utf-8")) for path in await _wait_for(folder, ".done", started)]
-    cpu = sum(servers.cpu_seconds().values()) - cpu + sum(part.cpu for part in done)
-    for part in started.values():
-        await asyncio.to_thread(part.stop)
-    return BaselineResult(lifecycles / (max(part.at for part in done) - begin), 1000 * cpu / lifecycles)
+    cpu = sum(servers.cpu_seconds().values()) - before + sum(part.cpu for part in done)
+    for process in started.values():
+        await asyncio.to_thread(process.stop)
+    return 1000 * cpu / lifecycles
 
 
-def _start(supervisor: Supervisor, folder: Path, part: BaselinePart, total: Mapping[str, int]) -> ServiceProcess:
-    path = folder / f"{part.name}.json"
-    whole = replace(part, reads={topic: total.get(topic, 0) for topic in part.reads})
-    path.write_text(whole.text(), encoding="utf-8")
-    return supervisor.start(f"{folder.name}-{part.name}", ["-m", "tests.bench.baseline", path])
+async def _create_topics(bootstrap_servers: str, prefix: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(prefix + name, PARTITIONS, 1) for name in records_per_lifecycle()])
+    finally:
+        await admin.close()
 
 
 async def _wait_for(folder: Path, suffix: str, started: Mapping[str, ServiceProcess]) -> list[Path]:
@@ -105,8 +77,8 @@ async def _wait_for(folder: Path, suffix: str, started: Mapping[str, ServiceProc
     while missing := [name for name, path in paths.items() if not path.exists()]:
         for name in missing:
             if not started[name].alive and not paths[name].exists():
-                raise BaselineError(f"baseline, part {name}, ended early\n{started[name].child.log_tail()}")
+                raise BaselineError(f"bare loop, part {name}, ended early\n{started[name].child.log_tail()}")
         if time.monotonic() > deadline:
-            raise BaselineError(f"baseline: {', '.join(missing)} not done after {MAX_SECONDS:g} s")
+            raise BaselineError(f"bare loop: {', '.join(missing)} not done after {MAX_SECONDS:g} s")
         await asyncio.sleep(0.02)
     return list(paths.values())

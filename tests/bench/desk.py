@@ -1,4 +1,4 @@
-"""Response times of the desk with 100,000 issues: part of `make bench`, alone `python -m tests.bench.desk`.
+"""Response times of the desk with 100,000 issues: part of `make bench-more`, alone `python -m tests.bench.desk`.
 
 One intake process on a durable Postgres. A year of issues is written by SQL, one in twenty still open, with timelines
 and open work; then each page is requested, one call after the other, over loopback HTTP. The times are those of

@@ -1,15 +1,16 @@
 """History for the databases: every row copied under other ids, as if as many issues had gone before.
 
 Rows are copied as they are, so that sizes and shapes are real; only ids are changed. Open work (timers, outbox) is not
-copied: history has nothing due.
+copied: history has nothing due. Nor is the inbox: of past events only those of its retention are in it.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 import asyncpg
 
 _NOT_PAST = frozenset(
-    {"timers", "outbox", "dead_letters", "idempotency", "detection_queue", "rollup_queue", "migrations"}
+    {"timers", "outbox", "inbox", "dead_letters", "idempotency", "detection_queue", "rollup_queue", "migrations"}
     | {"work_queue", "staff"}
 )
 _COLUMNS = """
@@ -23,14 +24,16 @@ _IDS = frozenset({"key", "order_id", "customer_id", "event_id", "cause", "refere
 
 async def make(databases: Mapping[str, str], times: int) -> int:
     """Copy every row `times` times; returns the number of rows written. `databases` are the URLs by service."""
-    written = 0
-    for address in databases.values():
-        conn = await asyncpg.connect(address)
-        try:
-            written += await _copy(conn, times)
-            await conn.execute("VACUUM ANALYZE", timeout=3600)
-        finally:
-            await conn.close()
+    return sum(await asyncio.gather(*(_make(address, times) for address in databases.values())))
+
+
+async def _make(address: str, times: int) -> int:
+    conn = await asyncpg.connect(address)
+    try:
+        written = await _copy(conn, times)
+        await conn.execute("VACUUM ANALYZE", timeout=3600)
+    finally:
+        await conn.close()
     return written
 
 

@@ -1,9 +1,10 @@
-"""Metrics of one run, and their JSON form."""
+"""Metrics of one run, their JSON form, and the speed and build of the interpreter."""
 
 import platform
+import sysconfig
 import timeit
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -15,23 +16,22 @@ SYSTEM = ("intake", "returns", "delivery_notify", "loyalty", "kafka", "postgres"
 
 @dataclass(frozen=True, slots=True)
 class FloodMetrics:
-    """`seconds` from the first call to the last lifecycle; CPU seconds by process."""
+    """`seconds` from the first call to the last lifecycle; CPU seconds by process; bytes of the write-ahead log."""
 
     issues: int
     seconds: float
     accept_seconds: float
     cpu: Mapping[str, float]
     machine_cpu: float
-    notices: Mapping[str, int]
+    wal_bytes: int
 
     @property
     def per_second(self) -> float:
         return self.issues / self.seconds
 
     @property
-    def cores_used(self) -> float:
-        """Cores used by this run, with partner and driver."""
-        return sum(self.cpu.values()) / self.seconds
+    def wal_kb(self) -> float:
+        return self.wal_bytes / 1000 / self.issues
 
     @property
     def other_cores(self) -> float:
@@ -42,82 +42,81 @@ class FloodMetrics:
         each = {name: 1000 * seconds / self.issues for name, seconds in self.cpu.items()}
         return {**each, "total": sum(each[name] for name in SYSTEM if name in each)}
 
+    def cpu_ms_of(self, names: Sequence[str]) -> float:
+        each = self.cpu_ms()
+        return sum(each[name] for name in names)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass
 class BenchMetrics:
-    """Metrics of one run. Records by topic and row changes by table are per lifecycle."""
+    """Metrics of one run; None: not measured, with the reason in `missing` by the key of the report."""
 
-    flood: FloodMetrics
-    connections: int
-    steady_per_second: float
-    steady_cores: Mapping[str, float]
-    latencies_ms: Sequence[float]
-    latencies_from_schedule_ms: Sequence[float]
-    peak_rss_mb: Mapping[str, float]
-    baseline_per_second: Sequence[float]
-    baseline_cpu_ms: Sequence[float]
-    records: Mapping[str, float]
-    row_changes: Mapping[str, float]
-    broker: str
-
-    @property
-    def ratio_to_baseline(self) -> float:
-        """To the median of the baseline's rounds."""
-        return self.flood.per_second / median(self.baseline_per_second)
-
-    @property
-    def notices_per_cpu_second(self) -> float:
-        """Of delivery_notify alone, with mails written and discarded."""
-        return sum(self.flood.notices.values()) / self.flood.cpu["delivery_notify"]
+    flood: FloodMetrics | None = None
+    idle_ms: Sequence[float] = ()
+    half_load_ms: Sequence[float] = ()
+    cpu_against: float | None = None
+    speed_against: float | None = None
+    baseline_cpu_ms: float | None = None
+    tracing: Mapping[str, float] = field(default_factory=dict)
+    past_million: float | None = None
+    replicas: Mapping[str, float] = field(default_factory=dict)
+    cores_at_rest: float | None = None
+    seconds_to_ready: float | None = None
+    peer: tuple[str, float] | None = None
+    peak_rss_mb: Mapping[str, float] = field(default_factory=dict)
+    interpreter: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """The report as JSON: five metrics to compare between runs, and their context."""
+        """The report as JSON. A metric that this run did not measure is null."""
+        cpu = self.flood.cpu_ms()["total"] if self.flood else None
+        bare = self.baseline_cpu_ms / cpu if self.baseline_cpu_ms is not None and cpu else None
         return {
-            "lifecycles_per_second": round(self.flood.per_second, 1),
-            "cpu_ms_per_lifecycle": _rounded(self.flood.cpu_ms(), 3),
-            "ratio_to_baseline": round(self.ratio_to_baseline, 4),
-            "latency_ms": _percentiles(self.latencies_ms),
-            "peak_rss_mb": _rounded(self.peak_rss_mb, 1),
-            "baseline_lifecycles_per_second": round(median(self.baseline_per_second), 1),
-            "baseline_cpu_ms_per_lifecycle": round(median(self.baseline_cpu_ms), 3),
-            "baseline_rounds_per_second": [round(each, 1) for each in self.baseline_per_second],
-            "cpu_ratio_to_baseline": round(median(self.baseline_cpu_ms) / self.flood.cpu_ms()["total"], 4),
-            "latency_from_schedule_ms": _percentiles(self.latencies_from_schedule_ms),
-            "steady_per_second": round(self.steady_per_second, 1),
-            "steady_cores_used": _rounded({**self.steady_cores, "total": sum(self.steady_cores.values())}, 2),
-            "accepted_per_second": round(self.flood.issues / self.flood.accept_seconds, 1),
-            "notices": dict(self.flood.notices),
-            "notices_per_cpu_second": round(self.notices_per_cpu_second, 1),
-            "records_per_lifecycle": _rounded({**self.records, "total": sum(self.records.values())}, 2),
-            "row_changes_per_lifecycle": _rounded({**self.row_changes, "total": sum(self.row_changes.values())}, 2),
-            "cores_used": round(self.flood.cores_used, 2),
-            "cores_used_by_others": round(self.flood.other_cores, 2),
-            "issues": self.flood.issues,
-            "connections": self.connections,
-            "broker": self.broker,
-            "python": interpreter(),
+            "lifecycles_per_second": _rounded(self.flood.per_second if self.flood else None, 1),
+            "cpu_ms_per_lifecycle": _rounded(cpu, 3),
+            "cpu_against": _rounded(self.cpu_against, 3),
+            "cpu_ratio_to_bare_loop": _rounded(bare, 3),
+            "latency_ms": {"idle": _percentiles(self.idle_ms), "half_load": _percentiles(self.half_load_ms)},
+            "tracing": {name: _rounded(self.tracing.get(name), 3) for name in ("all", "one_in_ten")},
+            "wal_kb_per_lifecycle": _rounded(self.flood.wal_kb if self.flood else None, 1),
+            "past_million": _rounded(self.past_million, 3),
+            "replicas": {count: _rounded(self.replicas.get(count), 3) for count in ("2", "4")},
+            "cores_at_rest": _rounded(self.cores_at_rest, 3),
+            "seconds_to_ready": _rounded(self.seconds_to_ready, 2),
+            "peer": {"name": self.peer[0], "ratio": round(self.peer[1], 2)} if self.peer else None,
+            "peak_rss_mb": {name: round(value, 1) for name, value in self.peak_rss_mb.items()} or None,
+            "interpreter": self.interpreter,
         }
 
 
-def interpreter() -> str:
-    """The Python version and its speed: two builds of one version can differ by a third, and the baseline hardly shows
-    it.
+def interpreter(speeds: Sequence[float]) -> str:
+    """The Python version, how it was built, and its speed over the run, in million strings per second.
+
+    Two builds of one version can differ by a third, which the baseline hardly shows. The speed tells a slow or busy
+    machine from slow code: it was measured between the parts of the run.
     """
-    return f"Python {platform.python_version()}, {_strings_per_second() / 1e6:.1f} million strings/s"
+    options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    flags = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("PY_CFLAGS", "PY_CORE_LDFLAGS"))
+    profiled = "--enable-optimizations" in options or "-fprofile-use" in flags
+    linked = "--with-lto" in options or "-flto" in flags
+    build = f"{'with' if profiled else 'without'} PGO, {'with' if linked else 'without'} LTO"
+    span = f"{min(speeds):.1f} to {max(speeds):.1f}, median {median(speeds):.1f}"
+    return f"Python {platform.python_version()} {build}, {span} million strings/s over the run"
 
 
 _STRINGS = 5_000
 
 
-def _strings_per_second() -> float:
+def million_strings_per_second() -> float:
     """Short strings created and kept in a dictionary; the best of several rounds."""
     rounds = timeit.repeat(lambda: {f"{number}:{number}": number for number in range(_STRINGS)}, number=1, repeat=15)
-    return _STRINGS / min(rounds)
+    return _STRINGS / min(rounds) / 1e6
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
-    return {name: round(percentile(values, share), 1) for name, share in (("p50", 0.5), ("p99", 0.99))}
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    shares = (("p50", 0.5), ("p99", 0.99))
+    return {name: round(percentile(values, share), 1) if values else None for name, share in shares}
 
 
-def _rounded(values: Mapping[str, float], digits: int) -> dict[str, float]:
-    return {name: round(value, digits) for name, value in values.items()}
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,4 +1,4 @@
-"""Throughput of notices by real SMTP: part of `make bench`, alone `python -m tests.bench.notices`.
+"""Throughput of notices by real SMTP: part of `make bench-more`, alone `python -m tests.bench.notices`.
 
 A durable Postgres, one process of delivery_notify and a mail sink. `NOTICES` orders are decided to be late by the
 service's own code, and their notices become due at once: claimed, rendered as text and HTML, sent over SMTP and

@@ -1,67 +1,96 @@
-"""The metrics as tables."""
+"""The metrics beside their targets, and where the CPU time goes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.metrics import SYSTEM
+from tests.bench.metrics import SYSTEM, BenchMetrics
+
+BASE = "eec85ee"
+"""The revision that the targets of 2026 are relative to."""
 
 
-def show(console: Console, document: Mapping[str, Any]) -> None:
-    """Print `BenchMetrics.document`."""
-    console.print(_headline(document))
-    console.print(_by_process(document))
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A metric by its path in the report, and the bound that it must not pass."""
+
+    path: str
+    what: str
+    bound: float
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    def text(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.bound:g}"
 
 
-def _headline(document: Mapping[str, Any]) -> Table:
-    title = f"Bench: {document['issues']:,} issues on {document['broker']}, {document['python']}"
-    table = Table(title=title, show_header=False)
-    latency, scheduled = document["latency_ms"], document["latency_from_schedule_ms"]
-    rows = {
-        "complete lifecycles per second": f"{document['lifecycles_per_second']:,}",
-        "baseline per second, median of its rounds": (
-            f"{document['baseline_lifecycles_per_second']:,} of "
-            + ", ".join(f"{each:,.0f}" for each in document["baseline_rounds_per_second"])
-        ),
-        "ratio to the baseline, by time and by CPU": (
-            f"{document['ratio_to_baseline']:.3f} and {document['cpu_ratio_to_baseline']:.3f}"
-        ),
-        "reports accepted per second": f"{document['accepted_per_second']:,}",
-        f"202 to replacement.ordered at {document['steady_per_second']}/s, p50 and p99": _pair(latency),
-        "the same from the scheduled time": _pair(scheduled),
-        "notices settled per CPU second of delivery_notify (all its work; mails discarded)": (
-            f"{document['notices_per_cpu_second']:,}"
-        ),
-        "notices by outcome": ", ".join(f"{count:,} {status}" for status, count in document["notices"].items()),
-        "records and row changes per lifecycle": (
-            f"{document['records_per_lifecycle']['total']} and {document['row_changes_per_lifecycle']['total']}"
-        ),
-        "cores used during the flood": f"{document['cores_used']}",
-        "cores used at the steady rate": f"{document['steady_cores_used']['total']}",
-        "cores used by other processes": f"{document['cores_used_by_others']}",
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+TARGETS = (
+    Target("lifecycles_per_second", f"complete lifecycles per second (where {BASE} makes 280)", 500, at_least=True),
+    Target("cpu_against", f"CPU per lifecycle, ratio to AGAINST (target: to {BASE})", 0.55),
+    Target("cpu_ratio_to_bare_loop", "CPU of the bare loop to that of the system", 0.50, at_least=True),
+    Target("latency_ms.idle.p50", "202 to replacement.ordered at 5/s, p50 ms", 12),
+    Target("latency_ms.idle.p99", "the same, p99 ms", 30),
+    Target("latency_ms.half_load.p50", "the same at half load, p50 ms", 20),
+    Target("latency_ms.half_load.p99", "the same at half load, p99 ms", 60),
+    Target("tracing.all", "CPU of the services with every trace, ratio", 1.15),
+    Target("tracing.one_in_ten", "CPU of the services with one trace in ten, ratio", 1.05),
+    Target("wal_kb_per_lifecycle", f"write-ahead log per lifecycle in kB ({BASE}: 67)", 47),
+    Target("past_million", "CPU per lifecycle with a million past issues, ratio", 1.10),
+    Target("replicas.2", "CPU per order event with 2 replicas, ratio to one", 1.10),
+    Target("replicas.4", "CPU per order event with 4 replicas, ratio to one", 1.10),
+    Target("cores_at_rest", "cores at rest (services, Kafka, Postgres)", 0.06),
+    Target("seconds_to_ready", "seconds from start to ready, slowest service", 2),
+    Target("peer.ratio", "lifecycles per second, ratio to the peer", 5, at_least=True),
+)
 
 
-def _pair(latency: Mapping[str, float]) -> str:
-    return f"{latency['p50']} ms, {latency['p99']} ms"
+def value_at(document: Mapping[str, Any], path: str) -> float | None:
+    found: Any = document
+    for name in path.split("."):
+        found = found.get(name) if found else None
+    return None if found is None else float(found)
 
 
-def _by_process(document: Mapping[str, Any]) -> Table:
-    table = Table("process", "CPU ms per lifecycle", "peak MB")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    cpu, memory = document["cpu_ms_per_lifecycle"], document["peak_rss_mb"]
-    for name in SYSTEM:
-        table.add_row(name, f"{cpu[name]:.3f}", f"{memory[name]:.0f}")
-    table.add_section()
-    table.add_row("total", f"{cpu['total']:.3f}", "")
-    table.add_row("baseline with Kafka and Postgres", f"{document['baseline_cpu_ms_per_lifecycle']:.3f}", "")
-    table.add_section()
-    for name in ("partner", "driver"):
-        table.add_row(f"{name} (not in the total)", f"{cpu[name]:.3f}", f"{memory[name]:.0f}")
-    return table
+def missed(document: Mapping[str, Any]) -> list[str]:
+    """The paths of measured metrics that miss their target."""
+    measured = [(target, value_at(document, target.path)) for target in TARGETS]
+    return [target.path for target, value in measured if value is not None and not target.met(value)]
+
+
+def show(console: Console, metrics: BenchMetrics) -> None:
+    document = metrics.document()
+    table = Table("metric", "measured", "target", "", title=f"Bench: {metrics.interpreter}", title_justify="left")
+    table.columns[1].justify = table.columns[2].justify = "right"
+    for target in TARGETS:
+        value = value_at(document, target.path)
+        if value is None:
+            reason = metrics.missing.get(target.path.partition(".")[0], "not part of this run")
+            table.add_row(target.what, "-", target.text(), f"not measured: {reason}")
+        else:
+            table.add_row(target.what, f"{value:g}", target.text(), "" if target.met(value) else "missed")
+    console.print(table)
+    for line in _details(metrics):
+        console.print(line, highlight=False)
+    if names := missed(document):
+        console.print(f"missed targets: {', '.join(names)}", highlight=False)
+
+
+def _details(metrics: BenchMetrics) -> Iterator[str]:
+    if metrics.flood is not None:
+        flood, cpu = metrics.flood, metrics.flood.cpu_ms()
+        shares = ", ".join(f"{name} {cpu[name]:.2f}" for name in (*SYSTEM, "partner", "driver") if name in cpu)
+        yield f"CPU ms per lifecycle: {shares}; total without partner and driver {cpu['total']:.2f}"
+        yield (
+            f"flood of {flood.issues:,}: accepted {flood.issues / flood.accept_seconds:,.0f}/s; other work on this "
+            f"machine used {flood.other_cores:.2f} cores (above 0.1 only the ratios of CPU can be trusted)"
+        )
+    if metrics.speed_against is not None:
+        yield f"lifecycles per second, ratio to AGAINST: {metrics.speed_against:.2f} (target to {BASE}: 1.79)"
+
+
+Show = Callable[[str], None]

@@ -1,208 +1,157 @@
-"""`make bench`: a flood of the running system on Apache Kafka and a durable Postgres, and its throughput.
+"""`make bench`: the running system on Apache Kafka and a durable Postgres, every metric beside its target.
 
-    python -m tests.bench.run
+    make bench [QUICK=1] [AGAINST=<revision>] [REPORT=<file>] [PARTS=flood,latency] [ISSUES=3000] [PAST=1000000]
 
-`ISSUES` is the number of reports in the flood, `CONNECTIONS` the number of concurrent calls, and `REPORT=<file>` writes
-the metrics as JSON. Everything listens on loopback and is stopped at the end, on Ctrl-C and on any failure.
+Parts: a flood of reports; latency at rest and at half load; the bare loop; the cost of tracing and of replicas; a peer;
+past issues in the databases; a profile. `AGAINST` compares with another revision. `REPORT` writes the metrics as JSON;
+what the run did not measure is null there, and the table says why. Everything listens on loopback and is stopped at the
+end, on Ctrl-C and on any failure.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from deploy.demo.system import Infrastructure, prepare
-from deploy.local import kafka, postgres
+from deploy.demo.system import Infrastructure
+from deploy.local import postgres
 from deploy.local.command_line import exit_on_error
-from deploy.local.paths import LOGS, run_folder
 from deploy.local.process_guard import exit_on_signals
-from deploy.local.processes import Supervisor
-from libs.common.events.topics import LOYALTY
-from libs.common.runtime.in_flight import ConsumerLag
-from tests.bench import baseline_plan, baseline_run
-from tests.bench.baseline_plan import RowCounts
-from tests.bench.completion import (
-    FINAL_SUBSCRIPTIONS,
-    Completion,
-    DatabaseProbe,
-    wait_until_complete,
-    wait_until_orders_are_known,
-    wait_until_purchases_have_points,
-)
-from tests.bench.latency import latencies_ms, readable
-from tests.bench.load import AcceptedReports, flood, publish_orders, steady_load
-from tests.bench.metrics import BenchMetrics, FloodMetrics
-from tests.bench.options import BenchOptions
-from tests.bench.orders import report_call
-from tests.bench.report import show
-from tests.bench.resource_usage import ResourceUsage, machine_cpu_seconds
-from tests.bench.system import BenchSystem, start
+from tests.bench import against, baseline_run, history, peer, profiling, replicas, report, tracing_cost
+from tests.bench.environment import LoadedSystem, loaded_system, servers
+from tests.bench.metrics import BenchMetrics, interpreter, million_strings_per_second
+from tests.bench.options import PARTS, BenchOptions
 
-STEADY_SECONDS = 20.0
-BENCH_LOGS = LOGS / "bench"
+IDLE_PER_SECOND, IDLE_REPORTS = 5.0, 100
+MILLION = 1_000_000
+HALF_LOAD_SECONDS, REST_SECONDS = 15.0, 10.0
 
 
 @dataclass
 class Bench:
-    """One run."""
+    """One run on one set of servers."""
 
     console: Console
     options: BenchOptions
     infrastructure: Infrastructure
-    databases: Mapping[str, str]
-    supervisor: Supervisor
+    metrics: BenchMetrics = field(default_factory=BenchMetrics)
+    speeds: list[float] = field(default_factory=list)
 
-    @property
-    def _servers(self) -> str:
-        return self.infrastructure.broker.bootstrap_servers
+    async def run(self) -> None:
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "tracing": self._tracing,
+            "replicas": self._replicas,
+            "peer": self._peer,
+            "profile": self._profile,
+        }
+        await self._timed("flood", self._main_system)
+        for name in PARTS:
+            if name in self.options.parts and name in parts:
+                await self._timed(name, parts[name])
+        self.metrics.interpreter = interpreter(self.speeds)
 
-    async def run(self) -> BenchMetrics:
-        with self.console.status("starting the services"):
-            system = await asyncio.to_thread(start, self.supervisor, self.infrastructure, self.databases)
-        pids = {**system.pids(), "kafka": self.infrastructure.broker.pid, "postgres": self.infrastructure.postgres.pid}
-        usage = ResourceUsage({**pids, "driver": os.getpid()})
-        probe = await DatabaseProbe.open(self.databases)
-        lag = ConsumerLag(self._servers, self.infrastructure.topic_prefix, FINAL_SUBSCRIPTIONS)
-        try:
-            async with usage.sampling():
-                return await self._measure(system, usage, probe, lag)
-        finally:
-            await lag.close()
-            await probe.close()
+    async def _timed(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        begin = time.perf_counter()
+        self.speeds.append(million_strings_per_second())
+        await part()
+        self.speeds.append(million_strings_per_second())
+        self.console.print(f"part {name}: {time.perf_counter() - begin:.0f} s", highlight=False)
 
-    async def _measure(
-        self, system: BenchSystem, usage: ResourceUsage, probe: DatabaseProbe, lag: ConsumerLag
-    ) -> BenchMetrics:
-        before = await self._preload(probe)
-        counts_before = await baseline_plan.topic_lengths(self._servers, self.infrastructure.topic_prefix)
-        flood_metrics = await self._flood(system, usage, probe, lag)
-        steady_rate = flood_metrics.per_second / 2
-        cpu, begin = usage.cpu_seconds(), time.perf_counter()
-        accepted, seen = await self._steady(system, probe, lag, steady_rate)
-        took = time.perf_counter() - begin
-        steady_cores = {name: (seconds - cpu[name]) / took for name, seconds in usage.cpu_seconds().items()}
-        counts_after = await baseline_plan.topic_lengths(self._servers, self.infrastructure.topic_prefix)
-        counts = {topic: count - counts_before[topic] for topic, count in counts_after.items()}
-        lifecycles = flood_metrics.issues + len(accepted.at)
-        peaks = dict(usage.peak_mb)
-        with self.console.status("planning the baseline"):
-            await asyncio.sleep(2)  # Postgres' statistics lag
-            parts = await baseline_run.plan(self.infrastructure, self.databases, before, counts, lifecycles)
-        await probe.close()
-        await asyncio.to_thread(self.supervisor.stop)
-        with self.console.status("running the baseline"):
-            rounds = await baseline_run.run(self.supervisor, self.infrastructure, parts, self.options.issues)
-        changes = {f"{part.name}.{t.name}": t.inserts + t.updates + t.deletes for part in parts for t in part.tables}
-        return BenchMetrics(
-            flood=flood_metrics,
-            connections=self.options.connections,
-            steady_per_second=steady_rate,
-            steady_cores=steady_cores,
-            latencies_ms=latencies_ms(accepted.at, seen),
-            latencies_from_schedule_ms=latencies_ms(accepted.due, seen),
-            peak_rss_mb=peaks,
-            baseline_per_second=[each.per_second for each in rounds],
-            baseline_cpu_ms=[each.cpu_ms for each in rounds],
-            records={topic: count / lifecycles for topic, count in counts.items() if count},
-            row_changes=changes,
-            broker="Apache Kafka" if self.infrastructure.broker.kind == "apache" else self.infrastructure.broker.kind,
+    async def _main_system(self) -> None:
+        """Flood a fresh system, then measure the latency; then the bare loop, then past issues below it."""
+        options, metrics = self.options, self.metrics
+        wanted = set(options.parts)
+        async with self._system() as system:
+            await system.preload(options.issues + options.steady_issues)
+            metrics.seconds_to_ready = system.seconds_to_ready
+            metrics.flood = await system.flood(options.issues)
+            if "latency" in wanted:
+                await self._latency(system)
+            metrics.peak_rss_mb = dict(system.usage.peak_mb)
+            if "past" in wanted:
+                await self._past(system)
+        if "baseline" in wanted:
+            with self.console.status("running the bare loop"):
+                metrics.baseline_cpu_ms = await baseline_run.cpu_ms(self.infrastructure, options.issues)
+
+    def _system(self) -> "contextlib.AbstractAsyncContextManager[LoadedSystem]":
+        return loaded_system(self.console, self.infrastructure, "", connections=self.options.connections)
+
+    async def _latency(self, system: LoadedSystem) -> None:
+        assert self.metrics.flood is not None
+        self.metrics.cores_at_rest = await system.cores_at_rest(REST_SECONDS)
+        self.metrics.idle_ms = await system.steady(IDLE_REPORTS, IDLE_PER_SECOND)
+        rate = self.metrics.flood.per_second / 2
+        count = min(self.options.steady_issues, max(50, int(rate * HALF_LOAD_SECONDS)))
+        self.metrics.half_load_ms = await system.steady(count, rate)
+
+    async def _past(self, system: LoadedSystem) -> None:
+        """CPU per lifecycle with past issues in the databases, as a ratio to the same flood before."""
+        each = self.options.issues // 2
+        before = await system.flood(each)
+        names, admin = system.databases, self.infrastructure.postgres.admin_url
+        owners = {name: postgres.url_of(admin, database=postgres.name_of(url)) for name, url in names.items()}
+        begin = time.perf_counter()
+        with self.console.status(f"writing {self.options.past:,} past issues"):
+            written = await history.make(owners, max(1, self.options.past // system.first))
+        self.console.print(f"{written:,} rows of history in {time.perf_counter() - begin:.0f} s", highlight=False)
+        await system.flood(each // 4)  # plans and caches after the load
+        ratio = (await system.flood(each)).cpu_ms()["total"] / before.cpu_ms()["total"]
+        if self.options.past >= MILLION:
+            self.metrics.past_million = ratio
+        else:
+            self.metrics.missing["past_million"] = f"{ratio:.2f} with {self.options.past:,} past issues; PAST={MILLION}"
+
+    async def _tracing(self) -> None:
+        self.metrics.tracing = await tracing_cost.measure(self.console, self.infrastructure, self.options.issues)
+
+    async def _replicas(self) -> None:
+        self.metrics.replicas = await replicas.measure(self.console, self.infrastructure, 2 * self.options.issues)
+
+    async def _peer(self) -> None:
+        if reason := peer.missing():
+            self.metrics.missing["peer"] = reason
+            return
+        issues = max(20, self.options.issues // 30)
+        slow = await peer.lifecycles_per_second(self.console, self.infrastructure, issues)
+        assert self.metrics.flood is not None
+        self.metrics.peer = (peer.name(), self.metrics.flood.per_second / slow)
+        self.console.print(f"peer: {slow:.1f} lifecycles/s of {peer.STEPS} transactions", highlight=False)
+
+    async def _profile(self) -> None:
+        profiling.show(
+            self.console, await profiling.measure(self.console, self.infrastructure, self.options.issues // 3)
         )
-
-    async def _preload(self, probe: DatabaseProbe) -> dict[str, RowCounts]:
-        count = self.options.issues + self.options.steady_issues
-        with self.console.status(f"publishing {count:,} orders"):
-            begin = time.perf_counter()
-            await publish_orders(self._servers, self.infrastructure.topic_prefix, count)
-            readers = ("intake", "returns", "delivery_notify", "loyalty")
-            await wait_until_orders_are_known(self._servers, self.infrastructure.topic_prefix, readers)
-            await wait_until_purchases_have_points(probe)
-            took = time.perf_counter() - begin
-        self.console.print(f"{count:,} orders known after {took:.1f} s ({3 * count / took:,.0f} order events/s)")
-        return {name: await baseline_plan.row_counts_after_preload(url) for name, url in self.databases.items()}
-
-    async def _flood(
-        self, system: BenchSystem, usage: ResourceUsage, probe: DatabaseProbe, lag: ConsumerLag
-    ) -> FloodMetrics:
-        calls = [report_call(n, system.intake_port, system.api_key) for n in range(self.options.issues)]
-        granted_before = await lag.length([LOYALTY])
-        cpu, begin = _cpu_spent(usage), time.perf_counter()
-        accepted = await flood(system.intake_port, calls, self.options.connections)
-        accept_seconds = time.perf_counter() - begin
-        completion = await self._complete(probe, lag, accepted, granted_before, "flood", lambda: _cpu_spent(usage))
-        spent = {name: seconds - cpu[name] for name, seconds in completion.cpu.items()}
-        machine = spent.pop(MACHINE)
-        return FloodMetrics(len(calls), completion.at - begin, accept_seconds, spent, machine, await probe.notices())
-
-    async def _steady(
-        self, system: BenchSystem, probe: DatabaseProbe, lag: ConsumerLag, rate: float
-    ) -> tuple[AcceptedReports, dict[str, float]]:
-        count = min(self.options.steady_issues, max(50, int(rate * STEADY_SECONDS)))
-        first = self.options.issues
-        calls = [report_call(n, system.intake_port, system.api_key) for n in range(first, first + count)]
-        accepted, granted_before = AcceptedReports(), await lag.length([LOYALTY])
-        async with readable(self._servers, self.infrastructure.topic_prefix) as seen:
-            with self.console.status(f"{count:,} reports at {rate:,.0f}/s"):
-                await steady_load(system.intake_port, calls, rate, self.options.connections, accepted)
-            await self._complete(probe, lag, accepted, granted_before, "steady")
-        return accepted, seen
-
-    async def _complete(
-        self,
-        probe: DatabaseProbe,
-        lag: ConsumerLag,
-        accepted: AcceptedReports,
-        before: int,
-        what: str,
-        spent: Callable[[], Mapping[str, float]] = dict,
-    ) -> Completion:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
-            task = progress.add_task(f"{what}: points granted", total=len(accepted.at))
-            return await wait_until_complete(
-                probe, lag, accepted.at, before, spent, lambda granted: progress.update(task, completed=granted)
-            )
-
-
-MACHINE = "the whole machine"
-
-
-def _cpu_spent(usage: ResourceUsage) -> dict[str, float]:
-    return {**usage.cpu_seconds(), MACHINE: machine_cpu_seconds()}
 
 
 def main() -> None:
     console = Console()
     with exit_on_error("bench"):
-        options = BenchOptions.from_environment()
-        with exit_on_signals(), ExitStack() as stack:
-            metrics = _run(console, options, stack)
-        document = metrics.document()
-        show(console, document)
+        options = BenchOptions.from_environment(dict(os.environ))
+        with exit_on_signals():
+            metrics = _run(console, options)
+        report.show(console, metrics)
         if options.report:
-            options.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            options.report.write_text(json.dumps(metrics.document(), indent=2) + "\n", encoding="utf-8")
 
 
-def _run(console: Console, options: BenchOptions, stack: ExitStack) -> BenchMetrics:
-    with console.status("starting Apache Kafka and Postgres, making databases and topics"):
-        choice = kafka.choose("apache")
-        infrastructure = Infrastructure(
-            broker=stack.enter_context(kafka.broker(choice.kind, log=BENCH_LOGS / "kafka.log")),
-            postgres=stack.enter_context(postgres.server(log=BENCH_LOGS / "postgres.log", environ={})),
-            folder=stack.enter_context(run_folder("bench")),
-            prefix="",
-        )
-        databases = asyncio.run(prepare(infrastructure))
-    supervisor = stack.enter_context(Supervisor(BENCH_LOGS))
-    bench = Bench(console, options, infrastructure, databases, supervisor)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(bench.run())
+def _run(console: Console, options: BenchOptions) -> BenchMetrics:
+    with console.status("starting Apache Kafka and Postgres"), servers() as infrastructure:
+        bench = Bench(console, options, infrastructure)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(bench.run())
+    if options.against:
+        ratios = against.compare(console, options.against, options.issues)
+        bench.metrics.cpu_against, bench.metrics.speed_against = ratios
+    else:
+        bench.metrics.missing["cpu_against"] = f"name a revision: AGAINST={report.BASE}"
+    return bench.metrics
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The processes of a benchmark run: the four services and the partner, on a real clock, without traces and mail."""
 
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,18 +10,25 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
 
+LAUNCHER = "libs.common.runtime"
+
 JOIN_SECONDS = 90.0
 """The time for all consumers to join; long, since the machine may be shared."""
 
 
 @dataclass
 class BenchSystem:
-    """The running processes, and the API key of the reports."""
+    """The running processes, and the API key of the reports.
+
+    `seconds_to_ready` is the longest time from the start of a service until it has its partitions; they are started one
+    after another, since four at once would measure the number of cores.
+    """
 
     databases: Mapping[str, str]
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     services: dict[str, ServiceProcess] = field(default_factory=dict)
     partner: ServiceProcess | None = None
+    seconds_to_ready: float = 0.0
 
     @property
     def intake_port(self) -> int:
@@ -38,16 +46,20 @@ def start(
     infrastructure: Infrastructure,
     databases: Mapping[str, str],
     tracing: Mapping[str, str] | None = None,
+    launcher: str = LAUNCHER,
 ) -> BenchSystem:
-    """Start everything; returns when every service has its partitions. `tracing` configures the span exporter."""
+    """Start everything; returns when every service has its partitions. `tracing` configures the span exporter,
+    `launcher` is the module that runs a service.
+    """
     system = BenchSystem(databases)
     common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
     for name in SERVICES:
-        system.services[name] = start_service(
-            supervisor, infrastructure, name, {**common, "DATABASE_URL": databases[name]}
-        )
-    for process in system.services.values():
+        begin = time.perf_counter()
+        own = {**common, "DATABASE_URL": databases[name]}
+        process = start_service(supervisor, infrastructure, name, own, launcher=launcher)
+        system.services[name] = process
         wait_until_started(process)
+        system.seconds_to_ready = max(system.seconds_to_ready, time.perf_counter() - begin)
     system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
     return system
 
@@ -66,7 +78,12 @@ def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, s
 
 
 def start_service(
-    supervisor: Supervisor, infrastructure: Infrastructure, name: str, common: Mapping[str, str], replica: str = ""
+    supervisor: Supervisor,
+    infrastructure: Infrastructure,
+    name: str,
+    common: Mapping[str, str],
+    replica: str = "",
+    launcher: str = LAUNCHER,
 ) -> ServiceProcess:
     """Start one process of this service, on its own port."""
     port = free_port()
@@ -78,7 +95,7 @@ def start_service(
         "delivery_notify": {"SMTP_URL": "discard://", "MAIL_FROM": "shop@example.jp", **links},
     }
     env = {name: value for name, value in {**common, **own.get(name, {})}.items() if value}
-    return supervisor.start(name + replica, ["-m", "libs.common.runtime", f"services.{name}.app"], env, port)
+    return supervisor.start(name + replica, ["-m", launcher, f"services.{name}.app"], env, port)
 
 
 def wait_until_started(process: ServiceProcess) -> None:

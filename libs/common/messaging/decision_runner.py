@@ -43,7 +43,7 @@ class Aggregate(Protocol[S]):
 
     @property
     def is_read_model(self) -> bool:
-        """Whether it only records events for queries; then a trace has no span per event of it."""
+        """True for an aggregate that only records events for queries: a trace has no span per event of it."""
 
     def key_of(self, event: AnyEvent) -> str | None:
         """Return the key of the state that this event concerns, or None."""

@@ -1,7 +1,7 @@
 """Spans as bytes of OTLP: each is written once, when it ends, from a template of what all spans of its kind share.
 
 The SDK builds a span object with an attribute dictionary, and its encoder three protobuf objects per attribute: 42 µs
-of CPU per span, though spans and messages were filled in by hand. A template holds name, kind and constant attributes
+of CPU per span, though spans and messages were filled in here. A template holds name, kind and constant attributes
 as bytes; only ids, times and the attributes of one event are added to it: 10 µs (measured side by side).
 `tests/traces/test_spans.py` compares every field with what the SDK's encoder writes for the same span.
 """
