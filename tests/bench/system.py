@@ -69,7 +69,6 @@ def common_settings(infrastructure: Infrastructure, api_key: str) -> dict[str, s
     return {
         "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "LOG_LEVEL": "WARNING",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "",
         "CLOCK_FILE": "",

@@ -18,7 +18,7 @@ from tests.common.test_consumer import cancelled
 from tests.common.test_traps_of_writers import WAITS
 from tests.conftest import as_owner
 from tests.deploy.compose_rules import DRAIN_SECONDS
-from tests.running import API_KEYS, EMBEDDED_BROKER, eventually
+from tests.running import API_KEYS, eventually
 
 ENDED_BY_SIGTERM = (0, -signal.SIGTERM)
 
@@ -31,7 +31,6 @@ def process(tally_database: str, kafka: str, topics: str, tmp_path: Path) -> Ite
         "kafka_topic_prefix": topics,
         "api_keys": API_KEYS,
         "kafka_session_timeout_ms": "6000",
-        **(EMBEDDED_BROKER if os.environ.get("KAFKA_IDEMPOTENCE") == "false" else {}),
     }
     environ = {name.upper(): str(value) for name, value in settings.items()}
     with Supervisor(tmp_path) as supervisor:

@@ -25,9 +25,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 async def send(running: Broker, topic: str, value: bytes) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=running.bootstrap_servers, acks="all", enable_idempotence=running.idempotence
-    )
+    producer = AIOKafkaProducer(bootstrap_servers=running.bootstrap_servers, acks="all", enable_idempotence=True)
     await producer.start()
     try:
         await producer.send_and_wait(topic, value)
