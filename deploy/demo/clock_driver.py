@@ -1,8 +1,9 @@
-"""Driver of the fast clock: idle hours are skipped, and time runs at real speed while work is in flight.
+"""Driver of the fast clock: idle hours are skipped, and time stands still while work is in flight.
 
 With a fixed speed, simulated days would pass while a backlog is processed, and promises would break by the speed of the
 machine. The driver waits until no work is in flight (`quiescence`), then advances to the next due time. Nothing is
-skipped: the services run their usual code.
+skipped: the services run their usual code. Since time stands still meanwhile, the times of events do not depend on the
+machine either, and the same seed makes the same run.
 """
 
 import asyncio
@@ -12,11 +13,6 @@ from datetime import datetime, timedelta
 
 from deploy.demo.quiescence import QuiescenceProbe, Snapshot
 from libs.common.decisions.clock import SharedClock
-
-REPLAY_SPEED = 1.0
-"""Simulated seconds per second while work is in flight: no promise breaks meanwhile, also on a slow machine. Waiting
-code wakes up when the clock advances (`libs.common.decisions.clock.pause`).
-"""
 
 NOTICE_LEAD = timedelta(seconds=45)
 """The pause before a notice about a promise: shipments published until then are consumed first."""
@@ -74,5 +70,5 @@ class ClockDriver:
             target = min(target, snapshot.next_notice_at - NOTICE_LEAD)
         elif snapshot.next_notice_at:
             target = min(target, snapshot.next_notice_at)
-        self.clock.set_time(max(now, target), REPLAY_SPEED)
+        self.clock.set_time(max(now, target), 0)
         self.steps += 1

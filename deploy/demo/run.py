@@ -59,12 +59,20 @@ class DemoOptions:
     exit_at_end: bool
     seed: int
     broker: kafka.BrokerChoice
+    orders_count: int = 60
 
     @classmethod
     def from_environment(cls) -> "DemoOptions":
         """Raises `CommandError` with the name of the wrong variable."""
         orders = input_folder("ORDERS")
-        return cls(orders, output_file("REPORT"), flag("EXIT"), integer("SEED", 1), _choose_broker(orders))
+        return cls(
+            orders,
+            output_file("REPORT"),
+            flag("EXIT"),
+            integer("SEED", 1),
+            _choose_broker(orders),
+            integer("ORDERS_COUNT", 60 if orders is None else 1_000_000, 1),
+        )
 
 
 def _choose_broker(orders: Path | None) -> kafka.BrokerChoice:
@@ -87,7 +95,7 @@ def main() -> None:
 def read_orders(options: DemoOptions) -> OrderDataset:
     """The orders of the replay, checked against the contract. Raises `CommandError`."""
     try:
-        dataset = load_orders(options.orders, options.seed)
+        dataset = load_orders(options.orders, options.seed, options.orders_count)
     except OrderFileError as error:
         raise CommandError(f"ORDERS: {error}") from error
     for order in dataset.orders:
@@ -108,7 +116,7 @@ def _run(console: Console, options: DemoOptions, dataset: OrderDataset, stack: E
     clock = AdjustableClock.create(clock_file, orders[0].placed_at - timedelta(minutes=30), 0)
     assert isinstance(clock, AdjustableClock), "create() returns an instance of the class that it is called on"
     share = REPORT_SHARE_OTHERS if options.orders else REPORT_SHARE_BUNDLED
-    replay = ReplaySettings(options.orders, options.seed, share, dataset.zone.key, clock_file)
+    replay = ReplaySettings(options.orders, options.seed, share, dataset.zone.key, clock_file, options.orders_count)
     with console.status("preparing databases and topics, starting services and partners"):
         databases = asyncio.run(prepare(infrastructure))
         supervisor = stack.enter_context(Supervisor())

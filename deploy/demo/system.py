@@ -13,11 +13,6 @@ from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 
-_EMBEDDED = {"KAFKA_SESSION_TIMEOUT_MS": "3000", "KAFKA_FETCH_MAX_WAIT_MS": "25"}
-"""The embedded broker answers a fetch only after its full wait, and delays members that join a group by half the
-session timeout: 23 s to join with the defaults, 1.5 s with these (measured).
-"""
-
 SHOP_NAME = "さきだし商店"
 SHOP_CONTACT = "03-0000-0000（平日 10時〜18時）"
 
@@ -48,16 +43,16 @@ class ReplaySettings:
     report_share: float
     zone: str
     clock_file: Path
+    orders_count: int
 
     @property
     def notification_settings(self) -> dict[str, str]:
         """Settings of delivery_notify. In a replay of real orders the carriers work around the clock, so overdue
         promises are handled late in the day; the clock driver waits for consumers, so notices need no grace period.
         """
-        poll = {"SENDER_POLL_SECONDS": "0.05"}
         if self.orders is None:
-            return poll
-        return {"SHIP_CUTOFF": "23:50", "DELIVERY_CUTOFF": "23:50", "GRACE_MINUTES": "0", **poll}
+            return {}
+        return {"SHIP_CUTOFF": "23:50", "DELIVERY_CUTOFF": "23:50", "GRACE_MINUTES": "0"}
 
 
 @dataclass
@@ -106,11 +101,9 @@ def start(
     common = {
         "KAFKA_BOOTSTRAP_SERVERS": infrastructure.broker.bootstrap_servers,
         "KAFKA_TOPIC_PREFIX": infrastructure.topic_prefix,
-        "KAFKA_IDEMPOTENCE": str(infrastructure.broker.idempotence).lower(),
         "CLOCK_FILE": str(replay.clock_file),
         "SHOP_TIME_ZONE": replay.zone,
         "LOG_LEVEL": "INFO",
-        **(_EMBEDDED if infrastructure.broker.kind == "embedded" else {}),
     }
     smtp_port = free_port()
     mail = supervisor.start(
@@ -191,6 +184,7 @@ def _start_partners(
         "REPORT_SHARE": str(replay.report_share),
         "ALWAYS_WAIT": str(replay.orders is not None),
         "SEED": str(replay.seed),
+        "ORDERS_COUNT": str(replay.orders_count),
         **({"ORDERS": str(replay.orders)} if replay.orders else {}),
     }
     system.partners["simulator"] = supervisor.start(

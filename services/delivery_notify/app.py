@@ -42,7 +42,8 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     template_lint.check(renderer)
     policy = ContactPolicy((settings.quiet_from_hour, settings.quiet_to_hour), settings.max_messages_per_day)
     channels = customer_channels(settings)
-    sender = Sender(service, channels, renderer, calendar, policy, settings.sender_poll_seconds)
+    poll, created = settings.sender_poll_seconds, conversations.take_created
+    sender = Sender(service, channels, renderer, calendar, policy, poll, created)
     service.run_in_background("sender", sender.run)
     if staff := staff_channel(settings):
         texts = StaffTexts(Language(settings.staff_language), settings.sender_name)

@@ -47,6 +47,8 @@ def _count(state: Tally, cause: str, now: datetime) -> tuple[Tally, Facts]:
     facts: list[Fact] = [_points(after, cause, now)]
     if cause == "set-timer":
         facts.append(SetTimer("again", now + timedelta(milliseconds=50)))
+    if cause == "set-due-timer":
+        facts.append(SetTimer("again", now))
     if cause == "cancel-timer":
         facts.append(CancelTimer("again"))
     return after, facts

@@ -1,5 +1,6 @@
 """Shared clock: one file, all processes, any speed."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,3 +31,22 @@ def test_time_goes_on_from_where_it_was_when_the_speed_changes(tmp_path: Path) -
 def test_without_a_file_time_is_real(tmp_path: Path) -> None:
     assert isinstance(open_clock(None), SystemClock)
     assert abs(open_clock(None).now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+async def test_setting_the_clock_wakes_every_process_that_waits(tmp_path: Path) -> None:
+    setter = SharedClock.create(tmp_path / "clock", START, 0)
+    readers, notified = [SharedClock(tmp_path / "clock") for _ in range(3)], [asyncio.Event() for _ in range(3)]
+    for reader, event in zip(readers, notified, strict=True):
+        reader.on_set(event.set)
+    setter.set_speed(60)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(event.wait() for event in notified))
+
+
+async def test_more_processes_than_places_read_the_time_all_the_same(tmp_path: Path) -> None:
+    setter = SharedClock.create(tmp_path / "clock", START, 0)
+    readers = [SharedClock(tmp_path / "clock") for _ in range(130)]
+    for reader in readers:
+        reader.on_set(lambda: None)
+    setter.set_speed(60)
+    assert readers[-1].speed == 60

@@ -1,7 +1,7 @@
 """Conversations, notices and promises on a real Postgres."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -43,6 +43,9 @@ class Monday:
 
     def real_seconds(self, span: timedelta) -> float:
         return span.total_seconds()
+
+    def on_set(self, callback: Callable[[], None]) -> None:
+        """It is never set."""
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Data that each service erases and keeps, by its database alone."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ class Noon:
 
     def real_seconds(self, span: timedelta) -> float:
         return span.total_seconds()
+
+    def on_set(self, callback: Callable[[], None]) -> None:
+        """It is never set."""
 
 
 def shell_of(service: str) -> DecisionRunner:

@@ -7,12 +7,12 @@ from deploy.demo.data.csv_table import OrderFileError
 from deploy.demo.data.orders import OrderDataset
 
 
-def load_orders(folder: Path | None, seed: int) -> OrderDataset:
-    """Raises `OrderFileError` where the folder holds no orders that can be replayed."""
+def load_orders(folder: Path | None, seed: int, count: int | None = None) -> OrderDataset:
+    """The first `count` orders, or all. Raises `OrderFileError` where the folder holds none that can be replayed."""
     dataset = _read(folder, seed)
     if not dataset.orders:
         raise OrderFileError(f"{folder}: no order with items; add at least one")
-    return dataset
+    return OrderDataset(dataset.orders[:count], dataset.zone)
 
 
 def _read(folder: Path | None, seed: int) -> OrderDataset:

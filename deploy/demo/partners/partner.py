@@ -2,12 +2,14 @@
 time.
 
 Schedules are in memory. A restarted partner reads its topics again and republishes everything with the same event ids;
-some events are always repeated. `GET /status` reports open work to the clock driver.
+some events are always repeated. `GET /status` reports open work to the clock driver. Partners in one process share a
+consumer and a producer: each consumer costs fetches while idle.
 """
 
 import asyncio
 import heapq
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,8 +29,11 @@ from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent, decode_rec
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.decisions.clock import open_clock
 from libs.common.events.topics import Topic
+from libs.common.messaging.signal import WakeSignal
 
-TICK_SECONDS = 0.01
+MAX_SLEEP_SECONDS = 1.0
+"""The schedule is looked at this often at least; setting the clock and new entries wake it."""
+
 NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 """Rare calls use a new connection each: the server may just be closing a kept one."""
 Action = Callable[[], Awaitable[None]]
@@ -48,7 +53,7 @@ class _ScheduledAction:
 
 
 class Partner:
-    """One process: a consumer, a producer, a schedule of actions."""
+    """One partner: the topics it reads, and a schedule of actions."""
 
     def __init__(self, name: str, settings: PartnerSettings, reads: Sequence[Topic] = ()) -> None:
         self.name = name
@@ -57,13 +62,13 @@ class Partner:
         self.details: Callable[[], dict[str, Any]] = dict
         self.routes: list[BaseRoute] = [Route("/status", self._show_status), Route("/health/ready", _ready)]
         self.background_tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._topics = [settings.kafka_topic_prefix + topic.name for topic in reads]
+        self.topics = [settings.kafka_topic_prefix + topic.name for topic in reads]
         self._schedule: list[_ScheduledAction] = []
         self._numbers = count()
         self._busy = 0
         self._unsent = 0
+        self._wake = WakeSignal()
         self._offsets: dict[str, dict[int, int]] = {}
-        self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
         self._producer: AIOKafkaProducer | None = None
 
     def rng(self, *cause: object) -> random.Random:
@@ -72,6 +77,7 @@ class Partner:
 
     def schedule(self, moment: datetime, action: Action) -> None:
         heapq.heappush(self._schedule, _ScheduledAction(moment, next(self._numbers), action))
+        self._wake()
 
     def schedule_event(
         self, planned: ScheduledEvent, trace: Mapping[str, str] | None = None, cancelled: Condition = _never
@@ -103,47 +109,28 @@ class Partner:
         self._unsent -= 1
         sent.result()
 
-    async def run(self, handle: EventHandler) -> None:
-        """Consume, act, and run `background_tasks` until cancelled or until one of them fails."""
-        servers = self.settings.kafka_bootstrap_servers
-        async with AsyncExitStack() as stack:
-            self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
-            await self._producer.start()
-            stack.push_async_callback(self._producer.stop)
-            if self._topics:
-                self._consumer = AIOKafkaConsumer(
-                    bootstrap_servers=servers,
-                    auto_offset_reset="earliest",
-                    fetch_max_wait_ms=self.settings.kafka_fetch_max_wait_ms,
-                )
-                # Without a group: one process per partner, every partition, no rebalance to wait for.
-                self._consumer.subscribe(self._topics)
-                await self._consumer.start()
-                stack.push_async_callback(self._consumer.stop)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._consume(handle))
-                tasks.create_task(self._run_due_actions())
-                for loop in self.background_tasks:
-                    tasks.create_task(loop())
+    def handled(self, topic: str, partition: int, offset: int) -> None:
+        """Record that everything before `offset` was handled."""
+        self._offsets.setdefault(topic, {})[partition] = offset
 
-    async def _consume(self, listen: EventHandler) -> None:
-        while self._consumer is not None:
-            batches = await self._consumer.getmany(timeout_ms=200)
-            for partition, records in batches.items():
-                for received in filter(None, map(decode_record, records)):
-                    listen(received)
-                self._offsets.setdefault(partition.topic, {})[partition.partition] = records[-1].offset + 1
-
-    async def _run_due_actions(self) -> None:
-        """Run due actions in order; events of one round are flushed together."""
+    async def act(self, producer: AIOKafkaProducer) -> None:
+        """Run due actions in order until cancelled; events of one round are flushed together."""
+        self._producer = producer
+        self.clock.on_set(self._wake)
         while True:
             while self._schedule and self._schedule[0].at <= self.clock.now():
                 self._busy = 1
                 await heapq.heappop(self._schedule).action()
-            if self._busy and self._producer is not None:
-                await self._producer.flush()
+            if self._busy:
+                await producer.flush()
                 self._busy = 0
-            await asyncio.sleep(TICK_SECONDS)
+            await self._wake.wait(self._seconds_to_next())
+
+    def _seconds_to_next(self) -> float:
+        if not self._schedule:
+            return MAX_SLEEP_SECONDS
+        left = self.clock.real_seconds(self._schedule[0].at - self.clock.now())
+        return min(MAX_SLEEP_SECONDS, max(0.0, left))
 
     def status(self) -> dict[str, Any]:
         """`backlog` counts due actions and unacknowledged events; `processed` is the offset behind the last handled
@@ -151,7 +138,7 @@ class Partner:
         """
         due = self._busy + self._unsent + sum(1 for each in self._schedule[:1] if each.at <= self.clock.now())
         next_at = self._schedule[0].at.isoformat() if self._schedule else None
-        processed = {topic: self._offsets.get(topic, {}) for topic in self._topics}
+        processed = {topic: self._offsets.get(topic, {}) for topic in self.topics}
         return {"backlog": due, "next_at": next_at, "processed": processed, **self.details()}
 
     async def _show_status(self, request: Request) -> JSONResponse:
@@ -177,10 +164,54 @@ async def serve(settings: PartnerSettings, routes: Sequence[BaseRoute]) -> None:
     await uvicorn.Server(config).serve()
 
 
+async def run_partners(settings: PartnerSettings, partners: Sequence[PartnerTask]) -> None:
+    """Consume, act, and run `background_tasks` until cancelled or until one of them fails."""
+    async with AsyncExitStack() as stack:
+        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", linger_ms=0)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_consume(settings, partners))
+            for task in partners:
+                tasks.create_task(task.partner.act(producer))
+                for loop in task.partner.background_tasks:
+                    tasks.create_task(loop())
+
+
+async def _consume(settings: PartnerSettings, partners: Sequence[PartnerTask]) -> None:
+    """Hand every record to the partners that read its topic.
+
+    Without a group: one process, every partition, no rebalance to wait for.
+    """
+    readers: defaultdict[str, list[PartnerTask]] = defaultdict(list)
+    for task in partners:
+        for topic in task.partner.topics:
+            readers[topic].append(task)
+    if not readers:
+        return
+    consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+        *readers,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+    )
+    await consumer.start()
+    try:
+        while True:
+            for partition, records in (await consumer.getmany(timeout_ms=1_000)).items():
+                events = [received for record in records if (received := decode_record(record))]
+                for task in readers[partition.topic]:
+                    for received in events:
+                        task.handle(received)
+                    task.partner.handled(partition.topic, partition.partition, records[-1].offset + 1)
+    finally:
+        await consumer.stop()
+
+
 async def run_alone(job: PartnerTask) -> None:
     """Run one partner as a process of its own."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(job.partner.run(job.handle))
+        tasks.create_task(run_partners(job.partner.settings, [job]))
         tasks.create_task(serve(job.partner.settings, job.partner.routes))
 
 

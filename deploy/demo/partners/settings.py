@@ -33,6 +33,7 @@ class StorefrontSettings(PartnerSettings):
     """The address of delivery_notify, which returns requested delivery addresses."""
     api_key: SecretStr
     orders: Path | None = None
+    orders_count: Annotated[int, Field(ge=1)] = 1_000_000
     report_share: Annotated[float, Field(ge=0, le=1)] = 0.25
 
 

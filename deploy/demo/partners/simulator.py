@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from deploy.demo.partners.courier import courier
 from deploy.demo.partners.customers import customers
-from deploy.demo.partners.partner import PartnerTask, main, serve
+from deploy.demo.partners.partner import PartnerTask, main, run_partners, serve
 from deploy.demo.partners.payment import payment_provider
 from deploy.demo.partners.settings import CustomersSettings, PartnerSettings, StaffSettings, StorefrontSettings
 from deploy.demo.partners.staff_simulator import staff
@@ -36,6 +36,7 @@ class SimulatorSettings(PartnerSettings):
     storefront_key: SecretStr
     ops_key: SecretStr
     orders: Path | None = None
+    orders_count: int = 1_000_000
     report_share: float = 0.25
     always_wait: bool = False
 
@@ -49,6 +50,7 @@ async def start_partners(settings: SimulatorSettings, stack: AsyncExitStack) -> 
         notices_url=settings.notices_url,
         api_key=settings.storefront_key,
         orders=settings.orders,
+        orders_count=settings.orders_count,
         report_share=settings.report_share,
     )
     readers = CustomersSettings(
@@ -86,8 +88,7 @@ async def run() -> None:
     settings = load(SimulatorSettings)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         partner_tasks = await start_partners(settings, stack)
-        for task in partner_tasks:
-            tasks.create_task(task.partner.run(task.handle))
+        tasks.create_task(run_partners(settings, partner_tasks))
         tasks.create_task(serve(settings, routes(partner_tasks)))
 
 

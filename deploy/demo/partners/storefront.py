@@ -50,6 +50,9 @@ from libs.common.events.values import Choice
 ATTEMPTS = 8
 """Attempts to submit a report whose answer was lost or 5xx, with the same idempotency key."""
 
+UPLOAD_DELAY = timedelta(minutes=1)
+"""The customer takes the photo after the report."""
+
 
 @dataclass
 class Storefront:
@@ -218,9 +221,9 @@ class Storefront:
                 ScheduledEvent(report.reported_at, f"report-{report.key}", submitted), _trace(report)
             )
         else:
-            entry |= await self._post(report, submitted)
+            await self._post(report, submitted, entry)
 
-    async def _post(self, report: CustomerReport, submitted: IssueSubmitted) -> dict[str, Any]:
+    async def _post(self, report: CustomerReport, submitted: IssueSubmitted, entry: dict[str, Any]) -> None:
         headers = {"Idempotency-Key": report.key, "Content-Type": "application/json", **_trace(report)}
         body = submitted.model_dump_json(exclude_none=True)
         for attempt in range(ATTEMPTS):
@@ -230,22 +233,25 @@ class Storefront:
                 await asyncio.sleep(0.1 * 2**attempt)
                 continue
             if answer.status_code < 500 and not _still_running(answer):
-                return await self._ledger_entry(report, answer)
+                self._record_answer(report, answer, entry)
+                return
             await asyncio.sleep(0.05 * 2**attempt)
-        return {"status": None}
+        entry["status"] = None
 
-    async def _ledger_entry(self, report: CustomerReport, answer: httpx.Response) -> dict[str, Any]:
+    def _record_answer(self, report: CustomerReport, answer: httpx.Response, entry: dict[str, Any]) -> None:
         body = answer.json()
-        entry = {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
+        entry |= {"status": answer.status_code, "answered_at_ms": time.time() * 1000}
         entry |= {"issue_id": body.get("issue_id"), "code": body.get("code")}
         if answer.status_code == 202 and report.photo and report.variant is ReportVariant.NONE:
-            entry["photo"] = await self._upload(report, body["issue_id"])
-        return entry
+            at = report.at + UPLOAD_DELAY
+            self.partner.schedule(at, partial(self._start_upload, report, body["issue_id"], entry))
 
-    async def _upload(self, report: CustomerReport, issue_id: str) -> int:
+    async def _start_upload(self, report: CustomerReport, issue_id: str, entry: dict[str, Any]) -> None:
+        self.start_task(self._upload(report, issue_id, entry))
+
+    async def _upload(self, report: CustomerReport, issue_id: str, entry: dict[str, Any]) -> None:
         files = {"photos": ("photo.jpg", _photo(report.key), "image/jpeg")}
-        answer = await self.http.post(f"/v1/issues/{issue_id}/photos", files=files)
-        return answer.status_code
+        entry["photo"] = (await self.http.post(f"/v1/issues/{issue_id}/photos", files=files)).status_code
 
     def details(self) -> dict[str, Any]:
         points = dict(self.checkout.outcomes) if self.checkout else {}
@@ -297,7 +303,7 @@ async def storefront(settings: StorefrontSettings) -> AsyncIterator[PartnerTask]
         storefront = Storefront(partner, settings, http, notices=notices if settings.notices_url else None)
         if settings.loyalty_url:
             storefront.checkout = Checkout(partner, points, storefront.start_task)
-        storefront.load(load_orders(settings.orders, settings.seed))
+        storefront.load(load_orders(settings.orders, settings.seed, settings.orders_count))
         partner.details = storefront.details
         partner.routes.append(Route("/ledger", storefront.show_ledger))
         yield PartnerTask(partner, storefront.handle)

@@ -1,4 +1,4 @@
-"""Trace viewer process: OTLP in on `/v1/traces`, pages out on `/` and `/trace/{trace_id}`."""
+"""Trace viewer process: OTLP in on `/v1/traces` (metrics are dropped), pages out on `/` and `/trace/{trace_id}`."""
 
 import os
 from functools import cache
@@ -42,6 +42,10 @@ def create_app(store: TraceStore | None = None) -> Starlette:
             return PlainTextResponse("body: not an OTLP ExportTraceServiceRequest in protobuf", 400)
         return Response(media_type="application/x-protobuf")
 
+    async def ignore(_: Request) -> Response:
+        """Services export metrics to the same address; only their traces are shown."""
+        return Response(media_type="application/x-protobuf")
+
     async def index(_: Request) -> Response:
         return HTMLResponse(_templates().get_template("index.html").render(traces=traces.newest(NEWEST)))
 
@@ -60,6 +64,7 @@ def create_app(store: TraceStore | None = None) -> Starlette:
 
     routes = [
         Route("/v1/traces", receive, methods=["POST"]),
+        Route("/v1/metrics", ignore, methods=["POST"]),
         Route("/", index),
         Route("/trace/{trace_id}", show),
         Route("/health/ready", ready),

@@ -89,6 +89,9 @@ class DecisionRunner:
     tracing: Tracing
     counters: Counters = field(default_factory=Counters)
     topic_prefix: str = ""
+    due_at_once: set[str] = field(default_factory=set)
+    """Aggregates with a new timer that was due when it was set; their timer loops fire it after COMMIT."""
+
     _source: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,6 +141,8 @@ class DecisionRunner:
         if changed or effects.records:
             await aggregate.save(conn, changed, effects.records)
         await outbox.write_effects(conn, effects.rows, aggregate.name, effects.timers)
+        if any(isinstance(fact, SetTimer) and fact.due_at <= now for fact, _ in effects.timers.values()):
+            self.due_at_once.add(aggregate.name)
         return outcomes
 
     def _decide(

@@ -6,7 +6,6 @@ import random
 from datetime import timedelta
 from typing import Any
 
-from libs.common.decisions.clock import pause
 from libs.common.decisions.facts import TimerFired
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.messaging import timers
@@ -22,14 +21,23 @@ log = logging.getLogger(__name__)
 BATCH = 300
 POSTPONE_BY = timedelta(minutes=5)
 
+POLL = timedelta(minutes=1)
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.02, 0.5
+"""Due timers are looked for once a minute of the shop's time, within these bounds in real seconds; and at once when
+the clock is set, or when a decision of this process set a timer that is due already.
+"""
+
 
 class TimerLoop:
     """Fires the timers of one aggregate. Any number of processes may run it at the same time."""
 
     def __init__(self, runner: DecisionRunner, pool: Pool, aggregate: Aggregate[Any], wake_relay: WakeSignal) -> None:
         self._runner, self._pool, self._aggregate, self._wake_relay = runner, pool, aggregate, wake_relay
+        self._wake = WakeSignal()
 
     async def run(self) -> None:
+        self._runner.clock.on_set(self._wake)
+        self._wake_relay.follow(self._on_commit)
         while True:
             try:
                 fired = await self.fire_due()
@@ -39,9 +47,13 @@ class TimerLoop:
                 fired = 0
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
             if not fired:
-                # A minute of the shop's time, at most half a second of real time.
-                await asyncio.sleep(0.02)
-                await pause(self._runner.clock, timedelta(minutes=1), 0.48)
+                seconds = self._runner.clock.real_seconds(POLL)
+                await self._wake.wait(min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, seconds)))
+
+    def _on_commit(self) -> None:
+        if self._aggregate.name in self._runner.due_at_once:
+            self._runner.due_at_once.discard(self._aggregate.name)
+            self._wake()
 
     async def fire_due(self) -> int:
         """Fire at most one batch of due timers; return how many. A timer that fails is postponed, not lost."""

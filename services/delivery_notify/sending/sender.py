@@ -9,7 +9,7 @@ unavailable database or server is retried.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from time import time_ns
 
@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import is_transient
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, SendOutcome, SendStatus
@@ -52,14 +53,19 @@ class Sender:
         calendar: ShopCalendar,
         contact_policy: ContactPolicy,
         poll_seconds: float = 0.25,
+        take_created: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`take_created` returns true once after decisions of this process created notices."""
         self._service, self._channels, self._renderer = service, channels, renderer
         self._planner = SendPlanner(tuple(channels), calendar, contact_policy)
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._take_created = poll_seconds, take_created
+        self._wake = WakeSignal()
         self._breaker = CircuitBreaker(lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Send due notices until cancelled; on shutdown, finish and record the current batch."""
+        self._service.clock.on_set(self._wake)
+        self._service.wake_relay.follow(self._on_commit)
         try:
             while True:
                 batch = asyncio.ensure_future(self._send_due_safely())
@@ -69,10 +75,14 @@ class Sender:
                     await asyncio.wait({batch}, timeout=SHUTDOWN_TIME_LIMIT)
                     raise
                 if sent < BATCH_SIZE:
-                    await asyncio.sleep(self._pause())
+                    await self._wake.wait(self._pause())
         finally:
             for channel in self._channels.values():
                 await channel.close()
+
+    def _on_commit(self) -> None:
+        if self._take_created():
+            self._wake()
 
     def _pause(self) -> float:
         probe_in = self._breaker.next_probe_in()

@@ -57,6 +57,12 @@ class Conversations:
     def __init__(self, rules: NotificationRules) -> None:
         self.rules, self.calendar = rules, rules.calendar
         self.table = ConversationTable()
+        self._created = False
+
+    def take_created(self) -> bool:
+        """Return true if notices were created since the last call."""
+        created, self._created = self._created, False
+        return created
 
     def key_of(self, event: AnyEvent) -> str | None:
         """Return the key: the order, or the customer for an event about no order. Points for purchases have none."""
@@ -102,6 +108,7 @@ class Conversations:
         await promises.save_promises(conn, rows[PromiseMade])
         await _save_addresses(conn, rows[AddressRequested])
         await _save_notices(conn, rows[NoticeCreated])
+        self._created |= bool(rows[NoticeCreated])
         await notice_queue.lock_notices(conn, _touched(rows))
         await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
