@@ -160,7 +160,7 @@ class ConsumerGroup:
             member.joined.set_result(None)
 
     def metadata(self) -> list[tuple[str, bytes]]:
-        """What the leader needs to assign: every member with its subscription."""
+        """Every member with its subscription, from which the leader assigns."""
         return [(member.member_id, member.protocols[self.protocol]) for member in self.members.values()]
 
 
