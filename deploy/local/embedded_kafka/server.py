@@ -25,7 +25,7 @@ Handler = Callable[[Any], Awaitable[tuple[Any, ...]]]
 
 
 @dataclass(slots=True)
-class Topic:
+class StoredTopic:
     partitions: list[PartitionLog]
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -40,7 +40,7 @@ class EmbeddedBroker:
 
     host: str
     port: int
-    topics: dict[str, Topic] = field(default_factory=dict)
+    topics: dict[str, StoredTopic] = field(default_factory=dict)
     coordinator: GroupCoordinator = field(default_factory=GroupCoordinator)
     _producers: int = 0
 
@@ -246,7 +246,7 @@ class EmbeddedBroker:
             return name, TopicAlreadyExistsError.errno, f"topic {name} already exists"
         if partitions < 1:
             return name, InvalidPartitionsError.errno, f"{partitions} partitions; a topic has at least 1"
-        self.topics[name] = Topic([PartitionLog() for _ in range(partitions)], dict(settings))
+        self.topics[name] = StoredTopic([PartitionLog() for _ in range(partitions)], dict(settings))
         return name, 0, ""
 
     async def _delete_topics(self, request: Any) -> tuple[Any, ...]:

@@ -3,9 +3,9 @@
 The simulated clock is a memory-mapped file shared by all processes, so that one process can set, slow or stop time for
 all. A fixed speed in the environment was rejected: simulated days would pass while a real backlog is processed.
 
-Waiting code is woken when the clock is set: each process enters the port of a UDP socket in the file, and the process that sets
-the clock sends a datagram to all of them. Polling the file fifty times a second from every loop of every process cost
-more CPU than the work of a replay, and ten milliseconds a step.
+Waiting code is woken when the clock is set: each process enters the port of a UDP socket in the file, and the setter
+sends a datagram to all of them. Polling the file fifty times a second from every loop of every process cost more CPU
+than the work of a replay, and ten milliseconds a step.
 """
 
 import asyncio
