@@ -120,7 +120,7 @@ def subscribe(
         await drain.handle(records)
 
     subscriber(handle)
-    poll_without_pause(subscriber)
+    poll_without_pause(subscriber, gather=not any(each.prompt for each in subscriptions))
     return drain
 
 

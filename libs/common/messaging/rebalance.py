@@ -5,7 +5,8 @@ double work. After a downtime longer than the topic's retention, Kafka silently 
 left, so the first record after each assignment is compared with the committed offset.
 
 Offsets are committed here and not by FastStream, which commits the positions of all assigned partitions after each
-batch: with all topics of a service in one consumer that were hundreds of offsets for a batch of one record.
+batch, and waits for the answer before the next poll. Here a commit follows within `COMMIT_SECONDS`, beside the next
+batches; records repeated after a crash are known to the inbox.
 """
 
 import asyncio
@@ -38,6 +39,9 @@ HandleBatch = Callable[[Records], Awaitable[Collection[GivenBack]]]
 DRAIN_SECONDS = 20.0
 """Maximum time for which a rebalance waits for the running batch; well below the group's rebalance timeout."""
 
+COMMIT_SECONDS = 0.2
+"""Maximum time between a batch and the commit of its offsets."""
+
 RETRY_SECONDS = 1.0
 """Pause of the partitions of a batch whose handler raised, which it does on a programming error only."""
 
@@ -52,10 +56,14 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     subscriber: Any = None
     processed: dict[TopicPartition, int] = field(default_factory=dict)
     """Next offset after the last processed record, by partition."""
+    closing: bool = False
+    """True once the service stops: offsets are then committed before a batch ends."""
     joined: bool = False
     """True once partitions are assigned; none where there are more processes than partitions."""
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: set[TopicPartition] = field(default_factory=set)
+    _uncommitted: dict[TopicPartition, int] = field(default_factory=dict)
+    _committing: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._idle.set()
@@ -65,7 +73,7 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
         return getattr(self.subscriber, "consumer", None)
 
     async def handle(self, records: Records) -> None:
-        """Process a batch and commit its offsets, except for records that were given back."""
+        """Process a batch; its offsets are committed soon, except for records that were given back."""
         self._idle.clear()
         try:
             if self._fresh:
@@ -75,7 +83,11 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
             done |= {each.partition: each.offset for each in given_back}
             self.processed.update(done)
             self._give_back(given_back)
-            await self._commit(done)
+            self._uncommitted.update(done)
+            if self.closing:
+                await self.commit()
+            elif not self._committing or self._committing.done():
+                self._committing = asyncio.create_task(self._commit_soon(), name="offsets")
         except Exception:
             self._give_back([GivenBack(place, offset, RETRY_SECONDS) for place, offset in _firsts(records).items()])
             raise
@@ -105,27 +117,46 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
         if self.consumer and partition in self.consumer.assignment():
             self.consumer.resume(partition)
 
-    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
-        """Commit offsets of partitions that are still assigned; a failed commit only means redelivery."""
-        consumer = self.consumer
+    async def close(self) -> None:
+        """Commit what was processed, and from now on before each batch ends."""
+        self.closing = True
+        if self._committing:
+            self._committing.cancel()
+            await asyncio.wait([self._committing])
+        await self.commit()
+
+    async def _commit_soon(self) -> None:
+        while self._uncommitted:
+            await asyncio.sleep(COMMIT_SECONDS)
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit the offsets of processed records; if that fails, they are committed with the next ones."""
+        offsets, self._uncommitted, consumer = self._uncommitted, {}, self.consumer
         try:
             if consumer and (mine := {each: at for each, at in offsets.items() if each in consumer.assignment()}):
                 await consumer.commit(mine)
+        except asyncio.CancelledError:
+            self._uncommitted = offsets | self._uncommitted
+            raise
         except KafkaError as error:
+            self._uncommitted = offsets | self._uncommitted
             self.counters.add("commit_failed", type(error).__name__)
-            log.warning("failed to commit offsets error=%s; the records will be redelivered", type(error).__name__)
+            log.warning("failed to commit offsets error=%s; retrying", type(error).__name__)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Wait for the running batch before the partitions are revoked."""
+        """Wait for the running batch and commit before the partitions are revoked."""
         self.joined = False
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._idle.wait()
         except TimeoutError:
             log.warning("batch still running at rebalance; its records may be redelivered")
+        await self.commit()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._fresh = set(assigned)
+        self._uncommitted = {}
         self.joined = True
 
     async def _detect_gaps(self, records: Records) -> None:

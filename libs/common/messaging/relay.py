@@ -20,7 +20,6 @@ from aiokafka import AIOKafkaProducer
 
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
-from libs.common.messaging.throttle import MinInterval
 from libs.common.telemetry.counters import Counters
 from libs.common.telemetry.trace_context import record_headers
 
@@ -36,9 +35,6 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtext('sakidashi.relay'))"
 BATCH = 1000
 SEND_TIMEOUT = 30.0
 """Seconds without acknowledgement after which the producer is replaced and the rows are sent again."""
-
-SECONDS_BETWEEN_BATCHES = 0.005
-"""See `throttle`."""
 
 STOP_TIMEOUT = 5.0
 """Seconds for an old producer to stop; a fenced or disconnected one would never return."""
@@ -89,11 +85,7 @@ class Relay:
 
     async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
         sent: list[int] = []
-        interval = MinInterval(SECONDS_BETWEEN_BATCHES)
         while True:
-            if not sent:
-                await interval.wait()
-                interval.start()
             rows = await conn.fetch(_NEXT, sent, BATCH)
             failpoint("relay_deleted" if sent else "relay_selected")
             sent = []

@@ -19,7 +19,6 @@ from libs.common.http.problems import Answer, Problem
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
-from libs.common.messaging.throttle import MinInterval
 from libs.common.postgres.pool import Connection, Pool, is_transient
 from libs.common.telemetry.trace_context import Carrier
 
@@ -27,9 +26,6 @@ Respond = Callable[[Facts], Answer]
 
 MAX_ATTEMPTS = 8
 """Attempts of a group on transient errors before its callers get 503."""
-
-SECONDS_BETWEEN_GROUPS = 0.01
-"""See `throttle`."""
 
 MAX_WAITING = 2_000
 """Maximum number of waiting commands; further calls get 503 with Retry-After."""
@@ -53,7 +49,6 @@ class CommandBatcher:
     aggregate: Aggregate[Any]
     wake_relay: WakeSignal
     batch_size: int
-    interval: MinInterval = field(default_factory=lambda: MinInterval(SECONDS_BETWEEN_GROUPS))
     open_commands: int = 0
     """Commands received and not answered yet."""
     _waiting: list[_Call] = field(default_factory=list)
@@ -85,8 +80,6 @@ class CommandBatcher:
         """Commit waiting commands group by group until cancelled."""
         while True:
             await self._arrived.wait()
-            await self.interval.wait()
-            self.interval.start()
             group, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
             if not self._waiting:
                 self._arrived.clear()

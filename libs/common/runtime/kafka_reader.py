@@ -100,6 +100,8 @@ class KafkaReader:
                 continue
             self.joined = True
             await self._stop.wait()
+            if self.health:
+                await self.health.listener.close()
             await broker.stop()
 
     def stop(self) -> None:
