@@ -8,7 +8,7 @@ from libs.common.config.settings import load
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import topics
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.storefront import OrderDelivered, OrderPlaced
+from libs.common.events.storefront import OrderChanged, OrderDelivered, OrderPlaced
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
@@ -39,7 +39,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
 
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
     service.consume(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
-    service.consume(OrderSnapshots(address_keys), OrderPlaced, OrderDelivered)
+    service.consume(OrderSnapshots(address_keys), OrderPlaced, OrderChanged, OrderDelivered)
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_retention(*address_sweeps(settings.address_retention_days))
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))

@@ -18,11 +18,12 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
     "storefront.orders": (
         "order_id",
         Direction.IN,
-        "order.placed order.promise_changed order.delayed order.shipped order.delivered order.cancelled "
-        "preorder.progressed",
+        "order.placed order.changed order.promise_changed order.delayed order.shipped shipment.changed "
+        "order.delivered order.cancelled order.refunded preorder.progressed",
     ),
-    "storefront.issues": ("order_id", Direction.IN, "issue.submitted"),
     "warehouse.orders": ("issue_id", Direction.OUT, "replacement.ordered replacement.cancelled item.return_ordered"),
+    "storefront.issues": ("order_id", Direction.IN, "issue.submitted issue.withdrawn"),
+    "storefront.customers": ("merged_customer_id", Direction.IN, "customer.merged"),
     "warehouse.events": (
         "issue_id",
         Direction.IN,
@@ -63,6 +64,7 @@ CONVERSATIONS: dict[str, tuple[str, Direction, str]] = {
         "points.expiring points.expired points.adjusted points.withheld tier.changed",
     ),
     "customers": ("customer_id", Direction.INTERNAL, "customer.erasure_requested customer.erased"),
+    "events.rejected": ("topic", Direction.OUT, "event.rejected"),
     "product.alerts": ("sku", Direction.INTERNAL, "cluster.detected lot.held lot.released buyer.warned"),
 }
 

@@ -24,6 +24,7 @@ from libs.common.events.values import (
     LineQuantity,
     Money,
     OrderLine,
+    PaidLine,
     Reason,
     Remedy,
     TimeWindow,
@@ -96,6 +97,8 @@ def issue(kind: type[F], **more: Any) -> F:
     some |= {f"{name}_at": MONDAY for name in (*times.split(), "delivered")}
     if kind is ev.IssueItemReceived:
         some["lines"] = (LineQuantity(line_id="1", quantity=1),)
+    if kind in (ev.IssueRefundRequested, ev.IssueRefunded):
+        some["lines"] = (PaidLine(line_id="1", quantity=1, amount=PRICE),)
     wanted: Any = kind
     return wanted.model_validate({**some, **more})  # type: ignore[no-any-return]
 

@@ -77,6 +77,7 @@ def test_another_item_is_an_order_of_its_own_that_leaves_when_it_is_promised() -
     assert isinstance(shipped, OrderShipped)
     assert [(each.sku, each.quantity) for each in placed.lines] == [("POT", 1)]
     assert placed.lines[0].promised_ship_date == shipped.shipped_at.astimezone(ZONE).date()
+    assert placed.ship_to is not None
     assert placed.ship_to.city == "架空区"
 
 

@@ -77,7 +77,7 @@ async def test_a_report_that_does_not_stand_is_refused(
 
 async def test_a_report_after_its_window_is_refused(live: Live) -> None:
     later = "UPDATE orders SET body = replace(body::text, $1, '2020-01-01')::jsonb"
-    day = await live.service.pool.fetchval("SELECT body #>> '{movements,1,delivered,0,day}' FROM orders")
+    day = await live.service.pool.fetchval("SELECT body #>> '{deliveries,0,day}' FROM orders")
     await live.service.pool.execute(later, day)
     assert problem(await report(live)) == (422, "window_closed")
 
@@ -201,7 +201,7 @@ async def test_an_issue_is_shown_to_storefront_and_ops(live: Live, caller: dict[
     shown = (await live.client.get(address, headers=caller)).json()
     assert (shown["status"], shown["lines"], shown["timeline"], shown["photos"]) == (
         "accepted",
-        [{"line_id": "1", "quantity": 1, "part": None, "received_instead": None}],
+        [{"line_id": "1", "quantity": 1, "part": None, "parts": [], "received_instead": None}],
         [],
         [],
     )

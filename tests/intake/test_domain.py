@@ -165,12 +165,15 @@ def test_a_delivery_that_arrives_before_its_order_counts() -> None:
     assert of(IssueAccepted, facts)
 
 
-def test_an_order_placed_twice_keeps_the_first_event() -> None:
-    context, facts = after([placed(), placed(line("1", 9))])
-    assert (facts, context.order.purchase and context.order.purchase.lines[0].quantity) == (
-        [Ignored("duplicate_order")],
-        2,
-    )
+def test_an_order_placed_again_with_the_same_content_is_a_repetition() -> None:
+    _, facts = after([placed(), placed()])
+    assert facts == [Ignored("duplicate_order")]
+
+
+def test_an_order_placed_again_with_other_content_is_a_correction() -> None:
+    context, _ = after([placed(), placed(line("1", 9), line("3", 1))])
+    assert context.order.purchase is not None
+    assert {each.line_id: each.quantity for each in context.order.purchase.lines} == {"1": 9, "2": 1, "3": 1}
 
 
 def test_more_pieces_than_ordered_are_reported_to_ops() -> None:

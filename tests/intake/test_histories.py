@@ -148,7 +148,7 @@ def test_what_is_known_of_an_order_does_not_hang_on_the_order_of_news(order: lis
         "placed": placed(),
         "shipped": shipped(),
         "first": delivered(quantity=1),
-        "second": delivered(quantity=1),
+        "second": delivered(quantity=1, at=NOON + days(1)),
         "cancelled": cancelled("2"),
     }
     context, _ = after([news[name] for name in order])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -133,7 +134,7 @@ async def test_a_waiting_report_is_decided_when_its_order_comes(conn: Connection
 
 async def test_a_waiting_report_sees_the_units_taken_meanwhile(conn: Connection) -> None:
     await take(conn, placed(), delivered(quantity=1), by_kafka(submission(2)), by_http(submission()))
-    facts = await take(conn, delivered(quantity=1))
+    facts = await take(conn, delivered(quantity=1, at=NOON + timedelta(hours=1)))
     assert [type(fact) for fact in facts[0] if isinstance(fact, IssueRejected)] == [IssueRejected]
 
 

@@ -118,9 +118,9 @@ def placed(order_id: str = ORDER, amount: str = "4980", quantity: int = 1, birth
     )
 
 
-def delivered(order_id: str = ORDER, quantity: int = 1) -> AnyEvent:
+def delivered(order_id: str = ORDER, quantity: int = 1, at: datetime = NOON) -> AnyEvent:
     lines = (LineQuantity(line_id="1", quantity=quantity),)
-    return event(OrderDelivered(order_id=order_id, lines=lines, delivered_at=NOON))
+    return event(OrderDelivered(order_id=order_id, lines=lines, delivered_at=at))
 
 
 def reserve(points: int, redemption: int = 1, customer_id: str = CUSTOMER) -> AnyEvent:

@@ -173,7 +173,7 @@ TOPICS = ["orders/create", "orders/cancelled", "fulfillments/create", "fulfillme
 @given(st.sampled_from(TOPICS), changed(orders) | st.dictionaries(st.sampled_from(sorted(shop_order())), jsons))
 def test_a_shopify_webhook_tells_facts_or_is_wrong(topic: str, content: dict[str, Any]) -> None:
     only(lambda: shopify.read(topic, content, "C-1"), WebhookContentError)
-    only(lambda: shopify.order_of_return(content), WebhookContentError)
+    only(lambda: shopify.order_named_by(topic, content), WebhookContentError)
 
 
 @calm

@@ -11,7 +11,7 @@ from typing import Any
 from libs.common.events.carrier import CollectionRequested
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import IssueSubmitted, OrderPlaced
+from libs.common.events.storefront import IssueSubmitted, OrderChanged, OrderPlaced
 from libs.common.events.values import Address, Contact
 from libs.common.events.warehouse import ItemReturnOrdered, ReplacementOrdered
 
@@ -22,16 +22,18 @@ _REDACTED: Mapping[type[Payload], Mapping[str, Any]] = {
     OrderPlaced: {
         "contact": REDACTED_CONTACT,
         "ship_to": REDACTED_ADDRESS,
+        "recipient": None,
         "birthday": None,
         "last_purchased_item": None,
     },
+    OrderChanged: {"contact": None, "ship_to": None, "recipient": None},
     IssueSubmitted: {"description": None, "photos": ()},
     ReplacementOrdered: {"ship_to": REDACTED_ADDRESS},
     ItemReturnOrdered: {"ship_to": REDACTED_ADDRESS},
     CollectionRequested: {"collect_from": REDACTED_ADDRESS},
 }
 
-PERSONAL = frozenset({OrderPlaced, IssueSubmitted})
+PERSONAL = frozenset({OrderPlaced, OrderChanged, IssueSubmitted})
 """Payload types with personal data that a service consumes."""
 
 
@@ -41,7 +43,10 @@ def is_personal(event: AnyEvent) -> bool:
 
 def stated_at(event: AnyEvent) -> datetime:
     """Return the time at which the customer stated this data, which is the time of consent."""
-    return event.data.placed_at if isinstance(event.data, OrderPlaced) else event.time
+    match event.data:
+        case OrderPlaced(placed_at=moment) | OrderChanged(changed_at=moment):
+            return moment
+    return event.time
 
 
 def redact(event: AnyEvent) -> AnyEvent:

@@ -8,18 +8,36 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json
 
-from libs.common.events import carrier, customers, issues, loyalty, notices, payment, products, storefront, warehouse
+from libs.common.events import (
+    carrier,
+    customers,
+    issues,
+    loyalty,
+    notices,
+    payment,
+    products,
+    rejections,
+    storefront,
+    warehouse,
+)
 from libs.common.events.envelope import Event, Payload
+from libs.common.events.faults import faults_of
+from libs.common.events.json_text import well_formed
 
 PAYLOADS: tuple[type[Payload], ...] = (
     storefront.OrderPlaced,
+    storefront.OrderChanged,
     storefront.OrderPromiseChanged,
     storefront.OrderDelayed,
     storefront.OrderShipped,
+    storefront.ShipmentChanged,
     storefront.OrderDelivered,
     storefront.OrderCancelled,
+    storefront.OrderRefunded,
     storefront.PreorderProgressed,
     storefront.IssueSubmitted,
+    storefront.IssueWithdrawn,
+    storefront.CustomerMerged,
     issues.IssueReported,
     issues.IssueAccepted,
     issues.IssueRejected,
@@ -97,6 +115,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     products.BuyerWarned,
     customers.CustomerErasureRequested,
     customers.CustomerErased,
+    rejections.EventRejected,
 )
 
 BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOADS}
@@ -108,7 +127,15 @@ _OWN_FORM = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"[^"\\]
 
 
 class UndecodableError(ValueError):
-    """The record is not an event of the contract; the message names the field and the remedy."""
+    """The record is not an event of the contract; the message names the first field and the remedy.
+
+    `faults` holds all of them, by field.
+    """
+
+    def __init__(self, message: str, faults: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        field, _, text = message.partition(": ")
+        self.faults = faults or ((field, text),)
 
 
 class UnknownTypeError(UndecodableError):
@@ -144,11 +171,9 @@ def decode(value: bytes | str) -> AnyEvent:
 
     Strict mode: otherwise a number would be accepted as a date in 1970.
     """
-    text = value.encode() if isinstance(value, str) else value
-    if b"\\u0000" in text:
-        raise UndecodableError("record: contains the character NUL (\\u0000), which Postgres cannot store; remove it")
+    text = value.encode(errors="replace") if isinstance(value, str) else value
     try:
-        return _decoder().validate_json(value, strict=True)
+        return _decoder().validate_json(well_formed(text), strict=True)
     except ValidationError as error:
         raise _reason(error) from error
 
@@ -198,9 +223,6 @@ def _reason(error: ValidationError) -> UndecodableError:
         if f"{base}.v1" in BY_TYPE and version.isdecimal() and int(version) > 1:
             return NewerVersionError(f"type: {name!r} is newer than this reader")
         return UnknownTypeError(f"type: {name!r} is not in the contract; a known one is {next(iter(BY_TYPE))!r}")
-    where = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and part in BY_TYPE))
-    remedy = _NO_ESTIMATES if first["type"].startswith("date_") else ""
-    return UndecodableError(f"{where or 'record'}: {first['msg']}{remedy} ({error.error_count()} fault(s))")
-
-
-_NO_ESTIMATES = "; write a definite day such as 2027-03-12, not an estimate such as 'late March'"
+    faults = tuple(faults_of(error, hidden=BY_TYPE))
+    field, message = faults[0]
+    return UndecodableError(f"{field}: {message} ({len(faults)} fault(s))", faults)

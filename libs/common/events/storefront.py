@@ -4,20 +4,25 @@ from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.values import (
     Address,
     Contact,
+    ContactChange,
+    CountryCode,
     Identifier,
     LineQuantity,
     Money,
+    MovedLine,
+    OptionalText,
     OrderLine,
     PointsSpent,
     Prepayment,
     Reason,
+    RefundedLine,
     Remedy,
     ReportedLine,
     Sha256,
@@ -26,6 +31,11 @@ from libs.common.events.values import (
 )
 
 Lines = Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+MovedLines = Annotated[tuple[MovedLine, ...], Field(min_length=1)]
+
+
+def _shorten(value: object) -> object:
+    return (value.strip()[:200] or None) if isinstance(value, str) else value
 
 
 class StorefrontOrderEvent(Payload):
@@ -38,7 +48,11 @@ class StorefrontOrderEvent(Payload):
 
 
 class OrderPlaced(StorefrontOrderEvent):
-    """A customer placed an order. The only event with contact and address that enters Sakidashi."""
+    """A customer placed an order. Only this event and `order.changed` bring contact and address into Sakidashi.
+
+    Sent again with other content, it is a correction as of `updated_at`, or of the event's `time`; lines that it does
+    not name stay. Sent again with the same content, it changes nothing, so that a history can be sent again.
+    """
 
     TYPE: ClassVar = "order.placed.v1"
 
@@ -48,19 +62,24 @@ class OrderPlaced(StorefrontOrderEvent):
     """Time of the order."""
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1)]
     """Order lines with prices and promised dates."""
-    contact: Contact
-    """Contact of the customer. Personal data."""
-    ship_to: Address
-    """Delivery address. Personal data."""
-    market: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "JP"
-    """Country of the order (ISO 3166-1 alpha-2)."""
+    contact: Contact = Contact()
+    """Contact of the customer, as far as it is known. Personal data."""
+    ship_to: Address | None = None
+    """Delivery address; absent where nothing is sent (pickup, virtual goods). Personal data."""
+    recipient: Contact | None = None
+    """Receiver of a gift, if not the customer: may report by link, and gets the messages about that. Personal data."""
+    market: CountryCode = "JP"
+    """Country of the order (ISO 3166-1 alpha-2); `ZZ` if it is not known."""
+    updated_at: UtcTime | None = None
+    """Time of this version of the order, if the shop states it; default: the event's `time`."""
     purchase_count: int | None = None
     """Number of this order among the customer's orders, from 1, if known."""
-    birthday: Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")] | None = Field(
+    birthday: OptionalText = Field(
         default=None,
-        description="Month and day (MM-DD), if the customer stated it and agreed to a birthday gift; never the year.",
+        description="Month and day (MM-DD), if the customer stated it and agreed to a birthday gift; never the year. "
+        "A day that does not exist is left out.",
     )
-    last_purchased_item: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+    last_purchased_item: Annotated[str | None, BeforeValidator(_shorten)] = Field(
         default=None, description="Name of the item that this customer bought last, if known."
     )
     shipping: Money | None = None
@@ -76,6 +95,32 @@ class OrderPlaced(StorefrontOrderEvent):
     essential_date: date | None = None
     """Day after which the goods are of no use to the customer (a birthday), if the shop knew it when it took the order.
     """
+
+
+class OrderChanged(StorefrontOrderEvent):
+    """The shop changed an order. Of two changes of one part the newer by `changed_at` counts, in every service.
+
+    It counts from that moment everywhere, for open replacements and collections as well.
+    """
+
+    TYPE: ClassVar = "order.changed.v1"
+
+    customer_id: Identifier
+    """Customer who placed the order."""
+    changed_at: UtcTime
+    """Time of the change, by the shop's clock."""
+    lines: tuple[OrderLine, ...] = ()
+    """Lines that were added or changed, each as it is now; quantity 0 removes a line. Other lines stay."""
+    contact: ContactChange | None = None
+    """Corrected fields of the contact. Personal data."""
+    ship_to: Address | None = None
+    """New delivery address, whole. Personal data."""
+    recipient: ContactChange | None = None
+    """Corrected fields of a gift's receiver. Personal data."""
+    market: CountryCode | None = None
+    """Corrected country of the order."""
+    cause: OptionalText = None
+    """Code of the cause, if known."""
 
 
 class OrderPromiseChanged(StorefrontOrderEvent):
@@ -121,16 +166,48 @@ class OrderShipped(StorefrontOrderEvent):
 
     TYPE: ClassVar = "order.shipped.v1"
 
+    shipment_id: Identifier | None = None
+    """Shipment by the shop's own id. Sent again, it counts once. Default: by lines, time and tracking number."""
     lines: Annotated[tuple[ShippedLine, ...], Field(min_length=1)]
-    """Shipped units; a line with units of several lots is listed once per lot."""
+    """Shipped units; a line with units of several lots is listed once per lot, its quantities count together."""
     shipped_at: UtcTime
     """Time of shipment."""
     expected_delivery_date: date | None = None
     """Expected delivery day, if known."""
-    carrier: str | None = None
+    carrier: OptionalText = None
     """Carrier, if known."""
-    tracking_number: str | None = None
+    tracking_number: OptionalText = None
     """Tracking number, if known."""
+    tracking_numbers: tuple[str, ...] = ()
+    """All tracking numbers, where the shipment has several parcels."""
+
+
+class ShipmentChanged(StorefrontOrderEvent):
+    """A shipment of an order changed: a tracking number became known, units were taken out, or it was called off.
+
+    Of two changes of one shipment the newer by `changed_at` counts. It may arrive before its `order.shipped`.
+    """
+
+    TYPE: ClassVar = "shipment.changed.v1"
+
+    shipment_id: Identifier
+    """Shipment, as in `order.shipped`."""
+    changed_at: UtcTime
+    """Time of the change, by the shop's clock."""
+    carrier: OptionalText = None
+    """Carrier, if it became known or changed."""
+    tracking_number: OptionalText = None
+    """Tracking number, if it became known or changed."""
+    tracking_numbers: tuple[str, ...] = ()
+    """All tracking numbers, where the shipment has several parcels."""
+    expected_delivery_date: date | None = None
+    """Expected delivery day, if it became known or changed."""
+    lines: tuple[ShippedLine, ...] | None = None
+    """Units that the shipment now holds, all of them; quantity 0 takes a line out. Absent: unchanged."""
+    called_off: bool = False
+    """True if nothing of this shipment left after all."""
+    cause: OptionalText = None
+    """Code of the cause, if known."""
 
 
 class OrderDelivered(StorefrontOrderEvent):
@@ -138,10 +215,14 @@ class OrderDelivered(StorefrontOrderEvent):
 
     TYPE: ClassVar = "order.delivered.v1"
 
-    lines: Lines
-    """Delivered units."""
+    shipment_id: Identifier | None = None
+    """Shipment by the shop's own id. Sent again, it counts once. Default: by lines, time and tracking number."""
+    lines: MovedLines
+    """Delivered units; the quantities of a line that is named several times count together."""
     delivered_at: UtcTime
     """Time of delivery."""
+    tracking_number: OptionalText = None
+    """Tracking number, if known."""
 
 
 class OrderCancelled(StorefrontOrderEvent):
@@ -154,6 +235,27 @@ class OrderCancelled(StorefrontOrderEvent):
     cancelled_at: UtcTime
     """Time of cancellation."""
     cause: str | None = None
+    """Code of the cause, if known."""
+
+
+class OrderRefunded(StorefrontOrderEvent):
+    """The shop paid money back by itself, in its own system. What was paid back is not paid back again."""
+
+    TYPE: ClassVar = "order.refunded.v1"
+
+    refund_id: Identifier
+    """Refund by the shop's own id. Sent again, it counts once."""
+    refunded_at: UtcTime
+    """Time of the refund."""
+    lines: tuple[RefundedLine, ...] = ()
+    """Units that were paid back; empty if the refund is of no line."""
+    shipping: Money | None = None
+    """Part of the amount that is shipping."""
+    amount: Money | None = None
+    """Whole amount paid back; default: the sum of lines and shipping."""
+    transaction_id: OptionalText = None
+    """The payment provider's transaction, if known."""
+    cause: OptionalText = None
     """Code of the cause, if known."""
 
 
@@ -172,6 +274,36 @@ class PreorderProgressed(StorefrontOrderEvent):
     """Promised ship date, if it changes."""
     progressed_at: UtcTime
     """Time at which the stage was reached."""
+
+
+class CustomerMerged(Payload):
+    """The shop merged two accounts of one customer. Orders, issues and points of the former id follow the new one."""
+
+    TYPE: ClassVar = "customer.merged.v1"
+    TOPIC = topics.STOREFRONT_CUSTOMERS
+
+    customer_id: Identifier
+    """Account that remains."""
+    merged_customer_id: Identifier
+    """Former account; also the Kafka key. Later events with this id count for the remaining account."""
+    merged_at: UtcTime
+    """Time of the merge, by the shop's clock."""
+
+
+class IssueWithdrawn(Payload):
+    """A customer takes a report back; same payload as `POST /v1/issues/{issue_id}/withdraw`."""
+
+    TYPE: ClassVar = "issue.withdrawn.v1"
+    TOPIC = topics.STOREFRONT_ISSUES
+
+    order_id: Identifier
+    """Order; also the Kafka key."""
+    customer_id: Identifier
+    """Customer who placed the order."""
+    issue_id: UUID
+    """Issue that is taken back."""
+    withdrawn_at: UtcTime
+    """Time at which the customer took it back."""
 
 
 class IssueSubmitted(Payload):

@@ -39,6 +39,7 @@ def _personal(name: str, key: str, direction: Direction) -> Topic:
 
 STOREFRONT_ORDERS = _personal("storefront.orders", "order_id", Direction.IN)
 STOREFRONT_ISSUES = _personal("storefront.issues", "order_id", Direction.IN)
+STOREFRONT_CUSTOMERS = Topic("storefront.customers", "merged_customer_id", Direction.IN)
 WAREHOUSE_ORDERS = _personal("warehouse.orders", "issue_id", Direction.OUT)
 WAREHOUSE_EVENTS = Topic("warehouse.events", "issue_id", Direction.IN)
 CARRIER_ORDERS = _personal("carrier.orders", "issue_id", Direction.OUT)
@@ -50,10 +51,12 @@ NOTICES = Topic("notices", "order_id", Direction.INTERNAL, retention_days=30)
 LOYALTY = Topic("loyalty", "customer_id", Direction.INTERNAL, retention_days=30)
 PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30)
 CUSTOMERS = Topic("customers", "customer_id", Direction.INTERNAL, retention_days=30, partitions=1)
+REJECTED = Topic("events.rejected", "topic", Direction.OUT)
 
 TOPICS: tuple[Topic, ...] = (
     STOREFRONT_ORDERS,
     STOREFRONT_ISSUES,
+    STOREFRONT_CUSTOMERS,
     WAREHOUSE_ORDERS,
     WAREHOUSE_EVENTS,
     CARRIER_ORDERS,
@@ -65,6 +68,7 @@ TOPICS: tuple[Topic, ...] = (
     LOYALTY,
     PRODUCT_ALERTS,
     CUSTOMERS,
+    REJECTED,
 )
 
 SERVICES: tuple[str, ...] = ("intake", "returns", "delivery_notify", "loyalty")

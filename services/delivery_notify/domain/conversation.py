@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Choice
 from services.delivery_notify.domain.issue_thread import IssueThread
@@ -92,7 +93,11 @@ class BufferedEvent:
 
 @dataclass(frozen=True)
 class Conversation:
-    """State of one order: its lines, questions, issue threads and latest notices."""
+    """State of one order: its lines, questions, issue threads and latest notices.
+
+    `shipments` and `deliveries` are kept so that each of them counts once; `lines_digest` recognizes an order that is
+    sent again.
+    """
 
     order_id: str
     customer_id: str | None = None
@@ -108,6 +113,9 @@ class Conversation:
     threads: tuple[IssueThread, ...] = ()
     notices: tuple[NoticeRecord, ...] = ()
     buffered: tuple[BufferedEvent, ...] = field(default=())
+    shipments: tuple[CountedShipment, ...] = ()
+    deliveries: tuple[CountedShipment, ...] = ()
+    lines_digest: str | None = None
 
     def line(self, line_id: str) -> Line | None:
         return next((line for line in self.lines if line.line_id == line_id), None)

@@ -41,12 +41,14 @@ from libs.common.events.products import BuyerWarned
 from libs.common.events.registry import BY_TYPE, AnyEvent
 from libs.common.events.storefront import (
     OrderCancelled,
+    OrderChanged,
     OrderDelayed,
     OrderDelivered,
     OrderPlaced,
     OrderPromiseChanged,
     OrderShipped,
     PreorderProgressed,
+    ShipmentChanged,
 )
 from services.delivery_notify.domain import (
     event_buffer,
@@ -100,9 +102,11 @@ def on_timer(ctx: ConversationDecision, timer: TimerFired) -> None:
 # Found by the exact class: a `match` would try the pydantic classes one after another.
 HANDLERS: Mapping[type[Payload], Handler] = {
     OrderPlaced: on_order_placed,
+    OrderChanged: orders.on_order_changed,
     OrderPromiseChanged: after_placement(orders.on_promise_changed),
     OrderDelayed: after_placement(orders.on_order_delayed),
     OrderShipped: after_placement(orders.on_order_shipped),
+    ShipmentChanged: after_placement(orders.on_shipment_changed),
     OrderDelivered: after_placement(orders.on_order_delivered),
     OrderCancelled: after_placement(orders.on_order_cancelled),
     PreorderProgressed: after_placement(orders.on_preorder_progressed),
@@ -147,7 +151,7 @@ def decide(
     if state is None and kind is not PointsExpiring and (order_id is None or kind in (TimerFired, CustomerAnswered)):
         return None, [Anomaly("unknown_order", event.type)]
     before = state or Conversation(order_id or "")
-    ctx = ConversationDecision(before, now, rules)
+    ctx = ConversationDecision(before, now, rules, event=event)
     handler = HANDLERS.get(kind)
     if handler is None:
         ctx.ignore("not_subscribed")

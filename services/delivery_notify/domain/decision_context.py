@@ -1,19 +1,22 @@
 """Decision context of delivery_notify: the conversation of one order while one event is decided."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 
 from libs.common.decisions.context import DecisionContext
+from libs.common.events.registry import AnyEvent
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
 
+@dataclass(slots=True)
 class ConversationDecision(DecisionContext[Conversation, NotificationRules]):
     """The conversation as it becomes, the time, the notification rules, and the facts collected so far."""
 
-    __slots__ = ()
+    event: AnyEvent | None = None
 
     @property
     def today(self) -> date:

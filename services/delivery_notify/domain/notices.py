@@ -11,8 +11,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.common.decisions.facts import Record
+from libs.common.decisions.order_versions import PlacedVersion
 from libs.common.events.notices import DecidedBy, NoticeKind, PromiseRef
-from libs.common.events.values import Address, Choice, Reason, Remedy
+from libs.common.events.values import Address, Choice, Contact, ContactChange, Reason, Remedy
 from services.delivery_notify.policy.consent_law import DelayTerms
 
 
@@ -156,14 +157,17 @@ class AddressRequested(Record):
 
 @dataclass(frozen=True, slots=True)
 class ContactRecorded(Record):
-    """Contact of the customer of this order. Personal data. A notice about no order goes to the contact of the order
-    that was `placed_at` last."""
+    """Contact of an order's customer as one event states it. Personal data.
+
+    `version` is that of an `order.placed`; without it the event is a correction as of `stated_at`. A notice about no
+    order goes to the contact of the order that was `placed_at` last.
+    """
 
     order_id: str
     customer_id: str
-    name: str
-    email: str
-    language: str
-    phone: str | None = None
+    contact: Contact | ContactChange
+    recipient: Contact | ContactChange | None = None
     last_purchased_item: str | None = None
     placed_at: datetime | None = None
+    version: PlacedVersion | None = None
+    stated_at: datetime | None = None

@@ -42,6 +42,7 @@ class Line:
     """One order line: quantities, preorder stage, ship and delivery promise.
 
     `accepted_open_wait`: the customer agreed to wait without a date. `consent_lapses_at`: silence cancels then.
+    `stated_at` is the time of the statement that set name and quantity.
     """
 
     line_id: str
@@ -60,6 +61,8 @@ class Line:
     consent_lapses_at: datetime | None = None
     shipping: TrackedPromise = TrackedPromise()
     delivery: TrackedPromise = TrackedPromise()
+    stated_at: datetime | None = None
+    requires_shipping: bool = True
 
     @property
     def open(self) -> bool:

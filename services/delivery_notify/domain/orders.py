@@ -1,28 +1,34 @@
 """Events of an order: placed, date changed, delayed, shipped, delivered, cancelled, preorder progress."""
 
 from collections.abc import Iterable
-from typing import Literal
+from datetime import datetime
 
 from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.order_versions import PlacedVersion, personal_version_of, version_of
+from libs.common.decisions.shipments import change, count, quantity_of, sum_lines
 from libs.common.events.envelope import Payload
 from libs.common.events.personal import REDACTED_CONTACT
 from libs.common.events.storefront import (
     OrderCancelled,
+    OrderChanged,
     OrderDelayed,
     OrderDelivered,
     OrderPlaced,
     OrderPromiseChanged,
     OrderShipped,
     PreorderProgressed,
+    ShipmentChanged,
 )
-from libs.common.events.values import LineQuantity, OrderLine
+from libs.common.events.values import ContactChange, LineQuantity, OrderLine
 from services.delivery_notify.domain import promises
 from services.delivery_notify.domain.conversation import Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
 from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.event_buffer import after_placement
 from services.delivery_notify.domain.notices import ContactRecorded
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.prepaid_acceptance import notify_acceptance
+from services.delivery_notify.domain.promise_renewal import renew
 from services.delivery_notify.domain.promise_tracking import (
     StatedDate,
     announce_undated_delay,
@@ -37,11 +43,14 @@ from services.delivery_notify.policy.notification_rules import NotificationRules
 
 
 def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
+    """Record an order; one that was recorded before is a correction of it, or a repetition."""
+    assert ctx.event is not None
+    _record_contact(ctx, event, personal_version_of(ctx.event, event))
+    version = version_of(ctx.event, event)
     if ctx.state.placed:
-        ctx.ignore("duplicate_order")
+        _correct_order(ctx, event, version)
         return
-    _record_contact(ctx, event)
-    lines = tuple([_promised_line(ctx, ordered, event) for ordered in event.lines])
+    lines = tuple([_promised_line(ctx, ordered, event, version.first_at) for ordered in event.lines])
     ctx.change(
         placed=True,
         customer_id=event.customer_id,
@@ -51,35 +60,95 @@ def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
         prepaid=_prepaid(event, ctx.rules),
         essential_date=event.essential_date,
         lines=lines,
+        lines_digest=version.digest,
     )
     notify_acceptance(ctx)
 
 
-def _record_contact(ctx: ConversationDecision, event: OrderPlaced) -> None:
-    contact = event.contact
-    if contact == REDACTED_CONTACT:
+def _correct_order(ctx: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
+    at = version.changed_at(ctx.state.lines_digest)
+    if at is None:
+        ctx.ignore("duplicate_order")
+        return
+    ctx.change(lines_digest=version.digest)
+    _change_lines(ctx, event.lines, at, event)
+
+
+def on_order_changed(ctx: ConversationDecision, event: OrderChanged) -> None:
+    if event.contact or event.recipient:
+        contact = event.contact or ContactChange()
+        recorded = ContactRecorded(
+            ctx.state.order_id, event.customer_id, contact, event.recipient, stated_at=event.changed_at
+        )
+        ctx.emit(recorded)
+    if event.lines or event.market:
+        _keep_change(ctx, event.model_copy(update={"contact": None, "ship_to": None, "recipient": None}))
+
+
+def _change_order(ctx: ConversationDecision, event: OrderChanged) -> None:
+    if event.market:
+        ctx.change(market=event.market)
+    _change_lines(ctx, event.lines, event.changed_at, None)
+
+
+_keep_change = after_placement(_change_order)
+"""Handler of the part of a change that waits for `order.placed`; what is buffered holds no personal data."""
+
+
+def _change_lines(
+    ctx: ConversationDecision, stated: Iterable[OrderLine], at: datetime, placed: OrderPlaced | None
+) -> None:
+    """Add lines, or change name and quantity of those known, where this statement is the newer one."""
+    for ordered in stated:
+        line = ctx.state.line(ordered.line_id)
+        if line is None:
+            moment = placed.placed_at if placed else at
+            ctx.change(lines=(*ctx.state.lines, _new_line(ctx, ordered, ctx.state.market, moment, at)))
+        elif line.stated_at is None or at >= line.stated_at:
+            ctx.put_line(replace(line, name=ordered.name, quantity=ordered.quantity, stated_at=at))
+        else:
+            ctx.ignore("older_change")
+    _recount(ctx)
+    _end_notices(ctx, "changed")
+
+
+def _record_contact(ctx: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
+    """Record the contact; also of an order that is sent again, where it may be corrected."""
+    if event.contact == REDACTED_CONTACT:
         return
     recorded = ContactRecorded(
         ctx.state.order_id,
         event.customer_id,
-        contact.name,
-        contact.email,
-        contact.language,
-        contact.phone,
+        event.contact,
+        event.recipient,
         event.last_purchased_item,
         event.placed_at,
+        version,
     )
     ctx.emit(recorded)
 
 
-def _promised_line(ctx: ConversationDecision, ordered: OrderLine, event: OrderPlaced) -> Line:
+def _promised_line(ctx: ConversationDecision, ordered: OrderLine, event: OrderPlaced, stated_at: datetime) -> Line:
+    return _new_line(ctx, ordered, event.market, event.placed_at, stated_at)
+
+
+def _new_line(ctx: ConversationDecision, ordered: OrderLine, market: str, at: datetime, stated_at: datetime) -> Line:
     """Return a line with its promises of the checkout, or the deadline that the law sets in their place."""
-    order_id, rules, at = ctx.state.order_id, ctx.rules, event.placed_at
-    line = Line(ordered.line_id, ordered.name, ordered.quantity, ordered.preorder)
+    order_id, rules = ctx.state.order_id, ctx.rules
+    line = Line(
+        ordered.line_id,
+        ordered.name,
+        ordered.quantity,
+        ordered.preorder,
+        stated_at=stated_at,
+        requires_shipping=ordered.requires_shipping,
+    )
+    if not ordered.requires_shipping:
+        return replace(line, shipped=line.quantity, delivered=line.quantity)
     if ordered.promised_ship_date:
         line = promises.promised(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
         ctx.emit(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
-    elif limit := statutory_promise(event.market, rules.calendar.day(at)):
+    elif limit := statutory_promise(market, rules.calendar.day(at)):
         line = promises.statutory(line, limit, at, rules)
     if ordered.promised_delivery_date:
         line = promises.promised(DELIVERY, line, ordered.promised_delivery_date, at, rules)
@@ -138,29 +207,70 @@ def _lines_of(ctx: ConversationDecision, line_ids: tuple[str, ...]) -> list[Line
 
 
 def on_order_shipped(ctx: ConversationDecision, event: OrderShipped) -> None:
-    _count(ctx, event.lines, "shipped")
-    line_ids = frozenset(count.line_id for count in event.lines)
+    known = ctx.state.shipments
+    shipments = count(known, event)
+    if shipments is known:
+        ctx.ignore("repeated_shipment")
+        return
+    ctx.change(shipments=shipments)
+    _report_unknown_lines(ctx, event.lines, "shipped")
+    _recount(ctx)
+    _end_notices(ctx, "shipped")
+    line_ids = frozenset(line.line_id for line in event.lines)
     on_shipped(ctx, line_ids, event.expected_delivery_date, event.shipped_at)
 
 
+def on_shipment_changed(ctx: ConversationDecision, event: ShipmentChanged) -> None:
+    """Units that were taken out of a shipment are owed again, and their promise is watched again."""
+    known = ctx.state.shipments
+    before = {line.line_id for line in ctx.state.lines if line.open}
+    shipments = change(known, event)
+    if shipments is known:
+        ctx.ignore("repeated_shipment")
+        return
+    ctx.change(shipments=shipments)
+    _recount(ctx)
+    reopened = [line for line in ctx.state.lines if line.awaiting_shipment and line.line_id not in before]
+    overdue = [line for line in reopened if line.shipping.day and line.shipping.notify_at is None]
+    if overdue:
+        renew(ctx, SHIP, overdue)
+    if event.expected_delivery_date and not event.called_off:
+        shipment = next((each for each in shipments if each.shipment_id == event.shipment_id), None)
+        line_ids = frozenset(shipment.quantities) if shipment else frozenset()
+        on_shipped(ctx, line_ids, event.expected_delivery_date, event.changed_at)
+    _end_notices(ctx, "shipped")
+
+
 def on_order_delivered(ctx: ConversationDecision, event: OrderDelivered) -> None:
-    _count(ctx, event.lines, "delivered")
+    known = ctx.state.deliveries
+    deliveries = count(known, event)
+    if deliveries is known:
+        ctx.ignore("repeated_delivery")
+        return
+    ctx.change(deliveries=deliveries)
+    _report_unknown_lines(ctx, event.lines, "delivered")
+    _recount(ctx)
+    _end_notices(ctx, "delivered")
 
 
-def _count(ctx: ConversationDecision, counted: Iterable[LineQuantity], what: Literal["shipped", "delivered"]) -> None:
-    """Add these quantities to what was shipped or delivered; a delivered quantity was shipped."""
-    for count in counted:
-        line = ctx.state.line(count.line_id)
-        if line is None:
-            ctx.anomaly(f"{what}_unknown_line", f"{ctx.state.order_id}: {count.line_id}")
-            continue
-        shipped, delivered = line.shipped, line.delivered
-        if what == "shipped":
-            shipped = min(line.quantity, shipped + count.quantity)
+def _report_unknown_lines(ctx: ConversationDecision, moved: Iterable[LineQuantity], what: str) -> None:
+    for line_id in sum_lines(moved):
+        if ctx.state.line(line_id) is None:
+            ctx.anomaly(f"{what}_unknown_line", f"{ctx.state.order_id}: {line_id}")
+
+
+def _recount(ctx: ConversationDecision) -> None:
+    """Count each line's shipped and delivered units from the shipments known; a delivered unit was shipped."""
+    shipments, deliveries = ctx.state.shipments, ctx.state.deliveries
+    for line in ctx.state.lines:
+        if not line.requires_shipping:
+            counted = replace(line, shipped=line.quantity, delivered=line.quantity)
         else:
-            delivered = min(line.quantity, delivered + count.quantity)
-        ctx.put_line(replace(line, shipped=max(shipped, delivered), delivered=delivered))
-    _end_notices(ctx, what)
+            delivered = min(line.quantity, quantity_of(deliveries, line.line_id))
+            shipped = min(line.quantity, quantity_of(shipments, line.line_id))
+            counted = replace(line, shipped=max(shipped, delivered), delivered=delivered)
+        if counted != line:
+            ctx.put_line(counted)
 
 
 def on_order_cancelled(ctx: ConversationDecision, event: OrderCancelled) -> None:

@@ -41,7 +41,7 @@ class RecipientContact:
     """Addresses and preferences of one customer. Personal data."""
 
     name: str
-    email: str
+    email: str | None
     language: Language
     phone: str | None = None
     line_user_id: str | None = None

@@ -6,14 +6,19 @@ CREATE TABLE conversations (
     body    json   NOT NULL
 ) WITH (fillfactor = 50);
 
--- Personal data: the contact of an order's customer, and the address requested on the choice page (by which answer).
+-- Personal data: the contact of an order's customer, as far as the shop has one, and the address requested on the
+-- choice page (by which answer). `stated_at` holds the shop's time of each field, `placed_digest` recognizes an order
+-- that is sent again, `recipient` is the receiver of a gift.
 CREATE TABLE contacts (
     order_id            text PRIMARY KEY,
     customer_id         text NOT NULL,
-    name                text NOT NULL,
-    email               text NOT NULL,
-    language            text NOT NULL CHECK (language IN ('ja', 'en')),
+    name                text,
+    email               text,
+    language            text CHECK (language IN ('ja', 'en')),
     phone               text,
+    placed_digest       text,
+    stated_at           jsonb NOT NULL DEFAULT '{}',
+    recipient           jsonb,
     address_choice_id   uuid,
     requested_address   jsonb,
     last_purchased_item text,

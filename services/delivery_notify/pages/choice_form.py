@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from pydantic import ValidationError
-
 from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Address, Choice
+from libs.common.events.values.texts import UNKNOWN_COUNTRY
 
 MAX_FIELD_LENGTH = 120
 """Longer input is cut; the page shows the cut text again if the form is incomplete."""
 
+_REQUIRED = ("name", "postal_code", "country", "city", "street")
 _FIELDS = ("change", "requested_date", "requested_sku", *Address.model_fields)
 
 
@@ -36,11 +36,11 @@ class ChoiceForm:
 
     @property
     def address(self) -> Address | None:
-        country = self.entered.get("country", "").upper()
-        try:
-            return Address.model_validate({**self.entered, "country": country})
-        except ValidationError:
+        """Return the whole address; a form is stricter than an order of the shop, which may lack some of it."""
+        if not all(self.entered.get(name) for name in _REQUIRED):
             return None
+        address = Address.model_validate(self.entered)
+        return None if address.country == UNKNOWN_COUNTRY else address
 
 
 def parse_form(fields: Mapping[str, str]) -> ChoiceForm:

@@ -35,7 +35,7 @@ from services.delivery_notify.domain.notices import (
 from services.delivery_notify.domain.routing import RecipientContact
 from services.delivery_notify.domain.staff_notices import StaffNotice
 from services.delivery_notify.policy.notification_rules import NotificationRules
-from services.delivery_notify.store import notice_queue, promises, staff_notices
+from services.delivery_notify.store import contacts, notice_queue, promises, staff_notices
 from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
 
 CONTACT_TIMEOUT = timedelta(hours=24)
@@ -104,7 +104,7 @@ class Conversations:
         for record in records:
             rows[type(record)].append(record)
         await self.table.save(conn, changed)
-        await _save_contacts(conn, rows[ContactRecorded])
+        await contacts.save_contacts(conn, rows[ContactRecorded])
         await promises.save_promises(conn, rows[PromiseMade])
         await _save_addresses(conn, rows[AddressRequested])
         await _save_notices(conn, rows[NoticeCreated])
@@ -142,22 +142,6 @@ async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tup
         customers,
     )
     return [(row["customer_id"], row["order_id"]) for row in rows]
-
-
-_CONTACTS = """
-    INSERT INTO contacts (order_id, customer_id, name, email, language, phone, last_purchased_item, placed_at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[])
-    ON CONFLICT (order_id) DO NOTHING"""
-
-
-async def _save_contacts(conn: Connection, rows: Sequence[ContactRecorded]) -> None:
-    if rows:
-        columns = [
-            (r.order_id, r.customer_id, r.name, r.email, r.language, r.phone, r.last_purchased_item, r.placed_at)
-            for r in rows
-        ]
-        await conn.execute(_CONTACTS, *map(list, zip(*columns, strict=True)))
 
 
 async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) -> None:
@@ -272,7 +256,7 @@ async def _save_withdrawals(conn: Connection, rows: Sequence[NoticesWithdrawn]) 
 async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversation, RecipientContact | None] | None:
     """Return the conversation of an order, unlocked, with its contact."""
     row = await conn.fetchrow(
-        """SELECT v.body, c.name, c.email, coalesce(p.language, c.language) AS language
+        """SELECT v.body, c.order_id, c.name, c.email, coalesce(p.language, c.language, 'ja') AS language
            FROM conversations v LEFT JOIN contacts c ON c.order_id = v.key
            LEFT JOIN preferences p ON p.customer_id = c.customer_id WHERE v.key = $1""",
         order_id,
@@ -280,7 +264,9 @@ async def read_conversation(conn: Connection, order_id: str) -> tuple[Conversati
     if row is None:
         return None
     conversation = CONVERSATION.validate_json(row["body"])
-    contact = RecipientContact(row["name"], row["email"], Language(row["language"])) if row["email"] else None
+    contact = None
+    if row["order_id"]:
+        contact = RecipientContact(row["name"] or "", row["email"], Language(row["language"]))
     return conversation, contact
 
 
@@ -309,7 +295,7 @@ async def read_sent_notice(conn: Connection, notice_id: UUID) -> dict[str, Any] 
     """Return one notice with its contact, in the language in which it was (or would be) sent."""
     row = await conn.fetchrow(
         """SELECT n.kind, n.order_id, n.issue_id, n.facts, n.status, n.channel, n.settled_at, c.name,
-                  coalesce(n.language, p.language, c.language) AS language
+                  coalesce(n.language, p.language, c.language, 'ja') AS language
            FROM notices n JOIN contacts c ON c.order_id = n.order_id
            LEFT JOIN preferences p ON p.customer_id = n.customer_id WHERE n.notice_id = $1""",
         notice_id,

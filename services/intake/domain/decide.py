@@ -21,7 +21,15 @@ from libs.common.events.issues import (
     IssueStaffDecisionApplied,
 )
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
+from libs.common.events.storefront import (
+    IssueSubmitted,
+    OrderCancelled,
+    OrderChanged,
+    OrderDelivered,
+    OrderPlaced,
+    OrderShipped,
+    ShipmentChanged,
+)
 from services.intake.domain import order_events, provided_details, staff_decisions, submissions
 from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, SubmitUnclearReport
 from services.intake.domain.context import OrderContext, OrderDecision
@@ -30,7 +38,9 @@ from services.intake.policy.eligibility_rules import IntakeRules
 
 HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
     OrderPlaced: order_events.record_order,
+    OrderChanged: order_events.record_change,
     OrderShipped: order_events.record_shipment,
+    ShipmentChanged: order_events.record_shipment_change,
     OrderDelivered: order_events.record_delivery,
     OrderCancelled: order_events.record_cancellation,
     IssueSubmitted: submissions.receive_report,

@@ -49,7 +49,7 @@ def delivery_changes(before: Order, after: Order) -> list[UnitsDelivered]:
 
 def count_delivered(order: Order) -> Counter[DeliveryKey]:
     """Count the delivered units of an order; units beyond the ordered quantity were not sold and do not count."""
-    if not order.purchase or not order.movements:
+    if not order.purchase or not order.deliveries:
         return Counter()
     return Counter(
         DeliveryKey(line.line_id, line.sku, lot or "", day)

@@ -5,29 +5,43 @@ its order is stored and counts as soon as the order is known. Days are stored pe
 each unit has the report window of its own delivery. Contact and address are not stored (invariant 12).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
+from libs.common.decisions.shipments import CountedShipment
 from libs.common.events.storefront import IssueSubmitted
-from libs.common.events.values import LineQuantity, OrderLine, ShippedLine
+from libs.common.events.values import OrderLine
 from services.intake.domain.units import LineMovements, Movement
 from services.intake.policy.required_details import NoAnswerAction, RequiredDetail
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """Content of `order.placed`, without personal data."""
+    """Content of `order.placed` with later corrections, without personal data.
+
+    `stated_at` is the time of the lines that no later change named, `digest` recognizes an order that is sent again.
+    """
 
     customer_id: str
     market: str
     lines: tuple[OrderLine, ...]
+    stated_at: datetime | None = None
+    digest: str | None = None
 
     def line(self, line_id: str) -> OrderLine | None:
         return next((line for line in self.lines if line.line_id == line_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LineChange:
+    """A line as the shop changed it, and when."""
+
+    line: OrderLine
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +105,71 @@ class StoredReport:
 class Order:
     """Everything known about an order; `purchase` is None until `order.placed` arrives.
 
+    `shipments` and `deliveries` count each shipment once, however often it is reported.
+
     `awaiting_order` are reports from Kafka that came before the order events they need, `awaiting_details` those with
     missing details.
     """
 
     order_id: str
     purchase: Purchase | None = None
-    movements: dict[str, LineMovements] = field(default_factory=dict)
+    shipments: tuple[CountedShipment, ...] = ()
+    deliveries: tuple[CountedShipment, ...] = ()
+    line_changes: dict[str, LineChange] = field(default_factory=dict)
     cancelled_lines: tuple[str, ...] = ()
     fully_cancelled: bool = False
     awaiting_order: tuple[Report, ...] = ()
     awaiting_details: tuple[PendingReport, ...] = ()
 
+    def line_stated_at(self, line_id: str) -> datetime | None:
+        """Return the time of the statement that counts for a line."""
+        change = self.line_changes.get(line_id)
+        return change.at if change else self.purchase.stated_at if self.purchase else None
+
     def movements_of(self, line_id: str) -> LineMovements:
-        return self.movements.get(line_id, LineMovements())
+        return LineMovements(_movements(self.shipments, line_id), _movements(self.deliveries, line_id))
 
     def is_cancelled(self, line_id: str) -> bool:
         return self.fully_cancelled or line_id in self.cancelled_lines
 
-    def with_shipped(self, lines: Iterable[ShippedLine], day: date) -> "Order":
-        movements = dict(self.movements)
+    def with_changed_lines(self, lines: Iterable[OrderLine], at: datetime) -> "Order":
+        """Add or change lines where this statement is newer than what is known of each."""
+        changes, purchase = dict(self.line_changes), self.purchase
         for line in lines:
-            known = movements.get(line.line_id, LineMovements())
-            shipped = (*known.shipped, Movement(day, line.quantity, line.lot))
-            movements[line.line_id] = replace(known, shipped=shipped)
-        return replace(self, movements=movements)
+            known = changes.get(line.line_id)
+            placed_at = purchase.stated_at if purchase and purchase.line(line.line_id) else None
+            newest = known.at if known else placed_at
+            if newest is None or at >= newest:
+                changes[line.line_id] = LineChange(line, at)
+        if changes == self.line_changes:
+            return self
+        return replace(self, line_changes=changes, purchase=_merged(purchase, changes) if purchase else None)
 
-    def with_delivered(self, lines: Iterable[LineQuantity], day: date) -> "Order":
-        movements = dict(self.movements)
-        for line in lines:
-            known = movements.get(line.line_id, LineMovements())
-            movements[line.line_id] = replace(known, delivered=(*known.delivered, Movement(day, line.quantity)))
-        return replace(self, movements=movements)
+    def with_purchase(self, purchase: Purchase) -> "Order":
+        """Set the purchase; changes that came before it and are newer stay."""
+        newer = {
+            line_id: change
+            for line_id, change in self.line_changes.items()
+            if not (purchase.line(line_id) and purchase.stated_at and change.at < purchase.stated_at)
+        }
+        return replace(self, purchase=_merged(purchase, newer), line_changes=newer)
 
     def with_cancelled(self, line_ids: tuple[str, ...]) -> "Order":
         """Cancel these lines; no line ids cancel the whole order."""
         lines = tuple(sorted({*self.cancelled_lines, *line_ids}))
         return replace(self, cancelled_lines=lines, fully_cancelled=self.fully_cancelled or not line_ids)
+
+
+def _merged(purchase: Purchase, changes: Mapping[str, LineChange]) -> Purchase:
+    known = {line.line_id: line for line in purchase.lines} | {key: change.line for key, change in changes.items()}
+    return replace(purchase, lines=tuple(known.values()))
+
+
+def _movements(shipments: Iterable[CountedShipment], line_id: str) -> tuple[Movement, ...]:
+    return tuple(
+        Movement(shipment.day, line.quantity, line.lot)
+        for shipment in shipments
+        if shipment.day is not None
+        for line in shipment.lines
+        if line.line_id == line_id
+    )

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from pydantic import TypeAdapter
+
 from libs.common.decisions.facts import Facts, Record
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
+from services.intake.domain.orders import Order
 
-_CUSTOMER = "SELECT body #>> '{purchase,customer_id}' FROM orders WHERE key = $1"
+_ORDER = "SELECT body::text FROM orders WHERE key = $1"
+_DOCUMENT: TypeAdapter[Order] = TypeAdapter(Order)
 
 
 class PublishWebhookEvent(Payload):
@@ -25,6 +29,14 @@ class PublishWebhookEvent(Payload):
     fact: Payload
 
 
+class RecordCoveredEvent(Payload):
+    """Record that a later event would state nothing new. A command that never leaves intake and publishes nothing."""
+
+    TYPE: ClassVar = "webhook_event.cover.v1"
+
+    order_id: str
+
+
 @dataclass
 class WebhookPublisher:
     """The aggregate of webhook events. It has no state and publishes each event."""
@@ -33,7 +45,12 @@ class WebhookPublisher:
     is_read_model = False
 
     def key_of(self, event: AnyEvent) -> str | None:
-        return event.data.fact.key if isinstance(event.data, PublishWebhookEvent) else None
+        match event.data:
+            case PublishWebhookEvent(fact=fact):
+                return fact.key
+            case RecordCoveredEvent(order_id=order_id):
+                return order_id
+        return None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
         return {}
@@ -45,7 +62,7 @@ class WebhookPublisher:
         """Write nothing: the outbox holds the event."""
 
 
-async def customer_of(conn: Connection, order_id: str) -> str | None:
-    """Return the customer of an order; None while it is unknown."""
-    found: str | None = await conn.fetchval(_CUSTOMER, order_id)
-    return found
+async def read_order(conn: Connection, order_id: str) -> Order | None:
+    """Return an order, unlocked; None while it is unknown."""
+    body = await conn.fetchval(_ORDER, order_id)
+    return _DOCUMENT.validate_json(body) if body else None

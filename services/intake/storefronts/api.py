@@ -18,8 +18,9 @@ from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.http.standard_webhooks import WrongSignature, check_standard
 from services.intake.http.commands import IntakeCommands
-from services.intake.store.webhook_events import PublishWebhookEvent, WebhookPublisher, customer_of
+from services.intake.store.webhook_events import PublishWebhookEvent, RecordCoveredEvent, WebhookPublisher, read_order
 from services.intake.storefronts import shopify, standard
+from services.intake.storefronts.shopify_orders import KnownLine
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WebhookContentError, WebhookEvent
 
@@ -57,20 +58,34 @@ class Webhooks:
                 await self.commands.submit_unclear(event.fact, key)
                 continue
             command = service.event(PublishWebhookEvent(fact=event.fact))
-            await service.execute(self.publisher, command, idempotency=key, answer=lambda _: Answer(202, {}))
+            answer = await service.execute(self.publisher, command, idempotency=key, answer=lambda _: Answer(202, {}))
+            if not answer.replayed:
+                await self._record_covered(caller, event)
         types = [IssueReported.TYPE if event.unclear else event.fact.TYPE for event in events]
         return Answer(202, {"published": types}).response()
 
+    async def _record_covered(self, caller: str, event: WebhookEvent) -> None:
+        """Record keys of later events as answered. After a crash before this they repeat what is known, no more."""
+        for covered in event.covers:
+            command = self.commands.service.event(RecordCoveredEvent(order_id=event.fact.key))
+            await self.commands.service.execute(
+                self.publisher,
+                command,
+                idempotency=IdempotencyKey(caller, covered, b""),
+                answer=lambda _: Answer(202, {}),
+            )
+
     async def read_shopify(self, topic: str, body: bytes) -> list[WebhookEvent]:
-        content = standard.parse(body)
-        if topic.lower() != "returns/request":
-            return shopify.read(topic, content)
-        order_id = shopify.order_of_return(content)
+        content, now = standard.parse(body), self.commands.service.clock.now()
+        order_id = shopify.order_named_by(topic, content)
+        if order_id is None:
+            return shopify.read(topic, content, now=now)
         async with self.commands.service.pool.acquire() as conn:
-            customer_id = await customer_of(conn, order_id)
-        if customer_id is None:
+            order = await read_order(conn, order_id)
+        if order is None or order.purchase is None:
             raise Problem(404, "unknown_order", f"order.id: {order_id} is not known here; send orders/create first.")
-        return shopify.read(topic, content, customer_id)
+        known = tuple(KnownLine(line, order.line_stated_at(line.line_id)) for line in order.purchase.lines)
+        return shopify.read(topic, content, order.purchase.customer_id, known, now)
 
 
 def _webhooks(request: Request) -> Webhooks:
@@ -96,7 +111,7 @@ async def standard_webhook(request: Request, webhooks: CurrentWebhooks) -> JSONR
 
 @router.post("/shopify", status_code=202, response_model=WebhookAnswer, openapi_extra=_BODY)
 async def shopify_webhook(request: Request, webhooks: CurrentWebhooks) -> JSONResponse:
-    """Take Shopify's orders/create, orders/cancelled, fulfillments/create and /update, and returns/request."""
+    """Take Shopify's orders (create, updated, edited, cancelled), fulfillments, refunds, merges and return requests."""
     secrets = _configured(webhooks.shopify_secrets, "SHOPIFY_SECRETS")
     body = await _raw(request)
     try:
@@ -114,14 +129,12 @@ def _configured(secrets: Sequence[SecretStr], setting: str) -> list[str]:
 
 
 async def _raw(request: Request) -> bytes:
-    """Return the raw body, which was signed. NUL is refused, because Postgres text cannot hold it."""
+    """Return the raw body, which was signed; half characters and NUL are repaired when it is parsed."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise Problem(413, "body_too_large", f"body: {MAX_BODY_BYTES} bytes are the maximum.")
-    if b"\\u0000" in body or b"\x00" in body:
-        raise Problem(422, "nul_character", "body: contains the character NUL (\\u0000); remove it.")
     return bytes(body)
 
 
@@ -129,4 +142,5 @@ def _problem(error: WrongSignature | WebhookContentError) -> Problem:
     if isinstance(error, WrongSignature):
         return Problem(401, error.code, error.message)
     status = 400 if error.code == "malformed_json" else 422
-    return Problem(status, error.code, f"{error.field}: {error}.", field=error.field)
+    errors = [{"field": field, "message": message} for field, message in error.faults]
+    return Problem(status, error.code, f"{error.field}: {error}.", field=error.field, errors=errors)

@@ -35,7 +35,7 @@ from libs.common.events.loyalty import (
     TierChanged,
 )
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
+from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced
 from services.loyalty.domain import (
     adjustments,
     apologies,
@@ -86,6 +86,7 @@ TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
 
 ORDER_HANDLERS: dict[type[Payload], Callable[[PurchaseDecision, Any], None]] = {
     OrderPlaced: orders.on_order_placed,
+    OrderChanged: orders.on_order_changed,
     OrderDelivered: orders.on_order_delivered,
     OrderCancelled: orders.on_order_cancelled,
 }
@@ -132,7 +133,7 @@ def _on_timer(ctx: LedgerDecision, name: str) -> None:
 
 def decide_order(state: PurchasedOrder, event: AnyEvent, now: datetime) -> tuple[PurchasedOrder, Facts]:
     """Decide on one event of an order, in any order of events. Needs no rules: prices are facts."""
-    ctx = PurchaseDecision(state, now, None)
+    ctx = PurchaseDecision(state, now, None, event=event)
     if handler := ORDER_HANDLERS.get(type(event.data)):
         handler(ctx, event.data)
         orders.value_order(ctx, before=state)

@@ -3,20 +3,27 @@
 A change of the order's value is passed to the customer's ledger as a timer that is due at once (`store.orders`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.context import DecisionContext
 from libs.common.decisions.facts import Record
-from libs.common.events.storefront import OrderCancelled, OrderDelivered, OrderPlaced
+from libs.common.decisions.order_versions import version_of
+from libs.common.decisions.shipments import CountedShipment, count, quantity_of
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced
+from libs.common.events.values import OrderLine
 
 
 @dataclass(frozen=True, slots=True)
 class LinePrice:
+    """Ordered units and price of a line, as the shop stated them at `stated_at`."""
+
     quantity: int
     unit_price: Decimal
+    stated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,12 @@ class PurchasedOrder:
     placed_at: datetime | None = None
     currency: str = ""
     prices: Mapping[str, LinePrice] = field(default_factory=dict)
-    delivered: Mapping[str, int] = field(default_factory=dict)
+    deliveries: tuple[CountedShipment, ...] = ()
     cancelled_lines: frozenset[str] = frozenset()
     kept_amount: Decimal = Decimal(0)
     version: int = 0
+    early_changes: tuple[OrderChanged, ...] = ()
+    lines_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +63,72 @@ class BirthdayProvided(Record):
     provided_at: datetime
 
 
+@dataclass(slots=True)
 class PurchaseDecision(DecisionContext[PurchasedOrder, None]):
-    __slots__ = ()
+    """The decision on one event of an order."""
+
+    event: AnyEvent | None = None
 
 
 def on_order_placed(ctx: PurchaseDecision, placed: OrderPlaced) -> None:
-    """Record customer and prices. Only the first event counts: prices do not change under granted points."""
-    if ctx.state.customer_id:
+    """Record customer and prices; an order that is sent again is a correction of quantities, or a repetition."""
+    assert ctx.event is not None
+    version = version_of(ctx.event, placed)
+    at = version.changed_at(ctx.state.lines_digest)
+    if at is None:
         return
-    currency = placed.lines[0].unit_price.currency
-    prices = {
-        line.line_id: LinePrice(line.quantity, line.unit_price.amount)
-        for line in placed.lines
-        if line.unit_price.currency == currency
-    }
-    ctx.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency, prices=prices)
-    if placed.birthday:
-        ctx.emit(BirthdayProvided(placed.customer_id, placed.birthday, ctx.now, placed.placed_at))
+    if ctx.state.customer_id is None:
+        currency = placed.lines[0].unit_price.currency
+        ctx.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency)
+        if placed.birthday:
+            _record_birthday(ctx, placed, placed.birthday)
+    ctx.change(lines_digest=version.digest)
+    _change_prices(ctx, placed.lines, at)
+    early = sorted(ctx.state.early_changes, key=lambda event: event.changed_at)
+    ctx.change(early_changes=())
+    for changed in early:
+        _change_prices(ctx, changed.lines, changed.changed_at)
+
+
+def _record_birthday(ctx: PurchaseDecision, placed: OrderPlaced, birthday: str) -> None:
+    if is_month_day(birthday):
+        ctx.emit(BirthdayProvided(placed.customer_id, birthday, ctx.now, placed.placed_at))
+    else:
+        ctx.ignore("invalid_birthday")
+
+
+def is_month_day(text: str) -> bool:
+    """Return true for a day of some year as MM-DD; 29 February is one, 30 February is none."""
+    try:
+        return datetime.strptime(f"2024-{text}", "%Y-%m-%d").strftime("%m-%d") == text  # noqa: DTZ007
+    except ValueError:
+        return False
+
+
+def on_order_changed(ctx: PurchaseDecision, changed: OrderChanged) -> None:
+    """Take over added, reduced and removed lines."""
+    if not changed.lines:
+        return
+    if ctx.state.customer_id is None:
+        lines_only = changed.model_copy(update={"contact": None, "ship_to": None, "recipient": None})
+        ctx.change(early_changes=(*ctx.state.early_changes, lines_only))
+    else:
+        _change_prices(ctx, changed.lines, changed.changed_at)
+
+
+def _change_prices(ctx: PurchaseDecision, lines: Iterable[OrderLine], at: datetime) -> None:
+    """Take over the lines of which nothing newer is known."""
+    prices = dict(ctx.state.prices)
+    for line in lines:
+        known = prices.get(line.line_id)
+        is_newest = known is None or known.stated_at is None or at >= known.stated_at
+        if is_newest and line.unit_price.currency == ctx.state.currency:
+            prices[line.line_id] = LinePrice(line.quantity, line.unit_price.amount, at)
+    ctx.change(prices=prices)
 
 
 def on_order_delivered(ctx: PurchaseDecision, event: OrderDelivered) -> None:
-    delivered = ctx.state.delivered
-    added = {line.line_id: line.quantity + delivered.get(line.line_id, 0) for line in event.lines}
-    ctx.change(delivered={**delivered, **added})
+    ctx.change(deliveries=count(ctx.state.deliveries, event))
 
 
 def on_order_cancelled(ctx: PurchaseDecision, event: OrderCancelled) -> None:
@@ -98,5 +150,5 @@ def value_order(ctx: PurchaseDecision, before: PurchasedOrder) -> None:
 
 def _line_value(order: PurchasedOrder, line_id: str) -> Decimal:
     price = order.prices[line_id]
-    count = 0 if line_id in order.cancelled_lines else min(order.delivered.get(line_id, 0), price.quantity)
+    count = 0 if line_id in order.cancelled_lines else min(quantity_of(order.deliveries, line_id), price.quantity)
     return max(price.unit_price * count, Decimal(0))

@@ -24,16 +24,21 @@ CREATE TABLE customers (
 ) WITH (fillfactor = 80);
 
 -- Orders: address, value and delivery. The only personal data of this service (invariant 12). `address_hash` is a keyed
--- hash, by which two orders to one address are recognized without showing it.
+-- hash, by which two orders to one address are recognized without showing it. `ship_to_at` and `phone_at` are the times
+-- at which the shop stated them; `placed_digest` recognizes an order that is sent again.
 CREATE TABLE order_snapshots (
-    order_id     text PRIMARY KEY,
-    ship_to      jsonb,
-    customer_id  text,
-    value        numeric,
-    currency     text,
-    address_hash text,
-    delivered_at timestamptz,
-    placed_at    timestamptz
+    order_id      text PRIMARY KEY,
+    ship_to       jsonb,
+    ship_to_at    timestamptz,
+    phone         text,
+    phone_at      timestamptz,
+    placed_digest text,
+    customer_id   text,
+    value         numeric,
+    currency      text,
+    address_hash  text,
+    delivered_at  timestamptz,
+    placed_at     timestamptz
 );
 
 CREATE INDEX order_snapshots_delivered ON order_snapshots (customer_id) WHERE delivered_at IS NOT NULL;

@@ -21,7 +21,9 @@ _CONTEXTS = """
     WITH exposures AS (SELECT key, version, body FROM customers WHERE key = ANY($2) ORDER BY key FOR UPDATE)
     SELECT 'exposure' AS kind, key, version, body::text AS body, NULL AS qualifier FROM exposures
     UNION ALL
-    SELECT 'order', order_id, NULL, ship_to::text, address_hash FROM order_snapshots WHERE order_id = ANY($1)
+    SELECT 'order', order_id, NULL,
+           jsonb_strip_nulls(ship_to || jsonb_build_object('phone', coalesce(ship_to ->> 'phone', phone)))::text,
+           address_hash FROM order_snapshots WHERE order_id = ANY($1)
     UNION ALL
     SELECT 'purchases', customer_id, NULL, sum(value)::text, currency FROM order_snapshots
     WHERE customer_id = ANY($3) AND delivered_at IS NOT NULL AND currency IS NOT NULL GROUP BY customer_id, currency

@@ -10,16 +10,18 @@ from libs.common.privacy.erasure import Erasure, erase_dead_letters
 
 # The hash goes too: with the key it would still confirm that a person lives at an address.
 _ERASE_ADDRESSES = """
-    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL
-    WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2 AND num_nonnulls(ship_to, address_hash) > 0"""
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL
+    WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
+      AND num_nonnulls(ship_to, address_hash, phone, placed_digest) > 0"""
 _ERASE_VISITS = "UPDATE customers SET body = body - 'visits' WHERE key = $1 AND body ? 'visits'"
 _FIND_IDS = """
     SELECT order_id AS id FROM order_snapshots WHERE customer_id = $1
     UNION SELECT c.key FROM cases c JOIN order_snapshots o USING (order_id) WHERE o.customer_id = $1"""
 _EXPIRE_ADDRESSES = """
-    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL WHERE order_id IN (
+    UPDATE order_snapshots SET ship_to = NULL, address_hash = NULL, phone = NULL, placed_digest = NULL
+    WHERE order_id IN (
         SELECT order_id FROM order_snapshots
-        WHERE placed_at < $1 AND num_nonnulls(ship_to, address_hash) > 0 LIMIT $2)"""
+        WHERE placed_at < $1 AND num_nonnulls(ship_to, address_hash, phone, placed_digest) > 0 LIMIT $2)"""
 
 
 def address_sweeps(retention_days: int) -> tuple[Sweep, ...]:

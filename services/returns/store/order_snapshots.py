@@ -3,6 +3,8 @@
 The only personal data of this service (invariant 12). Addresses of different customers are compared by a keyed hash:
 without the key, an address cannot be looked up by guessing.
 
+An address and a telephone number count as of the time at which the shop stated them, never by arrival.
+
 While several keys are set, each new order rewrites its older hashes under the first key. An address then has one hash
 at any time and is found by equality; a query for every key would cost the same on all other days.
 """
@@ -10,40 +12,48 @@ at any time and is found by equality; a query for every key would cost the same 
 import hmac
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from libs.common.decisions.facts import Facts, Ignored, Record
-from libs.common.events.personal import REDACTED_ADDRESS
+from libs.common.decisions.order_versions import personal_version_of
+from libs.common.events.personal import REDACTED_ADDRESS, REDACTED_CONTACT
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderDelivered, OrderPlaced
+from libs.common.events.storefront import OrderChanged, OrderDelivered, OrderPlaced
 from libs.common.events.values import Address
 from libs.common.postgres.pool import Connection
 
+_LOAD = """
+    SELECT order_id, ship_to::text, ship_to_at, phone, phone_at, placed_digest, customer_id, value, currency,
+           delivered_at, placed_at
+    FROM order_snapshots WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE"""
 _UPSERT = """
-    INSERT INTO order_snapshots AS old (order_id, ship_to, customer_id, value, currency, address_hash, delivered_at,
-                                        placed_at)
-    SELECT * FROM unnest($1::text[], $2::jsonb[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::timestamptz[],
-                         $8::timestamptz[])
+    INSERT INTO order_snapshots (order_id, ship_to, ship_to_at, phone, phone_at, placed_digest, customer_id, value,
+                                 currency, delivered_at, placed_at, address_hash)
+    SELECT * FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::text[],
+                         $7::text[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[])
     ON CONFLICT (order_id) DO UPDATE SET
-        ship_to = coalesce(excluded.ship_to, old.ship_to),
-        customer_id = coalesce(excluded.customer_id, old.customer_id),
-        value = coalesce(excluded.value, old.value), currency = coalesce(excluded.currency, old.currency),
-        address_hash = coalesce(excluded.address_hash, old.address_hash),
-        delivered_at = coalesce(old.delivered_at, excluded.delivered_at),
-        placed_at = coalesce(old.placed_at, excluded.placed_at)"""
+        ship_to = excluded.ship_to, ship_to_at = excluded.ship_to_at, phone = excluded.phone,
+        phone_at = excluded.phone_at, placed_digest = excluded.placed_digest, customer_id = excluded.customer_id,
+        value = excluded.value, currency = excluded.currency, delivered_at = excluded.delivered_at,
+        placed_at = excluded.placed_at, address_hash = excluded.address_hash"""
 _REHASH = """
     UPDATE order_snapshots AS old SET address_hash = new.address_hash
     FROM unnest($1::text[], $2::text[]) AS new (former, address_hash) WHERE old.address_hash = new.former"""
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSnapshotChanged(Record):
-    """Fields that one event sets on a snapshot; None leaves a field unchanged."""
+class OrderSnapshot:
+    """Known facts of an order. `phone` is the customer's, for an address without one."""
 
     order_id: str
     ship_to: Address | None = None
+    ship_to_at: datetime | None = None
+    phone: str | None = None
+    phone_at: datetime | None = None
+    placed_digest: str | None = None
     customer_id: str | None = None
     value: Decimal | None = None
     currency: str | None = None
@@ -61,39 +71,51 @@ class OrderSnapshots:
 
     def key_of(self, event: AnyEvent) -> str | None:
         data = event.data
-        return data.order_id if type(data) is OrderPlaced or type(data) is OrderDelivered else None
+        return data.order_id if isinstance(data, OrderPlaced | OrderChanged | OrderDelivered) else None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
-        return {}
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, OrderSnapshot]:
+        return {row["order_id"]: _loaded(row) for row in await conn.fetch(_LOAD, list(keys))}
 
-    def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        data = event.data
-        if type(data) is OrderPlaced:
-            return None, (_placed(data),)
-        if type(data) is OrderDelivered:
-            return None, (OrderSnapshotChanged(data.order_id, delivered_at=data.delivered_at),)
-        return None, (Ignored("not_handled"),)
+    def decide(self, state: OrderSnapshot | None, event: AnyEvent, now: datetime) -> tuple[OrderSnapshot | None, Facts]:
+        match event.data:
+            case OrderPlaced() as placed:
+                before = state or OrderSnapshot(placed.order_id)
+                after = _with_placed(before, event, placed)
+            case OrderChanged() as changed:
+                before = state or OrderSnapshot(changed.order_id)
+                after = _with_changed(before, changed)
+            case OrderDelivered() as delivered:
+                before = state or OrderSnapshot(delivered.order_id)
+                after = before if before.delivered_at else replace(before, delivered_at=delivered.delivered_at)
+            case _:
+                return state, (Ignored("not_handled"),)
+        return (state, (Ignored("order_unchanged"),)) if after == state else (after, ())
 
-    async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
-        merged: dict[str, OrderSnapshotChanged] = {}
-        for fact in records:
-            if isinstance(fact, OrderSnapshotChanged):
-                merged[fact.order_id] = _merge(merged.get(fact.order_id), fact)
-        rows = [merged[order] for order in sorted(merged)]
+    async def save(self, conn: Connection, changed: Mapping[str, OrderSnapshot], records: Sequence[Record]) -> None:
+        rows = [changed[key] for key in sorted(changed)]
         hashes = [address_hashes(self.address_keys, row.ship_to) for row in rows]
         await conn.execute(
             _UPSERT,
             [row.order_id for row in rows],
             [row.ship_to.model_dump_json(exclude_none=True) if row.ship_to else None for row in rows],
+            [row.ship_to_at for row in rows],
+            [row.phone for row in rows],
+            [row.phone_at for row in rows],
+            [row.placed_digest for row in rows],
             [row.customer_id for row in rows],
             [row.value for row in rows],
             [row.currency for row in rows],
-            [each[0] if each else None for each in hashes],
             [row.delivered_at for row in rows],
             [row.placed_at for row in rows],
+            [each[0] if each else None for each in hashes],
         )
         if rehashed := {former: each[0] for each in hashes for former in each[1:]}:
             await conn.execute(_REHASH, list(rehashed), list(rehashed.values()))
+
+
+def _loaded(row: Any) -> OrderSnapshot:
+    ship_to = Address.model_validate_json(row["ship_to"]) if row["ship_to"] else None
+    return OrderSnapshot(**{**dict(row), "ship_to": ship_to})
 
 
 def address_hashes(address_keys: Sequence[bytes], ship_to: Address | None) -> tuple[str, ...]:
@@ -105,33 +127,37 @@ def address_hashes(address_keys: Sequence[bytes], ship_to: Address | None) -> tu
     return tuple(hmac.digest(key, plain.encode(), "sha256").hex() for key in address_keys)
 
 
-def _placed(placed: OrderPlaced) -> OrderSnapshotChanged:
-    ship_to = placed.ship_to.model_copy(update={"phone": placed.ship_to.phone or placed.contact.phone})
-    is_known = placed.ship_to != REDACTED_ADDRESS
+def _with_placed(before: OrderSnapshot, event: AnyEvent, placed: OrderPlaced) -> OrderSnapshot:
     currencies = {line.unit_price.currency for line in placed.lines}
     # An order in several currencies has no single value and counts towards no purchase history.
     has_one_currency = len(currencies) == 1
     value = sum((line.unit_price.amount * line.quantity for line in placed.lines), Decimal(0))
-    return OrderSnapshotChanged(
-        placed.order_id,
-        ship_to if is_known else None,
-        placed.customer_id,
-        value if has_one_currency else None,
-        min(currencies) if has_one_currency else None,
-        placed_at=placed.placed_at,
+    after = replace(
+        before,
+        customer_id=before.customer_id or placed.customer_id,
+        placed_at=before.placed_at or placed.placed_at,
+        value=value if has_one_currency else before.value,
+        currency=min(currencies) if has_one_currency else before.currency,
     )
+    if placed.ship_to == REDACTED_ADDRESS or placed.contact == REDACTED_CONTACT:
+        return after
+    version = personal_version_of(event, placed)
+    at = version.changed_at(before.placed_digest)
+    if at is None:
+        return after
+    return _with_personal(replace(after, placed_digest=version.digest), at, placed.ship_to, placed.contact.phone)
 
 
-def _merge(before: OrderSnapshotChanged | None, fact: OrderSnapshotChanged) -> OrderSnapshotChanged:
-    """Return two changes of one batch as one; the later one takes precedence."""
-    if before is None:
-        return fact
-    return OrderSnapshotChanged(
-        fact.order_id,
-        fact.ship_to or before.ship_to,
-        fact.customer_id or before.customer_id,
-        fact.value if fact.value is not None else before.value,
-        fact.currency or before.currency,
-        before.delivered_at or fact.delivered_at,
-        before.placed_at or fact.placed_at,
-    )
+def _with_changed(before: OrderSnapshot, changed: OrderChanged) -> OrderSnapshot:
+    phone = changed.contact.phone if changed.contact else None
+    return _with_personal(before, changed.changed_at, changed.ship_to, phone)
+
+
+def _with_personal(before: OrderSnapshot, at: datetime, ship_to: Address | None, phone: str | None) -> OrderSnapshot:
+    """Take over what was stated later than what is known; an address is usable or it does not count."""
+    after = before
+    if ship_to and ship_to.is_usable and (before.ship_to_at is None or at >= before.ship_to_at):
+        after = replace(after, ship_to=ship_to, ship_to_at=at)
+    if phone and (before.phone_at is None or at >= before.phone_at):
+        after = replace(after, phone=phone, phone_at=at)
+    return after

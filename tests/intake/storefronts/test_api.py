@@ -84,7 +84,6 @@ async def test_a_webhook_sent_again_later_with_the_same_body_is_still_one(live: 
         ("order.delivered", {**DELIVERED, "lines": []}, "invalid", "data.lines"),
         ("order.delivered", {**DELIVERED, "delivered_at": 0}, "invalid", "data.delivered_at"),
         ("order.delivered", None, "invalid", "data"),
-        ("order.delivered", {**DELIVERED, "order_id": "\ud800"}, "invalid", "data"),
         ("issue.submitted", {**REPORT, "reason": "bored"}, "invalid", "data.reason"),
     ],
 )
@@ -103,7 +102,6 @@ async def test_wrong_content_is_refused_by_field(live: Live, type_: Any, data: A
         (b"{", (400, "malformed_json")),
         (b"[]", (400, "malformed_json")),
         (b"[" * 20_000, (400, "malformed_json")),
-        (b'{"type": "\\u0000"}', (422, "nul_character")),
         (b"{" + b" " * 1024 * 1024 + b"}", (413, "body_too_large")),
     ],
 )
@@ -139,8 +137,10 @@ async def test_a_shopify_order_becomes_ours(live: Live) -> None:
         3,
     )
     assert [(line["sku"], line["quantity"], line["unit_price"]["amount"]) for line in order["lines"]] == [
-        ("KYUSU-1", 2, "4980")
+        ("KYUSU-1", 2, "4980"),
+        ("variant-None", 1, "1000"),
     ]
+    assert [line["requires_shipping"] for line in order["lines"]] == [True, False]
     assert order["contact"] == {
         "name": "山田 花子",
         "email": "hanako@example.jp",
@@ -295,11 +295,14 @@ def test_both_notes_of_a_return_and_a_name_that_is_null_are_read() -> None:
         ("", shop_order(), "unknown_topic", "X-Shopify-Topic"),
         ("orders/create", shop_order(id=None), "invalid", "id"),
         ("orders/create", shop_order(line_items="two"), "invalid", "line_items"),
-        ("orders/create", shop_order(shipping_address=None), "invalid", "shipping_address"),
-        ("orders/create", shop_order(email=None, customer=["?"]), "invalid", "contact.email"),
         ("orders/create", shop_order(processed_at="soon"), "invalid", "placed_at"),
         ("fulfillments/create", shop_fulfillment(order_id=True), "invalid", "order_id"),
-        ("fulfillments/create", shop_fulfillment(line_items=[{"id": 1, "quantity": 0}]), "invalid", "lines.0.quantity"),
+        (
+            "fulfillments/create",
+            shop_fulfillment(line_items=[{"id": 1, "quantity": -1}]),
+            "invalid",
+            "lines.0.quantity",
+        ),
         ("returns/request", shop_return(order=None), "invalid", "order"),
     ],
 )
@@ -312,6 +315,8 @@ async def test_a_wrong_shopify_webhook_is_refused_by_field(
     assert await published(live) == []
 
 
-async def test_an_order_of_gift_cards_publishes_nothing(live: Live) -> None:
+async def test_an_order_of_gift_cards_is_known_and_ships_nothing(live: Live) -> None:
     body = shop_order(line_items=[{"id": 1, "name": "Gift card", "quantity": 1, "requires_shipping": False}])
-    assert (await shopify(live, "orders/create", body)).json() == {"published": []}
+    assert (await shopify(live, "orders/create", body)).json() == {"published": ["order.placed.v1"]}
+    [order] = await published(live)
+    assert order["lines"][0]["requires_shipping"] is False

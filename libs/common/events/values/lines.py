@@ -1,14 +1,27 @@
 """Order lines, and units of them: shipped, reported, collected, received, inspected."""
 
 from datetime import date
-from typing import Annotated
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import (
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from libs.common.events.values.base import Identifier, Money, Quantity, UtcTime, Value
 from libs.common.events.values.codes import Condition
 from libs.common.events.values.money import payable
+from libs.common.events.values.texts import Text
+
+MAX_QUANTITY = 10_000
+"""Highest number of units of one order line."""
 
 
 class Variant(Value):
@@ -20,6 +33,54 @@ class Variant(Value):
     """Name for the customer."""
 
 
+class _Measured(int):
+    """One piece, with the length or weight that the shop stated as its quantity."""
+
+    measure: Decimal
+
+
+def _whole_units(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """Return whole units: 2.0 is 2; what is sold by length or weight (1.5) is one piece."""
+    if not isinstance(value, float) or not 0 < value <= MAX_QUANTITY:
+        return validate(value)
+    if value == int(value):
+        return validate(int(value))
+    piece = _Measured(1)
+    piece.measure = Decimal(str(value)).quantize(Decimal("0.0001"), ROUND_UP)
+    return piece
+
+
+_NUMBER = WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_QUANTITY})
+
+OrderedQuantity = Annotated[int, Field(ge=0, le=MAX_QUANTITY), WrapValidator(_whole_units), _NUMBER]
+"""Number of units; 0 for a line that was removed. A fraction (1.5 m) is one piece of that measure."""
+
+
+class Component(Value):
+    """Part of a kit, or of one unit of a line."""
+
+    sku: Identifier
+    """Item of the part."""
+    name: Text = ""
+    """Name for the customer."""
+    quantity: Quantity = 1
+    """Number of these parts in one unit of the line."""
+
+
+class PartQuantity(Value):
+    """Parts of reported units: of a kit or another line with `components`."""
+
+    sku: Identifier
+    """Item of the part."""
+    quantity: Quantity = 1
+    """Number of parts, over all reported units of the line."""
+
+
+def _times(price: Money, measure: Decimal) -> Money:
+    amount = (price.amount * measure).quantize(Decimal("0.0001"), ROUND_HALF_UP).normalize()
+    return price.model_copy(update={"amount": Decimal(f"{amount:f}")})
+
+
 class OrderLine(Value):
     """One line of an order, as it was placed."""
 
@@ -27,18 +88,24 @@ class OrderLine(Value):
     """Order line."""
     sku: Identifier
     """Item."""
-    name: str
+    name: Text
     """Name for the customer."""
-    quantity: Quantity
-    """Number of units."""
+    quantity: OrderedQuantity
+    """Number of units; what is sold by length or weight is one piece of that measure."""
     unit_price: Money
     """Price per unit, paid unless `paid_amount` names another amount for the line."""
     list_price: Money | None = None
     """Price per unit before any discount, if known."""
     paid_amount: Money | None = None
     """Amount paid for all units of the line, after discounts and with tax; default: `unit_price` for each unit."""
+    measure: Annotated[Decimal, Field(max_digits=16, decimal_places=4, allow_inf_nan=False)] | None = None
+    """Length or weight of the piece, where the line is sold by it; read from a fractional `quantity`."""
     product_group: str | None = None
     """Product group, if any."""
+    components: tuple[Component, ...] = ()
+    """Parts of one unit: the contents of a kit, or parts that can be sent by themselves."""
+    requires_shipping: bool = True
+    """False for virtual goods, such as a voucher or a download: nothing of them is shipped or collected."""
     preorder: bool = False
     """True if the item is produced after the order."""
     promised_ship_date: date | None = None
@@ -47,6 +114,25 @@ class OrderLine(Value):
     """Time on that date by which the carrier must have the parcel; default: the shop's cutoff time."""
     promised_delivery_date: date | None = None
     """Promised delivery date, in the shop's time zone."""
+
+    @model_validator(mode="after")
+    def _one_piece(self) -> Self:
+        """Turn a fractional quantity into one piece with the price of its measure."""
+        measure = getattr(self.quantity, "measure", None)
+        if measure is not None:
+            price = _times(self.unit_price, measure)
+            list_price = _times(self.list_price, measure) if self.list_price else None
+            # the model is frozen
+            self.__dict__.update(quantity=1, measure=measure, unit_price=price, list_price=list_price)
+        return self
+
+    def with_quantity(self, quantity: int) -> Self:
+        """Return the line with another number of units, at the price that was paid for each."""
+        paid = self.paid_amount
+        if paid is not None and self.quantity > 0:
+            share = (paid.amount * quantity / self.quantity).quantize(Decimal("0.0001")).normalize()
+            paid = paid.model_copy(update={"amount": Decimal(f"{share:f}")})
+        return self.model_copy(update={"quantity": quantity, "paid_amount": paid})
 
     @property
     def paid(self) -> Money:
@@ -89,7 +175,16 @@ class LineQuantity(Value):
     """Number of units."""
 
 
-class ShippedLine(LineQuantity):
+class MovedLine(LineQuantity):
+    """Units of one order line that moved; a line may be named several times, its quantities then count together."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY), WrapValidator(_whole_units), _NUMBER]
+    """Number of units; what is sold by length or weight is one piece."""
+
+
+class ShippedLine(MovedLine):
     """Shipped units of one order line. A plain `LineQuantity` is accepted: units of an unknown lot."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -98,11 +193,20 @@ class ShippedLine(LineQuantity):
     """Production lot, if known."""
 
 
+class RefundedLine(LineQuantity):
+    """Units of one order line whose price the shop paid back."""
+
+    amount: Money | None = None
+    """Amount paid back for these units; default: what was paid for them."""
+
+
 class ReportedLine(LineQuantity):
     """Units of one order line that a customer reports."""
 
     part: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
     """Missing part, for `missing_part`."""
+    parts: Annotated[tuple[PartQuantity, ...], Field(max_length=100)] = ()
+    """Missing or broken parts by item, where the order line names its components: only they are sent."""
     received_instead: Variant | None = None
     """Item that arrived instead, for `wrong_item`, if known."""
 
@@ -118,6 +222,10 @@ class IssueLine(ReportedLine):
     """Price paid per unit."""
     product_group: str | None = None
     """Product group, if any."""
+    components: tuple[Component, ...] = ()
+    """Parts of one unit, as the order named them."""
+    requires_shipping: bool = True
+    """False for virtual goods: nothing of them is shipped or collected."""
     lot: Identifier | None = None
     """Production lot; absent if unknown or if the units are of several."""
 

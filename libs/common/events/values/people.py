@@ -3,25 +3,34 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, WithJsonSchema
 
 from libs.common.events.values.base import Value
+from libs.common.events.values.texts import UNKNOWN_COUNTRY, CountryCode, MailAddress, OptionalText, Text
 
 
 class Address(Value):
-    """Postal address. Personal data: only on topics that move goods (invariant 12)."""
+    """Postal address. Personal data: only on topics that move goods (invariant 12).
 
-    name: str
+    A part that the place does not have (city or postal code in Singapore or Hong Kong) is empty.
+    """
+
+    name: Text = ""
     """Recipient."""
-    postal_code: str
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    postal_code: Text = ""
+    country: CountryCode = UNKNOWN_COUNTRY
     """ISO 3166-1 alpha-2 code."""
-    region: str | None = None
+    region: OptionalText = None
     """Prefecture, state or province."""
-    city: str
-    street: str
-    building: str | None = None
-    phone: str | None = None
+    city: Text = ""
+    street: Text = ""
+    building: OptionalText = None
+    phone: OptionalText = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Return true if a parcel can be sent here: there is a street or a building."""
+        return bool(self.street or self.building)
 
 
 class Language(StrEnum):
@@ -31,11 +40,33 @@ class Language(StrEnum):
     EN = "en"
 
 
+def _language(value: object) -> object:
+    """Return the language of a BCP 47 tag: Japanese where it says so, English for all others."""
+    if not isinstance(value, str) or isinstance(value, Language):
+        return value
+    primary = value.strip().replace("_", "-").partition("-")[0].lower()
+    return Language.JA if primary in ("ja", "jpn", "") else Language.EN
+
+
+LanguageTag = Annotated[Language, BeforeValidator(_language), WithJsonSchema({"type": "string"})]
+"""Language by a BCP 47 tag such as `ja`, `ja-JP` or `fr`; texts are in English where they are not in that language."""
+
+
 class Contact(Value):
     """Contact of a customer. Personal data, like `Address`."""
 
-    name: str
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
-    language: Language = Language.JA
-    """Preferred language."""
-    phone: str | None = None
+    name: Text = ""
+    email: MailAddress = None
+    """Mail address, if the customer gave one."""
+    language: LanguageTag = Language.JA
+    """Preferred language, a BCP 47 tag; texts are in Japanese or English."""
+    phone: OptionalText = None
+
+
+class ContactChange(Value):
+    """Corrected fields of a contact; absent fields stay as they are. Personal data."""
+
+    name: OptionalText = None
+    email: MailAddress = None
+    language: Annotated[LanguageTag | None, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})] = None
+    phone: OptionalText = None
