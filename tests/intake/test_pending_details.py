@@ -192,6 +192,17 @@ def test_what_comes_when_another_has_the_pieces_leads_to_that_one() -> None:
     assert [(refusal.code, refusal.issue_id) for refusal in refused] == [("already_reported", http_id("other"))]
 
 
+def test_details_refused_because_another_has_the_units_are_accepted_once_these_are_free() -> None:
+    """The refusal stores nothing: the same details, sent again later, are still the missing ones."""
+    before = closed()
+    context, _ = after([by_http(submission(2), key="other")], context=before)
+    context, facts = give(context, NOON + days(60), parts={"1": "lid"}, photos=(PHOTO,))
+    assert kinds(facts) == ["CommandRefused"]
+    assert context.order == before.order
+    free = OrderContext(context.order)
+    assert "IssueAccepted" in kinds(give(free, NOON + days(61), parts={"1": "lid"})[1])
+
+
 def test_details_that_were_requested_are_published() -> None:
     context, _ = run(None, [*ARRIVED, damaged()])
     context, _ = fire(context)

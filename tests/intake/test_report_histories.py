@@ -18,13 +18,14 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason, Remedy, ReportedLine, StaffAction
 from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport
 from services.intake.domain.context import CommandRefused
+from services.intake.domain.decide import decide
 from services.intake.domain.orders import PendingStage, StoredPhoto
 from services.intake.domain.pending_details import timer_name as details_timer
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.submissions import timer_name
 from tests.examples import examples
 from tests.intake.in_memory_store import InMemoryStore, refusals, returns_event
-from tests.intake.reports import ORDER, cancelled, delivered, http_id, placed, shipped, submission
+from tests.intake.reports import ORDER, RULES, cancelled, delivered, event, http_id, placed, shipped, submission
 
 PHOTOS = tuple(StoredPhoto(letter * 64, "image/jpeg", 100, 4, 3) for letter in "ab")
 IDS = tuple(http_id(name) for name in "abcd")
@@ -354,6 +355,19 @@ def test_what_is_refused_or_ignored_changes_nothing(
 
 def outcomes(facts: Sequence[Fact]) -> list[Fact]:
     return [fact for fact in facts if isinstance(fact, Payload | CommandRefused | StaffDecisionRecorded)]
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(beginnings, histories, likely | factories)
+def test_a_refusal_is_the_only_fact_and_leaves_the_state_as_it_was(
+    start: list[str], history: list[object], factory: EventFactory
+) -> None:
+    store = InMemoryStore()
+    run_history(store, start, history, lambda _: None)
+    before = store.context()
+    after, facts = decide(before, event(factory(store), at=store.now), store.now, RULES)
+    if any(isinstance(fact, CommandRefused) for fact in facts):
+        assert (len(facts), after) == (1, before)
 
 
 @settings(max_examples=examples(200), deadline=None)

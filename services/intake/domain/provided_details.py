@@ -14,6 +14,7 @@ from services.intake.domain.context import CommandRefused, OrderDecision, Refusa
 from services.intake.domain.issue_acceptance import IssueUpdated
 from services.intake.domain.orders import PendingReport, PendingStage, StoredPhoto, StoredReport
 from services.intake.domain.pending_details import REVIEW_CAUSE
+from services.intake.domain.units import Unit
 from services.intake.policy.required_details import RequiredDetail, missing_details
 
 
@@ -38,11 +39,15 @@ def provide_details(decision: OrderDecision, command: ProvideDetails) -> None:
         decision.emit(CommandRefused(refusal))
         return
     photos = stored.photos | {photo.sha256 for photo in new}
+    completion = _completion(decision, pending, command, photos) if pending else None
+    if isinstance(completion, Refusal):
+        decision.emit(CommandRefused(completion))
+        return
     decision.change_stored_report(command.issue_id, photos=photos)
     if new:
         decision.emit(PhotosAttached(command.issue_id, new, decision.now))
-    if pending:
-        _complete(decision, pending, command, photos)
+    if completion:
+        _apply(decision, completion)
 
 
 def _new_photos(photos: Iterable[StoredPhoto], stored: StoredReport) -> tuple[StoredPhoto, ...]:
@@ -63,26 +68,42 @@ def _refusal(
     return None
 
 
-def _complete(decision: OrderDecision, pending: PendingReport, command: ProvideDetails, photos: frozenset[str]) -> None:
-    """Apply the provided details to a pending report; accept it once nothing is missing."""
+@dataclass(frozen=True, slots=True)
+class _Completion:
+    """A pending report with the provided details; `units` are those to accept it with, once nothing is missing."""
+
+    pending: PendingReport
+    provided: tuple[RequiredDetail, ...]
+    units: tuple[Unit, ...] = ()
+
+
+def _completion(
+    decision: OrderDecision, pending: PendingReport, command: ProvideDetails, photos: frozenset[str]
+) -> _Completion | Refusal:
+    """Return the pending report with these details, or the refusal if it could be accepted but its units are taken."""
     submission = _merged(pending.report.submission, command)
-    still_missing = missing_details(pending.missing, submission, photos)
-    provided = tuple(detail for detail in pending.missing if detail not in still_missing)
-    pending = replace(pending, report=replace(pending.report, submission=submission), missing=still_missing)
+    missing = missing_details(pending.missing, submission, photos)
+    provided = tuple(detail for detail in pending.missing if detail not in missing)
+    pending = replace(pending, report=replace(pending.report, submission=submission), missing=missing)
+    if missing or not provided:
+        return _Completion(pending, provided)
+    units = pending_details.claimable_units(decision, pending)
+    return units if isinstance(units, Refusal) else _Completion(pending, provided, units)
+
+
+def _apply(decision: OrderDecision, completion: _Completion) -> None:
+    """Store the provided details of a pending report; accept it once nothing is missing."""
+    pending = completion.pending
     decision.put_pending(pending)
-    if not provided:
+    if not completion.provided:
         decision.ignore("no_missing_detail_provided")
-    elif still_missing:
+    elif pending.missing:
         refusal_code = REVIEW_CAUSE if pending.stage == PendingStage.CLOSED else None
-        decision.emit(IssueUpdated(pending.report, decision.now, refusal_code, still_missing, pending.decide_by))
-        _confirm(decision, pending, provided)
+        decision.emit(IssueUpdated(pending.report, decision.now, refusal_code, pending.missing, pending.decide_by))
+        _confirm(decision, pending, completion.provided)
     else:
-        units = pending_details.claimable_units(decision, pending)
-        if isinstance(units, Refusal):
-            decision.emit(CommandRefused(units))
-            return
-        _confirm(decision, pending, provided)
-        pending_details.accept(decision, pending, units)
+        _confirm(decision, pending, completion.provided)
+        pending_details.accept(decision, pending, completion.units)
 
 
 def _merged(submission: IssueSubmitted, command: ProvideDetails) -> IssueSubmitted:
