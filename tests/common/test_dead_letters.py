@@ -1,6 +1,7 @@
 """Dead letters: in order per key, replayed once, content deleted when settled."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -9,14 +10,19 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from libs.common.cli.dead_letters import app
+from libs.common.config.settings import ServiceSettings
+from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging import dead_letters
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
+from tests.common import sample_service, wire
+from tests.conftest import as_owner
+from tests.running import eventually, running
 
 
-def parked(offset: int, reason: DeadLetterReason, key: bytes = b"k") -> DeadLetter:
+def parked(offset: int, reason: DeadLetterReason, key: bytes = b"k", value: bytes = b"{}") -> DeadLetter:
     record: ConsumerRecord[Any, Any] = ConsumerRecord(
         topic="t", partition=0, offset=offset, timestamp=1_800_000_000_000, timestamp_type=0, key=key,
-        value=b"{}", checksum=None, serialized_key_size=1, serialized_value_size=2, headers=(),
+        value=value, checksum=None, serialized_key_size=1, serialized_value_size=2, headers=(),
     )  # fmt: skip
     return DeadLetter(record, reason, "why")
 
@@ -35,6 +41,36 @@ async def test_what_comes_behind_records_under_replay_joins_them(tally_database:
     await dead_letters.store(conn, "tallies", [parked(3, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["open", "replaying", "open"]
     await conn.close()
+
+
+async def test_a_record_behind_those_whose_replay_ended_meanwhile_is_replayed_too(tally_database: str) -> None:
+    """The inbox saw the key blocked by a record in replay; the replay ended before this record was stored."""
+    conn = await asyncpg.connect(tally_database)
+    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
+    await dead_letters.request_replay(conn, 1, "somebody")
+    await dead_letters.settle_replay(conn, 1, None)
+    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BLOCKED)])
+    assert await states(conn) == ["replayed", "replaying"]
+    await conn.close()
+
+
+async def test_the_error_of_a_failed_replay_names_the_constraint_and_no_row(tally_database: str) -> None:
+    owner = await asyncpg.connect(as_owner(tally_database))
+    await owner.execute("ALTER TABLE tallies ADD CONSTRAINT short CHECK (length(body::text) < 10)")
+    await owner.close()
+    async with running(sample_service.create_app, ServiceSettings, database=tally_database) as live:
+        event = OrderCancelled(order_id="k", cause="she moved to Kyoto", cancelled_at=datetime(2027, 3, 1, tzinfo=UTC))
+        letter = parked(1, DeadLetterReason.FAILED, value=wire.event_bytes(event))
+        async with live.service.pool.acquire() as conn:
+            await dead_letters.store(conn, "tallies", [letter])
+            await dead_letters.request_replay(conn, 1, "somebody")
+
+        async def failed() -> Any:
+            return await live.service.pool.fetchval("SELECT error FROM dead_letters WHERE state = 'open'")
+
+        error = await eventually(failed, "the replay has failed")
+    assert "short" in error
+    assert "Kyoto" not in error
 
 
 async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:

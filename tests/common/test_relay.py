@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import pytest
 
 from libs.common.config.settings import ServiceSettings
 from libs.common.messaging.broker import new_producer
@@ -12,6 +13,9 @@ from libs.common.messaging.signal import WakeSignal
 from libs.common.telemetry.counters import Counters
 from tests.common import wire
 from tests.running import eventually
+
+CUT = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE application_name = 'relay' AND pid <> $1 AND datname = current_database()"""
 
 
 def relay(database: str, kafka: str) -> Relay:
@@ -82,14 +86,33 @@ async def test_a_relay_whose_database_session_is_cut_starts_over(tally_database:
     conn = await asyncpg.connect(tally_database)
     await write(conn, topics + "loyalty", "k", range(10))
     await eventually(lambda: emptied(conn), "the outbox is empty")
-    cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'relay' AND pid <> $1"
     own = await conn.fetchval("SELECT pg_backend_pid()")
-    assert await conn.fetchval(cut + " AND datname = current_database()", own) == 1
+    assert await conn.fetchval(CUT, own) == 1
     await write(conn, topics + "loyalty", "k", range(10, 20))
     await eventually(lambda: emptied(conn), "the outbox is empty again")
     running.cancel()
     await conn.close()
     assert [int(record.value) for record in await wire.read_all(kafka, topics + "loyalty")] == list(range(20))
+
+
+async def test_a_relay_that_works_again_starts_its_backoff_anew(
+    tally_database: str, kafka: str, topics: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "libs.common.messaging.relay")
+    running = asyncio.create_task(relay(tally_database, kafka).run())
+    conn = await asyncpg.connect(tally_database)
+    for number in range(3):
+        await write(conn, topics + "loyalty", "k", range(number, number + 1))
+        await eventually(lambda: emptied(conn), "the outbox is empty")
+        own = await conn.fetchval("SELECT pg_backend_pid()")
+        assert await conn.fetchval(CUT, own) == 1
+    await write(conn, topics + "loyalty", "k", range(3, 4))
+    await eventually(lambda: emptied(conn), "the outbox is empty at last")
+    running.cancel()
+    await conn.close()
+    restarts = [record for record in caplog.records if record.name == "libs.common.messaging.relay"]
+    pauses = [record.getMessage().split()[2] for record in restarts]
+    assert pauses == ["retry_in=0.1s"] * 3
 
 
 class _Refusing:

@@ -38,7 +38,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
-from libs.common.postgres.pool import Connection, Pool, is_transient, strip_row_values
+from libs.common.postgres.pool import Connection, Pool, describe, is_transient, strip_row_values
 from libs.common.telemetry import log_context
 from libs.common.telemetry.trace_context import carrier_of_record
 
@@ -193,7 +193,7 @@ class Consumer:
         if len(window) >= 50 and window.count(False) > HALT_SHARE * len(window):
             log.error("halted topic=%s: most records failed; fix and restart", failed.topic)
             self.halted.add(failed.topic)
-        letter = DeadLetter(failed.record, DeadLetterReason.FAILED, f"{type(error).__name__}: {error}")
+        letter = DeadLetter(failed.record, DeadLetterReason.FAILED, describe(error))
         return [replace(failed, event=None, dead_letter=letter)]
 
     def _return(self, batch: Batch, seconds: float | None) -> None:

@@ -11,7 +11,7 @@ from libs.common.messaging import dead_letters, inbox
 from libs.common.messaging.dead_letters import DeadLetterReason, StoredDeadLetter
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.signal import WakeSignal
-from libs.common.postgres.pool import Connection, Pool, is_transient
+from libs.common.postgres.pool import Connection, Pool, describe, is_transient
 from libs.common.telemetry.trace_context import carrier_of
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Replayer:
         except Exception as error:
             if is_transient(error):
                 raise
-            return f"{type(error).__name__}: {error}"
+            return describe(error)
         return None
 
     def _decode(self, record: StoredDeadLetter) -> AnyEvent:

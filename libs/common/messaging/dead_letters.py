@@ -102,23 +102,31 @@ def _text(value: bytes) -> str:
     return text.replace("\x00", "\\0")  # Postgres text cannot hold NUL
 
 
+# A blocked record behind records in replay is replayed, too; behind none (their replay ended since the inbox saw them)
+# likewise, unless this statement stores the failed record that blocks it.
 _INSERT = """
+    WITH p AS (
+        SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
+                             $8::jsonb[], $9::text[], $10::text[], $11::bool[])
+            WITH ORDINALITY
+            AS p (topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, ord))
     INSERT INTO dead_letters (
         aggregate, topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks, state)
-    SELECT $1, p.*, CASE WHEN p.reason = 'blocked' AND (
-               SELECT bool_and(q.state = 'replaying') FROM dead_letters q
-               WHERE q.blocks AND q.state IN ('open', 'replaying')
-               AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)) THEN 'replaying' ELSE 'open' END
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::bytea[],
-                               $8::jsonb[], $9::text[], $10::text[], $11::bool[])
-        AS p (topic, "partition", "offset", written_at, key, value, headers, reason, error, blocks)
+    SELECT $1, p.topic, p."partition", p."offset", p.written_at, p.key, p.value, p.headers, p.reason, p.error, p.blocks,
+           CASE WHEN p.reason = 'blocked' AND coalesce(
+               (SELECT bool_and(q.state = 'replaying') FROM dead_letters q
+                WHERE q.blocks AND q.state IN ('open', 'replaying')
+                AND (q.aggregate, q.topic, q.key) = ($1, p.topic, p.key)),
+               NOT EXISTS (SELECT FROM p f WHERE f.reason = 'failed' AND (f.topic, f.key) = (p.topic, p.key)))
+           THEN 'replaying' ELSE 'open' END
+    FROM p ORDER BY p.ord
     ON CONFLICT DO NOTHING"""
 
 
 async def store(conn: Connection, aggregate: str, letters: Sequence[DeadLetter]) -> None:
     """Store these records in this order; a record stored before is left unchanged.
 
-    A record blocked only by records in replay is marked for replay, too; otherwise it would need another request.
+    A record that no open dead letter blocks is marked for replay; otherwise it would need another request.
     """
     if not letters:
         return

@@ -13,13 +13,14 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from libs.common.messaging.failpoints import failpoint
 from libs.common.messaging.signal import WakeSignal
+from libs.common.postgres.pool import describe
 from libs.common.telemetry.counters import Counters
 from libs.common.telemetry.trace_context import record_headers
 
@@ -36,6 +37,9 @@ BATCH = 1000
 SEND_TIMEOUT = 30.0
 """Seconds without acknowledgement after which the producer is replaced and the rows are sent again."""
 
+MIN_PAUSE, MAX_PAUSE = 0.1, 5.0
+"""Seconds before a restart: the minimum after a relay that worked, doubled after each start that only failed."""
+
 STOP_TIMEOUT = 5.0
 """Seconds for an old producer to stop; a fenced or disconnected one would never return."""
 
@@ -49,23 +53,24 @@ class Relay:
         self._wake = wake
         self._counters = counters
         self.active = False
+        self._works = False  # whether the relay has sent all rows that it read since its last start
 
     async def run(self) -> None:
         """Publish until cancelled; after any error start again with a new connection and a new producer."""
-        pause = 0.1
+        pause = MIN_PAUSE
         while True:
+            self._works = False
             try:
                 await self._lead()
-                pause = 0.1
             except Exception as error:
+                pause = MIN_PAUSE if self._works else min(MAX_PAUSE, pause * 2)
                 self._counters.add("relay_restarted", type(error).__name__)
-                log.warning("failed relay retry_in=%.1fs error=%s: %s", pause, type(error).__name__, error)
+                log.warning("failed relay retry_in=%.1fs error=%s", pause, describe(error))
             finally:
                 self.active = False
             await asyncio.sleep(pause)
-            pause = min(5.0, pause * 2)
 
-    async def _lead(self) -> None:
+    async def _lead(self) -> NoReturn:
         conn = await asyncpg.connect(
             self._database_url, command_timeout=30, server_settings={"application_name": "relay"}
         )
@@ -83,13 +88,14 @@ class Relay:
         finally:
             conn.terminate()  # releases the lock, whatever state the connection is in
 
-    async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> None:
+    async def _drain(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> NoReturn:
         sent: list[int] = []
         while True:
             rows = await conn.fetch(_NEXT, sent, BATCH)
             failpoint("relay_deleted" if sent else "relay_selected")
             sent = []
             if not rows:
+                self._works = True
                 await self._wake.wait(0.2)
                 continue
             sent, error = await publish(producer, rows)
@@ -97,6 +103,7 @@ class Relay:
             if error:
                 await conn.fetch(_NEXT, sent, 0)
                 raise error
+            self._works = True
 
 
 async def publish(producer: AIOKafkaProducer, rows: Sequence[Any]) -> tuple[list[int], BaseException | None]:

@@ -55,6 +55,12 @@ def strip_row_values(error: BaseException) -> None:
         current = current.__cause__ or current.__context__
 
 
+def describe(error: BaseException) -> str:
+    """Return type and message of an error for a log line or a stored row, without row values."""
+    strip_row_values(error)
+    return f"{type(error).__name__}: {error}"
+
+
 async def _keep_session_state(conn: Connection) -> None:
     """Skip the reset query, a round trip per release: no code changes session state beyond a transaction."""
 
