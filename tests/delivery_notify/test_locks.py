@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -31,36 +32,26 @@ from tests.running import eventually
 Write = Callable[[Connection, UUID, UUID], Awaitable[object]]
 
 
+def _record(conn: Connection, first: UUID, last: UUID, **outcomes: Any) -> Awaitable[object]:
+    """Record the last notice as sent, with these outcomes of the first."""
+    sent = [Completed(last, "sent", "email", "ja"), *outcomes.pop("sent", ())]
+    return record_outcomes(conn, BatchOutcomes(dict.fromkeys((first, last)), sent, **outcomes), MONDAY)
+
+
 def _complete(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_outcomes(
-        conn, BatchOutcomes([Completed(last, "sent", "email", "ja"), Completed(first, "sent", "email", "ja")]), MONDAY
-    )
+    return _record(conn, first, last, sent=[Completed(first, "sent", "email", "ja")])
 
 
 def _reschedule(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_outcomes(
-        conn,
-        BatchOutcomes([Completed(last, "sent", "email", "ja")], [Rescheduled(first, "away", timedelta(0))]),
-        MONDAY,
-    )
+    return _record(conn, first, last, rescheduled=[Rescheduled(first, "away", timedelta(0))])
 
 
 def _fall_back(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_outcomes(
-        conn,
-        BatchOutcomes([Completed(last, "sent", "email", "ja")], fell_back=[FellBack(first, "email", "refused")]),
-        MONDAY,
-    )
+    return _record(conn, first, last, fell_back=[FellBack(first, "email", "refused")])
 
 
 def _defer(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:
-    return record_outcomes(
-        conn,
-        BatchOutcomes(
-            [Completed(last, "sent", "email", "ja")], deferred=[Deferred(first, MONDAY, "quiet_hours", False)]
-        ),
-        MONDAY,
-    )
+    return _record(conn, first, last, deferred=[Deferred(first, MONDAY, "quiet_hours", False)])
 
 
 def _withdraw(conn: Connection, first: UUID, last: UUID) -> Awaitable[object]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -15,9 +17,17 @@ from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.store import conversations, notice_queue, promises
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.store import conversations, notice_queue, promises, staff_notices
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import Completed, Rescheduled
+from services.delivery_notify.store.notice_queue import (
+    BatchOutcomes,
+    ClaimedNotice,
+    Completed,
+    Deferred,
+    FellBack,
+    Rescheduled,
+)
 from tests.conftest import MakeDatabase, as_owner
 from tests.delivery_notify.conversation_driver import (
     FRIDAY,
@@ -144,6 +154,60 @@ async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     outcome = Completed(claimed.notice_id, "sent", "email", "ja")
     await notice_queue.complete_notices(conn, [outcome], MONDAY)
     assert await notice_queue.complete_notices(conn, [outcome], MONDAY) == set()
+
+
+async def two_senders(conn: Connection) -> tuple[ClaimedNotice, ClaimedNotice]:
+    """Claim one notice twice: the lease of the first sender ends while it sends."""
+    await apply(conn, placed(), changed(NEXT_FRIDAY))
+    (slow,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
+    (other,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
+    return slow, other
+
+
+async def record(conn: Connection, claimed: ClaimedNotice, **outcome: Any) -> set[UUID]:
+    leases = {claimed.notice_id: claimed.leased_until}
+    async with conn.transaction():
+        return await notice_queue.record_outcomes(conn, BatchOutcomes(leases, **outcome), MONDAY)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        lambda id: {"rescheduled": [Rescheduled(id, "smtp 451 data", timedelta(0))]},
+        lambda id: {"rescheduled": [Rescheduled(id, "not_tried", timedelta(0), counts=False)]},
+        lambda id: {"fell_back": [FellBack(id, "email", "smtp 550 data")]},
+        lambda id: {"deferred": [Deferred(id, MONDAY, "quiet_hours", False)]},
+        lambda id: {"completed": [Completed(id, "failed", "email", cause="smtp 550 data")]},
+    ],
+)
+async def test_an_outcome_after_the_lease_leaves_the_notice_to_the_sender_that_has_it(
+    conn: Connection, outcome: Callable[[UUID], dict[str, Any]]
+) -> None:
+    slow, other = await two_senders(conn)
+    assert await record(conn, slow, **outcome(slow.notice_id)) == set()
+    assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
+    sent = Completed(other.notice_id, "sent", "email", "ja")
+    assert await record(conn, other, completed=[sent]) == {other.notice_id}
+
+
+async def test_a_message_that_was_sent_counts_also_after_its_lease(conn: Connection) -> None:
+    slow, other = await two_senders(conn)
+    await record(conn, other, rescheduled=[Rescheduled(other.notice_id, "smtp 451 data", timedelta(0))])
+    sent = Completed(slow.notice_id, "sent", "email", "ja")
+    assert await record(conn, slow, completed=[sent]) == {slow.notice_id}
+    assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
+
+
+async def test_a_staff_notice_keeps_the_outcome_of_the_sender_that_has_it(conn: Connection) -> None:
+    await staff_notices.save(conn, [StaffNotice(StaffKind.DEAD_LETTERS, ("t",), MONDAY, {"topic": "t"})])
+    (slow,) = await staff_notices.claim(conn, 1, timedelta(0))
+    (other,) = await staff_notices.claim(conn, 1, LEASE)
+    await staff_notices.reschedule(conn, slow, "http 503", timedelta(0), counts=True)
+    await staff_notices.settle(conn, slow, "failed", "slack", "http 400", MONDAY)
+    assert await staff_notices.claim(conn, 1, LEASE) == []
+    await staff_notices.settle(conn, other, "sent", "slack", None, MONDAY)
+    await staff_notices.settle(conn, slow, "failed", "slack", "http 400", MONDAY)
+    assert await conn.fetchval("SELECT status FROM staff_notices") == "sent"
 
 
 async def test_a_notice_that_was_overtaken_is_claimed_as_withdrawn(conn: Connection) -> None:

@@ -65,6 +65,7 @@ def _results(
     sent_or_failed = [(notice, result) for notice, result in results if isinstance(result, Completed)]
     completed = [*plan.suppressed, *sent_or_failed]
     batch = BatchOutcomes(
+        plan.leases,
         completed=[result for _, result in completed],
         rescheduled=[*plan.rescheduled, *(result for _, result in results if isinstance(result, Rescheduled))],
         fell_back=[result for _, result in results if isinstance(result, FellBack)],

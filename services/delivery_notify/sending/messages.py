@@ -69,6 +69,7 @@ class SendPlan:
     deferred: list[Deferred] = field(default_factory=list)
     suppressed: list[tuple[ClaimedNotice, Completed]] = field(default_factory=list)
     rescheduled: list[Rescheduled] = field(default_factory=list)
+    leases: dict[UUID, datetime | None] = field(default_factory=dict)
 
 
 def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]:

@@ -38,7 +38,7 @@ class SendPlanner:
 
     def plan(self, claimed: Sequence[ClaimedNotice], now: datetime, open_for_long: Collection[str]) -> SendPlan:
         """Route each notice; channels in `open_for_long` are the last choice."""
-        plan, routed = SendPlan(), list[RoutedNotice]()
+        plan, routed = SendPlan(leases={each.notice_id: each.leased_until for each in claimed}), list[RoutedNotice]()
         context = RoutingContext(
             now,
             self.calendar,

@@ -2,9 +2,9 @@
 
 The idempotency key of a message is derived from its notice, and route and group are stored before sending: after a
 crash between sending and recording, the repeated message has the same route and the same `Message-ID` or key, so that
-the provider or the mail program drops the duplicate. ClaimedNotice rows are leased (wall clock) until the results are
-recorded; sending ends well before the lease. An error never ends the loop: an unreadable notice fails by itself, an
-unavailable database or server is retried.
+the provider or the mail program drops the duplicate. A claimed notice is leased (wall clock) until its result is
+recorded; sending and recording end before the lease, and the result of a lost lease counts only if it was sent. An
+error never ends the loop: an unreadable notice fails by itself, an unavailable database or server is retried.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=6)
 SEND_TIME_LIMIT = 120.0
-"""No message starts later than this after the claim; with `DELIVERY_TIMEOUT_SECONDS` well below the lease."""
+"""No message starts later than this after the claim; with `DELIVERY_TIMEOUT_SECONDS` and recording below the lease."""
 
 BATCH_SIZE = 500
 RECORD_TIME_LIMIT = 120.0

@@ -103,16 +103,13 @@ class StaffSender:
         self, notice: ClaimedStaffNotice, outcome: SendOutcome, pause: timedelta, *, counts: bool
     ) -> None:
         async with self._service.transaction() as tx:
-            await staff_notices.reschedule(
-                tx.conn, notice.staff_notice_id, outcome.cause or "unknown", pause, counts=counts
-            )
+            await staff_notices.reschedule(tx.conn, notice, outcome.cause or "unknown", pause, counts=counts)
 
     async def _settle(self, notice: ClaimedStaffNotice, outcome: SendOutcome) -> None:
         sent = outcome.status == SendStatus.SENT
         status, cause = ("sent", None) if sent else ("failed", outcome.cause or "unknown")
         async with self._service.transaction() as tx:
-            ids = [notice.staff_notice_id]
-            await staff_notices.settle(tx.conn, ids, status, self._channel.name, cause, tx.now)
+            await staff_notices.settle(tx.conn, notice, status, self._channel.name, cause, tx.now)
         self._service.counters.add("staff_notice", status)
         if not sent:
             log.error("gave up staff notice id=%s kind=%s cause=%s", notice.staff_notice_id, notice.kind, cause)

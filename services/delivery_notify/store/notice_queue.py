@@ -1,7 +1,7 @@
 """SQL of the notice queue: claim due notices, mark the channel of an attempt, record outcomes."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -44,6 +44,7 @@ class ClaimedNotice:
     announces: str = NO_REFS
     supersedes: str = NO_REFS
     next_update_by: str | None = None
+    leased_until: datetime | None = None
 
     @property
     def promise_news(self) -> dict[str, object]:
@@ -78,11 +79,11 @@ _CLAIM = """
         FROM due WHERE n.notice_id = due.notice_id
         RETURNING n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
                   n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces,
-                  n.supersedes, n.due_at, n.sequence, due.started)
+                  n.supersedes, n.due_at, n.sequence, n.wait_until, due.started)
     SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, n.facts, n.promised_date, n.attempts,
            n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
-           n.started, n.facts ->> 'next_update_by' AS next_update_by, c.order_id AS contact_order_id,
-           coalesce(c.name, '') AS name, c.email, coalesce(p.language, c.language, 'ja') AS contact_language,
+           n.started, n.facts ->> 'next_update_by' AS next_update_by, n.wait_until,
+           c.order_id AS contact_order_id, coalesce(c.name, '') AS name, c.email, coalesce(p.language, c.language, 'ja') AS contact_language,
            coalesce(p.phone, c.phone) AS phone, p.line_user_id,
            p.channels, c.last_purchased_item,
            CASE WHEN n.kind = ANY ($4) AND NOT n.batched AND n.withdrawn_cause IS NULL THEN (
@@ -139,6 +140,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["announces"],
             row["supersedes"],
             row["next_update_by"],
+            row["wait_until"],
         )
         for row in await conn.fetch(_CLAIM, now, limit, lease, DEFERRABLE)
     ]
@@ -188,9 +190,21 @@ async def lock_notices(conn: Connection, ids: Iterable[UUID]) -> None:
         await conn.execute(query, wanted)
 
 
-# A sent notice announces its promises in the same statement. Rows are locked in the order of their ids, as by the
-# withdrawal of notices: another order would deadlock. `LATERAL` finds each row by its id; a free join was planned for a
-# handful of rows and compared all with all.
+async def lock_leased(conn: Connection, leases: Mapping[UUID, datetime | None]) -> set[UUID]:
+    """Lock these notices like `lock_notices`; return those whose lease is still this one."""
+    rows = await conn.fetch(
+        """SELECT notice_id, status, wait_until FROM notices WHERE notice_id = ANY ($1)
+           ORDER BY notice_id FOR NO KEY UPDATE""",
+        list(leases),
+    )
+    return {
+        row["notice_id"] for row in rows if row["status"] == "sending" and row["wait_until"] == leases[row["notice_id"]]
+    }
+
+
+# A message that was sent counts, also after its lease. A sent notice announces its promises in the same statement. Rows
+# are locked in the order of their ids, as by the withdrawal of notices: another order would deadlock. `LATERAL` finds
+# each row by its id; a free join was planned for a handful of rows and compared all with all.
 _COMPLETE = """
     WITH mine AS (
     SELECT o.* FROM (
@@ -200,7 +214,7 @@ _COMPLETE = """
     settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
                          settled_at = $6, wait_until = NULL
-    FROM mine s WHERE n.notice_id = s.notice_id AND n.status = 'sending'
+    FROM mine s WHERE n.notice_id = s.notice_id AND n.status IN ('sending', 'pending')
     RETURNING n.notice_id, n.order_id, n.announces, s.status, s.channel),
     announced AS (
     INSERT INTO promise_notifications (order_id, subject, subject_id, version, surface, notice_id, notified_at)
@@ -212,7 +226,7 @@ _COMPLETE = """
 
 
 async def complete_notices(conn: Connection, outcomes: Collection[Completed], now: datetime) -> set[UUID]:
-    """Record final outcomes; return the notices that no other sender had settled before."""
+    """Record final outcomes; return the notices that were not settled before."""
     if not outcomes:
         return set()
     columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
@@ -292,24 +306,40 @@ async def fall_back_notices(conn: Connection, turned: Sequence[FellBack]) -> Non
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcomes:
-    """Outcomes of a batch of claimed notices."""
+    """Outcomes of a batch of claimed notices; `leases` are the leases of all of them."""
 
+    leases: Mapping[UUID, datetime | None]
     completed: Sequence[Completed] = ()
     rescheduled: Sequence[Rescheduled] = ()
     fell_back: Sequence[FellBack] = ()
     deferred: Sequence[Deferred] = ()
 
     @property
-    def unsettled(self) -> list[UUID]:
-        return [each.notice_id for group in (self.rescheduled, self.fell_back, self.deferred) for each in group]
+    def all_sent(self) -> bool:
+        return not (self.rescheduled or self.fell_back or self.deferred) and all(
+            each.status == "sent" for each in self.completed
+        )
+
+    def still_valid(self, leased: Collection[UUID]) -> "BatchOutcomes":
+        """Return the sent notices, and the other outcomes of notices that are still leased to this sender."""
+        return BatchOutcomes(
+            self.leases,
+            [each for each in self.completed if each.status == "sent" or each.notice_id in leased],
+            [each for each in self.rescheduled if each.notice_id in leased],
+            [each for each in self.fell_back if each.notice_id in leased],
+            [each for each in self.deferred if each.notice_id in leased],
+        )
 
 
-async def record_outcomes(conn: Connection, ends: BatchOutcomes, now: datetime) -> set[UUID]:
-    """Record a batch; return the notices that this settled. If all are settled, that statement locks them itself."""
-    if going_on := ends.unsettled:
-        await lock_notices(conn, [*going_on, *(each.notice_id for each in ends.completed)])
-    known = await complete_notices(conn, ends.completed, now)
-    await reschedule_notices(conn, ends.rescheduled)
-    await fall_back_notices(conn, ends.fell_back)
-    await defer_notices(conn, ends.deferred)
-    return known
+async def record_outcomes(conn: Connection, outcomes: BatchOutcomes, now: datetime) -> set[UUID]:
+    """Record a batch; return the notices that this settled. If all were sent, that statement locks them itself.
+
+    An outcome of a lost lease is dropped: another sender has the notice by now.
+    """
+    if not outcomes.all_sent:
+        outcomes = outcomes.still_valid(await lock_leased(conn, outcomes.leases))
+    settled = await complete_notices(conn, outcomes.completed, now)
+    await reschedule_notices(conn, outcomes.rescheduled)
+    await fall_back_notices(conn, outcomes.fell_back)
+    await defer_notices(conn, outcomes.deferred)
+    return settled

@@ -28,6 +28,7 @@ class ClaimedStaffNotice:
     facts: Mapping[str, str]
     made_at: datetime
     attempts: int
+    leased_until: datetime
 
 
 _CLAIM = """
@@ -37,43 +38,53 @@ _CLAIM = """
         ORDER BY made_at LIMIT $1 FOR UPDATE SKIP LOCKED)
     UPDATE staff_notices s SET status = 'sending', attempts = attempts + 1, wait_until = clock_timestamp() + $2
     FROM due WHERE s.staff_notice_id = due.staff_notice_id
-    RETURNING s.staff_notice_id, s.kind, s.facts, s.made_at, s.attempts"""
+    RETURNING s.staff_notice_id, s.kind, s.facts, s.made_at, s.attempts, s.wait_until"""
 
 
 async def claim(conn: Connection, limit: int, lease: timedelta) -> list[ClaimedStaffNotice]:
     rows = await conn.fetch(_CLAIM, limit, lease)
     return [
         ClaimedStaffNotice(
-            row["staff_notice_id"], row["kind"], json.loads(row["facts"]), row["made_at"], row["attempts"]
+            row["staff_notice_id"],
+            row["kind"],
+            json.loads(row["facts"]),
+            row["made_at"],
+            row["attempts"],
+            row["wait_until"],
         )
         for row in sorted(rows, key=lambda row: row["made_at"])
     ]
 
 
 async def settle(
-    conn: Connection, ids: Sequence[UUID], status: str, channel: str, cause: str | None, now: datetime
+    conn: Connection, notice: ClaimedStaffNotice, status: str, channel: str, cause: str | None, now: datetime
 ) -> None:
-    """Record the outcome of staff notices; `status` is sent or failed."""
+    """Record the outcome of a staff notice. A sent one counts, also after its lease; a failed one does not."""
     await conn.execute(
         """UPDATE staff_notices SET status = $2, channel = $3, cause = $4, settled_at = $5, wait_until = NULL
-           WHERE staff_notice_id = ANY ($1)""",
-        list(ids),
+           WHERE staff_notice_id = $1 AND settled_at IS NULL AND ($2 = 'sent' OR wait_until = $6)""",
+        notice.staff_notice_id,
         status,
         channel,
         cause,
         now,
+        notice.leased_until,
     )
 
 
-async def reschedule(conn: Connection, staff_notice_id: UUID, cause: str, pause: timedelta, *, counts: bool) -> None:
+async def reschedule(
+    conn: Connection, notice: ClaimedStaffNotice, cause: str, pause: timedelta, *, counts: bool
+) -> None:
+    """Retry a claimed staff notice after a pause (wall clock), unless its lease was lost."""
     await conn.execute(
         """UPDATE staff_notices SET status = 'pending', cause = $2, wait_until = clock_timestamp() + $3,
                   attempts = CASE WHEN $4 THEN attempts ELSE attempts - 1 END
-           WHERE staff_notice_id = $1""",
-        staff_notice_id,
+           WHERE staff_notice_id = $1 AND settled_at IS NULL AND wait_until = $5""",
+        notice.staff_notice_id,
         cause,
         pause,
         counts,
+        notice.leased_until,
     )
 
 
