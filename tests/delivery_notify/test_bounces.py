@@ -24,7 +24,7 @@ from tests.conftest import MakeDatabase
 from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.providers import SIGNING_SECRET, Providers, providers
 from tests.delivery_notify.service import notifying, published, settled, take
-from tests.delivery_notify.test_sender import later, order
+from tests.delivery_notify.test_sender import later, order, soon
 from tests.running import OPS, STOREFRONT, Live, eventually
 
 NOTICE = derived_id("notice", "bounced")
@@ -193,6 +193,21 @@ async def test_a_bounced_notice_falls_back_to_the_next_channel(
         await eventually(lambda: sent_on(live, "sms"), "the notice is sent by SMS")
         assert await published(live) == ["notice.sent.v1", "notice.failed.v1", "notice.sent.v1"]
     assert len(there.accepted) == 1
+
+
+async def test_a_bounce_of_a_notice_that_is_not_sent_again_fails_it_once(database: MakeDatabase, smtp: Mailbox) -> None:
+    """A newer notice of the order was sent since, so no other channel is tried."""
+    async with notifying(await database("delivery_notify"), smtp.url) as live:
+        await take(live, order(), later())
+        (row,) = await settled(live)
+        newer = later().model_copy(update={"promised_ship_date": soon(21), "changed_at": datetime.now(UTC)})
+        await take(live, newer)
+        await settled(live, 2)
+        for _ in range(3):
+            assert (await post(live, dsn("5.2.2", notice=row["notice_id"]))).status_code == 202
+        assert await published(live) == ["notice.sent.v1", "notice.sent.v1", "notice.failed.v1"]
+        found = "SELECT status, cause FROM notices WHERE notice_id = $1"
+        assert tuple(await live.service.pool.fetchrow(found, row["notice_id"])) == ("failed", "bounce: 5.2.2")
 
 
 async def sent_on(live: Live, channel: str) -> bool:

@@ -110,11 +110,12 @@ def _parse(content_type: str, content: bytes) -> list[MailReport]:
 
 
 async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
-    """Fail a bounced notice over to its next channel; return whether the address was suppressed."""
+    """Send a bounced notice by its next channel, or record it as failed; return whether the address was suppressed."""
     bounced = await bounces.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
     address = report.address or (bounced.address if bounced else None)
     if bounced and report.kind == MailReportKind.BOUNCE:
-        await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now)
+        if not await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now):
+            await bounces.fail(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_notice_failed(bounced, report, tx)])
     if not report.suppresses_address or address is None:
         return False

@@ -37,6 +37,16 @@ async def find_customer(conn: Connection, address: str) -> str | None:
     return found
 
 
+async def fail(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> None:
+    """Record that a notice recorded as sent did not arrive; a repeated report then no longer finds it as sent."""
+    await conn.execute(
+        "UPDATE notices SET status = 'failed', cause = $2, settled_at = $3 WHERE notice_id = $1 AND status = 'sent'",
+        notice_id,
+        cause,
+        now,
+    )
+
+
 async def retry_on_next_channel(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> bool:
     """Queue the notice for its next channel; return False if a newer notice of its order was sent since."""
     done = await conn.execute(
