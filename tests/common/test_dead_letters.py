@@ -19,9 +19,11 @@ from tests.conftest import as_owner
 from tests.running import eventually, running
 
 
-def parked(offset: int, reason: DeadLetterReason, key: bytes = b"k", value: bytes = b"{}") -> DeadLetter:
+def parked(
+    offset: int, reason: DeadLetterReason, key: bytes = b"k", value: bytes = b"{}", topic: str = "t"
+) -> DeadLetter:
     record: ConsumerRecord[Any, Any] = ConsumerRecord(
-        topic="t", partition=0, offset=offset, timestamp=1_800_000_000_000, timestamp_type=0, key=key,
+        topic=topic, partition=0, offset=offset, timestamp=1_800_000_000_000, timestamp_type=0, key=key,
         value=value, checksum=None, serialized_key_size=1, serialized_value_size=2, headers=(),
     )  # fmt: skip
     return DeadLetter(record, reason, "why")
@@ -60,7 +62,7 @@ async def test_the_error_of_a_failed_replay_names_the_constraint_and_no_row(tall
     await owner.close()
     async with running(sample_service.create_app, ServiceSettings, database=tally_database) as live:
         event = OrderCancelled(order_id="k", cause="she moved to Kyoto", cancelled_at=datetime(2027, 3, 1, tzinfo=UTC))
-        letter = parked(1, DeadLetterReason.FAILED, value=wire.event_bytes(event))
+        letter = parked(1, DeadLetterReason.FAILED, value=wire.event_bytes(event), topic="storefront.orders")
         async with live.service.pool.acquire() as conn:
             await dead_letters.store(conn, "tallies", [letter])
             await dead_letters.request_replay(conn, 1, "somebody")
