@@ -207,7 +207,8 @@ async def test_a_bounce_of_a_notice_that_is_not_sent_again_fails_it_once(databas
             assert (await post(live, dsn("5.2.2", notice=row["notice_id"]))).status_code == 202
         assert await published(live) == ["notice.sent.v1", "notice.sent.v1", "notice.failed.v1"]
         found = "SELECT status, cause FROM notices WHERE notice_id = $1"
-        assert tuple(await live.service.pool.fetchrow(found, row["notice_id"])) == ("failed", "bounce: 5.2.2")
+        (failed,) = await live.service.pool.fetch(found, row["notice_id"])
+    assert tuple(failed) == ("failed", "bounce: 5.2.2")
 
 
 async def sent_on(live: Live, channel: str) -> bool:
