@@ -20,7 +20,7 @@ from services.intake.domain.provided_details import PhotosAttached
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
 from services.intake.projections import timeline
-from services.intake.projections.timeline import ReplacementRevoked, UnitsReleased, UnitsReplaced
+from services.intake.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
 from tests.intake.reports import CUSTOMER, NOON, ORDER, RULES, event
 
 
@@ -37,6 +37,7 @@ class InMemoryStore:
     timers: dict[str, datetime] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
     released: set[UUID] = field(default_factory=set)
+    resent: dict[Unit, UUID] = field(default_factory=dict)
 
     def context(self) -> OrderContext:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
@@ -52,7 +53,7 @@ class InMemoryStore:
             references,
             dict(self.filed),
             photos,
-            replaced_on={unit: moment.date() for unit, moment in self.renewed.items()},
+            replaced_on={unit: moment.date() for unit, moment in self.renewed.items() if unit not in self.resent},
         )
 
     def take(self, *payloads: Payload) -> list[Fact]:
@@ -81,6 +82,12 @@ class InMemoryStore:
                     self.released.add(issue_id)
                 case UnitsReplaced(issue_id=issue_id, replaced_at=at):
                     self.renewed |= {u: self.renewed.get(u, at) for u, who in self.held.items() if who == issue_id}
+                case ResendAnswered(issue_id=issue_id, decision_id=decision_id, applied=applied):
+                    answered = [u for u, by in self.resent.items() if by == decision_id]
+                    for unit in answered:
+                        del self.resent[unit]
+                        if applied:
+                            self.renewed.pop(unit, None)
                 case ReplacementRevoked(issue_id=issue_id):
                     mine = [unit for unit, who in self.held.items() if who == issue_id]
                     for unit in mine:
@@ -130,10 +137,13 @@ class InMemoryStore:
                     known = self.filed[issue_id]
                     names = frozenset(photo.sha256 for photo in photos_kept)
                     self.filed[issue_id] = replace(known, photos=known.photos | names)
-                case StaffDecisionRecorded(decision=decision, version=version):
+                case StaffDecisionRecorded(decision=decision, version=version, may_resend=may_resend):
                     known = self.filed[decision.issue_id]
                     assert version == known.version + 1, "each version is one decision"
                     self.filed[decision.issue_id] = replace(known, version=version)
+                    if may_resend:
+                        own = (unit for unit, who in self.held.items() if who == decision.issue_id)
+                        self.resent |= dict.fromkeys(own, decision.decision_id)
         assert not {unit for unit, who in taken.items() if self.held.get(unit, who) != who}, "one unit, one holder"
         self.held |= taken
 

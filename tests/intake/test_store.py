@@ -14,9 +14,9 @@ from libs.common.decisions.facts import Facts, Record
 from libs.common.events import issues
 from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
-from libs.common.events.values import LineQuantity
+from libs.common.events.values import LineQuantity, StaffAction
 from libs.common.postgres.pool import ConflictError, Connection
-from services.intake.domain.commands import ProvideDetails
+from services.intake.domain.commands import ProvideDetails, RecordStaffDecision
 from services.intake.domain.context import CommandRefused
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Report, StoredPhoto
@@ -294,6 +294,65 @@ async def test_an_issue_that_goes_on_has_its_piece_again(conn: Connection) -> No
     await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
     await apply(conn, event(ARRIVED), event(REOPENED))
     assert await places(conn) == {(1, 0): False}
+
+
+def reopening() -> RecordStaffDecision:
+    return RecordStaffDecision(
+        issue_id=FIRST,
+        order_id=ORDER,
+        decision_id=UUID(int=7),
+        action=StaffAction.REOPEN,
+        staff="sato",
+        comment="broken again",
+        expected_version=0,
+    )
+
+
+async def answer(conn: Connection, *, applied: bool) -> None:
+    await apply(
+        conn,
+        event(
+            issues.IssueStaffDecisionApplied(
+                issue_id=FIRST,
+                order_id=ORDER,
+                customer_id=CUSTOMER,
+                decision_id=UUID(int=7),
+                action=StaffAction.REOPEN,
+                staff="sato",
+                comment="broken again",
+                applied=applied,
+                processed_at=NOON,
+            )
+        ),
+    )
+
+
+async def test_a_replacement_cannot_be_reported_once_staff_decided_to_send_another(conn: Connection) -> None:
+    """Invariant 2: returns sends again for the issue; a report on its replacement would get a remedy for one unit."""
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await apply(conn, event(ARRIVED))
+    facts = await take(conn, event(reopening()), by_http(submission()))
+    assert kinds(facts[1]) == [CommandRefused]
+    assert kinds((await take(conn, by_http(submission())))[0]) == [CommandRefused]
+    await answer(conn, applied=True)
+    assert await places(conn) == {(1, 0): False}
+    await apply(conn, event(REOPENED), event(ARRIVED.model_copy(update={"replacement_id": UUID(int=2)})))
+    assert IssueAccepted in kinds((await take(conn, by_http(submission())))[0])
+
+
+async def test_a_replacement_can_be_reported_again_when_returns_refused_to_send_another(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await apply(conn, event(ARRIVED))
+    await take(conn, event(reopening()))
+    await answer(conn, applied=False)
+    assert IssueAccepted in kinds((await take(conn, by_http(submission())))[0])
+
+
+async def test_a_replacement_that_arrives_after_the_decision_cannot_be_reported_either(conn: Connection) -> None:
+    await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="first"))
+    await take(conn, event(reopening()))
+    await apply(conn, event(ARRIVED))
+    assert kinds((await take(conn, by_http(submission())))[0]) == [CommandRefused]
 
 
 async def test_an_issue_that_goes_on_takes_nothing_from_a_later_one(conn: Connection) -> None:

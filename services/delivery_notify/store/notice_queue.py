@@ -84,8 +84,8 @@ _CLAIM = """
            n.withdrawn_cause, n.trace, n.failed_channels, n.batched, n.batch_id, n.announces, n.supersedes,
            n.started, n.facts ->> 'next_update_by' AS next_update_by, n.wait_until,
            c.order_id AS contact_order_id, coalesce(c.name, '') AS name, c.email,
-           coalesce(p.language, c.language, 'ja') AS contact_language, coalesce(p.phone, c.phone) AS phone, p.line_user_id,
-           p.channels, c.last_purchased_item,
+           coalesce(p.language, c.language, 'ja') AS contact_language, coalesce(p.phone, c.phone) AS phone,
+           p.line_user_id, p.channels, c.last_purchased_item,
            CASE WHEN n.kind = ANY ($4) AND NOT n.batched AND n.withdrawn_cause IS NULL THEN (
                SELECT count(DISTINCT coalesce(h.batch_id, h.notice_id)) FROM notices h
                WHERE h.customer_id = n.customer_id AND h.status = 'sent'

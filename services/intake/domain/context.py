@@ -127,6 +127,11 @@ class OrderDecision(DecisionContext[OrderContext, IntakeRules]):
         held = self.state.entitlements
         self.change(entitlements={unit: holder for unit, holder in held.items() if holder != issue_id})
 
+    def revoke_replacements(self, issue_id: UUID) -> None:
+        """Do not let replacements of the issue's units be reported."""
+        units = self.state.units_of(issue_id)
+        self.change(replaced_on={unit: day for unit, day in self.state.replaced_on.items() if unit not in units})
+
     def put_pending(self, pending: PendingReport) -> None:
         self.state = self.state.with_pending(pending)
 

@@ -22,11 +22,16 @@ from services.intake.domain.pending_details import REVIEW_CAUSE
 
 @dataclass(frozen=True, slots=True)
 class StaffDecisionRecorded(Record):
-    """A row in `decisions`; its key allows one decision per version."""
+    """A row in `staff_decisions`; its key allows one decision per version.
+
+    `may_resend`: returns may send the units of the issue again. Until it has answered, their replacements cannot be
+    reported; otherwise both the issue and such a report could get a remedy for one unit (invariant 2).
+    """
 
     decision: RecordStaffDecision
     version: int
     decided_at: datetime
+    may_resend: bool = False
 
 
 _A = StaffAction
@@ -137,7 +142,10 @@ def _record(decision: OrderDecision, command: RecordStaffDecision, stored: Store
     """Put the decision before the facts that follow from it; `applied` is published where intake carried it out."""
     version, effects = stored.version + 1, decision.facts
     decision.change_stored_report(command.issue_id, version=version)
-    recorded = StaffDecisionRecorded(command, version, decision.now)
+    may_resend = not effects and command.action in _SENDING_AGAIN
+    if may_resend:
+        decision.revoke_replacements(command.issue_id)
+    recorded = StaffDecisionRecorded(command, version, decision.now, may_resend)
     decided: Fact = _decided_event(command, stored, decision.now)
     applied: list[Fact] = [_applied_event(command, stored, decision.now)] if effects else []
     decision.facts = [recorded, decided, *effects, *applied]

@@ -7,8 +7,9 @@ CREATE TABLE orders (
 
 -- Holder of each unit. The primary key enforces one live entitlement per unit; a row is deleted when its issue is
 -- cancelled or rejected. A replacement that was delivered is the next generation of the unit and can be reported itself;
--- `replaced_on` is its delivery day, and a row with one stays also where its issue is cancelled. There is no index on
--- issue_id: rows are always found by their order.
+-- `replaced_on` is its delivery day, and a row with one stays also where its issue is cancelled. `resent_by` is the staff
+-- decision that may send the unit again: until returns has answered it, no replacement of the unit can be reported.
+-- There is no index on issue_id: rows are always found by their order.
 CREATE TABLE entitlements (
     order_id    text    NOT NULL,
     line_id     text    NOT NULL,
@@ -16,6 +17,7 @@ CREATE TABLE entitlements (
     issue_id    uuid    NOT NULL,
     generation  integer NOT NULL DEFAULT 0 CHECK (generation >= 0),
     replaced_on date,
+    resent_by   uuid,
     PRIMARY KEY (order_id, line_id, unit_number, generation)
 );
 

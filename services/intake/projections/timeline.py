@@ -65,6 +65,16 @@ class ReplacementRevoked(Record):
     issue_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class ResendAnswered(Record):
+    """Returns has answered a staff decision that may send the units again; `applied`: it does so."""
+
+    order_id: str
+    issue_id: UUID
+    decision_id: UUID | None
+    applied: bool
+
+
 def issue_id_of(event: AnyEvent) -> UUID | None:
     """Return the issue whose timeline this event belongs to."""
     issue_id: UUID | None = getattr(event.data, "issue_id", None)
@@ -79,6 +89,9 @@ _UNIT_CHANGES: dict[type[Payload], Callable[[Any], Record]] = {
         fact.order_id, fact.issue_id, fact.lines, fact.delivered_at
     ),
     issues.IssueReopened: lambda fact: ReplacementRevoked(fact.order_id, fact.issue_id),
+    issues.IssueStaffDecisionApplied: lambda fact: ResendAnswered(
+        fact.order_id, fact.issue_id, fact.decision_id, fact.applied
+    ),
 }
 """Changes of the units that an issue holds, by event."""
 

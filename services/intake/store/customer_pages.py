@@ -30,7 +30,7 @@ async def reportable_lines(conn: Connection, order_id: str, customer_id: str) ->
         return None
     rows = await conn.fetch(
         "SELECT line_id, count(*) AS taken FROM entitlements"
-        " WHERE order_id = $1 AND replaced_on IS NULL GROUP BY line_id",
+        " WHERE order_id = $1 AND (replaced_on IS NULL OR resent_by IS NOT NULL) GROUP BY line_id",
         order_id,
     )
     taken: Mapping[str, int] = {row["line_id"]: row["taken"] for row in rows}

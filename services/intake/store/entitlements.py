@@ -11,13 +11,18 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.decisions.facts import Record
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import ConflictError, Connection
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from services.intake.projections.timeline import ReplacementRevoked, UnitsReleased, UnitsReplaced
+from services.intake.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
+
+UnitChange = UnitsReleased | UnitsReplaced | ReplacementRevoked | ResendAnswered
 
 _READ = """
-    SELECT order_id, line_id, unit_number, generation, issue_id, replaced_on
+    SELECT order_id, line_id, unit_number, generation, issue_id,
+           CASE WHEN resent_by IS NULL THEN replaced_on END AS replaced_on
     FROM entitlements WHERE order_id = ANY($1)"""
 _INSERT = """
     INSERT INTO entitlements (order_id, line_id, unit_number, generation, issue_id)
@@ -45,6 +50,17 @@ _REVOKE_REPLACEMENT = """
         SELECT FROM entitlements n
         WHERE (n.order_id, n.line_id, n.unit_number, n.generation)
             = (e.order_id, e.line_id, e.unit_number, e.generation + 1))"""
+
+
+_MARK_RESENT = """
+    UPDATE entitlements e SET resent_by = d.decision_id
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS d (order_id, issue_id, decision_id)
+    WHERE e.order_id = d.order_id AND e.issue_id = d.issue_id"""
+# The mark of a later decision stays until that one is answered.
+_ANSWER_RESEND = """
+    UPDATE entitlements e SET resent_by = NULL, replaced_on = CASE WHEN NOT a.applied THEN e.replaced_on END
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::bool[]) AS a (order_id, issue_id, decision_id, applied)
+    WHERE e.order_id = a.order_id AND e.issue_id = a.issue_id AND e.resent_by = a.decision_id"""
 
 
 async def read_entitlements(
@@ -76,20 +92,32 @@ async def save_entitlements(conn: Connection, records: Sequence[Record]) -> None
                 claimed = {unit: issue_id for unit, issue_id in claimed.items() if issue_id != report.issue_id}
                 released.add((report.submission.order_id, report.issue_id))
     if released:
-        await conn.execute(_RELEASE, *map(list, zip(*sorted(released), strict=True)))
+        await conn.execute(_RELEASE, *columns(sorted(released)))
     if claimed:
         rows = sorted((*unit, issue_id) for unit, issue_id in claimed.items())
-        status = await conn.execute(_INSERT, *map(list, zip(*rows, strict=True)))
+        status = await conn.execute(_INSERT, *columns(rows))
         expect_rows(status, len(rows), "entitlements")
+
+
+async def mark_resent(conn: Connection, recorded: Sequence[StaffDecisionRecorded]) -> None:
+    """Mark the units that these decisions may send again; the last decision of an issue counts."""
+    last = {one.decision.issue_id: one.decision for one in recorded if one.may_resend}
+    if last:
+        rows = [(one.order_id, one.issue_id, one.decision_id) for one in last.values()]
+        await conn.execute(_MARK_RESENT, *columns(rows))
 
 
 async def apply_unit_changes(conn: Connection, records: Sequence[Record], zone: ZoneInfo) -> None:
     """Release, replace or revoke units, in the order of the events."""
-    changes = [one for one in records if isinstance(one, UnitsReleased | UnitsReplaced | ReplacementRevoked)]
+    changes = [one for one in records if isinstance(one, UnitChange)]
     for kind, group in groupby(changes, type):
         same_kind = list(group)
         if kind is UnitsReplaced:
             await _replace(conn, [one for one in same_kind if isinstance(one, UnitsReplaced)], zone)
+        elif kind is ResendAnswered:
+            answers = [one for one in same_kind if isinstance(one, ResendAnswered)]
+            rows = [(one.order_id, one.issue_id, one.decision_id, one.applied) for one in answers]
+            await conn.execute(_ANSWER_RESEND, *columns(rows))
         else:
             keys = sorted({(one.order_id, one.issue_id) for one in same_kind})
             statement = _RELEASE if kind is UnitsReleased else _REVOKE_REPLACEMENT
@@ -104,7 +132,7 @@ async def _replace(conn: Connection, replaced: Sequence[UnitsReplaced], zone: Zo
             rows += [(*ids, line.line_id, line.quantity, day) for line in one.lines]
         else:
             rows.append((*ids, None, None, day))
-    await conn.execute(_REPLACE, *map(list, zip(*rows, strict=True)))
+    await conn.execute(_REPLACE, *columns(rows))
 
 
 def expect_rows(status: str, count: int, table: str) -> None:

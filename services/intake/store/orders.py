@@ -81,6 +81,7 @@ async def _save_records(conn: Connection, records: Sequence[Record]) -> None:
     decisions = [record for record in records if isinstance(record, StaffDecisionRecorded)]
     if decisions:
         await staff_decisions.insert_decisions(conn, decisions)
+        await entitlements.mark_resent(conn, decisions)
 
 
 @dataclass
