@@ -62,7 +62,9 @@ async def test_two_keys_of_two_callers_do_not_meet(offline: Live) -> None:
 async def test_many_commands_at_once_share_transactions_and_all_count(offline: Live) -> None:
     answers = await asyncio.gather(*(cancel(offline, f"k{n}", order=f"o{n % 5}") for n in range(200)))
     assert {answer.status_code for answer in answers} == {202}
-    assert sum((await versions(offline)).values()) == 5 * 40 or len(await versions(offline)) == 5
+    transactions_by_order = await versions(offline)
+    assert len(transactions_by_order) == 5
+    assert sum(transactions_by_order.values()) < 100
     counts = sorted(answer.json()["count"] for answer in answers)
     assert counts == sorted(n for n in range(1, 41) for _ in range(5))
 

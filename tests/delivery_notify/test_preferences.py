@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.local.mailbox import Mailbox
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, execute_as_owner
 from tests.delivery_notify.conversation_driver import CUSTOMER
 from tests.delivery_notify.service import notifying, take
 from tests.delivery_notify.test_sender import later, order
@@ -30,6 +30,24 @@ async def test_preferences_are_kept_and_shown(live: Live) -> None:
     assert (await put(live, wanted)).status_code == 200
     shown = (await live.client.get(PATH, headers=OPS)).json()
     assert shown == {**wanted, "phone": "+819012345678"}
+
+
+_DEADLOCK = """
+    CREATE SEQUENCE tries;
+    CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        IF nextval('tries') <= {attempts} THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF;
+        RETURN NEW; END $$;
+    CREATE TRIGGER deadlock BEFORE INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION deadlock()"""
+
+
+@pytest.mark.parametrize(("attempts", "status"), [(3, 200), (100, 503)])
+async def test_a_call_is_repeated_after_a_deadlock_and_then_answered_503(
+    live: Live, attempts: int, status: int
+) -> None:
+    await execute_as_owner(live.service.settings.database_url, _DEADLOCK.format(attempts=attempts))
+    answer = await put(live, {"channels": ["email"]})
+    assert answer.status_code == status
+    assert ("retry-after" in answer.headers) == (status == 503)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ MAX_WAITING = 2_000
 """Maximum number of waiting commands; further calls get 503 with Retry-After."""
 
 
+def retry_pause(attempt: int) -> float:
+    """Return the seconds to wait after this attempt (from 0) failed with a transient error."""
+    longest: float = min(1.0, 0.02 * 2**attempt)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def unavailable() -> Problem:
+    return Problem(503, "unavailable", "The database does not answer; try again soon.", retry_after=2)
+
+
 @dataclass(eq=False)
 class _Call:
     event: AnyEvent
@@ -94,9 +104,9 @@ class CommandBatcher:
                 if not is_transient(error):
                     await self._isolate(group, error)
                     return
-            await asyncio.sleep(min(1.0, 0.02 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(retry_pause(attempt))
         for call in group:
-            _fail(call, Problem(503, "unavailable", "The database does not answer; try again soon.", retry_after=2))
+            _fail(call, unavailable())
 
     async def _isolate(self, group: list[_Call], error: Exception) -> None:
         """Commit the calls of a failed group one by one, so that only the faulty one fails."""

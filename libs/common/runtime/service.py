@@ -5,10 +5,10 @@ Everything starts with the app's lifespan. HTTP is served as soon as the pool ex
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
@@ -20,6 +20,7 @@ from libs.common.decisions.facts import Facts
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.topics import Topic
+from libs.common.http import idempotency
 from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.body_limit import BodyLimitMiddleware
 from libs.common.http.idempotency import IdempotencyKey
@@ -34,16 +35,18 @@ from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
 from libs.common.messaging.timer_loop import TimerLoop
 from libs.common.postgres import retention
-from libs.common.postgres.pool import Connection, Pool, create_pool
+from libs.common.postgres.pool import Connection, Pool, create_pool, is_transient
 from libs.common.postgres.retention import Sweep
 from libs.common.runtime import health, ops_api
 from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
-from libs.common.runtime.command_batcher import CommandBatcher, Respond
+from libs.common.runtime.command_batcher import MAX_ATTEMPTS, CommandBatcher, Respond, retry_pause, unavailable
 from libs.common.runtime.kafka_reader import KafkaReader
 from libs.common.telemetry.trace_context import Carrier
 from libs.common.telemetry.tracing import Tracing
 from libs.common.web.api_docs import api_docs_routes
 from libs.common.web.entry_page import entry_routes
+
+T = TypeVar("T")
 
 SWEEP_SECONDS = 60.0
 DRAIN_SECONDS = 40.0
@@ -131,6 +134,32 @@ class Service:
     ) -> Answer:
         """Decide on a command and commit it in one batch with other waiting commands."""
         return await self.commands[aggregate.name].execute(event, answer or _no_content, idempotency)
+
+    async def transact(self, work: Callable[[ServiceTransaction], Awaitable[T]]) -> T:
+        """Run the work of a call in a transaction, again after a transient error.
+
+        For calls that are no command of an aggregate. Raises `Problem` 503 when all attempts failed.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+            await asyncio.sleep(retry_pause(attempt))
+        raise unavailable()
+
+    async def answer_once(self, key: IdempotencyKey, work: Callable[[ServiceTransaction], Awaitable[Answer]]) -> Answer:
+        """Run the work of a call like `transact` and store its answer under the key, or replay the first answer.
+
+        Raises `Problem` 409, 422 or 503.
+        """
+
+        async def once(tx: ServiceTransaction) -> Answer:
+            return await idempotency.answer_once(tx.conn, key, lambda: work(tx))
+
+        return await self.transact(once)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[ServiceTransaction]:

@@ -89,11 +89,11 @@ router = APIRouter(prefix="/v1", tags=["mail"], responses=PROBLEM_RESPONSE)
 )
 async def post_mail_report(request: Request, service: CurrentService) -> MailReportResult:
     reports = _parse(request.headers.get("content-type", ""), await request.body())
-    suppressed = 0
-    async with service.transaction() as tx:
-        for report in reports:
-            suppressed += await _process(tx, report)
-    return MailReportResult(reports=len(reports), suppressed=suppressed)
+
+    async def process(tx: ServiceTransaction) -> int:
+        return sum([await _process(tx, report) for report in reports])
+
+    return MailReportResult(reports=len(reports), suppressed=await service.transact(process))
 
 
 def _parse(content_type: str, content: bytes) -> list[MailReport]:

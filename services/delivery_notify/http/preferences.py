@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, f
 
 from libs.common.events.values import Language
 from libs.common.http.api_keys import require_caller
-from libs.common.http.idempotency import IdempotencyKey, answer_once, idempotency_key
+from libs.common.http.idempotency import IdempotencyKey, idempotency_key
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.runtime.dependencies import CurrentService
+from libs.common.runtime.service import ServiceTransaction
 from services.delivery_notify.store import preferences
 from services.delivery_notify.store.preferences import ContactPreferences
 
@@ -76,23 +77,19 @@ async def put_preferences(
     customer_id: CustomerId, body: PreferencesBody, key: Key, service: CurrentService
 ) -> JSONResponse:
     new = ContactPreferences(body.channels, body.language, body.line_user_id, body.phone)
-    async with service.transaction() as tx:
 
-        async def save() -> Answer:
-            await preferences.save_preferences(tx.conn, customer_id, new, tx.now)
-            return Answer(200, {"customer_id": customer_id, "channels": list(body.channels)})
+    async def save(tx: ServiceTransaction) -> Answer:
+        await preferences.save_preferences(tx.conn, customer_id, new, tx.now)
+        return Answer(200, {"customer_id": customer_id, "channels": list(body.channels)})
 
-        answer = await answer_once(tx.conn, key, save)
-    return answer.response()
+    return (await service.answer_once(key, save)).response()
 
 
 @router.delete("", summary="Delete the contact preferences of this customer")
 async def delete_preferences(customer_id: CustomerId, key: Key, service: CurrentService) -> JSONResponse:
-    async with service.transaction() as tx:
 
-        async def delete() -> Answer:
-            deleted = await preferences.delete_preferences(tx.conn, customer_id)
-            return Answer(200, {"customer_id": customer_id, "deleted": deleted})
+    async def delete(tx: ServiceTransaction) -> Answer:
+        deleted = await preferences.delete_preferences(tx.conn, customer_id)
+        return Answer(200, {"customer_id": customer_id, "deleted": deleted})
 
-        answer = await answer_once(tx.conn, key, delete)
-    return answer.response()
+    return (await service.answer_once(key, delete)).response()

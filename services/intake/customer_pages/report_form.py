@@ -150,8 +150,7 @@ async def _report(
 ) -> UUID:
     """Store the photos, then submit the report. Raises `Problem`."""
     if photos:
-        async with pages.service.transaction() as tx:
-            await record_uploads(tx.conn, photos, tx.now)
+        await pages.service.transact(lambda tx: record_uploads(tx.conn, photos, tx.now))
     fingerprint = hashlib.sha256(submission.model_dump_json().encode()).digest()
     key = IdempotencyKey("report-form", f"{subject.order_id}/{fields.get('key', '')[:64]}", fingerprint)
     answer = await pages.commands.submit(submission, key)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from libs.common.events.issues import IssueRated
 from libs.common.http.signed_links import Purpose
+from libs.common.runtime.service import ServiceTransaction
 from libs.common.web.forms import multiline, read_form
 from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
@@ -65,7 +66,7 @@ async def _survey_page(
 async def _record_rating(
     pages: CustomerPages, issue: dict[str, Any], resolution: int, score: int, comment: str | None
 ) -> None:
-    async with pages.service.transaction() as tx:
+    async def record(tx: ServiceTransaction) -> None:
         if await record_rating(tx.conn, issue["issue_id"], resolution, score, comment, tx.now):
             rated = IssueRated(
                 issue_id=issue["issue_id"],
@@ -76,3 +77,5 @@ async def _record_rating(
                 rated_at=tx.now,
             )
             await tx.write([rated])
+
+    await pages.service.transact(record)

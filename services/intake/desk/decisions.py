@@ -77,8 +77,7 @@ class DeskDecisions:
 
     async def claim(self, issue_id: UUID, session: StaffSession) -> None:
         """Raises `ClaimedError`."""
-        async with self.commands.service.transaction() as tx:
-            await self._claim(tx, issue_id, session)
+        await self.commands.service.transact(lambda tx: self._claim(tx, issue_id, session))
 
     async def _claim(self, tx: ServiceTransaction, issue_id: UUID, session: StaffSession) -> None:
         claim = await desk_store.claim(tx.conn, issue_id, session.staff, tx.now, tx.now + CLAIM_DURATION)

@@ -10,9 +10,9 @@ from pydantic import BaseModel, StringConstraints
 from libs.common.decisions.ids import derived_id
 from libs.common.events.customers import CustomerErasureRequested
 from libs.common.http.api_keys import require_caller
-from libs.common.http.idempotency import answer_once
 from libs.common.http.problems import PROBLEM_RESPONSE, Answer
 from libs.common.runtime.dependencies import CurrentService, Key
+from libs.common.runtime.service import ServiceTransaction
 
 CustomerId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), Path()]
 
@@ -35,11 +35,9 @@ class ErasureAccepted(BaseModel):
 async def erase(customer_id: CustomerId, key: Key, service: CurrentService) -> JSONResponse:
     """Erase this customer's personal data everywhere. Later orders are kept: they are a new consent."""
     accepted = ErasureAccepted(customer_id=customer_id, erasure_id=derived_id("erasure", key.caller, key.key))
-    async with service.transaction() as tx:
 
-        async def publish() -> Answer:
-            await tx.write([CustomerErasureRequested(**dict(accepted), requested_at=tx.now)])
-            return Answer(202, accepted.model_dump(mode="json"))
+    async def publish(tx: ServiceTransaction) -> Answer:
+        await tx.write([CustomerErasureRequested(**dict(accepted), requested_at=tx.now)])
+        return Answer(202, accepted.model_dump(mode="json"))
 
-        answer = await answer_once(tx.conn, key, publish)
-    return answer.response()
+    return (await service.answer_once(key, publish)).response()

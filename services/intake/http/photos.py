@@ -139,8 +139,7 @@ IssuePhotos = Annotated[_IssuePhotos, Depends(_IssuePhotos)]
 async def add_photos_ahead(request: Request, evidence: CurrentEvidence, service: CurrentService) -> dict[str, Any]:
     """Upload photos before their report, which then names them by `sha256` and is not delayed by a request for them."""
     photos = await evidence.receive(request)
-    async with service.transaction() as tx:
-        await evidence_store.record_uploads(tx.conn, photos, tx.now)
+    await service.transact(lambda tx: evidence_store.record_uploads(tx.conn, photos, tx.now))
     return {"photos": photos}
 
 
