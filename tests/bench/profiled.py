@@ -50,6 +50,7 @@ def write(folder: Path, service: str) -> None:
 def main() -> None:
     service = sys.argv[1].split(".")[1]
     atexit.register(write, Path(os.environ["PROFILE_FOLDER"]), service)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has shut down
     signal.signal(signal.SIGPROF, sample)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
     runpy.run_module("libs.common.runtime", run_name="__main__", alter_sys=True)
