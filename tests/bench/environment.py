@@ -151,17 +151,14 @@ async def loaded_system(
     *,
     tracing: Mapping[str, str] | None = None,
     connections: int = 64,
-    databases: Mapping[str, str] | None = None,
     launcher: str = LAUNCHER,
+    in_turn: bool = False,
 ) -> AsyncIterator[LoadedSystem]:
-    """Start four services and the partner on topics and databases of this prefix, for the length of the block.
-
-    `databases` are those of an earlier system of the same prefix; without them new ones are made.
-    """
+    """Start four services and the partner on topics and databases of this prefix, for the length of the block."""
     own = replace(infrastructure, prefix=prefix)
-    urls = databases or await prepare(own)
+    urls = await prepare(own)
     with Supervisor(BENCH_LOGS / (prefix or "main")) as supervisor:
-        system = await asyncio.to_thread(start, supervisor, own, urls, tracing, launcher)
+        system = await asyncio.to_thread(lambda: start(supervisor, own, urls, tracing, launcher, in_turn=in_turn))
         servers = {"kafka": own.broker.pid, "postgres": own.postgres.pid}
         usage = ResourceUsage({**system.pids(), **servers, "driver": os.getpid()})
         probe = await DatabaseProbe.open(urls)

@@ -2,8 +2,9 @@
 
     PROFILE_FOLDER=<folder> python -m tests.bench.profiled services.intake.app
 
-At the end it writes `<folder>/<service>.json`: samples by part. A sample belongs to the innermost function of our own
-code, unless a library that works on behalf of all (Kafka client, database driver, validation) lies below it.
+At the end it writes `<folder>/<service>.json`: samples by part since the last SIGUSR1. A sample belongs to the
+innermost function of our own code, unless a library that works on behalf of all (Kafka client, database driver,
+validation) lies below it.
 """
 
 import atexit
@@ -51,6 +52,7 @@ def main() -> None:
     service = sys.argv[1].split(".")[1]
     atexit.register(write, Path(os.environ["PROFILE_FOLDER"]), service)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again when it has shut down
+    signal.signal(signal.SIGUSR1, lambda *_: _samples.clear())
     signal.signal(signal.SIGPROF, sample)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
     runpy.run_module("libs.common.runtime", run_name="__main__", alter_sys=True)

@@ -1,6 +1,8 @@
 """Profile of the CPU time of the services: a flood of services that sample themselves (`profiled`)."""
 
 import json
+import os
+import signal
 from collections import Counter
 
 from rich.console import Console
@@ -21,6 +23,10 @@ async def measure(console: Console, infrastructure: Infrastructure, issues: int)
     async with loaded_system(
         console, infrastructure, "profile", tracing=settings, launcher="tests.bench.profiled"
     ) as system:
+        await system.flood(issues // 4)  # imports, query plans and caches are not the subject
+        await system.preload(issues)
+        for process in system.system.services.values():
+            os.kill(process.pid, signal.SIGUSR1)
         await system.flood(issues)
     return {name: Counter(json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))) for name in SERVICES}
 

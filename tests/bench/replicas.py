@@ -21,6 +21,9 @@ from tests.bench.system import common_settings, start_service, wait_until_starte
 
 ROUNDS = (1, 2, 4, 4, 2, 1)
 
+WARM_UP = 300
+"""Orders before the measurement: the first events of a process cost it query plans and decoders."""
+
 
 async def measure(console: Console, infrastructure: Infrastructure, orders: int) -> Mapping[str, float]:
     """CPU per event with two and with four replicas, as ratios to that with one."""
@@ -42,9 +45,11 @@ async def _drain(infrastructure: Infrastructure, count: int, orders: int) -> tup
         replicas = [start_service(supervisor, infrastructure, "intake", common, f"-{n}") for n in range(count)]
         for process in replicas:
             await asyncio.to_thread(wait_until_started, process)
+        await publish_orders(servers, prefix, WARM_UP)
+        await wait_until_orders_are_known(servers, prefix, ("intake",))
         for process in replicas:
             await asyncio.to_thread(process.child.pause)
-        await publish_orders(servers, prefix, orders)
+        await publish_orders(servers, prefix, orders, WARM_UP)
         pids = {process.name: process.pid for process in replicas}
         usage = ResourceUsage({**pids, "kafka": infrastructure.broker.pid, "postgres": infrastructure.postgres.pid})
         cpu, begin = sum(usage.cpu_seconds().values()), time.perf_counter()

@@ -81,7 +81,7 @@ class Bench:
                 metrics.baseline_cpu_ms = await baseline_run.cpu_ms(self.infrastructure, options.issues)
 
     def _system(self) -> "contextlib.AbstractAsyncContextManager[LoadedSystem]":
-        return loaded_system(self.console, self.infrastructure, "", connections=self.options.connections)
+        return loaded_system(self.console, self.infrastructure, "", connections=self.options.connections, in_turn=True)
 
     async def _latency(self, system: LoadedSystem) -> None:
         assert self.metrics.flood is not None
@@ -118,7 +118,7 @@ class Bench:
         if reason := peer.missing():
             self.metrics.missing["peer"] = reason
             return
-        issues = max(20, self.options.issues // 30)
+        issues = max(100, self.options.issues // 20)  # more than run at once
         slow = await peer.lifecycles_per_second(self.console, self.infrastructure, issues)
         assert self.metrics.flood is not None
         self.metrics.peer = (peer.name(), self.metrics.flood.per_second / slow)

@@ -20,8 +20,8 @@ JOIN_SECONDS = 90.0
 class BenchSystem:
     """The running processes, and the API key of the reports.
 
-    `seconds_to_ready` is the longest time from the start of a service until it has its partitions; they are started one
-    after another, since four at once would measure the number of cores.
+    `seconds_to_ready` is the longest time from the start of a service until it has its partitions, if they were started
+    in turn: four at once would measure the number of cores.
     """
 
     databases: Mapping[str, str]
@@ -47,9 +47,11 @@ def start(
     databases: Mapping[str, str],
     tracing: Mapping[str, str] | None = None,
     launcher: str = LAUNCHER,
+    *,
+    in_turn: bool = False,
 ) -> BenchSystem:
     """Start everything; returns when every service has its partitions. `tracing` configures the span exporter,
-    `launcher` is the module that runs a service.
+    `launcher` is the module that runs a service; with `in_turn` a service starts when the one before is ready.
     """
     system = BenchSystem(databases)
     common = {**common_settings(infrastructure, system.api_key), **(tracing or {})}
@@ -58,8 +60,11 @@ def start(
         own = {**common, "DATABASE_URL": databases[name]}
         process = start_service(supervisor, infrastructure, name, own, launcher=launcher)
         system.services[name] = process
+        if in_turn:
+            wait_until_started(process)
+            system.seconds_to_ready = max(system.seconds_to_ready, time.perf_counter() - begin)
+    for process in system.services.values():
         wait_until_started(process)
-        system.seconds_to_ready = max(system.seconds_to_ready, time.perf_counter() - begin)
     system.partner = supervisor.start("bench-partner", ["-m", "tests.bench.partner"], common)
     return system
 
