@@ -55,9 +55,9 @@ class ClockDriver:
             await asyncio.sleep(POLL_SECONDS)
             self.wait_seconds[next(iter(snapshot.busy))] += time.monotonic() - polled_at
 
-    def advance(self, snapshot: Snapshot, step: timedelta) -> None:
+    def advance(self, snapshot: Snapshot, step: timedelta, ends_at: datetime | None = None) -> None:
         """Move to the next due time and `step` beyond it, but stop at the next notice and, where a partner publishes
-        before that, a little before it.
+        before that, a little before it; and at the end of the run.
         """
         now = self.clock.now()
         target = max(now, snapshot.next_at or now) + step
@@ -70,5 +70,5 @@ class ClockDriver:
             target = min(target, snapshot.next_notice_at - NOTICE_LEAD)
         elif snapshot.next_notice_at:
             target = min(target, snapshot.next_notice_at)
-        self.clock.set_time(max(now, target), 0)
+        self.clock.set_time(max(now, min(target, ends_at or target)), 0)
         self.steps += 1

@@ -1,4 +1,4 @@
-"""Results of a run: counted from the topics, judged by the auditor, shown as tables and as JSON."""
+"""Results of a run: counted from the topics, judged by the auditor, as JSON."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from deploy.demo.behaviour_counts import count_behaviour
-from deploy.demo.promise_accuracy import COLUMNS, SHOWN_MISMATCHES, PromiseAccuracy
+from deploy.demo.promise_accuracy import PromiseAccuracy
 from deploy.verification.checks_points import ACCOUNTS
 from deploy.verification.evidence import Fact, History
 from deploy.verification.verdict import Verdict
-
-SHOWN_VIOLATIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,58 +157,3 @@ def _is_ordered_at_once(facts: Iterable[Fact]) -> bool:
 
 _ORDERED = "issue.replacement_ordered"
 _AT_ONCE = (["issue.reported", "issue.accepted"], ["issue.accepted"])
-
-
-def show(console: Console, outcome: DemoResult, seconds: float) -> None:
-    console.print(_table("Issues by outcome", outcome.issues))
-    console.print(_table("Notices by kind", outcome.notices))
-    console.print(_table("Behaviour", outcome.behaviour))
-    console.print(_table("Points", {name: points for name, points in outcome.points.items() if points}))
-    console.print(_table("Product insights", outcome.product_insights))
-    figures = {f"report to replacement order at once, {name} (ms)": value for name, value in outcome.latencies.items()}
-    figures |= {"issue lifecycles per second": outcome.lifecycles_per_second, "seconds on the wall": round(seconds, 1)}
-    console.print(_table("Speed", figures))
-    if outcome.promises:
-        _show_promises(console, outcome.promises)
-    console.print(_invariants(outcome.verdicts))
-    for verdict in outcome.verdicts:
-        _show_violations(console, verdict)
-
-
-def _table(title: str, rows: Mapping[str, float]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, min_width=60)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in rows.items():
-        table.add_row(name.replace("_", " "), f"{value:,}")
-    return table
-
-
-def _show_promises(console: Console, confusion: PromiseAccuracy) -> None:
-    """Rows: the fate of the promise in the data. Columns: the announcement before it broke."""
-    table = Table(title="Promises made with the orders: broken or kept, and announced", title_justify="left")
-    for column in ("", *COLUMNS):
-        table.add_column(column, justify="right" if column else "left")
-    for promise, fates in confusion.as_json().items():
-        for fate, columns in fates.items():
-            table.add_row(f"{promise}, {fate}", *(f"{number:,}" for number in columns.values()))
-    console.print(table)
-    for each in confusion.mismatches[:SHOWN_MISMATCHES]:
-        console.print(f"    {each}", highlight=False, markup=False)
-
-
-def _invariants(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(title="Invariants (docs/explanation/invariants.md)", title_justify="left", min_width=60)
-    for column in ("", "name", "violations"):
-        table.add_column(column, justify="right" if column != "name" else "left")
-    for number, verdict in enumerate(verdicts, 1):
-        text = f"not judged: {verdict.reason}" if verdict.violations is None else str(len(verdict.violations))
-        table.add_row(str(number), verdict.name, f"[red]{text}[/red]" if verdict.violations else text)
-    return table
-
-
-def _show_violations(console: Console, verdict: Verdict) -> None:
-    for each in (verdict.violations or ())[:SHOWN_VIOLATIONS]:
-        console.print(f"[red]{verdict.name}[/red]: {each.description}", highlight=False)
-        for shown in each.records[:4]:
-            console.print(f"    {shown}", highlight=False, markup=False)

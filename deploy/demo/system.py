@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class ReplaySettings:
     zone: str
     clock_file: Path
     orders_count: int
+    quiet_from: datetime | None = None
 
     @property
     def notification_settings(self) -> dict[str, str]:
@@ -186,6 +188,7 @@ def _start_partners(
         "SEED": str(replay.seed),
         "ORDERS_COUNT": str(replay.orders_count),
         **({"ORDERS": str(replay.orders)} if replay.orders else {}),
+        **({"QUIET_FROM": replay.quiet_from.isoformat()} if replay.quiet_from else {}),
     }
     system.partners["simulator"] = supervisor.start(
         "simulator", ["-m", "deploy.demo.partners.simulator"], env, free_port()

@@ -126,7 +126,7 @@ def copy_bundled(folder: Path, file: str, change: Callable[[str], str]) -> Path:
     [
         ("customers.csv", ",ja,", ",de,", r"customers\.csv line \d+, column language: 'de' is not one of ja, en"),
         ("orders.csv", "+09:00", "", r"orders\.csv line 2, column placed_at: '.*' has no time zone"),
-        ("order_lines.csv", "S10001,L1,", "S1,L1,", r"order_lines\.csv line 2, column order_id: 'S1' is not in orders"),
+        ("order_lines.csv", "S37301,L1,", "S1,L1,", r"order_lines\.csv line 2, column order_id: 'S1' is not in orders"),
         ("products.csv", "12800", "many", r"products\.csv line 2, column unit_price: 'many' is not a price"),
     ],
 )

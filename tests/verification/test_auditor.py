@@ -215,6 +215,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
         "a notice that never leaves",
         _in_database("delivery_notify", "notices", {"notice_id": "n", "status": "pending", "due_at": START}),
     ),
+    ("free_of_charge", "not free", lambda s: s.with_data("replacement.ordered", free_of_charge=False)),
     ("free_of_charge", "a fee", lambda s: s.with_data("replacement.ordered", shipping_fee={"amount": "500"})),
     (
         "free_of_charge",

@@ -1,6 +1,8 @@
 """Generates the bundled orders, always the same ones.
 
-Invented orders carry no licence and no personal data.
+Invented orders carry no licence and no personal data. The first `SHOWCASE` orders are what `make demo` replays: within
+two weeks they show every feature, with more late orders, preorders and buyers of the defective lot than the others, and
+their random numbers were chosen so that the reports of the default seed have every reason (tests/demo/test_showcase).
 """
 
 import csv
@@ -16,6 +18,14 @@ HERE = Path(__file__).parent
 ZONE = ZoneInfo("Asia/Tokyo")
 FIRST_DAY = date(2026, 3, 2)
 DAYS, ORDERS, CUSTOMERS = 60, 300, 210
+SHOWCASE, SHOWCASE_DAYS, SHOWCASE_RANDOM, FIRST_ORDER = 60, 14, 1, 37301
+DEFECTIVE_PRODUCT, DEFECTIVE_LOT = "KTL-01", "KTL-01-B"
+DEFECTIVE_LOT_BUYERS = frozenset({6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 22, 24, 40, 47})
+PREORDERS = frozenset({2, 13, 27})
+LATE = {4: 2, 16: 5, 26: 3, 33: 2, 44: 9, 52: 3, 56: 9}
+LOST, CANCELLED = frozenset({3}), frozenset({21})
+"""Numbers of showcase orders, and for late ones the days."""
+
 
 PRODUCTS = (
     ("KTL-01", "南部鉄器の急須 0.6L", "kitchen", 12800),
@@ -84,11 +94,12 @@ def _customer(rng: random.Random, number: int) -> Row:
 
 
 def _orders(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], list[Row]]:
-    moments = sorted(_moment(rng, FIRST_DAY + timedelta(days=rng.randrange(DAYS))) for _ in range(ORDERS))
-    orders: list[Row] = []
-    lines: list[Row] = []
-    for number, placed in enumerate(moments):
-        order_id = f"S{10001 + number}"
+    orders, lines = _showcase(random.Random(SHOWCASE_RANDOM), customers)
+    later = FIRST_DAY + timedelta(days=SHOWCASE_DAYS)
+    days = DAYS - SHOWCASE_DAYS
+    moments = sorted(_moment(rng, later + timedelta(days=rng.randrange(days))) for _ in range(ORDERS - SHOWCASE))
+    for number, placed in enumerate(moments, SHOWCASE):
+        order_id = f"S{FIRST_ORDER + number}"
         preorder = rng.random() < 0.08
         promised = placed.date() + timedelta(days=rng.randint(18, 40) if preorder else rng.randint(1, 3))
         orders.append((order_id, rng.choice(customers), placed.isoformat(), *_fate(rng, promised, preorder)))
@@ -96,12 +107,46 @@ def _orders(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], li
     return orders, lines
 
 
+def _showcase(rng: random.Random, customers: Sequence[str]) -> tuple[list[Row], list[Row]]:
+    """Orders by number, evenly over the days; some customers buy twice."""
+    orders: list[Row] = []
+    lines: list[Row] = []
+    for number in range(SHOWCASE):
+        day = FIRST_DAY + timedelta(days=number * SHOWCASE_DAYS // SHOWCASE)
+        placed = datetime.combine(day, time(8 + number * SHOWCASE_DAYS % SHOWCASE // 5, rng.randrange(60)), ZONE)
+        preorder = number in PREORDERS
+        promised = day + timedelta(days=rng.randint(8, 12) if preorder else rng.randint(1, 2))
+        fate = _showcase_fate(rng, number, promised)
+        order_id = f"S{FIRST_ORDER + number}"
+        orders.append((order_id, rng.choice(customers[:45]), placed.isoformat(), *fate))
+        bought = list(_lines(rng, promised, preorder))
+        if number in DEFECTIVE_LOT_BUYERS:
+            bought[0] = (DEFECTIVE_PRODUCT, 1, promised.isoformat(), 0)
+        lines.extend((order_id, f"L{n}", *line) for n, line in enumerate(bought, 1))
+    return orders, lines
+
+
+def _showcase_fate(rng: random.Random, number: int, promised: date) -> tuple[str, str, str]:
+    if number in CANCELLED:
+        return "", "", _moment(rng, promised - timedelta(days=1)).isoformat()
+    leaves = promised + timedelta(days=LATE.get(number, 0))
+    shipped = datetime.combine(leaves, time(rng.randint(9, 11), rng.randrange(60)), ZONE)
+    delivered = shipped + timedelta(days=rng.randint(1, 2), hours=rng.randint(0, 8))
+    return shipped.isoformat(), "" if number in LOST else delivered.isoformat(), ""
+
+
 def _with_lots(lines: Iterable[Row]) -> Iterable[Row]:
     """Each product is made in lots that are sold one after the other."""
     sold: Counter[str] = Counter()
     for line in lines:
-        sku = str(line[2])
-        yield *line, f"{sku}-{'ABCDEF'[sold[sku] // LINES_PER_LOT]}"
+        order, sku = int(str(line[0])[1:]) - FIRST_ORDER, str(line[2])
+        if order in DEFECTIVE_LOT_BUYERS and sku == DEFECTIVE_PRODUCT:
+            yield *line, DEFECTIVE_LOT
+            continue
+        lot = (
+            "ACDEFGH"[sold[sku] // LINES_PER_LOT] if sku == DEFECTIVE_PRODUCT else "ABCDEFG"[sold[sku] // LINES_PER_LOT]
+        )
+        yield *line, f"{sku}-{lot}"
         sold[sku] += 1
 
 

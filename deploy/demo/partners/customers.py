@@ -134,6 +134,8 @@ class Customers:
         return None
 
     def _schedule(self, link: str, cause: str, act: Action) -> None:
+        if self.partner.is_quiet(self.partner.clock.now()):
+            return
         rng = self.partner.rng("answer", cause, act.__name__)
         share = CHANGE_WINDOW_SHARE if act == self._choose_window else self.settings.answer_share
         if rng.random() < share:

@@ -75,6 +75,10 @@ class Partner:
         """Random numbers that depend only on the seed, the partner and the cause."""
         return random.Random(":".join(map(str, (self.settings.seed, self.name, *cause))))
 
+    def is_quiet(self, moment: datetime) -> bool:
+        """Return true for a time at which customers and staff do nothing any more."""
+        return self.settings.quiet_from is not None and moment >= self.settings.quiet_from
+
     def schedule(self, moment: datetime, action: Action) -> None:
         heapq.heappush(self._schedule, _ScheduledAction(moment, next(self._numbers), action))
         self._wake()

@@ -1,5 +1,6 @@
 """Settings of the partners: one environment variable each, as for the services."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ class PartnerSettings(BaseSettings):
     clock_file: Path | None = None
     shop_time_zone: str = "Asia/Tokyo"
     seed: int = 1
+    quiet_from: datetime | None = None
+    """From then on customers answer nothing and staff decides nothing."""
     repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     http_host: str = "127.0.0.1"
     http_port: int = 0

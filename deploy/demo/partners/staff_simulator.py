@@ -18,6 +18,9 @@ from libs.common.events.products import ClusterDetected
 from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 
 APPROVAL_SHARE = 0.75
+LEFT_REVIEWS = timedelta(days=4)
+"""Reviews are few: those of the last days are left as well."""
+
 DETAILS_MISSING = "details_missing"
 """The cause of intake's own reviews; returns decides all others."""
 
@@ -34,6 +37,8 @@ class StaffSimulator:
         match received.event.data:
             case IssueReviewRequested() as review if received.event.id not in self.handled:
                 self.handled.add(received.event.id)
+                if self.partner.is_quiet(received.event.time + LEFT_REVIEWS):
+                    return
                 rng = self.partner.rng(review.issue_id, review.cause, received.event.time.date())
                 at = received.event.time + timedelta(minutes=rng.uniform(30, 300))
                 approved = rng.random() < APPROVAL_SHARE

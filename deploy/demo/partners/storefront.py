@@ -256,6 +256,7 @@ class Storefront:
     def details(self) -> dict[str, Any]:
         points = dict(self.checkout.outcomes) if self.checkout else {}
         counts = {"published": self.published, "scheduled": self.scheduled, "open_tasks": len(self.open_tasks)}
+        counts["reports"] = len(self.ledger)
         return {**counts, "paid_with_points": points, "order_changes": self.change_outcomes}
 
     async def show_ledger(self, request: Request) -> JSONResponse:
