@@ -48,6 +48,8 @@ TOPICS = (
     "loyalty",
     "product.alerts",
     "customers",
+    "storefront.customers",
+    "events.rejected",
 )
 
 COMMON_QUERIES = {

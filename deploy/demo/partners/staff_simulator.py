@@ -18,7 +18,7 @@ from libs.common.events.products import ClusterDetected
 from libs.common.events.topics import ISSUES, PRODUCT_ALERTS
 
 APPROVAL_SHARE = 0.75
-LEFT_REVIEWS = timedelta(days=4)
+LEFT_REVIEWS = timedelta(days=9)
 """Reviews are few: those of the last days are left as well."""
 
 DETAILS_MISSING = "details_missing"
