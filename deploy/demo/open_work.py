@@ -31,7 +31,7 @@ _WORK_TITLES = {
     "review": "a review that waits for a decision",
     "unhappy": "a customer who gave a low score",
     "unreached": "a customer who could not be reached",
-    "progress": "a replacement under way",
+    "progress": "a replacement that is being sent",
     "details": "a report that lacks a detail",
 }
 _CHOICE_LINK = re.compile(r"https?://[^\s<>\"']+/c/[^\s<>\"']+")
