@@ -8,11 +8,11 @@ from libs.common.config.settings import load
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import topics
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
-from libs.common.events.storefront import OrderChanged, OrderDelivered, OrderPlaced
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
 from services.returns.domain.decision_context import CaseRules
+from services.returns.domain.order_facts import ORDER_SUBSCRIBES
 from services.returns.http import cases as case_routes
 from services.returns.policy.policy_loader import read_policies, watch
 from services.returns.policy.policy_versions import ReturnPolicies
@@ -20,6 +20,7 @@ from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
 from services.returns.store.erasure import address_sweeps, erase
 from services.returns.store.order_snapshots import OrderSnapshots
+from services.returns.store.orders import KnownOrders
 
 
 def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
@@ -39,7 +40,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
 
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
     service.consume(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
-    service.consume(OrderSnapshots(address_keys), OrderPlaced, OrderChanged, OrderDelivered)
+    service.consume(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_retention(*address_sweeps(settings.address_retention_days))
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))

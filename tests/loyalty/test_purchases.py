@@ -1,21 +1,27 @@
 """Purchase points: for goods delivered, kept and paid for, in any order of events."""
 
+from dataclasses import replace
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
 import pytest
 
 from libs.common.decisions.facts import Ignored
+from libs.common.events.issues import IssueRefunded, IssueRefundReversed
 from libs.common.events.loyalty import GrantKind, LegalBasis, PointsGranted
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderCancelled
+from libs.common.events.storefront import OrderCancelled, OrderPlaced
+from libs.common.events.values import Money, PaidLine, Reason
 from services.loyalty.domain.decide import decide_order
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.domain.orders import PurchaseChanged, PurchasedOrder
+from services.loyalty.ledger.accounts import PurchaseLine, PurchaseValue
 from services.loyalty.ledger.causes import order_id_of
 from tests.loyalty.histories import (
     HOLD,
     NOON,
+    ORDER,
     RULES,
     InMemoryLedger,
     commit,
@@ -149,3 +155,89 @@ def test_an_order_sent_again_with_another_price_is_a_correction() -> None:
 def test_an_order_id_may_be_any_text(order_id: str) -> None:
     ledger = InMemoryLedger().with_purchase("4980", order_id).apply(order_changed(order_id))
     assert order_id_of(ledger.entries[0].cause) == order_id
+
+
+def lines_of(*lines: tuple[str, str]) -> tuple[PaidLine, ...]:
+    return tuple(
+        PaidLine(line_id=line_id, quantity=1, amount=Money(amount=Decimal(amount), currency="JPY"))
+        for line_id, amount in lines
+    )
+
+
+def refund_of(amount: str, line_id: str, number: int = 1, **fields: Any) -> AnyEvent:
+    paid = refunded(amount, number)
+    assert isinstance(paid.data, IssueRefunded)
+    data = paid.data.model_copy(update={"lines": lines_of((line_id, amount)), **fields})
+    return event(data)
+
+
+def two_lines(first: str, second: str) -> InMemoryLedger:
+    """Return an order of two lines for 5,000 yen each, of which this much was delivered."""
+    ledger = InMemoryLedger()
+    lines = {"1": PurchaseLine(Decimal(5000), Decimal(first)), "2": PurchaseLine(Decimal(5000), Decimal(second))}
+    amount = Decimal(first) + Decimal(second)
+    ledger.account = replace(ledger.account, purchases={ORDER: PurchaseValue(ORDER, amount, "JPY", lines)})
+    return ledger
+
+
+def test_the_refund_of_a_lost_line_takes_no_points_of_another_one() -> None:
+    ledger = two_lines("5000", "0").apply(order_changed(), refund_of("5000", "2", reason=Reason.LOST_IN_TRANSIT))
+    assert ledger.balances() == (50, 0)
+
+
+def test_the_refund_of_a_delivered_line_takes_its_points_only() -> None:
+    assert two_lines("5000", "5000").apply(order_changed(), refund_of("5000", "2")).balances() == (50, 0)
+
+
+def test_a_lost_unit_of_a_line_takes_no_points_of_the_unit_that_arrived() -> None:
+    ledger = InMemoryLedger()
+    lines = {"1": PurchaseLine(Decimal(10000), Decimal(5000))}
+    ledger.account = replace(ledger.account, purchases={ORDER: PurchaseValue(ORDER, Decimal(5000), "JPY", lines)})
+    ledger.apply(order_changed(), refund_of("5000", "1", reason=Reason.LOST_IN_TRANSIT))
+    assert ledger.balances() == (50, 0)
+
+
+def test_the_payments_of_one_refund_add_up_and_a_repeated_one_counts_once() -> None:
+    halves = [refund_of("2500", "1", transaction_id=f"tx-{number}") for number in (1, 2, 2)]
+    assert two_lines("5000", "5000").apply(order_changed(), *halves).balances() == (50, 0)
+
+
+def test_a_refund_that_came_back_gives_its_points_back() -> None:
+    paid = refund_of("5000", "1", transaction_id="tx-1")
+    assert isinstance(paid.data, IssueRefunded)
+    fields = paid.data.model_dump(include={"issue_id", "order_id", "customer_id", "refund_id"})
+    back = IssueRefundReversed(
+        **fields, amount=paid.data.amount, transaction_id="rev-1", lines=paid.data.lines, reversed_at=NOON
+    )
+    assert two_lines("5000", "5000").apply(order_changed(), paid, event(back)).balances() == (100, 0)
+
+
+def test_shipping_that_went_back_costs_no_points() -> None:
+    refund = refund_of("5000", "1")
+    assert isinstance(refund.data, IssueRefunded)
+    with_shipping = refund.data.model_copy(update={"amount": Money(amount=Decimal(5770), currency="JPY")})
+    assert two_lines("5000", "5000").apply(order_changed(), event(with_shipping)).balances() == (50, 0)
+
+
+def test_points_are_earned_by_the_amount_that_was_paid() -> None:
+    order = placed(amount="10000")
+    assert isinstance(order.data, OrderPlaced)
+    line = order.data.lines[0].model_copy(update={"paid_amount": Money(amount=Decimal(5000), currency="JPY")})
+    discounted = event(order.data.model_copy(update={"lines": (line,)}))
+    assert order_after(discounted, delivered()).kept_amount == 5000
+
+
+@pytest.mark.parametrize("first", ["cancelled", "refunded"])
+def test_refunded_and_cancelled_is_one_loss(first: str) -> None:
+    """The line is worth nothing once, and the other line keeps its points."""
+    ledger = two_lines("5000", "5000").apply(order_changed())
+    cancelled_line = {"1": PurchaseLine(Decimal(0), Decimal(0)), "2": PurchaseLine(Decimal(5000), Decimal(5000))}
+    steps = ["cancelled", "refunded"] if first == "cancelled" else ["refunded", "cancelled"]
+    for step in steps:
+        if step == "refunded":
+            ledger.apply(refund_of("5000", "1"))
+            continue
+        value = PurchaseValue(ORDER, Decimal(5000), "JPY", cancelled_line)
+        ledger.account = replace(ledger.account, purchases={ORDER: value})
+        ledger.apply(order_changed(version=2))
+    assert ledger.balances() == (50, 0)

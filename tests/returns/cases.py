@@ -33,11 +33,13 @@ from libs.common.events.values import (
     StaffAction,
     TimeWindow,
 )
+from libs.common.events.values.money import round_up
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
 from services.returns.domain.decide import decide
 from services.returns.domain.decision_context import CaseRules, CaseState
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext, record_case
+from services.returns.domain.state.order_ledger import OrderLedger, PricedLine
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.policy_loader import read_policies
 
@@ -79,6 +81,19 @@ def accepted(
     )
 
 
+def paid_order(*lines: IssueLine, **money: Any) -> OrderLedger:
+    """Return the ledger of an order of these lines, each unit paid at its price."""
+    paid: dict[str, PricedLine] = {}
+    for each in lines:
+        price, known = each.unit_price, paid.get(each.line_id)
+        quantity, before = (known.quantity, known.paid) if known else (0, Decimal(0))
+        amount = before + price.amount * each.quantity
+        paid[each.line_id] = PricedLine(quantity + each.quantity, amount, price.currency)
+    received = sum((round_up(each.paid, each.currency) for each in paid.values()), Decimal(0))
+    known_money = {"currency": lines[0].unit_price.currency, "lines": paid, "received": received}
+    return OrderLedger(**{"order_id": "O-1", "customer_id": "C-1", **known_money, **money})
+
+
 def review_decision(cause: ReviewCause, approved: bool, at: datetime) -> IssueStaffDecided:
     return IssueStaffDecided(
         issue_id=ISSUE,
@@ -106,6 +121,9 @@ class CaseScenario:
     case: Case | None = None
     now: datetime = TUESDAY
     ship_to: Address | None = HOME
+    order: OrderLedger | None = None
+    """Money of the order; default: that of the report's lines, unknown as long as the address is."""
+    order_of_report: OrderLedger | None = None
     rules: CaseRules = RULES
     customer: CustomerContext = field(default_factory=lambda: CustomerContext(address_hash="home"))
     facts: list[Fact] = field(default_factory=list)
@@ -119,7 +137,10 @@ class CaseScenario:
     def apply(self, payload: Payload, event_time: datetime | None = None) -> Facts:
         """Decide one event, and return its facts."""
         event = event_of(payload, event_time or self.now)
-        before, self.customer = self.case, replace(self.customer, ship_to=self.ship_to)
+        if isinstance(payload, IssueAccepted):
+            self.order_of_report = paid_order(*payload.lines)
+        order = self.order or (self.order_of_report if self.ship_to else None)
+        before, self.customer = self.case, replace(self.customer, ship_to=self.ship_to, order=order)
         (self.case, _), facts = decide(CaseState(before, self.customer), event, self.now, self.rules)
         if self.case:
             exposure = record_case(self.customer.exposure, self.case, before is None, self.customer.address_hash)

@@ -17,7 +17,7 @@ from services.returns.app import create_app
 from services.returns.domain.commands import CancelCase
 from services.returns.settings import ReturnsSettings
 from services.returns.store.cases import Cases
-from services.returns.store.order_snapshots import OrderSnapshots
+from services.returns.store.orders import KnownOrders
 from tests.conftest import MakeDatabase
 from tests.returns.cases import ISSUE, TUESDAY, accepted, line
 from tests.returns.test_store import placed
@@ -37,7 +37,7 @@ async def open_case(
 ) -> None:
     service = live.service
     order_snapshots, cases = service.aggregates["order_snapshots"], service.aggregates["cases"]
-    assert isinstance(order_snapshots, OrderSnapshots)
+    assert isinstance(order_snapshots, KnownOrders)
     assert isinstance(cases, Cases)
     await service.execute(order_snapshots, service.event(placed()))
     await service.execute(cases, service.event(accepted(reason, *lines, issue_id=issue_id, at=at)))

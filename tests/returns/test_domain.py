@@ -44,6 +44,7 @@ from services.returns.domain.state.case_status import CaseStatus, case_status
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.money_leg import RefundStatus
 from services.returns.domain.state.outbound_leg import OutboundStatus
+from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.policy_versions import ReturnPolicies
 from tests.returns.cases import (
     HOME,
@@ -54,6 +55,7 @@ from tests.returns.cases import (
     event_types,
     line,
     open_scenario,
+    paid_order,
     refusal_reasons,
 )
 
@@ -614,7 +616,7 @@ def test_a_failure_reported_after_the_success_is_superseded() -> None:
 def test_another_amount_than_asked_for_goes_to_review() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.pay("1")
-    assert scenario.last(IssueReviewRequested).cause == "refund_differs"
+    assert scenario.until(IssueReviewRequested).cause == "refund_differs"
     assert not scenario.all(IssueResolved)
 
 
@@ -636,9 +638,17 @@ def test_an_address_that_never_comes_goes_to_review() -> None:
 
 
 def test_money_needs_no_address() -> None:
-    scenario = CaseScenario(ship_to=None)
+    scenario = CaseScenario(ship_to=None, order=paid_order(line()))
     scenario.apply(accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND))
     assert scenario.all(RefundRequested)
+
+
+def test_money_waits_for_the_prices_of_the_order_and_then_takes_those_of_the_report() -> None:
+    scenario = CaseScenario(ship_to=None)
+    scenario.apply(accepted(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND))
+    assert not scenario.all(RefundRequested)
+    assert scenario.until(RefundRequested).amount == Money(amount=Decimal(1200), currency="JPY")
+    assert not scenario.known.in_review(ReviewCause.NO_ADDRESS)
 
 
 def test_an_order_that_the_warehouse_rejected_itself_is_not_called_back() -> None:

@@ -10,7 +10,13 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueCancelled, IssueReviewRequested
 from libs.common.events.values import Condition, LineQuantity, Reason, Remedy
 from libs.common.events.warehouse import ReplacementOrdered
-from services.returns.domain.state.exposure import CustomerContext, CustomerExposure, OutstandingAmount, exposure_of
+from services.returns.domain.state.exposure import (
+    CustomerContext,
+    CustomerExposure,
+    OutstandingAmount,
+    RefundedAmount,
+    exposure_of,
+)
 from services.returns.domain.state.review_causes import ReviewCause
 from tests.returns.cases import TUESDAY, CaseScenario, accepted, line, open_scenario
 
@@ -49,7 +55,7 @@ def test_over_the_cap_staff_decide_and_the_customer_hears_by_when() -> None:
 def test_what_they_bought_and_kept_carries_more() -> None:
     customer = replace(with_out("40001"), purchases={"JPY": Decimal(20000)})
     assert opened(customer).all(ReplacementOrdered)
-    paid_back = replace(customer.exposure, refunded={OTHER: OutstandingAmount(Decimal(20000), "JPY")})
+    paid_back = replace(customer.exposure, refunded={OTHER: RefundedAmount(Decimal(20000), "JPY")})
     assert causes(opened(replace(customer, exposure=paid_back))) == [ReviewCause.EXPOSURE]
 
 

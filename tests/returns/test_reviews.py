@@ -87,13 +87,14 @@ def test_a_review_that_is_not_open_cannot_be_decided() -> None:
 
 def test_where_money_has_moved_there_is_no_no() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
-    scenario.pay("1")
-    assert scenario.decide_review(ReviewCause.REFUND_DIFFERS, approved=False) == ["only_approval_possible"]
+    scenario.pay("1201")
+    assert scenario.decide_review(ReviewCause.REFUND_OVERPAID, approved=False) == ["only_approval_possible"]
 
 
 def test_a_yes_to_a_differing_refund_resolves_the_case() -> None:
     scenario = open_scenario(Reason.LOST_IN_TRANSIT, requested_remedy=Remedy.REFUND)
     scenario.pay("1")
+    scenario.until(IssueReviewRequested)
     assert scenario.decide_review(ReviewCause.REFUND_DIFFERS) == ["issue.resolved.v1"]
 
 

@@ -153,7 +153,7 @@ def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> Issue
         received_instead=line.received_instead,
         sku=bought.sku,
         name=bought.name,
-        unit_price=bought.unit_price,
+        unit_price=bought.paid_unit_price,
         product_group=bought.product_group,
         lot=lot,
     )

@@ -68,12 +68,12 @@ def parse_time(thing: Json, field: str) -> datetime:
 
 
 def number(value: object) -> Decimal:
-    """Return an amount; 0 where there is none."""
+    """Return an amount; 0 where there is none, or where it is no amount of money (1e400)."""
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         return Decimal(0)
-    return found if found.is_finite() else Decimal(0)
+    return found if found.is_finite() and abs(found) < Decimal("1e12") else Decimal(0)
 
 
 def shop_money(thing: Json, field: str) -> Decimal:

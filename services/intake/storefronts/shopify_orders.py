@@ -237,14 +237,17 @@ def _amounts(body: Json, currency: str) -> Json:
     tax = Decimal(0) if body.get("taxes_included", True) else total(tax_lines, "price")
     fields: Json = {}
     if lines:
-        discounted = sum(
-            (shop_money(line, "discounted_price" if line.get("discounted_price") else "price") for line in lines),
-            Decimal(0),
-        )
+        discounted = sum((_discounted_fee(line) for line in lines), Decimal(0))
         fields["shipping"] = money(discounted + tax, currency)
     if body.get("total_price") is not None or body.get("total_price_set"):
         fields["total_amount"] = money(shop_money(body, "total_price"), currency)
     return fields
+
+
+def _discounted_fee(line: Json) -> Decimal:
+    if line.get("discounted_price"):
+        return shop_money(line, "discounted_price")
+    return shop_money(line, "price") - total(maybe_objects(line, "discount_allocations"), "amount")
 
 
 def _currency(body: Json, paid_back: list[Json], items: list[Json]) -> str:

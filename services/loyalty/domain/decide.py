@@ -20,7 +20,7 @@ from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, TimerFired
 from libs.common.events.customers import CustomerErased
 from libs.common.events.envelope import Payload
-from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueReopened, IssueResolved
+from libs.common.events.issues import IssueCancelled, IssueRefunded, IssueRefundReversed, IssueReopened, IssueResolved
 from libs.common.events.loyalty import (
     PointsAdjusted,
     PointsExpired,
@@ -35,7 +35,7 @@ from libs.common.events.loyalty import (
     TierChanged,
 )
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced
+from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced, OrderRefunded
 from services.loyalty.domain import (
     adjustments,
     apologies,
@@ -66,6 +66,7 @@ HANDLERS: dict[type[Payload], Callable[[LedgerDecision, Any], None]] = {
     IssueReopened: apologies.on_issue_reopened,
     IssueCancelled: apologies.on_issue_cancelled,
     IssueRefunded: purchases.on_issue_refunded,
+    IssueRefundReversed: purchases.on_refund_reversed,
     ReservePoints: redemptions.reserve,
     CommitRedemption: redemptions.commit,
     ReleaseRedemption: redemptions.release,
@@ -89,6 +90,7 @@ ORDER_HANDLERS: dict[type[Payload], Callable[[PurchaseDecision, Any], None]] = {
     OrderChanged: orders.on_order_changed,
     OrderDelivered: orders.on_order_delivered,
     OrderCancelled: orders.on_order_cancelled,
+    OrderRefunded: orders.on_order_refunded,
 }
 
 SUBSCRIBES = subscriptions(HANDLERS)

@@ -13,22 +13,33 @@ from libs.common.decisions.facts import Record
 from libs.common.decisions.order_versions import version_of
 from libs.common.decisions.shipments import CountedShipment, count, quantity_of
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced
+from libs.common.events.storefront import OrderCancelled, OrderChanged, OrderDelivered, OrderPlaced, OrderRefunded
 from libs.common.events.values import OrderLine
 
 
 @dataclass(frozen=True, slots=True)
 class LinePrice:
-    """Ordered units and price of a line, as the shop stated them at `stated_at`."""
+    """Units of a line and what was paid for all of them, as the shop stated it at `stated_at`."""
 
     quantity: int
-    unit_price: Decimal
+    paid: Decimal
     stated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """Value of a line: `paid` is the price of the units not cancelled, `delivered` that of those that arrived."""
+
+    paid: Decimal
+    delivered: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class PurchasedOrder:
-    """`kept_amount` is the price of the goods delivered and not cancelled; lines in other currencies earn nothing."""
+    """`kept_amount` is what was paid for the goods delivered and not cancelled, `kept_lines` the same by line.
+
+    Lines in other currencies earn nothing.
+    """
 
     order_id: str
     customer_id: str | None = None
@@ -37,6 +48,9 @@ class PurchasedOrder:
     prices: Mapping[str, LinePrice] = field(default_factory=dict)
     deliveries: tuple[CountedShipment, ...] = ()
     cancelled_lines: frozenset[str] = frozenset()
+    shop_refunds: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    """Amounts that the shop paid back by refund and line; the line without a name is what it paid back in general."""
+    kept_lines: Mapping[str, KeptLine] = field(default_factory=dict)
     kept_amount: Decimal = Decimal(0)
     version: int = 0
     early_changes: tuple[OrderChanged, ...] = ()
@@ -123,7 +137,7 @@ def _change_prices(ctx: PurchaseDecision, lines: Iterable[OrderLine], at: dateti
         known = prices.get(line.line_id)
         is_newest = known is None or known.stated_at is None or at >= known.stated_at
         if is_newest and line.unit_price.currency == ctx.state.currency:
-            prices[line.line_id] = LinePrice(line.quantity, line.unit_price.amount, at)
+            prices[line.line_id] = LinePrice(line.quantity, line.paid.amount, at)
     ctx.change(prices=prices)
 
 
@@ -136,10 +150,29 @@ def on_order_cancelled(ctx: PurchaseDecision, event: OrderCancelled) -> None:
     ctx.change(cancelled_lines=ctx.state.cancelled_lines | cancelled)
 
 
+def on_order_refunded(ctx: PurchaseDecision, event: OrderRefunded) -> None:
+    """Record a refund of the shop, by line as far as it names lines."""
+    if event.refund_id in ctx.state.shop_refunds:
+        return
+    amounts: dict[str, Decimal] = {}
+    for line in event.lines:
+        price = ctx.state.prices.get(line.line_id)
+        share = price.paid * line.quantity / price.quantity if price and price.quantity else Decimal(0)
+        amounts[line.line_id] = line.amount.amount if line.amount else share
+    if event.amount and not event.lines:
+        shipping = event.shipping.amount if event.shipping else Decimal(0)
+        amounts[""] = max(event.amount.amount - shipping, Decimal(0))
+    ctx.change(shop_refunds={**ctx.state.shop_refunds, event.refund_id: amounts})
+
+
 def value_order(ctx: PurchaseDecision, before: PurchasedOrder) -> None:
     """Recalculate `kept_amount` and record a change of it."""
     order = ctx.state
-    kept_amount = sum((_line_value(order, line_id) for line_id in order.prices), Decimal(0))
+    back = _paid_back_by_shop(order)
+    kept_lines = {line_id: _kept(order, line_id, back.get(line_id, Decimal(0))) for line_id in order.prices}
+    kept_amount = sum((line.delivered for line in kept_lines.values()), Decimal(0))
+    if kept_lines != before.kept_lines and order.customer_id:
+        ctx.change(kept_lines=kept_lines)
     if kept_amount != before.kept_amount and order.customer_id:
         ctx.change(kept_amount=kept_amount, version=before.version + 1)
         ctx.emit(PurchaseChanged(order.customer_id, order.order_id, before.version + 1, ctx.now))
@@ -148,7 +181,23 @@ def value_order(ctx: PurchaseDecision, before: PurchasedOrder) -> None:
         ctx.ignore("order_unchanged")
 
 
-def _line_value(order: PurchasedOrder, line_id: str) -> Decimal:
+def _paid_back_by_shop(order: PurchasedOrder) -> dict[str, Decimal]:
+    """Return the amounts that the shop paid back by line; what names no line is spread over all by value."""
+    back: dict[str, Decimal] = {}
+    for refund in order.shop_refunds.values():
+        for line_id, amount in refund.items():
+            back[line_id] = back.get(line_id, Decimal(0)) + amount
+    unnamed, total = back.pop("", Decimal(0)), sum((price.paid for price in order.prices.values()), Decimal(0))
+    if unnamed and total > 0:
+        for line_id, price in order.prices.items():
+            back[line_id] = back.get(line_id, Decimal(0)) + unnamed * price.paid / total
+    return back
+
+
+def _kept(order: PurchasedOrder, line_id: str, back: Decimal) -> KeptLine:
     price = order.prices[line_id]
-    count = 0 if line_id in order.cancelled_lines else min(quantity_of(order.deliveries, line_id), price.quantity)
-    return max(price.unit_price * count, Decimal(0))
+    if line_id in order.cancelled_lines or price.quantity < 1:
+        return KeptLine(Decimal(0), Decimal(0))
+    paid, count = max(price.paid, Decimal(0)), min(quantity_of(order.deliveries, line_id), price.quantity)
+    left = max(paid - back, Decimal(0))
+    return KeptLine(left, min(paid * count / price.quantity, left))

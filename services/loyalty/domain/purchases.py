@@ -5,11 +5,14 @@ So buying, asking for a refund and keeping the points is impossible in any order
 first delivery of an order; a later tier does not raise the points of earlier goods.
 """
 
+import json
 from decimal import Decimal
 
 from libs.common.decisions.fast_replace import replace
-from libs.common.events.issues import IssueRefunded
+from libs.common.decisions.ids import derived_id
+from libs.common.events.issues import IssueRefunded, IssueRefundReversed
 from libs.common.events.loyalty import GrantKind
+from libs.common.events.values import Reason
 from services.loyalty.domain.award import Award, purchase_award, purchase_points, purchase_rate
 from services.loyalty.domain.decision_context import LedgerDecision
 from services.loyalty.domain.grants import grant
@@ -26,14 +29,32 @@ def on_purchase_changed(ctx: LedgerDecision, key: str) -> None:
 
 
 def on_issue_refunded(ctx: LedgerDecision, event: IssueRefunded) -> None:
-    """Record the refund, even if the order earned nothing yet: the delivery may arrive later."""
-    if event.refund_id in ctx.state.refunds:
+    """Record a payment of a refund, even if the order earned nothing yet: the delivery may arrive later."""
+    _record(ctx, event, 1)
+
+
+def on_refund_reversed(ctx: LedgerDecision, event: IssueRefundReversed) -> None:
+    """Record money of a refund that came back: it counts as not paid."""
+    _record(ctx, event, -1)
+
+
+def _record(ctx: LedgerDecision, event: IssueRefunded | IssueRefundReversed, sign: int) -> None:
+    transaction = event.transaction_id
+    payment_id = derived_id("payment", event.refund_id, transaction, sign) if transaction else event.refund_id
+    if payment_id in ctx.state.refunds:
         ctx.ignore("duplicate_refund")
         return
-    money = event.amount
-    customer_id = ctx.state.customer_id
-    refund = OrderRefund(event.refund_id, customer_id, event.order_id, money.amount, money.currency, ctx.now)
-    ctx.change(refunds={**ctx.state.refunds, event.refund_id: refund})
+    refund = OrderRefund(
+        payment_id,
+        ctx.state.customer_id,
+        event.order_id,
+        sign * event.amount.amount,
+        event.amount.currency,
+        ctx.now,
+        json.dumps({line.line_id: str(sign * line.amount.amount) for line in event.lines}),
+        event.reason is Reason.LOST_IN_TRANSIT,
+    )
+    ctx.change(refunds={**ctx.state.refunds, payment_id: refund})
     ctx.emit(refund)
     if event.order_id in ctx.state.purchases:
         _reconcile(ctx, event.order_id, "refunded")
@@ -64,8 +85,8 @@ def _award_due(ctx: LedgerDecision, purchase: PurchaseValue, lots: list[Lot]) ->
     rules = ctx.award_rules
     current_tier = rules.tier(ctx.state.current_membership().tier)
     tier = current_tier.name if current_tier else ""
-    refunds = [refund.amount for refund in ctx.state.refunds.values() if refund.order_id == purchase.order_id]
-    amount = max(purchase.amount - sum(refunds, Decimal(0)), Decimal(0))
+    refunds = (refund for refund in ctx.state.refunds.values() if refund.order_id == purchase.order_id)
+    amount = purchase.kept_after(refunds)
     fixed_rate = lots[0].inputs.get("rate") if lots else None
     per_unit = Decimal(fixed_rate) if fixed_rate else purchase_rate(rules, purchase.currency, tier, ctx.today)
     points = purchase_points(amount, per_unit)

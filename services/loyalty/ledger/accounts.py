@@ -1,6 +1,6 @@
 """State of one customer's points: balances per account, lots, redemptions, and what was withheld or refunded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -57,12 +57,44 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
+class PurchaseLine:
+    """Money paid for the units of a line that were not cancelled, and for those of them that arrived."""
+
+    paid: Decimal
+    delivered: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseValue:
-    """Price of the goods of an order that were delivered and not cancelled."""
+    """Money paid for the goods of an order that were delivered and not cancelled, in total and by line."""
 
     order_id: str
     amount: Decimal
     currency: str
+    lines: Mapping[str, PurchaseLine] = field(default_factory=dict)
+
+    def kept_after(self, refunds: Iterable[OrderRefund]) -> Decimal:
+        """Return what is left after refunds.
+
+        A refund takes from its own lines only. What was lost on the way is taken from what did not arrive first, so
+        that a lost unit never costs the points of one that was kept. A refund that names no line takes from the total.
+        """
+        back: dict[str, Decimal] = {}
+        back_delivered: dict[str, Decimal] = {}
+        unnamed = Decimal(0)
+        for refund in refunds:
+            unnamed += Decimal(0) if refund.lines else refund.amount
+            for line_id, amount in refund.lines.items():
+                back[line_id] = back.get(line_id, Decimal(0)) + amount
+                if not refund.is_lost:
+                    back_delivered[line_id] = back_delivered.get(line_id, Decimal(0)) + amount
+        if not self.lines:
+            return max(self.amount - unnamed - sum(back.values(), Decimal(0)), Decimal(0))
+        kept = Decimal(0)
+        for line_id, line in self.lines.items():
+            left = line.paid - back.get(line_id, Decimal(0))
+            kept += max(min(line.delivered - back_delivered.get(line_id, Decimal(0)), left), Decimal(0))
+        return max(kept - unnamed, Decimal(0))
 
 
 class RedemptionState(StrEnum):

@@ -5,6 +5,8 @@ points. `issued` is the shop's account (points granted, as a negative number); a
 Spent points that were not due become `debt`, below zero, until later points pay for them.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -94,7 +96,10 @@ class WithheldGrant(Record):
 
 @dataclass(frozen=True, slots=True)
 class OrderRefund(Record):
-    """Money paid back to a customer for an order."""
+    """Money paid back to a customer for an order, by line; an amount below zero came back to the shop.
+
+    `refund_id` is the id of one payment: a refund in parts has several. `is_lost`: the units never arrived.
+    """
 
     refund_id: UUID
     customer_id: str
@@ -102,6 +107,13 @@ class OrderRefund(Record):
     amount: Decimal
     currency: str
     at: datetime
+    line_amounts: str = "{}"
+    is_lost: bool = False
+
+    @property
+    def lines(self) -> Mapping[str, Decimal]:
+        """Return the amounts by order line, empty if the refund names none."""
+        return {line_id: Decimal(amount) for line_id, amount in json.loads(self.line_amounts).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,9 @@ CREATE TABLE refunds (
     order_id    text NOT NULL,
     amount      numeric NOT NULL,
     currency    text NOT NULL,
-    at          timestamptz NOT NULL
+    at          timestamptz NOT NULL,
+    line_amounts text NOT NULL DEFAULT '{}',
+    is_lost     boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE refunds IS 'append-only: money paid back';
 CREATE INDEX refunds_of_order ON refunds (order_id);

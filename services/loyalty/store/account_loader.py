@@ -8,9 +8,10 @@ from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from libs.common.decisions.facts import TimerFired
-from libs.common.events.issues import IssueEvent, IssueRefunded
+from libs.common.events.issues import IssueEvent, IssueRefunded, IssueRefundReversed
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.registry import AnyEvent
 from services.loyalty.domain import timers
@@ -19,6 +20,7 @@ from services.loyalty.ledger.accounts import (
     Balances,
     Lot,
     PointsAccount,
+    PurchaseLine,
     PurchaseValue,
     Redemption,
     RedemptionState,
@@ -27,6 +29,8 @@ from services.loyalty.ledger.causes import adjustment_cause, id_of, issue_id_of,
 from services.loyalty.ledger.entries import EntryKind, LedgerAccount, Membership, OrderRefund, WithheldGrant
 
 Row: TypeAlias = asyncpg.Record
+
+_PURCHASE_LINES: TypeAdapter[dict[str, PurchaseLine]] = TypeAdapter(dict[str, PurchaseLine])
 
 
 @dataclass(slots=True)
@@ -44,7 +48,7 @@ def references_of(events: Iterable[AnyEvent]) -> BatchReferences:
     references = BatchReferences()
     for event in events:
         match event.data:
-            case IssueRefunded(order_id=order_id):
+            case IssueRefunded(order_id=order_id) | IssueRefundReversed(order_id=order_id):
                 references.orders.add(order_id)
             case IssueEvent(issue_id=issue_id):
                 references.issues.add(issue_id)
@@ -112,7 +116,8 @@ def _lot(row: Row) -> Lot:
 
 
 def _purchase(row: Row) -> PurchaseValue:
-    return PurchaseValue(row["order_id"], Decimal(row["amount"]), row["currency"])
+    lines = _PURCHASE_LINES.validate_json(row["lines"] or "{}")
+    return PurchaseValue(row["order_id"], Decimal(row["amount"]), row["currency"], lines)
 
 
 def _redemptions(rows: Sequence[Row]) -> dict[UUID, Redemption]:

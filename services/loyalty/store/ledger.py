@@ -53,7 +53,8 @@ _REDEMPTIONS = """
     SELECT customer_id, cause, kind, lot_id, points, order_id, due_at FROM entries
     WHERE cause = ANY($1) AND kind IN ('reserve', 'release', 'redeem', 'return') ORDER BY number"""
 _PURCHASES = """
-    SELECT key AS order_id, customer_id, body ->> 'kept_amount' AS amount, body ->> 'currency' AS currency
+    SELECT key AS order_id, customer_id, body ->> 'kept_amount' AS amount, body ->> 'currency' AS currency,
+           body ->> 'kept_lines' AS lines
     FROM orders WHERE key = ANY($1)"""
 _REFUNDS = "SELECT * FROM refunds WHERE order_id = ANY($1)"
 _ADJUSTMENTS = "SELECT DISTINCT customer_id, cause FROM entries WHERE customer_id = ANY($1) AND cause = ANY($2)"

@@ -34,8 +34,9 @@ _UPSERT_MEMBERSHIPS = """
     SET tier = excluded.tier, since = excluded.since, until = excluded.until,
         expiry_notified_until = excluded.expiry_notified_until"""
 _INSERT_REFUNDS = """
-    INSERT INTO refunds (refund_id, customer_id, order_id, amount, currency, at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[], $6::timestamptz[])"""
+    INSERT INTO refunds (refund_id, customer_id, order_id, amount, currency, at, line_amounts, is_lost)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[], $6::timestamptz[], $7::text[],
+                         $8::boolean[])"""
 _INSERT_EXPOSURES = """
     INSERT INTO experiment_exposures (customer_id, experiment, arm, at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])

@@ -24,6 +24,7 @@ from services.returns.domain.handlers import (
     collection_reminders,
     customer_choice,
     inbound,
+    order_watch,
     outbound,
     receipts,
     refunds,
@@ -34,6 +35,7 @@ from services.returns.domain.handlers import (
 )
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
+from services.returns.domain.order_facts import PAYMENT_SUBSCRIBES
 from services.returns.domain.state.review_causes import ReviewCause
 
 
@@ -61,6 +63,7 @@ def _decide_without_case(state: CaseState, event: AnyEvent, now: datetime, rules
 
 
 def _finish(decision: CaseDecision, before: CaseState, fired: str | None) -> tuple[CaseState, Facts]:
+    order_watch.follow_order(decision)
     start_next_steps(decision)
     case_closure.resolve_if_complete(decision)
     if not decision.case.is_closed and not decision.case.timers():
@@ -73,6 +76,8 @@ def _finish(decision: CaseDecision, before: CaseState, fired: str | None) -> tup
 
 def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
     """Dispatch a due timer; one that the case has moved or removed is ignored."""
+    if order_watch.is_order_timer(fired.name):
+        return  # the order is compared with the case after every event
     due_at = decision.case.timers().get(fired.name)
     if due_at is None or due_at > decision.now:
         decision.ignore("timer_moved")
@@ -112,13 +117,14 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     carrier.CollectionCollected: inbound.collected,
     payment.RefundCompleted: refunds.completed,
     payment.RefundFailed: refunds.failed,
+    payment.RefundReversed: refunds.reversed_by_bank,
     CustomerDecided: customer_choice.decided,
     CancelCase: case_closure.cancel_requested,
     ReopenCase: case_closure.reopen_requested,
     TimerFired: _timer_fired,
 }
 
-SUBSCRIBES: tuple[type[Payload], ...] = (IssueAccepted, *subscriptions(HANDLERS))
+SUBSCRIBES: tuple[type[Payload], ...] = (IssueAccepted, *subscriptions(HANDLERS), *PAYMENT_SUBSCRIBES)
 PUBLISHES = (
     warehouse.ReplacementOrdered,
     warehouse.ReplacementCancelled,
@@ -143,6 +149,7 @@ PUBLISHES = (
     issues.IssueItemInspected,
     issues.IssueRefundRequested,
     issues.IssueRefunded,
+    issues.IssueRefundReversed,
     issues.IssueResolved,
     issues.IssueReopened,
     issues.IssueCancelled,

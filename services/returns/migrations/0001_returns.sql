@@ -23,6 +23,13 @@ CREATE TABLE customers (
     body    jsonb  NOT NULL
 ) WITH (fillfactor = 80);
 
+-- Money of each order, and what its shop and its payment provider did with it. No personal data.
+CREATE TABLE order_ledgers (
+    key     text   PRIMARY KEY,
+    version bigint NOT NULL,
+    body    jsonb  NOT NULL
+) WITH (fillfactor = 80);
+
 -- Orders: address, value and delivery. The only personal data of this service (invariant 12). `address_hash` is a keyed
 -- hash, by which two orders to one address are recognized without showing it. `ship_to_at` and `phone_at` are the times
 -- at which the shop stated them; `placed_digest` recognizes an order that is sent again.

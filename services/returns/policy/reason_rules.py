@@ -6,6 +6,7 @@ An override is merged into its rule when the policy is read, and the result is c
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -16,6 +17,13 @@ from services.returns.policy.movements import Movements, PolicyModel, RefundOn
 PositiveAmount = Annotated[Decimal, Field(gt=0)]
 MarketCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class ShippingRefund(StrEnum):
+    """Refund of the shipping fee: never, or together with the last unit of the order."""
+
+    NEVER = "never"
+    WITH_WHOLE_ORDER = "with_whole_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +44,14 @@ class ReasonOverride(PolicyModel):
     value_over: dict[Currency, PositiveAmount] = Field(default_factory=dict)
     default: Remedy | None = None
     remedies: dict[Remedy, Movements] = Field(default_factory=dict)
+    refund_shipping: ShippingRefund | None = None
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> Self:
         if not (self.product_groups or self.markets or self.value_up_to or self.value_over):
             raise ValueError("overrides: no condition; name product_groups, markets, value_up_to or value_over")
-        if self.default is None and not self.remedies:
-            raise ValueError("overrides: no effect; write default or remedies")
+        if self.default is None and not self.remedies and self.refund_shipping is None:
+            raise ValueError("overrides: no effect; write default, remedies or refund_shipping")
         return self
 
     def applies_to(self, report: ReportAttributes) -> bool:
@@ -62,6 +71,7 @@ class ReasonRule(PolicyModel):
     default: Remedy
     remedies: dict[Remedy, Movements]
     overrides: tuple[ReasonOverride, ...] = ()
+    refund_shipping: ShippingRefund = ShippingRefund.NEVER
 
     @model_validator(mode="after")
     def _check_remedies(self) -> Self:
@@ -78,7 +88,9 @@ class ReasonRule(PolicyModel):
     def with_override(self, override: ReasonOverride) -> "ReasonRule":
         """Return this rule with the override merged in. Raises `ValueError` where the result is no valid rule."""
         remedies = {**self.remedies, **override.remedies}
-        return ReasonRule(fault=self.fault, default=override.default or self.default, remedies=remedies)
+        shipping = override.refund_shipping or self.refund_shipping
+        default = override.default or self.default
+        return ReasonRule(fault=self.fault, default=default, remedies=remedies, refund_shipping=shipping)
 
     def matching(self, report: ReportAttributes) -> "ReasonRule":
         """Return the rule for this report, with the first override that applies."""

@@ -17,12 +17,14 @@ from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
 from services.returns.domain.commands import ReopenCase
 from services.returns.domain.decision_context import CaseRules, CaseState
+from services.returns.domain.order_facts import OrderFact, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
+from services.returns.store.order_ledgers import OrderLedgers
 from services.returns.store.order_snapshots import address_hashes
 
 MAX_CACHED_CASES = 4096
@@ -78,9 +80,12 @@ class Cases:
     address_keys: tuple[bytes, ...] = ()
     name: str = "cases"
     is_read_model = False
+    ledgers: OrderLedgers = field(default_factory=OrderLedgers)
     row_cache: RowCache[Case] = field(default_factory=lambda: RowCache(MAX_CACHED_CASES))
 
     def key_of(self, event: AnyEvent) -> str | None:
+        if order_id := order_of(event):
+            return f"order {order_id}"  # no case: a fact for the ledger of the order
         issue_id = getattr(event.data, "issue_id", None)
         return str(issue_id) if issue_id else None
 
@@ -155,6 +160,9 @@ class Cases:
 
     async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
         """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
+        await self.ledgers.record(conn, [record for record in records if isinstance(record, OrderFact)])
+        if not changed:
+            return
         rows = [(key, each.version + 1, each.state.case) for key, each in sorted(changed.items()) if each.state.case]
         by_customer = {each.exposure.key: each.exposure for each in changed.values() if each.exposure}
         exposures = [by_customer[key] for key in sorted(by_customer) if by_customer[key].is_changed]

@@ -7,19 +7,24 @@ the transaction; cases of one customer share the row object, so that each sees t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from libs.common.events.values import Address
 from libs.common.postgres.pool import Connection
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext, CustomerExposure, record_case
-from services.returns.store.documents import EXPOSURE_DOCUMENT
+from services.returns.domain.state.order_ledger import OrderLedger
+from services.returns.store.documents import EXPOSURE_DOCUMENT, ORDER_LEDGER
 
 # Exposure rows are locked before anything else is read. The cases of the batch are locked already: every transaction
 # locks cases first and customers second.
 _CONTEXTS = """
-    WITH exposures AS (SELECT key, version, body FROM customers WHERE key = ANY($2) ORDER BY key FOR UPDATE)
+    WITH exposures AS (SELECT key, version, body FROM customers WHERE key = ANY($2) ORDER BY key FOR UPDATE),
+    ledgers AS (SELECT key, version, body FROM order_ledgers WHERE key = ANY($1) ORDER BY key FOR SHARE)
     SELECT 'exposure' AS kind, key, version, body::text AS body, NULL AS qualifier FROM exposures
+    UNION ALL
+    SELECT 'ledger', key, version, body::text, NULL FROM ledgers
     UNION ALL
     SELECT 'order', order_id, NULL,
            jsonb_strip_nulls(ship_to || jsonb_build_object('phone', coalesce(ship_to ->> 'phone', phone)))::text,
@@ -65,12 +70,15 @@ class _ContextRows:
     addresses: dict[str, tuple[Address | None, str | None]] = field(default_factory=dict)
     purchases: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     other_customers: dict[str, int] = field(default_factory=dict)
+    ledgers: dict[str, OrderLedger] = field(default_factory=dict)
 
     def add(self, row: Any) -> None:
         key, body = row["key"], row["body"]
         match row["kind"]:
             case "exposure":
                 self.exposures[key] = ExposureRow(key, row["version"], EXPOSURE_DOCUMENT.validate_json(body))
+            case "ledger":
+                self.ledgers[key] = _ledger(key, row["version"], body)
             case "order":
                 ship_to = Address.model_validate_json(body) if body else None
                 # Without a hash key, only orders with the same id are known to share an address.
@@ -88,7 +96,14 @@ class _ContextRows:
             address_hash=address_hash,
             purchases=self.purchases.get(owner.customer_id, {}),
             other_customers_at_address=self.other_customers.get(owner.order_id, 0),
+            order=ledger if (ledger := self.ledgers.get(owner.order_id)) and ledger.is_placed else None,
         )
+
+
+@lru_cache(maxsize=4096)
+def _ledger(key: str, version: int, body: str) -> OrderLedger:
+    """Return a ledger; most events of an order find it unchanged."""
+    return ORDER_LEDGER.validate_json(body)
 
 
 async def load_contexts(

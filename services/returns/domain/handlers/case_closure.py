@@ -21,6 +21,14 @@ CLOSURE_BLOCKING_CAUSES = (
     ReviewCause.UNEXPECTED_ITEM,
     ReviewCause.INSPECTION_MISMATCH,
     ReviewCause.REFUND_DIFFERS,
+    ReviewCause.REFUND_OVERPAID,
+    ReviewCause.REFUND_REVERSED,
+    ReviewCause.ORDER_CANCELLED,
+    ReviewCause.ORDER_REFUNDED,
+    ReviewCause.CHARGED_BACK,
+    ReviewCause.SURPLUS_SHIPPED,
+    ReviewCause.WRONG_ITEM_SHIPPED,
+    ReviewCause.REPLACEMENT_RETURNED,
     ReviewCause.MOVED_AFTER_STOP,
 )
 """Causes of reviews that no later event answers: the case stays open until staff decide them."""

@@ -4,14 +4,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from libs.common.decisions.facts import Anomaly, Facts
+from libs.common.events.carrier import ParcelScanned
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Money
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.risk_review import opening_review_causes
+from services.returns.domain.order_facts import OrderFact, order_of
 from services.returns.domain.state.case import Case, RemedyPlan
 from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.policy.carrier_statuses import translate_status
 from services.returns.policy.policy import ReturnPolicy
 from services.returns.policy.reason_rules import ReportAttributes
 
@@ -51,6 +54,11 @@ def open_reviews(decision: CaseDecision) -> None:
 def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
     """Return the outcome of an event, other than the acceptance, whose issue has no case."""
     data = event.data
+    if order_id := order_of(event):
+        if type(data) is ParcelScanned and translate_status(data.raw) is None:
+            raw = data.raw
+            return (Anomaly("unknown_carrier_status", f"order {order_id}: {raw.source} {raw.code} {raw.detail or ''}"),)
+        return (OrderFact(order_id, event, now),)
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
     return (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)

@@ -14,19 +14,21 @@ from services.returns.domain.state.case import Case
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.line_quantities import UnitCounts, common_counts, missing
 from services.returns.domain.state.outbound_leg import OutboundStatus
-from services.returns.domain.state.review_causes import BLOCKING_CAUSES, ReviewCause
+from services.returns.domain.state.review_causes import HOLDING_CAUSES, ReviewCause
 from services.returns.policy.movements import CollectOn, ShipOn
 
 
 def start_next_steps(decision: CaseDecision) -> None:
     """Start the steps whose triggers have occurred and that have not started yet."""
     case = decision.case
-    if case.is_closed or case.in_review(*BLOCKING_CAUSES):
+    if case.is_closed or case.in_review(*HOLDING_CAUSES):
         return
     shortage = partial_shipments.shortage_to_order(case)
     to_ship = shortage.counts if shortage else _units_to_ship(case)
     collect_from = _collection_date(decision)
-    if (to_ship or collect_from) and decision.ship_to is None:
+    is_order_awaited = _is_order_awaited(decision)
+    needs_order = is_order_awaited and bool(refunds.owed_units(case))
+    if ((to_ship or collect_from) and decision.ship_to is None) or needs_order:
         _await_address(decision)
     else:
         _clear_address_wait(decision)
@@ -39,9 +41,15 @@ def start_next_steps(decision: CaseDecision) -> None:
     leg = decision.case.outbound
     if leg.status is OutboundStatus.SHIPPED and leg.expected_delivery:
         inbound.postpone(decision, leg.expected_delivery)
-    if counts := refunds.owed_units(decision.case):
+    if not is_order_awaited and (counts := refunds.owed_units(decision.case)):
         refunds.request_refund(decision, counts)
     collection_reminders.sync_reminder(decision)
+
+
+def _is_order_awaited(decision: CaseDecision) -> bool:
+    """Return whether a refund waits for the prices of the order; after the last attempt the report's prices count."""
+    is_last = decision.case.address_attempts >= decision.limits.address_max_attempts
+    return decision.customer.order is None and not (is_last and decision.case.address_due_at is None)
 
 
 def _units_to_ship(case: Case) -> UnitCounts:

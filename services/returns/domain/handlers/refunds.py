@@ -1,23 +1,31 @@
 """Money leg: refunds for counted units (invariant 7).
 
-Each unit is refunded once. A failed refund is requested again under the same id, so that the provider can deduplicate
-it. Nothing is charged from here (invariant 8).
+Each unit is refunded once, for what it cost (`refund_pricing`). A failed refund is requested again under the same id,
+so that the provider can deduplicate it. Its payments are counted by transaction: parts add up, and a second payment of
+the same refund is a second payment. Nothing is charged from here (invariant 8).
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
-from libs.common.events.issues import IssueRefunded, IssueRefundRequested
-from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
-from libs.common.events.values import Money
+from libs.common.events.issues import IssueRefunded, IssueRefundRequested, IssueRefundReversed
+from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested, RefundReversed
+from libs.common.events.values import Money, PaidLine
 from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.handlers.refund_pricing import RefundPrice, price_refund
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing
 from services.returns.domain.state.money_leg import RefundPayment, RefundStatus
+from services.returns.domain.state.order_ledger import ZERO, allocate
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn, RefundOn
+
+_SHIPPING = ""
+"""Key of the shipping fee beside the order lines."""
 
 
 def owed_units(case: Case) -> UnitCounts:
@@ -54,20 +62,26 @@ def refund_unavailable(decision: CaseDecision, counts: UnitCounts) -> None:
 
 
 def request_refund(decision: CaseDecision, counts: UnitCounts) -> None:
-    """Request the price of these units; free units need no payment."""
-    leg, amount = decision.case.money, decision.case.value_of(counts)
+    """Request what these units cost; units that cost nothing, or whose money went back already, need no payment."""
+    leg, price = decision.case.money, price_refund(decision, counts)
     decision.change(money=replace(leg, requested_units=add_counts(leg.requested_units, counts)))
-    if amount <= 0:
-        return
+    if price.amount > 0:
+        _add_refund(decision, price, counts)
+
+
+def _add_refund(decision: CaseDecision, price: RefundPrice, counts: UnitCounts) -> None:
+    leg = decision.case.money
     refund = RefundPayment(
         refund_id=derived_id("refund", decision.case.issue_id, len(leg.refunds) + 1),
-        amount=amount,
+        amount=price.amount,
         status=RefundStatus.REQUESTED,
         attempts=0,
         requested_at=decision.now,
         counts=counts,
+        line_amounts=price.line_amounts,
+        shipping=price.shipping,
     )
-    decision.change(money=replace(decision.case.money, refunds=(*leg.refunds, refund)))
+    decision.change(money=replace(leg, refunds=(*leg.refunds, refund)))
     _send_request(decision, refund)
     decision.emit(IssueRefundRequested(**_request_data(decision, refund)))
 
@@ -81,33 +95,142 @@ def _send_request(decision: CaseDecision, refund: RefundPayment) -> None:
         requested_at=decision.now,
         due_at=decision.after(hours=decision.limits.refund_answer_hours),
     )
-    decision.emit(RefundRequested(**_request_data(decision, refund)))
+    order = decision.customer.order
+    reference = order.payment_reference if order else None
+    decision.emit(RefundRequested(**_request_data(decision, refund), payment_reference=reference))
 
 
 def _request_data(decision: CaseDecision, refund: RefundPayment) -> dict[str, Any]:
     return {
         **decision.ids,
         "refund_id": refund.refund_id,
-        "amount": _amount(decision, refund),
+        "amount": _money(decision, refund.amount),
         "requested_at": decision.now,
+        **_parts(decision, refund, refund.line_amounts, refund.shipping),
     }
 
 
+def _parts(
+    decision: CaseDecision, refund: RefundPayment, amounts: Mapping[str, Decimal], shipping: Decimal
+) -> dict[str, Any]:
+    """Return lines and shipping of an event about this refund."""
+    lines = tuple(
+        PaidLine(line_id=line_id, quantity=refund.counts[line_id], amount=_money(decision, amount))
+        for line_id, amount in amounts.items()
+        if refund.counts.get(line_id)
+    )
+    return {"lines": lines, "shipping": _money(decision, shipping) if shipping else None}
+
+
 def completed(decision: CaseDecision, fact: RefundCompleted) -> None:
+    """Add a payment to its refund: parts add up, and more than was asked for goes to staff."""
+    refund = _find(decision, fact.refund_id)
+    # Without a transaction id, only an equal amount at an equal time is known to be the same payment.
+    payment = fact.transaction_id or f"{fact.completed_at.isoformat()} {fact.amount.amount}"
+    if refund is None:
+        decision.anomaly("unknown_refund")
+        return
+    if payment in refund.payments:
+        decision.ignore("duplicate")
+        return
+    paid = refund.paid + fact.amount.amount
+    is_known = fact.amount.currency == decision.case.currency
+    _update(decision, refund, payments={**refund.payments, payment: fact.amount.amount})
+    if paid > refund.amount or not is_known:
+        decision.anomaly("refund_overpaid")
+        decision.open_review(ReviewCause.REFUND_OVERPAID)
+    if refund.status is not RefundStatus.COMPLETED:
+        _record_payment(decision, refund, fact, min(paid, refund.amount))
+
+
+def _record_payment(decision: CaseDecision, refund: RefundPayment, fact: RefundCompleted, paid: Decimal) -> None:
+    remaining = refund.amount - paid
+    if remaining > 0:
+        due_at = decision.after(hours=decision.limits.refund_answer_hours)
+        _update(decision, _current(decision, refund), status=RefundStatus.PARTLY_PAID, due_at=due_at)
+    else:
+        done = {"status": RefundStatus.COMPLETED, "completed_at": fact.completed_at, "due_at": None}
+        _update(decision, _current(decision, refund), **done)
+        if not any(other.status is RefundStatus.FAILED for other in decision.case.money.refunds):
+            decision.close_reviews(ReviewCause.REFUND_FAILED)
+        if not any(other.status is RefundStatus.PARTLY_PAID for other in decision.case.money.refunds):
+            decision.close_reviews(ReviewCause.REFUND_DIFFERS)
+    decision.emit(
+        IssueRefunded(
+            **decision.ids,
+            refund_id=fact.refund_id,
+            amount=fact.amount,
+            transaction_id=fact.transaction_id,
+            remaining=_money(decision, remaining) if remaining else None,
+            reason=decision.case.reason,
+            refunded_at=fact.completed_at,
+            **_payment_parts(decision, refund, min(refund.paid, refund.amount), paid),
+        )
+    )
+
+
+def _payment_parts(decision: CaseDecision, refund: RefundPayment, before: Decimal, after: Decimal) -> dict[str, Any]:
+    """Return the parts of one payment: of all payments together they are those of the refund."""
+    earlier, later = _split(decision, refund, before), _split(decision, refund, after)
+    amounts = {line_id: later[line_id] - earlier[line_id] for line_id in refund.line_amounts}
+    return _parts(decision, refund, amounts, later[_SHIPPING] - earlier[_SHIPPING])
+
+
+def _split(decision: CaseDecision, refund: RefundPayment, paid: Decimal) -> dict[str, Decimal]:
+    """Return lines and shipping of the first `paid` of a refund."""
+    weights = {**refund.line_amounts, _SHIPPING: refund.shipping}
+    return weights if paid == refund.amount else allocate(paid, weights, decision.case.currency)
+
+
+def reversed_by_bank(decision: CaseDecision, fact: RefundReversed) -> None:
+    """Count money that came back as not paid, and ask staff where it shall go."""
     refund = _find(decision, fact.refund_id)
     if refund is None:
         decision.anomaly("unknown_refund")
-    elif refund.status is RefundStatus.COMPLETED:
+    elif fact.transaction_id in refund.reversals:
         decision.ignore("duplicate")
     else:
-        _update(decision, refund, status=RefundStatus.COMPLETED, completed_at=fact.completed_at, due_at=None)
-        refunded = {"refund_id": fact.refund_id, "amount": fact.amount, "refunded_at": fact.completed_at}
-        decision.emit(IssueRefunded(**decision.ids, **refunded))
-        if not any(other.status is RefundStatus.FAILED for other in decision.case.money.refunds):
-            decision.close_reviews(ReviewCause.REFUND_FAILED)
-        if fact.amount != _amount(decision, refund):
-            decision.anomaly("refund_differs")
-            decision.open_review(ReviewCause.REFUND_DIFFERS)
+        reversals = {**refund.reversals, fact.transaction_id: fact.amount.amount}
+        _update(decision, refund, reversals=reversals)
+        decision.emit(
+            IssueRefundReversed(
+                **decision.ids,
+                refund_id=fact.refund_id,
+                transaction_id=fact.transaction_id,
+                amount=fact.amount,
+                reason=decision.case.reason,
+                reversed_at=fact.reversed_at,
+                **_payment_parts(decision, refund, ZERO, min(fact.amount.amount, refund.amount)),
+            )
+        )
+        decision.open_review(ReviewCause.REFUND_REVERSED)
+
+
+def pay_again(decision: CaseDecision) -> None:
+    """Request what came back as refunds of their own, as staff decided; the provider knows the old ones as paid."""
+    for refund in decision.case.money.refunds:
+        back = min(sum(refund.reversals.values(), ZERO), refund.amount)
+        if back > 0:
+            _move_to_new_refund(decision, refund, back)
+
+
+def _move_to_new_refund(decision: CaseDecision, refund: RefundPayment, amount: Decimal) -> None:
+    """Take an amount out of a refund, and request it as another one."""
+    kept = _split(decision, refund, refund.amount - amount)
+    moved = {line_id: whole - kept[line_id] for line_id, whole in refund.line_amounts.items()}
+    price = RefundPrice(moved, refund.shipping - kept[_SHIPPING])
+    _update(
+        decision,
+        refund,
+        amount=refund.amount - amount,
+        line_amounts={line_id: kept[line_id] for line_id in refund.line_amounts},
+        shipping=kept[_SHIPPING],
+        status=RefundStatus.COMPLETED,
+        completed_at=refund.completed_at or decision.now,
+        due_at=None,
+        reversals={},
+    )
+    _add_refund(decision, price, refund.counts)
 
 
 def failed(decision: CaseDecision, fact: RefundFailed) -> None:
@@ -129,14 +252,33 @@ def _give_up(decision: CaseDecision, refund: RefundPayment) -> None:
 
 
 def on_timer(decision: CaseDecision) -> None:
-    """Retry refunds whose backoff or answer deadline has passed."""
+    """Retry refunds whose backoff or answer deadline has passed; staff look after one that stays paid in part."""
     for refund in decision.case.money.refunds:
         if refund.due_at is None or refund.due_at > decision.now:
             continue
-        if refund.status is RefundStatus.RETRYING or refund.attempts < decision.limits.refund_max_attempts:
+        if refund.status is RefundStatus.PARTLY_PAID:
+            _update(decision, refund, due_at=None)
+            decision.anomaly("refund_differs")
+            decision.open_review(ReviewCause.REFUND_DIFFERS)
+        elif refund.status is RefundStatus.RETRYING or refund.attempts < decision.limits.refund_max_attempts:
             _send_request(decision, refund)
         else:
             _give_up(decision, refund)
+
+
+def accept_difference(decision: CaseDecision) -> None:
+    """Take refunds that were paid in part as they are, as staff decided."""
+    for refund in decision.case.money.refunds:
+        if refund.status is RefundStatus.PARTLY_PAID:
+            done = {"status": RefundStatus.COMPLETED, "completed_at": decision.now, "due_at": None}
+            _update(decision, refund, **done)
+
+
+def request_rest(decision: CaseDecision) -> None:
+    """Request what is missing of refunds that were paid in part, as staff decided."""
+    for refund in decision.case.money.refunds:
+        if refund.status is RefundStatus.PARTLY_PAID:
+            _move_to_new_refund(decision, refund, refund.amount - refund.paid)
 
 
 def stop(decision: CaseDecision) -> None:
@@ -175,5 +317,10 @@ def _update(decision: CaseDecision, refund: RefundPayment, **changes: Any) -> No
     decision.change(money=replace(leg, refunds=refunds))
 
 
-def _amount(decision: CaseDecision, refund: RefundPayment) -> Money:
-    return Money(amount=refund.amount, currency=decision.case.currency)
+def _current(decision: CaseDecision, refund: RefundPayment) -> RefundPayment:
+    """Return the refund as it is now."""
+    return _find(decision, refund.refund_id) or refund
+
+
+def _money(decision: CaseDecision, amount: Decimal) -> Money:
+    return Money(amount=amount, currency=decision.case.currency)

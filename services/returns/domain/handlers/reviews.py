@@ -17,6 +17,7 @@ from services.returns.domain.handlers import (
     collection_reminders,
     customer_choice,
     inbound,
+    order_watch,
     outbound,
     receipts,
     refunds,
@@ -60,6 +61,14 @@ def _waive_return(decision: CaseDecision) -> None:
         inbound.waive(decision)
 
 
+def _settle_by_shop(decision: CaseDecision) -> None:
+    """End a case that the shop or the customer's bank settled; what has left or was paid stays as it is."""
+    if decision.case.is_closed:
+        return
+    refunds.stop(decision)
+    case_closure.force_cancel(decision, "settled_by_shop")
+
+
 def _stop_replacement(decision: CaseDecision) -> None:
     """Cancel a replacement that the warehouse does not ship; a case that cannot be cancelled offers a refund."""
     if case_closure.is_cancellable(decision.case) or decision.case.outbound.has_moved:
@@ -92,7 +101,15 @@ ON_APPROVAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.INSPECTION_OVERDUE: receipts.waive_inspection,
     ReviewCause.INSPECTION_MISMATCH: close_only,
     ReviewCause.REFUND_FAILED: refunds.retry_failed,
-    ReviewCause.REFUND_DIFFERS: close_only,
+    ReviewCause.REFUND_DIFFERS: refunds.accept_difference,
+    ReviewCause.REFUND_OVERPAID: close_only,
+    ReviewCause.REFUND_REVERSED: refunds.pay_again,
+    ReviewCause.ORDER_CANCELLED: _settle_by_shop,
+    ReviewCause.ORDER_REFUNDED: _settle_by_shop,
+    ReviewCause.CHARGED_BACK: _settle_by_shop,
+    ReviewCause.SURPLUS_SHIPPED: close_only,
+    ReviewCause.WRONG_ITEM_SHIPPED: outbound.repeat_order,
+    ReviewCause.REPLACEMENT_RETURNED: close_only,
     ReviewCause.MOVED_AFTER_STOP: refunds.refund_late_receipt,
     ReviewCause.STALLED: close_only,
 }
@@ -116,6 +133,12 @@ ON_REFUSAL: Mapping[ReviewCause, ReviewAction] = {
     ReviewCause.RECEIPT_OVERDUE: close_only,
     ReviewCause.INSPECTION_OVERDUE: close_only,
     ReviewCause.INSPECTION_MISMATCH: case_closure.reject,
+    ReviewCause.REFUND_DIFFERS: refunds.request_rest,
+    ReviewCause.REFUND_REVERSED: close_only,
+    ReviewCause.ORDER_CANCELLED: order_watch.continue_case,
+    ReviewCause.ORDER_REFUNDED: order_watch.continue_case,
+    ReviewCause.CHARGED_BACK: order_watch.continue_case,
+    ReviewCause.WRONG_ITEM_SHIPPED: close_only,
     ReviewCause.MOVED_AFTER_STOP: close_only,
     ReviewCause.STALLED: _cancel_case,
 }

@@ -17,6 +17,7 @@ from libs.common.events.values import Choice, Fault, IssueLine, Money, Reason, R
 from services.returns.domain.state.inbound_leg import InboundLeg
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, to_counts
 from services.returns.domain.state.money_leg import MoneyLeg
+from services.returns.domain.state.order_ledger import NOTHING_BACK, PaidBack
 from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundLeg
 from services.returns.domain.state.review_causes import CaseReview, ReviewCause
 from services.returns.policy.movements import CollectOn, Movements, RefundOn, ShipOn
@@ -93,6 +94,11 @@ class Case:
     money: MoneyLeg = field(default_factory=lambda: NO_MONEY)
     shortage: Shortage | None = None
     parcel_found: bool = False
+    order_cancelled: bool = False
+    shop_refunded: UnitCounts = field(default_factory=dict)
+    chargebacks: int = 0
+    arrived_before: UnitCounts | None = None
+    """Units of undelivered reports that the shop counted as delivered when the case opened."""
     choice_request: ChoiceRequest | None = None
     choice_request_count: int = 0
     reviews: tuple[CaseReview, ...] = ()
@@ -147,6 +153,19 @@ class Case:
         for leg in (*self.past_replacements, self.outbound):
             counts = add_counts(counts, leg.delivered)
         return common_counts(counts, self.reported_units)
+
+    @property
+    def paid_back(self) -> PaidBack:
+        """Return units and money that this case paid back or asked the provider to pay back."""
+        if not self.money.requested_units:
+            return NOTHING_BACK
+        amounts = {
+            line: sum((refund.line_amounts.get(line, ZERO) for refund in self.money.refunds), ZERO)
+            for line in self.money.requested_units
+        }
+        shipping = sum((refund.shipping for refund in self.money.refunds), ZERO)
+        amount = sum((refund.amount for refund in self.money.refunds), ZERO)
+        return PaidBack(amount, shipping, self.money.requested_units, amounts)
 
     def value_of(self, counts: Mapping[str, int]) -> Decimal:
         if not counts:

@@ -15,6 +15,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.values import Address
 from services.returns.domain.state.case import ZERO, Case
 from services.returns.domain.state.line_quantities import add_counts, common_counts, missing
+from services.returns.domain.state.order_ledger import NOTHING_BACK, OrderLedger, PaidBack
 from services.returns.policy.movements import CollectOn
 
 T = TypeVar("T")
@@ -39,6 +40,16 @@ class OutstandingAmount:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefundedAmount:
+    """Refunds of one case: its order, and the units and amounts that went back."""
+
+    amount: Decimal
+    currency: str
+    order_id: str = ""
+    back: PaidBack = NOTHING_BACK
+
+
 @dataclass(frozen=True)
 class CustomerExposure:
     """Exposure and history of one customer.
@@ -50,7 +61,7 @@ class CustomerExposure:
     visits: Mapping[str, CourierVisit] = field(default_factory=dict)
     recent_reports: tuple[datetime, ...] = ()
     mismatched_issues: tuple[str, ...] = ()
-    refunded: Mapping[str, OutstandingAmount] = field(default_factory=dict)
+    refunded: Mapping[str, RefundedAmount] = field(default_factory=dict)
 
     def exposure_in(self, currency: str) -> Decimal:
         return _total(self.outstanding, currency)
@@ -59,7 +70,7 @@ class CustomerExposure:
         return _total(self.refunded, currency)
 
 
-def _total(amounts: Mapping[str, OutstandingAmount], currency: str) -> Decimal:
+def _total(amounts: Mapping[str, OutstandingAmount] | Mapping[str, RefundedAmount], currency: str) -> Decimal:
     return sum((each.amount for each in amounts.values() if each.currency == currency), Decimal(0))
 
 
@@ -78,6 +89,7 @@ class CustomerContext:
     purchases: Amounts = field(default_factory=dict)
     other_customers_at_address: int = 0
     has_follow_up_issue: bool = False
+    order: OrderLedger | None = None
 
 
 UNKNOWN_CUSTOMER = CustomerContext()
@@ -112,13 +124,14 @@ def record_case(exposure: CustomerExposure, case: Case, is_new: bool, address_ha
     """Return the exposure after a change of this case; the same object where nothing changed."""
     key = str(case.issue_id)
     changes: dict[str, Any] = {}
-    for name, known, amount in (
-        ("outstanding", exposure.outstanding, exposure_of(case)),
-        ("refunded", exposure.refunded, case.value_of(case.money.requested_units)),
-    ):
-        before = known.get(key)
-        if amount != (before.amount if before else ZERO):
-            changes[name] = _with_entry(known, key, OutstandingAmount(amount, case.currency) if amount else None)
+    amount, before = exposure_of(case), exposure.outstanding.get(key)
+    if amount != (before.amount if before else ZERO):
+        entry = OutstandingAmount(amount, case.currency) if amount else None
+        changes["outstanding"] = _with_entry(exposure.outstanding, key, entry)
+    back, refunded = case.paid_back, exposure.refunded.get(key)
+    if back != (refunded.back if refunded else NOTHING_BACK):
+        entry_back = RefundedAmount(back.amount, case.currency, case.order_id, back)
+        changes["refunded"] = _with_entry(exposure.refunded, key, entry_back)
     visit = _visit(case, address_hash)
     if visit != exposure.visits.get(key):
         changes["visits"] = _with_entry(exposure.visits, key, visit)

@@ -1,5 +1,6 @@
 """State of the money leg: the units to be refunded and the refund payments."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,13 +14,18 @@ class RefundStatus(StrEnum):
     REQUESTED = "requested"
     RETRYING = "retrying"
     FAILED = "failed"
+    PARTLY_PAID = "partly_paid"
     COMPLETED = "completed"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class RefundPayment:
-    """One refund payment; retries keep its id, so that the provider can deduplicate them."""
+    """One refund; retries keep its id, so that the provider can deduplicate them.
+
+    `line_amounts` and `shipping` add up to `amount`. `payments` are the provider's payments by transaction, `reversals`
+    what came back of them.
+    """
 
     refund_id: UUID
     amount: Decimal
@@ -27,8 +33,17 @@ class RefundPayment:
     attempts: int
     requested_at: datetime
     counts: UnitCounts = field(default_factory=dict)
+    line_amounts: Mapping[str, Decimal] = field(default_factory=dict)
+    shipping: Decimal = Decimal(0)
+    payments: Mapping[str, Decimal] = field(default_factory=dict)
+    reversals: Mapping[str, Decimal] = field(default_factory=dict)
     completed_at: datetime | None = None
     due_at: datetime | None = None
+
+    @property
+    def paid(self) -> Decimal:
+        """Return the money that the provider paid, before reversals."""
+        return sum(self.payments.values(), Decimal(0))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,14 @@ class ReviewCause(StrEnum):
     INSPECTION_MISMATCH = "inspection_mismatch"
     REFUND_FAILED = "refund_failed"
     REFUND_DIFFERS = "refund_differs"
+    REFUND_OVERPAID = "refund_overpaid"
+    REFUND_REVERSED = "refund_reversed"
+    ORDER_CANCELLED = "order_cancelled"
+    ORDER_REFUNDED = "order_refunded"
+    CHARGED_BACK = "charged_back"
+    SURPLUS_SHIPPED = "surplus_shipped"
+    WRONG_ITEM_SHIPPED = "wrong_item_shipped"
+    REPLACEMENT_RETURNED = "replacement_returned"
     MOVED_AFTER_STOP = "moved_after_stop"
     STALLED = "stalled"
 
@@ -53,3 +61,8 @@ BLOCKING_CAUSES = (
     ReviewCause.SHARED_ADDRESS,
 )
 """Causes of reviews that hold every leg back until they are decided."""
+
+SETTLED_BY_SHOP_CAUSES = (ReviewCause.ORDER_CANCELLED, ReviewCause.ORDER_REFUNDED, ReviewCause.CHARGED_BACK)
+"""Causes of reviews about an order that the shop or the customer's bank settled: no further step starts meanwhile."""
+
+HOLDING_CAUSES = (*BLOCKING_CAUSES, *SETTLED_BY_SHOP_CAUSES)

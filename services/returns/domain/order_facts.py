@@ -1,0 +1,155 @@
+"""Decisions about order ledgers: facts of the shop, its payment provider and its carriers, in any order.
+
+A change that cases of the order must notice is passed to them as a timer that is due at once (`store.order_ledgers`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from libs.common.decisions.context import DecisionContext
+from libs.common.decisions.facts import Facts, Record
+from libs.common.decisions.order_versions import version_of
+from libs.common.decisions.shipments import count, plain_number
+from libs.common.events.carrier import ParcelScanned
+from libs.common.events.envelope import Payload
+from libs.common.events.payment import ChargebackReversed, OrderPaymentEvent, PaymentChargedBack
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import (
+    OrderCancelled,
+    OrderChanged,
+    OrderDelivered,
+    OrderPlaced,
+    OrderRefunded,
+    StorefrontOrderEvent,
+)
+from services.returns.domain.state.order_ledger import OrderLedger, changed_money, placed_money, shop_refund
+from services.returns.policy.carrier_statuses import TrackingScan, supersedes, translate_status
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFact(Record):
+    """Fact about an order that arrived on a topic of the cases, to be applied to its ledger."""
+
+    order_id: str
+    event: AnyEvent
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFactsChanged(Record):
+    """The shop, its provider or its carrier did something with an order; its cases must look at it."""
+
+    order_id: str
+    at: datetime
+
+
+class LedgerContext(DecisionContext[OrderLedger, AnyEvent]):
+    """Context of one fact; `rules` is the event that carries it."""
+
+    __slots__ = ()
+
+
+def _placed(ctx: LedgerContext, placed: OrderPlaced) -> None:
+    """Record prices; an order that is sent again is a correction, or a repetition that changes nothing."""
+    version = version_of(ctx.rules, placed)
+    at = version.changed_at(ctx.state.placed_digest)
+    if at is None:
+        return
+    newer = {line_id: line for line_id, line in ctx.state.lines.items() if line.stated_at and line.stated_at > at}
+    ctx.change(**placed_money(placed, at), placed_digest=version.digest)
+    if newer:
+        ctx.change(lines={**ctx.state.lines, **newer})
+    early = sorted(ctx.state.early_changes, key=lambda event: event.changed_at)
+    ctx.change(early_changes=())
+    for changed in early:
+        ctx.change(**changed_money(ctx.state, changed.lines, changed.changed_at))
+
+
+def _changed(ctx: LedgerContext, changed: OrderChanged) -> None:
+    if not changed.lines:
+        return
+    if ctx.state.is_placed:
+        ctx.change(**changed_money(ctx.state, changed.lines, changed.changed_at))
+    else:
+        lines_only = changed.model_copy(update={"contact": None, "ship_to": None, "recipient": None})
+        ctx.change(early_changes=(*ctx.state.early_changes, lines_only))
+
+
+def _delivered(ctx: LedgerContext, fact: OrderDelivered) -> None:
+    ctx.change(deliveries=count(ctx.state.deliveries, fact))
+
+
+def _cancelled(ctx: LedgerContext, fact: OrderCancelled) -> None:
+    ledger = ctx.state
+    lines = ledger.cancelled_lines | frozenset(fact.line_ids)
+    is_cancelled = ledger.is_cancelled or not fact.line_ids
+    if (lines, is_cancelled) != (ledger.cancelled_lines, ledger.is_cancelled):
+        ctx.change(cancelled_lines=lines, is_cancelled=is_cancelled, cancelled_at=fact.cancelled_at)
+
+
+def _refunded(ctx: LedgerContext, fact: OrderRefunded) -> None:
+    if fact.refund_id not in ctx.state.shop_refunds:
+        refunds = {**ctx.state.shop_refunds, fact.refund_id: shop_refund(ctx.state, fact)}
+        ctx.change(shop_refunds=refunds)
+
+
+def _charged_back(ctx: LedgerContext, fact: PaymentChargedBack) -> None:
+    ctx.change(chargebacks={**ctx.state.chargebacks, fact.transaction_id: fact.amount.amount})
+
+
+def _chargeback_reversed(ctx: LedgerContext, fact: ChargebackReversed) -> None:
+    ctx.change(won_chargebacks=ctx.state.won_chargebacks | {fact.transaction_id})
+
+
+def _scanned(ctx: LedgerContext, fact: ParcelScanned) -> None:
+    """Keep the last scan of each parcel of the order itself."""
+    status = translate_status(fact.raw)
+    if status is None:
+        return  # reported when the scan arrived
+    key = fact.shipment_id or plain_number(fact.tracking_number) or ""
+    scan = TrackingScan(status, fact.raw, fact.scanned_at)
+    if supersedes(scan, ctx.state.scans.get(key)):
+        ctx.change(scans={**ctx.state.scans, key: scan})
+
+
+LEDGER_HANDLERS: Mapping[type[Payload], Callable[[LedgerContext, Any], None]] = {
+    OrderPlaced: _placed,
+    OrderChanged: _changed,
+    OrderDelivered: _delivered,
+    OrderCancelled: _cancelled,
+    OrderRefunded: _refunded,
+    PaymentChargedBack: _charged_back,
+    ChargebackReversed: _chargeback_reversed,
+    ParcelScanned: _scanned,
+}
+
+ORDER_SUBSCRIBES = tuple(payload for payload in LEDGER_HANDLERS if issubclass(payload, StorefrontOrderEvent))
+PAYMENT_SUBSCRIBES = tuple(payload for payload in LEDGER_HANDLERS if issubclass(payload, OrderPaymentEvent))
+_QUIET = (OrderPlaced, OrderChanged)
+"""Facts after which no case has to look: prices are read when a refund is decided."""
+
+
+def order_of(event: AnyEvent) -> str | None:
+    """Return the order that a fact is about, if it is about an order and not about an issue."""
+    data = event.data
+    if isinstance(data, ParcelScanned):
+        return data.order_id if data.issue_id is None else None
+    return data.order_id if isinstance(data, StorefrontOrderEvent | OrderPaymentEvent) else None
+
+
+def decide_ledger(state: OrderLedger, event: AnyEvent, now: datetime) -> tuple[OrderLedger, Facts]:
+    """Decide on one fact about an order; what is known already changes nothing."""
+    ctx = LedgerContext(state, now, event)
+    handler = LEDGER_HANDLERS.get(type(event.data))
+    if handler is None:
+        ctx.ignore("not_handled")
+        return state, ctx.facts
+    handler(ctx, event.data)
+    if ctx.state == state:
+        ctx.ignore("order_unchanged")
+        return state, ctx.facts
+    if type(event.data) not in _QUIET:
+        ctx.emit(OrderFactsChanged(state.order_id, now))
+    return ctx.state, ctx.facts
