@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from zlib import compress, crc32
 
@@ -12,11 +14,13 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from services.intake.evidence import photos, uploads
+from libs.common.http.signed_links import Purpose, SignedLinks
+from services.intake.evidence import decoder, photos, uploads
 from services.intake.evidence.photos import TooLargeError, UnreadableError, WrongTypeError
+from services.intake.http.photo_quota import UPLOADS_PER_WINDOW
 from tests.intake.reports import http_id
 from tests.intake.service_calls import reported
-from tests.running import STOREFRONT, Live
+from tests.running import LINK_SECRETS, STOREFRONT, Live
 
 
 def picture(format_: str = "JPEG", size: tuple[int, int] = (64, 48), colour: str = "red") -> bytes:
@@ -37,7 +41,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("format_", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")]
+    ("format_", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/jpeg")]
 )
 def test_a_photo_is_named_by_the_hash_of_what_is_kept(format_: str, media_type: str) -> None:
     kept = photos.prepare_photo(picture(format_))
@@ -46,6 +50,17 @@ def test_a_photo_is_named_by_the_hash_of_what_is_kept(format_: str, media_type: 
 
 def test_the_same_photo_is_the_same_file() -> None:
     assert photos.prepare_photo(picture()) == photos.prepare_photo(picture())
+
+
+def test_a_photo_of_a_phone_in_heic_is_kept_as_a_jpeg_without_metadata() -> None:
+    sent = Path(__file__).with_name("phone.heic").read_bytes()
+    kept = photos.prepare_photo(sent)
+    with Image.open(BytesIO(kept.content)) as found:
+        red, _, blue = found.convert("RGB").getpixel((24, 5))  # type: ignore[misc]
+        exif = dict(found.getexif())
+    assert (b"SECRET" in sent, b"SECRET" in kept.content, exif) == (True, False, {})
+    assert (kept.photo.media_type, kept.photo.width, kept.photo.height) == ("image/jpeg", 64, 48)
+    assert red > 200 > blue
 
 
 @pytest.mark.parametrize(
@@ -109,7 +124,7 @@ def test_a_photo_stands_as_the_camera_was_held(format_: str) -> None:
 def test_a_huge_photo_is_kept_smaller_and_its_thumbnail_is_small() -> None:
     kept = photos.prepare_photo(picture(size=(6000, 1000)))
     with Image.open(BytesIO(kept.thumbnail)) as small:
-        assert (kept.photo.width <= photos.LONGEST_SIDE, max(small.size)) == (True, photos.THUMBNAIL_SIDE)
+        assert (kept.photo.width, max(small.size)) == (decoder.LONGEST_SIDE, decoder.THUMBNAIL_SIDE)
 
 
 def test_a_picture_that_lets_through_is_laid_on_white() -> None:
@@ -228,3 +243,21 @@ async def test_more_concurrent_uploads_than_allowed_get_a_retry_after(
     go_on.set()
     assert [answer.status_code for answer in await asyncio.gather(*running)] == [201, 201]
     assert (await upload(live, address, [picture()])).status_code == 201
+
+
+async def test_a_link_decodes_only_some_photos_an_hour_and_says_when_to_come_back(live: Live) -> None:
+    address = await reported(live)
+    expires_at = live.service.clock.now() + timedelta(days=1)
+    token = SignedLinks([LINK_SECRETS]).token(Purpose.UPLOAD, expires_at, address.rpartition("/")[2])
+    allowed = UPLOADS_PER_WINDOW * 3  # photos per issue, as the fixture sets it
+    for number in range(UPLOADS_PER_WINDOW):
+        contents = [picture(size=(number + 1, side + 1)) for side in range(3)]
+        assert (await upload(live, f"/u/{token}", contents)).status_code in (201, 422), number
+    refused = await upload(live, f"/u/{token}", [picture()])
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (
+        429,
+        "too_many_photos",
+        "3600",
+    )
+    assert f"{allowed + 1} within an hour" in refused.json()["detail"]
+    assert (await upload(live, address, [picture()])).status_code == 422, "a caller with a key has no quota"

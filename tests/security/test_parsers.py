@@ -35,7 +35,7 @@ from services.delivery_notify.channels.bounce_reports import (
 )
 from services.delivery_notify.channels.http_channel import parse_retry_after
 from services.delivery_notify.rendering.links import NoticeLinks
-from services.intake.evidence import photos
+from services.intake.evidence import decoder
 from services.intake.storefronts import shopify, standard
 from services.intake.storefronts.signatures import check_shopify
 from services.intake.storefronts.webhook_event import WebhookContentError
@@ -202,7 +202,7 @@ pictures = st.sampled_from([a_picture("JPEG"), a_picture("PNG"), a_picture("WEBP
 @example(b"")
 @example(b"\xff\xd8\xff\xe1\xff\xffExif\x00\x00MM\x00*")
 def test_a_photo_is_prepared_or_refused_by_name(content: bytes) -> None:
-    only(lambda: photos.prepare_photo(content), photos.WrongTypeError, photos.TooLargeError, photos.UnreadableError)
+    only(lambda: decoder.decode(content), decoder.RefusedError)
 
 
 BOUNCE = b"""From: MAILER-DAEMON@mx.example

@@ -12,8 +12,10 @@ from libs.common.http.signed_links import LinkInvalidError, Purpose
 from libs.common.runtime.service import Service
 from services.intake.customer_pages.links import CustomerPageLinks
 from services.intake.customer_pages.rendering import CustomerPageRenderer
+from services.intake.domain.orders import StoredPhoto
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
+from services.intake.http.photo_quota import quota_of
 from services.intake.store.issues import read_issue
 
 
@@ -34,6 +36,10 @@ class CustomerPages:
 
     def today(self) -> date:
         return self.now().astimezone(self.service.settings.zone).date()
+
+    async def receive_form(self, request: Request, subject: str) -> tuple[dict[str, str], list[StoredPhoto]]:
+        """Return the fields and photos of a form, within the quota of this subject. Raises `Problem`."""
+        return await self.evidence.receive_form(request, quota_of(self.service, subject, self.evidence.max_photos))
 
     async def read_linked_issue(self, purpose: Purpose, token: str) -> dict[str, Any] | None:
         """Return the issue of a link; None for an invalid link or an unknown issue."""

@@ -7,6 +7,8 @@ _UPLOAD_FAULTS = frozenset({"photo_too_large", "wrong_photo_type", "unreadable_p
 
 def fault_of(problem: Problem) -> str:
     """Return the key of the explanation under `fault` in the translations."""
+    if problem.status == 429:
+        return "too_many_uploads"
     if problem.status == 503:
         return "evidence_unavailable"
     return problem.code if problem.code in _UPLOAD_FAULTS else "not_taken"

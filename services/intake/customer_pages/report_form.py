@@ -87,8 +87,12 @@ async def submit(pages: CurrentPages, request: Request, token: str, subject: Sub
     if subject is None:
         return pages.renderer.invalid_link(request, embedded=True)
     fields: dict[str, str] = {}
+    async with pages.service.pool.acquire() as conn:  # before the body is read
+        lines = await reportable_lines(conn, subject.order_id, subject.customer_id)
+    if lines is None:
+        return await _form_page(pages, request, token, subject)
     try:
-        fields, photos = await pages.evidence.receive_form(request)
+        fields, photos = await pages.receive_form(request, f"order {subject.order_id}")
         submission = _submission(subject, fields, photos)
         issue_id = await _report(pages, subject, submission, fields, photos)
     except ValidationError:

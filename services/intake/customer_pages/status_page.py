@@ -64,7 +64,7 @@ async def send_details(pages: CurrentPages, request: Request, token: str) -> Res
     if issue is None:
         return pages.renderer.invalid_link(request)
     try:
-        fields, photos = await pages.evidence.receive_form(request)
+        fields, photos = await pages.receive_form(request, f"issue {issue['issue_id']}")
         parts = _parts(fields)
         description = multiline(fields.get("description", ""), 4000) or None
         if not (photos or parts or description):

@@ -1,36 +1,34 @@
-"""Validation and re-encoding of photos; neither the file name nor the claimed type is trusted.
+"""Validation and re-encoding of photos by `decoder.py`, in a process of its own per photo.
 
-The size in pixels is read from the header and limited before decoding, because a file of some kilobytes can decompress
-to gigabytes. The picture is then decoded and re-encoded: upright, without metadata (place, time, camera, previews) and
-without other hidden content. Rejected: stripping metadata from the bytes, because three formats have more places for it
-than a parser of ours would cover. A photo is named by the hash of its stored content, so duplicates are one file.
+Neither the file name nor the claimed type is trusted. A photo is named by the hash of its stored content, so duplicates
+are one file.
 """
 
-import contextlib
 import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
-from io import BytesIO
-
-from PIL import Image, ImageCms, ImageOps
+from pathlib import Path
 
 from services.intake.domain.orders import StoredPhoto
 
+log = logging.getLogger(__name__)
+
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 50_000_000
-"""More than phones send; at most some 200 MB decoded, one picture at a time."""
+SECONDS = 30.0
+"""Maximum time of one photo; the decoder's own limit of CPU time ends it earlier on an idle machine."""
 
-LONGEST_SIDE = 4096
-"""Pixels; enough to show a crack."""
+SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
 
-THUMBNAIL_SIDE = 320
-QUALITY = 90
-
-SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
-_FORMATS = ("JPEG", "PNG", "WEBP")
+_DECODER = Path(__file__).with_name("decoder.py")
+_KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
 class WrongTypeError(ValueError):
-    """The content is not a JPEG, PNG or WebP picture."""
+    """The content is not a JPEG, PNG, WebP or HEIC picture."""
 
 
 class TooLargeError(ValueError):
@@ -38,7 +36,14 @@ class TooLargeError(ValueError):
 
 
 class UnreadableError(ValueError):
-    """The picture is truncated or damaged."""
+    """The picture is truncated or damaged, or its decoder died of it."""
+
+
+_REFUSALS: dict[str, type[ValueError]] = {
+    "wrong_type": WrongTypeError,
+    "too_large": TooLargeError,
+    "unreadable": UnreadableError,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,72 +56,37 @@ class PreparedPhoto:
 
 
 def prepare_photo(content: bytes) -> PreparedPhoto:
-    """Validate and re-encode a photo; up to seconds of CPU, for a worker thread.
+    """Validate and re-encode a photo; up to seconds, for a worker thread.
 
     Raises `WrongTypeError`, `TooLargeError` or `UnreadableError`.
     """
     if len(content) > MAX_BYTES:
         raise TooLargeError(f"{len(content)} bytes, {MAX_BYTES} are the maximum")
-    with _opened(content) as picture:
-        format_ = str(picture.format)
-        upright = _upright(picture)
-    kept = _written(upright, format_)
-    photo = StoredPhoto(hashlib.sha256(kept).hexdigest(), Image.MIME[format_], len(kept), *upright.size)
-    return PreparedPhoto(photo, kept, _thumbnail(upright))
+    line, _, pictures = _run_decoder(content).partition(b"\n")
+    header = json.loads(line)
+    if "refused" in header:
+        raise _REFUSALS[header["refused"]](header["reason"])
+    kept, thumbnail = pictures[: header["bytes"]], pictures[header["bytes"] :]
+    media_type = f"image/{header['format'].lower()}"
+    photo = StoredPhoto(hashlib.sha256(kept).hexdigest(), media_type, len(kept), header["width"], header["height"])
+    return PreparedPhoto(photo, kept, thumbnail)
 
 
-def _opened(content: bytes) -> Image.Image:
-    """Open the picture; only its header is read."""
+def _run_decoder(content: bytes) -> bytes:
+    """Return the decoder's answer. The process gets none of our environment, which holds secrets."""
+    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     try:
-        picture = Image.open(BytesIO(content), formats=list(_FORMATS))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"{MAX_PIXELS} pixels in all are the maximum") from error
-    except Exception as error:  # Pillow's parsers raise many kinds on broken input
-        raise WrongTypeError("not a JPEG, PNG or WebP picture") from error
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise TooLargeError(f"{width} x {height} pixels, {MAX_PIXELS} in all are the maximum")
-    return picture
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Return the decoded pixels, upright, in sRGB, without metadata."""
-    try:
-        picture.draft(None, (LONGEST_SIDE * 3 // 4, LONGEST_SIDE * 3 // 4))  # a JPEG may decode smaller, at less cost
-        picture.load()
-        profile = picture.info.get("icc_profile")
-        turned = ImageOps.exif_transpose(picture)
-        turned.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
-    except Exception as error:  # as above
-        raise UnreadableError("the picture breaks off or is damaged") from error
-    plain = _in_common_colours(plain, profile)
-    plain.info.clear()
-    return plain
-
-
-def _in_common_colours(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB, because the profile is removed with the metadata; a broken profile is ignored."""
-    if profile:
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
-            own, common = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(picture, own, common, outputMode=picture.mode) or picture
-    return picture
-
-
-def _written(picture: Image.Image, format_: str) -> bytes:
-    file = BytesIO()
-    if format_ == "JPEG":
-        picture = picture.convert("RGB")
-    picture.save(file, format_, quality=QUALITY)
-    return file.getvalue()
-
-
-def _thumbnail(picture: Image.Image) -> bytes:
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    if small.mode == "RGBA":
-        ground = Image.new("RGB", small.size, "white")
-        ground.paste(small, mask=small.getchannel("A"))
-        small = ground
-    return _written(small, "JPEG")
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", str(_DECODER)],
+            input=content,
+            capture_output=True,
+            env={**environment, "MALLOC_ARENA_MAX": "1"},
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnreadableError("the picture takes too long to decode") from error
+    if done.returncode or b"\n" not in done.stdout:
+        log.warning("failed photo decoder status=%d", done.returncode)
+        raise UnreadableError("the picture cannot be decoded")
+    return done.stdout

@@ -1,4 +1,4 @@
-"""Uploads of photos: a size-limited multipart body, decoded in a worker thread, written to the store.
+"""Uploads of photos: a size-limited multipart body, decoded in a process per photo, written to the store.
 
 The bytes are in the store before their rows are written; a missing row leaves an unused file, which is harmless. One
 picture is decoded at a time to limit memory; concurrent uploads are limited to bound the disk space of temporary files,
@@ -6,7 +6,7 @@ and further ones are answered 503 with Retry-After.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -27,6 +27,10 @@ MAX_CONCURRENT_UPLOADS = 20
 
 MAX_FORM_FIELDS = 120
 """Fields of a form: two per line of a long order."""
+
+
+Quota = Callable[[int], Awaitable[None]]
+"""Called with the number of photos of an upload before they are decoded. Raises `Problem` 429."""
 
 
 class _CountedRequest(Request):
@@ -52,18 +56,20 @@ class EvidenceUploads:
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _active: int = 0
 
-    async def receive(self, request: Request) -> list[StoredPhoto]:
-        """Validate and store the photos of an upload. Raises `Problem` 413, 415 or 422 that names the photo."""
-        _, stored = await self._receive(request, most_fields=0)
+    async def receive(self, request: Request, quota: Quota | None = None) -> list[StoredPhoto]:
+        """Validate and store the photos of an upload. Raises `Problem` 413, 415, 422 or 429 that names the photo."""
+        _, stored = await self._receive(request, 0, quota)
         if not stored:
             raise Problem(422, "no_photo", "photos: send one file or more in parts with the name photos.")
         return stored
 
-    async def receive_form(self, request: Request) -> tuple[dict[str, str], list[StoredPhoto]]:
+    async def receive_form(self, request: Request, quota: Quota) -> tuple[dict[str, str], list[StoredPhoto]]:
         """Return the fields of a form, and its photos if there are any. Raises `Problem` as `receive`."""
-        return await self._receive(request, most_fields=MAX_FORM_FIELDS)
+        return await self._receive(request, MAX_FORM_FIELDS, quota)
 
-    async def _receive(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
+    async def _receive(
+        self, request: Request, most_fields: int, quota: Quota | None
+    ) -> tuple[dict[str, str], list[StoredPhoto]]:
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise Problem(415, "wrong_media_type", "Content-Type: send the photos as multipart/form-data.")
         counted = _CountedRequest(request.scope, request.receive)
@@ -72,7 +78,7 @@ class EvidenceUploads:
         if announced.isdecimal() and int(announced) > counted.max_bytes:
             raise _too_large(f"{counted.max_bytes} bytes in all are the maximum; send fewer photos at a time")
         with self._slot():
-            return await self._read(counted, most_fields)
+            return await self._read(counted, most_fields, quota)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -86,13 +92,18 @@ class EvidenceUploads:
         finally:
             self._active -= 1
 
-    async def _read(self, request: Request, most_fields: int) -> tuple[dict[str, str], list[StoredPhoto]]:
+    async def _read(
+        self, request: Request, most_fields: int, quota: Quota | None
+    ) -> tuple[dict[str, str], list[StoredPhoto]]:
         try:
             async with request.form(max_files=self.max_photos, max_fields=most_fields) as form:
                 fields = {name: value for name, value in form.items() if isinstance(value, str)}
                 parts = [part for part in form.getlist("photos") if isinstance(part, UploadFile)]
                 # an empty file field sends a part without name and content
-                return fields, await self._store([part for part in parts if part.filename or part.size])
+                parts = [part for part in parts if part.filename or part.size]
+                if quota and parts:
+                    await quota(len(parts))
+                return fields, await self._store(parts)
         except HTTPException as error:
             detail = f"body: {error.detail} Send up to {self.max_photos} parts, each a file with the name photos."
             raise Problem(422, "unreadable_upload", detail) from error

@@ -19,10 +19,11 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.dependencies import CurrentService
 from services.intake.evidence.storage import EvidenceUnavailableError
-from services.intake.evidence.uploads import EvidenceUploads
+from services.intake.evidence.uploads import EvidenceUploads, Quota
 from services.intake.http.commands import unknown_issue
 from services.intake.http.dependencies import CurrentCommands, CurrentEvidence, CurrentLinks
 from services.intake.http.issues import IssuePhoto
+from services.intake.http.photo_quota import quota_of
 from services.intake.store import evidence as evidence_store
 from services.intake.store import issues as issue_store
 
@@ -95,8 +96,12 @@ async def _issue_by_id(
 
 
 async def _issue_by_link(token: str, links: CurrentLinks, service: CurrentService) -> UUID:
-    """Dependency: the issue of a signed link."""
-    return issue_of_link(links, token, service.clock.now())
+    """Dependency: the issue of a signed link, which is looked up before the body of the request is read."""
+    issue_id = issue_of_link(links, token, service.clock.now())
+    async with service.pool.acquire() as conn:
+        if await issue_store.read_customer_id(conn, issue_id) is None:
+            raise unknown_issue(issue_id)
+    return issue_id
 
 
 IssueById = Annotated[UUID, Depends(_issue_by_id)]
@@ -110,8 +115,8 @@ class _IssuePhotos:
     commands: CurrentCommands
     evidence: CurrentEvidence
 
-    async def add_photos(self, request: Request, issue_id: UUID) -> dict[str, Any]:
-        photos = await self.evidence.receive(request)
+    async def add_photos(self, request: Request, issue_id: UUID, quota: Quota | None = None) -> dict[str, Any]:
+        photos = await self.evidence.receive(request, quota)
         await self.commands.provide_details(issue_id, photos=tuple(photos), max_photos=self.evidence.max_photos)
         return {"photos": photos, "missing": await self._missing(issue_id)}
 
@@ -168,7 +173,8 @@ async def show_thumbnail(issue_id: IssueById, sha256: Sha256, photos: IssuePhoto
 @router.post("/u/{token}/photos", name="add_photos", **_upload)
 async def add_photos_by_link(request: Request, issue_id: IssueByLink, photos: IssuePhotos) -> dict[str, Any]:
     """Add photos. They are identified by their content, so a repeated upload changes nothing."""
-    return await photos.add_photos(request, issue_id)
+    quota = quota_of(photos.commands.service, f"issue {issue_id}", photos.evidence.max_photos)
+    return await photos.add_photos(request, issue_id, quota)
 
 
 @router.post("/u/{token}/details", name="add_details", response_model=DetailsAnswer)

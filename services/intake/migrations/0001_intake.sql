@@ -124,6 +124,13 @@ CREATE TABLE photo_uploads (
     stored_at  timestamptz NOT NULL
 );
 
+-- Photos received by link, per issue or order and hour; a row is reset or deleted when its hour is over.
+CREATE TABLE photo_quota (
+    subject    text        PRIMARY KEY,
+    started_at timestamptz NOT NULL,
+    photos     integer     NOT NULL
+);
+
 -- Photos whose rows are deleted and whose files are not yet: files are part of no transaction.
 CREATE TABLE photo_deletion_queue (
     sha256     text        PRIMARY KEY CHECK (sha256 ~ '^[0-9a-f]{64}$'),
