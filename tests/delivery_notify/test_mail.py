@@ -1,5 +1,6 @@
 """MIME encoder: mails read back by the parser of the standard library."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header
@@ -49,10 +50,22 @@ def test_a_name_cannot_add_a_header(name: str) -> None:
     assert read(name)["Bcc"] is None
 
 
-@pytest.mark.parametrize("address", ["a\x00b@example.jp", "a>,<b@example.jp", "花子@example.jp"])
+@pytest.mark.parametrize("address", ["a\x00b@example.jp", "a>,<b@example.jp", "花\u2028子@example.jp"])
 def test_an_address_that_cannot_stand_in_a_header_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         read("Hanako", address)
+
+
+@pytest.mark.parametrize("name", ["A" * 1500, "Ann " * 400, "山" * 1500, '"' * 950])
+@pytest.mark.parametrize("address", ["hanako@example.jp", "花子@example.jp", "h" * 240 + "@example.jp"])
+def test_no_name_makes_a_line_that_servers_refuse(name: str, address: str) -> None:
+    sender = (name, "shop@example.jp")
+    envelope = MailEnvelope(sender, (name, address), NOTICE, Language.EN, datetime(2027, 3, 1, tzinfo=UTC))
+    rendered = replace(RENDERED[Language.EN], subject=name)
+    raw = encode_mail(envelope, rendered)
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    parts = [part for part, _ in decode_header(str(message_from_bytes(raw)["Subject"]))]
+    assert b"".join(part if isinstance(part, bytes) else part.encode() for part in parts).decode() == name.strip()
 
 
 def test_an_address_that_carriers_once_gave_out_is_taken_as_it_is() -> None:

@@ -49,7 +49,7 @@ def test_temporary_failures_are_retried_for_about_ten_hours() -> None:
 
 
 def test_a_sent_notice_is_completed_with_the_language_of_its_recipient() -> None:
-    assert result(SendStatus.SENT) == Completed(ID, "sent", "email", Language.JA)
+    assert result(SendStatus.SENT) == Completed(ID, "sent", "email", Language.JA, address="hanako@example.jp")
 
 
 @pytest.mark.parametrize("status", [SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED])

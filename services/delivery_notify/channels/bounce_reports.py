@@ -1,11 +1,13 @@
 """Parser of mail reports: bounces (RFC 3464, codes of RFC 3463) and complaints (RFC 5965).
 
-Only codes for a missing mailbox suppress the address; a full mailbox or a spam filter concerns one mail.
+A report says which code applies; the address is the one of our own record of that message (`mail_answers` has the
+codes). So nobody can silence a customer with a report about a mail that we did not send.
 
 Reports are untrusted input. They are parsed with `compat32`, which splits headers only: the structured parser of the
 newer policies needs most of a minute for 18 kB of quotes, and fails on unbalanced brackets.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -13,8 +15,8 @@ from email.message import Message
 from enum import StrEnum
 from uuid import UUID
 
-_NO_SUCH_MAILBOX = ("5.1.", "5.2.1", "5.4.4", "5.7.27")
-
+from libs.common.events.values.texts import mail_address
+from services.delivery_notify.channels.mail_answers import COMPLAINTS, is_about_mailbox, report_code
 
 MAX_PARTS = 60
 """Limit on MIME parts: parsing time grows with nesting depth times the number of lines."""
@@ -24,6 +26,8 @@ class MailReportKind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
 
+
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 Parts = dict[str, "Message[str, str]"]
 
@@ -44,7 +48,7 @@ class MailReport:
     @property
     def suppresses_address(self) -> bool:
         """Return true if the mailbox is missing or the recipient complained: do not use the address again."""
-        return self.kind == MailReportKind.COMPLAINT or self.code.startswith(_NO_SUCH_MAILBOX)
+        return self.code in COMPLAINTS if self.kind == MailReportKind.COMPLAINT else is_about_mailbox(self.code)
 
     @property
     def cause(self) -> str:
@@ -62,15 +66,26 @@ def parse_reports(raw: bytes) -> list[MailReport]:
     if feedback := parts.get("message/feedback-report"):
         fields = _fields(feedback)
         address = _address(fields.get("original-rcpt-to"))
-        return [MailReport(MailReportKind.COMPLAINT, address, notice_id, fields.get("feedback-type", "abuse")[:40])]
+        return [
+            MailReport(
+                MailReportKind.COMPLAINT, address, notice_id, fields.get("feedback-type", "abuse").strip().lower()[:40]
+            )
+        ]
     raise InvalidMailReportError(InvalidMailReportError.__doc__)
 
 
 def _bounce(block: dict[str, str], notice_id: UUID | None) -> Iterator[MailReport]:
     if block.get("action", "").lower() == "failed":
         recipient = block.get("original-recipient") or block.get("final-recipient") or ""
-        status = block.get("status", "5.0.0").split(" ")[0][:12]
-        yield MailReport(MailReportKind.BOUNCE, _address(recipient.partition(";")[2]), notice_id, status)
+        code = report_code(block.get("status", ""), block.get("diagnostic-code", ""))
+        yield MailReport(MailReportKind.BOUNCE, _recipient(recipient), notice_id, code)
+
+
+def _recipient(field: str) -> str | None:
+    """Return the address of a recipient field: `type;address`, in xtext (RFC 3461) where a `+` begins two digits."""
+    kind, _, address = field.partition(";")
+    plain = _XTEXT.sub(lambda found: chr(int(found[1], 16)), address) if "rfc822" in kind.lower() else address
+    return _address(plain)
 
 
 def _blocks(part: Message) -> list[dict[str, str]]:
@@ -91,8 +106,7 @@ def _headers(message: Message) -> dict[str, str]:
 
 
 def _address(address: str | None) -> str | None:
-    found = (address or "").strip().strip("<>")
-    return found if "@" in found else None
+    return mail_address((address or "").strip().strip("<>"))
 
 
 def _notice_id(parts: Parts) -> UUID | None:

@@ -31,13 +31,15 @@ class SendOutcome:
     """Result of sending one message.
 
     `cause` is a short code without an address. `retry_after` is the delay in seconds (wall clock) that the server
-    asked for. `invalid_address`: the server reported that the recipient does not exist.
+    asked for. `invalid_address`: the server reported that the recipient does not exist. `blocked`: it refuses mail from
+    our server, so that staff have to act.
     """
 
     status: SendStatus
     cause: str | None = None
     retry_after: float | None = None
     invalid_address: bool = False
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

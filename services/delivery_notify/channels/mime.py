@@ -17,6 +17,12 @@ from services.delivery_notify.channels.channel import RenderedMessage
 _BYTES_PER_WORD = 45
 """60 characters of base64 in an encoded word, plus 12 of its frame, a space and the bracket of an address."""
 
+_ADDRESS_BESIDE_WORDS = 100
+"""Longer addresses get a line of their own; an encoded word has at most 76 characters."""
+
+_LONGEST_PLAIN_LINE = 900
+"""Characters of a header line without encoded words; RFC 5322 allows 998."""
+
 _LINE_LENGTH = 76
 """Characters of a base64 line (RFC 2045)."""
 
@@ -24,7 +30,7 @@ _UTF8_KIND_MASK, _UTF8_CONTINUATION = 0b1100_0000, 0b1000_0000
 """Bit pattern of UTF-8 continuation bytes."""
 
 _LINE_BREAKS_AND_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_FORBIDDEN_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>,;:\"()]|[^\x00-\x7f]")
+_FORBIDDEN_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029<>,;:\"()]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,25 @@ def _mailbox(header: str, name: str, address: str) -> str:
     if _FORBIDDEN_IN_ADDRESS.search(address):
         raise ValueError("address: contains a character that is not allowed in a header")
     line = _one_line(name)
-    return formataddr((line, address)) if line.isascii() else f"{_encoded_words(header, line)} <{address}>"
+    plain = formataddr((line, address)) if line.isascii() and address.isascii() else ""
+    if plain and len(header) + 2 + len(plain) <= _LONGEST_PLAIN_LINE:
+        return plain
+    if not line:
+        return address
+    words = _base64_words(header, line)
+    return f"{words}\r\n <{address}>" if len(address) > _ADDRESS_BESIDE_WORDS else f"{words} <{address}>"
 
 
 def _encoded_words(header: str, text: str) -> str:
-    """Encode by RFC 2047: words of at most 75 characters that split no UTF-8 character, lines of at most 76."""
+    """Encode text for a header; ASCII that fits into a line stays as it is."""
     line = _one_line(text)
-    if line.isascii():
-        return line
+    if not line.isascii():
+        return _base64_words(header, line)
+    return line if len(header) + 2 + len(line) <= _LONGEST_PLAIN_LINE else _base64_words(header, line)
+
+
+def _base64_words(header: str, line: str) -> str:
+    """Encode by RFC 2047: words of at most 75 characters that split no UTF-8 character, lines of at most 76."""
     data, words, start, room = line.encode(), [], 0, _BYTES_PER_WORD - len(header)
     while start < len(data):
         end = min(start + room, len(data))

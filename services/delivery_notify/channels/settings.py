@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from libs.common.config.settings import ServiceSettings
+from libs.common.events.values.texts import mail_address
 from libs.common.http.standard_webhooks import WebhookSecrets
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
@@ -110,4 +111,5 @@ class ChannelSettings(ServiceSettings):
     @property
     def sender_mailbox(self) -> tuple[str, str]:
         """Name and address of the mail sender."""
-        return self.sender_name, parseaddr(self.mail_from)[1]
+        address = parseaddr(self.mail_from)[1]
+        return self.sender_name, mail_address(address) or address

@@ -1,13 +1,15 @@
 """SMTP channel with a pool of open connections, TLS and authentication.
 
-RFC 5321 for the reply codes (4yz is retried, 5yz is final), RFC 3207 for STARTTLS, RFC 3463 for the codes of unknown
-mailboxes. The `Message-ID` is derived from the notice id, so that mail programs show a repeated copy once.
+RFC 5321 for the reply codes (4yz is retried, 5yz is final), RFC 3207 for STARTTLS, RFC 6531 for addresses that are not
+ASCII (only where the server offers SMTPUTF8).
+
+The `Message-ID` is derived from the notice id, so that mail programs show a repeated copy once.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import aiosmtplib
@@ -22,13 +24,13 @@ from services.delivery_notify.channels.channel import (
     SendStatus,
     send_each,
 )
+from services.delivery_notify.channels.mail_answers import classify_answer
 from services.delivery_notify.channels.mime import MailEnvelope, encode_mail
 
 STEP_TIMEOUT_SECONDS = 20.0
 """Wall-clock limit for one step of an SMTP session."""
 
-_SERVICE_NOT_AVAILABLE, _TOO_LARGE = 421, 552
-_NO_SUCH_MAILBOX = (550, 551, 553)
+_FINAL, _TOO_LARGE = 500, 552
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class SmtpChannel:
         """Return None if the server closed the connection; a broken connection is closed here."""
         try:
             async with asyncio.timeout_at(deadline):
-                await client.sendmail(self.encoder.sender[1], [message.recipient], message.content)
+                options = () if message.recipient.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
+                sender, recipients = self.encoder.sender[1], [message.recipient]
+                await client.sendmail(sender, recipients, message.content, mail_options=options)
         except TimeoutError:
             client.close()
             return SendOutcome(SendStatus.TEMPORARY_FAILURE, "timeout")
@@ -129,21 +133,16 @@ class SmtpChannel:
 def _classify_error(error: aiosmtplib.SMTPException) -> SendOutcome:
     """Map an SMTP error: recipient and message errors concern the message, all others the channel."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        code = error.recipients[0].code if error.recipients else 0
-        return replace(_classify_code(code, "recipient"), invalid_address=code in _NO_SUCH_MAILBOX)
+        first = next(iter(error.recipients), None)
+        return classify_answer(first.code if first else 0, first.message if first else "", "recipient")
     if isinstance(error, aiosmtplib.SMTPDataError):
-        return _classify_code(error.code, "data")
+        return classify_answer(error.code, error.message, "data")
     if isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == _TOO_LARGE:
-        return _classify_code(error.code, "size")
-    return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, _describe(error))
-
-
-def _classify_code(code: int, step: str) -> SendOutcome:
-    if code == _SERVICE_NOT_AVAILABLE:
-        return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, f"smtp {code} {step}")
-    return SendOutcome(
-        SendStatus.PERMANENT_FAILURE if code >= 500 else SendStatus.TEMPORARY_FAILURE, f"smtp {code} {step}"
-    )
+        return classify_answer(error.code, error.message, "size")
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        return SendOutcome(SendStatus.PERMANENT_FAILURE, "smtputf8_not_offered")
+    refused = isinstance(error, aiosmtplib.SMTPResponseException) and error.code >= _FINAL
+    return SendOutcome(SendStatus.CHANNEL_UNAVAILABLE, _describe(error), blocked=refused)
 
 
 def _describe(error: Exception) -> str:

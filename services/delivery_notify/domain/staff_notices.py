@@ -18,6 +18,7 @@ class StaffKind(StrEnum):
     NOTICE_FAILED = "notice_failed"
     ADDRESS_SUPPRESSED = "address_suppressed"
     CUSTOMER_UNREACHABLE = "customer_unreachable"
+    MAIL_BLOCKED = "mail_blocked"
     DEAD_LETTERS = "dead_letters"
 
 

@@ -30,7 +30,10 @@ REPORTERS = ("ops", "mailserver")
 
 
 class MailReportBody(BaseModel):
-    """`code` is the enhanced status of RFC 3463 (5.1.1: no such mailbox), or the type of a complaint."""
+    """`code` is the enhanced status of RFC 3463 (5.1.1: no such mailbox), or the type of a complaint (abuse).
+
+    `message_id` is that of the mail: the report concerns the address that this mail was sent to.
+    """
 
     kind: MailReportKind
     address: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] | None = None
@@ -111,18 +114,16 @@ def _parse(content_type: str, content: bytes) -> list[MailReport]:
 
 async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
     """Send a bounced notice by its next channel, or record it as failed; return whether the address was suppressed."""
-    bounced = await bounces.find_sent_mail(tx.conn, report.notice_id) if report.notice_id else None
-    address = report.address or (bounced.address if bounced else None)
-    if bounced and report.kind == MailReportKind.BOUNCE:
+    if report.notice_id is None or (bounced := await bounces.find_sent_mail(tx.conn, report.notice_id)) is None:
+        return False  # a message that we have no record of
+    if bounced.is_sent and report.kind == MailReportKind.BOUNCE:
         if not await bounces.retry_on_next_channel(tx.conn, bounced.notice_id, report.cause, tx.now):
             await bounces.fail(tx.conn, bounced.notice_id, report.cause, tx.now)
         await tx.write([_notice_failed(bounced, report, tx)])
-    if not report.suppresses_address or address is None:
+    if not report.suppresses_address:
         return False
-    await preferences.suppress_addresses(tx.conn, [("email", address, report.cause)], tx.now)
-    customer_id = bounced.customer_id if bounced else await bounces.find_customer(tx.conn, address)
-    if customer_id:
-        await staff_notices.save(tx.conn, [_address_suppressed(customer_id, report, tx)])
+    await preferences.suppress_digest(tx.conn, "email", bounced.address_digest, report.cause, tx.now)
+    await staff_notices.save(tx.conn, [_address_suppressed(bounced.customer_id, report, tx)])
     return True
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from libs.common.events.values.texts import mail_address
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE
 from libs.common.runtime.dependencies import CurrentService
@@ -42,4 +43,8 @@ async def list_staff_notices(service: CurrentService) -> list[StaffNoticeView]:
 @router.post("/addresses/allow", summary="Remove an address from the suppression list")
 async def allow_address(body: AddressBody, service: CurrentService) -> dict[str, bool]:
     async with service.pool.acquire() as conn:
-        return {"was_suppressed": await preferences.unsuppress_address(conn, body.channel, body.address)}
+        return {
+            "was_suppressed": await preferences.unsuppress_address(
+                conn, body.channel, mail_address(body.address) or body.address
+            )
+        }

@@ -52,6 +52,7 @@ CREATE TABLE suppressed_addresses (
 -- the notices of an order are sent: rows of one order are written under the lock of its conversation.
 -- `started_channel` is the channel of the first attempt (null: none, or by mail), `failed_channels` those that failed
 -- permanently, `batched` marks a notice that may be sent in one message with others, `batch_id` is that message.
+-- `address_digest` is the digest of the mail address that it was sent to, for bounces of this message.
 -- `announces` and `supersedes` are promises by subject, id and version, as in `notice.sent`.
 CREATE TABLE notices (
     notice_id       uuid        PRIMARY KEY,
@@ -79,6 +80,7 @@ CREATE TABLE notices (
     failed_channels text[],
     batched         boolean     NOT NULL DEFAULT false,
     batch_id        uuid,
+    address_digest  bytea,
     announces       jsonb       NOT NULL DEFAULT '[]',
     supersedes      jsonb       NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 50);

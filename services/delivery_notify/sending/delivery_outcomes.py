@@ -39,7 +39,10 @@ async def record_outcomes(
         recorded = [(notice, result) for notice, result in completed if notice.notice_id in recorded_ids]
         await outbox.write(tx.conn, [row for notice, _ in recorded if (row := events[notice.notice_id])])
         await preferences.suppress_addresses(tx.conn, _invalid_addresses(attempts), tx.now)
-        await staff_notices.save(tx.conn, [*_failed_notices(recorded, tx), *_suppressed_addresses(attempts, tx)])
+        await staff_notices.save(
+            tx.conn,
+            [*_failed_notices(recorded, tx), *_suppressed_addresses(attempts, tx), *_blocked_mail(attempts, tx)],
+        )
         failpoint("notices_recording")
     failpoint("notices_recorded")
     for status, count in Counter(result.status for _, result in recorded).items():
@@ -113,6 +116,17 @@ def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransactio
         )
         for attempt in attempts
         if attempt.outcome.invalid_address
+    ]
+
+
+def _blocked_mail(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
+    """Return one staff notice per channel and day while servers refuse mail from ours."""
+    refused = [attempt for attempt in attempts if attempt.outcome.blocked]
+    blocked = {attempt.route.channel: attempt.outcome.cause or "unknown" for attempt in refused}
+    day = tx.now.date().isoformat()
+    return [
+        StaffNotice(StaffKind.MAIL_BLOCKED, (channel, day), tx.now, {"channel": channel, "cause": cause})
+        for channel, cause in sorted(blocked.items())
     ]
 
 

@@ -16,6 +16,9 @@ INITIAL_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
 """With these limits a channel fails for good after about ten hours of temporary failures."""
 
+MAX_BLOCKED_ATTEMPTS = 100
+"""Limit while a server refuses mail from ours: about four days, in which staff can get us off a block list."""
+
 NoticeResult: TypeAlias = Completed | Rescheduled | FellBack | Deferred
 
 _KINDS = frozenset(NoticeKind)
@@ -43,11 +46,14 @@ class SendAttempt:
         notice, outcome = self.notice, self.outcome
         if outcome.status == SendStatus.SENT:
             language = notice.contact.language if notice.contact else None
-            return Completed(notice.notice_id, "sent", self.channel_name, language)
+            return Completed(notice.notice_id, "sent", self.channel_name, language, address=self.route.address)
         cause = outcome.cause or "unknown"
         if outcome.status in _NOT_ATTEMPTED:
             return Rescheduled(notice.notice_id, cause, breaker_wait, counts=False)
-        if outcome.status == SendStatus.TEMPORARY_FAILURE and notice.attempts < MAX_ATTEMPTS:
+        if outcome.blocked and self.alternatives:
+            return FellBack(notice.notice_id, self.route.channel, cause)
+        limit = MAX_BLOCKED_ATTEMPTS if outcome.blocked else MAX_ATTEMPTS
+        if outcome.status == SendStatus.TEMPORARY_FAILURE and notice.attempts < limit:
             requested = timedelta(seconds=outcome.retry_after or 0)
             return Rescheduled(notice.notice_id, cause, max(requested, backoff(notice.attempts, jitter)))
         if outcome.status == SendStatus.TEMPORARY_FAILURE:

@@ -1,4 +1,4 @@
-"""SQL for bounces and complaints: find the notice or customer, and send the notice by the next channel."""
+"""SQL for bounces and complaints: find the notice, and send the notice by the next channel."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,32 +9,28 @@ from libs.common.postgres.pool import Connection
 
 @dataclass(frozen=True, slots=True)
 class BouncedNotice:
-    """A notice that was recorded as sent by mail, with its address."""
+    """A notice that was sent by mail, with the digest of the address that it was sent to.
+
+    `is_sent`: it was not sent by another channel or failed since.
+    """
 
     notice_id: UUID
     order_id: str
     customer_id: str
     issue_id: UUID | None
     kind: str
-    address: str
+    address_digest: bytes
+    is_sent: bool
 
 
 async def find_sent_mail(conn: Connection, notice_id: UUID) -> BouncedNotice | None:
     row = await conn.fetchrow(
-        """SELECT n.notice_id, n.order_id, n.customer_id, n.issue_id, n.kind, c.email
-           FROM notices n JOIN contacts c ON c.order_id = n.order_id
-           WHERE n.notice_id = $1 AND n.status = 'sent' AND n.channel = 'email' FOR UPDATE OF n""",
+        """SELECT notice_id, order_id, customer_id, issue_id, kind, address_digest,
+                  status = 'sent' AND channel = 'email' AS is_sent
+           FROM notices WHERE notice_id = $1 AND address_digest IS NOT NULL FOR UPDATE""",
         notice_id,
     )
     return BouncedNotice(*row.values()) if row else None
-
-
-async def find_customer(conn: Connection, address: str) -> str | None:
-    """Return the customer of the first order with this address."""
-    found: str | None = await conn.fetchval(
-        "SELECT customer_id FROM contacts WHERE lower(email) = lower($1) ORDER BY order_id LIMIT 1", address
-    )
-    return found
 
 
 async def fail(conn: Connection, notice_id: UUID, cause: str, now: datetime) -> None:

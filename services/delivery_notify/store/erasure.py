@@ -18,7 +18,11 @@ _SUPPRESSED = """
             SELECT unnest(ARRAY[email, phone]) FROM contacts
             WHERE customer_id = $1 AND coalesce(placed_at, '-infinity') <= $2
             UNION ALL SELECT unnest(ARRAY[phone, line_user_id]) FROM preferences
-            WHERE customer_id = $1 AND changed_at <= $2) AS a (address))"""
+            WHERE customer_id = $1 AND changed_at <= $2) AS a (address)
+        UNION ALL SELECT address_digest FROM notices WHERE customer_id = $1 AND made_at <= $2)"""
+_DIGESTS = """
+    UPDATE notices SET address_digest = NULL
+    WHERE customer_id = $1 AND made_at <= $2 AND address_digest IS NOT NULL"""
 _WITHDRAWN = """
     UPDATE notices n SET withdrawn_cause = 'customer_erased', due_at = least(n.due_at, n.made_at)
     WHERE n.customer_id = $1 AND n.status IN ('pending', 'sending') AND n.withdrawn_cause IS NULL AND n.made_at <= $2
@@ -42,5 +46,5 @@ def sweeps(contact_days: int, notice_days: int) -> tuple[Sweep, ...]:
 async def erase(conn: Connection, erasure: Erasure) -> None:
     ids = [row["id"] for row in await conn.fetch(_IDS, erasure.customer_id, timeout=300)]
     await erase_dead_letters(conn, erasure, ids)
-    for statement in (_SUPPRESSED, _WITHDRAWN, _CONTACTS, _PREFERENCES):
+    for statement in (_SUPPRESSED, _DIGESTS, _WITHDRAWN, _CONTACTS, _PREFERENCES):
         await conn.execute(statement, erasure.customer_id, erasure.until, timeout=300)

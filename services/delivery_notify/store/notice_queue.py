@@ -171,13 +171,14 @@ async def mark_started(conn: Connection, started: Sequence[StartedNotice]) -> No
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Final outcome of a claimed notice. `status` is sent, failed or suppressed."""
+    """Final outcome of a claimed notice. `status` is sent, failed or suppressed; `address` the one it was sent to."""
 
     notice_id: UUID
     status: str
     channel: str | None = None
     language: str | None = None
     cause: str | None = None
+    address: str | None = None
 
 
 async def lock_notices(conn: Connection, ids: Iterable[UUID]) -> None:
@@ -208,12 +209,14 @@ async def lock_leased(conn: Connection, leases: Mapping[UUID, datetime | None]) 
 _COMPLETE = """
     WITH mine AS (
     SELECT o.* FROM (
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-            AS o (notice_id, status, channel, language, cause) ORDER BY notice_id) AS o
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $7::text[])
+            AS o (notice_id, status, channel, language, cause, address) ORDER BY notice_id) AS o
         CROSS JOIN LATERAL (SELECT FROM notices n WHERE n.notice_id = o.notice_id FOR NO KEY UPDATE) AS locked),
     settled AS (
     UPDATE notices n SET status = s.status, channel = s.channel, language = s.language, cause = s.cause,
-                         settled_at = $6, wait_until = NULL
+                         settled_at = $6, wait_until = NULL,
+                         address_digest = CASE WHEN s.channel = 'email'
+                             THEN sha256(convert_to(lower(s.address), 'UTF8')) ELSE n.address_digest END
     FROM mine s WHERE n.notice_id = s.notice_id AND n.status IN ('sending', 'pending')
     RETURNING n.notice_id, n.order_id, n.announces, s.status, s.channel),
     announced AS (
@@ -230,7 +233,8 @@ async def complete_notices(conn: Connection, outcomes: Collection[Completed], no
     if not outcomes:
         return set()
     columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
-    rows = await conn.fetch(_COMPLETE, *map(list, zip(*columns, strict=True)), now)
+    addresses = [each.address for each in outcomes]
+    rows = await conn.fetch(_COMPLETE, *map(list, zip(*columns, strict=True)), now, addresses)
     return {row["notice_id"] for row in rows}
 
 

@@ -59,6 +59,18 @@ async def suppress_addresses(conn: Connection, addresses: Sequence[tuple[str, st
         await conn.execute(_SUPPRESS, *map(list, zip(*addresses, strict=True)), now)
 
 
+async def suppress_digest(conn: Connection, channel: str, digest: bytes, cause: str, now: datetime) -> None:
+    """Suppress the address with this digest."""
+    await conn.execute(
+        """INSERT INTO suppressed_addresses (channel, digest, cause, suppressed_at) VALUES ($1, $2, $3, $4)
+           ON CONFLICT DO NOTHING""",
+        channel,
+        digest,
+        cause,
+        now,
+    )
+
+
 async def unsuppress_address(conn: Connection, channel: str, address: str) -> bool:
     """Lift the suppression of an address; return whether there was one."""
     done = await conn.execute(

@@ -15,6 +15,7 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "お知らせが届けられませんでした: ご注文 {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "宛先が使えなくなりました: お客様 {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "お客様に連絡する手段がありません: お客様 {customer_id}",
+        StaffKind.MAIL_BLOCKED: "メールサーバーが拒否されています: {cause}",
         StaffKind.DEAD_LETTERS: "取り込めないイベントがあります: {topic}",
     },
     Language.EN: {
@@ -23,6 +24,7 @@ _SUBJECTS = {
         StaffKind.NOTICE_FAILED: "A notice could not be delivered: order {order_id}",
         StaffKind.ADDRESS_SUPPRESSED: "An address is no longer used: customer {customer_id}",
         StaffKind.CUSTOMER_UNREACHABLE: "There is no way to reach a customer: {customer_id}",
+        StaffKind.MAIL_BLOCKED: "Our mail server is refused: {cause}",
         StaffKind.DEAD_LETTERS: "Events could not be processed: {topic}",
     },
 }
@@ -33,6 +35,7 @@ _INSTRUCTIONS = {
         StaffKind.NOTICE_FAILED: "お客様はこの件をまだご存じありません。電話など、別の方法でお伝えください。",
         StaffKind.ADDRESS_SUPPRESSED: "この宛先にはもう送りません。正しい宛先がわかったら、設定を直してください。",
         StaffKind.CUSTOMER_UNREACHABLE: "お客様はこの件をまだご存じありません。連絡先を調べてお伝えください。",
+        StaffKind.MAIL_BLOCKED: "お知らせは送らずに待っています。ブロックリストと送信元の設定を確かめてください。",
         StaffKind.DEAD_LETTERS: "原因を直したあと、/ops/dead-letters から取り込み直してください。",
     },
     Language.EN: {
@@ -41,6 +44,7 @@ _INSTRUCTIONS = {
         StaffKind.NOTICE_FAILED: "The customer does not know of this yet. Please tell them by telephone.",
         StaffKind.ADDRESS_SUPPRESSED: "We write there no more. Correct the preferences once you know a right address.",
         StaffKind.CUSTOMER_UNREACHABLE: "The customer does not know of this yet. Please find out how to reach them.",
+        StaffKind.MAIL_BLOCKED: "The notices wait. Please check block lists and the settings of our mail server.",
         StaffKind.DEAD_LETTERS: "Once the cause is fixed, replay them from /ops/dead-letters.",
     },
 }
