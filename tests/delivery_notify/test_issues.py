@@ -97,11 +97,30 @@ def test_an_older_version_of_a_promise_is_never_announced_after_a_newer_one() ->
     assert reasons(driver.handle(issue(ev.IssueReplacementPromised, ship_date=NEXT_FRIDAY))) == ["older_promise"]
 
 
+def replacement_versions(driver: ConversationDriver) -> list[int]:
+    return [row.version for row in of(driver.facts, PromiseMade) if row.subject == "replacement"]
+
+
 def test_every_announced_date_of_a_replacement_is_recorded() -> None:
     driver = replaced()
+    driver.handle(issue(ev.IssueReplacementPromised, ship_date=FRIDAY - timedelta(days=1)))
+    assert replacement_versions(driver) == [0, 1]
+
+
+def test_a_delay_supersedes_the_version_that_was_announced_and_not_one_that_confirmed_it() -> None:
+    driver = replaced()
     driver.handle(issue(ev.IssueReplacementPromised, ship_date=FRIDAY))
-    rows = [(row.subject, row.version) for row in of(driver.facts, PromiseMade)]
-    assert rows == [("line", 1), ("replacement", 0), ("replacement", 1)]
+    driver.handle(issue(ev.IssueReplacementDelayed, previous_ship_date=FRIDAY, ship_date=NEXT_WEDNESDAY, version=2))
+    news = driver.notices[-1].promises
+    assert ([ref.version for ref in news.announces], [ref.version for ref in news.supersedes]) == ([2], [0])
+    assert replacement_versions(driver) == [0, 2]
+
+
+def test_a_date_older_than_a_confirmation_is_not_announced() -> None:
+    driver = replaced()
+    driver.handle(issue(ev.IssueReplacementPromised, ship_date=FRIDAY, version=3))
+    delayed = issue(ev.IssueReplacementDelayed, previous_ship_date=FRIDAY, ship_date=NEXT_WEDNESDAY, version=2)
+    assert reasons(driver.handle(delayed)) == ["older_promise"]
 
 
 def test_a_shipped_replacement_is_announced_once_with_its_delivery_date() -> None:

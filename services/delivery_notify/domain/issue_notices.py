@@ -90,5 +90,5 @@ def _replacement_news(thread: IssueThread, kind: NoticeKind, facts: NoticeFacts)
     subject, subject_id = PromiseSubject.REPLACEMENT, str(shipment.replacement_id)
     announced = ref(subject, subject_id, shipment.version, shipment.ship_date)
     late = kind is NoticeKind.REPLACEMENT_DELAYED
-    broken = ref(subject, subject_id, max(0, shipment.version - 1), facts.previous_day) if late else ()
+    broken = ref(subject, subject_id, shipment.superseded_version, facts.previous_day) if late else ()
     return PromiseNews(announced, broken)

@@ -20,11 +20,17 @@ class ReportedItem:
 
 @dataclass(frozen=True)
 class ReplacementShipment:
-    """Shipment of a replacement: its newest announced date with its version (0: when it was ordered)."""
+    """Shipment of a replacement: its newest announced date with its version (0: when it was ordered).
+
+    `confirmed_version` is the version of the newest event: one that confirms the announced date is no new promise.
+    `superseded_version` is the version of the date that was announced before.
+    """
 
     replacement_id: UUID
     ship_date: date
     version: int = 0
+    confirmed_version: int = 0
+    superseded_version: int = 0
     shipped: bool = False
 
 

@@ -58,21 +58,23 @@ def on_replacement_dated(
         ctx.ignore("replacement_replaced")
         return
     same = known if known and known.replacement_id == replacement_id else None
-    if same and (same.shipped or event.version <= same.version):
+    if same and (same.shipped or event.version <= same.confirmed_version):
         ctx.ignore("older_promise")
         return
+    if same and same.ship_date == event.ship_date:
+        ctx.ignore("same_promise")
+        confirmed = replace(same, confirmed_version=event.version)
+        _with_shipment(ctx, thread, confirmed, thread.past_replacements)
+        return
     past = (*thread.past_replacements, known.replacement_id) if known and not same else thread.past_replacements
-    shipment = ReplacementShipment(replacement_id, event.ship_date, event.version)
+    superseded = same.version if same else max(0, event.version - 1)
+    shipment = ReplacementShipment(replacement_id, event.ship_date, event.version, event.version, superseded)
     thread = _with_shipment(ctx, thread, shipment, past)
     _record(ctx, thread, event.TYPE.removesuffix(".v1"))
     if known and not same:
         _supersede(ctx, thread, "superseded", "promised")
-    announced = same.ship_date if same else None
-    if announced == event.ship_date:
-        ctx.ignore("same_promise")
-        return
     previous = event.previous_ship_date if isinstance(event, IssueReplacementDelayed) else None
-    _announce_date(ctx, thread, shipment, announced or previous)
+    _announce_date(ctx, thread, shipment, same.ship_date if same else previous)
 
 
 def _announce_date(
