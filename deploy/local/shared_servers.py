@@ -66,7 +66,7 @@ class SharedServers:
 
 
 def shared_server(name: str) -> str:
-    """The user's side, in any process of the run. Raises `SharingError` if the server could not be started."""
+    """The user's side, in any process of the run. Raises `SharedServerError` if the server could not be started."""
     return _answer_of(os.environ[_ADDRESS], name)
 
 

@@ -108,7 +108,7 @@ async def test_a_slash_leads_to_the_search_which_leads_to_the_issue(shop: Shop, 
 async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) -> None:
     await park(shop.live, "orders", [an_order("SD-9001")], "ValueError: the code of yesterday")
     await shop.sign_in(page, "aki")
-    await page.get_by_role("link", name="Parked events").first.click()
+    await page.get_by_role("link", name="Dead letters").first.click()
     await page.get_by_role("link", name="storefront.orders").click()
     await expect(page.locator("pre")).to_contain_text("SD-9001")
     await page.get_by_label("Reason").fill("The fix is deployed.")

@@ -146,7 +146,7 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     await execute_as_owner(str(owned), "ALTER TABLE order_snapshots DROP CONSTRAINT of_yesterday")
 
     await sign_in(page, everything.url, "aki")
-    await page.get_by_role("link", name="Parked events").first.click()
+    await page.get_by_role("link", name="Dead letters").first.click()
     await page.get_by_role("link", name="storefront.orders").click()
     await expect(page.locator("pre")).to_contain_text("SD-9001")
     await expect(page.locator("main")).to_contain_text("of_yesterday")

@@ -269,7 +269,7 @@ def test_a_report_rejected_after_waiting_has_the_reason_of_that_moment() -> None
 
 
 def test_a_timer_of_a_report_that_no_longer_waits_is_ignored() -> None:
-    _, facts = after([placed(), timer_of("awaiting_order:gone")])
+    _, facts = after([placed(), timer_of(timer_name(http_id("gone")))])
     assert facts == [Ignored("timer_obsolete")]
 
 

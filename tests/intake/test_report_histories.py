@@ -112,7 +112,7 @@ def timer(name: str) -> EventFactory:
 
     def factory(store: InMemoryStore) -> Payload:
         was_set = any(isinstance(fact, SetTimer) and fact.name == name for fact in store.facts)
-        return TimerFired(name=name if was_set else "of nobody", due_at=store.now)
+        return TimerFired(name=name if was_set else timer_name(UUID(int=0)), due_at=store.now)
 
     return factory
 

@@ -79,13 +79,26 @@ async def test_what_was_delivered_to_them_carries_more(pool: Pool) -> None:
     assert await held_back(pool) == REPORTS - 4
 
 
-async def test_one_address_is_distinguished_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
-    key, another = b"a key of sixteen bytes", b"another key, as long"
+KEY, ANOTHER_KEY = b"a key of sixteen bytes", b"another key, as long"
+
+
+async def learn_shared_address(pool: Pool) -> None:
+    """Store an order of each of six customers at one address."""
     shared = [placed(f"O-{n}").model_copy(update={"customer_id": f"C-{n}"}) for n in range(REPORTS)]
     async with pool.acquire() as conn, conn.transaction():
-        await RUNNER.apply(conn, OrderSnapshots((key,)), [Incoming(event_of(order)) for order in shared])
-        found = await conn.fetch("SELECT DISTINCT address_hash FROM order_snapshots")
-    assert len(found) == 1
-    assert address_hashes((key,), shared[0].ship_to) != address_hashes((another,), shared[0].ship_to)
+        await RUNNER.apply(conn, OrderSnapshots((KEY,)), [Incoming(event_of(order)) for order in shared])
+
+
+async def test_one_address_is_distinguished_from_another_by_a_keyed_hash_only(pool: Pool) -> None:
+    await learn_shared_address(pool)
+    stored = await pool.fetch("SELECT DISTINCT address_hash FROM order_snapshots")
+    address = placed("O-0").ship_to
+    assert [row["address_hash"] for row in stored] == list(address_hashes((KEY,), address))
+    assert address_hashes((KEY,), address) != address_hashes((ANOTHER_KEY,), address)
+
+
+async def test_a_report_about_an_address_that_many_customers_share_is_reviewed(pool: Pool) -> None:
+    await learn_shared_address(pool)
     await take(pool, 0)
-    assert await held_back(pool) == 1
+    reviews = await pool.fetchval("SELECT body::jsonb #>> '{reviews,0,cause}' FROM cases")
+    assert reviews == "shared_address"

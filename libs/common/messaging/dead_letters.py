@@ -19,6 +19,7 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from libs.common.messaging.outbox import MAX_BYTES, OutboxRow
+from libs.common.postgres.batch import row_count
 from libs.common.postgres.pool import Connection
 
 
@@ -198,7 +199,7 @@ async def request_replay(conn: Connection, dead_letter_id: int | None, by: str) 
         dead_letter_id,
         by,
     )
-    return int(status.rsplit(" ", 1)[1])
+    return row_count(status)
 
 
 async def discard(conn: Connection, dead_letter_id: int, by: str) -> bool:

@@ -39,7 +39,7 @@ class OutboxRow:
 
 
 async def write(conn: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in this order. Raises `TooLargeError` before anything is written."""
+    """Write rows in this order. Raises `EventTooLargeError` before anything is written."""
     await write_effects(conn, rows)
 
 

@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.common.postgres.batch import row_count
 from libs.common.postgres.pool import Pool
 
 BATCH, MAX_BATCHES = 1_000, 100
@@ -33,7 +34,7 @@ async def run(pool: Pool, sweep: Sweep, now: datetime) -> int:
     for _ in range(MAX_BATCHES):
         async with pool.acquire() as conn:
             status = await conn.execute(sweep.statement, before, BATCH)
-        count = int(status.rsplit(" ", 1)[1])
+        count = row_count(status)
         total += count
         if count < BATCH:
             break

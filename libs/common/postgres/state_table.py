@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
+from libs.common.postgres.batch import row_count
 from libs.common.postgres.pool import ConflictError, Connection
 
 S = TypeVar("S")
@@ -61,7 +62,7 @@ class StateTable(Generic[S]):
         versions = [states[key][0] + 1 for key in keys]
         bodies = [self.adapter.dump_json(states[key][1], exclude_defaults=self.sparse).decode() for key in keys]
         status = await conn.execute(self._upsert, keys, versions, bodies)
-        if int(status.rsplit(" ", 1)[1]) != len(keys):
+        if row_count(status) != len(keys):
             raise ConflictError(f"{self.table}: another transaction created a key at the same time")
 
 

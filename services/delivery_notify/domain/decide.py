@@ -5,7 +5,7 @@ answers of the customer. Timers are derived from the state after each event (`de
 question or announced update is without one (invariant 6).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -85,18 +85,21 @@ def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
 
 
 def on_timer(ctx: ConversationDecision, timer: TimerFired) -> None:
-    name, _, subject = timer.name.partition(":")
-    match name:
-        case "overdue":
-            on_overdue(ctx)
-        case "progress":
-            preorders.on_progress_due(ctx)
-        case "choice":
-            on_answer_deadline(ctx, UUID(subject))
-        case "update":
-            issues.on_update_due(ctx, UUID(subject))
-        case _:
-            ctx.anomaly("unknown_timer", timer.name)
+    kind, _, subject = timer.name.partition(":")
+    handler = TIMERS.get(kind)
+    if handler is None:
+        ctx.anomaly("unknown_timer", timer.name)
+    else:
+        handler(ctx, subject)
+
+
+TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
+    OVERDUE: lambda ctx, _: on_overdue(ctx),
+    PROGRESS: lambda ctx, _: preorders.on_progress_due(ctx),
+    CHOICE: lambda ctx, choice_id: on_answer_deadline(ctx, UUID(choice_id)),
+    UPDATE: lambda ctx, issue_id: issues.on_update_due(ctx, UUID(issue_id)),
+}
+"""Handlers of timers by the first part of their names; the second part is the subject."""
 
 
 # Found by the exact class: a `match` would try the pydantic classes one after another.

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from libs.common.events.personal import REDACTED_CONTACT
 from libs.common.events.values import Contact, ContactChange
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import ContactRecorded
 
@@ -65,7 +66,7 @@ async def save_contacts(conn: Connection, recorded: Sequence[ContactRecorded]) -
     for each in recorded:
         known[each.order_id] = merge(known.get(each.order_id) or StoredContact(each.order_id, each.customer_id), each)
     rows = [_row(known[order_id]) for order_id in order_ids]
-    await conn.execute(_UPSERT, *map(list, zip(*rows, strict=True)))
+    await conn.execute(_UPSERT, *columns(rows))
 
 
 def merge(stored: StoredContact, recorded: ContactRecorded) -> StoredContact:

@@ -18,6 +18,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import PointsExpiring, PointsGranted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Language
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.log_context import current_trace
 from services.delivery_notify.domain.conversation import Conversation
@@ -146,12 +147,12 @@ async def _latest_orders(conn: Connection, customers: Sequence[str]) -> list[tup
 
 async def _save_addresses(conn: Connection, rows: Sequence[AddressRequested]) -> None:
     if rows:
-        columns = [(row.order_id, row.choice_id, row.address.model_dump_json(exclude_none=True)) for row in rows]
+        values = [(row.order_id, row.choice_id, row.address.model_dump_json(exclude_none=True)) for row in rows]
         await conn.execute(
             """UPDATE contacts c SET address_choice_id = w.choice_id, requested_address = w.address
                FROM unnest($1::text[], $2::uuid[], $3::jsonb[]) AS w (order_id, choice_id, address)
                WHERE c.order_id = w.order_id""",
-            *map(list, zip(*columns, strict=True)),
+            *columns(values),
         )
 
 
@@ -173,7 +174,7 @@ _NOTICES = """
 
 async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None:
     if rows:
-        columns = [
+        values = [
             (
                 row.notice_id,
                 row.order_id,
@@ -192,7 +193,7 @@ async def _save_notices(conn: Connection, rows: Sequence[NoticeCreated]) -> None
             )
             for row in rows
         ]
-        await conn.execute(_NOTICES, *map(list, zip(*columns, strict=True)))
+        await conn.execute(_NOTICES, *columns(values))
 
 
 # Excludes lines from notices. A notice that is being sent or was sent stays, and so does one with no line left.
@@ -229,8 +230,8 @@ _POINTS_DECIDED = """
 
 async def _save_points(conn: Connection, rows: Sequence[PointsDecided]) -> None:
     if rows:
-        columns = [(row.notice_id, row.points, row.usable_from, row.usable_until) for row in rows]
-        await conn.execute(_POINTS_DECIDED, *map(list, zip(*columns, strict=True)))
+        values = [(row.notice_id, row.points, row.usable_from, row.usable_until) for row in rows]
+        await conn.execute(_POINTS_DECIDED, *columns(values))
 
 
 # Withdraws unsettled notices. Rows are locked in the order of their ids, as by the sender, and each is found by its id.

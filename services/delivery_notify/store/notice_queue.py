@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from libs.common.events.values import Language
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.routing import DEFERRABLE, RecipientContact
 
@@ -106,7 +107,10 @@ _CLAIM = """
 
 
 async def claim_notices(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[ClaimedNotice]:
-    """Claim up to `limit` due notices, at most one per order, for the duration of the lease (wall clock)."""
+    """Claim up to `limit` due notices for the duration of the lease (wall clock).
+
+    At most one per order, except for batched notices, which are sent together.
+    """
     return [
         ClaimedNotice(
             row["notice_id"],
@@ -157,15 +161,15 @@ class StartedNotice:
 
 async def mark_started(conn: Connection, started: Sequence[StartedNotice]) -> None:
     """Record these attempts; mail without a batch is the default and needs no row change."""
-    rows = [
+    values = [
         (each.notice_id, each.channel, each.batch_id) for each in started if each.channel != "email" or each.batch_id
     ]
-    if rows:
+    if values:
         await conn.execute(
             """UPDATE notices n SET started_channel = s.channel, batch_id = s.batch_id
                FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS s (notice_id, channel, batch_id)
                WHERE n.notice_id = s.notice_id""",
-            *map(list, zip(*rows, strict=True)),
+            *columns(values),
         )
 
 
@@ -232,9 +236,9 @@ async def complete_notices(conn: Connection, outcomes: Collection[Completed], no
     """Record final outcomes; return the notices that were not settled before."""
     if not outcomes:
         return set()
-    columns = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
+    values = [(each.notice_id, each.status, each.channel, each.language, each.cause) for each in outcomes]
     addresses = [each.address for each in outcomes]
-    rows = await conn.fetch(_COMPLETE, *map(list, zip(*columns, strict=True)), now, addresses)
+    rows = await conn.fetch(_COMPLETE, *columns(values), now, addresses)
     return {row["notice_id"] for row in rows}
 
 
@@ -257,10 +261,10 @@ _RESCHEDULE = """
     WHERE n.notice_id = p.notice_id AND n.status = 'sending'"""
 
 
-async def reschedule_notices(conn: Connection, later: Sequence[Rescheduled]) -> None:
-    if later:
-        columns = [(each.notice_id, each.cause, each.pause, each.counts) for each in later]
-        await conn.execute(_RESCHEDULE, *map(list, zip(*columns, strict=True)))
+async def reschedule_notices(conn: Connection, rescheduled: Sequence[Rescheduled]) -> None:
+    if rescheduled:
+        values = [(each.notice_id, each.cause, each.pause, each.counts) for each in rescheduled]
+        await conn.execute(_RESCHEDULE, *columns(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,16 +277,16 @@ class Deferred:
     batched: bool
 
 
-async def defer_notices(conn: Connection, kept: Sequence[Deferred]) -> None:
-    if kept:
-        columns = [(each.notice_id, each.until, each.cause, each.batched) for each in kept]
+async def defer_notices(conn: Connection, deferred: Sequence[Deferred]) -> None:
+    if deferred:
+        values = [(each.notice_id, each.until, each.cause, each.batched) for each in deferred]
         await conn.execute(
             """UPDATE notices n SET status = 'pending', cause = k.cause, due_at = k.until, wait_until = NULL,
                                     attempts = n.attempts - 1, batched = n.batched OR k.batched
                FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bool[])
                    AS k (notice_id, until, cause, batched)
                WHERE n.notice_id = k.notice_id AND n.status = 'sending'""",
-            *map(list, zip(*columns, strict=True)),
+            *columns(values),
         )
 
 
@@ -295,16 +299,16 @@ class FellBack:
     cause: str
 
 
-async def fall_back_notices(conn: Connection, turned: Sequence[FellBack]) -> None:
-    if turned:
-        columns = [(each.notice_id, each.channel, each.cause) for each in turned]
+async def fall_back_notices(conn: Connection, fell_back: Sequence[FellBack]) -> None:
+    if fell_back:
+        values = [(each.notice_id, each.channel, each.cause) for each in fell_back]
         await conn.execute(
             """UPDATE notices n SET status = 'pending', cause = t.cause, wait_until = NULL, attempts = 0,
                                     started_channel = NULL, batch_id = NULL,
                                     failed_channels = array_append(coalesce(n.failed_channels, '{}'), t.channel)
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (notice_id, channel, cause)
                WHERE n.notice_id = t.notice_id AND n.status = 'sending'""",
-            *map(list, zip(*columns, strict=True)),
+            *columns(values),
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 
 
@@ -56,7 +57,7 @@ _SUPPRESS = """
 async def suppress_addresses(conn: Connection, addresses: Sequence[tuple[str, str, str]], now: datetime) -> None:
     """Suppress addresses, each as channel, address and cause."""
     if addresses:
-        await conn.execute(_SUPPRESS, *map(list, zip(*addresses, strict=True)), now)
+        await conn.execute(_SUPPRESS, *columns(addresses), now)
 
 
 async def suppress_digest(conn: Connection, channel: str, digest: bytes, cause: str, now: datetime) -> None:

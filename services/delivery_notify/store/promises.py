@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from libs.common.events.notices import PromiseRef
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import PromiseMade
 
@@ -34,7 +35,7 @@ _PROMISES = """
 
 async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
     if rows:
-        columns = [
+        values = [
             (
                 row.order_id,
                 row.subject,
@@ -47,7 +48,7 @@ async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
             )
             for row in rows
         ]
-        await conn.execute(_PROMISES, *map(list, zip(*columns, strict=True)))
+        await conn.execute(_PROMISES, *columns(values))
 
 
 async def list_promises(conn: Connection, order_id: str) -> list[dict[str, object]]:

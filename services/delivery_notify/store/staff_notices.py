@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.staff_notices import StaffNotice
 
@@ -18,7 +19,7 @@ _NOTICES = """
 async def save(conn: Connection, notices: Sequence[StaffNotice]) -> None:
     if notices:
         rows = [(each.staff_notice_id, each.kind, json.dumps(each.facts), each.made_at) for each in notices]
-        await conn.execute(_NOTICES, *map(list, zip(*rows, strict=True)))
+        await conn.execute(_NOTICES, *columns(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ An accepted report holds its units as rows whose primary key allows one holder p
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from libs.common.decisions.context import subscriptions
 from libs.common.decisions.facts import Facts, Ignored, TimerFired
@@ -30,11 +31,27 @@ from libs.common.events.storefront import (
     OrderShipped,
     ShipmentChanged,
 )
-from services.intake.domain import order_events, provided_details, staff_decisions, submissions
+from services.intake.domain import order_events, pending_details, provided_details, staff_decisions, submissions
 from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, SubmitUnclearReport
 from services.intake.domain.context import OrderContext, OrderDecision
 from services.intake.domain.orders import Order
 from services.intake.policy.eligibility_rules import IntakeRules
+
+
+def on_timer(decision: OrderDecision, timer: TimerFired) -> None:
+    kind, _, issue_id = timer.name.partition(":")
+    handler = TIMERS.get(kind)
+    if handler is None:
+        decision.anomaly("unknown_timer", timer.name)
+    else:
+        handler(decision, UUID(issue_id))
+
+
+TIMERS: dict[str, Callable[[OrderDecision, UUID], None]] = {
+    submissions.AWAITING_ORDER: submissions.on_wait_ended,
+    pending_details.DETAILS: pending_details.on_timer,
+}
+"""Handlers of timers by the first part of their names; the second part is the issue."""
 
 HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
     OrderPlaced: order_events.record_order,
@@ -48,7 +65,7 @@ HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
     SubmitUnclearReport: submissions.submit_unclear_report,
     ProvideDetails: provided_details.provide_details,
     RecordStaffDecision: staff_decisions.record_staff_decision,
-    TimerFired: submissions.on_timer,
+    TimerFired: on_timer,
 }
 
 SUBSCRIBES = subscriptions(HANDLERS)

@@ -36,8 +36,11 @@ _NO_ANSWER = (
 )
 
 
+DETAILS = "details"
+
+
 def timer_name(issue_id: UUID) -> str:
-    return f"details:{issue_id}"
+    return f"{DETAILS}:{issue_id}"
 
 
 def requirements_for(report: Report, order: Order, rules: IntakeRules) -> DetailRequirements | None:
@@ -78,7 +81,12 @@ def answer_by(now: datetime, rules: IntakeRules) -> datetime:
     return rules.hours.end_of_open_day(now, rules.required_details.answer_open_days)
 
 
-def on_timer(decision: OrderDecision, pending: PendingReport) -> None:
+def on_timer(decision: OrderDecision, issue_id: UUID) -> None:
+    """Request missing details, remind of them, or end the wait for them."""
+    pending = decision.state.pending_report(issue_id)
+    if pending is None:
+        decision.ignore("timer_obsolete")
+        return
     now, stage = decision.now, pending.stage
     if stage == PendingStage.CLOSED:
         decision.ignore("report_closed")

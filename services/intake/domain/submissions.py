@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from libs.common.decisions.facts import Anomaly, TimerFired
+from libs.common.decisions.facts import Anomaly
 from libs.common.decisions.ids import derived_id
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
@@ -15,10 +15,12 @@ from services.intake.domain.orders import Report
 from services.intake.domain.units import Unit
 from services.intake.policy.eligibility_rules import IntakeRules
 
+AWAITING_ORDER = "awaiting_order"
+
 
 def timer_name(issue_id: UUID) -> str:
     """Return the timer name of a report that waits for its order."""
-    return f"awaiting_order:{issue_id}"
+    return f"{AWAITING_ORDER}:{issue_id}"
 
 
 def shop_day(moment: datetime, rules: IntakeRules) -> date:
@@ -86,14 +88,10 @@ def decide_waiting_reports(decision: OrderDecision) -> None:
             _conclude(decision, report, result)
 
 
-def on_timer(decision: OrderDecision, timer: TimerFired) -> None:
-    waiting = decision.order.awaiting_details
-    pending = next((one for one in waiting if pending_details.timer_name(one.report.issue_id) == timer.name), None)
-    if pending:
-        pending_details.on_timer(decision, pending)
-        return
+def on_wait_ended(decision: OrderDecision, issue_id: UUID) -> None:
+    """Decide a report whose order did not come in time."""
     reports = decision.order.awaiting_order
-    report = next((report for report in reports if timer_name(report.issue_id) == timer.name), None)
+    report = next((report for report in reports if report.issue_id == issue_id), None)
     if report is None:
         decision.ignore("timer_obsolete")
         return

@@ -71,7 +71,7 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True)
 class BuyerWarningSent(Record):
-    """A row in `buyers_warned`."""
+    """A row in `warned_buyers`."""
 
     cluster_id: UUID
     order_id: str

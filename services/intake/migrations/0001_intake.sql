@@ -185,7 +185,7 @@ CREATE TABLE issue_claims (
     until    timestamptz NOT NULL
 );
 
--- Actions of staff at the desk, with their comments. `subject` is an issue, or `parked:<service>:<id>`.
+-- Actions of staff at the desk, with their comments. `subject` is an issue, or `dead_letter:<service>:<id>`.
 CREATE TABLE desk_actions (
     action_id uuid        PRIMARY KEY,
     subject   text        NOT NULL,

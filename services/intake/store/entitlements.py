@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.decisions.facts import Record
-from libs.common.postgres.batch import columns
+from libs.common.postgres.batch import columns, row_count
 from libs.common.postgres.pool import ConflictError, Connection
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
@@ -137,5 +137,5 @@ async def _replace(conn: Connection, replaced: Sequence[UnitsReplaced], zone: Zo
 
 def expect_rows(status: str, count: int, table: str) -> None:
     """Raise `ConflictError` where a statement inserted fewer rows than it was given."""
-    if int(status.rsplit(" ", 1)[1]) != count:
+    if row_count(status) != count:
         raise ConflictError(f"{table}: a row was inserted by another transaction at the same time")

@@ -10,10 +10,12 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from libs.common.decisions.facts import Facts, Record
+from libs.common.decisions.facts import Facts, Record, SetTimer
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import StorefrontOrderEvent
+from libs.common.messaging import outbox
+from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from services.loyalty.domain.decide import decide_order
@@ -21,10 +23,6 @@ from services.loyalty.domain.orders import BirthdayProvided, PurchaseChanged, Pu
 from services.loyalty.domain.timers import BIRTHDAY, purchase_timer, timer_name
 from services.loyalty.store.ledger import LEDGER
 
-_SET_TIMERS = f"""
-    INSERT INTO timers (aggregate, key, name, due_at)
-    SELECT '{LEDGER}', * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-    ON CONFLICT (aggregate, key, name) DO UPDATE SET due_at = excluded.due_at"""  # noqa: S608
 _UPSERT_BIRTHDAYS = """
     INSERT INTO birthdays (customer_id, month_day, provided_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
@@ -66,7 +64,7 @@ class OrderStore:
         birthdays = {record.customer_id: record for record in records if isinstance(record, BirthdayProvided)}
         if birthdays:
             rows = sorted((each.customer_id, each.month_day, each.provided_at) for each in birthdays.values())
-            await conn.execute(_UPSERT_BIRTHDAYS, *zip(*rows, strict=True))
+            await conn.execute(_UPSERT_BIRTHDAYS, *columns(rows))
         due = {_birthday_timer(each): each.received_at for each in birthdays.values()}
         due |= {_purchase_timer(record): record.changed_at for record in records if isinstance(record, PurchaseChanged)}
         await _set_timers(conn, due)
@@ -82,6 +80,5 @@ def _purchase_timer(change: PurchaseChanged) -> tuple[str, str]:
 
 async def _set_timers(conn: Connection, due: Mapping[tuple[str, str], datetime]) -> None:
     """Set timers of the ledger by customer and name."""
-    if due:
-        rows = [(customer_id, name, due_at) for (customer_id, name), due_at in sorted(due.items())]
-        await conn.execute(_SET_TIMERS, *zip(*rows, strict=True))
+    timers = {key: (SetTimer(key[1], due_at), None) for key, due_at in sorted(due.items())}
+    await outbox.write_effects(conn, (), LEDGER, timers)

@@ -95,7 +95,7 @@ _TABLE: TypeAdapter[StatusTable] = TypeAdapter(StatusTable)
 
 @cache
 def status_table() -> StatusTable:
-    """Return our status by source and code. Raises `ValidationError` naming the source and the code."""
+    """Return our status by source and code. Raises `pydantic.ValidationError` naming the source and the code."""
     read = _TABLE.validate_python(tomllib.loads(TABLE_FILE.read_text(encoding="utf-8")))
     return {
         _normalize(source): {_normalize(word): status for word, status in words.items()}

@@ -153,7 +153,7 @@ def _add_promise(decision: CaseDecision, ship_date: date, cause: str | None, **c
 
 
 def promise_deadline(decision: CaseDecision, ship_date: date) -> datetime:
-    """Return the time at which the promise is broken; never in the past, so that its timer fires."""
+    """Return the hour of the promised day at which a missing shipment is announced; never in the past."""
     ends = decision.calendar.moment(ship_date, decision.limits.promise_hour)
     return ends if ends > decision.now else decision.after(hours=1)
 
