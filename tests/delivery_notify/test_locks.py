@@ -13,7 +13,7 @@ from deploy.local.mailbox import Mailbox
 from libs.common.postgres.pool import Connection
 from services.delivery_notify.domain.notices import LineExcluded, NoticesWithdrawn, PointsDecided
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import (
+from services.delivery_notify.store.notice_outcomes import (
     BatchOutcomes,
     Completed,
     Deferred,

@@ -9,7 +9,8 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from services.delivery_notify.sending.messages import OutgoingMessage, SendPlan
 from services.delivery_notify.sending.planning import ContactPolicy, SendPlanner, started
-from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
+from services.delivery_notify.store.notice_outcomes import Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice, StartedNotice
 from tests.delivery_notify.claimed_notices import HANAKO, LINE, MAIL, claimed
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 

@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.store import conversations, notice_queue
-from services.delivery_notify.store.notice_queue import Completed, claim_notices, complete_notices
+from services.delivery_notify.store import conversations, notice_outcomes, notice_queue
+from services.delivery_notify.store.notice_outcomes import Completed, complete_notices
+from services.delivery_notify.store.notice_queue import claim_notices
 from tests.conftest import MakeDatabase
 from tests.query_plans import by, plan_of
 from tests.running import eventually
@@ -43,7 +44,7 @@ CLAIM = by(
 BY_ID = by("notices_pkey")
 HOT = {
     "claim": (notice_queue._CLAIM, CLAIM),
-    "settle": (notice_queue._COMPLETE, BY_ID),
+    "settle": (notice_outcomes._COMPLETE, BY_ID),
     "withdraw": (conversations._WITHDRAW, BY_ID),
 }
 

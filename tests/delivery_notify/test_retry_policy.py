@@ -19,7 +19,7 @@ from services.delivery_notify.sending.retry_policy import (
     backoff,
     event_for,
 )
-from services.delivery_notify.store.notice_queue import Completed, FellBack, Rescheduled
+from services.delivery_notify.store.notice_outcomes import Completed, FellBack, Rescheduled
 from tests.delivery_notify.claimed_notices import MAIL, NOTICE
 
 ID = NOTICE.notice_id

@@ -18,16 +18,10 @@ from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
-from services.delivery_notify.store import conversations, notice_queue, promises, staff_notices
+from services.delivery_notify.store import conversations, notice_outcomes, notice_queue, promises, staff_notices
 from services.delivery_notify.store.conversations import Conversations
-from services.delivery_notify.store.notice_queue import (
-    BatchOutcomes,
-    ClaimedNotice,
-    Completed,
-    Deferred,
-    FellBack,
-    Rescheduled,
-)
+from services.delivery_notify.store.notice_outcomes import BatchOutcomes, Completed, Deferred, FellBack, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 from tests.conftest import MakeDatabase, as_owner
 from tests.delivery_notify.conversation_driver import (
     FRIDAY,
@@ -144,7 +138,7 @@ async def test_two_senders_never_claim_the_same_notice(database: MakeDatabase) -
 async def test_a_notice_whose_outcome_is_recorded_is_never_claimed_again(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
-    await notice_queue.complete_notices(conn, [Completed(claimed.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_outcomes.complete_notices(conn, [Completed(claimed.notice_id, "sent", "email", "ja")], MONDAY)
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 
@@ -152,8 +146,8 @@ async def test_an_outcome_is_recorded_once(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, timedelta(0))
     outcome = Completed(claimed.notice_id, "sent", "email", "ja")
-    await notice_queue.complete_notices(conn, [outcome], MONDAY)
-    assert await notice_queue.complete_notices(conn, [outcome], MONDAY) == set()
+    await notice_outcomes.complete_notices(conn, [outcome], MONDAY)
+    assert await notice_outcomes.complete_notices(conn, [outcome], MONDAY) == set()
 
 
 async def two_senders(conn: Connection) -> tuple[ClaimedNotice, ClaimedNotice]:
@@ -167,7 +161,7 @@ async def two_senders(conn: Connection) -> tuple[ClaimedNotice, ClaimedNotice]:
 async def record(conn: Connection, claimed: ClaimedNotice, **outcome: Any) -> set[UUID]:
     leases = {claimed.notice_id: claimed.leased_until}
     async with conn.transaction():
-        return await notice_queue.record_outcomes(conn, BatchOutcomes(leases, **outcome), MONDAY)
+        return await notice_outcomes.record_outcomes(conn, BatchOutcomes(leases, **outcome), MONDAY)
 
 
 @pytest.mark.parametrize(
@@ -226,14 +220,16 @@ async def test_a_notice_without_a_contact_waits_and_then_is_claimed_without_one(
 async def test_a_notice_that_is_put_off_waits_by_the_wall_clock(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.reschedule_notices(conn, [Rescheduled(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))])
+    await notice_outcomes.reschedule_notices(
+        conn, [Rescheduled(claimed.notice_id, "smtp 451 data", timedelta(minutes=1))]
+    )
     assert await notice_queue.claim_notices(conn, MONDAY + timedelta(days=1), 10, LEASE) == []
 
 
 async def test_a_notice_that_was_not_tried_gets_its_attempt_back(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     (claimed,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.reschedule_notices(
+    await notice_outcomes.reschedule_notices(
         conn, [Rescheduled(claimed.notice_id, "not_tried", timedelta(0), counts=False)]
     )
     assert [each.attempts for each in await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)] == [1]
@@ -247,7 +243,7 @@ async def two_of_one_order(conn: Connection) -> None:
 async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.complete_notices(conn, [Completed(first.notice_id, "sent", "email", "ja")], MONDAY)
+    await notice_outcomes.complete_notices(conn, [Completed(first.notice_id, "sent", "email", "ja")], MONDAY)
     (second,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
     assert (first.kind, second.kind) == (NoticeKind.ORDER_DELAYED, NoticeKind.ISSUE_ACCEPTED)
 
@@ -255,7 +251,7 @@ async def test_the_notices_of_an_order_leave_one_after_the_other(conn: Connectio
 async def test_a_notice_waits_for_an_earlier_one_of_its_order_that_was_put_off(conn: Connection) -> None:
     await two_of_one_order(conn)
     (first,) = await notice_queue.claim_notices(conn, MONDAY, 10, LEASE)
-    await notice_queue.reschedule_notices(conn, [Rescheduled(first.notice_id, "smtp 451 data", timedelta(hours=1))])
+    await notice_outcomes.reschedule_notices(conn, [Rescheduled(first.notice_id, "smtp 451 data", timedelta(hours=1))])
     assert await notice_queue.claim_notices(conn, MONDAY, 10, LEASE) == []
 
 

@@ -17,8 +17,9 @@ from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
 from services.delivery_notify.sending.retry_policy import NoticeResult, SendAttempt, event_for
-from services.delivery_notify.store import notice_queue, preferences, staff_notices
-from services.delivery_notify.store.notice_queue import BatchOutcomes, ClaimedNotice, Completed, FellBack, Rescheduled
+from services.delivery_notify.store import notice_outcomes, preferences, staff_notices
+from services.delivery_notify.store.notice_outcomes import BatchOutcomes, Completed, FellBack, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 UNREACHABLE_CAUSES = ("contact_unknown", "address_suppressed", "no_channel_left")
 """Causes of suppression after which staff have to contact the customer."""
@@ -35,7 +36,7 @@ async def record_outcomes(
         # Serialized before the rows are locked: a decision that withdraws one of them waits for the locks.
         timestamp = to_json(tx.now)
         events = {notice.notice_id: _event(tx, notice, result, timestamp) for notice, result in completed}
-        recorded_ids = await notice_queue.record_outcomes(tx.conn, batch, tx.now)
+        recorded_ids = await notice_outcomes.record_outcomes(tx.conn, batch, tx.now)
         recorded = [(notice, result) for notice, result in completed if notice.notice_id in recorded_ids]
         await outbox.write(tx.conn, [row for notice, _ in recorded if (row := events[notice.notice_id])])
         await preferences.suppress_addresses(tx.conn, _invalid_addresses(attempts), tx.now)

@@ -12,7 +12,8 @@ from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.routing import RecipientContact, Route
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer
-from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_outcomes import Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 ReadFacts = Callable[[str], NoticeFacts]
 

@@ -15,7 +15,8 @@ from services.delivery_notify.sending.messages import (
     is_complete,
 )
 from services.delivery_notify.store.conversations import parse_facts
-from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, Rescheduled, StartedNotice
+from services.delivery_notify.store.notice_outcomes import Completed, Deferred, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice, StartedNotice
 
 INCOMPLETE_GROUP_DELAY = timedelta(seconds=0.25)
 

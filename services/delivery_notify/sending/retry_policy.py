@@ -9,7 +9,8 @@ from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from services.delivery_notify.channels.channel import SendOutcome, SendStatus
 from services.delivery_notify.domain.routing import Route
-from services.delivery_notify.store.notice_queue import ClaimedNotice, Completed, Deferred, FellBack, Rescheduled
+from services.delivery_notify.store.notice_outcomes import Completed, Deferred, FellBack, Rescheduled
+from services.delivery_notify.store.notice_queue import ClaimedNotice
 
 MAX_ATTEMPTS = 20
 INITIAL_BACKOFF = timedelta(seconds=5)

@@ -36,7 +36,7 @@ from services.delivery_notify.domain.notices import (
 from services.delivery_notify.domain.routing import RecipientContact
 from services.delivery_notify.domain.staff_notices import StaffNotice
 from services.delivery_notify.policy.notification_rules import NotificationRules
-from services.delivery_notify.store import contacts, notice_queue, promises, staff_notices
+from services.delivery_notify.store import contacts, notice_outcomes, promises, staff_notices
 from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
 
 CONTACT_TIMEOUT = timedelta(hours=24)
@@ -110,7 +110,7 @@ class Conversations:
         await _save_addresses(conn, rows[AddressRequested])
         await _save_notices(conn, rows[NoticeCreated])
         self._created |= bool(rows[NoticeCreated])
-        await notice_queue.lock_notices(conn, _touched(rows))
+        await notice_outcomes.lock_notices(conn, _touched(rows))
         await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
         await _save_withdrawals(conn, rows[NoticesWithdrawn])
