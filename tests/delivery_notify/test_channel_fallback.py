@@ -179,7 +179,11 @@ async def test_deferred_notices_are_sent_as_one_message_the_next_morning(
         clock.set_speed(3600 * 24)
         rows = await settled(live, 5)
     mails = smtp.messages
-    assert (len(mails), {row["status"] for row in rows}, mails[-1]["Subject"]) == (3, {"sent"}, "3件のお知らせ")
+    assert (len(mails), {row["status"] for row in rows}, mails[-1]["Subject"]) == (
+        3,
+        {"sent"},
+        "【さきだし商店】3件のお知らせ",
+    )
     assert mails[-1].get_body(("plain",)).get_content().count("ご返金額") == 3  # type: ignore[union-attr]
 
 

@@ -22,7 +22,14 @@ def test_a_paragraph_ends_at_an_empty_line(block: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("block", "text"),
-    [("Items|a", "Items: a"), ("Items|a|b", "Items: a|b"), ("no row\n  Items|a  \n", "Items: a"), ("", "")],
+    [
+        ("Items|a", "Items: a"),
+        ("Items|a|b", "Items: a|b"),
+        ("Number|1|https://x/1", "Number: 1\nhttps://x/1"),
+        ("Number|1|", "Number: 1"),
+        ("no row\n  Items|a  \n", "Items: a"),
+        ("", ""),
+    ],
 )
 def test_a_row_is_a_label_and_a_value_on_one_line(block: str, text: str) -> None:
     assert text_rows(block) == text

@@ -231,4 +231,4 @@ async def test_points_are_in_the_mail_that_ends_an_issue(database: MakeDatabase,
         await take(live, granted(order_id="O-1"))
         (mail,) = await smtp.wait_for(1)
     text = next(mail.iter_parts()).get_content()
-    assert "おわびのしるしに、549ポイントをお贈りいたします。2027年3月15日(月)から2028年3月14日(火)まで" in text
+    assert "お詫びのしるしに、549ポイントをお贈りいたします。2027年3月15日(月)から2028年3月14日(火)まで" in text

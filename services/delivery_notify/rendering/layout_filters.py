@@ -30,8 +30,15 @@ def _split_paragraphs(text: str) -> list[str]:
 @lru_cache(maxsize=1)
 def _split_rows(text: str) -> list[tuple[str, str, str]]:
     """Return label, value and URL of each row; "" for a row without a link."""
-    rows = [line.strip().split("|", 2) for line in text.splitlines() if "|" in line]
-    return [(label, value, url[0] if url else "") for label, value, *url in rows]
+    return [_split_row(line.strip()) for line in text.splitlines() if "|" in line]
+
+
+def _split_row(line: str) -> tuple[str, str, str]:
+    label, _, rest = line.partition("|")
+    value, _, url = rest.rpartition("|")
+    if url.startswith("https://"):
+        return label, value, url
+    return label, (rest if url else rest.removesuffix("|")), ""
 
 
 def text_paragraphs(text: str) -> str:
