@@ -55,7 +55,7 @@ async def test_the_customer_changes_when_the_courier_comes(shop: Shop, page: Pag
     await page.get_by_text("Choose or change the time").click()
     wanted = await page.locator("#window option").nth(7).get_attribute("value") or ""
     await page.select_option("#window", wanted)
-    await page.get_by_role("button", name="Ask for this time").click()
+    await page.get_by_role("button", name="Request this time").click()
     await expect(page.get_by_role("status")).to_contain_text("We have your wish")
     (chosen,) = await published(shop, "issue.collection_window_chosen.v1")
     window = chosen.window  # type: ignore[attr-defined]

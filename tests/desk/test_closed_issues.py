@@ -68,4 +68,4 @@ async def test_no_courier_is_announced_once_nothing_is_to_be_collected(desk: Des
     }
     await desk.case.publish(ends[end])
     page = await status_page(desk)
-    assert ("The courier" in page, "Ask for this time" in page) == (False, False)
+    assert ("The courier" in page, "Request this time" in page) == (False, False)
