@@ -121,7 +121,9 @@ class QuiescenceProbe:
     async def _poll_services(self, snapshot: Snapshot, ends: Offsets) -> None:
         statuses = await asyncio.gather(*(client.get() for client in self._services.values()))
         for name, status in zip(self._services, statuses, strict=True):
-            snapshot.add(name, sum(status["lag"].values()) + unread_by_reader(ends, status["taken"], self._prefix))
+            snapshot.add(
+                name, sum(status["lag"].values()) + unread_by_reader(ends, status["processed_offsets"], self._prefix)
+            )
 
     async def _poll_databases(self, snapshot: Snapshot, ends: Offsets) -> None:
         await asyncio.gather(*(self._poll_database(snapshot, name, pool) for name, pool in self._pools.items()))

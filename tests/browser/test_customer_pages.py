@@ -56,7 +56,7 @@ async def test_the_customer_changes_when_the_courier_comes(shop: Shop, page: Pag
     wanted = await page.locator("#window option").nth(7).get_attribute("value") or ""
     await page.select_option("#window", wanted)
     await page.get_by_role("button", name="Request this time").click()
-    await expect(page.get_by_role("status")).to_contain_text("We have your wish")
+    await expect(page.get_by_role("status")).to_contain_text("We received your request")
     (chosen,) = await published(shop, "issue.collection_window_chosen.v1")
     window = chosen.window  # type: ignore[attr-defined]
     assert f"{window.day.isoformat()}/{window.from_hour}-{window.to_hour}" == wanted

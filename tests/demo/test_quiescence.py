@@ -109,7 +109,7 @@ async def test_a_record_is_in_flight_until_its_reader_has_processed_it(tmp_path:
     written = await producer.send_and_wait(f"{topics}issues", b"{}", b"key")
     await producer.stop()
     processed: dict[str, int] = {}
-    async with answering(lambda: {"lag": {}, "taken": {"issues": processed}}) as url:
+    async with answering(lambda: {"lag": {}, "processed_offsets": {"issues": processed}}) as url:
         broker = {"bootstrap_servers": kafka, "topic_prefix": topics}
         assert (await look(tmp_path, services={"intake": url}, **broker)).busy == {"intake": 1}
         processed[str(written.partition)] = written.offset + 1

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.events.values import Language, Reason, Remedy, StaffAction
+from libs.common.events.notices import NoticeKind
+from libs.common.events.values import Choice, Language, Reason, Remedy, StaffAction
 from libs.common.web.translations import Translations, TranslationsError
 from services.delivery_notify.pages import rendering as notice_rendering
 from services.intake.customer_pages import rendering as customer_rendering
@@ -43,6 +44,7 @@ def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
     wanted += [f"section.{section}.{part}" for section in Section for part in ("title", "short", "why")]
     wanted += [f"next.{step}.{part}" for step in WorkStep for part in ("what", "why", "then")]
     wanted += [f"next.{kind}.what" for kind in WorkKind if kind is not WorkKind.PROGRESS]
+    wanted += [f"notice.{kind}" for kind in NoticeKind] + [f"choice.{choice}" for choice in Choice]
     wanted += [f"fact.{fact.TYPE.rpartition('.v')[0]}" for fact in SUBSCRIBES if not fact.TYPE.startswith("points.")]
     assert [key for key in wanted if key not in DESK] == []
 

@@ -29,7 +29,7 @@ class Span:
 def decode(body: bytes) -> Iterator[Span]:
     """Yield the spans of an OTLP export request. Raises `google.protobuf.message.DecodeError`."""
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-        about = {one.key: one.value.string_value for one in resource.resource.attributes}
+        about = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
         for scope in resource.scope_spans:
             for span in scope.spans:
                 yield Span(
@@ -42,7 +42,11 @@ def decode(body: bytes) -> Iterator[Span]:
                     end=span.end_time_unix_nano,
                     failed=span.status.code == Status.STATUS_CODE_ERROR,
                     links=tuple(link.trace_id.hex() for link in span.links),
-                    attributes={one.key: one.value.string_value for one in span.attributes if one.value.string_value},
+                    attributes={
+                        attribute.key: attribute.value.string_value
+                        for attribute in span.attributes
+                        if attribute.value.string_value
+                    },
                 )
 
 

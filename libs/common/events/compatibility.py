@@ -52,8 +52,8 @@ class _Comparison:
     def _alternatives(self, where: str, old: Any, new: Any) -> Iterator[str]:
         if len(old) != len(new):
             yield f"{where}: accepts other types than before; a type stays"
-        for one, other in zip(old, new, strict=False):
-            yield from self.compare(where, one, other)
+        for before, after in zip(old, new, strict=False):
+            yield from self.compare(where, before, after)
 
 
 def _resolve(node: Schema, definitions: Schema) -> Schema:

@@ -54,10 +54,10 @@ async def ready(request: Request, kafka: Kafka, pool: Database) -> JSONResponse:
 
 @router.get("/started")
 async def started(request: Request, kafka: Kafka) -> JSONResponse:
-    """503 until every subscription has its share of partitions. `taken` are the processed offsets by partition."""
+    """503 until every subscription has its share of partitions. `processed_offsets` are by partition."""
     waiting = kafka.unassigned()
-    taken = kafka.health.processed_offsets() if kafka.health else {}
-    return _response(request, not waiting, waiting_for=waiting, lag=kafka.lag(), taken=taken)
+    offsets = kafka.health.processed_offsets() if kafka.health else {}
+    return _response(request, not waiting, waiting_for=waiting, lag=kafka.lag(), processed_offsets=offsets)
 
 
 def _response(request: Request, healthy: bool, **details: Any) -> JSONResponse:

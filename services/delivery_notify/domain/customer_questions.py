@@ -160,8 +160,8 @@ def _too_early(conversation: Conversation, question: Question, answer: CustomerA
     """A requested date must not be earlier than the promised one: that is the earliest possible."""
     if answer.choice is not Choice.CHANGE or answer.change is not ChangeSubject.DATE or not answer.requested_date:
         return None
-    asked = (line for line in conversation.lines if line.line_id in question.line_ids)
-    days = [line.shipping.day for line in asked if line.shipping.day and not line.shipping.updates_sent]
+    lines = (line for line in conversation.lines if line.line_id in question.line_ids)
+    days = [line.shipping.day for line in lines if line.shipping.day and not line.shipping.updates_sent]
     return "date_not_possible" if days and answer.requested_date < max(days) else None
 
 

@@ -91,7 +91,7 @@ class DeadLetterClient:
         if service == self.service.name:
             async with self.service.pool.acquire() as conn:
                 found = await dead_letters.list_dead_letters(conn, limit=PAGE_SIZE)
-            return DeadLetterListing(service, [one.as_dict() for one in found], len(found) == PAGE_SIZE)
+            return DeadLetterListing(service, [entry.as_dict() for entry in found], len(found) == PAGE_SIZE)
         try:
             answer = await self._call("GET", service, f"/ops/dead-letters?limit={PAGE_SIZE}")
         except OpsUnreachableError:

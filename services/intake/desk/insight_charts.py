@@ -25,7 +25,7 @@ class InsightCharts:
         return self._translations.label("reason", reason, self._language)
 
     def reasons(self, summary: Summary) -> Markup:
-        rows = [Bar(self._reason(one.reason), [(one.issues, "bar")], str(one.issues)) for one in summary.reasons]
+        rows = [Bar(self._reason(row.reason), [(row.issues, "bar")], str(row.issues)) for row in summary.reasons]
         return bar_chart(self.text("reasons"), rows)
 
     def products(self, products: list[ProductMetrics]) -> Markup:
@@ -45,8 +45,8 @@ class InsightCharts:
 
     def peak_hours(self, summary: Summary) -> Markup:
         counts = [[0] * 24 for _ in range(7)]
-        for one in summary.peak_hours:
-            counts[one.weekday - 1][one.hour] = one.issues
+        for row in summary.peak_hours:
+            counts[row.weekday - 1][row.hour] = row.issues
         return week_heatmap(self.text("hours_title"), self.text("weekdays").split(), counts)
 
     def survey(self, groups: list[NpsGroup]) -> Markup:
@@ -62,8 +62,8 @@ class InsightCharts:
 
 
 def _product_bar(product: ProductMetrics) -> Bar:
-    segments = [(float(one.issues), css) for one, css in zip(product.reasons, _SEGMENT_CLASSES, strict=False)]
-    others = sum(one.issues for one in product.reasons[REASON_SEGMENTS:])
+    segments = [(float(row.issues), css) for row, css in zip(product.reasons, _SEGMENT_CLASSES, strict=False)]
+    others = sum(row.issues for row in product.reasons[REASON_SEGMENTS:])
     return Bar(product_name(product), [*segments, (float(others), "bar")], f"{product.rate.share or 0:.1%}")
 
 

@@ -37,20 +37,22 @@ class OrderContext:
     replaced_on: Mapping[Unit, date] = field(default_factory=dict)
 
     def pending_report(self, issue_id: UUID) -> PendingReport | None:
-        return next((one for one in self.order.awaiting_details if one.report.issue_id == issue_id), None)
+        return next((pending for pending in self.order.awaiting_details if pending.report.issue_id == issue_id), None)
 
     def with_pending(self, pending: PendingReport) -> "OrderContext":
         """Add a pending report, or replace it in its place."""
         known, reports = self.pending_report(pending.report.issue_id), self.order.awaiting_details
-        placed = tuple(pending if one is known else one for one in reports) if known else (*reports, pending)
+        placed = tuple(pending if report is known else report for report in reports) if known else (*reports, pending)
         return replace(self, order=replace(self.order, awaiting_details=placed))
 
     def without_pending(self, issue_id: UUID) -> "OrderContext":
-        left = tuple(one for one in self.order.awaiting_details if one.report.issue_id != issue_id)
-        return replace(self, order=replace(self.order, awaiting_details=left))
+        others = tuple(pending for pending in self.order.awaiting_details if pending.report.issue_id != issue_id)
+        return replace(self, order=replace(self.order, awaiting_details=others))
 
     def issue_exists(self, issue_id: UUID) -> bool:
-        return issue_id in self.order_by_issue or any(one.issue_id == issue_id for one in self.order.awaiting_order)
+        return issue_id in self.order_by_issue or any(
+            report.issue_id == issue_id for report in self.order.awaiting_order
+        )
 
     def units_of(self, issue_id: UUID) -> tuple[Unit, ...]:
         return tuple(unit for unit, holder in self.entitlements.items() if holder == issue_id)
@@ -139,8 +141,8 @@ class OrderDecision(DecisionContext[OrderContext, IntakeRules]):
         self.state = self.state.without_pending(issue_id)
 
     def remove_awaiting_order(self, report: Report) -> None:
-        left = tuple(one for one in self.order.awaiting_order if one is not report)
-        self.change_order(awaiting_order=left)
+        others = tuple(waiting for waiting in self.order.awaiting_order if waiting is not report)
+        self.change_order(awaiting_order=others)
 
     def change_stored_report(self, issue_id: UUID, **changes: Any) -> None:
         """Update the loaded row of a report, for later decisions of the same batch."""

@@ -48,7 +48,7 @@ class ProductHistory:
         return reduce(add, (lot.counts for lot in self.lots), Counts())
 
     def clusters_of(self, lot: str) -> list[Cluster]:
-        return [one for one in self.clusters if one.lot == lot]
+        return [cluster for cluster in self.clusters if cluster.lot == lot]
 
 
 def detect_clusters(product: ProductHistory, shop: Counts, policy: DetectionPolicy, today: date) -> list[ClusterFound]:
@@ -56,9 +56,9 @@ def detect_clusters(product: ProductHistory, shop: Counts, policy: DetectionPoli
     others = shop - product.counts
     found = [_detect_lot(product, lot, others, policy) for lot in product.lots if lot.lot]
     clusters = [cluster for cluster in found if cluster]
-    clustered = {one.lot for one in clusters} | {one.lot for one in product.clusters}
-    rest = [lot for lot in product.lots if not lot.lot or lot.lot not in clustered]
-    of_product = _detect_product(product, rest, others, policy, today)
+    clustered = {cluster.lot for cluster in clusters} | {cluster.lot for cluster in product.clusters}
+    unclustered = [lot for lot in product.lots if not lot.lot or lot.lot not in clustered]
+    of_product = _detect_product(product, unclustered, others, policy, today)
     return [*clusters, *([of_product] if of_product else [])]
 
 
@@ -66,11 +66,11 @@ def _detect_lot(
     product: ProductHistory, lot: LotHistory, others: Counts, policy: DetectionPolicy
 ) -> ClusterFound | None:
     before = product.clusters_of(lot.lot)
-    if any(one.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for one in before):
+    if any(cluster.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for cluster in before):
         return None
-    known = reduce(add, (Counts(one.units, one.orders) for one in before), Counts())
-    faulty = {one.lot for one in product.clusters if one.lot}
-    faultless = (one.counts for one in product.lots if one.lot != lot.lot and one.lot not in faulty)
+    known = reduce(add, (Counts(cluster.units, cluster.orders) for cluster in before), Counts())
+    faulty = {cluster.lot for cluster in product.clusters if cluster.lot}
+    faultless = (other.counts for other in product.lots if other.lot != lot.lot and other.lot not in faulty)
     rate = base_rate(reduce(add, faultless, Counts()), others, policy.base)
     result = evaluate_lot(lot.counts - known, rate, policy.lot)
     return _command(product.sku, lot.lot, len(before), [lot], result, policy) if result.is_cluster else None
@@ -80,12 +80,12 @@ def _detect_product(
     product: ProductHistory, lots: Iterable[LotHistory], others: Counts, policy: DetectionPolicy, today: date
 ) -> ClusterFound | None:
     before, lots = product.clusters_of(""), list(lots)
-    if any(one.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for one in before):
+    if any(cluster.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING) for cluster in before):
         return None
     first = today - timedelta(days=policy.product.recent_days)
     days = _merge(day for lot in lots for day in lot.days)
     rate = base_rate(_total(day for day in days if day.day < first), others, policy.base)
-    settled = max((one.detected_at.date() for one in before), default=date.min)
+    settled = max((cluster.detected_at.date() for cluster in before), default=date.min)
     recent = [day for day in days if day.day >= first and day.day > settled]
     result = evaluate_product(recent, rate, policy.product)
     return _command(product.sku, "", len(before), lots, result, policy) if result.is_cluster else None
@@ -94,7 +94,7 @@ def _detect_product(
 def _command(
     sku: str, lot: str, number: int, lots: Iterable[LotHistory], result: SequentialTestResult, policy: DetectionPolicy
 ) -> ClusterFound:
-    counts = {reason: sum(one.reasons.get(reason, 0) for one in lots) for reason in policy.reasons}
+    counts = {reason: sum(lot_history.reasons.get(reason, 0) for lot_history in lots) for reason in policy.reasons}
     order = sorted(policy.reasons, key=lambda reason: (-counts[reason], policy.reasons.index(reason)))
     return ClusterFound(
         cluster_id=derived_id("cluster", sku, lot, number),
@@ -111,10 +111,10 @@ def _command(
 def _merge(days: Iterable[DailyCounts]) -> list[DailyCounts]:
     """Merge lots into one entry per day."""
     counts: dict[date, Counts] = {}
-    for one in days:
-        counts[one.day] = counts.get(one.day, Counts()) + one.counts
+    for entry in days:
+        counts[entry.day] = counts.get(entry.day, Counts()) + entry.counts
     return [DailyCounts(day, count) for day, count in sorted(counts.items())]
 
 
 def _total(days: Iterable[DailyCounts]) -> Counts:
-    return reduce(add, (one.counts for one in days), Counts())
+    return reduce(add, (entry.counts for entry in days), Counts())

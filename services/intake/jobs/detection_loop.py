@@ -14,7 +14,13 @@ from libs.common.runtime.service import Service
 from services.intake.insights.clusters import BuyersChanged, ClusterCommand
 from services.intake.insights.detection import ProductHistory, detect_clusters
 from services.intake.insights.sequential import Counts
-from services.intake.store.insights.clusters import ClusterStore, forget, read_evidence, read_shop, read_to_learn
+from services.intake.store.insights.clusters import (
+    ClusterStore,
+    dequeue,
+    read_detection_queue,
+    read_evidence,
+    read_shop,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +49,7 @@ class DetectionLoop:
         """Detect clusters of the queued products and execute the commands that follow."""
         policy = self.clusters.policy
         async with self.service.pool.acquire() as conn:
-            rows, skus = await read_to_learn(conn, MAX_ROWS)
+            rows, skus = await read_detection_queue(conn, MAX_ROWS)
             if not rows:
                 return
             shop = await read_shop(conn, policy.reasons)
@@ -52,7 +58,7 @@ class DetectionLoop:
             for command in self._commands(product, shop):
                 await self.service.execute(self.clusters, self.service.event(command))
         async with self.service.pool.acquire() as conn:
-            await forget(conn, rows)
+            await dequeue(conn, rows)
 
     def _commands(self, product: ProductHistory, shop: Counts) -> list[ClusterCommand]:
         today = self.service.clock.now().astimezone(self.service.settings.zone).date()
@@ -63,5 +69,5 @@ class DetectionLoop:
                 "detected cluster sku=%s lot=%s reported_orders=%d expected_orders=%.1f",
                 cluster.sku, cluster.lot or "-", cluster.orders, cluster.expected,
             )  # fmt: skip
-        updates = [BuyersChanged(cluster_id=one.cluster_id) for one in product.clusters if one.warns_buyers]
+        updates = [BuyersChanged(cluster_id=cluster.cluster_id) for cluster in product.clusters if cluster.warns_buyers]
         return [*found, *updates]

@@ -97,23 +97,23 @@ _OF_ISSUE = "SELECT issue_id, kind, about, detail, since, due_at FROM work_queue
 
 
 async def count_section(conn: Connection, section: Section, now: datetime) -> int:
-    wanted = SECTION_FILTERS[section]
-    found: int = await conn.fetchval(_COUNT, list(wanted.kinds), now + wanted.within, wanted.dated)
-    return found
+    items = SECTION_FILTERS[section]
+    count: int = await conn.fetchval(_COUNT, list(items.kinds), now + items.within, items.dated)
+    return count
 
 
 async def read_section(
     conn: Connection, section: Section, now: datetime, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> list[WorkItem]:
     """Return the items of a section, the soonest due first, after the key of the previous page."""
-    wanted = SECTION_FILTERS[section]
-    found = await conn.fetch(
-        _ROWS, list(wanted.kinds), now + wanted.within, wanted.dated, limit, now, *(after or (None, None))
+    items = SECTION_FILTERS[section]
+    rows = await conn.fetch(
+        _ROWS, list(items.kinds), now + items.within, items.dated, limit, now, *(after or (None, None))
     )
-    return [_listed(row) for row in found]
+    return [_work_item(row) for row in rows]
 
 
-def _listed(row: Any) -> WorkItem:
+def _work_item(row: Any) -> WorkItem:
     lines = json.loads(row["lines"])
     return WorkItem(
         issue_id=row["issue_id"],
@@ -157,7 +157,7 @@ async def change_token(conn: Connection) -> str:
 
 _NOTES = "SELECT description, reference FROM issues WHERE issue_id = $1"
 _TRACE = "SELECT trace_id FROM timeline WHERE issue_id = $1 AND trace_id IS NOT NULL LIMIT 1"
-# Mails that leave meanwhile change nothing of what is decided on; whatever else happens does.
+# Without notices: a mail sent meanwhile changes nothing that a decision depends on.
 _VERSION = """
     SELECT (SELECT coalesce(max(position), 0) FROM timeline
             WHERE issue_id = $1 AND (type LIKE 'issue.%' OR type LIKE 'customer.%'))
@@ -198,7 +198,7 @@ class IssueNotes:
 
 async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
     row = await conn.fetchrow(_NOTES, issue_id)
-    acts = await conn.fetch(
+    actions = await conn.fetch(
         "SELECT staff, action, about, comment, acted_at FROM desk_actions WHERE subject = $1 ORDER BY acted_at",
         str(issue_id),
     )
@@ -210,7 +210,7 @@ async def read_notes(conn: Connection, issue_id: UUID) -> IssueNotes:
         reference=row["reference"] if row else None,
         trace_id=await conn.fetchval(_TRACE, issue_id),
         version=await issue_version(conn, issue_id),
-        actions=[StaffActionEntry(**row) for row in acts],
+        actions=[StaffActionEntry(**row) for row in actions],
         ratings=[Rating(**row) for row in ratings],
     )
 
@@ -222,10 +222,10 @@ async def issue_version(conn: Connection, issue_id: UUID) -> str:
 
 async def action_recorded(conn: Connection, action_id: UUID) -> bool:
     """Return whether this action is recorded already (a double click)."""
-    done = """
+    statement = """
         SELECT EXISTS (SELECT FROM desk_actions WHERE action_id = $1) OR EXISTS (
             SELECT FROM idempotency WHERE caller = 'desk' AND key = $1::text)"""
-    return bool(await conn.fetchval(done, action_id))
+    return bool(await conn.fetchval(statement, action_id))
 
 
 async def count_decisions(conn: Connection, issue_id: UUID) -> int:

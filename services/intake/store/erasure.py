@@ -54,12 +54,12 @@ async def _redact_reports(conn: Connection, erasure: Erasure) -> tuple[list[str]
     rows = await conn.fetch(_ORDERS, erasure.customer_id, timeout=300)
     for row in rows:
         order = _ORDER.validate_json(row["body"])
-        redacted = [one for one in _reports(order) if _is_theirs(one, erasure)]
-        photos.update(photo for one in redacted for photo in one.submission.photos)
+        redacted = [report for report in _reports(order) if _is_theirs(report, erasure)]
+        photos.update(photo for report in redacted for photo in report.submission.photos)
         after = replace(
             order,
-            awaiting_order=tuple(_redact(one, erasure) for one in order.awaiting_order),
-            awaiting_details=tuple(_redact_pending(one, erasure) for one in order.awaiting_details),
+            awaiting_order=tuple(_redact(report, erasure) for report in order.awaiting_order),
+            awaiting_details=tuple(_redact_pending(pending, erasure) for pending in order.awaiting_details),
         )
         if after != order:
             await conn.execute(_REWRITE, row["key"], _ORDER.dump_json(after).decode())

@@ -84,31 +84,34 @@ class ClusterStore:
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, ClusterState]:
         """Clusters, locked; and, only where they may be warned, the buyers (read under the lock)."""
         known = {
-            key: ClusterState(one, (), version) for key, (version, one) in (await self._table.load(conn, keys)).items()
+            key: ClusterState(cluster, (), version)
+            for key, (version, cluster) in (await self._table.load(conn, keys)).items()
         }
         for event in events:
             match event.data:
                 case ClusterFound() as found:
-                    about = (found.sku, found.lot, found.since, found.cluster_id)
+                    units = (found.sku, found.lot, found.since, found.cluster_id)
                 case ClusterDecided() | BuyersChanged() if str(event.data.cluster_id) in known:
-                    one = known[str(event.data.cluster_id)].cluster
-                    assert one
-                    about = (one.sku, one.lot, one.since, one.cluster_id)
+                    cluster = known[str(event.data.cluster_id)].cluster
+                    assert cluster
+                    units = (cluster.sku, cluster.lot, cluster.since, cluster.cluster_id)
                 case _:
                     continue
-            before = known.get(str(about[3]), ClusterState(None))
-            known[str(about[3])] = ClusterState(before.cluster, await _buyers(conn, *about), before.version)
+            key = str(units[3])
+            before = known.get(key, ClusterState(None))
+            known[key] = ClusterState(before.cluster, await _buyers(conn, *units), before.version)
         return known
 
     def decide(self, state: ClusterState | None, event: AnyEvent, now: datetime) -> tuple[ClusterState | None, Facts]:
         return cluster_decisions.decide(state, event, now, self.policy)
 
     async def save(self, conn: Connection, changed: Mapping[str, ClusterState], records: Sequence[Record]) -> None:
-        states = {key: (one.version, one.cluster) for key, one in changed.items() if one.cluster}
+        states = {key: (state.version, state.cluster) for key, state in changed.items() if state.cluster}
         await self._table.save(conn, states)
-        warned = [one for one in records if isinstance(one, BuyerWarningSent)]
-        if warned:
-            await conn.execute(_WARNED, [one.cluster_id for one in warned], [one.order_id for one in warned])
+        warnings = [record for record in records if isinstance(record, BuyerWarningSent)]
+        if warnings:
+            clusters = [warning.cluster_id for warning in warnings]
+            await conn.execute(_WARNED, clusters, [warning.order_id for warning in warnings])
 
 
 async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, cluster_id: UUID) -> tuple[Buyer, ...]:
@@ -119,13 +122,13 @@ async def _buyers(conn: Connection, sku: str, lot: str, since: date | None, clus
     return tuple(Buyer(order_id, customer_id, tuple(lines)) for (order_id, customer_id), lines in found.items())
 
 
-async def read_to_learn(conn: Connection, most: int) -> tuple[list[int], list[str]]:
+async def read_detection_queue(conn: Connection, limit: int) -> tuple[list[int], list[str]]:
     """Return the ids of queued rows and their products."""
-    rows = await conn.fetch(_QUEUED, most)
+    rows = await conn.fetch(_QUEUED, limit)
     return [row["id"] for row in rows], sorted({row["sku"] for row in rows})
 
 
-async def forget(conn: Connection, rows: Sequence[int]) -> None:
+async def dequeue(conn: Connection, rows: Sequence[int]) -> None:
     await conn.execute(_DEQUEUE, rows)
 
 
@@ -138,59 +141,59 @@ async def read_shop(conn: Connection, reasons: Iterable[Reason]) -> Counts:
 
 async def read_evidence(conn: Connection, skus: Sequence[str], reasons: Iterable[Reason]) -> list[ProductHistory]:
     """Return the counts of these products per day and per lot."""
-    telling = [reason.value for reason in reasons]
+    codes = [reason.value for reason in reasons]
     days: dict[tuple[str, str], list[DailyCounts]] = {}
-    for row in await conn.fetch(_DAYS, skus, telling):
+    for row in await conn.fetch(_DAYS, skus, codes):
         day = DailyCounts(row["day"], Counts(row["units"], row["orders"]))
         days.setdefault((row["sku"], row["lot"]), []).append(day)
     counts: dict[tuple[str, str], dict[Reason, int]] = {}
-    for row in await conn.fetch(_REASONS, skus, telling):
+    for row in await conn.fetch(_REASONS, skus, codes):
         counts.setdefault((row["sku"], row["lot"]), {})[Reason(row["reason"])] = row["orders"]
     known = [CLUSTER.validate_json(row["body"]) for row in await conn.fetch(_OF_PRODUCTS, skus)]
     return [
         ProductHistory(
             sku,
             tuple(
-                LotHistory(lot, tuple(some), counts.get((sku, lot), {}))
-                for (of, lot), some in days.items()
-                if of == sku
+                LotHistory(lot, tuple(by_day), counts.get((sku, lot), {}))
+                for (product, lot), by_day in days.items()
+                if product == sku
             ),
-            tuple(one for one in known if one.sku == sku),
+            tuple(cluster for cluster in known if cluster.sku == sku),
         )
         for sku in skus
     ]
 
 
 async def list_clusters(
-    conn: Connection, status: str | None = None, sku: str | None = None, most: int = 100
+    conn: Connection, status: str | None = None, sku: str | None = None, limit: int = 100
 ) -> list[ClusterView]:
     """Clusters, the newest first."""
-    return [_shown(row) for row in await conn.fetch(_LIST, status, sku, most)]
+    return [_view(row) for row in await conn.fetch(_LIST, status, sku, limit)]
 
 
 async def find_cluster(conn: Connection, cluster_id: UUID) -> ClusterView | None:
     row = await conn.fetchrow(_ONE, str(cluster_id))
-    return _shown(row) if row else None
+    return _view(row) if row else None
 
 
-def _shown(row: Any) -> ClusterView:
-    one = CLUSTER.validate_json(row["body"])
+def _view(row: Any) -> ClusterView:
+    cluster = CLUSTER.validate_json(row["body"])
     return ClusterView(
-        cluster_id=one.cluster_id,
-        sku=one.sku,
-        lot=one.lot or None,
-        status=one.status.value,
-        reasons=tuple(reason.value for reason in one.reasons),
-        reported_orders=one.orders,
-        delivered_units=one.units,
-        expected_orders=round(one.expected, 2),
-        since=one.since,
-        detected_at=one.detected_at,
-        held=one.is_held,
-        warning=one.warns_buyers,
+        cluster_id=cluster.cluster_id,
+        sku=cluster.sku,
+        lot=cluster.lot or None,
+        status=cluster.status.value,
+        reasons=tuple(reason.value for reason in cluster.reasons),
+        reported_orders=cluster.orders,
+        delivered_units=cluster.units,
+        expected_orders=round(cluster.expected, 2),
+        since=cluster.since,
+        detected_at=cluster.detected_at,
+        held=cluster.is_held,
+        warning=cluster.warns_buyers,
         warned=row["warned"],
-        staff=one.decision.staff if one.decision else None,
-        comment=one.decision.comment if one.decision else None,
-        decided_at=one.decision.decided_at if one.decision else None,
-        released_at=one.release.decided_at if one.release else None,
+        staff=cluster.decision.staff if cluster.decision else None,
+        comment=cluster.decision.comment if cluster.decision else None,
+        decided_at=cluster.decision.decided_at if cluster.decision else None,
+        released_at=cluster.release.decided_at if cluster.release else None,
     )

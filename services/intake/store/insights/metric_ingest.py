@@ -93,10 +93,10 @@ _WITHDRAW = """
 async def record_deliveries(conn: Connection, records: Sequence[Record]) -> None:
     """Add delivered units to the denominators of report rates."""
     found: Counter[tuple[Any, ...]] = Counter()
-    for one in records:
-        if isinstance(one, UnitsDelivered):
-            line_id, sku, lot, day = one.delivery
-            found[one.order_id, line_id, lot, day, sku, one.customer_id] += one.quantity
+    for record in records:
+        if isinstance(record, UnitsDelivered):
+            line_id, sku, lot, day = record.delivery
+            found[record.order_id, line_id, lot, day, sku, record.customer_id] += record.quantity
     rows = [(*key, units) for key, units in sorted(found.items()) if units]
     if rows:
         await conn.execute(_RECORD_DELIVERIES, *columns(rows, 7))
@@ -104,10 +104,12 @@ async def record_deliveries(conn: Connection, records: Sequence[Record]) -> None
 
 async def record_reports(conn: Connection, records: Sequence[Record]) -> None:
     """Record reports and times of issues; a report that is withdrawn in the same batch ends up withdrawn."""
-    lines = [_line_row(one) for one in records if type(one) is LineReported]
-    moments = [_metrics_row(one) for one in merge_metrics(one for one in records if type(one) is IssueMetrics)]
+    lines = [_line_row(record) for record in records if type(record) is LineReported]
+    moments = [
+        _metrics_row(metrics) for metrics in merge_metrics(record for record in records if type(record) is IssueMetrics)
+    ]
     if lines or moments:
         await conn.execute(_RECORD_REPORTS, *columns(lines, 10), *columns(moments, 10))
-    withdrawn = sorted({one.issue_id for one in records if type(one) is ReportWithdrawn})
+    withdrawn = sorted({record.issue_id for record in records if type(record) is ReportWithdrawn})
     if withdrawn:
         await conn.execute(_WITHDRAW, withdrawn)

@@ -53,11 +53,11 @@ _DAYS = """
     ORDER BY a.day"""
 
 
-async def read_summary(conn: Connection, asked: MetricsQuery) -> Summary:
+async def read_summary(conn: Connection, query: MetricsQuery) -> Summary:
     """Return counts, rates and times of the reports of these days."""
-    times = await conn.fetchrow(_TIMES, *_moments(asked))
+    times = await conn.fetchrow(_TIMES, *_moments(query))
     assert times
-    sums = await read_sums(conn, asked, RollupKind.REPORTS, RollupKind.REPEATS)
+    sums = await read_sums(conn, query, RollupKind.REPORTS, RollupKind.REPEATS)
     repeats = next(((lines, again) for *_, lines, again, _ in sums[RollupKind.REPEATS]), (0, 0))
     return Summary(
         issues=times["issues"],
@@ -71,9 +71,9 @@ async def read_summary(conn: Connection, asked: MetricsQuery) -> Summary:
     )
 
 
-async def read_products(conn: Connection, asked: MetricsQuery) -> list[ProductMetrics]:
+async def read_products(conn: Connection, query: MetricsQuery) -> list[ProductMetrics]:
     """Every product and lot of which something arrived or was reported, the worst first."""
-    sums = await read_sums(conn, asked, RollupKind.LINES, RollupKind.DELIVERED)
+    sums = await read_sums(conn, query, RollupKind.LINES, RollupKind.DELIVERED)
     arrived = {(sku, lot): units for sku, lot, _, units, _, _ in sums[RollupKind.DELIVERED]}
     reported: dict[tuple[str, str], list[Row]] = {}
     for row in sums[RollupKind.LINES]:
@@ -82,31 +82,31 @@ async def read_products(conn: Connection, asked: MetricsQuery) -> list[ProductMe
     return sorted(found, key=lambda one: (-one.rate.low, -one.reported_units, one.sku, one.lot or ""))
 
 
-async def read_days(conn: Connection, asked: MetricsQuery) -> list[DailyMetrics]:
+async def read_days(conn: Connection, query: MetricsQuery) -> list[DailyMetrics]:
     """Day by day: what arrived, and how much of it was reported since. Days on which nothing arrived are absent."""
-    return [DailyMetrics(row["day"], row["units"], row["orders"]) for row in await conn.fetch(_DAYS, *_days(asked))]
+    return [DailyMetrics(row["day"], row["units"], row["orders"]) for row in await conn.fetch(_DAYS, *_days(query))]
 
 
-async def read_nps_by_reason(conn: Connection, asked: MetricsQuery) -> list[NpsGroup]:
+async def read_nps_by_reason(conn: Connection, query: MetricsQuery) -> list[NpsGroup]:
     """The shop's score from the ratings of these days, first over all (`all`), then by reason."""
-    rows = (await read_sums(conn, asked, RollupKind.SCORES))[RollupKind.SCORES]
+    rows = (await read_sums(conn, query, RollupKind.SCORES))[RollupKind.SCORES]
     up, passive, down = (sum(scores) for scores in zip(*(row[3:] for row in rows), strict=True)) if rows else (0, 0, 0)
     return [NpsGroup("all", nps(up, passive, down)), *(_nps(row) for row in rows if row[0])]
 
 
-async def read_nps_by_product(conn: Connection, asked: MetricsQuery) -> list[NpsGroup]:
+async def read_nps_by_product(conn: Connection, query: MetricsQuery) -> list[NpsGroup]:
     """The score by product; an issue about two products counts for both."""
-    return [_nps(row) for row in (await read_sums(conn, asked, RollupKind.PRODUCT_SCORES))[RollupKind.PRODUCT_SCORES]]
+    return [_nps(row) for row in (await read_sums(conn, query, RollupKind.PRODUCT_SCORES))[RollupKind.PRODUCT_SCORES]]
 
 
-def _days(asked: MetricsQuery) -> tuple[Any, ...]:
-    return asked.first, asked.last, asked.sku, asked.lot
+def _days(query: MetricsQuery) -> tuple[Any, ...]:
+    return query.first, query.last, query.sku, query.lot
 
 
-def _moments(asked: MetricsQuery) -> tuple[Any, ...]:
+def _moments(query: MetricsQuery) -> tuple[Any, ...]:
     """From the beginning of the first day to the end of the last, in the shop's time zone."""
-    end = midnight(asked.last + timedelta(days=1), asked.zone)
-    return midnight(asked.first, asked.zone), end, asked.sku, asked.lot
+    end = midnight(query.last + timedelta(days=1), query.zone)
+    return midnight(query.first, query.zone), end, query.sku, query.lot
 
 
 def _hours(issues: int, found: Sequence[float] | None) -> DurationStats:
