@@ -41,11 +41,11 @@ class InMemoryStore:
 
     def context(self) -> OrderContext:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
-        references = {
-            filed.report.submission.reference: issue_id
-            for issue_id, filed in self.filed.items()
-            if filed.refusal_code is None and filed.report.submission.reference
-        }
+        references: dict[str, frozenset[UUID]] = {}
+        for issue_id, filed in self.filed.items():
+            reference = filed.report.submission.reference
+            if filed.refusal_code is None and reference:
+                references[reference] = references.get(reference, frozenset()) | {issue_id}
         return OrderContext(
             self.order or Order(ORDER),
             dict(self.held),

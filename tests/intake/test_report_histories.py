@@ -6,13 +6,14 @@ The numbers in the docstrings of the checks are those of the invariants.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.decisions.facts import Fact, Ignored, SetTimer, TimerFired
+from libs.common.decisions.ids import derived_id
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason, Remedy, ReportedLine, StaffAction
@@ -389,6 +390,45 @@ def test_a_batch_comes_to_the_same_as_its_events_one_by_one(
     one_by_one = [fact for payload in payloads for fact in single.take(payload)]
     assert outcomes(facts) == outcomes(one_by_one)
     assert (together.held, together.order, together.timers) == (single.held, single.order, single.timers)
+
+
+def numbered(issue_id: UUID, **fields: Any) -> SubmitReport:
+    return SubmitReport(issue_id=issue_id, report=submission(reference="R-1", **fields))
+
+
+def staff(issue_id: UUID, action: StaffAction, version: int = 0) -> RecordStaffDecision:
+    return RecordStaffDecision(
+        issue_id=issue_id,
+        order_id=ORDER,
+        decision_id=derived_id("decision", issue_id, action),
+        action=action,
+        staff="sato",
+        comment="by telephone",
+        expected_version=version,
+    )
+
+
+def opened(*payloads: Payload) -> InMemoryStore:
+    store = InMemoryStore()
+    store.take(placed().data, delivered().data)
+    for payload in payloads:
+        store.take(payload)
+    return store
+
+
+def test_a_report_number_is_free_within_the_batch_that_rejects_its_report() -> None:
+    store = opened(numbered(IDS[0], reason=Reason.MISSING_PART))
+    facts = store.take(staff(IDS[0], StaffAction.CANCEL), numbered(IDS[1]))
+    assert (refusals(facts), [fact.issue_id for fact in facts if isinstance(fact, issues.IssueAccepted)]) == (
+        [],
+        [IDS[1]],
+    )
+
+
+def test_a_report_number_is_held_within_the_batch_that_accepts_its_rejected_report() -> None:
+    store = opened(numbered(IDS[0], reason=Reason.MISSING_PART), staff(IDS[0], StaffAction.CANCEL))
+    facts = store.take(staff(IDS[0], StaffAction.ACCEPT, 1), numbered(IDS[1]))
+    assert refusals(facts) == ["already_reported"]
 
 
 def test_the_histories_reach_every_stage_and_every_way_out() -> None:

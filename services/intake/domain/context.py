@@ -21,15 +21,15 @@ class OrderContext:
 
     `entitlements` (unit to issue; the primary key enforces invariant 2) and `order_by_issue` are loaded only where a
     report is decided. `replaced_on` is the day on which the replacement of a unit was delivered: the replacement can be
-    reported itself. `issue_by_reference` maps the storefront's report numbers to issues, `stored_reports` are rows that
-    this decision may change, `available_photos` those named by reports and present. `loaded_order` is the order as it
-    was loaded: a report that changes only rows does not rewrite it.
+    reported itself. `issues_by_reference` are the issues that hold a report number of the storefront, the rejected ones
+    left out. `stored_reports` are rows that this decision may change, `available_photos` those named by reports and
+    present. `loaded_order` is the order as it was loaded: a report that changes only rows does not rewrite it.
     """
 
     order: Order
     entitlements: Mapping[Unit, UUID] = field(default_factory=dict)
     order_by_issue: Mapping[UUID, str] = field(default_factory=dict)
-    issue_by_reference: Mapping[str, UUID] = field(default_factory=dict)
+    issues_by_reference: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
     stored_reports: Mapping[UUID, StoredReport] = field(default_factory=dict)
     available_photos: frozenset[str] = frozenset()
     version: int = 0
@@ -133,6 +133,22 @@ class OrderDecision(DecisionContext[OrderContext, IntakeRules]):
         """Do not let replacements of the issue's units be reported."""
         units = self.state.units_of(issue_id)
         self.change(replaced_on={unit: day for unit, day in self.state.replaced_on.items() if unit not in units})
+
+    def hold_reference(self, report: Report) -> None:
+        """Add the issue to those that hold its report number."""
+        if reference := report.submission.reference:
+            self._change_holders(reference, self._holders(reference) | {report.issue_id})
+
+    def release_reference(self, report: Report) -> None:
+        """Free the report number of a rejected issue for the next report."""
+        if reference := report.submission.reference:
+            self._change_holders(reference, self._holders(reference) - {report.issue_id})
+
+    def _holders(self, reference: str) -> frozenset[UUID]:
+        return self.state.issues_by_reference.get(reference, frozenset())
+
+    def _change_holders(self, reference: str, holders: frozenset[UUID]) -> None:
+        self.change(issues_by_reference={**self.state.issues_by_reference, reference: holders})
 
     def put_pending(self, pending: PendingReport) -> None:
         self.state = self.state.with_pending(pending)

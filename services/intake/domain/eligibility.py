@@ -61,10 +61,11 @@ def _order_refused(context: OrderContext, report: Report, purchase: Purchase, to
         )
         return Refusal("foreign_customer", "customer_id", message)
     reference = submission.reference
-    first = context.issue_by_reference.get(reference) if reference else None
-    if first and first != report.issue_id:
-        message = f"{reference!r} is reported already; see issue {first}, or give a new report a number of its own"
-        return Refusal("already_reported", "reference", message, first)
+    holders = context.issues_by_reference.get(reference, frozenset()) if reference else frozenset()
+    if others := holders - {report.issue_id}:
+        other = min(others)
+        message = f"{reference!r} is reported already; see issue {other}, or give a new report a number of its own"
+        return Refusal("already_reported", "reference", message, other)
     if submission.noticed_on and submission.noticed_on > today:
         message = f"{submission.noticed_on} is in the future; send the day on which the customer noticed it, or omit it"
         return Refusal("noticed_in_future", "noticed_on", message)

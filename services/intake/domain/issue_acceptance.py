@@ -44,7 +44,8 @@ def record_report(
 ) -> None:
     """Record an eligible report: its row, its units and `issue.reported`."""
     decision.entitle(report.issue_id, units)
-    _remember(decision, report)
+    decision.hold_reference(report)
+    decision.change(order_by_issue={**decision.state.order_by_issue, report.issue_id: decision.order.order_id})
     skus, due_at = _skus(decision.order, report), decide_by(report, decision.rules)
     decision.emit(IssueRecorded(report, units, None, skus, missing, due_at), reported_event(report))
 
@@ -63,13 +64,6 @@ def reject(decision: OrderDecision, report: Report, refusal: Refusal) -> None:
 def decide_by(report: Report, rules: IntakeRules) -> datetime:
     """Return the shop's decision deadline, before any pause of its clock."""
     return rules.hours.after(report.reported_at, rules.targets.decision)
-
-
-def _remember(decision: OrderDecision, report: Report) -> None:
-    context, reference = decision.state, report.submission.reference
-    decision.change(order_by_issue={**context.order_by_issue, report.issue_id: context.order.order_id})
-    if reference:
-        decision.change(issue_by_reference={**context.issue_by_reference, reference: report.issue_id})
 
 
 def _skus(order: Order, report: Report) -> tuple[str, ...]:

@@ -151,6 +151,7 @@ def close(decision: OrderDecision, pending: PendingReport, refusal: Refusal) -> 
     decision.release(report.issue_id)
     decision.put_pending(replace(pending, stage=PendingStage.CLOSED))
     decision.change_stored_report(report.issue_id, report=report, refusal_code=refusal.code)
+    decision.release_reference(report)
     decision.emit(
         IssueUpdated(report, now, refusal.code, pending.missing, pending.decide_by, releases_units=True),
         rejected_event(report, refusal, now),
@@ -177,6 +178,7 @@ def accept(
         report = replace(report, submission=submission)
     decision.remove_pending(report.issue_id)
     decision.change_stored_report(report.issue_id, report=report, refusal_code=None)
+    decision.hold_reference(report)
     decision.entitle(report.issue_id, units)
     claimed = units if pending.stage == PendingStage.CLOSED else ()
     decide_by = _resumed_deadline(pending, decision.now, decision.rules)

@@ -130,6 +130,7 @@ def _decide_rejected(decision: OrderDecision, command: RecordStaffDecision, stor
         return
     decision.entitle(report.issue_id, units)
     decision.change_stored_report(report.issue_id, report=report, refusal_code=None)
+    decision.hold_reference(report)
     decide_by = issue_acceptance.decide_by(report, decision.rules)
     decision.emit(
         IssueUpdated(report, decision.now, decide_by=decide_by, claimed_units=units),

@@ -67,14 +67,15 @@ _PHOTOS = """
 
 async def read_known_issues(
     conn: Connection, order_ids: Iterable[str], issue_ids: Iterable[UUID]
-) -> tuple[dict[UUID, str], dict[str, dict[str, UUID]]]:
-    """Return the order of each issue; and, by order, the issue of each of the storefront's report numbers."""
+) -> tuple[dict[UUID, str], dict[str, dict[str, frozenset[UUID]]]]:
+    """Return the order of each issue; and, by order, the issues that hold each of the storefront's report numbers."""
     order_by_issue: dict[UUID, str] = {}
-    references: dict[str, dict[str, UUID]] = {}
+    references: dict[str, dict[str, frozenset[UUID]]] = {}
     for row in await conn.fetch(_KNOWN_ISSUES, list(order_ids), list(issue_ids)):
         order_by_issue[row["issue_id"]] = row["order_id"]
         if row["reference"]:
-            references.setdefault(row["order_id"], {})[row["reference"]] = row["issue_id"]
+            holders = references.setdefault(row["order_id"], {})
+            holders[row["reference"]] = holders.get(row["reference"], frozenset()) | {row["issue_id"]}
     return order_by_issue, references
 
 

@@ -131,7 +131,7 @@ class _Rows:
     entitlements: Mapping[str, Mapping[Unit, UUID]]
     replaced_on: Mapping[str, Mapping[Unit, date]]
     order_by_issue: Mapping[UUID, str]
-    references: Mapping[str, Mapping[str, UUID]]
+    references: Mapping[str, Mapping[str, frozenset[UUID]]]
     stored_reports: Mapping[UUID, StoredReport]
     photo_owners: Mapping[str, set[str | None]]
 
@@ -141,7 +141,7 @@ class _Rows:
             order or Order(order_id),
             entitlements=self.entitlements.get(order_id, {}),
             order_by_issue=self.order_by_issue,
-            issue_by_reference=self.references.get(order_id, {}),
+            issues_by_reference=self.references.get(order_id, {}),
             stored_reports=self.stored_reports,
             available_photos=frozenset(photo for photo, owners in self.photo_owners.items() if owners & customers),
             version=version,
