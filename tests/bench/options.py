@@ -7,7 +7,7 @@ from deploy.local.command_line import CommandError
 from deploy.local.environment import flag, integer, output_file
 
 ISSUES, QUICK_ISSUES = 3_000, 600
-PAST, QUICK_PAST = 1_000_000, 20_000
+PAST, QUICK_PAST = 100_000, 10_000
 CONNECTIONS = 64
 
 PARTS = ("flood", "latency", "baseline", "tracing", "replicas", "peer", "past", "profile")

@@ -1,6 +1,6 @@
 """`make bench`: the running system on Apache Kafka and a durable Postgres, every metric beside its target.
 
-    make bench [QUICK=1] [AGAINST=<revision>] [REPORT=<file>] [PARTS=flood,latency] [ISSUES=3000] [PAST=1000000]
+    make bench [QUICK=1] [AGAINST=<revision>] [REPORT=<file>] [PARTS=flood,latency] [ISSUES=3000] [PAST=100000]
 
 Parts: a flood of reports; latency at rest and at half load; the bare loop; the cost of tracing and of replicas; a peer;
 past issues in the databases; a profile. `AGAINST` compares with another revision. `REPORT` writes the metrics as JSON;
@@ -106,7 +106,7 @@ class Bench:
         if self.options.past >= MILLION:
             self.metrics.past_million = ratio
         else:
-            self.metrics.missing["past_million"] = f"{ratio:.2f} with {self.options.past:,} past issues; PAST={MILLION}"
+            self.metrics.missing["past_million"] = f"{ratio:.2f} with {self.options.past:,}; set PAST={MILLION}"
 
     async def _tracing(self) -> None:
         self.metrics.tracing = await tracing_cost.measure(self.console, self.infrastructure, self.options.issues)

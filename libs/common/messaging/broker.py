@@ -22,6 +22,7 @@ from libs.common.events.registry import event_class
 from libs.common.events.topics import consumer_group
 from libs.common.messaging.dead_letters import text_headers
 from libs.common.messaging.long_poll import poll_without_pause
+from libs.common.messaging.partitioner import partition_of
 from libs.common.messaging.rebalance import DrainingListener, HandleBatch
 from libs.common.messaging.subscription import Subscription
 from libs.common.telemetry.counters import Counters
@@ -161,6 +162,7 @@ def new_producer(settings: ServiceSettings, service: str) -> AIOKafkaProducer:
         max_request_size=1024 * 1024,
         linger_ms=0,
         compression_type="lz4",
+        partitioner=partition_of,
         request_timeout_ms=15_000,
         **settings.kafka_client_options,
     )
