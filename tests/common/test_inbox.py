@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from libs.common.events.carrier import ParcelScanned
 from libs.common.events.envelope import Payload
+from libs.common.events.issues import IssueCancelled
 from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import OrderCancelled
 from libs.common.events.values import RawStatus
@@ -69,3 +70,9 @@ def test_the_content_of_a_mark_is_that_of_the_payload_alone() -> None:
     assert mark_of("cases", event("1")).content != mark_of("cases", event("1", data=other)).content
     first, second = mark_of("cases", event("1")), mark_of("cases", event("1", data=other))
     assert len({first.key, first.of_other_content.key, second.of_other_content.key}) == 3
+
+
+def test_an_event_that_no_partner_may_write_is_known_by_its_id_alone() -> None:
+    one, other = (IssueCancelled(issue_id=uuid4(), order_id=order, customer_id="C-1", cause="withdrawn",
+                                 cancelled_at=NOON) for order in ("O-1", "O-2"))  # fmt: skip
+    assert mark_of("cases", event("1", data=one)) == mark_of("cases", event("1", data=other))
