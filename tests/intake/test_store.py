@@ -176,6 +176,15 @@ async def test_a_cancelled_issue_gives_its_units_back(conn: Connection) -> None:
     assert await held(conn) == {("1", 2)}
 
 
+async def test_a_cancelled_issue_keeps_units_of_which_a_replacement_has_left(conn: Connection) -> None:
+    await take(conn, placed(), delivered(), by_http(submission(quantity=2), key="k"))
+    kept = (LineQuantity(line_id="1", quantity=1),)
+    await apply(
+        conn, event(issues.IssueCancelled(**ABOUT, cause="not_as_reported", cancelled_at=NOON, kept_lines=kept))
+    )
+    assert await held(conn) == {("1", 1)}
+
+
 async def test_a_unit_given_back_may_be_reported_again(conn: Connection) -> None:
     await take(conn, placed(), delivered(quantity=1), by_http(submission(), key="k"))
     await apply(conn, event(issues.IssueCancelled(**ABOUT, cause="found it", cancelled_at=NOON)))

@@ -23,6 +23,7 @@ from libs.common.events.payment import RefundRequested
 from libs.common.events.values import (
     Choice,
     Condition,
+    CountedLine,
     Fault,
     InspectedLine,
     LineQuantity,
@@ -32,6 +33,7 @@ from libs.common.events.values import (
 )
 from libs.common.events.warehouse import (
     ItemInspected,
+    ItemReceived,
     Priority,
     ReplacementCancelled,
     ReplacementConfirmed,
@@ -40,6 +42,7 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
 )
 from services.returns.domain.decision_context import CaseRules
+from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case_status import CaseStatus, case_status
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.money_leg import RefundStatus
@@ -544,9 +547,17 @@ def test_more_than_was_reported_is_not_paid_back() -> None:
 
 def test_an_item_that_nobody_reported_goes_to_review() -> None:
     scenario = open_scenario(Reason.CHANGED_MIND)
-    scenario.receive(LineQuantity(line_id="9", quantity=1))
+    other = CountedLine(line_id="1", quantity=1, sku="BRICK")
+    scenario.apply(ItemReceived(issue_id=ISSUE, lines=(other,), received_at=scenario.now))
     assert scenario.last(IssueReviewRequested).cause == "unexpected_item"
     assert not scenario.all(RefundRequested)
+
+
+def test_a_line_that_nobody_reported_is_kept_for_its_own_case() -> None:
+    scenario = open_scenario(Reason.CHANGED_MIND)
+    scenario.receive(LineQuantity(line_id="9", quantity=1))
+    assert scenario.all(CountKept)
+    assert not scenario.known.reviews
 
 
 def test_the_same_receipt_again_is_counted_once() -> None:

@@ -41,10 +41,11 @@ class TimelineEntry(Record):
 
 @dataclass(frozen=True, slots=True)
 class UnitsReleased(Record):
-    """The units of this issue may be reported again."""
+    """The units of this issue may be reported again, but for those of which a replacement or the money has left."""
 
     order_id: str
     issue_id: UUID
+    kept_lines: tuple[LineQuantity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def issue_id_of(event: AnyEvent) -> UUID | None:
 _IDS = {"issue_id", "order_id", "customer_id"}
 
 _UNIT_CHANGES: dict[type[Payload], Callable[[Any], Record]] = {
-    issues.IssueCancelled: lambda fact: UnitsReleased(fact.order_id, fact.issue_id),
+    issues.IssueCancelled: lambda fact: UnitsReleased(fact.order_id, fact.issue_id, fact.kept_lines),
     issues.IssueReplacementDelivered: lambda fact: UnitsReplaced(
         fact.order_id, fact.issue_id, fact.lines, fact.delivered_at
     ),

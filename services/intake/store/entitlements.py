@@ -31,6 +31,16 @@ _INSERT = """
 _RELEASE = """
     DELETE FROM entitlements e USING unnest($1::text[], $2::uuid[]) AS r (order_id, issue_id)
     WHERE e.order_id = r.order_id AND e.issue_id = r.issue_id AND e.replaced_on IS NULL"""
+# All but the first `quantity` units of a line, which stay with the issue.
+_RELEASE_OTHERS = """
+    DELETE FROM entitlements e
+    USING (SELECT order_id, line_id, unit_number, generation, issue_id,
+                  row_number() OVER (PARTITION BY order_id, issue_id, line_id ORDER BY unit_number, generation) AS n
+           FROM entitlements WHERE order_id = ANY($1) AND issue_id = ANY($2) AND replaced_on IS NULL) p
+    LEFT JOIN unnest($3::uuid[], $4::text[], $5::int[]) AS k (issue_id, line_id, quantity)
+      ON k.issue_id = p.issue_id AND k.line_id = p.line_id
+    WHERE (e.order_id, e.line_id, e.unit_number, e.generation) = (p.order_id, p.line_id, p.unit_number, p.generation)
+      AND p.n > coalesce(k.quantity, 0)"""
 # The first `quantity` units of the issue, in the order of their numbers; a null line or quantity means all.
 _REPLACE = """
     UPDATE entitlements e SET replaced_on = a.day
@@ -119,9 +129,19 @@ async def apply_unit_changes(conn: Connection, records: Sequence[Record], zone: 
             rows = [(one.order_id, one.issue_id, one.decision_id, one.applied) for one in answers]
             await conn.execute(_ANSWER_RESEND, *columns(rows))
         else:
-            keys = sorted({(one.order_id, one.issue_id) for one in same_kind})
+            keeping = [one for one in same_kind if isinstance(one, UnitsReleased) and one.kept_lines]
+            await _release_others(conn, keeping)
+            keys = sorted({(one.order_id, one.issue_id) for one in same_kind if one not in keeping})
             statement = _RELEASE if kind is UnitsReleased else _REVOKE_REPLACEMENT
             await conn.execute(statement, [order_id for order_id, _ in keys], [issue_id for _, issue_id in keys])
+
+
+async def _release_others(conn: Connection, released: Sequence[UnitsReleased]) -> None:
+    """Release the units that do not stay with their issue."""
+    if released:
+        kept = [(one.issue_id, line.line_id, line.quantity) for one in released for line in one.kept_lines]
+        orders, issues = [one.order_id for one in released], [one.issue_id for one in released]
+        await conn.execute(_RELEASE_OTHERS, orders, issues, *columns(kept))
 
 
 async def _replace(conn: Connection, replaced: Sequence[UnitsReplaced], zone: ZoneInfo) -> None:

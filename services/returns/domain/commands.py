@@ -21,6 +21,14 @@ class CancelCase(CaseCommand):
     cause: CauseText
 
 
+class AssignCount(CaseCommand):
+    """Count a kept box of the warehouse for this case."""
+
+    TYPE: ClassVar = "case.assign_count.v1"
+
+    count_id: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
 class ReopenCase(CaseCommand):
     TYPE: ClassVar = "case.reopen.v1"
 

@@ -17,7 +17,7 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
-from services.returns.domain.commands import CancelCase, ReopenCase
+from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
 from services.returns.domain.decision_context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
     case_closure,
@@ -35,6 +35,7 @@ from services.returns.domain.handlers import (
 )
 from services.returns.domain.handlers.case_opening import facts_without_case, open_case, open_reviews
 from services.returns.domain.handlers.next_steps import start_next_steps
+from services.returns.domain.kept_counts import CountMatched, count_of_timer
 from services.returns.domain.order_facts import PAYMENT_SUBSCRIBES
 from services.returns.domain.state.review_causes import ReviewCause
 
@@ -78,11 +79,31 @@ def _timer_fired(decision: CaseDecision, fired: TimerFired) -> None:
     """Dispatch a due timer; one that the case has moved or removed is ignored."""
     if order_watch.is_order_timer(fired.name):
         return  # the order is compared with the case after every event
+    if count_id := count_of_timer(fired.name):
+        _take_count(decision, count_id)
+        return
     due_at = decision.case.timers().get(fired.name)
     if due_at is None or due_at > decision.now:
         decision.ignore("timer_moved")
     else:
         TIMERS[fired.name](decision)
+
+
+def _take_count(decision: CaseDecision, count_id: str) -> None:
+    """Count what was kept before the case, or was found in the box of another one."""
+    kept = decision.customer.kept_counts.get(count_id)
+    if kept is None:
+        decision.ignore("unknown_count")
+        return
+    decision.emit(CountMatched(count_id, decision.case.issue_id))
+    if isinstance(kept.count, warehouse.ItemReceived):
+        receipts.received(decision, kept.count, is_last_choice=kept.is_last_choice)
+    else:
+        receipts.inspected(decision, kept.count)
+
+
+def _assign_count(decision: CaseDecision, command: AssignCount) -> None:
+    _take_count(decision, command.count_id)
 
 
 def _retry_address(decision: CaseDecision) -> None:
@@ -106,6 +127,7 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     warehouse.ReplacementDelayed: outbound.delayed,
     warehouse.ReplacementRejected: customer_choice.rejected,
     warehouse.ReplacementShipped: shipments.shipped,
+    warehouse.ReplacementRecalled: shipments.recalled,
     warehouse.ItemReceived: receipts.received,
     warehouse.ItemInspected: receipts.inspected,
     carrier.ParcelException: shipments.exception_reported,
@@ -120,6 +142,7 @@ HANDLERS: Mapping[type[Payload], Callable[[CaseDecision, Any], None]] = {
     payment.RefundReversed: refunds.reversed_by_bank,
     CustomerDecided: customer_choice.decided,
     CancelCase: case_closure.cancel_requested,
+    AssignCount: _assign_count,
     ReopenCase: case_closure.reopen_requested,
     TimerFired: _timer_fired,
 }
@@ -128,6 +151,7 @@ SUBSCRIBES: tuple[type[Payload], ...] = (IssueAccepted, *subscriptions(HANDLERS)
 PUBLISHES = (
     warehouse.ReplacementOrdered,
     warehouse.ReplacementCancelled,
+    warehouse.ItemReturnOrdered,
     carrier.CollectionRequested,
     carrier.CollectionCancelled,
     payment.RefundRequested,

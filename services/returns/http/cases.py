@@ -17,7 +17,7 @@ from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.dependencies import CurrentService, Key
 from libs.common.runtime.service import Service
-from services.returns.domain.commands import CancelCase, CaseCommand, ReopenCase
+from services.returns.domain.commands import AssignCount, CancelCase, CaseCommand, ReopenCase
 from services.returns.domain.handlers.staff_decisions import REFUSALS
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CaseStatus
@@ -34,6 +34,7 @@ from services.returns.http.schemas import (
 )
 from services.returns.store.case_queries import CaseFilter, find_case, find_customer_exposure, list_cases
 from services.returns.store.cases import Cases
+from services.returns.store.kept_counts import list_kept_counts
 
 router = APIRouter(
     prefix="/v1/cases",
@@ -58,6 +59,26 @@ async def list_cases_page(
         found = await list_cases(conn, wanted)
     last = str(found[-1].issue_id) if len(found) == limit else None
     return {"cases": [case_document(case) for case in found], "next": last}
+
+
+@router.get("/kept-counts")
+async def list_counts_without_case(
+    service: CurrentService,
+    after: Annotated[str, Query(max_length=300, description="`next` of the previous page.")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """List what the warehouse counted and no case has taken yet."""
+    async with service.pool.acquire() as conn:
+        found = await list_kept_counts(conn, after, limit)
+    return {"counts": found, "next": found[-1]["count_id"] if len(found) == limit else None}
+
+
+@router.post("/{issue_id}/kept-counts/{count_id:path}")
+async def assign_count(
+    issue_id: UUID, count_id: str, key: Key, service: CurrentService, cases: CurrentCases
+) -> JSONResponse:
+    """Count a kept box for this case, as staff recognized it."""
+    return await _execute(service, cases, AssignCount(issue_id=issue_id, count_id=count_id), key)
 
 
 @router.get("/{issue_id}")

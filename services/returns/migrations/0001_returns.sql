@@ -23,6 +23,20 @@ CREATE TABLE customers (
     body    jsonb  NOT NULL
 ) WITH (fillfactor = 80);
 
+-- Counts of the warehouse that no case has taken yet: shown to staff until one does.
+CREATE TABLE kept_counts (
+    count_id       text        PRIMARY KEY,
+    issue_id       text,
+    order_id       text,
+    from_issue     text,
+    body           jsonb       NOT NULL,
+    is_last_choice boolean     NOT NULL DEFAULT false,
+    kept_at        timestamptz NOT NULL,
+    matched_at     timestamptz
+);
+
+CREATE INDEX kept_counts_open ON kept_counts (issue_id) WHERE matched_at IS NULL;
+
 -- Money of each order, and what its shop and its payment provider did with it. No personal data.
 CREATE TABLE order_ledgers (
     key     text   PRIMARY KEY,

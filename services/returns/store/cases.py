@@ -7,16 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from libs.common.decisions.facts import Facts, Record
+from libs.common.decisions.facts import Facts, Record, TimerFired
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueAccepted, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
-from libs.common.events.warehouse import ReplacementConfirmed, ReplacementDelayed
+from libs.common.events.warehouse import CountingEvent, ReplacementConfirmed, ReplacementDelayed
 from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
-from services.returns.domain.commands import ReopenCase
+from services.returns.domain.commands import AssignCount, ReopenCase
 from services.returns.domain.decision_context import CaseRules, CaseState
+from services.returns.domain.kept_counts import count_of_timer
 from services.returns.domain.order_facts import OrderFact, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
@@ -24,6 +25,7 @@ from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_
 from services.returns.store.case_queries import list_cases_of_orders
 from services.returns.store.customer_contexts import CaseOwner, ExposureRow, load_contexts
 from services.returns.store.documents import CASE_DOCUMENT, EXPOSURE_DOCUMENT
+from services.returns.store.kept_counts import KeptCounts
 from services.returns.store.order_ledgers import OrderLedgers
 from services.returns.store.order_snapshots import address_hashes
 
@@ -81,12 +83,15 @@ class Cases:
     name: str = "cases"
     is_read_model = False
     ledgers: OrderLedgers = field(default_factory=OrderLedgers)
+    counts: KeptCounts = field(default_factory=KeptCounts)
     row_cache: RowCache[Case] = field(default_factory=lambda: RowCache(MAX_CACHED_CASES))
 
     def key_of(self, event: AnyEvent) -> str | None:
         if order_id := order_of(event):
             return f"order {order_id}"  # no case: a fact for the ledger of the order
         issue_id = getattr(event.data, "issue_id", None)
+        if issue_id is None and isinstance(event.data, CountingEvent):
+            return f"count {event.source} {event.id}"  # a box without papers
         return str(issue_id) if issue_id else None
 
     async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, LoadedCase]:
@@ -101,6 +106,7 @@ class Cases:
         changing = {self._key_of_exposure_change(event) for event in events}
         contexts = await load_contexts(conn, {**known, **new}, new, changing)
         reported_again = await self._find_follow_ups(conn, cases, events)
+        kept = await self.counts.load(conn, [count for event in events if (count := _kept_count_of(event))])
 
         def loaded(key: str) -> LoadedCase:
             version, case = versions.get(key) or (0, None)
@@ -108,6 +114,8 @@ class Cases:
             if len(self.address_keys) > 1:
                 former = address_hashes(self.address_keys, context.ship_to)
                 context = replace(context, former_address_hashes=former)
+            if kept:
+                context = replace(context, kept_counts=kept)
             if key in reported_again:
                 context = replace(context, has_follow_up_issue=True)
             return LoadedCase(version, CaseState(case, context), exposure)
@@ -161,8 +169,14 @@ class Cases:
     async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
         """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
         await self.ledgers.record(conn, [record for record in records if isinstance(record, OrderFact)])
-        if not changed:
-            return
+        new = {
+            key: each.state.case.accepted_at for key, each in changed.items() if each.state.case and not each.version
+        }
+        if changed:
+            await self._save_cases(conn, changed)
+        await self.counts.save(conn, records, new)
+
+    async def _save_cases(self, conn: Connection, changed: Mapping[str, LoadedCase]) -> None:
         rows = [(key, each.version + 1, each.state.case) for key, each in sorted(changed.items()) if each.state.case]
         by_customer = {each.exposure.key: each.exposure for each in changed.values() if each.exposure}
         exposures = [by_customer[key] for key in sorted(by_customer) if by_customer[key].is_changed]
@@ -186,6 +200,13 @@ class Cases:
                 self.row_cache.drop(key)
             else:
                 self.row_cache.keep(key, VersionedRow(version, result["xid"], case))
+
+
+def _kept_count_of(event: AnyEvent) -> str | None:
+    """Return the kept count that an event asks a case to take."""
+    if type(event.data) is TimerFired:
+        return count_of_timer(event.data.name)
+    return event.data.count_id if type(event.data) is AssignCount else None
 
 
 def _is_decided_here(event: AnyEvent) -> bool:

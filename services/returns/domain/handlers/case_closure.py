@@ -12,8 +12,8 @@ from services.returns.domain.handlers import inbound, refunds
 from services.returns.domain.handlers.replacement_matching import cancel_replacement
 from services.returns.domain.state.case import Case, RemedyPlan
 from services.returns.domain.state.inbound_leg import InboundLeg, InboundStatus
-from services.returns.domain.state.line_quantities import missing
-from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
+from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing, to_lines
+from services.returns.domain.state.outbound_leg import SHIPPED_OR_DELIVERED, OutboundLeg, OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn, RefundOn, ShipOn
 
@@ -102,7 +102,7 @@ def count_broken_promises(leg: OutboundLeg) -> int:
 
 def is_cancellable(case: Case) -> bool:
     """Return whether nothing has shipped, come back or been refunded."""
-    has_shipped = any(leg.has_moved for leg in case.replacements)
+    has_shipped = any(leg.has_moved and not leg.is_coming_back for leg in case.replacements)
     has_returned = case.inbound.received or case.inbound.status is InboundStatus.COLLECTED
     return not (case.is_closed or has_shipped or has_returned or case.money.refunds)
 
@@ -120,7 +120,17 @@ def force_cancel(decision: CaseDecision, cause: str) -> None:
     inbound.stop(decision, cause)
     decision.change_inbound(remind_at=None)
     decision.change(cancelled_at=decision.now, choice_request=None, shortage=None, reviews=(), address_due_at=None)
-    decision.emit(IssueCancelled(**decision.ids, cause=cause, cancelled_at=decision.now))
+    kept = to_lines(_kept_units(decision.case))
+    decision.emit(IssueCancelled(**decision.ids, cause=cause, cancelled_at=decision.now, kept_lines=kept))
+
+
+def _kept_units(case: Case) -> UnitCounts:
+    """Return units that stay with a cancelled case: their replacement has left, or their money has (invariant 2)."""
+    kept = dict(case.money.requested_units) if case.money.refunds else {}
+    for leg in case.replacements:
+        if leg.status in SHIPPED_OR_DELIVERED and not leg.is_coming_back:
+            kept = add_counts(kept, leg.shipped)
+    return common_counts(case.reported_units, kept)
 
 
 def reject(decision: CaseDecision) -> None:

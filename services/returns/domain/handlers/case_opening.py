@@ -8,9 +8,12 @@ from libs.common.events.carrier import ParcelScanned
 from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen, IssueStaffDecided
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Money
+from libs.common.events.warehouse import ItemInspected, ItemReceived
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
+from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
+from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.order_facts import OrderFact, order_of
 from services.returns.domain.state.case import Case, RemedyPlan
 from services.returns.domain.state.review_causes import ReviewCause
@@ -61,4 +64,7 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
         return (OrderFact(order_id, event, now),)
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
+    if type(data) is ItemReceived or type(data) is ItemInspected:
+        about = f"issue {data.issue_id}" if data.issue_id else f"count {count_id(data)}"
+        return (CountKept(count_id(data), data, now), Anomaly("count_without_case", about))
     return (Anomaly("unknown_issue", f"issue {getattr(data, 'issue_id', None)}"),)

@@ -36,6 +36,7 @@ from services.returns.domain.state.line_quantities import (
 )
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.policy.movements import CollectOn
 
 CollectionFact = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 
@@ -194,6 +195,19 @@ def retry_collection(decision: CaseDecision) -> None:
     """Start a new series of attempts, after a reminder or at the request of staff."""
     if decision.case.inbound.status is InboundStatus.FAILED:
         decision.change_inbound(failed_attempts=0)
+        request_collection(decision, _next_collection_date(decision))
+
+
+def fetch_again(decision: CaseDecision) -> None:
+    """Fetch the right units and send other articles back, as staff decided; without any missing, only go on."""
+    case = decision.case
+    wanted = missing(case.reported_units, case.inbound.received)
+    is_expected = case.plan.collect_on is not CollectOn.NEVER and not case.is_closed
+    if not (wanted and is_expected and case.inbound.other_items):
+        return
+    receipts.send_back_other_items(decision)
+    if case.inbound.status is InboundStatus.COLLECTED:
+        _new_collection(decision, wanted)
         request_collection(decision, _next_collection_date(decision))
 
 

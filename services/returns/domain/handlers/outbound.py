@@ -9,7 +9,7 @@ from typing import Any
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelayed, IssueReplacementOrdered, IssueReplacementPromised
-from libs.common.events.values import Fault, IssueLine, Variant
+from libs.common.events.values import Fault, IssueLine, Money, Remedy, ReplacementPart, Variant
 from libs.common.events.warehouse import Priority, ReplacementConfirmed, ReplacementDelayed, ReplacementOrdered
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import inbound
@@ -19,10 +19,12 @@ from services.returns.domain.handlers.replacement_matching import (
     skip_past,
     skip_stale,
 )
+from services.returns.domain.return_slips import return_slip
 from services.returns.domain.state.case import Shortage, lines_for
 from services.returns.domain.state.line_quantities import UnitCounts, to_lines
 from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, OutboundLeg, OutboundStatus, ShipPromise
 from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.policy.movements import CollectOn
 
 
 def order_replacement(
@@ -90,9 +92,32 @@ def _send_order(decision: CaseDecision) -> None:
             ship_to=decision.ship_to,
             priority=Priority.STANDARD if decision.case.fault is Fault.CUSTOMER else Priority.EXPRESS,
             promised_ship_date=leg.promises[-1].ship_date,
+            remedy=decision.case.plan.remedy,
+            parts=_parts(decision, leg.ordered),
+            customs_value=Money(amount=decision.case.value_of(leg.ordered), currency=decision.case.currency),
+            return_slip=return_slip(decision.case.issue_id) if _is_return_planned(decision) else None,
             ordered_at=decision.now,
         )
     )
+
+
+def _is_return_planned(decision: CaseDecision) -> bool:
+    return decision.case.plan.collect_on is not CollectOn.NEVER
+
+
+def _parts(decision: CaseDecision, counts: UnitCounts) -> tuple[ReplacementPart, ...]:
+    """Return the parts to be sent in place of whole items; empty where the items themselves are sent."""
+    if decision.case.plan.remedy is not Remedy.PART_SHIPMENT:
+        return ()
+    found: list[ReplacementPart] = []
+    for line in lines_for(decision.case, counts):
+        names = {part.sku: part.name for part in line.components}
+        for part in line.parts:
+            name = (names.get(part.sku) or part.sku)[:200]
+            found.append(ReplacementPart(line_id=line.line_id, sku=part.sku, name=name, quantity=part.quantity))
+        if line.part and not line.parts:
+            found.append(ReplacementPart(line_id=line.line_id, name=line.part, quantity=line.quantity))
+    return tuple(found)
 
 
 def _sent_line(line: IssueLine, variant: Variant | None) -> IssueLine:

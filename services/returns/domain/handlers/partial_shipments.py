@@ -15,6 +15,7 @@ from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.state.case import Case, Shortage
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing, to_counts
 from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus, Parcel
+from services.returns.domain.state.review_causes import ReviewCause
 
 
 def parcel_id_of(fact: ReplacementShipped) -> str:
@@ -40,8 +41,11 @@ def shipped_units(decision: CaseDecision, fact: ReplacementShipped) -> UnitCount
     if fact.lines is None:
         return remaining
     listed = to_counts(fact.lines)
-    if missing(listed, remaining):
+    if surplus := missing(listed, remaining):
         decision.anomaly("surplus_shipped")
+        decision.change_outbound(surplus=add_counts(leg.surplus, surplus))
+        is_other = not common_counts(listed, remaining)
+        decision.open_review(ReviewCause.WRONG_ITEM_SHIPPED if is_other else ReviewCause.SURPLUS_SHIPPED)
     return common_counts(listed, remaining)
 
 

@@ -7,34 +7,55 @@ collection is recorded, in parts, with surplus units, or with another article.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
+from libs.common.decisions.shipments import plain_number
 from libs.common.events.carrier import CollectionCancelled
 from libs.common.events.issues import IssueItemInspected, IssueItemReceived
-from libs.common.events.values import Condition, InspectedLine, LineQuantity, Reason, ReceivedLine
-from libs.common.events.warehouse import ItemInspected, ItemReceived
+from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason, ReceivedLine
+from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturnOrdered
 from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus
 from services.returns.domain.state.line_quantities import add_counts, missing, to_lines
+from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 
 NOT_EXPECTING = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)
 
 
-def received(decision: CaseDecision, fact: ItemReceived) -> None:
+def received(decision: CaseDecision, fact: ItemReceived, *, is_last_choice: bool = False) -> None:
+    """Count units: the reported ones, a replacement that came back, other articles, and units of another issue.
+
+    Units of another issue are handed on; `is_last_choice`: nobody else's case fits, so they are counted here.
+    """
     leg = decision.case.inbound
-    lines = tuple(ReceivedLine.model_validate(line) for line in fact.lines if line.line_id)
-    receipt_id = _count_id(fact.receipt_id, fact.received_at, lines)
+    lines = _named_lines(decision.case, fact)
+    receipt_id = count_id(fact)
     if receipt_id in leg.receipt_ids:
         decision.ignore("duplicate")
         return
+    decision.change_inbound(receipt_ids=(*leg.receipt_ids, receipt_id))
+    foreign = () if is_last_choice else tuple(line for line in lines if _is_of_another_issue(decision.case, line))
+    if foreign:
+        _hand_on(decision, fact, receipt_id, foreign)
+    rest = tuple(line for line in lines if line not in foreign)
+    returned = tuple(line for line in rest if _replacement_of(decision.case, fact, line))
+    if returned:
+        _count_returned_replacement(decision, fact, returned)
+    _count(decision, fact, tuple(ReceivedLine.model_validate(line) for line in rest if line not in returned))
+
+
+def _count(decision: CaseDecision, fact: ItemReceived, lines: tuple[ReceivedLine, ...]) -> None:
+    if not lines:
+        return
+    leg = decision.case.inbound
     others = tuple(line for line in lines if _is_other_item(decision.case, line))
     matching = tuple(line for line in lines if line not in others)
     decision.change_inbound(
-        received=add_counts(leg.received, {}, matching),
-        other_items=add_counts(leg.other_items, {}, others),
-        receipt_ids=(*leg.receipt_ids, receipt_id),
+        received=add_counts(leg.received, {}, matching), other_items=add_counts(leg.other_items, {}, others)
     )
     decision.emit(IssueItemReceived(**decision.ids, lines=lines, received_at=fact.received_at))
     if others:
@@ -46,6 +67,87 @@ def received(decision: CaseDecision, fact: ItemReceived) -> None:
         advance(decision)
 
 
+def _named_lines(case: Case, fact: ItemReceived) -> tuple[CountedLine, ...]:
+    """Return the lines with an order line: a line without one is that of its article, or the only one."""
+    by_sku = {line.sku: line.line_id for line in case.lines}
+
+    def named(line: CountedLine) -> CountedLine:
+        found = line.line_id or by_sku.get(line.sku or "") or case.lines[0].line_id
+        return line if line.line_id else line.model_copy(update={"line_id": found})
+
+    return tuple(named(line) for line in fact.lines)
+
+
+def _is_of_another_issue(case: Case, line: CountedLine) -> bool:
+    """Return whether a line names another issue or order, or an order line that this case is not about."""
+    if line.issue_id:
+        return line.issue_id != case.issue_id
+    if line.order_id and line.order_id != case.order_id:
+        return True
+    return line.line_id not in case.reported_units and not line.replacement_id
+
+
+def _hand_on(decision: CaseDecision, fact: ItemReceived, receipt_id: str, lines: tuple[CountedLine, ...]) -> None:
+    """Keep units for the case that they belong to (`store.kept_counts`)."""
+    changes = {"lines": lines, "receipt_id": f"{receipt_id}/rest", "order_id": decision.case.order_id}
+    rest = fact.model_copy(update=changes)
+    decision.emit(CountKept(count_id(rest), rest, decision.now, from_issue=decision.case.issue_id))
+
+
+def _replacement_of(case: Case, fact: ItemReceived, line: CountedLine) -> OutboundLeg | None:
+    """Return the replacement that units are of, by its id, a serial or tracking number, its variant or its way back."""
+    wanted = line.replacement_id or fact.replacement_id
+    reported = {each.sku for each in case.lines if each.line_id == line.line_id}
+    for leg in case.replacements:
+        serials = {serial for parcel in leg.parcels for serial in parcel.serials}
+        tracked = {plain_number(parcel.tracking_number) for parcel in leg.parcels} - {None}
+        if wanted and wanted == leg.replacement_id:
+            return leg
+        if serials.intersection(line.serials) or plain_number(fact.tracking_number) in tracked:
+            return leg
+        if leg.variant and line.sku == leg.variant.sku and line.sku not in reported:
+            return leg
+    outbound = case.outbound
+    is_back = outbound.is_coming_back and not outbound.delivered and not outbound.returned
+    return outbound if is_back and not case.inbound.collected else None
+
+
+def _count_returned_replacement(decision: CaseDecision, fact: ItemReceived, lines: tuple[CountedLine, ...]) -> None:
+    """Count a replacement that came back: the reported units are still to be fetched."""
+    for line in lines:
+        leg = _replacement_of(decision.case, fact, line) or decision.case.outbound
+        counts = add_counts(leg.returned, {str(line.line_id): line.quantity})
+        back = {parcel.parcel_id: fact.received_at for parcel in leg.parcels if not parcel.delivered_at}
+        after = replace(leg, returned=counts, turned_back={**back, **leg.turned_back})
+        if leg is decision.case.outbound:
+            decision.change(outbound=after)
+        else:
+            past = tuple(after if each is leg else each for each in decision.case.past_replacements)
+            decision.change(past_replacements=past)
+        decision.emit(
+            IssueItemReceived(
+                **decision.ids,
+                lines=(ReceivedLine.model_validate(line),),
+                received_at=fact.received_at,
+                replacement_id=leg.replacement_id,
+            )
+        )
+        if leg.delivered:
+            decision.open_review(ReviewCause.REPLACEMENT_RETURNED)
+        elif leg is not decision.case.outbound and after is not decision.case.outbound:
+            decision.close_reviews(ReviewCause.MOVED_AFTER_STOP)
+        if after is decision.case.outbound and after.status is OutboundStatus.SHIPPED and not decision.case.is_closed:
+            decision.open_review(ReviewCause.PARCEL_EXCEPTION)
+
+
+def count_id(fact: ItemReceived | ItemInspected) -> str:
+    """Return the warehouse's id of a count, else one from time and lines: two counts may share a second."""
+    given = fact.receipt_id if isinstance(fact, ItemReceived) else fact.inspection_id
+    moment = fact.received_at if isinstance(fact, ItemReceived) else fact.inspected_at
+    counted = sorted(line.model_dump_json() for line in fact.lines)
+    return given or str(derived_id("count", moment.isoformat(), *counted))
+
+
 def _is_other_item(case: Case, line: ReceivedLine) -> bool:
     """Return whether the received SKU is none of those expected for its line."""
     reported = next((each for each in case.lines if each.line_id == line.line_id), None)
@@ -53,14 +155,7 @@ def _is_other_item(case: Case, line: ReceivedLine) -> bool:
         return False
     if case.reason is Reason.WRONG_ITEM:
         return reported.received_instead is not None and line.sku != reported.received_instead.sku
-    variants = {leg.variant.sku for leg in (*case.past_replacements, case.outbound) if leg.variant}
-    return line.sku not in {reported.sku, *variants}
-
-
-def _count_id(given: str | None, moment: datetime, lines: Sequence[LineQuantity]) -> str:
-    """Return the warehouse's id of a count, else one from time and lines: two counts may share a second."""
-    counted = sorted(line.model_dump_json() for line in lines)
-    return given or str(derived_id("count", moment.isoformat(), *counted))
+    return line.sku != reported.sku
 
 
 def _flag_unexpected(decision: CaseDecision) -> None:
@@ -108,7 +203,7 @@ def inspection_deadline(decision: CaseDecision) -> datetime:
 
 def inspected(decision: CaseDecision, fact: ItemInspected) -> None:
     leg = decision.case.inbound
-    inspection_id = _count_id(fact.inspection_id, fact.inspected_at, fact.lines)
+    inspection_id = count_id(fact)
     if inspection_id in leg.inspection_ids:
         decision.ignore("duplicate")
         return
@@ -159,3 +254,25 @@ def cancel_collection(decision: CaseDecision, cause: str) -> None:
     collection_id = decision.case.inbound.collection_id
     cancelled = {"collection_id": collection_id, "cause": cause, "cancelled_at": decision.now}
     decision.emit(CollectionCancelled(**decision.partner_ids, **cancelled))
+
+
+def send_back_other_items(decision: CaseDecision) -> None:
+    """Order units of other articles back to the customer: the courier took the wrong thing."""
+    leg = decision.case.inbound
+    if not leg.other_items:
+        return
+    if decision.ship_to is None:
+        decision.anomaly("no_address")
+        return
+    lines = tuple(CountedLine(line_id=line, quantity=count) for line, count in leg.other_items.items())
+    order = {"return_id": derived_id("return", decision.case.issue_id, len(leg.receipt_ids)), "lines": lines}
+    decision.emit(
+        ItemReturnOrdered(
+            **decision.partner_ids,
+            **order,
+            receipt_id=leg.receipt_ids[-1],
+            ship_to=decision.ship_to,
+            ordered_at=decision.now,
+        )
+    )
+    decision.change_inbound(other_items={})

@@ -11,6 +11,7 @@ from libs.common.events.warehouse import (
     ReplacementCancelled,
     ReplacementConfirmed,
     ReplacementDelayed,
+    ReplacementRecalled,
     ReplacementRejected,
     ReplacementShipped,
 )
@@ -24,7 +25,14 @@ from services.returns.domain.state.outbound_leg import (
 from services.returns.domain.state.review_causes import ReviewCause
 
 MovementFact = ReplacementShipped | ParcelDelivered
-ReplacementFact = ReplacementConfirmed | ReplacementRejected | ReplacementDelayed | ParcelException | MovementFact
+ReplacementFact = (
+    ReplacementConfirmed
+    | ReplacementRejected
+    | ReplacementDelayed
+    | ReplacementRecalled
+    | ParcelException
+    | MovementFact
+)
 
 
 def match_replacement(decision: CaseDecision, fact: ReplacementFact) -> bool:

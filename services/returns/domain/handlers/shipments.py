@@ -14,10 +14,10 @@ from libs.common.events.issues import (
     IssueReplacementPartShipped,
     IssueReplacementShipped,
 )
-from libs.common.events.warehouse import ReplacementShipped
+from libs.common.events.warehouse import ReplacementRecalled, ReplacementShipped
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
-from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline
+from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline, resend_replacement
 from services.returns.domain.handlers.replacement_matching import match_replacement, skip_past
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing, to_lines
 from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, SHIPPED_OR_DELIVERED, OutboundStatus
@@ -35,7 +35,6 @@ def shipped(decision: CaseDecision, fact: ReplacementShipped) -> None:
         return
     counts = partial_shipments.shipped_units(decision, fact)
     if not counts:
-        decision.anomaly("nothing_shipped")
         return
     if decision.case.outbound.status is OutboundStatus.REJECTED:
         decision.change(choice_request=None)
@@ -223,6 +222,26 @@ def _move_delivery(decision: CaseDecision, fact: ParcelException, expected: date
             changed_at=decision.now,
         )
     )
+
+
+def recalled(decision: CaseDecision, fact: ReplacementRecalled) -> None:
+    """Replace at once a parcel that the warehouse calls back; before its shipment, the order simply stands."""
+    if not match_replacement(decision, fact):
+        return
+    leg = decision.case.outbound
+    if leg.status is not OutboundStatus.SHIPPED or decision.case.is_closed:
+        decision.ignore("not_on_its_way")
+        return
+    keys = [fact.shipment_id] if fact.shipment_id else [parcel.parcel_id for parcel in leg.parcels]
+    turned_back = {key: fact.recalled_at for key in keys if key not in leg.turned_back}
+    if not turned_back:
+        decision.ignore("duplicate")
+        return
+    decision.change_outbound(turned_back={**leg.turned_back, **turned_back})
+    if decision.case.outbound.is_coming_back:
+        resend_replacement(decision)
+    else:
+        decision.open_review(ReviewCause.PARCEL_EXCEPTION)
 
 
 def assume_shipped(decision: CaseDecision) -> None:

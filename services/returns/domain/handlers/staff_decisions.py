@@ -32,6 +32,7 @@ REFUSALS = {
     "nothing_to_collect": "action: no collection is open that could be waived",
     "nothing_to_accept": "action: no review holds the case back; it is accepted already",
     "unknown_case": "issue_id: no case has this id; only accepted reports have one",
+    "unknown_count": "count_id: no such count is kept; GET /v1/cases/kept-counts lists them",
     "case_closed": "action: the case is closed; reopen it if it was resolved",
 }
 """Refusals by code: the field, what is wrong, and what would be right."""

@@ -90,6 +90,8 @@ class CustomerContext:
     other_customers_at_address: int = 0
     has_follow_up_issue: bool = False
     order: OrderLedger | None = None
+    kept_counts: Mapping[str, Any] = field(default_factory=dict)
+    """Kept counts (`KeptCount`) that this decision may take, by id."""
 
 
 UNKNOWN_CUSTOMER = CustomerContext()

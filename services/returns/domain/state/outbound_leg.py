@@ -57,7 +57,8 @@ class OutboundLeg:
     for units that were short. `variant` ships instead of the ordered item. `early_deliveries` are deliveries by parcel
     id that arrived before their shipment event. `missed_promises` are promised dates that passed without shipment.
     `warehouse_updated_at` is the time of the warehouse's latest statement about the ship date. `scans` is the last scan
-    by parcel, `turned_back` the time since which a parcel moves to its sender, `returned` the units that are back.
+    by parcel, `turned_back` the time since which a parcel moves to its sender, `returned` the units that are back,
+    `surplus` units that left although they were not ordered.
     """
 
     status: OutboundStatus = OutboundStatus.NONE
@@ -72,6 +73,7 @@ class OutboundLeg:
     scans: Mapping[str, TrackingScan] = field(default_factory=dict)
     turned_back: Mapping[str, datetime] = field(default_factory=dict)
     returned: UnitCounts = field(default_factory=dict)
+    surplus: UnitCounts = field(default_factory=dict)
     promises: tuple[ShipPromise, ...] = ()
     order_attempts: int = 0
     missed_promises: int = 0

@@ -1,0 +1,136 @@
+"""Counts without a case: kept, matched by their papers as soon as that is possible, and shown to staff meanwhile.
+
+A warehouse counts boxes before their report is accepted, with the number of another issue, with two returns in one box,
+or without papers. Nothing it counted is dropped (invariant 15): the issue, the order, our return slip, the tracking
+number, the serial number and the article are tried, and only one fitting case is a match.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.decisions.facts import Record
+from libs.common.decisions.shipments import plain_number
+from libs.common.events.values import CountedLine
+from libs.common.events.warehouse import ItemInspected, ItemReceived
+from services.returns.domain.return_slips import issue_of_slip
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.line_quantities import missing
+from services.returns.policy.movements import CollectOn
+
+Count = ItemReceived | ItemInspected
+
+_TIMER = "count:"
+
+
+@dataclass(frozen=True, slots=True)
+class CountKept(Record):
+    """A count to be kept; `from_issue` is the case that it was taken out of, which gets it where nothing else fits."""
+
+    count_id: str
+    count: Count
+    at: datetime
+    from_issue: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountMatched(Record):
+    """A kept count was counted by a case."""
+
+    count_id: str
+    issue_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCount:
+    """A kept count as a case reads it. `is_last_choice`: no other case fits."""
+
+    count: Count
+    is_last_choice: bool = False
+
+
+def count_timer(count_id: str) -> str:
+    """Return the name of the timer by which a kept count reaches its case."""
+    return _TIMER + count_id
+
+
+def count_of_timer(name: str) -> str | None:
+    return name.removeprefix(_TIMER) if name.startswith(_TIMER) else None
+
+
+def issues_named(count: Count) -> set[UUID]:
+    """Return the issues that the papers of a count name."""
+    found = {count.issue_id, *(line.issue_id for line in count.lines if isinstance(line, CountedLine))}
+    if isinstance(count, ItemReceived) and count.return_slip:
+        found.add(issue_of_slip(count.return_slip))
+    return {issue for issue in found if issue}
+
+
+def orders_named(count: Count) -> set[str]:
+    """Return the orders that the papers of a count name."""
+    if not isinstance(count, ItemReceived):
+        return set()
+    found = {count.order_id, *(line.order_id for line in count.lines)}
+    return {order for order in found if order}
+
+
+def marks_of(count: Count) -> list[str]:
+    """Return texts of which one occurs in the document of a fitting case: numbers of the box, and its articles."""
+    if not isinstance(count, ItemReceived):
+        return []
+    found = [str(count.replacement_id or ""), count.tracking_number or ""]
+    for line in count.lines:
+        found += [str(line.replacement_id or ""), *line.serials, line.sku or ""]
+    return [mark for mark in found if mark]
+
+
+def match_count(count: Count, cases: Iterable[Case], beside: UUID | None = None) -> Case | None:
+    """Return the only case that a count fits, by the strongest of its marks; None where none or several fit."""
+    others = [case for case in cases if case.issue_id != beside]
+    named = [case for case in others if case.issue_id in issues_named(count)]
+    if len(named) == 1:
+        return named[0]
+    if not isinstance(count, ItemReceived):
+        return None
+    numbered = [case for case in named or others if _has_number(case, count)]
+    if len(numbered) == 1:
+        return numbered[0]
+    orders = orders_named(count)
+    of_order = [case for case in numbered or named or others if not orders or case.order_id in orders]
+    fitting = [case for case in of_order if all(_fits(case, line) for line in count.lines)]
+    expecting = [case for case in fitting if _is_expecting(case)]
+    return _only(expecting) or _only(fitting)
+
+
+def _only(cases: Sequence[Case]) -> Case | None:
+    return cases[0] if len(cases) == 1 else None
+
+
+def _has_number(case: Case, count: ItemReceived) -> bool:
+    """Return whether a replacement, a tracking number or a serial number of the count is one of the case."""
+    wanted = {count.replacement_id, *(line.replacement_id for line in count.lines)} - {None}
+    serials = {serial for line in count.lines for serial in line.serials}
+    tracking = plain_number(count.tracking_number)
+    for leg in case.replacements:
+        if leg.replacement_id in wanted:
+            return True
+        for parcel in leg.parcels:
+            if serials.intersection(parcel.serials) or (tracking and plain_number(parcel.tracking_number) == tracking):
+                return True
+    return False
+
+
+def _fits(case: Case, line: CountedLine) -> bool:
+    """Return whether a counted line is one that the case is about."""
+    for reported in case.lines:
+        instead = {reported.received_instead.sku} if reported.received_instead else set()
+        is_line = line.line_id in (None, reported.line_id)
+        if is_line and (line.sku in {reported.sku, *instead} or (line.sku is None and line.line_id is not None)):
+            return True
+    return False
+
+
+def _is_expecting(case: Case) -> bool:
+    is_planned = case.plan.collect_on is not CollectOn.NEVER and not case.is_closed
+    return is_planned and bool(missing(case.reported_units, case.inbound.received))

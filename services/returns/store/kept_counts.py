@@ -1,0 +1,114 @@
+"""Kept counts: boxes that the warehouse counted and no case has taken yet, with all SQL about them.
+
+Matching and the opening of a case meet under a lock by issue: whichever commits second sees the other, so that no count
+stays behind a case that opened at the same moment.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from libs.common.decisions.facts import Record
+from libs.common.events.warehouse import ItemInspected, ItemReceived
+from libs.common.postgres.pool import Connection
+from services.returns.domain.kept_counts import (
+    CountKept,
+    CountMatched,
+    KeptCount,
+    count_timer,
+    issues_named,
+    marks_of,
+    match_count,
+    orders_named,
+)
+from services.returns.domain.state.case import Case
+from services.returns.store.documents import CASE_DOCUMENT
+
+_COUNT: TypeAdapter[ItemReceived | ItemInspected] = TypeAdapter(ItemReceived | ItemInspected)
+
+_LOCK = """
+    SELECT pg_advisory_xact_lock(hashtextextended('count of ' || issue, 0))
+    FROM unnest($1::text[]) AS named (issue) ORDER BY issue"""
+_KEEP = """
+    INSERT INTO kept_counts (count_id, issue_id, order_id, body, kept_at, from_issue)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"""
+_CANDIDATES = """
+    SELECT body FROM cases WHERE key = ANY($1) OR order_id = ANY($2)
+    UNION ALL
+    SELECT body FROM cases WHERE is_open AND key <> ALL($1) AND order_id <> ALL($2) AND body LIKE ANY($3)"""
+_ASSIGN = "UPDATE kept_counts SET issue_id = $2, is_last_choice = $3 WHERE count_id = $1"
+_WAKE = """
+    INSERT INTO timers (aggregate, key, name, due_at) VALUES ('cases', $1, $2, $3)
+    ON CONFLICT (aggregate, key, name) DO NOTHING"""
+_FOR_NEW_CASES = """
+    SELECT count_id, issue_id, kept_at FROM kept_counts WHERE matched_at IS NULL AND issue_id = ANY($1)"""
+_LOAD = "SELECT count_id, body, is_last_choice FROM kept_counts WHERE count_id = ANY($1)"
+_MATCHED = "UPDATE kept_counts SET matched_at = now(), issue_id = $2 WHERE count_id = $1"
+_LIST = """
+    SELECT count_id, issue_id, order_id, body, kept_at FROM kept_counts
+    WHERE matched_at IS NULL AND count_id > $1 ORDER BY count_id LIMIT $2"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCounts:
+    """Kept counts in the database."""
+
+    table: str = field(default="kept_counts")
+
+    async def load(self, conn: Connection, count_ids: Collection[str]) -> dict[str, KeptCount]:
+        rows = await conn.fetch(_LOAD, list(count_ids)) if count_ids else []
+        return {row["count_id"]: KeptCount(_COUNT.validate_json(row["body"]), row["is_last_choice"]) for row in rows}
+
+    async def save(self, conn: Connection, records: Sequence[Record], opened: Mapping[str, datetime]) -> None:
+        """Keep and match counts, mark those that were counted, and wake new cases whose counts came first."""
+        kept = [record for record in records if isinstance(record, CountKept)]
+        locked = sorted({str(issue) for record in kept for issue in issues_named(record.count)} | opened.keys())
+        if locked:
+            await conn.execute(_LOCK, locked)
+        for record in kept:
+            await self._keep(conn, record)
+        for matched in (record for record in records if isinstance(record, CountMatched)):
+            await conn.execute(_MATCHED, matched.count_id, str(matched.issue_id))
+        if opened:
+            for row in await conn.fetch(_FOR_NEW_CASES, list(opened)):
+                await conn.execute(_WAKE, row["issue_id"], count_timer(row["count_id"]), opened[row["issue_id"]])
+
+    async def _keep(self, conn: Connection, record: CountKept) -> None:
+        issues, orders = issues_named(record.count), orders_named(record.count)
+        issue_id, order_id = (next(iter(sorted(map(str, issues))), None), next(iter(sorted(orders)), None))
+        body = record.count.model_dump_json(exclude_none=True)
+        from_issue = str(record.from_issue) if record.from_issue else None
+        status = await conn.execute(_KEEP, record.count_id, issue_id, order_id, body, record.at, from_issue)
+        if status.endswith(" 0"):
+            return  # the same count again
+        marks = [f"%{_escaped(mark)}%" for mark in marks_of(record.count)]
+        rows = await conn.fetch(_CANDIDATES, [str(issue) for issue in issues], list(orders), marks)
+        cases: list[Case] = [CASE_DOCUMENT.validate_json(row["body"]) for row in rows]
+        found = match_count(record.count, cases, record.from_issue)
+        target: UUID | None = found.issue_id if found else record.from_issue
+        if target:
+            await conn.execute(_ASSIGN, record.count_id, str(target), found is None)
+            await conn.execute(_WAKE, str(target), count_timer(record.count_id), record.at)
+
+
+def _escaped(mark: str) -> str:
+    return mark.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+async def list_kept_counts(conn: Connection, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return a page of the counts that no case has taken, in the order of ids."""
+    rows = await conn.fetch(_LIST, after, limit)
+    return [
+        {
+            "count_id": row["count_id"],
+            "issue_id": row["issue_id"],
+            "order_id": row["order_id"],
+            "count": _COUNT.validate_json(row["body"]).model_dump(mode="json", exclude_none=True),
+            "kept_at": row["kept_at"].isoformat(),
+        }
+        for row in rows
+    ]

@@ -1,0 +1,129 @@
+"""Kept counts on a real Postgres: nothing that the warehouse counted is dropped."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import pytest
+
+from libs.common.decisions.facts import Facts, TimerFired
+from libs.common.events.envelope import Payload
+from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason
+from libs.common.events.warehouse import ItemInspected, ItemReceived
+from libs.common.messaging.decision_runner import Incoming
+from libs.common.postgres.pool import Pool, create_pool
+from services.returns.domain.commands import AssignCount
+from services.returns.domain.return_slips import return_slip
+from services.returns.domain.state.case import Case
+from services.returns.domain.state.review_causes import ReviewCause
+from services.returns.store.case_queries import find_case
+from services.returns.store.kept_counts import list_kept_counts
+from tests.conftest import MakeDatabase
+from tests.returns.cases import ISSUE, TUESDAY, accepted, event_of, line
+from tests.returns.test_store import CASES, RUNNER, learn, placed
+
+OTHER = UUID(int=77)
+
+
+@pytest.fixture
+async def pool(database: MakeDatabase) -> AsyncIterator[Pool]:
+    pool = await create_pool(await database("returns"), size=4, application_name="test")
+    await learn(pool, placed())
+    yield pool
+    await pool.close()
+
+
+async def take(pool: Pool, *payloads: Payload, subject: str | None = None) -> Sequence[Facts]:
+    async with pool.acquire() as conn, conn.transaction():
+        events = [event_of(each, subject=subject, id=str(number)) for number, each in enumerate(payloads)]
+        return await RUNNER.apply(conn, CASES, [Incoming(event) for event in events])
+
+
+async def fire(pool: Pool) -> None:
+    """Fire the timers by which kept counts reach their cases, until there is none."""
+    while True:
+        async with pool.acquire() as conn:
+            rows = await conn.fetch("DELETE FROM timers WHERE aggregate = 'cases' AND name LIKE 'count:%' RETURNING *")
+        if not rows:
+            return
+        for row in rows:
+            await take(pool, TimerFired(name=row["name"], due_at=row["due_at"]), subject=row["key"])
+
+
+async def case_of(pool: Pool, issue_id: UUID = ISSUE) -> Case:
+    async with pool.acquire() as conn:
+        found = await find_case(conn, str(issue_id))
+    assert found
+    return found
+
+
+async def open_counts(pool: Pool) -> list[str]:
+    async with pool.acquire() as conn:
+        return [each["count_id"] for each in await list_kept_counts(conn, "", 10)]
+
+
+def box(*lines: CountedLine, issue_id: UUID | None = ISSUE, receipt_id: str = "gate-1", **papers: str) -> ItemReceived:
+    counted = lines or (CountedLine(line_id="1", quantity=1),)
+    return ItemReceived(issue_id=issue_id, lines=counted, received_at=TUESDAY, receipt_id=receipt_id, **papers)
+
+
+async def test_a_count_before_its_case_waits_for_it_and_counts_once(pool: Pool) -> None:
+    await take(pool, box())
+    await take(pool, box())
+    assert await open_counts(pool) == ["gate-1"]
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+    assert await open_counts(pool) == []
+
+
+async def test_an_inspection_before_its_case_waits_as_well(pool: Pool) -> None:
+    lines = (InspectedLine(line_id="1", quantity=1, condition=Condition.SCRAP),)
+    await take(pool, ItemInspected(issue_id=ISSUE, lines=lines, inspected_at=TUESDAY, inspection_id="look-1"))
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.inspected == {"1": 1}
+
+
+async def test_a_box_without_papers_finds_its_case_by_the_slip(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, box(CountedLine(quantity=1), issue_id=None, return_slip=return_slip(ISSUE)))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+
+
+async def test_a_box_without_papers_finds_its_case_by_order_or_article(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND, line(quantity=2)))
+    await take(pool, box(issue_id=None, order_id="O-1"))
+    await take(pool, box(CountedLine(quantity=1, sku="SKU-1"), issue_id=None, receipt_id="gate-2"))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 2}
+
+
+async def test_a_box_that_fits_nothing_is_listed_until_staff_assign_it(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND))
+    await take(pool, box(CountedLine(quantity=1, sku="UNREADABLE"), issue_id=None))
+    await fire(pool)
+    assert await open_counts(pool) == ["gate-1"]
+    await take(pool, AssignCount(issue_id=ISSUE, count_id="gate-1"))
+    assert await open_counts(pool) == []
+    assert (await case_of(pool)).in_review(ReviewCause.UNEXPECTED_ITEM)
+
+
+async def test_two_returns_in_one_box_reach_both_cases(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND, line("1")))
+    await take(pool, accepted(Reason.CHANGED_MIND, line("2"), issue_id=OTHER))
+    await take(pool, box(CountedLine(line_id="1", quantity=1), CountedLine(line_id="2", quantity=1)))
+    await fire(pool)
+    assert (await case_of(pool)).inbound.received == {"1": 1}
+    assert (await case_of(pool, OTHER)).inbound.received == {"2": 1}
+    assert not (await case_of(pool)).reviews
+
+
+async def test_what_belongs_to_no_other_case_is_shown_to_the_staff_of_this_one(pool: Pool) -> None:
+    await take(pool, accepted(Reason.CHANGED_MIND, line("1")))
+    await take(pool, box(CountedLine(line_id="1", quantity=1), CountedLine(line_id="9", quantity=1)))
+    await fire(pool)
+    case = await case_of(pool)
+    assert case.inbound.received == {"1": 1, "9": 1}
+    assert case.in_review(ReviewCause.UNEXPECTED_ITEM)
+    assert await open_counts(pool) == []
