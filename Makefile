@@ -1,5 +1,5 @@
 # `make demo` shows Sakidashi at work, `make test` checks it. Both need Python 3.11 to 3.14 and the package index only.
-#   make demo [EXIT=1] [ORDERS=folder] [REPORT=file.json] [BROKER=embedded|apache]
+#   make demo [EXIT=1] [ORDERS_COUNT=60] [SEED=1] [ORDERS=folder] [REPORT=file.json] [BROKER=embedded|apache]
 #   make bench [QUICK=1] [AGAINST=<revision>] [REPORT=file.json]
 #   make faults [SECONDS=300] [SEED=1] [REPORT=file.json]
 
@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.locked
 DEMO_VENV := .venv-demo
 WORKERS ?= 2
-PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+PYTHONS := $(if $(PYTHON),$(PYTHON),$(shell type -ap python3 python3.14 python3.13 python3.12 python3.11))
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
@@ -17,20 +17,29 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 # that forbids it (container images often do) means its own programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo check test test-long bench bench-more faults audit docs docs-site secrets lock clean
+.PHONY: help env demo check check-lint check-types check-borders test test-long bench bench-more faults audit docs docs-site secrets lock clean
 
 help:
 	@grep -E '^(# .?.?`?make |#   make |[a-z-]+:.*## )' Makefile | sed -E 's/^# ?//; s/:.*##/:/'
 
 env: $(STAMP) $(VENV)/bin/sakidashi ## make .venv from requirements-dev.lock, every file of it checked by its hash
 
+# An interpreter of a supported version that was built with the flag in its argument, or with any. Builds with
+# profile-guided optimisation, as distributions ship them, need 13 to 23 % less CPU time and are taken first.
+define SUITABLE
+import ensurepip, sys, sysconfig
+supported = (3, 11) <= sys.version_info[:2] <= (3, 14)
+sys.exit(not (supported and sys.argv[-1] in (sysconfig.get_config_var('CONFIG_ARGS') or '')))
+endef
+export SUITABLE
+
 # Create a virtual environment $(1) from the lock file $(2); every file is checked by its hash. uv takes a quarter of the
 # CPU time of pip; where it cannot reach the index that pip is configured for, pip installs. The stamp is a copy of the
 # lock, so that a new date alone changes nothing; it is written last, so that an interrupted installation is repeated.
 define environment
 	@if cmp -s $(2) $(1)/.locked; then touch $(1)/.locked; exit 0; fi; \
-	for python in $(PYTHONS); do \
-	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then break; fi; \
+	for build in --enable-optimizations ''; do \
+	  for python in $(PYTHONS); do if $$python -c "$$SUITABLE" "$$build" 2>/dev/null; then break 2; fi; done; \
 	  python=; \
 	done; \
 	if [ -z "$$python" ]; then \
@@ -61,9 +70,16 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO_VENV)/.locked) ## four services,
 	@$(if $(wildcard $(STAMP)),$(RUN),$(DEMO_VENV)/bin/python) -m deploy.demo.run
 
 check: $(STAMP) ## lint, format, types and borders, without a test
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target check-types check-borders check-lint
+
+check-lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+check-types:
 	$(VENV)/bin/mypy
+
+check-borders:
 	$(VENV)/bin/lint-imports
 
 test: check ## lint, types, borders, and all tests on real parts

@@ -26,6 +26,10 @@ from libs.common.postgres.pool import Pool
 from libs.common.runtime.in_flight import DatabaseWork, Offsets, end_offsets, partitions_of, unread_by_reader
 
 _OPEN_TIMERS = "SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)"
+_QUEUED_FOR_DETECTION = "SELECT count(*) FROM detection_queue"
+DETECTION = "detection"
+"""Owner of products that wait for the detection of clusters, which runs at intervals and when the clock is set."""
+
 _PERMANENT_TIMERS = ("expiry", "tier", "birthday")
 """Timers of loyalty that are always set, months ahead."""
 
@@ -134,6 +138,8 @@ class QuiescenceProbe:
         snapshot.add(f"dead letters of {name}", work.replaying)
         snapshot.add(f"timers of {name}", work.due_timers)
         snapshot.due(f"timers of {name}", work.next_timer_at)
+        if name == "intake":
+            snapshot.add(DETECTION, await pool.fetchval(_QUEUED_FOR_DETECTION))
         if name == "delivery_notify":
             notice, promise = await next_notice(pool), await next_promise(pool)
             snapshot.due("notices", notice)

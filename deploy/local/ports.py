@@ -7,6 +7,7 @@ While a server is down its port is free, and another run could take it. A run th
 ports: it holds the UDP port of the same number until it ends, however it ends.
 """
 
+import atexit
 import random
 import socket
 
@@ -16,6 +17,13 @@ LOOPBACK = "127.0.0.1"
 _BELOW_OUTGOING = range(12_000, 30_000)
 MAX_ATTEMPTS = 2_000
 _kept: list[socket.socket] = []
+
+
+@atexit.register
+def _release() -> None:
+    """Close the reservations before the interpreter reports them as unclosed."""
+    while _kept:
+        _kept.pop().close()
 
 
 def free_port() -> int:

@@ -40,3 +40,9 @@ def test_a_port_that_we_keep_is_given_only_once(monkeypatch: pytest.MonkeyPatch)
     offered = iter([first, first + 1, first + 2, first + 3])
     monkeypatch.setattr("random.choice", lambda _: next(offered))
     assert ports.kept_port() != first
+
+
+def test_a_process_that_kept_ports_ends_without_a_warning() -> None:
+    command = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", KEEPER]
+    ended = subprocess.run(command, cwd=ROOT, input="", capture_output=True, text=True, check=True)
+    assert ended.stderr == ""

@@ -5,11 +5,11 @@ committed; a process that dies in between repeats them. The cluster id is derive
 concurrent run proposes no second cluster.
 """
 
-import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
+from libs.common.messaging.signal import WakeSignal
 from libs.common.runtime.service import Service
 from services.intake.insights.clusters import BuyersChanged, ClusterCommand
 from services.intake.insights.detection import ProductHistory, detect_clusters
@@ -38,12 +38,15 @@ MAX_ROWS = 20_000
 class DetectionLoop:
     service: Service
     clusters: ClusterStore
+    _wake: WakeSignal = field(default_factory=WakeSignal)
 
     async def run(self) -> None:
+        """Run until cancelled, after each pause and whenever a simulated clock is set."""
+        self.service.clock.on_set(self._wake)
         while True:
             started = perf_counter()
             await self.run_once()
-            await asyncio.sleep(max(MIN_PAUSE_SECONDS, PAUSE_PER_RUN * (perf_counter() - started)))
+            await self._wake.wait(max(MIN_PAUSE_SECONDS, PAUSE_PER_RUN * (perf_counter() - started)))
 
     async def run_once(self) -> None:
         """Detect clusters of the queued products and execute the commands that follow."""
