@@ -7,6 +7,7 @@ from libs.common.config.settings import load
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
+from libs.common.events.rejections import EventRejected
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
@@ -44,6 +45,7 @@ PUBLISHES: tuple[type[Payload], ...] = (
     IssueRated,
     CustomerErasureRequested,
     CustomerErased,
+    EventRejected,
 )
 
 

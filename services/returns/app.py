@@ -8,6 +8,7 @@ from libs.common.config.settings import load
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events import topics
 from libs.common.events.customers import CustomerErased, CustomerErasureRequested
+from libs.common.events.rejections import EventRejected
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
@@ -29,7 +30,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
         "returns",
         settings,
         description="Cases: the replacement, the return of the item, the refund, and reviews by staff.",
-        publishes=(*PUBLISHES, CustomerErased),
+        publishes=(*PUBLISHES, CustomerErased, EventRejected),
     )
     rules = CaseRules(read_policies(settings.policy_file), ShopCalendar(settings.zone, settings.shop_country))
     address_keys = tuple(key.get_secret_value().encode() for key in settings.address_key)

@@ -6,10 +6,18 @@ import asyncpg
 import pytest
 
 from libs.common.config.settings import ServiceSettings
+from libs.common.events import topics
+from libs.common.messaging import rejections
 from libs.common.postgres.db_grants import grant_privileges, user_of
 from tests.common import sample_service
 from tests.conftest import MakeDatabase, as_owner
 from tests.running import Live, running
+
+
+@pytest.fixture(autouse=True)
+def keeps_refused_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sample service, which has the name of a real one, keep refused records of the storefront."""
+    monkeypatch.setitem(rejections._ANSWERS_FOR, topics.STOREFRONT_ORDERS.name, "loyalty")
 
 
 @pytest.fixture

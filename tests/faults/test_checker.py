@@ -19,7 +19,7 @@ from tests.faults.subscriptions import SubscribedType
 EVENT = wire.event_bytes(OrderCancelled(order_id="a", cause="one", cancelled_at=datetime(2026, 3, 2, tzinfo=UTC)))
 CANCELLED = Fact("storefront.orders", 0, 7, "a", EVENT)
 POISON = Fact("storefront.orders", 1, 3, "a", b"\xff", headers={POISON_HEADER: "bytes"})
-TAKEN = SubscribedType("loyalty", "tallies", "storefront.orders", "order.cancelled.v1")
+TAKEN = SubscribedType("intake", "tallies", "storefront.orders", "order.cancelled.v1")
 PARKED = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
 
 
@@ -27,9 +27,9 @@ IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "0193f2c4-5e6a-7abc-8def-01234567
 
 
 def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> FaultEvidence:
-    databases = {"loyalty": DatabaseEvidence({"dead-lettered poison": parked})}
+    databases = {"intake": DatabaseEvidence({"dead-lettered poison": parked})}
     history = History([CANCELLED], ZoneInfo("Asia/Tokyo"), datetime(2026, 3, 2, tzinfo=UTC), databases)
-    return FaultEvidence(history, [POISON], {"loyalty": marks}, [TAKEN], "run.")
+    return FaultEvidence(history, [POISON], {"intake": marks}, [TAKEN], "run.")
 
 
 def mark() -> bytes:
@@ -59,14 +59,14 @@ def test_the_inbox_key_of_an_event_is_the_one_of_the_service(event_id: str) -> N
 def test_an_event_without_an_inbox_key_is_named() -> None:
     seen = found(evidence(marks=frozenset(), parked=[PARKED]), "consumed_once")
     assert [(violation.description, violation.records) for violation in seen] == [
-        ("loyalty: did not consume order.cancelled", (str(CANCELLED),))
+        ("intake: did not consume order.cancelled", (str(CANCELLED),))
     ]
 
 
 @pytest.mark.parametrize("times", [0, 2])
 def test_poison_that_was_lost_or_dead_lettered_twice_is_named(times: int) -> None:
     seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_dead_lettered_once")
-    assert [violation.description for violation in seen] == [f"loyalty: poison (bytes) was dead-lettered {times} times"]
+    assert [violation.description for violation in seen] == [f"intake: poison (bytes) was dead-lettered {times} times"]
     assert seen[0].records == (str(POISON),)
 
 

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -205,6 +206,21 @@ async def test_an_issue_is_shown_to_storefront_and_ops(live: Live, caller: dict[
         [],
         [],
     )
+
+
+async def test_words_of_staff_are_shown_to_staff_alone(live: Live) -> None:
+    address = await reported(live)
+    issue_id = address.rpartition("/")[2]
+    decided = {"staff": "sato", "comment": "SECRET-MEMO", "lines": [{"line_id": "1", "note": "SECRET-MEMO"}]}
+    add = """INSERT INTO timeline (issue_id, event_id, at, type, data)
+             VALUES ($1::uuid, 'e', now(), 'issue.staff_decided', $2::json)"""
+    await live.service.pool.execute(add, UUID(issue_id), json.dumps(decided))
+    seen = {
+        name: (await live.client.get(address, headers=key)).text for name, key in (("shop", STOREFRONT), ("ops", OPS))
+    }
+    assert ("SECRET-MEMO" in seen["shop"], "sato" in seen["shop"]) == (False, False)
+    assert ("SECRET-MEMO" in seen["ops"], "sato" in seen["ops"]) == (True, True)
+    assert "issue.staff_decided" in seen["shop"]
 
 
 async def test_an_issue_is_shown_to_nobody_else(live: Live) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common.events.json_text import well_formed
 from libs.common.http.problems import Problem
 
 MAX_BODY_BYTES = 64 * 1024
@@ -16,7 +17,7 @@ BODY_SECONDS = 30.0
 
 class BodyLimitMiddleware:
     """Answers 413 to a body over `MAX_BODY_BYTES` (announced or not), 408 to one slower than `BODY_SECONDS`, and 400
-    or 422 to the character NUL, which Postgres cannot store.
+    or 422 to a raw NUL, which Postgres cannot store. In JSON, an escaped NUL and half a surrogate pair become U+FFFD.
 
     Routes in `uploads` are exempt: they limit their multipart body while reading it. A route is named by its full path
     template, as in `/u/{token}/photos`; a suffix would let a chosen token switch the limits off.
@@ -42,7 +43,7 @@ class BodyLimitMiddleware:
         if refusal := _refusal(scope, body):
             await refusal.response()(scope, receive, send)
             return
-        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+        messages = iter([{"type": "http.request", "body": _repaired(scope, body), "more_body": False}])
 
         async def replayed() -> Message:
             return next(messages, None) or await receive()
@@ -62,12 +63,22 @@ async def _read_body(receive: Receive) -> bytes | None:
     return bytes(body)
 
 
+def _is_json(scope: Scope) -> bool:
+    return any(name == b"content-type" and b"json" in value.lower() for name, value in scope["headers"])
+
+
+def _repaired(scope: Scope, body: bytes) -> bytes:
+    """Return JSON with U+FFFD for half characters and NUL; signed bodies are left as they are."""
+    signed = any(name.endswith(b"-signature") for name, _ in scope["headers"])
+    return well_formed(body) if _is_json(scope) and not signed else body
+
+
 def _refusal(scope: Scope, body: bytes) -> Problem | None:
     if len(body) > MAX_BODY_BYTES:
         return Problem(413, "body_too_large", f"body: over {MAX_BODY_BYTES} bytes; send photos as uploads.")
     if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
         return Problem(400, "nul_character", "address: contains the character NUL (%00); remove it.")
     form = any(name == b"content-type" and b"urlencoded" in value for name, value in scope["headers"])
-    if b"\\u0000" in body or b"\x00" in body or (form and b"%00" in body):
-        return Problem(422, "nul_character", "body: contains the character NUL (\\u0000); remove it.")
+    if b"\x00" in body or (form and b"%00" in body):
+        return Problem(422, "nul_character", "body: contains the character NUL; remove it.")
     return None

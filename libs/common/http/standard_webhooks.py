@@ -21,6 +21,10 @@ TOLERANCE = timedelta(minutes=5)
 """Maximum clock difference in either direction, as the specification recommends."""
 
 
+HEADER_PREFIXES = ("webhook", "svix")
+"""Header names of the standard, and those that Svix, where it comes from, still sends."""
+
+
 @dataclass(frozen=True, slots=True)
 class WrongSignature(Exception):  # noqa: N818 - becomes a problem of that name
     """The webhook is rejected: `code` is stable, `message` names the header, the fault and the remedy."""
@@ -33,8 +37,9 @@ def check_standard(
     secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime, tolerance: timedelta = TOLERANCE
 ) -> str:
     """Verify signature and timestamp and return the webhook's id. Raises `WrongSignature`."""
-    webhook_id, signed = header(headers, "webhook-id"), header(headers, "webhook-signature")
-    sent_at = _moment(header(headers, "webhook-timestamp"))
+    prefix = next((name for name in HEADER_PREFIXES if f"{name}-id" in headers), HEADER_PREFIXES[0])
+    webhook_id, signed = header(headers, f"{prefix}-id"), header(headers, f"{prefix}-signature")
+    sent_at = _moment(header(headers, f"{prefix}-timestamp"))
     if "." in webhook_id or len(webhook_id) > 150:
         raise WrongSignature("invalid_webhook_id", "webhook-id: not valid; send at most 150 characters, without dots.")
     try:

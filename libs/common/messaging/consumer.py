@@ -31,7 +31,7 @@ from libs.common.events.registry import (
 )
 from libs.common.events.sources import source_fault
 from libs.common.events.topics import dead_letter_topic
-from libs.common.messaging import dead_letters, inbox, outbox
+from libs.common.messaging import dead_letters, inbox, outbox, rejections
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
@@ -129,17 +129,32 @@ class Consumer:
             self.runner.counters.add("ignored", "newer_version")
             return None
         except UnknownTypeError as error:
-            letter = DeadLetter(record, DeadLetterReason.UNKNOWN_TYPE, str(error))
-            return ParsedRecord(record, subscription, None, letter)
+            return self._undecodable(record, subscription, DeadLetterReason.UNKNOWN_TYPE, error)
         except UndecodableError as error:
-            letter = DeadLetter(record, DeadLetterReason.UNDECODABLE, str(error))
-            return ParsedRecord(record, subscription, None, letter)
+            return self._undecodable(record, subscription, DeadLetterReason.UNDECODABLE, error)
         if type(event.data) not in accepted:
             return None
         if fault := source_fault(event, record.topic.removeprefix(self.runner.topic_prefix)):
             letter = DeadLetter(record, DeadLetterReason.FORBIDDEN_SOURCE, fault)
             return ParsedRecord(record, subscription, None, letter)
         return ParsedRecord(record, subscription, event)
+
+    def _undecodable(
+        self,
+        record: "ConsumerRecord[Any, Any]",
+        subscription: Subscription,
+        reason: DeadLetterReason,
+        error: UndecodableError,
+    ) -> ParsedRecord | None:
+        """Return the record as a dead letter, unless another reader of its topic keeps it for all."""
+        if rejections.is_kept_elsewhere(self.runner.service, self._partners_topic(record), reason):
+            self.runner.counters.add("ignored", "kept_elsewhere")
+            return None
+        return ParsedRecord(record, subscription, None, DeadLetter(record, reason, str(error), error.faults))
+
+    def _partners_topic(self, record: "ConsumerRecord[Any, Any]") -> str:
+        topic: str = record.topic
+        return topic.removeprefix(self.runner.topic_prefix)
 
     async def _settle(self, batch: Batch, attempt: int = 0) -> None:
         while batch := self._still_held(batch):
@@ -262,8 +277,18 @@ class Consumer:
             await outbox.write(
                 conn, [dead_letters.outbox_row(topic, service, aggregate.name, letter) for letter in letters]
             )
+            await self._answer(conn, letters)
             for letter in letters:
                 self.runner.counters.add("dead_lettered", letter.reason)
+
+    async def _answer(self, conn: Connection, letters: Sequence[DeadLetter]) -> None:
+        """Name all faults of refused events to their author."""
+        now = self.runner.clock.now()
+        answers = [
+            rejections.rejection(self.runner.service, self._partners_topic(letter.record), letter, now)
+            for letter in letters
+        ]
+        await outbox.write(conn, [self.runner.outbox_row(answer, None) for answer in answers if answer])
 
 
 def _pause(attempt: int) -> float:

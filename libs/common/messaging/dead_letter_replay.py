@@ -7,9 +7,10 @@ from typing import Any
 
 from libs.common.events.registry import AnyEvent, decode
 from libs.common.events.sources import source_fault
-from libs.common.messaging import dead_letters, inbox
+from libs.common.messaging import dead_letters, inbox, outbox, rejections
 from libs.common.messaging.dead_letters import DeadLetterReason, StoredDeadLetter
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
+from libs.common.messaging.outbox import OutboxRow
 from libs.common.messaging.signal import WakeSignal
 from libs.common.postgres.pool import Connection, Pool, describe, is_transient
 from libs.common.telemetry.trace_context import carrier_of
@@ -56,6 +57,11 @@ class Replayer:
         try:
             async with conn.transaction():
                 event = self._decode(record)
+                topic = record.topic.removeprefix(self._runner.topic_prefix)
+                if rejections.is_published_again(self._runner.service, topic, record.reason):
+                    row = OutboxRow(record.topic, record.key, record.value or b"", headers=record.headers)
+                    await outbox.write(conn, [row])
+                    return None
                 mark = inbox.mark_of(aggregate.name, event)
                 if record.reason == DeadLetterReason.ID_REUSED:
                     mark = mark.of_other_content

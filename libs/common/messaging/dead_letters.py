@@ -18,6 +18,7 @@ from typing import Any
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from libs.common.events.faults import Fault
 from libs.common.messaging.outbox import MAX_BYTES, OutboxRow
 from libs.common.postgres.batch import row_count
 from libs.common.postgres.pool import Connection
@@ -38,11 +39,12 @@ class DeadLetterReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record to be stored as a dead letter of one aggregate."""
+    """A record to be stored as a dead letter of one aggregate; `faults` by field, where its content is at fault."""
 
     record: "ConsumerRecord[Any, Any]"
     reason: DeadLetterReason
     error: str
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

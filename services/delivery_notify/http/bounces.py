@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr, StringConstraints, ValidationError
 
 from libs.common.events.notices import NoticeFailed
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
-from libs.common.http.standard_webhooks import WrongSignature, check_standard
+from libs.common.http.standard_webhooks import HEADER_PREFIXES, WrongSignature, check_standard
 from libs.common.runtime.dependencies import CurrentService
 from libs.common.runtime.service import ServiceTransaction
 from services.delivery_notify.channels.bounce_reports import (
@@ -66,7 +66,7 @@ async def authenticate(
     request: Request, service: CurrentService, secrets: Annotated[list[str], Depends(get_signing_secrets)]
 ) -> None:
     """Accept a signature of the provider, or the API key of a reporter."""
-    if secrets and "webhook-signature" in request.headers:
+    if secrets and any(f"{name}-signature" in request.headers for name in HEADER_PREFIXES):
         try:
             check_standard(secrets, request.headers, await request.body(), service.clock.now())
         except WrongSignature as error:

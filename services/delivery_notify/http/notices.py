@@ -72,21 +72,21 @@ async def existing_order(order_id: OrderId, service: CurrentService) -> str:
 ExistingOrder = Annotated[str, Depends(existing_order)]
 
 
-@router.get("/{order_id}/notices", summary="Every notice about this order, oldest first")
+@router.get("/{order_id:path}/notices", summary="Every notice about this order, oldest first")
 async def list_notices(order_id: ExistingOrder, service: CurrentService) -> NoticeList:
     async with service.pool.acquire() as conn:
         rows = await conversations.list_notices(conn, order_id)
     return NoticeList(order_id=order_id, notices=[NoticeView.model_validate(row) for row in rows])
 
 
-@router.get("/{order_id}/promises", summary="Every date ever promised for this order")
+@router.get("/{order_id:path}/promises", summary="Every date ever promised for this order")
 async def list_promises(order_id: ExistingOrder, service: CurrentService) -> PromiseList:
     async with service.pool.acquire() as conn:
         rows = await promises.list_promises(conn, order_id)
     return PromiseList(order_id=order_id, promises=[PromiseView.model_validate(row) for row in rows])
 
 
-@router.get("/{order_id}/choices/{choice_id}/address", summary="The delivery address that a customer requested")
+@router.get("/{order_id:path}/choices/{choice_id}/address", summary="The delivery address that a customer requested")
 async def requested_address(order_id: ExistingOrder, choice_id: UUID, service: CurrentService) -> Address:
     async with service.pool.acquire() as conn:
         body = await conversations.requested_address(conn, order_id, choice_id)

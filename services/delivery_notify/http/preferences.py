@@ -17,7 +17,7 @@ from services.delivery_notify.store import preferences
 from services.delivery_notify.store.preferences import ContactPreferences
 
 router = APIRouter(
-    prefix="/v1/customers/{customer_id}/preferences",
+    prefix="/v1/customers/{customer_id:path}/preferences",
     tags=["customers"],
     dependencies=[Depends(require_caller("storefront", "ops"))],
     responses=PROBLEM_RESPONSE,

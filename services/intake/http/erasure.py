@@ -17,7 +17,7 @@ from libs.common.runtime.service import ServiceTransaction
 CustomerId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), Path()]
 
 router = APIRouter(
-    prefix="/v1/customers/{customer_id}",
+    prefix="/v1/customers/{customer_id:path}",
     tags=["customers"],
     dependencies=[Depends(require_caller("storefront", "ops"))],
     responses=PROBLEM_RESPONSE,

@@ -82,6 +82,9 @@ class IssueDetails(BaseModel):
 
 router = APIRouter(prefix="/v1/issues", tags=["issues"], responses=PROBLEM_RESPONSE)
 
+_PRIVATE = frozenset({"staff", "comment", "note", "notes"})
+"""Fields that hold names and words of staff, of the warehouse's inspectors, or a customer's words for staff."""
+
 CustomerId = Annotated[
     str | None,
     Query(max_length=128, description="On whose behalf: an issue of anybody else is then not known (404)."),
@@ -114,14 +117,31 @@ async def report_issue(
     return report_response(await commands.submit(submission, key))
 
 
-@router.get("/{issue_id}", response_model=IssueDetails, dependencies=[Depends(require_caller("storefront", "ops"))])
-async def show_issue(issue_id: UUID, commands: CurrentCommands, customer_id: CustomerId = None) -> dict[str, Any]:
-    """Return an issue with its status and timeline."""
+@router.get("/{issue_id}", response_model=IssueDetails)
+async def show_issue(
+    issue_id: UUID,
+    commands: CurrentCommands,
+    caller: Annotated[str, Depends(require_caller("storefront", "ops"))],
+    customer_id: CustomerId = None,
+) -> dict[str, Any]:
+    """Return an issue with its status and timeline; names and words of staff only to staff's own key."""
     async with commands.service.pool.acquire() as conn:
         issue = await store.read_issue(conn, issue_id)
     if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
         raise unknown_issue(issue_id)
-    return {**issue, "clocks": _clocks(issue, commands)}
+    shown = {**issue, "clocks": _clocks(issue, commands)}
+    return shown if caller == "ops" else {**shown, "timeline": [_without_staff(fact) for fact in issue["timeline"]]}
+
+
+def _without_staff(fact: dict[str, Any]) -> dict[str, Any]:
+    """Return a fact of the timeline without what staff and warehouse wrote for themselves."""
+    return {**fact, "data": _without_private(fact["data"])}
+
+
+def _without_private(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_private(inner) for name, inner in value.items() if name not in _PRIVATE}
+    return [_without_private(inner) for inner in value] if isinstance(value, list) else value
 
 
 def report_response(answer: Answer) -> JSONResponse:

@@ -12,7 +12,7 @@ from services.loyalty.http.dependencies import CurrentLedger, CustomerId
 from services.loyalty.store import queries
 
 router = APIRouter(
-    prefix="/v1/customers/{customer_id}",
+    prefix="/v1/customers/{customer_id:path}",
     tags=["points"],
     dependencies=[Depends(require_caller("storefront", "ops"))],
 )

@@ -21,7 +21,7 @@ MAX_NUMBER = 2**62
 MAX_STATEMENT_LINES = 1000
 
 router = APIRouter(
-    prefix="/v1/customers/{customer_id}",
+    prefix="/v1/customers/{customer_id:path}",
     tags=["points"],
     dependencies=[Depends(require_caller("storefront", "ops"))],
 )

@@ -69,7 +69,7 @@ class ApologyReview(BaseModel):
     review_by: datetime
 
 
-@router.post("/customers/{customer_id}/adjustments", status_code=201)
+@router.post("/customers/{customer_id:path}/adjustments", status_code=201)
 async def adjust(
     service: CurrentService, ledger: CurrentLedger, customer_id: CustomerId, body: AdjustmentRequest, key: Key
 ) -> JSONResponse:
@@ -90,7 +90,7 @@ async def reviews(service: CurrentService, limit: Annotated[int, Query(ge=1, le=
         return [ApologyReview.model_validate(dict(row)) for row in await queries.reviews(conn, limit)]
 
 
-@router.post("/customers/{customer_id}/reviews/{cause}")
+@router.post("/customers/{customer_id:path}/reviews/{cause}")
 async def decide_review(
     service: CurrentService,
     ledger: CurrentLedger,

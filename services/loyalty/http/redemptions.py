@@ -39,7 +39,7 @@ REFUSALS = {
 }
 
 router = APIRouter(
-    prefix="/v1/customers/{customer_id}/redemptions",
+    prefix="/v1/customers/{customer_id:path}/redemptions",
     tags=["redemptions"],
     dependencies=[Depends(require_caller("storefront"))],
     responses=PROBLEM_RESPONSE,
