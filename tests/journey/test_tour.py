@@ -65,8 +65,8 @@ async def shop(
         yield running
 
 
-def test_the_tour_has_ten_stops() -> None:
-    assert len(STOPS) == 10
+def test_every_row_of_the_tour_names_a_file() -> None:
+    assert [len(STOPS)] == [int(number) for number in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)[-1:]]
     assert [stop.file for stop in STOPS if not (ROOT / stop.file).exists()] == []
 
 

@@ -77,6 +77,15 @@ NO_OUTBOUND, NO_INBOUND, NO_MONEY = OutboundLeg(), InboundLeg(), MoneyLeg()
 
 @dataclass(frozen=True)
 class Case:
+    """One accepted issue: what was reported, the plan, its three legs, and what waits for a customer or for staff.
+
+    `fault` and `plan` follow from the policy of `policy_version`, the one under which the case was opened.
+    `past_replacements` are replacements before the one of `outbound`: after a reopening or a partial shipment.
+    `shortage` are units to be ordered once the others are delivered. `parcel_found`: a parcel reported as lost was found.
+    `choice_request_count` and `resolution` count questions and resolutions, so that each has an id of its own.
+    `address_attempts` counts the waits for an address that had not arrived.
+    """
+
     issue_id: UUID
     order_id: str
     customer_id: str
