@@ -98,7 +98,7 @@ class Backbone:
         queries = (
             (
                 self.intake,
-                "SELECT jsonb_array_length(body #> '{movements,1,delivered}') > 0 FROM orders WHERE key = $1",
+                "SELECT jsonb_array_length(body -> 'deliveries') > 0 FROM orders WHERE key = $1",
             ),
             (
                 self.returns,
