@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.verification import checks_customer, checks_events, checks_goods, checks_points
+from deploy.verification import checks_customer, checks_events, checks_goods, checks_money, checks_points
 from deploy.verification.evidence import DatabaseEvidence, Fact, History
 from deploy.verification.verdict import Check, Verdict, run_check
 
@@ -31,8 +31,11 @@ CHECKS: dict[str, Check] = {
     "one_trace": checks_events.one_trace,
     "personal_data": checks_customer.personal_data,
     "balances_equal_sums": checks_points.balances_equal_sums,
+    "refunded_within_paid": checks_money.refunded_within_paid,
+    "delivery_counts_once": checks_money.delivery_counts_once,
+    "counted_goods": checks_money.counted_goods,
 }
-"""In the order of the invariants; the last one is a further check of invariant 10."""
+"""In the order of the invariants: `balances_equal_sums` checks number 10 as well, the last three are 13 to 15."""
 
 TOPICS = (
     "storefront.orders",
@@ -63,12 +66,13 @@ SERVICE_QUERIES = {
         "entitlements": "SELECT order_id, line_id, unit_number, generation, issue_id FROM entitlements",
         "timeline": "SELECT issue_id, event_id FROM timeline ORDER BY issue_id, position",
     },
-    "returns": {},
+    "returns": {"kept_counts": "SELECT count_id, issue_id, from_issue FROM kept_counts"},
     "delivery_notify": {"notices": "SELECT notice_id, status, due_at FROM notices"},
     "loyalty": {
         "entries": "SELECT customer_id, kind, cause, lot_id, from_account, to_account, points FROM entries",
         "balances": "SELECT * FROM balances",
         "lots": "SELECT * FROM lots",
+        "orders": "SELECT key AS order_id, body ->> 'kept_amount' AS kept_amount FROM orders",
     },
 }
 

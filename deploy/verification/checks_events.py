@@ -103,7 +103,9 @@ def nothing_twice(history: History) -> Iterator[Violation]:
         yield from _more_than_one(issue, [fact for fact in facts if fact.type == "issue.accepted"], rounds=1)
     yield from _repeated(history.of("points.granted"), "cause")
     yield from _repeated(history.of("notice.sent"), "notice_id")
-    yield from _repeated(history.of("refund.completed"), "refund_id")
+    yield from _repeated(
+        [fact for fact in history.of("refund.completed") if not fact.data.get("transaction_id")], "refund_id"
+    )
     yield from _mailed_twice(history)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import chain
 
+from deploy.verification.checks_money import distinct_deliveries
 from deploy.verification.evidence import Fact, History
 from deploy.verification.verdict import Violation, violation
 
@@ -83,7 +84,8 @@ UNDELIVERED_REASONS = ("missing_item", "lost_in_transit")
 def _more_than_delivered(history: History) -> Iterator[Violation]:
     """An accepted report covers at most the units delivered before it, however often their delivery was published."""
     arrivals: defaultdict[tuple[str, str], list[tuple[Fact, int]]] = defaultdict(list)
-    for fact in history.of("order.delivered", "issue.replacement_delivered"):
+    delivered = chain.from_iterable(distinct_deliveries(history).values())
+    for fact in (*delivered, *history.of("issue.replacement_delivered")):
         for line in fact.data.get("lines") or ():
             arrivals[fact.order, line["line_id"]].append((fact, line["quantity"]))
     for fact in history.of("issue.accepted"):
@@ -124,7 +126,7 @@ def counted_units(history: History) -> Iterator[Violation]:
         refunds = [fact for fact in facts if fact.type == "refund.requested"]
         if not accepted or not refunds:
             continue
-        paid = sum((Decimal(each["amount"]) for each in _by_business_id(refunds).values()), Decimal(0))
+        paid = sum(_by_business_id(refunds).values(), Decimal(0))
         if paid > (most := _value(accepted[0], None)):
             yield violation(f"issue {issue}: {paid} refunded for goods of {most}", *accepted, *refunds)
         fetched = any(
@@ -143,13 +145,19 @@ def _after_receipt(
         return
     counted: defaultdict[str, int] = defaultdict(int)
     for line in chain.from_iterable(fact.data["lines"] for fact in received):
-        counted[line["line_id"]] += line["quantity"]
+        counted[line.get("line_id", "")] += line["quantity"]
     if paid > (most := _value(accepted, counted)):
         yield violation(f"issue {issue}: {paid} refunded, {most} worth of goods counted", *refunds, *received)
 
 
-def _by_business_id(refunds: Iterable[Fact]) -> dict[str, dict[str, str]]:
-    return {fact.data["refund_id"]: fact.data["amount"] for fact in refunds}
+def _by_business_id(refunds: Iterable[Fact]) -> dict[str, Decimal]:
+    """Return the amount for goods of each refund, without its shipping."""
+    return {fact.data["refund_id"]: _goods_amount(fact) for fact in refunds}
+
+
+def _goods_amount(refund: Fact) -> Decimal:
+    shipping = refund.data.get("shipping") or {"amount": "0"}
+    return Decimal(refund.data["amount"]["amount"]) - Decimal(shipping["amount"])
 
 
 def _value(accepted: Fact, counted: dict[str, int] | None) -> Decimal:
@@ -187,7 +195,9 @@ def _reduced_refund(history: History, resolved: Fact) -> Iterator[Violation]:
     paid = history.about(resolved.issue, "issue.refunded")
     total = sum((Decimal(fact.data["amount"]["amount"]) for fact in paid), Decimal(0))
     accepted = history.about(resolved.issue, "issue.accepted")
-    if accepted and total < _value(accepted[0], None) and not history.about(resolved.issue, "item.received"):
+    requested = _by_business_id(history.about(resolved.issue, "refund.requested"))
+    due = min(_value(accepted[0], None), sum(requested.values(), Decimal(0))) if accepted else Decimal(0)
+    if accepted and total < due and not history.about(resolved.issue, "item.received"):
         yield violation(f"issue {resolved.issue}: {total} refunded, less than the value of the goods", resolved, *paid)
 
 

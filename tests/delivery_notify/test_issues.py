@@ -7,7 +7,7 @@ import pytest
 from libs.common.decisions.ids import derived_id
 from libs.common.events import issues as ev
 from libs.common.events.notices import CustomerDecided, NoticeKind
-from libs.common.events.values import Choice, Remedy
+from libs.common.events.values import Choice, LineQuantity, Remedy
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import PromiseMade
 from tests.delivery_notify.conversation_driver import (
@@ -305,3 +305,29 @@ def test_an_appointment_stays_when_the_replacement_leaves() -> None:
     driver.handle(issue(ev.IssueCollectionBooked))
     driver.handle(issue(ev.IssueReplacementShipped))
     assert driver.notices[1].notice_id not in driver.withdrawn
+
+
+def test_the_first_of_several_parcels_is_announced_with_the_date_of_the_rest() -> None:
+    driver = replaced()
+    one = (LineQuantity(line_id="1", quantity=1),)
+    parcel = issue(ev.IssueReplacementPartShipped, lines=one, remaining_lines=one, remaining_ship_date=NEXT_FRIDAY)
+    driver.handle(parcel)
+    driver.handle(parcel)
+    notices = [n for n in driver.notices if n.kind is NoticeKind.REPLACEMENT_PART_SHIPPED]
+    assert [(n.facts.day, n.facts.next_update_by) for n in notices] == [(NEXT_WEDNESDAY, NEXT_FRIDAY)]
+    assert notices[0].facts.lines[0].name == "マグカップ 1"
+
+
+def test_a_slip_of_the_delivery_day_is_announced_with_both_days() -> None:
+    driver = replaced()
+    driver.handle(issue(ev.IssueReplacementShipped))
+    slip = issue(
+        ev.IssueReplacementDeliveryChanged,
+        previous_date=NEXT_WEDNESDAY,
+        expected_delivery_date=NEXT_FRIDAY,
+        changed_at=MONDAY,
+    )
+    driver.handle(slip)
+    driver.handle(slip)
+    changed = [n.facts for n in driver.notices if n.kind is NoticeKind.REPLACEMENT_DELIVERY_CHANGED]
+    assert [(facts.previous_day, facts.day) for facts in changed] == [(NEXT_WEDNESDAY, NEXT_FRIDAY)]

@@ -247,7 +247,8 @@ def test_from_the_second_slip_on_a_review_opens() -> None:
     scenario = open_scenario()
     scenario.confirm(WEDNESDAY)
     assert scenario.until(IssueReviewRequested).cause == "not_shipping"
-    assert len(scenario.all(IssueReplacementDelayed)) == 2
+    assert len(scenario.all(IssueReplacementDelayed)) == 1
+    assert scenario.last(IssueChoiceRequested).cause == "not_shipping"
 
 
 def test_a_silent_warehouse_is_asked_again_under_the_same_id() -> None:

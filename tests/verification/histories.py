@@ -19,6 +19,7 @@ ISSUE_LINE = {**LINE, "sku": "CUP", "name": "cup", "unit_price": {"amount": "100
 PIECE = {"order_id": "S1", "line_id": "L1", "unit_number": 1, "generation": 0}
 ORDER_LINE = {**ISSUE_LINE, "promised_ship_date": "2026-03-03"}
 PERSON = {"name": "架空 一花 0", "email": "kyaku0@example.jp", "phone": "+81-00-0000-0000"}
+ORDER_ROW = {"order_id": "S1", "kept_amount": "1000"}
 HOME = {"name": "架空 一花 0", "street": "架空町1-1-0", "city": "架空区", "phone": "+81-00-0000-0000"}
 
 
@@ -102,7 +103,7 @@ def valid_history() -> HistoryBuilder:
         ship_to=HOME,
     )
     story.add("storefront.orders", "order.shipped", 24, order_id="S1", lines=[LINE])
-    story.add("storefront.orders", "order.delivered", 48, order_id="S1", lines=[LINE])
+    story.add("storefront.orders", "order.delivered", 48, order_id="S1", lines=[LINE], delivered_at=START.isoformat())
     _replaced(story)
     _collected(story)
     _resolved(story)
@@ -169,7 +170,7 @@ def databases() -> dict[str, DatabaseEvidence]:
         "intake": DatabaseEvidence({"entitlements": [{**PIECE, "issue_id": ISSUE}]}),
         "returns": DatabaseEvidence(personal={"destinations": 1, "outbox": 0}),
         "delivery_notify": DatabaseEvidence(personal={"contacts": 1}),
-        "loyalty": DatabaseEvidence({"entries": [entry], "balances": [balance], "lots": [lot]}),
+        "loyalty": DatabaseEvidence({"entries": [entry], "balances": [balance], "lots": [lot], "orders": [ORDER_ROW]}),
     }
 
 

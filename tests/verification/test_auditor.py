@@ -45,6 +45,15 @@ def _in_database(service: str, table: str, row: dict[str, Any]) -> Tamper:
     return tamper
 
 
+PRICEY = {"amount": "1001", "currency": "JPY"}
+TWICE_DELIVERED = {"order_id": "S1", "kept_amount": "2000"}
+
+
+def _refunded_by_shop(story: HistoryBuilder) -> HistoryBuilder:
+    back = {"order_id": "S1", "refund_id": "R1", "amount": {"amount": "1", "currency": "JPY"}}
+    return _with(story, "storefront.orders", "order.refunded", 99, **back)
+
+
 def _entry(**change: Any) -> dict[str, Any]:
     entry = {"customer_id": "C1", "kind": "vest", "cause": "x", "lot_id": "g1", "points": 350}
     return {**entry, "from_account": "pending", "to_account": "available", **change}
@@ -264,6 +273,10 @@ TAMPERED_REFUND: list[tuple[str, str, Tamper]] = [
     ("nothing_twice", "paid twice", lambda s: s.repeated("refund.completed")),
     ("nothing_lost", "a refund never published", lambda s: s.without("issue.refunded")),
     ("free_of_charge", "a refund that was cut", _cut_refund),
+    ("refunded_within_paid", "paid back more than was paid", lambda s: s.with_data("refund.requested", amount=PRICEY)),
+    ("refunded_within_paid", "paid back beside the shop", _refunded_by_shop),
+    ("delivery_counts_once", "one delivery valued twice", _in_database("loyalty", "orders", TWICE_DELIVERED)),
+    ("counted_goods", "a box in no case", lambda s: s.without("issue.item_received")),
 ]
 
 

@@ -22,6 +22,8 @@ class NoticeKind(StrEnum):
     REPLACEMENT_PROMISED = "replacement_promised"
     REPLACEMENT_DELAYED = "replacement_delayed"
     REPLACEMENT_SHIPPED = "replacement_shipped"
+    REPLACEMENT_PART_SHIPPED = "replacement_part_shipped"
+    REPLACEMENT_DELIVERY_CHANGED = "replacement_delivery_changed"
     CHOICE_REQUESTED = "choice_requested"
     COLLECTION_BOOKED = "collection_booked"
     ITEM_RECEIVED = "item_received"

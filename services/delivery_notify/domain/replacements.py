@@ -6,7 +6,9 @@ from uuid import UUID
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import (
     IssueReplacementDelayed,
+    IssueReplacementDeliveryChanged,
     IssueReplacementOrdered,
+    IssueReplacementPartShipped,
     IssueReplacementPromised,
     IssueReplacementShipped,
 )
@@ -20,7 +22,7 @@ from services.delivery_notify.domain.issue_notices import (
     withdraw_issue,
 )
 from services.delivery_notify.domain.issue_thread import IssueThread, ReplacementShipment
-from services.delivery_notify.domain.notices import NoticeFacts, PromiseMade
+from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine, PromiseMade
 
 SUPERSEDED_BY_DATE = PENDING_ISSUE_NOTICES - {NoticeKind.COLLECTION_BOOKED, NoticeKind.CHOICE_REQUESTED}
 """Superseded by a newer date of the replacement: older dates, among them that of the answer to the report."""
@@ -103,6 +105,46 @@ def on_replacement_shipped(ctx: ConversationDecision, thread: IssueThread, event
         **issue_facts(ctx.state, thread),
     )
     notify_issue(ctx, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=(event.replacement_id,))
+
+
+def on_replacement_part_shipped(
+    ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementPartShipped
+) -> None:
+    """Announce a parcel that leaves before the others, with its own delivery day and the ship date of the rest."""
+    known = thread.replacement
+    if event.replacement_id in thread.past_replacements or (known and known.shipped):
+        ctx.ignore("replacement_replaced")
+        return
+    names = {item.line_id: item.name for item in thread.items}
+    lines = tuple(NoticeLine(names.get(line.line_id, line.line_id), line.quantity) for line in event.lines)
+    facts = NoticeFacts(
+        day=event.expected_delivery_date,
+        next_update_by=event.remaining_ship_date,
+        carrier=event.carrier,
+        tracking_number=event.tracking_number,
+        **issue_facts(ctx.state, thread),
+    )
+    facts = replace(facts, lines=lines)
+    parcel = (event.replacement_id, event.shipped_at, *sorted(line.line_id for line in event.lines))
+    notify_issue(ctx, thread, NoticeKind.REPLACEMENT_PART_SHIPPED, facts, cause=parcel)
+
+
+def on_replacement_delivery_changed(
+    ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementDeliveryChanged
+) -> None:
+    """Announce another delivery day of a replacement that is on its way."""
+    if event.replacement_id in thread.past_replacements:
+        ctx.ignore("replacement_replaced")
+        return
+    facts = NoticeFacts(
+        day=event.expected_delivery_date,
+        previous_day=event.previous_date,
+        code=event.cause,
+        **issue_facts(ctx.state, thread),
+    )
+    withdraw_issue(ctx, thread.issue_id, frozenset({NoticeKind.REPLACEMENT_DELIVERY_CHANGED}), "superseded")
+    cause = (event.replacement_id, event.previous_date, event.expected_delivery_date)
+    notify_issue(ctx, thread, NoticeKind.REPLACEMENT_DELIVERY_CHANGED, facts, cause=cause)
 
 
 def _with_shipment(

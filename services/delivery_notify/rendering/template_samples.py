@@ -51,6 +51,11 @@ SAMPLES: dict[str, tuple[NoticeKind, dict[str, Any]]] = {
     "shipped": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "やまねこ便", "tracking_number": "1234-5678"}),
     "shipped, linked": (NoticeKind.REPLACEMENT_SHIPPED, {"carrier": "yamato", "tracking_number": "1234-5678-9012"}),
     "shipped, untracked": (NoticeKind.REPLACEMENT_SHIPPED, {}),
+    "shipped in part": (
+        NoticeKind.REPLACEMENT_PART_SHIPPED,
+        {"carrier": "yamato", "tracking_number": "1234-5678-9012", "next_update_by": date(2027, 3, 23)},
+    ),
+    "delivery day changed": (NoticeKind.REPLACEMENT_DELIVERY_CHANGED, {"previous_day": PREVIOUS_DAY}),
     "choice, restock": (
         NoticeKind.CHOICE_REQUESTED,
         {

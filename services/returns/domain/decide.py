@@ -112,7 +112,7 @@ def _retry_address(decision: CaseDecision) -> None:
 
 TIMERS: Mapping[str, Callable[[CaseDecision], None]] = {
     "address": _retry_address,
-    "outbound": outbound.on_timer,
+    "outbound": customer_choice.on_outbound_timer,
     "inbound": inbound.on_timer,
     "collection_reminder": collection_reminders.on_timer,
     "refund": refunds.on_timer,

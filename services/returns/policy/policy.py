@@ -28,6 +28,7 @@ class PolicyLimits(PolicyModel):
     delivery_grace_days: Count
     choice_open_days: Count
     wait_if_restock_within_days: Count
+    silent_wait_open_days: Count = 5
     collection_answer_hours: Count
     collection_max_attempts: Count
     receipt_days: Count

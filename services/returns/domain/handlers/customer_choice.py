@@ -11,7 +11,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
-from libs.common.events.warehouse import ReplacementRejected
+from libs.common.events.warehouse import ReplacementCancelled, ReplacementRejected
 from services.returns.domain.decision_context import CaseDecision
 from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds, shipments
 from services.returns.domain.handlers.replacement_matching import (
@@ -84,6 +84,25 @@ def request_choice(
     )
 
 
+def on_outbound_timer(decision: CaseDecision) -> None:
+    """Offer a choice after the second date without a shipment, in place of ever new dates; else go on as planned."""
+    if not outbound.is_silent(decision):
+        outbound.on_timer(decision)
+        return
+    leg = decision.case.outbound
+    decision.open_review(ReviewCause.NOT_SHIPPING)
+    decision.change_outbound(missed_promises=leg.missed_promises + 1, due_at=None)
+    if decision.case.choice_request or decision.case.shortage:
+        return
+    wait_until = decision.calendar.add_open_days(decision.today, decision.limits.silent_wait_open_days)
+    if leg.shipped:
+        ids = {"replacement_id": leg.replacement_id, "cause": "not_shipping", "cancelled_at": decision.now}
+        decision.emit(ReplacementCancelled(**decision.partner_ids, **ids))
+        partial_shipments.split_off(decision, missing(leg.ordered, leg.shipped))
+        shipments.complete_shipment(decision)
+    request_choice(decision, "not_shipping", wait_until)
+
+
 def _options(decision: CaseDecision, restock: date | None, variants: tuple[Variant, ...]) -> tuple[Choice, ...]:
     """Return the options: waiting needs a restock date, a change needs variants, a refund is always possible.
 
@@ -149,7 +168,10 @@ def apply_choice(
 
 def _reorder(decision: CaseDecision, ship_date: date | None, variant: Variant | None) -> None:
     """Order a rejected replacement again; a shortage is ordered once the first part is delivered."""
-    if decision.case.shortage:
+    leg = decision.case.outbound
+    if decision.case.shortage is None and leg.status in AWAITING_SHIPMENT and ship_date and variant is None:
+        outbound.extend_promise(decision, ship_date)
+    elif decision.case.shortage:
         decision.change(shortage=Shortage(decision.case.shortage.counts, ship_date, variant, is_decided=True))
     else:
         outbound.order_replacement(decision, decision.case.outbound.ordered, ship_date, variant)

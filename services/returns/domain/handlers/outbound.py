@@ -208,6 +208,20 @@ def on_timer(decision: CaseDecision) -> None:
         decision.change_outbound(due_at=promise_deadline(decision, leg.promises[-1].ship_date))
 
 
+def is_silent(decision: CaseDecision) -> bool:
+    """Return whether a second promised day ends without a shipment, so that the customer is to choose."""
+    leg = decision.case.outbound
+    if leg.status not in AWAITING_SHIPMENT or leg.delivered_at or not leg.missed_promises:
+        return False
+    return decision.now >= decision.calendar.moment(leg.promises[-1].ship_date, decision.limits.promise_hour)
+
+
+def extend_promise(decision: CaseDecision, ship_date: date) -> None:
+    """Promise the date that the customer accepted, and remind the warehouse of its order."""
+    _add_promise(decision, ship_date, "customer_waits")
+    _repeat_order(decision)
+
+
 def _miss_promise(decision: CaseDecision) -> None:
     """Announce the next open day before the promised day ends without a shipment."""
     missed_promises = decision.case.outbound.missed_promises + 1

@@ -36,7 +36,7 @@ def shipped(decision: CaseDecision, fact: ReplacementShipped) -> None:
     counts = partial_shipments.shipped_units(decision, fact)
     if not counts:
         return
-    if decision.case.outbound.status is OutboundStatus.REJECTED:
+    if decision.case.choice_request and not decision.case.shortage:
         decision.change(choice_request=None)
         decision.close_reviews(ReviewCause.NO_DECISION)
     decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
