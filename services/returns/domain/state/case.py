@@ -81,7 +81,8 @@ class Case:
 
     `fault` and `plan` follow from the policy of `policy_version`, the one under which the case was opened.
     `past_replacements` are replacements before the one of `outbound`: after a reopening or a partial shipment.
-    `shortage` are units to be ordered once the others are delivered. `parcel_found`: a parcel reported as lost was found.
+    `shortage` are units to be ordered once the others are delivered. `parcel_found`: lost or missing units were found.
+    `order_cancelled`, `shop_refunded` and `chargebacks` are what the case noticed of its order (`order_watch`).
     `choice_request_count` and `resolution` count questions and resolutions, so that each has an id of its own.
     `address_attempts` counts the waits for an address that had not arrived.
     """
