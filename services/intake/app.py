@@ -8,6 +8,7 @@ from libs.common.events.customers import CustomerErased, CustomerErasureRequeste
 from libs.common.events.envelope import Payload
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueRated
 from libs.common.events.rejections import EventRejected
+from libs.common.events.storefront import CustomerMerged
 from libs.common.http.signed_links import open_links
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
@@ -18,7 +19,7 @@ from services.intake.desk import wiring as desk
 from services.intake.domain import decide
 from services.intake.evidence.storage import open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
-from services.intake.http import erasure, issues, photos, search, staff_decisions
+from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
 from services.intake.http import insights as insight_routes
 from services.intake.http.commands import IntakeCommands
 from services.intake.http.fast_path import ReportFastPath
@@ -28,6 +29,7 @@ from services.intake.jobs.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
 from services.intake.projections import timeline
 from services.intake.settings import IntakeSettings
+from services.intake.store.customer_merges import CustomerMerges
 from services.intake.store.erasure import erase
 from services.intake.store.orders import Orders
 from services.intake.store.photo_cleanup import retention_sweeps
@@ -60,6 +62,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.consume(Timeline(settings.zone), *timeline.SUBSCRIBES)
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     service.consume(publisher)
+    service.consume(CustomerMerges(), CustomerMerged)
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
@@ -68,6 +71,7 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
         issues.router,
         photos.router,
         staff_decisions.router,
+        withdrawals.router,
         search.router,
         erasure.router,
         *customer_pages.ROUTERS,

@@ -15,7 +15,7 @@ from libs.common.events.storefront import OrderCancelled, OrderPlaced
 from libs.common.events.values import Money, PaidLine, Reason
 from services.loyalty.domain.decide import decide_order
 from services.loyalty.domain.ledger_rules import LedgerRules
-from services.loyalty.domain.orders import PurchaseChanged, PurchasedOrder
+from services.loyalty.domain.orders import BirthdayProvided, PurchaseChanged, PurchasedOrder
 from services.loyalty.ledger.accounts import PurchaseLine, PurchaseValue
 from services.loyalty.ledger.causes import order_id_of
 from tests.loyalty.histories import (
@@ -241,3 +241,19 @@ def test_refunded_and_cancelled_is_one_loss(first: str) -> None:
         ledger.account = replace(ledger.account, purchases={ORDER: value})
         ledger.apply(order_changed(version=2))
     assert ledger.balances() == (50, 0)
+
+
+def test_a_history_sent_again_earns_nothing_more() -> None:
+    history = [placed(quantity=4), delivered(quantity=2)]
+    once = order_after(*history)
+    twice = order_after(*history, *(event(each.data) for each in history))
+    assert (twice.kept_amount, twice.version) == (once.kept_amount, once.version)
+
+
+@pytest.mark.parametrize("birthday", ["02-30", "04-31", "13-01", "1-1", "today"])
+def test_a_birthday_that_does_not_exist_is_left_out(birthday: str) -> None:
+    order = placed()
+    order = event(order.data.model_copy(update={"birthday": birthday}))
+    _, facts = decide_order(PurchasedOrder("A-1"), order, NOON)
+    assert Ignored("invalid_birthday") in facts
+    assert not any(isinstance(fact, BirthdayProvided) for fact in facts)

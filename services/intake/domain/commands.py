@@ -41,6 +41,16 @@ class ProvideDetails(Payload):
     max_photos: int = 50
 
 
+class WithdrawReport(Payload):
+    """Take a report back, on behalf of its customer."""
+
+    TYPE: ClassVar = "report.withdraw.v1"
+
+    issue_id: UUID
+    order_id: str
+    customer_id: Identifier
+
+
 class RecordStaffDecision(Payload):
     """Decide an issue as staff. `expected_version` is the number of decisions that the person had seen."""
 

@@ -24,6 +24,7 @@ from libs.common.events.issues import (
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import (
     IssueSubmitted,
+    IssueWithdrawn,
     OrderCancelled,
     OrderChanged,
     OrderDelivered,
@@ -31,8 +32,21 @@ from libs.common.events.storefront import (
     OrderShipped,
     ShipmentChanged,
 )
-from services.intake.domain import order_events, pending_details, provided_details, staff_decisions, submissions
-from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, SubmitUnclearReport
+from services.intake.domain import (
+    order_events,
+    pending_details,
+    provided_details,
+    staff_decisions,
+    submissions,
+    withdrawals,
+)
+from services.intake.domain.commands import (
+    ProvideDetails,
+    RecordStaffDecision,
+    SubmitReport,
+    SubmitUnclearReport,
+    WithdrawReport,
+)
 from services.intake.domain.context import OrderContext, OrderDecision
 from services.intake.domain.orders import Order
 from services.intake.policy.eligibility_rules import IntakeRules
@@ -65,6 +79,8 @@ HANDLERS: dict[type[Payload], Callable[[OrderDecision, Any], None]] = {
     SubmitUnclearReport: submissions.submit_unclear_report,
     ProvideDetails: provided_details.provide_details,
     RecordStaffDecision: staff_decisions.record_staff_decision,
+    WithdrawReport: withdrawals.withdraw_report,
+    IssueWithdrawn: withdrawals.receive_withdrawal,
     TimerFired: on_timer,
 }
 

@@ -108,6 +108,8 @@ class _LineCheck:
         """Units that a report of this reason may cover; undelivered ones first where those are eligible."""
         line_id, order = self.bought.line_id, self.context.order
         movements = order.movements_of(line_id)
+        if not self.bought.requires_shipping and not order.is_cancelled(line_id):
+            return [self.context.current_unit(line_id, number) for number in range(1, self.bought.quantity + 1)]
         shipped = min(movements.shipped_quantity, self.bought.quantity)
         units = [self.context.current_unit(line_id, number) for number in range(1, shipped + 1)]
         if self.window.units == UnitScope.DELIVERED or order.is_cancelled(line_id):

@@ -4,6 +4,7 @@ Each is decided by the orders aggregate under the lock of its order; a refusal i
 would be right.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -26,12 +27,13 @@ from services.intake.domain.commands import (
     RecordStaffDecision,
     SubmitReport,
     SubmitUnclearReport,
+    WithdrawReport,
 )
 from services.intake.domain.context import CommandRefused
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import StoredPhoto
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.projections.issue_status import CLOSED_STATUSES, IssueStatus
 from services.intake.store import issues as store
 from services.intake.store.orders import Orders
 
@@ -153,6 +155,18 @@ class IntakeCommands:
         event = self.service.event(command)
         return await self.service.execute(self.orders, event, idempotency=key, answer=_decided)
 
+    async def withdraw(self, issue_id: UUID, customer_id: str, key: IdempotencyKey) -> Answer:
+        """Take a report back, or answer what happens instead. Raises `Problem`."""
+        async with self.service.pool.acquire() as conn:
+            issue = await store.read_status(conn, issue_id)
+        if issue is None or issue.customer_id != customer_id:
+            raise unknown_issue(issue_id)
+        if issue.status not in WITHDRAWABLE:
+            raise _too_late(issue.status)
+        command = WithdrawReport(issue_id=issue_id, order_id=issue.order_id, customer_id=customer_id)
+        event = self.service.event(command)
+        return await self.service.execute(self.orders, event, idempotency=key, answer=_withdrawn(issue_id))
+
     async def order_of(self, issue_id: UUID) -> str:
         """Return the order of an issue. Raises `Problem` 404."""
         async with self.service.pool.acquire() as conn:
@@ -160,6 +174,42 @@ class IntakeCommands:
         if order_id is None:
             raise unknown_issue(issue_id)
         return order_id
+
+
+WITHDRAWABLE = frozenset(
+    {
+        IssueStatus.ACCEPTED,
+        IssueStatus.IN_REVIEW,
+        IssueStatus.WAITING_FOR_CUSTOMER,
+        IssueStatus.REPLACEMENT_ORDERED,
+        IssueStatus.REOPENED,
+    }
+)
+"""Statuses in which nothing has left yet. Where a shipment crosses the withdrawal, returns decides."""
+
+
+class WithdrawalAnswer(BaseModel):
+    """Recorded; `issue.cancelled` follows, or `issue.staff_decision_applied` says why it could not be carried out."""
+
+    issue_id: UUID
+
+
+def _withdrawn(issue_id: UUID) -> Callable[[Facts], Answer]:
+    def answer(facts: Facts) -> Answer:
+        raise_refusal(facts)
+        return Answer(202, {"issue_id": str(issue_id)})
+
+    return answer
+
+
+def _too_late(status: str) -> Problem:
+    if status in CLOSED_STATUSES:
+        return Problem(409, "issue_closed", f"issue_id: the issue is {status} already; there is nothing to take back.")
+    detail = (
+        f"issue_id: the issue is {status}, so something has left already; it goes on as planned, and the customer may "
+        "refuse the parcel or return the goods as a change of mind."
+    )
+    return Problem(409, "already_left", detail, issue_status=status)
 
 
 def raise_refusal(facts: Facts) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -165,6 +165,19 @@ async def read_issue(conn: Connection, issue_id: UUID) -> dict[str, Any] | None:
         "timeline": timeline,
         "photos": [dict(row) for row in await conn.fetch(_PHOTOS, issue_id)],
     }
+
+
+class ReportedIssue(NamedTuple):
+    """Owner and status of an issue."""
+
+    order_id: str
+    customer_id: str
+    status: str
+
+
+async def read_status(conn: Connection, issue_id: UUID) -> ReportedIssue | None:
+    row = await conn.fetchrow("SELECT order_id, customer_id, status FROM issues WHERE issue_id = $1", issue_id)
+    return ReportedIssue(*row.values()) if row else None
 
 
 async def read_order_id(conn: Connection, issue_id: UUID) -> str | None:

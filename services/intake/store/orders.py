@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 
 from libs.common.decisions.facts import Facts, Record, TimerFired
 from libs.common.events.registry import AnyEvent
-from libs.common.events.storefront import IssueSubmitted
+from libs.common.events.storefront import IssueSubmitted, IssueWithdrawn
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from services.intake.domain import decide as domain
-from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport
+from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, WithdrawReport
 from services.intake.domain.context import OrderContext
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Order, StoredReport
@@ -110,6 +110,8 @@ def _needed_rows(events: Sequence[AnyEvent], orders: Iterable[Order]) -> _Needed
             case (
                 ProvideDetails(issue_id=issue_id, order_id=order_id)
                 | RecordStaffDecision(issue_id=issue_id, order_id=order_id)
+                | WithdrawReport(issue_id=issue_id, order_id=order_id)
+                | IssueWithdrawn(issue_id=issue_id, order_id=order_id)
             ):
                 needed.orders.add(order_id)
                 needed.reports.add(issue_id)

@@ -1,0 +1,63 @@
+"""Orders that change: added, reduced and removed lines, in any order of arrival, and a history sent again."""
+
+from itertools import permutations
+
+import pytest
+
+from libs.common.decisions.facts import Ignored
+from libs.common.events.issues import IssueAccepted
+from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import OrderChanged
+from services.intake.domain.context import OrderContext
+from tests.intake.reports import (
+    CUSTOMER,
+    NOON,
+    ORDER,
+    after,
+    by_http,
+    days,
+    delivered,
+    event,
+    line,
+    placed,
+    shipped,
+    submission,
+)
+
+
+def changed(*lines: object, day: int = 1) -> AnyEvent:
+    at = NOON + days(day)
+    return event(OrderChanged(order_id=ORDER, customer_id=CUSTOMER, changed_at=at, lines=lines), at=at)
+
+
+def quantities(context: OrderContext) -> dict[str, int]:
+    assert context.order.purchase is not None
+    return {each.line_id: each.quantity for each in context.order.purchase.lines}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_newest_statement_of_each_line_counts_whenever_it_arrives(order: tuple[int, ...]) -> None:
+    events = [placed(), changed(line("1", 5), line("3", 1), day=1), changed(line("1", 1), day=2)]
+    context, _ = after([events[index] for index in order])
+    assert quantities(context) == {"1": 1, "2": 1, "3": 1}
+
+
+def test_a_removed_line_stays_known_with_no_unit() -> None:
+    context, _ = after([placed(), changed(line("2", 0))])
+    assert quantities(context) == {"1": 2, "2": 0}
+
+
+def test_a_history_sent_again_undoes_no_correction_and_counts_nothing_twice() -> None:
+    history = [placed(), shipped(quantity=2), delivered(quantity=2)]
+    once, _ = after([*history, changed(line("1", 3))])
+    again = [event(each.data, at=NOON + days(30)) for each in history]
+    twice, facts = after(again, context=once)
+    assert twice.order == once.order
+    assert {type(fact) for fact in facts} == {Ignored}
+    assert twice.order.movements_of("1").delivered_quantity == 2
+
+
+def test_virtual_goods_can_be_reported_without_a_delivery() -> None:
+    voucher = line("1", 1).model_copy(update={"requires_shipping": False})
+    _, facts = after([placed(voucher), by_http(submission(1))])
+    assert any(isinstance(fact, IssueAccepted) for fact in facts)
