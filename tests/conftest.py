@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
             {
                 "kafka": partial(_kafka, choice.kind),
                 "postgres": _postgres,
+                "chromium": _chromium,
                 "spans": partial(log_leak_plugin.span_receiver, config),
                 **templates,
             }
@@ -105,6 +106,14 @@ def _kafka(kind: kafka.BrokerKind) -> Iterator[str]:
 def _postgres() -> Iterator[str]:
     with postgres.server(durable=False) as running:
         yield running.admin_url
+
+
+@contextmanager
+def _chromium() -> Iterator[str]:
+    from tests.browser.serving import chromium_server  # only runs with browser tests import Playwright
+
+    with chromium_server() as address:
+        yield address
 
 
 @contextmanager
