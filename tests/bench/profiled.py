@@ -30,7 +30,7 @@ def part_of(file: str) -> str | None:
         return package.removesuffix(".py")
     for root in ("/services/", "/libs/"):
         if root in file:
-            return ".".join((root + file.rpartition(root)[2]).strip("/").removesuffix(".py").split("/")[:3])
+            return ".".join((root + file.rpartition(root)[2]).strip("/").removesuffix(".py").split("/")[1:3])
     return None
 
 

@@ -13,6 +13,7 @@ from tests.bench.baseline_plan import PLAN, records_per_lifecycle
 from tests.bench.latency import latencies_ms, percentile
 from tests.bench.metrics import SYSTEM, BenchMetrics, FloodMetrics, interpreter
 from tests.bench.options import PARTS, BenchOptions
+from tests.bench.profiled import part_of
 from tests.bench.report import TARGETS, missed, show, value_at
 
 PROCESSES = (*SYSTEM, "partner", "driver")
@@ -198,3 +199,16 @@ def test_another_revision_is_driven_by_its_own_bench_command(makefile: str, modu
 def test_a_revision_without_a_bench_cannot_be_compared() -> None:
     with pytest.raises(CommandError, match="no target bench"):
         bench_module("demo:\n\t@$(RUN) -m demo\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("/srv/app/services/returns/domain/decide.py", "returns.domain"),
+        ("/srv/app/libs/common/messaging/relay.py", "common.messaging"),
+        ("/usr/lib/python3/site-packages/asyncpg/connection.py", "asyncpg"),
+        ("/usr/lib/python3/uuid.py", None),
+    ],
+)
+def test_a_profile_names_rooms_and_packages(file: str, part: str | None) -> None:
+    assert part_of(file) == part
