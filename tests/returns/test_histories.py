@@ -1,9 +1,10 @@
 """Random histories of one case: invariants that hold for events in any order, repeated or late."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -25,6 +26,8 @@ from libs.common.events.envelope import Payload
 from libs.common.events.issues import (
     IssueCancelled,
     IssueCollectionWindowChosen,
+    IssueItemReceived,
+    IssueRefunded,
     IssueReopened,
     IssueReplacementDelayed,
     IssueReplacementDelivered,
@@ -36,10 +39,11 @@ from libs.common.events.issues import (
     IssueStaffDecisionApplied,
 )
 from libs.common.events.notices import CustomerDecided
-from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested
+from libs.common.events.payment import RefundCompleted, RefundFailed, RefundReversed
 from libs.common.events.values import (
     Choice,
     Condition,
+    CountedLine,
     InspectedLine,
     LineQuantity,
     Money,
@@ -56,14 +60,17 @@ from libs.common.events.warehouse import (
     ItemReceived,
     ReplacementConfirmed,
     ReplacementDelayed,
+    ReplacementRecalled,
     ReplacementRejected,
     ReplacementShipped,
 )
 from services.returns.domain.commands import CancelCase, ReopenCase
 from services.returns.domain.decide import PUBLISHES, decide
 from services.returns.domain.decision_context import CaseState
+from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.line_quantities import common_counts, missing
+from services.returns.domain.state.order_ledger import PaidBack
 from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import status_table
@@ -138,6 +145,66 @@ def bank_says(done: bool, number: int, amount: int, retriable: bool) -> Happenin
             money = Money(amount=Decimal(amount), currency="JPY")
             return RefundCompleted(**ids, amount=money, completed_at=scenario.now)
         return RefundFailed(**ids, cause="bank", retriable=retriable, failed_at=scenario.now)
+
+    return happening
+
+
+def bank_pays(number: int, coins: int, transaction: int) -> Happening:
+    """Return a payment of a part of a refund, or a second payment of it."""
+
+    def happening(scenario: CaseScenario) -> Payload:
+        ids = {"issue_id": ISSUE, "refund_id": _named("refund", number), "transaction_id": f"tx-{transaction}"}
+        return RefundCompleted(**ids, amount=Money(amount=Decimal(coins), currency="JPY"), completed_at=scenario.now)
+
+    return happening
+
+
+def bank_returns(number: int, coins: int, transaction: int) -> Happening:
+    def happening(scenario: CaseScenario) -> Payload:
+        ids = {"issue_id": ISSUE, "refund_id": _named("refund", number), "transaction_id": f"rev-{transaction}"}
+        amount = Money(amount=Decimal(coins), currency="JPY")
+        return RefundReversed(**ids, amount=amount, cause="account_closed", reversed_at=scenario.now)
+
+    return happening
+
+
+def shop_does(change: str, number: int, coins: int) -> Happening:
+    """Return the timer by which something that the shop or the bank did with the order reaches the case."""
+
+    def happening(scenario: CaseScenario) -> Payload:
+        order = scenario.order or scenario.order_of_report
+        assert order
+        match change:
+            case "cancelled":
+                order = replace(order, cancelled_lines=order.cancelled_lines | {str(number)})
+            case "refunded":
+                back = PaidBack(Decimal(coins), units={"1": 1}, line_amounts={"1": Decimal(coins)})
+                order = replace(order, shop_refunds={**order.shop_refunds, f"R-{number}": back})
+            case "goodwill":
+                order = replace(order, shop_refunds={**order.shop_refunds, f"R-{number}": PaidBack(Decimal(coins))})
+            case "charged_back":
+                order = replace(order, chargebacks={**order.chargebacks, f"cb-{number}": Decimal(coins)})
+            case _:
+                order = replace(order, won_chargebacks=order.won_chargebacks | {f"cb-{number}"})
+        scenario.order = order
+        return TimerFired(name=f"order:{number}", due_at=scenario.now)
+
+    return happening
+
+
+def warehouse_recalls(number: int) -> Happening:
+    return lambda scenario: ReplacementRecalled(
+        issue_id=ISSUE, replacement_id=_named("replacement", number), recalled_at=scenario.now
+    )
+
+
+def box_arrives(mark: str, number: int, line_id: str | None) -> Happening:
+    """Return a box with some of the papers that a warehouse may find in it."""
+
+    def happening(scenario: CaseScenario) -> Payload:
+        papers: dict[str, Any] = {"replacement_id": _named("replacement", number)} if mark == "replacement" else {}
+        counted = CountedLine(line_id=line_id, quantity=1, sku="SKU-1" if mark == "sku" else None)
+        return ItemReceived(issue_id=ISSUE, lines=(counted,), received_at=scenario.now, **papers)
 
     return happening
 
@@ -311,6 +378,15 @@ happenings: st.SearchStrategy[Happening] = st.one_of(
     ),
     st.just(other_item),
     st.builds(found, st.booleans()),
+    st.builds(bank_pays, numbers, st.sampled_from([100, 1200, 2400]), numbers),
+    st.builds(bank_returns, numbers, st.sampled_from([100, 1200]), numbers),
+    st.builds(
+        shop_does, st.sampled_from(["cancelled", "refunded", "goodwill", "charged_back", "won"]), numbers, numbers
+    ),
+    st.builds(warehouse_recalls, numbers),
+    st.builds(
+        box_arrives, st.sampled_from(["replacement", "sku", ""]), numbers, st.sampled_from(["1", "2", "9", None])
+    ),
     commands,
 )
 steps = st.one_of(
@@ -359,6 +435,8 @@ def always(scenario: CaseScenario) -> None:
     in_order(scenario)
     no_silence(scenario)
     money_follows_counted_units(scenario)
+    refunded_within_paid(scenario)
+    counted_goods(scenario)
     only_known_facts(scenario)
     assert CASE_DOCUMENT.validate_json(CASE_DOCUMENT.dump_json(scenario.known, exclude_defaults=True)) == scenario.known
 
@@ -429,8 +507,34 @@ def money_follows_counted_units(scenario: CaseScenario) -> None:
     """Invariant 7: a refund on receipt never exceeds the units received and reported."""
     case = scenario.known
     if case.plan.refund_on is RefundOn.RECEIVED:
-        asked = {refund.refund_id: refund.amount.amount for refund in scenario.all(RefundRequested)}
-        assert sum(asked.values()) <= case.value_of(common_counts(case.inbound.received, case.reported_units))
+        counted = common_counts(case.inbound.received, case.reported_units)
+        assert case.paid_back.amount <= case.value_of(counted)
+
+
+def refunded_within_paid(scenario: CaseScenario) -> None:
+    """Invariant 13: no refund exceeds what was paid less what had gone back by then; its parts add up to it."""
+    case, order = scenario.known, scenario.order or scenario.order_of_report
+    assert order
+    assert case.paid_back.amount <= order.received
+    for refund in case.money.refunds:
+        assert sum(refund.line_amounts.values(), refund.shipping) == refund.amount
+        assert refund.amount == refund.amount.to_integral_value()
+    for paid in scenario.all(IssueRefunded):
+        if paid.lines and not paid.remaining and not scenario.known.in_review(ReviewCause.REFUND_OVERPAID):
+            assert sum((each.amount.amount for each in paid.lines), Decimal(0)) <= order.received
+
+
+def counted_goods(scenario: CaseScenario) -> None:
+    """Invariant 15: units that came back are in the case, handed on, or units of a replacement."""
+    case = scenario.known
+    for leg in case.replacements:
+        assert all(count > 0 for count in leg.returned.values())
+    announced = sum(each.quantity for fact in scenario.all(IssueItemReceived) for each in fact.lines)
+    handed_on = sum(each.quantity for fact in scenario.all(CountKept) for each in fact.count.lines)
+    in_case = sum(case.inbound.received.values()) + sum(case.inbound.other_items.values())
+    returned = sum(sum(leg.returned.values()) for leg in case.replacements)
+    assert handed_on >= 0
+    assert announced >= in_case + returned
 
 
 def only_known_facts(scenario: CaseScenario) -> None:
