@@ -65,7 +65,7 @@ async def test_a_report_with_a_photo_goes_from_the_form_to_the_points(everything
     await page.get_by_label("Photos (if you have any)").set_input_files(jpeg)
     await expect(page.locator(".previews img")).to_have_count(1)
     await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("We received your report")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("We have your report")
     await picture(page, "thanks")
 
     issue_id = UUID((re.search(r"/sent/([0-9a-f-]{36})", page.url) or [""])[1])
