@@ -216,7 +216,7 @@ async def topic_prefix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 @pytest.fixture
 async def topics(kafka: str, topic_prefix: str) -> str:
     """Create all topics of the contract under `topic_prefix`; return the prefix."""
-    await create_topics(kafka, topic_prefix)
+    await create_topics(kafka, topic_prefix, partitions=6)
     return topic_prefix
 
 

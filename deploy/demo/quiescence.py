@@ -22,8 +22,9 @@ from deploy.demo.status_poll import StatusClient
 from deploy.local.pending_work import PendingWork, next_notice, next_promise
 from libs.common.decisions.clock import SharedClock
 from libs.common.events.topics import TOPICS
+from libs.common.messaging.partitions import partitions_of
 from libs.common.postgres.pool import Pool
-from libs.common.runtime.in_flight import DatabaseWork, Offsets, end_offsets, partitions_of, unread_by_reader
+from libs.common.runtime.in_flight import DatabaseWork, Offsets, end_offsets, unread_by_reader
 
 _OPEN_TIMERS = "SELECT count(*) FROM timers WHERE split_part(name, ':', 1) <> ALL($1)"
 _QUEUED_FOR_DETECTION = "SELECT count(*) FROM detection_queue"
@@ -73,7 +74,7 @@ class QuiescenceProbe:
         if self._servers:
             self._consumer = AIOKafkaConsumer(bootstrap_servers=self._servers)
             await self._consumer.start()
-            self._partitions = partitions_of(TOPICS, self._prefix)
+            self._partitions = await partitions_of(self._consumer, TOPICS, self._prefix)
 
     async def close(self) -> None:
         for client in (*self._services.values(), self._simulator, self._mail):

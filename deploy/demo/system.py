@@ -14,6 +14,9 @@ from deploy.local.processes import ServiceProcess, Supervisor, answers_ok
 from libs.common.events.topics import SERVICES
 from libs.common.messaging.create_topics import create_topics
 
+FEW_PARTITIONS = 6
+"""One process per service needs no more, and a fetch names every partition."""
+
 SHOP_NAME = "さきだし商店"
 SHOP_CONTACT = "03-0000-0000（平日 10時〜18時）"
 
@@ -91,7 +94,8 @@ async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
     )
     for service, database in databases.items():
         await database.migrate(service)
-    await create_topics(infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix)
+    servers = infrastructure.broker.bootstrap_servers
+    await create_topics(servers, infrastructure.topic_prefix, partitions=FEW_PARTITIONS)
     return {service: database.url for service, database in databases.items()}
 
 

@@ -34,8 +34,8 @@ class AnswerTemplate:
 
     def render(
         self, issue: bytes, now: str, subject_id: str = "", day: str = "", amount: str = ""
-    ) -> tuple[str, bytes, bytes]:
-        """Topic, key and value."""
+    ) -> tuple[str, bytes]:
+        """Topic and value."""
         values: Mapping[bytes, bytes] = {
             b"issue": issue,
             b"now": now.encode(),
@@ -43,7 +43,7 @@ class AnswerTemplate:
             b"day": day.encode(),
             b"amount": amount.encode(),
         }
-        return self.topic, issue, self.template % values
+        return self.topic, self.template % values
 
 
 def format_time(moment: datetime) -> str:
@@ -55,7 +55,7 @@ def _answer(payload: Payload) -> AnswerTemplate:
         id=f"{payload.TYPE}-{_ISSUE}-{_SUBJECT}",
         source=f"{SOURCE}/partner",
         type=payload.TYPE,
-        subject=payload.key,
+        subject=payload.subject,
         time=_MOMENT,
         dataschema=schema_name(type(payload)),
         data=payload,

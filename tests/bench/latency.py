@@ -7,13 +7,15 @@ progress, and measure its own wait.
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from math import ceil
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from libs.common.events.topics import WAREHOUSE_ORDERS
+from libs.common.messaging.partitions import partitions_of
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -33,9 +35,10 @@ async def readable(bootstrap_servers: str, prefix: str) -> AsyncIterator[dict[st
     """Yields a mapping, kept up to date, of the first read of each issue's order to the warehouse."""
     seen: dict[str, float] = {}
     async with contextlib.AsyncExitStack() as stack:
-        for number in range(WAREHOUSE_ORDERS.partitions):
+        async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
+            partitions = await partitions_of(consumer, [WAREHOUSE_ORDERS], prefix)
+        for partition in partitions:
             consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=None)
-            partition = TopicPartition(prefix + WAREHOUSE_ORDERS.name, number)
             consumer.assign([partition])
             await consumer.start()
             stack.push_async_callback(consumer.stop)
@@ -55,4 +58,4 @@ async def _read(consumer: AIOKafkaConsumer, seen: dict[str, float]) -> None:
         moment = time.perf_counter()
         for records in batches.values():
             for record in records:
-                seen.setdefault(record.key.decode(), moment)
+                seen.setdefault(json.loads(record.value)["subject"], moment)

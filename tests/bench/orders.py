@@ -33,7 +33,7 @@ def order_records(numbers: Sequence[int], now: datetime | None = None) -> Iterat
     for number in numbers:
         own = f"{number:08d}".encode()
         for template in languages[number % len(languages)]:
-            yield b"B" + own, template.replace(_MARK.encode(), own)
+            yield b"C" + own, template.replace(_MARK.encode(), own)
 
 
 def report_call(number: int, port: int, api_key: str) -> bytes:
@@ -88,7 +88,7 @@ def _encoded(payload: Payload, moment: datetime) -> bytes:
         id=f"{kind}-{_MARK}",
         source=f"{SOURCE}/storefront",
         type=payload.TYPE,
-        subject=payload.key,
+        subject=payload.subject,
         time=moment,
         dataschema=schema_name(type(payload)),
         data=payload,

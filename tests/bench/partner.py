@@ -21,11 +21,17 @@ from libs.common.events.issues import IssueCollected, IssueReplacementShipped
 from libs.common.events.payment import RefundRequested
 from libs.common.events.topics import CARRIER_ORDERS, ISSUES, PAYMENT_ORDERS, WAREHOUSE_ORDERS
 from libs.common.events.warehouse import ReplacementOrdered
+from libs.common.messaging.partitions import partitions_of
 from tests.bench.answers import BOOKED, COLLECTED, CONFIRMED, DELIVERED, INSPECTED, PAID, RECEIVED, SHIPPED, format_time
 
 ANSWERED_TOPICS = (WAREHOUSE_ORDERS, CARRIER_ORDERS, PAYMENT_ORDERS, ISSUES)
 
-Record = tuple[str, bytes, bytes]
+Answer = tuple[str, bytes]
+
+
+def subject_of(value: bytes) -> bytes:
+    """The subject of an event, without decoding the rest."""
+    return value.partition(b'"subject":"')[2].partition(b'"')[0]
 
 
 def _mark(type_: str) -> bytes:
@@ -36,8 +42,8 @@ _ORDERED, _REQUESTED, _REFUND = (_mark(p.TYPE) for p in (ReplacementOrdered, Col
 _ISSUE_SHIPPED, _ISSUE_COLLECTED = _mark(IssueReplacementShipped.TYPE), _mark(IssueCollected.TYPE)
 
 
-def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
-    """Topic, key and value of all answers to this record, in order."""
+def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Answer]:
+    """Topic and value of all answers to this record, in order."""
     if _ORDERED in value:
         data = json.loads(value)["data"]
         replacement = data["replacement_id"]
@@ -59,14 +65,13 @@ def answers_to(issue: bytes, value: bytes, now: str) -> Iterator[Record]:
 
 async def run(bootstrap_servers: str, prefix: str) -> None:
     """Answer until cancelled. Reads without a group, from the beginning: there is one such process, and one run."""
-    partitions = [TopicPartition(prefix + topic.name, n) for topic in ANSWERED_TOPICS for n in range(topic.partitions)]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", group_id=None, fetch_max_wait_ms=50
     )
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=512 * 1024)
-    consumer.assign(partitions)
     await producer.start()
     await consumer.start()
+    consumer.assign(await partitions_of(consumer, ANSWERED_TOPICS, prefix))
     try:
         while True:
             await _answer(producer, await consumer.getmany(timeout_ms=1_000, max_records=1_000), prefix)
@@ -81,8 +86,8 @@ async def _answer(producer: AIOKafkaProducer, batches: dict[TopicPartition, list
     for records in batches.values():
         for record in records:
             trace = [header for header in record.headers if header[0] in TRACE_HEADERS]
-            for topic, key, value in answers_to(record.key, record.value, now):
-                sent.append(await producer.send(prefix + topic, value, key=key, headers=trace))
+            for topic, value in answers_to(subject_of(record.value), record.value, now):
+                sent.append(await producer.send(prefix + topic, value, key=record.key, headers=trace))
     if sent:
         await asyncio.gather(*sent)
 

@@ -9,7 +9,7 @@ from libs.common.events.registry import AnyEvent, decode, encode
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.warehouse import ReplacementConfirmed
 from tests.bench.orders import order_id, order_records, report_call
-from tests.bench.partner import answers_to
+from tests.bench.partner import answers_to, subject_of
 
 SAMPLES = Path(__file__).parents[1] / "contracts" / "samples"
 NOW = "2026-11-02T03:04:05.678Z"
@@ -22,7 +22,7 @@ def sample(name: str) -> AnyEvent:
 def answered(name: str) -> list[AnyEvent]:
     """The partner's answers to the contract's sample of this event."""
     event = sample(name)
-    return [decode(value) for _, _, value in answers_to(event.data.key.encode(), encode(event), NOW)]
+    return [decode(value) for _, value in answers_to(event.data.subject.encode(), encode(event), NOW)]
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,9 @@ def test_the_partner_answers_with_all_that_follows(event_type: str, answers: lis
     assert [event.type for event in answered(event_type)] == answers
 
 
-def test_the_partner_answers_under_the_key_of_the_issue() -> None:
+def test_the_partner_reads_the_issue_from_the_subject() -> None:
     order = sample("replacement.ordered.v1")
-    keys = {key for _, key, _ in answers_to(order.data.key.encode(), encode(order), NOW)}
-    assert keys == {order.data.key.encode()}
+    assert subject_of(encode(order)) == order.data.subject.encode()
 
 
 def test_the_warehouse_promises_the_day_that_was_promised() -> None:
@@ -73,8 +72,8 @@ def test_an_order_is_published_from_placing_to_delivery() -> None:
     assert [event.type for event in events] == ["order.placed.v1", "order.shipped.v1", "order.delivered.v1"]
 
 
-def test_the_records_of_an_order_carry_its_id_as_key() -> None:
-    assert all(decode(value).data.key.encode() == key for key, value in order_records([7, 8]))
+def test_the_records_of_an_order_carry_its_customer_as_key() -> None:
+    assert {key for key, _ in order_records([7, 8])} == {b"C00000007", b"C00000008"}
 
 
 def test_a_report_is_one_that_intake_reads() -> None:

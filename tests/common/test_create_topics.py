@@ -55,7 +55,7 @@ async def test_personal_data_is_kept_for_a_week_in_segments_of_a_day(kafka: str,
 async def test_a_topic_that_kept_its_records_for_longer_is_brought_up_to_date(kafka: str, topics: str) -> None:
     topic = topics + "warehouse.orders"
     await change(kafka, topic, retention_ms=str(90 * DAY_MS))
-    await create_topics(kafka, topics)
+    await create_topics(kafka, topics, partitions=6)
     now = await settings(kafka, topic)
     assert (now["retention.ms"], now["segment.ms"]) == (WEEK, DAY)
 
@@ -63,6 +63,6 @@ async def test_a_topic_that_kept_its_records_for_longer_is_brought_up_to_date(ka
 async def test_what_an_operator_has_set_besides_stays(kafka: str, topics: str) -> None:
     topic = topics + "carrier.orders"
     await change(kafka, topic, retention_ms="-1", max_message_bytes="2000000")
-    await create_topics(kafka, topics)
+    await create_topics(kafka, topics, partitions=6)
     now = await settings(kafka, topic)
     assert (now["retention.ms"], now["max.message.bytes"]) == (WEEK, "2000000")

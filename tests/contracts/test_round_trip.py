@@ -60,8 +60,8 @@ def test_what_a_service_writes_itself_is_the_envelope_of_the_contract(payload: t
     @quick
     @given(data=models(payload))
     def check(data: Payload) -> None:
-        event = on_its_way(data).model_copy(update={"subject": data.key, "dataschema": schema_name(payload)})
-        own = encode_own(data, data.key, event.id, event.source, to_json(event.time))
+        event = on_its_way(data).model_copy(update={"subject": data.subject, "dataschema": schema_name(payload)})
+        own = encode_own(data, data.subject, event.id, event.source, to_json(event.time))
         assert own == encode(event)
 
     check()

@@ -39,7 +39,7 @@ def test_a_sample_written_again_still_fits_its_golden_schema(name: str) -> None:
 
 @each_sample
 def test_a_sample_carries_the_key_of_its_topic_as_subject(name: str) -> None:
-    assert SAMPLES[name]["subject"] == decode(written(SAMPLES[name])).data.key
+    assert SAMPLES[name]["subject"] == decode(written(SAMPLES[name])).data.subject
 
 
 @each_sample

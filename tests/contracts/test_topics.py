@@ -79,9 +79,20 @@ PERSONAL_FIELDS = {
 
 
 def test_the_topics_are_those_of_the_design() -> None:
-    assert {topic.name: (topic.key, topic.direction) for topic in TOPICS} == {
-        name: (key, direction) for name, (key, direction, _) in CONVERSATIONS.items()
+    assert {topic.name: (topic.subject, topic.direction) for topic in TOPICS} == {
+        name: (subject, direction) for name, (subject, direction, _) in CONVERSATIONS.items()
     }
+
+
+def test_every_topic_about_orders_and_issues_is_keyed_by_the_customer() -> None:
+    others = {topic.name: topic.key for topic in TOPICS if topic.key != "customer_id"}
+    assert others == {"product.alerts": "sku", "events.rejected": "topic"}
+
+
+@each_payload
+def test_what_a_service_publishes_names_the_customer_that_is_its_key(payload: type[Payload]) -> None:
+    if payload.TOPIC.direction is not Direction.IN:
+        assert payload.model_fields[payload.TOPIC.key].is_required()
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -91,9 +102,9 @@ def test_a_topic_carries_the_events_of_the_design(name: str) -> None:
 
 
 @each_payload
-def test_every_payload_has_the_key_of_its_topic(payload: type[Payload]) -> None:
-    # A partner's fact about goods or money may name no issue; such a payload derives its key by a property of its own.
-    assert payload.model_fields[payload.TOPIC.key].is_required() or payload.key is not Payload.key
+def test_every_payload_has_the_subject_of_its_topic(payload: type[Payload]) -> None:
+    # A partner's fact about goods or money may name no issue; such a payload derives its subject by a property.
+    assert payload.model_fields[payload.TOPIC.subject].is_required() or payload.subject is not Payload.subject
 
 
 def test_no_type_is_listed_twice() -> None:

@@ -48,6 +48,7 @@ def ordered(replacement: UUID = REPLACEMENT) -> ReplacementOrdered:
     return ReplacementOrdered(
         issue_id=ISSUE,
         order_id="S1",
+        customer_id="C1",
         replacement_id=replacement,
         lines=(LINE,),
         ship_to=HOME,
@@ -67,6 +68,7 @@ def collection(attempt: int = 1) -> CollectionRequested:
     return CollectionRequested(
         issue_id=ISSUE,
         order_id="S1",
+        customer_id="C1",
         collection_id=COLLECTION,
         lines=(LINE,),
         collect_from=HOME,

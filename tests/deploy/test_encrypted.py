@@ -45,7 +45,7 @@ async def test_a_service_works_over_sasl_ssl_and_postgres_tls(
     ca = tmp_path / "ca.pem"
     ca.write_text(authority.pem)
     security = KafkaSecurity.model_validate(authority.proof())
-    await create_topics(servers, "tls.", 1, security)
+    await create_topics(servers, "tls.", 1, security, partitions=6)
     async with (
         postgres_behind_tls(authority, url) as encrypted,
         running(

@@ -138,7 +138,7 @@ async def prepare(kafka: Encrypted, authority: Authority) -> None:
     async with inside(kafka) as admin:
         await admin.create_topics([NewTopic(TABLES + FOREIGN, 1, 1)])
     for prefix in (SHOP, TABLES):
-        await create_topics(kafka.address, prefix, 1, administrator)
+        await create_topics(kafka.address, prefix, 1, administrator, partitions=6)
         await acls.apply(kafka.address, prefix, administrator)
 
     async def heard() -> bool:

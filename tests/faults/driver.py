@@ -70,9 +70,10 @@ class LoadDriver:
     async def _play_purchase(self, bought: SimulatedPurchase, http: httpx.AsyncClient) -> None:
         """Publish an order, then report it."""
         rng = random.Random(f"{self.seed}:life:{bought.number}")
+        customer = bought.customer_id.encode()
         for name, payload in workload.order_events(bought, self.system.clock.now(), self.zone):
             event_id = str(derived_id("faults", bought.order_id, name))
-            record = record_of(payload, event_id, "/faults/shop", self.system.clock.now())
+            record = record_of(payload, event_id, "/faults/shop", self.system.clock.now(), key=customer)
             await self.publisher.publish(record)
             if rng.random() < 0.1:
                 self.counts["duplicates"] += 1

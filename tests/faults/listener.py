@@ -12,16 +12,18 @@ from aiokafka.errors import KafkaError
 
 from libs.common.events.envelope import TRACE_HEADERS
 from libs.common.events.topics import Topic
+from libs.common.messaging.partitions import partitions_of
 
 
 @dataclass(frozen=True, slots=True)
 class TopicEvent:
-    """An event as JSON, and its trace headers."""
+    """An event as JSON, its trace headers, and the key of its record."""
 
     type: str
     data: dict[str, Any]
     id: str
     trace: list[tuple[str, bytes | None]]
+    key: bytes | None = None
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Listener:
             )
             try:
                 await consumer.start()
-                self._assign(consumer)
+                await self._assign(consumer)
                 while True:
                     for event in await self._fetch(consumer):
                         yield event
@@ -53,11 +55,8 @@ class Listener:
                 with suppress(Exception):  # it may be in any state and is discarded
                     await consumer.stop()
 
-    def _assign(self, consumer: Any) -> None:
-        partitions = [
-            TopicPartition(self.prefix + topic.name, n) for topic in self.topics for n in range(topic.partitions)
-        ]
-        consumer.assign(partitions)
+    async def _assign(self, consumer: Any) -> None:
+        consumer.assign(await partitions_of(consumer, self.topics, self.prefix))
         for partition, offset in self._offsets.items():
             consumer.seek(partition, offset)
 
@@ -77,7 +76,9 @@ class Listener:
         try:
             event = json.loads(record.value or b"")
             name = event["source"], event["id"]
-            topic_event = TopicEvent(event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record))
+            topic_event = TopicEvent(
+                event["type"].removesuffix(".v1"), event["data"], event["id"], _trace(record), record.key
+            )
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         if name in self._seen:

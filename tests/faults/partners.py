@@ -102,7 +102,9 @@ class FaultPartners:
             await asyncio.sleep(rng.uniform(*(SLOW if slow else QUICK)))
             event_id = str(derived_id("faults", event.id, answer.name))
             payload = self._published.setdefault(event_id, answer.payload)  # a repeat is equal, also its times
-            await self.publisher.publish(record_of(payload, event_id, "/faults/partner", moment, event.trace))
+            await self.publisher.publish(
+                record_of(payload, event_id, "/faults/partner", moment, event.trace, key=event.key)
+            )
 
     async def _decide(self, event: TopicEvent, rng: random.Random) -> None:
         """Approve a review after a while, repeated until answered; a settled review is refused, which is right."""

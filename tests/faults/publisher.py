@@ -25,20 +25,22 @@ class OutgoingRecord:
     headers: Headers = ()
 
 
-def record_of(payload: Payload, event_id: str, source: str, time: object, headers: Headers = ()) -> OutgoingRecord:
-    """The record of an event."""
+def record_of(
+    payload: Payload, event_id: str, source: str, time: object, headers: Headers = (), key: bytes | None = None
+) -> OutgoingRecord:
+    """The record of an event; `key` is that of the record it answers, or its own."""
     event = event_class(type(payload)).model_validate(
         {
             "id": event_id,
             "source": source,
             "type": payload.TYPE,
-            "subject": payload.key,
+            "subject": payload.subject,
             "time": time,
             "dataschema": schema_name(type(payload)),
             "data": payload,
         }
     )
-    return OutgoingRecord(payload.TOPIC.name, payload.key.encode(), encode(event), headers)
+    return OutgoingRecord(payload.TOPIC.name, key or payload.key.encode(), encode(event), headers)
 
 
 class RetryingPublisher:

@@ -149,7 +149,7 @@ async def fault_system(
     for service, database in databases.items():
         await database.migrate(service)
     urls = {service: database.url for service, database in databases.items()}
-    await create_topics(infrastructure.broker.bootstrap_servers, prefix)
+    await create_topics(infrastructure.broker.bootstrap_servers, prefix, partitions=6)
     async with AsyncExitStack() as stack:
         for proxy in infrastructure.links.values() if links else ():
             await proxy.start()

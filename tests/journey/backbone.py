@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.common.events import storefront, values
 from libs.common.events.envelope import Payload
 from libs.common.events.topics import SERVICES, TOPICS, dead_letter_topic
+from libs.common.messaging.partitions import partitions_of
 from services.delivery_notify import app as delivery_notify
 from services.delivery_notify.settings import NotifySettings as DeliveryNotifySettings
 from services.intake import app as intake
@@ -48,6 +49,9 @@ class Backbone:
     delivery_notify: Live
     loyalty: Live
     events: list[dict[str, Any]] = field(default_factory=list)
+    wrong_key: Callable[[Payload], str | None] | None = None
+    """Key of what partners publish, in place of the customer."""
+    _customers: dict[str, str] = field(default_factory=dict)
 
     async def publish(
         self, payload: Payload, *, answers: dict[str, Any] | None = None, event_id: str | None = None
@@ -57,7 +61,17 @@ class Backbone:
             [("traceparent", answers["traceparent"].encode())] if answers and "traceparent" in answers else []
         )
         value = wire.event_bytes(payload, event_id)
-        await wire.publish(self.kafka, [(self.prefix + payload.TOPIC.name, payload.key, value, headers)])
+        key = (self.wrong_key or self._key_of)(payload)
+        await wire.publish(self.kafka, [(self.prefix + payload.TOPIC.name, key, value, headers)])
+
+    def _key_of(self, payload: Payload) -> str:
+        """The customer, as a partner knows it from the key of the record that it answers."""
+        if (customer := getattr(payload, "customer_id", None)) is not None:
+            self._customers[payload.subject] = customer
+        for event in self.events:
+            if event.get("subject") == payload.subject and "customer_id" in event["data"]:
+                return str(event["data"]["customer_id"])
+        return self._customers.get(payload.subject, payload.key)
 
     async def wait_for(self, type_: str, **fields: Any) -> dict[str, Any]:
         """Wait for the first event of this type (without its version) whose data has these values."""
@@ -78,6 +92,10 @@ class Backbone:
             if event["type"].rpartition(".v")[0] == type_
             and all(str(event["data"].get(name)) == value for name, value in expected.items())
         ]
+
+    async def keys_of(self, *topics: str) -> set[bytes]:
+        """The keys of all records of these topics."""
+        return {record.key for topic in topics for record in await wire.read_all(self.kafka, self.prefix + topic)}
 
     async def place_order(self, order_id: str, *lines: values.OrderLine, **more: Any) -> None:
         """Publish an order that is placed, shipped and delivered today, and wait until every service knows it."""
@@ -198,7 +216,7 @@ async def backbone(
 async def _listener(kafka: str, prefix: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
-    parts = [TopicPartition(prefix + topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
+    parts = await partitions_of(consumer, TOPICS, prefix)
     parts += [TopicPartition(prefix + dead_letter_topic(service), 0) for service in SERVICES]
     consumer.assign(parts)
     try:

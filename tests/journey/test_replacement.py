@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -46,6 +46,22 @@ async def swap(shop: Backbone, issue_id: UUID) -> dict[str, Any]:
     inspected = ({"line_id": "1", "quantity": 1, "condition": "scrap"},)
     await shop.publish(warehouse.ItemInspected(issue_id=issue_id, lines=inspected, inspected_at=now), answers=ordered)
     return ordered
+
+
+@pytest.mark.parametrize("kind", ["missing", "another one each time"])
+async def test_a_partner_that_answers_with_a_wrong_key_is_read_out_of_order_and_nothing_goes_wrong(
+    shop: Backbone, kind: str
+) -> None:
+    await shop.place_order("order-1")
+    shop.wrong_key = (lambda _: None) if kind == "missing" else lambda payload: f"{payload.TYPE} {uuid4()}"
+    issue_id = await shop.report("order-1")
+    await swap(shop, issue_id)
+    await shop.wait_for("issue.resolved", issue_id=issue_id)
+    await shop.wait_for("points.granted", customer_id="customer of order-1")
+    for once in ("replacement.ordered", "collection.requested", "issue.replacement_shipped", "issue.item_received"):
+        assert len(shop.events_of(once, issue_id=issue_id)) == 1, once
+    keys = await shop.keys_of("warehouse.orders", "carrier.orders", "issues", "notices", "loyalty")
+    assert keys == {b"customer of order-1"}
 
 
 async def test_a_broken_item_is_replaced_first_collected_later_and_made_good_in_points(

@@ -23,20 +23,21 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """A decoded event and its trace headers."""
+    """A decoded event, its trace headers, and the key of its record."""
 
     event: AnyEvent
     trace: Mapping[str, str]
+    key: bytes | None = None
 
 
 def encode_event(source: str, planned: ScheduledEvent) -> bytes:
     """The record's value; its `time` is the scheduled one."""
     payload = planned.payload
     event = event_class(type(payload))(
-        id=str(derived_id("demo", source, planned.name, payload.key)),
+        id=str(derived_id("demo", source, planned.name, payload.subject)),
         source=f"/demo/{source}",
         type=payload.TYPE,
-        subject=payload.key,
+        subject=payload.subject,
         time=planned.at,
         dataschema=schema_name(type(payload)),
         data=payload,
@@ -51,4 +52,4 @@ def decode_record(record: "ConsumerRecord[bytes, bytes]") -> ReceivedEvent | Non
     except UndecodableError:
         return None
     kept = {name: value.decode("ascii", "replace") for name, value in record.headers if name in TRACE_HEADERS}
-    return ReceivedEvent(event, kept)
+    return ReceivedEvent(event, kept, record.key)

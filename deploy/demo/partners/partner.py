@@ -28,6 +28,7 @@ from starlette.routing import BaseRoute, Route
 from deploy.demo.partners.codec import ReceivedEvent, ScheduledEvent, decode_record, encode_event
 from deploy.demo.partners.settings import PartnerSettings
 from libs.common.decisions.clock import open_clock
+from libs.common.events.envelope import Payload
 from libs.common.events.topics import Topic
 from libs.common.messaging.signal import WakeSignal
 
@@ -69,6 +70,7 @@ class Partner:
         self._unsent = 0
         self._wake = WakeSignal()
         self._offsets: dict[str, dict[int, int]] = {}
+        self._keys: dict[str, bytes] = {}
         self._producer: AIOKafkaProducer | None = None
 
     def rng(self, *cause: object) -> random.Random:
@@ -93,7 +95,7 @@ class Partner:
                 await self.publish(planned, trace)
 
         self.schedule(planned.at, publish)
-        rng = self.rng("repeat", planned.name, planned.payload.key)
+        rng = self.rng("repeat", planned.name, planned.payload.subject)
         if rng.random() < self.settings.repeat_share:
             repeat_at = planned.at + timedelta(minutes=rng.randint(1, 240))
             self.schedule(repeat_at, publish)
@@ -103,11 +105,21 @@ class Partner:
         self._unsent += 1
         sent = await self._producer.send(
             self.settings.kafka_topic_prefix + planned.payload.TOPIC.name,
-            key=planned.payload.key.encode(),
+            key=self._key_of(planned.payload),
             value=encode_event(self.name, planned),
             headers=[(name, value.encode()) for name, value in (trace or {}).items()],
         )
         sent.add_done_callback(self._acknowledged)
+
+    def _key_of(self, payload: Payload) -> bytes:
+        """The key of the record that is answered, or of an earlier event about the same subject."""
+        known = self._keys.get(payload.subject)
+        return known if known is not None else self._keys.setdefault(payload.subject, payload.key.encode())
+
+    def keep_key(self, received: ReceivedEvent) -> None:
+        """Keep the key of a received record for its answers."""
+        if received.key and received.event.subject:
+            self._keys[received.event.subject] = received.key
 
     def _acknowledged(self, sent: asyncio.Future[Any]) -> None:
         self._unsent -= 1
@@ -206,6 +218,7 @@ async def _consume(settings: PartnerSettings, partners: Sequence[PartnerTask]) -
                 events = [received for record in records if (received := decode_record(record))]
                 for task in readers[partition.topic]:
                     for received in events:
+                        task.partner.keep_key(received)
                         task.handle(received)
                     task.partner.handled(partition.topic, partition.partition, records[-1].offset + 1)
     finally:

@@ -18,9 +18,11 @@ class CarrierOrder(Payload):
     TOPIC = topics.CARRIER_ORDERS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     order_id: Identifier
     """Order that the issue is about."""
+    customer_id: Identifier
+    """Customer; also the Kafka key, which the answer repeats."""
     collection_id: UUID
     """Collection; a repeated id is the same collection."""
 
@@ -65,7 +67,7 @@ class CarrierEvent(Payload):
     TOPIC = topics.CARRIER_EVENTS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
 
 
 class ParcelDelivered(CarrierEvent):
@@ -121,7 +123,7 @@ class ParcelScanned(Payload):
     TOPIC = topics.CARRIER_EVENTS
 
     issue_id: UUID | None = None
-    """Issue, for a replacement or a collection; also the Kafka key, else the order is."""
+    """Issue, for a replacement or a collection."""
     order_id: Identifier | None = None
     """Order, for a parcel of the order itself."""
     replacement_id: UUID | None = None
@@ -140,7 +142,7 @@ class ParcelScanned(Payload):
     """Expected delivery day, if stated."""
 
     @property
-    def key(self) -> str:
+    def subject(self) -> str:
         return str(self.issue_id or self.order_id or "")
 
 

@@ -22,9 +22,14 @@ class Payload(Value):
     TOPIC: ClassVar[Topic]
 
     @property
+    def subject(self) -> str:
+        """The id of what the event is about, the value of the topic's subject field."""
+        return str(getattr(self, self.TOPIC.subject))
+
+    @property
     def key(self) -> str:
-        """The Kafka key, the value of the topic's key field."""
-        return str(getattr(self, self.TOPIC.key))
+        """The Kafka key; the subject, if the payload does not name the customer: a partner has the key of a record."""
+        return str(getattr(self, self.TOPIC.key, None) or self.subject)
 
 
 P_co = TypeVar("P_co", bound=Payload, covariant=True)

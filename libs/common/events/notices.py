@@ -74,7 +74,7 @@ class NoticeEvent(Payload):
     TOPIC = topics.NOTICES
 
     order_id: Identifier
-    """Order; also the Kafka key."""
+    """Order."""
     customer_id: Identifier
     """Recipient."""
     issue_id: UUID | None = None
@@ -156,7 +156,7 @@ class CustomerDecided(Payload):
     TOPIC = topics.NOTICES
 
     order_id: Identifier
-    """Order; also the Kafka key."""
+    """Order."""
     customer_id: Identifier
     """Customer."""
     issue_id: UUID | None = None

@@ -15,7 +15,7 @@ class RefundRequested(Payload):
     TOPIC = topics.PAYMENT_ORDERS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     order_id: Identifier
     """Order that was paid."""
     customer_id: Identifier
@@ -40,7 +40,7 @@ class PaymentEvent(Payload):
     TOPIC = topics.PAYMENT_EVENTS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     refund_id: UUID
     """Refund."""
 
@@ -92,7 +92,7 @@ class OrderPaymentEvent(Payload):
     TOPIC = topics.PAYMENT_EVENTS
 
     issue_id: UUID | None = None
-    """Issue, if the provider knows one; also the Kafka key, else the order is."""
+    """Issue, if the provider knows one."""
     order_id: Identifier
     """Order that was paid."""
     transaction_id: Identifier
@@ -101,7 +101,7 @@ class OrderPaymentEvent(Payload):
     """Amount that is in dispute."""
 
     @property
-    def key(self) -> str:
+    def subject(self) -> str:
         return str(self.issue_id or self.order_id)
 
 

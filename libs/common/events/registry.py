@@ -201,15 +201,15 @@ def _frame(payload: type[Payload], source: str) -> tuple[bytes, bytes]:
     return between.encode(), f',"datacontenttype":"application/json","dataschema":"{name}","data":'.encode()
 
 
-def encode_own(payload: Payload, key: str, id: str, source: str, time: bytes) -> bytes:
+def encode_own(payload: Payload, subject: str, id: str, source: str, time: bytes) -> bytes:
     """Return what `encode` would return for this payload, without creating the envelope object.
 
-    `key` is the payload's key, `id` plain ASCII, `time` a time as JSON. The envelope object cost as much as its
+    `subject` is the payload's subject, `id` plain ASCII, `time` a time as JSON. The envelope object cost as much as its
     payload.
     """
     between, before_data = _frame(type(payload), source)
     data = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
-    return b"".join((_OPENING, id.encode(), between, to_json(key), b',"time":', time, before_data, data, b"}"))
+    return b"".join((_OPENING, id.encode(), between, to_json(subject), b',"time":', time, before_data, data, b"}"))
 
 
 _OPENING = b'{"specversion":"1.0","id":"'

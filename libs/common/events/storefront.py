@@ -44,7 +44,9 @@ class StorefrontOrderEvent(Payload):
     TOPIC = topics.STOREFRONT_ORDERS
 
     order_id: Identifier
-    """Order; also the Kafka key."""
+    """Order."""
+    customer_id: Identifier | None = None
+    """The storefront's pseudonym of the customer, which is the Kafka key; needed in the event that places the order."""
 
 
 class OrderPlaced(StorefrontOrderEvent):
@@ -313,7 +315,7 @@ class IssueSubmitted(Payload):
     TOPIC = topics.STOREFRONT_ISSUES
 
     order_id: Identifier
-    """Order; also the Kafka key."""
+    """Order."""
     customer_id: Identifier
     """Customer who placed the order."""
     reason: Reason

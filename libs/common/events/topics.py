@@ -1,9 +1,15 @@
-"""Kafka topics of the contract. All events about one entity share a topic and a key, so they stay in order.
+"""Kafka topics of the contract.
+
+Every topic about orders and issues is keyed by the customer: all facts about a customer stay in order, one process of a
+service reads them all, and services and databases can be split by customer. A partner answers with the key of the record
+that it answers. A wrong or missing key is slower, never wrong: a state is found by the ids in the event and locked, and a
+decision has an outcome for events in any order.
 
 Retention is part of the contract: a week on topics with personal data, because Kafka records cannot be edited for an
 erasure. A consumer that is down for longer loses records; the alert on a stalled consumer fires days earlier.
 
-Partition counts are fixed: a change would move keys between partitions and break the order of unread records.
+All topics have the same number of partitions, a setting at their creation (`sakidashi topics`). It is never changed
+afterwards: that would move keys between partitions and break the order of unread records.
 """
 
 from dataclasses import dataclass
@@ -23,18 +29,19 @@ PERSONAL_RETENTION_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic. `key` is the payload field of its Kafka key; `personal`: it may hold personal data (invariant 12)."""
+    """A topic. `subject` is the payload field with the id that its events are about, `key` that of the Kafka key;
+    `personal`: it may hold personal data (invariant 12)."""
 
     name: str
-    key: str
+    subject: str
     direction: Direction
     retention_days: int = 14
-    partitions: int = 6
     personal: bool = False
+    key: str = "customer_id"
 
 
-def _personal(name: str, key: str, direction: Direction) -> Topic:
-    return Topic(name, key, direction, retention_days=PERSONAL_RETENTION_DAYS, personal=True)
+def _personal(name: str, subject: str, direction: Direction) -> Topic:
+    return Topic(name, subject, direction, retention_days=PERSONAL_RETENTION_DAYS, personal=True)
 
 
 STOREFRONT_ORDERS = _personal("storefront.orders", "order_id", Direction.IN)
@@ -49,9 +56,9 @@ PAYMENT_EVENTS = Topic("payment.events", "issue_id", Direction.IN)
 ISSUES = Topic("issues", "issue_id", Direction.INTERNAL, retention_days=30)
 NOTICES = Topic("notices", "order_id", Direction.INTERNAL, retention_days=30)
 LOYALTY = Topic("loyalty", "customer_id", Direction.INTERNAL, retention_days=30)
-PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30)
-CUSTOMERS = Topic("customers", "customer_id", Direction.INTERNAL, retention_days=30, partitions=1)
-REJECTED = Topic("events.rejected", "topic", Direction.OUT)
+PRODUCT_ALERTS = Topic("product.alerts", "sku", Direction.INTERNAL, retention_days=30, key="sku")
+CUSTOMERS = Topic("customers", "customer_id", Direction.INTERNAL, retention_days=30)
+REJECTED = Topic("events.rejected", "topic", Direction.OUT, key="topic")
 
 TOPICS: tuple[Topic, ...] = (
     STOREFRONT_ORDERS,

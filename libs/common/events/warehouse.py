@@ -37,9 +37,11 @@ class WarehouseOrder(Payload):
     TOPIC = topics.WAREHOUSE_ORDERS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     order_id: Identifier
     """Order that the issue is about."""
+    customer_id: Identifier
+    """Customer; also the Kafka key, which the answer repeats."""
     replacement_id: UUID
     """Replacement order; a repeated id is the same order."""
 
@@ -89,9 +91,11 @@ class ItemReturnOrdered(Payload):
     TOPIC = topics.WAREHOUSE_ORDERS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     order_id: Identifier
     """Order that the issue is about."""
+    customer_id: Identifier
+    """Customer; also the Kafka key, which the answer repeats."""
     return_id: UUID
     """This order; a repeated id is the same order."""
     receipt_id: Identifier
@@ -110,7 +114,7 @@ class WarehouseEvent(Payload):
     TOPIC = topics.WAREHOUSE_EVENTS
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
 
 
 class ReplacementConfirmed(WarehouseEvent):
@@ -198,10 +202,10 @@ class CountingEvent(Payload):
     TOPIC = topics.WAREHOUSE_EVENTS
 
     issue_id: UUID | None = None
-    """Issue, if the papers name one; also the Kafka key."""
+    """Issue, if the papers name one."""
 
     @property
-    def key(self) -> str:
+    def subject(self) -> str:
         return str(self.issue_id or "")
 
 

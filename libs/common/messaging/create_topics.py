@@ -1,6 +1,6 @@
 """Creates the topics of the contract, and updates retention on those that exist.
 
-Partition counts are never changed (see `events.topics`); other settings of an existing topic are kept.
+The number of partitions of an existing topic is never changed (see `events.topics`); its other settings are kept.
 """
 
 import asyncio
@@ -17,13 +17,21 @@ from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.messaging.topic_settings import new_topics, retention
 
+PARTITIONS = 48
+"""Default number of partitions of each topic: the most processes of a service that can share its work."""
+
 PROPAGATION_SECONDS = 30.0
 _DYNAMIC_TOPIC_CONFIG = 1
 """Kafka's `ConfigSource` of a value set on the topic itself; others are defaults of the broker."""
 
 
 async def create_topics(
-    bootstrap_servers: str, prefix: str = "", replication: int = 1, security: KafkaSecurity | None = None
+    bootstrap_servers: str,
+    prefix: str = "",
+    replication: int = 1,
+    security: KafkaSecurity | None = None,
+    *,
+    partitions: int = PARTITIONS,
 ) -> list[str]:
     """Create missing topics, update retention on the others, and return the names of all.
 
@@ -33,7 +41,7 @@ async def create_topics(
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **options)
     await admin.start()
     try:
-        topics = new_topics(prefix, replication)
+        topics = new_topics(prefix, replication, partitions)
         response = await admin.create_topics(topics)
         existing: list[str] = []
         for name, code, *message in response.topic_errors:
@@ -83,9 +91,14 @@ def main(
     bootstrap_servers: Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")],
     prefix: Annotated[str, typer.Option(envvar="KAFKA_TOPIC_PREFIX")] = "",
     replication: Annotated[int, typer.Option(envvar="KAFKA_REPLICATION")] = 1,
+    partitions: Annotated[
+        int, typer.Option(envvar="KAFKA_PARTITIONS", min=1, help="Partitions of each topic that is created.")
+    ] = PARTITIONS,
 ) -> None:
     """Create the topics of the contract. For a secured broker set KAFKA_SECURITY_PROTOCOL and the related variables."""
-    names = asyncio.run(create_topics(bootstrap_servers, prefix, replication, load(KafkaSecurity)))
+    names = asyncio.run(
+        create_topics(bootstrap_servers, prefix, replication, load(KafkaSecurity), partitions=partitions)
+    )
     typer.echo("topics: " + ", ".join(names))
 
 

@@ -103,7 +103,7 @@ class DecisionRunner:
             id=id or new_event_id(),
             source=source or self._source,
             type=payload.TYPE,
-            subject=payload.key if hasattr(payload, "TOPIC") else None,
+            subject=payload.subject if hasattr(payload, "TOPIC") else None,
             time=self.clock.now(),
             dataschema=schema_name(type(payload)),
             data=payload,
@@ -226,10 +226,9 @@ class DecisionRunner:
 
     def outbox_row(self, payload: Payload, trace: Carrier | None, time: bytes | None = None) -> outbox.OutboxRow:
         """Return the outbox row of this payload; `time` is the time of its batch, as JSON."""
-        key = payload.key
         source = service_source(self.service, payload.TOPIC)
-        value = encode_own(payload, key, new_event_id(), source, time or to_json(self.clock.now()))
-        return outbox.OutboxRow(self.topic_prefix + payload.TOPIC.name, key, value, trace, type=payload.TYPE)
+        value = encode_own(payload, payload.subject, new_event_id(), source, time or to_json(self.clock.now()))
+        return outbox.OutboxRow(self.topic_prefix + payload.TOPIC.name, payload.key, value, trace, type=payload.TYPE)
 
     def _topic(self, event: AnyEvent) -> str | None:
         topic = getattr(event.data, "TOPIC", None)

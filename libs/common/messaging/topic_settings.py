@@ -27,11 +27,11 @@ def retention() -> dict[str, dict[str, str]]:
     return settings | {dead_letter_topic(service): topic_config(PERSONAL_RETENTION_DAYS, True) for service in SERVICES}
 
 
-def new_topics(prefix: str, replication: int) -> list[NewTopic]:
+def new_topics(prefix: str, replication: int, partitions: int) -> list[NewTopic]:
     """Return every topic as it is to be created. With three replicas, `acks=all` requires two of them."""
-    partitions = {topic.name: topic.partitions for topic in TOPICS}
+    shared = {topic.name for topic in TOPICS}
     in_sync = {"min.insync.replicas": str(2 if replication >= 3 else 1)}
     return [
-        NewTopic(prefix + name, partitions.get(name, 1), replication, topic_configs={**settings, **in_sync})
+        NewTopic(prefix + name, partitions if name in shared else 1, replication, topic_configs={**settings, **in_sync})
         for name, settings in retention().items()
     ]

@@ -46,7 +46,7 @@ async def erase(cluster: KafkaCluster, customer_id: str, seconds: float) -> UUID
     erasure_id = uuid4()
     consumer = AIOKafkaConsumer(**cluster.options, enable_auto_commit=False)
     async with consumer:
-        assigned = [TopicPartition(cluster.prefix + CUSTOMERS.name, n) for n in range(CUSTOMERS.partitions)]
+        assigned = (await partitions(cluster))[cluster.prefix + CUSTOMERS.name]
         consumer.assign(assigned)
         await consumer.seek_to_end(*assigned)
         await _request(cluster, customer_id, erasure_id)

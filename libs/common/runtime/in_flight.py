@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from libs.common.events.topics import TOPICS, Topic, consumer_group
+from libs.common.messaging.partitions import partitions_of
 from libs.common.postgres.pool import Connection, Pool
 
 Offsets = Mapping[TopicPartition, int]
@@ -47,11 +48,6 @@ class DatabaseWork:
 
     def counts(self) -> dict[str, int]:
         return {"outbox": self.outbox, "replaying": self.replaying, "due_timers": self.due_timers}
-
-
-def partitions_of(topics: Iterable[Topic], prefix: str = "") -> list[TopicPartition]:
-    """Return all partitions of these topics of the contract."""
-    return [TopicPartition(prefix + topic.name, number) for topic in topics for number in range(topic.partitions)]
 
 
 async def end_offsets(consumer: Any, partitions: Sequence[TopicPartition]) -> Offsets:
@@ -101,22 +97,17 @@ class ConsumerLag:
     subscribed: Iterable[tuple[str, str]] = ()
     _consumer: Any = None
     _admin: Any = None
-    _partitions: dict[tuple[str, str], list[TopicPartition]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        topics = {topic.name: topic for topic in TOPICS}
-        self._partitions = {
-            (service, topic): partitions_of([topics[topic]], self.prefix) for service, topic in self.subscribed
-        }
+    _topics: dict[str, list[TopicPartition]] = field(default_factory=dict)
 
     async def count(self) -> dict[str, int]:
         """Return the unread records by service and topic, `returns.issues`. Raises `KafkaError` or `OSError`."""
-        services = list(dict.fromkeys(service for service, _ in self._partitions))
+        subscribed = list(dict.fromkeys(self.subscribed))
+        services = list(dict.fromkeys(service for service, _ in subscribed))
         groups = [consumer_group(service, self.prefix) for service in services]
         try:
             async with asyncio.timeout(KAFKA_SECONDS):
                 await self._open()
-                partitions = {each for partitions in self._partitions.values() for each in partitions}
+                partitions = {each for _, topic in subscribed for each in self._topics.get(topic, ())}
                 ends = await end_offsets(self._consumer, sorted(partitions))
                 committed = await asyncio.gather(*(committed_offsets(self._admin, group) for group in groups))
         except (KafkaError, OSError):
@@ -124,14 +115,15 @@ class ConsumerLag:
             raise
         read = dict(zip(services, committed, strict=True))
         return {
-            f"{service}.{topic}": unread(ends, read[service], partitions)
-            for (service, topic), partitions in self._partitions.items()
+            f"{service}.{topic}": unread(ends, read[service], self._topics.get(topic, ()))
+            for service, topic in subscribed
         }
 
     async def length(self, topics: Iterable[Topic]) -> int:
         """Return the number of records that were ever written to these topics."""
         await self._open()
-        return sum((await end_offsets(self._consumer, partitions_of(topics, self.prefix))).values())
+        partitions = await partitions_of(self._consumer, topics, self.prefix)
+        return sum((await end_offsets(self._consumer, partitions)).values())
 
     async def _open(self) -> None:
         if self._consumer is not None:
@@ -140,6 +132,9 @@ class ConsumerLag:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
         await self._consumer.start()
         await self._admin.start()
+        self._topics = {}
+        for each in await partitions_of(self._consumer, TOPICS, self.prefix):
+            self._topics.setdefault(each.topic.removeprefix(self.prefix), []).append(each)
 
     async def close(self) -> None:
         """Close the clients; the next call opens new ones."""

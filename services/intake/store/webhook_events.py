@@ -14,11 +14,15 @@ from pydantic import TypeAdapter
 from libs.common.decisions.facts import Facts, Record
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
+from libs.common.events.storefront import StorefrontOrderEvent
 from libs.common.postgres.pool import Connection
 from services.intake.domain.orders import Order
 
 _ORDER = "SELECT body::text FROM orders WHERE key = $1"
 _DOCUMENT: TypeAdapter[Order] = TypeAdapter(Order)
+_CUSTOMERS = """
+    SELECT key, body #>> '{purchase,customer_id}' AS customer_id FROM orders
+    WHERE key = ANY($1) AND body #>> '{purchase,customer_id}' IS NOT NULL"""
 
 
 class PublishWebhookEvent(Payload):
@@ -39,7 +43,7 @@ class RecordCoveredEvent(Payload):
 
 @dataclass
 class WebhookPublisher:
-    """The aggregate of webhook events. It has no state and publishes each event."""
+    """The aggregate of webhook events. It publishes each event; its states are the customers of known orders."""
 
     name: str = "storefronts"
     is_read_model = False
@@ -47,18 +51,24 @@ class WebhookPublisher:
     def key_of(self, event: AnyEvent) -> str | None:
         match event.data:
             case PublishWebhookEvent(fact=fact):
-                return fact.key
+                return fact.subject
             case RecordCoveredEvent(order_id=order_id):
                 return order_id
         return None
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, None]:
-        return {}
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, str]:
+        return {row["key"]: row["customer_id"] for row in await conn.fetch(_CUSTOMERS, keys)}
 
-    def decide(self, state: None, event: AnyEvent, now: datetime) -> tuple[None, Facts]:
-        return None, [event.data.fact] if isinstance(event.data, PublishWebhookEvent) else []
+    def decide(self, state: str | None, event: AnyEvent, now: datetime) -> tuple[str | None, Facts]:
+        """Publish the event, keyed by the customer as far as the order is known."""
+        if not isinstance(event.data, PublishWebhookEvent):
+            return state, ()
+        fact = event.data.fact
+        if state and isinstance(fact, StorefrontOrderEvent) and fact.customer_id is None:
+            fact = fact.model_copy(update={"customer_id": state})
+        return state, [fact]
 
-    async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, str], records: Sequence[Record]) -> None:
         """Write nothing: the outbox holds the event."""
 
 

@@ -67,7 +67,7 @@ class Webhooks:
     async def _record_covered(self, caller: str, event: WebhookEvent) -> None:
         """Record keys of later events as answered. After a crash before this they repeat what is known, no more."""
         for covered in event.covers:
-            command = self.commands.service.event(RecordCoveredEvent(order_id=event.fact.key))
+            command = self.commands.service.event(RecordCoveredEvent(order_id=event.fact.subject))
             await self.commands.service.execute(
                 self.publisher,
                 command,

@@ -15,8 +15,8 @@ class IssueEvent(Payload):
     TOPIC = topics.ISSUES
 
     issue_id: UUID
-    """Issue; also the Kafka key."""
+    """Issue."""
     order_id: Identifier
     """Order that the issue is about."""
     customer_id: Identifier
-    """Customer who placed the order."""
+    """Customer who placed the order; also the Kafka key."""

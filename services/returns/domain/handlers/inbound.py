@@ -106,7 +106,7 @@ def _send_request(decision: CaseDecision) -> None:
         "swap_with": decision.case.outbound.replacement_id if leg.is_swap else None,
     }
     decision.emit(
-        CollectionRequested(**decision.partner_ids, **request, **courier_details),
+        CollectionRequested(**decision.ids, **request, **courier_details),
         IssueCollectionRequested(**decision.ids, **request, swap=leg.is_swap),
     )
 

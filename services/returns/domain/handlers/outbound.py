@@ -86,7 +86,7 @@ def _send_order(decision: CaseDecision) -> None:
         return
     decision.emit(
         ReplacementOrdered(
-            **decision.partner_ids,
+            **decision.ids,
             replacement_id=leg.replacement_id,
             lines=tuple(_sent_line(line, leg.variant) for line in lines_for(decision.case, leg.ordered)),
             ship_to=decision.ship_to,

@@ -253,7 +253,7 @@ def cancel_collection(decision: CaseDecision, cause: str) -> None:
     """Cancel the courier's collection."""
     collection_id = decision.case.inbound.collection_id
     cancelled = {"collection_id": collection_id, "cause": cause, "cancelled_at": decision.now}
-    decision.emit(CollectionCancelled(**decision.partner_ids, **cancelled))
+    decision.emit(CollectionCancelled(**decision.ids, **cancelled))
 
 
 def send_back_other_items(decision: CaseDecision) -> None:
@@ -268,7 +268,7 @@ def send_back_other_items(decision: CaseDecision) -> None:
     order = {"return_id": derived_id("return", decision.case.issue_id, len(leg.receipt_ids)), "lines": lines}
     decision.emit(
         ItemReturnOrdered(
-            **decision.partner_ids,
+            **decision.ids,
             **order,
             receipt_id=leg.receipt_ids[-1],
             ship_to=decision.ship_to,

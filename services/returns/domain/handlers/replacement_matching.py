@@ -132,6 +132,6 @@ def cancel_replacement(decision: CaseDecision, cause: str) -> None:
     if leg.status in AWAITING_SHIPMENT:
         decision.emit(
             ReplacementCancelled(
-                **decision.partner_ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=decision.now
+                **decision.ids, replacement_id=leg.replacement_id, cause=cause, cancelled_at=decision.now
             )
         )
