@@ -35,6 +35,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     links = NoticeLinks(settings.public_url, secrets, settings.customer_pages_url or "")
     rules = load_rules(calendar, **settings.rule_overrides())
     conversations = Conversations(rules)
+    service.prepare(calendar.prepare)
     service.consume(conversations, *SUBSCRIBES)
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)

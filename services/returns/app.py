@@ -39,6 +39,7 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
     def on_policy_change(policies: ReturnPolicies) -> None:
         cases.rules = replace(cases.rules, policies=policies)
 
+    service.prepare(rules.calendar.prepare)
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
     service.consume(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
     service.consume(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)

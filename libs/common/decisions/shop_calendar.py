@@ -26,6 +26,12 @@ class ShopCalendar:
         self.country = country
         self.closed_weekdays = frozenset(closed_weekdays)
 
+    def prepare(self) -> None:
+        """Compute the holidays of this year and the next."""
+        year = datetime.now(self.zone).year
+        for each in (year, year + 1):
+            _holidays(self.country, each)
+
     def day(self, moment: datetime) -> date:
         """Return the shop's date at that time."""
         return moment.astimezone(self.zone).date()

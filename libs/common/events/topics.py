@@ -1,9 +1,9 @@
 """Kafka topics of the contract.
 
-Every topic about orders and issues is keyed by the customer: all facts about a customer stay in order, one process of a
-service reads them all, and services and databases can be split by customer. A partner answers with the key of the record
-that it answers. A wrong or missing key is slower, never wrong: a state is found by the ids in the event and locked, and a
-decision has an outcome for events in any order.
+Every topic about orders and issues is keyed by the customer: all facts about a customer stay in order, one process of
+a service reads them all, and services and databases can be split by customer. A partner answers with the key of the
+record that it answers. A wrong or missing key is slower, never wrong: a state is found by the ids in the event and
+locked, and a decision has an outcome for events in any order.
 
 Retention is part of the contract: a week on topics with personal data, because Kafka records cannot be edited for an
 erasure. A consumer that is down for longer loses records; the alert on a stalled consumer fires days earlier.

@@ -7,6 +7,7 @@ import typer
 
 from libs.common.runtime.json_logs import set_up_logging
 from libs.common.runtime.server import freeze_gc, http_server
+from libs.common.runtime.warm_up import warm_up
 
 
 def main(app: str) -> None:
@@ -14,6 +15,7 @@ def main(app: str) -> None:
     application = importlib.import_module(app).create_app()
     service = application.state.service
     set_up_logging(service.settings.log_level, service.name)
+    warm_up(service.publishes, service.preparations)
     freeze_gc()
     server = http_server(application, service.settings)
     server.run()

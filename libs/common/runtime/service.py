@@ -41,6 +41,7 @@ from libs.common.runtime import health, ops_api
 from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
 from libs.common.runtime.command_batcher import MAX_ATTEMPTS, CommandBatcher, Respond, retry_pause, unavailable
 from libs.common.runtime.kafka_reader import KafkaReader
+from libs.common.runtime.warm_up import Preparation
 from libs.common.telemetry.trace_context import Carrier
 from libs.common.telemetry.tracing import Tracing
 from libs.common.web.api_docs import api_docs_routes
@@ -86,6 +87,7 @@ class Service:
         self.loops = BackgroundLoops()
         self.commands: dict[str, CommandBatcher] = {}
         self._sweeps = [*retention.common_sweeps(settings.inbox_retention_days, settings.dead_letter_retention_days)]
+        self.preparations: list[Preparation] = []
         self._pool: Pool | None = None
 
     # --- wiring -------------------------------------------------------------------------------------------------
@@ -103,6 +105,10 @@ class Service:
     def run_in_background(self, name: str, loop: Loop) -> None:
         """Run this loop from start to shutdown; it is restarted when it fails or returns."""
         self.loops.add(name, loop)
+
+    def prepare(self, *preparations: Preparation) -> None:
+        """Do this work before the process serves, and not at the first event (see `warm_up`)."""
+        self.preparations.extend(preparations)
 
     def add_retention(self, *sweeps: Sweep) -> None:
         """Add retention sweeps for the service's own tables."""
