@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.ports import free_port
 from libs.common.events.topics import SERVICES
@@ -90,6 +91,8 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
         run = [sys.executable, "-m", "faststream", "run", "warehouse:app", "--app-dir", str(tmp_path)]
         warehouse = await asyncio.create_subprocess_exec(*run, env=env, cwd=tmp_path)
         try:
+            # It reads from the latest record on, so that an order from before it joined is not answered.
+            await eventually(lambda: _groups_with(kafka, topics + "warehouse.picking"), "it has joined", seconds=90)
             storefront = await asyncio.create_subprocess_exec(
                 sys.executable, "storefront.py", env=env, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
             )
@@ -100,6 +103,15 @@ async def test_its_storefront_and_warehouse_snippets_bring_a_replacement_to_its_
         finally:
             warehouse.terminate()
             await warehouse.wait()
+
+
+async def _groups_with(kafka: str, name: str) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return name in [group for group, *_ in await admin.list_consumer_groups()]
+    finally:
+        await admin.close()
 
 
 def commands(page: str) -> list[str]:
