@@ -97,7 +97,7 @@ def on_outbound_timer(decision: CaseDecision) -> None:
     wait_until = decision.calendar.add_open_days(decision.today, decision.limits.silent_wait_open_days)
     if leg.shipped:
         ids = {"replacement_id": leg.replacement_id, "cause": "not_shipping", "cancelled_at": decision.now}
-        decision.emit(ReplacementCancelled(**decision.partner_ids, **ids))
+        decision.emit(ReplacementCancelled(**decision.ids, **ids))
         partial_shipments.split_off(decision, missing(leg.ordered, leg.shipped))
         shipments.complete_shipment(decision)
     request_choice(decision, "not_shipping", wait_until)
