@@ -155,3 +155,36 @@ async def test_a_topic_that_halts_lets_the_others_go_on(run: Run) -> None:
         assert await causes(live, "good") == []
         assert (await live.client.get("/health/live")).status_code == 200
         assert (await live.client.get("/health/ready")).json()["halted"] == ["storefront.orders"]
+
+
+def poison(key: str, number: int) -> Any:
+    return record(number, key, cancelled(key, "poison")[2])
+
+
+async def test_a_key_that_fails_again_and_again_halts_no_topic(offline: Live) -> None:
+    service = offline.service
+    consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
+    for number in range(2 * consuming.HALT_FAILURES):
+        await consumer.handle([poison("a", number)])
+        await service.pool.execute("UPDATE dead_letters SET blocks = false")  # so that the next one is tried, too
+    assert (consumer.halted, len(await parked(offline))) == ({}, 50)
+
+
+async def test_a_halt_ends_by_itself_and_the_next_one_is_longer(offline: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(consuming, "monotonic", lambda: now)
+    service, halted_for = offline.service, []
+    consumer = Consumer(service.decisions, service.pool, service.subscriptions, service.wake_relay)
+    number = 0
+    for _ in range(6):
+        while not consumer.halted:
+            number += 1
+            given_back = await consumer.handle([poison(f"k{number}", number)])
+        (seconds,) = {each.seconds for each in given_back}
+        assert seconds
+        halted_for.append(seconds)
+        now += seconds
+        assert not await consumer.handle([record(number, "good", cancelled("good", "one")[2])])
+        assert not consumer.halted
+    assert halted_for == [30, 60, 120, 240, 480, 600]
+    assert await causes(offline, "good") == ["one"] * 6

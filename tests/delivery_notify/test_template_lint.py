@@ -145,3 +145,28 @@ def test_a_service_with_a_wrong_template_does_not_start(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidTemplatesError, match=r"ja/order_delayed\.jinja: .*definite date"):
         create_app(settings)
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "{{ day.__class__.__mro__ }}",
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ items['__class__'] }}",
+        "{{ layout.environment.loader }}",
+        "{{ day | attr('__class__') }}",
+        "{{ lipsum.__globals__ }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ range(10 ** 9) | list }}",
+        "{{ '%s' | format(day) }}",
+        "{% include '/etc/passwd' %}",
+        "{% include '../renderer.py' %}",
+        "{% import 'os' as os %}",
+    ],
+)
+def test_a_template_reaches_nothing_but_its_variables(breach: str, tmp_path: Path) -> None:
+    renderer = shop(tmp_path, "en/order_delayed.jinja", GOOD.replace("Sorry, and", breach))
+    faults = lint(renderer)
+    assert faults
+    assert all("en/order_delayed.jinja" in str(fault) for fault in faults)

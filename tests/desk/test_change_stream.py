@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from libs.common.http.signed_links import SignedLinks
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.sessions import StaffSessions
 from services.intake.store import desk as store
 from tests.desk.conftest import Desk
-from tests.running import eventually
+from tests.running import LINK_SECRETS, eventually
 
 HOUR = timedelta(hours=1)
 Page = AsyncIterator[dict[str, str]]
@@ -19,7 +20,7 @@ Page = AsyncIterator[dict[str, str]]
 @pytest.fixture
 async def live(desk: Desk) -> AsyncIterator[ChangeStream]:
     service = desk.live.service
-    pages = ChangeStream(service, StaffSessions(service, HOUR, HOUR))
+    pages = ChangeStream(service, StaffSessions(service, HOUR, HOUR, SignedLinks([LINK_SECRETS])))
     looking = asyncio.create_task(pages.run())
     yield pages
     looking.cancel()

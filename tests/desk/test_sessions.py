@@ -1,5 +1,7 @@
 """Signing in and out: rights and end of a session, and refused attempts."""
 
+import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,8 @@ from typer.testing import CliRunner
 
 from services.intake.cli import staff
 from services.intake.desk.auth import desk_address
-from services.intake.desk.sessions import MAX_ATTEMPTS_PER_NAME
+from services.intake.desk.sessions import MAX_ATTEMPTS
+from services.intake.desk.sign_in import client_network
 from tests.conftest import MakeDatabase
 from tests.desk.conftest import Desk
 
@@ -32,7 +35,7 @@ async def test_the_cookie_is_for_this_host_over_tls_and_for_no_script(desk: Desk
 
 async def test_the_database_holds_neither_cookie_nor_password(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
-    (token,) = hanako.client.cookies.values()
+    token = hanako.client.cookies["__Host-desk"]
     rows = await desk.live.service.pool.fetch("SELECT s.*, t.password_hash FROM staff_sessions s JOIN staff t ON true")
     assert token not in str([dict(row) for row in rows])
     assert all(row["password_hash"].startswith("$argon2id$") for row in rows)
@@ -59,7 +62,7 @@ async def test_a_session_ends_after_a_day_of_work_however_much_it_is_used(desk: 
 
 async def test_signing_out_ends_the_session_on_our_side(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
-    (token,) = hanako.client.cookies.values()
+    token = hanako.client.cookies["__Host-desk"]
     assert (await hanako.post("/desk/sign-out")).status_code == 303
     again = await desk.client().get("/desk", headers={"Cookie": f"__Host-desk={token}"})
     assert again.status_code == 303
@@ -67,20 +70,62 @@ async def test_signing_out_ends_the_session_on_our_side(desk: Desk) -> None:
 
 async def test_signing_in_again_ends_the_session_that_the_browser_had(desk: Desk) -> None:
     hanako = await desk.as_("hanako")
-    (before,) = hanako.client.cookies.values()
+    before = hanako.client.cookies["__Host-desk"]
     await hanako.client.post("/desk/sign-in", data={"name": "hanako", "password": "a long password for tests"})
     assert before not in hanako.client.cookies.values()
     assert (await desk.client().get("/desk", headers={"Cookie": f"__Host-desk={before}"})).status_code == 303
 
 
 async def test_guessing_a_password_is_stopped_and_goes_on_later(desk: Desk) -> None:
-    for _ in range(MAX_ATTEMPTS_PER_NAME):
+    for _ in range(MAX_ATTEMPTS):
         assert (await desk.as_("hanako", "a wrong password")).entered.status_code == 401
     stopped = (await desk.as_("hanako")).entered
     assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "900")
     assert (await desk.as_("taro")).entered.status_code == 303
     pass_time(desk, timedelta(minutes=16))
     assert (await desk.as_("hanako")).entered.status_code == 303
+
+
+async def test_parallel_guesses_are_checked_no_more_often_than_guesses_in_a_row(desk: Desk) -> None:
+    guesses = await asyncio.gather(*(desk.as_("hanako", f"a wrong password {n}") for n in range(60)))
+    assert Counter(guess.entered.status_code for guess in guesses) == {401: MAX_ATTEMPTS, 429: 60 - MAX_ATTEMPTS}
+
+
+async def test_a_right_password_takes_back_its_own_attempt_only(desk: Desk) -> None:
+    for _ in range(MAX_ATTEMPTS - 1):
+        await desk.as_("hanako", "a wrong password")
+    for _ in range(3):
+        assert (await desk.as_("hanako")).entered.status_code == 303
+    subjects = await desk.live.service.pool.fetch("SELECT count(*) AS n FROM failed_sign_ins GROUP BY subject")
+    assert [row["n"] for row in subjects] == [MAX_ATTEMPTS - 1] * 2, "those of the name, and of the address"
+
+
+async def test_a_guesser_does_not_lock_out_a_browser_that_is_known(desk: Desk) -> None:
+    hanako = await desk.as_("hanako")
+    for _ in range(MAX_ATTEMPTS + 1):
+        await desk.as_("hanako", "a wrong password")
+    assert (await desk.as_("hanako")).entered.status_code == 429
+    again = {"name": "hanako", "password": "a long password for tests"}
+    assert (await hanako.client.post("/desk/sign-in", data=again)).status_code == 303
+    taro = await hanako.client.post("/desk/sign-in", data={**again, "name": "taro", "password": "wrong"})
+    assert taro.status_code == 401, "the browser is known for hanako only"
+    for _ in range(MAX_ATTEMPTS):
+        await hanako.client.post("/desk/sign-in", data={**again, "password": "wrong"})
+    assert (await hanako.client.post("/desk/sign-in", data=again)).status_code == 429, "it has a limit of its own"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_attempts_are_counted_for_the_network_of_a_customer(address: str, counted: str) -> None:
+    assert client_network(address) == counted
 
 
 async def test_a_form_without_the_token_of_the_session_does_nothing(desk: Desk) -> None:

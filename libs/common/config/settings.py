@@ -72,6 +72,8 @@ class ServiceSettings(KafkaSecurity):
     """Address that the HTTP server listens on."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port that the HTTP server listens on."""
+    trusted_proxies: str = ""
+    """Addresses or networks of proxies whose `X-Forwarded-For` is used, with commas between them; unset: none."""
     http_connections: Annotated[int, Field(ge=10, le=10_000)] = 500
     """Maximum connections; more get 503. Keep it well below the process's limit of open files."""
     shop_time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Tokyo"

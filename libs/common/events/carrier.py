@@ -1,6 +1,5 @@
 """Orders to the courier, and events of carriers and couriers."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -9,7 +8,16 @@ from pydantic import Field, StringConstraints
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import Lines
-from libs.common.events.values import Address, CollectedLine, CountedLine, Identifier, RawStatus, TimeWindow, UtcTime
+from libs.common.events.values import (
+    Address,
+    CollectedLine,
+    CountedLine,
+    Day,
+    Identifier,
+    RawStatus,
+    TimeWindow,
+    UtcTime,
+)
 
 
 class CarrierOrder(Payload):
@@ -36,7 +44,7 @@ class CollectionRequested(CarrierOrder):
     """Units to be collected."""
     collect_from: Address
     """Address of the collection. Personal data."""
-    earliest_date: date
+    earliest_date: Day
     """First day on which the courier may come; never before the replacement's delivery day (invariant 1)."""
     swap_with: UUID | None = None
     """Replacement that the same courier delivers; the old item is taken on handover."""
@@ -100,7 +108,7 @@ class ParcelException(CarrierEvent):
     """Code of the exception."""
     detail: str | None = None
     """Text of the carrier, if any."""
-    expected_delivery_date: date | None = None
+    expected_delivery_date: Day | None = None
     """New expected delivery day, if known."""
     occurred_at: UtcTime
     """Time of the exception."""
@@ -138,7 +146,7 @@ class ParcelScanned(Payload):
     """The carrier's own status."""
     scanned_at: UtcTime
     """Time of the scan."""
-    expected_delivery_date: date | None = None
+    expected_delivery_date: Day | None = None
     """Expected delivery day, if stated."""
 
     @property

@@ -1,6 +1,5 @@
 """Notices to customers, and customers' decisions. No names and no addresses (invariant 12)."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
-from libs.common.events.values import Choice, Identifier, Language, UtcTime, Value
+from libs.common.events.values import Choice, Day, Identifier, Language, UtcTime, Value
 
 
 class NoticeKind(StrEnum):
@@ -64,7 +63,7 @@ class PromiseRef(Value):
     """Order line, or replacement."""
     version: Annotated[int, Field(ge=0)]
     """Number of the promise for this subject."""
-    day: date
+    day: Day
     """Promised day."""
 
 
@@ -97,13 +96,13 @@ class NoticeSent(NoticeEvent):
     """Channel, such as `email`, `sms` or `line`."""
     language: Language
     """Language of the notice."""
-    promised_date: date | None = None
+    promised_date: Day | None = None
     """Date stated in the notice, if any."""
     announces: tuple[PromiseRef, ...] = ()
     """Promises that the notice announced."""
     supersedes: tuple[PromiseRef, ...] = ()
     """Promises that the notice declared void."""
-    next_update_by: date | None = None
+    next_update_by: Day | None = None
     """Day by which the notice announced the next update."""
     sent_at: UtcTime
     """Time at which the channel accepted the message."""
@@ -170,7 +169,7 @@ class CustomerDecided(Payload):
 
     A new address is not part of any event: the storefront fetches it from delivery_notify by `choice_id`.
     """
-    requested_date: date | None = None
+    requested_date: Day | None = None
     """Requested date, for `change: date`."""
     requested_sku: Identifier | None = None
     """Requested item, for `change: item`."""
@@ -180,7 +179,7 @@ class CustomerDecided(Payload):
     """True if no answer was given in time."""
     reason: DecidedBy | None = None
     """Origin of the decision."""
-    refund_due_on: date | None = None
+    refund_due_on: Day | None = None
     """Last day of the refund, if the order is cancelled."""
     decided_at: UtcTime
     """Time of the decision."""

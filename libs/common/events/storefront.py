@@ -1,6 +1,5 @@
 """Events of the storefront: orders, and submitted issues."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from libs.common.events.values import (
     Contact,
     ContactChange,
     CountryCode,
+    Day,
     Identifier,
     LineQuantity,
     Money,
@@ -94,7 +94,7 @@ class OrderPlaced(StorefrontOrderEvent):
     """Payment by the provider's reference; refund requests repeat it."""
     prepaid: Prepayment | None = None
     """Payment received before delivery, if any; Japan then requires a notice of acceptance."""
-    essential_date: date | None = None
+    essential_date: Day | None = None
     """Day after which the goods are of no use to the customer (a birthday), if the shop knew it when it took the order.
     """
 
@@ -132,11 +132,11 @@ class OrderPromiseChanged(StorefrontOrderEvent):
 
     line_ids: tuple[Identifier, ...] = ()
     """Affected lines; empty: all lines."""
-    promised_ship_date: date
+    promised_ship_date: Day
     """New promised ship date."""
     ship_by: UtcTime | None = None
     """Time on that date by which the carrier must have the parcel, if known."""
-    promised_delivery_date: date | None = None
+    promised_delivery_date: Day | None = None
     """New promised delivery date, if one was promised and changes as well."""
     cause: str | None = None
     """Code of the cause, if known."""
@@ -153,11 +153,11 @@ class OrderDelayed(StorefrontOrderEvent):
     """Affected lines; empty: all lines."""
     cause: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     """Code or short text of the cause."""
-    promised_ship_date: date | None = None
+    promised_ship_date: Day | None = None
     """New promised ship date; absent while there is no definite date."""
-    promised_delivery_date: date | None = None
+    promised_delivery_date: Day | None = None
     """New promised delivery date; absent while there is no definite date."""
-    next_update_by: date | None = None
+    next_update_by: Day | None = None
     """Day of the next update where there is no date yet; default: by the policy of delivery_notify."""
     delayed_at: UtcTime
     """Time at which the delay became known."""
@@ -174,7 +174,7 @@ class OrderShipped(StorefrontOrderEvent):
     """Shipped units; a line with units of several lots is listed once per lot, its quantities count together."""
     shipped_at: UtcTime
     """Time of shipment."""
-    expected_delivery_date: date | None = None
+    expected_delivery_date: Day | None = None
     """Expected delivery day, if known."""
     carrier: OptionalText = None
     """Carrier, if known."""
@@ -202,7 +202,7 @@ class ShipmentChanged(StorefrontOrderEvent):
     """Tracking number, if it became known or changed."""
     tracking_numbers: tuple[str, ...] = ()
     """All tracking numbers, where the shipment has several parcels."""
-    expected_delivery_date: date | None = None
+    expected_delivery_date: Day | None = None
     """Expected delivery day, if it became known or changed."""
     lines: tuple[ShippedLine, ...] | None = None
     """Units that the shipment now holds, all of them; quantity 0 takes a line out. Absent: unchanged."""
@@ -272,7 +272,7 @@ class PreorderProgressed(StorefrontOrderEvent):
     """Stage, such as `materials`, `production`, `quality_check` or `packing`."""
     detail: str | None = None
     """Text for the customer, if any."""
-    promised_ship_date: date | None = None
+    promised_ship_date: Day | None = None
     """Promised ship date, if it changes."""
     progressed_at: UtcTime
     """Time at which the stage was reached."""
@@ -328,7 +328,7 @@ class IssueSubmitted(Payload):
     """Free text of the customer. Personal data."""
     reference: Annotated[str, StringConstraints(max_length=128)] | None = None
     """The storefront's own number for the report; repeated in `issue.reported` and `issue.rejected`."""
-    noticed_on: date | None = None
+    noticed_on: Day | None = None
     """Day on which the customer noticed the problem; some deadlines count from it."""
     photos: Annotated[tuple[Sha256, ...], Field(max_length=50)] = ()
     """Names returned by `POST /v1/photos`."""

@@ -1,6 +1,5 @@
 """Orders to the warehouse, and its events."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -13,6 +12,7 @@ from libs.common.events.storefront import Lines
 from libs.common.events.values import (
     Address,
     CountedLine,
+    Day,
     Identifier,
     InspectedLine,
     IssueLine,
@@ -57,7 +57,7 @@ class ReplacementOrdered(WarehouseOrder):
     """Delivery address. Personal data."""
     priority: Priority = Priority.EXPRESS
     """Picking priority."""
-    promised_ship_date: date
+    promised_ship_date: Day
     """Ship date promised to the customer already."""
     remedy: Remedy | None = None
     """Remedy that this order carries out: whole items, or parts of them."""
@@ -124,7 +124,7 @@ class ReplacementConfirmed(WarehouseEvent):
 
     replacement_id: UUID
     """Replacement order."""
-    ship_date: date
+    ship_date: Day
     """Day on which it will be shipped."""
 
 
@@ -137,7 +137,7 @@ class ReplacementRejected(WarehouseEvent):
     """Replacement order."""
     cause: str = "out_of_stock"
     """Code of the cause."""
-    restock_date: date | None = None
+    restock_date: Day | None = None
     """First day on which it could be shipped, if known."""
     lines: Lines | None = None
     """Units out of stock, the others being reserved; absent: all units."""
@@ -152,7 +152,7 @@ class ReplacementDelayed(WarehouseEvent):
 
     replacement_id: UUID
     """Replacement order."""
-    ship_date: date
+    ship_date: Day
     """New ship date."""
     cause: str | None = None
     """Code of the cause, if known."""
@@ -167,7 +167,7 @@ class ReplacementShipped(WarehouseEvent):
     """Replacement order."""
     shipped_at: UtcTime
     """Time of shipment."""
-    expected_delivery_date: date | None = None
+    expected_delivery_date: Day | None = None
     """Expected delivery day, if known."""
     carrier: str | None = None
     """Carrier, if known."""

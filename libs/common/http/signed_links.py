@@ -35,6 +35,8 @@ class Purpose(StrEnum):
     """(issue_id,): adding photos to one issue."""
     STAFF_NOTICE = "staff-notice"
     """(notice_id, staff): one sent mail, shown to the staff member who requested it; valid for minutes."""
+    DEVICE = "device"
+    """(staff, random): a browser in which this member of staff has signed in before; a cookie, not a link."""
 
 
 @dataclass(frozen=True, slots=True)

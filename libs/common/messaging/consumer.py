@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from time import monotonic
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -35,6 +36,7 @@ from libs.common.messaging import dead_letters, inbox, outbox, rejections
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner, Incoming
 from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.faults import fault_of
 from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
@@ -45,9 +47,13 @@ from libs.common.telemetry.trace_context import carrier_of_record
 log = logging.getLogger(__name__)
 
 HALT_WINDOW = 200
-HALT_SHARE = 0.5
-"""Share of failures among the last records of a topic above which the topic is halted: the fault is then in this
-deployment."""
+HALT_FAILURES = 50
+"""Failures among the last records of a topic from which it is halted, where they outnumber the applied records: the
+fault is then in this deployment. A key that fails by one fault counts once, however often it is repeated."""
+
+HALT_SECONDS, MAX_HALT_SECONDS = 30.0, 600.0
+"""Duration of the first halt of a topic, doubled by each one in succession, and of the longest. It ends by itself: if
+the records are at fault after all, they become dead letters a few at a time."""
 
 ATTEMPTS = 3
 """Attempts of a batch on transient errors before it is taken apart and given back."""
@@ -93,11 +99,16 @@ class Consumer:
     pool: Pool
     subscriptions: Sequence[Subscription]
     wake_relay: WakeSignal
-    halted: set[str] = field(default_factory=set)
-    """Topics of which most records failed; they are not processed until a restart."""
+    halted: dict[str, float] = field(default_factory=dict)
+    """Topics of which most records failed, with the time of the monotonic clock at which they are tried again."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _by_topic: dict[str, tuple[Subscription, frozenset[type[Payload]]]] = field(init=False)
-    _outcomes: dict[str, deque[bool]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=HALT_WINDOW)))
+    _outcomes: dict[str, deque[tuple[str, str] | None]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=HALT_WINDOW))
+    )
+    """Of the last records of each topic: key and fault of a failed one, None for an applied one."""
+    _halts: Counter[str] = field(default_factory=Counter)
+    """Number of halts in succession, by topic."""
     _given_back: dict[TopicPartition, GivenBack] = field(default_factory=dict)
     """Partitions of the current batch of which records were given back."""
     _failures: Counter[TopicPartition] = field(default_factory=Counter)
@@ -176,8 +187,12 @@ class Consumer:
 
     def _still_held(self, batch: Batch) -> Batch:
         """Leave out records behind one that was given back, and those of halted topics, which are given back here."""
-        if halted := [each for each in batch if each.topic in self.halted]:
-            self._return(halted, None)
+        for topic, until in list(self.halted.items()):
+            left = until - monotonic()
+            if left <= 0:
+                del self.halted[topic]
+            elif halted := [each for each in batch if each.topic == topic]:
+                self._return(halted, left)
         return [each for each in batch if each.partition not in self._given_back] if self._given_back else batch
 
     async def _retry(self, batch: Batch, attempt: int, error: Exception) -> Batch:
@@ -204,12 +219,19 @@ class Consumer:
         strip_row_values(error)
         _log_failure(failed)
         window = self._outcomes[failed.topic]
-        window.append(False)
-        if len(window) >= 50 and window.count(False) > HALT_SHARE * len(window):
-            log.error("halted topic=%s: most records failed; fix and restart", failed.topic)
-            self.halted.add(failed.topic)
+        window.append((dead_letters.text_key(failed.record), fault_of(error)))
+        failures = len(set(window) - {None})
+        if failures >= HALT_FAILURES and failures > window.count(None):
+            self._halt(failed.topic)
         letter = DeadLetter(failed.record, DeadLetterReason.FAILED, describe(error))
         return [replace(failed, event=None, dead_letter=letter)]
+
+    def _halt(self, topic: str) -> None:
+        seconds = min(MAX_HALT_SECONDS, HALT_SECONDS * 2 ** self._halts[topic])
+        self._halts[topic] += 1
+        self._outcomes[topic].clear()
+        self.halted[topic] = monotonic() + seconds
+        log.error("halted topic=%s for=%.0fs: most records failed; fix them or this release", topic, seconds)
 
     def _return(self, batch: Batch, seconds: float | None) -> None:
         for each in batch:
@@ -217,7 +239,10 @@ class Consumer:
 
     def _note_applied(self, applied: Batch) -> None:
         for each in applied:
-            self._outcomes[each.topic].append(True)
+            window = self._outcomes[each.topic]
+            window.append(None)
+            if each.topic in self._halts and window.count(None) >= HALT_FAILURES:
+                del self._halts[each.topic]
             if self._failures:
                 self._failures.pop(each.partition, None)
 

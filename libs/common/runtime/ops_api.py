@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel
 
 from libs.common.http.api_keys import require_caller
@@ -14,6 +14,7 @@ from libs.common.runtime.in_flight import DatabaseWork
 from libs.common.telemetry.counters import Counters
 
 MAX_ID = 2**62
+DeadLetterId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 _ops = Depends(require_caller("ops"))
 router = APIRouter(prefix="/ops", tags=["ops"], dependencies=[_ops], responses=PROBLEM_RESPONSE)
@@ -89,9 +90,9 @@ async def list_dead_letters(
 
 
 @router.get("/dead-letters/{dead_letter_id}")
-async def show_dead_letter(dead_letter_id: int, pool: Database) -> dict[str, Any]:
+async def show_dead_letter(dead_letter_id: DeadLetterId, pool: Database) -> dict[str, Any]:
     async with pool.acquire() as conn:
-        found = await dead_letters.get_dead_letter(conn, dead_letter_id) if dead_letter_id < MAX_ID else None
+        found = await dead_letters.get_dead_letter(conn, dead_letter_id)
     if found is None:
         raise Problem(
             404,
@@ -102,18 +103,18 @@ async def show_dead_letter(dead_letter_id: int, pool: Database) -> dict[str, Any
 
 
 @router.post("/dead-letters/{dead_letter_id}/replay", status_code=202)
-async def replay(dead_letter_id: int, pool: Database, caller: Operator) -> ReplayRequested:
+async def replay(dead_letter_id: DeadLetterId, pool: Database, caller: Operator) -> ReplayRequested:
     async with pool.acquire() as conn:
-        count = await dead_letters.request_replay(conn, dead_letter_id, caller) if dead_letter_id < MAX_ID else 0
+        count = await dead_letters.request_replay(conn, dead_letter_id, caller)
     if not count:
         raise _not_open(dead_letter_id)
     return ReplayRequested(replaying=count)
 
 
 @router.post("/dead-letters/{dead_letter_id}/discard", status_code=200)
-async def discard(dead_letter_id: int, pool: Database, caller: Operator) -> dict[str, str]:
+async def discard(dead_letter_id: DeadLetterId, pool: Database, caller: Operator) -> dict[str, str]:
     async with pool.acquire() as conn:
-        done = await dead_letters.discard(conn, dead_letter_id, caller) if dead_letter_id < MAX_ID else False
+        done = await dead_letters.discard(conn, dead_letter_id, caller)
     if not done:
         raise _not_open(dead_letter_id)
     return {"state": "discarded"}

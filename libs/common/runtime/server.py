@@ -23,6 +23,9 @@ def http_server(
             log_config=None,
             access_log=False,
             server_header=False,
+            # uvicorn's default believes every client on this machine and the variable FORWARDED_ALLOW_IPS
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or "",
             timeout_graceful_shutdown=10,
         )
     )

@@ -2,14 +2,19 @@
 
 A notice's template fills the blocks of a layout, which exists once as text and once as HTML. An undefined variable is
 an error, not a blank.
+
+Templates of a shop run in jinja's sandbox: they reach the variables of their notice and the allowed filters, and
+neither attributes of Python objects nor functions. The linter, which renders every sample at the start, names a breach.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, Template, nodes
+from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined, Template, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from libs.common.decisions.shop_calendar import ShopCalendar
@@ -23,6 +28,37 @@ from services.delivery_notify.rendering.template_variables import TemplateVariab
 from services.delivery_notify.rendering.texts import phrases
 
 _SUBJECT_END = "\n===\n"
+
+ALLOWED_FILTERS = (
+    "capitalize",
+    "default",
+    "escape",
+    "e",
+    "first",
+    "int",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "replace",
+    "round",
+    "safe",
+    "sort",
+    "string",
+    "title",
+    "trim",
+    "truncate",
+    "upper",
+    "wordcount",
+)
+
+
+class TemplateSandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, without the attributes of `layout`: they lead to the environment and its loader."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return not isinstance(obj, Template) and super().is_safe_attribute(obj, attr, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +77,17 @@ class Renderer:
         self._variables = TemplateVariables(calendar, links, shop)
         defaults = PackageLoader("services.delivery_notify.rendering", "templates")
         loader = ChoiceLoader([FileSystemLoader(folder), defaults]) if folder else defaults
-        new = partial(Environment, loader=loader, undefined=StrictUndefined, lstrip_blocks=True, auto_reload=False)
+        new = partial(
+            TemplateSandbox,
+            loader=loader,
+            undefined=StrictUndefined,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
         self._text, self._html = new(autoescape=False), new(autoescape=True)
+        for environment in (self._text, self._html):
+            environment.globals.clear()
+            environment.filters = {name: environment.filters[name] for name in ALLOWED_FILTERS}
         self._text.filters |= {"paragraphs": layout_filters.text_paragraphs, "rows": layout_filters.text_rows}
         self._html.filters |= {"paragraphs": layout_filters.html_paragraphs, "rows": layout_filters.html_rows}
         # Cached by name alone: jinja's own cache lookup costs as much as rendering a short template.

@@ -74,10 +74,11 @@ def _static_faults(renderer: Renderer) -> Iterator[TemplateFault]:
     for name in renderer.template_names():
         try:
             tree = renderer.parse(name)
+            used = meta.find_undeclared_variables(tree)
         except TemplateError as error:
             yield TemplateFault(name, f"cannot be read: {error}")
             continue
-        for variable in sorted(meta.find_undeclared_variables(tree) - VARIABLES):
+        for variable in sorted(used - VARIABLES):
             yield TemplateFault(name, f"unknown variable {variable!r}")
         for field in sorted(_fact_names(tree) - set(NoticeFacts.__dataclass_fields__)):
             yield TemplateFault(name, f"unknown fact 'f.{field}'")

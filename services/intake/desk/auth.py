@@ -12,7 +12,7 @@ from libs.common.web.forms import read_form
 from libs.common.web.headers import page_headers
 from services.intake.desk.accounts import StaffRole
 from services.intake.desk.context import Desk, current_desk
-from services.intake.desk.sessions import StaffSession
+from services.intake.desk.sessions import DEVICE_LIFETIME, StaffSession
 
 SIGN_IN_PATH = "/desk/sign-in"
 
@@ -89,6 +89,23 @@ def set_session_cookie(desk: Desk, response: Response, token: str) -> Response:
     response.set_cookie(
         _cookie_name(desk), token, httponly=True, secure=desk.secure_cookies, samesite="strict", path="/"
     )
+    return response
+
+
+def _device_cookie_name(desk: Desk) -> str:
+    return "__Host-desk-device" if desk.secure_cookies else "desk-device"
+
+
+def device_token(desk: Desk, request: Request) -> str | None:
+    return request.cookies.get(_device_cookie_name(desk))
+
+
+def set_device_cookie(desk: Desk, response: Response, token: str) -> Response:
+    """Mark this browser as known; the cookie survives the session and signs nobody in."""
+    response.set_cookie(
+        _device_cookie_name(desk), token, max_age=int(DEVICE_LIFETIME.total_seconds()), httponly=True,
+        secure=desk.secure_cookies, samesite="strict", path="/",
+    )  # fmt: skip
     return response
 
 

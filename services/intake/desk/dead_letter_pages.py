@@ -7,6 +7,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from libs.common.runtime.ops_api import MAX_ID
 from libs.common.web.forms import multiline, read_form
 from services.intake.desk.auth import Admin, DeskRoute, redirect_to
 from services.intake.desk.context import CurrentDesk, Desk
@@ -46,7 +47,8 @@ async def resolve(
 ) -> Response:
     """Replay or discard a dead letter."""
     comment = _comment(await read_form(request))
-    if action not in ACTIONS or not comment or owner not in desk.dead_letters.services:
+    known = owner in desk.dead_letters.services and _is_id(dead_letter_id)
+    if action not in ACTIONS or not comment or not known:
         return desk.renderer.not_found(session)
     try:
         resolved = await desk.dead_letters.resolve(owner, dead_letter_id, action, session.staff)
@@ -87,8 +89,12 @@ async def _page(
     )  # fmt: skip
 
 
+def _is_id(number: int) -> bool:
+    return 0 < number <= MAX_ID
+
+
 async def _find(desk: Desk, owner: str, dead_letter_id: int) -> dict[str, Any] | None:
-    if owner not in desk.dead_letters.services or not 0 < dead_letter_id < 2**62:
+    if owner not in desk.dead_letters.services or not _is_id(dead_letter_id):
         return None
     return await desk.dead_letters.find(owner, dead_letter_id)
 

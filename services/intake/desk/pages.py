@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 
 from libs.common.events.values import Sha256
+from libs.common.events.values.base import to_utc
 from libs.common.http.signed_links import Purpose
 from libs.common.web.headers import page_headers
 from services.intake.desk.auth import Agent, DeskRoute, PassiveViewer, Viewer, redirect_to, session_token
@@ -82,6 +83,6 @@ def _parse_cursor(after: str) -> tuple[datetime, UUID] | None:
     moment, _, issue_id = after.partition("~")
     try:
         due_at, last_id = datetime.fromisoformat(moment), UUID(issue_id)
+        return to_utc(due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), last_id
     except ValueError:
         return None
-    return (due_at if due_at.tzinfo else due_at.replace(tzinfo=UTC)), last_id

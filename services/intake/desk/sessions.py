@@ -2,27 +2,35 @@
 
 A session ends after an idle timeout, after a maximum lifetime, at sign-out, and with a new password, a changed role or
 a removed account. Each sign-in opens a new session and closes the one of that browser. Times are the shop's clock.
-Failed attempts are counted per name and per address in the database, for all processes; a sign-in with an unknown name
-takes as long as one with a wrong password.
+Attempts are counted before the password is checked, in the database, for all processes; a sign-in with an unknown name
+takes as long as one with a wrong password. A browser in which a member of staff has signed in before carries a signed
+device cookie and has a limit of its own: guesses elsewhere lock out neither it nor other names. `slowapi` and
+`limits` were rejected: they count in Redis or per process, and know no such browser.
 """
 
 import asyncio
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.events.values import Language
+from libs.common.http.signed_links import LinkInvalidError, Purpose, SignedLinks
 from libs.common.runtime.service import Service
 from services.intake.desk.accounts import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 
 ATTEMPT_WINDOW = timedelta(minutes=15)
-MAX_ATTEMPTS_PER_NAME, MAX_ATTEMPTS_PER_ADDRESS = 5, 30
-"""Failed attempts within `ATTEMPT_WINDOW` after which further ones are refused."""
+MAX_ATTEMPTS = 5
+"""Failed attempts within `ATTEMPT_WINDOW` for a name from one address, or from a known browser."""
+MAX_ATTEMPTS_PER_NAME, MAX_ATTEMPTS_PER_ADDRESS = 50, 30
+"""The same for a name from all unknown browsers, and for all names from one address."""
+
+DEVICE_LIFETIME = timedelta(days=180)
 
 _TOUCH_INTERVAL = timedelta(seconds=60)
 _DUMMY_HASH = HASHER.hash(secrets.token_urlsafe())
@@ -59,24 +67,44 @@ class StaffSessions:
     service: Service
     idle_timeout: timedelta
     lifetime: timedelta
+    links: SignedLinks
     _hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_CONCURRENT_HASHES))
 
-    async def sign_in(self, name: str, password: str, address: str, *, replaces: str | None) -> str:
+    async def sign_in(self, name: str, password: str, address: str, *, device: str | None, replaces: str | None) -> str:
         """Return the cookie of a new session. Raises `TooManyAttemptsError` or `WrongPasswordError`."""
         now = self.service.clock.now()
-        subjects = [_digest(f"name:{name}"), _digest(f"address:{address}")]
-        limits = (MAX_ATTEMPTS_PER_NAME, MAX_ATTEMPTS_PER_ADDRESS)
-        async with self.service.pool.acquire() as conn:
-            for subject, limit in zip(subjects, limits, strict=True):
-                if await staff_store.count_failed_attempts(conn, subject, now - ATTEMPT_WINDOW) >= limit:
-                    raise TooManyAttemptsError
+        limits = self._limits(name, address, device)
+        async with self.service.pool.acquire() as conn, conn.transaction():
+            if not await staff_store.admit_attempt(conn, limits, now, now - ATTEMPT_WINDOW):
+                raise TooManyAttemptsError
             entrant = await staff_store.read_credentials(conn, name)
         if await self._verify(entrant.password_hash if entrant else _DUMMY_HASH, password) and entrant:
             await self._rehash_if_needed(entrant, password)
-            return await self._open(entrant.name, subjects[0], replaces)
-        async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.record_failed_attempt(conn, subjects, now, now - ATTEMPT_WINDOW)
+            async with self.service.pool.acquire() as conn:
+                own, *shared = limits
+                await staff_store.clear_attempts(conn, own, shared, now)
+            return await self._open(entrant.name, replaces)
         raise WrongPasswordError
+
+    def _limits(self, name: str, address: str, device: str | None) -> dict[bytes, int]:
+        """Return the limits by subject; the first subject is this browser's own."""
+        if device and self._is_known(device, name):
+            return {_digest(f"device:{device}"): MAX_ATTEMPTS}
+        return {
+            _digest(f"name:{name} address:{address}"): MAX_ATTEMPTS,
+            _digest(f"name:{name}"): MAX_ATTEMPTS_PER_NAME,
+            _digest(f"address:{address}"): MAX_ATTEMPTS_PER_ADDRESS,
+        }
+
+    def _is_known(self, device: str, name: str) -> bool:
+        with suppress(LinkInvalidError):
+            return self.links.read_until(Purpose.DEVICE, device, self.service.clock.now())[:1] == (name,)
+        return False
+
+    def new_device(self, name: str) -> str:
+        """Return the cookie of a browser in which this member of staff has signed in."""
+        expires_at = self.service.clock.now() + DEVICE_LIFETIME
+        return self.links.token(Purpose.DEVICE, expires_at, name, secrets.token_urlsafe(16))
 
     async def _verify(self, password_hash: str, password: str) -> bool:
         """Verify in a thread, few at a time: Argon2 costs memory and CPU on purpose."""
@@ -93,10 +121,9 @@ class StaffSessions:
             async with self.service.pool.acquire() as conn:
                 await staff_store.rehash(conn, entrant.name, entrant.password_hash, new_hash)
 
-    async def _open(self, name: str, subject: bytes, replaces: str | None) -> str:
+    async def _open(self, name: str, replaces: str | None) -> str:
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), self.service.clock.now()
         async with self.service.pool.acquire() as conn, conn.transaction():
-            await staff_store.clear_failed_attempts(conn, subject)
             if replaces:
                 await staff_store.close_session(conn, _digest(replaces))
             await staff_store.sweep_sessions(conn, now - self.lifetime, now - self.idle_timeout)

@@ -1,5 +1,7 @@
 """Routes to sign in and out, and to change the language."""
 
+from ipaddress import ip_address, ip_network
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -12,15 +14,30 @@ from services.intake.desk.auth import (
     Viewer,
     clear_session_cookie,
     desk_address,
+    device_token,
     is_cross_site,
     redirect_to,
     session_token,
+    set_device_cookie,
     set_session_cookie,
 )
 from services.intake.desk.context import CurrentDesk
 from services.intake.desk.sessions import TooManyAttemptsError, WrongPasswordError
 
 RETRY_AFTER_SECONDS = 900
+
+IPV6_PREFIX = 64
+"""One customer of a provider has as many addresses as this prefix holds."""
+
+
+def client_network(address: str) -> str:
+    """Return the address that attempts are counted for: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, IPV6_PREFIX), strict=False)) if parsed.version == 6 else address
+
 
 router = APIRouter(include_in_schema=False, route_class=DeskRoute)
 
@@ -36,12 +53,16 @@ async def sign_in_page(desk: CurrentDesk, request: Request, next: str | None = N
 async def sign_in(desk: CurrentDesk, request: Request) -> Response:
     form, language = await read_form(request), browser_language(request)
     name, next_page = form.get("name", "").strip().lower()[:40], desk_address(form.get("next"))
-    address = request.client.host if request.client else ""
+    address = client_network(request.client.host if request.client else "")
     if is_cross_site(request):
         return desk.renderer.sign_in_page(language, 403, next=next_page, fault="foreign", name="")
     try:
         token = await desk.sessions.sign_in(
-            name, form.get("password", "")[:200], address, replaces=session_token(desk, request)
+            name,
+            form.get("password", "")[:200],
+            address,
+            device=device_token(desk, request),
+            replaces=session_token(desk, request),
         )
     except TooManyAttemptsError:
         response = desk.renderer.sign_in_page(language, 429, next=next_page, fault="too_many", name=name)
@@ -49,7 +70,8 @@ async def sign_in(desk: CurrentDesk, request: Request) -> Response:
         return response
     except WrongPasswordError:
         return desk.renderer.sign_in_page(language, 401, next=next_page, fault="wrong", name=name)
-    return set_session_cookie(desk, redirect_to(next_page), token)
+    signed_in = set_session_cookie(desk, redirect_to(next_page), token)
+    return set_device_cookie(desk, signed_in, desk.sessions.new_device(name))
 
 
 @router.post("/desk/sign-out")

@@ -24,7 +24,7 @@ def open_desk(
 ) -> Desk:
     service = commands.service
     templates = Templates(TEMPLATES_FOLDER, read_translations(TRANSLATIONS_FILE), assets, settings.zone)
-    sessions = StaffSessions(service, settings.desk_idle_timeout, settings.desk_session_lifetime)
+    sessions = StaffSessions(service, settings.desk_idle_timeout, settings.desk_session_lifetime, links)
     key = settings.ops_key.get_secret_value() if settings.ops_key else ""
     dead_letters = DeadLetterClient(service, settings.ops_urls, key)
     service.run_in_background("connections to ops routes", dead_letters.hold_connections)

@@ -1,5 +1,6 @@
 """SQL of staff accounts, sessions and failed sign-ins."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,19 +118,33 @@ async def sweep_sessions(conn: Connection, began_before: datetime, seen_before: 
 # --- attempts ---------------------------------------------------------------------------------------------------------
 
 
-async def count_failed_attempts(conn: Connection, subject: bytes, since: datetime) -> int:
-    found: int = await conn.fetchval(
-        "SELECT count(*) FROM failed_sign_ins WHERE subject = $1 AND at > $2", subject, since
-    )
-    return found
+_LOCK_SUBJECTS = """
+    SELECT pg_advisory_xact_lock(k) FROM (
+        SELECT DISTINCT ('x' || substr(encode(s, 'hex'), 1, 16))::bit(64)::bigint AS k
+        FROM unnest($1::bytea[]) AS s ORDER BY k) AS keys"""
+_EXCEEDED = """
+    SELECT EXISTS (
+        SELECT FROM unnest($1::bytea[], $2::int[]) AS l (subject, most)
+        WHERE (SELECT count(*) FROM failed_sign_ins f WHERE f.subject = l.subject AND f.at > $3) >= l.most)"""
 
 
-async def record_failed_attempt(
-    conn: Connection, subjects: list[bytes], now: datetime, expire_before: datetime
-) -> None:
-    await conn.execute("DELETE FROM failed_sign_ins WHERE at <= $1", expire_before)
+async def admit_attempt(conn: Connection, limits: Mapping[bytes, int], now: datetime, since: datetime) -> bool:
+    """Count an attempt for each of these subjects, or return False where one has reached its limit.
+
+    The attempt is counted before its password is checked, one after the other per subject: parallel attempts would
+    otherwise all be checked before the first is counted. Success takes it back (`clear_attempts`).
+    """
+    subjects = list(limits)
+    await conn.execute(_LOCK_SUBJECTS, subjects)
+    await conn.execute("DELETE FROM failed_sign_ins WHERE at <= $1", since)
+    if await conn.fetchval(_EXCEEDED, subjects, list(limits.values()), since):
+        return False
     await conn.execute("INSERT INTO failed_sign_ins (subject, at) SELECT unnest($1::bytea[]), $2", subjects, now)
+    return True
 
 
-async def clear_failed_attempts(conn: Connection, subject: bytes) -> None:
-    await conn.execute("DELETE FROM failed_sign_ins WHERE subject = $1", subject)
+async def clear_attempts(conn: Connection, own: bytes, shared: Sequence[bytes], at: datetime) -> None:
+    """Delete all attempts of `own`, and of the subjects that others share only the one counted at this time."""
+    await conn.execute(
+        "DELETE FROM failed_sign_ins WHERE subject = $1 OR (subject = ANY($2) AND at = $3)", own, list(shared), at
+    )

@@ -1,6 +1,5 @@
 """Inbound leg of an issue: collection, receipt and inspection of returned units."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from pydantic import Field
 from libs.common.events.issues.base import IssueEvent
 from libs.common.events.storefront import Lines
 from libs.common.events.values import (
+    Day,
     InspectedLine,
     ReceivedLine,
     TimeWindow,
@@ -23,7 +23,7 @@ class IssueCollectionRequested(IssueEvent):
 
     collection_id: UUID
     """Collection."""
-    earliest_date: date
+    earliest_date: Day
     """First day on which the courier may come."""
     swap: bool = False
     """True if the courier who delivers the replacement takes the old item along."""
@@ -74,7 +74,7 @@ class IssueCollectionAttempted(IssueEvent):
     """Number of the failed attempt, from 1."""
     attempted_at: UtcTime
     """Time of the attempt."""
-    next_date: date | None = None
+    next_date: Day | None = None
     """Day of the next attempt; absent if staff has to arrange it."""
 
 
@@ -85,9 +85,9 @@ class IssueCollectionReminded(IssueEvent):
 
     reminder: Annotated[int, Field(ge=1)]
     """Number of this reminder, from 1."""
-    next_date: date
+    next_date: Day
     """Day on which the courier comes unless the customer chooses another window."""
-    due_on: date
+    due_on: Day
     """Day on which staff takes over."""
     reminded_at: UtcTime
     """Time of the reminder."""

@@ -1,6 +1,5 @@
 """Outbound leg of an issue: the replacement, and the choice when it cannot be sent."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from libs.common.events.issues.base import IssueEvent
 from libs.common.events.storefront import Lines
 from libs.common.events.values import (
     Choice,
+    Day,
     Remedy,
     UtcTime,
     Variant,
@@ -27,7 +27,7 @@ class IssueReplacementOrdered(IssueEvent):
     """Remedy that this order carries out."""
     lines: Lines
     """Units to be sent."""
-    promised_ship_date: date
+    promised_ship_date: Day
     """First ship date promised to the customer."""
     ordered_at: UtcTime
     """Time of the order."""
@@ -40,7 +40,7 @@ class IssueReplacementPromised(IssueEvent):
 
     replacement_id: UUID
     """Replacement order."""
-    ship_date: date
+    ship_date: Day
     """Promised ship date."""
     version: Annotated[int, Field(ge=1)]
     """Number of this promise for the replacement, from 1."""
@@ -53,9 +53,9 @@ class IssueReplacementDelayed(IssueEvent):
 
     replacement_id: UUID
     """Replacement order."""
-    previous_ship_date: date
+    previous_ship_date: Day
     """Date promised before."""
-    ship_date: date
+    ship_date: Day
     """New promised ship date."""
     version: Annotated[int, Field(ge=1)]
     """Number of this promise for the replacement, from 1."""
@@ -74,11 +74,11 @@ class IssueReplacementPartShipped(IssueEvent):
     """Units shipped with this parcel."""
     remaining_lines: Lines
     """Units still to be shipped."""
-    remaining_ship_date: date
+    remaining_ship_date: Day
     """Promised ship date of the remaining units."""
     shipped_at: UtcTime
     """Time of shipment."""
-    expected_delivery_date: date
+    expected_delivery_date: Day
     """Expected delivery day of this parcel."""
     carrier: str | None = None
     """Carrier, if known."""
@@ -95,7 +95,7 @@ class IssueReplacementShipped(IssueEvent):
     """Replacement order."""
     shipped_at: UtcTime
     """Time at which the last parcel was shipped."""
-    expected_delivery_date: date
+    expected_delivery_date: Day
     """Expected delivery day of the last parcel."""
     carrier: str | None = None
     """Carrier, if known."""
@@ -110,9 +110,9 @@ class IssueReplacementDeliveryChanged(IssueEvent):
 
     replacement_id: UUID
     """Replacement order."""
-    previous_date: date
+    previous_date: Day
     """Day expected before."""
-    expected_delivery_date: date
+    expected_delivery_date: Day
     """New expected delivery day."""
     cause: str | None = None
     """Code of the cause, if known."""
@@ -146,7 +146,7 @@ class IssueChoiceRequested(IssueEvent):
     """Possible answers."""
     default: Choice
     """Answer that applies when none is given by `due_at`."""
-    restock_date: date | None = None
+    restock_date: Day | None = None
     """First day of new stock, if known."""
     variants: tuple[Variant, ...] = ()
     """Items that can be sent instead, for the option `change`; the answer names one as `requested_sku`."""

@@ -1,6 +1,5 @@
 """Reports of issues: acceptance, rejection, reviews, missing details, staff decisions."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from libs.common.events.issues.base import IssueEvent
 from libs.common.events.values import (
+    Day,
     Identifier,
     IssueLine,
     Reason,
@@ -30,7 +30,7 @@ class IssueReported(IssueEvent):
     """Remedy the customer prefers, if stated."""
     reference: str | None = None
     """The storefront's own number for the report."""
-    noticed_on: date | None = None
+    noticed_on: Day | None = None
     """Day on which the customer noticed the problem, if stated."""
     reported_at: UtcTime
     """Time of the report."""
@@ -51,11 +51,11 @@ class IssueAccepted(IssueEvent):
     """Remedy the customer prefers, if stated."""
     market: str = "JP"
     """Country of the order (ISO 3166-1 alpha-2)."""
-    delivered_on: date | None = None
+    delivered_on: Day | None = None
     """Latest delivery day of the reported units; absent if none was delivered (lost in transit)."""
-    noticed_on: date | None = None
+    noticed_on: Day | None = None
     """Day on which the customer noticed the problem, if stated."""
-    next_update_by: date | None = None
+    next_update_by: Day | None = None
     """Open day of the shop by which the customer gets the next update at the latest."""
     first_response_due_at: UtcTime | None = None
     """Deadline of the first response, counted in the shop's business hours."""

@@ -1,6 +1,5 @@
 """Grants of points, and their reversal, adjustment or withholding."""
 
-from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
-from libs.common.events.values import Identifier, UtcTime
+from libs.common.events.values import Day, Identifier, UtcTime
 
 
 class LegalBasis(StrEnum):
@@ -47,7 +46,7 @@ class PointsGranted(LoyaltyEvent):
     """Kind of grant."""
     legal_basis: LegalBasis | None = None
     """Legal basis of the grant."""
-    expires_on: date | None = None
+    expires_on: Day | None = None
     """Last day on which the points can be spent, in the shop's time zone."""
     counts_for_tier: bool | None = None
     """True if the points count towards the tier."""

@@ -1,6 +1,5 @@
 """Spending and expiry of points, and tiers."""
 
-from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from pydantic import Field
 from libs.common.events import topics
 from libs.common.events.envelope import Payload
 from libs.common.events.loyalty.base import LoyaltyEvent, Points, TextCode
-from libs.common.events.values import Identifier, UtcTime
+from libs.common.events.values import Day, Identifier, UtcTime
 
 
 class PointsReserved(LoyaltyEvent):
@@ -63,7 +62,7 @@ class PointsExpiring(Payload):
     """Customer; also the Kafka key."""
     points: Points
     """Number of points that expire."""
-    expires_on: date
+    expires_on: Day
     """Last day on which they can be spent, in the shop's time zone."""
     text: TextCode | None = None
     """Code of the text for the customer."""
@@ -98,7 +97,7 @@ class TierChanged(Payload):
     """Codes of the tier's perks."""
     counted: Annotated[int, Field(ge=0)]
     """Number of points that count towards the tier."""
-    until: date | None = None
+    until: Day | None = None
     """Last day of the tier, if it is limited."""
     rule_version: str
     """Version of the tier rules."""

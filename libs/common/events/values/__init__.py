@@ -1,6 +1,6 @@
 """Values of the contract: money, addresses, contacts, order lines."""
 
-from libs.common.events.values.base import Currency, Identifier, Money, Quantity, Sha256, UtcTime, Value
+from libs.common.events.values.base import Currency, Day, Identifier, Money, Quantity, Sha256, UtcTime, Value
 from libs.common.events.values.codes import Choice, Condition, Fault, Reason, Remedy, StaffAction
 from libs.common.events.values.lines import (
     CollectedLine,
@@ -38,6 +38,7 @@ __all__ = [
     "CountedLine",
     "CountryCode",
     "Currency",
+    "Day",
     "Fault",
     "Identifier",
     "InspectedLine",

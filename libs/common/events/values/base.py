@@ -1,18 +1,34 @@
 """Base class and scalar types of the contract."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+EARLIEST_TIME, LATEST_TIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST_DAY, LATEST_DAY = date(1900, 1, 1), date(2099, 12, 31)
+"""Bounds of every time and day of the contract: a year 9999 is no date, and adding days to it is an error."""
 
-def _to_utc(moment: datetime) -> datetime:
+
+def to_utc(moment: datetime) -> datetime:
+    """Return the time in UTC. Raises `ValueError` outside the bounds."""
+    if not EARLIEST_TIME <= moment < LATEST_TIME:  # compared before the conversion, which may overflow
+        raise ValueError("not between the years 2000 and 2099; send the time at which it happened or is to happen")
     return moment.astimezone(UTC)
 
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""Time in RFC 3339. Any offset is accepted; UTC is stored and written."""
+def _bounded(day: date) -> date:
+    if not EARLIEST_DAY <= day <= LATEST_DAY:
+        raise ValueError("not between the years 1900 and 2099; send a day of the calendar")
+    return day
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc)]
+"""Time in RFC 3339, of the years 2000 to 2099. Any offset is accepted; UTC is stored and written."""
+
+Day = Annotated[date, AfterValidator(_bounded)]
+"""Day of the calendar, of the years 1900 to 2099."""
 
 
 Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]

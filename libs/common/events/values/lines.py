@@ -1,6 +1,5 @@
 """Order lines, and units of them: shipped, reported, collected, received, inspected."""
 
-from datetime import date
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import Annotated, Self
 from uuid import UUID
@@ -15,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from libs.common.events.values.base import Identifier, Money, Quantity, UtcTime, Value
+from libs.common.events.values.base import Day, Identifier, Money, Quantity, UtcTime, Value
 from libs.common.events.values.codes import Condition
 from libs.common.events.values.money import payable
 from libs.common.events.values.texts import Text
@@ -108,11 +107,11 @@ class OrderLine(Value):
     """False for virtual goods, such as a voucher or a download: nothing of them is shipped or collected."""
     preorder: bool = False
     """True if the item is produced after the order."""
-    promised_ship_date: date | None = None
+    promised_ship_date: Day | None = None
     """Promised ship date, in the shop's time zone."""
     ship_by: UtcTime | None = None
     """Time on that date by which the carrier must have the parcel; default: the shop's cutoff time."""
-    promised_delivery_date: date | None = None
+    promised_delivery_date: Day | None = None
     """Promised delivery date, in the shop's time zone."""
 
     @model_validator(mode="after")

@@ -1,17 +1,16 @@
 """Time windows and statuses of carriers."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from libs.common.events.values.base import Value
+from libs.common.events.values.base import Day, Value
 
 
 class TimeWindow(Value):
     """Time window of a courier's visit, in the shop's time zone."""
 
-    day: date
+    day: Day
     """Day."""
     from_hour: Annotated[int, Field(ge=0, le=23)] = 9
     """First hour, 0 to 23."""
