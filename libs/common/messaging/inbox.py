@@ -1,7 +1,7 @@
 """Inbox: ids of consumed events. It, and not Kafka's offsets, makes effects exactly-once.
 
 A mark holds the topic, too: what an event does never depends on records of topics that its author may not write
-(invariant 19). For an event of a partner it also holds a digest of the payload: a second event with the same id and
+(invariant 16). For an event of a partner it also holds a digest of the payload: a second event with the same id and
 another payload is not a duplicate but a fault of its author, which must not pass silently. The ids of our own events
 are random and written once, so that a digest could find nothing; it took 3 % of the CPU of the services.
 """
