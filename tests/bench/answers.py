@@ -15,12 +15,12 @@ from libs.common.events.warehouse import ItemInspected, ItemReceived, Replacemen
 from tests.bench.orders import LINE, LINES, SOURCE
 
 _ISSUE, _SUBJECT = UUID(int=1), UUID(int=2)
-_MOMENT, _DAY = datetime(1999, 1, 2, 3, 4, 5, tzinfo=UTC), date(1999, 1, 3)
+_MOMENT, _DAY = datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC), date(2099, 1, 3)
 _MARKS = {
     str(_ISSUE).encode(): b"%(issue)s",
     str(_SUBJECT).encode(): b"%(subject_id)s",
-    b"1999-01-02T03:04:05Z": b"%(now)s",
-    b"1999-01-03": b"%(day)s",
+    b"2099-01-02T03:04:05Z": b"%(now)s",
+    b"2099-01-03": b"%(day)s",
     b"777777": b"%(amount)s",
 }
 
