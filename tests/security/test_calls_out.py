@@ -43,6 +43,7 @@ NETWORK = {
     "urllib",
 }
 MAY_CALL = {
+    "libs/common/decisions/clock.py": "loopback only: processes that share a simulated clock",
     "libs/common/http/outgoing_tls.py": "nobody; the TLS context of the two below that speak HTTP",
     "libs/common/telemetry/providers.py": "the collector",
     "services/delivery_notify/channels/http_channel.py": "all channels over HTTP",

@@ -42,4 +42,4 @@ async def test_an_odd_cursor_is_refused_or_shows_the_first_page(desk: Desk, curs
     assert answer.status_code in (400, 422)
     hanako = await desk.as_("hanako")
     page = await hanako.client.get("/desk/work/reviews", params={"after": cursor})
-    assert page.status_code in (200, 422)
+    assert page.status_code in ((400,) if "\0" in cursor else (200, 422))

@@ -16,7 +16,11 @@ from libs.common.postgres.pool import Connection
 _ORDERS = """
     UPDATE orders SET version = version + 1, body = jsonb_set(body, '{purchase,customer_id}', to_jsonb($2::text))
     WHERE body #>> '{purchase,customer_id}' = $1"""
-_TABLES = ("issues", "delivered_units", "reported_lines")
+_BY_CUSTOMER = (
+    "UPDATE issues SET customer_id = $2 WHERE customer_id = $1",
+    "UPDATE delivered_units SET customer_id = $2 WHERE customer_id = $1",
+    "UPDATE reported_lines SET customer_id = $2 WHERE customer_id = $1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,5 @@ class CustomerMerges:
         for record in records:
             if isinstance(record, CustomersMerged) and record.former != record.remaining:
                 await conn.execute(_ORDERS, record.former, record.remaining)
-                for table in _TABLES:
-                    statement = f"UPDATE {table} SET customer_id = $2 WHERE customer_id = $1"  # noqa: S608
+                for statement in _BY_CUSTOMER:
                     await conn.execute(statement, record.former, record.remaining)
