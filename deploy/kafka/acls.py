@@ -32,7 +32,16 @@ from deploy.api.api_docs import example_app
 from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.events.sources import PARTNERS
-from libs.common.events.topics import CUSTOMERS, PRODUCT_ALERTS, SERVICES, TOPICS, Direction, dead_letter_topic
+from libs.common.events.topics import (
+    CUSTOMERS,
+    PRODUCT_ALERTS,
+    REJECTED,
+    SERVICES,
+    TOPICS,
+    Direction,
+    Topic,
+    dead_letter_topic,
+)
 
 
 class AclOperation(IntEnum):
@@ -114,8 +123,13 @@ def _of_others(prefix: str) -> Iterator[AclRight]:
     for topic in TOPICS:
         if topic.direction is not Direction.INTERNAL:
             operation = AclOperation.WRITE if topic.direction is Direction.IN else AclOperation.READ
-            partner = PARTNERS[topic.name.partition(".")[0]]
-            yield from _on_topics(principal_of(partner), operation, [prefix + topic.name])
+            for partner in _partners_of(topic):
+                yield from _on_topics(principal_of(partner), operation, [prefix + topic.name])
+
+
+def _partners_of(topic: Topic) -> Iterable[str]:
+    """The partner of the topic's name; all of them for answers to refused events, which name only ids and fields."""
+    return PARTNERS.values() if topic == REJECTED else [PARTNERS[topic.name.partition(".")[0]]]
 
 
 def _on_topics(principal: str, operation: AclOperation, names: Iterable[str]) -> Iterator[AclRight]:

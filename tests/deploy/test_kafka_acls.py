@@ -38,6 +38,7 @@ from tests.running import eventually
 TABLE = """
 storefront.orders             rw      r        r                r        w           -          -        -        -
 storefront.issues             rw      -        -                -        w           -          -        -        -
+storefront.customers          rw      -        -                -        w           -          -        -        -
 warehouse.orders              -       w        -                -        -           r          -        -        -
 warehouse.events              -       r        -                -        -           w          -        -        -
 carrier.orders                -       w        -                -        -           -          r        -        -
@@ -49,6 +50,7 @@ notices                       r       r        w                -        r      
 loyalty                       r       -        r                w        r           -          -        -        -
 product.alerts                w       -        r                -        r           r          -        -        -
 customers                     rw      rw       rw               rw       r           r          r        -        rw
+events.rejected               w       w        -                -        r           r          r        r        -
 intake.dead-letters           w       -        -                -        -           -          -        -        r
 returns.dead-letters          -       w        -                -        -           -          -        -        r
 delivery_notify.dead-letters  -       -        w                -        -           -          -        -        r
