@@ -17,6 +17,11 @@ NOW = datetime(2027, 6, 1, tzinfo=UTC)
 OLD, YOUNG = NOW - timedelta(days=1000), NOW - timedelta(days=1)
 
 
+INBOX_OF_25 = """
+    INSERT INTO inbox (event_key, content, received_at)
+    SELECT decode(md5(n::text), 'hex'), n, $1 FROM generate_series(1, 25) AS n"""
+
+
 @pytest.fixture
 async def pool(database: MakeDatabase, request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
     pool = await create_pool(await database(request.param), size=2, application_name="test")
@@ -36,7 +41,7 @@ async def sweep(pool: Pool, *sweeps: Sweep) -> list[int]:
 async def test_a_sweep_takes_a_batch_at_a_time_until_nothing_is_left(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
+    await pool.execute(INBOX_OF_25, OLD)
     monkeypatch.setattr(retention, "BATCH", 10)
     assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [25]
     assert await left(pool, "SELECT count(*) FROM inbox") == [0]
@@ -44,7 +49,7 @@ async def test_a_sweep_takes_a_batch_at_a_time_until_nothing_is_left(
 
 @pytest.mark.parametrize("pool", ["loyalty"], indirect=True)
 async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    await pool.execute("INSERT INTO inbox SELECT decode(md5(n::text), 'hex'), $1 FROM generate_series(1, 25) AS n", OLD)
+    await pool.execute(INBOX_OF_25, OLD)
     monkeypatch.setattr(retention, "BATCH", 5)
     monkeypatch.setattr(retention, "MAX_BATCHES", 2)
     assert await sweep(pool, retention.common_sweeps(60, 90)[0]) == [10]

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.ports import free_port
 from deploy.local.processes import ServiceProcess, Supervisor
+from libs.common.events.topics import consumer_group
 from tests.common import wire
 from tests.common.test_consumer import cancelled
 from tests.common.test_traps_of_writers import WAITS
@@ -68,7 +69,7 @@ async def test_a_process_that_gets_sigterm_finishes_its_batch_acknowledges_it_an
         assert await under_way()
     assert await asyncio.to_thread(process.child.wait, DRAIN_SECONDS) in ENDED_BY_SIGTERM
     assert await owner.fetchval("SELECT body -> 'causes' FROM tallies WHERE key = 'a'") == '["one"]'
-    assert await _acknowledged(kafka, topics + "loyalty.storefront.orders", topic) == 1
+    assert await _acknowledged(kafka, consumer_group("loyalty", topics), topic) == 1
     await owner.close()
 
 

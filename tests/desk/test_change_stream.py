@@ -30,7 +30,7 @@ async def live(desk: Desk) -> AsyncIterator[ChangeStream]:
 @pytest.fixture
 async def page(desk: Desk, live: ChangeStream) -> Page:
     """An open page that has received all earlier events."""
-    (token,) = (await desk.as_("vera")).client.cookies.values()
+    token = (await desk.as_("vera")).client.cookies["__Host-desk"]
     stream = live.subscribe(token)
     assert [await next_event(stream), await next_event(stream)] == ["hello", "changed"]
     return stream
