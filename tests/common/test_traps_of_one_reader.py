@@ -188,3 +188,15 @@ async def test_a_halt_ends_by_itself_and_the_next_one_is_longer(offline: Live, m
         assert not consumer.halted
     assert halted_for == [30, 60, 120, 240, 480, 600]
     assert await causes(offline, "good") == ["one"] * 6
+
+
+async def test_a_partition_that_comes_back_counts_from_where_another_process_left_it(run: Run) -> None:
+    async with run() as live:
+        await give(live, [cancelled("a", "one")])
+        await reach(live, "a", ["one"])
+        health = live.service.kafka.health
+        assert health
+        (partition,) = health.listener.processed
+        health.listener.processed[partition] -= 1  # what this process knew, before another one read on
+        await health.listener.on_partitions_assigned({partition})
+        assert health.lag()["storefront.orders"] == 0
