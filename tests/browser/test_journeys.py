@@ -69,7 +69,7 @@ async def test_a_report_with_a_photo_goes_from_the_form_to_the_points(everything
     await picture(page, "thanks")
 
     issue_id = UUID((re.search(r"/sent/([0-9a-f-]{36})", page.url) or [""])[1])
-    status = await page.get_by_role("link", name="See how it goes on").get_attribute("href") or ""
+    status = await page.get_by_role("link", name="See the current status").get_attribute("href") or ""
     status += ("&" if "?" in status else "?") + "lang=en"  # the customer is written to in Japanese
     await swap(shop, issue_id)
     granted = await shop.wait_for("points.granted", issue_id=issue_id)
