@@ -1,6 +1,6 @@
 """Random payloads built from the models, so that a new field is covered at once."""
 
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -24,6 +24,10 @@ def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(required, optional=optional).map(lambda fields: model(**fields))
 
 
+_TIMES = (datetime.fromisoformat("2000-01-02"), datetime.fromisoformat("2099-12-30"))
+"""Bounds of the contract for moments."""
+
+
 def values(hint: Any, limits: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
     """Return values of one field within the limits of its annotation."""
     origin, inner = get_origin(hint), get_args(hint)
@@ -43,7 +47,7 @@ def _plain(hint: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if hint is type(None):
         return st.none()
     if hint is AwareDatetime:
-        return st.datetimes(timezones=st.just(UTC))
+        return st.datetimes(*_TIMES, timezones=st.just(UTC))
     if hint is str:
         return _texts(limits)
     if hint is int:
@@ -55,7 +59,7 @@ def _plain(hint: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         return st.sampled_from(hint)
     if issubclass(hint, BaseModel):
         return models(hint)
-    return {bool: st.booleans(), date: st.dates(), UUID: st.uuids()}[hint]
+    return {bool: st.booleans(), date: st.dates(date(1900, 1, 1), date(2099, 12, 31)), UUID: st.uuids()}[hint]
 
 
 def _texts(limits: tuple[Any, ...]) -> st.SearchStrategy[str]:

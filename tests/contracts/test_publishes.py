@@ -41,7 +41,7 @@ def created_in(folder: Path) -> set[str]:
     return {name for file in folder.rglob("*.py") for name in created_events(file.read_text("utf-8"))}
 
 
-BY_THE_LIBRARY = created_in(ROOT / "libs" / "common" / "privacy")
+BY_THE_LIBRARY = created_in(ROOT / "libs" / "common" / "privacy") | created_in(ROOT / "libs" / "common" / "messaging")
 PASSED_ON = {"intake": {payload.__name__ for payload in WEBHOOK_EVENTS.values()}}
 """Events that storefronts send over HTTP, parsed by type and published as they are."""
 

@@ -35,7 +35,8 @@ ACCESS: dict[str, str] = {
     "POST /v1/issues/{issue_id}/details": "storefront ops",
     "POST /v1/report-links": "storefront",
     "POST /v1/issues/{issue_id}/decisions": "ops",
-    "POST /v1/customers/{customer_id}/erasure": "storefront ops",
+    "POST /v1/issues/{issue_id}/withdraw": "storefront",
+    "POST /v1/customers/{customer_id:path}/erasure": "storefront ops",
     "GET /v1/insights": "ops",
     "GET /v1/insights/products": "ops",
     "GET /v1/insights/days": "ops",
@@ -115,7 +116,7 @@ def filled(path: str, desk: Desk | None = None, token: str = "nonsense") -> str:
     values = {
         "{issue_id}": issue_id, "{sha256}": "0" * 64, "{section}": "reviews", "{notice_id}": str(uuid4()),
         "{owner}": "intake", "{dead_letter_id}": "1", "{action}": "replay", "{token}": token,
-        "{cluster_id}": str(uuid4()), "{customer_id}": "C-77",
+        "{cluster_id}": str(uuid4()), "{customer_id:path}": "C-77",
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(name, value)

@@ -28,7 +28,9 @@ EVERYWHERE = {
 ACCESS: dict[str, dict[str, str]] = {
     "returns": {
         "GET /v1/cases": "ops",
+        "GET /v1/cases/kept-counts": "ops",
         "GET /v1/cases/{issue_id}": "ops",
+        "POST /v1/cases/{issue_id}/kept-counts/{count_id:path}": "ops",
         "GET /v1/cases/{issue_id}/exposure": "ops",
         "POST /v1/cases/{issue_id}/decisions": "ops",
         "POST /v1/cases/{issue_id}/reviews/{cause}": "ops",
@@ -36,12 +38,12 @@ ACCESS: dict[str, dict[str, str]] = {
         "POST /v1/cases/{issue_id}/reopen": "ops",
     },
     "delivery_notify": {
-        "GET /v1/orders/{order_id}/notices": "storefront ops",
-        "GET /v1/orders/{order_id}/promises": "storefront ops",
-        "GET /v1/orders/{order_id}/choices/{choice_id}/address": "storefront ops",
-        "GET /v1/customers/{customer_id}/preferences": "storefront ops",
-        "PUT /v1/customers/{customer_id}/preferences": "storefront ops",
-        "DELETE /v1/customers/{customer_id}/preferences": "storefront ops",
+        "GET /v1/orders/{order_id:path}/notices": "storefront ops",
+        "GET /v1/orders/{order_id:path}/promises": "storefront ops",
+        "GET /v1/orders/{order_id:path}/choices/{choice_id}/address": "storefront ops",
+        "GET /v1/customers/{customer_id:path}/preferences": "storefront ops",
+        "PUT /v1/customers/{customer_id:path}/preferences": "storefront ops",
+        "DELETE /v1/customers/{customer_id:path}/preferences": "storefront ops",
         "GET /ops/staff-notices": "ops",
         "POST /ops/addresses/allow": "ops",
         "POST /v1/mail-reports": "ops",
@@ -52,17 +54,17 @@ ACCESS: dict[str, dict[str, str]] = {
         "GET /staff/notices/{token}": "link staff-notice",
     },
     "loyalty": {
-        "GET /v1/customers/{customer_id}/balance": "storefront ops",
-        "GET /v1/customers/{customer_id}/entries": "storefront ops",
-        "GET /v1/customers/{customer_id}/statement": "storefront ops",
-        "POST /v1/customers/{customer_id}/redemptions": "storefront",
-        "GET /v1/customers/{customer_id}/redemptions/{redemption_id}": "storefront",
-        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/commit": "storefront",
-        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/release": "storefront",
-        "POST /v1/customers/{customer_id}/redemptions/{redemption_id}/return": "storefront",
-        "POST /v1/customers/{customer_id}/adjustments": "ops",
+        "GET /v1/customers/{customer_id:path}/balance": "storefront ops",
+        "GET /v1/customers/{customer_id:path}/entries": "storefront ops",
+        "GET /v1/customers/{customer_id:path}/statement": "storefront ops",
+        "POST /v1/customers/{customer_id:path}/redemptions": "storefront",
+        "GET /v1/customers/{customer_id:path}/redemptions/{redemption_id}": "storefront",
+        "POST /v1/customers/{customer_id:path}/redemptions/{redemption_id}/commit": "storefront",
+        "POST /v1/customers/{customer_id:path}/redemptions/{redemption_id}/release": "storefront",
+        "POST /v1/customers/{customer_id:path}/redemptions/{redemption_id}/return": "storefront",
+        "POST /v1/customers/{customer_id:path}/adjustments": "ops",
         "GET /v1/loyalty/reviews": "ops",
-        "POST /v1/customers/{customer_id}/reviews/{cause}": "ops",
+        "POST /v1/customers/{customer_id:path}/reviews/{cause}": "ops",
         "GET /v1/loyalty/holdout": "ops",
     },
 }
@@ -82,7 +84,8 @@ def filled(path: str, token: str = "nonsense") -> str:
     values = {
         "{issue_id}": str(uuid4()), "{choice_id}": str(uuid4()), "{redemption_id}": str(uuid4()),
         "{dead_letter_id}": "1",
-        "{cause}": "value", "{order_id}": "O-1", "{customer_id}": "C-1", "{token}": token,
+        "{cause}": "value", "{order_id:path}": "O-1", "{customer_id:path}": "C-1", "{count_id:path}": "E-1",
+        "{token}": token,
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(name, value)

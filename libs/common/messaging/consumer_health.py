@@ -45,7 +45,7 @@ class ConsumerHealth:
             if not state.has_valid_position:
                 continue
             topic = partition.topic.removeprefix(self.listener.prefix)
-            position = self.listener.processed.get(partition, state.position)
+            position = self.listener.next_offset(partition, state.position)
             positions[topic] += position
             lags[topic] += max(0, (self.consumer.highwater(partition) or 0) - position)
         now = time.monotonic()

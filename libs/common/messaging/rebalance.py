@@ -72,6 +72,13 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     def consumer(self) -> Any:
         return getattr(self.subscriber, "consumer", None)
 
+    def next_offset(self, partition: TopicPartition, position: int) -> int:
+        """Return the next offset to process; `position` is that of the next fetch, which may be a batch ahead.
+
+        After an assignment the position is right: another process may have read on since this one lost the partition.
+        """
+        return position if partition in self._fresh else self.processed.get(partition, position)
+
     async def handle(self, records: Records) -> None:
         """Process a batch; its offsets are committed soon, except for records that were given back."""
         self._idle.clear()

@@ -92,6 +92,9 @@ class KafkaReader:
             broker = self.broker(pool)
             try:
                 await broker.start()
+            except asyncio.CancelledError:  # a service that stops while it joins
+                await broker.stop()
+                raise
             except Exception as error:
                 log.warning("failed to join Kafka error=%s: %s", type(error).__name__, error)
                 await broker.stop()
