@@ -19,9 +19,11 @@ from services.returns.domain.order_facts import OrderFact, OrderFactsChanged, de
 from services.returns.domain.state.order_ledger import OrderLedger
 from services.returns.store.documents import ORDER_LEDGER
 
+# The trace is that of a timer that the case waits for, so that what follows is linked to the report.
 _WAKE_CASES = """
-    INSERT INTO timers (aggregate, key, name, due_at)
-    SELECT 'cases', c.key, changed.name, changed.at
+    INSERT INTO timers (aggregate, key, name, due_at, trace)
+    SELECT 'cases', c.key, changed.name, changed.at,
+        (SELECT max(t.trace) FROM timers t WHERE t.aggregate = 'cases' AND t.key = c.key)
     FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS changed (order_id, name, at)
     JOIN cases c USING (order_id)
     ON CONFLICT DO NOTHING"""
