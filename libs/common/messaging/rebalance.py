@@ -11,6 +11,7 @@ batches; records repeated after a crash are known to the inbox.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,9 @@ HandleBatch = Callable[[Records], Awaitable[Collection[GivenBack]]]
 DRAIN_SECONDS = 20.0
 """Maximum time for which a rebalance waits for the running batch; well below the group's rebalance timeout."""
 
+SETTLED_SECONDS = 1.0
+"""Time without a batch after which nothing that was fetched can still wait to be processed."""
+
 COMMIT_SECONDS = 0.2
 """Maximum time between a batch and the commit of its offsets."""
 
@@ -61,6 +65,7 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     joined: bool = False
     """True once partitions are assigned; none where there are more processes than partitions."""
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle_since: float = field(default_factory=time.monotonic)
     _fresh: set[TopicPartition] = field(default_factory=set)
     _uncommitted: dict[TopicPartition, int] = field(default_factory=dict)
     _committing: asyncio.Task[None] | None = None
@@ -75,9 +80,11 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
     def next_offset(self, partition: TopicPartition, position: int) -> int:
         """Return the next offset to process; `position` is that of the next fetch, which may be a batch ahead.
 
-        After an assignment the position is right: another process may have read on since this one lost the partition.
+        After an assignment, and while no batch runs, the position is right: another process may have read on since this
+        one lost the partition, and a batch from before the loss may have been recorded since.
         """
-        return position if partition in self._fresh else self.processed.get(partition, position)
+        settled = self._idle.is_set() and time.monotonic() - self._idle_since > SETTLED_SECONDS
+        return position if settled or partition in self._fresh else self.processed.get(partition, position)
 
     async def handle(self, records: Records) -> None:
         """Process a batch; its offsets are committed soon, except for records that were given back."""
@@ -99,6 +106,7 @@ class DrainingListener(ConsumerRebalanceListener):  # type: ignore[misc]
             self._give_back([GivenBack(place, offset, RETRY_SECONDS) for place, offset in _firsts(records).items()])
             raise
         finally:
+            self._idle_since = time.monotonic()
             self._idle.set()
 
     async def _handle(self, records: Records) -> Collection[GivenBack]:
