@@ -157,7 +157,7 @@ async def test_kills_at_odd_moments_lose_nothing_and_repeat_nothing(database: Ma
     async with provider_process() as there:
         for some in (1, 4, 8):
             with service(url, there) as running:
-                await eventually(lambda least=some: reached(there, least), f"{some} messages have arrived")  # type: ignore[misc]
+                await eventually(lambda least=some: reached(there, least), f"{some} messages have arrived", seconds=60)  # type: ignore[misc]
                 running.kill()
             conn = await asyncpg.connect(url)
             await conn.execute("UPDATE notices SET wait_until = NULL")
