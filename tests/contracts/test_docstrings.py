@@ -9,7 +9,9 @@ from pathlib import Path
 
 from deploy.local.paths import ROOT
 
-SOURCES = [path for top in ("deploy", "libs", "services") for path in sorted((ROOT / top).rglob("*.py"))]
+SHIPPED = [ROOT / top for top in ("deploy", "libs", "services")]
+SOURCES = [path for folder in SHIPPED for path in sorted(folder.rglob("*.py"))]
+MIGRATIONS = [path for folder in SHIPPED for path in sorted(folder.rglob("migrations/*.sql"))]
 _RAISES = re.compile(r"[Rr]aises?\s+((?:`[A-Za-z_.]+`(?:\s+[\d,\sor]*\d+)?(?:,\s+(?:or\s+)?|\s+or\s+|\s+and\s+)?)+)")
 _TABLE = re.compile(r"\b[Rr]ows?\s+(?:in|of)\s+`([a-z_]+)`")
 _CREATED = re.compile(r"CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([a-z_]+)")
@@ -80,7 +82,7 @@ def test_every_exception_that_a_docstring_names_can_be_raised_there() -> None:
 
 
 def test_every_table_that_a_docstring_names_exists() -> None:
-    created = {table for path in sorted(ROOT.rglob("migrations/*.sql")) for table in _CREATED.findall(path.read_text())}
+    created = {table for path in MIGRATIONS for table in _CREATED.findall(path.read_text())}
     found = {
         str(path.relative_to(ROOT)): table
         for path in SOURCES
