@@ -5,13 +5,14 @@ provocation is no mutant: it brings about the moment in which a mutant differs, 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from libs.common.messaging import broker, inbox, outbox, relay
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.failpoints import failpoint
+from libs.common.messaging.rebalance import GivenBack, Records
 from libs.common.postgres.pool import ConflictError
 from libs.common.runtime import kafka_reader
 
@@ -36,9 +37,10 @@ def offsets_first() -> None:
     def subscribe(*arguments: Any) -> Any:
         *others, take, counters = arguments
 
-        async def too_late(records: Any) -> None:
+        async def too_late(records: Records) -> Collection[GivenBack]:
             await listener.consumer.commit()
-            await take(records)
+            given_back: Collection[GivenBack] = await take(records)
+            return given_back
 
         listener = right(*others, too_late, counters)
         return listener
