@@ -14,8 +14,8 @@ from playwright.async_api import FilePayload, Page, expect
 from deploy.local.ports import LOOPBACK, free_port
 from services.intake.desk.accounts import StaffRole
 from tests.browser.serving import need_chromium, picture, see, served
-from tests.browser.story import PASSWORD, an_order, hire
 from tests.conftest import MakeDatabase, execute_as_owner
+from tests.intake.issue_states import PASSWORD, an_order, hire
 from tests.intake.test_photos import picture as photo
 from tests.journey.backbone import Backbone, backbone, line
 from tests.journey.test_replacement import swap

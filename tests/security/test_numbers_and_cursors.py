@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.desk.conftest import Desk, desk
+from tests.intake.desk.conftest import Desk, desk
 from tests.running import OPS
 
 __all__ = ["desk"]

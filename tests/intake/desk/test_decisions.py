@@ -11,7 +11,7 @@ from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction
 from services.intake.projections.issue_status import IssueStatus
 from services.intake.projections.work_items import WorkKind
 from services.intake.store.desk import WorkItem
-from tests.desk.conftest import Desk, Staff
+from tests.intake.desk.conftest import Desk, Staff
 from tests.intake.reports import NOON
 
 APPROVE = "approve_review:value"

@@ -9,8 +9,8 @@ import httpx
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
 from services.intake.settings import IntakeSettings
-from tests.browser.story import PASSWORD, hire
 from tests.conftest import MakeDatabase
+from tests.intake.issue_states import PASSWORD, hire
 from tests.running import running
 
 _BODY = b'{"items": [], "next_after": null}'

@@ -12,7 +12,7 @@ from services.intake.desk.auth import desk_address
 from services.intake.desk.sessions import MAX_ATTEMPTS
 from services.intake.desk.sign_in import client_network
 from tests.conftest import MakeDatabase
-from tests.desk.conftest import Desk
+from tests.intake.desk.conftest import Desk
 
 
 def pass_time(desk: Desk, span: timedelta) -> None:

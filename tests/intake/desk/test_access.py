@@ -13,7 +13,7 @@ from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
 from services.intake.settings import IntakeSettings
-from tests.desk.conftest import NAMES, Desk
+from tests.intake.desk.conftest import NAMES, Desk
 from tests.running import LINK_SECRETS, OPS, STOREFRONT
 
 ACCESS: dict[str, str] = {

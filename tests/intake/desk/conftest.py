@@ -13,8 +13,8 @@ from libs.common.decisions.clock import SharedClock
 from services.intake.app import create_app
 from services.intake.desk.accounts import StaffRole
 from services.intake.settings import IntakeSettings
-from tests.browser.story import PASSWORD, Case, hire, open_case
 from tests.conftest import MakeDatabase
+from tests.intake.issue_states import PASSWORD, Case, hire, open_case
 from tests.running import Live, running
 
 NAMES = {StaffRole.VIEWER: "vera", StaffRole.AGENT: "hanako", StaffRole.ADMIN: "aki"}

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks
-from tests.browser.story import an_order, park
-from tests.desk.conftest import Desk
+from tests.intake.desk.conftest import Desk
+from tests.intake.issue_states import an_order, park
 from tests.running import LINK_SECRETS
 
 ZONE = ZoneInfo("Asia/Tokyo")

@@ -10,7 +10,7 @@ from libs.common.http.signed_links import SignedLinks
 from services.intake.desk.change_stream import ChangeStream
 from services.intake.desk.sessions import StaffSessions
 from services.intake.store import desk as store
-from tests.desk.conftest import Desk
+from tests.intake.desk.conftest import Desk
 from tests.running import LINK_SECRETS, eventually
 
 HOUR = timedelta(hours=1)

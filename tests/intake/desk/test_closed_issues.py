@@ -7,7 +7,7 @@ import pytest
 from libs.common.events import issues
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks
-from tests.desk.conftest import Desk
+from tests.intake.desk.conftest import Desk
 from tests.running import LINK_SECRETS
 
 NOW = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Shop data for pages: one issue in each state, built from events as the topics carry them."""
+"""Data for pages: one issue in each state, built from events as the topics carry them."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -10,7 +10,7 @@ import pytest
 from deploy.service_settings import settings_class
 from libs.common.http.signed_links import Purpose, SignedLinks
 from tests.conftest import MakeDatabase
-from tests.desk.test_access import DOCUMENTS, routes_of
+from tests.intake.desk.test_access import DOCUMENTS, routes_of
 from tests.openapi.test_no_surprise import SETTINGS
 from tests.running import LINK_SECRETS, OPS, STOREFRONT, Live, running
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from libs.common.events.registry import decode
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks
-from tests.desk.conftest import Desk
+from tests.intake.desk.conftest import Desk
 from tests.running import LINK_SECRETS
 
 

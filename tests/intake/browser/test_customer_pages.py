@@ -10,10 +10,10 @@ from libs.common.events.registry import decode
 from libs.common.events.values import Language
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks, ReportSubject
-from tests.browser.conftest import Shop
 from tests.browser.serving import see
-from tests.browser.story import deliver
-from tests.browser.test_desk import VIEWS, check
+from tests.intake.browser.conftest import Shop
+from tests.intake.browser.test_desk import VIEWS, check
+from tests.intake.issue_states import deliver
 from tests.intake.reports import CUSTOMER
 from tests.intake.test_photos import picture as photo
 from tests.running import LINK_SECRETS

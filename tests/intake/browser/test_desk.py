@@ -8,9 +8,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from services.intake.desk.accounts import StaffRole
-from tests.browser.conftest import Shop
 from tests.browser.serving import picture, see
-from tests.browser.story import PASSWORD, an_order, hire, open_case, park
+from tests.intake.browser.conftest import Shop
+from tests.intake.issue_states import PASSWORD, an_order, hire, open_case, park
 from tests.running import eventually
 
 VIEWS: dict[str, Any] = {
