@@ -13,7 +13,7 @@ from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
 from services.returns.domain.decision_context import CaseRules
-from services.returns.domain.order_facts import ORDER_SUBSCRIBES
+from services.returns.domain.ledger_decisions import ORDER_SUBSCRIBES
 from services.returns.http import cases as case_routes
 from services.returns.policy.policy_loader import read_policies, watch
 from services.returns.policy.policy_versions import ReturnPolicies

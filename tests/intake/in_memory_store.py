@@ -73,9 +73,9 @@ class InMemoryStore:
         self._save(facts)
         return facts
 
-    def apply(self, fact: Payload) -> None:
+    def apply(self, payload: Payload) -> None:
         """Apply an event of returns that moves pieces: the timeline's aggregate writes rows of its own."""
-        for record in timeline.project(event(fact, at=self.now)):
+        for record in timeline.project(event(payload, at=self.now)):
             match record:
                 case UnitsReleased(issue_id=issue_id):
                     self._release(issue_id)

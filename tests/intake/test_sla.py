@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.common.events import issues, notices
 from services.intake.domain.issue_acceptance import IssueUpdated
-from services.intake.projections.sla import SlaClocks, SlaFact, measure_sla
+from services.intake.projections.sla import SlaClocks, SlaEvent, measure_sla
 from tests.intake.reports import NOON, RULES, days
 from tests.intake.test_pending_details import ARRIVED, PHOTO, damaged, fire, give, run
 
@@ -19,23 +19,23 @@ ORDERED, SENT = issues.IssueReplacementOrdered.TYPE, notices.NoticeSent.TYPE
 REOPENED, REJECTED, ACCEPTED = issues.IssueReopened.TYPE, issues.IssueRejected.TYPE, issues.IssueAccepted.TYPE
 
 
-def at(hours: float, type_: str, **data: Any) -> SlaFact:
-    return SlaFact(TUESDAY + timedelta(hours=hours), type_, data)
+def at(hours: float, type_: str, **data: Any) -> SlaEvent:
+    return SlaEvent(TUESDAY + timedelta(hours=hours), type_, data)
 
 
-def requested(hours: float, *missing: str, until: float = 1000) -> SlaFact:
+def requested(hours: float, *missing: str, until: float = 1000) -> SlaEvent:
     return at(hours, REQUESTED, missing=missing, due_at=(TUESDAY + timedelta(hours=until)).isoformat())
 
 
-def provided(hours: float, *details: str, missing: tuple[str, ...] = ()) -> SlaFact:
+def provided(hours: float, *details: str, missing: tuple[str, ...] = ()) -> SlaEvent:
     return at(hours, PROVIDED, provided=details, missing=missing)
 
 
-def clocks(*story: SlaFact, after: float = 48) -> SlaClocks:
+def clocks(*story: SlaEvent, after: float = 48) -> SlaClocks:
     return measure_sla(TUESDAY, story, RULES.hours, RULES.targets, TUESDAY + timedelta(hours=after))
 
 
-def spent(*story: SlaFact, after: float = 48) -> float:
+def spent(*story: SlaEvent, after: float = 48) -> float:
     """Return the open hours until the decision, two days later."""
     return clocks(*story, after=after).decision.spent / timedelta(hours=1)
 
@@ -75,7 +75,7 @@ def spent(*story: SlaFact, after: float = 48) -> float:
         ([at(2, ORDERED), requested(3, "photo"), at(4, REOPENED), at(5, ORDERED)], 3),
     ],
 )
-def test_the_clock_counts_what_the_shop_took(story: list[SlaFact], hours: float) -> None:
+def test_the_clock_counts_what_the_shop_took(story: list[SlaEvent], hours: float) -> None:
     assert spent(*story) == hours
 
 
@@ -103,7 +103,7 @@ def test_a_stopped_clock_has_no_due_time() -> None:
 
 
 TYPES = (REQUESTED, PROVIDED, ORDERED, REOPENED, REJECTED, SENT)
-facts = st.builds(
+events = st.builds(
     lambda hours, type_, needs, until: at(
         hours, type_, missing=needs, provided=needs, due_at=(TUESDAY + timedelta(hours=hours + until)).isoformat()
     ),
@@ -112,31 +112,31 @@ facts = st.builds(
     st.lists(st.sampled_from(["photo", "part"]), unique=True),
     st.floats(0, 100),
 )
-stories = st.lists(facts, max_size=12)
+stories = st.lists(events, max_size=12)
 
 
 @given(stories, st.permutations(range(12)))
-def test_the_order_in_which_facts_are_read_does_not_matter(story: list[SlaFact], order: list[int]) -> None:
-    story = [SlaFact(fact.at + timedelta(microseconds=n), fact.type, fact.data) for n, fact in enumerate(story)]
+def test_the_order_in_which_events_are_read_does_not_matter(story: list[SlaEvent], order: list[int]) -> None:
+    story = [SlaEvent(event.at + timedelta(microseconds=n), event.type, event.data) for n, event in enumerate(story)]
     shuffled = [story[index] for index in order if index < len(story)]
     assert clocks(*story, after=300) == clocks(*shuffled, after=300)
 
 
 @given(stories, st.floats(0, 250), st.floats(0, 50))
-def test_a_clock_never_runs_back(story: list[SlaFact], hours: float, more: float) -> None:
+def test_a_clock_never_runs_back(story: list[SlaEvent], hours: float, more: float) -> None:
     assert spent(*story, after=hours) <= spent(*story, after=hours + more)
 
 
 @given(stories, st.floats(0, 200), st.floats(0.1, 100))
-def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[SlaFact], hours: float, until: float) -> None:
-    before = [fact for fact in story if fact.type == REQUESTED and fact.at <= at(hours, "").at]
-    asked = {need for fact in before for need in fact.data["missing"]}
+def test_asking_again_for_the_same_saves_the_shop_nothing(story: list[SlaEvent], hours: float, until: float) -> None:
+    before = [event for event in story if event.type == REQUESTED and event.at <= at(hours, "").at]
+    asked = {need for event in before for need in event.data["missing"]}
     again = requested(hours, *sorted(asked), until=hours + until)
     assert spent(*story, again, after=300) >= spent(*story, after=300)
 
 
 @given(stories, st.floats(0, 200))
-def test_reopening_gives_the_shop_no_time_back(story: list[SlaFact], hours: float) -> None:
+def test_reopening_gives_the_shop_no_time_back(story: list[SlaEvent], hours: float) -> None:
     assert spent(*story, at(hours, REOPENED), after=300) >= spent(*story, after=300)
 
 
@@ -146,10 +146,10 @@ def test_the_day_the_shop_owes_is_the_day_the_clock_says() -> None:
     context, asked = fire(context)
     provided_at = TUESDAY + days(2)
     context, given_facts = give(context, provided_at, photos=(PHOTO,))
-    request = next(fact for fact in asked if isinstance(fact, issues.IssueDetailsRequested))
+    request = next(event for event in asked if isinstance(event, issues.IssueDetailsRequested))
     changed = next(fact for fact in given_facts if isinstance(fact, IssueUpdated))
     story = [
-        SlaFact(TUESDAY + RULES.required_details.grace_period, REQUESTED, request.model_dump()),
-        SlaFact(provided_at, PROVIDED, {"provided": ("photo",), "missing": ()}),
+        SlaEvent(TUESDAY + RULES.required_details.grace_period, REQUESTED, request.model_dump()),
+        SlaEvent(provided_at, PROVIDED, {"provided": ("photo",), "missing": ()}),
     ]
     assert measure_sla(TUESDAY, story, RULES.hours, RULES.targets, provided_at).decision.due_at == changed.decide_by

@@ -127,8 +127,8 @@ async def resolve(live: Live) -> None:
     service = live.service
     await open_case(live, reason=Reason.MISSING_ITEM)
     ids = {"issue_id": ISSUE, "replacement_id": (await shown(live))["outbound"]["replacement_id"]}
-    for fact in (ReplacementShipped(**ids, shipped_at=TUESDAY), ParcelDelivered(**ids, delivered_at=TUESDAY)):
-        await service.execute(service.aggregates["cases"], service.event(fact))
+    for event in (ReplacementShipped(**ids, shipped_at=TUESDAY), ParcelDelivered(**ids, delivered_at=TUESDAY)):
+        await service.execute(service.aggregates["cases"], service.event(event))
 
 
 REOPENINGS = [

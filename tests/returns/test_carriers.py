@@ -24,8 +24,8 @@ def scan(
 ) -> list[str]:
     raw = RawStatus(source=source, code=code, detail=detail)
     ids = {"issue_id": ISSUE, "replacement_id": scenario.replacement_id}
-    fact = ParcelScanned(**ids, raw=raw, scanned_at=at or scenario.now, **more)
-    return refusal_reasons(scenario.apply(fact))
+    event = ParcelScanned(**ids, raw=raw, scanned_at=at or scenario.now, **more)
+    return refusal_reasons(scenario.apply(event))
 
 
 def shipped() -> CaseScenario:

@@ -35,8 +35,8 @@ from tests.returns.test_staff_decisions import say
 
 
 def count(scenario: CaseScenario, *lines: CountedLine, **papers: Any) -> None:
-    fact = {"issue_id": ISSUE, "received_at": scenario.now, **papers}
-    scenario.apply(ItemReceived(lines=lines or (CountedLine(line_id="1", quantity=1),), **fact))
+    fields = {"issue_id": ISSUE, "received_at": scenario.now, **papers}
+    scenario.apply(ItemReceived(lines=lines or (CountedLine(line_id="1", quantity=1),), **fields))
 
 
 def shipped(**more: Any) -> CaseScenario:

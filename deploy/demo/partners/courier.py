@@ -124,8 +124,8 @@ def search_result(lost: IssueAccepted, rng: random.Random) -> ScheduledEvent | N
     if lost.reason is not Reason.LOST_IN_TRANSIT or rng.random() >= FOUND_SHARE:
         return None
     at = lost.accepted_at + timedelta(days=rng.uniform(2, 14))
-    fact = ParcelFound(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
-    return ScheduledEvent(at, "found", fact)
+    event = ParcelFound(issue_id=lost.issue_id, with_customer=rng.random() < 0.6, found_at=at)
+    return ScheduledEvent(at, "found", event)
 
 
 def is_delivery(plan: ScheduledEvent) -> bool:

@@ -9,13 +9,13 @@ from libs.common.events import issues
 from services.intake.projections.issue_status import IssueStatus
 
 CLOSED = frozenset({IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED})
-_SHIP_DATE_FACTS = (
+_SHIP_DATE_EVENTS = (
     issues.IssueReplacementOrdered.TYPE,
     issues.IssueReplacementPromised.TYPE,
     issues.IssueReplacementDelayed.TYPE,
 )
 
-FactsByType = Mapping[str, Mapping[str, Any]]
+EventsByType = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +29,47 @@ class Milestone:
 
 def milestones(timeline: Sequence[Mapping[str, Any]], status: str) -> list[Milestone]:
     """Return the milestones that apply to this issue, in order."""
-    facts = {fact["type"]: fact for fact in timeline}
-    if issues.IssueReopened.TYPE in facts and status != IssueStatus.RESOLVED:
-        facts.pop(issues.IssueResolved.TYPE, None)
-    found = [_milestone("accepted", facts, issues.IssueAccepted.TYPE)]
-    if facts.keys() & {*_SHIP_DATE_FACTS, issues.IssueReplacementShipped.TYPE}:
-        found.append(_milestone("shipped", facts, issues.IssueReplacementShipped.TYPE, _ship_date(facts)))
-        found.append(_milestone("delivered", facts, issues.IssueReplacementDelivered.TYPE, _delivery_date(facts)))
-    if facts.keys() & {issues.IssueCollectionRequested.TYPE, issues.IssueCollected.TYPE}:
-        found.append(_milestone("collected", facts, issues.IssueCollected.TYPE, _collection_date(facts)))
-    if facts.keys() & {issues.IssueRefundRequested.TYPE, issues.IssueRefunded.TYPE}:
-        found.append(_milestone("refunded", facts, issues.IssueRefunded.TYPE))
+    events = {event["type"]: event for event in timeline}
+    if issues.IssueReopened.TYPE in events and status != IssueStatus.RESOLVED:
+        events.pop(issues.IssueResolved.TYPE, None)
+    found = [_milestone("accepted", events, issues.IssueAccepted.TYPE)]
+    if events.keys() & {*_SHIP_DATE_EVENTS, issues.IssueReplacementShipped.TYPE}:
+        found.append(_milestone("shipped", events, issues.IssueReplacementShipped.TYPE, _ship_date(events)))
+        found.append(_milestone("delivered", events, issues.IssueReplacementDelivered.TYPE, _delivery_date(events)))
+    if events.keys() & {issues.IssueCollectionRequested.TYPE, issues.IssueCollected.TYPE}:
+        found.append(_milestone("collected", events, issues.IssueCollected.TYPE, _collection_date(events)))
+    if events.keys() & {issues.IssueRefundRequested.TYPE, issues.IssueRefunded.TYPE}:
+        found.append(_milestone("refunded", events, issues.IssueRefunded.TYPE))
     if status in CLOSED and status != IssueStatus.RESOLVED:
         return found
-    return [*found, _milestone("resolved", facts, issues.IssueResolved.TYPE)]
+    return [*found, _milestone("resolved", events, issues.IssueResolved.TYPE)]
 
 
-def _milestone(code: str, facts: FactsByType, type_: str, expected_on: date | None = None) -> Milestone:
-    fact = facts.get(type_)
-    return Milestone(code, fact["at"] if fact else None, None if fact else expected_on)
+def _milestone(code: str, events: EventsByType, type_: str, expected_on: date | None = None) -> Milestone:
+    event = events.get(type_)
+    return Milestone(code, event["at"] if event else None, None if event else expected_on)
 
 
-def _ship_date(facts: FactsByType) -> date | None:
-    dated = [facts[type_] for type_ in _SHIP_DATE_FACTS if type_ in facts]
+def _ship_date(events: EventsByType) -> date | None:
+    dated = [events[type_] for type_ in _SHIP_DATE_EVENTS if type_ in events]
     if not dated:
         return None
-    data = max(dated, key=lambda fact: fact["at"])["data"]
+    data = max(dated, key=lambda event: event["at"])["data"]
     return parse_date(data.get("ship_date") or data.get("promised_ship_date"))
 
 
-def _delivery_date(facts: FactsByType) -> date | None:
-    shipped = facts.get(issues.IssueReplacementShipped.TYPE)
+def _delivery_date(events: EventsByType) -> date | None:
+    shipped = events.get(issues.IssueReplacementShipped.TYPE)
     return parse_date(shipped["data"].get("expected_delivery_date")) if shipped else None
 
 
-def _collection_date(facts: FactsByType) -> date | None:
-    booked = facts.get(issues.IssueCollectionBooked.TYPE)
+def _collection_date(events: EventsByType) -> date | None:
+    booked = events.get(issues.IssueCollectionBooked.TYPE)
     return parse_date(booked["data"].get("window", {}).get("day")) if booked else None
 
 
-def last_fact(timeline: Sequence[Mapping[str, Any]], type_: str) -> Mapping[str, Any] | None:
-    return next((fact for fact in reversed(timeline) if fact["type"] == type_), None)
+def last_event(timeline: Sequence[Mapping[str, Any]], type_: str) -> Mapping[str, Any] | None:
+    return next((event for event in reversed(timeline) if event["type"] == type_), None)
 
 
 def parse_date(value: Any) -> date | None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.values import Language, TimeWindow
 from libs.common.web.carriers import tracking_url
-from services.intake.customer_pages.milestones import CLOSED, Milestone, last_fact, milestones, parse_date
+from services.intake.customer_pages.milestones import CLOSED, Milestone, last_event, milestones, parse_date
 
 Timeline = Sequence[Mapping[str, Any]]
 
@@ -68,7 +68,7 @@ def available_windows(timeline: Timeline, status: str, today: date) -> list[Time
 
 
 def _collection_is_over(timeline: Timeline, status: str) -> bool:
-    return status in CLOSED or last_fact(timeline, issues.IssueCollected.TYPE) is not None
+    return status in CLOSED or last_event(timeline, issues.IssueCollected.TYPE) is not None
 
 
 def customer_language(timeline: Timeline) -> Language | None:
@@ -79,16 +79,16 @@ def customer_language(timeline: Timeline) -> Language | None:
 
 def current_resolution(timeline: Timeline) -> int | None:
     """Return the number of the resolution that the survey asks about; None while the issue is not resolved."""
-    resolved = last_fact(timeline, issues.IssueResolved.TYPE)
-    reopened = last_fact(timeline, issues.IssueReopened.TYPE)
+    resolved = last_event(timeline, issues.IssueResolved.TYPE)
+    reopened = last_event(timeline, issues.IssueReopened.TYPE)
     if resolved is None or (reopened and reopened["at"] > resolved["at"]):
         return None
     return int(resolved["data"].get("resolution", 1))
 
 
 def _unconfirmed_window(timeline: Timeline) -> TimeWindow | None:
-    chosen = last_fact(timeline, issues.IssueCollectionWindowChosen.TYPE)
-    booked = last_fact(timeline, issues.IssueCollectionBooked.TYPE)
+    chosen = last_event(timeline, issues.IssueCollectionWindowChosen.TYPE)
+    booked = last_event(timeline, issues.IssueCollectionBooked.TYPE)
     if chosen is None or (booked and booked["at"] > chosen["at"]):
         return None
     return _parse_window(chosen["data"])
@@ -100,12 +100,12 @@ def _is_rated(timeline: Timeline) -> bool:
 
 
 def _points(timeline: Timeline, type_: str) -> int:
-    return sum(fact["data"]["points"] for fact in timeline if fact["type"] == type_)
+    return sum(event["data"]["points"] for event in timeline if event["type"] == type_)
 
 
 def _last_data(timeline: Timeline, type_: str) -> Mapping[str, Any]:
-    fact = last_fact(timeline, type_)
-    return fact["data"] if fact else {}
+    event = last_event(timeline, type_)
+    return event["data"] if event else {}
 
 
 def _parse_window(data: Mapping[str, Any]) -> TimeWindow | None:

@@ -47,7 +47,7 @@ class NextStep:
 
 
 def next_steps(work: Iterable[WorkItem], timeline: Sequence[Mapping[str, Any]]) -> list[NextStep]:
-    """Return the steps, earliest deadline first. `timeline` are facts with `type`, `at` and `data`."""
+    """Return the steps, earliest deadline first. `timeline` are events with `type`, `at` and `data`."""
     steps = [_step(item, timeline) for item in work]
     return sorted((step for step in steps if step), key=lambda step: (step.due_at, step.code))
 
@@ -61,5 +61,7 @@ def _step(item: WorkItem, timeline: Sequence[Mapping[str, Any]]) -> NextStep | N
 
 
 def _last_default(timeline: Sequence[Mapping[str, Any]]) -> str:
-    defaults = (fact["data"].get("default") for fact in reversed(timeline) if fact["type"] == IssueChoiceRequested.TYPE)
+    defaults = (
+        event["data"].get("default") for event in reversed(timeline) if event["type"] == IssueChoiceRequested.TYPE
+    )
     return next(defaults, None) or ""

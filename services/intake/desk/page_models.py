@@ -73,7 +73,7 @@ class PageModels:
             "steps": next_steps(work, timeline),
             "promised_dates": promised_dates(timeline, self._local_date(now), self._dates_by_type(timeline)),
             "points": points_by_state(timeline),
-            "timeline": [timeline_row(fact) for fact in timeline],
+            "timeline": [timeline_row(event) for event in timeline],
             "trace": trace,
             "actions": available_actions(issue["status"], work) if is_agent else [],
             "shows_notices": self.shows_notices and is_agent,
@@ -87,5 +87,5 @@ class PageModels:
         return moment.astimezone(self.service.settings.zone).date()
 
     def _dates_by_type(self, timeline: Sequence[Mapping[str, Any]]) -> dict[str, date]:
-        """Return the shop day of the last fact of each type."""
-        return {fact["type"]: self._local_date(fact["at"]) for fact in timeline}
+        """Return the shop day of the last event of each type."""
+        return {event["type"]: self._local_date(event["at"]) for event in timeline}

@@ -48,13 +48,13 @@ def promised_dates(
     until then and if a later notice or the customer's own choice superseded it.
     """
     found: list[PromisedDate] = []
-    for index, fact in enumerate(timeline):
-        if fact["type"] != NoticeSent.TYPE or not fact["data"].get("promised_date"):
+    for index, event in enumerate(timeline):
+        if event["type"] != NoticeSent.TYPE or not event["data"].get("promised_date"):
             continue
-        day, notice = date.fromisoformat(fact["data"]["promised_date"]), fact["data"]["kind"]
+        day, notice = date.fromisoformat(event["data"]["promised_date"]), event["data"]["kind"]
         superseded = any(_supersedes(later, notice) for later in timeline[index + 1 :])
         kept = None if superseded else _is_kept(notice, day, today, day_of)
-        found.append(PromisedDate(fact["at"], day, notice, kept))
+        found.append(PromisedDate(event["at"], day, notice, kept))
     return found
 
 

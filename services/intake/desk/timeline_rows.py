@@ -1,4 +1,4 @@
-"""Rows of an issue's timeline on the desk: time, service, and the fields of a fact that staff need; pure."""
+"""Rows of an issue's timeline on the desk: time, service, and the fields of an event that staff need; pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ SHOWN_FIELDS = (
     "provided", "applied", "staff", "comment", "points", "rule", "score", "amount", "carrier", "tracking_number",
     "resolution",
 )  # fmt: skip
-"""Fields of facts in the order of display; ids and lines are omitted."""
+"""Fields of events in the order of display; ids and lines are omitted."""
 
 _DATE_FIELDS = frozenset(name for name in SHOWN_FIELDS if name.endswith("_date")) | {"next_update_by"}
 _SERVICE_BY_TOPIC = {"points": "loyalty", "notice": "delivery_notify", "customer": "customer"}
-_ISSUE_FACTS_OF_INTAKE = frozenset(
+_ISSUE_EVENTS_OF_INTAKE = frozenset(
     {"reported", "accepted", "rejected", "details_requested", "details_provided", "staff_decided"}
 )
-_ISSUE_FACTS_OF_CUSTOMER = frozenset({"rated", "collection_window_chosen"})
+_ISSUE_EVENTS_OF_CUSTOMER = frozenset({"rated", "collection_window_chosen"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,19 @@ class TimelineRow:
     notice_id: str | None
 
 
-def timeline_row(fact: Mapping[str, Any]) -> TimelineRow:
-    data, type_ = fact["data"], fact["type"].rpartition(".v")[0]
+def timeline_row(event: Mapping[str, Any]) -> TimelineRow:
+    data, type_ = event["data"], event["type"].rpartition(".v")[0]
     details = [(name, _parse(name, data[name])) for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], ())]
-    return TimelineRow(fact["at"], type_, _source(type_), details, data.get("notice_id"))
+    return TimelineRow(event["at"], type_, _source(type_), details, data.get("notice_id"))
 
 
 def _source(type_: str) -> str:
-    topic, _, fact = type_.partition(".")
+    topic, _, event = type_.partition(".")
     if topic != "issue":
         return _SERVICE_BY_TOPIC.get(topic, topic)
-    if fact in _ISSUE_FACTS_OF_INTAKE:
+    if event in _ISSUE_EVENTS_OF_INTAKE:
         return "intake"
-    return "customer" if fact in _ISSUE_FACTS_OF_CUSTOMER else "returns"
+    return "customer" if event in _ISSUE_EVENTS_OF_CUSTOMER else "returns"
 
 
 def _parse(name: str, value: Any) -> Any:
@@ -62,8 +62,8 @@ def _parse(name: str, value: Any) -> Any:
 def points_by_state(timeline: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Return the points of this issue that were granted, vested and reversed."""
     sums = {"granted": 0, "vested": 0, "reversed": 0}
-    for fact in timeline:
-        state = fact["type"].removeprefix("points.").removesuffix(".v1")
+    for event in timeline:
+        state = event["type"].removeprefix("points.").removesuffix(".v1")
         if state in sums:
-            sums[state] += fact["data"]["points"]
+            sums[state] += event["data"]["points"]
     return sums

@@ -21,11 +21,11 @@ from services.intake.http.commands import IntakeCommands, ReportReceipt, unknown
 from services.intake.http.dependencies import CurrentCommands
 from services.intake.http.request_schema import json_body
 from services.intake.projections.issue_status import IssueStatus
-from services.intake.projections.sla import SlaClock, SlaFact, measure_sla
+from services.intake.projections.sla import SlaClock, SlaEvent, measure_sla
 from services.intake.store import issues as store
 
 
-class TimelineFact(BaseModel):
+class TimelineEvent(BaseModel):
     at: datetime
     type: str
     data: dict[str, Any]
@@ -76,7 +76,7 @@ class IssueDetails(BaseModel):
     decided_at: datetime | None
     reported_at: datetime
     clocks: ClocksModel
-    timeline: list[TimelineFact]
+    timeline: list[TimelineEvent]
     photos: list[IssuePhoto]
 
 
@@ -130,12 +130,12 @@ async def show_issue(
     if issue is None or (customer_id is not None and customer_id != issue["customer_id"]):
         raise unknown_issue(issue_id)
     shown = {**issue, "clocks": _clocks(issue, commands)}
-    return shown if caller == "ops" else {**shown, "timeline": [_without_staff(fact) for fact in issue["timeline"]]}
+    return shown if caller == "ops" else {**shown, "timeline": [_without_staff(event) for event in issue["timeline"]]}
 
 
-def _without_staff(fact: dict[str, Any]) -> dict[str, Any]:
-    """Return a fact of the timeline without what staff and warehouse wrote for themselves."""
-    return {**fact, "data": _without_private(fact["data"])}
+def _without_staff(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of the timeline without what staff and warehouse wrote for themselves."""
+    return {**event, "data": _without_private(event["data"])}
 
 
 def _without_private(value: Any) -> Any:
@@ -152,7 +152,7 @@ def report_response(answer: Answer) -> JSONResponse:
 
 def _clocks(issue: dict[str, Any], commands: IntakeCommands) -> dict[str, Any]:
     rules, now = commands.orders.rules, commands.service.clock.now()
-    timeline = [SlaFact(fact["at"], fact["type"], fact["data"]) for fact in issue["timeline"]]
+    timeline = [SlaEvent(event["at"], event["type"], event["data"]) for event in issue["timeline"]]
     found = measure_sla(issue["reported_at"], timeline, rules.hours, rules.targets, now)
     return {"first_response": _shown(found.first_response), "decision": _shown(found.decision)}
 

@@ -67,40 +67,40 @@ def metric_records(event: AnyEvent, zone: ZoneInfo) -> list[Record]:
     return handler(event.data, zone) if handler else []
 
 
-def _on_accepted(fact: issues.IssueAccepted, zone: ZoneInfo) -> list[Record]:
-    metrics = IssueMetrics(fact.issue_id, reason=fact.reason.value, reported_at=fact.reported_at)
-    return [metrics, *_lines(fact, zone)]
+def _on_accepted(event: issues.IssueAccepted, zone: ZoneInfo) -> list[Record]:
+    metrics = IssueMetrics(event.issue_id, reason=event.reason.value, reported_at=event.reported_at)
+    return [metrics, *_lines(event, zone)]
 
 
-def _lines(fact: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineReported]:
-    day = fact.delivered_on or fact.reported_at.astimezone(zone).date()
-    for line in fact.lines:
+def _lines(event: issues.IssueAccepted, zone: ZoneInfo) -> Iterable[LineReported]:
+    day = event.delivered_on or event.reported_at.astimezone(zone).date()
+    for line in event.lines:
         yield LineReported(
-            fact.issue_id,
+            event.issue_id,
             line.line_id,
-            fact.order_id,
-            fact.customer_id,
+            event.order_id,
+            event.customer_id,
             line.sku,
             line.lot or "",
-            fact.reason.value,
+            event.reason.value,
             line.quantity,
             day,
-            fact.reported_at,
+            event.reported_at,
         )
 
 
-def _on_notice_sent(fact: notices.NoticeSent, zone: ZoneInfo) -> list[Record]:
-    if fact.issue_id is None or fact.kind not in FIRST_RESPONSES:
+def _on_notice_sent(event: notices.NoticeSent, zone: ZoneInfo) -> list[Record]:
+    if event.issue_id is None or event.kind not in FIRST_RESPONSES:
         return []
-    return [IssueMetrics(fact.issue_id, answered_at=fact.sent_at)]
+    return [IssueMetrics(event.issue_id, answered_at=event.sent_at)]
 
 
-def _on_withdrawn(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
-    return [ReportWithdrawn(fact.issue_id)]
+def _on_withdrawn(event: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [ReportWithdrawn(event.issue_id)]
 
 
-def _on_contact(fact: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
-    return [IssueMetrics(fact.issue_id, contacts=1)]
+def _on_contact(event: issues.IssueEvent, zone: ZoneInfo) -> list[Record]:
+    return [IssueMetrics(event.issue_id, contacts=1)]
 
 
 _HANDLERS: dict[type[Payload], Callable[[Any, ZoneInfo], list[Record]]] = {
@@ -108,13 +108,13 @@ _HANDLERS: dict[type[Payload], Callable[[Any, ZoneInfo], list[Record]]] = {
     issues.IssueAccepted: _on_accepted,
     issues.IssueRejected: _on_withdrawn,
     issues.IssueCancelled: _on_withdrawn,
-    issues.IssueReplacementOrdered: lambda fact, _: [IssueMetrics(fact.issue_id, ordered_at=fact.ordered_at)],
-    issues.IssueResolved: lambda fact, _: [IssueMetrics(fact.issue_id, resolved_at=fact.resolved_at)],
-    issues.IssueReopened: lambda fact, _: [IssueMetrics(fact.issue_id, reopened_at=fact.reopened_at, contacts=1)],
+    issues.IssueReplacementOrdered: lambda event, _: [IssueMetrics(event.issue_id, ordered_at=event.ordered_at)],
+    issues.IssueResolved: lambda event, _: [IssueMetrics(event.issue_id, resolved_at=event.resolved_at)],
+    issues.IssueReopened: lambda event, _: [IssueMetrics(event.issue_id, reopened_at=event.reopened_at, contacts=1)],
     issues.IssueDetailsRequested: _on_contact,
     issues.IssueChoiceRequested: _on_contact,
     issues.IssueReviewRequested: _on_contact,
-    issues.IssueRated: lambda fact, _: [IssueMetrics(fact.issue_id, score=fact.score, rated_at=fact.rated_at)],
+    issues.IssueRated: lambda event, _: [IssueMetrics(event.issue_id, score=event.score, rated_at=event.rated_at)],
 }
 
 

@@ -19,7 +19,7 @@ from services.intake.projections.issue_status import DECISION_TYPES
 
 
 @dataclass(frozen=True, slots=True)
-class SlaFact:
+class SlaEvent:
     """One event of the timeline."""
 
     at: datetime
@@ -49,30 +49,30 @@ class SlaClocks:
 
 
 def measure_sla(
-    reported_at: datetime, timeline: Iterable[SlaFact], hours: BusinessHours, targets: ResponseTargets, now: datetime
+    reported_at: datetime, timeline: Iterable[SlaEvent], hours: BusinessHours, targets: ResponseTargets, now: datetime
 ) -> SlaClocks:
     """Measure both clocks. The timeline may be in any order; events after `now` are ignored."""
-    facts = sorted((fact for fact in timeline if reported_at <= fact.at <= now), key=lambda fact: fact.at)
+    events = sorted((event for event in timeline if reported_at <= event.at <= now), key=lambda event: event.at)
     response, decision = _Stopwatch(hours, reported_at), _Stopwatch(hours, reported_at)
-    for fact in facts:
-        if fact.type == notices.NoticeSent.TYPE:
-            response.stop(fact.at)
-        _apply(decision, fact)
+    for event in events:
+        if event.type == notices.NoticeSent.TYPE:
+            response.stop(event.at)
+        _apply(decision, event)
     return SlaClocks(response.read(targets.first_response, now), decision.read(targets.decision, now))
 
 
-def _apply(clock: "_Stopwatch", fact: SlaFact) -> None:
-    match fact.type:
+def _apply(clock: "_Stopwatch", event: SlaEvent) -> None:
+    match event.type:
         case issues.IssueDetailsRequested.TYPE:
-            clock.pause(fact.at, set(fact.data.get("missing", ())), _moment(fact.data.get("due_at")) or fact.at)
+            clock.pause(event.at, set(event.data.get("missing", ())), _moment(event.data.get("due_at")) or event.at)
         case issues.IssueDetailsProvided.TYPE:
-            clock.provided |= set(fact.data.get("provided", ()))
-            if not fact.data.get("missing"):
-                clock.resume(fact.at)
+            clock.provided |= set(event.data.get("provided", ()))
+            if not event.data.get("missing"):
+                clock.resume(event.at)
         case issues.IssueReopened.TYPE | issues.IssueAccepted.TYPE:
-            clock.restart(fact.at)
+            clock.restart(event.at)
         case type_ if type_ in DECISION_TYPES:
-            clock.stop(fact.at)
+            clock.stop(event.at)
 
 
 def _moment(text: object) -> datetime | None:

@@ -85,13 +85,13 @@ def issue_id_of(event: AnyEvent) -> UUID | None:
 _IDS = {"issue_id", "order_id", "customer_id"}
 
 _UNIT_CHANGES: dict[type[Payload], Callable[[Any], Record]] = {
-    issues.IssueCancelled: lambda fact: UnitsReleased(fact.order_id, fact.issue_id, fact.kept_lines),
-    issues.IssueReplacementDelivered: lambda fact: UnitsReplaced(
-        fact.order_id, fact.issue_id, fact.lines, fact.delivered_at
+    issues.IssueCancelled: lambda event: UnitsReleased(event.order_id, event.issue_id, event.kept_lines),
+    issues.IssueReplacementDelivered: lambda event: UnitsReplaced(
+        event.order_id, event.issue_id, event.lines, event.delivered_at
     ),
-    issues.IssueReopened: lambda fact: ReplacementRevoked(fact.order_id, fact.issue_id),
-    issues.IssueStaffDecisionApplied: lambda fact: ResendAnswered(
-        fact.order_id, fact.issue_id, fact.decision_id, fact.applied
+    issues.IssueReopened: lambda event: ReplacementRevoked(event.order_id, event.issue_id),
+    issues.IssueStaffDecisionApplied: lambda event: ResendAnswered(
+        event.order_id, event.issue_id, event.decision_id, event.applied
     ),
 }
 """Changes of the units that an issue holds, by event."""

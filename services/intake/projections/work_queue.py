@@ -87,116 +87,116 @@ def work_changes(event: AnyEvent, zone: ZoneInfo) -> Changes:
     return (WorkEnded(data.issue_id, WorkKind.REVIEW, causes), *changes) if causes else changes
 
 
-def _on_rated(fact: issues.IssueRated, at: datetime, zone: ZoneInfo) -> Changes:
-    if fact.score > UNHAPPY_SCORE:
+def _on_rated(event: issues.IssueRated, at: datetime, zone: ZoneInfo) -> Changes:
+    if event.score > UNHAPPY_SCORE:
         return ()
-    due_at, about = at + UNHAPPY_RESPONSE_TIME, str(fact.resolution)
-    return (WorkOpened(fact.issue_id, WorkKind.UNHAPPY, at, due_at, about, str(fact.score)),)
+    due_at, about = at + UNHAPPY_RESPONSE_TIME, str(event.resolution)
+    return (WorkOpened(event.issue_id, WorkKind.UNHAPPY, at, due_at, about, str(event.score)),)
 
 
-def _on_notice_failed(fact: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> Changes:
-    if fact.issue_id is None:
+def _on_notice_failed(event: notices.NoticeFailed, at: datetime, zone: ZoneInfo) -> Changes:
+    if event.issue_id is None:
         return ()
     due_at = at + UNREACHED_RESPONSE_TIME
-    return (WorkOpened(fact.issue_id, WorkKind.UNREACHED, at, due_at, "", fact.cause[:200]),)
+    return (WorkOpened(event.issue_id, WorkKind.UNREACHED, at, due_at, "", event.cause[:200]),)
 
 
-def _on_notice_sent(fact: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
-    return (WorkEnded(fact.issue_id, WorkKind.UNREACHED),) if fact.issue_id else ()
+def _on_notice_sent(event: notices.NoticeSent, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(event.issue_id, WorkKind.UNREACHED),) if event.issue_id else ()
 
 
-def _on_customer_decided(fact: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> Changes:
-    return (WorkEnded(fact.issue_id, WorkKind.CHOICE),) if fact.issue_id else ()
+def _on_customer_decided(event: notices.CustomerDecided, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(event.issue_id, WorkKind.CHOICE),) if event.issue_id else ()
 
 
-def _on_decision_applied(fact: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> Changes:
-    decided = fact.action in _REVIEW_ACTIONS and (fact.applied or fact.code == "no_such_review")
-    return (ReviewDecided(fact.issue_id, fact.decision_id),) if decided else ()
+def _on_decision_applied(event: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> Changes:
+    decided = event.action in _REVIEW_ACTIONS and (event.applied or event.code == "no_such_review")
+    return (ReviewDecided(event.issue_id, event.decision_id),) if decided else ()
 
 
-def _on_accepted(fact: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> Changes:
-    return WorkEnded(fact.issue_id, WorkKind.DETAILS), _limited(fact.issue_id, WorkStep.ORDER, at)
+def _on_accepted(event: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> Changes:
+    return WorkEnded(event.issue_id, WorkKind.DETAILS), _limited(event.issue_id, WorkStep.ORDER, at)
 
 
-def _on_closed(fact: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
-    return (WorkEnded(fact.issue_id),)
+def _on_closed(event: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
+    return (WorkEnded(event.issue_id),)
 
 
-def _on_resolved(fact: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> Changes:
-    return tuple([WorkEnded(fact.issue_id, kind) for kind in _KINDS_OF_OPEN_ISSUES])
+def _on_resolved(event: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> Changes:
+    return tuple([WorkEnded(event.issue_id, kind) for kind in _KINDS_OF_OPEN_ISSUES])
 
 
-def _on_reopened(fact: issues.IssueReopened, at: datetime, zone: ZoneInfo) -> Changes:
-    return _limited(fact.issue_id, WorkStep.ORDER, at), WorkEnded(fact.issue_id, WorkKind.UNHAPPY)
+def _on_reopened(event: issues.IssueReopened, at: datetime, zone: ZoneInfo) -> Changes:
+    return _limited(event.issue_id, WorkStep.ORDER, at), WorkEnded(event.issue_id, WorkKind.UNHAPPY)
 
 
-def _on_review_requested(fact: issues.IssueReviewRequested, at: datetime, zone: ZoneInfo) -> Changes:
-    review = WorkOpened(fact.issue_id, WorkKind.REVIEW, at, fact.due_at, fact.cause)
-    return _done(fact.issue_id, Leg.START), review
+def _on_review_requested(event: issues.IssueReviewRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    review = WorkOpened(event.issue_id, WorkKind.REVIEW, at, event.due_at, event.cause)
+    return _done(event.issue_id, Leg.START), review
 
 
-def _on_details_requested(fact: issues.IssueDetailsRequested, at: datetime, zone: ZoneInfo) -> Changes:
-    details = WorkOpened(fact.issue_id, WorkKind.DETAILS, at, fact.due_at, "", ", ".join(fact.missing))
-    return details, _progress(fact.issue_id, WorkStep.DECISION, at, fact.due_at + _DEFAULT_GRACE)
+def _on_details_requested(event: issues.IssueDetailsRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    details = WorkOpened(event.issue_id, WorkKind.DETAILS, at, event.due_at, "", ", ".join(event.missing))
+    return details, _progress(event.issue_id, WorkStep.DECISION, at, event.due_at + _DEFAULT_GRACE)
 
 
-def _on_details_provided(fact: issues.IssueDetailsProvided, at: datetime, zone: ZoneInfo) -> Changes:
-    if fact.missing:
+def _on_details_provided(event: issues.IssueDetailsProvided, at: datetime, zone: ZoneInfo) -> Changes:
+    if event.missing:
         return ()
-    return WorkEnded(fact.issue_id, WorkKind.DETAILS), _limited(fact.issue_id, WorkStep.ORDER, at)
+    return WorkEnded(event.issue_id, WorkKind.DETAILS), _limited(event.issue_id, WorkStep.ORDER, at)
 
 
-def _on_choice_requested(fact: issues.IssueChoiceRequested, at: datetime, zone: ZoneInfo) -> Changes:
-    choice = WorkOpened(fact.issue_id, WorkKind.CHOICE, at, fact.due_at, "", fact.cause)
-    progress = _progress(fact.issue_id, WorkStep.DECISION, at, fact.due_at + _DEFAULT_GRACE)
-    return choice, _done(fact.issue_id, Leg.OUTBOUND), progress
+def _on_choice_requested(event: issues.IssueChoiceRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    choice = WorkOpened(event.issue_id, WorkKind.CHOICE, at, event.due_at, "", event.cause)
+    progress = _progress(event.issue_id, WorkStep.DECISION, at, event.due_at + _DEFAULT_GRACE)
+    return choice, _done(event.issue_id, Leg.OUTBOUND), progress
 
 
-def _on_replacement_ordered(fact: issues.IssueReplacementOrdered, at: datetime, zone: ZoneInfo) -> Changes:
-    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.SHIP, at, fact.promised_ship_date, zone)
+def _on_replacement_ordered(event: issues.IssueReplacementOrdered, at: datetime, zone: ZoneInfo) -> Changes:
+    return *_decided(event.issue_id), _dated(event.issue_id, WorkStep.SHIP, at, event.promised_ship_date, zone)
 
 
 def _on_ship_date(
-    fact: issues.IssueReplacementPromised | issues.IssueReplacementDelayed, at: datetime, zone: ZoneInfo
+    event: issues.IssueReplacementPromised | issues.IssueReplacementDelayed, at: datetime, zone: ZoneInfo
 ) -> Changes:
-    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.SHIP, at, fact.ship_date, zone)
+    return *_decided(event.issue_id), _dated(event.issue_id, WorkStep.SHIP, at, event.ship_date, zone)
 
 
-def _on_replacement_shipped(fact: issues.IssueReplacementShipped, at: datetime, zone: ZoneInfo) -> Changes:
-    return *_decided(fact.issue_id), _dated(fact.issue_id, WorkStep.ARRIVE, at, fact.expected_delivery_date, zone)
+def _on_replacement_shipped(event: issues.IssueReplacementShipped, at: datetime, zone: ZoneInfo) -> Changes:
+    return *_decided(event.issue_id), _dated(event.issue_id, WorkStep.ARRIVE, at, event.expected_delivery_date, zone)
 
 
-def _on_replacement_delivered(fact: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_done(fact.issue_id, Leg.OUTBOUND),)
+def _on_replacement_delivered(event: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(event.issue_id, Leg.OUTBOUND),)
 
 
-def _on_collection_requested(fact: issues.IssueCollectionRequested, at: datetime, zone: ZoneInfo) -> Changes:
-    return _done(fact.issue_id, Leg.START), _limited(fact.issue_id, WorkStep.BOOK, at)
+def _on_collection_requested(event: issues.IssueCollectionRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    return _done(event.issue_id, Leg.START), _limited(event.issue_id, WorkStep.BOOK, at)
 
 
-def _on_collection_booked(fact: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_dated(fact.issue_id, WorkStep.COLLECT, at, fact.window.day, zone),)
+def _on_collection_booked(event: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_dated(event.issue_id, WorkStep.COLLECT, at, event.window.day, zone),)
 
 
-def _on_collected(fact: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_limited(fact.issue_id, WorkStep.RECEIVE, at),)
+def _on_collected(event: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_limited(event.issue_id, WorkStep.RECEIVE, at),)
 
 
-def _on_received(fact: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_limited(fact.issue_id, WorkStep.INSPECT, at),)
+def _on_received(event: issues.IssueItemReceived, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_limited(event.issue_id, WorkStep.INSPECT, at),)
 
 
-def _on_inspected(fact: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_done(fact.issue_id, Leg.INBOUND),)
+def _on_inspected(event: issues.IssueItemInspected, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(event.issue_id, Leg.INBOUND),)
 
 
-def _on_refund_requested(fact: issues.IssueRefundRequested, at: datetime, zone: ZoneInfo) -> Changes:
-    refund = _limited(fact.issue_id, WorkStep.REFUND, at)
-    return *_decided(fact.issue_id), _done(fact.issue_id, Leg.OUTBOUND), refund
+def _on_refund_requested(event: issues.IssueRefundRequested, at: datetime, zone: ZoneInfo) -> Changes:
+    refund = _limited(event.issue_id, WorkStep.REFUND, at)
+    return *_decided(event.issue_id), _done(event.issue_id, Leg.OUTBOUND), refund
 
 
-def _on_refunded(fact: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_done(fact.issue_id, Leg.MONEY),)
+def _on_refunded(event: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_done(event.issue_id, Leg.MONEY),)
 
 
 _KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind != WorkKind.UNHAPPY)

@@ -30,7 +30,7 @@ class PublishWebhookEvent(Payload):
 
     TYPE: ClassVar = "webhook_event.publish.v1"
 
-    fact: Payload
+    payload: Payload
 
 
 class RecordCoveredEvent(Payload):
@@ -50,8 +50,8 @@ class WebhookPublisher:
 
     def key_of(self, event: AnyEvent) -> str | None:
         match event.data:
-            case PublishWebhookEvent(fact=fact):
-                return fact.subject
+            case PublishWebhookEvent(payload=payload):
+                return payload.subject
             case RecordCoveredEvent(order_id=order_id):
                 return order_id
         return None
@@ -63,10 +63,10 @@ class WebhookPublisher:
         """Publish the event, keyed by the customer as far as the order is known."""
         if not isinstance(event.data, PublishWebhookEvent):
             return state, ()
-        fact = event.data.fact
-        if state and isinstance(fact, StorefrontOrderEvent) and fact.customer_id is None:
-            fact = fact.model_copy(update={"customer_id": state})
-        return state, [fact]
+        payload = event.data.payload
+        if state and isinstance(payload, StorefrontOrderEvent) and payload.customer_id is None:
+            payload = payload.model_copy(update={"customer_id": state})
+        return state, [payload]
 
     async def save(self, conn: Connection, changed: Mapping[str, str], records: Sequence[Record]) -> None:
         """Write nothing: the outbox holds the event."""

@@ -54,20 +54,20 @@ class Webhooks:
         service = self.commands.service
         for event in events:
             key = IdempotencyKey(caller, event.idempotency_key, fingerprint)
-            if event.unclear and isinstance(event.fact, IssueSubmitted):
-                await self.commands.submit_unclear(event.fact, key)
+            if event.unclear and isinstance(event.payload, IssueSubmitted):
+                await self.commands.submit_unclear(event.payload, key)
                 continue
-            command = service.event(PublishWebhookEvent(fact=event.fact))
+            command = service.event(PublishWebhookEvent(payload=event.payload))
             answer = await service.execute(self.publisher, command, idempotency=key, answer=lambda _: Answer(202, {}))
             if not answer.replayed:
                 await self._record_covered(caller, event)
-        types = [IssueReported.TYPE if event.unclear else event.fact.TYPE for event in events]
+        types = [IssueReported.TYPE if event.unclear else event.payload.TYPE for event in events]
         return Answer(202, {"published": types}).response()
 
     async def _record_covered(self, caller: str, event: WebhookEvent) -> None:
         """Record keys of later events as answered. After a crash before this they repeat what is known, no more."""
         for covered in event.covers:
-            command = self.commands.service.event(RecordCoveredEvent(order_id=event.fact.subject))
+            command = self.commands.service.event(RecordCoveredEvent(order_id=event.payload.subject))
             await self.commands.service.execute(
                 self.publisher,
                 command,

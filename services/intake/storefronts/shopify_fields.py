@@ -95,11 +95,11 @@ def digest(*content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
-def webhook_event(name: str, fact: type[Payload], **fields: Any) -> WebhookEvent:
+def webhook_event(name: str, payload: type[Payload], **fields: Any) -> WebhookEvent:
     """Return the event, identified by `name`. Raises `WebhookContentError` with all faults."""
     try:
-        return WebhookEvent(name, fact.model_validate(fields))
+        return WebhookEvent(name, payload.model_validate(fields))
     except ValidationError as error:
         faults = faults_of(error)
         field, message = faults[0]
-        raise WebhookContentError("invalid", field, f"{message} ({fact.TYPE})", faults) from error
+        raise WebhookContentError("invalid", field, f"{message} ({payload.TYPE})", faults) from error

@@ -191,7 +191,7 @@ def merged(body: Json, now: object) -> list[WebhookEvent]:
 
 
 def _covering(event: WebhookEvent, key: str) -> WebhookEvent:
-    return WebhookEvent(event.idempotency_key, event.fact, covers=(key,))
+    return WebhookEvent(event.idempotency_key, event.payload, covers=(key,))
 
 
 def _line(line: Json, order: Json, currency: str) -> Json:

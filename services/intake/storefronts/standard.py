@@ -16,9 +16,9 @@ from services.intake.storefronts.webhook_event import WebhookContentError, Webho
 _SENT = (StorefrontOrderEvent, IssueSubmitted, IssueWithdrawn, CustomerMerged)
 
 TYPES: dict[str, type[Payload]] = {
-    fact.TYPE: fact
-    for fact in vars(storefront).values()
-    if isinstance(fact, type) and issubclass(fact, _SENT) and hasattr(fact, "TYPE")
+    payload.TYPE: payload
+    for payload in vars(storefront).values()
+    if isinstance(payload, type) and issubclass(payload, _SENT) and hasattr(payload, "TYPE")
 }
 """Event types that a storefront may send: those of its topics."""
 
@@ -34,13 +34,13 @@ def read(webhook_id: str, body: bytes) -> WebhookEvent:
     if known is None:
         raise WebhookContentError("unknown_type", "type", f"not one of {', '.join(sorted(TYPES))}")
     try:
-        fact = known.model_validate_json(json.dumps(message.get("data")), strict=True)
+        payload = known.model_validate_json(json.dumps(message.get("data")), strict=True)
     except ValidationError as error:
         faults = faults_of(error, "data")
         raise WebhookContentError("invalid", *faults[0], faults) from error
-    if isinstance(fact, IssueSubmitted) and fact.issue_id is None:
-        fact = fact.model_copy(update={"issue_id": derived_id("issue", "/webhooks", webhook_id)})
-    return WebhookEvent(webhook_id, fact)
+    if isinstance(payload, IssueSubmitted) and payload.issue_id is None:
+        payload = payload.model_copy(update={"issue_id": derived_id("issue", "/webhooks", webhook_id)})
+    return WebhookEvent(webhook_id, payload)
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class WebhookEvent:
     """
 
     idempotency_key: str
-    fact: Payload
+    payload: Payload
     unclear: bool = False
     covers: tuple[str, ...] = ()
 

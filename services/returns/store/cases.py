@@ -18,7 +18,7 @@ from services.returns.domain import decide as domain
 from services.returns.domain.commands import AssignCount, ReopenCase
 from services.returns.domain.decision_context import CaseRules, CaseState
 from services.returns.domain.kept_counts import count_of_timer
-from services.returns.domain.order_facts import OrderFact, order_of
+from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, case_status
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER, has_follow_up_issue
@@ -88,7 +88,7 @@ class Cases:
 
     def key_of(self, event: AnyEvent) -> str | None:
         if order_id := order_of(event):
-            return f"order {order_id}"  # no case: a fact for the ledger of the order
+            return f"order {order_id}"  # no case: an event for the ledger of the order
         issue_id = getattr(event.data, "issue_id", None)
         if issue_id is None and isinstance(event.data, CountingEvent):
             return f"count {event.source} {event.id}"  # a box without papers
@@ -168,7 +168,7 @@ class Cases:
 
     async def save(self, conn: Connection, changed: Mapping[str, LoadedCase], records: Sequence[Record]) -> None:
         """Write cases and exposures under the versions they were loaded with. Raises `ConflictError` if one changed."""
-        await self.ledgers.record(conn, [record for record in records if isinstance(record, OrderFact)])
+        await self.ledgers.record(conn, [record for record in records if isinstance(record, OrderEventArrived)])
         new = {
             key: each.state.case.accepted_at for key, each in changed.items() if each.state.case and not each.version
         }

@@ -15,7 +15,7 @@ from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from services.returns.domain.handlers.order_watch import order_timer
-from services.returns.domain.order_facts import OrderFact, OrderFactsChanged, decide_ledger, order_of
+from services.returns.domain.ledger_decisions import OrderEventArrived, OrderLedgerChanged, decide_ledger, order_of
 from services.returns.domain.state.order_ledger import OrderLedger
 from services.returns.store.documents import ORDER_LEDGER
 
@@ -39,7 +39,7 @@ class StoredLedger:
 
 @dataclass
 class OrderLedgers:
-    """Order ledgers in the database: states of the aggregate of orders, and targets of facts on other topics."""
+    """Order ledgers in the database: states of the aggregate of orders, and targets of events on other topics."""
 
     _table: StateTable[OrderLedger] = field(
         default_factory=lambda: StateTable("order_ledgers", ORDER_LEDGER, sparse=True)
@@ -56,23 +56,23 @@ class OrderLedgers:
 
     async def save(self, conn: Connection, changed: Mapping[str, StoredLedger], records: Sequence[Record]) -> None:
         await self._table.save(conn, {key: (stored.version, stored.ledger) for key, stored in changed.items()})
-        due = {fact.order_id: fact.at for fact in records if isinstance(fact, OrderFactsChanged)}
+        due = {record.order_id: record.at for record in records if isinstance(record, OrderLedgerChanged)}
         if due:
             orders = sorted(due)
             names = [order_timer(changed[order].version + 1) for order in orders]
             await conn.execute(_WAKE_CASES, orders, names, [due[order] for order in orders])
 
-    async def record(self, conn: Connection, facts: Sequence[OrderFact]) -> None:
-        """Apply facts about orders that arrived on a topic of the cases."""
-        if not facts:
+    async def record(self, conn: Connection, arrived: Sequence[OrderEventArrived]) -> None:
+        """Apply events about orders that arrived on a topic of the cases."""
+        if not arrived:
             return
-        states = await self.load(conn, sorted({fact.order_id for fact in facts}))
+        states = await self.load(conn, sorted({each.order_id for each in arrived}))
         changed: dict[str, StoredLedger] = {}
         records: list[Record] = []
-        for fact in facts:
-            before = states.get(fact.order_id)
-            after, found = self.decide(before, fact.event, fact.at)
+        for each in arrived:
+            before = states.get(each.order_id)
+            after, facts = self.decide(before, each.event, each.at)
             if after and after is not before:
-                states[fact.order_id] = changed[fact.order_id] = after
-            records += [each for each in found if isinstance(each, Record)]
+                states[each.order_id] = changed[each.order_id] = after
+            records += [fact for fact in facts if isinstance(fact, Record)]
         await self.save(conn, changed, records)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from libs.common.decisions.facts import Facts, Ignored, Record
 from libs.common.events.registry import AnyEvent
 from libs.common.postgres.pool import Connection
-from services.returns.domain.order_facts import order_of
+from services.returns.domain.ledger_decisions import order_of
 from services.returns.store.order_ledgers import OrderLedgers, StoredLedger
 from services.returns.store.order_snapshots import OrderSnapshot, OrderSnapshots
 

@@ -45,7 +45,9 @@ def test_the_desk_has_words_for_what_the_contract_can_say() -> None:
     wanted += [f"next.{step}.{part}" for step in WorkStep for part in ("what", "why", "then")]
     wanted += [f"next.{kind}.what" for kind in WorkKind if kind is not WorkKind.PROGRESS]
     wanted += [f"notice.{kind}" for kind in NoticeKind] + [f"choice.{choice}" for choice in Choice]
-    wanted += [f"fact.{fact.TYPE.rpartition('.v')[0]}" for fact in SUBSCRIBES if not fact.TYPE.startswith("points.")]
+    wanted += [
+        f"event.{event.TYPE.rpartition('.v')[0]}" for event in SUBSCRIBES if not event.TYPE.startswith("points.")
+    ]
     assert [key for key in wanted if key not in DESK] == []
 
 

@@ -202,8 +202,8 @@ async def test_a_return_is_a_report_per_reason_of_the_customer_whose_order_it_is
 def test_a_return_has_its_reason_by_name_or_by_definition(line: dict[str, Any], reason: Reason) -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
-    assert isinstance(report.fact, IssueSubmitted)
-    assert (report.fact.reason, report.unclear) == (reason, False)
+    assert isinstance(report.payload, IssueSubmitted)
+    assert (report.payload.reason, report.unclear) == (reason, False)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_a_return_has_its_reason_by_name_or_by_definition(line: dict[str, Any], 
 def test_a_return_without_a_reason_is_no_change_of_mind(line: dict[str, Any]) -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     [report] = read("returns/request", shop_return(return_line_items=[{**item, **line}]), "C-1")
-    assert isinstance(report.fact, IssueSubmitted)
-    assert (report.fact.reason, report.unclear) == (Reason.DEFECTIVE, True)
+    assert isinstance(report.payload, IssueSubmitted)
+    assert (report.payload.reason, report.unclear) == (Reason.DEFECTIVE, True)
 
 
 async def known_order(live: Live) -> None:
@@ -284,8 +284,8 @@ def test_both_notes_of_a_return_and_a_name_that_is_null_are_read() -> None:
     item = {"fulfillment_line_item": {"line_item": {"id": 1}}, "quantity": 1}
     line = {**item, "return_reason": "other", "customer_note": "It hums", "return_reason_note": "called us"}
     [report] = read("returns/request", shop_return(name=None, return_line_items=[line]), "C-1")
-    assert isinstance(report.fact, IssueSubmitted)
-    assert (report.fact.description, report.fact.reference) == ("It hums\ncalled us", "555")
+    assert isinstance(report.payload, IssueSubmitted)
+    assert (report.payload.description, report.payload.reference) == ("It hums\ncalled us", "555")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def placed(line: dict[str, Any] | None = None, **order: Any) -> OrderPlaced:
     body = shop_order(**order)
     body["line_items"][0] |= line or {}
     (found,) = read("orders/create", body)
-    assert isinstance(found.fact, OrderPlaced)
-    return found.fact
+    assert isinstance(found.payload, OrderPlaced)
+    return found.payload
 
 
 def paid(line: dict[str, Any] | None = None, **order: Any) -> Decimal:

@@ -32,8 +32,8 @@ async def live(database: Callable[[str], Awaitable[str]], tmp_path: Path) -> Asy
 
 def placed(**fields: Any) -> OrderPlaced:
     [event] = read("orders/create", shop_order(**fields))
-    assert isinstance(event.fact, OrderPlaced)
-    return event.fact
+    assert isinstance(event.payload, OrderPlaced)
+    return event.payload
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,14 @@ async def test_a_tracking_number_that_comes_later_is_published_once(live: Live) 
 
 def test_all_tracking_numbers_of_a_fulfillment_are_read() -> None:
     [shipped, _] = read("fulfillments/create", shop_fulfillment(tracking_number=None, tracking_numbers=["1", "2"]))
-    assert isinstance(shipped.fact, OrderShipped)
-    assert (shipped.fact.tracking_number, shipped.fact.tracking_numbers) == ("1", ("1", "2"))
+    assert isinstance(shipped.payload, OrderShipped)
+    assert (shipped.payload.tracking_number, shipped.payload.tracking_numbers) == ("1", ("1", "2"))
 
 
 def test_a_cancelled_fulfillment_was_called_off() -> None:
     [event] = read("fulfillments/update", shop_fulfillment(status="cancelled"))
-    assert isinstance(event.fact, ShipmentChanged)
-    assert event.fact.called_off
+    assert isinstance(event.payload, ShipmentChanged)
+    assert event.payload.called_off
 
 
 async def test_an_order_that_was_readdressed_is_published_again(live: Live) -> None:
@@ -166,9 +166,9 @@ def test_an_edit_states_the_new_quantities_of_known_lines() -> None:
     price = Money(amount=Decimal(10), currency="JPY")
     known = KnownLine(OrderLine(line_id="1", sku="K", name="急須", quantity=2, unit_price=price), None)
     [event] = read("orders/edited", {"order_edit": edit}, "C-1", (known,))
-    assert isinstance(event.fact, OrderChanged)
-    assert [(line.line_id, line.quantity) for line in event.fact.lines] == [("1", 1)]
-    newer = KnownLine(known.line, event.fact.changed_at)
+    assert isinstance(event.payload, OrderChanged)
+    assert [(line.line_id, line.quantity) for line in event.payload.lines] == [("1", 1)]
+    newer = KnownLine(known.line, event.payload.changed_at)
     assert read("orders/edited", {"order_edit": edit}, "C-1", (newer,)) == []
 
 
@@ -182,13 +182,13 @@ def test_a_refund_of_the_shop_has_its_lines_its_shipping_and_its_transaction() -
         "order_adjustments": [{"kind": "shipping_refund", "amount": "-500", "tax_amount": "-40"}],
     }
     [event] = read("refunds/create", body)
-    assert isinstance(event.fact, OrderRefunded)
-    fact = event.fact
-    assert fact.lines[0].amount is not None
-    assert fact.shipping is not None
-    assert fact.amount is not None
-    amounts = (fact.lines[0].amount.amount, fact.shipping.amount, fact.amount.amount)
-    assert (amounts, fact.transaction_id) == ((Decimal(990), Decimal(540), Decimal(1530)), "77")
+    assert isinstance(event.payload, OrderRefunded)
+    payload = event.payload
+    assert payload.lines[0].amount is not None
+    assert payload.shipping is not None
+    assert payload.amount is not None
+    amounts = (payload.lines[0].amount.amount, payload.shipping.amount, payload.amount.amount)
+    assert (amounts, payload.transaction_id) == ((Decimal(990), Decimal(540), Decimal(1530)), "77")
     assert read("refunds/create", {**body, "transactions": [], "refund_line_items": [], "order_adjustments": []}) == []
 
 
@@ -209,8 +209,8 @@ def test_a_return_without_a_fulfillment_line_is_taken_by_its_order_line() -> Non
         {"id": 2, "quantity": 1, "return_reason": "defective", "customer_note": "壊れた"},
     ]
     [report] = read("returns/request", shop_return(return_line_items=lines), "C-1")
-    fact: Any = report.fact
-    assert ([line.line_id for line in fact.lines], fact.description) == ([LINE], "壊れた")
+    payload: Any = report.payload
+    assert ([line.line_id for line in payload.lines], payload.description) == ([LINE], "壊れた")
     with pytest.raises(WebhookContentError):
         read("returns/request", shop_return(return_line_items=lines[1:]), "C-1")
 

@@ -14,7 +14,7 @@ from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes
 from services.returns.domain.kept_counts import CountKept
-from services.returns.domain.order_facts import OrderFact, order_of
+from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case, RemedyPlan
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.carrier_statuses import translate_status
@@ -61,7 +61,7 @@ def facts_without_case(event: AnyEvent, now: datetime) -> Facts:
         if type(data) is ParcelScanned and translate_status(data.raw) is None:
             raw = data.raw
             return (Anomaly("unknown_carrier_status", f"order {order_id}: {raw.source} {raw.code} {raw.detail or ''}"),)
-        return (OrderFact(order_id, event, now),)
+        return (OrderEventArrived(order_id, event, now),)
     if type(data) is IssueStaffDecided or type(data) is IssueCollectionWindowChosen:
         return staff_decisions.without_case(data, now)
     if type(data) is ItemReceived or type(data) is ItemInspected:

@@ -66,20 +66,20 @@ def on_timer(decision: CaseDecision) -> None:
     )
 
 
-def window_chosen(decision: CaseDecision, fact: IssueCollectionWindowChosen) -> None:
+def window_chosen(decision: CaseDecision, event: IssueCollectionWindowChosen) -> None:
     """Request the window that the customer chose; before any request it is kept for the first one."""
     leg = decision.case.inbound
     if decision.case.is_closed or not _is_collectable(decision):
         decision.ignore("nothing_to_collect")
-    elif fact.window.day < _earliest_date(decision):
+    elif event.window.day < _earliest_date(decision):
         decision.ignore("window_too_early")
-    elif leg.chosen_window == fact.window:
+    elif leg.chosen_window == event.window:
         decision.ignore("duplicate")
     else:
-        decision.change_inbound(chosen_window=fact.window)
+        decision.change_inbound(chosen_window=event.window)
         if leg.status in AWAITING_COLLECTION:
             decision.close_reviews(ReviewCause.COLLECTION_FAILED)
-            _request_on(decision, fact.window.day)
+            _request_on(decision, event.window.day)
 
 
 def _is_collectable(decision: CaseDecision) -> bool:

@@ -26,11 +26,11 @@ from services.returns.domain.state.outbound_leg import AWAITING_SHIPMENT, Outbou
 from services.returns.domain.state.review_causes import ReviewCause
 
 
-def rejected(decision: CaseDecision, fact: ReplacementRejected) -> None:
+def rejected(decision: CaseDecision, event: ReplacementRejected) -> None:
     """Request a choice for units that the warehouse cannot ship; waiting means another order later."""
-    if not match_replacement(decision, fact) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
+    if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    unavailable = partial_shipments.unavailable_units(decision, fact)
+    unavailable = partial_shipments.unavailable_units(decision, event)
     if not unavailable:
         decision.anomaly("unknown_line_rejected")
         return
@@ -44,8 +44,8 @@ def rejected(decision: CaseDecision, fact: ReplacementRejected) -> None:
         partial_shipments.split_off(decision, unavailable)
         if not missing(decision.case.outbound.ordered, decision.case.outbound.shipped):
             shipments.complete_shipment(decision)
-    variants = fact.variants if len(_unavailable_units(decision)) == 1 else ()
-    request_choice(decision, fact.cause, fact.restock_date, variants)
+    variants = event.variants if len(_unavailable_units(decision)) == 1 else ()
+    request_choice(decision, event.cause, event.restock_date, variants)
 
 
 def _unavailable_units(decision: CaseDecision) -> UnitCounts:
@@ -121,16 +121,16 @@ def _default_choice(decision: CaseDecision, restock: date | None, number: int) -
     return Choice.WAIT if is_soon and number == 1 else Choice.REFUND
 
 
-def decided(decision: CaseDecision, fact: CustomerDecided) -> None:
+def decided(decision: CaseDecision, event: CustomerDecided) -> None:
     request = decision.case.choice_request
-    if request is None or fact.choice_id != request.choice_id:
+    if request is None or event.choice_id != request.choice_id:
         decision.ignore("choice_closed")
-    elif fact.choice not in request.options:
+    elif event.choice not in request.options:
         decision.anomaly("choice_not_offered")
-    elif fact.choice is Choice.CHANGE and _find_variant(request, fact.requested_sku) is None:
+    elif event.choice is Choice.CHANGE and _find_variant(request, event.requested_sku) is None:
         decision.anomaly("variant_not_offered")
     else:
-        apply_choice(decision, request, fact.choice, _find_variant(request, fact.requested_sku))
+        apply_choice(decision, request, event.choice, _find_variant(request, event.requested_sku))
 
 
 def _find_variant(request: ChoiceRequest, sku: str | None) -> Variant | None:

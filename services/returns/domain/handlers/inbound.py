@@ -38,7 +38,7 @@ from services.returns.domain.state.outbound_leg import OutboundStatus
 from services.returns.domain.state.review_causes import ReviewCause
 from services.returns.policy.movements import CollectOn
 
-CollectionFact = CollectionBooked | CollectionAttemptFailed | CollectionCollected
+CollectionEvent = CollectionBooked | CollectionAttemptFailed | CollectionCollected
 
 
 def start_collection(decision: CaseDecision, earliest: date) -> None:
@@ -126,50 +126,50 @@ def postpone(decision: CaseDecision, earliest: date) -> None:
         request_collection(decision, earliest, swap=leg.is_swap)
 
 
-def booked(decision: CaseDecision, fact: CollectionBooked) -> None:
-    if not _match_collection(decision, fact):
+def booked(decision: CaseDecision, event: CollectionBooked) -> None:
+    if not _match_collection(decision, event):
         return
     leg = decision.case.inbound
-    if not leg.is_pending or _is_of_earlier_attempt(decision, fact):
+    if not leg.is_pending or _is_of_earlier_attempt(decision, event):
         decision.ignore("superseded")
-    elif leg.window_day == fact.window.day:
+    elif leg.window_day == event.window.day:
         decision.ignore("duplicate")
-    elif leg.earliest_date and fact.window.day < leg.earliest_date:
+    elif leg.earliest_date and event.window.day < leg.earliest_date:
         decision.anomaly("booked_too_early")
         _retry(decision)
     else:
-        check_on = decision.calendar.next_open(max(fact.window.day, decision.today) + timedelta(days=1))
+        check_on = decision.calendar.next_open(max(event.window.day, decision.today) + timedelta(days=1))
         decision.change_inbound(
             status=InboundStatus.BOOKED,
-            window_day=fact.window.day,
+            window_day=event.window.day,
             due_at=decision.calendar.moment(check_on, decision.limits.review_hour),
         )
-        booking = {"collection_id": fact.collection_id, "window": fact.window, "attempt": leg.attempt}
+        booking = {"collection_id": event.collection_id, "window": event.window, "attempt": leg.attempt}
         decision.emit(IssueCollectionBooked(**decision.ids, **booking))
 
 
-def attempt_failed(decision: CaseDecision, fact: CollectionAttemptFailed) -> None:
-    if not _match_collection(decision, fact):
+def attempt_failed(decision: CaseDecision, event: CollectionAttemptFailed) -> None:
+    if not _match_collection(decision, event):
         return
     leg = decision.case.inbound
-    is_earlier = leg.requested_at is not None and fact.attempted_at < leg.requested_at
-    if not leg.is_pending or is_earlier or _is_of_earlier_attempt(decision, fact):
+    is_earlier = leg.requested_at is not None and event.attempted_at < leg.requested_at
+    if not leg.is_pending or is_earlier or _is_of_earlier_attempt(decision, event):
         decision.ignore("superseded")
         return
     has_more = leg.failed_attempts + 1 < decision.limits.collection_max_attempts
     attempt = {
-        "collection_id": fact.collection_id,
+        "collection_id": event.collection_id,
         "attempt": leg.attempt,
-        "cause": fact.cause,
-        "attempted_at": fact.attempted_at,
+        "cause": event.cause,
+        "attempted_at": event.attempted_at,
         "next_date": _next_collection_date(decision) if has_more else None,
     }
     decision.emit(IssueCollectionAttempted(**decision.ids, **attempt))
     _retry(decision)
 
 
-def _is_of_earlier_attempt(decision: CaseDecision, fact: CollectionBooked | CollectionAttemptFailed) -> bool:
-    return fact.attempt is not None and fact.attempt < decision.case.inbound.attempt
+def _is_of_earlier_attempt(decision: CaseDecision, event: CollectionBooked | CollectionAttemptFailed) -> bool:
+    return event.attempt is not None and event.attempt < decision.case.inbound.attempt
 
 
 def _retry(decision: CaseDecision) -> None:
@@ -211,22 +211,22 @@ def fetch_again(decision: CaseDecision) -> None:
         request_collection(decision, _next_collection_date(decision))
 
 
-def collected(decision: CaseDecision, fact: CollectionCollected) -> None:
-    if not _match_collection(decision, fact):
+def collected(decision: CaseDecision, event: CollectionCollected) -> None:
+    if not _match_collection(decision, event):
         return
     leg = decision.case.inbound
     if not leg.is_pending and leg.status is not InboundStatus.FAILED:
         decision.ignore("superseded")
         return
-    handed_over = common_counts(to_counts(fact.lines), leg.requested_units) if fact.lines else leg.requested_units
+    handed_over = common_counts(to_counts(event.lines), leg.requested_units) if event.lines else leg.requested_units
     decision.change_inbound(
         status=InboundStatus.COLLECTED,
         collected=add_counts(leg.collected, handed_over),
         due_at=decision.after(days=decision.limits.receipt_days),
     )
     decision.close_reviews(ReviewCause.COLLECTION_FAILED, ReviewCause.NOT_COLLECTED)
-    lines = to_lines(handed_over) if fact.lines and handed_over else None
-    collection = {"collection_id": fact.collection_id, "collected_at": fact.collected_at, "lines": lines}
+    lines = to_lines(handed_over) if event.lines and handed_over else None
+    collection = {"collection_id": event.collection_id, "collected_at": event.collected_at, "lines": lines}
     decision.emit(IssueCollected(**decision.ids, **collection))
     if remaining := missing(leg.requested_units, handed_over):
         _new_collection(decision, remaining)
@@ -259,13 +259,13 @@ def stop(decision: CaseDecision, cause: str) -> None:
     decision.change_inbound(status=InboundStatus.CANCELLED, due_at=None)
 
 
-def _match_collection(decision: CaseDecision, fact: CollectionFact) -> bool:
-    """Match the fact to the current collection; where that fails, record why and return False."""
+def _match_collection(decision: CaseDecision, event: CollectionEvent) -> bool:
+    """Match the event to the current collection; where that fails, record why and return False."""
     leg = decision.case.inbound
-    if fact.collection_id == leg.collection_id:
+    if event.collection_id == leg.collection_id:
         return True
     past = (derived_id("collection", decision.case.issue_id, number) for number in range(1, leg.number + 1))
-    if fact.collection_id in past:
+    if event.collection_id in past:
         decision.ignore("past_collection")
     else:
         decision.anomaly("unknown_collection")

@@ -124,10 +124,10 @@ def _sent_line(line: IssueLine, variant: Variant | None) -> IssueLine:
     return line.model_copy(update={"sku": variant.sku, "name": variant.name}) if variant else line
 
 
-def confirmed(decision: CaseDecision, fact: ReplacementConfirmed) -> None:
-    if not match_replacement(decision, fact) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
+def confirmed(decision: CaseDecision, event: ReplacementConfirmed) -> None:
+    if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    leg, ship_date = decision.case.outbound, max(fact.ship_date, decision.today)
+    leg, ship_date = decision.case.outbound, max(event.ship_date, decision.today)
     if leg.status is OutboundStatus.CONFIRMED and leg.promises[-1].ship_date == ship_date:
         record_repeat(decision)
         return
@@ -141,10 +141,10 @@ def confirmed(decision: CaseDecision, fact: ReplacementConfirmed) -> None:
     )
 
 
-def delayed(decision: CaseDecision, fact: ReplacementDelayed) -> None:
-    if not match_replacement(decision, fact) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
+def delayed(decision: CaseDecision, event: ReplacementDelayed) -> None:
+    if not match_replacement(decision, event) or skip_past(decision, *AWAITING_SHIPMENT) or skip_stale(decision):
         return
-    ship_date = max(fact.ship_date, decision.today)
+    ship_date = max(event.ship_date, decision.today)
     if ship_date == decision.case.outbound.promises[-1].ship_date:
         record_repeat(decision)
         return
@@ -152,7 +152,7 @@ def delayed(decision: CaseDecision, fact: ReplacementDelayed) -> None:
     _add_promise(
         decision,
         ship_date,
-        fact.cause,
+        event.cause,
         status=OutboundStatus.CONFIRMED,
         warehouse_updated_at=decision.effective_time,
     )

@@ -18,29 +18,29 @@ from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStat
 from services.returns.domain.state.review_causes import ReviewCause
 
 
-def parcel_id_of(fact: ReplacementShipped) -> str:
+def parcel_id_of(event: ReplacementShipped) -> str:
     """Return the partner's parcel id, else one derived from time and units, else the empty id of an only parcel."""
-    if fact.shipment_id or fact.lines is None:
-        return fact.shipment_id or ""
-    lines = sorted(line.model_dump_json() for line in fact.lines)
-    return str(derived_id("parcel", fact.shipped_at.isoformat(), *lines))
+    if event.shipment_id or event.lines is None:
+        return event.shipment_id or ""
+    lines = sorted(line.model_dump_json() for line in event.lines)
+    return str(derived_id("parcel", event.shipped_at.isoformat(), *lines))
 
 
-def skip_known_parcel(decision: CaseDecision, fact: ReplacementShipped) -> bool:
+def skip_known_parcel(decision: CaseDecision, event: ReplacementShipped) -> bool:
     """Skip a shipment event whose parcel is recorded."""
-    if any(parcel.parcel_id == parcel_id_of(fact) for parcel in decision.case.outbound.parcels):
+    if any(parcel.parcel_id == parcel_id_of(event) for parcel in decision.case.outbound.parcels):
         decision.ignore("duplicate")
         return True
     return False
 
 
-def shipped_units(decision: CaseDecision, fact: ReplacementShipped) -> UnitCounts:
+def shipped_units(decision: CaseDecision, event: ReplacementShipped) -> UnitCounts:
     """Return the units in this parcel, at most those not yet shipped; without lines all of these."""
     leg = decision.case.outbound
     remaining = missing(leg.ordered, leg.shipped)
-    if fact.lines is None:
+    if event.lines is None:
         return remaining
-    listed = to_counts(fact.lines)
+    listed = to_counts(event.lines)
     if surplus := missing(listed, remaining):
         decision.anomaly("surplus_shipped")
         decision.change_outbound(surplus=add_counts(leg.surplus, surplus))
@@ -49,28 +49,28 @@ def shipped_units(decision: CaseDecision, fact: ReplacementShipped) -> UnitCount
     return common_counts(listed, remaining)
 
 
-def add_parcel(decision: CaseDecision, fact: ReplacementShipped, counts: UnitCounts, expected: date) -> None:
-    leg, parcel_id = decision.case.outbound, parcel_id_of(fact)
+def add_parcel(decision: CaseDecision, event: ReplacementShipped, counts: UnitCounts, expected: date) -> None:
+    leg, parcel_id = decision.case.outbound, parcel_id_of(event)
     delivered_at = leg.early_deliveries.get(parcel_id)
     parcel = Parcel(
         parcel_id,
         counts,
         expected,
         delivered_at,
-        fact.shipped_at,
-        fact.carrier,
-        fact.tracking_number,
-        fact.serials,
+        event.shipped_at,
+        event.carrier,
+        event.tracking_number,
+        event.serials,
     )
     decision.change_outbound(parcels=(*leg.parcels, parcel), shipped=add_counts(leg.shipped, counts))
 
 
-def find_parcel(leg: OutboundLeg, fact: ParcelDelivered) -> Parcel | None:
-    """Return the named parcel, or the first undelivered one where the fact names none."""
+def find_parcel(leg: OutboundLeg, event: ParcelDelivered) -> Parcel | None:
+    """Return the named parcel, or the first undelivered one where the event names none."""
     by_id = {parcel.parcel_id: parcel for parcel in leg.parcels}
-    if fact.shipment_id:
-        return by_id.get(fact.shipment_id) or by_id.get("")
-    if tracked := by_id.get(leg.parcel_key(None, fact.tracking_number)):
+    if event.shipment_id:
+        return by_id.get(event.shipment_id) or by_id.get("")
+    if tracked := by_id.get(leg.parcel_key(None, event.tracking_number)):
         return tracked
     return next((parcel for parcel in leg.parcels if parcel.delivered_at is None), None)
 
@@ -89,11 +89,11 @@ def last_delivery(leg: OutboundLeg) -> datetime | None:
     return max(moment for moment in moments if moment)
 
 
-def unavailable_units(decision: CaseDecision, fact: ReplacementRejected) -> UnitCounts:
+def unavailable_units(decision: CaseDecision, event: ReplacementRejected) -> UnitCounts:
     """Return the rejected units that have not shipped."""
     leg = decision.case.outbound
     remaining = missing(leg.ordered, leg.shipped)
-    return remaining if fact.lines is None else common_counts(to_counts(fact.lines), remaining)
+    return remaining if event.lines is None else common_counts(to_counts(event.lines), remaining)
 
 
 def split_off(decision: CaseDecision, counts: UnitCounts) -> None:

@@ -26,29 +26,29 @@ from services.returns.policy.movements import CollectOn
 NOT_EXPECTING = (InboundStatus.WAIVED, InboundStatus.CANCELLED, InboundStatus.INSPECTED)
 
 
-def received(decision: CaseDecision, fact: ItemReceived, *, is_last_choice: bool = False) -> None:
+def received(decision: CaseDecision, event: ItemReceived, *, is_last_choice: bool = False) -> None:
     """Count units: the reported ones, a replacement that came back, other articles, and units of another issue.
 
     Units of another issue are handed on; `is_last_choice`: nobody else's case fits, so they are counted here.
     """
     leg = decision.case.inbound
-    lines = _named_lines(decision.case, fact)
-    receipt_id = count_id(fact)
+    lines = _named_lines(decision.case, event)
+    receipt_id = count_id(event)
     if receipt_id in leg.receipt_ids:
         decision.ignore("duplicate")
         return
     decision.change_inbound(receipt_ids=(*leg.receipt_ids, receipt_id))
     foreign = () if is_last_choice else tuple(line for line in lines if _is_of_another_issue(decision.case, line))
     if foreign:
-        _hand_on(decision, fact, receipt_id, foreign)
+        _hand_on(decision, event, receipt_id, foreign)
     rest = tuple(line for line in lines if line not in foreign)
-    returned = tuple(line for line in rest if _replacement_of(decision.case, fact, line))
+    returned = tuple(line for line in rest if _replacement_of(decision.case, event, line))
     if returned:
-        _count_returned_replacement(decision, fact, returned)
-    _count(decision, fact, tuple(ReceivedLine.model_validate(line) for line in rest if line not in returned))
+        _count_returned_replacement(decision, event, returned)
+    _count(decision, event, tuple(ReceivedLine.model_validate(line) for line in rest if line not in returned))
 
 
-def _count(decision: CaseDecision, fact: ItemReceived, lines: tuple[ReceivedLine, ...]) -> None:
+def _count(decision: CaseDecision, event: ItemReceived, lines: tuple[ReceivedLine, ...]) -> None:
     if not lines:
         return
     leg = decision.case.inbound
@@ -57,7 +57,7 @@ def _count(decision: CaseDecision, fact: ItemReceived, lines: tuple[ReceivedLine
     decision.change_inbound(
         received=add_counts(leg.received, {}, matching), other_items=add_counts(leg.other_items, {}, others)
     )
-    decision.emit(IssueItemReceived(**decision.ids, lines=lines, received_at=fact.received_at))
+    decision.emit(IssueItemReceived(**decision.ids, lines=lines, received_at=event.received_at))
     if others:
         decision.anomaly("other_item_received")
         decision.open_review(ReviewCause.UNEXPECTED_ITEM)
@@ -67,7 +67,7 @@ def _count(decision: CaseDecision, fact: ItemReceived, lines: tuple[ReceivedLine
         advance(decision)
 
 
-def _named_lines(case: Case, fact: ItemReceived) -> tuple[CountedLine, ...]:
+def _named_lines(case: Case, event: ItemReceived) -> tuple[CountedLine, ...]:
     """Return the lines with an order line: a line without one is that of its article, or the only one."""
     by_sku = {line.sku: line.line_id for line in case.lines}
 
@@ -75,7 +75,7 @@ def _named_lines(case: Case, fact: ItemReceived) -> tuple[CountedLine, ...]:
         found = line.line_id or by_sku.get(line.sku or "") or case.lines[0].line_id
         return line if line.line_id else line.model_copy(update={"line_id": found})
 
-    return tuple(named(line) for line in fact.lines)
+    return tuple(named(line) for line in event.lines)
 
 
 def _is_of_another_issue(case: Case, line: CountedLine) -> bool:
@@ -87,23 +87,23 @@ def _is_of_another_issue(case: Case, line: CountedLine) -> bool:
     return line.line_id not in case.reported_units and not line.replacement_id
 
 
-def _hand_on(decision: CaseDecision, fact: ItemReceived, receipt_id: str, lines: tuple[CountedLine, ...]) -> None:
+def _hand_on(decision: CaseDecision, event: ItemReceived, receipt_id: str, lines: tuple[CountedLine, ...]) -> None:
     """Keep units for the case that they belong to (`store.kept_counts`)."""
     changes = {"lines": lines, "receipt_id": f"{receipt_id}/rest", "order_id": decision.case.order_id}
-    rest = fact.model_copy(update=changes)
+    rest = event.model_copy(update=changes)
     decision.emit(CountKept(count_id(rest), rest, decision.now, from_issue=decision.case.issue_id))
 
 
-def _replacement_of(case: Case, fact: ItemReceived, line: CountedLine) -> OutboundLeg | None:
+def _replacement_of(case: Case, event: ItemReceived, line: CountedLine) -> OutboundLeg | None:
     """Return the replacement that units are of, by its id, a serial or tracking number, its variant or its way back."""
-    wanted = line.replacement_id or fact.replacement_id
+    wanted = line.replacement_id or event.replacement_id
     reported = {each.sku for each in case.lines if each.line_id == line.line_id}
     for leg in case.replacements:
         serials = {serial for parcel in leg.parcels for serial in parcel.serials}
         tracked = {plain_number(parcel.tracking_number) for parcel in leg.parcels} - {None}
         if wanted and wanted == leg.replacement_id:
             return leg
-        if serials.intersection(line.serials) or plain_number(fact.tracking_number) in tracked:
+        if serials.intersection(line.serials) or plain_number(event.tracking_number) in tracked:
             return leg
         if leg.variant and line.sku == leg.variant.sku and line.sku not in reported:
             return leg
@@ -112,12 +112,12 @@ def _replacement_of(case: Case, fact: ItemReceived, line: CountedLine) -> Outbou
     return outbound if is_back and not case.inbound.collected else None
 
 
-def _count_returned_replacement(decision: CaseDecision, fact: ItemReceived, lines: tuple[CountedLine, ...]) -> None:
+def _count_returned_replacement(decision: CaseDecision, event: ItemReceived, lines: tuple[CountedLine, ...]) -> None:
     """Count a replacement that came back: the reported units are still to be fetched."""
     for line in lines:
-        leg = _replacement_of(decision.case, fact, line) or decision.case.outbound
+        leg = _replacement_of(decision.case, event, line) or decision.case.outbound
         counts = add_counts(leg.returned, {str(line.line_id): line.quantity})
-        back = {parcel.parcel_id: fact.received_at for parcel in leg.parcels if not parcel.delivered_at}
+        back = {parcel.parcel_id: event.received_at for parcel in leg.parcels if not parcel.delivered_at}
         after = replace(leg, returned=counts, turned_back={**back, **leg.turned_back})
         if leg is decision.case.outbound:
             decision.change(outbound=after)
@@ -128,7 +128,7 @@ def _count_returned_replacement(decision: CaseDecision, fact: ItemReceived, line
             IssueItemReceived(
                 **decision.ids,
                 lines=(ReceivedLine.model_validate(line),),
-                received_at=fact.received_at,
+                received_at=event.received_at,
                 replacement_id=leg.replacement_id,
             )
         )
@@ -140,11 +140,11 @@ def _count_returned_replacement(decision: CaseDecision, fact: ItemReceived, line
             decision.open_review(ReviewCause.PARCEL_EXCEPTION)
 
 
-def count_id(fact: ItemReceived | ItemInspected) -> str:
+def count_id(event: ItemReceived | ItemInspected) -> str:
     """Return the warehouse's id of a count, else one from time and lines: two counts may share a second."""
-    given = fact.receipt_id if isinstance(fact, ItemReceived) else fact.inspection_id
-    moment = fact.received_at if isinstance(fact, ItemReceived) else fact.inspected_at
-    counted = sorted(line.model_dump_json() for line in fact.lines)
+    given = event.receipt_id if isinstance(event, ItemReceived) else event.inspection_id
+    moment = event.received_at if isinstance(event, ItemReceived) else event.inspected_at
+    counted = sorted(line.model_dump_json() for line in event.lines)
     return given or str(derived_id("count", moment.isoformat(), *counted))
 
 
@@ -201,19 +201,19 @@ def inspection_deadline(decision: CaseDecision) -> datetime:
     return decision.calendar.moment(day, decision.limits.review_hour)
 
 
-def inspected(decision: CaseDecision, fact: ItemInspected) -> None:
+def inspected(decision: CaseDecision, event: ItemInspected) -> None:
     leg = decision.case.inbound
-    inspection_id = count_id(fact)
+    inspection_id = count_id(event)
     if inspection_id in leg.inspection_ids:
         decision.ignore("duplicate")
         return
     decision.change_inbound(
-        inspected=add_counts(leg.inspected, {}, fact.lines),
-        conditions=_add_conditions(leg.conditions, fact.lines),
+        inspected=add_counts(leg.inspected, {}, event.lines),
+        conditions=_add_conditions(leg.conditions, event.lines),
         inspection_ids=(*leg.inspection_ids, inspection_id),
     )
-    decision.emit(IssueItemInspected(**decision.ids, lines=fact.lines, inspected_at=fact.inspected_at))
-    if any(line.condition in MISMATCHES for line in fact.lines):
+    decision.emit(IssueItemInspected(**decision.ids, lines=event.lines, inspected_at=event.inspected_at))
+    if any(line.condition in MISMATCHES for line in event.lines):
         decision.open_review(ReviewCause.INSPECTION_MISMATCH)
     if _is_expecting_units(decision):
         advance(decision)

@@ -122,34 +122,34 @@ def _parts(
     return {"lines": lines, "shipping": _money(decision, shipping) if shipping else None}
 
 
-def completed(decision: CaseDecision, fact: RefundCompleted) -> None:
+def completed(decision: CaseDecision, event: RefundCompleted) -> None:
     """Add a payment to its refund: parts add up, and more than was asked for goes to staff."""
-    refund = _find(decision, fact.refund_id)
+    refund = _find(decision, event.refund_id)
     # Without a transaction id, only an equal amount at an equal time is known to be the same payment.
-    payment = fact.transaction_id or f"{fact.completed_at.isoformat()} {fact.amount.amount}"
+    payment = event.transaction_id or f"{event.completed_at.isoformat()} {event.amount.amount}"
     if refund is None:
         decision.anomaly("unknown_refund")
         return
     if payment in refund.payments:
         decision.ignore("duplicate")
         return
-    paid = refund.paid + fact.amount.amount
-    is_known = fact.amount.currency == decision.case.currency
-    _update(decision, refund, payments={**refund.payments, payment: fact.amount.amount})
+    paid = refund.paid + event.amount.amount
+    is_known = event.amount.currency == decision.case.currency
+    _update(decision, refund, payments={**refund.payments, payment: event.amount.amount})
     if paid > refund.amount or not is_known:
         decision.anomaly("refund_overpaid")
         decision.open_review(ReviewCause.REFUND_OVERPAID)
     if refund.status is not RefundStatus.COMPLETED:
-        _record_payment(decision, refund, fact, min(paid, refund.amount))
+        _record_payment(decision, refund, event, min(paid, refund.amount))
 
 
-def _record_payment(decision: CaseDecision, refund: RefundPayment, fact: RefundCompleted, paid: Decimal) -> None:
+def _record_payment(decision: CaseDecision, refund: RefundPayment, event: RefundCompleted, paid: Decimal) -> None:
     remaining = refund.amount - paid
     if remaining > 0:
         due_at = decision.after(hours=decision.limits.refund_answer_hours)
         _update(decision, _current(decision, refund), status=RefundStatus.PARTLY_PAID, due_at=due_at)
     else:
-        done = {"status": RefundStatus.COMPLETED, "completed_at": fact.completed_at, "due_at": None}
+        done = {"status": RefundStatus.COMPLETED, "completed_at": event.completed_at, "due_at": None}
         _update(decision, _current(decision, refund), **done)
         if not any(other.status is RefundStatus.FAILED for other in decision.case.money.refunds):
             decision.close_reviews(ReviewCause.REFUND_FAILED)
@@ -158,12 +158,12 @@ def _record_payment(decision: CaseDecision, refund: RefundPayment, fact: RefundC
     decision.emit(
         IssueRefunded(
             **decision.ids,
-            refund_id=fact.refund_id,
-            amount=fact.amount,
-            transaction_id=fact.transaction_id,
+            refund_id=event.refund_id,
+            amount=event.amount,
+            transaction_id=event.transaction_id,
             remaining=_money(decision, remaining) if remaining else None,
             reason=decision.case.reason,
-            refunded_at=fact.completed_at,
+            refunded_at=event.completed_at,
             **_payment_parts(decision, refund, min(refund.paid, refund.amount), paid),
         )
     )
@@ -182,25 +182,25 @@ def _split(decision: CaseDecision, refund: RefundPayment, paid: Decimal) -> dict
     return weights if paid == refund.amount else allocate(paid, weights, decision.case.currency)
 
 
-def reversed_by_bank(decision: CaseDecision, fact: RefundReversed) -> None:
+def reversed_by_bank(decision: CaseDecision, event: RefundReversed) -> None:
     """Count money that came back as not paid, and ask staff where it shall go."""
-    refund = _find(decision, fact.refund_id)
+    refund = _find(decision, event.refund_id)
     if refund is None:
         decision.anomaly("unknown_refund")
-    elif fact.transaction_id in refund.reversals:
+    elif event.transaction_id in refund.reversals:
         decision.ignore("duplicate")
     else:
-        reversals = {**refund.reversals, fact.transaction_id: fact.amount.amount}
+        reversals = {**refund.reversals, event.transaction_id: event.amount.amount}
         _update(decision, refund, reversals=reversals)
         decision.emit(
             IssueRefundReversed(
                 **decision.ids,
-                refund_id=fact.refund_id,
-                transaction_id=fact.transaction_id,
-                amount=fact.amount,
+                refund_id=event.refund_id,
+                transaction_id=event.transaction_id,
+                amount=event.amount,
                 reason=decision.case.reason,
-                reversed_at=fact.reversed_at,
-                **_payment_parts(decision, refund, ZERO, min(fact.amount.amount, refund.amount)),
+                reversed_at=event.reversed_at,
+                **_payment_parts(decision, refund, ZERO, min(event.amount.amount, refund.amount)),
             )
         )
         decision.open_review(ReviewCause.REFUND_REVERSED)
@@ -233,13 +233,13 @@ def _move_to_new_refund(decision: CaseDecision, refund: RefundPayment, amount: D
     _add_refund(decision, price, refund.counts)
 
 
-def failed(decision: CaseDecision, fact: RefundFailed) -> None:
-    refund = _find(decision, fact.refund_id)
+def failed(decision: CaseDecision, event: RefundFailed) -> None:
+    refund = _find(decision, event.refund_id)
     if refund is None:
         decision.anomaly("unknown_refund")
-    elif refund.status is not RefundStatus.REQUESTED or fact.failed_at < refund.requested_at:
+    elif refund.status is not RefundStatus.REQUESTED or event.failed_at < refund.requested_at:
         decision.ignore("superseded")
-    elif fact.retriable and refund.attempts < decision.limits.refund_max_attempts:
+    elif event.retriable and refund.attempts < decision.limits.refund_max_attempts:
         backoff = decision.limits.refund_retry_hours * refund.attempts
         _update(decision, refund, status=RefundStatus.RETRYING, due_at=decision.after(hours=backoff))
     else:

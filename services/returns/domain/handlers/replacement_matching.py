@@ -1,4 +1,4 @@
-"""Matching of partner facts to the current replacement or a past one of the case.
+"""Matching of partner events to the current replacement or a past one of the case.
 
 Past replacements are kept, because a parcel reported lost or an order that was rejected may still ship. Staff then
 review the case. If the current replacement has not shipped, it is cancelled and the past one becomes current again:
@@ -24,40 +24,40 @@ from services.returns.domain.state.outbound_leg import (
 )
 from services.returns.domain.state.review_causes import ReviewCause
 
-MovementFact = ReplacementShipped | ParcelDelivered
-ReplacementFact = (
+MovementEvent = ReplacementShipped | ParcelDelivered
+ReplacementEvent = (
     ReplacementConfirmed
     | ReplacementRejected
     | ReplacementDelayed
     | ReplacementRecalled
     | ParcelException
-    | MovementFact
+    | MovementEvent
 )
 
 
-def match_replacement(decision: CaseDecision, fact: ReplacementFact) -> bool:
-    """Match the fact to the current replacement; where that fails, record why and return False."""
-    if fact.replacement_id == decision.case.outbound.replacement_id:
+def match_replacement(decision: CaseDecision, event: ReplacementEvent) -> bool:
+    """Match the event to the current replacement; where that fails, record why and return False."""
+    if event.replacement_id == decision.case.outbound.replacement_id:
         return True
-    past = next((leg for leg in decision.case.past_replacements if leg.replacement_id == fact.replacement_id), None)
+    past = next((leg for leg in decision.case.past_replacements if leg.replacement_id == event.replacement_id), None)
     if past is None:
         decision.anomaly("unknown_replacement")
-    elif isinstance(fact, ParcelDelivered) and past.is_coming_back:
+    elif isinstance(event, ParcelDelivered) and past.is_coming_back:
         decision.ignore("returned_to_sender")
-    elif isinstance(fact, MovementFact) and not _is_recorded(past, fact):
-        return _handle_past_movement(decision, past, fact)
+    elif isinstance(event, MovementEvent) and not _is_recorded(past, event):
+        return _handle_past_movement(decision, past, event)
     else:
         decision.ignore("past_replacement")
     return False
 
 
-def _is_recorded(past: OutboundLeg, fact: MovementFact) -> bool:
-    if isinstance(fact, ReplacementShipped):
+def _is_recorded(past: OutboundLeg, event: MovementEvent) -> bool:
+    if isinstance(event, ReplacementShipped):
         return past.status in SHIPPED_OR_DELIVERED
     return past.delivered_at is not None
 
 
-def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, fact: MovementFact) -> bool:
+def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, event: MovementEvent) -> bool:
     """Open a review, and return whether the past replacement became the current one."""
     decision.anomaly("past_replacement_moved")
     decision.open_review(ReviewCause.MOVED_AFTER_STOP)
@@ -66,7 +66,7 @@ def _handle_past_movement(decision: CaseDecision, past: OutboundLeg, fact: Movem
     if is_cancellable and not decision.case.is_closed:
         _restore_past_replacement(decision, past)
         return True
-    legs = (_with_movement(leg, fact) if leg is past else leg for leg in decision.case.past_replacements)
+    legs = (_with_movement(leg, event) if leg is past else leg for leg in decision.case.past_replacements)
     decision.change(past_replacements=tuple(legs))
     return False
 
@@ -81,15 +81,15 @@ def _restore_past_replacement(decision: CaseDecision, past: OutboundLeg) -> None
     decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.NO_DECISION)
 
 
-def _with_movement(leg: OutboundLeg, fact: MovementFact) -> OutboundLeg:
-    if isinstance(fact, ParcelDelivered):
+def _with_movement(leg: OutboundLeg, event: MovementEvent) -> OutboundLeg:
+    if isinstance(event, ParcelDelivered):
         status = OutboundStatus.DELIVERED if leg.status in SHIPPED_OR_DELIVERED else leg.status
-        return replace(leg, status=status, delivered_at=fact.delivered_at)
+        return replace(leg, status=status, delivered_at=event.delivered_at)
     return replace(leg, status=OutboundStatus.DELIVERED if leg.delivered_at else OutboundStatus.SHIPPED)
 
 
 def skip_past(decision: CaseDecision, *expected: OutboundStatus) -> bool:
-    """Skip a fact that comes too late for the status of the leg; open a review where a cancelled order moves."""
+    """Skip an event that comes too late for the status of the leg; open a review where a cancelled order moves."""
     status = decision.case.outbound.status
     if status in expected:
         return False
@@ -102,7 +102,7 @@ def skip_past(decision: CaseDecision, *expected: OutboundStatus) -> bool:
 
 
 def skip_stale(decision: CaseDecision) -> bool:
-    """Skip a warehouse fact that is older than one already applied to this replacement."""
+    """Skip a warehouse event that is older than one already applied to this replacement."""
     updated_at = decision.case.outbound.warehouse_updated_at
     if updated_at is None or decision.effective_time >= updated_at:
         return False
@@ -111,7 +111,7 @@ def skip_stale(decision: CaseDecision) -> bool:
 
 
 def record_repeat(decision: CaseDecision) -> None:
-    """Record the time of a repeated statement: it is not announced again, but makes older facts stale."""
+    """Record the time of a repeated statement: it is not announced again, but makes older events stale."""
     updated_at = decision.case.outbound.warehouse_updated_at
     if updated_at is None or decision.effective_time <= updated_at:
         decision.ignore("duplicate")

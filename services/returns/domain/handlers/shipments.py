@@ -27,20 +27,20 @@ BEFORE_SHIPMENT = (*AWAITING_SHIPMENT, OutboundStatus.REJECTED)
 BEFORE_DELIVERY = (*BEFORE_SHIPMENT, OutboundStatus.SHIPPED)
 
 
-def shipped(decision: CaseDecision, fact: ReplacementShipped) -> None:
+def shipped(decision: CaseDecision, event: ReplacementShipped) -> None:
     """Record a parcel that left, also of an order that was rejected before."""
-    if not match_replacement(decision, fact) or partial_shipments.skip_known_parcel(decision, fact):
+    if not match_replacement(decision, event) or partial_shipments.skip_known_parcel(decision, event):
         return
     if skip_past(decision, *BEFORE_SHIPMENT):
         return
-    counts = partial_shipments.shipped_units(decision, fact)
+    counts = partial_shipments.shipped_units(decision, event)
     if not counts:
         return
     if decision.case.choice_request and not decision.case.shortage:
         decision.change(choice_request=None)
         decision.close_reviews(ReviewCause.NO_DECISION)
     decision.close_reviews(ReviewCause.WAREHOUSE_SILENT, ReviewCause.NOT_SHIPPING, ReviewCause.DELIVERED_UNSHIPPED)
-    partial_shipments.add_parcel(decision, fact, counts, _expected_delivery(decision, fact))
+    partial_shipments.add_parcel(decision, event, counts, _expected_delivery(decision, event))
     leg = decision.case.outbound
     if remaining := missing(leg.ordered, leg.shipped):
         _record_partial_shipment(decision, counts, remaining)
@@ -48,13 +48,13 @@ def shipped(decision: CaseDecision, fact: ReplacementShipped) -> None:
         complete_shipment(decision)
 
 
-def _expected_delivery(decision: CaseDecision, fact: ReplacementShipped) -> date:
+def _expected_delivery(decision: CaseDecision, event: ReplacementShipped) -> date:
     """Return the delivery date of this parcel, never before the day it shipped."""
     delivered_at = decision.case.outbound.delivered_at
     delivered_on = decision.calendar.day(delivered_at) if delivered_at else None
-    shipped_on = decision.calendar.day(fact.shipped_at)
+    shipped_on = decision.calendar.day(event.shipped_at)
     estimated = shipped_on + timedelta(days=decision.limits.transit_days)
-    return max(delivered_on or fact.expected_delivery_date or estimated, shipped_on)
+    return max(delivered_on or event.expected_delivery_date or estimated, shipped_on)
 
 
 def _record_partial_shipment(decision: CaseDecision, counts: UnitCounts, remaining: UnitCounts) -> None:
@@ -122,19 +122,19 @@ def _emit_shipped(decision: CaseDecision) -> None:
     )
 
 
-def delivered(decision: CaseDecision, fact: ParcelDelivered) -> None:
-    if not match_replacement(decision, fact) or skip_past(decision, *BEFORE_DELIVERY):
+def delivered(decision: CaseDecision, event: ParcelDelivered) -> None:
+    if not match_replacement(decision, event) or skip_past(decision, *BEFORE_DELIVERY):
         return
     leg = decision.case.outbound
-    parcel = partial_shipments.find_parcel(leg, fact)
+    parcel = partial_shipments.find_parcel(leg, event)
     if parcel is None:
-        _keep_early_delivery(decision, fact)
+        _keep_early_delivery(decision, event)
     elif parcel.delivered_at:
         decision.ignore("duplicate")
     elif leg.is_turned_back(parcel):
         _record_return_to_sender(decision)
     else:
-        partial_shipments.mark_delivered(decision, parcel, fact.delivered_at, fact.handed_to)
+        partial_shipments.mark_delivered(decision, parcel, event.delivered_at, event.handed_to)
         delivered_at = partial_shipments.last_delivery(decision.case.outbound)
         if delivered_at and leg.status is OutboundStatus.SHIPPED:
             _complete_delivery(decision, delivered_at)
@@ -150,14 +150,14 @@ def _record_return_to_sender(decision: CaseDecision) -> None:
         decision.open_review(ReviewCause.PARCEL_EXCEPTION)
 
 
-def _keep_early_delivery(decision: CaseDecision, fact: ParcelDelivered) -> None:
+def _keep_early_delivery(decision: CaseDecision, event: ParcelDelivered) -> None:
     leg = decision.case.outbound
-    if fact.shipment_id in leg.early_deliveries or (fact.shipment_id is None and (leg.delivered_at or leg.parcels)):
+    if event.shipment_id in leg.early_deliveries or (event.shipment_id is None and (leg.delivered_at or leg.parcels)):
         decision.ignore("duplicate")
-    elif fact.shipment_id is None:
-        decision.change_outbound(delivered_at=fact.delivered_at, due_at=decision.after(days=1))
+    elif event.shipment_id is None:
+        decision.change_outbound(delivered_at=event.delivered_at, due_at=decision.after(days=1))
     else:
-        early_deliveries = {**leg.early_deliveries, fact.shipment_id: fact.delivered_at}
+        early_deliveries = {**leg.early_deliveries, event.shipment_id: event.delivered_at}
         decision.change_outbound(early_deliveries=early_deliveries)
 
 
@@ -184,24 +184,24 @@ def _emit_delivered(decision: CaseDecision) -> None:
     )
 
 
-def exception_reported(decision: CaseDecision, fact: ParcelException) -> None:
+def exception_reported(decision: CaseDecision, event: ParcelException) -> None:
     """Record a carrier's exception: a new delivery date is kept, without one staff review the parcel."""
-    if not match_replacement(decision, fact) or skip_past(decision, *BEFORE_DELIVERY):
+    if not match_replacement(decision, event) or skip_past(decision, *BEFORE_DELIVERY):
         return
     if decision.case.is_closed:
         decision.ignore("case_closed")
     elif decision.case.outbound.status is not OutboundStatus.SHIPPED:
         decision.ignore("not_shipped_yet")
-    elif fact.expected_delivery_date is None:
+    elif event.expected_delivery_date is None:
         decision.open_review(ReviewCause.PARCEL_EXCEPTION)
     else:
-        _move_delivery(decision, fact, max(fact.expected_delivery_date, decision.today))
+        _move_delivery(decision, event, max(event.expected_delivery_date, decision.today))
 
 
-def _move_delivery(decision: CaseDecision, fact: ParcelException, expected: date) -> None:
+def _move_delivery(decision: CaseDecision, event: ParcelException, expected: date) -> None:
     """Record and announce another delivery day; of several parcels the last one counts."""
     leg = decision.case.outbound
-    key, previous = leg.parcel_key(fact.shipment_id, fact.tracking_number), leg.expected_delivery
+    key, previous = leg.parcel_key(event.shipment_id, event.tracking_number), leg.expected_delivery
     parcels = tuple(
         replace(each, expected_delivery=expected) if each.parcel_id == key else each for each in leg.parcels
     )
@@ -218,22 +218,22 @@ def _move_delivery(decision: CaseDecision, fact: ParcelException, expected: date
             replacement_id=leg.replacement_id,
             previous_date=previous,
             expected_delivery_date=last,
-            cause=fact.code,
+            cause=event.code,
             changed_at=decision.now,
         )
     )
 
 
-def recalled(decision: CaseDecision, fact: ReplacementRecalled) -> None:
+def recalled(decision: CaseDecision, event: ReplacementRecalled) -> None:
     """Replace at once a parcel that the warehouse calls back; before its shipment, the order simply stands."""
-    if not match_replacement(decision, fact):
+    if not match_replacement(decision, event):
         return
     leg = decision.case.outbound
     if leg.status is not OutboundStatus.SHIPPED or decision.case.is_closed:
         decision.ignore("not_on_its_way")
         return
-    keys = [fact.shipment_id] if fact.shipment_id else [parcel.parcel_id for parcel in leg.parcels]
-    turned_back = {key: fact.recalled_at for key in keys if key not in leg.turned_back}
+    keys = [event.shipment_id] if event.shipment_id else [parcel.parcel_id for parcel in leg.parcels]
+    turned_back = {key: event.recalled_at for key in keys if key not in leg.turned_back}
     if not turned_back:
         decision.ignore("duplicate")
         return

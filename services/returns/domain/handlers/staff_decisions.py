@@ -40,26 +40,26 @@ REFUSALS = {
 COLLECTION_DONE = (InboundStatus.RECEIVED, InboundStatus.INSPECTED, InboundStatus.WAIVED, InboundStatus.COLLECTED)
 
 
-def decided(decision: CaseDecision, fact: IssueStaffDecided) -> None:
+def decided(decision: CaseDecision, event: IssueStaffDecided) -> None:
     before, count = decision.case, len(decision.facts)
-    ACTIONS[fact.action](decision, fact)
+    ACTIONS[event.action](decision, event)
     refused = [each.reason for each in decision.facts[count:] if isinstance(each, Ignored)]
     if refused:
         decision.state = before
         del decision.facts[count:]
-    decision.emit(applied_event(fact, decision.now, refused[0] if refused else None))
+    decision.emit(applied_event(event, decision.now, refused[0] if refused else None))
 
 
-def applied_event(fact: IssueStaffDecided, now: datetime, code: str | None) -> IssueStaffDecisionApplied:
+def applied_event(event: IssueStaffDecided, now: datetime, code: str | None) -> IssueStaffDecisionApplied:
     """Return the answer to a decision; a `code` says why it was refused."""
     return IssueStaffDecisionApplied(
-        issue_id=fact.issue_id,
-        order_id=fact.order_id,
-        customer_id=fact.customer_id,
-        decision_id=fact.decision_id,
-        action=fact.action,
-        staff=fact.staff,
-        comment=fact.comment,
+        issue_id=event.issue_id,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        decision_id=event.decision_id,
+        action=event.action,
+        staff=event.staff,
+        comment=event.comment,
         applied=code is None,
         code=code,
         message=REFUSALS.get(code, code) if code else None,
@@ -67,15 +67,15 @@ def applied_event(fact: IssueStaffDecided, now: datetime, code: str | None) -> I
     )
 
 
-def without_case(fact: IssueStaffDecided | IssueCollectionWindowChosen, now: datetime) -> Facts:
-    if isinstance(fact, IssueCollectionWindowChosen):
+def without_case(event: IssueStaffDecided | IssueCollectionWindowChosen, now: datetime) -> Facts:
+    if isinstance(event, IssueCollectionWindowChosen):
         return (Ignored("no_case"),)
-    if fact.action in (StaffAction.ACCEPT, StaffAction.REJECT):
+    if event.action in (StaffAction.ACCEPT, StaffAction.REJECT):
         return (Ignored("decided_by_intake"),)
-    return (applied_event(fact, now, "unknown_case"),)
+    return (applied_event(event, now, "unknown_case"),)
 
 
-def _accept(decision: CaseDecision, fact: IssueStaffDecided) -> None:
+def _accept(decision: CaseDecision, event: IssueStaffDecided) -> None:
     blocking = [review.cause for review in decision.case.reviews if review.cause in BLOCKING_CAUSES]
     if not blocking:
         decision.ignore("nothing_to_accept")
@@ -83,18 +83,18 @@ def _accept(decision: CaseDecision, fact: IssueStaffDecided) -> None:
         reviews.decide_review(decision, cause, approved=True)
 
 
-def _cancel(decision: CaseDecision, fact: IssueStaffDecided) -> None:
-    case_closure.cancel(decision, "rejected_by_staff" if fact.action is StaffAction.REJECT else "cancelled_by_staff")
+def _cancel(decision: CaseDecision, event: IssueStaffDecided) -> None:
+    case_closure.cancel(decision, "rejected_by_staff" if event.action is StaffAction.REJECT else "cancelled_by_staff")
 
 
-def _choose_remedy(decision: CaseDecision, fact: IssueStaffDecided) -> None:
-    if fact.remedy is None:
+def _choose_remedy(decision: CaseDecision, event: IssueStaffDecided) -> None:
+    if event.remedy is None:
         decision.ignore("remedy_required")
     else:
-        case_closure.choose_remedy(decision, fact.remedy)
+        case_closure.choose_remedy(decision, event.remedy)
 
 
-def _waive_collection(decision: CaseDecision, fact: IssueStaffDecided) -> None:
+def _waive_collection(decision: CaseDecision, event: IssueStaffDecided) -> None:
     case = decision.case
     if case.is_closed or case.plan.collect_on is CollectOn.NEVER or case.inbound.status in COLLECTION_DONE:
         decision.ignore("nothing_to_collect")
@@ -102,17 +102,17 @@ def _waive_collection(decision: CaseDecision, fact: IssueStaffDecided) -> None:
         inbound.waive(decision)
 
 
-def _reopen(decision: CaseDecision, fact: IssueStaffDecided) -> None:
-    case_closure.reopen_with(decision, "reopened_by_staff", fact.remedy)
+def _reopen(decision: CaseDecision, event: IssueStaffDecided) -> None:
+    case_closure.reopen_with(decision, "reopened_by_staff", event.remedy)
 
 
-def _decide_review(decision: CaseDecision, fact: IssueStaffDecided) -> None:
-    if fact.review is None:
+def _decide_review(decision: CaseDecision, event: IssueStaffDecided) -> None:
+    if event.review is None:
         decision.ignore("review_required")
-    elif fact.review not in {cause.value for cause in ReviewCause}:
+    elif event.review not in {cause.value for cause in ReviewCause}:
         decision.ignore("no_such_review")
     else:
-        reviews.decide_review(decision, ReviewCause(fact.review), approved=fact.action is StaffAction.APPROVE_REVIEW)
+        reviews.decide_review(decision, ReviewCause(event.review), approved=event.action is StaffAction.APPROVE_REVIEW)
 
 
 ACTIONS: Mapping[StaffAction, Callable[[CaseDecision, IssueStaffDecided], None]] = {

@@ -1,6 +1,6 @@
 """Tracking scans: the effects of a carrier's statuses on the legs.
 
-The last scan of each parcel is kept with its raw code. No scan moves a leg backwards: it is translated into the fact
+The last scan of each parcel is kept with its raw code. No scan moves a leg backwards: it is translated into the event
 that a courier would send, whose handler skips what is superseded. The direction of a parcel is remembered: after it
 turned back, "delivered" means that it is with the warehouse again. On the way back of an old item it means the same;
 only a count receives units, and only an inspection inspects them.
@@ -35,51 +35,51 @@ from services.returns.policy.movements import CollectOn, ShipOn
 ScanAction = Callable[[CaseDecision, ParcelScanned], None]
 
 
-def scanned(decision: CaseDecision, fact: ParcelScanned) -> None:
-    status = translate_status(fact.raw)
+def scanned(decision: CaseDecision, event: ParcelScanned) -> None:
+    status = translate_status(event.raw)
     outbound, returning = decision.case.outbound, decision.case.inbound
     if status is None:
-        known = f"issue {decision.case.issue_id}: {fact.raw.source} {fact.raw.code} {fact.raw.detail or ''}"
+        known = f"issue {decision.case.issue_id}: {event.raw.source} {event.raw.code} {event.raw.detail or ''}"
         decision.anomaly("unknown_carrier_status", known.rstrip())
-    elif fact.replacement_id and fact.replacement_id == outbound.replacement_id:
-        _record_outbound(decision, fact, TrackingScan(status, fact.raw, fact.scanned_at))
-    elif fact.collection_id and fact.collection_id == returning.collection_id:
-        _record_inbound(decision, fact, TrackingScan(status, fact.raw, fact.scanned_at))
+    elif event.replacement_id and event.replacement_id == outbound.replacement_id:
+        _record_outbound(decision, event, TrackingScan(status, event.raw, event.scanned_at))
+    elif event.collection_id and event.collection_id == returning.collection_id:
+        _record_inbound(decision, event, TrackingScan(status, event.raw, event.scanned_at))
     elif past := next(
-        (leg for leg in decision.case.past_replacements if leg.replacement_id == fact.replacement_id), None
+        (leg for leg in decision.case.past_replacements if leg.replacement_id == event.replacement_id), None
     ):
-        _record_past(decision, past, fact, TrackingScan(status, fact.raw, fact.scanned_at))
+        _record_past(decision, past, event, TrackingScan(status, event.raw, event.scanned_at))
     else:
         decision.ignore("unrelated_scan")
 
 
-def _record_outbound(decision: CaseDecision, fact: ParcelScanned, scan: TrackingScan) -> None:
+def _record_outbound(decision: CaseDecision, event: ParcelScanned, scan: TrackingScan) -> None:
     leg = decision.case.outbound
-    after = _with_scan(leg, fact, scan)
+    after = _with_scan(leg, event, scan)
     if after is leg:
         decision.ignore("stale_scan")
         return
     decision.change(outbound=after)
-    OUTBOUND_ACTIONS.get(CarrierStatus(scan.status), _delay)(decision, fact)
+    OUTBOUND_ACTIONS.get(CarrierStatus(scan.status), _delay)(decision, event)
     decision.drop_ignored()
 
 
-def _record_past(decision: CaseDecision, past: OutboundLeg, fact: ParcelScanned, scan: TrackingScan) -> None:
+def _record_past(decision: CaseDecision, past: OutboundLeg, event: ParcelScanned, scan: TrackingScan) -> None:
     """Record a scan of a replacement that was given up: its delivery goes to staff, its return does not."""
-    after = _with_scan(past, fact, scan)
+    after = _with_scan(past, event, scan)
     if after is past:
         decision.ignore("stale_scan")
         return
     legs = tuple(after if leg is past else leg for leg in decision.case.past_replacements)
     decision.change(past_replacements=legs)
     if scan.status in (CarrierStatus.DELIVERED, CarrierStatus.DELIVERED_NEARBY):
-        _delivered(decision, fact)
+        _delivered(decision, event)
         decision.drop_ignored()
 
 
-def _with_scan(leg: OutboundLeg, fact: ParcelScanned, scan: TrackingScan) -> OutboundLeg:
+def _with_scan(leg: OutboundLeg, event: ParcelScanned, scan: TrackingScan) -> OutboundLeg:
     """Return the leg with the scan of its parcel; the same leg where the scan adds nothing."""
-    key = leg.parcel_key(fact.shipment_id, fact.tracking_number)
+    key = leg.parcel_key(event.shipment_id, event.tracking_number)
     if not supersedes(scan, leg.scans.get(key)):
         return leg
     leg = replace(leg, scans={**leg.scans, key: scan})
@@ -88,62 +88,62 @@ def _with_scan(leg: OutboundLeg, fact: ParcelScanned, scan: TrackingScan) -> Out
     return leg
 
 
-def _record_inbound(decision: CaseDecision, fact: ParcelScanned, scan: TrackingScan) -> None:
+def _record_inbound(decision: CaseDecision, event: ParcelScanned, scan: TrackingScan) -> None:
     if not supersedes(scan, decision.case.inbound.last_scan):
         decision.ignore("stale_scan")
         return
     decision.change_inbound(last_scan=scan)
     if action := INBOUND_ACTIONS.get(CarrierStatus(scan.status)):
-        action(decision, fact)
+        action(decision, event)
         decision.drop_ignored()
 
 
-def _delivered(decision: CaseDecision, fact: ParcelScanned) -> None:
-    nearby = translate_status(fact.raw) is CarrierStatus.DELIVERED_NEARBY
-    handed_to = (fact.raw.detail or fact.raw.code)[:40] if nearby else None
-    delivery = ParcelDelivered(**_parcel_ids(fact), delivered_at=fact.scanned_at, raw=fact.raw, handed_to=handed_to)
+def _delivered(decision: CaseDecision, event: ParcelScanned) -> None:
+    nearby = translate_status(event.raw) is CarrierStatus.DELIVERED_NEARBY
+    handed_to = (event.raw.detail or event.raw.code)[:40] if nearby else None
+    delivery = ParcelDelivered(**_parcel_ids(event), delivered_at=event.scanned_at, raw=event.raw, handed_to=handed_to)
     shipments.delivered(decision, delivery)
 
 
-def _exception_without_date(decision: CaseDecision, fact: ParcelScanned) -> None:
+def _exception_without_date(decision: CaseDecision, event: ParcelScanned) -> None:
     """Send a lost, damaged, refused or returning parcel to review, whatever date the carrier names."""
-    _exception(decision, fact.model_copy(update={"expected_delivery_date": None}))
+    _exception(decision, event.model_copy(update={"expected_delivery_date": None}))
 
 
-def _delay(decision: CaseDecision, fact: ParcelScanned) -> None:
+def _delay(decision: CaseDecision, event: ParcelScanned) -> None:
     """Record a later delivery date; without one the present date stays, with its timer."""
     expected = decision.case.outbound.expected_delivery
-    if fact.expected_delivery_date and expected and fact.expected_delivery_date > expected:
-        _exception(decision, fact)
+    if event.expected_delivery_date and expected and event.expected_delivery_date > expected:
+        _exception(decision, event)
 
 
-def _exception(decision: CaseDecision, fact: ParcelScanned) -> None:
-    status = {"code": fact.raw.code, "detail": fact.raw.detail, "raw": fact.raw}
-    times = {"occurred_at": fact.scanned_at, "expected_delivery_date": fact.expected_delivery_date}
-    shipments.exception_reported(decision, ParcelException(**_parcel_ids(fact), **status, **times))
+def _exception(decision: CaseDecision, event: ParcelScanned) -> None:
+    status = {"code": event.raw.code, "detail": event.raw.detail, "raw": event.raw}
+    times = {"occurred_at": event.scanned_at, "expected_delivery_date": event.expected_delivery_date}
+    shipments.exception_reported(decision, ParcelException(**_parcel_ids(event), **status, **times))
 
 
-def _parcel_ids(fact: ParcelScanned) -> dict[str, Any]:
+def _parcel_ids(event: ParcelScanned) -> dict[str, Any]:
     names = ("issue_id", "replacement_id", "shipment_id", "tracking_number")
-    return {name: getattr(fact, name) for name in names}
+    return {name: getattr(event, name) for name in names}
 
 
-def _collected(decision: CaseDecision, fact: ParcelScanned) -> None:
-    handover = CollectionCollected(**_collection_ids(fact), collected_at=fact.scanned_at, raw=fact.raw)
+def _collected(decision: CaseDecision, event: ParcelScanned) -> None:
+    handover = CollectionCollected(**_collection_ids(event), collected_at=event.scanned_at, raw=event.raw)
     inbound.collected(decision, handover)
 
 
-def _attempt_failed(decision: CaseDecision, fact: ParcelScanned) -> None:
-    attempt = {"cause": fact.raw.code, "attempted_at": fact.scanned_at, "raw": fact.raw}
-    inbound.attempt_failed(decision, CollectionAttemptFailed(**_collection_ids(fact), **attempt))
+def _attempt_failed(decision: CaseDecision, event: ParcelScanned) -> None:
+    attempt = {"cause": event.raw.code, "attempted_at": event.scanned_at, "raw": event.raw}
+    inbound.attempt_failed(decision, CollectionAttemptFailed(**_collection_ids(event), **attempt))
 
 
-def _collection_ids(fact: ParcelScanned) -> dict[str, Any]:
-    return {"issue_id": fact.issue_id, "collection_id": fact.collection_id}
+def _collection_ids(event: ParcelScanned) -> dict[str, Any]:
+    return {"issue_id": event.issue_id, "collection_id": event.collection_id}
 
 
-def _lost_in_return(decision: CaseDecision, fact: ParcelScanned) -> None:
-    _collected(decision, fact)
+def _lost_in_return(decision: CaseDecision, event: ParcelScanned) -> None:
+    _collected(decision, event)
     decision.open_review(ReviewCause.RECEIPT_OVERDUE)
 
 
@@ -172,14 +172,14 @@ INBOUND_ACTIONS: Mapping[CarrierStatus, ScanAction] = {
 }
 
 
-def parcel_found(decision: CaseDecision, fact: ParcelFound) -> None:
+def parcel_found(decision: CaseDecision, event: ParcelFound) -> None:
     """Record that a lost parcel was found; if the customer has it, cancel the case or ask staff."""
     case = decision.case
     if case.reason is not Reason.LOST_IN_TRANSIT or case.parcel_found or case.cancelled_at:
         decision.ignore("not_lost")
         return
     decision.change(parcel_found=True)
-    if fact.with_customer:
+    if event.with_customer:
         arrived_after_all(decision)
 
 

@@ -155,16 +155,16 @@ def changed_money(ledger: OrderLedger, lines: Iterable[OrderLine], at: datetime)
     return {"lines": known, "received": max(round_up(received, ledger.currency), ZERO)}
 
 
-def shop_refund(ledger: OrderLedger, fact: OrderRefunded) -> PaidBack:
+def shop_refund(ledger: OrderLedger, event: OrderRefunded) -> PaidBack:
     """Return a refund of the shop; a line without an amount went back for what its units cost."""
-    units = {line.line_id: line.quantity for line in fact.lines}
+    units = {line.line_id: line.quantity for line in event.lines}
     amounts: dict[str, Decimal] = {}
-    for line in fact.lines:
+    for line in event.lines:
         known = ledger.lines.get(line.line_id)
         price = known.price_of(0, line.quantity) if known else ZERO
         amounts[line.line_id] = line.amount.amount if line.amount else price
-    shipping = fact.shipping.amount if fact.shipping else ZERO
-    total = fact.amount.amount if fact.amount else sum(amounts.values(), shipping)
+    shipping = event.shipping.amount if event.shipping else ZERO
+    total = event.amount.amount if event.amount else sum(amounts.values(), shipping)
     return PaidBack(total, shipping, units, amounts)
 
 

@@ -1,4 +1,4 @@
-"""Decisions about order ledgers: facts of the shop, its payment provider and its carriers, in any order.
+"""Decisions about order ledgers: events of the shop, its payment provider and its carriers, in any order.
 
 A change that cases of the order must notice is passed to them as a timer that is due at once (`store.order_ledgers`).
 """
@@ -29,7 +29,7 @@ from services.returns.policy.carrier_statuses import TrackingScan, supersedes, t
 
 
 @dataclass(frozen=True, slots=True)
-class OrderFact(Record):
+class OrderEventArrived(Record):
     """Fact about an order that arrived on a topic of the cases, to be applied to its ledger."""
 
     order_id: str
@@ -38,7 +38,7 @@ class OrderFact(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderFactsChanged(Record):
+class OrderLedgerChanged(Record):
     """The shop, its provider or its carrier did something with an order; its cases must look at it."""
 
     order_id: str
@@ -46,7 +46,7 @@ class OrderFactsChanged(Record):
 
 
 class LedgerContext(DecisionContext[OrderLedger, AnyEvent]):
-    """Context of one fact; `rules` is the event that carries it."""
+    """Context of one event; `rules` is its envelope."""
 
     __slots__ = ()
 
@@ -77,39 +77,39 @@ def _changed(ctx: LedgerContext, changed: OrderChanged) -> None:
         ctx.change(early_changes=(*ctx.state.early_changes, lines_only))
 
 
-def _delivered(ctx: LedgerContext, fact: OrderDelivered) -> None:
-    ctx.change(deliveries=count(ctx.state.deliveries, fact))
+def _delivered(ctx: LedgerContext, event: OrderDelivered) -> None:
+    ctx.change(deliveries=count(ctx.state.deliveries, event))
 
 
-def _cancelled(ctx: LedgerContext, fact: OrderCancelled) -> None:
+def _cancelled(ctx: LedgerContext, event: OrderCancelled) -> None:
     ledger = ctx.state
-    lines = ledger.cancelled_lines | frozenset(fact.line_ids)
-    is_cancelled = ledger.is_cancelled or not fact.line_ids
+    lines = ledger.cancelled_lines | frozenset(event.line_ids)
+    is_cancelled = ledger.is_cancelled or not event.line_ids
     if (lines, is_cancelled) != (ledger.cancelled_lines, ledger.is_cancelled):
-        ctx.change(cancelled_lines=lines, is_cancelled=is_cancelled, cancelled_at=fact.cancelled_at)
+        ctx.change(cancelled_lines=lines, is_cancelled=is_cancelled, cancelled_at=event.cancelled_at)
 
 
-def _refunded(ctx: LedgerContext, fact: OrderRefunded) -> None:
-    if fact.refund_id not in ctx.state.shop_refunds:
-        refunds = {**ctx.state.shop_refunds, fact.refund_id: shop_refund(ctx.state, fact)}
+def _refunded(ctx: LedgerContext, event: OrderRefunded) -> None:
+    if event.refund_id not in ctx.state.shop_refunds:
+        refunds = {**ctx.state.shop_refunds, event.refund_id: shop_refund(ctx.state, event)}
         ctx.change(shop_refunds=refunds)
 
 
-def _charged_back(ctx: LedgerContext, fact: PaymentChargedBack) -> None:
-    ctx.change(chargebacks={**ctx.state.chargebacks, fact.transaction_id: fact.amount.amount})
+def _charged_back(ctx: LedgerContext, event: PaymentChargedBack) -> None:
+    ctx.change(chargebacks={**ctx.state.chargebacks, event.transaction_id: event.amount.amount})
 
 
-def _chargeback_reversed(ctx: LedgerContext, fact: ChargebackReversed) -> None:
-    ctx.change(won_chargebacks=ctx.state.won_chargebacks | {fact.transaction_id})
+def _chargeback_reversed(ctx: LedgerContext, event: ChargebackReversed) -> None:
+    ctx.change(won_chargebacks=ctx.state.won_chargebacks | {event.transaction_id})
 
 
-def _scanned(ctx: LedgerContext, fact: ParcelScanned) -> None:
+def _scanned(ctx: LedgerContext, event: ParcelScanned) -> None:
     """Keep the last scan of each parcel of the order itself."""
-    status = translate_status(fact.raw)
+    status = translate_status(event.raw)
     if status is None:
         return  # reported when the scan arrived
-    key = fact.shipment_id or plain_number(fact.tracking_number) or ""
-    scan = TrackingScan(status, fact.raw, fact.scanned_at)
+    key = event.shipment_id or plain_number(event.tracking_number) or ""
+    scan = TrackingScan(status, event.raw, event.scanned_at)
     if supersedes(scan, ctx.state.scans.get(key)):
         ctx.change(scans={**ctx.state.scans, key: scan})
 
@@ -128,11 +128,11 @@ LEDGER_HANDLERS: Mapping[type[Payload], Callable[[LedgerContext, Any], None]] = 
 ORDER_SUBSCRIBES = tuple(payload for payload in LEDGER_HANDLERS if issubclass(payload, StorefrontOrderEvent))
 PAYMENT_SUBSCRIBES = tuple(payload for payload in LEDGER_HANDLERS if issubclass(payload, OrderPaymentEvent))
 _QUIET = (OrderPlaced, OrderChanged)
-"""Facts after which no case has to look: prices are read when a refund is decided."""
+"""Events after which no case has to look: prices are read when a refund is decided."""
 
 
 def order_of(event: AnyEvent) -> str | None:
-    """Return the order that a fact is about, if it is about an order and not about an issue."""
+    """Return the order that an event is about, if it is about an order and not about an issue."""
     data = event.data
     if isinstance(data, ParcelScanned):
         return data.order_id if data.issue_id is None else None
@@ -140,7 +140,7 @@ def order_of(event: AnyEvent) -> str | None:
 
 
 def decide_ledger(state: OrderLedger, event: AnyEvent, now: datetime) -> tuple[OrderLedger, Facts]:
-    """Decide on one fact about an order; what is known already changes nothing."""
+    """Decide on one event about an order; what is known already changes nothing."""
     ctx = LedgerContext(state, now, event)
     handler = LEDGER_HANDLERS.get(type(event.data))
     if handler is None:
@@ -151,5 +151,5 @@ def decide_ledger(state: OrderLedger, event: AnyEvent, now: datetime) -> tuple[O
         ctx.ignore("order_unchanged")
         return state, ctx.facts
     if type(event.data) not in _QUIET:
-        ctx.emit(OrderFactsChanged(state.order_id, now))
+        ctx.emit(OrderLedgerChanged(state.order_id, now))
     return ctx.state, ctx.facts
