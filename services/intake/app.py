@@ -17,6 +17,7 @@ from libs.common.web.assets import Assets
 from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
 from services.intake.domain import decide
+from services.intake.domain.projections import timeline
 from services.intake.evidence.storage import open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
@@ -27,7 +28,6 @@ from services.intake.insights.cluster_decisions import PUBLISHES as CLUSTER_EVEN
 from services.intake.jobs.photo_cleanup import PhotoCleanup
 from services.intake.jobs.wiring import add_insights
 from services.intake.policy.eligibility_rules import read_rules
-from services.intake.projections import timeline
 from services.intake.settings import IntakeSettings
 from services.intake.store.customer_merges import CustomerMerges
 from services.intake.store.erasure import erase

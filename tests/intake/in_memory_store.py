@@ -16,11 +16,11 @@ from services.intake.domain.context import CommandRefused, OrderContext
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Order, PendingReport, Report, StoredReport
+from services.intake.domain.projections import timeline
+from services.intake.domain.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
 from services.intake.domain.provided_details import PhotosAttached
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from services.intake.projections import timeline
-from services.intake.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
 from tests.intake.reports import CUSTOMER, NOON, ORDER, RULES, event
 
 

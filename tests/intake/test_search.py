@@ -10,7 +10,7 @@ import pytest
 
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.store.search import CursorError, IssueFilter, build_query, find_issues
 from tests.conftest import execute_as_owner
 from tests.intake.reports import NOON, days

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.common.events import issues, notices
 from services.intake.domain.issue_acceptance import IssueUpdated
-from services.intake.projections.sla import SlaClocks, SlaEvent, measure_sla
+from services.intake.domain.projections.sla import SlaClocks, SlaEvent, measure_sla
 from tests.intake.reports import NOON, RULES, days
 from tests.intake.test_pending_details import ARRIVED, PHOTO, damaged, fire, give, run
 

@@ -20,8 +20,8 @@ from services.intake.domain.commands import ProvideDetails, RecordStaffDecision
 from services.intake.domain.context import CommandRefused
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Report, StoredPhoto
+from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.units import Unit
-from services.intake.projections.issue_status import IssueStatus
 from services.intake.store import issues as issue_store
 from services.intake.store.orders import Orders
 from services.intake.store.timeline import Timeline

@@ -13,9 +13,9 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events import issues, loyalty, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.values import Choice, Language
-from services.intake.projections import issue_status
-from services.intake.projections.issue_status import IssueStatus, StatusUpdate, fold_status
-from services.intake.projections.timeline import SUBSCRIBES, TimelineEntry, UnitsReleased, project
+from services.intake.domain.projections import issue_status
+from services.intake.domain.projections.issue_status import IssueStatus, StatusUpdate, fold_status
+from services.intake.domain.projections.timeline import SUBSCRIBES, TimelineEntry, UnitsReleased, project
 from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
 
 ISSUE = http_id("story")

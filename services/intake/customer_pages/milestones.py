@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from libs.common.events import issues
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.domain.projections.issue_status import IssueStatus
 
 CLOSED = frozenset({IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED})
 _SHIP_DATE_EVENTS = (

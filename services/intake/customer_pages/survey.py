@@ -17,7 +17,7 @@ from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
 from services.intake.customer_pages.context import CurrentPages, CustomerPages
 from services.intake.customer_pages.status_view import current_resolution, customer_language
-from services.intake.projections.work_queue import UNHAPPY_SCORE
+from services.intake.domain.projections.work_queue import UNHAPPY_SCORE
 from services.intake.store.customer_pages import read_rating, record_rating
 
 MAX_COMMENT_LENGTH = 2000

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from libs.common.events.values import Remedy, StaffAction
-from services.intake.projections.issue_status import IssueStatus
-from services.intake.projections.work_items import WorkKind
+from services.intake.domain.projections.issue_status import IssueStatus
+from services.intake.domain.projections.work_items import WorkKind
 from services.intake.store.desk import WorkItem
 
 MARK_HANDLED = "handled"

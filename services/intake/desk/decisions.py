@@ -16,8 +16,8 @@ from libs.common.runtime.service import ServiceTransaction
 from libs.common.web.forms import multiline
 from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction
 from services.intake.desk.sessions import StaffSession
+from services.intake.domain.projections.work_items import WorkKind
 from services.intake.http.commands import IntakeCommands, StaffDecisionRequest
-from services.intake.projections.work_items import WorkKind
 from services.intake.store import desk as desk_store
 
 CLAIM_DURATION = timedelta(minutes=5)

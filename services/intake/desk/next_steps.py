@@ -10,7 +10,7 @@ from typing import Any
 
 from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import NoticeKind
-from services.intake.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import WorkKind
 from services.intake.store.desk import WorkItem
 
 NOTICE_BY_STEP: dict[str, NoticeKind | None] = {

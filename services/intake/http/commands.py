@@ -32,8 +32,8 @@ from services.intake.domain.commands import (
 from services.intake.domain.context import CommandRefused
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import StoredPhoto
+from services.intake.domain.projections.issue_status import CLOSED_STATUSES, IssueStatus
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
-from services.intake.projections.issue_status import CLOSED_STATUSES, IssueStatus
 from services.intake.store import issues as store
 from services.intake.store.orders import Orders
 

@@ -11,7 +11,7 @@ from libs.common.events.values import Reason, ReportedLine
 from libs.common.http.api_keys import require_caller
 from libs.common.http.problems import PROBLEM_RESPONSE, Problem
 from libs.common.runtime.dependencies import CurrentService
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.store.search import CursorError, IssueFilter, find_issues
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.postgres.pool import Connection
-from services.intake.projections.work_items import WorkKind
+from services.intake.domain.projections.work_items import WorkKind
 
 SOON = timedelta(hours=24)
 """An item is shown this long before its due time."""

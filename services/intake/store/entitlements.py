@@ -14,9 +14,9 @@ from libs.common.decisions.facts import Record
 from libs.common.postgres.batch import columns, row_count
 from libs.common.postgres.pool import ConflictError, Connection
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
+from services.intake.domain.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from services.intake.projections.timeline import ReplacementRevoked, ResendAnswered, UnitsReleased, UnitsReplaced
 
 UnitChange = UnitsReleased | UnitsReplaced | ReplacementRevoked | ResendAnswered
 

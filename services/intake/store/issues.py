@@ -12,7 +12,7 @@ from libs.common.events.values import Reason, Remedy, ReportedLine
 from libs.common.postgres.pool import Connection
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Report, StoredReport
-from services.intake.projections.issue_status import IssueStatus
+from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.store.entitlements import expect_rows
 
 _LINES = TypeAdapter(tuple[ReportedLine, ...])

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
-from services.intake.projections.issue_status import CLOSED_STATUSES, IssueStatus
+from services.intake.domain.projections.issue_status import CLOSED_STATUSES, IssueStatus
 
 TEXT_SEARCH_WINDOW = timedelta(days=90)
 """Default period of a text search without `from`: free text has no index."""

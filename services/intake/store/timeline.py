@@ -12,11 +12,11 @@ from libs.common.events.registry import AnyEvent
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.log_context import current_trace_id
-from services.intake.projections import issue_status, timeline
-from services.intake.projections.metrics import metric_records
-from services.intake.projections.timeline import TimelineEntry
-from services.intake.projections.work_items import WORK_CHANGES
-from services.intake.projections.work_queue import work_changes
+from services.intake.domain.projections import issue_status, timeline
+from services.intake.domain.projections.metrics import metric_records
+from services.intake.domain.projections.timeline import TimelineEntry
+from services.intake.domain.projections.work_items import WORK_CHANGES
+from services.intake.domain.projections.work_queue import work_changes
 from services.intake.store import entitlements, work_queue
 from services.intake.store.insights import metric_ingest
 
@@ -78,7 +78,8 @@ class Timeline:
     async def save(self, conn: Connection, changed: Mapping[str, None], records: Sequence[Record]) -> None:
         entries = [record for record in records if type(record) is TimelineEntry]
         updates = issue_status.status_updates(entries)
-        await conn.execute(_APPEND, *columns([_entry_row(entry) for entry in entries], 6), *updates.columns())
+        rows = columns([_entry_row(entry) for entry in entries], 6)
+        await conn.execute(_APPEND, *rows, *columns(updates.rows(), 6))
         await work_queue.save(conn, [record for record in records if isinstance(record, WORK_CHANGES)])
         await metric_ingest.record_reports(conn, records)
         await entitlements.apply_unit_changes(conn, records, self.zone)

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.intake.projections.work_items import ReviewDecided, WorkChange, WorkEnded, fold_changes
+from services.intake.domain.projections.work_items import ReviewDecided, WorkChange, WorkEnded, fold_changes
 
 # Most events end nothing: one read of the items of a batch is cheaper than deletes that match no row.
 _EXISTING = "SELECT issue_id, kind, about FROM work_queue WHERE issue_id = ANY($1)"

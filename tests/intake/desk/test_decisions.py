@@ -8,8 +8,8 @@ import httpx
 
 from libs.common.events.registry import decode
 from services.intake.desk.available_actions import MARK_HANDLED, AvailableAction, available_actions
-from services.intake.projections.issue_status import IssueStatus
-from services.intake.projections.work_items import WorkKind
+from services.intake.domain.projections.issue_status import IssueStatus
+from services.intake.domain.projections.work_items import WorkKind
 from services.intake.store.desk import WorkItem
 from tests.intake.desk.conftest import Desk, Staff
 from tests.intake.reports import NOON

@@ -11,9 +11,9 @@ from libs.common.web.translations import Translations, TranslationsError
 from services.delivery_notify.pages import rendering as notice_rendering
 from services.intake.customer_pages import rendering as customer_rendering
 from services.intake.desk import rendering as desk_rendering
-from services.intake.projections.issue_status import IssueStatus
-from services.intake.projections.timeline import SUBSCRIBES
-from services.intake.projections.work_items import WorkKind, WorkStep
+from services.intake.domain.projections.issue_status import IssueStatus
+from services.intake.domain.projections.timeline import SUBSCRIBES
+from services.intake.domain.projections.work_items import WorkKind, WorkStep
 from services.intake.store.desk import Section
 from services.returns.domain.state.review_causes import ReviewCause
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import decode
-from services.intake.projections.work_items import WorkChange, WorkEnded, WorkOpened, fold_changes
-from services.intake.projections.work_queue import work_changes
+from services.intake.domain.projections.work_items import WorkChange, WorkEnded, WorkOpened, fold_changes
+from services.intake.domain.projections.work_queue import work_changes
 from services.intake.store.timeline import Timeline
 from tests.conftest import MakeDatabase
 from tests.contracts.reading import SAMPLES, written

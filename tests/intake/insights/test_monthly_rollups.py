@@ -14,8 +14,8 @@ from libs.common.events.envelope import Payload
 from libs.common.events.values import Reason
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
+from services.intake.domain.projections.metrics import metric_records
 from services.intake.insights.schemas import MetricsQuery
-from services.intake.projections.metrics import metric_records
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
 from services.intake.store.insights.monthly_rollups import days_to_scan, midnight, next_month, update_rollups

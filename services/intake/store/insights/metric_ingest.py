@@ -13,7 +13,7 @@ from libs.common.decisions.facts import Record
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
 from services.intake.domain.delivered_units import UnitsDelivered
-from services.intake.projections.metrics import IssueMetrics, LineReported, ReportWithdrawn, merge_metrics
+from services.intake.domain.projections.metrics import IssueMetrics, LineReported, ReportWithdrawn, merge_metrics
 
 # Deliveries of a product with an active cluster are queued for detection: the new buyers are warned too.
 _RECORD_DELIVERIES = """

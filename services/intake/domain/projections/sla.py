@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.events import issues, notices
+from services.intake.domain.projections.issue_status import DECISION_TYPES
 from services.intake.policy.business_hours import BusinessHours
 from services.intake.policy.eligibility_rules import ResponseTargets
-from services.intake.projections.issue_status import DECISION_TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import StaffAction
-from services.intake.projections.work_items import (
+from services.intake.domain.projections.work_items import (
     LEG_OF_STEP,
     Leg,
     ReviewDecided,

@@ -5,7 +5,7 @@ so that events may arrive in any order and twice, and one statement updates a wh
 same status as a fold over the timeline; a test compares the two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.common.events import issues, notices
-from libs.common.postgres.batch import columns
-from services.intake.projections.timeline import TimelineEntry
+from services.intake.domain.projections.timeline import TimelineEntry
 
 
 class IssueStatus(StrEnum):
@@ -137,10 +136,9 @@ class StatusUpdates:
 
     by_issue: dict[UUID, StatusUpdate]
 
-    def columns(self) -> Sequence[Sequence[Any]]:
-        """Return the issue ids and the five fields of each update, column by column."""
-        rows = [(issue_id, *_row(update)) for issue_id, update in self.by_issue.items()]
-        return columns(rows, 6)
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the issue id and the five fields of each update."""
+        return [(issue_id, *_row(update)) for issue_id, update in self.by_issue.items()]
 
 
 def status_updates(entries: Iterable[TimelineEntry]) -> StatusUpdates:
