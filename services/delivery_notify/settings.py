@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, DirectoryPath, Field
 
+from libs.common.config.settings import Url
 from libs.common.http.signed_links import LinkSecrets
-from services.delivery_notify.channels.settings import ChannelSettings, Url
+from services.delivery_notify.channels.settings import ChannelSettings
 from services.delivery_notify.rendering.shop import DEFAULT_COLOR, Shop, check_color
 
 OneLine = Annotated[str, Field(max_length=300, pattern=r"^[^\n\r|]*$")]

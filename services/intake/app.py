@@ -18,7 +18,7 @@ from services.intake.customer_pages import wiring as customer_pages
 from services.intake.desk import wiring as desk
 from services.intake.domain import decide
 from services.intake.domain.projections import timeline
-from services.intake.evidence.storage import open_evidence
+from services.intake.evidence.storage import S3Access, open_evidence
 from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http import erasure, issues, photos, search, staff_decisions, withdrawals
 from services.intake.http import insights as insight_routes
@@ -37,7 +37,6 @@ from services.intake.store.timeline import Timeline
 from services.intake.store.webhook_events import WebhookPublisher
 from services.intake.storefronts import api as storefronts
 from services.intake.storefronts.standard import TYPES as WEBHOOK_EVENTS
-from services.intake.web import ASSETS_FOLDER
 
 PUBLISHES: tuple[type[Payload], ...] = (
     *decide.PUBLISHES,
@@ -57,7 +56,13 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service = Service("intake", settings, description=description, publishes=PUBLISHES)
     orders, publisher = Orders(read_rules(settings.business_hours)), WebhookPublisher()
     commands = IntakeCommands(service, orders)
-    evidence = EvidenceUploads(open_evidence(settings.evidence_location, settings.s3_access), settings.photos_per_issue)
+    s3 = S3Access(
+        settings.evidence_s3_endpoint,
+        settings.evidence_s3_region,
+        settings.evidence_s3_access_key,
+        settings.evidence_s3_secret_key,
+    )
+    evidence = EvidenceUploads(open_evidence(settings.evidence_location, s3), settings.photos_per_issue)
     service.consume(orders, *decide.SUBSCRIBES)
     service.consume(Timeline(settings.zone), *timeline.SUBSCRIBES)
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
@@ -66,7 +71,10 @@ def create_app(settings: IntakeSettings | None = None) -> FastAPI:
     service.add_retention(*retention_sweeps(settings.evidence_retention_days, settings.free_text_retention_days))
     service.run_in_background("photo cleanup", PhotoCleanup(service, evidence.files).run)
     add_insights(service)
-    assets, links = Assets(CUSTOMER_ASSETS, ASSETS_FOLDER), open_links(settings.link_secrets)
+    assets, links = (
+        Assets(CUSTOMER_ASSETS, customer_pages.ASSETS_FOLDER, desk.ASSETS_FOLDER),
+        open_links(settings.link_secrets),
+    )
     app = service.create_app(
         issues.router,
         photos.router,

@@ -1,18 +1,49 @@
-"""Settings of intake."""
+"""Settings of intake, its desk and its customer pages."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import NoDecode
 
+from libs.common.config.settings import ServiceSettings, Url
 from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.http.signed_links import LinkSecrets
-from libs.common.http.standard_webhooks import WebhookSecrets
-from services.intake.evidence.storage import S3Access
+from libs.common.http.standard_webhooks import WebhookSecrets, long_secrets
 from services.intake.policy.business_hours import BusinessHours
-from services.intake.storefronts.secrets import ShopifySecrets
-from services.intake.web.settings import PageSettings
+
+
+def _parse_urls(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    urls: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in value.split(","))):
+        name, separator, url = part.partition("=")
+        if not separator or urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"{part!r} is no address of a service; write service=http://address, separated by commas")
+        urls[name] = url.rstrip("/")
+    return urls
+
+
+def _parse_origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(filter(None, (part.strip().rstrip("/") for part in value.split(","))))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or any(c in origin for c in " ;'\""):
+            raise ValueError(
+                f"{origin!r} is no origin; write origins such as https://shop.example, separated by commas"
+            )
+    return origins
+
+
+def _check_trace_url(value: str) -> str:
+    if "{trace_id}" not in value:
+        raise ValueError("contains no {trace_id}; write for example http://localhost:16686/trace/{trace_id}")
+    return value
 
 
 def _days(value: object) -> object:
@@ -24,6 +55,43 @@ def _days(value: object) -> object:
     return tuple(map(int, days))
 
 
+ShopifySecrets = Annotated[tuple[SecretStr, ...], NoDecode, long_secrets("the client secret of the Shopify app")]
+"""The secrets that Shopify signs with: several at once, so that one is changed without a pause."""
+
+
+class PageSettings(ServiceSettings):
+    """Settings of the desk and of customer pages."""
+
+    shop_name: Annotated[str, StringConstraints(min_length=1, max_length=80)] = "Sakidashi"
+    """Name of the shop on customer pages."""
+    shop_contact: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Contact of staff for customers: a telephone number with hours, or a mail address. Shown unchanged."""
+    embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
+    """Origins that may embed the report form, separated by commas."""
+    desk_secure_cookies: bool = True
+    """False only without TLS, on a development machine."""
+    desk_idle_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 30
+    """Minutes without a request after which a desk session ends."""
+    desk_session_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 12
+    """Hours after which a desk session ends in any case."""
+    ops_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_urls)] = Field(default_factory=dict)
+    """Addresses of the other services for their dead letters: returns=http://returns:8000,..."""
+    ops_key: SecretStr | None = None
+    """API key of the desk for their ops routes."""
+    notices_url: Url | None = None
+    """Address of delivery_notify for staff, for sent mails; unset hides the links."""
+    trace_url: Annotated[str, AfterValidator(_check_trace_url)] | None = None
+    """URL template of a trace with {trace_id}; unset hides the links."""
+
+    @property
+    def desk_idle_timeout(self) -> timedelta:
+        return timedelta(minutes=self.desk_idle_minutes)
+
+    @property
+    def desk_session_lifetime(self) -> timedelta:
+        return timedelta(hours=self.desk_session_hours)
+
+
 class IntakeSettings(PageSettings):
     """Photos are kept at `evidence_url`, or in the folder `evidence_dir` that all processes of intake share."""
 
@@ -31,7 +99,7 @@ class IntakeSettings(PageSettings):
     """`file:///folder` or `s3://bucket/prefix`."""
     evidence_dir: Path | None = None
     """Folder for photos; an alternative to `EVIDENCE_URL` for one machine."""
-    evidence_s3_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")] | None = None
+    evidence_s3_endpoint: Url | None = None
     """Endpoint of an S3-compatible store other than Amazon S3."""
     evidence_s3_region: str | None = None
     """Region of the S3 bucket."""
@@ -39,7 +107,7 @@ class IntakeSettings(PageSettings):
     """Access key of the S3 bucket; default: the credentials of the environment."""
     evidence_s3_secret_key: SecretStr | None = None
     """Secret key of the S3 bucket."""
-    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
+    public_url: Url
     """Public base URL of this service; prefix of the links to its pages."""
     link_secrets: LinkSecrets
     """Secrets of signed links, shared with delivery_notify, whose mails link to our pages."""
@@ -72,15 +140,6 @@ class IntakeSettings(PageSettings):
     @property
     def evidence_location(self) -> str:
         return self.evidence_url or (self.evidence_dir or Path()).absolute().as_uri()
-
-    @property
-    def s3_access(self) -> S3Access:
-        return S3Access(
-            self.evidence_s3_endpoint,
-            self.evidence_s3_region,
-            self.evidence_s3_access_key,
-            self.evidence_s3_secret_key,
-        )
 
     @property
     def business_hours(self) -> BusinessHours:

@@ -42,6 +42,7 @@ def _parse_keys(value: object) -> object:
 ApiKeys = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_parse_keys)]
 """`caller:key,caller:key`; a caller may have several keys, for rotation without downtime."""
 
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 LONGEST_RETENTION_DAYS = max(topic.retention_days for topic in TOPICS)
 """Minimum of the inbox retention: an inbox row must outlive its event in Kafka, or the event could be applied twice."""

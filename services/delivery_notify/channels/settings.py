@@ -6,11 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from libs.common.config.settings import ServiceSettings
+from libs.common.config.settings import ServiceSettings, Url
 from libs.common.events.values.texts import mail_address
 from libs.common.http.standard_webhooks import WebhookSecrets
-
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 
 def _check_smtp_url(url: SecretStr) -> SecretStr:

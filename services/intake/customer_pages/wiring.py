@@ -1,5 +1,7 @@
 """Wiring of customer pages: the objects behind their routes."""
 
+from pathlib import Path
+
 from libs.common.http.signed_links import SignedLinks
 from libs.common.web.assets import Assets
 from libs.common.web.templates import Templates
@@ -12,6 +14,7 @@ from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
 from services.intake.settings import IntakeSettings
 
+ASSETS_FOLDER = Path(__file__).with_name("assets")
 ROUTERS = (status_page.router, report_form.router, report_form.api_router, survey.router)
 UPLOADS = ("/s/{token}/photos", "/r/{token}/report")
 """Paths of multipart forms, which have a higher body limit."""

@@ -1,5 +1,7 @@
 """Wiring of the desk: the objects behind its routes, and its background loops."""
 
+from pathlib import Path
+
 from libs.common.http.signed_links import SignedLinks
 from libs.common.web.assets import Assets
 from libs.common.web.templates import Templates
@@ -16,6 +18,7 @@ from services.intake.evidence.uploads import EvidenceUploads
 from services.intake.http.commands import IntakeCommands
 from services.intake.settings import IntakeSettings
 
+ASSETS_FOLDER = Path(__file__).with_name("assets")
 ROUTERS = (sign_in.router, pages.router, insight_pages.router, issue_actions.router, dead_letter_pages.router)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from libs.common.http.standard_webhooks import WebhookSecrets, WrongSignature, check_standard
-from services.intake.storefronts.secrets import ShopifySecrets
+from services.intake.settings import ShopifySecrets
 from services.intake.storefronts.signatures import check_shopify
 from tests.intake.storefronts.calls import OLD_SECRET, SECRET, signed
 
