@@ -32,7 +32,7 @@ COMMANDS: tuple[LazyCommand | TyperGroup, ...] = (
         panel=SETUP,
     ),
     LazyCommand("staff", "services.intake.cli.staff:app", "Staff accounts of the desk.", SETUP),
-    LazyCommand("dead-letters", "libs.common.cli.dead_letters:app", "Dead letters of a service.", OPERATION),
+    LazyCommand("dead-letters", "libs.common.messaging.dead_letters_cli:app", "Dead letters of a service.", OPERATION),
     LazyCommand("erase", "libs.common.privacy.erase_cli:main", "Erase a customer in every service.", PRIVACY),
     LazyCommand(
         "verify-erasure",

@@ -49,8 +49,6 @@ class NotifySettings(ChannelSettings):
     """Days after an order for which its contact is kept; must exceed the period for reports."""
     notice_retention_days: Annotated[int, Field(ge=30)] = 400
     """Days for which a sent notice is kept; the promise ledger stays."""
-    sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
-    """Interval at which the sender polls for due notices."""
 
     @property
     def shop(self) -> Shop:

@@ -13,7 +13,7 @@ from deploy.local.ports import free_port
 from libs.common.events.values import Language
 from libs.common.http.signed_links import Purpose, SignedLinks
 from libs.common.web.translations import read_translations
-from services.delivery_notify.pages.rendering import TRANSLATIONS_FILE
+from services.delivery_notify.http.pages.rendering import TRANSLATIONS_FILE
 from services.delivery_notify.rendering.links import NoticeLinks
 from tests.browser.serving import chromium, picture, see, served
 from tests.conftest import MakeDatabase

@@ -9,11 +9,11 @@ import pytest
 from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
-from libs.common.cli.dead_letters import app
 from libs.common.config.settings import ServiceSettings
 from libs.common.events.storefront import OrderCancelled
 from libs.common.messaging import dead_letters
 from libs.common.messaging.dead_letters import DeadLetter, DeadLetterReason
+from libs.common.messaging.dead_letters_cli import app
 from tests.common import sample_service, wire
 from tests.conftest import as_owner
 from tests.running import eventually, running

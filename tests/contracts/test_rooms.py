@@ -19,7 +19,7 @@ OWN_ROOMS = {
         "cli", "customer_pages", "desk", "evidence", "insights", "jobs", "storefronts",
     },
     "returns": {"cli"},
-    "delivery_notify": {"channels", "pages", "rendering", "sending"},
+    "delivery_notify": {"channels", "rendering", "sending"},
     "loyalty": {"cli", "ledger"},
 }  # fmt: skip
 FRONT_DOOR = {"__init__.py", "app.py", "settings.py"}

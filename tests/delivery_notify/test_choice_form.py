@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.events.notices import ChangeSubject
 from libs.common.events.values import Choice
-from services.delivery_notify.pages.choice_form import MAX_FIELD_LENGTH, ChoiceForm, parse_form
+from services.delivery_notify.http.pages.choice_form import MAX_FIELD_LENGTH, ChoiceForm, parse_form
 
 HOME = {"name": "山田 花子", "postal_code": "5300001", "country": "jp", "city": "大阪市", "street": "梅田 1-1"}
 

@@ -11,8 +11,8 @@ from libs.common.events.notices import ChangeSubject, NoticeKind
 from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.pages.choice_view import ADDRESS_FIELDS, ChoiceView, Submission, choice_page
-from services.delivery_notify.pages.rendering import open_renderer
+from services.delivery_notify.http.pages.choice_view import ADDRESS_FIELDS, ChoiceView, Submission, choice_page
+from services.delivery_notify.http.pages.rendering import open_renderer
 from tests.delivery_notify.conversation_driver import CALENDAR, at
 
 RENDERER = open_renderer("https://shop.example/after-sales/", "Shop", CALENDAR.zone)

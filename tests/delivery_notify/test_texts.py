@@ -10,8 +10,8 @@ from libs.common.events.values import Address, Choice, Language
 from libs.common.web.translations import read_translations
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.staff_notices import StaffKind
-from services.delivery_notify.pages import rendering
-from services.delivery_notify.pages.choice_page import INCOMPLETE
+from services.delivery_notify.http.pages import rendering
+from services.delivery_notify.http.pages.choice_page import INCOMPLETE
 from services.delivery_notify.rendering.texts import legal, phrases
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from libs.common.http.request_spans import RequestSpans
+from libs.common.telemetry.request_spans import RequestSpans
 from libs.common.telemetry.span_encoding import SCOPE, encode_request, encode_span, span_template
 from libs.common.telemetry.trace_context import Carrier, carrier_of, carrier_of_record, is_sampled, record_headers
 from libs.common.telemetry.tracing import Tracing

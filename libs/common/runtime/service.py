@@ -25,7 +25,6 @@ from libs.common.http.api_keys import ApiKeyAuth
 from libs.common.http.body_limit import BodyLimitMiddleware
 from libs.common.http.idempotency import IdempotencyKey
 from libs.common.http.problems import Answer, install_problems
-from libs.common.http.request_spans import RequestSpans
 from libs.common.messaging import outbox
 from libs.common.messaging.broker import new_producer
 from libs.common.messaging.dead_letter_replay import Replayer
@@ -42,6 +41,7 @@ from libs.common.runtime.background_loops import BackgroundLoops, Loop, cancel
 from libs.common.runtime.command_batcher import MAX_ATTEMPTS, CommandBatcher, Respond, retry_pause, unavailable
 from libs.common.runtime.kafka_reader import KafkaReader
 from libs.common.runtime.warm_up import Preparation
+from libs.common.telemetry.request_spans import RequestSpans
 from libs.common.telemetry.trace_context import Carrier
 from libs.common.telemetry.tracing import Tracing
 from libs.common.web.api_docs import api_docs_routes

@@ -4,10 +4,8 @@ import hashlib
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
-
-from libs.common.http.problems import Problem
 
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -41,7 +39,7 @@ class Assets:
         async def asset(digest: str, name: str) -> Response:
             content = self._files.get(name)
             if content is None:
-                raise Problem(404, "not_found", "address: no such file.")
+                raise HTTPException(404, "address: no such file.")
             return Response(content, headers=_HEADERS, media_type=_MEDIA_TYPES[_suffix(name)])
 
         return router

@@ -1,4 +1,4 @@
-"""Settings of the channels. Addresses of providers come from here only."""
+"""Settings of the channels and of sending by them. Addresses of providers come from here only."""
 
 from email.utils import parseaddr
 from typing import Annotated, Literal, Self
@@ -57,6 +57,8 @@ class ChannelSettings(ServiceSettings):
     """Hour at which LINE and SMS may be sent again."""
     max_messages_per_day: Annotated[int, Field(ge=1, le=100)] = 6
     """Messages per customer in 24 hours; above that, notices that can wait are deferred to the next morning."""
+    sender_poll_seconds: Annotated[float, Field(gt=0, le=10)] = 0.25
+    """Interval at which the sender polls for due notices."""
 
     staff_channel: StaffChannel = "none"
     """Channel for staff notices: `none`, `email`, `slack`, `zendesk` or `kintone`."""

@@ -8,7 +8,7 @@ import pytest
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice, Language, Reason, Remedy, StaffAction
 from libs.common.web.translations import Translations, TranslationsError
-from services.delivery_notify.pages import rendering as notice_rendering
+from services.delivery_notify.http.pages import rendering as notice_rendering
 from services.intake.customer_pages import rendering as customer_rendering
 from services.intake.desk import rendering as desk_rendering
 from services.intake.domain.projections.issue_status import IssueStatus

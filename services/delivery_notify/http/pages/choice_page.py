@@ -21,9 +21,9 @@ from libs.common.web.headers import page_headers
 from libs.common.web.languages import next_page_query, page_language
 from services.delivery_notify.domain.customer_questions import CustomerAnswered
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.pages.choice_form import ChoiceForm, parse_form
-from services.delivery_notify.pages.choice_view import ChoiceView, Submission, choice_page
-from services.delivery_notify.pages.rendering import PageRenderer
+from services.delivery_notify.http.pages.choice_form import ChoiceForm, parse_form
+from services.delivery_notify.http.pages.choice_view import ChoiceView, Submission, choice_page
+from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.links import NoticeLinks
 from services.delivery_notify.store import conversations
 from services.delivery_notify.store.conversations import Conversations

@@ -12,7 +12,7 @@ from libs.common.events.values import Choice, Language
 from services.delivery_notify.domain.conversation import Question, QuestionStatus
 from services.delivery_notify.domain.customer_questions import MAX_DATE_AHEAD
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.pages.rendering import PageRenderer
+from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.texts import phrases
 
 ADDRESS_FIELDS = {

@@ -18,7 +18,7 @@ from libs.common.runtime.dependencies import CurrentService
 from libs.common.web.headers import page_headers
 from libs.common.web.languages import page_language
 from services.delivery_notify.channels.channel import RenderedMessage
-from services.delivery_notify.pages.rendering import PageRenderer
+from services.delivery_notify.http.pages.rendering import PageRenderer
 from services.delivery_notify.rendering.content import NoticeContent
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.store import conversations
