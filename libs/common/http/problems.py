@@ -102,8 +102,17 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 400 and isinstance(error.__cause__, RecursionError | ValueError):
         return Problem(400, "malformed_json", "body: not JSON in UTF-8, or nested too deeply.").response()
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return Problem(error.status_code, code, str(error.detail)).response()
+    return _of_framework(error.status_code, str(error.detail)).response()
+
+
+def _of_framework(status: int, detail: str) -> Problem:
+    match status:
+        case 404:
+            return Problem(404, "not_found", detail)
+        case 405:
+            return Problem(405, "method_not_allowed", detail)
+        case _:
+            return Problem(status, "http_error", detail)
 
 
 async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
