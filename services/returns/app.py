@@ -11,8 +11,8 @@ from libs.common.events.customers import CustomerErased, CustomerErasureRequeste
 from libs.common.events.rejections import EventRejected
 from libs.common.privacy.erasure import Erasures
 from libs.common.runtime.service import Service
+from services.returns.domain.context import CaseRules
 from services.returns.domain.decide import PUBLISHES, SUBSCRIBES
-from services.returns.domain.decision_context import CaseRules
 from services.returns.domain.ledger_decisions import ORDER_SUBSCRIBES
 from services.returns.http import cases as case_routes
 from services.returns.policy.policy_loader import read_policies, watch

@@ -13,8 +13,8 @@ from libs.common.events import issues as ev
 from libs.common.events.loyalty import PointsExpiring, PointsGranted, PointsWithheld
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Language, Reason
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notices import NoticeCreated, PointsDecided
 from services.delivery_notify.domain.points import on_points_expiring
 from tests.conftest import MakeDatabase
@@ -161,9 +161,9 @@ def expire(day: date, announced_at: datetime = MONDAY, **more: Any) -> PointsExp
 
 
 def expiry_facts(conversation: Conversation, event: PointsExpiring, now: datetime = MONDAY) -> list[Fact]:
-    ctx = ConversationDecision(conversation, now, RULES)
-    on_points_expiring(ctx, event)
-    return ctx.facts
+    decision = ConversationDecision(conversation, now, RULES)
+    on_points_expiring(decision, event)
+    return decision.facts
 
 
 def expiry_notice(day: date, now: datetime = MONDAY) -> NoticeCreated:

@@ -12,7 +12,7 @@ from libs.common.decisions.facts import CancelTimer, Fact, SetTimer, TimerFired
 from libs.common.events import issues
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
-from services.intake.domain.context import CommandRefused, OrderContext
+from services.intake.domain.context import CommandRefused, OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Order, PendingReport, Report, StoredReport
@@ -39,14 +39,14 @@ class InMemoryStore:
     released: set[UUID] = field(default_factory=set)
     resent: dict[Unit, UUID] = field(default_factory=dict)
 
-    def context(self) -> OrderContext:
+    def context(self) -> OrderState:
         photos = self.uploads.union(*(filed.photos for filed in self.filed.values()))
         references: dict[str, frozenset[UUID]] = {}
         for issue_id, filed in self.filed.items():
             reference = filed.report.submission.reference
             if filed.refusal_code is None and reference:
                 references[reference] = references.get(reference, frozenset()) | {issue_id}
-        return OrderContext(
+        return OrderState(
             self.order or Order(ORDER),
             dict(self.held),
             dict.fromkeys(self.filed, ORDER),
@@ -61,7 +61,7 @@ class InMemoryStore:
         return self.take_events([event(payload, at=self.now) for payload in payloads])
 
     def take_events(self, events: Sequence[AnyEvent]) -> list[Fact]:
-        context: OrderContext | None = self.context()
+        context: OrderState | None = self.context()
         facts: list[Fact] = []
         for incoming in events:
             if isinstance(incoming.data, TimerFired):

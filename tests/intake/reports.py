@@ -15,7 +15,7 @@ from libs.common.events.registry import AnyEvent, event_class
 from libs.common.events.storefront import IssueSubmitted, OrderCancelled, OrderDelivered, OrderPlaced, OrderShipped
 from libs.common.events.values import Address, Contact, LineQuantity, Money, OrderLine, Reason, ReportedLine
 from services.intake.domain.commands import SubmitReport
-from services.intake.domain.context import OrderContext
+from services.intake.domain.context import OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.delivered_units import UnitsDelivered
 from services.intake.policy.eligibility_rules import read_rules
@@ -93,8 +93,8 @@ def timer_of(name: str, order_id: str = ORDER, at: datetime = NOON) -> AnyEvent:
 
 
 def after(
-    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderContext | None = None
-) -> tuple[OrderContext, list[Fact]]:
+    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderState | None = None
+) -> tuple[OrderState, list[Fact]]:
     """Return the order context and all facts after these events, each decided at its own time unless `now` is given.
 
     Delivery counts are left out; see `counted_after`.
@@ -104,8 +104,8 @@ def after(
 
 
 def counted_after(
-    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderContext | None = None
-) -> tuple[OrderContext, list[Fact]]:
+    events: Sequence[AnyEvent], now: datetime | None = None, context: OrderState | None = None
+) -> tuple[OrderState, list[Fact]]:
     facts: list[Fact] = []
     for event in events:
         context, new = decide(context, event, now or event.time, RULES)

@@ -13,7 +13,7 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderDelivered, OrderShipped
 from libs.common.events.values import LineQuantity, ShippedLine
-from services.intake.domain.context import OrderContext
+from services.intake.domain.context import OrderState
 from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
 from tests.intake.reports import (
     CUSTOMER,
@@ -109,6 +109,6 @@ def test_orders_kept_before_lots_were_known_still_read() -> None:
     from services.intake.domain.orders import Order
 
     old = '{"order_id": "O-1", "moved": {"1": {"shipped": [{"day": "2026-03-10", "quantity": 2}]}}}'
-    context = OrderContext(TypeAdapter(Order).validate_json(old))
+    context = OrderState(TypeAdapter(Order).validate_json(old))
     assert context.order.movements_of("1").lot_of(1) is None
     assert RULES.zone.key == "Asia/Tokyo"

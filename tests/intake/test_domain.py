@@ -11,7 +11,7 @@ from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReporte
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain.context import CommandRefused, OrderContext, Refusal
+from services.intake.domain.context import CommandRefused, OrderState, Refusal
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.submissions import timer_name
@@ -225,7 +225,7 @@ def test_the_same_id_again_is_the_same_report() -> None:
 def test_an_id_that_another_order_has_is_reported_to_ops() -> None:
     given = derived_id("issue", "of the storefront")
     context, _ = after(ARRIVED)
-    other = OrderContext(context.order, order_by_issue={given: "O-other"})
+    other = OrderState(context.order, order_by_issue={given: "O-other"})
     _, facts = after([by_kafka(submission(issue_id=given))], context=other)
     assert of(Anomaly, facts)[0].reason == "issue_id_of_another_order"
 

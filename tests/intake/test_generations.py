@@ -9,7 +9,7 @@ from libs.common.decisions.facts import Fact
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, Remedy, StaffAction
-from services.intake.domain.context import CommandRefused, OrderContext
+from services.intake.domain.context import CommandRefused, OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import Report, StoredReport
@@ -33,10 +33,10 @@ FIRST, SECOND = http_id("k"), http_id("second")
 ARRIVED_ON = date(2026, 3, 20)
 
 
-def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderContext:
+def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderState:
     """Return the context after the first piece was reported and its replacement arrived on 20 March."""
     context, _ = after([*(history or [placed(), delivered(quantity=1)]), by_http(submission(), key="k")])
-    return OrderContext(
+    return OrderState(
         context.order,
         context.entitlements,
         context.order_by_issue,
@@ -44,7 +44,7 @@ def replaced(*units: Unit, history: list[AnyEvent] | None = None) -> OrderContex
     )
 
 
-def report(context: OrderContext, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
+def report(context: OrderState, *, days_later: int = 12, reason: Reason = Reason.DEFECTIVE) -> list[Fact]:
     again = by_http(submission(reason=reason), key="second", at=NOON + days(days_later))
     return list(decide(context, again, again.time, RULES)[1])
 
@@ -67,7 +67,7 @@ def test_a_replacement_that_is_broken_too_is_taken_and_counts_from_its_own_arriv
 
 def test_it_is_taken_once() -> None:
     context = replaced()
-    taken = OrderContext(
+    taken = OrderState(
         context.order,
         {**context.entitlements, Unit("1", 1, 1): SECOND},
         context.order_by_issue,
@@ -90,7 +90,7 @@ def test_what_was_sent_for_a_lost_piece_may_break_although_the_lost_one_never_ca
     assert refusals(report(context)) == ["not_delivered"]
     assert units_of(
         report(
-            OrderContext(
+            OrderState(
                 context.order, context.entitlements, context.order_by_issue, replaced_on={Unit("1", 1): ARRIVED_ON}
             )
         )
@@ -110,9 +110,9 @@ def test_a_replacement_of_a_replacement_is_the_next_piece() -> None:
     assert units_of(report(context)) == [Unit("1", 1, 2)]
 
 
-def staff(context: OrderContext, action: StaffAction) -> list[Fact]:
+def staff(context: OrderState, action: StaffAction) -> list[Fact]:
     filed = {FIRST: StoredReport(Report(FIRST, submission(), NOON), None, 0)}
-    loaded = OrderContext(
+    loaded = OrderState(
         context.order,
         context.entitlements,
         context.order_by_issue,
@@ -127,7 +127,7 @@ def staff(context: OrderContext, action: StaffAction) -> list[Fact]:
 def test_nothing_is_sent_again_for_a_report_whose_replacement_was_reported_itself(action: StaffAction) -> None:
     context = replaced()
     both: dict[Unit, UUID] = {**context.entitlements, Unit("1", 1, 1): SECOND}
-    reported = OrderContext(context.order, both, context.order_by_issue, replaced_on=context.replaced_on)
+    reported = OrderState(context.order, both, context.order_by_issue, replaced_on=context.replaced_on)
     found = [fact.refusal for fact in staff(reported, action) if isinstance(fact, CommandRefused)]
     assert [(refusal.code, refusal.issue_id) for refusal in found] == [("already_reported", SECOND)]
     assert refusals(staff(context, action)) == []

@@ -10,7 +10,7 @@ from libs.common.events.issues import IssueAccepted, IssueRejected
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Reason, ReportedLine
-from services.intake.domain.context import OrderContext
+from services.intake.domain.context import OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.units import Unit
@@ -60,8 +60,8 @@ def decisions(facts: Sequence[Fact]) -> list[IssueAccepted | IssueRejected]:
     return [fact for fact in facts if isinstance(fact, IssueAccepted | IssueRejected)]
 
 
-def replay(history: Sequence[AnyEvent]) -> tuple[OrderContext | None, list[Fact]]:
-    context: OrderContext | None = None
+def replay(history: Sequence[AnyEvent]) -> tuple[OrderState | None, list[Fact]]:
+    context: OrderState | None = None
     facts: list[Fact] = []
     for incoming in history:
         context, new = decide(context, incoming, incoming.time, RULES)

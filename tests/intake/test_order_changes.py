@@ -8,7 +8,7 @@ from libs.common.decisions.facts import Ignored
 from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderChanged
-from services.intake.domain.context import OrderContext
+from services.intake.domain.context import OrderState
 from tests.intake.reports import (
     CUSTOMER,
     NOON,
@@ -30,7 +30,7 @@ def changed(*lines: object, day: int = 1) -> AnyEvent:
     return event(OrderChanged(order_id=ORDER, customer_id=CUSTOMER, changed_at=at, lines=lines), at=at)
 
 
-def quantities(context: OrderContext) -> dict[str, int]:
+def quantities(context: OrderState) -> dict[str, int]:
     assert context.order.purchase is not None
     return {each.line_id: each.quantity for each in context.order.purchase.lines}
 

@@ -19,7 +19,7 @@ from libs.common.events.issues import (
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Reason, ReportedLine
 from services.intake.domain.commands import ProvideDetails
-from services.intake.domain.context import CommandRefused, OrderContext
+from services.intake.domain.context import CommandRefused, OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueUpdated
 from services.intake.domain.orders import PendingStage, StoredPhoto, StoredReport
@@ -56,11 +56,11 @@ def nameless_part() -> AnyEvent:
     return by_http(submission(reason=Reason.MISSING_PART), key="k")
 
 
-def give(context: OrderContext, at: datetime, **given: Any) -> tuple[OrderContext, Sequence[Fact]]:
+def give(context: OrderState, at: datetime, **given: Any) -> tuple[OrderState, Sequence[Fact]]:
     """Provide details to a context as the store loads it: the row of the report beside the order."""
     held = context.pending_report(ISSUE)
     assert held
-    loaded = OrderContext(
+    loaded = OrderState(
         context.order,
         context.entitlements,
         context.order_by_issue,
@@ -71,7 +71,7 @@ def give(context: OrderContext, at: datetime, **given: Any) -> tuple[OrderContex
     return after, facts
 
 
-def fire(context: OrderContext) -> tuple[OrderContext, list[Fact]]:
+def fire(context: OrderState) -> tuple[OrderState, list[Fact]]:
     """Fire the next timer of the report at its due time."""
     held = context.pending_report(ISSUE)
     assert held
@@ -81,7 +81,7 @@ def fire(context: OrderContext) -> tuple[OrderContext, list[Fact]]:
 _next_timer: dict[UUID, datetime] = {}
 
 
-def run(context: OrderContext | None, events: Sequence[AnyEvent]) -> tuple[OrderContext, list[Fact]]:
+def run(context: OrderState | None, events: Sequence[AnyEvent]) -> tuple[OrderState, list[Fact]]:
     found, facts = after(events, context=context)
     _remember(facts)
     return found, facts
@@ -119,7 +119,7 @@ def test_a_report_that_lacks_a_photo_is_held_and_nobody_is_asked_yet() -> None:
 def test_a_report_that_comes_with_its_photo_is_never_held() -> None:
     context, _ = run(None, ARRIVED)
     report = damaged(photos=(PHOTO.sha256,))
-    _, facts = decide(OrderContext(context.order, available_photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
+    _, facts = decide(OrderState(context.order, available_photos=frozenset({PHOTO.sha256})), report, NOON, RULES)
     assert kinds(facts) == ["IssueRecorded", "IssueReported", "IssueAccepted"]
 
 
@@ -167,7 +167,7 @@ def test_a_report_without_the_name_of_its_part_is_closed_with_a_message() -> Non
     assert [(fact.code, "opened again" in fact.message) for fact in rejected] == [("details_missing", True)]
 
 
-def closed() -> OrderContext:
+def closed() -> OrderState:
     context, _ = run(None, [*ARRIVED, nameless_part()])
     while (held := context.pending_report(ISSUE)) and held.stage is not PendingStage.CLOSED:
         context, facts = fire(context)
@@ -199,7 +199,7 @@ def test_details_refused_because_another_has_the_units_are_accepted_once_these_a
     context, facts = give(context, NOON + days(60), parts={"1": "lid"}, photos=(PHOTO,))
     assert kinds(facts) == ["CommandRefused"]
     assert context.order == before.order
-    free = OrderContext(context.order)
+    free = OrderState(context.order)
     assert "IssueAccepted" in kinds(give(free, NOON + days(61), parts={"1": "lid"})[1])
 
 

@@ -16,7 +16,7 @@ from libs.common.events.issues import (
 )
 from libs.common.events.values import Reason, Remedy, StaffAction
 from services.intake.domain.commands import RecordStaffDecision
-from services.intake.domain.context import CommandRefused, OrderContext
+from services.intake.domain.context import CommandRefused, OrderState
 from services.intake.domain.decide import decide
 from services.intake.domain.orders import PendingStage, Report, StoredReport
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
@@ -40,8 +40,8 @@ def decision(action: StaffAction, version: int = 0, **more: Any) -> RecordStaffD
     )
 
 
-def ask(context: OrderContext, filed: StoredReport, *decisions: RecordStaffDecision) -> tuple[OrderContext, list[Fact]]:
-    loaded: OrderContext | None = OrderContext(
+def ask(context: OrderState, filed: StoredReport, *decisions: RecordStaffDecision) -> tuple[OrderState, list[Fact]]:
+    loaded: OrderState | None = OrderState(
         context.order, context.entitlements, context.order_by_issue, stored_reports={ISSUE: filed}
     )
     facts: list[Fact] = []
@@ -52,19 +52,19 @@ def ask(context: OrderContext, filed: StoredReport, *decisions: RecordStaffDecis
     return loaded, facts
 
 
-def accepted_one() -> tuple[OrderContext, StoredReport]:
+def accepted_one() -> tuple[OrderState, StoredReport]:
     context, _ = after([*ARRIVED, by_http(submission(), key="k")])
     return context, StoredReport(Report(ISSUE, submission(), NOON), None, 0)
 
 
-def held_one(context: OrderContext | None = None) -> tuple[OrderContext, StoredReport]:
+def held_one(context: OrderState | None = None) -> tuple[OrderState, StoredReport]:
     context = context or run(None, [*ARRIVED, damaged()])[0]
     held = context.pending_report(ISSUE)
     assert held
     return context, StoredReport(held.report, None, 0)
 
 
-def late_one() -> tuple[OrderContext, StoredReport]:
+def late_one() -> tuple[OrderState, StoredReport]:
     """Return a report that was rejected because its window had closed."""
     context, _ = after([placed(), delivered(at=NOON - days(1000))])
     return context, StoredReport(Report(ISSUE, submission(reason=Reason.CHANGED_MIND), NOON), "window_closed", 0)
@@ -171,24 +171,24 @@ def test_what_is_refused_is_not_recorded() -> None:
     assert kinds(facts) == [CommandRefused]
 
 
-def quiet() -> tuple[OrderContext, StoredReport]:
+def quiet() -> tuple[OrderState, StoredReport]:
     return held_one()
 
 
-def reviewed() -> tuple[OrderContext, StoredReport]:
+def reviewed() -> tuple[OrderState, StoredReport]:
     context, _ = run(None, [*ARRIVED, damaged()])
     held = context.pending_report(ISSUE)
     assert held
     return held_one(context.with_pending(replace(held, stage=PendingStage.REVIEW)))
 
 
-def closed_one() -> tuple[OrderContext, StoredReport]:
+def closed_one() -> tuple[OrderState, StoredReport]:
     return held_one(closed())
 
 
 # Per state, by which code an action is refused; every other one is taken. What an accepted issue cannot have is
 # returns' to say, see its own tests.
-CANNOT: dict[Callable[[], tuple[OrderContext, StoredReport]], dict[StaffAction, str]] = {
+CANNOT: dict[Callable[[], tuple[OrderState, StoredReport]], dict[StaffAction, str]] = {
     accepted_one: {A.ACCEPT: "accepted_already"},
     quiet: {A.WAIVE_COLLECTION: "not_accepted", A.APPROVE_REVIEW: "no_such_review", A.REFUSE_REVIEW: "no_such_review"},
     reviewed: {A.WAIVE_COLLECTION: "not_accepted"},
@@ -205,7 +205,7 @@ CANNOT: dict[Callable[[], tuple[OrderContext, StoredReport]], dict[StaffAction, 
 @pytest.mark.parametrize("action", A)
 @pytest.mark.parametrize("state", CANNOT)
 def test_every_action_in_every_state_is_taken_or_refused_by_name(
-    state: Callable[[], tuple[OrderContext, StoredReport]], action: StaffAction
+    state: Callable[[], tuple[OrderState, StoredReport]], action: StaffAction
 ) -> None:
     is_review = action in (A.APPROVE_REVIEW, A.REFUSE_REVIEW)
     command = decision(action, review="details_missing" if is_review else None, remedy=Remedy.REFUND)

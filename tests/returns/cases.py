@@ -35,8 +35,8 @@ from libs.common.events.values import (
 )
 from libs.common.events.values.money import round_up
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ReplacementConfirmed, ReplacementShipped
+from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.decide import decide
-from services.returns.domain.decision_context import CaseRules, CaseState
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.exposure import CustomerContext, record_case
 from services.returns.domain.state.order_ledger import OrderLedger, PricedLine

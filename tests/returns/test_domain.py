@@ -41,7 +41,7 @@ from libs.common.events.warehouse import (
     ReplacementOrdered,
     ReplacementRejected,
 )
-from services.returns.domain.decision_context import CaseRules
+from services.returns.domain.context import CaseRules
 from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case_status import CaseStatus, case_status
 from services.returns.domain.state.inbound_leg import InboundStatus

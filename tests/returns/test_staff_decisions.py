@@ -16,8 +16,8 @@ from libs.common.events.issues import (
 from libs.common.events.payment import RefundRequested
 from libs.common.events.values import Reason, Remedy, StaffAction
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementOrdered
+from services.returns.domain.context import CaseState
 from services.returns.domain.decide import decide
-from services.returns.domain.decision_context import CaseState
 from services.returns.domain.handlers.staff_decisions import REFUSALS
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER
 from tests.returns.cases import ISSUE, RULES, TUESDAY, CaseScenario, event_of, line, open_scenario

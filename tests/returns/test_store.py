@@ -18,7 +18,7 @@ from libs.common.events.values import Contact, Money, OrderLine, Reason
 from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import ConflictError, Connection, Pool, create_pool
 from libs.common.telemetry.tracing import Tracing
-from services.returns.domain.decision_context import CaseState
+from services.returns.domain.context import CaseState
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.case_status import CLOSED_STATUSES, CaseStatus, case_status
 from services.returns.domain.state.exposure import UNKNOWN_CUSTOMER

@@ -1,9 +1,9 @@
 """Decision context shared by all services: the state while one event is decided, and the facts so far.
 
 `decide(state, event, now, rules) -> (state, facts)` creates a context, calls one handler, and returns what the context
-then holds. A context lives for one call of `decide`; the function as a whole stays pure. A mutable context was chosen
-over handlers that return `(state, facts)` pairs, because most handlers end in several small steps and each pair had to
-be threaded through all of them.
+then holds. Handlers name it `decision`. A context lives for one call of `decide`; the function as a whole stays pure. A
+mutable context was chosen over handlers that return `(state, facts)` pairs, because most handlers end in several small
+steps and each pair had to be threaded through all of them.
 """
 
 from collections.abc import Iterable, Mapping

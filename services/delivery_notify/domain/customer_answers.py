@@ -11,8 +11,8 @@ from datetime import date
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import ChangeSubject, CustomerDecided, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation, Question, QuestionStatus
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
 from services.delivery_notify.domain.order_line import Line
@@ -37,18 +37,23 @@ class RequestedChange:
 
 
 def record_decision(
-    ctx: ConversationDecision, question: Question, choice: Choice, change: RequestedChange | None, *, by_default: bool
+    decision: ConversationDecision,
+    question: Question,
+    choice: Choice,
+    change: RequestedChange | None,
+    *,
+    by_default: bool,
 ) -> None:
     """Publish the decision and apply it to the lines of the question."""
-    customer_id = _customer_of(ctx.state, question)
+    customer_id = _customer_of(decision.state, question)
     if customer_id is None:
-        ctx.anomaly("answer_without_customer", str(question.choice_id))
+        decision.anomaly("answer_without_customer", str(question.choice_id))
         return
     reason = question.default_reason if by_default else DecidedBy.CUSTOMER
-    refund_by = _refund_by(ctx, question, choice, by_default=by_default)
-    ctx.emit(
+    refund_by = _refund_by(decision, question, choice, by_default=by_default)
+    decision.emit(
         CustomerDecided(
-            order_id=ctx.state.order_id,
+            order_id=decision.state.order_id,
             customer_id=customer_id,
             issue_id=question.issue_id,
             choice_id=question.choice_id,
@@ -60,7 +65,7 @@ def record_decision(
             by_default=by_default,
             reason=reason,
             refund_due_on=refund_by,
-            decided_at=ctx.now,
+            decided_at=decision.now,
         )
     )
     answered = replace(
@@ -71,14 +76,14 @@ def record_decision(
         change=change.change if change else None,
         by_default=by_default,
     )
-    ctx.state = ctx.state.with_question(answered)
-    lines = [line for line in ctx.state.lines if line.line_id in question.line_ids]
+    decision.state = decision.state.with_question(answered)
+    lines = [line for line in decision.state.lines if line.line_id in question.line_ids]
     for line in lines:
-        _apply(ctx, line, question, choice, change, by_default=by_default)
+        _apply(decision, line, question, choice, change, by_default=by_default)
     if change and change.address:
-        ctx.emit(AddressRequested(ctx.state.order_id, question.choice_id, change.address))
+        decision.emit(AddressRequested(decision.state.order_id, question.choice_id, change.address))
     if refund_by and lines:
-        _notify_cancelled(ctx, question, lines, reason, refund_by)
+        _notify_cancelled(decision, question, lines, reason, refund_by)
 
 
 def _customer_of(conversation: Conversation, question: Question) -> str | None:
@@ -86,16 +91,16 @@ def _customer_of(conversation: Conversation, question: Question) -> str | None:
     return thread.customer_id if thread else conversation.customer_id
 
 
-def _refund_by(ctx: ConversationDecision, question: Question, choice: Choice, *, by_default: bool) -> date | None:
+def _refund_by(decision: ConversationDecision, question: Question, choice: Choice, *, by_default: bool) -> date | None:
     """The last day for the refund of a cancelled order, counted from the day on which the right to it begins."""
     if choice is not Choice.CANCEL or question.issue_id:
         return None
-    begins = question.vests_on if by_default and question.vests_on else ctx.today
-    return refund_due(ctx.state.market, begins, ctx.rules.calendar)
+    begins = question.vests_on if by_default and question.vests_on else decision.today
+    return refund_due(decision.state.market, begins, decision.rules.calendar)
 
 
 def _apply(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     line: Line,
     question: Question,
     choice: Choice,
@@ -109,27 +114,27 @@ def _apply(
     elif choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
         line = replace(line, accepted_open_wait=True)
     elif change and change.day and ship.day and not ship.updates_sent and line.open and change.day != ship.day:
-        line = chosen(line, change.day, ctx.now, ctx.rules)
-        ctx.emit(ledger_row(SHIP, ctx.state.order_id, line, "customer.decided", ctx.now, PAGE))
-    ctx.put_line(line)
+        line = chosen(line, change.day, decision.now, decision.rules)
+        decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", decision.now, PAGE))
+    decision.put_line(line)
 
 
 def _notify_cancelled(
-    ctx: ConversationDecision, question: Question, lines: Sequence[Line], reason: DecidedBy, refund_by: date
+    decision: ConversationDecision, question: Question, lines: Sequence[Line], reason: DecidedBy, refund_by: date
 ) -> None:
     """Announce the cancellation; the amount only if the whole order is cancelled."""
     line_ids = tuple(line.line_id for line in lines)
-    supersede(ctx, SHIP_DATE_NOTICES | DELIVERY_DATE_NOTICES, frozenset(line_ids), "cancelled")
-    paid = ctx.state.prepaid
-    whole = all(line.cancel_requested or line.cancelled for line in ctx.state.lines)
+    supersede(decision, SHIP_DATE_NOTICES | DELIVERY_DATE_NOTICES, frozenset(line_ids), "cancelled")
+    paid = decision.state.prepaid
+    whole = all(line.cancel_requested or line.cancelled for line in decision.state.lines)
     facts = NoticeFacts(
         tuple(notice_line(line) for line in lines),
-        day=ctx.today,
+        day=decision.today,
         decided_by=reason,
         refund_by=refund_by,
         received_on=paid.received_on if paid else None,
         amount=paid.amount if paid and whole else None,
         currency=paid.currency if paid and whole else None,
-        purchase_count=ctx.state.purchase_count,
+        purchase_count=decision.state.purchase_count,
     )
-    create_notice(ctx, NoticeKind.ORDER_CANCELLED, facts, cause=(question.choice_id,), subjects=line_ids)
+    create_notice(decision, NoticeKind.ORDER_CANCELLED, facts, cause=(question.choice_id,), subjects=line_ids)

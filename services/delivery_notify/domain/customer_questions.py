@@ -13,9 +13,9 @@ from libs.common.decisions.shop_calendar import ShopCalendar
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import ChangeSubject, DecidedBy, NoticeKind
 from libs.common.events.values import Address, Choice
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import ORDER_OPTIONS, Conversation, Question, QuestionStatus
 from services.delivery_notify.domain.customer_answers import RequestedChange, record_decision
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, NoticeFacts, PromiseNews
 
@@ -53,7 +53,7 @@ class QuestionTerms:
 
 
 def ask(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     kind: NoticeKind,
     facts: NoticeFacts,
     due_at: datetime,
@@ -68,9 +68,9 @@ def ask(
     news: PromiseNews = NO_PROMISE_NEWS,
 ) -> None:
     """Create a notice with a link to a choice, which expires at `due_at`."""
-    choice_id = terms.choice_id or derived_id("choice", kind, ctx.state.order_id, *cause)
+    choice_id = terms.choice_id or derived_id("choice", kind, decision.state.order_id, *cause)
     notice = create_notice(
-        ctx,
+        decision,
         kind,
         replace(facts, choice_id=choice_id, options=terms.options, default=terms.default, answer_by=due_at),
         cause=cause,
@@ -95,11 +95,11 @@ def ask(
         default_reason=terms.default_reason,
         vests_on=terms.vests_on,
     )
-    ctx.state = ctx.state.with_question(question)
+    decision.state = decision.state.with_question(question)
 
 
 def close_questions(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     cause: str,
     *,
     lines: frozenset[str] = frozenset(),
@@ -108,30 +108,32 @@ def close_questions(
 ) -> None:
     """Close open questions about only these lines (asked by these kinds of notice), or about this issue. A question
     about other lines as well stays open for those."""
-    for question in ctx.state.questions:
+    for question in decision.state.questions:
         left = tuple(each for each in question.line_ids if each not in lines)
         concerned = question.issue_id == issue_id if issue_id else bool(question.line_ids) and left != question.line_ids
         if not concerned or not question.open or (kinds is not None and question.kind not in kinds):
             continue
         narrowed = replace(question, line_ids=left)
         closed = replace(question, status=QuestionStatus.CLOSED, closed_by=cause)
-        ctx.state = ctx.state.with_question(narrowed if left else closed)
+        decision.state = decision.state.with_question(narrowed if left else closed)
 
 
-def on_answer(ctx: ConversationDecision, answer: CustomerAnswered) -> None:
+def on_answer(decision: ConversationDecision, answer: CustomerAnswered) -> None:
     """Record the answer if the question is open and the answer is one of its options."""
-    question = ctx.state.question(answer.choice_id)
+    question = decision.state.question(answer.choice_id)
     if question is None:
-        ctx.anomaly("answer_to_unknown_question", str(answer.choice_id))
+        decision.anomaly("answer_to_unknown_question", str(answer.choice_id))
         return
-    refusal = refusal_of(question, answer, ctx.now, ctx.rules.calendar) or _too_early(ctx.state, question, answer)
+    refusal = refusal_of(question, answer, decision.now, decision.rules.calendar) or _too_early(
+        decision.state, question, answer
+    )
     if refusal:
-        ctx.ignore(refusal)
+        decision.ignore(refusal)
         return
     change = None
     if answer.choice is Choice.CHANGE:
         change = RequestedChange(answer.change, answer.requested_date, answer.requested_sku, answer.address)
-    record_decision(ctx, question, answer.choice, change, by_default=False)
+    record_decision(decision, question, answer.choice, change, by_default=False)
 
 
 def refusal_of(question: Question, answer: CustomerAnswered, now: datetime, calendar: ShopCalendar) -> str | None:
@@ -165,10 +167,10 @@ def _too_early(conversation: Conversation, question: Question, answer: CustomerA
     return "date_not_possible" if days and answer.requested_date < max(days) else None
 
 
-def on_answer_deadline(ctx: ConversationDecision, choice_id: UUID) -> None:
+def on_answer_deadline(decision: ConversationDecision, choice_id: UUID) -> None:
     """Record the default decision of a question that was not answered in time."""
-    question = ctx.state.question(choice_id)
-    if question is None or not question.open or ctx.now < question.due_at:
-        ctx.ignore("question_not_due")
+    question = decision.state.question(choice_id)
+    if question is None or not question.open or decision.now < question.due_at:
+        decision.ignore("question_not_due")
         return
-    record_decision(ctx, question, question.default, None, by_default=True)
+    record_decision(decision, question, question.default, None, by_default=True)

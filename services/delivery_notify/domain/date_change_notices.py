@@ -11,7 +11,7 @@ from datetime import timedelta
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain import prepaid_acceptance, promises
-from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NoticeFacts, PromiseNews
 from services.delivery_notify.domain.order_line import Line
@@ -39,7 +39,7 @@ class DateChange:
 
 
 def announce(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     track: PromiseTrack,
     changes: Sequence[DateChange],
     wait: timedelta,
@@ -49,50 +49,50 @@ def announce(
     if track is DELIVERY:
         changes = [each for each in changes if each.before.delivery.day]  # a first date was announced by the shop
     if changes and track is SHIP:
-        _announce_ship_dates(ctx, changes, wait, cause)
+        _announce_ship_dates(decision, changes, wait, cause)
     elif changes:
-        _announce_delivery_dates(ctx, changes, wait, cause)
+        _announce_delivery_dates(decision, changes, wait, cause)
 
 
 def _announce_ship_dates(
-    ctx: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
+    decision: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
 ) -> None:
     """One notice for dates that moved later, one for those that moved earlier, none for a date the customer chose."""
     requested = {
         (question.requested_date, line_id)
-        for question in ctx.state.questions
+        for question in decision.state.questions
         if question.requested_date
         for line_id in question.line_ids
     }
     unrequested = [each for each in changes if (each.line.shipping.day, each.line.line_id) not in requested]
-    later, earlier, first = _sorted([*unrequested, *_unsent_changes(ctx, unrequested)])
-    until = unsent_due_at(ctx, NoticeKind.ORDER_DELAYED, frozenset(_ids(later)))
-    wait = min(wait, until - ctx.now) if until else wait
+    later, earlier, first = _sorted([*unrequested, *_unsent_changes(decision, unrequested)])
+    until = unsent_due_at(decision, NoticeKind.ORDER_DELAYED, frozenset(_ids(later)))
+    wait = min(wait, until - decision.now) if until else wait
     line_ids = frozenset(each.line.line_id for each in (*changes, *later, *earlier, *first))
-    supersede(ctx, SHIP.announced_by, line_ids, "superseded")
+    supersede(decision, SHIP.announced_by, line_ids, "superseded")
     for kind, group in ((NoticeKind.ORDER_EARLY, earlier), (NoticeKind.PREORDER_PROGRESS, first)):
         if group:
-            _early_notice(ctx, kind, group)
+            _early_notice(decision, kind, group)
     if later:
-        facts = replace(_ship_facts(ctx, later), code=cause)
-        wait = batching_delay(ctx, wait, (each.before.shipping.breaks_at for each in later))
-        _delay_notice(ctx, SHIP, later, facts, wait, _ship_news(later))
+        facts = replace(_ship_facts(decision, later), code=cause)
+        wait = batching_delay(decision, wait, (each.before.shipping.breaks_at for each in later))
+        _delay_notice(decision, SHIP, later, facts, wait, _ship_news(later))
     if not unrequested:
-        prepaid_acceptance.renew_acceptance(ctx)
+        prepaid_acceptance.renew_acceptance(decision)
 
 
-def _unsent_changes(ctx: ConversationDecision, changes: Sequence[DateChange]) -> list[DateChange]:
+def _unsent_changes(decision: ConversationDecision, changes: Sequence[DateChange]) -> list[DateChange]:
     """Changes of other lines whose notice is unsent, to be announced in the same message."""
     if not changes:
         return []
     ids = {each.line.line_id for each in changes}
     return [
         DateChange(_before_unsent_change(line), line)
-        for line in ctx.state.lines
+        for line in decision.state.lines
         if line.line_id not in ids
         and line.awaiting_shipment
         and not line.shipping.updates_sent
-        and date_is_unsent(ctx, line.line_id, NoticeKind.ORDER_DELAYED)
+        and date_is_unsent(decision, line.line_id, NoticeKind.ORDER_DELAYED)
     ]
 
 
@@ -120,12 +120,12 @@ def _sorted(changes: Iterable[DateChange]) -> tuple[list[DateChange], list[DateC
     return later, earlier, first
 
 
-def _early_notice(ctx: ConversationDecision, kind: NoticeKind, changes: Sequence[DateChange]) -> None:
-    facts = _ship_facts(ctx, changes)
+def _early_notice(decision: ConversationDecision, kind: NoticeKind, changes: Sequence[DateChange]) -> None:
+    facts = _ship_facts(decision, changes)
     create_notice(
-        ctx,
+        decision,
         kind,
-        prepaid_acceptance.with_receipt(ctx.state, facts),
+        prepaid_acceptance.with_receipt(decision.state, facts),
         cause=versions(SHIP, [each.line for each in changes]),
         subjects=_ids(changes),
         promised_date=facts.day,
@@ -133,14 +133,14 @@ def _early_notice(ctx: ConversationDecision, kind: NoticeKind, changes: Sequence
     )
 
 
-def _ship_facts(ctx: ConversationDecision, changes: Sequence[DateChange]) -> NoticeFacts:
+def _ship_facts(decision: ConversationDecision, changes: Sequence[DateChange]) -> NoticeFacts:
     """`day` is the last of the new dates: all has shipped by then."""
     replaced = (each.line.shipping.last_announced_date or each.before.shipping.owed_day for each in changes)
     return NoticeFacts(
         tuple(notice_line(each.line, moved=True, delivery_moved=each.delivery_moved) for each in changes),
         day=max(days(SHIP, (each.line for each in changes))),
         previous_day=next((day for day in replaced if day), None),
-        purchase_count=ctx.state.purchase_count,
+        purchase_count=decision.state.purchase_count,
     )
 
 
@@ -151,7 +151,7 @@ def _ship_news(changes: Sequence[DateChange]) -> PromiseNews:
 
 
 def _announce_delivery_dates(
-    ctx: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
+    decision: ConversationDecision, changes: Sequence[DateChange], wait: timedelta, cause: str | None
 ) -> None:
     lines = [each.line for each in changes]
     replaced = [line.delivery.last_announced_date for line in lines if line.delivery.last_announced_date]
@@ -160,15 +160,15 @@ def _announce_delivery_dates(
         day=max(days(DELIVERY, lines)),
         previous_day=min(replaced, default=None),
         code=cause,
-        purchase_count=ctx.state.purchase_count,
+        purchase_count=decision.state.purchase_count,
     )
-    supersede(ctx, DELIVERY.announced_by, frozenset(_ids(changes)), "superseded")
-    wait = batching_delay(ctx, wait, (ctx.rules.end_of(day) for day in replaced))
-    _delay_notice(ctx, DELIVERY, changes, facts, wait, promises.announced(DELIVERY, lines))
+    supersede(decision, DELIVERY.announced_by, frozenset(_ids(changes)), "superseded")
+    wait = batching_delay(decision, wait, (decision.rules.end_of(day) for day in replaced))
+    _delay_notice(decision, DELIVERY, changes, facts, wait, promises.announced(DELIVERY, lines))
 
 
 def _delay_notice(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     track: PromiseTrack,
     changes: Sequence[DateChange],
     facts: NoticeFacts,
@@ -176,7 +176,7 @@ def _delay_notice(
     news: PromiseNews,
 ) -> None:
     lines = [each.line for each in changes]
-    notify(ctx, track, track.delayed, lines, facts, cause=versions(track, lines), wait=wait, news=news)
+    notify(decision, track, track.delayed, lines, facts, cause=versions(track, lines), wait=wait, news=news)
 
 
 def _ids(changes: Iterable[DateChange]) -> tuple[str, ...]:

@@ -63,9 +63,9 @@ from services.delivery_notify.domain import (
     product_warnings,
     replacements,
 )
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import CustomerAnswered, on_answer, on_answer_deadline
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.event_buffer import Handler, after_placement
 from services.delivery_notify.domain.issues import for_thread
 from services.delivery_notify.domain.promise_renewal import on_overdue
@@ -76,30 +76,30 @@ from services.delivery_notify.policy.notification_rules import NotificationRules
 OVERDUE, PROGRESS, CHOICE, UPDATE = "overdue", "progress", "choice", "update"
 
 
-def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
+def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
     """Record the order, then handle the events that came before it, in the order in which they happened."""
-    buffered = [BY_TYPE[each.type].model_validate_json(each.body) for each in ctx.state.buffered]
-    orders.on_order_placed(ctx, event)
+    buffered = [BY_TYPE[each.type].model_validate_json(each.body) for each in decision.state.buffered]
+    orders.on_order_placed(decision, event)
     if buffered:
-        ctx.change(buffered=())
+        decision.change(buffered=())
     for earlier in event_buffer.in_order(buffered):
-        HANDLERS[type(earlier)](ctx, earlier)
+        HANDLERS[type(earlier)](decision, earlier)
 
 
-def on_timer(ctx: ConversationDecision, timer: TimerFired) -> None:
+def on_timer(decision: ConversationDecision, timer: TimerFired) -> None:
     kind, _, subject = timer.name.partition(":")
     handler = TIMERS.get(kind)
     if handler is None:
-        ctx.anomaly("unknown_timer", timer.name)
+        decision.anomaly("unknown_timer", timer.name)
     else:
-        handler(ctx, subject)
+        handler(decision, subject)
 
 
 TIMERS: Mapping[str, Callable[[ConversationDecision, str], None]] = {
-    OVERDUE: lambda ctx, _: on_overdue(ctx),
-    PROGRESS: lambda ctx, _: preorders.on_progress_due(ctx),
-    CHOICE: lambda ctx, choice_id: on_answer_deadline(ctx, UUID(choice_id)),
-    UPDATE: lambda ctx, issue_id: issues.on_update_due(ctx, UUID(issue_id)),
+    OVERDUE: lambda decision, _: on_overdue(decision),
+    PROGRESS: lambda decision, _: preorders.on_progress_due(decision),
+    CHOICE: lambda decision, choice_id: on_answer_deadline(decision, UUID(choice_id)),
+    UPDATE: lambda decision, issue_id: issues.on_update_due(decision, UUID(issue_id)),
 }
 """Handlers of timers by the first part of their names; the second part is the subject."""
 
@@ -158,20 +158,20 @@ def decide(
     if state is None and kind is not PointsExpiring and (order_id is None or kind in (TimerFired, CustomerAnswered)):
         return None, [Anomaly("unknown_order", event.type)]
     before = state or Conversation(order_id or "")
-    ctx = ConversationDecision(before, now, rules, event=event)
+    decision = ConversationDecision(before, now, rules, event=event)
     handler = HANDLERS.get(kind)
     if handler is None:
-        ctx.ignore("not_subscribed")
+        decision.ignore("not_subscribed")
     else:
-        handler(ctx, payload)
-    changed = ctx.state is not before
+        handler(decision, payload)
+    changed = decision.state is not before
     if changed:
-        preorders.schedule_reports(ctx)
-    ctx.emit(*staff_notices_for(payload, ctx.facts, now))
+        preorders.schedule_reports(decision)
+    decision.emit(*staff_notices_for(payload, decision.facts, now))
     fired: str | None = payload.name if kind is TimerFired else None
     if changed or fired:
-        ctx.emit(*timer_changes(deadlines(before), deadlines(ctx.state), fired))
-    return ctx.state if changed else state, ctx.facts
+        decision.emit(*timer_changes(deadlines(before), deadlines(decision.state), fired))
+    return decision.state if changed else state, decision.facts
 
 
 def deadlines(conversation: Conversation) -> dict[str, datetime]:

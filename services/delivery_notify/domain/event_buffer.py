@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 from libs.common.events.envelope import Payload
 from libs.common.events.storefront import OrderDelayed, OrderPromiseChanged, PreorderProgressed
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import BufferedEvent
-from services.delivery_notify.domain.decision_context import ConversationDecision
 
 MAX_BUFFERED_EVENTS = 50
 
@@ -29,17 +29,17 @@ def after_placement(
 ) -> Callable[[ConversationDecision, Any], None]:
     """Return a handler that buffers the event if the order is not placed yet. Raises `EventBufferFullError`."""
 
-    def handle(ctx: ConversationDecision, event: Payload) -> None:
-        if ctx.state.placed:
-            handler(ctx, event)
+    def handle(decision: ConversationDecision, event: Payload) -> None:
+        if decision.state.placed:
+            handler(decision, event)
             return
-        if len(ctx.state.buffered) >= MAX_BUFFERED_EVENTS:
+        if len(decision.state.buffered) >= MAX_BUFFERED_EVENTS:
             raise EventBufferFullError(
-                f"{ctx.state.order_id}: {MAX_BUFFERED_EVENTS} events are buffered; order.placed is missing"
+                f"{decision.state.order_id}: {MAX_BUFFERED_EVENTS} events are buffered; order.placed is missing"
             )
         buffered = BufferedEvent(event.TYPE, event.model_dump_json(exclude_none=True))
-        ctx.change(buffered=(*ctx.state.buffered, buffered))
-        ctx.ignore("buffered_until_order_placed")
+        decision.change(buffered=(*decision.state.buffered, buffered))
+        decision.ignore("buffered_until_order_placed")
 
     return handle
 

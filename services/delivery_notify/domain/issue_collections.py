@@ -11,7 +11,7 @@ from libs.common.events.issues import (
     IssueItemReceived,
 )
 from libs.common.events.notices import NoticeKind
-from services.delivery_notify.domain.decision_context import ConversationDecision
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.issue_notices import issue_facts, notify_issue, withdraw_issue
 from services.delivery_notify.domain.issue_thread import IssueThread, PendingNotice, mark_answered
 from services.delivery_notify.domain.notices import NoticeFacts
@@ -25,18 +25,20 @@ COLLECTION_NOTICES = frozenset(
 """Each supersedes the unsent ones before it."""
 
 
-def on_collection_requested(ctx: ConversationDecision, thread: IssueThread, event: IssueCollectionRequested) -> None:
+def on_collection_requested(
+    decision: ConversationDecision, thread: IssueThread, event: IssueCollectionRequested
+) -> None:
     """Notify only if it is the first answer to the report; else the notice about the appointment follows."""
     if thread.answered:
-        ctx.ignore("awaiting_appointment")
+        decision.ignore("awaiting_appointment")
         return
     thread = mark_answered(thread)
-    ctx.put_thread(thread)
-    facts = NoticeFacts(plan="collection", day=event.earliest_date, **issue_facts(ctx.state, thread))
-    notify_issue(ctx, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(event.issue_id,))
+    decision.put_thread(thread)
+    facts = NoticeFacts(plan="collection", day=event.earliest_date, **issue_facts(decision.state, thread))
+    notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(event.issue_id,))
 
 
-def on_collection_booked(ctx: ConversationDecision, thread: IssueThread, event: IssueCollectionBooked) -> None:
+def on_collection_booked(decision: ConversationDecision, thread: IssueThread, event: IssueCollectionBooked) -> None:
     """Announce the appointment. `update_number` counts missed visits: one that the customer moved is not missed."""
     window = event.window
     facts = NoticeFacts(
@@ -44,40 +46,42 @@ def on_collection_booked(ctx: ConversationDecision, thread: IssueThread, event: 
         from_hour=window.from_hour,
         to_hour=window.to_hour,
         update_number=thread.missed_visits + 1,
-        **issue_facts(ctx.state, thread),
+        **issue_facts(decision.state, thread),
     )
-    ctx.put_thread(mark_answered(thread))
-    withdraw_issue(ctx, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "superseded")
+    decision.put_thread(mark_answered(thread))
+    withdraw_issue(decision, event.issue_id, frozenset({NoticeKind.COLLECTION_BOOKED}), "superseded")
     cause = (event.collection_id, event.attempt, window.day, window.from_hour, window.to_hour)
-    notify_issue(ctx, thread, NoticeKind.COLLECTION_BOOKED, facts, cause=cause)
+    notify_issue(decision, thread, NoticeKind.COLLECTION_BOOKED, facts, cause=cause)
 
 
-def on_collection_attempted(ctx: ConversationDecision, thread: IssueThread, event: IssueCollectionAttempted) -> None:
+def on_collection_attempted(
+    decision: ConversationDecision, thread: IssueThread, event: IssueCollectionAttempted
+) -> None:
     """Announce the next visit; if there is none, staff arrange one and the notice about the appointment follows."""
     thread = replace(thread, missed_visits=thread.missed_visits + 1)
-    ctx.put_thread(thread)
+    decision.put_thread(thread)
     if event.next_date is None:
-        ctx.ignore("arranged_by_staff")
+        decision.ignore("arranged_by_staff")
         return
-    facts = NoticeFacts(day=event.next_date, update_number=event.attempt, **issue_facts(ctx.state, thread))
-    withdraw_issue(ctx, thread.issue_id, COLLECTION_NOTICES, "superseded")
+    facts = NoticeFacts(day=event.next_date, update_number=event.attempt, **issue_facts(decision.state, thread))
+    withdraw_issue(decision, thread.issue_id, COLLECTION_NOTICES, "superseded")
     cause = (event.collection_id, event.attempt)
-    notify_issue(ctx, thread, NoticeKind.COLLECTION_ATTEMPTED, facts, cause=cause)
+    notify_issue(decision, thread, NoticeKind.COLLECTION_ATTEMPTED, facts, cause=cause)
 
 
-def on_collection_reminded(ctx: ConversationDecision, thread: IssueThread, event: IssueCollectionReminded) -> None:
+def on_collection_reminded(decision: ConversationDecision, thread: IssueThread, event: IssueCollectionReminded) -> None:
     facts = NoticeFacts(
         day=event.next_date,
         next_update_by=event.due_on,
         update_number=event.reminder,
-        **issue_facts(ctx.state, thread),
+        **issue_facts(decision.state, thread),
     )
-    withdraw_issue(ctx, thread.issue_id, COLLECTION_NOTICES, "superseded")
+    withdraw_issue(decision, thread.issue_id, COLLECTION_NOTICES, "superseded")
     cause = (thread.issue_id, event.reminder, event.next_date)
-    notify_issue(ctx, thread, NoticeKind.COLLECTION_REMINDED, facts, cause=cause)
+    notify_issue(decision, thread, NoticeKind.COLLECTION_REMINDED, facts, cause=cause)
 
 
-def on_item_received(ctx: ConversationDecision, thread: IssueThread, event: IssueItemReceived) -> None:
+def on_item_received(decision: ConversationDecision, thread: IssueThread, event: IssueItemReceived) -> None:
     """Wait a moment before the receipt is announced: the refund usually follows."""
-    due_at, received_at = ctx.now + REFUND_DELAY, event.received_at
-    ctx.put_thread(replace(thread, pending=PendingNotice.RECEIPT, notify_at=due_at, received_at=received_at))
+    due_at, received_at = decision.now + REFUND_DELAY, event.received_at
+    decision.put_thread(replace(thread, pending=PendingNotice.RECEIPT, notify_at=due_at, received_at=received_at))

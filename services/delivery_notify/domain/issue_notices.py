@@ -7,8 +7,8 @@ from uuid import UUID
 
 from libs.common.events.notices import NoticeKind, PromiseSubject
 from libs.common.events.values import Reason
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.issue_thread import IssueThread
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import (
@@ -57,13 +57,13 @@ def issue_subject(issue_id: UUID) -> tuple[str, ...]:
     return (f"issue:{issue_id}",)
 
 
-def withdraw_issue(ctx: ConversationDecision, issue_id: UUID, kinds: frozenset[NoticeKind], cause: str) -> None:
+def withdraw_issue(decision: ConversationDecision, issue_id: UUID, kinds: frozenset[NoticeKind], cause: str) -> None:
     """Withdraw unsent notices of these kinds about this issue."""
-    withdraw(ctx, kinds, frozenset(issue_subject(issue_id)), cause)
+    withdraw(decision, kinds, frozenset(issue_subject(issue_id)), cause)
 
 
 def notify_issue(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     thread: IssueThread,
     kind: NoticeKind,
     facts: NoticeFacts,
@@ -74,7 +74,7 @@ def notify_issue(
     """Create a notice about an issue. Its day is a promise if the notice is about a shipment or a collection."""
     promised_date = facts.day if kind in _PROMISING or facts.plan == "replacement" else None
     create_notice(
-        ctx,
+        decision,
         kind,
         facts,
         cause=cause,

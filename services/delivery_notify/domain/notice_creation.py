@@ -5,8 +5,8 @@ from uuid import UUID
 
 from libs.common.decisions.ids import derived_id
 from libs.common.events.notices import NoticeKind
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import NoticeRecord
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notices import NO_PROMISE_NEWS, NoticeCreated, NoticeFacts, PromiseNews
 
 
@@ -15,7 +15,7 @@ def notice_id(order_id: str, kind: NoticeKind, *cause: object) -> UUID:
 
 
 def create_notice(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     kind: NoticeKind,
     facts: NoticeFacts,
     *,
@@ -31,14 +31,14 @@ def create_notice(
 
     `wait` delays sending, so that a newer notice can supersede this one.
     """
-    conversation, now = ctx.state, ctx.now
+    conversation, now = decision.state, decision.now
     new_id = notice_id(conversation.order_id, kind, *cause)
     customer = customer_id or conversation.customer_id
     if customer is None:
-        ctx.ignore("unknown_customer")
+        decision.ignore("unknown_customer")
         return None
     if any(notice.notice_id == new_id for notice in conversation.notices):
-        ctx.ignore("duplicate_notice")
+        decision.ignore("duplicate_notice")
         return None
     created = NoticeCreated(
         new_id,
@@ -52,6 +52,6 @@ def create_notice(
         promised_date,
         promises=news,
     )
-    ctx.state = conversation.with_notice(NoticeRecord(new_id, kind, subjects, now, now + wait if wait else None))
-    ctx.emit(created)
+    decision.state = conversation.with_notice(NoticeRecord(new_id, kind, subjects, now, now + wait if wait else None))
+    decision.emit(created)
     return created

@@ -21,9 +21,9 @@ from libs.common.events.storefront import (
 )
 from libs.common.events.values import ContactChange, LineQuantity, OrderLine
 from services.delivery_notify.domain import promises
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Prepaid
 from services.delivery_notify.domain.customer_questions import close_questions
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.event_buffer import after_placement
 from services.delivery_notify.domain.notices import ContactRecorded
 from services.delivery_notify.domain.order_line import Line
@@ -42,53 +42,53 @@ from services.delivery_notify.policy.consent_law import statutory_promise
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
 
-def on_order_placed(ctx: ConversationDecision, event: OrderPlaced) -> None:
+def on_order_placed(decision: ConversationDecision, event: OrderPlaced) -> None:
     """Record an order; one that was recorded before is a correction of it, or a repetition."""
-    assert ctx.event is not None
-    _record_contact(ctx, event, personal_version_of(ctx.event, event))
-    version = version_of(ctx.event, event)
-    if ctx.state.placed:
-        _correct_order(ctx, event, version)
+    assert decision.event is not None
+    _record_contact(decision, event, personal_version_of(decision.event, event))
+    version = version_of(decision.event, event)
+    if decision.state.placed:
+        _correct_order(decision, event, version)
         return
-    lines = tuple([_promised_line(ctx, ordered, event, version.first_at) for ordered in event.lines])
-    ctx.change(
+    lines = tuple([_promised_line(decision, ordered, event, version.first_at) for ordered in event.lines])
+    decision.change(
         placed=True,
         customer_id=event.customer_id,
         purchase_count=event.purchase_count,
         market=event.market,
-        ordered_on=ctx.rules.calendar.day(event.placed_at),
-        prepaid=_prepaid(event, ctx.rules),
+        ordered_on=decision.rules.calendar.day(event.placed_at),
+        prepaid=_prepaid(event, decision.rules),
         essential_date=event.essential_date,
         lines=lines,
         lines_digest=version.digest,
     )
-    notify_acceptance(ctx)
+    notify_acceptance(decision)
 
 
-def _correct_order(ctx: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
-    at = version.changed_at(ctx.state.lines_digest)
+def _correct_order(decision: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
+    at = version.changed_at(decision.state.lines_digest)
     if at is None:
-        ctx.ignore("duplicate_order")
+        decision.ignore("duplicate_order")
         return
-    ctx.change(lines_digest=version.digest)
-    _change_lines(ctx, event.lines, at, event)
+    decision.change(lines_digest=version.digest)
+    _change_lines(decision, event.lines, at, event)
 
 
-def on_order_changed(ctx: ConversationDecision, event: OrderChanged) -> None:
+def on_order_changed(decision: ConversationDecision, event: OrderChanged) -> None:
     if event.contact or event.recipient:
         contact = event.contact or ContactChange()
         recorded = ContactRecorded(
-            ctx.state.order_id, event.customer_id, contact, event.recipient, stated_at=event.changed_at
+            decision.state.order_id, event.customer_id, contact, event.recipient, stated_at=event.changed_at
         )
-        ctx.emit(recorded)
+        decision.emit(recorded)
     if event.lines or event.market:
-        _keep_change(ctx, event.model_copy(update={"contact": None, "ship_to": None, "recipient": None}))
+        _keep_change(decision, event.model_copy(update={"contact": None, "ship_to": None, "recipient": None}))
 
 
-def _change_order(ctx: ConversationDecision, event: OrderChanged) -> None:
+def _change_order(decision: ConversationDecision, event: OrderChanged) -> None:
     if event.market:
-        ctx.change(market=event.market)
-    _change_lines(ctx, event.lines, event.changed_at, None)
+        decision.change(market=event.market)
+    _change_lines(decision, event.lines, event.changed_at, None)
 
 
 _keep_change = after_placement(_change_order)
@@ -96,28 +96,30 @@ _keep_change = after_placement(_change_order)
 
 
 def _change_lines(
-    ctx: ConversationDecision, stated: Iterable[OrderLine], at: datetime, placed: OrderPlaced | None
+    decision: ConversationDecision, stated: Iterable[OrderLine], at: datetime, placed: OrderPlaced | None
 ) -> None:
     """Add lines, or change name and quantity of those known, where this statement is the newer one."""
     for ordered in stated:
-        line = ctx.state.line(ordered.line_id)
+        line = decision.state.line(ordered.line_id)
         if line is None:
             moment = placed.placed_at if placed else at
-            ctx.change(lines=(*ctx.state.lines, _new_line(ctx, ordered, ctx.state.market, moment, at)))
+            decision.change(
+                lines=(*decision.state.lines, _new_line(decision, ordered, decision.state.market, moment, at))
+            )
         elif line.stated_at is None or at >= line.stated_at:
-            ctx.put_line(replace(line, name=ordered.name, quantity=ordered.quantity, stated_at=at))
+            decision.put_line(replace(line, name=ordered.name, quantity=ordered.quantity, stated_at=at))
         else:
-            ctx.ignore("older_change")
-    _recount(ctx)
-    _end_notices(ctx, "changed")
+            decision.ignore("older_change")
+    _recount(decision)
+    _end_notices(decision, "changed")
 
 
-def _record_contact(ctx: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
+def _record_contact(decision: ConversationDecision, event: OrderPlaced, version: PlacedVersion) -> None:
     """Record the contact; also of an order that is sent again, where it may be corrected."""
     if event.contact == REDACTED_CONTACT:
         return
     recorded = ContactRecorded(
-        ctx.state.order_id,
+        decision.state.order_id,
         event.customer_id,
         event.contact,
         event.recipient,
@@ -125,16 +127,18 @@ def _record_contact(ctx: ConversationDecision, event: OrderPlaced, version: Plac
         event.placed_at,
         version,
     )
-    ctx.emit(recorded)
+    decision.emit(recorded)
 
 
-def _promised_line(ctx: ConversationDecision, ordered: OrderLine, event: OrderPlaced, stated_at: datetime) -> Line:
-    return _new_line(ctx, ordered, event.market, event.placed_at, stated_at)
+def _promised_line(decision: ConversationDecision, ordered: OrderLine, event: OrderPlaced, stated_at: datetime) -> Line:
+    return _new_line(decision, ordered, event.market, event.placed_at, stated_at)
 
 
-def _new_line(ctx: ConversationDecision, ordered: OrderLine, market: str, at: datetime, stated_at: datetime) -> Line:
+def _new_line(
+    decision: ConversationDecision, ordered: OrderLine, market: str, at: datetime, stated_at: datetime
+) -> Line:
     """Return a line with its promises of the checkout, or the deadline that the law sets in their place."""
-    order_id, rules = ctx.state.order_id, ctx.rules
+    order_id, rules = decision.state.order_id, decision.rules
     line = Line(
         ordered.line_id,
         ordered.name,
@@ -147,12 +151,12 @@ def _new_line(ctx: ConversationDecision, ordered: OrderLine, market: str, at: da
         return replace(line, shipped=line.quantity, delivered=line.quantity)
     if ordered.promised_ship_date:
         line = promises.promised(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
-        ctx.emit(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
+        decision.emit(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
     elif limit := statutory_promise(market, rules.calendar.day(at)):
         line = promises.statutory(line, limit, at, rules)
     if ordered.promised_delivery_date:
         line = promises.promised(DELIVERY, line, ordered.promised_delivery_date, at, rules)
-        ctx.emit(promises.ledger_row(DELIVERY, order_id, line, "order.placed", at, promises.SHOP))
+        decision.emit(promises.ledger_row(DELIVERY, order_id, line, "order.placed", at, promises.SHOP))
     return line
 
 
@@ -163,8 +167,8 @@ def _prepaid(event: OrderPlaced, rules: NotificationRules) -> Prepaid | None:
     return Prepaid(amount.amount, amount.currency, received_on)
 
 
-def on_promise_changed(ctx: ConversationDecision, event: OrderPromiseChanged) -> None:
-    lines = _lines_of(ctx, event.line_ids)
+def on_promise_changed(decision: ConversationDecision, event: OrderPromiseChanged) -> None:
+    lines = _lines_of(decision, event.line_ids)
     if lines is not None:
         stated = StatedDate(
             event.promised_ship_date,
@@ -174,95 +178,95 @@ def on_promise_changed(ctx: ConversationDecision, event: OrderPromiseChanged) ->
             event.ship_by,
             event.cause,
         )
-        change_date(ctx, SHIP, lines, stated)
+        change_date(decision, SHIP, lines, stated)
 
 
-def on_order_delayed(ctx: ConversationDecision, event: OrderDelayed) -> None:
+def on_order_delayed(decision: ConversationDecision, event: OrderDelayed) -> None:
     """Move the ship date, the delivery date of shipped lines, or announce a delay without a date."""
-    lines = _lines_of(ctx, event.line_ids)
+    lines = _lines_of(decision, event.line_ids)
     if lines is None:
         return
     at, source, delivery_date = event.delayed_at, _source(event), event.promised_delivery_date
     shipped = [line for line in lines if not line.open]
     if event.promised_ship_date:
         stated = StatedDate(event.promised_ship_date, at, source, delivery_date, cause=event.cause)
-        change_date(ctx, SHIP, lines, stated)
+        change_date(decision, SHIP, lines, stated)
     elif delivery_date and shipped:
-        change_date(ctx, DELIVERY, shipped, StatedDate(delivery_date, at, source, cause=event.cause))
+        change_date(decision, DELIVERY, shipped, StatedDate(delivery_date, at, source, cause=event.cause))
     else:
-        announce_undated_delay(ctx, lines, at, event.cause, event.next_update_by)
+        announce_undated_delay(decision, lines, at, event.cause, event.next_update_by)
 
 
 def _source(event: Payload) -> str:
     return event.TYPE.removesuffix(".v1")
 
 
-def _lines_of(ctx: ConversationDecision, line_ids: tuple[str, ...]) -> list[Line] | None:
+def _lines_of(decision: ConversationDecision, line_ids: tuple[str, ...]) -> list[Line] | None:
     """The lines that an event names (all, if it names none); None with an anomaly if one of them is unknown."""
-    named = [line for line in ctx.state.lines if not line_ids or line.line_id in line_ids]
+    named = [line for line in decision.state.lines if not line_ids or line.line_id in line_ids]
     if unknown := set(line_ids) - {line.line_id for line in named}:
-        ctx.anomaly("promise_for_unknown_line", f"{ctx.state.order_id}: {sorted(unknown)}")
+        decision.anomaly("promise_for_unknown_line", f"{decision.state.order_id}: {sorted(unknown)}")
         return None
     return named
 
 
-def on_order_shipped(ctx: ConversationDecision, event: OrderShipped) -> None:
-    known = ctx.state.shipments
+def on_order_shipped(decision: ConversationDecision, event: OrderShipped) -> None:
+    known = decision.state.shipments
     shipments = count(known, event)
     if shipments is known:
-        ctx.ignore("repeated_shipment")
+        decision.ignore("repeated_shipment")
         return
-    ctx.change(shipments=shipments)
-    _report_unknown_lines(ctx, event.lines, "shipped")
-    _recount(ctx)
-    _end_notices(ctx, "shipped")
+    decision.change(shipments=shipments)
+    _report_unknown_lines(decision, event.lines, "shipped")
+    _recount(decision)
+    _end_notices(decision, "shipped")
     line_ids = frozenset(line.line_id for line in event.lines)
-    on_shipped(ctx, line_ids, event.expected_delivery_date, event.shipped_at)
+    on_shipped(decision, line_ids, event.expected_delivery_date, event.shipped_at)
 
 
-def on_shipment_changed(ctx: ConversationDecision, event: ShipmentChanged) -> None:
+def on_shipment_changed(decision: ConversationDecision, event: ShipmentChanged) -> None:
     """Units that were taken out of a shipment are owed again, and their promise is watched again."""
-    known = ctx.state.shipments
-    before = {line.line_id for line in ctx.state.lines if line.open}
+    known = decision.state.shipments
+    before = {line.line_id for line in decision.state.lines if line.open}
     shipments = change(known, event)
     if shipments is known:
-        ctx.ignore("repeated_shipment")
+        decision.ignore("repeated_shipment")
         return
-    ctx.change(shipments=shipments)
-    _recount(ctx)
-    reopened = [line for line in ctx.state.lines if line.awaiting_shipment and line.line_id not in before]
+    decision.change(shipments=shipments)
+    _recount(decision)
+    reopened = [line for line in decision.state.lines if line.awaiting_shipment and line.line_id not in before]
     overdue = [line for line in reopened if line.shipping.day and line.shipping.notify_at is None]
     if overdue:
-        renew(ctx, SHIP, overdue)
+        renew(decision, SHIP, overdue)
     if event.expected_delivery_date and not event.called_off:
         shipment = next((each for each in shipments if each.shipment_id == event.shipment_id), None)
         line_ids = frozenset(shipment.quantities) if shipment else frozenset()
-        on_shipped(ctx, line_ids, event.expected_delivery_date, event.changed_at)
-    _end_notices(ctx, "shipped")
+        on_shipped(decision, line_ids, event.expected_delivery_date, event.changed_at)
+    _end_notices(decision, "shipped")
 
 
-def on_order_delivered(ctx: ConversationDecision, event: OrderDelivered) -> None:
-    known = ctx.state.deliveries
+def on_order_delivered(decision: ConversationDecision, event: OrderDelivered) -> None:
+    known = decision.state.deliveries
     deliveries = count(known, event)
     if deliveries is known:
-        ctx.ignore("repeated_delivery")
+        decision.ignore("repeated_delivery")
         return
-    ctx.change(deliveries=deliveries)
-    _report_unknown_lines(ctx, event.lines, "delivered")
-    _recount(ctx)
-    _end_notices(ctx, "delivered")
+    decision.change(deliveries=deliveries)
+    _report_unknown_lines(decision, event.lines, "delivered")
+    _recount(decision)
+    _end_notices(decision, "delivered")
 
 
-def _report_unknown_lines(ctx: ConversationDecision, moved: Iterable[LineQuantity], what: str) -> None:
+def _report_unknown_lines(decision: ConversationDecision, moved: Iterable[LineQuantity], what: str) -> None:
     for line_id in sum_lines(moved):
-        if ctx.state.line(line_id) is None:
-            ctx.anomaly(f"{what}_unknown_line", f"{ctx.state.order_id}: {line_id}")
+        if decision.state.line(line_id) is None:
+            decision.anomaly(f"{what}_unknown_line", f"{decision.state.order_id}: {line_id}")
 
 
-def _recount(ctx: ConversationDecision) -> None:
+def _recount(decision: ConversationDecision) -> None:
     """Count each line's shipped and delivered units from the shipments known; a delivered unit was shipped."""
-    shipments, deliveries = ctx.state.shipments, ctx.state.deliveries
-    for line in ctx.state.lines:
+    shipments, deliveries = decision.state.shipments, decision.state.deliveries
+    for line in decision.state.lines:
         if not line.requires_shipping:
             counted = replace(line, shipped=line.quantity, delivered=line.quantity)
         else:
@@ -270,36 +274,36 @@ def _recount(ctx: ConversationDecision) -> None:
             shipped = min(line.quantity, quantity_of(shipments, line.line_id))
             counted = replace(line, shipped=max(shipped, delivered), delivered=delivered)
         if counted != line:
-            ctx.put_line(counted)
+            decision.put_line(counted)
 
 
-def on_order_cancelled(ctx: ConversationDecision, event: OrderCancelled) -> None:
-    for line in ctx.state.lines:
+def on_order_cancelled(decision: ConversationDecision, event: OrderCancelled) -> None:
+    for line in decision.state.lines:
         if not event.line_ids or line.line_id in event.line_ids:
-            ctx.put_line(replace(line, cancelled=True))
-    _end_notices(ctx, "cancelled")
+            decision.put_line(replace(line, cancelled=True))
+    _end_notices(decision, "cancelled")
 
 
-def _end_notices(ctx: ConversationDecision, cause: str) -> None:
+def _end_notices(decision: ConversationDecision, cause: str) -> None:
     """Withdraw unsent notices and close questions about lines with nothing left to ship, or to deliver."""
-    shipped = frozenset(line.line_id for line in ctx.state.lines if not line.open)
-    restore_announced_delivery(ctx, shipped)
-    supersede(ctx, SHIP_DATE_NOTICES, shipped, cause)
-    close_questions(ctx, cause, lines=shipped, kinds=SHIP_DATE_NOTICES)
-    over = frozenset(line.line_id for line in ctx.state.lines if not line.awaiting_delivery and not line.open)
-    supersede(ctx, DELIVERY_DATE_NOTICES, over, cause)
-    close_questions(ctx, cause, lines=over)
+    shipped = frozenset(line.line_id for line in decision.state.lines if not line.open)
+    restore_announced_delivery(decision, shipped)
+    supersede(decision, SHIP_DATE_NOTICES, shipped, cause)
+    close_questions(decision, cause, lines=shipped, kinds=SHIP_DATE_NOTICES)
+    over = frozenset(line.line_id for line in decision.state.lines if not line.awaiting_delivery and not line.open)
+    supersede(decision, DELIVERY_DATE_NOTICES, over, cause)
+    close_questions(decision, cause, lines=over)
 
 
-def on_preorder_progressed(ctx: ConversationDecision, event: PreorderProgressed) -> None:
-    line, at = ctx.state.line(event.line_id), event.progressed_at
+def on_preorder_progressed(decision: ConversationDecision, event: PreorderProgressed) -> None:
+    line, at = decision.state.line(event.line_id), event.progressed_at
     if line is None:
-        ctx.anomaly("progress_of_unknown_line", f"{ctx.state.order_id}: {event.line_id}")
+        decision.anomaly("progress_of_unknown_line", f"{decision.state.order_id}: {event.line_id}")
         return
     if line.stage_changed_at and at < line.stage_changed_at:
-        ctx.ignore("older_stage")
+        decision.ignore("older_stage")
     else:
         line = replace(line, preorder=True, stage=event.stage, stage_detail=event.detail, stage_changed_at=at)
-        ctx.put_line(line)
+        decision.put_line(line)
     if event.promised_ship_date:
-        change_date(ctx, SHIP, [line], StatedDate(event.promised_ship_date, at, _source(event)))
+        change_date(decision, SHIP, [line], StatedDate(event.promised_ship_date, at, _source(event)))

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 
 from libs.common.events.notices import NoticeKind
 from libs.common.events.values import Choice
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import QuestionTerms, ask, close_questions
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promises import SHIP, announced
@@ -47,45 +47,45 @@ def _every_15_days(ordered_on: date, after: datetime, rules: NotificationRules) 
     return moment
 
 
-def schedule_reports(ctx: ConversationDecision) -> None:
+def schedule_reports(decision: ConversationDecision) -> None:
     """Schedule the next report of an order with an unshipped preorder line, and none for any other."""
-    awaited = any(line.preorder and line.awaiting_shipment for line in ctx.state.lines)
-    if awaited and ctx.state.next_progress_at is None:
-        ctx.change(next_progress_at=next_report_at(ctx.state, ctx.now, ctx.rules))
-    elif not awaited and ctx.state.next_progress_at is not None:
-        ctx.change(next_progress_at=None)
+    awaited = any(line.preorder and line.awaiting_shipment for line in decision.state.lines)
+    if awaited and decision.state.next_progress_at is None:
+        decision.change(next_progress_at=next_report_at(decision.state, decision.now, decision.rules))
+    elif not awaited and decision.state.next_progress_at is not None:
+        decision.change(next_progress_at=None)
 
 
-def on_progress_due(ctx: ConversationDecision) -> None:
+def on_progress_due(decision: ConversationDecision) -> None:
     """Report on the preordered lines that had no other notice lately."""
-    due_at = ctx.state.next_progress_at
-    if due_at is None or ctx.now < due_at:
-        ctx.ignore("progress_not_due")
+    due_at = decision.state.next_progress_at
+    if due_at is None or decision.now < due_at:
+        decision.ignore("progress_not_due")
         return
-    following = next_report_at(ctx.state, ctx.now, ctx.rules)
-    ctx.change(next_progress_at=following)
-    awaited = (line for line in ctx.state.lines if line.preorder and line.awaiting_shipment)
-    lines = [line for line in awaited if not line.shipping.updates_sent and not _has_recent_notice(ctx, line)]
+    following = next_report_at(decision.state, decision.now, decision.rules)
+    decision.change(next_progress_at=following)
+    awaited = (line for line in decision.state.lines if line.preorder and line.awaiting_shipment)
+    lines = [line for line in awaited if not line.shipping.updates_sent and not _has_recent_notice(decision, line)]
     if not lines:
-        ctx.ignore("recent_notice")
+        decision.ignore("recent_notice")
         return
     days = [line.shipping.day for line in lines if line.shipping.day]
     facts = NoticeFacts(
         tuple(_report_line(line) for line in lines),
         day=max(days) if len(days) == len(lines) else None,
-        next_update_by=ctx.rules.calendar.day(following),
-        purchase_count=ctx.state.purchase_count,
+        next_update_by=decision.rules.calendar.day(following),
+        purchase_count=decision.state.purchase_count,
     )
     line_ids = tuple(line.line_id for line in lines)
     progress = frozenset({NoticeKind.PREORDER_PROGRESS})
-    close_questions(ctx, "superseded", lines=frozenset(line_ids), kinds=progress)
-    ctx.put_lines(replace(line, announced_stage=line.stage) for line in lines)
+    close_questions(decision, "superseded", lines=frozenset(line_ids), kinds=progress)
+    decision.put_lines(replace(line, announced_stage=line.stage) for line in lines)
     ask(
-        ctx,
+        decision,
         NoticeKind.PREORDER_PROGRESS,
         facts,
         following,
-        cause=(ctx.rules.calendar.day(due_at),),
+        cause=(decision.rules.calendar.day(due_at),),
         subjects=line_ids,
         terms=QuestionTerms(default=Choice.WAIT),
         promised_date=facts.day,
@@ -99,8 +99,8 @@ def _report_line(line: Line) -> NoticeLine:
     return replace(notice_line(line), previous_stage=before)
 
 
-def _has_recent_notice(ctx: ConversationDecision, line: Line) -> bool:
+def _has_recent_notice(decision: ConversationDecision, line: Line) -> bool:
     return any(
-        line.line_id in notice.subjects and notice.kind in SHIP_DATE_NOTICES and ctx.now - notice.made_at < MIN_GAP
-        for notice in ctx.state.notices
+        line.line_id in notice.subjects and notice.kind in SHIP_DATE_NOTICES and decision.now - notice.made_at < MIN_GAP
+        for notice in decision.state.notices
     )

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from libs.common.events.notices import NoticeKind
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NoticeFacts
 from services.delivery_notify.domain.promises import SHIP, announced
@@ -24,20 +24,20 @@ def is_required(conversation: Conversation) -> bool:
     return conversation.prepaid is not None and law_of(conversation.market).acceptance
 
 
-def notify_acceptance(ctx: ConversationDecision) -> None:
+def notify_acceptance(decision: ConversationDecision) -> None:
     """Create the first notice of acceptance, with the order."""
-    if is_required(ctx.state):
-        _create(ctx, ctx.rules.calendar.day(ctx.now + DATE_ANNOUNCED_WITHIN))
+    if is_required(decision.state):
+        _create(decision, decision.rules.calendar.day(decision.now + DATE_ANNOUNCED_WITHIN))
 
 
-def renew_acceptance(ctx: ConversationDecision) -> None:
+def renew_acceptance(decision: ConversationDecision) -> None:
     """Create the notice again for a date that the customer chose: no notice of delay contains it."""
-    if is_required(ctx.state):
-        _create(ctx, None)
+    if is_required(decision.state):
+        _create(decision, None)
 
 
-def _create(ctx: ConversationDecision, next_update_by: date | None) -> None:
-    lines = [line for line in ctx.state.lines if line.awaiting_shipment]
+def _create(decision: ConversationDecision, next_update_by: date | None) -> None:
+    lines = [line for line in decision.state.lines if line.awaiting_shipment]
     if not lines:
         return
     days = [line.shipping.day for line in lines if line.shipping.day]
@@ -46,12 +46,12 @@ def _create(ctx: ConversationDecision, next_update_by: date | None) -> None:
         tuple(notice_line(line) for line in lines),
         day=day,
         next_update_by=None if day else next_update_by,
-        purchase_count=ctx.state.purchase_count,
+        purchase_count=decision.state.purchase_count,
     )
     create_notice(
-        ctx,
+        decision,
         NoticeKind.ORDER_ACCEPTED,
-        with_receipt(ctx.state, facts),
+        with_receipt(decision.state, facts),
         cause=tuple(f"{line.line_id}:{line.shipping.version}" for line in lines),
         subjects=tuple(line.line_id for line in lines),
         promised_date=day,

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
 from services.delivery_notify.domain import prepaid_acceptance
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import QuestionTerms, ask, close_questions
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.delay_terms import consent_clock, keep_lapse
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NoticeFacts, PromiseNews
@@ -16,7 +16,7 @@ from services.delivery_notify.domain.promises import SHIP, PromiseTrack
 
 
 def notify(
-    ctx: ConversationDecision,
+    decision: ConversationDecision,
     track: PromiseTrack,
     kind: NoticeKind,
     lines: Sequence[Line],
@@ -28,20 +28,20 @@ def notify(
 ) -> None:
     """Create the notice, with a question where the law gives the customer a choice."""
     line_ids = tuple(line.line_id for line in lines)
-    close_questions(ctx, "superseded", lines=frozenset(line_ids), kinds=track.announced_by)
+    close_questions(decision, "superseded", lines=frozenset(line_ids), kinds=track.announced_by)
     date_promised = facts.day if facts.next_update_by is None else None
-    clock = consent_clock(ctx, track, lines, facts)
+    clock = consent_clock(decision, track, lines, facts)
     if clock is None:
         create_notice(
-            ctx, kind, facts, cause=cause, subjects=line_ids, promised_date=date_promised, wait=wait, news=news
+            decision, kind, facts, cause=cause, subjects=line_ids, promised_date=date_promised, wait=wait, news=news
         )
         return
     facts = replace(facts, terms=clock.terms)
     if track is SHIP:
-        keep_lapse(ctx, lines, clock)
-        facts = prepaid_acceptance.with_receipt(ctx.state, facts)
+        keep_lapse(decision, lines, clock)
+        facts = prepaid_acceptance.with_receipt(decision.state, facts)
     ask(
-        ctx,
+        decision,
         kind,
         facts,
         clock.answer_by,

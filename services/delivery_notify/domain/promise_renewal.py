@@ -9,8 +9,8 @@ from datetime import date, timedelta
 
 from libs.common.decisions.fast_replace import replace
 from services.delivery_notify.domain import overdue_notices, promises
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.date_change_notices import DateChange, announce
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promises import DELIVERY, SHIP, PromiseTrack
 from services.delivery_notify.policy.notification_rules import NotificationRules
@@ -19,53 +19,53 @@ POLICY = "policy"
 """Source of a date that our policy set."""
 
 
-def on_overdue(ctx: ConversationDecision) -> None:
+def on_overdue(decision: ConversationDecision) -> None:
     """Announce what has not shipped, and what was not delivered, by the time at which a notice about it is due."""
-    _on_ship_overdue(ctx)
-    _on_delivery_overdue(ctx)
-    if not ctx.facts:
-        ctx.ignore("nothing_overdue")
+    _on_ship_overdue(decision)
+    _on_delivery_overdue(decision)
+    if not decision.facts:
+        decision.ignore("nothing_overdue")
 
 
-def _on_ship_overdue(ctx: ConversationDecision) -> None:
+def _on_ship_overdue(decision: ConversationDecision) -> None:
     """Lines with a cancellation request get no notice; that nobody carried it out is an anomaly."""
-    due = _due(ctx, SHIP)
+    due = _due(decision, SHIP)
     overdue = [line for line in due if line.awaiting_shipment]
     if len(overdue) < len(due):
-        ctx.anomaly("cancel_not_carried_out", ctx.state.order_id)
+        decision.anomaly("cancel_not_carried_out", decision.state.order_id)
     for line in due:
         if not line.awaiting_shipment:
-            again = ctx.rules.update_time(ctx.rules.next_update_by(ctx.now, line.shipping.updates_sent))
-            ctx.put_line(overdue_notices.with_update_sent(SHIP, line, again))
-    _renew_or_update(ctx, SHIP, overdue)
+            again = decision.rules.update_time(decision.rules.next_update_by(decision.now, line.shipping.updates_sent))
+            decision.put_line(overdue_notices.with_update_sent(SHIP, line, again))
+    _renew_or_update(decision, SHIP, overdue)
 
 
-def _on_delivery_overdue(ctx: ConversationDecision) -> None:
+def _on_delivery_overdue(decision: ConversationDecision) -> None:
     """A reported line (lost, or something wrong with it) gets no notice: its issue thread goes on instead."""
-    reported = {item.line_id for thread in ctx.state.threads for item in thread.items}
-    for line in ctx.state.lines:
+    reported = {item.line_id for thread in decision.state.threads for item in thread.items}
+    for line in decision.state.lines:
         if line.line_id in reported and line.delivery.notify_at:
-            ctx.put_line(replace(line, delivery=replace(line.delivery, notify_at=None)))
-    due = _due(ctx, DELIVERY)
+            decision.put_line(replace(line, delivery=replace(line.delivery, notify_at=None)))
+    due = _due(decision, DELIVERY)
     unshipped = [line for line in due if line.open and line.shipping.updates_sent]
-    overdue_notices.announce_with_ship_delay(ctx, unshipped)
-    _renew_or_update(ctx, DELIVERY, [line for line in due if line not in unshipped])
+    overdue_notices.announce_with_ship_delay(decision, unshipped)
+    _renew_or_update(decision, DELIVERY, [line for line in due if line not in unshipped])
 
 
-def _due(ctx: ConversationDecision, track: PromiseTrack) -> list[Line]:
+def _due(decision: ConversationDecision, track: PromiseTrack) -> list[Line]:
     return [
         line
-        for line in ctx.state.lines
-        if track.is_pending(line) and (notify_at := track.of(line).notify_at) and notify_at <= ctx.now
+        for line in decision.state.lines
+        if track.is_pending(line) and (notify_at := track.of(line).notify_at) and notify_at <= decision.now
     ]
 
 
-def _renew_or_update(ctx: ConversationDecision, track: PromiseTrack, lines: Sequence[Line]) -> None:
+def _renew_or_update(decision: ConversationDecision, track: PromiseTrack, lines: Sequence[Line]) -> None:
     """Set new dates if the policy has one for each line; after an update without a date only the shop sets one."""
-    if lines and all(_is_renewable(track, line, ctx.rules) for line in lines):
-        renew(ctx, track, lines)
+    if lines and all(_is_renewable(track, line, decision.rules) for line in lines):
+        renew(decision, track, lines)
     elif lines:
-        overdue_notices.send_update(ctx, track, lines)
+        overdue_notices.send_update(decision, track, lines)
 
 
 def _is_renewable(track: PromiseTrack, line: Line, rules: NotificationRules) -> bool:
@@ -81,48 +81,48 @@ def _renewals(track: PromiseTrack, line: Line, rules: NotificationRules) -> tupl
     return rules.preorder_renewals if line.preorder else rules.ship_renewals
 
 
-def renew(ctx: ConversationDecision, track: PromiseTrack, lines: Iterable[Line]) -> None:
+def renew(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[Line]) -> None:
     """Promise these lines a new date set by our policy, on the shop's open days."""
     changes: list[DateChange] = []
     for line in lines:
-        day = _ship_day(ctx, line) if track is SHIP else _delivery_day(ctx, line)
-        after = promises.renewed(track, line, day, ctx.now, ctx.rules)
-        ctx.emit(promises.ledger_row(track, ctx.state.order_id, after, POLICY, ctx.now))
+        day = _ship_day(decision, line) if track is SHIP else _delivery_day(decision, line)
+        after = promises.renewed(track, line, day, decision.now, decision.rules)
+        decision.emit(promises.ledger_row(track, decision.state.order_id, after, POLICY, decision.now))
         if track is SHIP:
-            after = move_delivery(ctx, after, None, POLICY)
-        ctx.put_line(after)
+            after = move_delivery(decision, after, None, POLICY)
+        decision.put_line(after)
         changes.append(DateChange(line, after))
-    announce(ctx, track, changes, ctx.rules.overdue_grace, None)
+    announce(decision, track, changes, decision.rules.overdue_grace, None)
 
 
-def move_delivery(ctx: ConversationDecision, line: Line, stated: date | None, source: str) -> Line:
+def move_delivery(decision: ConversationDecision, line: Line, stated: date | None, source: str) -> Line:
     """Return the line with the delivery date moved as stated, or moved because the line would ship after it."""
     ship_day, day = line.shipping.day, line.delivery.day
     if stated and stated != day:
-        line = promises.promised(DELIVERY, line, stated, ctx.now, ctx.rules)
+        line = promises.promised(DELIVERY, line, stated, decision.now, decision.rules)
     elif stated is None and day and ship_day and ship_day > day:
-        delivery_day = ctx.rules.calendar.add_open_days(ship_day, ctx.rules.transit_days)
-        line, source = promises.renewed(DELIVERY, line, delivery_day, ctx.now, ctx.rules), POLICY
+        delivery_day = decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
+        line, source = promises.renewed(DELIVERY, line, delivery_day, decision.now, decision.rules), POLICY
     else:
         return line
-    ctx.emit(promises.ledger_row(DELIVERY, ctx.state.order_id, line, source, ctx.now))
+    decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, decision.now))
     return line
 
 
-def _ship_day(ctx: ConversationDecision, line: Line) -> date:
+def _ship_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's ship date, before the delivery date while that can still be kept: it has its own deadline."""
-    days, today = _renewals(SHIP, line, ctx.rules), ctx.today
-    day = ctx.rules.calendar.add_open_days(today, days[line.shipping.renewals])
+    days, today = _renewals(SHIP, line, decision.rules), decision.today
+    day = decision.rules.calendar.add_open_days(today, days[line.shipping.renewals])
     delivery = line.delivery
     if delivery.day is None or delivery.updates_sent or day < delivery.day or delivery.day <= today:
         return day
     return max(delivery.day - timedelta(days=1), today + timedelta(days=1))
 
 
-def _delivery_day(ctx: ConversationDecision, line: Line) -> date:
+def _delivery_day(decision: ConversationDecision, line: Line) -> date:
     """The policy's delivery date, counted from the ship date if that is to come, else from today."""
-    calendar, rules = ctx.rules.calendar, ctx.rules
-    if line.open and line.shipping.day and line.shipping.day > ctx.today:
+    calendar, rules = decision.rules.calendar, decision.rules
+    if line.open and line.shipping.day and line.shipping.day > decision.today:
         return calendar.add_open_days(line.shipping.day, rules.transit_days)
     days = rules.delivery_renewals or (1,)
-    return calendar.add_open_days(ctx.today, days[min(line.delivery.renewals, len(days) - 1)])
+    return calendar.add_open_days(decision.today, days[min(line.delivery.renewals, len(days) - 1)])

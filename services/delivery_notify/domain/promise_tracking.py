@@ -11,8 +11,8 @@ from datetime import date, datetime
 
 from libs.common.decisions.fast_replace import replace
 from services.delivery_notify.domain import overdue_notices, promises
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.date_change_notices import DateChange, announce
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.order_line import Line
 from services.delivery_notify.domain.promise_renewal import move_delivery, renew
 from services.delivery_notify.domain.promises import DELIVERY, SHIP, PromiseTrack
@@ -31,33 +31,33 @@ class StatedDate:
     cause: str | None = None
 
 
-def change_date(ctx: ConversationDecision, track: PromiseTrack, lines: Iterable[Line], stated: StatedDate) -> None:
+def change_date(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[Line], stated: StatedDate) -> None:
     """Promise these lines the stated date where it is newer than the present one, and announce what moved."""
     changes: list[DateChange] = []
     for line in lines:
         promise = track.of(line)
-        if reason := _obsolete(track, line, stated, ctx.today):
-            ctx.ignore(reason)
+        if reason := _obsolete(track, line, stated, decision.today):
+            decision.ignore(reason)
         elif promise.day and not promise.updates_sent and track.is_unchanged(stated.day, promise.day):
-            ctx.ignore("same_promise")
+            decision.ignore("same_promise")
             if track is SHIP:  # an earlier delivery date is not promised, so its statement is not the newest one
-                ctx.put_line(track.put(line, replace(promise, promised_at=stated.at)))
+                decision.put_line(track.put(line, replace(promise, promised_at=stated.at)))
         else:
-            changes.append(DateChange(line, _promise(ctx, track, line, stated)))
-    announce(ctx, track, changes, ctx.rules.batching_delay, stated.cause)
+            changes.append(DateChange(line, _promise(decision, track, line, stated)))
+    announce(decision, track, changes, decision.rules.batching_delay, stated.cause)
 
 
-def _promise(ctx: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> Line:
-    promise, rules = track.of(line), ctx.rules
-    unannounced = date_is_unsent(ctx, line.line_id, track.delayed)
+def _promise(decision: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> Line:
+    promise, rules = track.of(line), decision.rules
+    unannounced = date_is_unsent(decision, line.line_id, track.delayed)
     after = promises.promised(
         track, line, stated.day, stated.at, rules, ship_by=stated.ship_by, unannounced=unannounced
     )
     at, surface = promises.recorded_at(promise, stated.at), None if promise.day else track.first_surface
-    ctx.emit(promises.ledger_row(track, ctx.state.order_id, after, stated.source, at, surface))
+    decision.emit(promises.ledger_row(track, decision.state.order_id, after, stated.source, at, surface))
     if track is SHIP:
-        after = move_delivery(ctx, after, stated.delivery_date, stated.source)
-    ctx.put_line(after)
+        after = move_delivery(decision, after, stated.delivery_date, stated.source)
+    decision.put_line(after)
     return after
 
 
@@ -71,43 +71,43 @@ def _obsolete(track: PromiseTrack, line: Line, stated: StatedDate, today: date) 
 
 
 def announce_undated_delay(
-    ctx: ConversationDecision, lines: Iterable[Line], at: datetime, cause: str, next_update_by: date | None
+    decision: ConversationDecision, lines: Iterable[Line], at: datetime, cause: str, next_update_by: date | None
 ) -> None:
     """Announce a delay that the shop stated without a new ship date."""
     delayed: list[Line] = []
     for line in lines:
         promised_at = line.shipping.promised_at
         if not line.awaiting_shipment:
-            ctx.ignore(SHIP.not_pending)
+            decision.ignore(SHIP.not_pending)
         elif promised_at and at < promised_at:
-            ctx.ignore("older_promise")
+            decision.ignore("older_promise")
         else:
             delayed.append(replace(line, shipping=replace(line.shipping, promised_at=at)))
-    if next_update_by is not None and next_update_by <= ctx.today:
+    if next_update_by is not None and next_update_by <= decision.today:
         next_update_by = None
     if delayed:
-        overdue_notices.send_update(ctx, SHIP, delayed, next_update_by, cause)
+        overdue_notices.send_update(decision, SHIP, delayed, next_update_by, cause)
 
 
-def on_shipped(ctx: ConversationDecision, line_ids: frozenset[str], day: date | None, at: datetime) -> None:
+def on_shipped(decision: ConversationDecision, line_ids: frozenset[str], day: date | None, at: datetime) -> None:
     """Promise the carrier's delivery date where it is later; set a new one where the promise is broken."""
     if day is not None:
-        change_date(ctx, DELIVERY, _in_transit(ctx, line_ids), StatedDate(day, at, "order.shipped"))
-    broken = [line for line in _in_transit(ctx, line_ids) if line.delivery.day and line.delivery.notify_at is None]
+        change_date(decision, DELIVERY, _in_transit(decision, line_ids), StatedDate(day, at, "order.shipped"))
+    broken = [line for line in _in_transit(decision, line_ids) if line.delivery.day and line.delivery.notify_at is None]
     if broken:
-        renew(ctx, DELIVERY, broken)
+        renew(decision, DELIVERY, broken)
 
 
-def _in_transit(ctx: ConversationDecision, line_ids: frozenset[str]) -> list[Line]:
-    return [line for line in ctx.state.lines if line.line_id in line_ids and line.awaiting_delivery]
+def _in_transit(decision: ConversationDecision, line_ids: frozenset[str]) -> list[Line]:
+    return [line for line in decision.state.lines if line.line_id in line_ids and line.awaiting_delivery]
 
 
-def restore_announced_delivery(ctx: ConversationDecision, line_ids: frozenset[str]) -> None:
+def restore_announced_delivery(decision: ConversationDecision, line_ids: frozenset[str]) -> None:
     """Promise the announced delivery date again where a line ships while the notice that moved it is unsent."""
-    for line in ctx.state.lines:
+    for line in decision.state.lines:
         day = line.delivery.last_announced_date
-        unsent = line.line_id in line_ids and date_is_unsent(ctx, line.line_id, SHIP.delayed)
+        unsent = line.line_id in line_ids and date_is_unsent(decision, line.line_id, SHIP.delayed)
         if unsent and day and line.awaiting_delivery and promises.delivery_moved_with_ship_date(line):
-            after = promises.renewed(DELIVERY, line, day, ctx.now, ctx.rules)
-            ctx.put_line(after)
-            ctx.emit(promises.ledger_row(DELIVERY, ctx.state.order_id, after, "order.shipped", ctx.now))
+            after = promises.renewed(DELIVERY, line, day, decision.now, decision.rules)
+            decision.put_line(after)
+            decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, "order.shipped", decision.now))

@@ -13,8 +13,8 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.notices import NoticeKind, PromiseSubject
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.customer_questions import close_questions
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.issue_notices import (
     PENDING_ISSUE_NOTICES,
     issue_facts,
@@ -31,89 +31,89 @@ SUPERSEDED_BY_REPLACEMENT = PENDING_ISSUE_NOTICES - {NoticeKind.COLLECTION_BOOKE
 """Superseded by another replacement or by its shipment: also the question about alternatives."""
 
 
-def on_replacement_ordered(ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementOrdered) -> None:
+def on_replacement_ordered(decision: ConversationDecision, thread: IssueThread, event: IssueReplacementOrdered) -> None:
     """Announce the first definite date; if the report was not answered yet, this is the answer."""
     known, new_id = thread.replacement, event.replacement_id
     if new_id in thread.past_replacements or (known and known.replacement_id == new_id):
-        ctx.ignore("duplicate_replacement")
+        decision.ignore("duplicate_replacement")
         return
     first_answer = not thread.answered
     past = (*thread.past_replacements, known.replacement_id) if known else thread.past_replacements
-    thread = _with_shipment(ctx, thread, ReplacementShipment(new_id, event.promised_ship_date), past)
-    _record(ctx, thread, "issue.replacement_ordered")
-    _supersede(ctx, thread, "superseded", "promised")
+    thread = _with_shipment(decision, thread, ReplacementShipment(new_id, event.promised_ship_date), past)
+    _record(decision, thread, "issue.replacement_ordered")
+    _supersede(decision, thread, "superseded", "promised")
     facts = NoticeFacts(
-        plan="replacement", day=event.promised_ship_date, remedy=event.remedy, **issue_facts(ctx.state, thread)
+        plan="replacement", day=event.promised_ship_date, remedy=event.remedy, **issue_facts(decision.state, thread)
     )
     if first_answer:
-        notify_issue(ctx, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(thread.issue_id,))
+        notify_issue(decision, thread, NoticeKind.ISSUE_ACCEPTED, facts, cause=(thread.issue_id,))
     else:
-        notify_issue(ctx, thread, NoticeKind.REPLACEMENT_PROMISED, facts, cause=(new_id, 0))
+        notify_issue(decision, thread, NoticeKind.REPLACEMENT_PROMISED, facts, cause=(new_id, 0))
 
 
 def on_replacement_dated(
-    ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementPromised | IssueReplacementDelayed
+    decision: ConversationDecision, thread: IssueThread, event: IssueReplacementPromised | IssueReplacementDelayed
 ) -> None:
     """Record a newer date, and announce it if it differs from the announced one."""
     known, replacement_id = thread.replacement, event.replacement_id
     if replacement_id in thread.past_replacements:
-        ctx.ignore("replacement_replaced")
+        decision.ignore("replacement_replaced")
         return
     same = known if known and known.replacement_id == replacement_id else None
     if same and (same.shipped or event.version <= same.confirmed_version):
-        ctx.ignore("older_promise")
+        decision.ignore("older_promise")
         return
     if same and same.ship_date == event.ship_date:
-        ctx.ignore("same_promise")
+        decision.ignore("same_promise")
         confirmed = replace(same, confirmed_version=event.version)
-        _with_shipment(ctx, thread, confirmed, thread.past_replacements)
+        _with_shipment(decision, thread, confirmed, thread.past_replacements)
         return
     past = (*thread.past_replacements, known.replacement_id) if known and not same else thread.past_replacements
     superseded = same.version if same else max(0, event.version - 1)
     shipment = ReplacementShipment(replacement_id, event.ship_date, event.version, event.version, superseded)
-    thread = _with_shipment(ctx, thread, shipment, past)
-    _record(ctx, thread, event.TYPE.removesuffix(".v1"))
+    thread = _with_shipment(decision, thread, shipment, past)
+    _record(decision, thread, event.TYPE.removesuffix(".v1"))
     if known and not same:
-        _supersede(ctx, thread, "superseded", "promised")
+        _supersede(decision, thread, "superseded", "promised")
     previous = event.previous_ship_date if isinstance(event, IssueReplacementDelayed) else None
-    _announce_date(ctx, thread, shipment, same.ship_date if same else previous)
+    _announce_date(decision, thread, shipment, same.ship_date if same else previous)
 
 
 def _announce_date(
-    ctx: ConversationDecision, thread: IssueThread, shipment: ReplacementShipment, before: date | None
+    decision: ConversationDecision, thread: IssueThread, shipment: ReplacementShipment, before: date | None
 ) -> None:
     later = before is not None and shipment.ship_date > before
     kind = NoticeKind.REPLACEMENT_DELAYED if later else NoticeKind.REPLACEMENT_PROMISED
-    facts = NoticeFacts(day=shipment.ship_date, previous_day=before, **issue_facts(ctx.state, thread))
-    withdraw_issue(ctx, thread.issue_id, SUPERSEDED_BY_DATE, "superseded")
-    notify_issue(ctx, thread, kind, facts, cause=(shipment.replacement_id, shipment.version))
+    facts = NoticeFacts(day=shipment.ship_date, previous_day=before, **issue_facts(decision.state, thread))
+    withdraw_issue(decision, thread.issue_id, SUPERSEDED_BY_DATE, "superseded")
+    notify_issue(decision, thread, kind, facts, cause=(shipment.replacement_id, shipment.version))
 
 
-def on_replacement_shipped(ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementShipped) -> None:
+def on_replacement_shipped(decision: ConversationDecision, thread: IssueThread, event: IssueReplacementShipped) -> None:
     known = thread.replacement
     same = known if known and known.replacement_id == event.replacement_id else None
     if same and same.shipped:
-        ctx.ignore("already_shipped")
+        decision.ignore("already_shipped")
         return
-    _supersede(ctx, thread, "shipped", "shipped")
+    _supersede(decision, thread, "shipped", "shipped")
     shipment = same or ReplacementShipment(event.replacement_id, event.expected_delivery_date)
-    thread = _with_shipment(ctx, thread, replace(shipment, shipped=True), thread.past_replacements)
+    thread = _with_shipment(decision, thread, replace(shipment, shipped=True), thread.past_replacements)
     facts = NoticeFacts(
         day=event.expected_delivery_date,
         carrier=event.carrier,
         tracking_number=event.tracking_number,
-        **issue_facts(ctx.state, thread),
+        **issue_facts(decision.state, thread),
     )
-    notify_issue(ctx, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=(event.replacement_id,))
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_SHIPPED, facts, cause=(event.replacement_id,))
 
 
 def on_replacement_part_shipped(
-    ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementPartShipped
+    decision: ConversationDecision, thread: IssueThread, event: IssueReplacementPartShipped
 ) -> None:
     """Announce a parcel that leaves before the others, with its own delivery day and the ship date of the rest."""
     known = thread.replacement
     if event.replacement_id in thread.past_replacements or (known and known.shipped):
-        ctx.ignore("replacement_replaced")
+        decision.ignore("replacement_replaced")
         return
     names = {item.line_id: item.name for item in thread.items}
     lines = tuple(NoticeLine(names.get(line.line_id, line.line_id), line.quantity) for line in event.lines)
@@ -122,47 +122,47 @@ def on_replacement_part_shipped(
         next_update_by=event.remaining_ship_date,
         carrier=event.carrier,
         tracking_number=event.tracking_number,
-        **issue_facts(ctx.state, thread),
+        **issue_facts(decision.state, thread),
     )
     facts = replace(facts, lines=lines)
     parcel = (event.replacement_id, event.shipped_at, *sorted(line.line_id for line in event.lines))
-    notify_issue(ctx, thread, NoticeKind.REPLACEMENT_PART_SHIPPED, facts, cause=parcel)
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_PART_SHIPPED, facts, cause=parcel)
 
 
 def on_replacement_delivery_changed(
-    ctx: ConversationDecision, thread: IssueThread, event: IssueReplacementDeliveryChanged
+    decision: ConversationDecision, thread: IssueThread, event: IssueReplacementDeliveryChanged
 ) -> None:
     """Announce another delivery day of a replacement that is on its way."""
     if event.replacement_id in thread.past_replacements:
-        ctx.ignore("replacement_replaced")
+        decision.ignore("replacement_replaced")
         return
     facts = NoticeFacts(
         day=event.expected_delivery_date,
         previous_day=event.previous_date,
         code=event.cause,
-        **issue_facts(ctx.state, thread),
+        **issue_facts(decision.state, thread),
     )
-    withdraw_issue(ctx, thread.issue_id, frozenset({NoticeKind.REPLACEMENT_DELIVERY_CHANGED}), "superseded")
+    withdraw_issue(decision, thread.issue_id, frozenset({NoticeKind.REPLACEMENT_DELIVERY_CHANGED}), "superseded")
     cause = (event.replacement_id, event.previous_date, event.expected_delivery_date)
-    notify_issue(ctx, thread, NoticeKind.REPLACEMENT_DELIVERY_CHANGED, facts, cause=cause)
+    notify_issue(decision, thread, NoticeKind.REPLACEMENT_DELIVERY_CHANGED, facts, cause=cause)
 
 
 def _with_shipment(
-    ctx: ConversationDecision, thread: IssueThread, shipment: ReplacementShipment, past: tuple[UUID, ...]
+    decision: ConversationDecision, thread: IssueThread, shipment: ReplacementShipment, past: tuple[UUID, ...]
 ) -> IssueThread:
     thread = replace(thread, replacement=shipment, past_replacements=past, answered=True, pending=None, notify_at=None)
-    ctx.put_thread(thread)
+    decision.put_thread(thread)
     return thread
 
 
-def _supersede(ctx: ConversationDecision, thread: IssueThread, cause: str, closed_by: str) -> None:
+def _supersede(decision: ConversationDecision, thread: IssueThread, cause: str, closed_by: str) -> None:
     """Withdraw unsent notices and close questions that the replacement makes obsolete."""
-    withdraw_issue(ctx, thread.issue_id, SUPERSEDED_BY_REPLACEMENT, cause)
-    close_questions(ctx, closed_by, issue_id=thread.issue_id)
+    withdraw_issue(decision, thread.issue_id, SUPERSEDED_BY_REPLACEMENT, cause)
+    close_questions(decision, closed_by, issue_id=thread.issue_id)
 
 
-def _record(ctx: ConversationDecision, thread: IssueThread, source: str) -> None:
+def _record(decision: ConversationDecision, thread: IssueThread, source: str) -> None:
     if shipment := thread.replacement:
-        order_id, subject_id = ctx.state.order_id, str(shipment.replacement_id)
+        order_id, subject_id = decision.state.order_id, str(shipment.replacement_id)
         subject, day = PromiseSubject.REPLACEMENT, shipment.ship_date
-        ctx.emit(PromiseMade(order_id, subject, subject_id, shipment.version, day, source, ctx.now))
+        decision.emit(PromiseMade(order_id, subject, subject_id, shipment.version, day, source, decision.now))

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.notices import NoticeKind
+from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import NoticeRecord
-from services.delivery_notify.domain.decision_context import ConversationDecision
 from services.delivery_notify.domain.notices import LineExcluded, NoticeLine, NoticesWithdrawn
 from services.delivery_notify.domain.order_line import Line
 
@@ -16,31 +16,33 @@ SHIP_DATE_NOTICES = frozenset(
 DELIVERY_DATE_NOTICES = frozenset({NoticeKind.DELIVERY_DELAYED, NoticeKind.DELIVERY_OVERDUE})
 
 
-def supersede(ctx: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str], cause: str) -> None:
+def supersede(decision: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str], cause: str) -> None:
     """Withdraw unsent notices that cover only these lines; exclude the lines from those that cover others too."""
     if lines:
-        withdraw(ctx, kinds, lines, cause)
-        _exclude_lines(ctx, kinds, lines)
+        withdraw(decision, kinds, lines, cause)
+        _exclude_lines(decision, kinds, lines)
 
 
-def withdraw(ctx: ConversationDecision, kinds: frozenset[NoticeKind], subjects: frozenset[str], cause: str) -> None:
+def withdraw(
+    decision: ConversationDecision, kinds: frozenset[NoticeKind], subjects: frozenset[str], cause: str
+) -> None:
     """Withdraw unsent notices that cover only these subjects."""
-    covered = (each for each in ctx.state.notices if each.subjects and subjects.issuperset(each.subjects))
+    covered = (each for each in decision.state.notices if each.subjects and subjects.issuperset(each.subjects))
     if ids := tuple(each.notice_id for each in covered if each.kind in kinds):
-        ctx.emit(NoticesWithdrawn(ids, cause))
+        decision.emit(NoticesWithdrawn(ids, cause))
 
 
-def _exclude_lines(ctx: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str]) -> None:
-    mixed = [each for each in ctx.state.notices if each.kind in kinds and not lines.issuperset(each.subjects)]
+def _exclude_lines(decision: ConversationDecision, kinds: frozenset[NoticeKind], lines: frozenset[str]) -> None:
+    mixed = [each for each in decision.state.notices if each.kind in kinds and not lines.issuperset(each.subjects)]
     excluded = [
         LineExcluded(ids, line_id)
         for line_id in sorted(lines)
         if (ids := tuple(each.notice_id for each in mixed if line_id in each.subjects))
     ]
     if excluded:
-        ctx.emit(*excluded)
-        notices = (_without(each, lines) if each.kind in kinds else each for each in ctx.state.notices)
-        ctx.change(notices=tuple(notices))
+        decision.emit(*excluded)
+        notices = (_without(each, lines) if each.kind in kinds else each for each in decision.state.notices)
+        decision.change(notices=tuple(notices))
 
 
 def _without(notice: NoticeRecord, lines: frozenset[str]) -> NoticeRecord:
@@ -48,25 +50,27 @@ def _without(notice: NoticeRecord, lines: frozenset[str]) -> NoticeRecord:
     return replace(notice, subjects=left) if left and left != notice.subjects else notice
 
 
-def date_is_unsent(ctx: ConversationDecision, line_id: str, kind: NoticeKind) -> bool:
+def date_is_unsent(decision: ConversationDecision, line_id: str, kind: NoticeKind) -> bool:
     """Return true if the notice of the newest date of this line is unsent: the customer has an older date."""
-    covering = (each for each in reversed(ctx.state.notices) if each.kind is kind and line_id in each.subjects)
-    return next((each.is_unsent(ctx.now) for each in covering), False)
+    covering = (each for each in reversed(decision.state.notices) if each.kind is kind and line_id in each.subjects)
+    return next((each.is_unsent(decision.now) for each in covering), False)
 
 
-def unsent_due_at(ctx: ConversationDecision, kind: NoticeKind, lines: frozenset[str]) -> datetime | None:
+def unsent_due_at(decision: ConversationDecision, kind: NoticeKind, lines: frozenset[str]) -> datetime | None:
     """Return when the unsent notices about these lines are due; the one that supersedes them is due no later."""
-    unsent = (each for each in ctx.state.notices if each.kind is kind and each.is_unsent(ctx.now))
+    unsent = (each for each in decision.state.notices if each.kind is kind and each.is_unsent(decision.now))
     return min((each.due_at for each in unsent if each.due_at and lines & set(each.subjects)), default=None)
 
 
-def batching_delay(ctx: ConversationDecision, wanted: timedelta, deadlines: Iterable[datetime | None]) -> timedelta:
+def batching_delay(
+    decision: ConversationDecision, wanted: timedelta, deadlines: Iterable[datetime | None]
+) -> timedelta:
     """Return how long a notice may be held back: never until a promise that it covers is broken."""
-    now = ctx.now
+    now = decision.now
     soonest = min((deadline for deadline in deadlines if deadline and deadline > now), default=None)
     if soonest is None:
         return timedelta(0)
-    return max(timedelta(0), min(wanted, soonest - ctx.rules.deadline_margin - now))
+    return max(timedelta(0), min(wanted, soonest - decision.rules.deadline_margin - now))
 
 
 def notice_line(line: Line, *, moved: bool = False, delivery_moved: bool = False) -> NoticeLine:

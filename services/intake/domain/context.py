@@ -1,4 +1,4 @@
-"""Order context: the state that a decision about an order reads, and the decision while it is made."""
+"""Decision context of an order: the state that a decision reads, and the decision while it is made."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from services.intake.policy.eligibility_rules import IntakeRules
 
 
 @dataclass(frozen=True)
-class OrderContext:
+class OrderState:
     """An order with the rows beside it: entitlements, issues and photos.
 
     `entitlements` (unit to issue; the primary key enforces invariant 2) and `order_by_issue` are loaded only where a
@@ -39,13 +39,13 @@ class OrderContext:
     def pending_report(self, issue_id: UUID) -> PendingReport | None:
         return next((pending for pending in self.order.awaiting_details if pending.report.issue_id == issue_id), None)
 
-    def with_pending(self, pending: PendingReport) -> "OrderContext":
+    def with_pending(self, pending: PendingReport) -> "OrderState":
         """Add a pending report, or replace it in its place."""
         known, reports = self.pending_report(pending.report.issue_id), self.order.awaiting_details
         placed = tuple(pending if report is known else report for report in reports) if known else (*reports, pending)
         return replace(self, order=replace(self.order, awaiting_details=placed))
 
-    def without_pending(self, issue_id: UUID) -> "OrderContext":
+    def without_pending(self, issue_id: UUID) -> "OrderState":
         others = tuple(pending for pending in self.order.awaiting_details if pending.report.issue_id != issue_id)
         return replace(self, order=replace(self.order, awaiting_details=others))
 
@@ -101,7 +101,7 @@ class CommandRefused(Record):
 
 
 @dataclass(slots=True)
-class OrderDecision(DecisionContext[OrderContext, IntakeRules]):
+class OrderDecision(DecisionContext[OrderState, IntakeRules]):
     """The decision on one event of an order."""
 
     event: AnyEvent = field(kw_only=True)

@@ -47,7 +47,7 @@ from services.intake.domain.commands import (
     SubmitUnclearReport,
     WithdrawReport,
 )
-from services.intake.domain.context import OrderContext, OrderDecision
+from services.intake.domain.context import OrderDecision, OrderState
 from services.intake.domain.orders import Order
 from services.intake.policy.eligibility_rules import IntakeRules
 
@@ -99,21 +99,21 @@ PUBLISHES: tuple[type[Payload], ...] = (
 
 
 def decide(
-    context: OrderContext | None, event: AnyEvent, now: datetime, rules: IntakeRules
-) -> tuple[OrderContext | None, Facts]:
+    state: OrderState | None, event: AnyEvent, now: datetime, rules: IntakeRules
+) -> tuple[OrderState | None, Facts]:
     """Decide one event. Total: an event without a handler is ignored, an early one is stored."""
     handler = HANDLERS.get(type(event.data))
-    before = context or _new_order(event)
+    before = state or _new_order(event)
     if handler is None or before is None:
-        return context, [Ignored("unhandled_event")]
+        return state, [Ignored("unhandled_event")]
     decision = OrderDecision(before, now, rules, event=event)
     handler(decision, event.data)
-    return context if decision.state is before else decision.state, decision.facts
+    return state if decision.state is before else decision.state, decision.facts
 
 
-def _new_order(event: AnyEvent) -> OrderContext | None:
+def _new_order(event: AnyEvent) -> OrderState | None:
     order_id = order_id_of(event)
-    return OrderContext(Order(order_id)) if order_id else None
+    return OrderState(Order(order_id)) if order_id else None
 
 
 def order_id_of(event: AnyEvent) -> str | None:

@@ -10,7 +10,7 @@ from datetime import date
 
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import OrderLine, ReportedLine
-from services.intake.domain.context import OrderContext, Refusal
+from services.intake.domain.context import OrderState, Refusal
 from services.intake.domain.orders import Purchase, Report
 from services.intake.domain.units import Unit
 from services.intake.policy.eligibility_rules import IntakeRules, ReportWindow, UnitScope
@@ -20,23 +20,23 @@ RETRYABLE = frozenset({"unknown_order", "not_delivered"})
 
 
 def check_eligibility(
-    context: OrderContext, report: Report, today: date, rules: IntakeRules, *, ignore_window: bool = False
+    state: OrderState, report: Report, today: date, rules: IntakeRules, *, ignore_window: bool = False
 ) -> tuple[Unit, ...] | Refusal:
     """Return the units of the report, or the reason for refusing it."""
-    submission, purchase = report.submission, context.order.purchase
+    submission, purchase = report.submission, state.order.purchase
     if purchase is None:
         return _unknown_order(submission)
-    refusal = _order_refused(context, report, purchase, today) or _repeated_line(submission.lines)
+    refusal = _order_refused(state, report, purchase, today) or _repeated_line(submission.lines)
     if refusal:
         return refusal
     units: list[Unit] = []
     for index, line in enumerate(submission.lines):
         bought = purchase.line(line.line_id)
         if bought is None:
-            message = f"order {context.order.order_id!r} has no line {line.line_id!r}; send a line id of that order"
+            message = f"order {state.order.order_id!r} has no line {line.line_id!r}; send a line id of that order"
             return Refusal("unknown_line", f"lines.{index}.line_id", message)
         window = rules.window(submission.reason, purchase.market, bought.product_group)
-        check = _LineCheck(context, report, line, bought, window, f"lines.{index}")
+        check = _LineCheck(state, report, line, bought, window, f"lines.{index}")
         found = check.units(None if ignore_window else today)
         if isinstance(found, Refusal):
             return found
@@ -53,7 +53,7 @@ def _unknown_order(submission: IssueSubmitted) -> Refusal:
     return Refusal("unknown_order", "order_id", message)
 
 
-def _order_refused(context: OrderContext, report: Report, purchase: Purchase, today: date) -> Refusal | None:
+def _order_refused(state: OrderState, report: Report, purchase: Purchase, today: date) -> Refusal | None:
     submission = report.submission
     if purchase.customer_id != submission.customer_id:
         message = (
@@ -61,7 +61,7 @@ def _order_refused(context: OrderContext, report: Report, purchase: Purchase, to
         )
         return Refusal("foreign_customer", "customer_id", message)
     reference = submission.reference
-    holders = context.issues_by_reference.get(reference, frozenset()) if reference else frozenset()
+    holders = state.issues_by_reference.get(reference, frozenset()) if reference else frozenset()
     if others := holders - {report.issue_id}:
         other = min(others)
         message = f"{reference!r} is reported already; see issue {other}, or give a new report a number of its own"
@@ -69,7 +69,7 @@ def _order_refused(context: OrderContext, report: Report, purchase: Purchase, to
     if submission.noticed_on and submission.noticed_on > today:
         message = f"{submission.noticed_on} is in the future; send the day on which the customer noticed it, or omit it"
         return Refusal("noticed_in_future", "noticed_on", message)
-    unknown = next((photo for photo in submission.photos if photo not in context.available_photos), None)
+    unknown = next((photo for photo in submission.photos if photo not in state.available_photos), None)
     if unknown:
         message = f"{unknown} is not here; upload it with POST /v1/photos first, and send the sha256 from its answer"
         return Refusal("unknown_photo", f"photos.{submission.photos.index(unknown)}", message)
@@ -90,7 +90,7 @@ def _repeated_line(lines: Iterable[ReportedLine]) -> Refusal | None:
 class _LineCheck:
     """The checks of one reported line; `path` is its place in the report."""
 
-    context: OrderContext
+    state: OrderState
     report: Report
     reported: ReportedLine
     bought: OrderLine
@@ -99,19 +99,19 @@ class _LineCheck:
 
     def units(self, today: date | None) -> tuple[Unit, ...] | Refusal:
         candidates = self._candidates()
-        holders, issue_id = self.context.entitlements, self.report.issue_id
+        holders, issue_id = self.state.entitlements, self.report.issue_id
         held = [unit for unit in candidates if holders.get(unit, issue_id) != issue_id]
         free = [unit for unit in candidates if unit not in held]
         return self._too_few(len(candidates)) or self._already_held(held, len(free)) or self._inside_window(free, today)
 
     def _candidates(self) -> list[Unit]:
         """Units that a report of this reason may cover; undelivered ones first where those are eligible."""
-        line_id, order = self.bought.line_id, self.context.order
+        line_id, order = self.bought.line_id, self.state.order
         movements = order.movements_of(line_id)
         if not self.bought.requires_shipping and not order.is_cancelled(line_id):
-            return [self.context.current_unit(line_id, number) for number in range(1, self.bought.quantity + 1)]
+            return [self.state.current_unit(line_id, number) for number in range(1, self.bought.quantity + 1)]
         shipped = min(movements.shipped_quantity, self.bought.quantity)
-        units = [self.context.current_unit(line_id, number) for number in range(1, shipped + 1)]
+        units = [self.state.current_unit(line_id, number) for number in range(1, shipped + 1)]
         if self.window.units == UnitScope.DELIVERED or order.is_cancelled(line_id):
             return [unit for unit in units if unit.generation or unit.number <= movements.delivered_quantity]
         return units[::-1]
@@ -123,7 +123,7 @@ class _LineCheck:
             return Refusal("too_many_units", f"{self.path}.quantity", message)
         if wanted <= available:
             return None
-        if self.context.order.is_cancelled(line_id):
+        if self.state.order.is_cancelled(line_id):
             message = f"line {line_id!r} was cancelled after {available} units were delivered; report at most those"
             return Refusal("line_cancelled", f"{self.path}.line_id", message)
         message = f"{wanted} units reported, {available} are known as delivered; report those, or wait for delivery"
@@ -132,7 +132,7 @@ class _LineCheck:
     def _already_held(self, held: list[Unit], free: int) -> Refusal | None:
         if self.reported.quantity <= free:
             return None
-        issue_id = self.context.entitlements[held[0]]
+        issue_id = self.state.entitlements[held[0]]
         message = f"{len(held)} of these units are reported already, {free} are free; see issue {issue_id}"
         return Refusal("already_reported", f"{self.path}.quantity", message, issue_id)
 
@@ -155,5 +155,5 @@ class _LineCheck:
         return Refusal("window_closed", f"{self.path}.quantity", message)
 
     def _last_day(self, unit: Unit) -> date | None:
-        moved_on = self.context.moved_on(unit)
+        moved_on = self.state.moved_on(unit)
         return self.window.last_day(moved_on, self.report.submission.noticed_on) if moved_on else None

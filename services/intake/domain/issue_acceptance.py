@@ -7,7 +7,7 @@ from datetime import date, datetime
 from libs.common.decisions.facts import Record
 from libs.common.events.issues import IssueAccepted, IssueRejected, IssueReported
 from libs.common.events.values import IssueLine, OrderLine, ReportedLine
-from services.intake.domain.context import OrderContext, OrderDecision, Refusal
+from services.intake.domain.context import OrderDecision, OrderState, Refusal
 from services.intake.domain.orders import Order, Report
 from services.intake.domain.units import Unit
 from services.intake.policy.eligibility_rules import IntakeRules
@@ -153,6 +153,6 @@ def _issue_line(line: ReportedLine, bought: OrderLine, lot: str | None) -> Issue
     )
 
 
-def _latest_delivery(context: OrderContext, units: Iterable[Unit]) -> date | None:
-    days = (context.delivered_on(unit) for unit in units)
+def _latest_delivery(state: OrderState, units: Iterable[Unit]) -> date | None:
+    days = (state.delivered_on(unit) for unit in units)
     return max((day for day in days if day is not None), default=None)

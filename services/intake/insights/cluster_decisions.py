@@ -41,17 +41,17 @@ PUBLISHES: tuple[type[Payload], ...] = (ClusterDetected, LotHeld, LotReleased, B
 
 
 @dataclass(slots=True)
-class ClusterContext(DecisionContext[Cluster, DetectionPolicy]):
+class ClusterDecision(DecisionContext[Cluster, DetectionPolicy]):
     """The cluster under decision, with its buyers."""
 
     buyers: tuple[Buyer, ...] = ()
 
-    def hold(self, decision: DecisionRecord) -> None:
-        self.emit(LotHeld(**_subject(self.state), staff=decision.staff, comment=decision.comment, held_at=self.now))
-        self.change(status=ClusterStatus.ACTING, decision=decision, is_held=True)
+    def hold(self, record: DecisionRecord) -> None:
+        self.emit(LotHeld(**_subject(self.state), staff=record.staff, comment=record.comment, held_at=self.now))
+        self.change(status=ClusterStatus.ACTING, decision=record, is_held=True)
 
-    def warn(self, decision: DecisionRecord) -> None:
-        self.change(status=ClusterStatus.ACTING, decision=decision, warns_buyers=True)
+    def warn(self, record: DecisionRecord) -> None:
+        self.change(status=ClusterStatus.ACTING, decision=record, warns_buyers=True)
         self.warn_buyers()
 
     def warn_buyers(self) -> None:
@@ -82,20 +82,20 @@ def decide(
     if isinstance(event.data, ClusterFound):
         if known.cluster:
             return state, [Ignored("cluster_known")]
-        context = ClusterContext(_new(event.data, now), now, rules, buyers=known.buyers)
-        _detect(context)
+        decision = ClusterDecision(_new(event.data, now), now, rules, buyers=known.buyers)
+        _detect(decision)
     elif known.cluster is None:
         return state, [Ignored("unknown_cluster")]
     else:
-        context = ClusterContext(known.cluster, now, rules, buyers=known.buyers)
-        HANDLERS.get(type(event.data), _ignore)(context, event.data)
-    return _state_after(state, known, context), context.facts
+        decision = ClusterDecision(known.cluster, now, rules, buyers=known.buyers)
+        HANDLERS.get(type(event.data), _ignore)(decision, event.data)
+    return _state_after(state, known, decision), decision.facts
 
 
-def _state_after(state: ClusterState | None, known: ClusterState, context: ClusterContext) -> ClusterState | None:
-    if any(isinstance(fact, BuyerWarningSent) for fact in context.facts):
-        return replace(known, cluster=context.state, buyers=())
-    return state if context.state is known.cluster else replace(known, cluster=context.state)
+def _state_after(state: ClusterState | None, known: ClusterState, decision: ClusterDecision) -> ClusterState | None:
+    if any(isinstance(fact, BuyerWarningSent) for fact in decision.facts):
+        return replace(known, cluster=decision.state, buyers=())
+    return state if decision.state is known.cluster else replace(known, cluster=decision.state)
 
 
 def _new(found: ClusterFound, now: datetime) -> Cluster:
@@ -112,24 +112,24 @@ def _new(found: ClusterFound, now: datetime) -> Cluster:
     )
 
 
-def _detect(context: ClusterContext) -> None:
-    cluster, actions = context.state, context.rules.actions
+def _detect(decision: ClusterDecision) -> None:
+    cluster, actions = decision.state, decision.rules.actions
     detected = ClusterDetected(
         **_subject(cluster),
         reasons=cluster.reasons,
         reported_orders=cluster.orders,
         delivered_units=cluster.units,
         expected_orders=f"{cluster.expected:.2f}",
-        detected_at=context.now,
+        detected_at=decision.now,
     )
-    context.emit(detected)
-    by_policy = DecisionRecord(DECIDED_BY_POLICY, 'detection_policy.toml: actions are "always"', context.now)
+    decision.emit(detected)
+    by_policy = DecisionRecord(DECIDED_BY_POLICY, 'detection_policy.toml: actions are "always"', decision.now)
     if actions.hold == ActionMode.ALWAYS:
-        context.hold(by_policy)
+        decision.hold(by_policy)
     if actions.warn == ActionMode.ALWAYS:
-        context.warn(by_policy)
+        decision.warn(by_policy)
     if ActionMode.ASK in (actions.hold, actions.warn):
-        context.set_timer(DECISION_REMINDER, context.now + actions.reminder_interval)
+        decision.set_timer(DECISION_REMINDER, decision.now + actions.reminder_interval)
 
 
 def _awaits_decision(cluster: Cluster) -> bool:
@@ -138,63 +138,63 @@ def _awaits_decision(cluster: Cluster) -> bool:
     return is_open and (cluster.decision is None or cluster.decision.staff == DECIDED_BY_POLICY)
 
 
-def _on_decision(context: ClusterContext, decided: ClusterDecided) -> None:
+def _on_decision(decision: ClusterDecision, decided: ClusterDecided) -> None:
     """Apply an approval to whatever is not done yet: hold and warning may be approved one after the other."""
-    cluster = context.state
-    record = DecisionRecord(decided.staff, decided.comment, context.now)
+    cluster = decision.state
+    record = DecisionRecord(decided.staff, decided.comment, decision.now)
     hold = decided.approve and decided.hold and not cluster.is_held
     warn = decided.approve and decided.warn and not cluster.warns_buyers
     is_open = cluster.status in (ClusterStatus.PROPOSED, ClusterStatus.ACTING)
     if not is_open or (not decided.approve and not _awaits_decision(cluster)):
-        context.ignore("already_decided")
+        decision.ignore("already_decided")
     elif decided.approve and not (hold or warn):
-        context.ignore("nothing_to_do")
+        decision.ignore("nothing_to_do")
     else:
-        context.cancel_timer(DECISION_REMINDER)
+        decision.cancel_timer(DECISION_REMINDER)
         if hold:
-            context.hold(record)
+            decision.hold(record)
         if warn:
-            context.warn(record)
+            decision.warn(record)
         if not decided.approve:
             proposed = cluster.status == ClusterStatus.PROPOSED
-            context.change(status=ClusterStatus.REFUSED if proposed else cluster.status, decision=record)
+            decision.change(status=ClusterStatus.REFUSED if proposed else cluster.status, decision=record)
 
 
-def _on_release(context: ClusterContext, released: ClusterReleased) -> None:
-    cluster = context.state
+def _on_release(decision: ClusterDecision, released: ClusterReleased) -> None:
+    cluster = decision.state
     if cluster.status != ClusterStatus.ACTING:
-        context.ignore("not_acting")
+        decision.ignore("not_acting")
         return
-    record = DecisionRecord(released.staff, released.comment, context.now)
-    context.cancel_timer(DECISION_REMINDER)
+    record = DecisionRecord(released.staff, released.comment, decision.now)
+    decision.cancel_timer(DECISION_REMINDER)
     if cluster.is_held:
         lot_released = LotReleased(
-            **_subject(cluster), staff=record.staff, comment=record.comment, released_at=context.now
+            **_subject(cluster), staff=record.staff, comment=record.comment, released_at=decision.now
         )
-        context.emit(lot_released)
-    context.change(status=ClusterStatus.RELEASED, is_held=False, warns_buyers=False, release=record)
+        decision.emit(lot_released)
+    decision.change(status=ClusterStatus.RELEASED, is_held=False, warns_buyers=False, release=record)
 
 
-def _on_new_buyers(context: ClusterContext, _: BuyersChanged) -> None:
-    if context.state.warns_buyers:
-        context.warn_buyers()
+def _on_new_buyers(decision: ClusterDecision, _: BuyersChanged) -> None:
+    if decision.state.warns_buyers:
+        decision.warn_buyers()
     else:
-        context.ignore("cluster_not_concerned")
+        decision.ignore("cluster_not_concerned")
 
 
-def _on_timer(context: ClusterContext, timer: TimerFired) -> None:
-    if timer.name == DECISION_REMINDER and _awaits_decision(context.state):
-        context.anomaly("cluster_decision_overdue", f"cluster {context.state.cluster_id}")
-        context.set_timer(DECISION_REMINDER, context.now + context.rules.actions.reminder_interval)
+def _on_timer(decision: ClusterDecision, timer: TimerFired) -> None:
+    if timer.name == DECISION_REMINDER and _awaits_decision(decision.state):
+        decision.anomaly("cluster_decision_overdue", f"cluster {decision.state.cluster_id}")
+        decision.set_timer(DECISION_REMINDER, decision.now + decision.rules.actions.reminder_interval)
     else:
-        context.ignore("cluster_not_concerned")
+        decision.ignore("cluster_not_concerned")
 
 
-def _ignore(context: ClusterContext, _: Payload) -> None:
-    context.ignore("cluster_not_concerned")
+def _ignore(decision: ClusterDecision, _: Payload) -> None:
+    decision.ignore("cluster_not_concerned")
 
 
-HANDLERS: dict[type[Payload], Callable[[ClusterContext, Any], None]] = {
+HANDLERS: dict[type[Payload], Callable[[ClusterDecision, Any], None]] = {
     ClusterDecided: _on_decision,
     ClusterReleased: _on_release,
     BuyersChanged: _on_new_buyers,

@@ -14,7 +14,7 @@ from libs.common.postgres.pool import Connection
 from libs.common.postgres.state_table import StateTable
 from services.intake.domain import decide as domain
 from services.intake.domain.commands import ProvideDetails, RecordStaffDecision, SubmitReport, WithdrawReport
-from services.intake.domain.context import OrderContext
+from services.intake.domain.context import OrderState
 from services.intake.domain.issue_acceptance import IssueRecorded, IssueUpdated
 from services.intake.domain.orders import Order, StoredReport
 from services.intake.domain.provided_details import PhotosAttached
@@ -38,30 +38,27 @@ class Orders:
     def key_of(self, event: AnyEvent) -> str | None:
         return domain.order_id_of(event)
 
-    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, OrderContext]:
+    async def load(self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]) -> dict[str, OrderState]:
         """Load and lock orders; the rows beside them only where a report is decided, under the lock."""
-        states = await self._table.load(conn, keys)
-        needed = _needed_rows(events, [order for _, order in states.values()])
+        known = await self._table.load(conn, keys)
+        needed = _needed_rows(events, [order for _, order in known.values()])
         if not needed.orders:
             return {
-                key: OrderContext(order, version=version, loaded_order=order)
-                for key, (version, order) in states.items()
+                key: OrderState(order, version=version, loaded_order=order) for key, (version, order) in known.items()
             }
-        rows = await _read_rows(conn, needed, states)
-        contexts = {key: rows.context(key, version, order) for key, (version, order) in states.items()}
-        return contexts | {key: rows.context(key) for key in needed.orders if key not in states}
+        rows = await _read_rows(conn, needed, known)
+        states = {key: rows.state_of(key, version, order) for key, (version, order) in known.items()}
+        return states | {key: rows.state_of(key) for key in needed.orders if key not in known}
 
-    def decide(self, state: OrderContext | None, event: AnyEvent, now: datetime) -> tuple[OrderContext | None, Facts]:
+    def decide(self, state: OrderState | None, event: AnyEvent, now: datetime) -> tuple[OrderState | None, Facts]:
         return domain.decide(state, event, now, self.rules)
 
-    async def save(self, conn: Connection, changed: Mapping[str, OrderContext], records: Sequence[Record]) -> None:
+    async def save(self, conn: Connection, changed: Mapping[str, OrderState], records: Sequence[Record]) -> None:
         """Write records, then the orders that changed. Raises `ConflictError` where another transaction was first."""
         await _save_records(conn, records)
         await metric_ingest.record_deliveries(conn, records)
         orders = {
-            key: (context.version, context.order)
-            for key, context in changed.items()
-            if context.order is not context.loaded_order
+            key: (state.version, state.order) for key, state in changed.items() if state.order is not state.loaded_order
         }
         await self._table.save(conn, orders)
 
@@ -137,9 +134,9 @@ class _Rows:
     stored_reports: Mapping[UUID, StoredReport]
     photo_owners: Mapping[str, set[str | None]]
 
-    def context(self, order_id: str, version: int = 0, order: Order | None = None) -> OrderContext:
+    def state_of(self, order_id: str, version: int = 0, order: Order | None = None) -> OrderState:
         customers = {None, order.purchase.customer_id if order and order.purchase else None}
-        return OrderContext(
+        return OrderState(
             order or Order(order_id),
             entitlements=self.entitlements.get(order_id, {}),
             order_by_issue=self.order_by_issue,

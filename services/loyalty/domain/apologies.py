@@ -13,7 +13,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.loyalty import GrantKind, PointsWithheld, WithheldCode
 from services.loyalty.domain.award import Award, IncidentImpact, apology_award
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.grants import grant
 from services.loyalty.domain.holdout import CONTROL
 from services.loyalty.domain.timers import REVIEW, timer_name
@@ -26,22 +26,22 @@ ZERO_AWARD = "zero_award"
 REVERSED = "reversed"
 
 
-def on_issue_resolved(ctx: LedgerDecision, event: IssueResolved) -> None:
-    cause, withheld = issue_cause(event.issue_id, event.resolution), ctx.state.withheld
-    if cause in ctx.state.lots:
-        ctx.ignore("already_granted")
+def on_issue_resolved(decision: LedgerDecision, event: IssueResolved) -> None:
+    cause, withheld = issue_cause(event.issue_id, event.resolution), decision.state.withheld
+    if cause in decision.state.lots:
+        decision.ignore("already_granted")
     elif cause in withheld or issue_cause(event.issue_id) in withheld:
-        ctx.ignore("reversed_before_granted" if _reversed_before_granted(ctx, cause) else "already_withheld")
+        decision.ignore("reversed_before_granted" if _reversed_before_granted(decision, cause) else "already_withheld")
     else:
-        _grant_or_withhold(ctx, event, cause, _award(ctx, event))
+        _grant_or_withhold(decision, event, cause, _award(decision, event))
 
 
-def _reversed_before_granted(ctx: LedgerDecision, cause: str) -> bool:
-    withheld = ctx.state.withheld.get(cause)
+def _reversed_before_granted(decision: LedgerDecision, cause: str) -> bool:
+    withheld = decision.state.withheld.get(cause)
     return withheld is None or withheld.code == REVERSED
 
 
-def _award(ctx: LedgerDecision, event: IssueResolved) -> Award:
+def _award(decision: LedgerDecision, event: IssueResolved) -> Award:
     impact = IncidentImpact(
         event.fault,
         event.reason,
@@ -50,47 +50,47 @@ def _award(ctx: LedgerDecision, event: IssueResolved) -> Award:
         event.waited_days,
         event.promises_broken,
     )
-    tier = ctx.award_rules.tier(ctx.state.current_membership().tier)
-    return apology_award(ctx.award_rules, impact, tier.name if tier else "", ctx.today)
+    tier = decision.award_rules.tier(decision.state.current_membership().tier)
+    return apology_award(decision.award_rules, impact, tier.name if tier else "", decision.today)
 
 
-def _grant_or_withhold(ctx: LedgerDecision, event: IssueResolved, cause: str, award: Award) -> None:
+def _grant_or_withhold(decision: LedgerDecision, event: IssueResolved, cause: str, award: Award) -> None:
     if not award.points:
-        _withhold(ctx, event, cause, award, ZERO_AWARD)
-        ctx.ignore("zero_award")
-    elif _assign_arm(ctx) == CONTROL:
-        _withhold(ctx, event, cause, award, WithheldCode.HOLDOUT)
-    elif code := _limit_exceeded(ctx):
-        _withhold(ctx, event, cause, award, code)
+        _withhold(decision, event, cause, award, ZERO_AWARD)
+        decision.ignore("zero_award")
+    elif _assign_arm(decision) == CONTROL:
+        _withhold(decision, event, cause, award, WithheldCode.HOLDOUT)
+    elif code := _limit_exceeded(decision):
+        _withhold(decision, event, cause, award, code)
     else:
-        grant_apology(ctx, _cap_to_limit(ctx, award), cause, event.order_id)
+        grant_apology(decision, _cap_to_limit(decision, award), cause, event.order_id)
 
 
-def _assign_arm(ctx: LedgerDecision) -> str | None:
+def _assign_arm(decision: LedgerDecision) -> str | None:
     """Record the exposure of this customer to the experiment and return their arm; None if the holdout is off."""
-    holdout, customer_id = ctx.rules.holdout, ctx.state.customer_id
+    holdout, customer_id = decision.rules.holdout, decision.state.customer_id
     if not holdout.enabled:
         return None
     arm = holdout.arm(customer_id)
-    ctx.emit(ExperimentExposure(customer_id, holdout.experiment, arm, ctx.now))
+    decision.emit(ExperimentExposure(customer_id, holdout.experiment, arm, decision.now))
     return arm
 
 
-def _recent_apologies(ctx: LedgerDecision) -> list[Lot]:
+def _recent_apologies(decision: LedgerDecision) -> list[Lot]:
     """Return apologies within the period of the rate limits that were not reversed."""
-    limits = ctx.award_rules.limits
-    begin = ctx.now - timedelta(days=limits.days if limits else 0)
-    lots = ctx.state.lots.values()
+    limits = decision.award_rules.limits
+    begin = decision.now - timedelta(days=limits.days if limits else 0)
+    lots = decision.state.lots.values()
     return [
         lot for lot in lots if lot.kind is GrantKind.APOLOGY and lot.balances.net_granted and lot.granted_at > begin
     ]
 
 
-def _limit_exceeded(ctx: LedgerDecision) -> WithheldCode | None:
-    limits = ctx.award_rules.limits
+def _limit_exceeded(decision: LedgerDecision) -> WithheldCode | None:
+    limits = decision.award_rules.limits
     if limits is None:
         return None
-    recent = _recent_apologies(ctx)
+    recent = _recent_apologies(decision)
     if limits.max_grants is not None and len(recent) >= limits.max_grants:
         return WithheldCode.TOO_MANY
     if limits.max_points is not None and sum(lot.balances.net_granted for lot in recent) >= limits.max_points:
@@ -98,44 +98,44 @@ def _limit_exceeded(ctx: LedgerDecision) -> WithheldCode | None:
     return None
 
 
-def _cap_to_limit(ctx: LedgerDecision, award: Award) -> Award:
+def _cap_to_limit(decision: LedgerDecision, award: Award) -> Award:
     """Cap the award to the points that the customer's limit leaves."""
-    limits = ctx.award_rules.limits
+    limits = decision.award_rules.limits
     if limits is None or limits.max_points is None:
         return award
-    remaining = limits.max_points - sum(lot.balances.net_granted for lot in _recent_apologies(ctx))
+    remaining = limits.max_points - sum(lot.balances.net_granted for lot in _recent_apologies(decision))
     if award.points <= remaining:
         return award
     return replace(award, points=remaining, inputs={**award.inputs, "capped_from": award.points})
 
 
-def grant_apology(ctx: LedgerDecision, award: Award, cause: str, order_id: str | None, **details: Any) -> None:
-    grant(ctx, award, cause, GrantKind.APOLOGY, issue_id=issue_id_of(cause), order_id=order_id, **details)
+def grant_apology(decision: LedgerDecision, award: Award, cause: str, order_id: str | None, **details: Any) -> None:
+    grant(decision, award, cause, GrantKind.APOLOGY, issue_id=issue_id_of(cause), order_id=order_id, **details)
 
 
-def _withhold(ctx: LedgerDecision, event: IssueResolved, cause: str, award: Award, code: str) -> None:
+def _withhold(decision: LedgerDecision, event: IssueResolved, cause: str, award: Award, code: str) -> None:
     """Record the reason and the award that the rule would have made; open a review where the limits ask for one."""
-    limits = ctx.award_rules.limits
+    limits = decision.award_rules.limits
     limited = code in (WithheldCode.TOO_MANY, WithheldCode.TOO_MUCH)
     reviewable = limits if limits and limited and limits.when_exceeded == "review" else None
-    review_by = ctx.now + timedelta(days=reviewable.review_days) if reviewable else None
+    review_by = decision.now + timedelta(days=reviewable.review_days) if reviewable else None
     inputs = {"rule": award.rule, "version": award.version, "legal_basis": award.legal_basis}
     withheld = WithheldGrant(
         cause,
-        ctx.state.customer_id,
+        decision.state.customer_id,
         event.issue_id,
         code,
-        ctx.now,
+        decision.now,
         event.order_id,
         award.points,
         review_by,
         replace(award, inputs={**award.inputs, **inputs}).inputs_text(),
     )
-    ctx.withhold(withheld)
+    decision.withhold(withheld)
     if code in list(WithheldCode):
-        ctx.emit(_points_withheld(withheld, event.order_id))
+        decision.emit(_points_withheld(withheld, event.order_id))
         if review_by:
-            ctx.set_timer(timer_name(REVIEW, cause), review_by)
+            decision.set_timer(timer_name(REVIEW, cause), review_by)
 
 
 def _points_withheld(withheld: WithheldGrant, order_id: str) -> PointsWithheld:
@@ -151,41 +151,43 @@ def _points_withheld(withheld: WithheldGrant, order_id: str) -> PointsWithheld:
     )
 
 
-def on_review_deadline(ctx: LedgerDecision, cause: str) -> None:
+def on_review_deadline(decision: LedgerDecision, cause: str) -> None:
     """Close a review that staff did not decide in time; the points stay withheld."""
-    withheld = ctx.state.withheld.get(cause)
+    withheld = decision.state.withheld.get(cause)
     if withheld is None or not withheld.in_review:
-        ctx.ignore("review_closed")
+        decision.ignore("review_closed")
     else:
-        ctx.withhold(replace(withheld, code="lapsed", review_by=None))
+        decision.withhold(replace(withheld, code="lapsed", review_by=None))
 
 
-def on_issue_reopened(ctx: LedgerDecision, event: IssueReopened) -> None:
+def on_issue_reopened(decision: LedgerDecision, event: IssueReopened) -> None:
     cause = issue_cause(event.issue_id, event.resolution)
-    _reverse_grants(ctx, event.issue_id, cause, [lot for lot in ctx.state.lots.values() if lot.cause == cause])
+    _reverse_grants(
+        decision, event.issue_id, cause, [lot for lot in decision.state.lots.values() if lot.cause == cause]
+    )
 
 
-def on_issue_cancelled(ctx: LedgerDecision, event: IssueCancelled) -> None:
-    lots = sorted(ctx.state.lots_for(issue_id=event.issue_id), key=lambda lot: lot.cause)
-    _reverse_grants(ctx, event.issue_id, issue_cause(event.issue_id), lots)
+def on_issue_cancelled(decision: LedgerDecision, event: IssueCancelled) -> None:
+    lots = sorted(decision.state.lots_for(issue_id=event.issue_id), key=lambda lot: lot.cause)
+    _reverse_grants(decision, event.issue_id, issue_cause(event.issue_id), lots)
 
 
-def _reverse_grants(ctx: LedgerDecision, issue_id: UUID, cause: str, lots: Iterable[Lot]) -> None:
+def _reverse_grants(decision: LedgerDecision, issue_id: UUID, cause: str, lots: Iterable[Lot]) -> None:
     """Reverse these grants, and withhold any later grant for `cause`."""
-    before = len(ctx.facts)
+    before = len(decision.facts)
     for lot in lots:
         if lot.balances.net_granted:
-            reverse(ctx, ctx.state.lots[lot.cause], lot.balances.net_granted, lot.cause, "issue_reopened")
-    _close_reviews(ctx, cause)
-    if cause not in ctx.state.lots and cause not in ctx.state.withheld:
-        ctx.withhold(WithheldGrant(cause, ctx.state.customer_id, issue_id, REVERSED, ctx.now))
-    if len(ctx.facts) == before:
-        ctx.ignore("already_reversed")
+            reverse(decision, decision.state.lots[lot.cause], lot.balances.net_granted, lot.cause, "issue_reopened")
+    _close_reviews(decision, cause)
+    if cause not in decision.state.lots and cause not in decision.state.withheld:
+        decision.withhold(WithheldGrant(cause, decision.state.customer_id, issue_id, REVERSED, decision.now))
+    if len(decision.facts) == before:
+        decision.ignore("already_reversed")
 
 
-def _close_reviews(ctx: LedgerDecision, cause: str) -> None:
+def _close_reviews(decision: LedgerDecision, cause: str) -> None:
     """Close the open reviews of this resolution, or of all resolutions if `cause` is the whole issue."""
-    for key, withheld in ctx.state.withheld.items():
+    for key, withheld in decision.state.withheld.items():
         if withheld.in_review and (key == cause or key.startswith(f"{cause}:")):
-            ctx.withhold(replace(withheld, code=REVERSED, review_by=None))
-            ctx.cancel_timer(timer_name(REVIEW, key))
+            decision.withhold(replace(withheld, code=REVERSED, review_by=None))
+            decision.cancel_timer(timer_name(REVIEW, key))

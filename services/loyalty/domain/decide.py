@@ -56,7 +56,7 @@ from services.loyalty.domain.commands import (
     ReservePoints,
     ReturnRedemption,
 )
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.domain.orders import PurchaseDecision, PurchasedOrder
 from services.loyalty.ledger.accounts import PointsAccount
@@ -80,8 +80,8 @@ TIMER_HANDLERS: dict[str, Callable[[LedgerDecision, str], None]] = {
     timers.PURCHASE: purchases.on_purchase_changed,
     timers.RESERVATION: redemptions.on_reservation_expired,
     timers.REVIEW: apologies.on_review_deadline,
-    timers.EXPIRY: lambda ctx, _: expiry.on_expiry_timer(ctx),
-    timers.TIER: lambda ctx, _: tiers.on_tier_expired(ctx),
+    timers.EXPIRY: lambda decision, _: expiry.on_expiry_timer(decision),
+    timers.TIER: lambda decision, _: tiers.on_tier_expired(decision),
     timers.BIRTHDAY: birthdays.on_birthday,
 }
 
@@ -114,31 +114,31 @@ PUBLISHES = (
 
 def decide(state: PointsAccount, event: AnyEvent, now: datetime, rules: LedgerRules) -> tuple[PointsAccount, Facts]:
     """Decide on one event of a customer. Total over all events, in any order and with repetitions."""
-    ctx = LedgerDecision(state, now, rules)
+    decision = LedgerDecision(state, now, rules)
     data = event.data
     if isinstance(data, TimerFired):
-        _on_timer(ctx, data.name)
+        _on_timer(decision, data.name)
     elif handler := HANDLERS.get(type(data)):
-        handler(ctx, data)
+        handler(decision, data)
     else:
-        ctx.ignore("unhandled_event")
-    return ctx.state, tuple(ctx.facts)
+        decision.ignore("unhandled_event")
+    return decision.state, tuple(decision.facts)
 
 
-def _on_timer(ctx: LedgerDecision, name: str) -> None:
+def _on_timer(decision: LedgerDecision, name: str) -> None:
     kind, key = timers.split_timer_name(name)
     if handler := TIMER_HANDLERS.get(kind):
-        handler(ctx, key)
+        handler(decision, key)
     else:
-        ctx.anomaly("unknown_timer", name)
+        decision.anomaly("unknown_timer", name)
 
 
 def decide_order(state: PurchasedOrder, event: AnyEvent, now: datetime) -> tuple[PurchasedOrder, Facts]:
     """Decide on one event of an order, in any order of events. Needs no rules: prices are facts."""
-    ctx = PurchaseDecision(state, now, None, event=event)
+    decision = PurchaseDecision(state, now, None, event=event)
     if handler := ORDER_HANDLERS.get(type(event.data)):
-        handler(ctx, event.data)
-        orders.value_order(ctx, before=state)
+        handler(decision, event.data)
+        orders.value_order(decision, before=state)
     else:
-        ctx.ignore("unhandled_event")
-    return ctx.state, tuple(ctx.facts)
+        decision.ignore("unhandled_event")
+    return decision.state, tuple(decision.facts)

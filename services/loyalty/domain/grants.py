@@ -5,17 +5,17 @@ from typing import Any
 
 from libs.common.events.loyalty import GrantKind, PointsGranted
 from services.loyalty.domain.award import Award
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.vesting import start_vesting
 
 
-def grant(ctx: LedgerDecision, award: Award, cause: str, kind: GrantKind, **details: Any) -> None:
+def grant(decision: LedgerDecision, award: Award, cause: str, kind: GrantKind, **details: Any) -> None:
     """Grant the award; `details` are further columns of the entry (issue, order, staff, note)."""
     text = kind.value
-    lot = ctx.create_lot(award, cause, kind, text, **details)
-    vests_at = ctx.now + timedelta(days=award.hold_days)
+    lot = decision.create_lot(award, cause, kind, text, **details)
+    vests_at = decision.now + timedelta(days=award.hold_days)
     granted = PointsGranted(
-        customer_id=ctx.state.customer_id,
+        customer_id=decision.state.customer_id,
         entry_id=lot.lot_id,
         points=award.points,
         cause=cause,
@@ -24,12 +24,12 @@ def grant(ctx: LedgerDecision, award: Award, cause: str, kind: GrantKind, **deta
         order_id=lot.order_id,
         rule=award.rule,
         rule_version=award.version,
-        granted_at=ctx.now,
+        granted_at=decision.now,
         kind=kind,
         legal_basis=award.legal_basis,
         expires_on=lot.expires_on,
         counts_for_tier=lot.counts_for_tier,
         vests_at=vests_at,
     )
-    ctx.emit(granted)
-    start_vesting(ctx, lot, vests_at)
+    decision.emit(granted)
+    start_vesting(decision, lot, vests_at)

@@ -84,31 +84,31 @@ class PurchaseDecision(DecisionContext[PurchasedOrder, None]):
     event: AnyEvent | None = None
 
 
-def on_order_placed(ctx: PurchaseDecision, placed: OrderPlaced) -> None:
+def on_order_placed(decision: PurchaseDecision, placed: OrderPlaced) -> None:
     """Record customer and prices; an order that is sent again is a correction of quantities, or a repetition."""
-    assert ctx.event is not None
-    version = version_of(ctx.event, placed)
-    at = version.changed_at(ctx.state.lines_digest)
+    assert decision.event is not None
+    version = version_of(decision.event, placed)
+    at = version.changed_at(decision.state.lines_digest)
     if at is None:
         return
-    if ctx.state.customer_id is None:
+    if decision.state.customer_id is None:
         currency = placed.lines[0].unit_price.currency
-        ctx.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency)
+        decision.change(customer_id=placed.customer_id, placed_at=placed.placed_at, currency=currency)
         if placed.birthday:
-            _record_birthday(ctx, placed, placed.birthday)
-    ctx.change(lines_digest=version.digest)
-    _change_prices(ctx, placed.lines, at)
-    early = sorted(ctx.state.early_changes, key=lambda event: event.changed_at)
-    ctx.change(early_changes=())
+            _record_birthday(decision, placed, placed.birthday)
+    decision.change(lines_digest=version.digest)
+    _change_prices(decision, placed.lines, at)
+    early = sorted(decision.state.early_changes, key=lambda event: event.changed_at)
+    decision.change(early_changes=())
     for changed in early:
-        _change_prices(ctx, changed.lines, changed.changed_at)
+        _change_prices(decision, changed.lines, changed.changed_at)
 
 
-def _record_birthday(ctx: PurchaseDecision, placed: OrderPlaced, birthday: str) -> None:
+def _record_birthday(decision: PurchaseDecision, placed: OrderPlaced, birthday: str) -> None:
     if is_month_day(birthday):
-        ctx.emit(BirthdayProvided(placed.customer_id, birthday, ctx.now, placed.placed_at))
+        decision.emit(BirthdayProvided(placed.customer_id, birthday, decision.now, placed.placed_at))
     else:
-        ctx.ignore("invalid_birthday")
+        decision.ignore("invalid_birthday")
 
 
 def is_month_day(text: str) -> bool:
@@ -119,66 +119,66 @@ def is_month_day(text: str) -> bool:
         return False
 
 
-def on_order_changed(ctx: PurchaseDecision, changed: OrderChanged) -> None:
+def on_order_changed(decision: PurchaseDecision, changed: OrderChanged) -> None:
     """Take over added, reduced and removed lines."""
     if not changed.lines:
         return
-    if ctx.state.customer_id is None:
+    if decision.state.customer_id is None:
         lines_only = changed.model_copy(update={"contact": None, "ship_to": None, "recipient": None})
-        ctx.change(early_changes=(*ctx.state.early_changes, lines_only))
+        decision.change(early_changes=(*decision.state.early_changes, lines_only))
     else:
-        _change_prices(ctx, changed.lines, changed.changed_at)
+        _change_prices(decision, changed.lines, changed.changed_at)
 
 
-def _change_prices(ctx: PurchaseDecision, lines: Iterable[OrderLine], at: datetime) -> None:
+def _change_prices(decision: PurchaseDecision, lines: Iterable[OrderLine], at: datetime) -> None:
     """Take over the lines of which nothing newer is known."""
-    prices = dict(ctx.state.prices)
+    prices = dict(decision.state.prices)
     for line in lines:
         known = prices.get(line.line_id)
         is_newest = known is None or known.stated_at is None or at >= known.stated_at
-        if is_newest and line.unit_price.currency == ctx.state.currency:
+        if is_newest and line.unit_price.currency == decision.state.currency:
             prices[line.line_id] = LinePrice(line.quantity, line.paid.amount, at)
-    ctx.change(prices=prices)
+    decision.change(prices=prices)
 
 
-def on_order_delivered(ctx: PurchaseDecision, event: OrderDelivered) -> None:
-    ctx.change(deliveries=count(ctx.state.deliveries, event))
+def on_order_delivered(decision: PurchaseDecision, event: OrderDelivered) -> None:
+    decision.change(deliveries=count(decision.state.deliveries, event))
 
 
-def on_order_cancelled(ctx: PurchaseDecision, event: OrderCancelled) -> None:
-    cancelled = frozenset(event.line_ids or ctx.state.prices)
-    ctx.change(cancelled_lines=ctx.state.cancelled_lines | cancelled)
+def on_order_cancelled(decision: PurchaseDecision, event: OrderCancelled) -> None:
+    cancelled = frozenset(event.line_ids or decision.state.prices)
+    decision.change(cancelled_lines=decision.state.cancelled_lines | cancelled)
 
 
-def on_order_refunded(ctx: PurchaseDecision, event: OrderRefunded) -> None:
+def on_order_refunded(decision: PurchaseDecision, event: OrderRefunded) -> None:
     """Record a refund of the shop, by line as far as it names lines."""
-    if event.refund_id in ctx.state.shop_refunds:
+    if event.refund_id in decision.state.shop_refunds:
         return
     amounts: dict[str, Decimal] = {}
     for line in event.lines:
-        price = ctx.state.prices.get(line.line_id)
+        price = decision.state.prices.get(line.line_id)
         share = price.paid * line.quantity / price.quantity if price and price.quantity else Decimal(0)
         amounts[line.line_id] = line.amount.amount if line.amount else share
     if event.amount and not event.lines:
         shipping = event.shipping.amount if event.shipping else Decimal(0)
         amounts[""] = max(event.amount.amount - shipping, Decimal(0))
-    ctx.change(shop_refunds={**ctx.state.shop_refunds, event.refund_id: amounts})
+    decision.change(shop_refunds={**decision.state.shop_refunds, event.refund_id: amounts})
 
 
-def value_order(ctx: PurchaseDecision, before: PurchasedOrder) -> None:
+def value_order(decision: PurchaseDecision, before: PurchasedOrder) -> None:
     """Recalculate `kept_amount` and record a change of it."""
-    order = ctx.state
+    order = decision.state
     back = _paid_back_by_shop(order)
     kept_lines = {line_id: _kept(order, line_id, back.get(line_id, Decimal(0))) for line_id in order.prices}
     kept_amount = sum((line.delivered for line in kept_lines.values()), Decimal(0))
     if kept_lines != before.kept_lines and order.customer_id:
-        ctx.change(kept_lines=kept_lines)
+        decision.change(kept_lines=kept_lines)
     if kept_amount != before.kept_amount and order.customer_id:
-        ctx.change(kept_amount=kept_amount, version=before.version + 1)
-        ctx.emit(PurchaseChanged(order.customer_id, order.order_id, before.version + 1, ctx.now))
-    if ctx.state == before and not ctx.facts:
-        ctx.state = before
-        ctx.ignore("order_unchanged")
+        decision.change(kept_amount=kept_amount, version=before.version + 1)
+        decision.emit(PurchaseChanged(order.customer_id, order.order_id, before.version + 1, decision.now))
+    if decision.state == before and not decision.facts:
+        decision.state = before
+        decision.ignore("order_unchanged")
 
 
 def _paid_back_by_shop(order: PurchasedOrder) -> dict[str, Decimal]:

@@ -14,7 +14,7 @@ from libs.common.events.issues import IssueRefunded, IssueRefundReversed
 from libs.common.events.loyalty import GrantKind
 from libs.common.events.values import Reason
 from services.loyalty.domain.award import Award, purchase_award, purchase_points, purchase_rate
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.grants import grant
 from services.loyalty.domain.timers import purchase_order_id
 from services.loyalty.domain.vesting import reverse
@@ -23,80 +23,80 @@ from services.loyalty.ledger.causes import order_cause
 from services.loyalty.ledger.entries import OrderRefund
 
 
-def on_purchase_changed(ctx: LedgerDecision, key: str) -> None:
+def on_purchase_changed(decision: LedgerDecision, key: str) -> None:
     """Reconcile an order that was delivered or cancelled, wholly or in part."""
-    _reconcile(ctx, purchase_order_id(key), "order_cancelled")
+    _reconcile(decision, purchase_order_id(key), "order_cancelled")
 
 
-def on_issue_refunded(ctx: LedgerDecision, event: IssueRefunded) -> None:
+def on_issue_refunded(decision: LedgerDecision, event: IssueRefunded) -> None:
     """Record a payment of a refund, even if the order earned nothing yet: the delivery may arrive later."""
-    _record(ctx, event, 1)
+    _record(decision, event, 1)
 
 
-def on_refund_reversed(ctx: LedgerDecision, event: IssueRefundReversed) -> None:
+def on_refund_reversed(decision: LedgerDecision, event: IssueRefundReversed) -> None:
     """Record money of a refund that came back: it counts as not paid."""
-    _record(ctx, event, -1)
+    _record(decision, event, -1)
 
 
-def _record(ctx: LedgerDecision, event: IssueRefunded | IssueRefundReversed, sign: int) -> None:
+def _record(decision: LedgerDecision, event: IssueRefunded | IssueRefundReversed, sign: int) -> None:
     transaction = event.transaction_id
     payment_id = derived_id("payment", event.refund_id, transaction, sign) if transaction else event.refund_id
-    if payment_id in ctx.state.refunds:
-        ctx.ignore("duplicate_refund")
+    if payment_id in decision.state.refunds:
+        decision.ignore("duplicate_refund")
         return
     refund = OrderRefund(
         payment_id,
-        ctx.state.customer_id,
+        decision.state.customer_id,
         event.order_id,
         sign * event.amount.amount,
         event.amount.currency,
-        ctx.now,
+        decision.now,
         json.dumps({line.line_id: str(sign * line.amount.amount) for line in event.lines}),
         event.reason is Reason.LOST_IN_TRANSIT,
     )
-    ctx.change(refunds={**ctx.state.refunds, payment_id: refund})
-    ctx.emit(refund)
-    if event.order_id in ctx.state.purchases:
-        _reconcile(ctx, event.order_id, "refunded")
+    decision.change(refunds={**decision.state.refunds, payment_id: refund})
+    decision.emit(refund)
+    if event.order_id in decision.state.purchases:
+        _reconcile(decision, event.order_id, "refunded")
 
 
-def _reconcile(ctx: LedgerDecision, order_id: str, reversal_text: str) -> None:
-    purchase = ctx.state.purchases.get(order_id)
-    if purchase is None or ctx.award_rules.purchase is None:
-        ctx.ignore("no_points_for_purchases" if purchase else "unknown_order")
+def _reconcile(decision: LedgerDecision, order_id: str, reversal_text: str) -> None:
+    purchase = decision.state.purchases.get(order_id)
+    if purchase is None or decision.award_rules.purchase is None:
+        decision.ignore("no_points_for_purchases" if purchase else "unknown_order")
         return
-    lots = ctx.state.lots_for(order_id=order_id)
-    award = _award_due(ctx, purchase, lots)
+    lots = decision.state.lots_for(order_id=order_id)
+    award = _award_due(decision, purchase, lots)
     current = sum(lot.balances.net_granted for lot in lots)
     granted = sum(lot.granted for lot in lots)
     if award.points > current:
         points = award.points - current
         cause = order_cause(order_id, granted + points)
-        grant(ctx, replace(award, points=points), cause, GrantKind.PURCHASE, order_id=order_id)
+        grant(decision, replace(award, points=points), cause, GrantKind.PURCHASE, order_id=order_id)
     elif award.points < current:
         cause = f"{order_cause(order_id, granted)}:{award.points}"
-        _reverse_newest(ctx, lots, current - award.points, cause, reversal_text)
+        _reverse_newest(decision, lots, current - award.points, cause, reversal_text)
     else:
-        ctx.ignore("points_unchanged")
+        decision.ignore("points_unchanged")
 
 
-def _award_due(ctx: LedgerDecision, purchase: PurchaseValue, lots: list[Lot]) -> Award:
+def _award_due(decision: LedgerDecision, purchase: PurchaseValue, lots: list[Lot]) -> Award:
     """Return the award that the order should have earned in total by now."""
-    rules = ctx.award_rules
-    current_tier = rules.tier(ctx.state.current_membership().tier)
+    rules = decision.award_rules
+    current_tier = rules.tier(decision.state.current_membership().tier)
     tier = current_tier.name if current_tier else ""
-    refunds = (refund for refund in ctx.state.refunds.values() if refund.order_id == purchase.order_id)
+    refunds = (refund for refund in decision.state.refunds.values() if refund.order_id == purchase.order_id)
     amount = purchase.kept_after(refunds)
     fixed_rate = lots[0].inputs.get("rate") if lots else None
-    per_unit = Decimal(fixed_rate) if fixed_rate else purchase_rate(rules, purchase.currency, tier, ctx.today)
+    per_unit = Decimal(fixed_rate) if fixed_rate else purchase_rate(rules, purchase.currency, tier, decision.today)
     points = purchase_points(amount, per_unit)
-    return purchase_award(rules, points, amount, purchase.currency, tier, ctx.today, per_unit)
+    return purchase_award(rules, points, amount, purchase.currency, tier, decision.today, per_unit)
 
 
-def _reverse_newest(ctx: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
+def _reverse_newest(decision: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
     """Reverse points of this order's grants, newest grant first."""
     for lot in reversed(lots):
         part = min(points, lot.balances.net_granted)
         if part:
-            reverse(ctx, ctx.state.lots[lot.cause], part, cause, text)
+            reverse(decision, decision.state.lots[lot.cause], part, cause, text)
             points -= part

@@ -8,65 +8,67 @@ from datetime import datetime, timedelta
 
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.loyalty import TierChanged
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.timers import TIER
 from services.loyalty.policy.award_rules import Tier
 
 
-def reevaluate(ctx: LedgerDecision, *, points_reversed: bool = False) -> None:
+def reevaluate(decision: LedgerDecision, *, points_reversed: bool = False) -> None:
     """Raise the tier if enough points qualify; lower it only if points were reversed."""
-    membership = ctx.state.current_membership()
-    current, reached = ctx.award_rules.tier(membership.tier), ctx.award_rules.tier_at(_qualifying_points(ctx, ctx.now))
+    membership = decision.state.current_membership()
+    current = decision.award_rules.tier(membership.tier)
+    reached = decision.award_rules.tier_at(_qualifying_points(decision, decision.now))
     if current is None or reached is None:
         return
     if reached.min_points > current.min_points:
-        _set_tier(ctx, current, reached)
+        _set_tier(decision, current, reached)
     elif points_reversed:
-        qualifying = _qualifying_points(ctx, membership.since or ctx.now)
-        lower = ctx.award_rules.tier_at(qualifying) if qualifying < current.min_points else None
+        qualifying = _qualifying_points(decision, membership.since or decision.now)
+        lower = decision.award_rules.tier_at(qualifying) if qualifying < current.min_points else None
         if lower:
-            _set_tier(ctx, current, lower)
+            _set_tier(decision, current, lower)
 
 
-def on_tier_expired(ctx: LedgerDecision) -> None:
+def on_tier_expired(decision: LedgerDecision) -> None:
     """Renew or lower the tier by the points of the last period."""
-    membership = ctx.state.current_membership()
-    if membership.until is None or membership.until > ctx.now:
-        ctx.ignore("tier_still_valid")
+    membership = decision.state.current_membership()
+    if membership.until is None or membership.until > decision.now:
+        decision.ignore("tier_still_valid")
         return
-    current, reached = ctx.award_rules.tier(membership.tier), ctx.award_rules.tier_at(_qualifying_points(ctx, ctx.now))
+    current = decision.award_rules.tier(membership.tier)
+    reached = decision.award_rules.tier_at(_qualifying_points(decision, decision.now))
     if current is None or reached is None:
-        ctx.ignore("no_tiers")
+        decision.ignore("no_tiers")
     else:
-        _set_tier(ctx, current, reached)
+        _set_tier(decision, current, reached)
 
 
-def _qualifying_points(ctx: LedgerDecision, since: datetime) -> int:
+def _qualifying_points(decision: LedgerDecision, since: datetime) -> int:
     """Vested points that count for a tier, granted in the period that ended at `since` or later."""
-    begin = since - timedelta(days=ctx.award_rules.tier_days)
-    lots = [lot for lot in ctx.state.lots.values() if lot.counts_for_tier and lot.granted_at > begin]
+    begin = since - timedelta(days=decision.award_rules.tier_days)
+    lots = [lot for lot in decision.state.lots.values() if lot.counts_for_tier and lot.granted_at > begin]
     return sum(lot.balances.net_granted - lot.balances.pending for lot in lots)
 
 
-def _set_tier(ctx: LedgerDecision, before: Tier, after: Tier) -> None:
+def _set_tier(decision: LedgerDecision, before: Tier, after: Tier) -> None:
     has_period = after.min_points > 0
-    until = ctx.now + timedelta(days=ctx.award_rules.tier_days) if has_period else None
-    since = ctx.now if has_period else None
-    ctx.set_membership(replace(ctx.state.current_membership(), tier=after.name, since=since, until=until))
+    until = decision.now + timedelta(days=decision.award_rules.tier_days) if has_period else None
+    since = decision.now if has_period else None
+    decision.set_membership(replace(decision.state.current_membership(), tier=after.name, since=since, until=until))
     if until:
-        ctx.set_timer(TIER, until)
+        decision.set_timer(TIER, until)
     else:
-        ctx.cancel_timer(TIER)
+        decision.cancel_timer(TIER)
     if before.name == after.name:
         return
     changed = TierChanged(
-        customer_id=ctx.state.customer_id,
+        customer_id=decision.state.customer_id,
         before=before.name,
         tier=after.name,
         perks=after.perks,
-        counted=max(0, _qualifying_points(ctx, ctx.now)),
-        until=ctx.rules.local_date(until) if until else None,
-        rule_version=ctx.award_rules.version,
-        changed_at=ctx.now,
+        counted=max(0, _qualifying_points(decision, decision.now)),
+        until=decision.rules.local_date(until) if until else None,
+        rule_version=decision.award_rules.version,
+        changed_at=decision.now,
     )
-    ctx.emit(changed)
+    decision.emit(changed)

@@ -4,68 +4,70 @@ from datetime import datetime
 
 from libs.common.events.loyalty import GrantKind, PointsReversed, PointsVested
 from services.loyalty.domain import expiry, tiers
-from services.loyalty.domain.decision_context import LedgerDecision
+from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.timers import VEST, timer_name
 from services.loyalty.ledger.accounts import Lot
 from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount
 
 
-def vest(ctx: LedgerDecision, cause: str) -> None:
+def vest(decision: LedgerDecision, cause: str) -> None:
     """End the hold of a grant: its pending points become available and pay the customer's debt first."""
-    lot = ctx.state.lots.get(cause)
+    lot = decision.state.lots.get(cause)
     if lot is None:
-        ctx.anomaly("vest_without_grant", cause)
+        decision.anomaly("vest_without_grant", cause)
     elif not lot.balances.pending:
-        ctx.ignore("already_vested" if lot.balances.net_granted else "already_reversed")
+        decision.ignore("already_vested" if lot.balances.net_granted else "already_reversed")
     else:
         points = lot.balances.pending
-        entry = ctx.post(EntryKind.VEST, lot, LedgerAccount.PENDING, LedgerAccount.AVAILABLE, points, cause, "vested")
-        debt_before = -ctx.state.balances.debt
-        settle_debt(ctx, cause)
+        entry = decision.post(
+            EntryKind.VEST, lot, LedgerAccount.PENDING, LedgerAccount.AVAILABLE, points, cause, "vested"
+        )
+        debt_before = -decision.state.balances.debt
+        settle_debt(decision, cause)
         vested = PointsVested(
-            customer_id=ctx.state.customer_id,
+            customer_id=decision.state.customer_id,
             entry_id=entry.entry_id,
             points=points,
             cause=cause,
             text="vested",
             issue_id=lot.issue_id,
             order_id=lot.order_id,
-            vested_at=ctx.now,
-            paid_debt=(debt_before + ctx.state.balances.debt) or None,
+            vested_at=decision.now,
+            paid_debt=(debt_before + decision.state.balances.debt) or None,
         )
-        ctx.emit(vested)
-        tiers.reevaluate(ctx)
-        expiry.schedule_expiry(ctx)
+        decision.emit(vested)
+        tiers.reevaluate(decision)
+        expiry.schedule_expiry(decision)
 
 
-def start_vesting(ctx: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
+def start_vesting(decision: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
     """Set the vesting timer of a pending grant; a grant without a hold takes effect at once."""
     if lot.balances.pending:
-        ctx.set_timer(timer_name(VEST, lot.cause), vests_at)
+        decision.set_timer(timer_name(VEST, lot.cause), vests_at)
     else:
-        settle_debt(ctx, lot.cause)
-        tiers.reevaluate(ctx)
-        expiry.schedule_expiry(ctx)
+        settle_debt(decision, lot.cause)
+        tiers.reevaluate(decision)
+        expiry.schedule_expiry(decision)
 
 
-def settle_debt(ctx: LedgerDecision, cause: str) -> None:
+def settle_debt(decision: LedgerDecision, cause: str) -> None:
     """Pay the debt from available points, earliest expiry first."""
-    for lot in ctx.state.spendable():
-        debt = -ctx.state.balances.debt
+    for lot in decision.state.spendable():
+        debt = -decision.state.balances.debt
         if not debt:
             return
         points = min(debt, lot.balances.available)
-        ctx.post(EntryKind.SETTLE, lot, LedgerAccount.AVAILABLE, LedgerAccount.DEBT, points, cause, "debt_paid")
+        decision.post(EntryKind.SETTLE, lot, LedgerAccount.AVAILABLE, LedgerAccount.DEBT, points, cause, "debt_paid")
 
 
-def reverse(ctx: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
+def reverse(decision: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
     """Reverse points of a grant with compensating entries; points already spent become debt."""
-    first, debt = _post_reversals(ctx, lot, points, cause, text)
-    if lot.balances.pending and not ctx.state.lots[lot.cause].balances.pending:
-        ctx.cancel_timer(timer_name(VEST, lot.cause))
-    settle_debt(ctx, cause)
+    first, debt = _post_reversals(decision, lot, points, cause, text)
+    if lot.balances.pending and not decision.state.lots[lot.cause].balances.pending:
+        decision.cancel_timer(timer_name(VEST, lot.cause))
+    settle_debt(decision, cause)
     reversal = PointsReversed(
-        customer_id=ctx.state.customer_id,
+        customer_id=decision.state.customer_id,
         entry_id=first.entry_id,
         points=points,
         cause=cause,
@@ -73,23 +75,23 @@ def reverse(ctx: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -
         issue_id=lot.issue_id,
         order_id=lot.order_id,
         reverses=lot.lot_id,
-        reversed_at=ctx.now,
+        reversed_at=decision.now,
         debt=debt or None,
     )
-    ctx.emit(reversal)
+    decision.emit(reversal)
     if lot.kind is not GrantKind.APOLOGY or lot.counts_for_tier:
-        tiers.reevaluate(ctx, points_reversed=True)
+        tiers.reevaluate(decision, points_reversed=True)
 
 
-def _post_reversals(ctx: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> tuple[Entry, int]:
+def _post_reversals(decision: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> tuple[Entry, int]:
     """Take points from pending, available and expired, then from debt. Returns the first entry and the new debt."""
     entries, remaining = [], points
     for account in (LedgerAccount.PENDING, LedgerAccount.AVAILABLE, LedgerAccount.EXPIRED):
         if part := min(remaining, lot.balances.balance_of(account)):
-            entries.append(ctx.post(EntryKind.REVERSE, lot, account, LedgerAccount.ISSUED, part, cause, text))
+            entries.append(decision.post(EntryKind.REVERSE, lot, account, LedgerAccount.ISSUED, part, cause, text))
             remaining -= part
     if remaining:
-        debt = ctx.post(EntryKind.REVERSE, lot, LedgerAccount.DEBT, LedgerAccount.ISSUED, remaining, cause, text)
+        debt = decision.post(EntryKind.REVERSE, lot, LedgerAccount.DEBT, LedgerAccount.ISSUED, remaining, cause, text)
         entries.append(debt)
     assert entries, "callers reverse at least one point"
     return entries[0], remaining

@@ -18,7 +18,7 @@ from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.registry import AnyEvent
 from services.returns.domain.commands import AssignCount, CancelCase, ReopenCase
-from services.returns.domain.decision_context import CaseDecision, CaseRules, CaseState
+from services.returns.domain.context import CaseDecision, CaseRules, CaseState
 from services.returns.domain.handlers import (
     case_closure,
     collection_reminders,

@@ -45,76 +45,76 @@ class OrderLedgerChanged(Record):
     at: datetime
 
 
-class LedgerContext(DecisionContext[OrderLedger, AnyEvent]):
+class OrderLedgerDecision(DecisionContext[OrderLedger, AnyEvent]):
     """Context of one event; `rules` is its envelope."""
 
     __slots__ = ()
 
 
-def _placed(ctx: LedgerContext, placed: OrderPlaced) -> None:
+def _placed(decision: OrderLedgerDecision, placed: OrderPlaced) -> None:
     """Record prices; an order that is sent again is a correction, or a repetition that changes nothing."""
-    version = version_of(ctx.rules, placed)
-    at = version.changed_at(ctx.state.placed_digest)
+    version = version_of(decision.rules, placed)
+    at = version.changed_at(decision.state.placed_digest)
     if at is None:
         return
-    newer = {line_id: line for line_id, line in ctx.state.lines.items() if line.stated_at and line.stated_at > at}
-    ctx.change(**placed_money(placed, at), placed_digest=version.digest)
+    newer = {line_id: line for line_id, line in decision.state.lines.items() if line.stated_at and line.stated_at > at}
+    decision.change(**placed_money(placed, at), placed_digest=version.digest)
     if newer:
-        ctx.change(lines={**ctx.state.lines, **newer})
-    early = sorted(ctx.state.early_changes, key=lambda event: event.changed_at)
-    ctx.change(early_changes=())
+        decision.change(lines={**decision.state.lines, **newer})
+    early = sorted(decision.state.early_changes, key=lambda event: event.changed_at)
+    decision.change(early_changes=())
     for changed in early:
-        ctx.change(**changed_money(ctx.state, changed.lines, changed.changed_at))
+        decision.change(**changed_money(decision.state, changed.lines, changed.changed_at))
 
 
-def _changed(ctx: LedgerContext, changed: OrderChanged) -> None:
+def _changed(decision: OrderLedgerDecision, changed: OrderChanged) -> None:
     if not changed.lines:
         return
-    if ctx.state.is_placed:
-        ctx.change(**changed_money(ctx.state, changed.lines, changed.changed_at))
+    if decision.state.is_placed:
+        decision.change(**changed_money(decision.state, changed.lines, changed.changed_at))
     else:
         lines_only = changed.model_copy(update={"contact": None, "ship_to": None, "recipient": None})
-        ctx.change(early_changes=(*ctx.state.early_changes, lines_only))
+        decision.change(early_changes=(*decision.state.early_changes, lines_only))
 
 
-def _delivered(ctx: LedgerContext, event: OrderDelivered) -> None:
-    ctx.change(deliveries=count(ctx.state.deliveries, event))
+def _delivered(decision: OrderLedgerDecision, event: OrderDelivered) -> None:
+    decision.change(deliveries=count(decision.state.deliveries, event))
 
 
-def _cancelled(ctx: LedgerContext, event: OrderCancelled) -> None:
-    ledger = ctx.state
+def _cancelled(decision: OrderLedgerDecision, event: OrderCancelled) -> None:
+    ledger = decision.state
     lines = ledger.cancelled_lines | frozenset(event.line_ids)
     is_cancelled = ledger.is_cancelled or not event.line_ids
     if (lines, is_cancelled) != (ledger.cancelled_lines, ledger.is_cancelled):
-        ctx.change(cancelled_lines=lines, is_cancelled=is_cancelled, cancelled_at=event.cancelled_at)
+        decision.change(cancelled_lines=lines, is_cancelled=is_cancelled, cancelled_at=event.cancelled_at)
 
 
-def _refunded(ctx: LedgerContext, event: OrderRefunded) -> None:
-    if event.refund_id not in ctx.state.shop_refunds:
-        refunds = {**ctx.state.shop_refunds, event.refund_id: shop_refund(ctx.state, event)}
-        ctx.change(shop_refunds=refunds)
+def _refunded(decision: OrderLedgerDecision, event: OrderRefunded) -> None:
+    if event.refund_id not in decision.state.shop_refunds:
+        refunds = {**decision.state.shop_refunds, event.refund_id: shop_refund(decision.state, event)}
+        decision.change(shop_refunds=refunds)
 
 
-def _charged_back(ctx: LedgerContext, event: PaymentChargedBack) -> None:
-    ctx.change(chargebacks={**ctx.state.chargebacks, event.transaction_id: event.amount.amount})
+def _charged_back(decision: OrderLedgerDecision, event: PaymentChargedBack) -> None:
+    decision.change(chargebacks={**decision.state.chargebacks, event.transaction_id: event.amount.amount})
 
 
-def _chargeback_reversed(ctx: LedgerContext, event: ChargebackReversed) -> None:
-    ctx.change(won_chargebacks=ctx.state.won_chargebacks | {event.transaction_id})
+def _chargeback_reversed(decision: OrderLedgerDecision, event: ChargebackReversed) -> None:
+    decision.change(won_chargebacks=decision.state.won_chargebacks | {event.transaction_id})
 
 
-def _scanned(ctx: LedgerContext, event: ParcelScanned) -> None:
+def _scanned(decision: OrderLedgerDecision, event: ParcelScanned) -> None:
     """Keep the last scan of each parcel of the order itself."""
     status = translate_status(event.raw)
     if status is None:
         return  # reported when the scan arrived
     key = event.shipment_id or plain_number(event.tracking_number) or ""
     scan = TrackingScan(status, event.raw, event.scanned_at)
-    if supersedes(scan, ctx.state.scans.get(key)):
-        ctx.change(scans={**ctx.state.scans, key: scan})
+    if supersedes(scan, decision.state.scans.get(key)):
+        decision.change(scans={**decision.state.scans, key: scan})
 
 
-LEDGER_HANDLERS: Mapping[type[Payload], Callable[[LedgerContext, Any], None]] = {
+LEDGER_HANDLERS: Mapping[type[Payload], Callable[[OrderLedgerDecision, Any], None]] = {
     OrderPlaced: _placed,
     OrderChanged: _changed,
     OrderDelivered: _delivered,
@@ -141,15 +141,15 @@ def order_of(event: AnyEvent) -> str | None:
 
 def decide_ledger(state: OrderLedger, event: AnyEvent, now: datetime) -> tuple[OrderLedger, Facts]:
     """Decide on one event about an order; what is known already changes nothing."""
-    ctx = LedgerContext(state, now, event)
+    decision = OrderLedgerDecision(state, now, event)
     handler = LEDGER_HANDLERS.get(type(event.data))
     if handler is None:
-        ctx.ignore("not_handled")
-        return state, ctx.facts
-    handler(ctx, event.data)
-    if ctx.state == state:
-        ctx.ignore("order_unchanged")
-        return state, ctx.facts
+        decision.ignore("not_handled")
+        return state, decision.facts
+    handler(decision, event.data)
+    if decision.state == state:
+        decision.ignore("order_unchanged")
+        return state, decision.facts
     if type(event.data) not in _QUIET:
-        ctx.emit(OrderLedgerChanged(state.order_id, now))
-    return ctx.state, ctx.facts
+        decision.emit(OrderLedgerChanged(state.order_id, now))
+    return decision.state, decision.facts

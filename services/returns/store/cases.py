@@ -16,7 +16,7 @@ from libs.common.postgres.pool import ConflictError, Connection
 from libs.common.postgres.state_table import RowCache, VersionedRow
 from services.returns.domain import decide as domain
 from services.returns.domain.commands import AssignCount, ReopenCase
-from services.returns.domain.decision_context import CaseRules, CaseState
+from services.returns.domain.context import CaseRules, CaseState
 from services.returns.domain.kept_counts import count_of_timer
 from services.returns.domain.ledger_decisions import OrderEventArrived, order_of
 from services.returns.domain.state.case import Case

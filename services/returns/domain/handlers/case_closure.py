@@ -7,7 +7,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueCancelled, IssueReopened, IssueResolved
 from libs.common.events.values import Remedy
 from services.returns.domain.commands import CancelCase, ReopenCase
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import inbound, refunds
 from services.returns.domain.handlers.replacement_matching import cancel_replacement
 from services.returns.domain.state.case import Case, RemedyPlan

@@ -9,7 +9,7 @@ from libs.common.events.issues import IssueAccepted, IssueCollectionWindowChosen
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import Money
 from libs.common.events.warehouse import ItemInspected, ItemReceived
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import staff_decisions
 from services.returns.domain.handlers.receipts import count_id
 from services.returns.domain.handlers.risk_review import opening_review_causes

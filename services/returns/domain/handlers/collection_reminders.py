@@ -8,7 +8,7 @@ is ever charged from here; no event exists for it.
 from datetime import date, datetime, timedelta
 
 from libs.common.events.issues import IssueCollectionReminded, IssueCollectionWindowChosen
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import inbound
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.outbound_leg import OutboundStatus

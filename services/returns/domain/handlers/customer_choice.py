@@ -12,7 +12,7 @@ from libs.common.events.issues import IssueChoiceRequested
 from libs.common.events.notices import CustomerDecided
 from libs.common.events.values import Choice, Remedy, Variant
 from libs.common.events.warehouse import ReplacementCancelled, ReplacementRejected
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import case_closure, outbound, partial_shipments, refunds, shipments
 from services.returns.domain.handlers.replacement_matching import (
     cancel_replacement,

@@ -21,7 +21,7 @@ from libs.common.events.issues import (
     IssueCollectionRequested,
 )
 from libs.common.events.values import CollectedLine, IssueLine, Reason
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import receipts
 from services.returns.domain.state.case import lines_for
 from services.returns.domain.state.exposure import find_shared_visit

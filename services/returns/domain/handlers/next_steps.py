@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import (
     collection_reminders,
     inbound,

@@ -6,7 +6,7 @@ with the state of the order, not with single events, so that order and repetitio
 """
 
 from libs.common.events.values import Reason
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import tracking_scans
 from services.returns.domain.handlers.replacement_matching import cancel_replacement
 from services.returns.domain.state.line_quantities import common_counts, missing

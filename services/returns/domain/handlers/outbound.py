@@ -11,7 +11,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueReplacementDelayed, IssueReplacementOrdered, IssueReplacementPromised
 from libs.common.events.values import Fault, IssueLine, Money, Remedy, ReplacementPart, Variant
 from libs.common.events.warehouse import Priority, ReplacementConfirmed, ReplacementDelayed, ReplacementOrdered
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import inbound
 from services.returns.domain.handlers.replacement_matching import (
     match_replacement,

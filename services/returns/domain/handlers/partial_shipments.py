@@ -11,7 +11,7 @@ from libs.common.decisions.fast_replace import replace
 from libs.common.decisions.ids import derived_id
 from libs.common.events.carrier import ParcelDelivered
 from libs.common.events.warehouse import ReplacementRejected, ReplacementShipped
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case, Shortage
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing, to_counts
 from services.returns.domain.state.outbound_leg import OutboundLeg, OutboundStatus, Parcel

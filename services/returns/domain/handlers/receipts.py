@@ -14,7 +14,7 @@ from libs.common.events.carrier import CollectionCancelled
 from libs.common.events.issues import IssueItemInspected, IssueItemReceived
 from libs.common.events.values import Condition, CountedLine, InspectedLine, Reason, ReceivedLine
 from libs.common.events.warehouse import ItemInspected, ItemReceived, ItemReturnOrdered
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.kept_counts import CountKept
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.inbound_leg import MISMATCHES, InboundStatus

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, missing
 from services.returns.domain.state.order_ledger import NOTHING_BACK, ZERO, OrderLedger, PaidBack, PricedLine

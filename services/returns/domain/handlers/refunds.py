@@ -15,7 +15,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.issues import IssueRefunded, IssueRefundRequested, IssueRefundReversed
 from libs.common.events.payment import RefundCompleted, RefundFailed, RefundRequested, RefundReversed
 from libs.common.events.values import Money, PaidLine
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers.refund_pricing import RefundPrice, price_refund
 from services.returns.domain.state.case import Case
 from services.returns.domain.state.line_quantities import UnitCounts, add_counts, common_counts, missing

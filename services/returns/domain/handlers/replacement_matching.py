@@ -15,7 +15,7 @@ from libs.common.events.warehouse import (
     ReplacementRejected,
     ReplacementShipped,
 )
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.state.outbound_leg import (
     AWAITING_SHIPMENT,
     SHIPPED_OR_DELIVERED,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from libs.common.decisions.facts import Ignored
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueReviewRequested
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import (
     case_closure,
     collection_reminders,

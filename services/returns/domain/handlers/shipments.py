@@ -15,7 +15,7 @@ from libs.common.events.issues import (
     IssueReplacementShipped,
 )
 from libs.common.events.warehouse import ReplacementRecalled, ReplacementShipped
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import partial_shipments
 from services.returns.domain.handlers.outbound import delivery_deadline, promise_deadline, resend_replacement
 from services.returns.domain.handlers.replacement_matching import match_replacement, skip_past

@@ -9,7 +9,7 @@ from datetime import datetime
 from libs.common.decisions.facts import Facts, Ignored
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import StaffAction
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, reviews
 from services.returns.domain.state.inbound_leg import InboundStatus
 from services.returns.domain.state.review_causes import BLOCKING_CAUSES, ReviewCause

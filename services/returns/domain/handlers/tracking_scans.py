@@ -19,7 +19,7 @@ from libs.common.events.carrier import (
     ParcelScanned,
 )
 from libs.common.events.values import Reason
-from services.returns.domain.decision_context import CaseDecision
+from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import case_closure, inbound, shipments
 from services.returns.domain.state.outbound_leg import OutboundLeg
 from services.returns.domain.state.review_causes import ReviewCause
