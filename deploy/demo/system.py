@@ -87,7 +87,7 @@ class DemoSystem:
         return self.partners["simulator"].url
 
 
-async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
+async def prepare(infrastructure: Infrastructure, partitions: int = FEW_PARTITIONS) -> dict[str, str]:
     """Create databases, roles, tables and topics; returns the URL of each service's database."""
     databases = await provision(
         infrastructure.postgres.admin_url, SERVICES, f"{infrastructure.prefix}_" if infrastructure.prefix else ""
@@ -95,7 +95,7 @@ async def prepare(infrastructure: Infrastructure) -> dict[str, str]:
     for service, database in databases.items():
         await database.migrate(service)
     servers = infrastructure.broker.bootstrap_servers
-    await create_topics(servers, infrastructure.topic_prefix, partitions=FEW_PARTITIONS)
+    await create_topics(servers, infrastructure.topic_prefix, partitions=partitions)
     return {service: database.url for service, database in databases.items()}
 
 

@@ -16,6 +16,7 @@ from deploy.local import kafka, postgres
 from deploy.local.paths import LOGS, run_folder
 from deploy.local.processes import Supervisor
 from libs.common.events.topics import LOYALTY, SERVICES
+from libs.common.messaging.create_topics import PARTITIONS
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.bench.completion import (
     FINAL_SUBSCRIPTIONS,
@@ -156,7 +157,7 @@ async def loaded_system(
 ) -> AsyncIterator[LoadedSystem]:
     """Start four services and the partner on topics and databases of this prefix, for the length of the block."""
     own = replace(infrastructure, prefix=prefix)
-    urls = await prepare(own)
+    urls = await prepare(own, PARTITIONS)
     with Supervisor(BENCH_LOGS / (prefix or "main")) as supervisor:
         system = await asyncio.to_thread(lambda: start(supervisor, own, urls, tracing, launcher, in_turn=in_turn))
         servers = {"kafka": own.broker.pid, "postgres": own.postgres.pid}

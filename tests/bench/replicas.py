@@ -13,6 +13,7 @@ from rich.console import Console
 
 from deploy.demo.system import Infrastructure, prepare
 from deploy.local.processes import Supervisor
+from libs.common.messaging.create_topics import PARTITIONS
 from tests.bench.completion import wait_until_orders_are_known
 from tests.bench.environment import BENCH_LOGS
 from tests.bench.load import publish_orders
@@ -38,7 +39,7 @@ async def measure(console: Console, infrastructure: Infrastructure, orders: int)
 
 async def _drain(infrastructure: Infrastructure, count: int, orders: int) -> tuple[float, float]:
     """CPU and elapsed seconds. The replicas have joined and are frozen while the backlog is written."""
-    databases = await prepare(infrastructure)
+    databases = await prepare(infrastructure, PARTITIONS)
     servers, prefix = infrastructure.broker.bootstrap_servers, infrastructure.topic_prefix
     common = {**common_settings(infrastructure, "k" * 32), "DATABASE_URL": databases["intake"]}
     with Supervisor(BENCH_LOGS / infrastructure.prefix) as supervisor:

@@ -17,8 +17,13 @@ from libs.common.config.kafka_security import KafkaSecurity
 from libs.common.config.settings import load
 from libs.common.messaging.topic_settings import new_topics, retention
 
-PARTITIONS = 48
-"""Default number of partitions of each topic: the most processes of a service that can share its work."""
+PARTITIONS = 12
+"""Default number of partitions of each topic: the most processes of a service that can share its work.
+
+aiokafka looks at every partition in every turn: a record at rest takes 1.0 ms of CPU with 12 and 2.2 ms with 48 (see
+`fetch_session`). One process carries hundreds of reports a second; a shop that expects to need more than twelve says so
+when it creates its topics.
+"""
 
 PROPAGATION_SECONDS = 30.0
 _DYNAMIC_TOPIC_CONFIG = 1

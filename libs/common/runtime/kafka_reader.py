@@ -18,6 +18,7 @@ from libs.common.messaging.broker import describe, new_broker, subscribe
 from libs.common.messaging.consumer import Consumer
 from libs.common.messaging.consumer_health import ConsumerHealth
 from libs.common.messaging.decision_runner import Aggregate, DecisionRunner
+from libs.common.messaging.fetch_session import use_fetch_sessions
 from libs.common.messaging.signal import WakeSignal
 from libs.common.messaging.subscription import Subscription
 from libs.common.postgres.pool import Pool
@@ -92,6 +93,8 @@ class KafkaReader:
             broker = self.broker(pool)
             try:
                 await broker.start()
+                if self.health:
+                    use_fetch_sessions(self.health.listener.consumer)
             except asyncio.CancelledError:  # a service that stops while it joins
                 await broker.stop()
                 raise
