@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -162,7 +162,7 @@ class CaseScenario:
             return [answer.code]
         return refusal_reasons(facts) or event_types([fact for fact in facts if fact is not answer])
 
-    def later(self, **span: int) -> "CaseScenario":
+    def later(self, **span: int) -> Self:
         self.now += timedelta(**span)
         return self
 

@@ -3,10 +3,7 @@
 Some work needs staff: a review, a customer who could not be reached or is unhappy. Other work is a deadline: an open
 issue has an item `progress` per leg with its next step and due time; past that time the promise is broken or the case
 stalls, and staff should look. An event opens, moves or ends items; the key of an item makes duplicates harmless.
-
-Returns ends reviews without an event of their own when the expected event happens after all, so `_ENDED_REVIEWS` lists
-the causes per event. A refused decision ends the review too, and an open review is published again on its due day: a
-wrong row is corrected by the next event.
+`ended_reviews` holds which reviews an event makes obsolete.
 """
 
 from collections.abc import Callable
@@ -19,6 +16,7 @@ from libs.common.events import issues, notices
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import AnyEvent
 from libs.common.events.values import StaffAction
+from services.intake.domain.projections.ended_reviews import ENDED_WITH_CASE, ended_reviews
 from services.intake.domain.projections.work_items import (
     LEG_OF_STEP,
     Leg,
@@ -48,31 +46,8 @@ UNREACHED_RESPONSE_TIME = timedelta(days=1)
 _DEFAULT_GRACE = timedelta(days=2)
 """Time after the due time of a question in which its default is published; without it the case stalls."""
 
+_REJECTED_AT_INSPECTION = "not_as_reported"
 _REVIEW_ACTIONS = frozenset({StaffAction.APPROVE_REVIEW, StaffAction.REFUSE_REVIEW})
-
-_ENDED_REVIEWS: dict[type[Payload], tuple[str, ...]] = {
-    issues.IssueReplacementOrdered: (
-        "value",
-        "mixed_currencies",
-        "no_address",
-        "no_decision",
-        "delivery_overdue",
-        "parcel_exception",
-    ),
-    issues.IssueReplacementPromised: ("no_address", "warehouse_silent", "not_shipping"),
-    issues.IssueReplacementDelayed: ("warehouse_silent", "not_shipping"),
-    issues.IssueReplacementShipped: ("warehouse_silent", "not_shipping", "delivered_unshipped"),
-    issues.IssueReplacementDelivered: ("delivery_overdue", "parcel_exception"),
-    issues.IssueCollectionRequested: ("value", "collection_failed"),
-    issues.IssueCollectionBooked: ("collection_failed",),
-    issues.IssueCollected: ("collection_failed",),
-    issues.IssueItemReceived: ("receipt_overdue", "collection_failed"),
-    issues.IssueItemInspected: ("inspection_overdue",),
-    issues.IssueRefundRequested: ("value", "no_decision", "refund_failed"),
-    issues.IssueRefunded: ("refund_failed",),
-    issues.IssueChoiceRequested: ("warehouse_silent", "not_shipping"),
-}
-"""Review causes that an event makes obsolete; the same as where returns withdraws a review."""
 
 Changes = tuple[WorkChange, ...]
 
@@ -80,10 +55,9 @@ Changes = tuple[WorkChange, ...]
 def work_changes(event: AnyEvent, zone: ZoneInfo) -> Changes:
     """Return the work items that this event opens, moves and ends; none for most."""
     data: Any = event.data
-    type_ = type(data)
-    handler = _HANDLERS.get(type_)
+    handler = _HANDLERS.get(type(data))
     changes = handler(data, event.time, zone) if handler else ()
-    causes = _ENDED_REVIEWS.get(type_)
+    causes = ended_reviews(data)
     return (WorkEnded(data.issue_id, WorkKind.REVIEW, causes), *changes) if causes else changes
 
 
@@ -110,6 +84,8 @@ def _on_customer_decided(event: notices.CustomerDecided, at: datetime, zone: Zon
 
 
 def _on_decision_applied(event: issues.IssueStaffDecisionApplied, at: datetime, zone: ZoneInfo) -> Changes:
+    if event.action == StaffAction.WAIVE_COLLECTION and event.applied:
+        return (_done(event.issue_id, Leg.INBOUND),)
     decided = event.action in _REVIEW_ACTIONS and (event.applied or event.code == "no_such_review")
     return (ReviewDecided(event.issue_id, event.decision_id),) if decided else ()
 
@@ -120,6 +96,14 @@ def _on_accepted(event: issues.IssueAccepted, at: datetime, zone: ZoneInfo) -> C
 
 def _on_closed(event: issues.IssueEvent, at: datetime, zone: ZoneInfo) -> Changes:
     return (WorkEnded(event.issue_id),)
+
+
+def _on_cancelled(event: issues.IssueCancelled, at: datetime, zone: ZoneInfo) -> Changes:
+    """End everything; of an item that is not the reported one, the reviews that staff alone can decide stay open."""
+    if event.cause != _REJECTED_AT_INSPECTION:
+        return (WorkEnded(event.issue_id),)
+    ended = [WorkEnded(event.issue_id, kind) for kind in WorkKind if kind != WorkKind.REVIEW]
+    return WorkEnded(event.issue_id, WorkKind.REVIEW, ENDED_WITH_CASE), *ended
 
 
 def _on_resolved(event: issues.IssueResolved, at: datetime, zone: ZoneInfo) -> Changes:
@@ -166,6 +150,14 @@ def _on_replacement_shipped(event: issues.IssueReplacementShipped, at: datetime,
     return *_decided(event.issue_id), _dated(event.issue_id, WorkStep.ARRIVE, at, event.expected_delivery_date, zone)
 
 
+def _on_part_shipped(event: issues.IssueReplacementPartShipped, at: datetime, zone: ZoneInfo) -> Changes:
+    return *_decided(event.issue_id), _dated(event.issue_id, WorkStep.SHIP, at, event.remaining_ship_date, zone)
+
+
+def _on_delivery_changed(event: issues.IssueReplacementDeliveryChanged, at: datetime, zone: ZoneInfo) -> Changes:
+    return (_dated(event.issue_id, WorkStep.ARRIVE, at, event.expected_delivery_date, zone),)
+
+
 def _on_replacement_delivered(event: issues.IssueReplacementDelivered, at: datetime, zone: ZoneInfo) -> Changes:
     return (_done(event.issue_id, Leg.OUTBOUND),)
 
@@ -176,6 +168,15 @@ def _on_collection_requested(event: issues.IssueCollectionRequested, at: datetim
 
 def _on_collection_booked(event: issues.IssueCollectionBooked, at: datetime, zone: ZoneInfo) -> Changes:
     return (_dated(event.issue_id, WorkStep.COLLECT, at, event.window.day, zone),)
+
+
+def _on_collection_moved(
+    event: issues.IssueCollectionAttempted | issues.IssueCollectionReminded, at: datetime, zone: ZoneInfo
+) -> Changes:
+    """Wait for the next visit; without one, a review asks staff to arrange it."""
+    if event.next_date is None:
+        return (_done(event.issue_id, Leg.INBOUND),)
+    return (_dated(event.issue_id, WorkStep.COLLECT, at, event.next_date, zone),)
 
 
 def _on_collected(event: issues.IssueCollected, at: datetime, zone: ZoneInfo) -> Changes:
@@ -196,7 +197,8 @@ def _on_refund_requested(event: issues.IssueRefundRequested, at: datetime, zone:
 
 
 def _on_refunded(event: issues.IssueRefunded, at: datetime, zone: ZoneInfo) -> Changes:
-    return (_done(event.issue_id, Leg.MONEY),)
+    """End the wait for the money, or after a part of it start to wait for the rest."""
+    return (_limited(event.issue_id, WorkStep.REFUND, at) if event.remaining else _done(event.issue_id, Leg.MONEY),)
 
 
 _KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind != WorkKind.UNHAPPY)
@@ -204,7 +206,7 @@ _KINDS_OF_OPEN_ISSUES = tuple(kind for kind in WorkKind if kind != WorkKind.UNHA
 _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueAccepted: _on_accepted,
     issues.IssueRejected: _on_closed,
-    issues.IssueCancelled: _on_closed,
+    issues.IssueCancelled: _on_cancelled,
     issues.IssueResolved: _on_resolved,
     issues.IssueReopened: _on_reopened,
     issues.IssueRated: _on_rated,
@@ -217,9 +219,13 @@ _HANDLERS: dict[type[Payload], Callable[[Any, datetime, ZoneInfo], Changes]] = {
     issues.IssueReplacementPromised: _on_ship_date,
     issues.IssueReplacementDelayed: _on_ship_date,
     issues.IssueReplacementShipped: _on_replacement_shipped,
+    issues.IssueReplacementPartShipped: _on_part_shipped,
+    issues.IssueReplacementDeliveryChanged: _on_delivery_changed,
     issues.IssueReplacementDelivered: _on_replacement_delivered,
     issues.IssueCollectionRequested: _on_collection_requested,
     issues.IssueCollectionBooked: _on_collection_booked,
+    issues.IssueCollectionAttempted: _on_collection_moved,
+    issues.IssueCollectionReminded: _on_collection_moved,
     issues.IssueCollected: _on_collected,
     issues.IssueItemReceived: _on_received,
     issues.IssueItemInspected: _on_inspected,
