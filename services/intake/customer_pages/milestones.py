@@ -9,13 +9,27 @@ from libs.common.events import issues
 from services.intake.domain.projections.issue_status import IssueStatus
 
 CLOSED = frozenset({IssueStatus.RESOLVED, IssueStatus.CANCELLED, IssueStatus.REJECTED})
-_SHIP_DATE_EVENTS = (
-    issues.IssueReplacementOrdered.TYPE,
-    issues.IssueReplacementPromised.TYPE,
-    issues.IssueReplacementDelayed.TYPE,
-)
+_SHIP_DATES: dict[str, str] = {
+    issues.IssueReplacementOrdered.TYPE: "promised_ship_date",
+    issues.IssueReplacementPromised.TYPE: "ship_date",
+    issues.IssueReplacementDelayed.TYPE: "ship_date",
+    issues.IssueReplacementPartShipped.TYPE: "remaining_ship_date",
+}
+_DELIVERY_DATES: dict[str, str] = {
+    issues.IssueReplacementShipped.TYPE: "expected_delivery_date",
+    issues.IssueReplacementDeliveryChanged.TYPE: "expected_delivery_date",
+}
+_VISIT_DATES: dict[str, str] = {
+    issues.IssueCollectionAttempted.TYPE: "next_date",
+    issues.IssueCollectionReminded.TYPE: "next_date",
+}
+"""Field with the date that the customer expects, by event."""
 
-EventsByType = Mapping[str, Mapping[str, Any]]
+_OUTBOUND = frozenset({*_SHIP_DATES, *_DELIVERY_DATES, issues.IssueReplacementDelivered.TYPE})
+_WITHOUT_RESOLUTION = frozenset({IssueStatus.CANCELLED, IssueStatus.REJECTED})
+
+Event = Mapping[str, Any]
+Timeline = Sequence[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,48 +41,107 @@ class Milestone:
     expected_on: date | None = None
 
 
-def milestones(timeline: Sequence[Mapping[str, Any]], status: str) -> list[Milestone]:
-    """Return the milestones that apply to this issue, in order."""
-    events = {event["type"]: event for event in timeline}
-    if issues.IssueReopened.TYPE in events and status != IssueStatus.RESOLVED:
-        events.pop(issues.IssueResolved.TYPE, None)
-    found = [_milestone("accepted", events, issues.IssueAccepted.TYPE)]
-    if events.keys() & {*_SHIP_DATE_EVENTS, issues.IssueReplacementShipped.TYPE}:
-        found.append(_milestone("shipped", events, issues.IssueReplacementShipped.TYPE, _ship_date(events)))
-        found.append(_milestone("delivered", events, issues.IssueReplacementDelivered.TYPE, _delivery_date(events)))
-    if events.keys() & {issues.IssueCollectionRequested.TYPE, issues.IssueCollected.TYPE}:
-        found.append(_milestone("collected", events, issues.IssueCollected.TYPE, _collection_date(events)))
-    if events.keys() & {issues.IssueRefundRequested.TYPE, issues.IssueRefunded.TYPE}:
-        found.append(_milestone("refunded", events, issues.IssueRefunded.TYPE))
-    if status in CLOSED and status != IssueStatus.RESOLVED:
+def milestones(timeline: Timeline, status: str) -> list[Milestone]:
+    """Return the milestones that apply to this issue, in order; a closed issue has no others to come."""
+    found = [
+        _milestone("accepted", last_event(timeline, issues.IssueAccepted.TYPE)),
+        *_outbound(timeline),
+        *_inbound(timeline),
+        *_money(timeline),
+    ]
+    if status in CLOSED:
+        found = [milestone for milestone in found if milestone.done_at or milestone.code == "accepted"]
+    if status in _WITHOUT_RESOLUTION:
         return found
-    return [*found, _milestone("resolved", events, issues.IssueResolved.TYPE)]
+    resolved = last_event(timeline, issues.IssueResolved.TYPE) if status == IssueStatus.RESOLVED else None
+    return [*found, _milestone("resolved", resolved)]
 
 
-def _milestone(code: str, events: EventsByType, type_: str, expected_on: date | None = None) -> Milestone:
-    event = events.get(type_)
+def _milestone(code: str, event: Event | None, expected_on: date | None = None) -> Milestone:
     return Milestone(code, event["at"] if event else None, None if event else expected_on)
 
 
-def _ship_date(events: EventsByType) -> date | None:
-    dated = [events[type_] for type_ in _SHIP_DATE_EVENTS if type_ in events]
-    if not dated:
-        return None
-    data = max(dated, key=lambda event: event["at"])["data"]
-    return parse_date(data.get("ship_date") or data.get("promised_ship_date"))
+def _outbound(timeline: Timeline) -> list[Milestone]:
+    events = current_replacement(timeline)
+    shipped = last_event(events, issues.IssueReplacementShipped.TYPE)
+    if not events or (shipped is None and _is_refunded_instead(timeline)):
+        return []
+    delivered = last_event(events, issues.IssueReplacementDelivered.TYPE)
+    return [
+        _milestone("shipped", shipped, _last_date(events, _SHIP_DATES)),
+        _milestone("delivered", delivered, _last_date(events, _DELIVERY_DATES)),
+    ]
 
 
-def _delivery_date(events: EventsByType) -> date | None:
-    shipped = events.get(issues.IssueReplacementShipped.TYPE)
-    return parse_date(shipped["data"].get("expected_delivery_date")) if shipped else None
+def current_replacement(timeline: Timeline) -> Timeline:
+    """Return the events of the replacement that is sent now, without those of a lost or refused one before it."""
+    events = [event for event in timeline if event["type"] in _OUTBOUND]
+    return _of_last(events, "replacement_id")
 
 
-def _collection_date(events: EventsByType) -> date | None:
-    booked = events.get(issues.IssueCollectionBooked.TYPE)
-    return parse_date(booked["data"].get("window", {}).get("day")) if booked else None
+def current_collection(timeline: Timeline) -> Timeline:
+    """Return the events of the present collection since its last request."""
+    requests = [place for place, event in enumerate(timeline) if event["type"] == issues.IssueCollectionRequested.TYPE]
+    return timeline[requests[-1] :] if requests else ()
 
 
-def last_event(timeline: Sequence[Mapping[str, Any]], type_: str) -> Mapping[str, Any] | None:
+def _of_last(events: Timeline, key: str) -> Timeline:
+    return [event for event in events if event["data"].get(key) == events[-1]["data"].get(key)]
+
+
+def _is_refunded_instead(timeline: Timeline) -> bool:
+    """Return whether the money of every accepted unit goes back, so that nothing is sent any more."""
+    accepted = last_event(timeline, issues.IssueAccepted.TYPE)
+    requests = [event["data"] for event in timeline if event["type"] == issues.IssueRefundRequested.TYPE]
+    if not requests or accepted is None:
+        return bool(requests)
+    units = sum(line["quantity"] for line in accepted["data"].get("lines", ()))
+    return any(not data.get("lines") for data in requests) or units <= sum(
+        line["quantity"] for data in requests for line in data["lines"]
+    )
+
+
+def _inbound(timeline: Timeline) -> list[Milestone]:
+    events, collected = current_collection(timeline), last_event(timeline, issues.IssueCollected.TYPE)
+    if not events and collected is None:
+        return []
+    if events:
+        collected = last_event(events, issues.IssueCollected.TYPE)
+    return [_milestone("collected", collected, _visit_date(timeline))]
+
+
+def _visit_date(timeline: Timeline) -> date | None:
+    """Return the day of the courier's next visit; a request that follows a failed visit does not change it."""
+    for event in reversed(timeline):
+        if event["type"] == issues.IssueCollectionBooked.TYPE:
+            return parse_date(event["data"].get("window", {}).get("day"))
+        if event["type"] in _VISIT_DATES:
+            return parse_date(event["data"].get(_VISIT_DATES[event["type"]]))
+    return None
+
+
+def _money(timeline: Timeline) -> list[Milestone]:
+    """Return the refund, done when every requested refund is paid in full."""
+    requested = {
+        event["data"].get("refund_id") for event in timeline if event["type"] == issues.IssueRefundRequested.TYPE
+    }
+    paid = {
+        event["data"].get("refund_id"): event
+        for event in timeline
+        if event["type"] == issues.IssueRefunded.TYPE and not event["data"].get("remaining")
+    }
+    if not requested and not paid:
+        return []
+    done = max(paid.values(), key=lambda event: event["at"]) if requested <= paid.keys() else None
+    return [_milestone("refunded", done)]
+
+
+def _last_date(events: Timeline, fields: Mapping[str, str]) -> date | None:
+    dated = [event for event in events if event["type"] in fields]
+    return parse_date(dated[-1]["data"].get(fields[dated[-1]["type"]])) if dated else None
+
+
+def last_event(timeline: Timeline, type_: str) -> Event | None:
     return next((event for event in reversed(timeline) if event["type"] == type_), None)
 
 

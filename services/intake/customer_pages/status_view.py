@@ -8,11 +8,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.events import issues, loyalty, notices
-from libs.common.events.values import Language, TimeWindow
+from libs.common.events.values import Language, StaffAction, TimeWindow
 from libs.common.web.carriers import tracking_url
-from services.intake.customer_pages.milestones import CLOSED, Milestone, last_event, milestones, parse_date
-
-Timeline = Sequence[Mapping[str, Any]]
+from services.intake.customer_pages.milestones import (
+    CLOSED,
+    Milestone,
+    Timeline,
+    current_collection,
+    current_replacement,
+    last_event,
+    milestones,
+    parse_date,
+)
 
 COURIER_HOURS: tuple[tuple[int, int], ...] = ((9, 12), (14, 16), (16, 18), (18, 20), (19, 21))
 """The usual windows of couriers in Japan."""
@@ -37,16 +44,16 @@ class StatusView:
 
 
 def build_status_view(timeline: Timeline, status: str, today: date) -> StatusView:
-    shipped = _last_data(timeline, issues.IssueReplacementShipped.TYPE)
-    booked = _last_data(timeline, issues.IssueCollectionBooked.TYPE)
+    parcel = _last_parcel(timeline)
+    booked = _last_data(current_collection(timeline), issues.IssueCollectionBooked.TYPE)
     accepted = _last_data(timeline, issues.IssueAccepted.TYPE)
     is_over = _collection_is_over(timeline, status)
     granted, reversed_ = _points(timeline, loyalty.PointsGranted.TYPE), _points(timeline, loyalty.PointsReversed.TYPE)
     return StatusView(
         milestones=milestones(timeline, status),
-        carrier=shipped.get("carrier"),
-        tracking_number=shipped.get("tracking_number"),
-        tracking_url=tracking_url(shipped.get("carrier"), shipped.get("tracking_number")),
+        carrier=parcel.get("carrier"),
+        tracking_number=parcel.get("tracking_number"),
+        tracking_url=tracking_url(parcel.get("carrier"), parcel.get("tracking_number")),
         window=None if is_over else _parse_window(booked),
         requested_window=None if is_over else _unconfirmed_window(timeline),
         available_windows=available_windows(timeline, status, today),
@@ -67,8 +74,25 @@ def available_windows(timeline: Timeline, status: str, today: date) -> list[Time
     return [TimeWindow(day=day, from_hour=begin, to_hour=end) for day in days for begin, end in COURIER_HOURS]
 
 
+def _last_parcel(timeline: Timeline) -> Mapping[str, Any]:
+    """Return the data of the parcel of the present replacement that left last."""
+    parcels = (issues.IssueReplacementShipped.TYPE, issues.IssueReplacementPartShipped.TYPE)
+    sent = [event["data"] for event in current_replacement(timeline) if event["type"] in parcels]
+    return sent[-1] if sent else {}
+
+
 def _collection_is_over(timeline: Timeline, status: str) -> bool:
-    return status in CLOSED or last_event(timeline, issues.IssueCollected.TYPE) is not None
+    """Return whether the courier need not come (again): collected, waived by staff, or the issue is closed."""
+    collection = current_collection(timeline)
+    return status in CLOSED or any(
+        event["type"] == issues.IssueCollected.TYPE or _is_waiver(event) for event in collection
+    )
+
+
+def _is_waiver(event: Mapping[str, Any]) -> bool:
+    data = event["data"]
+    is_decision = event["type"] == issues.IssueStaffDecisionApplied.TYPE
+    return is_decision and data.get("action") == StaffAction.WAIVE_COLLECTION and bool(data.get("applied"))
 
 
 def customer_language(timeline: Timeline) -> Language | None:
