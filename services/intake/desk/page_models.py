@@ -1,10 +1,11 @@
 """Models of the desk's pages: data for their templates, read from the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from libs.common.runtime.service import Service
 from services.intake.desk.accounts import StaffRole
@@ -71,7 +72,7 @@ class PageModels:
             "notes": notes,
             "claim": claim,
             "steps": next_steps(work, timeline),
-            "promised_dates": promised_dates(timeline, self._local_date(now), self._dates_by_type(timeline)),
+            "promised_dates": promised_dates(timeline, now.astimezone(self._zone).date(), self._zone),
             "points": points_by_state(timeline),
             "timeline": [timeline_row(event) for event in timeline],
             "trace": trace,
@@ -83,9 +84,6 @@ class PageModels:
         async with self.service.pool.acquire() as conn:
             return await desk_store.search(conn, text, MAX_RESULTS)
 
-    def _local_date(self, moment: datetime) -> date:
-        return moment.astimezone(self.service.settings.zone).date()
-
-    def _dates_by_type(self, timeline: Sequence[Mapping[str, Any]]) -> dict[str, date]:
-        """Return the shop day of the last event of each type."""
-        return {event["type"]: self._local_date(event["at"]) for event in timeline}
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self.service.settings.zone

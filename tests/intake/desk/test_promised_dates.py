@@ -1,30 +1,38 @@
 """The desk's account of promised dates: kept, broken, open or superseded."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from libs.common.events.notices import NoticeKind
 from services.intake.desk.promised_dates import promised_dates
 
+ZONE = ZoneInfo("Asia/Tokyo")
 AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
 PROMISED, DAY_AFTER = date(2026, 3, 19), date(2026, 3, 20)
+Event = dict[str, Any]
 
 
-def notice(kind: str, day: date = PROMISED) -> dict[str, Any]:
+def notice(kind: str, day: date = PROMISED) -> Event:
     return {"type": "notice.sent.v1", "at": AT, "data": {"kind": kind, "promised_date": day.isoformat()}}
 
 
-def answer(choice: str) -> dict[str, Any]:
+def answer(choice: str) -> Event:
     return {"type": "customer.decided.v1", "at": AT, "data": {"choice": choice}}
 
 
-def kept(*story: dict[str, Any], today: date = DAY_AFTER, **day_of: date) -> list[bool | None]:
-    return [
-        promise.kept
-        for promise in promised_dates(story, today, {f"issue.{name}.v1": day for name, day in day_of.items()})
-    ]
+def issue(name: str, day: date | None = None, **data: Any) -> Event:
+    """An event of the issue, at noon of that day in the shop."""
+    at = datetime.combine(day, time(12), ZONE) if day else AT
+    return {"type": f"issue.{name}.v1", "at": at, "data": data}
+
+
+def kept(*timeline: Event, today: date = DAY_AFTER, **happened: date) -> list[bool | None]:
+    """Return whether each promise was kept, where these events follow the timeline."""
+    events = [*timeline, *(issue(name, day) for name, day in happened.items())]
+    return [promise.kept for promise in promised_dates(events, today, ZONE)]
 
 
 @pytest.mark.parametrize("kind", ["issue_accepted", "replacement_promised", "replacement_delayed", "choice_requested"])
@@ -60,3 +68,57 @@ def test_a_restock_date_counts_only_for_customers_who_wait(choice: str, expected
 def test_no_kind_of_notice_is_broken_though_its_event_happened_in_time(kind: NoticeKind) -> None:
     in_time = dict.fromkeys(("replacement_shipped", "replacement_delivered", "collected"), PROMISED)
     assert kept(notice(kind), **in_time) in ([True], [None])
+
+
+def test_a_delivery_date_that_was_moved_is_judged_by_the_new_one() -> None:
+    timeline = notice("replacement_shipped"), notice("replacement_delivery_changed", DAY_AFTER)
+    assert kept(*timeline, replacement_delivered=DAY_AFTER) == [None, True]
+    assert kept(*timeline, today=date(2026, 3, 21)) == [None, False]
+
+
+@pytest.mark.parametrize("later", ["collection_attempted", "collection_reminded"])
+def test_another_visit_supersedes_the_collection_date(later: str) -> None:
+    assert kept(notice("collection_booked"), notice(later, DAY_AFTER)) == [None, None]
+
+
+def test_a_kept_promise_stays_kept_when_the_issue_goes_on_with_another_replacement() -> None:
+    first = notice("replacement_promised"), issue("replacement_shipped", PROMISED)
+    second = issue("reopened"), issue("replacement_ordered"), notice("replacement_promised", DAY_AFTER)
+    assert kept(*first, *second, replacement_shipped=date(2026, 3, 23)) == [True, False]
+
+
+def test_a_promise_counts_the_event_that_came_before_its_notice_was_sent() -> None:
+    ordered, shipped = issue("replacement_ordered"), issue("replacement_shipped", PROMISED)
+    assert kept(ordered, shipped, notice("issue_accepted")) == [True]
+    assert kept(ordered, issue("replacement_shipped", DAY_AFTER), notice("issue_accepted")) == [False]
+
+
+def test_the_event_of_an_earlier_replacement_keeps_no_promise() -> None:
+    earlier = issue("replacement_ordered"), issue("replacement_shipped", PROMISED), issue("reopened")
+    assert kept(*earlier, issue("replacement_ordered"), notice("replacement_promised")) == [False]
+
+
+def test_a_cancelled_issue_breaks_no_promise() -> None:
+    assert kept(notice("replacement_promised"), issue("cancelled")) == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "applied", "expected"),
+    [
+        ("replacement_promised", "choose_remedy", True, None),
+        ("replacement_promised", "choose_remedy", False, False),
+        ("replacement_promised", "waive_collection", True, False),
+        ("collection_booked", "waive_collection", True, None),
+        ("collection_booked", "choose_remedy", True, False),
+    ],
+)
+def test_a_promise_ends_with_the_decision_of_staff_that_makes_it_obsolete(
+    kind: str, action: str, applied: bool, expected: bool | None
+) -> None:
+    decision = issue("staff_decision_applied", action=action, applied=applied)
+    assert kept(notice(kind), decision) == [expected]
+
+
+def test_the_day_of_an_event_is_that_of_the_shop() -> None:
+    past_midnight = {**issue("replacement_shipped"), "at": datetime(2026, 3, 19, 15, 30, tzinfo=UTC)}
+    assert kept(notice("replacement_promised"), past_midnight) == [False]
