@@ -14,7 +14,7 @@ from services.delivery_notify.http.pages import choice_page, sent_mail_page
 from services.delivery_notify.http.pages.rendering import open_renderer
 from services.delivery_notify.policy.notification_rules import load_rules
 from services.delivery_notify.rendering import template_lint
-from services.delivery_notify.rendering.links import NoticeLinks
+from services.delivery_notify.rendering.links import InertNoticeLinks, NoticeLinks
 from services.delivery_notify.rendering.renderer import Renderer
 from services.delivery_notify.sending.wiring import add_senders
 from services.delivery_notify.settings import NotifySettings
@@ -27,7 +27,8 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service = Service("delivery_notify", settings, description=__doc__, publishes=PUBLISHES)
     calendar = ShopCalendar(settings.zone)
     secrets = [secret.get_secret_value() for secret in settings.link_secrets]
-    links = NoticeLinks(settings.public_url, secrets, settings.customer_pages_url or "")
+    addresses = (settings.public_url, secrets, settings.customer_pages_url or "")
+    links = NoticeLinks(*addresses)
     rules = load_rules(calendar, **settings.rule_overrides())
     conversations = Conversations(rules)
     service.prepare(calendar.prepare)
@@ -35,6 +36,7 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
     service.add_retention(*sweeps(settings.contact_retention_days, settings.notice_retention_days))
     service.consume(Erasures(service.name, erase), CustomerErasureRequested)
     renderer = Renderer(calendar, links, settings.shop, settings.templates_dir)
+    preview = Renderer(calendar, InertNoticeLinks(*addresses), settings.shop, settings.templates_dir)
     template_lint.check(renderer)
     add_senders(service, settings, renderer, calendar, conversations)
     pages = open_renderer(settings.public_url, settings.sender_name, settings.zone)
@@ -49,6 +51,6 @@ def create_app(settings: NotifySettings | None = None) -> FastAPI:
         untraced=("/c/", "/staff/notices/"),
     )
     app.state.choice_page = choice_page.ChoicePage(conversations, links, pages, calendar)
-    app.state.sent_mail_page = sent_mail_page.SentMailPage(open_links(settings.link_secrets), renderer, pages)
+    app.state.sent_mail_page = sent_mail_page.SentMailPage(open_links(settings.link_secrets), preview, pages)
     app.state.bounce_webhook_secrets = settings.bounce_webhook_secret
     return app

@@ -18,6 +18,9 @@ REPORT_LINK_LIFETIME = timedelta(days=30)
 """Validity of the link to the report form of one order."""
 
 
+INERT_PATH = "link-of-the-customer"
+
+
 @dataclass(frozen=True, slots=True)
 class ChoiceLink:
     order_id: str
@@ -47,10 +50,13 @@ class NoticeLinks:
     def _page(self, path: str, purpose: Purpose, expires_at: datetime, *subject: str) -> str:
         if not self._pages_url:
             return ""
-        return f"{self._pages_url}/{path}/{self._signed.token(purpose, expires_at, *subject)}"
+        return f"{self._pages_url}/{path}/{self._token(purpose, expires_at, *subject)}"
 
     def choice_token(self, order_id: str, choice_id: UUID, answer_by: datetime) -> str:
-        return self._signed.token(Purpose.CHOICE, answer_by + CHOICE_READABLE_FOR, order_id, choice_id.hex)
+        return self._token(Purpose.CHOICE, answer_by + CHOICE_READABLE_FOR, order_id, choice_id.hex)
+
+    def _token(self, purpose: Purpose, expires_at: datetime, *subject: str) -> str:
+        return self._signed.token(purpose, expires_at, *subject)
 
     def read_choice(self, token: str) -> ChoiceLink:
         """Raises `LinkInvalidError`. The caller checks `expires_at` against its clock."""
@@ -60,3 +66,10 @@ class NoticeLinks:
             return ChoiceLink(order_id, UUID(choice_id), link.expires_at)
         except ValueError as error:
             raise LinkInvalidError("link: not a choice link; open the one in the newest message") from error
+
+
+class InertNoticeLinks(NoticeLinks):
+    """The same addresses without a token, for staff who read a mail: a link would let them answer as the customer."""
+
+    def _token(self, purpose: Purpose, expires_at: datetime, *subject: str) -> str:
+        return INERT_PATH

@@ -1,7 +1,7 @@
 """Page that shows a sent mail to staff, by a short-lived link from the desk for one notice and one member of staff.
 
 The mail is rendered again from its stored facts, in the language in which it was sent. After a change of a template it
-shows the new text with the facts and dates as sent.
+shows the new text with the facts and dates as sent. Its links lead nowhere: the customer's would act for the customer.
 """
 
 from dataclasses import dataclass
