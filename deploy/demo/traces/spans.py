@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-ISSUE_ATTRIBUTE = "sakidashi.issue_id"
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
