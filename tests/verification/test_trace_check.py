@@ -1,0 +1,43 @@
+"""Exemptions of the check that records of a report share its trace."""
+
+from collections.abc import Set
+from dataclasses import replace
+
+import pytest
+
+from deploy.verification.auditor import CHECKS
+from deploy.verification.verdict import Violation, run_check
+from tests.verification.histories import HistoryBuilder, valid_history
+
+OTHER_ID = "99999999999999999999999999999999"
+OTHER_TRACE = f"00-{OTHER_ID}-2222222222222222-01"
+
+
+def in_other_trace(story: HistoryBuilder, *kinds: str) -> HistoryBuilder:
+    headers = {"traceparent": OTHER_TRACE}
+    return replace(story, facts=[replace(f, headers=headers) if f.type in kinds else f for f in story.facts])
+
+
+def violations(story: HistoryBuilder, roots: dict[str, Set[str]] | None = None) -> tuple[Violation, ...]:
+    found = run_check("one_trace", CHECKS["one_trace"], replace(story.history(), roots=roots)).violations
+    assert found is not None, "the check had no data to judge"
+    return found
+
+
+def test_an_acceptance_by_a_later_request_may_have_a_trace_of_its_own() -> None:
+    assert violations(in_other_trace(valid_history(), "issue.accepted")) == ()
+
+
+def test_an_acceptance_with_the_report_must_be_in_its_trace() -> None:
+    at_once = valid_history().rescheduled("issue.accepted", 72)
+    assert len(violations(in_other_trace(at_once, "issue.accepted"))) == 1
+
+
+def test_a_record_in_the_trace_of_an_earlier_event_of_the_issue_follows_a_wait() -> None:
+    assert violations(in_other_trace(valid_history(), "issue.accepted", "replacement.ordered")) == ()
+
+
+@pytest.mark.parametrize(("linked", "count"), [({"a" * 32}, 0), (set[str](), 1)])
+def test_a_trace_of_its_own_must_link_to_another_once_spans_are_collected(linked: set[str], count: int) -> None:
+    story = in_other_trace(valid_history(), "replacement.ordered")
+    assert len(violations(story, {OTHER_ID: linked})) == count
