@@ -23,7 +23,7 @@ async def test_the_promises_of_an_order_are_listed(database: MakeDatabase) -> No
     async with notifying(await database("delivery_notify")) as live:
         await take(live, order(), later())
         answer = await live.client.get(f"/v1/orders/{ORDER}/promises", headers=OPS)
-    dates = [row["ship_date"] for row in answer.json()["promises"]]
+    dates = [row["day"] for row in answer.json()["promises"]]
     assert dates == [soon(7).isoformat(), soon(14).isoformat()]
 
 

@@ -53,7 +53,7 @@ def answer(driver: ConversationDriver, choice: Choice, wish: date | None = None)
 
 def test_a_placed_order_is_promised_and_not_mailed() -> None:
     driver = drive(placed())
-    assert [(row.version, row.ship_date) for row in of(driver.facts, PromiseMade)] == [(1, FRIDAY)]
+    assert [(row.version, row.day) for row in of(driver.facts, PromiseMade)] == [(1, FRIDAY)]
     assert driver.kinds == []
 
 

@@ -88,13 +88,13 @@ async def test_a_stored_conversation_leaves_out_what_is_as_it_is_by_default(conn
 async def test_every_promise_stays_written(conn: Connection) -> None:
     await apply(conn, placed(), changed(NEXT_FRIDAY))
     rows = await promises.list_promises(conn, ORDER)
-    assert [(row["version"], row["ship_date"], row["source"]) for row in rows] == [
+    assert [(row["version"], row["day"], row["source"]) for row in rows] == [
         (1, FRIDAY, "order.placed"),
         (2, NEXT_FRIDAY, "order.promise_changed"),
     ]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE promises SET ship_date = ship_date", "DELETE FROM promises"])
+@pytest.mark.parametrize("statement", ["UPDATE promises SET day = day", "DELETE FROM promises"])
 async def test_a_promise_can_neither_be_changed_nor_removed_even_by_its_owner(
     database: MakeDatabase, statement: str
 ) -> None:

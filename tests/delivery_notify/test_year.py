@@ -121,7 +121,7 @@ def broken_promises(order: SimulatedOrder) -> Iterator[tuple[str, int, datetime]
     """Yield subject, version and end of each announced promise whose day ended without a parcel."""
     rows = of(order.driver.facts, PromiseMade)
     for row in rows:
-        end = order.driver.rules.end_of(row.ship_date)
+        end = order.driver.rules.end_of(row.day)
         fate = order.shipped_at if row.subject == "line" else order.delivered_at
         over = min(
             (moment for moment in (fate, order.cancelled_at) if moment), default=datetime.max.replace(tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_a_date_in_a_notice_is_the_newest_of_the_ledger(year: tuple[str, list[Si
             elif isinstance(fact, NoticeCreated):
                 for ref in fact.promises.announces:
                     row = newest[ref.subject]
-                    assert (ref.version, ref.day) == (row.version, row.ship_date)
+                    assert (ref.version, ref.day) == (row.version, row.day)
 
 
 def test_silence_cancels_in_the_united_states_only_and_the_money_is_due_in_time(

@@ -139,7 +139,7 @@ class PromiseMade(Record):
     subject: str
     subject_id: str
     version: int
-    ship_date: date
+    day: date
     source: str
     promised_at: datetime
     surface: str | None = None

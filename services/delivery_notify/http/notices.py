@@ -49,7 +49,7 @@ class PromiseView(BaseModel):
     subject: str
     subject_id: str
     version: int
-    ship_date: date
+    day: date
     source: str
     promised_at: datetime
     notified_at: datetime | None

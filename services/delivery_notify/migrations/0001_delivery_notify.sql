@@ -113,7 +113,7 @@ CREATE TABLE promises (
     subject     text        NOT NULL CHECK (subject IN ('line', 'delivery', 'replacement')),
     subject_id  text        NOT NULL,
     version     integer     NOT NULL,
-    ship_date   date        NOT NULL,
+    day         date        NOT NULL,
     source      text        NOT NULL,
     promised_at timestamptz NOT NULL,
     PRIMARY KEY (order_id, subject, subject_id, version)

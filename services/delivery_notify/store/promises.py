@@ -20,10 +20,10 @@ def refs_json(refs: tuple[PromiseRef, ...]) -> str:
 # A date announced on another surface than a notice (checkout, choice page) is recorded as announced with its row.
 _PROMISES = """
     WITH made AS (
-        INSERT INTO promises (order_id, subject, subject_id, version, ship_date, source, promised_at)
-        SELECT order_id, subject, subject_id, version, ship_date, source, promised_at FROM unnest(
+        INSERT INTO promises (order_id, subject, subject_id, version, day, source, promised_at)
+        SELECT order_id, subject, subject_id, version, day, source, promised_at FROM unnest(
             $1::text[], $2::text[], $3::text[], $4::int[], $5::date[], $6::text[], $7::timestamptz[], $8::text[]
-        ) AS p (order_id, subject, subject_id, version, ship_date, source, promised_at, surface)
+        ) AS p (order_id, subject, subject_id, version, day, source, promised_at, surface)
         ON CONFLICT DO NOTHING)
     INSERT INTO promise_notifications (order_id, subject, subject_id, version, surface, notified_at)
     SELECT order_id, subject, subject_id, version, surface, promised_at FROM unnest(
@@ -41,7 +41,7 @@ async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
                 row.subject,
                 row.subject_id,
                 row.version,
-                row.ship_date,
+                row.day,
                 row.source,
                 row.promised_at,
                 row.surface,
@@ -54,7 +54,7 @@ async def save_promises(conn: Connection, rows: Sequence[PromiseMade]) -> None:
 async def list_promises(conn: Connection, order_id: str) -> list[dict[str, object]]:
     """Return every date promised for an order, oldest first; `notified_at` is null if it was superseded unsent."""
     rows = await conn.fetch(
-        """SELECT p.subject, p.subject_id, p.version, p.ship_date, p.source, p.promised_at,
+        """SELECT p.subject, p.subject_id, p.version, p.day, p.source, p.promised_at,
                   min(t.notified_at) AS notified_at,
                   (array_agg(t.surface ORDER BY t.notified_at))[1] AS notified_surface,
                   (array_agg(t.notice_id ORDER BY t.notified_at))[1] AS notice_id
