@@ -23,9 +23,9 @@ def create_app(settings: LoyaltySettings | None = None) -> FastAPI:
         publishes=PUBLISHES,
     )
     ledger = LedgerStore(settings.ledger_rules)
-    service.consume(ledger, *SUBSCRIBES)
-    service.consume(OrderStore(), *ORDER_SUBSCRIBES)
-    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
+    service.add_aggregate(ledger, *SUBSCRIBES)
+    service.add_aggregate(OrderStore(), *ORDER_SUBSCRIBES)
+    service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     app = service.create_app(balances.router, entries.router, redemptions.router, ops.router, holdout.router)
     app.state.ledger = ledger
     return app

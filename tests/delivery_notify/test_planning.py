@@ -98,12 +98,12 @@ def test_a_group_of_one_needs_no_id() -> None:
 
 def test_a_repeated_group_keeps_its_id() -> None:
     group_id = derived_id("group", 1)
-    notices = [claimed(number, batched=True, batch_id=group_id, batch_size=2) for number in range(2)]
+    notices = [claimed(number, batched=True, batch_id=group_id, notices_in_batch=2) for number in range(2)]
     assert [message.group_id for message in plan(notices).messages] == [group_id]
 
 
 def test_a_repeated_group_that_lacks_a_member_waits_without_an_attempt() -> None:
-    notice = claimed(1, batched=True, batch_id=derived_id("group", 1), batch_size=2)
+    notice = claimed(1, batched=True, batch_id=derived_id("group", 1), notices_in_batch=2)
     waiting = plan([notice])
     assert waiting.messages == []
     assert [(entry.notice_id, entry.counts) for entry in waiting.rescheduled] == [(notice.notice_id, False)]

@@ -96,5 +96,5 @@ def group_into_messages(routed: Sequence[RoutedNotice]) -> list[OutgoingMessage]
 
 def is_complete(message: OutgoingMessage) -> bool:
     """Return true if a group that was sent before has all of its members."""
-    parts = message.notices[0].batch_size
+    parts = message.notices[0].notices_in_batch
     return parts is None or parts == len(message.notices)

@@ -22,7 +22,7 @@ class ClaimedNotice:
     `kind` and `facts` are unparsed: an invalid row must not fail the other notices of its claim. `started_channel` is
     the channel of an attempt that may have succeeded ("" for none), `failed_channels` those that failed permanently,
     `recent_messages` counts the customer's messages of the last 24 hours, `batch_id` is the message that contains this
-    notice, of `batch_size` notices.
+    notice, of `notices_in_batch` notices.
     """
 
     notice_id: UUID
@@ -41,7 +41,7 @@ class ClaimedNotice:
     recent_messages: int = 0
     batched: bool = False
     batch_id: UUID | None = None
-    batch_size: int | None = None
+    notices_in_batch: int | None = None
     announces: str = NO_REFS
     supersedes: str = NO_REFS
     next_update_by: str | None = None
@@ -94,7 +94,7 @@ _CLAIM = """
            CASE WHEN n.batch_id IS NOT NULL THEN (
                SELECT count(*) FROM notices t
                WHERE t.batch_id = n.batch_id AND (t.settled_at IS NULL) IS TRUE
-                 AND t.withdrawn_cause IS NULL) END AS batch_size,
+                 AND t.withdrawn_cause IS NULL) END AS notices_in_batch,
            ARRAY(SELECT s.channel FROM suppressed_addresses s WHERE (s.channel, s.digest) IN (
                ('email', sha256(convert_to(lower(c.email), 'UTF8'))),
                ('sms', sha256(convert_to(lower(coalesce(p.phone, c.phone)), 'UTF8'))),
@@ -140,7 +140,7 @@ async def claim_notices(conn: Connection, now: datetime, limit: int, lease: time
             row["recent_messages"],
             row["batched"],
             row["batch_id"],
-            row["batch_size"],
+            row["notices_in_batch"],
             row["announces"],
             row["supersedes"],
             row["next_update_by"],

@@ -18,7 +18,7 @@ from services.loyalty.domain.grants import grant
 from services.loyalty.domain.holdout import CONTROL
 from services.loyalty.domain.timers import REVIEW, timer_name
 from services.loyalty.domain.vesting import reverse
-from services.loyalty.ledger.accounts import Lot
+from services.loyalty.ledger.accounts import PointsLot
 from services.loyalty.ledger.causes import issue_cause, issue_id_of
 from services.loyalty.ledger.entries import ExperimentExposure, WithheldGrant
 
@@ -76,7 +76,7 @@ def _assign_arm(decision: LedgerDecision) -> str | None:
     return arm
 
 
-def _recent_apologies(decision: LedgerDecision) -> list[Lot]:
+def _recent_apologies(decision: LedgerDecision) -> list[PointsLot]:
     """Return apologies within the period of the rate limits that were not reversed."""
     limits = decision.award_rules.limits
     begin = decision.now - timedelta(days=limits.days if limits else 0)
@@ -172,7 +172,7 @@ def on_issue_cancelled(decision: LedgerDecision, event: IssueCancelled) -> None:
     _reverse_grants(decision, event.issue_id, issue_cause(event.issue_id), lots)
 
 
-def _reverse_grants(decision: LedgerDecision, issue_id: UUID, cause: str, lots: Iterable[Lot]) -> None:
+def _reverse_grants(decision: LedgerDecision, issue_id: UUID, cause: str, lots: Iterable[PointsLot]) -> None:
     """Reverse these grants, and withhold any later grant for `cause`."""
     before = len(decision.facts)
     for lot in lots:

@@ -11,7 +11,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import GrantKind
 from services.loyalty.domain.award import Award
 from services.loyalty.domain.ledger_rules import LedgerRules
-from services.loyalty.ledger.accounts import Balances, Lot, PointsAccount
+from services.loyalty.ledger.accounts import Balances, PointsAccount, PointsLot
 from services.loyalty.ledger.causes import lot_id_of
 from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount, Membership, WithheldGrant
 from services.loyalty.policy.award_rules import AwardRules
@@ -28,10 +28,10 @@ class LedgerDecision(DecisionContext[PointsAccount, LedgerRules]):
     def award_rules(self) -> AwardRules:
         return self.rules.award
 
-    def create_lot(self, award: Award, cause: str, kind: GrantKind, text: str, **details: Any) -> Lot:
+    def create_lot(self, award: Award, cause: str, kind: GrantKind, text: str, **details: Any) -> PointsLot:
         """Grant a new lot: pending if `award` has a hold, else available at once."""
         expires_on = self.today + timedelta(days=award.hold_days + award.validity_days)
-        lot = Lot(
+        lot = PointsLot(
             lot_id_of(cause),
             cause,
             kind,
@@ -54,7 +54,7 @@ class LedgerDecision(DecisionContext[PointsAccount, LedgerRules]):
     def post(
         self,
         kind: EntryKind,
-        lot: Lot,
+        lot: PointsLot,
         source: LedgerAccount,
         target: LedgerAccount,
         points: int,
@@ -96,7 +96,7 @@ class LedgerDecision(DecisionContext[PointsAccount, LedgerRules]):
         self.change(membership=membership)
         self.emit(membership)
 
-    def _put_lot(self, lot: Lot) -> None:
+    def _put_lot(self, lot: PointsLot) -> None:
         self.change(lots={**self.state.lots, lot.cause: lot})
 
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from libs.common.events.loyalty import PointsExpired, PointsExpiring
 from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.timers import EXPIRY
-from services.loyalty.ledger.accounts import Lot
+from services.loyalty.ledger.accounts import PointsLot
 from services.loyalty.ledger.entries import EntryKind, LedgerAccount
 
 
@@ -63,7 +63,7 @@ def _notify_expiring(decision: LedgerDecision) -> None:
         decision.set_membership(replace(decision.state.current_membership(), expiry_notified_until=until))
 
 
-def _needs_notice(decision: LedgerDecision, lot: Lot) -> bool:
+def _needs_notice(decision: LedgerDecision, lot: PointsLot) -> bool:
     notified = decision.state.current_membership().expiry_notified_until
     return decision.award_rules.notice_days > 0 and (notified is None or lot.expires_on > notified)
 
@@ -75,7 +75,7 @@ def schedule_expiry(decision: LedgerDecision) -> None:
         decision.set_timer(EXPIRY, min(due))
 
 
-def _next_due(decision: LedgerDecision, lot: Lot) -> datetime:
+def _next_due(decision: LedgerDecision, lot: PointsLot) -> datetime:
     if _needs_notice(decision, lot):
         return decision.rules.start_of_day(lot.expires_on - timedelta(days=decision.award_rules.notice_days))
     return decision.rules.start_of_day(lot.expires_on + timedelta(days=1))

@@ -18,7 +18,7 @@ from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.grants import grant
 from services.loyalty.domain.timers import purchase_order_id
 from services.loyalty.domain.vesting import reverse
-from services.loyalty.ledger.accounts import Lot, PurchaseValue
+from services.loyalty.ledger.accounts import PointsLot, PurchaseValue
 from services.loyalty.ledger.causes import order_cause
 from services.loyalty.ledger.entries import OrderRefund
 
@@ -80,7 +80,7 @@ def _reconcile(decision: LedgerDecision, order_id: str, reversal_text: str) -> N
         decision.ignore("points_unchanged")
 
 
-def _award_due(decision: LedgerDecision, purchase: PurchaseValue, lots: list[Lot]) -> Award:
+def _award_due(decision: LedgerDecision, purchase: PurchaseValue, lots: list[PointsLot]) -> Award:
     """Return the award that the order should have earned in total by now."""
     rules = decision.award_rules
     current_tier = rules.tier(decision.state.current_membership().tier)
@@ -93,7 +93,7 @@ def _award_due(decision: LedgerDecision, purchase: PurchaseValue, lots: list[Lot
     return purchase_award(rules, points, amount, purchase.currency, tier, decision.today, per_unit)
 
 
-def _reverse_newest(decision: LedgerDecision, lots: list[Lot], points: int, cause: str, text: str) -> None:
+def _reverse_newest(decision: LedgerDecision, lots: list[PointsLot], points: int, cause: str, text: str) -> None:
     """Reverse points of this order's grants, newest grant first."""
     for lot in reversed(lots):
         part = min(points, lot.balances.net_granted)

@@ -6,7 +6,7 @@ from libs.common.events.loyalty import GrantKind, PointsReversed, PointsVested
 from services.loyalty.domain import expiry, tiers
 from services.loyalty.domain.context import LedgerDecision
 from services.loyalty.domain.timers import VEST, timer_name
-from services.loyalty.ledger.accounts import Lot
+from services.loyalty.ledger.accounts import PointsLot
 from services.loyalty.ledger.entries import Entry, EntryKind, LedgerAccount
 
 
@@ -40,7 +40,7 @@ def vest(decision: LedgerDecision, cause: str) -> None:
         expiry.schedule_expiry(decision)
 
 
-def start_vesting(decision: LedgerDecision, lot: Lot, vests_at: datetime) -> None:
+def start_vesting(decision: LedgerDecision, lot: PointsLot, vests_at: datetime) -> None:
     """Set the vesting timer of a pending grant; a grant without a hold takes effect at once."""
     if lot.balances.pending:
         decision.set_timer(timer_name(VEST, lot.cause), vests_at)
@@ -60,7 +60,7 @@ def settle_debt(decision: LedgerDecision, cause: str) -> None:
         decision.post(EntryKind.SETTLE, lot, LedgerAccount.AVAILABLE, LedgerAccount.DEBT, points, cause, "debt_paid")
 
 
-def reverse(decision: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> None:
+def reverse(decision: LedgerDecision, lot: PointsLot, points: int, cause: str, text: str) -> None:
     """Reverse points of a grant with compensating entries; points already spent become debt."""
     first, debt = _post_reversals(decision, lot, points, cause, text)
     if lot.balances.pending and not decision.state.lots[lot.cause].balances.pending:
@@ -83,7 +83,7 @@ def reverse(decision: LedgerDecision, lot: Lot, points: int, cause: str, text: s
         tiers.reevaluate(decision, points_reversed=True)
 
 
-def _post_reversals(decision: LedgerDecision, lot: Lot, points: int, cause: str, text: str) -> tuple[Entry, int]:
+def _post_reversals(decision: LedgerDecision, lot: PointsLot, points: int, cause: str, text: str) -> tuple[Entry, int]:
     """Take points from pending, available and expired, then from debt. Returns the first entry and the new debt."""
     entries, remaining = [], points
     for account in (LedgerAccount.PENDING, LedgerAccount.AVAILABLE, LedgerAccount.EXPIRED):

@@ -40,7 +40,7 @@ class Balances:
 
 
 @dataclass(frozen=True)
-class Lot:
+class PointsLot:
     """The points of one grant and the accounts they are in now. `inputs` is what the award rule was applied to."""
 
     lot_id: UUID
@@ -126,7 +126,7 @@ class PointsAccount:
     customer_id: str
     number: int = 0
     balances: Balances = Balances()
-    lots: Mapping[str, Lot] = field(default_factory=dict)
+    lots: Mapping[str, PointsLot] = field(default_factory=dict)
     withheld: Mapping[str, WithheldGrant] = field(default_factory=dict)
     membership: Membership | None = None
     purchases: Mapping[str, PurchaseValue] = field(default_factory=dict)
@@ -138,13 +138,13 @@ class PointsAccount:
     def current_membership(self) -> Membership:
         return self.membership or Membership(self.customer_id)
 
-    def lots_for(self, *, issue_id: UUID | None = None, order_id: str | None = None) -> list[Lot]:
+    def lots_for(self, *, issue_id: UUID | None = None, order_id: str | None = None) -> list[PointsLot]:
         """Grants of this issue, or of this order as a purchase, oldest first."""
         if issue_id:
             return [lot for lot in self.lots.values() if lot.issue_id == issue_id]
         return [lot for lot in self.lots.values() if lot.order_id == order_id and lot.kind == GrantKind.PURCHASE]
 
-    def spendable(self) -> list[Lot]:
+    def spendable(self) -> list[PointsLot]:
         """Lots with available points, earliest expiry first."""
         lots = [lot for lot in self.lots.values() if lot.balances.available]
         return sorted(lots, key=lambda lot: (lot.expires_on, lot.granted_at, lot.lot_id))

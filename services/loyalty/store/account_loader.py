@@ -18,8 +18,8 @@ from services.loyalty.domain import timers
 from services.loyalty.domain.commands import AdjustPoints, DecideReview, RedemptionCommand, ReservePoints
 from services.loyalty.ledger.accounts import (
     Balances,
-    Lot,
     PointsAccount,
+    PointsLot,
     PurchaseLine,
     PurchaseValue,
     Redemption,
@@ -99,8 +99,8 @@ def balances_of(row: Row | None) -> dict[str, int]:
     return {account.value: row[account] if row else 0 for account in LedgerAccount}
 
 
-def _lot(row: Row) -> Lot:
-    return Lot(
+def _lot(row: Row) -> PointsLot:
+    return PointsLot(
         row["lot_id"],
         row["cause"],
         GrantKind(row["grant_kind"]),
