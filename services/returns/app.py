@@ -41,9 +41,9 @@ def create_app(settings: ReturnsSettings | None = None) -> FastAPI:
 
     service.prepare(rules.calendar.prepare)
     # Issues are consumed promptly, because a replacement should ship as soon as possible.
-    service.consume(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
-    service.consume(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
-    service.consume(Erasures(service.name, erase), CustomerErasureRequested)
+    service.add_aggregate(cases, *SUBSCRIBES, promptly=(topics.ISSUES,))
+    service.add_aggregate(KnownOrders(OrderSnapshots(address_keys)), *ORDER_SUBSCRIBES)
+    service.add_aggregate(Erasures(service.name, erase), CustomerErasureRequested)
     service.add_retention(*address_sweeps(settings.address_retention_days))
     service.run_in_background("policies", watch(settings.policy_file, on_policy_change, settings.policy_poll_seconds))
     app = service.create_app(case_routes.router)

@@ -108,7 +108,7 @@ class Refunds(Tallies):
 
 def create_app_with_refunds(settings: ServiceSettings | None = None) -> FastAPI:
     app = create_app(settings)
-    app.state.service.consume(Refunds(name="refunds"), RefundFailed)
+    app.state.service.add_aggregate(Refunds(name="refunds"), RefundFailed)
     return app
 
 
@@ -116,7 +116,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     settings = settings or load(ServiceSettings)
     service = Service("loyalty", settings, description="Counts cancelled orders.", publishes=(PointsExpired,))
     tallies = Tallies()
-    service.consume(tallies, OrderCancelled)
+    service.add_aggregate(tallies, OrderCancelled)
     routes = APIRouter()
 
     @routes.post("/cancellations", dependencies=[Depends(require_caller("storefront"))])

@@ -92,7 +92,7 @@ class Service:
 
     # --- wiring -------------------------------------------------------------------------------------------------
 
-    def consume(
+    def add_aggregate(
         self, aggregate: Aggregate[Any], *payload_types: type[Payload], promptly: Collection[Topic] = ()
     ) -> None:
         """Subscribe an aggregate to these payload types; the topics follow from the types.

@@ -10,6 +10,6 @@ from services.intake.store.insights.clusters import ClusterStore
 def add_insights(service: Service) -> None:
     """Raises `DetectionPolicyError` if `detection_policy.toml` is invalid."""
     clusters = ClusterStore(load_detection_policy())
-    service.consume(clusters)
+    service.add_aggregate(clusters)
     service.run_in_background("cluster detection", DetectionLoop(service, clusters).run)
     service.run_in_background("monthly rollups", RollupJob(service).run)
