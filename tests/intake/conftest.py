@@ -8,7 +8,7 @@ import pytest
 
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
-from tests.intake.reports import delivered, placed
+from tests.intake.event_builders import delivered, placed
 from tests.running import Live, running
 
 

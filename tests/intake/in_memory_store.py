@@ -21,7 +21,7 @@ from services.intake.domain.projections.timeline import ReplacementRevoked, Rese
 from services.intake.domain.provided_details import PhotosAttached
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from tests.intake.reports import CUSTOMER, NOON, ORDER, RULES, event
+from tests.intake.event_builders import CUSTOMER, NOON, ORDER, RULES, event
 
 
 @dataclass

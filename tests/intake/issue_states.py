@@ -16,7 +16,7 @@ from libs.common.messaging import dead_letters
 from services.intake.desk.accounts import HASHER, StaffRole
 from services.intake.store import staff as staff_store
 from tests.common import wire
-from tests.intake.reports import CUSTOMER, ORDER, delivered, line, placed
+from tests.intake.event_builders import CUSTOMER, ORDER, delivered, line, placed
 from tests.intake.service_calls import body
 from tests.running import STOREFRONT, Live
 
@@ -188,7 +188,9 @@ async def a_busy_day(live: Live) -> dict[str, Case]:
     }  # fmt: skip
 
 
-async def park(live: Live, aggregate: str, payloads: Sequence[Payload], error: str = "ValueError: not today") -> int:
+async def store_dead_letter(
+    live: Live, aggregate: str, payloads: Sequence[Payload], error: str = "ValueError: not today"
+) -> int:
     """Store events as dead letters and return the id of the first."""
     records = [
         ConsumerRecord(

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.intake.reports import CUSTOMER, ORDER
+from tests.intake.event_builders import CUSTOMER, ORDER
 from tests.running import STOREFRONT, Live
 
 _numbers = count(1)

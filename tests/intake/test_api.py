@@ -12,7 +12,7 @@ import pytest
 
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
-from tests.intake.reports import http_id
+from tests.intake.event_builders import http_id
 from tests.intake.service_calls import body, report, reported
 from tests.running import OPS, STOREFRONT, Live, running
 

@@ -15,7 +15,7 @@ from libs.common.events.storefront import OrderDelivered, OrderShipped
 from libs.common.events.values import LineQuantity, ShippedLine
 from services.intake.domain.context import OrderState
 from services.intake.domain.delivered_units import DeliveryKey, UnitsDelivered
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     CUSTOMER,
     NOON,
     ORDER,

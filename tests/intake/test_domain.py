@@ -16,7 +16,7 @@ from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.submissions import timer_name
 from services.intake.domain.units import Unit
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     NOON,
     RULES,
     after,

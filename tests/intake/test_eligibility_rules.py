@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.events.values import Reason
 from services.intake.policy.eligibility_rules import DEFAULT_FILE, EligibilityRulesError, ReportWindow, read_rules
-from tests.intake.reports import RULES
+from tests.intake.event_builders import RULES
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 

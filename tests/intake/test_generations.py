@@ -14,7 +14,7 @@ from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.orders import Report, StoredReport
 from services.intake.domain.units import Unit
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     NOON,
     RULES,
     after,

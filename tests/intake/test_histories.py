@@ -15,7 +15,7 @@ from services.intake.domain.decide import decide
 from services.intake.domain.issue_acceptance import IssueRecorded
 from services.intake.domain.units import Unit
 from tests.examples import examples
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     NOON,
     RULES,
     after,

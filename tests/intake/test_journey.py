@@ -16,7 +16,7 @@ from libs.common.events.values import Language
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.reports import CUSTOMER, ORDER, delivered, http_id, placed, submission
+from tests.intake.event_builders import CUSTOMER, ORDER, delivered, http_id, placed, submission
 from tests.intake.service_calls import body, report
 from tests.running import STOREFRONT, Live, eventually, running
 

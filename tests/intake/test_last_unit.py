@@ -8,7 +8,7 @@ from pathlib import Path
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from tests.common.wire import Wanted, event_bytes, publish, read_json
-from tests.intake.reports import ORDER, delivered, http_id, placed, submission
+from tests.intake.event_builders import ORDER, delivered, http_id, placed, submission
 from tests.intake.service_calls import body, report
 from tests.running import eventually, running
 

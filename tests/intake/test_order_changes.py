@@ -9,7 +9,7 @@ from libs.common.events.issues import IssueAccepted
 from libs.common.events.registry import AnyEvent
 from libs.common.events.storefront import OrderChanged
 from services.intake.domain.context import OrderState
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     CUSTOMER,
     NOON,
     ORDER,

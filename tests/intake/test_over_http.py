@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from libs.common.http.signed_links import Purpose, SignedLinks, open_links
-from tests.intake.reports import CUSTOMER, delivered, http_id, line, placed
+from tests.intake.event_builders import CUSTOMER, delivered, http_id, line, placed
 from tests.intake.service_calls import body, report
 from tests.intake.test_api import outbox_of, problem
 from tests.intake.test_photos import picture, upload

@@ -25,7 +25,7 @@ from services.intake.domain.issue_acceptance import IssueUpdated
 from services.intake.domain.orders import PendingStage, StoredPhoto, StoredReport
 from services.intake.domain.pending_details import timer_name
 from services.intake.domain.units import Unit
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     NOON,
     ORDER,
     RULES,

@@ -18,7 +18,7 @@ from libs.common.http.signed_links import Purpose, SignedLinks
 from services.intake.evidence import decoder, photos, uploads
 from services.intake.evidence.photos import TooLargeError, UnreadableError, WrongTypeError
 from services.intake.http.photo_quota import UPLOADS_PER_WINDOW
-from tests.intake.reports import http_id
+from tests.intake.event_builders import http_id
 from tests.intake.service_calls import reported
 from tests.running import LINK_SECRETS, STOREFRONT, Live
 

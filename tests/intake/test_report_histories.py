@@ -25,8 +25,8 @@ from services.intake.domain.pending_details import timer_name as details_timer
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.submissions import timer_name
 from tests.examples import examples
+from tests.intake.event_builders import ORDER, RULES, cancelled, delivered, event, http_id, placed, shipped, submission
 from tests.intake.in_memory_store import InMemoryStore, refusals, returns_event
-from tests.intake.reports import ORDER, RULES, cancelled, delivered, event, http_id, placed, shipped, submission
 
 PHOTOS = tuple(StoredPhoto(letter * 64, "image/jpeg", 100, 4, 3) for letter in "ab")
 IDS = tuple(http_id(name) for name in "abcd")

@@ -15,7 +15,7 @@ from services.intake.policy.required_details import (
     missing_details,
     read_required_details,
 )
-from tests.intake.reports import line, submission
+from tests.intake.event_builders import line, submission
 
 POLICY = read_required_details()
 

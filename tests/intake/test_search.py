@@ -13,7 +13,7 @@ from libs.common.postgres.pool import Connection
 from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.store.search import CursorError, IssueFilter, build_query, find_issues
 from tests.conftest import execute_as_owner
-from tests.intake.reports import NOON, days
+from tests.intake.event_builders import NOON, days
 
 MANY = 4000
 _FILL = """

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libs.common.events import issues, notices
 from services.intake.domain.issue_acceptance import IssueUpdated
 from services.intake.domain.projections.sla import SlaClocks, SlaEvent, measure_sla
-from tests.intake.reports import NOON, RULES, days
+from tests.intake.event_builders import NOON, RULES, days
 from tests.intake.test_pending_details import ARRIVED, PHOTO, damaged, fire, give, run
 
 TUESDAY = NOON  # noon in the shop; it closes at 18 and opens at 10

@@ -21,7 +21,19 @@ from services.intake.domain.decide import decide
 from services.intake.domain.orders import PendingStage, Report, StoredReport
 from services.intake.domain.staff_decisions import StaffDecisionRecorded
 from services.intake.domain.units import Unit
-from tests.intake.reports import NOON, ORDER, RULES, after, by_http, days, delivered, event, http_id, placed, submission
+from tests.intake.event_builders import (
+    NOON,
+    ORDER,
+    RULES,
+    after,
+    by_http,
+    days,
+    delivered,
+    event,
+    http_id,
+    placed,
+    submission,
+)
 from tests.intake.test_pending_details import ARRIVED, ISSUE, closed, damaged, run
 
 A = StaffAction

@@ -25,7 +25,7 @@ from services.intake.domain.units import Unit
 from services.intake.store import issues as issue_store
 from services.intake.store.orders import Orders
 from services.intake.store.timeline import Timeline
-from tests.intake.reports import (
+from tests.intake.event_builders import (
     CUSTOMER,
     NOON,
     ORDER,

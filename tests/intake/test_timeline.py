@@ -16,7 +16,7 @@ from libs.common.events.values import Choice, Language
 from services.intake.domain.projections import issue_status
 from services.intake.domain.projections.issue_status import IssueStatus, StatusUpdate, fold_status
 from services.intake.domain.projections.timeline import SUBSCRIBES, TimelineEntry, UnitsReleased, project
-from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
+from tests.intake.event_builders import CUSTOMER, NOON, ORDER, event, http_id
 
 ISSUE = http_id("story")
 ABOUT = {"issue_id": ISSUE, "order_id": ORDER, "customer_id": CUSTOMER}

@@ -7,7 +7,7 @@ from libs.common.decisions.facts import Anomaly, Facts
 from libs.common.events.issues import IssueStaffDecided
 from libs.common.events.storefront import CustomerMerged, IssueWithdrawn
 from libs.common.http.problems import Answer
-from tests.intake.reports import CUSTOMER, NOON, ORDER, event, http_id
+from tests.intake.event_builders import CUSTOMER, NOON, ORDER, event, http_id
 from tests.intake.service_calls import body, report, reported
 from tests.running import STOREFRONT, Live
 

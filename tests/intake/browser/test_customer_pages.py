@@ -13,8 +13,8 @@ from services.intake.customer_pages.links import CustomerPageLinks, ReportSubjec
 from tests.browser.serving import see
 from tests.intake.browser.conftest import Shop
 from tests.intake.browser.test_desk import VIEWS, check
+from tests.intake.event_builders import CUSTOMER
 from tests.intake.issue_states import deliver
-from tests.intake.reports import CUSTOMER
 from tests.intake.test_photos import picture as photo
 from tests.running import LINK_SECRETS
 

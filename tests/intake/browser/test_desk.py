@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from services.intake.desk.accounts import StaffRole
 from tests.browser.serving import picture, see
 from tests.intake.browser.conftest import Shop
-from tests.intake.issue_states import PASSWORD, an_order, hire, open_case, park
+from tests.intake.issue_states import PASSWORD, an_order, hire, open_case, store_dead_letter
 from tests.running import eventually
 
 VIEWS: dict[str, Any] = {
@@ -39,7 +39,7 @@ async def check(page: Page, name: str) -> None:
 async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser, view: str) -> None:
     language = "ja" if view.endswith("ja") else "en"
     await shop.live.service.pool.execute("UPDATE staff SET language = $1", language)
-    parked = await park(shop.live, "orders", [an_order("SD-9999")])
+    dead_letter = await store_dead_letter(shop.live, "orders", [an_order("SD-9999")])
     context = await browser.new_context(**VIEWS[view])
     context.set_default_timeout(20_000)
     page = await context.new_page()
@@ -51,7 +51,7 @@ async def test_every_page_can_be_read_by_everybody(shop: Shop, browser: Browser,
     pages = {
         "issue-review": cases["review"], "issue-in-transit": cases["in_transit"], "issue-done": cases["done"],
         "section": "/desk/work/promises", "insights": "/desk/insights", "search": "/desk/search?q=C-77",
-        "dead-letters": "/desk/dead-letters", "dead-letter": f"/desk/dead-letters/intake/{parked}",
+        "dead-letters": "/desk/dead-letters", "dead-letter": f"/desk/dead-letters/intake/{dead_letter}",
     }  # fmt: skip
     for name, path in pages.items():
         await see(page, shop.url + path)
@@ -105,8 +105,8 @@ async def test_a_slash_leads_to_the_search_which_leads_to_the_issue(shop: Shop, 
     await expect(page.locator("#promises")).to_be_visible()
 
 
-async def test_a_parked_event_is_looked_at_and_replayed(shop: Shop, page: Page) -> None:
-    await park(shop.live, "orders", [an_order("SD-9001")], "ValueError: the code of yesterday")
+async def test_a_dead_letter_is_looked_at_and_replayed(shop: Shop, page: Page) -> None:
+    await store_dead_letter(shop.live, "orders", [an_order("SD-9001")], "ValueError: the code of yesterday")
     await shop.sign_in(page, "aki")
     await page.get_by_role("link", name="Dead letters").first.click()
     await page.get_by_role("link", name="storefront.orders").click()

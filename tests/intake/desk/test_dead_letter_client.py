@@ -14,7 +14,7 @@ from tests.intake.issue_states import PASSWORD, hire
 from tests.running import running
 
 _BODY = b'{"items": [], "next_after": null}'
-NOTHING_PARKED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+NO_DEAD_LETTERS = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 
 
 async def test_they_are_closed_when_the_service_ends(database: MakeDatabase, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ async def test_they_are_closed_when_the_service_ends(database: MakeDatabase, tmp
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(NOTHING_PARKED)
+        writer.write(NO_DEAD_LETTERS)
         asked.set()
         await reader.read()
         left.set()

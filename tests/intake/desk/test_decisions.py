@@ -12,7 +12,7 @@ from services.intake.domain.projections.issue_status import IssueStatus
 from services.intake.domain.projections.work_items import WorkKind
 from services.intake.store.desk import WorkItem
 from tests.intake.desk.conftest import Desk, Staff
-from tests.intake.reports import NOON
+from tests.intake.event_builders import NOON
 
 APPROVE = "approve_review:value"
 

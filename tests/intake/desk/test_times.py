@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from libs.common.http.signed_links import SignedLinks
 from services.intake.customer_pages.links import CustomerPageLinks
 from tests.intake.desk.conftest import Desk
-from tests.intake.issue_states import an_order, park
+from tests.intake.issue_states import an_order, store_dead_letter
 from tests.running import LINK_SECRETS
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -28,7 +28,7 @@ def faults_of(page: str) -> list[str]:
 async def test_pages_show_moments_in_the_shops_time_zone(desk: Desk) -> None:
     case = desk.case
     await case.publish(case.ordered(), case.asked(), case.shipped(), case.arrived(), case.requested(), case.booked())
-    dead_letter = await park(desk.live, "orders", [an_order("SD-9")])
+    dead_letter = await store_dead_letter(desk.live, "orders", [an_order("SD-9")])
     aki = await desk.as_("aki")
     status = CustomerPageLinks("http://service", SignedLinks([LINK_SECRETS])).status(
         case.ids["issue_id"], datetime.now(UTC)

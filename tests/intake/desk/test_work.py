@@ -17,7 +17,7 @@ from services.intake.domain.projections.work_queue import work_changes
 from services.intake.store.timeline import Timeline
 from tests.conftest import MakeDatabase
 from tests.contracts.reading import SAMPLES, written
-from tests.intake.reports import event
+from tests.intake.event_builders import event
 
 ZONE = ZoneInfo("Asia/Tokyo")
 AT = datetime(2026, 3, 10, 3, tzinfo=UTC)

@@ -35,7 +35,7 @@ from services.intake.policy.detection_policy import (
     DetectionPolicyError,
     load_detection_policy,
 )
-from tests.intake.reports import NOON, event
+from tests.intake.event_builders import NOON, event
 
 POLICY = load_detection_policy()
 ID = UUID(int=7)

@@ -20,7 +20,7 @@ from services.intake.insights.schemas import DurationStats, MetricsQuery, Reason
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
 from services.intake.store.insights.monthly_rollups import update_rollups
-from tests.intake.reports import NOON, event
+from tests.intake.event_builders import NOON, event
 
 ZONE = ZoneInfo("Asia/Tokyo")
 TODAY = date(2026, 3, 10)

@@ -19,8 +19,8 @@ from services.intake.insights.schemas import MetricsQuery
 from services.intake.store.insights import metrics
 from services.intake.store.insights.metric_ingest import record_deliveries, record_reports
 from services.intake.store.insights.monthly_rollups import days_to_scan, midnight, next_month, update_rollups
+from tests.intake.event_builders import NOON, event
 from tests.intake.insights.test_metrics import ZONE, about, accepted, add, rated
-from tests.intake.reports import NOON, event
 
 TODAY = date(2026, 7, 10)
 YEAR = MetricsQuery(date(2025, 8, 20), date(2026, 7, 5), ZONE)

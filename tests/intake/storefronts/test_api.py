@@ -13,7 +13,7 @@ from libs.common.events.values import Reason
 from services.intake.app import create_app
 from services.intake.settings import IntakeSettings
 from services.intake.storefronts.shopify import read
-from tests.intake.reports import submission
+from tests.intake.event_builders import submission
 from tests.intake.storefronts.calls import (
     OLD_SECRET,
     SETTINGS,
