@@ -127,7 +127,7 @@ async def uploaded(shop: Backbone) -> str:
     return str(answer.json()["photos"][0]["sha256"])
 
 
-async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was_fixed(
+async def test_a_dead_letter_of_another_service_is_looked_at_and_replayed_once_it_was_fixed(
     everything: Everything, page: Page
 ) -> None:
     shop, returns = everything.system, everything.system.returns.service.pool
@@ -138,10 +138,10 @@ async def test_what_another_service_parked_is_looked_at_and_replayed_once_it_was
     await execute_as_owner(str(owned), refuse)
     await shop.publish(an_order("SD-9001"))
 
-    async def parked() -> bool:
+    async def is_dead_letter() -> bool:
         return bool(await returns.fetchval("SELECT count(*) FROM dead_letters WHERE state = 'open'") == 1)
 
-    await eventually(parked, "returns parked what it cannot take", seconds=60)
+    await eventually(is_dead_letter, "returns keeps what it cannot take as a dead letter", seconds=60)
     assert await returns.fetchval(known) == 0
     await execute_as_owner(str(owned), "ALTER TABLE order_snapshots DROP CONSTRAINT of_yesterday")
 

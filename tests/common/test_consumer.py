@@ -31,7 +31,7 @@ async def causes(live: Live, order: str) -> list[str]:
     return list(TypeAdapter(tuple[str, ...]).validate_json(found)) if found else []
 
 
-async def parked(live: Live) -> list[dict[str, Any]]:
+async def dead_letters_of(live: Live) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = (await live.client.get("/ops/dead-letters", headers=OPS)).json()["items"]
     return items
 
@@ -71,22 +71,22 @@ async def test_what_a_batch_decides_is_published_once_and_in_order(online: Live)
     assert [event["data"]["cause"] for event in events] == [str(n) for n in range(50)]
 
 
-async def test_a_poison_event_is_parked_and_later_events_of_its_key_wait_behind_it(online: Live) -> None:
+async def test_a_poison_event_becomes_a_dead_letter_and_later_events_of_its_key_wait_behind_it(online: Live) -> None:
     await give(online, [cancelled("a", "first"), cancelled("a", "poison"), cancelled("a", "late"), cancelled("b", "x")])
     await reach(online, "b", ["x"])
 
     async def both() -> bool:
-        return [item["reason"] for item in await parked(online)] == ["failed", "blocked"]
+        return [item["reason"] for item in await dead_letters_of(online)] == ["failed", "blocked"]
 
-    await eventually(both, "the poison and what stood behind it are parked")
+    await eventually(both, "the poison and what stood behind it are dead letters")
     assert await causes(online, "a") == ["first"]
 
 
-async def test_a_parked_event_is_replayed_in_order_once_the_code_is_mended(
+async def test_a_dead_letter_is_replayed_in_order_once_the_code_is_mended(
     online: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await give(online, [cancelled("a", "poison"), cancelled("a", "late")])
-    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+    items = await eventually(lambda: _dead_letter_count(online, 2), "both are dead letters")
 
     def mended(state: Any, event: AnyEvent, now: datetime) -> Any:
         data = event.data
@@ -99,28 +99,28 @@ async def test_a_parked_event_is_replayed_in_order_once_the_code_is_mended(
     await reach(online, "a", ["poison", "late"])
 
 
-async def _parked_count(live: Live, count: int) -> list[dict[str, Any]]:
-    items = await parked(live)
+async def _dead_letter_count(live: Live, count: int) -> list[dict[str, Any]]:
+    items = await dead_letters_of(live)
     return items if len(items) == count else []
 
 
 async def test_a_discarded_event_lets_those_behind_it_go_on(online: Live) -> None:
     await give(online, [cancelled("a", "poison"), cancelled("a", "late")])
-    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+    items = await eventually(lambda: _dead_letter_count(online, 2), "both are dead letters")
     await online.client.post(f"/ops/dead-letters/{items[0]['id']}/discard", headers=OPS)
     await online.client.post(f"/ops/dead-letters/{items[1]['id']}/replay", headers=OPS)
     await reach(online, "a", ["late"])
 
 
-async def test_bytes_that_are_no_event_are_parked_as_bytes_and_block_nothing(online: Live) -> None:
+async def test_bytes_that_are_no_event_become_dead_letters_as_bytes_and_block_nothing(online: Live) -> None:
     topic = "storefront.orders"
     await give(online, [(topic, "a", b"\xff\xfe{", []), (topic, "a", None, []), cancelled("a", "good")])
     await reach(online, "a", ["good"])
-    items = await eventually(lambda: _parked_count(online, 2), "both are parked")
+    items = await eventually(lambda: _dead_letter_count(online, 2), "both are dead letters")
     assert {(item["reason"], item["value"]) for item in items} == {("undecodable", "base64://57"), ("undecodable", "")}
 
 
-async def test_a_parked_record_is_published_whole_with_its_reason(online: Live) -> None:
+async def test_a_dead_letter_is_published_whole_with_its_reason(online: Live) -> None:
     await give(online, [("storefront.orders", "a", b"not json", [("x-shop", b"7"), ("broken", b"\xff")])])
     settings = online.service.settings
 
@@ -129,7 +129,7 @@ async def test_a_parked_record_is_published_whole_with_its_reason(online: Live) 
             settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.dead-letters"
         )
 
-    record = (await eventually(published, "it is on the parked topic"))[0]
+    record = (await eventually(published, "it is on the dead-letter topic"))[0]
     headers = {name: value.decode() for name, value in record.headers}
     assert record.value == b"not json"
     assert (headers["dlq.reason"], headers["x-shop"], headers["broken"]) == ("undecodable", "7", "base64:/w==")
@@ -141,14 +141,14 @@ async def test_a_null_header_does_not_make_its_batch_vanish(online: Live) -> Non
     await reach(online, "a", ["one", "two"])
 
 
-async def test_an_unknown_type_is_parked_but_a_newer_version_passes_by(online: Live) -> None:
+async def test_an_unknown_type_becomes_a_dead_letter_but_a_newer_version_passes_by(online: Live) -> None:
     topic, key, value, _ = cancelled("a", "x")
     assert value
     newer = value.replace(b"order.cancelled.v1", b"order.cancelled.v2")
     foreign = value.replace(b"order.cancelled.v1", b"order.eaten.v1")
     await give(online, [(topic, key, newer, []), (topic, key, foreign, []), cancelled("a", "good")])
     await reach(online, "a", ["good"])
-    assert [item["reason"] for item in await parked(online)] == ["unknown_type"]
+    assert [item["reason"] for item in await dead_letters_of(online)] == ["unknown_type"]
 
 
 async def test_an_event_of_a_type_that_is_not_taken_passes_by(online: Live) -> None:
@@ -159,7 +159,7 @@ async def test_an_event_of_a_type_that_is_not_taken_passes_by(online: Live) -> N
     )
     await give(online, [(topic, key, shipped, []), cancelled("a", "good")])
     await reach(online, "a", ["good"])
-    assert await parked(online) == []
+    assert await dead_letters_of(online) == []
 
 
 async def test_a_stopped_service_goes_on_where_it_was(tally_database: str, kafka: str, topics: str) -> None:
@@ -186,10 +186,10 @@ async def test_a_consumer_that_can_apply_hardly_anything_holds_still_and_says_so
     await eventually(halted, "the service says that it halted")
     assert (await online.client.get("/health/ready")).json()["halted"] == ["storefront.orders"]
     assert (await online.client.get("/health/live")).status_code == 200
-    assert len(await parked(online)) < 150
+    assert len(await dead_letters_of(online)) < 150
 
 
-async def test_a_record_too_large_to_publish_again_is_parked_and_stops_nobody(online: Live) -> None:
+async def test_a_record_too_large_to_publish_again_becomes_a_dead_letter_and_stops_nobody(online: Live) -> None:
     await give(online, [("storefront.orders", "a", b"x" * 950_000, []), cancelled("a", "good")])
     await reach(online, "a", ["good"])
     settings = online.service.settings
@@ -199,7 +199,7 @@ async def test_a_record_too_large_to_publish_again_is_parked_and_stops_nobody(on
             settings.kafka_bootstrap_servers, f"{settings.kafka_topic_prefix}loyalty.dead-letters"
         )
 
-    record = (await eventually(published, "it is on the parked topic"))[0]
+    record = (await eventually(published, "it is on the dead-letter topic"))[0]
     assert dict(record.headers)["dlq.too_large"] == b"true"
     assert await online.service.pool.fetchval("SELECT length(value) FROM dead_letters") == 950_000
 
@@ -207,14 +207,14 @@ async def test_a_record_too_large_to_publish_again_is_parked_and_stops_nobody(on
 async def test_the_character_nul_is_replaced_and_costs_no_event(online: Live) -> None:
     await give(online, [cancelled("a", "x\x00y"), cancelled("a", "good")])
     await reach(online, "a", ["x\ufffdy", "good"])
-    assert await parked(online) == []
+    assert await dead_letters_of(online) == []
 
 
 async def test_an_id_used_for_another_payload_is_an_anomaly_and_is_applied_only_by_a_replay(online: Live) -> None:
     await give(online, [cancelled("a", "one", "id-1"), cancelled("a", "other", "id-1"), cancelled("a", "two", "id-2")])
     await reach(online, "a", ["one", "two"])
     await give(online, [cancelled("a", "other", "id-1"), cancelled("a", "one", "id-1")])
-    items = await eventually(lambda: _parked_count(online, 2), "both are dead letters")
+    items = await eventually(lambda: _dead_letter_count(online, 2), "both are dead letters")
     assert {item["reason"] for item in items} == {"id_reused"}
     assert "'id-1' of source '/test' was used before for another payload" in items[0]["error"]
     counters = (await online.client.get("/ops/counters", headers=OPS)).json()

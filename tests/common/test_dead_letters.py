@@ -19,7 +19,7 @@ from tests.conftest import as_owner
 from tests.running import eventually, running
 
 
-def parked(
+def dead_letter(
     offset: int, reason: DeadLetterReason, key: bytes = b"k", value: bytes = b"{}", topic: str = "t"
 ) -> DeadLetter:
     record: ConsumerRecord[Any, Any] = ConsumerRecord(
@@ -35,12 +35,12 @@ async def states(conn: Any) -> list[str]:
 
 async def test_what_comes_behind_records_under_replay_joins_them(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
+    await dead_letters.store(conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED)])
     await dead_letters.request_replay(conn, 1, "somebody")
-    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BLOCKED)])
+    await dead_letters.store(conn, "tallies", [dead_letter(2, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["replaying", "replaying"]
     await dead_letters.settle_replay(conn, 1, "failed again")
-    await dead_letters.store(conn, "tallies", [parked(3, DeadLetterReason.BLOCKED)])
+    await dead_letters.store(conn, "tallies", [dead_letter(3, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["open", "replaying", "open"]
     await conn.close()
 
@@ -48,10 +48,10 @@ async def test_what_comes_behind_records_under_replay_joins_them(tally_database:
 async def test_a_record_behind_those_whose_replay_ended_meanwhile_is_replayed_too(tally_database: str) -> None:
     """The inbox saw the key blocked by a record in replay; the replay ended before this record was stored."""
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
+    await dead_letters.store(conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED)])
     await dead_letters.request_replay(conn, 1, "somebody")
     await dead_letters.settle_replay(conn, 1, None)
-    await dead_letters.store(conn, "tallies", [parked(2, DeadLetterReason.BLOCKED)])
+    await dead_letters.store(conn, "tallies", [dead_letter(2, DeadLetterReason.BLOCKED)])
     assert await states(conn) == ["replayed", "replaying"]
     await conn.close()
 
@@ -62,7 +62,7 @@ async def test_the_error_of_a_failed_replay_names_the_constraint_and_no_row(tall
     await owner.close()
     async with running(sample_service.create_app, ServiceSettings, database=tally_database) as live:
         event = OrderCancelled(order_id="k", cause="she moved to Kyoto", cancelled_at=datetime(2027, 3, 1, tzinfo=UTC))
-        letter = parked(1, DeadLetterReason.FAILED, value=wire.event_bytes(event), topic="storefront.orders")
+        letter = dead_letter(1, DeadLetterReason.FAILED, value=wire.event_bytes(event), topic="storefront.orders")
         async with live.service.pool.acquire() as conn:
             await dead_letters.store(conn, "tallies", [letter])
             await dead_letters.request_replay(conn, 1, "somebody")
@@ -77,7 +77,9 @@ async def test_the_error_of_a_failed_replay_names_the_constraint_and_no_row(tall
 
 async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
-    await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BLOCKED)])
+    await dead_letters.store(
+        conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED), dead_letter(2, DeadLetterReason.BLOCKED)]
+    )
     await conn.execute("UPDATE dead_letters SET state = 'replaying' WHERE id = 2")
     assert await dead_letters.next_to_replay(conn, "tallies") is None
     await dead_letters.discard(conn, 1, "somebody")
@@ -87,10 +89,10 @@ async def test_a_record_waits_for_those_of_its_key_before_it(tally_database: str
     await conn.close()
 
 
-async def test_the_same_record_parked_twice_is_one_row(tally_database: str) -> None:
+async def test_the_same_record_stored_twice_as_a_dead_letter_is_one_row(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
     for _ in range(2):
-        await dead_letters.store(conn, "tallies", [parked(1, DeadLetterReason.FAILED)])
+        await dead_letters.store(conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED)])
     assert await states(conn) == ["open"]
     await conn.close()
 
@@ -98,7 +100,7 @@ async def test_the_same_record_parked_twice_is_one_row(tally_database: str) -> N
 async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_database: str) -> None:
     conn = await asyncpg.connect(tally_database)
     await dead_letters.store(
-        conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.FAILED, b"other")]
+        conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED), dead_letter(2, DeadLetterReason.FAILED, b"other")]
     )
     await dead_letters.discard(conn, 1, "somebody")
     await dead_letters.settle_replay(conn, 2, None)
@@ -108,11 +110,11 @@ async def test_a_settled_record_keeps_its_story_and_forgets_its_content(tally_da
 
 
 @pytest.fixture
-def url_with_parked(tally_database: str) -> str:
+def url_with_dead_letters(tally_database: str) -> str:
     async def prepare() -> None:
         conn = await asyncpg.connect(tally_database)
         await dead_letters.store(
-            conn, "tallies", [parked(1, DeadLetterReason.FAILED), parked(2, DeadLetterReason.BLOCKED)]
+            conn, "tallies", [dead_letter(1, DeadLetterReason.FAILED), dead_letter(2, DeadLetterReason.BLOCKED)]
         )
         await conn.close()
 
@@ -120,9 +122,9 @@ def url_with_parked(tally_database: str) -> str:
     return tally_database
 
 
-def test_the_command_lists_shows_replays_and_discards(url_with_parked: str) -> None:
+def test_the_command_lists_shows_replays_and_discards(url_with_dead_letters: str) -> None:
     def run(*words: str) -> str:
-        result = CliRunner().invoke(app, [*words, "--database-url", url_with_parked])
+        result = CliRunner().invoke(app, [*words, "--database-url", url_with_dead_letters])
         return result.output
 
     assert '"reason": "failed"' in run("list").splitlines()[0]

@@ -56,7 +56,7 @@ async def test_a_turn_has_an_end_however_much_there_is(pool: Pool, monkeypatch: 
 
 
 @pytest.mark.parametrize("pool", ["loyalty"], indirect=True)
-async def test_settled_parked_records_are_forgotten_and_open_ones_never(pool: Pool) -> None:
+async def test_settled_dead_letters_are_forgotten_and_open_ones_never(pool: Pool) -> None:
     await pool.execute(
         """INSERT INTO dead_letters (aggregate, topic, "partition", "offset", written_at, headers, reason, error,
         blocks,

@@ -22,7 +22,7 @@ from libs.common.runtime import background_loops
 from libs.common.runtime import service as serving
 from tests.common import sample_service, wire
 from tests.common.records import record
-from tests.common.test_consumer import cancelled, causes, give, parked, reach
+from tests.common.test_consumer import cancelled, causes, dead_letters_of, give, reach
 from tests.running import OPS, Live, eventually, running
 
 Run = Callable[..., AbstractAsyncContextManager[Live]]
@@ -151,7 +151,10 @@ async def test_a_batch_with_one_poison_is_taken_but_for_that_and_what_stands_beh
     events = [("a", "first"), ("b", "one"), ("a", "poison"), ("c", "one"), ("a", "late"), ("b", "two")]
     await consumer.handle([record(n, key, cancelled(key, cause)[2]) for n, (key, cause) in enumerate(events)])
     assert [await causes(offline, key) for key in "abc"] == [["first"], ["one", "two"], ["one"]]
-    assert [(item["reason"], item["offset"]) for item in await parked(offline)] == [("failed", 2), ("blocked", 4)]
+    assert [(item["reason"], item["offset"]) for item in await dead_letters_of(offline)] == [
+        ("failed", 2),
+        ("blocked", 4),
+    ]
 
 
 async def test_a_zombie_that_wakes_up_after_its_partition_went_to_another_does_nothing_twice(offline: Live) -> None:
@@ -358,17 +361,17 @@ async def test_a_hot_key_is_taken_in_batches_and_holds_nobody_up(run: Run, monke
     assert transactions[0] < 50
 
 
-async def test_a_hot_key_that_is_poisoned_parks_what_follows_and_stops_nobody_else(run: Run) -> None:
+async def test_a_hot_key_that_is_poisoned_makes_dead_letters_of_what_follows_and_stops_nobody_else(run: Run) -> None:
     async with run() as live:
         await give(live, [cancelled("hot", "poison"), *(cancelled("hot", str(n)) for n in range(200))])
         await give(live, [cancelled("cold", "one")])
         await reach(live, "cold", ["one"])
 
-        async def all_parked() -> bool:
+        async def all_dead_letters() -> bool:
             return bool(await live.service.pool.fetchval("SELECT count(*) = 201 FROM dead_letters"))
 
-        await eventually(all_parked, "everything behind the poison is parked")
-        first = (await parked(live))[0]["id"]
+        await eventually(all_dead_letters, "everything behind the poison is a dead letter")
+        first = (await dead_letters_of(live))[0]["id"]
         await live.client.post(f"/ops/dead-letters/{first}/discard", headers=OPS)
         await live.client.post(f"/ops/dead-letters/{first + 1}/replay", headers=OPS)
         await reach(live, "hot", [str(n) for n in range(200)])

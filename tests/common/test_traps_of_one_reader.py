@@ -17,7 +17,7 @@ from libs.common.postgres.pool import ConflictError
 from libs.common.runtime.in_flight import ConsumerLag
 from tests.common import sample_service, wire
 from tests.common.records import record
-from tests.common.test_consumer import NOW, cancelled, causes, give, parked, reach
+from tests.common.test_consumer import NOW, cancelled, causes, dead_letters_of, give, reach
 from tests.common.test_traps_of_consumers import counted
 from tests.running import Live, eventually, running
 
@@ -139,7 +139,7 @@ async def test_records_behind_one_that_was_given_back_are_given_back_too(
     given_back = await consumer.handle([record(n, cause, cancelled(cause, cause)[2]) for n, cause in enumerate(events)])
     assert [(each.partition.partition, each.offset) for each in given_back] == [(0, 2)]
     assert [await causes(offline, key) for key in ("one", "two", "three")] == [["one"], [], []]
-    assert [item["reason"] for item in await parked(offline)] == ["failed"]
+    assert [item["reason"] for item in await dead_letters_of(offline)] == ["failed"]
 
 
 async def test_a_topic_that_halts_lets_the_others_go_on(run: Run) -> None:
@@ -167,7 +167,7 @@ async def test_a_key_that_fails_again_and_again_halts_no_topic(offline: Live) ->
     for number in range(2 * consuming.HALT_FAILURES):
         await consumer.handle([poison("a", number)])
         await service.pool.execute("UPDATE dead_letters SET blocks = false")  # so that the next one is tried, too
-    assert (consumer.halted, len(await parked(offline))) == ({}, 50)
+    assert (consumer.halted, len(await dead_letters_of(offline))) == ({}, 50)
 
 
 async def test_a_halt_ends_by_itself_and_the_next_one_is_longer(offline: Live, monkeypatch: pytest.MonkeyPatch) -> None:

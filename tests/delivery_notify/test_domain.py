@@ -355,7 +355,7 @@ def test_a_date_in_the_past_is_no_promise() -> None:
     assert reasons(driver.handle(changed(FRIDAY - timedelta(days=9)))) == ["date_in_past"]
 
 
-def test_more_than_can_be_kept_before_the_order_is_left_to_the_shell_to_park() -> None:
+def test_more_than_can_be_kept_before_the_order_becomes_a_dead_letter() -> None:
     driver = drive(*(changed(NEXT_FRIDAY, hours) for hours in range(MAX_BUFFERED_EVENTS)))
     with pytest.raises(EventBufferFullError, match=ORDER):
         driver.handle(changed(NEXT_FRIDAY, MAX_BUFFERED_EVENTS))

@@ -82,7 +82,9 @@ async def live_a_life(shop: Backbone) -> UUID:
     await call(shop.loyalty, "post", "adjustments", gift)
     broken = {**json.loads(wire.event_bytes(placed("order-4712", datetime.now(UTC)))), "id": 1}
     await wire.publish(shop.kafka, [(shop.prefix + "storefront.orders", "order-4712", json.dumps(broken).encode(), [])])
-    await eventually(lambda: parked(shop), "the broken order is parked by the service that answers its author")
+    await eventually(
+        lambda: is_dead_letter(shop), "the broken order is a dead letter of the service that answers its author"
+    )
     return issue_id
 
 
@@ -92,7 +94,7 @@ async def call(live: Live, method: str, what: str, body: dict[str, Any]) -> None
     assert answer.status_code < 300, answer.text
 
 
-async def parked(shop: Backbone) -> bool:
+async def is_dead_letter(shop: Backbone) -> bool:
     return bool(await shop.intake.service.pool.fetchval("SELECT count(*) FROM dead_letters"))
 
 

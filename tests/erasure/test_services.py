@@ -145,7 +145,7 @@ async def test_an_older_report_is_heard_of_without_the_customers_words(conn: Con
 # --- dead letters ---------------------------------------------------------------------------------------------------
 
 
-async def park(conn: Connection, *values: bytes) -> None:
+async def store_dead_letters(conn: Connection, *values: bytes) -> None:
     for number, value in enumerate(values):
         await conn.execute(
             """INSERT INTO dead_letters (aggregate, topic, "partition", "offset", written_at, key, value, headers,
@@ -158,8 +158,8 @@ async def park(conn: Connection, *values: bytes) -> None:
         )
 
 
-async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Connection) -> None:
-    await park(conn, wire.event_bytes(placed("O-1")), wire.event_bytes(placed("O-2", OTHER)))
+async def test_a_dead_letter_can_still_be_replayed_but_names_nobody(conn: Connection) -> None:
+    await store_dead_letters(conn, wire.event_bytes(placed("O-1")), wire.event_bytes(placed("O-2", OTHER)))
     await erase_dead_letters(conn, ERASURE, ["O-1"])
     theirs, others = await conn.fetch("SELECT value, error, state FROM dead_letters ORDER BY id")
     order = decode(theirs["value"]).data
@@ -169,8 +169,8 @@ async def test_a_parked_record_can_still_be_replayed_but_names_nobody(conn: Conn
     assert decode(others["value"]).data == placed("O-2", OTHER)
 
 
-async def test_parked_bytes_that_nobody_can_read_are_given_up_if_they_name_the_customer(conn: Connection) -> None:
-    await park(conn, b'{"customer_id": "C-1", "name": "\\u5c71\\u7530"', b'{"customer_id": "C-10"')
+async def test_dead_letters_that_nobody_can_read_are_given_up_if_they_name_the_customer(conn: Connection) -> None:
+    await store_dead_letters(conn, b'{"customer_id": "C-1", "name": "\\u5c71\\u7530"', b'{"customer_id": "C-10"')
     await erase_dead_letters(conn, ERASURE, [])
     rows = await conn.fetch("SELECT value IS NULL AS gone, state, settled_by FROM dead_letters ORDER BY id")
     assert [tuple(row) for row in rows] == [(True, "discarded", "erasure"), (False, "open", None)]

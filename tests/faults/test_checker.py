@@ -20,14 +20,14 @@ EVENT = wire.event_bytes(OrderCancelled(order_id="a", cause="one", cancelled_at=
 CANCELLED = Fact("storefront.orders", 0, 7, "a", EVENT)
 POISON = Fact("storefront.orders", 1, 3, "a", b"\xff", headers={POISON_HEADER: "bytes"})
 TAKEN = SubscribedType("intake", "tallies", "storefront.orders", "order.cancelled.v1")
-PARKED = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
+DEAD_LETTER = {"aggregate": "tallies", "topic": "run.storefront.orders", "partition": 1, "offset": 3}
 
 
 IDS = ["8a6a8cb3-4a0d-4d6f-9d0b-3f6f5e1c2b11", "0193f2c4-5e6a-7abc-8def-0123456789ab", "run.17", ".5"]
 
 
-def evidence(*, marks: frozenset[bytes], parked: list[Row]) -> FaultEvidence:
-    databases = {"intake": DatabaseEvidence({"dead-lettered poison": parked})}
+def evidence(*, marks: frozenset[bytes], dead_letters: list[Row]) -> FaultEvidence:
+    databases = {"intake": DatabaseEvidence({"dead-lettered poison": dead_letters})}
     history = History([CANCELLED], ZoneInfo("Asia/Tokyo"), datetime(2026, 3, 2, tzinfo=UTC), databases)
     return FaultEvidence(history, [POISON], {"intake": marks}, [TAKEN], "run.")
 
@@ -42,7 +42,7 @@ def found(fault_evidence: FaultEvidence, name: str) -> tuple[Violation, ...]:
 
 
 def test_consumed_events_and_poison_dead_lettered_once_are_no_violation() -> None:
-    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    fault_evidence = evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER])
     assert found(fault_evidence, "consumed_once") == ()
     assert found(fault_evidence, "poison_dead_lettered_once") == ()
 
@@ -51,13 +51,13 @@ def test_consumed_events_and_poison_dead_lettered_once_are_no_violation() -> Non
 def test_the_inbox_key_of_an_event_is_the_one_of_the_service(event_id: str) -> None:
     value = wire.event_bytes(decode(EVENT).data, event_id)
     marks = frozenset({event_key("tallies", decode(value))})
-    fault_evidence = evidence(marks=marks, parked=[PARKED])
+    fault_evidence = evidence(marks=marks, dead_letters=[DEAD_LETTER])
     story = replace(fault_evidence.history, facts=[replace(CANCELLED, value=value)])
     assert found(replace(fault_evidence, history=story), "consumed_once") == ()
 
 
 def test_an_event_without_an_inbox_key_is_named() -> None:
-    seen = found(evidence(marks=frozenset(), parked=[PARKED]), "consumed_once")
+    seen = found(evidence(marks=frozenset(), dead_letters=[DEAD_LETTER]), "consumed_once")
     assert [(violation.description, violation.records) for violation in seen] == [
         ("intake: did not consume order.cancelled", (str(CANCELLED),))
     ]
@@ -65,12 +65,12 @@ def test_an_event_without_an_inbox_key_is_named() -> None:
 
 @pytest.mark.parametrize("times", [0, 2])
 def test_poison_that_was_lost_or_dead_lettered_twice_is_named(times: int) -> None:
-    seen = found(evidence(marks=frozenset({mark()}), parked=[PARKED] * times), "poison_dead_lettered_once")
+    seen = found(evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER] * times), "poison_dead_lettered_once")
     assert [violation.description for violation in seen] == [f"intake: poison (bytes) was dead-lettered {times} times"]
     assert seen[0].records == (str(POISON),)
 
 
 def test_without_faults_a_repeat_on_the_topic_is_named() -> None:
-    fault_evidence = evidence(marks=frozenset({mark()}), parked=[PARKED])
+    fault_evidence = evidence(marks=frozenset({mark()}), dead_letters=[DEAD_LETTER])
     history = replace(fault_evidence.history, facts=[CANCELLED, replace(CANCELLED, offset=8)])
     assert found(replace(fault_evidence, history=history, fault_free=True), "no_duplicates")

@@ -160,11 +160,11 @@ async def test_a_message_goes_where_the_settings_say_whatever_stands_in_it(name:
 async def test_the_desk_asks_only_services_that_the_settings_name(elsewhere: Elsewhere) -> None:
     service = cast("Service", FastAPI())
     service.name = "intake"
-    parked = DeadLetterClient(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
+    client = DeadLetterClient(service, {"returns": elsewhere.url}, "a-key-of-the-desk")
     for name in ("evil.example", "returns@evil.example", elsewhere.url, "//evil.example", ""):
         with pytest.raises(OpsUnreachableError):
-            await parked.find(name, 1)
-    assert await parked.find("returns", 1) is None
+            await client.find(name, 1)
+    assert await client.find("returns", 1) is None
     assert elsewhere.asked == ["/ops/dead-letters/1"]
 
 
