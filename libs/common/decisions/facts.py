@@ -56,6 +56,14 @@ Fact: TypeAlias = Payload | SetTimer | CancelTimer | Ignored | Anomaly | Record
 Facts: TypeAlias = Sequence[Fact]
 
 
+def refusal_of(facts: Facts) -> str | None:
+    """Return why a command changed nothing, as the code for its caller; None if it was carried out.
+
+    A command is refused by the same fact that counts an event without effect, because both may share a handler.
+    """
+    return next((fact.reason for fact in facts if isinstance(fact, Ignored)), None)
+
+
 class TimerFired(Payload):
     """A timer of this state is due. This event stays inside the service."""
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from libs.common.decisions.backoff import backoff_seconds
 from libs.common.events.envelope import Payload
 from libs.common.events.registry import (
     AnyEvent,
@@ -227,7 +228,7 @@ class Consumer:
         return [replace(failed, event=None, dead_letter=letter)]
 
     def _halt(self, topic: str) -> None:
-        seconds = min(MAX_HALT_SECONDS, HALT_SECONDS * 2 ** self._halts[topic])
+        seconds = backoff_seconds(HALT_SECONDS, self._halts[topic], longest=MAX_HALT_SECONDS)
         self._halts[topic] += 1
         self._outcomes[topic].clear()
         self.halted[topic] = monotonic() + seconds
@@ -318,8 +319,7 @@ class Consumer:
 
 def _pause(attempt: int) -> float:
     """Return seconds to wait after this many attempts, with jitter."""
-    seconds: float = min(10.0, 0.05 * 2 ** min(attempt, 10))
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311
+    return backoff_seconds(0.05, attempt, longest=10.0, jitter=random.random())  # noqa: S311
 
 
 def _incoming(each: ParsedRecord) -> Incoming:

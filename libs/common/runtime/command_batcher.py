@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from libs.common.decisions.backoff import backoff_seconds
 from libs.common.decisions.facts import Facts
 from libs.common.events.registry import AnyEvent
 from libs.common.http import idempotency
@@ -33,8 +34,7 @@ MAX_WAITING = 2_000
 
 def retry_pause(attempt: int) -> float:
     """Return the seconds to wait after this attempt (from 0) failed with a transient error."""
-    longest: float = min(1.0, 0.02 * 2**attempt)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+    return backoff_seconds(0.02, attempt, longest=1.0, jitter=random.random())  # noqa: S311
 
 
 def unavailable() -> Problem:

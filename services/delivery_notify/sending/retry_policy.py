@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from libs.common.decisions.backoff import backoff_seconds
 from libs.common.events.envelope import Payload
 from libs.common.events.notices import NoticeFailed, NoticeKind, NoticeSent, NoticeSuppressed
 from services.delivery_notify.channels.channel import SendOutcome, SendStatus
@@ -28,8 +29,8 @@ _NOT_ATTEMPTED = (SendStatus.CHANNEL_UNAVAILABLE, SendStatus.NOT_ATTEMPTED)
 
 def backoff(attempt: int, jitter: float) -> timedelta:
     """Return the exponential backoff after failure number `attempt` (from 1); `jitter` 0 halves it, 1 keeps it."""
-    interval: timedelta = min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** min(attempt - 1, 20))
-    return interval * (0.5 + jitter / 2)
+    first, longest = INITIAL_BACKOFF.total_seconds(), MAX_BACKOFF.total_seconds()
+    return timedelta(seconds=backoff_seconds(first, attempt - 1, longest=longest, jitter=jitter))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.decisions.facts import Facts, Ignored
+from libs.common.decisions.facts import Facts, refusal_of
 from libs.common.events.products import DecisionComment
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
@@ -165,9 +165,8 @@ async def _execute(service: Service, command: ClusterCommand, key: IdempotencyKe
 
 def _respond_with(cluster_id: UUID) -> Callable[[Facts], Answer]:
     def respond(facts: Facts) -> Answer:
-        for fact in facts:
-            if isinstance(fact, Ignored):
-                raise _refusal(fact.reason)
+        if refused := refusal_of(facts):
+            raise _refusal(refused)
         return Answer(200, {"cluster_id": str(cluster_id), "status": "done"})
 
     return respond

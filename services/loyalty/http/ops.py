@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.decisions.facts import Facts, Ignored
+from libs.common.decisions.facts import Facts, refusal_of
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsAdjusted, PointsGranted
 from libs.common.events.values import Identifier
@@ -113,7 +113,7 @@ def _adjustment_answer(facts: Facts) -> Answer:
 
 def _review_answer(cause: str) -> Callable[[Facts], Answer]:
     def answer(facts: Facts) -> Answer:
-        if any(isinstance(fact, Ignored) for fact in facts):
+        if refusal_of(facts):
             raise _refusal(facts)
         granted = sum(fact.points for fact in facts if isinstance(fact, PointsGranted))
         return Answer(200, {"cause": cause, "points": granted})
@@ -122,6 +122,6 @@ def _review_answer(cause: str) -> Callable[[Facts], Answer]:
 
 
 def _refusal(facts: Facts) -> Problem:
-    reason = next((fact.reason for fact in facts if isinstance(fact, Ignored)), "unknown")
+    reason = refusal_of(facts) or "unknown"
     status = 422 if reason == "nothing_to_adjust" else 409
     return Problem(status, reason, REFUSALS.get(reason, reason))

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.decisions.facts import Facts, Ignored
+from libs.common.decisions.facts import Facts, refusal_of
 from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from libs.common.events.values import Identifier
@@ -129,14 +129,14 @@ def _answer(target: RedemptionState | None, redemption_id: UUID | None = None) -
                 return Answer(201, _body(fact, RedemptionState.RESERVED) | {"expires_at": expires_at})
             if isinstance(fact, PointsRedeemed | PointsReleased) and target:
                 return Answer(200, _body(fact, target))
-            if isinstance(fact, Ignored):
-                return _ignored(fact.reason, target, redemption_id)
+        if refused := refusal_of(facts):
+            return _refused(refused, target, redemption_id)
         raise RuntimeError("redemption command without an event and without a reason")
 
     return answer
 
 
-def _ignored(reason: str, target: RedemptionState | None, redemption_id: UUID | None) -> Answer:
+def _refused(reason: str, target: RedemptionState | None, redemption_id: UUID | None) -> Answer:
     if reason == "unknown_redemption":
         raise _unknown()
     if target and reason == f"already_{target}":

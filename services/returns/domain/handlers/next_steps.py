@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from libs.common.decisions.backoff import backoff_seconds
 from services.returns.domain.context import CaseDecision
 from services.returns.domain.handlers import (
     collection_reminders,
@@ -94,7 +95,7 @@ def _await_address(decision: CaseDecision) -> None:
         decision.open_review(ReviewCause.NO_ADDRESS)
         return
     # Exponential backoff, because the order is usually only moments behind.
-    seconds = decision.limits.address_first_retry_seconds * 2**case.address_attempts
+    seconds = backoff_seconds(decision.limits.address_first_retry_seconds, case.address_attempts)
     due_at = decision.now + timedelta(seconds=seconds)
     decision.change(address_attempts=case.address_attempts + 1, address_due_at=due_at)
 

@@ -8,7 +8,7 @@ policy allows; its reviews then stay listed for staff.
 
 from collections.abc import Callable, Mapping
 
-from libs.common.decisions.facts import Ignored
+from libs.common.decisions.facts import refusal_of
 from libs.common.decisions.fast_replace import replace
 from libs.common.events.issues import IssueReviewRequested
 from services.returns.domain.context import CaseDecision
@@ -156,7 +156,7 @@ def decide_review(decision: CaseDecision, cause: ReviewCause, *, approved: bool)
     else:
         decision.close_reviews(cause)
         action(decision)
-        if any(isinstance(fact, Ignored) for fact in decision.facts):
+        if refusal_of(decision.facts):
             decision.state = before
 
 

@@ -6,7 +6,7 @@ Decisions about a report without a case (accepting or rejecting it) belong to in
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from libs.common.decisions.facts import Facts, Ignored
+from libs.common.decisions.facts import Facts, Ignored, refusal_of
 from libs.common.events.issues import IssueCollectionWindowChosen, IssueStaffDecided, IssueStaffDecisionApplied
 from libs.common.events.values import StaffAction
 from services.returns.domain.context import CaseDecision
@@ -43,11 +43,11 @@ COLLECTION_DONE = (InboundStatus.RECEIVED, InboundStatus.INSPECTED, InboundStatu
 def decided(decision: CaseDecision, event: IssueStaffDecided) -> None:
     before, count = decision.case, len(decision.facts)
     ACTIONS[event.action](decision, event)
-    refused = [each.reason for each in decision.facts[count:] if isinstance(each, Ignored)]
+    refused = refusal_of(decision.facts[count:])
     if refused:
         decision.state = before
         del decision.facts[count:]
-    decision.emit(applied_event(event, decision.now, refused[0] if refused else None))
+    decision.emit(applied_event(event, decision.now, refused))
 
 
 def applied_event(event: IssueStaffDecided, now: datetime, code: str | None) -> IssueStaffDecisionApplied:
