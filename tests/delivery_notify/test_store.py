@@ -17,7 +17,7 @@ from libs.common.messaging.decision_runner import DecisionRunner, Incoming
 from libs.common.postgres.pool import Connection
 from libs.common.telemetry.tracing import Tracing
 from services.delivery_notify.domain.conversation import Conversation
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.store import conversations, notice_outcomes, notice_queue, promises, staff_notices
 from services.delivery_notify.store.conversations import Conversations
 from services.delivery_notify.store.notice_outcomes import BatchOutcomes, Completed, Deferred, FellBack, Rescheduled
@@ -193,7 +193,7 @@ async def test_a_message_that_was_sent_counts_also_after_its_lease(conn: Connect
 
 
 async def test_a_staff_notice_keeps_the_outcome_of_the_sender_that_has_it(conn: Connection) -> None:
-    await staff_notices.save(conn, [StaffNotice(StaffKind.DEAD_LETTERS, ("t",), MONDAY, {"topic": "t"})])
+    await staff_notices.save(conn, [StaffNoticeCreated(StaffKind.DEAD_LETTERS, ("t",), MONDAY, {"topic": "t"})])
     (slow,) = await staff_notices.claim(conn, 1, timedelta(0))
     (other,) = await staff_notices.claim(conn, 1, LEASE)
     await staff_notices.reschedule(conn, slow, "http 503", timedelta(0), counts=True)

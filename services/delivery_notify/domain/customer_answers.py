@@ -16,7 +16,7 @@ from services.delivery_notify.domain.conversation import Conversation, Question,
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import AddressRequested, NoticeFacts
 from services.delivery_notify.domain.order_line import Line
-from services.delivery_notify.domain.promises import PAGE, SHIP, chosen, ledger_row
+from services.delivery_notify.domain.promises import PAGE, SHIP, ledger_row, with_chosen_date
 from services.delivery_notify.domain.supersede import (
     DELIVERY_DATE_NOTICES,
     SHIP_DATE_NOTICES,
@@ -114,7 +114,7 @@ def _apply(
     elif choice is Choice.WAIT and not by_default and question.kind is NoticeKind.ORDER_OVERDUE:
         line = replace(line, accepted_open_wait=True)
     elif change and change.day and ship.day and not ship.updates_sent and line.open and change.day != ship.day:
-        line = chosen(line, change.day, decision.now, decision.rules)
+        line = with_chosen_date(line, change.day, decision.now, decision.rules)
         decision.emit(ledger_row(SHIP, decision.state.order_id, line, "customer.decided", decision.now, PAGE))
     decision.put_line(line)
 

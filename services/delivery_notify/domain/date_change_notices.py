@@ -145,8 +145,8 @@ def _ship_facts(decision: ConversationDecision, changes: Sequence[DateChange]) -
 
 
 def _ship_news(changes: Sequence[DateChange]) -> PromiseNews:
-    ship = promises.announced(SHIP, [each.line for each in changes])
-    delivery = promises.announced(DELIVERY, [each.line for each in changes if each.delivery_moved])
+    ship = promises.announcement_of(SHIP, [each.line for each in changes])
+    delivery = promises.announcement_of(DELIVERY, [each.line for each in changes if each.delivery_moved])
     return PromiseNews((*ship.announces, *delivery.announces), (*ship.supersedes, *delivery.supersedes))
 
 
@@ -164,7 +164,7 @@ def _announce_delivery_dates(
     )
     supersede(decision, DELIVERY.announced_by, frozenset(_ids(changes)), "superseded")
     wait = batching_delay(decision, wait, (decision.rules.end_of(day) for day in replaced))
-    _delay_notice(decision, DELIVERY, changes, facts, wait, promises.announced(DELIVERY, lines))
+    _delay_notice(decision, DELIVERY, changes, facts, wait, promises.announcement_of(DELIVERY, lines))
 
 
 def _delay_notice(

@@ -150,12 +150,12 @@ def _new_line(
     if not ordered.requires_shipping:
         return replace(line, shipped=line.quantity, delivered=line.quantity)
     if ordered.promised_ship_date:
-        line = promises.promised(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
+        line = promises.with_promise(SHIP, line, ordered.promised_ship_date, at, rules, ship_by=ordered.ship_by)
         decision.emit(promises.ledger_row(SHIP, order_id, line, "order.placed", at, promises.SHOP))
     elif limit := statutory_promise(market, rules.calendar.day(at)):
-        line = promises.statutory(line, limit, at, rules)
+        line = promises.with_statutory_deadline(line, limit, at, rules)
     if ordered.promised_delivery_date:
-        line = promises.promised(DELIVERY, line, ordered.promised_delivery_date, at, rules)
+        line = promises.with_promise(DELIVERY, line, ordered.promised_delivery_date, at, rules)
         decision.emit(promises.ledger_row(DELIVERY, order_id, line, "order.placed", at, promises.SHOP))
     return line
 

@@ -47,7 +47,7 @@ def send_update(
         facts,
         cause=tuple(f"{line.line_id}:{track.of(line).version}:{track.of(line).updates_sent}" for line in lines),
         wait=batching_delay(decision, rules.overdue_grace, (each.breaks_at for each in before)),
-        news=promises.broken(track, [line for line in lines if track.of(line).updates_sent == 1]),
+        news=promises.breach_of(track, [line for line in lines if track.of(line).updates_sent == 1]),
     )
 
 
@@ -79,5 +79,5 @@ def announce_with_ship_delay(decision: ConversationDecision, lines: Sequence[Lin
         facts,
         cause=tuple(f"{line.line_id}:{line.delivery.version}:1" for line in lines),
         subjects=tuple(line.line_id for line in lines),
-        news=promises.broken(DELIVERY, lines),
+        news=promises.breach_of(DELIVERY, lines),
     )

@@ -13,7 +13,7 @@ from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.customer_questions import QuestionTerms, ask, close_questions
 from services.delivery_notify.domain.notices import NoticeFacts, NoticeLine
 from services.delivery_notify.domain.order_line import Line
-from services.delivery_notify.domain.promises import SHIP, announced
+from services.delivery_notify.domain.promises import SHIP, announcement_of
 from services.delivery_notify.domain.supersede import SHIP_DATE_NOTICES, notice_line
 from services.delivery_notify.policy.notification_rules import NotificationRules
 
@@ -89,7 +89,7 @@ def on_progress_due(decision: ConversationDecision) -> None:
         subjects=line_ids,
         terms=QuestionTerms(default=Choice.WAIT),
         promised_date=facts.day,
-        news=replace(announced(SHIP, lines), supersedes=()),
+        news=replace(announcement_of(SHIP, lines), supersedes=()),
     )
 
 

@@ -12,7 +12,7 @@ from services.delivery_notify.domain.context import ConversationDecision
 from services.delivery_notify.domain.conversation import Conversation
 from services.delivery_notify.domain.notice_creation import create_notice
 from services.delivery_notify.domain.notices import NoticeFacts
-from services.delivery_notify.domain.promises import SHIP, announced
+from services.delivery_notify.domain.promises import SHIP, announcement_of
 from services.delivery_notify.domain.supersede import notice_line
 from services.delivery_notify.policy.consent_law import law_of
 
@@ -55,7 +55,7 @@ def _create(decision: ConversationDecision, next_update_by: date | None) -> None
         cause=tuple(f"{line.line_id}:{line.shipping.version}" for line in lines),
         subjects=tuple(line.line_id for line in lines),
         promised_date=day,
-        news=announced(SHIP, lines),
+        news=announcement_of(SHIP, lines),
     )
 
 

@@ -86,7 +86,7 @@ def renew(decision: ConversationDecision, track: PromiseTrack, lines: Iterable[L
     changes: list[DateChange] = []
     for line in lines:
         day = _ship_day(decision, line) if track is SHIP else _delivery_day(decision, line)
-        after = promises.renewed(track, line, day, decision.now, decision.rules)
+        after = promises.with_renewal(track, line, day, decision.now, decision.rules)
         decision.emit(promises.ledger_row(track, decision.state.order_id, after, POLICY, decision.now))
         if track is SHIP:
             after = move_delivery(decision, after, None, POLICY)
@@ -99,10 +99,10 @@ def move_delivery(decision: ConversationDecision, line: Line, stated: date | Non
     """Return the line with the delivery date moved as stated, or moved because the line would ship after it."""
     ship_day, day = line.shipping.day, line.delivery.day
     if stated and stated != day:
-        line = promises.promised(DELIVERY, line, stated, decision.now, decision.rules)
+        line = promises.with_promise(DELIVERY, line, stated, decision.now, decision.rules)
     elif stated is None and day and ship_day and ship_day > day:
         delivery_day = decision.rules.calendar.add_open_days(ship_day, decision.rules.transit_days)
-        line, source = promises.renewed(DELIVERY, line, delivery_day, decision.now, decision.rules), POLICY
+        line, source = promises.with_renewal(DELIVERY, line, delivery_day, decision.now, decision.rules), POLICY
     else:
         return line
     decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, line, source, decision.now))

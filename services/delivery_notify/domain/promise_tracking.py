@@ -50,7 +50,7 @@ def change_date(decision: ConversationDecision, track: PromiseTrack, lines: Iter
 def _promise(decision: ConversationDecision, track: PromiseTrack, line: Line, stated: StatedDate) -> Line:
     promise, rules = track.of(line), decision.rules
     unannounced = date_is_unsent(decision, line.line_id, track.delayed)
-    after = promises.promised(
+    after = promises.with_promise(
         track, line, stated.day, stated.at, rules, ship_by=stated.ship_by, unannounced=unannounced
     )
     at, surface = promises.recorded_at(promise, stated.at), None if promise.day else track.first_surface
@@ -108,6 +108,6 @@ def restore_announced_delivery(decision: ConversationDecision, line_ids: frozens
         day = line.delivery.last_announced_date
         unsent = line.line_id in line_ids and date_is_unsent(decision, line.line_id, SHIP.delayed)
         if unsent and day and line.awaiting_delivery and promises.delivery_moved_with_ship_date(line):
-            after = promises.renewed(DELIVERY, line, day, decision.now, decision.rules)
+            after = promises.with_renewal(DELIVERY, line, day, decision.now, decision.rules)
             decision.put_line(after)
             decision.emit(promises.ledger_row(DELIVERY, decision.state.order_id, after, "order.shipped", decision.now))

@@ -79,7 +79,7 @@ DELIVERY = PromiseTrack(
 )
 
 
-def promised(
+def with_promise(
     track: PromiseTrack,
     line: Line,
     day: date,
@@ -124,18 +124,18 @@ def _first_day(old: TrackedPromise, day: date) -> date:
     return old.first_day if old.day else min(day, old.first_day)
 
 
-def renewed(track: PromiseTrack, line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
+def with_renewal(track: PromiseTrack, line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
     """Return the line with a date set by our policy. `promised_at` stays: a date of the shop takes precedence even if
     it was stated a little earlier."""
-    old, after = track.of(line), promised(track, line, day, now, rules)
+    old, after = track.of(line), with_promise(track, line, day, now, rules)
     renewals = old.renewals + 1
     new = replace(track.of(after), promised_at=old.promised_at, renewals=renewals, policy_dated_at=now)
     return track.put(after, new)
 
 
-def chosen(line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
+def with_chosen_date(line: Line, day: date, now: datetime, rules: NotificationRules) -> Line:
     """Return the line with a ship date that the customer chose. It is no slip: the law counts from it."""
-    stated_at, after = line.shipping.promised_at, promised(SHIP, line, day, now, rules)
+    stated_at, after = line.shipping.promised_at, with_promise(SHIP, line, day, now, rules)
     new = replace(after.shipping, slips=0, first_day=day, promised_at=stated_at, policy_dated_at=now)
     return replace(after, shipping=new)
 
@@ -146,7 +146,7 @@ def delivery_moved_with_ship_date(line: Line) -> bool:
     return moved_at is not None and moved_at in (ship.policy_dated_at, ship.promised_at)
 
 
-def statutory(line: Line, day: date, at: datetime, rules: NotificationRules) -> Line:
+def with_statutory_deadline(line: Line, day: date, at: datetime, rules: NotificationRules) -> Line:
     """Return the line with the ship deadline that the law sets where no date was promised."""
     notify_at, breaks_at = _deadlines(SHIP, day, at, rules, None)
     return replace(line, shipping=replace(line.shipping, first_day=day, notify_at=notify_at, breaks_at=breaks_at))
@@ -187,7 +187,7 @@ def ref(subject: PromiseSubject, subject_id: str, version: int, day: date | None
     return (PromiseRef(subject=subject, subject_id=subject_id, version=version, day=day),)
 
 
-def announced(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
+def announcement_of(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
     """Return the newest promises of these lines as announced, and those that they supersede as broken."""
     announces: list[PromiseRef] = []
     broken: list[PromiseRef] = []
@@ -198,7 +198,7 @@ def announced(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
     return PromiseNews(tuple(announces), tuple(broken))
 
 
-def broken(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
+def breach_of(track: PromiseTrack, lines: Iterable[Line]) -> PromiseNews:
     """Return the newest promises of these lines as broken."""
     found = [ref(track.subject, line.line_id, (p := track.of(line)).version, p.day) for line in lines]
     return PromiseNews(supersedes=tuple(each for refs in found for each in refs))

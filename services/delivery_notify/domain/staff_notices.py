@@ -23,7 +23,7 @@ class StaffKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StaffNotice(Record):
+class StaffNoticeCreated(Record):
     """One notice to staff. Its id is derived from the kind and the `cause`."""
 
     kind: StaffKind
@@ -36,16 +36,16 @@ class StaffNotice(Record):
         return derived_id("staff_notice", self.kind, *self.cause)
 
 
-def staff_notices_for(payload: Payload, facts: Iterable[Fact], now: datetime) -> list[StaffNotice]:
+def staff_notices_for(payload: Payload, facts: Iterable[Fact], now: datetime) -> list[StaffNoticeCreated]:
     """Return the staff notices about this event and the facts decided on it."""
-    notices: list[StaffNotice] = []
+    notices: list[StaffNoticeCreated] = []
     if type(payload) is IssueReviewRequested:
         details = {"issue_id": str(payload.issue_id), "order_id": payload.order_id, "cause": payload.cause}
         details["due_at"] = payload.due_at.isoformat()
         cause = (str(payload.issue_id), payload.due_at.isoformat())
-        notices.append(StaffNotice(StaffKind.REVIEW_REQUESTED, cause, now, details))
+        notices.append(StaffNoticeCreated(StaffKind.REVIEW_REQUESTED, cause, now, details))
     for fact in facts:
         if type(fact) is Anomaly and fact.reason == "cancel_not_carried_out":
             cause = (fact.detail, now.date().isoformat())
-            notices.append(StaffNotice(StaffKind.CANCEL_NOT_CARRIED_OUT, cause, now, {"order_id": fact.detail}))
+            notices.append(StaffNoticeCreated(StaffKind.CANCEL_NOT_CARRIED_OUT, cause, now, {"order_id": fact.detail}))
     return notices

@@ -22,7 +22,7 @@ from services.delivery_notify.channels.bounce_reports import (
     notice_id_of,
     parse_reports,
 )
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.store import bounces, preferences, staff_notices
 from services.delivery_notify.store.bounces import BouncedNotice
 
@@ -127,9 +127,9 @@ async def _process(tx: ServiceTransaction, report: MailReport) -> bool:
     return True
 
 
-def _address_suppressed(customer_id: str, report: MailReport, tx: ServiceTransaction) -> StaffNotice:
+def _address_suppressed(customer_id: str, report: MailReport, tx: ServiceTransaction) -> StaffNoticeCreated:
     facts = {"customer_id": customer_id, "channel": "email", "cause": report.cause}
-    return StaffNotice(StaffKind.ADDRESS_SUPPRESSED, ("email", customer_id, report.cause), tx.now, facts)
+    return StaffNoticeCreated(StaffKind.ADDRESS_SUPPRESSED, ("email", customer_id, report.cause), tx.now, facts)
 
 
 def _notice_failed(bounced: BouncedNotice, report: MailReport, tx: ServiceTransaction) -> NoticeFailed:

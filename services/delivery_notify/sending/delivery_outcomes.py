@@ -13,7 +13,7 @@ from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service, ServiceTransaction
 from libs.common.telemetry.span_encoding import span_template
 from libs.common.telemetry.tracing import issue_attributes
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.messages import SendPlan
 from services.delivery_notify.sending.retry_policy import NoticeResult, SendAttempt, event_for
@@ -93,9 +93,9 @@ def _invalid_addresses(attempts: Sequence[SendAttempt]) -> list[tuple[str, str, 
     ]
 
 
-def _failed_notices(recorded: Sequence[CompletedNotice], tx: ServiceTransaction) -> list[StaffNotice]:
+def _failed_notices(recorded: Sequence[CompletedNotice], tx: ServiceTransaction) -> list[StaffNoticeCreated]:
     return [
-        StaffNotice(
+        StaffNoticeCreated(
             StaffKind.NOTICE_FAILED if result.status == "failed" else StaffKind.CUSTOMER_UNREACHABLE,
             (str(notice.notice_id),),
             tx.now,
@@ -106,9 +106,9 @@ def _failed_notices(recorded: Sequence[CompletedNotice], tx: ServiceTransaction)
     ]
 
 
-def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
+def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNoticeCreated]:
     return [
-        StaffNotice(
+        StaffNoticeCreated(
             StaffKind.ADDRESS_SUPPRESSED,
             (attempt.route.channel, attempt.notice.customer_id, attempt.outcome.cause or ""),
             tx.now,
@@ -120,13 +120,13 @@ def _suppressed_addresses(attempts: Sequence[SendAttempt], tx: ServiceTransactio
     ]
 
 
-def _blocked_mail(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNotice]:
+def _blocked_mail(attempts: Sequence[SendAttempt], tx: ServiceTransaction) -> list[StaffNoticeCreated]:
     """Return one staff notice per channel and day while servers refuse mail from ours."""
     refused = [attempt for attempt in attempts if attempt.outcome.blocked]
     blocked = {attempt.route.channel: attempt.outcome.cause or "unknown" for attempt in refused}
     day = tx.now.date().isoformat()
     return [
-        StaffNotice(StaffKind.MAIL_BLOCKED, (channel, day), tx.now, {"channel": channel, "cause": cause})
+        StaffNoticeCreated(StaffKind.MAIL_BLOCKED, (channel, day), tx.now, {"channel": channel, "cause": cause})
         for channel, cause in sorted(blocked.items())
     ]
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from libs.common.messaging.failpoints import failpoint
 from libs.common.runtime.service import Service
 from services.delivery_notify.channels.channel import Channel, EncodedMessage, MessageDraft, SendOutcome, SendStatus
-from services.delivery_notify.domain.staff_notices import StaffKind, StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffKind, StaffNoticeCreated
 from services.delivery_notify.rendering.texts.staff import StaffTexts
 from services.delivery_notify.sending.circuit_breaker import CircuitBreaker
 from services.delivery_notify.sending.retry_policy import MAX_ATTEMPTS, backoff
@@ -56,7 +56,9 @@ class StaffSender:
         async with self._service.transaction() as tx:
             topics = await staff_notices.dead_letters_by_topic(tx.conn)
             notices = [
-                StaffNotice(StaffKind.DEAD_LETTERS, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)})
+                StaffNoticeCreated(
+                    StaffKind.DEAD_LETTERS, (topic, str(first)), tx.now, {"topic": topic, "first": str(first)}
+                )
                 for topic, _, first in topics
             ]
             await staff_notices.save(tx.conn, notices)

@@ -34,7 +34,7 @@ from services.delivery_notify.domain.notices import (
     PromiseMade,
 )
 from services.delivery_notify.domain.routing import RecipientContact
-from services.delivery_notify.domain.staff_notices import StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffNoticeCreated
 from services.delivery_notify.policy.notification_rules import NotificationRules
 from services.delivery_notify.store import contacts, notice_outcomes, promises, staff_notices
 from services.delivery_notify.store.conversation_table import CONVERSATION, ConversationTable, VersionedConversation
@@ -45,8 +45,8 @@ CONTACT_TIMEOUT = timedelta(hours=24)
 _FACTS = TypeAdapter(NoticeFacts)
 
 
-_CUSTOMER = " customer "
-"""Prefix of the key of events about a customer; the id of an order never begins with a space."""
+_CUSTOMER_KEY_PREFIX = " customer "
+"""Begins the key of an event about a customer and no order. The id of an order never begins with a space."""
 
 
 class Conversations:
@@ -72,7 +72,7 @@ class Conversations:
         if kind is TimerFired:
             return event.subject
         if kind is PointsExpiring:
-            return _CUSTOMER + str(payload.customer_id)
+            return _CUSTOMER_KEY_PREFIX + str(payload.customer_id)
         if kind is PointsGranted and payload.issue_id is None:
             return None
         order_id: str | None = getattr(payload, "order_id", None)
@@ -82,10 +82,10 @@ class Conversations:
         self, conn: Connection, keys: Sequence[str], events: Sequence[AnyEvent]
     ) -> dict[str, VersionedConversation]:
         """Load conversations; for a customer, an unsaved one that names only their latest order."""
-        loaded = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER)])
-        customers = [key.removeprefix(_CUSTOMER) for key in keys if key.startswith(_CUSTOMER)]
+        loaded = await self.table.load(conn, [key for key in keys if not key.startswith(_CUSTOMER_KEY_PREFIX)])
+        customers = [key.removeprefix(_CUSTOMER_KEY_PREFIX) for key in keys if key.startswith(_CUSTOMER_KEY_PREFIX)]
         for customer_id, order_id in await _latest_orders(conn, customers):
-            loaded[_CUSTOMER + customer_id] = VersionedConversation(0, Conversation(order_id, customer_id))
+            loaded[_CUSTOMER_KEY_PREFIX + customer_id] = VersionedConversation(0, Conversation(order_id, customer_id))
         return loaded
 
     def decide(
@@ -114,7 +114,7 @@ class Conversations:
         await _save_excluded_lines(conn, rows[LineExcluded])
         await _save_points(conn, rows[PointsDecided])
         await _save_withdrawals(conn, rows[NoticesWithdrawn])
-        await staff_notices.save(conn, rows[StaffNotice])
+        await staff_notices.save(conn, rows[StaffNoticeCreated])
 
 
 def _touched(rows: Mapping[type[Record], Sequence[Any]]) -> set[UUID]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.common.postgres.batch import columns
 from libs.common.postgres.pool import Connection
-from services.delivery_notify.domain.staff_notices import StaffNotice
+from services.delivery_notify.domain.staff_notices import StaffNoticeCreated
 
 _NOTICES = """
     INSERT INTO staff_notices (staff_notice_id, kind, facts, made_at)
@@ -16,7 +16,7 @@ _NOTICES = """
     ON CONFLICT (staff_notice_id) DO NOTHING"""
 
 
-async def save(conn: Connection, notices: Sequence[StaffNotice]) -> None:
+async def save(conn: Connection, notices: Sequence[StaffNoticeCreated]) -> None:
     if notices:
         rows = [(each.staff_notice_id, each.kind, json.dumps(each.facts), each.made_at) for each in notices]
         await conn.execute(_NOTICES, *columns(rows))
