@@ -44,6 +44,7 @@ from deploy.local.process_guard import exit_on_signals
 from deploy.local.processes import Supervisor
 from deploy.verification.auditor import audit, read_history
 from deploy.verification.evidence import History
+from libs.common.events.faults import fault_texts
 
 BUNDLED_ORDERS, MAX_ORDERS = 60, 1_000_000
 """The first bundled orders, which show every feature; all of a given folder."""
@@ -104,9 +105,8 @@ def read_orders(options: DemoOptions) -> OrderDataset:
         try:
             placed_event(order)
         except ValidationError as error:
-            fault = error.errors()[0]
-            field = ".".join(map(str, fault["loc"]))
-            raise CommandError(f"ORDERS: order {order.order_id}, {field}: {fault['msg']}; correct the files") from error
+            fault = fault_texts(error, "the order")[0]
+            raise CommandError(f"ORDERS: order {order.order_id}, {fault}; correct the files") from error
     return dataset
 
 

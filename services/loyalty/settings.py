@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, Valid
 from pydantic_settings import NoDecode
 
 from libs.common.config.settings import ServiceSettings
+from libs.common.events.faults import fault_texts
 from services.loyalty.domain.holdout import Holdout
 from services.loyalty.domain.ledger_rules import LedgerRules
 from services.loyalty.policy.award_rules import AwardRules
@@ -30,12 +31,7 @@ def parse_rules(text: object) -> AwardRules:
     except RecursionError:
         raise ValueError("not valid rules: nested too deeply; see award.toml for the structure") from None
     except ValidationError as error:
-        raise ValueError("; ".join(_fault(item["loc"], item["msg"]) for item in error.errors())) from None
-
-
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    field = ".".join(map(str, location))
-    return f"{field}: {message}" if field else message
+        raise ValueError("; ".join(fault_texts(error, ""))) from None
 
 
 def default_rules() -> AwardRules:

@@ -25,3 +25,15 @@ def faults_of(error: ValidationError, *prefix: str, hidden: Collection[str] = ()
         for each in found
         if not (each["type"] == "too_short" and each["loc"] in deeper)
     ]
+
+
+def fault_texts(error: ValidationError, whole: str) -> list[str]:
+    """Return all faults of an operator's file as `key: message`; `whole` names it for a fault of no single key."""
+    return [
+        ": ".join(filter(None, (_key(fault["loc"]) or whole, fault["msg"].removeprefix("Value error, "))))
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if part != "[key]")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from libs.common.events.faults import fault_texts
 from libs.common.events.products import WarningCause
 from libs.common.events.values import Reason
 
@@ -93,8 +94,6 @@ def load_detection_policy(file: Path = DEFAULT_FILE) -> DetectionPolicy:
     try:
         return DetectionPolicy(**tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DetectionPolicyError(f"{file.name}: {where or 'insights'}: {first['msg']}") from error
+        raise DetectionPolicyError(f"{file.name}: {fault_texts(error, 'insights')[0]}") from error
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise DetectionPolicyError(f"{file.name}: {error}") from error

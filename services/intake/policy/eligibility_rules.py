@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.faults import fault_texts
 from libs.common.events.values import Reason
 from services.intake.policy.business_hours import BusinessHours
 from services.intake.policy.required_details import RequiredDetailsPolicy, read_required_details
@@ -163,8 +164,6 @@ def read_rules(
             **tomllib.loads(file.read_text(encoding="utf-8")),
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        entry = ".".join(map(str, first["loc"]))
-        raise EligibilityRulesError(f"{file.name}: {entry or 'windows'}: {first['msg']}") from error
+        raise EligibilityRulesError(f"{file.name}: {fault_texts(error, 'windows')[0]}") from error
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise EligibilityRulesError(f"{file.name}: {error}") from error

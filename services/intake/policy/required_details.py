@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.common.events.faults import fault_texts
 from libs.common.events.storefront import IssueSubmitted
 from libs.common.events.values import Currency, OrderLine, Reason
 
@@ -126,7 +127,6 @@ def read_required_details(file: Path = DEFAULT_FILE) -> RequiredDetailsPolicy:
     try:
         return RequiredDetailsPolicy.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise RequiredDetailsError(f"{file.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise RequiredDetailsError(f"{file.name}: {fault_texts(error, 'details')[0]}") from error
     except tomllib.TOMLDecodeError as error:
         raise RequiredDetailsError(f"{file.name}: {error}") from error

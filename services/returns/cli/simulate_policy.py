@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.common.decisions.shop_calendar import ShopCalendar
+from libs.common.events.faults import fault_texts
 from libs.common.events.issues import IssueAccepted
 from services.returns.domain.policy_simulation import RecordedReport, compare_policies, summarize
 from services.returns.policy.policy_loader import BUNDLED_POLICY, read_policies
@@ -41,9 +42,7 @@ def _parse_report(number: int, text: str) -> IssueAccepted:
         body = json.loads(text)
         return IssueAccepted.model_validate(body.get("data", body) if isinstance(body, dict) else body)
     except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(map(str, fault["loc"])) or "the line"
-        raise ReportsError(f"line {number}: {field}: {fault['msg']}") from None
+        raise ReportsError(f"line {number}: {fault_texts(error, 'the line')[0]}") from None
     except ValueError as error:
         raise ReportsError(f"line {number}: not JSON: {error}") from None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from libs.common.events.faults import fault_texts
 from services.returns.policy.policy import ReturnPolicy
 from services.returns.policy.policy_versions import PolicyError, ReturnPolicies
 
@@ -50,13 +51,8 @@ def parse_policy(text: str) -> ReturnPolicy:
     except RecursionError:
         raise PolicyError("policy: nested too deeply; write tables as in the bundled policy.toml") from None
     except ValidationError as error:
-        faults = (_fault(fault["loc"], fault["msg"]) for fault in error.errors())
+        faults = (f"  {text}" for text in fault_texts(error, "policy"))
         raise PolicyError("policy is invalid:\n" + "\n".join(faults)) from None
-
-
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    key = ".".join(str(part) for part in location if part != "[key]")
-    return f"  {key or 'policy'}: {message.removeprefix('Value error, ')}"
 
 
 def _fingerprint(path: Path) -> object:
