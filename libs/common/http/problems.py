@@ -55,6 +55,11 @@ class Problem(Exception):  # noqa: N818 - the name of the format
         return self.answer().response({"Retry-After": str(self.retry_after)} if self.retry_after else None)
 
 
+def refused(code: str, texts: Mapping[str, str], status: int = 409) -> Problem:
+    """Return the problem of a refused command; `texts` holds the detail by code."""
+    return Problem(status, code, texts.get(code, code))
+
+
 PROBLEM_RESPONSE: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {}}}
     for status, text in {

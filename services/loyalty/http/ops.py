@@ -14,7 +14,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsAdjusted, PointsGranted
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem, refused
 from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
@@ -124,4 +124,4 @@ def _review_answer(cause: str) -> Callable[[Facts], Answer]:
 def _refusal(facts: Facts) -> Problem:
     reason = refusal_of(facts) or "unknown"
     status = 422 if reason == "nothing_to_adjust" else 409
-    return Problem(status, reason, REFUSALS.get(reason, reason))
+    return refused(reason, REFUSALS, status)

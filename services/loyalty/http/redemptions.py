@@ -17,7 +17,7 @@ from libs.common.decisions.ids import derived_id
 from libs.common.events.loyalty import PointsRedeemed, PointsReleased, PointsReserved
 from libs.common.events.values import Identifier
 from libs.common.http.api_keys import require_caller
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem, refused
 from libs.common.runtime.dependencies import CurrentService, Key
 from services.loyalty.domain.commands import (
     MAX_POINTS,
@@ -129,19 +129,19 @@ def _answer(target: RedemptionState | None, redemption_id: UUID | None = None) -
                 return Answer(201, _body(fact, RedemptionState.RESERVED) | {"expires_at": expires_at})
             if isinstance(fact, PointsRedeemed | PointsReleased) and target:
                 return Answer(200, _body(fact, target))
-        if refused := refusal_of(facts):
-            return _refused(refused, target, redemption_id)
+        if reason := refusal_of(facts):
+            return _without_effect(reason, target, redemption_id)
         raise RuntimeError("redemption command without an event and without a reason")
 
     return answer
 
 
-def _refused(reason: str, target: RedemptionState | None, redemption_id: UUID | None) -> Answer:
+def _without_effect(reason: str, target: RedemptionState | None, redemption_id: UUID | None) -> Answer:
     if reason == "unknown_redemption":
         raise _unknown()
     if target and reason == f"already_{target}":
         return Answer(200, {"redemption_id": str(redemption_id), "state": target.value})
-    raise Problem(409, reason, REFUSALS.get(reason, reason))
+    raise refused(reason, REFUSALS)
 
 
 def _body(fact: Any, state: RedemptionState) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from libs.common.events.issues import IssueStaffDecided, IssueStaffDecisionAppli
 from libs.common.events.values import StaffAction
 from libs.common.http.api_keys import require_caller
 from libs.common.http.idempotency import IdempotencyKey
-from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem
+from libs.common.http.problems import PROBLEM_RESPONSE, Answer, Problem, refused
 from libs.common.postgres.pool import Connection
 from libs.common.runtime.dependencies import CurrentService, Key
 from libs.common.runtime.service import Service
@@ -172,7 +172,7 @@ def _answer_for(issue_id: UUID) -> Callable[[Facts], Answer]:
                 unknown = fact.code == "unknown_case"
                 raise _unknown_case(issue_id) if unknown else Problem(409, fact.code, fact.message or "")
             if isinstance(fact, Ignored):
-                raise Problem(409, fact.reason, REFUSALS.get(fact.reason, fact.reason))
+                raise refused(fact.reason, REFUSALS)
             if isinstance(fact, Anomaly) and fact.reason == "unknown_issue":
                 raise _unknown_case(issue_id)
         return Answer(200, {"issue_id": str(issue_id), "status": "done"})
